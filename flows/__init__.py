@@ -1,0 +1,1 @@
+"""What runs: snapshots, configuration, alerts, the command line. Orchestrates; computes nothing."""

@@ -1,0 +1,1 @@
+"""The price APIs on loopback, with their real rules and faults on request. Stands alone."""

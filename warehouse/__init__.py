@@ -1,0 +1,1 @@
+"""Where prices stay: landing, load, publish, query. Knows neither httpx nor Prefect."""
