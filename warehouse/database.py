@@ -1,0 +1,120 @@
+"""Opening the database: the one writer under its lock, readers of the published copy, migrations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from warehouse.errors import WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnfit
+from warehouse.home import Home
+
+SQL = resources.files("warehouse") / "sql"
+HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
+WRITER_SETTINGS = {"memory_limit": "256MB", "preserve_insertion_order": "false"}
+
+
+def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
+    """What a DuckDB error means to the user, where it is not a bug of ours."""
+    text = str(error)
+    if "No space left on device" in text:
+        return WarehouseFull(f"no space left on the disk of {path}", path)
+    if "Could not set lock on file" in text:
+        held = HELD.search(text)
+        holder = f"{held['program'] or 'a process'} (PID {held['pid']})" if held else "another process"
+        return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
+    return None
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn DuckDB's and the system's word of a locked or full disk into our errors."""
+    try:
+        yield
+    except duckdb.Error as error:
+        known = explain(error, path)
+        if known is None:
+            raise
+        raise known from None
+    except OSError as error:
+        if error.errno != 28:
+            raise
+        raise WarehouseFull(f"no space left on the disk of {path}", path) from None
+
+
+@contextlib.contextmanager
+def writer_lock(home: Home, wait: float) -> Iterator[None]:
+    """The lock of the one writer. Raise WarehouseLocked where it is not free within `wait` seconds."""
+    note = home.lock.with_name("lock.holder")
+    lock = FileLock(home.lock)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        holder = f"PID {note.read_text()}" if note.exists() else "another process"
+        detail = f"{home.writer} has been written by {holder} for more than {wait:g} s"
+        raise WarehouseLocked(detail, home.writer, holder=holder) from None
+    try:
+        note.write_text(str(os.getpid()))
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextlib.contextmanager
+def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The loader's database, migrated, checkpointed on a clean exit. Call it under `writer_lock`."""
+    with explained(path):
+        connection = duckdb.connect(str(path), config=dict(WRITER_SETTINGS))
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            migrate(connection, path)
+            yield connection
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database file for reading, with times shown in UTC."""
+    if not path.exists():
+        raise WarehouseUnfit(f"there is no database at {path} yet: run `floorline snapshot` first", path)
+    with explained(path), duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Bring the schema forward, each step in a transaction, then make the views anew."""
+    version = schema_version(connection)
+    steps = sorted(_steps().items())
+    if version > steps[-1][0]:
+        raise WarehouseUnfit(f"{path} has schema {version}, this Floorline knows {steps[-1][0]}", path)
+    for number, step in steps[version:]:
+        connection.begin()
+        connection.execute(step.read_text())
+        connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
+        connection.commit()
+    connection.execute((SQL / "views.sql").read_text())
+
+
+def schema_version(connection: duckdb.DuckDBPyConnection) -> int:
+    """The schema's version; 0 for a new file."""
+    found = connection.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'store' AND table_name = 'schema_version'"
+    ).fetchall()
+    if not found:
+        return 0
+    return int(connection.execute("SELECT max(version) FROM store.schema_version").fetchall()[0][0])
+
+
+def _steps() -> dict[int, Traversable]:
+    return {int(file.name[:4]): file for file in (SQL / "migrations").iterdir() if file.name.endswith(".sql")}

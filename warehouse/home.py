@@ -1,0 +1,87 @@
+"""Where each file of the warehouse lies, and whether there is room for more."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+from warehouse.errors import WarehouseFull, WarehouseUnfit
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one warehouse. Nothing in it is named by what an API said."""
+
+    root: Path
+
+    @property
+    def published(self) -> Path:
+        """The read-only database that everybody queries."""
+        return self.root / "market.duckdb"
+
+    @property
+    def writer(self) -> Path:
+        """The loader's database, which nobody else opens."""
+        return self.root / "writer" / "market.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the one writer holds."""
+        return self.root / "writer" / "lock"
+
+    @property
+    def landing(self) -> Path:
+        """The folder with one folder a run."""
+        return self.root / "landing"
+
+    @property
+    def catalog(self) -> Path:
+        """The folder of the cached catalogs, one folder a source."""
+        return self.root / "catalog"
+
+    @property
+    def state(self) -> Path:
+        """SQLite: what several processes touch (alerts)."""
+        return self.root / "state.db"
+
+    def prepare(self) -> None:
+        """Make the folders. Raise WarehouseUnfit where that cannot be done."""
+        try:
+            for folder in (self.root, self.writer.parent, self.landing, self.catalog):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnfit(f"cannot write to {self.root}: {error.strerror}", self.root) from None
+        if not os.access(self.root, os.W_OK):
+            raise WarehouseUnfit(f"cannot write to {self.root}: permission denied", self.root)
+
+    def ensure_room(self, least: int) -> None:
+        """Raise WarehouseFull unless there is room for `least` bytes and a copy of the database."""
+        copies = 2 * self.writer.stat().st_size if self.writer.exists() else 0
+        free = shutil.disk_usage(self.root).free
+        if free < least + copies:
+            need = (least + copies) / 1e6
+            raise WarehouseFull(
+                f"{self.root} has {free / 1e6:.0f} MB free and a run wants {need:.0f} MB", self.root
+            )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, as fsync of the files alone does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole and durable, or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)

@@ -1,0 +1,213 @@
+"""Loading: one landing into the database, in one transaction; the SQL files in sql/load are its steps.
+
+Loading the same landing twice changes nothing: a run that the database holds is left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+from decimal import Decimal
+
+import duckdb
+
+from warehouse.database import SQL
+from warehouse.landed import LandedRun
+from warehouse.stage import stage, stage_frame, stage_named, streamed
+
+TWICE = """SELECT count(*) FROM (
+    SELECT 1 FROM incoming GROUP BY item_key, provider_key, currency, delivery HAVING count(*) > 1)"""
+STRANGERS = """SELECT
+    (SELECT count(*) FROM incoming WHERE item_key IS NULL OR provider_key IS NULL)
+    + (SELECT count(*) FROM shard_item m ANTI JOIN store.item i ON i.source = getvariable('source')
+       AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
+    + (SELECT count(*) FROM shard_provider m ANTI JOIN store.provider p ON p.source = getvariable('source')
+       AND p.provider = m.provider)"""
+LOOKED_AT_LATER = """SELECT
+    (SELECT count(*) FROM store.observation o JOIN store.scope s USING (scope_key)
+     WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from'))
+    + (SELECT count(*) FROM store.current c JOIN store.provider p USING (provider_key)
+       WHERE p.source = getvariable('source') AND c.seen_at > getvariable('observed_from'))"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outlier:
+    """A price ten times off its last value: kept, and shown. Prices are decimals in `currency`."""
+
+    market_hash_name: str
+    phase: str | None
+    provider: str
+    currency: str
+    was: Decimal
+    price: Decimal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """A provider of which nothing was closed: it is down, or too much vanished at once to believe it."""
+
+    provider: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a load did with one run. `rows_changed` counts what entered the history, closings included."""
+
+    run_id: str
+    source: str
+    basket: str
+    state: str
+    rows_fetched: int
+    rows_changed: int
+    rows_closed: int
+    rows_late: int
+    rows_rejected: int
+    outliers: tuple[Outlier, ...]
+    held: tuple[Held, ...]
+    contract_changes: tuple[str, ...]
+
+
+def load_run(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport | None:
+    """Load one landing; None where the database holds it already. Commits, or leaves everything as it was."""
+    if db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall():
+        return None
+    db.begin()
+    try:
+        report = _load(db, run, now)
+        db.commit()
+    except duckdb.Error:
+        db.rollback()
+        raise
+    return report
+
+
+def _load(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport:
+    _set_variables(db, run)
+    stage(db, run)
+    _step(db, "0_begin")
+    _key_rows(db, run)
+    _step(db, "3_scopes")
+    _step(db, "4_doubts")
+    if _number(db, TWICE):
+        _step(db, "5_once")
+    fetched = _number(db, "SELECT count(*) FROM incoming")
+    if _number(db, LOOKED_AT_LATER):
+        _step(db, "6_late")
+    _step(db, "7_moved")
+    _step(db, "8_gone")
+    _step(db, "9_apply")
+    report = _report(db, run, fetched)
+    _write_run(db, run, report, now)
+    _mark_replayed(db, run)
+    return report
+
+
+def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    values = {
+        "run_key": _number(db, "SELECT coalesce(max(run_key), 0) + 1 FROM store.run"),
+        "source": run.header.source,
+        "observed_from": run.observed_from,
+        "started_at": run.header.started_at,
+    }
+    for name, value in values.items():
+        db.execute(f"SET VARIABLE {name} = ?", [value])
+
+
+def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    """Make incoming. Names are read apart, and the rows once more, only where something new is among them."""
+    catalogs = {name: frame for name in ("items", "providers") if (frame := run.catalog(name)) is not None}
+    known = _number(db, "SELECT count(*) FROM store.item WHERE source = getvariable('source')")
+    if known and not catalogs:
+        _stream_incoming(db, run)
+        if not _number(db, STRANGERS):
+            return
+    stage_named(db, run)
+    _step(db, "1_seen")
+    for name, frame in catalogs.items():
+        stage_frame(db, f"catalog_{name}", frame)
+        _step(db, f"1_catalog_{name}")
+    _step(db, "2_dimensions")
+    for name in catalogs:
+        _step(db, f"2_catalog_{name}")
+    _stream_incoming(db, run)
+
+
+def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    with streamed(db, run.shards):
+        _step(db, "4_incoming")
+
+
+def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> LoadReport:
+    outliers = db.execute((SQL / "load" / "9_report.sql").read_text()).fetchall()
+    held = db.execute(
+        "SELECT provider, format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)"
+        " FROM dark JOIN store.provider USING (provider_key) GROUP BY provider"
+        " UNION SELECT provider, 'the API says that it is down' FROM down_key"
+    ).fetchall()
+    changes = db.execute(
+        "SELECT format('{}: {} {} is now {} {}', item_id, was_name, coalesce(was_phase, ''), market_hash_name,"
+        " coalesce(phase, '')) FROM contract_change LIMIT 20"
+    ).fetchall()
+    closed = _number(db, "SELECT count(*) FROM gone")
+    entered = "SELECT count(*) FROM store.history WHERE run_key = getvariable('run_key')"
+    return LoadReport(
+        run_id=run.header.run_id,
+        source=run.header.source,
+        basket=run.header.basket,
+        state=run.done["state"],
+        rows_fetched=fetched,
+        rows_changed=_number(db, entered),
+        rows_closed=closed,
+        rows_late=_number(db, "SELECT count(*) FROM late"),
+        rows_rejected=_number(db, "SELECT count(*) FROM reject"),
+        outliers=tuple(Outlier(*row) for row in outliers),
+        held=tuple(Held(*row) for row in held),
+        contract_changes=tuple(row[0] for row in changes),
+    )
+
+
+def _write_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, now: datetime) -> None:
+    header, done = run.header, run.done
+    fields = {
+        "run_id": header.run_id,
+        "flow": header.flow,
+        "source": header.source,
+        "basket": header.basket,
+        "state": done["state"],
+        "started_at": header.started_at,
+        "finished_at": done.get("finished_at"),
+        "loaded_at": now,
+        "requests": done.get("requests", 0),
+        "rows_fetched": report.rows_fetched,
+        "rows_changed": report.rows_changed,
+        "rows_closed": report.rows_closed,
+        "rows_rejected": report.rows_rejected,
+        "quota_remaining": done.get("quota_remaining"),
+        "incomplete_reason": done.get("incomplete_reason"),
+        "interval_seconds": header.interval_seconds,
+        "unknown_fields": json.dumps(done["unknown_fields"]) if done.get("unknown_fields") else None,
+    }
+    marks = ", ".join("?" for _ in fields)
+    db.execute(
+        f"INSERT INTO store.run (run_key, {', '.join(fields)}) VALUES (getvariable('run_key'), {marks})",  # noqa: S608
+        list(fields.values()),
+    )
+
+
+def _mark_replayed(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    replayed = run.done.get("replayed", [])
+    if replayed:
+        db.execute(
+            "UPDATE store.reject SET replayed_run_id = ? WHERE list_contains(?, reject_id)",
+            [run.header.run_id, replayed],
+        )
+
+
+def _step(db: duckdb.DuckDBPyConnection, name: str) -> None:
+    db.execute((SQL / "load" / f"{name}.sql").read_text())
+
+
+def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
+    return int(db.execute(query).fetchall()[0][0])

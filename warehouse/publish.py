@@ -1,0 +1,32 @@
+"""Publishing: a read-only copy that readers open, swapped in whole. Readers never meet the writer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from warehouse.database import explained
+from warehouse.home import Home, sync_folder
+
+
+def publish(home: Home) -> None:
+    """Copy the closed writer's database and rename the copy into place. Call it under `writer_lock`.
+
+    A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
+    file would not open: it goes before the rename and once more after it.
+    """
+    stray = home.published.with_name(home.published.name + ".wal")
+    partial = home.published.with_name(home.published.name + ".partial")
+    with explained(home.published):
+        try:
+            shutil.copyfile(home.writer, partial)
+            partial.chmod(0o444)
+            handle = os.open(partial, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+            stray.unlink(missing_ok=True)
+            partial.replace(home.published)
+            stray.unlink(missing_ok=True)
+            sync_folder(home.root)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,8 @@
+-- What a catalog that was fetched on the way says of providers. In: catalog_providers.
+
+UPDATE store.provider p SET name = c.name, market_type = c.market_type, default_currency = c.default_currency,
+    sell_fee = c.sell_fee, insta_sell_fee = c.insta_sell_fee, trading_spread_fee = c.trading_spread_fee,
+    has_buy_orders = c.has_buy_orders, has_recent_sales = c.has_recent_sales, health = c.health,
+    refreshed_at = getvariable('started_at')
+FROM catalog_providers c
+WHERE p.source = getvariable('source') AND p.provider = c.provider;

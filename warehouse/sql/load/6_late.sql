@@ -1,0 +1,79 @@
+-- Rows observed before what is already loaded: they go to history in their place and leave `current` alone.
+-- In: incoming. Out: late (its rows have left incoming).
+
+CREATE OR REPLACE TEMP TABLE later_look AS
+SELECT s.selection = 'catalog' AS whole, o.scope_key, o.provider_key, s.currency, s.delivery, o.observed_from
+FROM store.observation o JOIN store.scope s USING (scope_key)
+WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from');
+
+-- the first look at each key after the late one, and the newest
+CREATE OR REPLACE TEMP TABLE late AS
+SELECT i.*, min(t.at) AS next_seen
+FROM incoming i
+JOIN (
+    SELECT i.item_key, l.provider_key, l.currency, l.delivery, l.observed_from AS at
+    FROM later_look l JOIN store.item i ON i.source = getvariable('source') AND NOT i.aggregate WHERE l.whole
+    UNION ALL
+    SELECT m.item_key, l.provider_key, l.currency, l.delivery, l.observed_from
+    FROM later_look l JOIN store.scope_item m USING (scope_key)
+    UNION ALL
+    SELECT item_key, provider_key, currency, delivery, seen_at FROM store.current
+    WHERE seen_at > getvariable('observed_from')
+) t ON t.item_key = i.item_key AND t.provider_key = i.provider_key AND t.currency = i.currency
+    AND t.delivery = i.delivery AND t.at > i.observed_at
+GROUP BY ALL;
+
+DELETE FROM incoming i USING late l
+WHERE i.item_key = l.item_key AND i.provider_key = l.provider_key AND i.currency = l.currency
+    AND i.delivery = l.delivery;
+
+-- what history says of each late key at that moment
+CREATE OR REPLACE TEMP TABLE late_change AS
+SELECT l.*, h.price AS was_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at,
+    h.lowest_ask AS was_lowest_ask, h.last_updated AS was_last_updated, h.valid_from AS was_valid_from,
+    h.run_key AS was_run_key
+FROM late l
+ASOF LEFT JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
+    AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
+WHERE h.item_key IS NULL
+    OR is_change(l.currency, h.price, h.quantity, h.changed_at, l.price, l.quantity, l.changed_at);
+
+-- the next look found what stood before: without a row of its own there, the late row would hide that
+CREATE OR REPLACE TEMP TABLE stood_again AS
+SELECT c.* FROM late_change c
+ANTI JOIN store.history h ON h.item_key = c.item_key AND h.provider_key = c.provider_key
+    AND h.currency = c.currency AND h.delivery = c.delivery
+    AND h.valid_from > c.observed_at AND h.valid_from <= c.next_seen;
+
+INSERT INTO store.history
+SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated,
+    greatest(observed_at, was_valid_from + INTERVAL 1 MICROSECOND), getvariable('run_key')
+FROM late_change
+UNION ALL
+SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_price, coalesce(was_quantity, 0),
+    was_changed_at, was_last_updated, next_seen, coalesce(was_run_key, getvariable('run_key'))
+FROM stood_again;
+
+-- a later row that repeats the late one is no change any more
+DELETE FROM store.history WHERE rowid IN (
+    SELECT id FROM (
+        SELECT h.rowid AS id, h.valid_from > c.observed_at AND NOT is_change(h.currency,
+            lag(h.price) OVER w, lag(h.quantity) OVER w, lag(h.changed_at) OVER w, h.price, h.quantity, h.changed_at
+        ) AND lag(h.quantity) OVER w IS NOT NULL AS repeats
+        FROM store.history h JOIN late_change c ON h.item_key = c.item_key AND h.provider_key = c.provider_key
+            AND h.currency = c.currency AND h.delivery = c.delivery
+        WINDOW w AS (
+            PARTITION BY h.item_key, h.provider_key, h.currency, h.delivery ORDER BY h.valid_from
+        )
+    ) WHERE repeats
+);
+
+UPDATE store.current c SET valid_from = n.valid_from
+FROM (
+    SELECT h.item_key, h.provider_key, h.currency, h.delivery, max(h.valid_from) AS valid_from
+    FROM store.history h JOIN late_change l ON h.item_key = l.item_key AND h.provider_key = l.provider_key
+        AND h.currency = l.currency AND h.delivery = l.delivery
+    GROUP BY ALL
+) n
+WHERE c.item_key = n.item_key AND c.provider_key = n.provider_key AND c.currency = n.currency
+    AND c.delivery = n.delivery;

@@ -1,0 +1,59 @@
+-- What a complete look did not bring. In: asked, incoming, late, reject_key. Out: gone, and `dark` (providers of
+-- which too much is gone at once to believe it).
+
+CREATE OR REPLACE TEMP TABLE watched AS
+SELECT * FROM asked WHERE complete AND provider_key NOT IN (SELECT provider_key FROM down_provider);
+
+CREATE OR REPLACE TEMP TABLE in_scope AS
+SELECT c.item_key, c.provider_key, c.currency, c.delivery, c.valid_from, c.seen_at, w.shard, w.observed_from, w.observed_to
+FROM watched w
+JOIN store.current c ON c.provider_key = w.provider_key AND c.currency = w.currency AND c.delivery = w.delivery
+JOIN store.item i ON i.item_key = c.item_key
+WHERE w.selection = 'catalog' AND NOT i.aggregate AND c.price IS NOT NULL
+    AND NOT EXISTS (FROM incoming b WHERE b.item_key = c.item_key AND b.provider_key = c.provider_key
+        AND b.currency = c.currency AND b.delivery = c.delivery)
+UNION ALL
+SELECT c.item_key, c.provider_key, c.currency, c.delivery, c.valid_from, c.seen_at, w.shard, w.observed_from, w.observed_to
+FROM watched w
+JOIN store.scope_item m USING (scope_key)
+JOIN store.current c ON c.item_key = m.item_key AND c.provider_key = w.provider_key
+    AND c.currency = w.currency AND c.delivery = w.delivery
+WHERE w.selection <> 'catalog' AND c.price IS NOT NULL
+    AND NOT EXISTS (FROM incoming b WHERE b.item_key = c.item_key AND b.provider_key = c.provider_key
+        AND b.currency = c.currency AND b.delivery = c.delivery);
+
+CREATE OR REPLACE TEMP TABLE other_look AS
+SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection = 'catalog' AS whole, o.observed_to
+FROM store.observation o JOIN store.scope s USING (scope_key)
+WHERE s.source = getvariable('source') AND o.observed_to > getvariable('observed_from');
+
+CREATE OR REPLACE TEMP TABLE gone AS
+SELECT g.item_key, g.provider_key, g.currency, g.delivery, max(g.observed_to) AS observed_at,
+    greatest(max(g.observed_to), max(g.valid_from) + INTERVAL 1 MICROSECOND) AS valid_from
+FROM in_scope g
+WHERE g.seen_at <= g.observed_from
+    AND NOT EXISTS (FROM late b WHERE b.item_key = g.item_key AND b.provider_key = g.provider_key
+        AND b.currency = g.currency AND b.delivery = g.delivery)
+    AND NOT EXISTS (FROM reject_key r WHERE r.shard = g.shard
+        AND (r.item_key IS NULL OR r.item_key = g.item_key)
+        AND (r.provider_key IS NULL OR r.provider_key = g.provider_key))
+    AND NOT EXISTS (FROM other_look o WHERE o.whole AND o.provider_key = g.provider_key AND o.currency = g.currency
+        AND o.delivery = g.delivery AND o.observed_to > g.observed_from)
+    AND NOT EXISTS (FROM other_look o JOIN store.scope_item m USING (scope_key) WHERE m.item_key = g.item_key
+        AND o.provider_key = g.provider_key AND o.currency = g.currency AND o.delivery = g.delivery
+        AND o.observed_to > g.observed_from)
+GROUP BY ALL;
+
+CREATE OR REPLACE TEMP TABLE dark AS
+WITH vanished AS (
+    SELECT provider_key, currency, delivery, count(*) AS rows FROM gone GROUP BY ALL HAVING count(*) > 100
+), held AS (
+    SELECT provider_key, currency, delivery, count(DISTINCT item_key) AS rows
+    FROM incoming SEMI JOIN vanished USING (provider_key, currency, delivery) GROUP BY ALL
+)
+SELECT v.provider_key, v.currency, v.delivery, v.rows AS vanished, v.rows + coalesce(h.rows, 0) AS listed
+FROM vanished v LEFT JOIN held h USING (provider_key, currency, delivery)
+WHERE v.rows > 0.3 * (v.rows + coalesce(h.rows, 0));
+
+DELETE FROM gone g USING dark d
+WHERE g.provider_key = d.provider_key AND g.currency = d.currency AND g.delivery = d.delivery;

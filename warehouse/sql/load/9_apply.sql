@@ -1,0 +1,45 @@
+-- The run enters the facts. In: moved, gone, asked, incoming, late, dark, down_provider.
+
+INSERT INTO store.history
+SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, valid_from,
+    getvariable('run_key')
+FROM moved WHERE changed
+UNION ALL
+SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
+FROM gone;
+
+MERGE INTO store.current c
+USING (
+    SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
+        valid_from, observed_at, changed
+    FROM moved
+    UNION ALL
+    SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true
+    FROM gone
+) m ON c.item_key = m.item_key AND c.provider_key = m.provider_key AND c.currency = m.currency
+    AND c.delivery = m.delivery
+WHEN MATCHED THEN UPDATE SET
+    lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity, changed_at = m.changed_at,
+    last_updated = m.last_updated, url = m.url, seen_at = m.observed_at, run_key = getvariable('run_key'),
+    valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END
+WHEN NOT MATCHED THEN INSERT VALUES (
+    m.item_key, m.provider_key, m.currency, m.delivery, m.lowest_ask, m.price, m.quantity, m.changed_at,
+    m.last_updated, m.url, m.valid_from, m.observed_at, getvariable('run_key')
+);
+
+INSERT INTO store.observation
+SELECT getvariable('run_key'), a.scope_key, a.provider_key, min(a.observed_from), max(a.observed_to),
+    bool_and(a.complete AND d.provider_key IS NULL AND x.provider_key IS NULL),
+    max(coalesce(a.reason,
+        CASE WHEN d.provider_key IS NOT NULL OR x.provider_key IS NOT NULL THEN 'provider dark' END)),
+    coalesce(sum(b.rows), 0), max(b.newest)
+FROM asked a
+LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM dark) d USING (provider_key, currency, delivery)
+LEFT JOIN down_provider x ON x.provider_key = a.provider_key
+LEFT JOIN (
+    SELECT shard, provider_key, count(*) AS rows, max(last_updated) AS newest
+    FROM (SELECT shard, provider_key, last_updated FROM incoming
+          UNION ALL SELECT shard, provider_key, last_updated FROM late)
+    GROUP BY ALL
+) b ON b.shard = a.shard AND b.provider_key = a.provider_key
+GROUP BY a.scope_key, a.provider_key;

@@ -1,0 +1,141 @@
+"""From a landing on disk to the temporary tables that the load's SQL reads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from warehouse.landed import LandedRun, LandedShard
+
+TEXT, MOMENT = pa.large_string(), pa.timestamp("us", "UTC")
+# What every page's frame must hold: amounts in minor units (`lowest_ask`) and as an exact decimal (`price`), UTC.
+ROWS = pa.schema({
+    "item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT, "provider": TEXT, "delivery": TEXT,
+    "lowest_ask": pa.int64(), "price": pa.decimal128(20, 8), "quantity": pa.int64(),
+    "timestamp": MOMENT, "last_updated": MOMENT, "url": TEXT,
+})  # fmt: skip
+NAMED = ("item_id", "market_hash_name", "phase", "provider")
+LANDED = ROWS.append(pa.field("observed_at", MOMENT)).append(pa.field("shard", pa.int32()))
+
+UTC = pl.Datetime("us", "UTC")
+SHARD = {
+    "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "selection": pl.String,
+    "complete": pl.Boolean, "reason": pl.String, "observed_from": UTC, "observed_to": UTC,
+}  # fmt: skip
+SHARD_ITEM = {"shard": pl.Int32, "item_id": pl.String, "market_hash_name": pl.String, "phase": pl.String}
+SHARD_PROVIDER = {"shard": pl.Int32, "provider": pl.String}
+REJECT = {
+    "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "reject_id": pl.String,
+    "observed_at": pl.String, "reason": pl.String, "raw": pl.String,
+    "item_id": pl.String, "phase": pl.String, "provider": pl.String,
+}  # fmt: skip
+
+
+def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    """Make the tables shard, shard_item, shard_provider, reject and down_key from a landing."""
+    shards = [shard for shard in run.shards if shard.pages]
+    _frame(db, "shard", [_shard(shard) for shard in shards], SHARD)
+    _frame(
+        db,
+        "shard_item",
+        [(s.header.number, *item) for s in shards for item in s.header.items or ()],
+        SHARD_ITEM,
+    )
+    _frame(
+        db,
+        "shard_provider",
+        [(s.header.number, key) for s in shards for key in s.header.providers],
+        SHARD_PROVIDER,
+    )
+    _frame(db, "reject", [row for shard in shards for row in _rejects(shard)], REJECT)
+    _frame(db, "down_key", [(key,) for key in run.done.get("down", ())], {"provider": pl.String})
+
+
+def stage_named(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    """Make the table named: each (item_id, phase, market_hash_name) and each (shard, provider) of a landing."""
+    with streamed(db, run.shards, NAMED):
+        db.execute("""CREATE OR REPLACE TEMP TABLE named AS
+            SELECT item_id, phase, market_hash_name, shard, provider FROM landed
+            GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (shard, provider))""")
+
+
+def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
+    """A temporary table from a frame."""
+    _table(db, name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+
+def selection(items: Sequence[tuple[str | None, str, str | None]] | None) -> str:
+    """The name of what a shard asks for: `catalog`, or a digest of its items whatever their order."""
+    if items is None:
+        return "catalog"
+    listed = json.dumps(sorted(items, key=str), ensure_ascii=False)
+    return "items:" + hashlib.sha256(listed.encode()).hexdigest()[:16]
+
+
+def _table(db: duckdb.DuckDBPyConnection, name: str, content: pa.Table | pa.RecordBatchReader) -> None:
+    db.register("staged", content)
+    db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM staged")
+    db.unregister("staged")
+
+
+def _frame(
+    db: duckdb.DuckDBPyConnection, name: str, rows: Sequence[tuple[Any, ...]], schema: dict[str, Any]
+) -> None:
+    stage_frame(db, name, pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+@contextlib.contextmanager
+def streamed(
+    db: duckdb.DuckDBPyConnection, shards: Sequence[LandedShard], columns: Sequence[str] = ROWS.names
+) -> Iterator[None]:
+    """The rows of every page that counts as `landed`, read from disk as one query asks for them, once."""
+    schema = pa.schema([LANDED.field(name) for name in (*columns, "observed_at", "shard")])
+    db.register("landed", pa.RecordBatchReader.from_batches(schema, _rows(shards, schema, columns)))
+    yield
+    db.unregister("landed")
+
+
+def _rows(shards: Sequence[LandedShard], schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for shard in shards:
+        for mark, batch in shard.batches(names):
+            rows = len(batch)
+            columns = [batch.column(name) for name in names]
+            moments = pa.repeat(pa.scalar(mark.observed_at, MOMENT), rows)
+            numbers = pa.repeat(pa.scalar(shard.header.number, pa.int32()), rows)
+            yield pa.RecordBatch.from_arrays([*columns, moments, numbers], schema=schema)
+
+
+def _shard(shard: LandedShard) -> tuple[Any, ...]:
+    moments = [mark.observed_at for _, mark in shard.pages]
+    header = shard.header
+    return (
+        header.number, header.currency, header.delivery, selection(header.items),
+        shard.complete, shard.reason, min(moments), max(moments),
+    )  # fmt: skip
+
+
+def _rejects(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
+    for row in shard.rejects():
+        who = _who(row["raw"])
+        head = (shard.header.number, shard.header.currency, shard.header.delivery)
+        yield (*head, row["reject_id"], row["observed_at"], row["reason"], row["raw"], *who)
+
+
+def _who(raw: str) -> tuple[str | None, str | None, str | None]:
+    """The item, phase and provider that a broken row still names, so that just these are not taken for gone."""
+    try:
+        fields = json.loads(raw)
+    except ValueError:
+        return None, None, None
+    if not isinstance(fields, dict):
+        return None, None, None
+    named = [fields.get(name) for name in ("item_id", "phase", "provider")]
+    item_id, phase, provider = (str(value) if isinstance(value, str | int) else None for value in named)
+    return item_id, phase, provider
