@@ -1,0 +1,67 @@
+"""A source's catalogs (items, providers, exchange rates), cached for a day: a run then costs prices only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from connectors.base import Connector
+from connectors.clock import Clock
+
+LIFETIME: Final = timedelta(days=1)
+# What a cached catalog does not know may have come since: worth one request, if the cache is older than this.
+DOUBTFUL: Final = timedelta(minutes=10)
+
+
+class Catalogs:
+    """The catalogs of one source. `fetched` holds those that this run asked the API for."""
+
+    def __init__(self, folder: Path, connector: Connector, clock: Clock) -> None:
+        self._folder = folder / connector.source
+        self._connector = connector
+        self._clock = clock
+        self.fetched: dict[str, pl.DataFrame] = {}
+
+    async def items(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+        """The catalog, schema `ITEMS`."""
+        return await self._read("items", self._connector.items, lifetime)
+
+    async def providers(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+        """The marketplaces, schema `PROVIDERS`."""
+        return await self._read("providers", self._connector.providers, lifetime)
+
+    async def fx(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+        """The exchange rates, schema `FX`."""
+        return await self._read("fx", self._connector.fx, lifetime)
+
+    def age(self, name: str) -> timedelta | None:
+        """How old the cached catalog is; None where there is none."""
+        path = self._path(name)
+        if not path.exists():
+            return None
+        return self._clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+    async def _read(
+        self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta
+    ) -> pl.DataFrame:
+        age = self.age(name)
+        if age is not None and age < lifetime:
+            return pl.read_ipc(self._path(name))
+        frame = await fetch()
+        self._keep(name, frame)
+        self.fetched[name] = frame
+        return frame
+
+    def _keep(self, name: str, frame: pl.DataFrame) -> None:
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        frame.write_ipc(partial)
+        partial.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.arrow"

@@ -1,0 +1,208 @@
+"""The command `floorline`. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="floorline",
+    help="A private, queryable record of what every CS2 item costs on every marketplace.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+alerts_app = typer.Typer(
+    help="What stands open: rejected keys, used-up quota, dark providers.", no_args_is_help=True
+)
+rejects_app = typer.Typer(help="Rows that did not fit: kept with their raw text.", no_args_is_help=True)
+maintain_app = typer.Typer(help="Care for the database and the landings.", no_args_is_help=True)
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(rejects_app, name="rejects")
+app.add_typer(maintain_app, name="maintain")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="The configuration; floorline.toml or $FLOORLINE_CONFIG by default."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command()
+def snapshot(
+    baskets: Annotated[
+        list[str] | None, typer.Argument(help="Baskets by name; all of them by default.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    prefect: Annotated[
+        bool | None,
+        typer.Option(
+            "--prefect/--no-prefect", help="As a Prefect flow; by default if a Prefect API is configured."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Take a market snapshot of the configured baskets: fetch, land, load, publish."""
+    from flows import commands
+
+    raise typer.Exit(
+        commands.snapshot(tuple(baskets or ()), config, as_json=as_json, prefect=prefect, quiet=quiet)
+    )
+
+
+@app.command()
+def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show each basket's last runs, the open alerts and the landings that wait."""
+    from flows import commands
+
+    commands.status(config, as_json=as_json)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One query; the views are listed in docs/warehouse.md.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
+) -> None:
+    """Ask the published database, read-only."""
+    from flows import commands
+
+    commands.query(sql, config, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="A new file (.duckdb), or a new folder for Parquet.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write everything to one DuckDB file, or to a folder with a Parquet file a view."""
+    from flows import commands
+
+    commands.export(to, config, as_json=as_json)
+
+
+@app.command()
+def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
+    port: Annotated[int, typer.Option(help="0: any free port.")] = 8765,
+    tier: Annotated[
+        str, typer.Option(help="The plan of the sandbox's key: free, starter, pro, quant.")
+    ] = "pro",
+    items: Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")] = 1000,
+    quotes: Annotated[int | None, typer.Option(help="Exactly so many quotes in the catalog.")] = None,
+    seed: Annotated[int, typer.Option(help="The market's seed.")] = 1,
+    refresh: Annotated[
+        float, typer.Option(help="Seconds between refreshes of the index; 0: at once.")
+    ] = 300.0,
+    moving: Annotated[float, typer.Option(help="The share of quotes that moves at each refresh.")] = 0.02,
+    limits: Annotated[
+        bool, typer.Option("--limits/--no-limits", help="Enforce the minute and the month.")
+    ] = True,
+    market: Annotated[Path | None, typer.Option(help="Replay the real prices of this Parquet file.")] = None,
+    frozen: Annotated[datetime | None, typer.Option(help="Freeze the clock at this moment (UTC).")] = None,
+    render_ahead: Annotated[bool, typer.Option("--render-ahead", help="Render the pages first.")] = False,
+) -> None:
+    """Serve a look-alike of the CS2Cap API on loopback, with its rules and a market of its own."""
+    from flows import commands
+
+    commands.sandbox(
+        port=port, tier=tier, items=items, quotes=quotes, seed=seed, refresh=refresh, moving=moving,
+        limits=limits, market=market, frozen=frozen, render_ahead=render_ahead,
+    )  # fmt: skip
+
+
+@app.command()
+def demo(
+    path: Annotated[Path, typer.Option(help="Where the demo's database goes.")] = Path("demo-data"),
+) -> None:
+    """Run the main job against the sandbox: four snapshots, the last with a revoked key. Needs nothing."""
+    from flows.demo import run_demo
+
+    raise typer.Exit(run_demo(path))
+
+
+@alerts_app.command("list")
+def alerts_list(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+) -> None:
+    """List the open alerts, the newest first."""
+    from flows import commands
+
+    commands.alerts_list(config, as_json=as_json, everything=everything)
+
+
+@alerts_app.command("show")
+def alerts_show(alert: int, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one alert by its number: what happened, since when, and what to do."""
+    from flows import commands
+
+    commands.alerts_show(alert, config, as_json=as_json)
+
+
+@alerts_app.command("clear")
+def alerts_clear(alert: int, config: ConfigFile = None) -> None:
+    """Close an alert by its number."""
+    from flows import commands
+
+    commands.alerts_clear(alert, config)
+
+
+@rejects_app.command("list")
+def rejects_list(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+) -> None:
+    """List the rows that did not fit and were not replayed."""
+    from flows import commands
+
+    commands.rejects_list(config, as_json=as_json, limit=limit)
+
+
+@rejects_app.command("replay")
+def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Read the rejected rows once more; those that fit by now are loaded in their place in time."""
+    from flows import commands
+
+    commands.rejects_replay(config, as_json=as_json)
+
+
+@maintain_app.command("load")
+def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Load the landings that wait, and publish, without fetching anything."""
+    from flows import commands
+
+    commands.maintain_load(config, as_json=as_json)
+
+
+@maintain_app.command("rebuild")
+def maintain_rebuild(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make the database anew from the landings that are kept; the old one is put aside."""
+    from flows import commands
+
+    commands.maintain_rebuild(config, as_json=as_json, yes=yes)
+
+
+def main() -> None:
+    """Run the command line; one clear line and an exit code for what is not a bug."""
+    from flows.failures import told
+
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - told() raises again what is a bug
+        line, code = told(error)
+        sys.stderr.write(f"floorline: {line}\n")
+        sys.exit(code)

@@ -1,0 +1,207 @@
+"""What each command does, once its arguments are read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tomllib
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from connectors.clock import SystemClock
+from connectors.errors import ConfigError
+from flows import show
+from flows.config import load_settings
+from flows.loading import load_and_publish
+from flows.progress import Progress, bars
+from flows.results import RunResult, exit_code
+from flows.take import Snapshot
+from warehouse.home import Home
+from warehouse.landed import waiting
+from warehouse.query import LAST_RUNS, ask
+from warehouse.state import State
+
+_T = TypeVar("_T")
+
+
+def snapshot(
+    names: tuple[str, ...], config: Path | None, *, as_json: bool, prefect: bool | None, quiet: bool
+) -> int:
+    """Take a snapshot and tell of it; the exit code."""
+    settings = load_settings(config)
+    with bars(shown=sys.stderr.isatty() and not quiet) as progress:
+        if _prefect_configured() if prefect is None else prefect:
+            results = _as_flow(names, config, progress)
+        else:
+            results = interruptible(Snapshot(settings, names, progress=progress).run())
+    show.results(results, as_json=as_json)
+    return exit_code(results)
+
+
+def _as_flow(names: tuple[str, ...], config: Path | None, progress: Progress) -> list[RunResult]:
+    from flows.snapshot import watched
+
+    with watched(progress) as results:
+        interruptible(_flow_run(names, config))
+    return results
+
+
+async def _flow_run(names: tuple[str, ...], config: Path | None) -> None:
+    """One flow run. What ended it before there were runs to tell of is raised."""
+    from flows.snapshot import snapshot as flow
+
+    state = await flow(list(names) or None, str(config) if config else None, return_state=True)
+    if state.name == "Failed":
+        await state.aresult()
+
+
+def interruptible(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run `work`; SIGTERM stops it as Ctrl-C does, what arrived being landed, with exit code 143."""
+
+    async def guarded() -> _T:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop, task, terminated)
+        return await task
+
+    terminated: list[bool] = []
+    try:
+        return asyncio.run(guarded())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("floorline: stopped; what had arrived is landed and loaded\n")
+        raise SystemExit(143 if terminated else 130) from None
+
+
+def _stop(task: asyncio.Future[Any], terminated: list[bool]) -> None:
+    terminated.append(True)
+    task.cancel()
+
+
+def _prefect_configured() -> bool:
+    """Whether a Prefect API is set, in the environment or the active profile, without importing Prefect."""
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"
+    try:
+        found = tomllib.loads(profiles.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
+    return bool(found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
+
+
+def _home(config: Path | None) -> Home:
+    return Home(load_settings(config).root)
+
+
+def status(config: Path | None, *, as_json: bool) -> None:
+    """Each basket's last run, the open alerts, the landings that wait."""
+    settings = load_settings(config)
+    home = Home(settings.root)
+    runs = ask(home, LAST_RUNS).records() if home.published.exists() else []
+    alerts = State(home.state).alerts(open_only=True) if home.state.exists() else []
+    show.status(settings, runs, alerts, waiting(home.landing), as_json=as_json)
+
+
+def query(sql: str, config: Path | None, *, as_json: bool, as_csv: bool) -> None:
+    """The answer to one query."""
+    show.answer(ask(_home(config), sql), as_json=as_json, as_csv=as_csv)
+
+
+def export(to: Path, config: Path | None, *, as_json: bool) -> None:
+    """One DuckDB file for a name that ends so, else a folder of Parquet files."""
+    from warehouse.maintain import export_duckdb, export_parquet
+
+    home = _home(config)
+    if to.suffix in {".duckdb", ".db"}:
+        export_duckdb(home, to)
+        files = [to]
+    else:
+        files = list(export_parquet(home, to))
+    show.files(files, as_json=as_json)
+
+
+def sandbox(*, frozen: datetime | None, **options: Any) -> None:  # noqa: ANN401 - as Options has them
+    """Serve until interrupted."""
+    from datetime import UTC
+
+    from sandbox.server import Options, run
+
+    try:
+        run(Options(**options, frozen=frozen.replace(tzinfo=UTC) if frozen else None))
+    except (ValueError, KeyError, OSError) as error:
+        raise ConfigError(f"the sandbox cannot be set up so: {error}") from None
+
+
+def alerts_list(config: Path | None, *, as_json: bool, everything: bool) -> None:
+    """The alerts."""
+    home = _home(config)
+    alerts = State(home.state).alerts(open_only=not everything) if home.state.exists() else []
+    show.alerts(alerts, as_json=as_json)
+
+
+def alerts_show(number: int, config: Path | None, *, as_json: bool) -> None:
+    """One alert."""
+    home = _home(config)
+    found = State(home.state).alerts() if home.state.exists() else []
+    chosen = [alert for alert in found if alert.alert_id == number]
+    if not chosen:
+        raise ConfigError(f"there is no alert {number}")
+    show.alert(chosen[0], as_json=as_json)
+
+
+def alerts_clear(number: int, config: Path | None) -> None:
+    """Close one alert."""
+    home = _home(config)
+    if not home.state.exists() or not State(home.state).clear(number, SystemClock().now()):
+        raise ConfigError(f"there is no open alert {number}")
+    show.line(f"alert {number} is closed")
+
+
+def rejects_list(config: Path | None, *, as_json: bool, limit: int) -> None:
+    """The rejects that were not replayed."""
+    found = ask(
+        _home(config),
+        "SELECT reject_id, observed_at, source, basket, currency, reason, raw FROM rejects"
+        " WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT ?",
+        [limit],
+    )
+    show.answer(found, as_json=as_json)
+
+
+def rejects_replay(config: Path | None, *, as_json: bool) -> None:
+    """Read the rejects again and load what fits by now."""
+    from flows.replay import replay
+
+    show.replayed(replay(load_settings(config), SystemClock()), as_json=as_json)
+
+
+def maintain_load(config: Path | None, *, as_json: bool) -> None:
+    """Load what waits."""
+    settings = load_settings(config)
+    Home(settings.root).prepare()
+    show.loads(load_and_publish(settings, [], SystemClock()), as_json=as_json)
+
+
+def maintain_rebuild(config: Path | None, *, as_json: bool, yes: bool) -> None:
+    """Make the database anew, after saying what that loses."""
+    import typer
+
+    from warehouse.maintain import rebuild, rebuildable
+
+    home = _home(config)
+    runs = rebuildable(home)
+    if not runs:
+        raise ConfigError(f"no landing is kept under {home.landing}: there is nothing to rebuild from")
+    if not yes:
+        oldest = runs[0].observed_from
+        typer.confirm(
+            f"{len(runs)} landings from {oldest:%Y-%m-%d %H:%M} UTC on make a new database; what is older"
+            " stays in the old file only, which is put aside. Go on?",
+            abort=True,
+            err=True,
+        )
+    show.rebuilt(rebuild(home, SystemClock().now), as_json=as_json)

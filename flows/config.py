@@ -1,0 +1,178 @@
+"""The configuration: floorline.toml, every key of it also as FLOORLINE_..., checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from connectors.errors import ConfigError
+
+DEFAULT_PATH = Path("floorline.toml")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object) -> object:
+    """Read "90s", "10m", "1h" or "7d"; anything else is left to pydantic."""
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
+        return timedelta(seconds=int(found[1]) * UNITS[found[2]])
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WarehouseSettings(_Strict):
+    """Where the data lies and how long what was fetched is kept beside it."""
+
+    path: Path = Path("data")
+    keep_landings: Duration = timedelta(days=1)
+    least_free: ByteSize = ByteSize(256_000_000)
+    lock_wait: Duration = timedelta(seconds=60)
+
+
+class SourceSettings(_Strict):
+    """One account at one API. `key` says where the key is, never what it is."""
+
+    kind: Literal["cs2cap"] = "cs2cap"
+    base_url: str = "https://api.cs2c.app"
+    key: str = Field(default="env:CS2C_API_KEY", pattern=r"^(env|file|block):.+$")
+    tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
+    concurrency: int = Field(default=8, ge=1, le=64)
+    deadline: Duration = timedelta(seconds=30)
+
+
+class BasketSettings(_Strict):
+    """What is looked at together: items x providers x currencies, every so often.
+
+    `fresh` says how long a page that an interrupted run has landed is still used instead of fetched again.
+    """
+
+    name: Name
+    source: Name
+    items: tuple[str | int, ...] = Field(min_length=1)
+    providers: tuple[str, ...] = Field(default=("all",), min_length=1)
+    currencies: tuple[str, ...] = Field(default=("USD",), min_length=1)
+    every: Duration = timedelta(minutes=10)
+    fresh: Duration = timedelta(minutes=5)
+
+
+class Settings(BaseSettings):
+    """The whole configuration; `base` is the folder that its relative paths start from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FLOORLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    warehouse: WarehouseSettings = WarehouseSettings()
+    sources: dict[Name, SourceSettings] = {}
+    baskets: tuple[BasketSettings, ...] = ()
+    base: Path = Path()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file (which comes in as `init_settings`)."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [basket.name for basket in self.baskets]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two baskets are called {', '.join(sorted(twice))}")
+        for basket in self.baskets:
+            if basket.source not in self.sources:
+                known = ", ".join(self.sources) or "none"
+                raise ValueError(f"basket {basket.name} names the source {basket.source}; there is {known}")
+        return self
+
+    @property
+    def root(self) -> Path:
+        """The warehouse's folder."""
+        return self.base / self.warehouse.path.expanduser()
+
+    def chosen(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
+        """The baskets by name; all of them for no name. Raises ConfigError for one that does not exist."""
+        known = {basket.name: basket for basket in self.baskets}
+        unknown = [name for name in names if name not in known]
+        if unknown or not known:
+            there = ", ".join(known) or "none"
+            raise ConfigError(
+                f"no basket is called {', '.join(unknown) or '…'}; the configuration has {there}"
+            )
+        return tuple(known[name] for name in names) if names else self.baskets
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the configuration at `path`, at $FLOORLINE_CONFIG, or in floorline.toml.
+
+    Raises ConfigError with the file and the line or the key that is wrong.
+    """
+    chosen = path or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
+    try:
+        fields = tomllib.loads(chosen.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no configuration at {chosen}: write one or name it with --config"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{chosen} is not TOML: {error}") from None
+    return parse_settings(fields, base=chosen.resolve().parent, where=str(chosen))
+
+
+def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configuration") -> Settings:
+    """Check a configuration that was read from `where`. Raises ConfigError with each key that is wrong."""
+    for name, source in fields.get("sources", {}).items():
+        if isinstance(source, dict):
+            source.setdefault("kind", name)
+    try:
+        return Settings(**fields, base=base)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {'; '.join(_told(e) for e in error.errors()[:5])}") from None
+
+
+def _told(error: ErrorDetails) -> str:
+    """One pydantic error in one phrase, without the value: it may be a key in the wrong place."""
+    place = ".".join(str(part) for part in error["loc"])
+    what = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {what}" if place else str(what)
+
+
+def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
+    """The basket's items with each "file:PATH" replaced by that file's lines (blank ones and # left out)."""
+    expanded: list[str | int] = []
+    for entry in basket.items:
+        if isinstance(entry, str) and entry.startswith("file:"):
+            expanded.extend(_lines(base / Path(entry.removeprefix("file:")).expanduser(), basket.name))
+        else:
+            expanded.append(entry)
+    return tuple(expanded)
+
+
+def _lines(path: Path, basket: str) -> list[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"basket {basket}: {path} cannot be read: {error}") from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -1,0 +1,239 @@
+"""Fetching one basket into its landing: one walk a shard, every page on disk before anything else happens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from connectors.base import Connector, Page
+from connectors.clock import Clock
+from connectors.errors import (
+    AuthRejected,
+    ContractBroken,
+    FloorlineError,
+    PlanForbids,
+    QuotaExhausted,
+    Transient,
+)
+from connectors.plan import Shard
+from flows.baskets import Prepared
+from flows.catalogs import Catalogs
+from flows.progress import Progress
+from flows.results import RunResult, state_of
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+from warehouse.landed import fresh_pages, interrupted
+from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader, ShardWriter
+from warehouse.query import listed_before
+
+SHARDS_AT_ONCE: Final = 4  # requests are bounded by the client; this bounds open files and memory
+STOPS_SOURCE: Final = (AuthRejected, QuotaExhausted, PlanForbids)
+# A provider whose quotes are gone and whose health is none of these is dark, not sold out.
+WELL: Final = frozenset({"ok", "up", "healthy", "online", "operational", "active", "degraded"})
+
+FetchShard = Callable[[], Awaitable[None]]
+Wrap = Callable[[str, FetchShard], FetchShard]
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for a run that sorts by its start."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+class BasketFetch:
+    """One basket's way from its plan to its landing.
+
+    `sent_before` is what the connector had sent before anything that this basket is to be charged with.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        prepared: Prepared,
+        connector: Connector,
+        catalogs: Catalogs,
+        clock: Clock,
+        progress: Progress,
+        sent_before: int,
+    ) -> None:
+        self._home = home
+        self._basket = prepared.basket
+        self._plan = prepared.plan
+        self._connector = connector
+        self._catalogs = catalogs
+        self._clock = clock
+        self._progress = progress
+        self._sent_before = sent_before
+        self._turns = asyncio.Semaphore(SHARDS_AT_ONCE)
+        self._brought: dict[str, set[str]] = {}
+        self._reasons: list[str] = []
+        self._unknown: Counter[str] = Counter()
+        self._pages = 0
+
+    async def run(self, flow: str, wrap: Wrap) -> RunResult:
+        """Fetch every shard, `wrap`ped as the caller likes; the landing is left finished."""
+        started = self._clock.now()
+        basket = self._basket
+        header = RunHeader(
+            new_run_id(started), flow, basket.source, basket.name, started, int(basket.every.total_seconds())
+        )
+        self._left = interrupted(self._home.landing, basket.source, basket.name)
+        with Landing(self._home.landing, header) as landing:
+            self._progress.planned(basket.name, self._plan.shards)
+            try:
+                error, down = await self._fetch(landing, wrap)
+            except asyncio.CancelledError:
+                self._finish(landing, "cancelled", None, ())
+                raise
+            finally:
+                self._progress.finished(basket.name)
+            state = state_of(error, complete=not self._reasons)
+            return self._finish(landing, state, error, down)
+
+    async def _fetch(self, landing: Landing, wrap: Wrap) -> tuple[FloorlineError | None, tuple[str, ...]]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for shard in self._plan.shards:
+                    group.create_task(self._one_of_many(landing, shard, wrap))
+            return None, await self._providers_down()
+        except* STOPS_SOURCE as failures:
+            error = _gravest(failures)
+        except* WarehouseError as failures:
+            raise next(_leaves(failures)) from None
+        return error, ()
+
+    async def _one_of_many(self, landing: Landing, shard: Shard, wrap: Wrap) -> None:
+        async def fetch() -> None:
+            await self._fetch_shard(landing, shard)
+
+        async with self._turns:
+            await wrap(label(shard), fetch)()
+
+    async def _fetch_shard(self, landing: Landing, shard: Shard) -> None:
+        """Walk one shard into the landing. Only what stops the whole source, or the disk, is raised."""
+        header = shard_header(shard)
+        writer = landing.shard(header)
+
+        async def land(page: Page) -> None:
+            await asyncio.to_thread(_append, writer, page, self._clock.now())
+            self._note(shard, page)
+
+        reason: str | None = "interrupted"
+        try:
+            await self._connector.walk(shard, land, self._still_fresh(header))
+            reason = None
+        except STOPS_SOURCE as error:
+            reason = str(error)
+            raise
+        except FloorlineError as error:
+            reason = f"{label(shard)}: {error}"
+            self._reasons.append(reason)
+        finally:
+            writer.finish(complete=reason is None, reason=reason)
+
+    def _note(self, shard: Shard, page: Page) -> None:
+        self._pages += 1
+        self._brought.setdefault(shard.currency, set()).update(page.rows["provider"].unique())
+        self._unknown.update(page.unknown_fields)
+        self._progress.landed(self._basket.name, shard, page)
+
+    def _still_fresh(self, header: ShardHeader) -> list[Page]:
+        """Pages that an interrupted run landed for the same question a moment ago: not paid for twice."""
+        if self._left is None:
+            return []
+        found = fresh_pages(self._left, header, self._clock.now(), self._basket.fresh)
+        return [
+            Page(m.request, m.offset, m.total, m.observed_at, rows, (), {}, m.fingerprint)
+            for m, rows in found
+        ]
+
+    async def _providers_down(self) -> tuple[str, ...]:
+        """Which providers that brought nothing, though they listed something before, the API calls down."""
+        asked = {key for shard in self._plan.shards for key in shard.providers}
+        silent: set[str] = set()
+        for currency, brought in self._brought.items():
+            ids = self._item_ids(currency)
+            silent |= listed_before(self._home, self._basket.source, currency, ids, sorted(brought)) & asked
+        if not silent:
+            return ()
+        try:
+            now = await self._catalogs.providers(lifetime=timedelta(0))
+        except (Transient, ContractBroken) as error:
+            self._reasons.append(f"the health of {', '.join(sorted(silent))} is unknown: {error}")
+            return tuple(sorted(silent))
+        health = dict(now.select("provider", "health").iter_rows())
+        return tuple(sorted(key for key in silent if str(health.get(key) or "ok").lower() not in WELL))
+
+    def _item_ids(self, currency: str) -> list[str] | None:
+        shards = [shard for shard in self._plan.shards if shard.currency == currency]
+        if any(shard.items is None for shard in shards):
+            return None
+        return [item.item_id for shard in shards for item in shard.items or () if item.item_id is not None]
+
+    def _finish(
+        self, landing: Landing, state: str, error: FloorlineError | None, down: tuple[str, ...]
+    ) -> RunResult:
+        for name in ("items", "providers"):
+            if name in self._catalogs.fetched:
+                landing.add_catalog(name, self._catalogs.fetched.pop(name))
+        reason = str(error) if error else "; ".join(self._reasons) or None
+        result = RunResult(
+            run_id=landing.header.run_id,
+            basket=self._basket.name,
+            source=self._basket.source,
+            state=state,
+            requests=self._connector.requests - self._sent_before,
+            pages=self._pages,
+            error=error,
+            incomplete_reason=reason,
+            quota_remaining=self._connector.quota_remaining,
+            unknown_fields=dict(self._unknown),
+            notes=self._plan.notes,
+        )
+        landing.finish(
+            state,
+            finished_at=self._clock.now(),
+            requests=result.requests,
+            quota_remaining=result.quota_remaining,
+            incomplete_reason=reason,
+            unknown_fields=result.unknown_fields,
+            down=down,
+        )
+        return result
+
+
+def label(shard: Shard) -> str:
+    """What a shard is called where people read it."""
+    what = shard.providers[0] if shard.items is None else f"{len(shard.items)} items"
+    return f"{what} {shard.currency} #{shard.number}"
+
+
+def shard_header(shard: Shard) -> ShardHeader:
+    """The same shard in the warehouse's words."""
+    items = (
+        None if shard.items is None else tuple((i.item_id, i.market_hash_name, i.phase) for i in shard.items)
+    )
+    return ShardHeader(shard.number, shard.currency, shard.delivery, shard.providers, items)
+
+
+def _append(writer: ShardWriter, page: Page, landed_at: datetime) -> None:
+    mark = PageMark(page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint)
+    writer.append(mark, page.rows, [(reject.reason, reject.raw) for reject in page.rejects])
+
+
+def _gravest(failures: BaseExceptionGroup[Exception]) -> FloorlineError:
+    """The failure that says most about what to do: a rejected key before all others."""
+    known = [leaf for leaf in _leaves(failures) if isinstance(leaf, FloorlineError)]
+    return next((leaf for leaf in known if isinstance(leaf, AuthRejected)), known[0])
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
+    if not isinstance(failure, BaseExceptionGroup):
+        yield failure
+        return
+    for part in failure.exceptions:
+        yield from _leaves(part)

@@ -1,0 +1,34 @@
+"""The last steps of a run: load what waits, raise and resolve alerts, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.clock import Clock
+from flows.alerts import raise_alerts
+from flows.config import Settings
+from flows.results import RunResult
+from warehouse.home import Home
+from warehouse.load import LoadReport
+from warehouse.settle import settle
+from warehouse.state import State
+
+
+def load_and_publish(settings: Settings, results: Sequence[RunResult], clock: Clock) -> Sequence[LoadReport]:
+    """Load every landing that waits and publish; alerts are raised in between: they are published too.
+
+    Raises WarehouseError; what could not be loaded waits for the next call.
+    """
+    home = Home(settings.root)
+    state = State(home.state)
+
+    def on_loaded(loads: Sequence[LoadReport]) -> None:
+        raise_alerts(state, results, loads, clock.now())
+
+    return settle(
+        home,
+        now=clock.now,
+        keep=settings.warehouse.keep_landings,
+        wait=settings.warehouse.lock_wait.total_seconds(),
+        on_loaded=on_loaded,
+    )

@@ -1,0 +1,70 @@
+"""Rejected rows, read once more after a fix: those that fit are landed and loaded in their place in time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from connectors import cs2cap_answers
+from connectors.clock import Clock
+from flows.config import Settings
+from flows.fetch import new_run_id
+from flows.loading import load_and_publish
+from warehouse.home import Home
+from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader
+from warehouse.query import ask
+
+REJECTS = """
+SELECT reject_id, source, basket, currency, delivery, observed_at, raw FROM rejects
+WHERE replayed_run_id IS NULL ORDER BY source, basket, currency, delivery, observed_at
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one basket's rejects in one currency."""
+
+    run_id: str
+    basket: str
+    currency: str
+    read: int
+    fitting: int
+
+
+def replay(settings: Settings, clock: Clock) -> list[Replayed]:
+    """Read every reject that was not replayed; what fits is loaded as observed when it was."""
+    home = Home(settings.root)
+    rejects = ask(home, REJECTS).records()
+    done = [one for group in _grouped(rejects) if (one := _land(home, group, clock)) is not None]
+    if done:
+        load_and_publish(settings, [], clock)
+    return done
+
+
+def _grouped(rejects: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for _, group in groupby(rejects, key=lambda r: (r["source"], r["basket"], r["currency"], r["delivery"])):
+        yield list(group)
+
+
+def _land(home: Home, rejects: Sequence[dict[str, Any]], clock: Clock) -> Replayed | None:
+    """Land what fits: a page a moment of observation, in a shard that is never taken for complete."""
+    fitting = [(r, rows) for r in rejects if (rows := cs2cap_answers.reread(r["raw"])) is not None]
+    if not fitting:
+        return None
+    first, now = rejects[0], clock.now()
+    header = RunHeader(new_run_id(now), "replay", first["source"], first["basket"], now)
+    with Landing(home.landing, header) as landing:
+        writer = landing.shard(ShardHeader(0, first["currency"], first["delivery"], (), ()))
+        for place, (reject, rows) in enumerate(fitting):
+            writer.append(_mark(place, reject["observed_at"], now), rows)
+        writer.finish(complete=False, reason="replayed rejects")
+        ids = [reject["reject_id"] for reject, _ in fitting]
+        landing.finish("done", finished_at=now, requests=0, replayed=ids)
+    return Replayed(header.run_id, header.basket, first["currency"], len(rejects), len(fitting))
+
+
+def _mark(place: int, observed_at: datetime, now: datetime) -> PageMark:
+    return PageMark(place, 0, 1, observed_at, now, "")

@@ -1,0 +1,247 @@
+"""What commands print: tables for people, JSON for machines; an API's strings are shown, not interpreted."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from connectors.errors import plain
+from flows.config import Settings
+from flows.results import RunResult
+from warehouse.landed import LandedRun
+from warehouse.load import LoadReport
+from warehouse.query import Answer
+from warehouse.state import Alert
+
+if TYPE_CHECKING:
+    from flows.replay import Replayed
+    from warehouse.maintain import Rebuilt
+
+
+def as_json_text(value: object) -> str:
+    """JSON with exact amounts as strings and moments in ISO 8601."""
+
+    def other(item: object) -> object:
+        if isinstance(item, datetime):
+            return item.isoformat()
+        if isinstance(item, timedelta):
+            return item.total_seconds()
+        if dataclasses.is_dataclass(item) and not isinstance(item, type):
+            return dataclasses.asdict(item)
+        return str(item)
+
+    return json.dumps(value, default=other, ensure_ascii=False, indent=2)
+
+
+def line(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        numeric = all(isinstance(row[number], int | float | Decimal | None) for row in rows)
+        long = any(len(_cell(row[number])) > 24 for row in rows)
+        side: Literal["right", "left"] = "right" if numeric and rows else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=not long)
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Decimal):
+        return amount(value)
+    return plain(str(value))
+
+
+def amount(value: Decimal) -> str:
+    """An exact amount with at least two places and no idle zeros behind them."""
+    text = f"{value:f}"
+    whole, _, places = text.partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
+
+
+def results(found: Sequence[RunResult], *, as_json: bool) -> None:
+    """What runs came to."""
+    if as_json:
+        line(as_json_text([result.as_json() for result in found]))
+        return
+    columns = ("basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left")
+    _table(columns, [_result_row(result) for result in found])
+    for result in found:
+        for remark in remarks(result):
+            line(f"  {result.basket}: {remark}")
+
+
+def _result_row(result: RunResult) -> tuple[Any, ...]:
+    load = result.load
+    counts = (
+        (load.rows_fetched, load.rows_changed, load.rows_closed, load.rows_rejected) if load else (0, 0, 0, 0)
+    )
+    return (result.basket, result.source, result.state, *counts, result.requests, result.quota_remaining)
+
+
+def remarks(result: RunResult) -> list[str]:
+    """What a person should know of a run beyond its counts."""
+    told = [result.incomplete_reason] if result.incomplete_reason else []
+    told += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
+    load = result.load
+    if load is not None:
+        told += [f"{held.provider}: {held.reason}; none of its quotes was closed" for held in load.held]
+        told += [f"contract changed: {change}" for change in load.contract_changes]
+        told += [
+            f"ten times off: {o.market_hash_name}{f' ({o.phase})' if o.phase else ''} at {o.provider},"
+            f" {amount(o.was)} -> {amount(o.price)} {o.currency}"
+            for o in load.outliers
+        ]
+    return [plain(remark, 400) for remark in told]
+
+
+def status(
+    settings: Settings,
+    runs: Sequence[dict[str, Any]],
+    alerts_open: Sequence[Alert],
+    waiting: Sequence[LandedRun],
+    *,
+    as_json: bool,
+) -> None:
+    """Baskets, alerts, landings."""
+    now = datetime.now(UTC)
+    last = {run["basket"]: run for run in runs}
+    rows = [_basket_row(basket.name, basket.every, last.get(basket.name), now) for basket in settings.baskets]
+    columns = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
+    if as_json:
+        baskets = [dict(zip(columns, row, strict=True)) for row in rows]
+        landings = [run.header.run_id for run in waiting]
+        line(as_json_text({"baskets": baskets, "alerts": list(alerts_open), "landings_waiting": landings}))
+        return
+    _table(columns, [(*row[:2], _age(row[2]), _age(row[3]), *row[4:]) for row in rows])
+    line(f"database: {settings.root / 'market.duckdb'}")
+    if waiting:
+        line(f"{len(waiting)} landings wait: the next run loads them, and so does `floorline maintain load`")
+    if alerts_open:
+        alerts(alerts_open, as_json=False)
+
+
+def _basket_row(name: str, every: timedelta, run: dict[str, Any] | None, now: datetime) -> tuple[Any, ...]:
+    if run is None:
+        return (name, None, None, every, "never ran", None, None, None)
+    success = run["last_success"]
+    age = now - success if success else None
+    return (
+        name,
+        success,
+        age,
+        every,
+        run["last_state"],
+        run["rows_fetched"],
+        run["rows_changed"],
+        run["requests"],
+    )
+
+
+def _age(age: timedelta | None) -> str | None:
+    if age is None:
+        return None
+    seconds = int(age.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def answer(found: Answer, *, as_json: bool, as_csv: bool = False) -> None:
+    """Rows of a query."""
+    if as_json:
+        line(as_json_text(found.records()))
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(found.columns)
+        writer.writerows(found.rows)
+    else:
+        _table(found.columns, found.rows)
+
+
+def alerts(found: Sequence[Alert], *, as_json: bool) -> None:
+    """A list of alerts."""
+    if as_json:
+        line(as_json_text(list(found)))
+    elif not found:
+        line("no alert stands open")
+    else:
+        columns = ("alert", "cause", "source", "subject", "since", "repeats", "message")
+        _table(
+            columns,
+            [
+                (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message)
+                for a in found
+            ],
+        )
+
+
+def alert(found: Alert, *, as_json: bool) -> None:
+    """One alert, whole."""
+    if as_json:
+        line(as_json_text(found))
+        return
+    for name, value in dataclasses.asdict(found).items():
+        if value is not None:
+            line(f"{name:>10}  {_cell(value)}")
+
+
+def files(found: Sequence[Path], *, as_json: bool) -> None:
+    """Files that were written."""
+    line(as_json_text([str(path) for path in found]) if as_json else "\n".join(str(path) for path in found))
+
+
+def loads(found: Sequence[LoadReport], *, as_json: bool) -> None:
+    """Landings that were loaded."""
+    if as_json:
+        line(as_json_text(list(found)))
+        return
+    line(f"{len(found)} landings loaded" if found else "nothing waited")
+    if found:
+        columns = ("run", "basket", "state", "rows", "changed")
+        _table(columns, [(o.run_id, o.basket, o.state, o.rows_fetched, o.rows_changed) for o in found])
+
+
+def rebuilt(done: Rebuilt, *, as_json: bool) -> None:
+    """A rebuild."""
+    if as_json:
+        line(as_json_text(done))
+    else:
+        line(f"{done.runs} landings loaded into a new database; the old one is {done.aside or 'not there'}")
+
+
+def replayed(done: Sequence[Replayed], *, as_json: bool) -> None:
+    """Rejects that were read again."""
+    if as_json:
+        line(as_json_text(list(done)))
+        return
+    line("no reject fits by now" if not done else "")
+    for one in done:
+        line(f"{one.basket} {one.currency}: {one.fitting} of {one.read} rejects fit now and are loaded")

@@ -1,0 +1,152 @@
+"""A market snapshot from end to end: plan, fetch, land, load, publish, report. Knows no scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from connectors.base import Connector
+from connectors.clock import Clock, SystemClock
+from connectors.errors import ConfigError, FloorlineError
+from flows.baskets import Prepared, prepare
+from flows.catalogs import Catalogs
+from flows.config import BasketSettings, Settings
+from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
+from flows.loading import load_and_publish
+from flows.progress import Progress, Silent
+from flows.results import RunResult, state_of
+from flows.sources import connect
+from warehouse.home import Home
+from warehouse.landing import Landing, RunHeader
+from warehouse.load import LoadReport
+
+Settle = Callable[[], Awaitable[Sequence[LoadReport]]]
+WrapSettle = Callable[[Settle], Settle]
+
+
+def unwrapped(_label: str, fetch: FetchShard) -> FetchShard:
+    """The fetch of a shard as it is."""
+    return fetch
+
+
+def settled_here(step: Settle) -> Settle:
+    """The loading as it is."""
+    return step
+
+
+@dataclasses.dataclass(slots=True)
+class Desk:
+    """One source during a snapshot: its connector, catalogs and baskets, and the error that stopped it."""
+
+    source: str
+    baskets: list[BasketSettings]
+    connector: Connector | None = None
+    catalogs: Catalogs | None = None
+    prepared: list[Prepared] = dataclasses.field(default_factory=list)
+    error: FloorlineError | None = None
+    charged: int = 0  # requests that a run already accounts for; the account's own costs nothing
+
+
+class Snapshot:
+    """One snapshot of some baskets. `wrap` and `wrap_settle` let a scheduler make tasks of the steps."""
+
+    flow = "snapshot"
+
+    def __init__(
+        self,
+        settings: Settings,
+        names: tuple[str, ...] = (),
+        clock: Clock | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._settings = settings
+        self._baskets = settings.chosen(names)
+        self._clock = clock or SystemClock()
+        self._progress = progress or Silent()
+        self.home = Home(Path(settings.root))
+
+    async def run(self, wrap: Wrap = unwrapped, wrap_settle: WrapSettle = settled_here) -> list[RunResult]:
+        """Take it. One result a basket, in the order of the configuration.
+
+        A source that fails leaves the others alone; what failed is in the results. Raises ConfigError before
+        any price is asked for, and WarehouseError with everything landed.
+        """
+        self.home.prepare()
+        self.home.ensure_room(int(self._settings.warehouse.least_free))
+        desks = self._desks()
+        try:
+            await self._open(desks)
+            results = await self._fetch(desks, wrap)
+        except asyncio.CancelledError:
+            load_and_publish(self._settings, [], self._clock)
+            raise
+        finally:
+            await self._close(desks)
+        loads = await wrap_settle(
+            lambda: asyncio.to_thread(load_and_publish, self._settings, results, self._clock)
+        )()
+        by_run = {load.run_id: load for load in loads}
+        return [dataclasses.replace(result, load=by_run.get(result.run_id)) for result in results]
+
+    def _desks(self) -> list[Desk]:
+        names = dict.fromkeys(basket.source for basket in self._baskets)
+        return [Desk(name, [basket for basket in self._baskets if basket.source == name]) for name in names]
+
+    async def _open(self, desks: Sequence[Desk]) -> None:
+        """Prove every key and plan every basket, before the first price. Raises ConfigError."""
+        opened = await asyncio.gather(*(self._open_one(desk) for desk in desks), return_exceptions=True)
+        for failure in opened:
+            if failure is not None:
+                raise failure
+
+    async def _open_one(self, desk: Desk) -> None:
+        try:
+            desk.connector = connect(desk.source, self._settings.sources[desk.source], self._clock)
+            await desk.connector.account()
+            desk.charged = desk.connector.requests
+            desk.catalogs = Catalogs(self.home.catalog, desk.connector, self._clock)
+            for basket in desk.baskets:
+                desk.prepared.append(await prepare(self._settings, basket, desk.catalogs))
+        except ConfigError:
+            raise
+        except FloorlineError as error:
+            desk.error = error
+
+    async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
+        """Sources side by side; the baskets of one source one after another, on its one connector."""
+        fetched = await asyncio.gather(*(self._fetch_source(desk, wrap) for desk in desks))
+        by_basket = {result.basket: result for results in fetched for result in results}
+        return [by_basket[basket.name] for basket in self._baskets]
+
+    async def _fetch_source(self, desk: Desk, wrap: Wrap) -> list[RunResult]:
+        if desk.error is not None or desk.connector is None or desk.catalogs is None:
+            return [self._not_run(desk, basket) for basket in desk.baskets]
+        results = []
+        for prepared in desk.prepared:
+            fetch = BasketFetch(
+                self.home, prepared, desk.connector, desk.catalogs, self._clock, self._progress
+            )
+            results.append(await fetch.run(self.flow, wrap))
+        return results
+
+    def _not_run(self, desk: Desk, basket: BasketSettings) -> RunResult:
+        """A run that ended before its first price is a run all the same: it is landed, loaded and seen."""
+        now = self._clock.now()
+        header = RunHeader(
+            new_run_id(now), self.flow, desk.source, basket.name, now, int(basket.every.total_seconds())
+        )
+        state = state_of(desk.error, complete=False)
+        first = basket is desk.baskets[0]
+        requests = desk.connector.requests if desk.connector and first else 0
+        with Landing(self.home.landing, header) as landing:
+            landing.finish(state, finished_at=now, requests=requests, incomplete_reason=str(desk.error))
+        return RunResult(
+            header.run_id, basket.name, desk.source, state, requests, 0, desk.error, str(desk.error)
+        )
+
+    async def _close(self, desks: Sequence[Desk]) -> None:
+        for desk in desks:
+            if desk.connector is not None:
+                await desk.connector.aclose()
