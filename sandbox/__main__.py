@@ -1,0 +1,12 @@
+"""`python -m sandbox`: serve in the foreground."""
+
+import sys
+
+from sandbox.options import Options
+from sandbox.server import run
+
+if __name__ == "__main__":
+    try:
+        run(Options.parse(sys.argv[1:]))
+    except (OSError, ValueError) as error:
+        sys.exit(f"sandbox: {error}")

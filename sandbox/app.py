@@ -1,0 +1,127 @@
+"""The ASGI application: the API with its faults in front of it, and the control routes beside it."""
+
+import asyncio
+import gzip
+from collections.abc import Sequence
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import cast
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox import faults
+from sandbox.answers import Answer, Request
+from sandbox.clock import iso
+from sandbox.control import control
+from sandbox.core import Sandbox
+from sandbox.faults import Fault
+
+TRANSPORT = "sandbox.transport"  # the scope's extension that holds the connection
+
+
+class App:
+    """Routes `/_sandbox` to the control and everything else to the API."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._control: ASGIApp = control(sandbox)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["path"].startswith("/_sandbox/"):
+            await self._control(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+    async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request = _request(scope, headers)
+        sandbox = self._sandbox
+        log = sandbox.requests.enter(
+            iso(sandbox.clock.us()),
+            request.method,
+            request.path,
+            scope["query_string"].decode(),
+            sandbox.keys.name(request.authorization),
+        )
+        with sandbox.lock:
+            striking = sandbox.faults.striking(request)
+        await asyncio.sleep(sum(fault.number("seconds", 1) for fault in striking if fault.kind == "latency"))
+        answer = self._answer(request, striking)
+        log.status, log.code = (None, "drop") if answer.drop else (answer.status, answer.code)
+        _encode(answer, b"gzip" in headers.get(b"accept-encoding", b""))
+        answer.headers["Date"] = self._date(striking)
+        await _send(answer, scope, receive, send)
+
+    def _answer(self, request: Request, striking: Sequence[Fault]) -> Answer:
+        sandbox = self._sandbox
+        with sandbox.lock:
+            for fault in striking:
+                happen(sandbox, fault, request)
+            sandbox.sync()
+            right = faults.instead(striking) or sandbox.api.answer(faults.unpaged(request, striking))
+        return faults.spoil(right, striking)
+
+    def _date(self, striking: Sequence[Fault]) -> str:
+        skew = sum(fault.number("seconds", 0) for fault in striking if fault.kind == "skewed_date")
+        return format_datetime(self._sandbox.clock.now() + timedelta(seconds=skew), usegmt=True)
+
+
+def happen(sandbox: Sandbox, fault: Fault, request: Request) -> None:
+    """Do to the market or the key what a fault does; it shows at once.
+
+    Rows come and go at the fault's `provider` and `item_ids`; without one, at the only provider asked for.
+    """
+    asked = request.all("providers")
+    provider = fault.text("provider") or (asked[0] if len(asked) == 1 else None)
+    if fault.kind in {"rows_appear", "rows_vanish"}:
+        verb = sandbox.appear if fault.kind == "rows_appear" else sandbox.vanish
+        verb(int(fault.number("n", 1)), provider=provider, item_ids=fault.numbers("item_ids"))
+        sandbox.refresh()
+    elif fault.kind == "dark":
+        sandbox.dark(fault.text("provider"))
+    elif fault.kind == "revoke_key":
+        sandbox.keys.revoke_bearer(request.authorization)
+
+
+def _request(scope: Scope, headers: dict[bytes, bytes]) -> Request:
+    query = tuple(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+    bearer = headers.get(b"authorization")
+    return Request(
+        scope["method"], scope["path"], query, None if bearer is None else bearer.decode("latin-1")
+    )
+
+
+def _encode(answer: Answer, accepted: bool) -> None:
+    """Compress the body where the client takes it, unpack it where not."""
+    if "Content-Encoding" in answer.headers:
+        return
+    if answer.gzipped and not accepted:
+        answer.body = gzip.decompress(answer.body)
+    elif accepted and not answer.gzipped and len(answer.body) > 500:
+        answer.body, answer.gzipped = gzip.compress(answer.body, compresslevel=1, mtime=0), True
+    if answer.gzipped and accepted:
+        answer.headers["Content-Encoding"] = "gzip"
+
+
+async def _send(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    if answer.drop:
+        await _hang_up(scope, receive)
+        return
+    headers = {"Content-Type": answer.media, "Content-Length": str(len(answer.body)), **answer.headers}
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    if answer.cut is None:
+        await send({"type": "http.response.body", "body": answer.body})
+    else:
+        sent = answer.body[: int(len(answer.body) * answer.cut)]
+        await send({"type": "http.response.body", "body": sent, "more_body": True})
+        await _hang_up(scope, receive)
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    """Close the connection and wait until the server has noticed."""
+    cast("asyncio.Transport", scope["extensions"][TRANSPORT]).close()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,188 @@
+"""One sandbox without a server: market, clock, keys, faults, request log, and the verbs that drive them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from threading import RLock
+
+import polars as pl
+
+from sandbox import board, catalog, moves
+from sandbox.clock import Clock, micros
+from sandbox.cs2cap import Cs2cap
+from sandbox.faults import Fault, Faults
+from sandbox.keys import Key, Keys
+from sandbox.ledger import ledger
+from sandbox.market import Market
+from sandbox.money import drifted
+from sandbox.moves import Pick, Touched
+from sandbox.options import Options
+from sandbox.providers import INDEX, KEYS
+from sandbox.replay import Replay
+from sandbox.requests import Requests
+from sandbox.rows import Scope
+
+SECOND = 1_000_000
+
+
+class Sandbox:
+    """Everything behind the API. Its methods may be called from any thread while it serves.
+
+    Market verbs return the quotes they touched; ValueError: an unknown provider, too many quotes.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.lock = RLock()
+        self.url = ""
+        self.clock = Clock(options.frozen)
+        self.keys = Keys(options.tier, enforced=options.limits, sliding=options.sliding)
+        self.faults = Faults()
+        self.requests = Requests()
+        self.market = _market(options, self.clock.us())
+        self.api = Cs2cap(self.market, self.clock, self.keys)
+
+    def sync(self) -> int:
+        """Bring the index up to the clock; tells the present (microseconds)."""
+        with self.lock:
+            now = self.clock.us()
+            self.market.catch_up(now, self._drift)
+            return now
+
+    def move(
+        self,
+        quotes: int = 1,
+        *,
+        provider: str | None = None,
+        item_ids: Sequence[int] | None = None,
+        factor: float | None = None,
+        seed: int | None = None,
+    ) -> list[Touched]:
+        """Change exactly so many prices, by a factor or by chance; `timestamp` becomes now."""
+        with self.lock:
+            return moves.move(self.market, _pick(quotes, provider, item_ids, seed), self.sync(), factor)
+
+    def restock(
+        self,
+        quotes: int = 1,
+        *,
+        provider: str | None = None,
+        item_ids: Sequence[int] | None = None,
+        seed: int | None = None,
+    ) -> list[Touched]:
+        """Change exactly so many quantities and no price; `timestamp` becomes now."""
+        with self.lock:
+            return moves.restock(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+
+    def vanish(
+        self,
+        quotes: int = 1,
+        *,
+        provider: str | None = None,
+        item_ids: Sequence[int] | None = None,
+        seed: int | None = None,
+    ) -> list[Touched]:
+        """Take exactly so many listings away."""
+        with self.lock:
+            return moves.vanish(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+
+    def restore(self) -> list[Touched]:
+        """Bring back all that vanished, with the same price, quantity and timestamp."""
+        with self.lock:
+            return moves.restore(self.market, self.sync())
+
+    def appear(
+        self,
+        quotes: int = 1,
+        *,
+        provider: str | None = None,
+        item_ids: Sequence[int] | None = None,
+        seed: int | None = None,
+    ) -> list[Touched]:
+        """List exactly so many quotes where there was none."""
+        with self.lock:
+            return moves.appear(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+
+    def dark(self, provider: str, dark: bool = True) -> None:
+        """Take a provider's rows out of the index and call it down, or bring it back."""
+        with self.lock:
+            self.market.darken(_position(provider), dark, self.sync())
+
+    def refresh(self) -> None:
+        """Refresh the index now."""
+        with self.lock:
+            self.market.publish(self.sync())
+
+    def fx(self, rates: Mapping[str, str | Decimal]) -> None:
+        """Set exchange rates, units for one US dollar. Raises ValueError for what is no positive rate."""
+        decimals = {code: Decimal(rate) for code, rate in rates.items()}
+        if not all(rate.is_finite() and rate > 0 for rate in decimals.values()) or "USD" in decimals:
+            raise ValueError("a rate is a positive number, and the dollar's is 1")
+        with self.lock:
+            self.market.exchange(decimals, self.sync())
+
+    def drift_fx(self) -> None:
+        """Move every exchange rate a little."""
+        with self.lock:
+            now = self.sync()
+            self.market.exchange(drifted(self.market.rates, board.dice("fx", len(self.market.epochs))), now)
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock and let the index follow."""
+        with self.lock:
+            self.clock.advance(seconds)
+            self.sync()
+
+    def fault(self, kind: str, **how: object) -> Fault:
+        """Set a fault; see `sandbox.faults`."""
+        return self.faults.add(kind, **how)
+
+    def key(self, text: str, state: str = "valid", *, tier: str | None = None, label: str = "") -> Key:
+        """Add a key or change its state and tier."""
+        return self.keys.put(text, state, tier=tier, label=label)
+
+    def ledger(
+        self,
+        at: datetime | None = None,
+        *,
+        currency: str = "USD",
+        providers: Sequence[str] | None = None,
+        item_ids: Sequence[int] | None = None,
+    ) -> pl.DataFrame:
+        """Return what the index served at a moment (now by default), columns as in `sandbox.ledger.SCHEMA`.
+
+        Without `item_ids`: the whole catalog, as a walk lists it. KeyError: an unknown currency or id.
+        """
+        positions = tuple(sorted(_position(key) for key in providers or KEYS))
+        scope = Scope(positions, None if item_ids is None else tuple(item_ids))
+        with self.lock:
+            now = self.sync()
+            index = self.market.index(now) if at is None else self.market.as_of(micros(at))
+            return ledger(self.market.board, index, scope, currency)
+
+    def _drift(self, now: int) -> None:
+        if self.options.moving:
+            listed = len(self.market.listed(tuple(range(len(KEYS)))))
+            moves.move(self.market, Pick(round(listed * self.options.moving)), now)
+        if self.options.moving_fx:
+            self.market.exchange(drifted(self.market.rates, board.dice("fx", now)), now)
+
+
+def _market(options: Options, now: int) -> Market:
+    if options.market is not None:
+        return Replay(options.market)
+    refresh = round(options.refresh * SECOND)
+    entries = catalog.build(options.items, options.seed)
+    first, quotes = board.seeded(entries, options.seed, now, options.quotes)
+    return Market(first, quotes, now, refresh)
+
+
+def _position(provider: str) -> int:
+    if provider not in INDEX:
+        raise ValueError(f"no provider {provider!r}")
+    return INDEX[provider]
+
+
+def _pick(quotes: int, provider: str | None, item_ids: Sequence[int] | None, seed: int | None) -> Pick:
+    position = None if provider is None else _position(provider)
+    return Pick(quotes, position, None if item_ids is None else frozenset(item_ids), seed)

@@ -1,0 +1,81 @@
+"""What surrounds the prices: the catalog, the marketplaces, the exchange rates and the key, as JSON."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sandbox.answers import Json
+from sandbox.catalog import Item
+from sandbox.clock import MINUTE, iso, micros
+from sandbox.keys import Key
+from sandbox.market import Market
+from sandbox.providers import PROVIDERS, Provider
+
+_DEGRADED = "dupefi"  # one marketplace is always unwell
+
+
+def item(entry: Item) -> dict[str, Json]:
+    """Return one entry of `/v1/items`."""
+    draft = entry.draft
+    return {
+        "item_id": entry.item_id,
+        "market_hash_name": entry.name,
+        "phase": entry.phase,
+        "item_type": draft.item_type,
+        "item_subtype": draft.subtype,
+        "weapon_type": draft.weapon_type,
+        "base_name": draft.base,
+        "skin_name": draft.skin,
+        "wear_name": draft.wear,
+        "is_stattrak": "StatTrak™" in entry.name,
+        "is_souvenir": entry.name.startswith("Souvenir "),
+    }
+
+
+def providers(market: Market, wanted: Iterable[Provider], now: int) -> dict[str, Json]:
+    """Return the answer of `/v1/providers`: display name to what is known of it."""
+    return {provider.name: _provider(market, provider, now) for provider in wanted}
+
+
+def _provider(market: Market, provider: Provider, now: int) -> dict[str, Json]:
+    position = PROVIDERS.index(provider)
+    listed = len(market.listed((position,)))
+    degraded = "degraded" if provider.key == _DEGRADED else "healthy"
+    health: dict[str, Json] = {
+        "status": "down" if position in market.dark else degraded,
+        "last_checked_at": iso(now // MINUTE * MINUTE),
+        "unique_items": listed,
+        "market_coverage": round(100 * listed / len(market.board.catalog.items), 2),
+    }
+    return {
+        "key": provider.key,
+        "logo": f"https://cdn.cs2c.example/logos/{provider.key}.png",
+        "code": provider.key.upper()[:4],
+        "market_type": provider.market_type,
+        "default_currency": provider.currency,
+        "fees": {"sell_fee": provider.sell_fee, "insta_sell_fee": None, "trading_spread_fee": None},
+        "features": {"has_buy_orders": provider.market_type == "p2p", "has_recent_sales": False},
+        "health": health,
+    }
+
+
+def fx(market: Market) -> dict[str, Json]:
+    """Return the answer of `/v1/fx`: units of each currency for one US dollar."""
+    rates: dict[str, Json] = {code: float(rate) for code, rate in market.rates.items()}
+    return {"timestamp": iso(market.rates_since), "rates": rates}
+
+
+def key(key: Key, now: datetime, *, limited: bool) -> dict[str, Json]:
+    """Return the answer of `/v1/account/key`, which never holds the key itself; a limit of 0 is none."""
+    info: dict[str, Json] = {
+        "id": f"key-{key.text[-4:]}",
+        "key_prefix": key.text[:10],
+        "name": key.label,
+        "is_root_key": True,
+        "is_active": key.state == "valid",
+        "created_at": iso(micros(key.created_at)),
+        "last_used_at": iso(micros(now)),
+        "expires_at": iso(micros(key.expires_at)) if key.expires_at else None,
+        "effective_quota_requests_per_month": key.tier.month if limited else 0,
+        "effective_rate_requests_per_minute": key.tier.minute if limited else 0,
+    }
+    return {"key": info, "requests_this_month": key.used_in(now)}

@@ -1,0 +1,192 @@
+"""Faults on request: which requests go wrong, how often, and how."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from sandbox.answers import Answer, Json, Refusal, Request, dumps
+
+Params = dict[str, Json]
+Payload = dict[str, Json]
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing that goes wrong on matching requests.
+
+    `path` (empty: any) and `match` (a subset of the query) choose the requests; the first `after` pass, then
+    `times` of them fail (None: all). `params` belong to the kind; see `KINDS`.
+    """
+
+    kind: str
+    path: str = "/v1/prices"
+    after: int = 0
+    times: int | None = 1
+    match: Mapping[str, str] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+    seen: int = 0
+
+    def strikes(self, request: Request) -> bool:
+        """Return whether this request goes wrong; counts it."""
+        if self.path not in {"", request.path} or not all(
+            item in request.query for item in self.match.items()
+        ):
+            return False
+        self.seen += 1
+        return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
+
+    def number(self, name: str, default: float) -> float:
+        """Return a parameter that is a number."""
+        value = self.params.get(name, default)
+        return float(value) if isinstance(value, int | float) else default
+
+    def numbers(self, name: str) -> list[int] | None:
+        """A parameter that is a list of whole numbers, or None."""
+        value = self.params.get(name)
+        return [number for number in value if isinstance(number, int)] if isinstance(value, list) else None
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a parameter that is a text."""
+        return str(self.params.get(name, default))
+
+
+class Faults:
+    """The faults that are set, in the order in which they strike."""
+
+    def __init__(self) -> None:
+        self.active: list[Fault] = []
+
+    def add(self, kind: str, **how: object) -> Fault:
+        """Set a fault: `path`, `after`, `times`, `match`, and what its kind takes. Raises ValueError."""
+        if kind not in KINDS:
+            raise ValueError(f"no fault {kind!r}; there are {', '.join(KINDS)}")
+        general = {name: how.pop(name) for name in ("path", "after", "times", "match") if name in how}
+        if unknown := set(how) - KINDS[kind]:
+            raise ValueError(
+                f"{kind} takes {', '.join(sorted(KINDS[kind])) or 'nothing'}, not {', '.join(unknown)}"
+            )
+        fault = Fault(kind, params=cast("Params", how), **general)  # type: ignore[arg-type]
+        self.active.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Let everything go right again."""
+        self.active.clear()
+
+    def striking(self, request: Request) -> list[Fault]:
+        """Return the faults that this request meets."""
+        return [fault for fault in list(self.active) if fault.strikes(request)]
+
+
+# What each kind takes.
+KINDS: Mapping[str, frozenset[str]] = {
+    "latency": frozenset({"seconds"}),
+    "rate_limited": frozenset({"retry_after"}),
+    "status_500": frozenset({"status"}),
+    "unavailable": frozenset({"coded"}),
+    "drop": frozenset(),
+    "truncate": frozenset({"how"}),
+    "html": frozenset(),
+    "broken_row": frozenset({"field", "value", "row"}),
+    "new_field": frozenset({"name", "value"}),
+    "rows_appear": frozenset({"n", "provider", "item_ids"}),
+    "rows_vanish": frozenset({"n", "provider", "item_ids"}),
+    "dark": frozenset({"provider"}),
+    "endless": frozenset({"how"}),
+    "unknown_total": frozenset(),
+    "revoke_key": frozenset(),
+    "redirect": frozenset({"location"}),
+    "skewed_date": frozenset({"seconds"}),
+}
+
+
+def instead(faults: Iterable[Fault]) -> Answer | None:
+    """Return the answer that takes the place of the right one, if a fault has one."""
+    return next((_INSTEAD[fault.kind](fault) for fault in faults if fault.kind in _INSTEAD), None)
+
+
+def spoil(answer: Answer, faults: Iterable[Fault]) -> Answer:
+    """Return the answer as the faults leave it."""
+    for fault in faults:
+        if fault.kind in _EDITS and answer.status == 200:
+            page = json.loads(gzip.decompress(answer.body) if answer.gzipped else answer.body)
+            _EDITS[fault.kind](page, fault)
+            answer.body, answer.gzipped = dumps(page), False
+        if fault.kind == "truncate":
+            _truncate(answer, fault)
+    return answer
+
+
+def _rate_limited(fault: Fault) -> Answer:
+    wait = str(int(fault.number("retry_after", 1)))
+    headers = {"Retry-After": wait, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wait}
+    return Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers).answer()
+
+
+def _unavailable(fault: Fault) -> Answer:
+    code = "PRICES_INDEX_UNAVAILABLE" if fault.params.get("coded", True) else None
+    return Refusal(503, code, "Prices data is temporarily unavailable. Try again shortly.").answer()
+
+
+_INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
+    "rate_limited": _rate_limited,
+    "status_500": lambda fault: Answer(int(fault.number("status", 500)), b"Oops", media="text/plain"),
+    "unavailable": _unavailable,
+    "drop": lambda _: Answer(drop=True),
+    "html": lambda _: Answer(
+        200, b"<!doctype html><title>Just a moment...</title>", media="text/html; charset=utf-8"
+    ),
+    "redirect": lambda fault: Answer(
+        302, headers={"Location": fault.text("location", "http://127.0.0.1:9/v1/prices")}
+    ),
+}
+
+
+def _break_row(page: Payload, fault: Fault) -> None:
+    rows = cast("list[Payload]", page["items"])
+    if rows:
+        row = rows[int(fault.number("row", 0)) % len(rows)]
+        if "value" in fault.params:
+            row[fault.text("field", "lowest_ask")] = fault.params["value"]
+        else:
+            row.pop(fault.text("field", "lowest_ask"), None)
+
+
+def _new_field(page: Payload, fault: Fault) -> None:
+    for row in cast("list[Payload]", page["items"]):
+        row[fault.text("name", "float_value")] = fault.params.get("value", 0.5)
+
+
+def _endless(page: Payload, _fault: Fault) -> None:
+    cast("Payload", page["pagination"])["has_next"] = True
+
+
+def _unknown_total(page: Payload, _fault: Fault) -> None:
+    cast("Payload", page["pagination"])["total"] = -1
+
+
+def _truncate(answer: Answer, fault: Fault) -> None:
+    """`how`: "length" promises more than it sends; "gzip" sends a whole body whose gzip ends early."""
+    if fault.text("how", "length") == "gzip":
+        packed = answer.body if answer.gzipped else gzip.compress(answer.body, compresslevel=1)
+        answer.body, answer.gzipped = packed[: len(packed) // 2], True
+        answer.headers["Content-Encoding"] = "gzip"
+    else:
+        answer.cut = 0.5
+
+
+_EDITS: Mapping[str, Callable[[Payload, Fault], None]] = {
+    "broken_row": _break_row,
+    "new_field": _new_field,
+    "endless": _endless,
+    "unknown_total": _unknown_total,
+}
+
+
+def unpaged(request: Request, faults: Iterable[Fault]) -> Request:
+    """Return the request without its offset where a fault ignores it: `how` is "repeat", not "empty"."""
+    if any(fault.kind == "endless" and fault.text("how", "repeat") == "repeat" for fault in faults):
+        return request._replace(query=tuple(pair for pair in request.query if pair[0] != "offset"))
+    return request

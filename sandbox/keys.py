@@ -1,0 +1,179 @@
+"""Keys, tiers and limits: who may ask, how often a minute and how often a month."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sandbox.answers import Refusal
+
+VALID_KEY = "cs2c_live_sandbox_valid_00000001"
+REVOKED_KEY = "cs2c_live_sandbox_revoked_0000002"
+DISABLED_KEY = "cs2c_live_sandbox_disabled_000003"
+STATES = ("valid", "revoked", "disabled", "forbidden")
+
+
+class Tier(NamedTuple):
+    """A plan: requests a minute and a month, rows a page of `/v1/prices`, and whether rows carry `url`."""
+
+    name: str
+    minute: int
+    month: int
+    page: int
+    url: bool
+
+
+TIERS = {
+    tier.name: tier
+    for tier in (
+        Tier("free", 20, 1_000, 100, url=False),
+        Tier("starter", 40, 50_000, 1_000, url=False),
+        Tier("pro", 100, 500_000, 1_000, url=True),
+        Tier("quant", 300, 1_000_000, 1_000, url=True),
+    )
+}
+_REFUSALS = {
+    "revoked": (401, "AUTH_API_KEY_REVOKED", "API key has been revoked"),
+    "disabled": (403, "AUTH_ACCOUNT_DISABLED", "Account is disabled"),
+    "forbidden": (403, "FORBIDDEN", "Account is disabled"),
+}
+
+
+@dataclass(slots=True)
+class Key:
+    """One key and what it has used. Its text is not part of its repr."""
+
+    text: str = field(repr=False)
+    tier: Tier
+    state: str = "valid"
+    label: str = ""
+    expires_at: datetime | None = None
+    created_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    last_used_at: datetime | None = None
+    used: int = 0  # requests in `month`
+    month: tuple[int, int] = (0, 0)
+    recent: deque[float] = field(default_factory=deque)  # moments of admitted requests, Unix seconds
+
+    def used_in(self, now: datetime) -> int:
+        """Return requests used in the month of `now`; a new month starts from zero."""
+        if self.month != (now.year, now.month):
+            self.month, self.used = (now.year, now.month), 0
+        return self.used
+
+    def refuse(self, now: datetime) -> None:
+        """Raise the refusal that its state calls for, if any."""
+        if self.state in _REFUSALS:
+            raise Refusal(*_REFUSALS[self.state])
+        if self.expires_at is not None and self.expires_at <= now:
+            raise Refusal(401, "AUTH_INVALID_API_KEY", "Invalid API key")
+
+
+class Grant(NamedTuple):
+    """A request that was let in: its key and the headers that its answer carries."""
+
+    key: Key
+    headers: Mapping[str, str]
+
+
+class Keys:
+    """All keys. Limits count admitted requests only, a minute in a fixed window (or a sliding one)."""
+
+    def __init__(self, tier: str, *, enforced: bool = True, sliding: bool = False) -> None:
+        self.enforced = enforced
+        self.sliding = sliding
+        self._keys: dict[str, Key] = {}
+        for text, state in ((VALID_KEY, "valid"), (REVOKED_KEY, "revoked"), (DISABLED_KEY, "disabled")):
+            self.put(text, state, tier=tier, label=f"{state} sandbox key")
+
+    def put(self, text: str, state: str, *, tier: str | None = None, label: str = "") -> Key:
+        """Add a key or change its state and tier. Raises ValueError for an unknown state or tier."""
+        known = self._keys.get(text)
+        if state not in STATES or (tier is not None and tier not in TIERS) or not text:
+            raise ValueError(
+                f"a key needs a text, a state of {', '.join(STATES)} and a tier of {', '.join(TIERS)}"
+            )
+        if known is None:
+            known = self._keys[text] = Key(text, TIERS[tier or "pro"], label=label)
+        known.state, known.tier = state, TIERS[tier] if tier else known.tier
+        return known
+
+    def leave(self, text: str, requests: int, now: datetime) -> None:
+        """Use up a key's month but for this many requests. Raises KeyError for an unknown key."""
+        key = self._keys[text]
+        key.used_in(now)
+        key.used = key.tier.month - requests
+
+    def name(self, header: str | None) -> str | None:
+        """Return what the request log calls the key of a header: its label or last four characters."""
+        text = _bearer(header)
+        label = self._keys[text].label if text in self._keys else ""
+        return label or text[-4:] or None
+
+    def revoke_bearer(self, header: str | None) -> None:
+        """Revoke the key that this header carries; an unknown one stays unknown."""
+        if (text := _bearer(header)) in self._keys:
+            self._keys[text].state = "revoked"
+
+    def admit(self, header: str | None, now: datetime, *, monthly: bool) -> Grant:
+        """Let a request in and count it, or raise the Refusal that the rules call for."""
+        if header is None:
+            raise Refusal(401, "UNAUTHORIZED", "Missing Authorization header")
+        key = self._keys.get(_bearer(header))
+        if key is None:
+            raise Refusal(401, "AUTH_INVALID_API_KEY", "Invalid API key")
+        key.refuse(now)
+        if self.enforced:
+            self._spare(key, now, monthly=monthly)
+        key.recent.append(now.timestamp())
+        key.used = key.used_in(now) + monthly
+        key.last_used_at = now
+        return Grant(key, _notice(key, now) if self.enforced and monthly else {})
+
+    def _spare(self, key: Key, now: datetime, *, monthly: bool) -> None:
+        """Refuse what is over the month or the minute."""
+        tier = key.tier
+        if monthly and key.used_in(now) >= tier.month:
+            detail = f"Monthly quota exceeded ({tier.month}/{tier.month} requests)."
+            headers = _headers(tier, tier.month, 0, _to_next_month(now))
+            raise Refusal(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, headers)
+        if wait := self._wait(key, now.timestamp()):
+            headers = {"Retry-After": str(wait), **_headers(tier, tier.minute, 0, wait)}
+            raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers)
+
+    def _wait(self, key: Key, now: float) -> int:
+        """Return seconds until the minute has room again, 0 where it has."""
+        start = now - 60 if self.sliding else now // 60 * 60
+        while key.recent and key.recent[0] < start + (1e-6 if self.sliding else 0):
+            key.recent.popleft()
+        if len(key.recent) < key.tier.minute:
+            return 0
+        room = key.recent[0] + 60 if self.sliding else start + 60
+        return max(1, -int(-(room - now) // 1))
+
+
+def _bearer(header: str | None) -> str:
+    scheme, _, text = (header or "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _notice(key: Key, now: datetime) -> dict[str, str]:
+    """Return the month, once less than a tenth of it is left."""
+    left = key.tier.month - key.used
+    near = left < key.tier.month / 10
+    return _headers(key.tier, key.tier.month, left, _to_next_month(now)) if near else {}
+
+
+def _headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, str]:
+    return {
+        "X-RateLimit-Tier": tier.name,
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(left),
+        "X-RateLimit-Reset": str(reset),
+    }
+
+
+def _to_next_month(now: datetime) -> int:
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return max(1, int((following - now).total_seconds()))

@@ -1,0 +1,71 @@
+"""The ledger: what the index served at a moment, as a frame to compare with what a client made of it."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from sandbox.board import Board
+from sandbox.market import Index
+from sandbox.money import convert
+from sandbox.rows import Row, Scope, at_places, of_items
+
+_MOMENT = pl.Datetime("us", "UTC")
+SCHEMA = {
+    "provider": pl.String(),
+    "item_id": pl.Int64(),
+    "market_hash_name": pl.String(),
+    "phase": pl.String(),
+    "lowest_ask": pl.Int64(),
+    "lowest_ask_decimal": pl.String(),
+    "quantity": pl.Int64(),
+    "timestamp": _MOMENT,
+    "last_updated": _MOMENT,
+}
+
+
+class Entry(NamedTuple):
+    """One line of the ledger; times in microseconds since 1970."""
+
+    provider: str
+    item_id: int
+    market_hash_name: str
+    phase: str | None
+    lowest_ask: int
+    lowest_ask_decimal: str
+    quantity: int
+    timestamp: int | None
+    last_updated: int
+
+
+def ledger(board: Board, index: Index, scope: Scope, currency: str) -> pl.DataFrame:
+    """Return rows in the order of a walk, columns as in `SCHEMA`; `lowest_ask` in hundredths, times in UTC.
+
+    The whole catalog lists phases; an item's phaseless entry shows only where the scope names it.
+    Raises KeyError for an unknown currency.
+    """
+    rate = index.rates[currency]
+    rows = _whole(board, index, scope) if scope.items is None else of_items(board, index, scope)
+    entries = []
+    for item, provider, quote in rows:
+        minor, decimal = convert(quote.price, rate)
+        entries.append(
+            Entry(
+                provider,
+                item.item_id,
+                item.name,
+                item.phase,
+                minor,
+                decimal,
+                quote.quantity,
+                quote.changed,
+                index.updated(quote),
+            )
+        )
+    raw = {name: pl.Int64() if kind == _MOMENT else kind for name, kind in SCHEMA.items()}
+    return pl.DataFrame(entries, schema=raw, orient="row").cast(
+        {"timestamp": _MOMENT, "last_updated": _MOMENT}
+    )
+
+
+def _whole(board: Board, index: Index, scope: Scope) -> list[Row]:
+    return at_places(board, index, board.among(set(scope.providers) - index.dark))

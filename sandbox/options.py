@@ -1,0 +1,68 @@
+"""How a sandbox is set up, from Python or from the command line."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from sandbox.clock import parse_iso
+from sandbox.keys import TIERS
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One sandbox; `serve`, `spawn` and `run` take it."""
+
+    items: int = 1000
+    seed: int = 1
+    quotes: int | None = None
+    tier: str = "pro"
+    limits: bool = True
+    sliding: bool = False
+    refresh: float = 300.0
+    moving: float = 0.0
+    moving_fx: bool = False
+    market: Path | None = None
+    frozen: datetime | None = None
+    render_ahead: bool = False
+    port: int = 0
+
+    def argv(self) -> list[str]:
+        """Return the arguments of `python -m sandbox` that give these options."""
+        given = ((name, getattr(self, name)) for name in (field.name for field in fields(self)))
+        words: list[str] = []
+        for name, value in given:
+            flag = f"--{name.replace('_', '-')}"
+            if name == "limits":
+                words += [] if value else ["--no-limits"]
+            elif isinstance(value, bool):
+                words += [flag] if value else []
+            elif value is not None:
+                words += [flag, value.isoformat() if isinstance(value, datetime) else str(value)]
+        return words
+
+    @classmethod
+    def parse(cls, argv: Sequence[str]) -> Self:
+        """Return options from arguments; wrong ones end the process with a message and status 2."""
+        return cls(**vars(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sandbox", description="CS2Cap's API on loopback.")
+    add = parser.add_argument
+    add("--items", type=int, default=1000, help="catalog entries, 1 to 35,000")
+    add("--seed", type=int, default=1, help="the market's seed")
+    add("--quotes", type=int, help="exactly so many quotes in the whole catalog")
+    add("--tier", choices=TIERS, default="pro", help="the plan of the sandbox's own key")
+    add("--no-limits", dest="limits", action="store_false", help="lift the minute and the month")
+    add("--sliding", action="store_true", help="count the minute in a sliding window")
+    add("--refresh", type=float, default=300.0, help="seconds between refreshes of the index; 0: at once")
+    add("--moving", type=float, default=0.0, help="the share of quotes that moves at each refresh")
+    add("--moving-fx", action="store_true", help="exchange rates move at each refresh")
+    add("--market", type=Path, help="replay the real prices of this Parquet file")
+    add("--frozen", type=parse_iso, help="freeze the clock at this moment (ISO 8601)")
+    add("--render-ahead", action="store_true", help="render every provider's walk before serving")
+    add("--port", type=int, default=0, help="0: any free port")
+    return parser

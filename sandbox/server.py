@@ -1,0 +1,138 @@
+"""Ways to run a sandbox: in the foreground, in a thread of this process, or in a process of its own."""
+
+import asyncio
+import gc
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Thread
+from typing import cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sandbox.app import TRANSPORT, App
+from sandbox.core import Sandbox
+from sandbox.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
+from sandbox.options import Options
+
+__all__ = [
+    "DISABLED_KEY",
+    "REVOKED_KEY",
+    "VALID_KEY",
+    "Options",
+    "Sandbox",
+    "Spawned",
+    "run",
+    "serve",
+    "spawn",
+]
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A sandbox in a process of its own."""
+
+    url: str
+    pid: int
+
+
+def run(options: Options) -> None:
+    """Serve in the foreground until interrupted; one line on stdout says where and with which key."""
+    sandbox, listener = Sandbox(options), _listen(options.port)
+    _prepare(sandbox, listener)
+    gc.freeze()  # the market stays: collecting it would stall an answer now and then
+    sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY}\n")
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        _server(sandbox).run(sockets=[listener])
+
+
+@contextmanager
+def serve(options: Options) -> Iterator[Sandbox]:
+    """Run a sandbox in a thread of this process, reached at its `url`, until the block ends."""
+    sandbox, listener = Sandbox(options), _listen(options.port)
+    _prepare(sandbox, listener)
+    server = _server(sandbox)
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield sandbox
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@contextmanager
+def spawn(options: Options) -> Iterator[Spawned]:
+    """Run a sandbox in a process of its own until the block ends. Raises RuntimeError."""
+    command = [sys.executable, "-m", "sandbox", *options.argv()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        try:
+            yield Spawned(_announced(process), process.pid)
+        finally:
+            process.terminate()
+
+
+def _announced(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline() if process.stdout else ""
+    if not line.startswith("sandbox on "):
+        raise RuntimeError(f"the sandbox did not start (exit status {process.wait()})")
+    return line.split()[2]
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens already: who connects before the loop runs is answered once it does."""
+    # With the protocol named, asyncio switches Nagle's delay off: 45 ms a page otherwise.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def _prepare(sandbox: Sandbox, listener: socket.socket) -> None:
+    sandbox.url = f"http://{HOST}:{listener.getsockname()[1]}"
+    if sandbox.options.render_ahead:
+        tier = TIERS[sandbox.options.tier]
+        sandbox.api.pages.ahead(tier.page, sandbox.sync(), url=tier.url)
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP that lets the application close the connection under an answer, as real networks do."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = cast("dict[str, dict[object, object]]", {TRANSPORT: self.transport})
+
+
+class _Server(uvicorn.Server):
+    """A server that looks at its stop flag often, so that a test does not wait for it."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:  # noqa: ASYNC110 - signal handlers and other threads set it
+            await asyncio.sleep(0.01)
+
+
+def _server(sandbox: Sandbox) -> uvicorn.Server:
+    config = uvicorn.Config(
+        App(sandbox),
+        http=_Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,  # the host process decides about its logs
+        access_log=False,
+        date_header=False,  # the sandbox's clock dates its answers
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )
+    return _Server(config)

@@ -1,0 +1,51 @@
+"""Fixtures: a sandbox that serves on loopback, fresh for every test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import settings
+
+from sandbox.server import VALID_KEY, Options, Sandbox, serve
+
+settings.register_profile("busy", deadline=None)  # a busy machine fails no property
+settings.load_profile("busy")
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MakeSandbox = Callable[..., Sandbox]
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def make_sandbox() -> Iterator[MakeSandbox]:
+    """Return a factory: 300 items, clock frozen at noon, index at once, limits off, unless options differ."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Sandbox:
+            small: dict[str, Any] = {"items": 300, "frozen": NOON, "refresh": 0, "limits": False}
+            return stack.enter_context(serve(Options(**{**small, **options})))
+
+        yield make
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a small sandbox with the factory's defaults."""
+    return make_sandbox()
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Return a function that gets a path of a sandbox with a key and query parameters."""
+    with httpx.Client() as client:
+
+        def get(
+            box: Sandbox, path: str = "/v1/prices", key: str | None = VALID_KEY, **query: Any
+        ) -> httpx.Response:
+            headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+            return client.get(box.url + path, params=query, headers=headers)
+
+        yield get

@@ -1,0 +1,124 @@
+"""The sandbox against the contract file, where that lies beside the repository."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.core import Sandbox
+from sandbox.money import RATES
+from sandbox.names import PHASES
+from sandbox.providers import KEYS
+
+API = Path(__file__).parents[2] / "shared" / "api"
+Ask = Callable[..., httpx.Response]
+Schema = dict[str, Any]
+
+pytestmark = pytest.mark.skipif(not API.exists(), reason="the contract is not here")
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def misfits(value: Any, schema: Schema, contract: Schema, where: str = "$") -> Iterator[str]:
+    """Where a value does not fit a schema, as far as this contract uses schemas."""
+    if "$ref" in schema:
+        schema = contract["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    kind = schema.get("type")
+    if "anyOf" in schema:
+        if all(list(misfits(value, choice, contract, where)) for choice in schema["anyOf"]):
+            yield f"{where}: {value!r} fits no choice"
+    elif kind and type(value) not in KINDS[kind]:
+        yield f"{where}: {value!r} is no {kind}"
+    elif kind == "string" and not re.search(schema.get("pattern", ""), value):
+        yield f"{where}: {value!r} does not match"
+    elif kind in {"array", "object"}:
+        yield from inner_misfits(value, schema, contract, where)
+
+
+def inner_misfits(value: Any, schema: Schema, contract: Schema, where: str) -> Iterator[str]:
+    """Where the parts of a list or an object do not fit."""
+    yield from (f"{where}: no {name}" for name in schema.get("required", []) if name not in value)
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        known = (
+            schema.get("properties", {}).get(name)
+            or schema.get("items")
+            or schema.get("additionalProperties")
+        )
+        yield from misfits(item, known or {}, contract, f"{where}.{name}")
+
+
+def test_a_misfit_is_found(contract: Schema) -> None:
+    row = {"provider": "steam", "item_id": "1", "lowest_ask": 1, "quantity": 1, "lowest_ask_decimal": "1,5"}
+    found = list(misfits(row, {"$ref": "#/components/schemas/MarketItem"}, contract))
+    assert [line.split(":")[0] for line in found] == ["$", "$.item_id", "$.lowest_ask_decimal"]
+
+
+@pytest.fixture(scope="module")
+def contract() -> Schema:
+    loaded: Schema = json.loads((API / "cs2cap-openapi.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_providers_and_phases_are_those_of_the_contract(contract: Schema) -> None:
+    schemas = contract["components"]["schemas"]
+    assert list(KEYS) == sorted(schemas["AllProviders"]["enum"])
+    assert set(PHASES) == set(schemas["PhaseName"]["enum"])
+
+
+def test_currencies_are_known_to_the_api() -> None:
+    assert set(RATES) <= set(json.loads((API / "cs2cap-currencies.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v1/prices", {}),
+        ("/v1/prices", {"item_id": 1, "currency": "BTC"}),
+        ("/v1/prices", {"phase": "Ruby"}),
+        ("/v1/items", {}),
+        ("/v1/providers", {}),
+        ("/v1/fx", {}),
+    ],
+)
+def test_an_answer_fits_its_schema(
+    sandbox: Sandbox, ask: Ask, contract: Schema, path: str, query: dict[str, Any]
+) -> None:
+    described = contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert list(misfits(ask(sandbox, path, **query).json(), described, contract)) == []
+
+
+def test_the_account_fits_its_schema(sandbox: Sandbox, ask: Ask, contract: Schema) -> None:
+    described = contract["components"]["schemas"]["APIKeyInfo"]
+    key = ask(sandbox, "/v1/account/key").json()["key"]
+    assert list(misfits(key, described, contract)) == []
+    assert set(key) <= set(described["properties"])
+
+
+@pytest.mark.parametrize(
+    ("query", "example"),
+    [({"limit": 5000}, "limitTooHigh"), ({"providers": "not-a-provider"}, "invalidProviderEnum")],
+)
+def test_a_422_is_the_example_of_the_contract(
+    sandbox: Sandbox, ask: Ask, contract: Schema, query: dict[str, Any], example: str
+) -> None:
+    examples = contract["paths"]["/v1/prices"]["get"]["responses"]["422"]["content"]["application/json"][
+        "examples"
+    ]
+    told, expected = ask(sandbox, **query).json(), examples[example]["value"]
+    if example == "invalidProviderEnum":
+        told["detail"][0].pop("ctx")
+        expected["detail"][0].pop("ctx")
+    assert told == expected

@@ -1,0 +1,207 @@
+"""Each fault does to an answer what it says, as often as it was asked to, and to nothing else."""
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from sandbox.core import Sandbox
+from sandbox.faults import KINDS
+from sandbox.keys import VALID_KEY
+
+Ask = Callable[..., httpx.Response]
+
+
+def statuses(box: Sandbox, ask: Ask, times: int, **query: Any) -> list[int]:
+    return [ask(box, limit=1, **query).status_code for _ in range(times)]
+
+
+def test_a_fault_strikes_after_some_and_so_often(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("status_500", after=2, times=2)
+    assert statuses(sandbox, ask, 6) == [200, 200, 500, 500, 200, 200]
+
+
+def test_a_fault_without_times_strikes_for_ever_until_cleared(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("unavailable", times=None)
+    assert statuses(sandbox, ask, 5) == [503] * 5
+    sandbox.faults.clear()
+    assert statuses(sandbox, ask, 1) == [200]
+
+
+def test_a_fault_keeps_to_its_path_and_query(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("status_500", times=None, match={"providers": "steam", "offset": "100"})
+    assert statuses(sandbox, ask, 1) == [200]
+    assert statuses(sandbox, ask, 1, providers="steam", offset=200) == [200]
+    assert statuses(sandbox, ask, 1, providers=["csfloat", "steam"], offset=100) == [500]
+    sandbox.fault("status_500", path="/v1/fx")
+    assert ask(sandbox, "/v1/providers").status_code == 200
+    assert ask(sandbox, "/v1/fx").status_code == 500
+
+
+@pytest.mark.parametrize("how", [{"kind": "earthquake"}, {"kind": "drop", "seconds": 1}])
+def test_an_unknown_fault_is_refused(sandbox: Sandbox, how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"earthquake|takes nothing"):
+        sandbox.fault(**how)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "media"),
+    [
+        ({"kind": "rate_limited", "retry_after": 7}, 429, "RATE_LIMIT_EXCEEDED", "application/json"),
+        ({"kind": "status_500"}, 500, None, "text/plain"),
+        ({"kind": "status_500", "status": 502}, 502, None, "text/plain"),
+        ({"kind": "unavailable"}, 503, "PRICES_INDEX_UNAVAILABLE", "application/json"),
+        ({"kind": "unavailable", "coded": False}, 503, None, "application/json"),
+        ({"kind": "html"}, 200, None, "text/html; charset=utf-8"),
+        ({"kind": "redirect", "location": "http://127.0.0.2:9/"}, 302, None, "application/json"),
+        ({"kind": "revoke_key"}, 401, "AUTH_API_KEY_REVOKED", "application/json"),
+    ],
+    ids=lambda value: value.get("kind") if isinstance(value, dict) else None,
+)
+def test_an_answer_takes_the_place_of_the_right_one(
+    sandbox: Sandbox, ask: Ask, fault: dict[str, Any], status: int, code: str | None, media: str
+) -> None:
+    sandbox.fault(**fault)
+    answer = ask(sandbox)
+    body = answer.json() if answer.headers["Content-Type"] == "application/json" and answer.content else {}
+    assert (answer.status_code, body.get("code"), answer.headers["Content-Type"]) == (status, code, media)
+    if status == 429:
+        assert answer.headers["Retry-After"] == "7"
+    if status == 302:
+        assert answer.headers["Location"] == "http://127.0.0.2:9/"
+
+
+def test_a_key_revoked_at_a_request_stays_revoked(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("revoke_key", after=1)
+    assert statuses(sandbox, ask, 4) == [200, 401, 401, 401]
+    assert ask(sandbox, "/v1/account/key").json()["code"] == "AUTH_API_KEY_REVOKED"
+
+
+def test_latency_delays_the_answer_and_no_other(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("latency", seconds=0.3, path="/v1/fx")
+    start = time.monotonic()
+    ask(sandbox)
+    between = time.monotonic()
+    ask(sandbox, "/v1/fx")
+    assert time.monotonic() - between >= 0.3 > between - start
+
+
+def test_a_dropped_connection_gives_no_answer(
+    sandbox: Sandbox, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.fault("drop")
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+        ask(sandbox)
+    assert (sandbox.requests.since()[-1].status, sandbox.requests.since()[-1].code) == (None, "drop")
+    assert ask(sandbox).status_code == 200
+    assert not caplog.records
+
+
+def test_a_truncated_body_is_shorter_than_it_promised(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("truncate")
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        ask(sandbox)
+    assert ask(sandbox).status_code == 200
+
+
+def test_a_truncated_gzip_is_as_long_as_promised_and_ends_early(sandbox: Sandbox) -> None:
+    sandbox.fault("truncate", how="gzip")
+    headers = {"Authorization": f"Bearer {VALID_KEY}"}
+    with httpx.stream("GET", sandbox.url + "/v1/prices", headers=headers) as answer:
+        body = b"".join(answer.iter_raw())
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(body) == int(answer.headers["Content-Length"])
+    with pytest.raises(EOFError):
+        gzip.decompress(body)
+    assert zlib.decompressobj(31).decompress(body).startswith(b'{"meta"')
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("lowest_ask", "abc"), ("timestamp", "yesterday"), ("quantity", None), ("lowest_ask_decimal", "1,5")],
+)
+def test_one_row_is_broken_and_no_other(sandbox: Sandbox, ask: Ask, field: str, value: str | None) -> None:
+    right = ask(sandbox).json()
+    sandbox.fault("broken_row", field=field, value=value, row=5)
+    wrong = ask(sandbox).json()
+    assert wrong["items"][5].pop(field) == value
+    right["items"][5].pop(field)
+    assert wrong == right
+
+
+def test_a_row_lacks_a_field(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("broken_row", field="provider")
+    assert ["provider" in row for row in ask(sandbox, limit=3).json()["items"]] == [False, True, True]
+
+
+def test_a_new_field_is_on_every_row(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("new_field", name="pattern", value=[1, 2])
+    assert [row["pattern"] for row in ask(sandbox, limit=3).json()["items"]] == [[1, 2]] * 3
+
+
+@pytest.mark.parametrize(("kind", "sign"), [("rows_appear", 1), ("rows_vanish", -1)])
+@pytest.mark.parametrize("refresh", [0, 300])
+def test_rows_come_and_go_in_the_middle_of_a_walk(
+    make_sandbox: Callable[..., Sandbox], ask: Ask, kind: str, sign: int, refresh: float
+) -> None:
+    box = make_sandbox(refresh=refresh)
+    box.fault(kind, n=3, after=1)
+    totals = [
+        ask(box, providers="steam", limit=100, offset=n).json()["pagination"]["total"] for n in (0, 100, 200)
+    ]
+    assert totals == [totals[0], totals[0] + 3 * sign, totals[0] + 3 * sign]
+
+
+def test_rows_vanish_where_the_walk_has_been(sandbox: Sandbox, ask: Ask) -> None:
+    gone = [row["item_id"] for row in ask(sandbox, providers="steam", limit=2).json()["items"]]
+    sandbox.fault("rows_vanish", n=2, item_ids=gone)
+    kept = ask(sandbox, providers="steam").json()["items"]
+    assert not {row["item_id"] for row in kept} & set(gone)
+
+
+def test_a_provider_goes_dark_in_the_middle_of_a_walk(sandbox: Sandbox, ask: Ask) -> None:
+    before = sandbox.ledger()
+    sandbox.fault("dark", provider="steam", after=1)
+    ask(sandbox)
+    ask(sandbox)
+    assert_frame_equal(sandbox.ledger(), before.filter(pl.col("provider") != "steam"))
+
+
+def test_an_endless_walk_repeats_its_page(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("endless", times=None)
+    first, second = (ask(sandbox, limit=10, offset=n).json() for n in (0, 10**6))
+    assert first["items"] == second["items"]
+    assert second["pagination"]["has_next"] is True
+
+
+def test_an_endless_walk_may_be_empty_beyond_its_end(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("endless", how="empty", times=None)
+    page = ask(sandbox, limit=10, offset=10**6).json()
+    assert page["items"] == []
+    assert page["pagination"]["has_next"] is True
+
+
+def test_the_total_is_unknown_and_the_rows_are_right(sandbox: Sandbox, ask: Ask) -> None:
+    right = ask(sandbox).json()
+    sandbox.fault("unknown_total")
+    wrong = ask(sandbox).json()
+    assert wrong["pagination"].pop("total") == -1
+    right["pagination"].pop("total")
+    assert wrong == right
+
+
+def test_a_skewed_date(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("skewed_date", seconds=-3600)
+    assert ask(sandbox).headers["Date"] == "Mon, 01 Jun 2026 11:00:00 GMT"
+
+
+def test_every_fault_is_tested_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert not [kind for kind in KINDS if f'"{kind}"' not in source]
