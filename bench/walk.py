@@ -2,9 +2,9 @@
 
     python bench/walk.py [--rows 600000] [--rounds 3] [--concurrency 8]
 
-The sandbox runs in a process of its own with its pages rendered ahead and its limits lifted. Each round times,
-in turn and in processes of their own: the bare httpx loop that throws the pages away, the first snapshot into
-a new warehouse, and a second one of the same market.
+The sandbox runs in a process of its own with its pages rendered ahead and its limits lifted. Each round
+times, in turn and in processes of their own: the bare httpx loop that throws the pages away, the first
+snapshot into a new warehouse, and a second one of the same market.
 """
 
 from __future__ import annotations
@@ -40,13 +40,17 @@ items = ["all"]
 
 def main() -> None:
     """Run the rounds and print the medians and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=600_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=8)
     given = parser.parse_args()
     os.environ["BENCH_KEY"] = VALID_KEY
-    with spawn(Options(items=35_000, quotes=given.rows, limits=False, tier="quant", render_ahead=True)) as served:
+    with spawn(
+        Options(items=35_000, quotes=given.rows, limits=False, tier="quant", render_ahead=True)
+    ) as served:
         rounds = [_round(served.url, given.concurrency) for _ in range(given.rounds)]
     for name in ("bare", "first", "second"):
         seconds = [timed[name]["seconds"] for timed in rounds]
@@ -67,7 +71,11 @@ def _round(url: str, concurrency: int) -> dict[str, dict[str, float]]:
         config = Path(folder) / "floorline.toml"
         config.write_text(CONFIG.format(path=folder, url=url, concurrency=concurrency), "utf-8")
         bare = _measured("bare", url, str(concurrency))
-        return {"bare": bare, "first": _measured("take", str(config)), "second": _measured("take", str(config))}
+        return {
+            "bare": bare,
+            "first": _measured("take", str(config)),
+            "second": _measured("take", str(config)),
+        }
 
 
 def _measured(*arguments: str) -> dict[str, float]:

@@ -136,7 +136,7 @@ def test_limits_can_be_lifted(sandbox: Sandbox, ask: Ask) -> None:
 
 
 def test_the_account_tells_the_limits_and_never_the_key(make_sandbox: Make, ask: Ask) -> None:
-    box = make_sandbox(tier="starter")
+    box = make_sandbox(tier="starter", limits=True)
     ask(box)
     answer = ask(box, "/v1/account/key")
     key = answer.json()["key"]
@@ -146,6 +146,11 @@ def test_the_account_tells_the_limits_and_never_the_key(make_sandbox: Make, ask:
     assert key["effective_rate_requests_per_minute"] == 40
     assert VALID_KEY not in answer.text
     assert VALID_KEY not in repr(box.key(VALID_KEY))
+
+
+def test_lifted_limits_are_told_as_none(sandbox: Sandbox, ask: Ask) -> None:
+    key = ask(sandbox, "/v1/account/key").json()["key"]
+    assert key["effective_rate_requests_per_minute"] == key["effective_quota_requests_per_month"] == 0
 
 
 def test_an_unknown_provider_is_a_404_without_a_code(sandbox: Sandbox, ask: Ask) -> None:

@@ -1,0 +1,102 @@
+"""What every connector offers to the flows: an account, dimensions, and the walk of one shard."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+from connectors.frames import Reject
+from connectors.plan import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a source says about the key: its limits, what of them is used, and until when (UTC) it holds."""
+
+    tier: str | None
+    requests_per_minute: int | None
+    requests_per_month: int | None
+    used: int | None
+    expires_at: datetime | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """One answer of a walk, typed.
+
+    `request` is the place of the request in its shard (0 for a catalog), `offset` and `total` are the API's,
+    `observed_at` is the server's moment (UTC), `rows` has the schema `QUOTES`, `unknown_fields` counts the
+    rows that carry a field the contract does not know, and `fingerprint` stands for the rows' keys. A later
+    page with the same request and offset replaces an earlier one.
+    """
+
+    request: int
+    offset: int
+    total: int
+    observed_at: datetime
+    rows: pl.DataFrame
+    rejects: tuple[Reject, ...]
+    unknown_fields: dict[str, int]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished walk came to: pages fetched, distinct rows, and rounds of walking pages again."""
+
+    pages: int
+    rows: int
+    rounds: int
+
+
+Land = Callable[[Page], Awaitable[None]]
+
+
+class Connector(Protocol):
+    """One source, authenticated and paced. Every method but `aclose` raises FloorlineErrors."""
+
+    @property
+    def source(self) -> str:
+        """The configured name of the source."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        ...
+
+    @property
+    def quota_remaining(self) -> int | None:
+        """Requests left in the month, if the source has told."""
+        ...
+
+    async def account(self) -> Account:
+        """Prove the key and learn its limits, at no cost where the source allows it."""
+        ...
+
+    async def items(self) -> pl.DataFrame:
+        """Return the source's catalog, schema `ITEMS`."""
+        ...
+
+    async def providers(self) -> pl.DataFrame:
+        """Return the marketplaces behind the source, schema `PROVIDERS`."""
+        ...
+
+    async def fx(self) -> pl.DataFrame:
+        """Return the rates with which the source converts, schema `FX`."""
+        ...
+
+    async def walk(self, shard: Shard, land: Land, have: Sequence[Page] = ()) -> Outcome:
+        """Fetch every page of `shard`, handing each to `land` as it arrives.
+
+        `have` are pages that an earlier, interrupted walk of the same shard has landed; they are landed again
+        instead of being fetched. Raises WalkBroken where the pages cannot be reconciled.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...

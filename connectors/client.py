@@ -1,0 +1,227 @@
+"""One authenticated, paced and bounded way to ask an API for JSON; the only module that knows httpx."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+import httpx
+
+from connectors.auth import BearerAuth, Key
+from connectors.classify import classify, moment_of
+from connectors.clock import Clock
+from connectors.errors import (
+    AuthRejected,
+    ConfigError,
+    ContractBroken,
+    Disconnected,
+    FloorlineError,
+    QuotaExhausted,
+    RateLimited,
+    Timeout,
+    Unavailable,
+    plain,
+)
+from connectors.gate import Gate
+from connectors.retry import RetryPolicy
+from connectors.throttle import Throttle
+
+Params = Sequence[tuple[str, str]]
+Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]
+
+# The whole catalog of items is about 40 MB; what is ten times that is no answer but an attack.
+LARGEST: Final = 400 * 2**20
+_KEPT: Final = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-tier", "x-request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good response: its status, the headers worth keeping (lower-case), its body and the server's moment.
+
+    `moment` is the `Date` header (UTC, whole seconds), or our own clock where the server sent none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    moment: datetime
+
+
+class Client:
+    """Asks one source; at most `concurrency` requests at once, each within `deadline` seconds.
+
+    `requests` counts what was sent, retries included. `monthly_quota` is set by whoever learns it;
+    `quota_remaining` follows from the headers that speak of the month.
+    """
+
+    def __init__(  # noqa: PLR0913 - every one of them is a decision of the caller's
+        self,
+        source: str,
+        base_url: str,
+        key: Key,
+        clock: Clock,
+        *,
+        concurrency: int = 8,
+        deadline: float = 30.0,
+        retry: RetryPolicy | None = None,
+        throttle: Throttle | None = None,
+        classify: Classify = classify,
+    ) -> None:
+        self.source = source
+        self.requests = 0
+        self.monthly_quota: int | None = None
+        self.quota_remaining: int | None = None
+        self.throttle = throttle or Throttle(None, clock)
+        self._key = key
+        self._clock = clock
+        self._deadline = deadline
+        self._retry = retry or RetryPolicy()
+        self._classify = classify
+        self._turns = asyncio.Semaphore(concurrency)
+        self._gate = Gate()
+        self._http = _connect(_checked(base_url, source), key, concurrency, deadline)
+
+    async def get(self, route: str, params: Params = ()) -> Answer:
+        """Return the answer to `GET route` (a path such as "/v1/prices"), after as many tries as it takes.
+
+        Raises a FloorlineError. The first AuthRejected or QuotaExhausted ends every other request, those that
+        wait included, with the same error.
+        """
+        async with self._gate.passage():
+            return await self._retry.run(lambda: self._attempt(route, params), self._clock)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _attempt(self, route: str, params: Params) -> Answer:
+        async with self._turns, self.throttle.slot():
+            status, headers, body = await self._exchange(route, params)
+            # Before the turn passes to the next request, which may then no longer be sent.
+            self._judge(route, status, headers, body)
+        kept = {name: headers[name] for name in _KEPT if name in headers}
+        return Answer(status, kept, body, moment_of(headers.get("date")) or self._clock.now())
+
+    def _judge(self, route: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Raise what is wrong with a response, and let the other requests know what it means for them."""
+        self._note_quota(headers)
+        error = self._classify(f"GET {route}", status, self._redacted(status, body), headers, self.source)
+        if isinstance(error, AuthRejected | QuotaExhausted):
+            self._gate.shut(error)
+        if isinstance(error, RateLimited):
+            self.throttle.hold(error.retry_after or 1.0)
+        if error is not None:
+            raise error
+        _must_be_json(headers, self.source, status)
+
+    async def _exchange(self, route: str, params: Params) -> tuple[int, httpx.Headers, bytes]:
+        """Send one request and read its whole body; httpx's exceptions end here.
+
+        Each of them holds the request, whose headers hold the key: ours are raised outside of every handler,
+        so that none of them hangs on as `__context__`.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await self._send(route, params)
+        except (TimeoutError, httpx.TimeoutException):
+            failure: FloorlineError = Timeout(f"GET {route}: no answer in {self._deadline:g} s", self.source)
+        except httpx.HTTPError as error:
+            told = plain(self._key.redact(str(error))) or "the connection broke"
+            failure = Disconnected(f"GET {route}: {told}", self.source)
+        except asyncio.CancelledError as error:
+            raise _bare(error)  # noqa: B904 - the cancellation itself goes on, without httpx's frames
+        raise failure
+
+    async def _send(self, route: str, params: Params) -> tuple[int, httpx.Headers, bytes]:
+        request = self._http.build_request("GET", route, params=list(params))
+        self.requests += 1
+        response = await self._http.send(request, stream=True)
+        try:
+            raw = bytearray()
+            async for chunk in response.aiter_raw():
+                raw += chunk
+                if len(raw) > LARGEST:
+                    self._broken(f"GET {route}: an answer without end")
+            body = self._inflated(bytes(raw), response.headers.get("content-encoding", ""), route)
+        finally:
+            await response.aclose()
+        return response.status_code, response.headers, body
+
+    def _inflated(self, raw: bytes, encoding: str, route: str) -> bytes:
+        """Undo gzip and see its end: httpx, like most, takes a stream that was cut for a whole one."""
+        if encoding in {"", "identity"} or not raw:
+            return raw
+        if encoding != "gzip":
+            self._broken(f"GET {route}: an answer in {plain(encoding, 40)!r}, which was not asked for")
+        gunzip = zlib.decompressobj(wbits=31)
+        with suppress(zlib.error):
+            body = gunzip.decompress(raw, LARGEST)
+            if gunzip.eof:
+                return body
+            if gunzip.unconsumed_tail:
+                self._broken(f"GET {route}: an answer without end")
+        raise Disconnected(f"GET {route}: the compressed answer was cut", self.source)
+
+    def _broken(self, detail: str) -> NoReturn:
+        raise ContractBroken(detail, self.source)
+
+    def _redacted(self, status: int, body: bytes) -> bytes:
+        """Return the body of a failure without the key, should the server have sent it back."""
+        return body if status < 300 else self._key.redact(body[:65_536].decode(errors="replace")).encode()
+
+    def _note_quota(self, headers: Mapping[str, str]) -> None:
+        """Believe `Remaining` only where `Limit` is the month's: on a burst both describe the minute."""
+        limit, remaining = headers.get("x-ratelimit-limit", ""), headers.get("x-ratelimit-remaining", "")
+        if remaining.isdecimal() and self.monthly_quota is not None and limit == str(self.monthly_quota):
+            self.quota_remaining = int(remaining)
+
+
+def _connect(base_url: str, key: Key, concurrency: int, deadline: float) -> httpx.AsyncClient:
+    """Open the pool.
+
+    The environment's proxies are used for https, where they see ciphertext only; plain http goes straight to
+    its host, which is this machine.
+    """
+    return httpx.AsyncClient(
+        base_url=base_url,
+        auth=BearerAuth(key, base_url),
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "floorline"},
+        timeout=httpx.Timeout(connect=10.0, read=20.0, write=10.0, pool=deadline),
+        limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        follow_redirects=False,
+        trust_env=base_url.startswith("https:"),
+    )
+
+
+def _checked(base_url: str, source: str) -> str:
+    """Return `base_url` without a trailing slash, if a key may be sent there."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError("base_url must be an http or https address", source)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
+    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ConfigError("base_url must be https: over http anyone on the way could read the key", source)
+    return base_url.rstrip("/")
+
+
+def _must_be_json(headers: Mapping[str, str], source: str, status: int) -> None:
+    """Refuse a page that is not JSON.
+
+    It comes from something before the API, a cache that hiccups or a login page. The first passes and the
+    second costs no quota, so both are tried again.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        told = plain(kind, 60) or "no content type"
+        raise Unavailable(f"{told} instead of JSON: something answers in the API's place", source, "", status)
+
+
+def _bare(error: asyncio.CancelledError) -> asyncio.CancelledError:
+    """Return `error` without the frames of httpx below, whose locals hold the headers."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

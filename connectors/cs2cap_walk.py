@@ -1,0 +1,157 @@
+"""The walk over `/v1/prices` of one scope: a provider's whole catalog, or one item at all providers."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from connectors.base import Land, Outcome, Page
+from connectors.client import Client
+from connectors.cs2cap_answers import Prices, read_prices
+from connectors.errors import ContractBroken, WalkBroken, plain
+from connectors.frames import QUOTES, fingerprint_of, keys_of
+from connectors.paging import OffsetWalk, Sheet
+from connectors.plan import Item, Shard
+
+
+class PricesWalk:
+    """Request `place` of `shard`: what the shard asks about `item`, or about everything if that is None."""
+
+    def __init__(
+        self, client: Client, shard: Shard, place: int, item: Item | None, land: Land, limit: int | None
+    ) -> None:
+        self._client = client
+        self._shard = shard
+        self._place = place
+        self._item = item
+        self._land = land
+        self._limit = limit
+        self._paging = OffsetWalk(client.source)
+        self._fetched = 0
+
+    async def run(self, have: Sequence[Page]) -> Outcome:
+        """Fetch and land what `have` lacks, until the pages add up; raises FloorlineErrors."""
+        for page, sheet in self._resumable(have):
+            await self._take(page, sheet)
+        while True:
+            offsets = self._paging.wanted()
+            await self._land_emptied()
+            if not offsets:
+                return Outcome(self._fetched, self._paging.rows, self._paging.rounds)
+            async with asyncio.TaskGroup() as group:
+                for offset in offsets:
+                    group.create_task(self._fetch(offset))
+
+    async def _fetch(self, offset: int) -> None:
+        answer = await self._client.get("/v1/prices", self._params(offset))
+        prices = read_prices(answer.body, self._client.source)
+        self._check(prices, offset)
+        self._limit = prices.limit
+        self._fetched += 1
+        await self._take(self._page(prices, answer.moment), _sheet(prices))
+
+    async def _take(self, page: Page, sheet: Sheet) -> None:
+        await self._land(page)
+        self._last_moment, self._last_total = page.observed_at, page.total
+        self._paging.accept(sheet)
+
+    async def _land_emptied(self) -> None:
+        """Land an empty page where the listing used to reach, in place of the rows that lie there."""
+        while self._paging.emptied:
+            offset = self._paging.emptied.pop()
+            rows = QUOTES.to_frame()
+            page = Page(
+                self._place, offset, self._last_total, self._last_moment, rows, (), {}, fingerprint_of([])
+            )
+            await self._land(page)
+
+    def _params(self, offset: int) -> list[tuple[str, str]]:
+        params = [*self._about(), ("currency", self._shard.currency)]
+        if not self._shard.every_provider:
+            params += [("providers", provider) for provider in self._shard.providers]
+        if self._limit is not None:
+            params.append(("limit", str(self._limit)))
+        return [*params, ("offset", str(offset))]
+
+    def _about(self) -> list[tuple[str, str]]:
+        if self._item is None:
+            return []
+        if self._item.item_id is not None:
+            return [("item_id", self._item.item_id)]
+        named = [("market_hash_name", self._item.market_hash_name)]
+        return named if self._item.phase is None else [*named, ("phase", self._item.phase)]
+
+    def _check(self, prices: Prices, offset: int) -> None:
+        """See that the answer is the one to our question: an ignored filter would store wrong prices."""
+        source, asked = self._client.source, self._shard.currency
+        if prices.currency != asked:
+            raise ContractBroken(f"asked for {asked}, got {plain(prices.currency, 20)}", source)
+        if prices.offset != offset:
+            raise WalkBroken(f"asked for offset {offset}, got {prices.offset}", source)
+        strangers = set(prices.rows["provider"].unique()) - set(self._shard.providers)
+        if strangers and not self._shard.every_provider:
+            raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
+        if self._item is not None and not _speaks_of(self._item, prices):
+            raise ContractBroken(f"asked for {self._item.market_hash_name}, got other items", source)
+
+    def _page(self, prices: Prices, moment: datetime) -> Page:
+        return Page(
+            request=self._place,
+            offset=prices.offset,
+            total=prices.total,
+            observed_at=moment,
+            rows=prices.rows,
+            rejects=prices.rejects,
+            unknown_fields=prices.unknown_fields,
+            fingerprint=prices.fingerprint,
+        )
+
+    def _resumable(self, have: Sequence[Page]) -> list[tuple[Page, Sheet]]:
+        """Choose the pages of an interrupted walk that this one can build on: all, or none.
+
+        A landed page does not say how many rows it was allowed to have. A first page that is not the last one
+        is full, which tells it; a first page that is the last one must hold the total.
+        """
+        pages = {page.offset: page for page in have if page.request == self._place}
+        if 0 not in pages or any(page.total < 0 for page in pages.values()):
+            return []
+        size, total = _size(pages[0]), pages[0].total
+        whole = size == total
+        if any(offset % max(size, 1) for offset in pages) or not (whole or 0 < size < total):
+            return []
+        if self._limit is None and not whole:
+            self._limit = size
+        return [(page, _sheet_of(page, size or 1)) for page in pages.values()]
+
+
+def _speaks_of(item: Item, prices: Prices) -> bool:
+    """Tell whether every row is about `item`, by its id, or by its name where phases are aggregated."""
+    named = prices.rows["market_hash_name"] == item.market_hash_name
+    return bool((named | (prices.rows["item_id"] == (item.item_id or ""))).all())
+
+
+def _size(page: Page) -> int:
+    return page.rows.height + len(page.rejects)
+
+
+def _sheet(prices: Prices) -> Sheet:
+    return Sheet(
+        offset=prices.offset,
+        limit=prices.limit,
+        total=prices.total,
+        has_next=prices.has_next,
+        keys=prices.keys,
+        fingerprint=prices.fingerprint,
+        others=len(prices.rejects) + prices.surplus,
+    )
+
+
+def _sheet_of(page: Page, limit: int) -> Sheet:
+    return Sheet(
+        offset=page.offset,
+        limit=limit,
+        total=page.total,
+        has_next=page.offset + limit < page.total,
+        keys=keys_of(page.rows),
+        fingerprint=page.fingerprint,
+        others=len(page.rejects),
+    )

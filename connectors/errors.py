@@ -1,0 +1,159 @@
+"""What can go wrong with a source, grouped by what to do about it.
+
+FloorlineError
+├── ConfigError              fix the configuration
+├── AuthRejected             never retried; stops the source
+│   ├── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled · AddressDenied
+├── PlanForbids              the tier or the route does not allow it
+├── QuotaExhausted           waiting inside the run is pointless
+├── RequestRejected          our request was wrong: a bug or a bad item
+├── Transient                worth another try
+│   ├── RateLimited · Busy · Unavailable · Timeout · Disconnected
+├── WalkBroken               paging went round, never ended or could not be reconciled
+└── ContractBroken           an answer that is not what the contract says
+"""
+
+# ruff: noqa: N818 - each name says what happened, which "Error" behind it would not make clearer
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """`text` on one line, without control or invisible characters, at most `limit` characters long.
+
+    Strings from an API end up in logs and terminals; this is what makes them safe to print.
+    """
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+@dataclass(eq=False)
+class FloorlineError(Exception):
+    """Something failed; `str()` gives one line: the source, the code, what happened and what to do.
+
+    `detail` says what happened; `source` is the configured name of the API, `code` its error code, `status`
+    the HTTP status and `request_id` the API's own id of the request, where there are such.
+    """
+
+    guidance: ClassVar[str] = ""
+
+    detail: str
+    source: str = ""
+    code: str = ""
+    status: int | None = None
+    request_id: str = ""
+
+    def __post_init__(self) -> None:
+        # Exception pickles itself by its args; Prefect sends exceptions between processes.
+        super().__init__(self.detail)
+
+    def __str__(self) -> str:
+        told = " ".join(str(part) for part in (self.code, self.status and f"({self.status})") if part)
+        about = f"request {self.request_id}" if self.request_id else ""
+        parts = [plain(part, 1000) for part in (self.source, told, about, self.detail) if part]
+        line = ": ".join(parts).rstrip(".")
+        return f"{line}. {self.guidance}" if self.guidance else line
+
+
+class ConfigError(FloorlineError):
+    """The configuration asks for something that does not exist or cannot be."""
+
+
+class AuthRejected(FloorlineError):
+    """The source does not accept the key; never retried, and nothing else is sent to it."""
+
+    guidance = "Check the key of this source; `floorline doctor` tries it."
+
+
+class KeyMissing(AuthRejected):
+    """There is no key to send, or none arrived."""
+
+    guidance = "Set the key where the configuration looks for it."
+
+
+class KeyInvalid(AuthRejected):
+    """The source does not know the key."""
+
+    guidance = "Copy the key again from the source's dashboard, whole and without spaces."
+
+
+class KeyRevoked(AuthRejected):
+    """The key was revoked, by hand or because another one was issued."""
+
+    guidance = "Issue a new key in the source's dashboard and put it where the configuration looks for it."
+
+
+class AccountDisabled(AuthRejected):
+    """The account behind the key is disabled, locked or suspended."""
+
+    guidance = "Settle it with the source's support; the key itself may be good."
+
+
+class AddressDenied(AuthRejected):
+    """The key is pinned to other addresses than ours."""
+
+    guidance = "Add this machine's public address to the key's allowlist."
+
+
+class PlanForbids(FloorlineError):
+    """The account's tier does not include this route; never retried."""
+
+    guidance = "Upgrade the tier or take this out of the basket."
+
+
+@dataclass(eq=False)
+class QuotaExhausted(FloorlineError):
+    """The month's or the day's requests are used up; `resets_at` (UTC) says until when, if known."""
+
+    guidance = "Wait for the reset, ask for less, or upgrade the tier."
+
+    resets_at: datetime | None = None
+
+
+class RequestRejected(FloorlineError):
+    """The source refuses the request as such (4xx); never retried."""
+
+    guidance = "This request is wrong and will stay so; the rest of the run is not affected."
+
+
+@dataclass(eq=False)
+class Transient(FloorlineError):
+    """A failure that passes; `retry_after` is the seconds the source asks to wait, if it told."""
+
+    guidance = "Tried several times in vain; the next run tries again."
+
+    retry_after: float | None = None
+
+
+class RateLimited(Transient):
+    """More requests in a minute than the tier allows."""
+
+
+class Busy(Transient):
+    """The source is still serving another request of this key."""
+
+
+class Unavailable(Transient):
+    """The source, or what it needs, is down (5xx)."""
+
+
+class Timeout(Transient):
+    """No complete answer within the deadline of one request."""
+
+
+class Disconnected(Transient):
+    """No connection, or one that ended before the answer did."""
+
+
+class WalkBroken(FloorlineError):
+    """The pages of a listing do not add up to a listing; what was landed stays landed."""
+
+    guidance = "The shard is incomplete; nothing is closed by it, and the next run walks it again."
+
+
+class ContractBroken(FloorlineError):
+    """An answer that is not what the source's contract says."""
+
+    guidance = "Check `base_url` and whatever stands between; else the API has changed."

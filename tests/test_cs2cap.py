@@ -1,0 +1,430 @@
+"""The CS2Cap connector against the sandbox: what it brings equals the ledger, or it says why not."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import polars as pl
+import pytest
+
+from connectors import errors
+from connectors.auth import Key
+from connectors.base import Connector, Land, Outcome, Page
+from connectors.client import Client
+from connectors.clock import SystemClock
+from connectors.cs2cap import CS2Cap
+from connectors.frames import QUOTES, keys_of
+from connectors.plan import Item, Shard, plan, resolve_items
+from connectors.retry import RetryPolicy
+from connectors.throttle import Throttle
+from sandbox.keys import VALID_KEY
+from sandbox.server import Sandbox
+from tests.virtual_clock import NOON, VirtualClock
+
+T = TypeVar("T")
+MakeSandbox = Callable[..., Sandbox]
+STEAM = Shard(0, "cs2cap", "USD", ("steam",), None)
+PROVIDERS = ("steam", "buff163", "csfloat")
+
+
+def use(
+    url: str, job: Callable[[CS2Cap], Awaitable[T]], *, limit: int | None = 20, concurrency: int = 8
+) -> T:
+    """Do `job` with a connector whose waits take no time."""
+
+    async def main() -> T:
+        client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
+        source = CS2Cap(client, limit)
+        try:
+            return await job(source)
+        finally:
+            await source.aclose()
+
+    return asyncio.run(main())
+
+
+class Landing:
+    """Keeps what a loader would find: the newest page of each request and offset."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+
+    async def land(self, page: Page) -> None:
+        """Keep a page."""
+        self.pages.append(page)
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows that stand in the end."""
+        newest = {(page.request, page.offset): page for page in self.pages}
+        return pl.concat([QUOTES.to_frame(), *(page.rows for page in newest.values())])
+
+    @property
+    def offsets(self) -> list[int]:
+        """Where the pages were, in the order in which they came."""
+        return [page.offset for page in self.pages]
+
+
+def walk(
+    url: str, shard: Shard, have: Sequence[Page] = (), *, limit: int | None = 20
+) -> tuple[Landing, Outcome | errors.FloorlineError]:
+    landing = Landing()
+    try:
+        return landing, use(url, lambda source: source.walk(shard, landing.land, have), limit=limit)
+    except errors.FloorlineError as error:
+        return landing, error
+
+
+def as_ledger(rows: pl.DataFrame) -> list[tuple[object, ...]]:
+    columns = ("provider", "item_id", "market_hash_name", "phase", "lowest_ask", "quantity", "timestamp")
+    return sorted(rows.select(*columns, pl.col("price").cast(pl.String)).rows(), key=str)
+
+
+def ledger(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+    items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
+    told = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
+    return as_ledger(
+        told.with_columns(
+            pl.col("item_id").cast(pl.String), price=pl.col("lowest_ask_decimal").cast(QUOTES["price"])
+        )
+    )
+
+
+def test_it_is_a_connector(sandbox: Sandbox) -> None:
+    async def name(source: Connector) -> str:
+        return source.source
+
+    assert use(sandbox.url, name) == "cs2cap"
+
+
+@pytest.mark.parametrize("currency", ["USD", "EUR", "BTC", "KWD"])
+@pytest.mark.parametrize("limit", [None, 7, 20])
+def test_a_catalog_equals_the_ledger(sandbox: Sandbox, currency: str, limit: int | None) -> None:
+    shard = replace(STEAM, currency=currency)
+    landing, outcome = walk(sandbox.url, shard, limit=limit)
+    assert as_ledger(landing.rows) == ledger(sandbox, shard)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.rows, outcome.rounds) == (len(landing.rows), 0)
+    assert outcome.pages == len(landing.pages) == len(sandbox.requests)
+    assert {page.observed_at for page in landing.pages} == {NOON}
+
+
+def test_a_tier_caps_the_page_and_the_first_page_tells(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="free")
+    landing, outcome = walk(sandbox.url, STEAM, limit=None)
+    assert isinstance(outcome, Outcome)
+    assert landing.pages[0].rows.height == 100
+    assert sorted(landing.offsets) == list(range(0, outcome.rows, 100))
+
+
+def test_a_page_limit_above_the_tiers_cap_is_our_own_mistake(make_sandbox: MakeSandbox) -> None:
+    landing, error = walk(make_sandbox(tier="free").url, STEAM, limit=500)
+    assert isinstance(error, errors.RequestRejected)
+    assert "limit" in error.detail
+    assert landing.pages == []
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_items_equal_the_ledger(sandbox: Sandbox, every: bool) -> None:
+    async def everything(source: CS2Cap) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return await source.items(), await source.providers()
+
+    catalog, providers = use(sandbox.url, everything)
+    items = resolve_items([1, "*Karambit*", "*Doppler*", 30, 31], catalog)
+    assert items is not None
+    assert any(item.phase for item in items)
+    keys = providers["provider"].to_list() if every else list(PROVIDERS)
+    for shard in plan("cs2cap", items, keys, ["USD", "BTC"], every_provider=every).shards:
+        landing, outcome = walk(sandbox.url, shard, limit=None)
+        assert as_ledger(landing.rows) == ledger(sandbox, shard)
+        assert isinstance(outcome, Outcome)
+        assert sorted(page.request for page in landing.pages) == list(range(len(items)))
+    named = [entry.query for entry in sandbox.requests.since(0) if entry.path == "/v1/prices"]
+    assert any("providers=" in query for query in named) == (not every)
+
+
+def test_a_phased_name_aggregates_its_phases(sandbox: Sandbox) -> None:
+    catalog = use(sandbox.url, lambda source: source.items())
+    name = catalog.filter(pl.col("phase").is_not_null())["market_hash_name"][0]
+    by_name = Shard(0, "cs2cap", "USD", PROVIDERS, (Item(None, name, None),))
+    aggregate = resolve_items([name], catalog)
+    landing, _ = walk(sandbox.url, by_name)
+    assert as_ledger(landing.rows) == ledger(sandbox, replace(by_name, items=aggregate))
+    assert set(landing.rows["phase"]) == {None}
+
+
+def test_an_item_that_nobody_lists_is_an_empty_page(sandbox: Sandbox) -> None:
+    sandbox.dark("steam")
+    landing, outcome = walk(sandbox.url, replace(STEAM, items=(Item("1", "whatever", None),)))
+    assert outcome == Outcome(pages=1, rows=0, rounds=0)
+    assert landing.pages[0].rows.schema == QUOTES
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "rate_limited", "retry_after": 30},
+        {"kind": "status_500"},
+        {"kind": "unavailable"},
+        {"kind": "unavailable", "coded": False},
+        {"kind": "drop"},
+        {"kind": "truncate"},
+        {"kind": "html"},
+        {"kind": "unknown_total", "times": None},
+        {"kind": "new_field", "name": "new", "value": 1, "times": None},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)
+@pytest.mark.parametrize("after", [0, 3])
+def test_what_passes_leaves_no_trace(sandbox: Sandbox, fault: dict[str, object], after: int) -> None:
+    sandbox.fault(**{"times": 3, "after": after if fault["kind"] != "unknown_total" else 0, **fault})  # type: ignore[arg-type]
+    landing, outcome = walk(sandbox.url, STEAM)
+    assert isinstance(outcome, Outcome)
+    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+
+
+@pytest.mark.parametrize("kind", ["rows_appear", "rows_vanish"])
+@pytest.mark.parametrize("after", [1, 4, 8])
+@pytest.mark.parametrize("n", [1, 9])
+def test_drift_is_reconciled(sandbox: Sandbox, kind: str, after: int, n: int) -> None:
+    sandbox.dark("skinport")
+    shard = replace(STEAM, providers=("csfloat",))
+    sandbox.vanish(40, provider="csfloat")
+    sandbox.fault(kind, after=after, n=n, match={"providers": "csfloat"})
+    landing, outcome = walk(sandbox.url, shard)
+    assert isinstance(outcome, Outcome)
+    assert as_ledger(landing.rows) == ledger(sandbox, shard)
+    assert outcome.rows == len(landing.rows)
+
+
+def test_a_broken_row_is_rejected_and_the_others_come(sandbox: Sandbox) -> None:
+    sandbox.fault("broken_row", field="lowest_ask", value="abc", after=1)
+    landing, outcome = walk(sandbox.url, STEAM)
+    assert isinstance(outcome, Outcome)
+    rejects = [reject for page in landing.pages for reject in page.rejects]
+    assert len(rejects) == 1
+    assert '"abc"' in rejects[0].raw
+    assert len(landing.rows) == len(ledger(sandbox, STEAM)) - 1
+    assert outcome.rows == len(landing.rows) + 1
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_server_that_never_ends_breaks_the_walk(sandbox: Sandbox, after: int) -> None:
+    sandbox.fault("endless", times=None, after=after)
+    landing, error = walk(sandbox.url, STEAM)
+    assert isinstance(error, errors.WalkBroken)
+    assert error.source == "cs2cap"
+    assert landing.pages
+    assert len(sandbox.requests) < 40
+
+
+def test_pages_of_an_interrupted_walk_are_not_fetched_again(sandbox: Sandbox) -> None:
+    whole, _ = walk(sandbox.url, STEAM)
+    before = len(sandbox.requests)
+    have = [page for page in whole.pages if page.offset in {0, 40, 60}]
+    landing, outcome = walk(sandbox.url, STEAM, have, limit=None)
+    assert isinstance(outcome, Outcome)
+    assert outcome.pages == len(sandbox.requests) - before == len(whole.pages) - 3
+    assert sorted(landing.offsets) == sorted(whole.offsets)
+    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+
+
+@pytest.mark.parametrize("kept", [[20, 40], [0, 13], []])
+def test_pages_that_do_not_fit_together_are_fetched_anew(sandbox: Sandbox, kept: list[int]) -> None:
+    whole, _ = walk(sandbox.url, STEAM)
+    odd = [replace(whole.pages[0], offset=13)]
+    have = [page for page in [*whole.pages, *odd] if page.offset in kept]
+    landing, outcome = walk(sandbox.url, STEAM, have)
+    assert isinstance(outcome, Outcome)
+    assert outcome.pages == len(whole.pages)
+    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+
+
+def test_pages_from_before_a_change_are_reconciled(sandbox: Sandbox) -> None:
+    whole, _ = walk(sandbox.url, STEAM)
+    sandbox.vanish(3, provider="steam", seed=1)
+    landing, outcome = walk(sandbox.url, STEAM, whole.pages[:4])
+    assert isinstance(outcome, Outcome)
+    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+
+
+def test_items_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> None:
+    items = tuple(Item(str(number), f"item {number}", None) for number in range(1, 11))
+    shard = Shard(0, "cs2cap", "USD", PROVIDERS, items)
+    whole, _ = walk(sandbox.url, shard)
+    before = len(sandbox.requests)
+    landing, _ = walk(sandbox.url, shard, [page for page in whole.pages if page.request != 4])
+    assert len(sandbox.requests) - before == 1
+    assert as_ledger(landing.rows) == as_ledger(whole.rows)
+
+
+def test_a_key_revoked_in_the_middle_stops_everything_at_once(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(items=2000, tier="quant")
+    concurrency = 4
+    sandbox.fault("revoke_key", after=20)
+    landed = Landing()
+
+    async def both(source: CS2Cap) -> list[BaseException | Outcome]:
+        shards = plan("cs2cap", None, PROVIDERS, ["USD", "EUR"]).shards
+        walks = (source.walk(shard, landed.land) for shard in shards)
+        return await asyncio.gather(*walks, return_exceptions=True)
+
+    started = time.monotonic()
+    outcomes = use(sandbox.url, both, concurrency=concurrency)
+    assert time.monotonic() - started < 5
+    assert {type(outcome) for outcome in outcomes} == {errors.KeyRevoked}
+    entries = sandbox.requests.since(0)
+    first = next(entry.n for entry in entries if entry.status == 401)
+    assert 20 <= first <= 21 + concurrency
+    assert len(entries) - first <= concurrency
+    assert len({(entry.query) for entry in entries}) == len(entries), "nothing is sent twice"
+    assert len(landed.pages) >= 20 - concurrency
+
+
+@pytest.mark.parametrize("state", ["revoked", "disabled", "forbidden"])
+def test_the_account_proves_the_key(sandbox: Sandbox, state: str) -> None:
+    sandbox.key(VALID_KEY, state)
+    kind = errors.KeyRevoked if state == "revoked" else errors.AccountDisabled
+    with pytest.raises(kind):
+        use(sandbox.url, lambda source: source.account())
+    assert len(sandbox.requests) == 1
+
+
+def test_the_account_tells_the_limits_and_they_are_kept(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="free", limits=True)
+    clock = VirtualClock()
+
+    async def main() -> CS2Cap:
+        source = CS2Cap(Client("cs2cap", sandbox.url, Key(VALID_KEY), clock))
+        account = await source.account()
+        assert (account.requests_per_minute, account.requests_per_month, account.used) == (20, 1000, 0)
+        assert account.active
+        for _ in range(19):
+            await source.fx()
+        assert clock.time == 0
+        assert source.quota_remaining == 981
+        await source.aclose()
+        return source
+
+    assert asyncio.run(main()).requests == 20
+
+
+def test_the_minute_is_kept_without_a_single_429(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="free", limits=True, sliding=True)
+
+    class Together(VirtualClock):
+        async def sleep(self, seconds: float) -> None:
+            before = self.time
+            await super().sleep(seconds)
+            sandbox.advance(self.time - before)
+
+    async def main() -> None:
+        clock = Together()
+        client = Client("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
+        source = CS2Cap(client, 10)
+        await source.account()
+        await source.walk(STEAM, Landing().land)
+        await source.walk(replace(STEAM, currency="EUR"), Landing().land)
+        await source.aclose()
+
+    asyncio.run(main())
+    statuses = [entry.status for entry in sandbox.requests.since(0)]
+    assert len(statuses) > 40
+    assert set(statuses) == {200}
+
+
+def test_a_cancelled_walk_stops_its_requests(sandbox: Sandbox) -> None:
+    sandbox.fault("latency", seconds=0.3, times=None)
+
+    async def main(source: CS2Cap) -> int:
+        walking = asyncio.create_task(source.walk(STEAM, Landing().land))
+        await asyncio.sleep(0.5)
+        walking.cancel()
+        started = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await walking
+        assert time.monotonic() - started < 0.2
+        sent = source.requests
+        await asyncio.sleep(0.4)
+        assert source.requests == sent
+        return sent
+
+    assert use(sandbox.url, main) > 1
+
+
+def test_a_landing_that_fails_ends_the_walk_with_its_own_error(sandbox: Sandbox) -> None:
+    class FullError(Exception):
+        pass
+
+    async def full(_: Page) -> None:
+        raise FullError
+
+    with pytest.raises(FullError):
+        use(sandbox.url, lambda source: source.walk(STEAM, full))
+
+
+async def answered(answer: Callable[[dict[str, str]], bytes], shard: Shard, land: Land) -> Outcome:
+    """Walk at a server that answers by the query."""
+    from urllib.parse import parse_qsl, urlsplit
+
+    from tests.canned import answer as response
+    from tests.canned import canned
+
+    async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
+        target = head.split(b" ")[1].decode()
+        writer.write(response(answer(dict(parse_qsl(urlsplit(target).query)))))
+
+    async with canned(respond) as server:
+        client = Client(
+            *("cs2cap", server.url, Key(VALID_KEY), SystemClock()),
+            retry=RetryPolicy(attempts=1),
+            throttle=Throttle(None, SystemClock()),
+        )
+        source = CS2Cap(client)
+        try:
+            return await source.walk(shard, land)
+        finally:
+            await source.aclose()
+
+
+ROW = b'{"provider": "%s", "item_id": %d, "market_hash_name": "%s", "lowest_ask": 1, "quantity": 1}'
+PAGE = (
+    b'{"meta": {"currency": "%s"}, "items": [' + ROW + b'], "pagination": {"limit": 10, "offset": %d, '
+    b'"total": 1, "has_next": false}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "kind", "told"),
+    [
+        ((b"EUR", b"steam", 7, b"AK-47", 0), errors.ContractBroken, "asked for USD, got EUR"),
+        ((b"USD", b"buff163", 7, b"AK-47", 0), errors.ContractBroken, "not asked for buff163"),
+        ((b"USD", b"steam", 8, b"M4A4", 0), errors.ContractBroken, "asked for AK-47, got other items"),
+        ((b"USD", b"steam", 7, b"AK-47", 10), errors.WalkBroken, "asked for offset 0, got 10"),
+        ((b"USD", b"steam", 7, b"AK-47", 0), None, ""),
+        ((b"USD", b"steam", 9, b"AK-47", 0), None, ""),
+    ],
+)
+def test_an_answer_to_another_question_is_refused(
+    page: tuple[bytes, bytes, int, bytes, int], kind: type[errors.FloorlineError] | None, told: str
+) -> None:
+    shard = replace(STEAM, items=(Item("7", "AK-47", None),))
+    landing = Landing()
+    if kind is None:
+        asyncio.run(answered(lambda _: PAGE % page, shard, landing.land))
+        assert len(landing.pages) == 1
+        return
+    with pytest.raises(kind, match=told):
+        asyncio.run(answered(lambda _: PAGE % page, shard, landing.land))
+    assert landing.pages == []
+
+
+def test_every_page_carries_what_the_loader_needs(sandbox: Sandbox) -> None:
+    landing, _ = walk(sandbox.url, STEAM)
+    totals = {page.total for page in landing.pages}
+    assert totals == {len(landing.rows)}
+    assert len({page.fingerprint for page in landing.pages}) == len(landing.pages)
+    keys = keys_of(landing.rows)
+    assert len(set(keys)) == len(keys)

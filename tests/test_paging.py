@@ -1,0 +1,323 @@
+"""A walk ends with the listing, or says why not: in any order, while rows come and go, at mad servers."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.errors import WalkBroken
+from connectors.paging import MOST_PAGES, OffsetWalk, Sheet
+
+Change = Literal["insert", "delete"]
+
+
+class Listing:
+    """A server's rows, in pages of `limit`; `told` says whether it tells their total."""
+
+    def __init__(self, rows: int, limit: int, *, told: bool = True) -> None:
+        self.rows = list(range(rows))
+        self.limit = limit
+        self.told = told
+        self.requests = 0
+        self._next = rows
+
+    def sheet(self, offset: int) -> Sheet:
+        """Answer one request."""
+        self.requests += 1
+        keys = tuple(self.rows[offset : offset + self.limit])
+        total = len(self.rows) if self.told else -1
+        has_next = offset + self.limit < len(self.rows)
+        return Sheet(offset, self.limit, total, has_next, keys, str(keys))
+
+    def change(self, change: Change, place: int) -> None:
+        """Let a new row appear at a place, or the row there vanish."""
+        if change == "insert":
+            self.rows.insert(place % (len(self.rows) + 1), self._next)
+            self._next += 1
+        elif self.rows:
+            del self.rows[place % len(self.rows)]
+
+
+class Collected:
+    """What a connector would have landed: the newest rows of each offset."""
+
+    def __init__(self) -> None:
+        self.walk = OffsetWalk("test")
+        self.pages: dict[int, Sequence[object]] = {}
+
+    def run(self, answer: Callable[[int], Sheet], shuffle: random.Random | None = None) -> None:
+        """Walk to the end, accepting answers in the order of the offsets or shuffled."""
+        while True:
+            wanted = list(self.walk.wanted())
+            while self.walk.emptied:
+                self.pages[self.walk.emptied.pop()] = ()
+            if not wanted:
+                return
+            sheets = [answer(offset) for offset in wanted]
+            if shuffle:
+                shuffle.shuffle(sheets)
+            for sheet in sheets:
+                self.pages[sheet.offset] = sheet.keys
+                self.walk.accept(sheet)
+
+    @property
+    def rows(self) -> set[object]:
+        """What is held in the end."""
+        return {key for keys in self.pages.values() for key in keys}
+
+
+@given(st.integers(0, 40), st.integers(1, 7), st.booleans(), st.randoms(use_true_random=False))
+def test_a_listing_that_stands_still_is_walked_once(
+    rows: int, limit: int, told: bool, shuffle: random.Random
+) -> None:
+    listing, collected = Listing(rows, limit, told=told), Collected()
+    collected.run(listing.sheet, shuffle)
+    assert collected.rows == set(listing.rows)
+    assert collected.walk.rows == rows
+    assert collected.walk.rounds == 0
+    assert listing.requests == max(-(-rows // limit), 1)
+
+
+def test_the_rest_is_wanted_at_once_when_the_total_is_told() -> None:
+    listing, walk = Listing(10, 3), OffsetWalk()
+    assert walk.wanted() == (0,)
+    walk.accept(listing.sheet(0))
+    assert walk.wanted() == (3, 6, 9)
+
+
+def test_page_by_page_when_it_is_not() -> None:
+    listing, walk = Listing(7, 3, told=False), OffsetWalk()
+    asked = []
+    while wanted := walk.wanted():
+        asked.append(wanted)
+        walk.accept(listing.sheet(*wanted))
+    assert asked == [(0,), (3,), (6,)]
+
+
+def drifting(
+    listing: Listing, changes: dict[int, list[tuple[Change, int]]], shuffle: random.Random | None
+) -> set[object] | None:
+    """Walk while `changes` happen, each before the request of that number; None if the walk broke."""
+    collected = Collected()
+
+    def answer(offset: int) -> Sheet:
+        for change, place in changes.get(listing.requests, []):
+            listing.change(change, place)
+        return listing.sheet(offset)
+
+    try:
+        collected.run(answer, shuffle)
+    except WalkBroken:
+        return None
+    return collected.rows
+
+
+def changes_of(*kinds: Change) -> st.SearchStrategy[dict[int, list[tuple[Change, int]]]]:
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 40))
+    return st.dictionaries(st.integers(1, 12), st.lists(one, min_size=1, max_size=3), max_size=4)
+
+
+@settings(max_examples=400)
+@given(st.integers(0, 30), st.integers(2, 7), changes_of("insert"))
+def test_rows_that_appear_are_all_there(
+    rows: int, limit: int, changes: dict[int, list[tuple[Change, int]]]
+) -> None:
+    listing = Listing(rows, limit)
+    result = drifting(listing, changes, None)
+    assert result is None or result == set(listing.rows)
+
+
+@settings(max_examples=400)
+@given(st.integers(0, 30), st.integers(2, 7), changes_of("delete"))
+def test_rows_that_vanish_are_gone_and_drag_none_along(
+    rows: int, limit: int, changes: dict[int, list[tuple[Change, int]]]
+) -> None:
+    listing = Listing(rows, limit)
+    result = drifting(listing, changes, None)
+    assert result is None or result == set(listing.rows)
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(["insert", "delete"]),
+    st.data(),
+    st.integers(0, 30),
+    st.integers(2, 7),
+    st.randoms(use_true_random=False),
+)
+def test_answers_that_overtake_each_other_lose_nothing(
+    kind: Change, data: st.DataObject, rows: int, limit: int, shuffle: random.Random
+) -> None:
+    """The result is a listing that the server had at some moment of the walk, never a mixture."""
+    listing = Listing(rows, limit)
+    had = [set(listing.rows)]
+    changes = data.draw(changes_of(kind))
+    original = listing.change
+
+    def remembered(change: Change, place: int) -> None:
+        original(change, place)
+        had.append(set(listing.rows))
+
+    listing.change = remembered  # type: ignore[method-assign]
+    result = drifting(listing, changes, shuffle)
+    assert result is None or result in had
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 30), st.integers(2, 7), changes_of("insert", "delete"))
+def test_a_row_that_stays_is_lost_only_where_counts_cannot_show_it(
+    rows: int, limit: int, changes: dict[int, list[tuple[Change, int]]]
+) -> None:
+    """The blind spot: additions and removals between two requests of one walk."""
+    listing = Listing(rows, limit)
+    stayed = set(listing.rows)
+    result = drifting(listing, changes, None)
+    stayed &= set(listing.rows)
+    kinds = {change for wave in changes.values() for change, _ in wave}
+    if result is not None and len(kinds) < 2:
+        assert stayed <= result
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 30), st.integers(2, 7), changes_of("insert"))
+def test_rows_that_appear_where_no_total_is_told(
+    rows: int, limit: int, changes: dict[int, list[tuple[Change, int]]]
+) -> None:
+    listing = Listing(rows, limit, told=False)
+    stayed = set(listing.rows)
+    result = drifting(listing, changes, None)
+    assert result is None or stayed <= result
+
+
+def sheet(offset: int, keys: str, total: int, *, has_next: bool = False, others: int = 0) -> Sheet:
+    return Sheet(offset, 2, total, has_next, tuple(keys), keys, others)
+
+
+def test_growth_that_the_rows_account_for_is_no_drift() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 3, has_next=True))
+    assert walk.wanted() == (2,)
+    walk.accept(sheet(2, "cd", 4))
+    assert walk.wanted() == ()
+    assert (walk.rows, walk.rounds) == (4, 0)
+
+
+def test_a_row_that_slipped_over_a_seam_is_fetched() -> None:
+    """`a` vanished between two pages: four rows of four are held, but `c` is not among them."""
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 5, has_next=True))
+    walk.accept(sheet(2, "de", 4))
+    assert walk.wanted() == (0,)
+    walk.accept(sheet(0, "bc", 4, has_next=True))
+    assert walk.wanted() == ()
+    assert (walk.rows, walk.rounds) == (4, 1)
+
+
+def test_only_the_pages_of_another_listing_are_walked_again() -> None:
+    walk = OffsetWalk()
+    for page in (sheet(0, "ab", 5, has_next=True), sheet(2, "bc", 6, has_next=True), sheet(4, "de", 6)):
+        walk.accept(page)
+    assert walk.wanted() == (0,)
+
+
+def test_all_pages_are_walked_again_where_none_stands_out() -> None:
+    walk = OffsetWalk()
+    for page in (sheet(0, "ab", 4, has_next=True), sheet(2, "bc", 4)):
+        walk.accept(page)
+    assert walk.wanted() == (0, 2)
+
+
+def test_rows_that_the_api_itself_repeats_are_no_drift_for_ever() -> None:
+    walk = OffsetWalk()
+    for _ in range(2):
+        assert walk.wanted()
+        walk.accept(sheet(0, "ab", 4, has_next=True))
+        walk.accept(sheet(2, "bc", 4))
+    assert walk.wanted() == ()
+    assert (walk.rows, walk.rounds) == (3, 1)
+
+
+def test_rows_that_never_come_break_the_walk_after_three_rounds() -> None:
+    walk = OffsetWalk("cs2cap")
+    for _ in range(4):
+        assert walk.wanted()
+        walk.accept(sheet(0, "ab", 4, has_next=True))
+        walk.accept(sheet(2, "c", 4))
+    with pytest.raises(WalkBroken, match="3 distinct rows of 3 received, 4 in the last total, after 3 more"):
+        walk.wanted()
+    assert walk.rounds == 3
+
+
+def test_rejects_and_repeats_inside_a_page_count_as_rows() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "a", 4, has_next=True, others=1))
+    walk.accept(sheet(2, "", 4, others=2))
+    assert walk.wanted() == ()
+    assert walk.rows == 4
+
+
+def test_offsets_beyond_a_listing_that_shrank_are_emptied() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 6, has_next=True))
+    walk.accept(sheet(4, "ef", 6))
+    walk.accept(sheet(2, "c", 3))
+    assert walk.wanted() == (0,)
+    assert walk.emptied == [4]
+
+
+def test_a_page_at_two_offsets_breaks_the_walk() -> None:
+    walk = OffsetWalk("cs2cap")
+    walk.accept(sheet(0, "ab", 6, has_next=True))
+    with pytest.raises(WalkBroken, match="offsets 0 and 2 brought the same page") as caught:
+        walk.accept(sheet(2, "ab", 6, has_next=True))
+    assert caught.value.source == "cs2cap"
+
+
+def test_the_same_offset_may_bring_the_same_page_again() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 2))
+    walk.accept(sheet(0, "ab", 2))
+    assert walk.wanted() == ()
+
+
+def test_a_promise_is_followed_one_page_past_the_total() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 2, has_next=True))
+    assert walk.wanted() == (2,)
+    walk.accept(sheet(2, "", 2))
+    assert walk.wanted() == ()
+
+
+def test_a_promise_past_that_breaks_the_walk() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 2, has_next=True))
+    walk.accept(sheet(2, "c", 2, has_next=True))
+    with pytest.raises(WalkBroken, match="still more pages are promised after offset 2 of 2"):
+        walk.wanted()
+
+
+def test_a_page_size_that_changes_breaks_the_walk() -> None:
+    walk = OffsetWalk()
+    walk.accept(sheet(0, "ab", 4, has_next=True))
+    with pytest.raises(WalkBroken, match="from 2 to 1"):
+        walk.accept(replace(sheet(2, "c", 4), limit=1))
+
+
+@pytest.mark.parametrize("total", [-1, 10**9])
+def test_a_listing_without_end_breaks_the_walk(total: int) -> None:
+    walk, asked = OffsetWalk(), 0
+
+    def go_on() -> None:
+        nonlocal asked
+        while wanted := walk.wanted():
+            asked += len(wanted)
+            for offset in wanted:
+                walk.accept(Sheet(offset, 2, total, True, (offset, offset + 1), str(offset)))
+
+    with pytest.raises(WalkBroken, match="no end"):
+        go_on()
+    assert asked <= MOST_PAGES
