@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from warehouse.errors import WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnfit
+from warehouse.errors import WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnfit, on_disk
 from warehouse.home import Home
 
 SQL = resources.files("warehouse") / "sql"
@@ -30,6 +30,8 @@ def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
         held = HELD.search(text)
         holder = f"{held['program'] or 'a process'} (PID {held['pid']})" if held else "another process"
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
+    if "not a valid DuckDB database file" in text or "read a database file with version" in text:
+        return WarehouseUnfit(f"{path} is not a database that this Floorline can read", path)
     return None
 
 
@@ -37,16 +39,13 @@ def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
 def explained(path: Path) -> Iterator[None]:
     """Turn DuckDB's and the system's word of a locked or full disk into our errors."""
     try:
-        yield
+        with on_disk(path):
+            yield
     except duckdb.Error as error:
         known = explain(error, path)
         if known is None:
             raise
         raise known from None
-    except OSError as error:
-        if error.errno != 28:
-            raise
-        raise WarehouseFull(f"no space left on the disk of {path}", path) from None
 
 
 @contextlib.contextmanager
@@ -55,17 +54,26 @@ def writer_lock(home: Home, wait: float) -> Iterator[None]:
     note = home.lock.with_name("lock.holder")
     lock = FileLock(home.lock)
     try:
-        lock.acquire(timeout=wait)
+        with on_disk(home.lock):
+            lock.acquire(timeout=wait)
     except Timeout:
-        holder = f"PID {note.read_text()}" if note.exists() else "another process"
+        holder = _noted(note)
         detail = f"{home.writer} has been written by {holder} for more than {wait:g} s"
         raise WarehouseLocked(detail, home.writer, holder=holder) from None
     try:
-        note.write_text(str(os.getpid()))
+        with contextlib.suppress(OSError):  # it only helps to name the holder; a full disk shows later
+            note.write_text(str(os.getpid()))
         yield
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def _noted(note: Path) -> str:
+    try:
+        return f"PID {int(note.read_text())}"
+    except (OSError, ValueError):
+        return "another process"
 
 
 @contextlib.contextmanager
@@ -103,13 +111,15 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(step.read_text())
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
+    connection.begin()
     connection.execute((SQL / "views.sql").read_text())
+    connection.commit()
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The schema's version; 0 for a new file."""
     found = connection.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'store' AND table_name = 'schema_version'"
+        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'schema_version'"
     ).fetchall()
     if not found:
         return 0

@@ -6,14 +6,19 @@ WarehouseError
 └── WarehouseUnfit     the files are not what this version can work with
 """
 
+# ruff: noqa: N818 - each name says what happened, which "Error" behind it would not make clearer
+
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class WarehouseError(Exception):
     """The warehouse cannot be used."""
 
@@ -27,7 +32,7 @@ class WarehouseError(Exception):
         return f"{self.detail}; {self.guidance}"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class WarehouseLocked(WarehouseError):
     """Another process holds the database. `holder` names it where that is known."""
 
@@ -35,22 +40,31 @@ class WarehouseLocked(WarehouseError):
 
     guidance: ClassVar[str] = "end that process or wait; what was fetched is landed and the next run loads it"
 
-    __str__ = WarehouseError.__str__
 
-
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class WarehouseFull(WarehouseError):
     """There is no room on disk."""
 
     guidance: ClassVar[str] = "make room; what was fetched is landed and the next run loads it"
 
-    __str__ = WarehouseError.__str__
 
-
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class WarehouseUnfit(WarehouseError):
-    """The path cannot be written, or the files come from a newer Floorline."""
+    """The path cannot be written, or the files are not a database that this version knows."""
 
     guidance: ClassVar[str] = "set [warehouse] path to a folder of yours, or update Floorline"
 
-    __str__ = WarehouseError.__str__
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Turn the system's word of a full disk, or of one that cannot be written, into our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise WarehouseFull(f"no space left on the disk of {path}", path) from None
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise WarehouseUnfit(
+                f"cannot write to {error.filename or path}: {error.strerror}", path
+            ) from None
+        raise

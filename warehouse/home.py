@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from warehouse.errors import WarehouseFull, WarehouseUnfit
+from warehouse.errors import WarehouseFull, WarehouseUnfit, on_disk
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,17 +47,18 @@ class Home:
         return self.root / "state.db"
 
     def prepare(self) -> None:
-        """Make the folders. Raise WarehouseUnfit where that cannot be done."""
-        try:
+        """Make the folders. Raise WarehouseUnfit or WarehouseFull where that cannot be done."""
+        with on_disk(self.root):
             for folder in (self.root, self.writer.parent, self.landing, self.catalog):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WarehouseUnfit(f"cannot write to {self.root}: {error.strerror}", self.root) from None
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except FileExistsError:
+                    raise WarehouseUnfit(f"{folder} is a file, not a folder", self.root) from None
         if not os.access(self.root, os.W_OK):
             raise WarehouseUnfit(f"cannot write to {self.root}: permission denied", self.root)
 
     def ensure_room(self, least: int) -> None:
-        """Raise WarehouseFull unless there is room for `least` bytes and a copy of the database."""
+        """Raise WarehouseFull unless there is room for `least` bytes, a load and the published copy."""
         copies = 2 * self.writer.stat().st_size if self.writer.exists() else 0
         free = shutil.disk_usage(self.root).free
         if free < least + copies:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from warehouse.landing import FORMAT, PageMark, RunHeader, ShardHeader
+from warehouse.home import write_whole
+from warehouse.landing import FORMAT, ROWS, PageMark, RunHeader, ShardHeader
 
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
+
+
+@dataclasses.dataclass(eq=False)
+class Unreadable(Exception):  # noqa: N818 - says what the landing is
+    """A landing that is not what was landed, and why. It is set aside, so that the others load."""
+
+    folder: Path
+    reason: str
+
+    @classmethod
+    def of(cls, folder: Path, error: BaseException) -> Self:
+        """Because of this error; its first line tells enough."""
+        return cls(folder, f"{type(error).__name__}: {error}".splitlines()[0])
+
+    def __str__(self) -> str:
+        """Which, and why."""
+        return f"{self.folder.name}: {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,23 +50,38 @@ class LandedShard:
     pages: tuple[tuple[int, PageMark], ...]
 
     def batches(self, columns: Sequence[str] = ()) -> Iterator[tuple[PageMark, pa.RecordBatch]]:
-        """The pages that count, with their rows; all columns, or just these."""
+        """The pages that count, with their rows; all columns, or just these.
+
+        Raises Unreadable where a page is missing: its quotes would be taken for vanished.
+        """
         wanted = dict(self.pages)
         for number, (mark, batch) in enumerate(read_stream(self.path, columns)):
-            if number in wanted:
+            if wanted.pop(number, None) is not None:
                 yield mark, batch
+        if wanted:
+            raise Unreadable(self.path.parent, f"{self.path.name} lacks {len(wanted)} of its pages")
 
     def rejects(self) -> Iterator[dict[str, str]]:
-        """`reject_id`, `observed_at`, `reason` and `raw` of the rows that did not fit, of the pages that count."""
+        """`reject_id`, `observed_at`, `reason`, `raw`: the rows that did not fit, of the pages that count."""
         wanted = dict(self.pages)
+        for number, fields in enumerate(self._reject_lines()):
+            if fields.pop("batch") in wanted:
+                yield {"reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}", **fields}
+
+    def sound(self) -> Iterator[tuple[PageMark, pa.RecordBatch]]:
+        """The pages that count and had no reject, with their rows. Raises Unreadable."""
+        broken = {fields["batch"] for fields in self._reject_lines()}
+        pages = tuple(page for page in self.pages if page[0] not in broken)
+        return dataclasses.replace(self, pages=pages).batches()
+
+    def _reject_lines(self) -> Iterator[dict[str, Any]]:
         path = self.path.with_suffix(".rejects.ndjson")
-        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else ()):
+        for line in path.read_bytes().splitlines() if path.exists() else ():
             try:
                 fields = json.loads(line)
             except ValueError:
                 return  # a torn tail
-            if fields.pop("batch") in wanted:
-                yield {"reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}", **fields}
+            yield fields
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,7 +102,7 @@ class LandedRun:
     def catalog(self, name: str) -> pl.DataFrame | None:
         """A catalog that was fetched on the way."""
         path = self.folder / f"{name}.arrow"
-        return pl.read_ipc(path, memory_map=False) if path.exists() else None
+        return pl.read_ipc(path) if path.exists() else None
 
 
 def read_stream(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[PageMark, pa.RecordBatch]]:
@@ -88,16 +122,22 @@ def read_stream(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[PageM
 
 def read_shard(path: Path) -> LandedShard | None:
     """A shard by its stream's path; None where not even the head of it was written."""
-    ended = path.with_suffix(".json")
-    if ended.exists():
-        end = json.loads(ended.read_bytes())
-        pages = tuple((number, PageMark.parse(mark)) for number, mark in end["pages"])
-        return LandedShard(path, ShardHeader.parse(end["header"]), end["complete"], end["reason"], pages)
     try:
         with pa.memory_map(str(path)) as source:
             schema = pa.ipc.open_stream(source).schema
     except (pa.ArrowInvalid, OSError):
         return None
+    if not schema.equals(ROWS):
+        raise TypeError(f"{path.name} has other columns than this Floorline knows")
+    ended = path.with_suffix(".json")
+    end = json.loads(ended.read_bytes()) if ended.exists() else {}
+    if end.get("bytes") != path.stat().st_size:
+        return _read_torn(path, schema)
+    pages = tuple((number, PageMark.parse(mark)) for number, mark in end["pages"])
+    return LandedShard(path, ShardHeader.parse(end["header"]), end["complete"], end["reason"], pages)
+
+
+def _read_torn(path: Path, schema: pa.Schema) -> LandedShard:
     newest: dict[tuple[int, int], tuple[int, PageMark]] = {}
     for number, (mark, _) in enumerate(read_stream(path)):
         newest[mark.request, mark.offset] = (number, mark)
@@ -108,15 +148,27 @@ def read_shard(path: Path) -> LandedShard | None:
 
 
 def read_run(folder: Path) -> LandedRun:
-    """A landing by its folder."""
+    """A landing by its folder. Raises Unreadable."""
+    try:
+        return _read_run(folder)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable.of(folder, error) from error
+
+
+def _read_run(folder: Path) -> LandedRun:
     ended = folder / "done.json"
     shards = [read_shard(path) for path in sorted(folder.glob("[0-9]*.arrow"))]
     return LandedRun(
         folder=folder,
-        header=RunHeader.parse(json.loads((folder / "run.json").read_bytes())),
-        done=json.loads(ended.read_bytes()) if ended.exists() else dict(CRASHED),
+        header=read_header(folder),
+        done={"state": None, **json.loads(ended.read_bytes())} if ended.exists() else dict(CRASHED),
         shards=tuple(shard for shard in shards if shard is not None),
     )
+
+
+def read_header(folder: Path) -> RunHeader:
+    """Who wrote a landing. Raises ValueError, KeyError or TypeError where that cannot be read."""
+    return RunHeader.parse(json.loads((folder / "run.json").read_bytes()))
 
 
 def is_alive(folder: Path) -> bool:
@@ -133,22 +185,55 @@ def kept(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob("*/run.json"))
 
 
-def waiting(root: Path) -> list[LandedRun]:
-    """What no database holds yet, in the order in which it was observed; runs that still write are left alone."""
-    folders = [folder for folder in kept(root) if not (folder / "loaded").exists() and not is_alive(folder)]
-    return sorted(map(read_run, folders), key=lambda run: (run.observed_from, run.header.started_at))
+def waiting(root: Path, unreadable: Callable[[Unreadable], object] = lambda _: None) -> list[LandedRun]:
+    """What no database holds yet, in the order of observation; not what is still written, nor was set aside.
+
+    `unreadable` hears of the landings that cannot be read.
+    """
+    return readable(
+        [
+            folder
+            for folder in kept(root)
+            if not any((folder / mark).exists() for mark in ("loaded", "unreadable")) and not is_alive(folder)
+        ],
+        unreadable,
+    )
+
+
+def readable(folders: Sequence[Path], unreadable: Callable[[Unreadable], object]) -> list[LandedRun]:
+    """These landings in the order of observation; `unreadable` hears of those that cannot be read."""
+    runs = []
+    for folder in folders:
+        try:
+            runs.append(read_run(folder))
+        except Unreadable as error:
+            unreadable(error)
+    return sorted(runs, key=lambda run: (run.observed_from, run.header.started_at))
+
+
+def set_aside(error: Unreadable) -> None:
+    """Note on a landing why it cannot be loaded; it stays, and no load tries it again."""
+    write_whole(error.folder / "unreadable", error.reason.encode(errors="replace"))
+
+
+def mark_loaded(folder: Path) -> None:
+    """Note on a landing that the database holds it."""
+    write_whole(folder / "loaded", b"")
+    (folder / "unreadable").unlink(missing_ok=True)
 
 
 def interrupted(root: Path, source: str, basket: str) -> LandedRun | None:
     """The basket's newest landing, if something stopped that run before it was through."""
-    headers = [(RunHeader.parse(json.loads((f / "run.json").read_bytes())), f) for f in kept(root)]
-    mine = [
-        (h.started_at, f) for h, f in headers if (h.source, h.basket) == (source, basket) and not is_alive(f)
-    ]
-    if not mine:
-        return None
-    run = read_run(max(mine)[1])
-    return run if run.done["state"] in INTERRUPTED else None
+    mine = []
+    for folder in kept(root):
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            header = read_header(folder)
+            if (header.source, header.basket) == (source, basket) and not is_alive(folder):
+                mine.append((header.started_at, folder))
+    with contextlib.suppress(Unreadable):
+        run = read_run(max(mine)[1]) if mine else None
+        return run if run is not None and run.done["state"] in INTERRUPTED else None
+    return None
 
 
 def fresh_pages(
@@ -156,14 +241,14 @@ def fresh_pages(
 ) -> list[tuple[PageMark, pl.DataFrame]]:
     """Pages that an interrupted run landed for the same question and that would still be answered alike.
 
-    `lifetime` is counted by this machine's clock, from the landing of each page.
+    `lifetime` is counted by this machine's clock, from the landing of each page. Pages with rejects are not
+    among them: without their rejects, rows that did not fit would be taken for vanished.
     """
     asked = dataclasses.replace(header, number=0)
-    for shard in run.shards:
-        if dataclasses.replace(shard.header, number=0) == asked:
-            return [
-                (mark, _frame(batch)) for mark, batch in shard.batches() if now - mark.landed_at < lifetime
-            ]
+    alike = [shard for shard in run.shards if dataclasses.replace(shard.header, number=0) == asked]
+    for shard in alike[:1]:
+        with contextlib.suppress(Unreadable):  # then all of it is fetched again
+            return [(mark, _frame(batch)) for mark, batch in shard.sound() if now - mark.landed_at < lifetime]
     return []
 
 
@@ -174,11 +259,23 @@ def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
 
 
 def prune(root: Path, keep: timedelta, now: float | None = None) -> int:
-    """Drop the landings that were loaded longer than `keep` ago; how many went."""
+    """Drop the landings that were loaded, or never quite began, longer than `keep` ago; how many went."""
     before = (time.time() if now is None else now) - keep.total_seconds()
-    old = [mark.parent for mark in root.glob("*/loaded") if mark.stat().st_mtime < before]
+    old = [folder for folder in root.iterdir() if folder.is_dir() and _expired(folder, before)]
     for folder in old:
+        # in this order a prune that is killed leaves nothing that a rebuild would take for a landing
+        (folder / "run.json").unlink(missing_ok=True)
         for path in folder.iterdir():
-            path.unlink()
+            if path.name != "loaded":
+                path.unlink()
+        (folder / "loaded").unlink(missing_ok=True)
         folder.rmdir()
     return len(old)
+
+
+def _expired(folder: Path, before: float) -> bool:
+    mark = folder / "loaded"
+    if mark.exists():
+        return mark.stat().st_mtime < before
+    never_began = not (folder / "run.json").exists() and folder.stat().st_mtime < before
+    return never_began and not is_alive(folder)

@@ -5,15 +5,17 @@ Loading the same landing twice changes nothing: a run that the database holds is
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from datetime import datetime
 from decimal import Decimal
 
 import duckdb
+import polars as pl
 
 from warehouse.database import SQL
-from warehouse.landed import LandedRun
+from warehouse.landed import LandedRun, Unreadable
 from warehouse.stage import stage, stage_frame, stage_named, streamed
 
 TWICE = """SELECT count(*) FROM (
@@ -24,11 +26,19 @@ STRANGERS = """SELECT
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
     + (SELECT count(*) FROM shard_provider m ANTI JOIN store.provider p ON p.source = getvariable('source')
        AND p.provider = m.provider)"""
+BROUGHT = """SELECT DISTINCT p.provider FROM store.observation o JOIN store.provider p USING (provider_key)
+    WHERE o.run_key = getvariable('run_key') AND o.complete AND o.rows > 0 ORDER BY ALL"""
 LOOKED_AT_LATER = """SELECT
     (SELECT count(*) FROM store.observation o JOIN store.scope s USING (scope_key)
      WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from'))
     + (SELECT count(*) FROM store.current c JOIN store.provider p USING (provider_key)
        WHERE p.source = getvariable('source') AND c.seen_at > getvariable('observed_from'))"""
+
+# What says that a landing's content is at fault, and not the disk, the memory or another process.
+NOT_LOADABLE = (
+    duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, pl.exceptions.PolarsError,
+    ValueError, LookupError, TypeError,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,32 +63,44 @@ class Held:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did with one run. `rows_changed` counts what entered the history, closings included."""
+    """What a load did with one run. `rows_changed` counts what entered the history, closings included.
+
+    `brought` names the providers that a complete look found something at. A landing that could not be read
+    was set aside: its state is `unreadable`, and `reason` says why.
+    """
 
     run_id: str
     source: str
     basket: str
     state: str
-    rows_fetched: int
-    rows_changed: int
-    rows_closed: int
-    rows_late: int
-    rows_rejected: int
-    outliers: tuple[Outlier, ...]
-    held: tuple[Held, ...]
-    contract_changes: tuple[str, ...]
+    rows_fetched: int = 0
+    rows_changed: int = 0
+    rows_closed: int = 0
+    rows_late: int = 0
+    rows_rejected: int = 0
+    outliers: tuple[Outlier, ...] = ()
+    held: tuple[Held, ...] = ()
+    contract_changes: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 def load_run(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport | None:
-    """Load one landing; None where the database holds it already. Commits, or leaves everything as it was."""
+    """Load one landing; None where the database holds it already. Commits, or leaves everything as it was.
+
+    Raises Unreadable where the landing itself is what cannot be loaded.
+    """
     if db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall():
         return None
     db.begin()
     try:
         report = _load(db, run, now)
         db.commit()
-    except duckdb.Error:
-        db.rollback()
+    except BaseException as error:
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
+            db.rollback()
+        if isinstance(error, NOT_LOADABLE):
+            raise Unreadable.of(run.folder, error) from error
         raise
     return report
 
@@ -142,13 +164,14 @@ def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> LoadReport:
     outliers = db.execute((SQL / "load" / "9_report.sql").read_text()).fetchall()
     held = db.execute(
-        "SELECT provider, format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)"
+        "SELECT provider,"
+        " format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)"
         " FROM dark JOIN store.provider USING (provider_key) GROUP BY provider"
         " UNION SELECT provider, 'the API says that it is down' FROM down_key"
     ).fetchall()
     changes = db.execute(
-        "SELECT format('{}: {} {} is now {} {}', item_id, was_name, coalesce(was_phase, ''), market_hash_name,"
-        " coalesce(phase, '')) FROM contract_change LIMIT 20"
+        "SELECT DISTINCT format('{}: {} {} is now {} {}', item_id, was_name, coalesce(was_phase, ''),"
+        " market_hash_name, coalesce(phase, '')) FROM contract_change ORDER BY ALL LIMIT 20"
     ).fetchall()
     closed = _number(db, "SELECT count(*) FROM gone")
     entered = "SELECT count(*) FROM store.history WHERE run_key = getvariable('run_key')"
@@ -165,6 +188,7 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         outliers=tuple(Outlier(*row) for row in outliers),
         held=tuple(Held(*row) for row in held),
         contract_changes=tuple(row[0] for row in changes),
+        brought=tuple(row[0] for row in db.execute(BROUGHT).fetchall()),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +15,9 @@ import duckdb
 from warehouse.database import explained, open_reader, open_writer, writer_lock
 from warehouse.errors import WarehouseUnfit
 from warehouse.home import Home
-from warehouse.landed import LandedRun, is_alive, kept, read_run
+from warehouse.landed import LandedRun, Unreadable, is_alive, kept, mark_loaded, readable
 from warehouse.publish import publish
-from warehouse.settle import LOCK_WAIT, load_all, mark_loaded, mirror_alerts
+from warehouse.settle import LOCK_WAIT, give_up, load_all, mirror_alerts
 from warehouse.state import State
 
 VIEWS = ("quotes", "quote_history", "runs", "observations", "alerts", "rejects", "items", "providers")
@@ -22,67 +25,65 @@ VIEWS = ("quotes", "quote_history", "runs", "observations", "alerts", "rejects",
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did; the database as it was lies at `aside`."""
+    """What a rebuild did: how many landings it loaded; the database as it was lies at `aside`."""
 
     runs: int
     aside: Path | None
 
 
-def rebuildable(home: Home) -> list[LandedRun]:
+def rebuildable(home: Home, unreadable: Callable[[Unreadable], object] = lambda _: None) -> list[LandedRun]:
     """The landings that are kept, in the order in which they were observed."""
-    runs = [read_run(folder) for folder in kept(home.landing) if not is_alive(folder)]
-    return sorted(runs, key=lambda run: (run.observed_from, run.header.started_at))
+    return readable([folder for folder in kept(home.landing) if not is_alive(folder)], unreadable)
 
 
 def rebuild(home: Home, now: Callable[[], datetime], wait: float = LOCK_WAIT) -> Rebuilt:
     """Make the database anew from the kept landings, put the old one aside, and publish.
 
-    What only the old database knows (older than the kept landings) stays in the file put aside.
+    What only the old database knows (older than the kept landings) stays in the file put aside. Landings that
+    were set aside are tried again. Raises WarehouseLocked, WarehouseFull and WarehouseUnfit.
     """
     fresh = home.writer.with_name("rebuild.duckdb")
-    aside = (
-        home.writer.with_name(f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
-        if home.writer.exists()
-        else None
-    )
-    with writer_lock(home, wait):
-        _remove(fresh)
-        runs = rebuildable(home)
+    with writer_lock(home, wait), _removed(fresh):
+        broken: list[Unreadable] = []
+        runs = rebuildable(home, broken.append)
         with open_writer(fresh) as db:
-            load_all(db, runs, now)
-            mirror_alerts(db, State(home.state))
-        if aside is not None:
-            _settle_wal(home.writer)
-            home.writer.rename(aside)
-        fresh.rename(home.writer)
+            load_all(db, runs, now, broken.append)
+            state = State(home.state)
+            for error in broken:
+                give_up(error, state, now())
+            mirror_alerts(db, state)
+        aside = _put_aside(home.writer, f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
+        fresh.replace(home.writer)
         publish(home)
-        for run in runs:
-            mark_loaded(run.folder)
-    return Rebuilt(len(runs), aside)
+        loaded = {run.folder for run in runs} - {error.folder for error in broken}
+        for folder in loaded:
+            mark_loaded(folder)
+    return Rebuilt(len(loaded), aside)
 
 
 def export_duckdb(home: Home, to: Path) -> None:
-    """One compact DuckDB file with everything, readable on its own. Raises WarehouseUnfit where `to` exists."""
+    """Write one compact DuckDB file that is readable on its own. Raises WarehouseUnfit where `to` exists."""
     _refuse_existing(to)
     partial = to.with_name(to.name + ".partial")
-    _remove(partial)
-    with explained(to), duckdb.connect() as db:
+    with _removed(partial), explained(to), open_reader(home.published), duckdb.connect() as db:
         db.execute(f"ATTACH {_quoted(home.published)} AS published (READ_ONLY)")
         db.execute(f"ATTACH {_quoted(partial)} AS exported")
         db.execute("COPY FROM DATABASE published TO exported")
         db.execute("DETACH exported")
-    partial.rename(to)
+        partial.rename(to)
 
 
 def export_parquet(home: Home, to: Path) -> Sequence[Path]:
     """One Parquet file a view in a new folder; the files. Raises WarehouseUnfit where `to` exists."""
     _refuse_existing(to)
-    to.mkdir(parents=True)
-    files = [to / f"{view}.parquet" for view in VIEWS]
-    with explained(to), open_reader(home.published) as db:
-        for view, file in zip(VIEWS, files, strict=True):
-            db.execute(f"COPY (FROM {view}) TO {_quoted(file)} (FORMAT parquet, COMPRESSION zstd)")
-    return files
+    partial = to.with_name(to.name + ".partial")
+    with _removed(partial), explained(to), open_reader(home.published) as db:
+        partial.mkdir(parents=True)
+        for view in VIEWS:
+            file = _quoted(partial / f"{view}.parquet")
+            db.execute(f"COPY (FROM {view}) TO {file} (FORMAT parquet, COMPRESSION zstd)")
+        partial.rename(to)
+    return [to / f"{view}.parquet" for view in VIEWS]
 
 
 def _refuse_existing(to: Path) -> None:
@@ -90,15 +91,36 @@ def _refuse_existing(to: Path) -> None:
         raise WarehouseUnfit(f"{to} exists already; choose another name", to)
 
 
+@contextlib.contextmanager
+def _removed(path: Path) -> Iterator[None]:
+    """Work on a file or folder that is there neither before nor, unless it was renamed, after."""
+    log = path.with_name(path.name + ".wal")
+    try:
+        for leftover in (path, log):
+            _remove(leftover)
+        yield
+    finally:
+        for leftover in (path, log):
+            _remove(leftover)
+
+
 def _remove(path: Path) -> None:
-    for file in (path, path.with_name(path.name + ".wal")):
-        file.unlink(missing_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _settle_wal(path: Path) -> None:
-    """Fold a killed writer's log into its file, so that the file can be moved alone."""
-    with explained(path), duckdb.connect(str(path)) as db:
-        db.execute("CHECKPOINT")
+def _put_aside(path: Path, name: str) -> Path | None:
+    """Give a database a second name, a killed writer's log with it; its own name is never without a file."""
+    if not path.exists():
+        return None
+    aside = path.with_name(name)
+    os.link(path, aside)
+    log = path.with_name(path.name + ".wal")
+    if log.exists():
+        log.rename(aside.with_name(aside.name + ".wal"))
+    return aside
 
 
 def _quoted(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from warehouse.database import explained
 from warehouse.home import Home, sync_folder
@@ -19,14 +20,22 @@ def publish(home: Home) -> None:
     partial = home.published.with_name(home.published.name + ".partial")
     with explained(home.published):
         try:
-            shutil.copyfile(home.writer, partial)
-            partial.chmod(0o444)
-            handle = os.open(partial, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
+            partial.unlink(missing_ok=True)  # a publish that was killed left it, read-only
+            _copy(home.writer, partial)
             stray.unlink(missing_ok=True)
             partial.replace(home.published)
             stray.unlink(missing_ok=True)
             sync_folder(home.root)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _copy(source: Path, to: Path) -> None:
+    """Copy a file, durable and read-only."""
+    shutil.copyfile(source, to)
+    to.chmod(0o444)
+    handle = os.open(to, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -32,10 +32,10 @@ def ask(home: Home, sql: str, parameters: Sequence[object] = ()) -> Answer:
 
 LAST_RUNS = """
 SELECT basket, source, max(started_at) FILTER (state = 'done') AS last_success,
-    arg_max(state, started_at) AS last_state, arg_max(incomplete_reason, started_at) AS last_reason,
+    arg_max(state, started_at) AS last_state, arg_max_null(incomplete_reason, started_at) AS last_reason,
     arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
-    arg_max(requests, started_at) AS requests, arg_max(quota_remaining, started_at) AS quota_remaining,
-    arg_max(interval_seconds, started_at) AS interval_seconds
+    arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
+    arg_max_null(interval_seconds, started_at) AS interval_seconds
 FROM runs WHERE flow = 'snapshot'
 GROUP BY basket, source ORDER BY basket
 """

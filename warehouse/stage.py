@@ -13,14 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.landed import LandedRun, LandedShard
+from warehouse.landing import MOMENT, ROWS
 
-TEXT, MOMENT = pa.large_string(), pa.timestamp("us", "UTC")
-# What every page's frame must hold: amounts in minor units (`lowest_ask`) and as an exact decimal (`price`), UTC.
-ROWS = pa.schema({
-    "item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT, "provider": TEXT, "delivery": TEXT,
-    "lowest_ask": pa.int64(), "price": pa.decimal128(20, 8), "quantity": pa.int64(),
-    "timestamp": MOMENT, "last_updated": MOMENT, "url": TEXT,
-})  # fmt: skip
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
 LANDED = ROWS.append(pa.field("observed_at", MOMENT)).append(pa.field("shard", pa.int32()))
 
@@ -34,7 +28,7 @@ SHARD_PROVIDER = {"shard": pl.Int32, "provider": pl.String}
 REJECT = {
     "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "reject_id": pl.String,
     "observed_at": pl.String, "reason": pl.String, "raw": pl.String,
-    "item_id": pl.String, "phase": pl.String, "provider": pl.String,
+    "item_id": pl.String, "market_hash_name": pl.String, "provider": pl.String,
 }  # fmt: skip
 
 
@@ -59,11 +53,11 @@ def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 
 def stage_named(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Make the table named: each (item_id, phase, market_hash_name) and each (shard, provider) of a landing."""
+    """Make the table named: each (item_id, phase, market_hash_name) and each provider of a landing's rows."""
     with streamed(db, run.shards, NAMED):
         db.execute("""CREATE OR REPLACE TEMP TABLE named AS
-            SELECT item_id, phase, market_hash_name, shard, provider FROM landed
-            GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (shard, provider))""")
+            SELECT item_id, phase, market_hash_name, provider FROM landed
+            GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
 
 
 def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
@@ -98,8 +92,10 @@ def streamed(
     """The rows of every page that counts as `landed`, read from disk as one query asks for them, once."""
     schema = pa.schema([LANDED.field(name) for name in (*columns, "observed_at", "shard")])
     db.register("landed", pa.RecordBatchReader.from_batches(schema, _rows(shards, schema, columns)))
-    yield
-    db.unregister("landed")
+    try:
+        yield
+    finally:
+        db.unregister("landed")
 
 
 def _rows(shards: Sequence[LandedShard], schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -128,14 +124,17 @@ def _rejects(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
         yield (*head, row["reject_id"], row["observed_at"], row["reason"], row["raw"], *who)
 
 
-def _who(raw: str) -> tuple[str | None, str | None, str | None]:
-    """The item, phase and provider that a broken row still names, so that just these are not taken for gone."""
+def _who(raw: str) -> tuple[str | None, ...]:
+    """The item_id, name and provider that a broken row still tells: these are not taken for gone."""
     try:
         fields = json.loads(raw)
-    except ValueError:
-        return None, None, None
-    if not isinstance(fields, dict):
-        return None, None, None
-    named = [fields.get(name) for name in ("item_id", "phase", "provider")]
-    item_id, phase, provider = (str(value) if isinstance(value, str | int) else None for value in named)
-    return item_id, phase, provider
+    except (ValueError, RecursionError):
+        fields = None
+    told = fields if isinstance(fields, dict) else {}
+    values = [told.get(name) for name in ("item_id", "market_hash_name", "provider")]
+    return tuple(_text(value) if isinstance(value, str | int) else None for value in values)
+
+
+def _text(value: str | int) -> str:
+    # half a surrogate pair is no character, and neither polars nor DuckDB takes it
+    return str(value).encode(errors="replace").decode()

@@ -8,6 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from shutil import disk_usage
+
+from warehouse.errors import WarehouseFull, WarehouseLocked, WarehouseUnfit
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert (
@@ -25,7 +28,8 @@ class Alert:
     """What someone must know. One is open for each (cause, source, subject); repeats raise its count.
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
-    `contract.changed`, `provider.dark`; `subject` is a basket or a provider, or empty for the whole source.
+    `contract.changed`, `provider.dark`, `landing.unreadable`; `subject` is a basket, a provider or a run, or
+    empty for the whole source.
     Times are UTC.
     """
 
@@ -48,7 +52,10 @@ MOMENTS = ("opened_at", "last_at", "closed_at")
 
 
 class State:
-    """The file `state.db`. Safe for several processes; every call is its own transaction."""
+    """The file `state.db`. Safe for several processes; every call is its own transaction.
+
+    Raises WarehouseFull, WarehouseLocked (after half a minute) and WarehouseUnfit.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -62,8 +69,8 @@ class State:
         key = (alert.cause, alert.source, alert.subject)
         with self._open() as db:
             repeated = db.execute(
-                "UPDATE alert SET message = ?, code = ?, guidance = ?, run_id = ?, last_at = ?, repeats = repeats + 1"
-                " WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
+                "UPDATE alert SET message = ?, code = ?, guidance = ?, run_id = ?, last_at = ?,"
+                " repeats = repeats + 1 WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
                 (*told, *key),
             ).rowcount
             if not repeated:
@@ -78,7 +85,8 @@ class State:
         """Close the open alert of this cause; True where there was one."""
         with self._open() as db:
             closed = db.execute(
-                "UPDATE alert SET closed_at = ? WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
+                "UPDATE alert SET closed_at = ?"
+                " WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
                 (now.isoformat(), cause, source, subject),
             )
             return closed.rowcount > 0
@@ -101,8 +109,25 @@ class State:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as db, db:
-            yield db
+        try:
+            opened = sqlite3.connect(self._path, timeout=30, isolation_level="IMMEDIATE")
+            with contextlib.closing(opened) as db, db:
+                yield db
+        except sqlite3.OperationalError as error:
+            raise _explain(error, self._path) from None
+
+
+def _explain(error: sqlite3.OperationalError, path: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says more than matters here
+    # SQLite calls a log that cannot grow an I/O error
+    cramped = code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16
+    if code == sqlite3.SQLITE_FULL or cramped:
+        return WarehouseFull(f"no space left on the disk of {path}", path)
+    if code == sqlite3.SQLITE_BUSY:
+        return WarehouseLocked(f"{path} is locked by another process", path)
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        return WarehouseUnfit(f"cannot write to {path}: {error}", path)
+    return error
 
 
 def _alert(fields: dict[str, object]) -> Alert:

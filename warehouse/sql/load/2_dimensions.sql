@@ -1,17 +1,24 @@
 -- Dimensions: items and providers that are new get a key. In: seen_item, seen_provider (temporary).
 -- Out: name_key, and contract_change: the ids whose phase or base name is no longer what it was.
 
+-- the name that the source tells counts before the one that was asked for
+CREATE OR REPLACE TEMP TABLE seen AS
+SELECT item_id, phase, base_name(market_hash_name) AS base_name, bool_or(told) AS told,
+    coalesce(max(market_hash_name) FILTER (told), max(market_hash_name)) AS market_hash_name
+FROM seen_item GROUP BY ALL;
+
 CREATE OR REPLACE TEMP TABLE new_item AS
-SELECT s.*
-FROM (SELECT item_id, phase, base_name(market_hash_name) AS base_name, max(market_hash_name) AS market_hash_name
-      FROM seen_item GROUP BY ALL) s
+SELECT s.* FROM seen s
 ANTI JOIN store.item i ON i.source = getvariable('source') AND i.item_id = s.item_id
     AND i.phase IS NOT DISTINCT FROM s.phase AND i.base_name = s.base_name;
 
+-- an id that stands for several phases at once is no change; one that is no longer told with what it was is
 INSERT INTO contract_change
 SELECT n.item_id, i.market_hash_name AS was_name, i.phase AS was_phase, n.market_hash_name, n.phase
 FROM new_item n JOIN store.item i ON i.source = getvariable('source') AND i.item_id = n.item_id
-WHERE i.base_name <> n.base_name OR i.phase <> n.phase;
+ANTI JOIN seen s ON s.told AND s.item_id = i.item_id AND s.phase IS NOT DISTINCT FROM i.phase
+    AND s.base_name = i.base_name
+WHERE n.told;
 
 INSERT INTO store.item (item_key, source, item_id, phase, base_name, market_hash_name, aggregate)
 SELECT (SELECT coalesce(max(item_key), 0) FROM store.item) + row_number() OVER (),
@@ -20,9 +27,8 @@ FROM new_item;
 
 -- a finish was renamed: the item is the same one
 UPDATE store.item i SET market_hash_name = s.market_hash_name
-FROM (SELECT item_id, phase, base_name(market_hash_name) AS base_name, max(market_hash_name) AS market_hash_name
-      FROM seen_item GROUP BY ALL) s
-WHERE i.source = getvariable('source') AND i.item_id = s.item_id AND i.phase IS NOT DISTINCT FROM s.phase
+FROM seen s
+WHERE s.told AND i.source = getvariable('source') AND i.item_id = s.item_id AND i.phase IS NOT DISTINCT FROM s.phase
     AND i.base_name = s.base_name AND i.market_hash_name <> s.market_hash_name;
 
 UPDATE store.item SET aggregate = true

@@ -3,12 +3,21 @@
 INSERT INTO store.reject
 SELECT reject_id, getvariable('run_key'), currency, delivery, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
 
--- whom the broken rows are about, as far as they still say so
+-- whom the broken rows are about, by id or by name; null: they no longer say so, and it may be anyone.
+-- A row that tells both, and neither is known, is about an item that cannot vanish yet.
 CREATE OR REPLACE TEMP TABLE reject_key AS
-SELECT r.shard, i.item_key, p.provider_key
+WITH meant AS (
+    SELECT r.reject_id, i.item_key FROM reject r
+    JOIN store.item i ON i.source = getvariable('source') AND i.item_id = r.item_id
+    UNION
+    SELECT r.reject_id, i.item_key FROM reject r
+    JOIN store.item i ON i.source = getvariable('source') AND i.market_hash_name = r.market_hash_name
+)
+SELECT DISTINCT r.shard, m.item_key, p.provider_key
 FROM reject r
-LEFT JOIN store.item i ON i.source = getvariable('source') AND i.item_id = r.item_id
-LEFT JOIN store.provider p ON p.source = getvariable('source') AND p.provider = r.provider;
+LEFT JOIN meant m USING (reject_id)
+LEFT JOIN store.provider p ON p.source = getvariable('source') AND p.provider = r.provider
+WHERE m.item_key IS NOT NULL OR r.item_id IS NULL OR r.market_hash_name IS NULL;
 
 CREATE OR REPLACE TEMP TABLE down_provider AS
 SELECT p.provider_key FROM down_key d

@@ -2,26 +2,40 @@
 -- In: incoming. Out: late (its rows have left incoming).
 
 CREATE OR REPLACE TEMP TABLE later_look AS
-SELECT s.selection = 'catalog' AS whole, o.scope_key, o.provider_key, s.currency, s.delivery, o.observed_from
+SELECT s.selection = 'catalog' AS whole, o.scope_key, o.provider_key, s.currency, s.delivery,
+    o.observed_from, o.observed_to, o.run_key
 FROM store.observation o JOIN store.scope s USING (scope_key)
 WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from');
 
--- the first look at each key after the late one, and the newest
+CREATE OR REPLACE TEMP TABLE later_named AS
+SELECT m.item_key, l.* FROM later_look l JOIN store.scope_item m USING (scope_key) WHERE NOT l.whole;
+
+-- the first look at each key after the late one: through its catalog, by name, or as it stands in current
+CREATE OR REPLACE TEMP TABLE next_look AS
+SELECT item_key, provider_key, currency, delivery,
+    min(next_from) AS next_from, arg_min(next_to, next_from) AS next_to, arg_min(next_run, next_from) AS next_run
+FROM (
+    SELECT i.item_key, i.provider_key, i.currency, i.delivery,
+        l.observed_from AS next_from, l.observed_to AS next_to, l.run_key AS next_run
+    FROM (FROM incoming SEMI JOIN (FROM store.item WHERE NOT aggregate) USING (item_key)) i
+    ASOF JOIN (FROM later_look WHERE whole) l ON l.provider_key = i.provider_key AND l.currency = i.currency
+        AND l.delivery = i.delivery AND i.observed_at < l.observed_from
+    UNION ALL
+    SELECT i.item_key, i.provider_key, i.currency, i.delivery, l.observed_from, l.observed_to, l.run_key
+    FROM incoming i
+    ASOF JOIN later_named l ON l.item_key = i.item_key AND l.provider_key = i.provider_key
+        AND l.currency = i.currency AND l.delivery = i.delivery AND i.observed_at < l.observed_from
+    UNION ALL
+    SELECT i.item_key, i.provider_key, i.currency, i.delivery, c.seen_at, c.seen_at, c.run_key
+    FROM incoming i
+    JOIN store.current c ON c.item_key = i.item_key AND c.provider_key = i.provider_key
+        AND c.currency = i.currency AND c.delivery = i.delivery AND c.seen_at > i.observed_at
+)
+GROUP BY item_key, provider_key, currency, delivery;
+
 CREATE OR REPLACE TEMP TABLE late AS
-SELECT i.*, min(t.at) AS next_seen
-FROM incoming i
-JOIN (
-    SELECT i.item_key, l.provider_key, l.currency, l.delivery, l.observed_from AS at
-    FROM later_look l JOIN store.item i ON i.source = getvariable('source') AND NOT i.aggregate WHERE l.whole
-    UNION ALL
-    SELECT m.item_key, l.provider_key, l.currency, l.delivery, l.observed_from
-    FROM later_look l JOIN store.scope_item m USING (scope_key)
-    UNION ALL
-    SELECT item_key, provider_key, currency, delivery, seen_at FROM store.current
-    WHERE seen_at > getvariable('observed_from')
-) t ON t.item_key = i.item_key AND t.provider_key = i.provider_key AND t.currency = i.currency
-    AND t.delivery = i.delivery AND t.at > i.observed_at
-GROUP BY ALL;
+SELECT i.*, n.next_from, n.next_to, n.next_run
+FROM incoming i JOIN next_look n USING (item_key, provider_key, currency, delivery);
 
 DELETE FROM incoming i USING late l
 WHERE i.item_key = l.item_key AND i.provider_key = l.provider_key AND i.currency = l.currency
@@ -30,20 +44,20 @@ WHERE i.item_key = l.item_key AND i.provider_key = l.provider_key AND i.currency
 -- what history says of each late key at that moment
 CREATE OR REPLACE TEMP TABLE late_change AS
 SELECT l.*, h.price AS was_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at,
-    h.lowest_ask AS was_lowest_ask, h.last_updated AS was_last_updated, h.valid_from AS was_valid_from,
-    h.run_key AS was_run_key
+    h.lowest_ask AS was_lowest_ask, h.last_updated AS was_last_updated, h.valid_from AS was_valid_from
 FROM late l
 ASOF LEFT JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.item_key IS NULL
     OR is_change(l.currency, h.price, h.quantity, h.changed_at, l.price, l.quantity, l.changed_at);
 
--- the next look found what stood before: without a row of its own there, the late row would hide that
+-- the next look found what stood before: without a row of its own there, the late row would hide that.
+-- Servers tell whole seconds, and a clamped row lies behind its second: hence the second more.
 CREATE OR REPLACE TEMP TABLE stood_again AS
 SELECT c.* FROM late_change c
 ANTI JOIN store.history h ON h.item_key = c.item_key AND h.provider_key = c.provider_key
     AND h.currency = c.currency AND h.delivery = c.delivery
-    AND h.valid_from > c.observed_at AND h.valid_from <= c.next_seen;
+    AND h.valid_from > c.observed_at AND h.valid_from < c.next_to + INTERVAL 1 SECOND;
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated,
@@ -51,7 +65,7 @@ SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, 
 FROM late_change
 UNION ALL
 SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_price, coalesce(was_quantity, 0),
-    was_changed_at, was_last_updated, next_seen, coalesce(was_run_key, getvariable('run_key'))
+    was_changed_at, was_last_updated, next_from, next_run
 FROM stood_again;
 
 -- a later row that repeats the late one is no change any more

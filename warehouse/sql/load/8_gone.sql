@@ -4,23 +4,20 @@
 CREATE OR REPLACE TEMP TABLE watched AS
 SELECT * FROM asked WHERE complete AND provider_key NOT IN (SELECT provider_key FROM down_provider);
 
+CREATE OR REPLACE TEMP TABLE unbrought AS
+SELECT item_key, provider_key, currency, delivery, valid_from, seen_at
+FROM store.current
+SEMI JOIN watched USING (provider_key, currency, delivery)
+ANTI JOIN incoming USING (item_key, provider_key, currency, delivery)
+WHERE price IS NOT NULL;
+
 CREATE OR REPLACE TEMP TABLE in_scope AS
-SELECT c.item_key, c.provider_key, c.currency, c.delivery, c.valid_from, c.seen_at, w.shard, w.observed_from, w.observed_to
-FROM watched w
-JOIN store.current c ON c.provider_key = w.provider_key AND c.currency = w.currency AND c.delivery = w.delivery
-JOIN store.item i ON i.item_key = c.item_key
-WHERE w.selection = 'catalog' AND NOT i.aggregate AND c.price IS NOT NULL
-    AND NOT EXISTS (FROM incoming b WHERE b.item_key = c.item_key AND b.provider_key = c.provider_key
-        AND b.currency = c.currency AND b.delivery = c.delivery)
-UNION ALL
-SELECT c.item_key, c.provider_key, c.currency, c.delivery, c.valid_from, c.seen_at, w.shard, w.observed_from, w.observed_to
-FROM watched w
-JOIN store.scope_item m USING (scope_key)
-JOIN store.current c ON c.item_key = m.item_key AND c.provider_key = w.provider_key
-    AND c.currency = w.currency AND c.delivery = w.delivery
-WHERE w.selection <> 'catalog' AND c.price IS NOT NULL
-    AND NOT EXISTS (FROM incoming b WHERE b.item_key = c.item_key AND b.provider_key = c.provider_key
-        AND b.currency = c.currency AND b.delivery = c.delivery);
+SELECT u.*, w.shard, w.observed_from, w.observed_to
+FROM unbrought u
+JOIN watched w USING (provider_key, currency, delivery)
+WHERE CASE WHEN w.selection = 'catalog'
+    THEN EXISTS (FROM store.item i WHERE i.item_key = u.item_key AND NOT i.aggregate)
+    ELSE EXISTS (FROM store.scope_item m WHERE m.item_key = u.item_key AND m.scope_key = w.scope_key) END;
 
 CREATE OR REPLACE TEMP TABLE other_look AS
 SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection = 'catalog' AS whole, o.observed_to

@@ -12,20 +12,23 @@ MERGE INTO store.current c
 USING (
     SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
         valid_from, observed_at, changed
-    FROM moved
+    FROM moved WHERE NOT fresh
     UNION ALL
     SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true
     FROM gone
 ) m ON c.item_key = m.item_key AND c.provider_key = m.provider_key AND c.currency = m.currency
     AND c.delivery = m.delivery
 WHEN MATCHED THEN UPDATE SET
-    lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity, changed_at = m.changed_at,
+    lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity,
+    -- a route may tell an older time, or none, of an unchanged quote: that makes the next one no change
+    changed_at = CASE WHEN m.changed THEN m.changed_at ELSE greatest(m.changed_at, c.changed_at) END,
     last_updated = m.last_updated, url = m.url, seen_at = m.observed_at, run_key = getvariable('run_key'),
-    valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END
-WHEN NOT MATCHED THEN INSERT VALUES (
-    m.item_key, m.provider_key, m.currency, m.delivery, m.lowest_ask, m.price, m.quantity, m.changed_at,
-    m.last_updated, m.url, m.valid_from, m.observed_at, getvariable('run_key')
-);
+    valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END;
+
+INSERT INTO store.current
+SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
+    valid_from, observed_at, getvariable('run_key')
+FROM moved WHERE fresh;
 
 INSERT INTO store.observation
 SELECT getvariable('run_key'), a.scope_key, a.provider_key, min(a.observed_from), max(a.observed_to),
