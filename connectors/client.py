@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NoReturn
+from typing import Final, Generic, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,13 +33,15 @@ from connectors.throttle import Throttle
 Params = Sequence[tuple[str, str]]
 Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]
 
+_T = TypeVar("_T")
+
 # The whole catalog of items is about 40 MB; what is ten times that is no answer but an attack.
 LARGEST: Final = 400 * 2**20
 _KEPT: Final = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-tier", "x-request-id")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[_T]):
     """A good response: its status, the headers worth keeping (lower-case), its body and the server's moment.
 
     `moment` is the `Date` header (UTC, whole seconds), or our own clock where the server sent none.
@@ -47,7 +49,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: _T
     moment: datetime
 
 
@@ -85,31 +87,38 @@ class Client:
         self._gate = Gate()
         self._http = _connect(_checked(base_url, source), key, concurrency, deadline)
 
-    async def get(self, route: str, params: Params = ()) -> Answer:
+    async def get(self, route: str, params: Params = ()) -> Answer[bytes]:
         """Return the answer to `GET route` (a path such as "/v1/prices"), after as many tries as it takes.
 
         Raises a FloorlineError. The first AuthRejected or QuotaExhausted ends every other request, those that
         wait included, with the same error.
         """
+        return await self.read(route, params, bytes)
+
+    async def read(self, route: str, params: Params, read: Callable[[bytes], _T]) -> Answer[_T]:
+        """Do as `get` does, with the body put through `read` in a thread; what `read` raises is raised."""
         async with self._gate.passage():
-            return await self._retry.run(lambda: self._attempt(route, params), self._clock)
+            return await self._retry.run(lambda: self._attempt(route, params, read), self._clock)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _attempt(self, route: str, params: Params) -> Answer:
+    async def _attempt(self, route: str, params: Params, read: Callable[[bytes], _T]) -> Answer[_T]:
         async with self._turns, self.throttle.slot():
-            status, headers, body = await self._exchange(route, params)
+            status, headers, raw = await self._exchange(route, params)
             # Before the turn passes to the next request, which may then no longer be sent.
-            self._judge(route, status, headers, body)
+            self._judge(route, status, headers, raw)
+        # A page takes longer to inflate and type than to arrive: the next one is on its way meanwhile.
+        content = await asyncio.to_thread(lambda: read(self._inflated(raw, headers, route)))
         kept = {name: headers[name] for name in _KEPT if name in headers}
-        return Answer(status, kept, body, moment_of(headers.get("date")) or self._clock.now())
+        return Answer(status, kept, content, moment_of(headers.get("date")) or self._clock.now())
 
-    def _judge(self, route: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _judge(self, route: str, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         """Raise what is wrong with a response, and let the other requests know what it means for them."""
         self._note_quota(headers)
-        error = self._classify(f"GET {route}", status, self._redacted(status, body), headers, self.source)
+        told = b"" if status < 300 else self._redacted(self._inflated(raw, headers, route))
+        error = self._classify(f"GET {route}", status, told, headers, self.source)
         if isinstance(error, AuthRejected | QuotaExhausted):
             self._gate.shut(error)
         if isinstance(error, RateLimited):
@@ -146,13 +155,13 @@ class Client:
                 raw += chunk
                 if len(raw) > LARGEST:
                     self._broken(f"GET {route}: an answer without end")
-            body = self._inflated(bytes(raw), response.headers.get("content-encoding", ""), route)
         finally:
             await response.aclose()
-        return response.status_code, response.headers, body
+        return response.status_code, response.headers, bytes(raw)
 
-    def _inflated(self, raw: bytes, encoding: str, route: str) -> bytes:
+    def _inflated(self, raw: bytes, headers: Mapping[str, str], route: str) -> bytes:
         """Undo gzip and see its end: httpx, like most, takes a stream that was cut for a whole one."""
+        encoding = headers.get("content-encoding", "")
         if encoding in {"", "identity"} or not raw:
             return raw
         if encoding != "gzip":
@@ -169,9 +178,9 @@ class Client:
     def _broken(self, detail: str) -> NoReturn:
         raise ContractBroken(detail, self.source)
 
-    def _redacted(self, status: int, body: bytes) -> bytes:
+    def _redacted(self, body: bytes) -> bytes:
         """Return the body of a failure without the key, should the server have sent it back."""
-        return body if status < 300 else self._key.redact(body[:65_536].decode(errors="replace")).encode()
+        return self._key.redact(body[:65_536].decode(errors="replace")).encode()
 
     def _note_quota(self, headers: Mapping[str, str]) -> None:
         """Believe `Remaining` only where `Limit` is the month's: on a burst both describe the minute."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -12,9 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from connectors.errors import ContractBroken, plain
 from connectors.frames import (
-    MOMENT,
     MONEY,
-    QUOTES,
     Reject,
     fingerprint_of,
     keys_of,
@@ -23,8 +21,6 @@ from connectors.frames import (
 
 # Digits and a point only, within Decimal(20, 8): no sign, comma, exponent or ninth place.
 _EXACT: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 Text = Annotated[str, Meta(min_length=1)]
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -34,26 +30,31 @@ Moment = Annotated[datetime, Meta(tz=True)]
 _T = TypeVar("_T")
 
 
-class _Row(Struct, gc=False, forbid_unknown_fields=True):
-    """A row of `/v1/prices` as the contract has it; whether its decimal is exact is seen for a whole page."""
-
+class _Named(Struct, gc=False):
     provider: Text
     item_id: Id
     market_hash_name: Text
     lowest_ask: _Minor
     quantity: _Count
     phase: str | None = None
-    lowest_ask_decimal: str | None = None
     link: str | None = None
     url: str | None = None
-    timestamp: Moment | None = None
-    last_updated: Moment | None = None
 
 
-class _CheckedRow(_Row, gc=False, forbid_unknown_fields=False):
-    """The same, on its own: unknown fields are counted elsewhere, the decimal is checked here."""
+class _Row(_Named, gc=False, forbid_unknown_fields=True):
+    """A row of `/v1/prices`; whether its decimal and its moments are exact is seen for a whole page."""
+
+    lowest_ask_decimal: str | None = None
+    timestamp: str | None = None
+    last_updated: str | None = None
+
+
+class _CheckedRow(_Named, gc=False):
+    """The same, on its own: checked whole, its unknown fields counted elsewhere."""
 
     lowest_ask_decimal: Annotated[str, Meta(pattern=_EXACT.replace("$", r"\Z"))] | None = None
+    timestamp: Moment | None = None
+    last_updated: Moment | None = None
 
 
 class _Pagination(Struct):
@@ -137,9 +138,18 @@ def read_prices(body: bytes, source: str = "") -> Prices:
 def reread(raw: str) -> pl.DataFrame | None:
     """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
     try:
-        return _quotes([_CHECKED.decode(raw.encode())])
+        return _quotes([_uniform(_CHECKED.decode(raw.encode()))])
     except (msgspec.DecodeError, UnicodeError):
         return None
+
+
+def _uniform(row: _CheckedRow) -> _Row:
+    """The row with its moments in the one form that a page's are read in."""
+    fields = msgspec.structs.asdict(row)
+    for name in ("timestamp", "last_updated"):
+        moment = fields[name]
+        fields[name] = moment.isoformat() if moment is not None else None
+    return _Row(**fields)
 
 
 _Parts = tuple[_Pagination, _Meta, pl.DataFrame, tuple[Reject, ...], dict[str, int]]
@@ -163,7 +173,7 @@ def _sorted_out(body: bytes, source: str) -> _Parts:
     unknown: Counter[str] = Counter()
     for raw in answer.items:
         try:
-            fitting.append(_CHECKED.decode(raw))
+            fitting.append(_uniform(_CHECKED.decode(raw)))
             unknown.update(plain(name, 100) for name in _FIELDS.decode(raw).keys() - _KNOWN)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             rejects.append(Reject(plain(str(error)), bytes(raw).decode(errors="replace")))
@@ -174,37 +184,68 @@ def _sorted_out(body: bytes, source: str) -> _Parts:
 
 
 def _quotes(rows: Sequence[_Row]) -> pl.DataFrame | None:
-    """Put `rows` into a frame of the schema `QUOTES`; None if a decimal among them is not exact."""
-    amounts = pl.Series("price", [_amount(row) for row in rows], pl.String)
-    if not amounts.str.contains(_EXACT).all():
-        return None
-    columns: dict[str, object] = {
-        "item_id": [str(row.item_id) for row in rows],
+    """Put `rows` into a frame of the schema `QUOTES`; None if an amount or a moment does not fit exactly.
+
+    Polars types a whole page in one query, which leaves the interpreter to the next page meanwhile.
+    """
+    columns = {
+        "item_id": [row.item_id for row in rows],
         "market_hash_name": [row.market_hash_name for row in rows],
         "phase": [row.phase for row in rows],
         "provider": [row.provider for row in rows],
-        "delivery": ["standard"] * len(rows),
         "lowest_ask": [row.lowest_ask for row in rows],
-        "price": amounts.cast(MONEY),
+        "decimal": [row.lowest_ask_decimal for row in rows],
         "quantity": [row.quantity for row in rows],
-        "timestamp": _moments([row.timestamp for row in rows]),
-        "last_updated": _moments([row.last_updated for row in rows]),
+        "timestamp": [row.timestamp for row in rows],
+        "last_updated": [row.last_updated for row in rows],
         "url": [row.url for row in rows],
     }
-    return pl.DataFrame(columns, schema=QUOTES, strict=True)
+    typed = pl.DataFrame(columns, schema=_TOLD, strict=True).lazy().select(*_TYPED, fits=_FITS).collect()
+    return typed.drop("fits") if typed["fits"].all() else None
 
 
-def _amount(row: _Row) -> str:
-    """Return the exact amount as text; the API divides minor units by 100 whatever the currency."""
-    if row.lowest_ask_decimal is not None:
-        return row.lowest_ask_decimal
-    return f"{row.lowest_ask // 100}.{row.lowest_ask % 100:02d}"
+def _moment(name: str) -> pl.Expr:
+    moment = pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
+    return moment.dt.convert_time_zone("UTC")
 
 
-def _moments(moments: list[datetime | None]) -> pl.Series:
-    # Integers, because polars takes five times as long over aware datetimes.
-    since = [None if moment is None else (moment - _EPOCH) // _MICROSECOND for moment in moments]
-    return pl.Series(since, dtype=pl.Int64).cast(MOMENT)
+_TOLD: Final = pl.Schema(
+    {
+        "item_id": pl.Int64(),
+        "market_hash_name": pl.String(),
+        "phase": pl.String(),
+        "provider": pl.String(),
+        "lowest_ask": pl.Int64(),
+        "decimal": pl.String(),
+        "quantity": pl.Int64(),
+        "timestamp": pl.String(),
+        "last_updated": pl.String(),
+        "url": pl.String(),
+    }
+)
+# The API divides minor units by 100 whatever the currency.
+_AMOUNT: Final = pl.coalesce(
+    "decimal",
+    pl.format(
+        "{}.{}", pl.col("lowest_ask") // 100, (pl.col("lowest_ask") % 100).cast(pl.String).str.zfill(2)
+    ),
+)
+_TYPED: Final = (
+    pl.col("item_id").cast(pl.String),
+    pl.col("market_hash_name", "phase", "provider"),
+    pl.lit("standard").alias("delivery"),
+    pl.col("lowest_ask"),
+    _AMOUNT.cast(MONEY, strict=False).alias("price"),
+    pl.col("quantity"),
+    _moment("timestamp"),
+    _moment("last_updated"),
+    pl.col("url"),
+)
+_FITS: Final = (
+    _AMOUNT.str.contains(_EXACT)
+    & (_moment("timestamp").is_null() == pl.col("timestamp").is_null())
+    & (_moment("last_updated").is_null() == pl.col("last_updated").is_null())
+)
 
 
 def decode(decoder: msgspec.json.Decoder[_T], body: bytes, route: str, source: str) -> _T:

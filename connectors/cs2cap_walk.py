@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from connectors.base import Land, Outcome, Page
 from connectors.client import Client
@@ -42,8 +43,9 @@ class PricesWalk:
                     group.create_task(self._fetch(offset))
 
     async def _fetch(self, offset: int) -> None:
-        answer = await self._client.get("/v1/prices", self._params(offset))
-        prices = read_prices(answer.body, self._client.source)
+        read = partial(read_prices, source=self._client.source)
+        answer = await self._client.read("/v1/prices", self._params(offset), read)
+        prices = answer.body
         self._check(prices, offset)
         self._limit = prices.limit
         self._fetched += 1

@@ -21,15 +21,15 @@ from tests.canned import answer, canned
 from tests.virtual_clock import NOON, VirtualClock
 
 ONCE = RetryPolicy(attempts=1)
-Ask = Callable[[Client], Awaitable[Answer]]
+Ask = Callable[[Client], Awaitable[Answer[bytes]]]
 
 
-async def account(client: Client) -> Answer:
+async def account(client: Client) -> Answer[bytes]:
     return await client.get("/v1/account/key")
 
 
-def ask(url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, ask: Ask = account) -> Answer:
-    async def main() -> Answer:
+def ask(url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, ask: Ask = account) -> Answer[bytes]:
+    async def main() -> Answer[bytes]:
         client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), retry=retry, deadline=deadline)
         try:
             return await ask(client)
@@ -39,8 +39,8 @@ def ask(url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, ask: Ask
     return asyncio.run(main())
 
 
-def ask_canned(response: bytes, deadline: float = 30.0) -> Answer:
-    async def main() -> Answer:
+def ask_canned(response: bytes, deadline: float = 30.0) -> Answer[bytes]:
+    async def main() -> Answer[bytes]:
         async with canned(response) as server:
             client = Client(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=ONCE, deadline=deadline
@@ -155,7 +155,7 @@ def test_every_try_is_counted(sandbox: Sandbox) -> None:
     sandbox.fault("status_500", path="/v1/account/key", times=3)
     counts: list[int] = []
 
-    async def counted(client: Client) -> Answer:
+    async def counted(client: Client) -> Answer[bytes]:
         got = await account(client)
         counts.append(client.requests)
         return got
@@ -226,7 +226,7 @@ def test_a_rejected_key_turns_out_whoever_waits() -> None:
         first = answer(b"", "503 Service Unavailable", retry_after="100")
         writer.write(first if seen == 1 else answer(revoked, "401 Unauthorized"))
 
-    async def main() -> list[Answer | BaseException]:
+    async def main() -> list[Answer[bytes] | BaseException]:
         async with canned(second_is_revoked) as server:
             client = Client("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
             results = await asyncio.gather(*(account(client) for _ in range(4)), return_exceptions=True)
