@@ -17,13 +17,18 @@ OF_STATE = {"auth_failed": AUTH, "quota_exhausted": QUOTA, "plan_forbids": PLAN}
 def raise_alerts(
     state: State, results: Sequence[RunResult], loads: Sequence[LoadReport], now: datetime
 ) -> list[Alert]:
-    """Raise and resolve alerts for these runs and their loads; those that are new."""
-    wanted = [*_of_results(results), *_of_loads(loads)]
-    raised = [alert for alert in wanted if state.raise_alert(alert, now)]
-    for result in results:
-        _resolve(state, result, now)
+    """Raise and resolve alerts for these runs and their loads; those that are new.
+
+    A cause that one of the runs met is not over because another one, before it, came through.
+    """
+    alerts = (*_of_results(results), *_of_loads(loads))
+    wanted = {(alert.cause, alert.source, alert.subject): alert for alert in alerts}
+    raised = [alert for alert in wanted.values() if state.raise_alert(alert, now)]
+    over = {cause for result in results for cause in _over(result)}
     for load in loads:
-        _resolve_dark(state, load, now)
+        over |= {(DARK, load.source, provider) for provider in load.brought}
+    for cause, source, subject in over - wanted.keys():
+        state.resolve(cause, source, subject, now)
     return raised
 
 
@@ -55,20 +60,11 @@ def _of_loads(loads: Iterable[LoadReport]) -> Iterable[Alert]:
             yield Alert(CONTRACT, load.source, load.basket, message, run_id=load.run_id)
 
 
-def _resolve(state: State, result: RunResult, now: datetime) -> None:
-    """A run that came through closes what its predecessors raised."""
+def _over(result: RunResult) -> Iterable[tuple[str, str, str]]:
+    """What a run that came through shows to be over, as (cause, source, subject)."""
     if result.state in {DONE, "incomplete"}:
-        for cause in (AUTH, QUOTA):
-            state.resolve(cause, result.source, "", now)
+        yield AUTH, result.source, ""
+        yield QUOTA, result.source, ""
     if result.state == DONE:
-        state.resolve(PLAN, result.source, "", now)
-        state.resolve(INCOMPLETE, result.source, result.basket, now)
-
-
-def _resolve_dark(state: State, load: LoadReport, now: datetime) -> None:
-    """A provider that brought quotes again in a complete run is dark no more."""
-    held = {one.provider for one in load.held}
-    dark = [a for a in state.alerts(open_only=True) if (a.cause, a.source) == (DARK, load.source)]
-    for alert in dark:
-        if alert.subject in load.brought and alert.subject not in held:
-            state.resolve(DARK, load.source, alert.subject, now)
+        yield PLAN, result.source, ""
+        yield INCOMPLETE, result.source, result.basket

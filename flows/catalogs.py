@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ import polars as pl
 
 from connectors.base import Connector
 from connectors.clock import Clock
+from warehouse.errors import on_disk
 
 LIFETIME: Final = timedelta(days=1)
 # What a cached catalog does not know may have come since: worth one request, if the cache is older than this.
@@ -39,18 +42,20 @@ class Catalogs:
         return await self._read("fx", self._connector.fx, lifetime)
 
     def age(self, name: str) -> timedelta | None:
-        """How old the cached catalog is; None where there is none."""
+        """How old the cached catalog is; None where there is none, or one from the future."""
         path = self._path(name)
         if not path.exists():
             return None
-        return self._clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        age = self._clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return age if age >= timedelta(0) else None
 
     async def _read(
         self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta
     ) -> pl.DataFrame:
         age = self.age(name)
         if age is not None and age < lifetime:
-            return pl.read_ipc(self._path(name))
+            with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: as good as none
+                return pl.read_ipc(self._path(name))
         frame = await fetch()
         self._keep(name, frame)
         self.fetched[name] = frame
@@ -58,10 +63,13 @@ class Catalogs:
 
     def _keep(self, name: str, frame: pl.DataFrame) -> None:
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        frame.write_ipc(partial)
-        partial.replace(path)
+        written = self._clock.now().timestamp()
+        with on_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.write_ipc(partial)
+            os.utime(partial, (written, written))
+            partial.replace(path)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.arrow"

@@ -30,6 +30,7 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="The configuration; floorline.toml or $FLOORLINE_CONFIG by default."),
 ]
+AlertNumber = Annotated[int, typer.Argument(help="The alert's number, as `alerts list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -141,7 +142,7 @@ def alerts_list(
 
 
 @alerts_app.command("show")
-def alerts_show(alert: int, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one alert by its number: what happened, since when, and what to do."""
     from flows import commands
 
@@ -149,7 +150,7 @@ def alerts_show(alert: int, config: ConfigFile = None, as_json: AsJson = False) 
 
 
 @alerts_app.command("clear")
-def alerts_clear(alert: int, config: ConfigFile = None) -> None:
+def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
     """Close an alert by its number."""
     from flows import commands
 

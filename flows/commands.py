@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import tomllib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from connectors.clock import SystemClock
 from connectors.errors import ConfigError
 from flows import show
 from flows.config import load_settings
 from flows.loading import load_and_publish
-from flows.progress import Progress, bars
+from flows.progress import Progress, Silent
 from flows.results import RunResult, exit_code
 from flows.take import Snapshot
 from warehouse.home import Home
@@ -33,7 +34,7 @@ def snapshot(
 ) -> int:
     """Take a snapshot and tell of it; the exit code."""
     settings = load_settings(config)
-    with bars(shown=sys.stderr.isatty() and not quiet) as progress:
+    with _watching(shown=sys.stderr.isatty() and not quiet) as progress:
         if _prefect_configured() if prefect is None else prefect:
             results = _as_flow(names, config, progress)
         else:
@@ -42,20 +43,41 @@ def snapshot(
     return exit_code(results)
 
 
+@contextlib.contextmanager
+def _watching(*, shown: bool) -> Iterator[Progress]:
+    """Bars on stderr where a person watches; silence otherwise."""
+    if not shown:
+        yield Silent()
+        return
+    from rich.console import Console
+
+    from flows.bars import bars
+
+    with bars(Console(stderr=True)) as progress:
+        yield progress
+
+
 def _as_flow(names: tuple[str, ...], config: Path | None, progress: Progress) -> list[RunResult]:
+    from prefect.exceptions import TerminationSignal
+
     from flows.snapshot import watched
 
     with watched(progress) as results:
-        interruptible(_flow_run(names, config))
+        try:
+            interruptible(_flow_run(names, config, results))
+        except TerminationSignal:  # Prefect takes SIGTERM for itself
+            _end_stopped(143)
     return results
 
 
-async def _flow_run(names: tuple[str, ...], config: Path | None) -> None:
+async def _flow_run(names: tuple[str, ...], config: Path | None, results: list[RunResult]) -> None:
     """One flow run. What ended it before there were runs to tell of is raised."""
+    from flows.snapshot import reach_prefect
     from flows.snapshot import snapshot as flow
 
+    await reach_prefect()
     state = await flow(list(names) or None, str(config) if config else None, return_state=True)
-    if state.name == "Failed":
+    if not results:
         await state.aresult()
 
 
@@ -71,8 +93,12 @@ def interruptible(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.stderr.write("floorline: stopped; what had arrived is landed and loaded\n")
-        raise SystemExit(143 if terminated else 130) from None
+        _end_stopped(143 if terminated else 130)
+
+
+def _end_stopped(code: int) -> NoReturn:
+    show.complain("stopped; what had arrived is kept")
+    raise SystemExit(code) from None
 
 
 def _stop(task: asyncio.Future[Any], terminated: list[bool]) -> None:

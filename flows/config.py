@@ -11,7 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from connectors.errors import ConfigError
 
@@ -113,13 +118,12 @@ class Settings(BaseSettings):
     def chosen(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
         """The baskets by name; all of them for no name. Raises ConfigError for one that does not exist."""
         known = {basket.name: basket for basket in self.baskets}
-        unknown = [name for name in names if name not in known]
-        if unknown or not known:
-            there = ", ".join(known) or "none"
-            raise ConfigError(
-                f"no basket is called {', '.join(unknown) or '…'}; the configuration has {there}"
-            )
-        return tuple(known[name] for name in names) if names else self.baskets
+        if not known:
+            raise ConfigError("no basket is configured: say in [[baskets]] what to look at")
+        unknown = ", ".join(name for name in names if name not in known)
+        if unknown:
+            raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(known)}")
+        return tuple(known[name] for name in dict.fromkeys(names)) if names else self.baskets
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -143,11 +147,16 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configuration") -> Settings:
     """Check a configuration that was read from `where`. Raises ConfigError with each key that is wrong."""
-    for name, source in fields.get("sources", {}).items():
+    sources = fields.get("sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
         if isinstance(source, dict):
             source.setdefault("kind", name)
+    if "base" in fields:
+        raise ConfigError(f"{where}: base: it is the folder of the configuration, and not set in it")
     try:
         return Settings(**fields, base=base)
+    except SettingsError as error:
+        raise ConfigError(f"the environment: {error}") from None
     except ValidationError as error:
         raise ConfigError(f"{where}: {'; '.join(_told(e) for e in error.errors()[:5])}") from None
 
@@ -175,4 +184,4 @@ def _lines(path: Path, basket: str) -> list[str]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"basket {basket}: {path} cannot be read: {error}") from None
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [item for line in lines if (item := line.strip()) and not item.startswith("#")]

@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from connectors.base import Connector, Page
 from connectors.clock import Clock
-from connectors.errors import (
-    AuthRejected,
-    ContractBroken,
-    FloorlineError,
-    PlanForbids,
-    QuotaExhausted,
-    Transient,
-)
+from connectors.errors import AuthRejected, FloorlineError, PlanForbids, QuotaExhausted
 from connectors.plan import Shard
 from flows.baskets import Prepared
 from flows.catalogs import Catalogs
 from flows.progress import Progress
 from flows.results import RunResult, state_of
-from warehouse.errors import WarehouseError
+from flows.together import together
 from warehouse.home import Home
-from warehouse.landed import fresh_pages, interrupted
+from warehouse.landed import Unreadable, fresh_pages, interrupted
 from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader, ShardWriter
 from warehouse.query import listed_before
 
@@ -85,8 +78,11 @@ class BasketFetch:
         with Landing(self._home.landing, header) as landing:
             self._progress.planned(basket.name, self._plan.shards)
             try:
-                error, down = await self._fetch(landing, wrap)
-            except asyncio.CancelledError:
+                error = await self._fetch(landing, wrap)
+                down = () if error else await self._providers_down()
+            except Exception:
+                raise
+            except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
                 self._finish(landing, "cancelled", None, ())
                 raise
             finally:
@@ -94,17 +90,13 @@ class BasketFetch:
             state = state_of(error, complete=not self._reasons)
             return self._finish(landing, state, error, down)
 
-    async def _fetch(self, landing: Landing, wrap: Wrap) -> tuple[FloorlineError | None, tuple[str, ...]]:
+    async def _fetch(self, landing: Landing, wrap: Wrap) -> FloorlineError | None:
+        """Fetch every shard; what stopped the source, if anything did. Raises WarehouseError."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for shard in self._plan.shards:
-                    group.create_task(self._one_of_many(landing, shard, wrap))
-            return None, await self._providers_down()
-        except* STOPS_SOURCE as failures:
-            error = _gravest(failures)
-        except* WarehouseError as failures:
-            raise next(_leaves(failures)) from None
-        return error, ()
+            await together(*(self._one_of_many(landing, shard, wrap) for shard in self._plan.shards))
+        except STOPS_SOURCE as error:
+            return error
+        return None
 
     async def _one_of_many(self, landing: Landing, shard: Shard, wrap: Wrap) -> None:
         async def fetch() -> None:
@@ -145,7 +137,10 @@ class BasketFetch:
         """Pages that an interrupted run landed for the same question a moment ago: not paid for twice."""
         if self._left is None:
             return []
-        found = fresh_pages(self._left, header, self._clock.now(), self._basket.fresh)
+        try:
+            found = fresh_pages(self._left, header, self._clock.now(), self._basket.fresh)
+        except Unreadable:
+            return []
         return [
             Page(m.request, m.offset, m.total, m.observed_at, rows, (), {}, m.fingerprint)
             for m, rows in found
@@ -162,7 +157,7 @@ class BasketFetch:
             return ()
         try:
             now = await self._catalogs.providers(lifetime=timedelta(0))
-        except (Transient, ContractBroken) as error:
+        except FloorlineError as error:
             self._reasons.append(f"the health of {', '.join(sorted(silent))} is unknown: {error}")
             return tuple(sorted(silent))
         health = dict(now.select("provider", "health").iter_rows())
@@ -223,17 +218,3 @@ def shard_header(shard: Shard) -> ShardHeader:
 def _append(writer: ShardWriter, page: Page, landed_at: datetime) -> None:
     mark = PageMark(page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint)
     writer.append(mark, page.rows, [(reject.reason, reject.raw) for reject in page.rejects])
-
-
-def _gravest(failures: BaseExceptionGroup[Exception]) -> FloorlineError:
-    """The failure that says most about what to do: a rejected key before all others."""
-    known = [leaf for leaf in _leaves(failures) if isinstance(leaf, FloorlineError)]
-    return next((leaf for leaf in known if isinstance(leaf, AuthRejected)), known[0])
-
-
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
-    if not isinstance(failure, BaseExceptionGroup):
-        yield failure
-        return
-    for part in failure.exceptions:
-        yield from _leaves(part)

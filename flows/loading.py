@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from connectors.clock import Clock
@@ -14,10 +15,13 @@ from warehouse.settle import settle
 from warehouse.state import State
 
 
-def load_and_publish(settings: Settings, results: Sequence[RunResult], clock: Clock) -> Sequence[LoadReport]:
+def load_and_publish(
+    settings: Settings, results: Sequence[RunResult], clock: Clock, patience: float = math.inf
+) -> Sequence[LoadReport]:
     """Load every landing that waits and publish; alerts are raised in between: they are published too.
 
-    Raises WarehouseError; what could not be loaded waits for the next call.
+    Waits for another loader as long as the configuration says, and at most `patience` seconds. Raises
+    WarehouseError; what could not be loaded waits for the next call.
     """
     home = Home(settings.root)
     state = State(home.state)
@@ -29,6 +33,6 @@ def load_and_publish(settings: Settings, results: Sequence[RunResult], clock: Cl
         home,
         now=clock.now,
         keep=settings.warehouse.keep_landings,
-        wait=settings.warehouse.lock_wait.total_seconds(),
+        wait=min(settings.warehouse.lock_wait.total_seconds(), patience),
         on_loaded=on_loaded,
     )

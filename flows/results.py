@@ -36,7 +36,10 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunResult:
-    """One basket's run: how it ended, what it cost, and what the load made of it once it was loaded."""
+    """One basket's run: how it ended, what it cost, and what the load made of it once it was loaded.
+
+    `key_tail` is the last four characters of the source's key, where it is long enough to show them.
+    """
 
     run_id: str
     basket: str
@@ -50,6 +53,7 @@ class RunResult:
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     load: LoadReport | None = None
+    key_tail: str = ""
 
     @property
     def exit_code(self) -> int:

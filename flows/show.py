@@ -85,11 +85,23 @@ def amount(value: Decimal) -> str:
     return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
+def complain(text: str) -> None:
+    """One line on stderr, behind what stdout has said so far."""
+    sys.stdout.flush()
+    sys.stderr.write(f"floorline: {text}\n")
+
+
 def results(found: Sequence[RunResult], *, as_json: bool) -> None:
-    """What runs came to."""
+    """What runs came to; the errors that ended some of them go to stderr."""
     if as_json:
         line(as_json_text([result.as_json() for result in found]))
-        return
+    else:
+        _results_table(found)
+    for error in dict.fromkeys(str(result.error) for result in found if result.error):
+        complain(error)
+
+
+def _results_table(found: Sequence[RunResult]) -> None:
     columns = ("basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left")
     _table(columns, [_result_row(result) for result in found])
     for result in found:
@@ -107,7 +119,7 @@ def _result_row(result: RunResult) -> tuple[Any, ...]:
 
 def remarks(result: RunResult) -> list[str]:
     """What a person should know of a run beyond its counts."""
-    told = [result.incomplete_reason] if result.incomplete_reason else []
+    told = [result.incomplete_reason] if result.incomplete_reason and not result.error else []
     told += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
     load = result.load
     if load is not None:

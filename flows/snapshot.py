@@ -11,19 +11,29 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
+from connectors.errors import ConfigError
 from flows.alerts import OF_STATE
 from flows.config import load_settings
 from flows.fetch import FetchShard
 from flows.progress import Progress, Silent
-from flows.results import RunResult, exit_code
+from flows.results import RunResult
 from flows.take import Settle, Snapshot
 from warehouse.load import LoadReport
 
-NAMES = {4: "AuthFailed", 5: "QuotaExhausted", 3: "Incomplete"}
+# The names of the states, all of type FAILED, by what befell a run; the first that did counts.
+NAMES = {
+    "auth_failed": "AuthFailed",
+    "quota_exhausted": "QuotaExhausted",
+    "plan_forbids": "PlanForbids",
+    "failed": "Failed",
+    "incomplete": "Incomplete",
+}
 
 # What a caller in this process wants to see of a flow run; parameters would end up in Prefect's database.
 _progress: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 - it has no state
@@ -42,11 +52,22 @@ def watched(progress: Progress) -> Iterator[list[RunResult]]:
         _results.reset(tokens[1])
 
 
+async def reach_prefect() -> None:
+    """Raise ConfigError where a Prefect API is configured and does not answer."""
+    url = PREFECT_API_URL.value()
+    if not url:
+        return
+    async with get_client() as client:
+        failure = await client.api_healthcheck()
+    if failure is not None:
+        raise ConfigError(f"no Prefect API answers at {url}: start it, or run with --no-prefect")
+
+
 @flow(name="snapshot", persist_result=False, log_prints=False)
 async def snapshot(baskets: list[str] | None = None, config: str | None = None) -> State[Any]:
     """Take a snapshot of these baskets (all of them by default) with the configuration at `config`.
 
-    Ends as AuthFailed, QuotaExhausted or Incomplete (all of type FAILED), or as Completed.
+    Ends as Completed, or as one of `NAMES`.
     """
     settings = load_settings(Path(config) if config else None)
     taking = Snapshot(settings, tuple(baskets or ()), progress=_progress.get())
@@ -55,11 +76,10 @@ async def snapshot(baskets: list[str] | None = None, config: str | None = None) 
     if collected is not None:
         collected.extend(results)
     await _report(results)
-    code = exit_code(results)
+    states = {result.state for result in results}
+    failed = next((name for state, name in NAMES.items() if state in states), None)
     message = "; ".join(f"{result.basket}: {_told(result)}" for result in results)
-    if code == 0:
-        return Completed(message=message)
-    return Failed(name=NAMES.get(code, "Failed"), message=message)
+    return Failed(name=failed, message=message) if failed else Completed(message=message)
 
 
 def _as_task(label: str, fetch: FetchShard) -> FetchShard:
@@ -98,13 +118,20 @@ async def _alert(result: RunResult) -> None:
             "prefect.resource.id": f"floorline.source.{result.source}",
             "prefect.resource.name": result.source,
         },
-        payload={"basket": result.basket, "run_id": result.run_id, "code": error.code, "message": str(error)},
+        payload={
+            "basket": result.basket,
+            "run_id": result.run_id,
+            "code": error.code,
+            "key": f"…{result.key_tail}",
+            "message": str(error),
+        },
     )
     await acreate_markdown_artifact(
         key=f"alert-{cause.replace('.', '-')}",
         markdown=(
             f"# {cause}: {result.source}\n\n{error}\n\n"
-            f"- code: `{error.code or type(error).__name__}`\n- run: `{result.run_id}`\n"
+            f"- code: `{error.code or type(error).__name__}`\n- key: `…{result.key_tail}`\n"
+            f"- run: `{result.run_id}`\n"
             f"- what to do: {error.guidance}\n"
         ),
         description=f"{result.source} stopped: {error.code or type(error).__name__}",

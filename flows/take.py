@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from connectors.base import Connector
 from connectors.clock import Clock, SystemClock
@@ -17,10 +19,14 @@ from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
 from flows.loading import load_and_publish
 from flows.progress import Progress, Silent
 from flows.results import RunResult, state_of
-from flows.sources import connect
+from flows.sources import connect, find_key
+from flows.together import together
+from warehouse.errors import WarehouseError
 from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
 from warehouse.load import LoadReport
+
+STOPPING: Final = 5.0  # seconds that a run which is being stopped waits for another loader
 
 Settle = Callable[[], Awaitable[Sequence[LoadReport]]]
 WrapSettle = Callable[[Settle], Settle]
@@ -46,6 +52,7 @@ class Desk:
     catalogs: Catalogs | None = None
     prepared: list[Prepared] = dataclasses.field(default_factory=list)
     error: FloorlineError | None = None
+    key_tail: str = ""
     charged: int = 0  # requests that a run already accounts for; the account's own costs nothing
 
 
@@ -79,8 +86,12 @@ class Snapshot:
         try:
             await self._open(desks)
             results = await self._fetch(desks, wrap)
-        except asyncio.CancelledError:
-            load_and_publish(self._settings, [], self._clock)
+        except Exception:
+            raise
+        except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
+            # in place: whoever stops us waits for the end of this process, and of nothing else in it
+            with contextlib.suppress(WarehouseError):
+                load_and_publish(self._settings, [], self._clock, patience=STOPPING)
             raise
         finally:
             await self._close(desks)
@@ -96,14 +107,14 @@ class Snapshot:
 
     async def _open(self, desks: Sequence[Desk]) -> None:
         """Prove every key and plan every basket, before the first price. Raises ConfigError."""
-        opened = await asyncio.gather(*(self._open_one(desk) for desk in desks), return_exceptions=True)
-        for failure in opened:
-            if failure is not None:
-                raise failure
+        await together(*(self._open_one(desk) for desk in desks))
 
     async def _open_one(self, desk: Desk) -> None:
         try:
-            desk.connector = connect(desk.source, self._settings.sources[desk.source], self._clock)
+            source = self._settings.sources[desk.source]
+            key = await find_key(desk.source, source.key, self._settings.base)
+            desk.key_tail = key.tail
+            desk.connector = connect(desk.source, source, key, self._clock)
             await desk.connector.account()
             desk.charged = desk.connector.requests
             desk.catalogs = Catalogs(self.home.catalog, desk.connector, self._clock)
@@ -116,7 +127,7 @@ class Snapshot:
 
     async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
         """Sources side by side; the baskets of one source one after another, on its one connector."""
-        fetched = await asyncio.gather(*(self._fetch_source(desk, wrap) for desk in desks))
+        fetched = await together(*(self._fetch_source(desk, wrap) for desk in desks))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
 
@@ -126,9 +137,11 @@ class Snapshot:
         results = []
         for prepared in desk.prepared:
             fetch = BasketFetch(
-                self.home, prepared, desk.connector, desk.catalogs, self._clock, self._progress
+                self.home, prepared, desk.connector, desk.catalogs, self._clock, self._progress, desk.charged
             )
-            results.append(await fetch.run(self.flow, wrap))
+            result = await fetch.run(self.flow, wrap)
+            results.append(dataclasses.replace(result, key_tail=desk.key_tail))
+            desk.charged = desk.connector.requests
         return results
 
     def _not_run(self, desk: Desk, basket: BasketSettings) -> RunResult:
@@ -143,7 +156,15 @@ class Snapshot:
         with Landing(self.home.landing, header) as landing:
             landing.finish(state, finished_at=now, requests=requests, incomplete_reason=str(desk.error))
         return RunResult(
-            header.run_id, basket.name, desk.source, state, requests, 0, desk.error, str(desk.error)
+            run_id=header.run_id,
+            basket=basket.name,
+            source=desk.source,
+            state=state,
+            requests=requests,
+            pages=0,
+            error=desk.error,
+            incomplete_reason=str(desk.error),
+            key_tail=desk.key_tail,
         )
 
     async def _close(self, desks: Sequence[Desk]) -> None:
