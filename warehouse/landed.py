@@ -110,7 +110,9 @@ def read_stream(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[PageM
     with pa.memory_map(str(path)) as source:
         schema = pa.ipc.open_stream(source).schema
         source.seek(0)
-        wanted = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name) for name in columns])
+        fields = [schema.get_field_index(name) for name in columns]
+        # a page is too small for threads to share
+        wanted = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
         reader = pa.ipc.open_stream(source, options=wanted)
         while True:
             try:

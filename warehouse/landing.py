@@ -35,7 +35,8 @@ from warehouse.home import sync_folder, write_whole
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-COMPRESSION = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1))
+# Against zstd: half the time to write and a third to read, for twice the room.
+COMPRESSION = pa.ipc.IpcWriteOptions(compression="lz4")
 FORMAT = b"floorline"
 TEXT, MOMENT = pa.large_string(), pa.timestamp("us", "UTC")
 # What every page holds: amounts in minor units (`lowest_ask`) and as exact decimals (`price`), times in UTC.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -86,26 +87,26 @@ class LoadReport:
 
 
 def load_run(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport | None:
-    """Load one landing; None where the database holds it already. Commits, or leaves everything as it was.
+    """Load one landing; None where the database holds it already. The facts enter whole or not at all.
 
     Raises Unreadable where the landing itself is what cannot be loaded.
     """
     if db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall():
         return None
-    db.begin()
     try:
-        report = _load(db, run, now)
-        db.commit()
-    except BaseException as error:
-        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
-            db.rollback()
-        if isinstance(error, NOT_LOADABLE):
-            raise Unreadable.of(run.folder, error) from error
-        raise
-    return report
+        fetched = _prepare(db, run)
+        with _transaction(db):
+            return _enter(db, run, fetched, now)
+    except NOT_LOADABLE as error:
+        raise Unreadable.of(run.folder, error) from error
 
 
-def _load(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport:
+def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
+    """Work out in temporary tables what the run changes; how many rows it brought.
+
+    This comes before the transaction, in which DuckDB would read these tables with one thread only. New
+    names enter already: a name without a quote is no half of a run.
+    """
     _set_variables(db, run)
     stage(db, run)
     _step(db, "0_begin")
@@ -119,11 +120,29 @@ def _load(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadR
         _step(db, "6_late")
     _step(db, "7_moved")
     _step(db, "8_gone")
+    return fetched
+
+
+def _enter(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int, now: datetime) -> LoadReport:
+    if _number(db, "SELECT count(*) FROM late"):
+        _step(db, "9_late")
     _step(db, "9_apply")
     report = _report(db, run, fetched)
     _write_run(db, run, report, now)
     _mark_replayed(db, run)
     return report
+
+
+@contextlib.contextmanager
+def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    db.begin()
+    try:
+        yield
+        db.commit()
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
+            db.rollback()
+        raise
 
 
 def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:

@@ -1,8 +1,5 @@
 -- What stands in the way of taking absence for vanishing. In: reject, down_key. Out: reject_key, down_provider.
 
-INSERT INTO store.reject
-SELECT reject_id, getvariable('run_key'), currency, delivery, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
-
 -- whom the broken rows are about, by id or by name; null: they no longer say so, and it may be anyone.
 -- A row that tells both, and neither is known, is about an item that cannot vanish yet.
 CREATE OR REPLACE TEMP TABLE reject_key AS

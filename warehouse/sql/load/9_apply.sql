@@ -1,4 +1,7 @@
--- The run enters the facts. In: moved, gone, asked, incoming, late, dark, down_provider.
+-- The run enters the facts. In: moved, gone, asked, incoming, late, dark, down_provider, reject.
+
+INSERT INTO store.reject
+SELECT reject_id, getvariable('run_key'), currency, delivery, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, valid_from,
