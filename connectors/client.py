@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,8 @@ Params = Sequence[tuple[str, str]]
 Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]
 
 _T = TypeVar("_T")
+Inflate = Callable[[], bytes]
+Read = Callable[[Inflate, datetime], Awaitable[_T]]
 
 # The whole catalog of items is about 40 MB; what is ten times that is no answer but an attack.
 LARGEST: Final = 400 * 2**20
@@ -84,6 +86,7 @@ class Client:
         self._retry = retry or RetryPolicy()
         self._classify = classify
         self._turns = asyncio.Semaphore(concurrency)
+        self._room = asyncio.Semaphore(2 * concurrency)  # answers that are not read yet stay few
         self._gate = Gate()
         self._http = _connect(_checked(base_url, source), key, concurrency, deadline)
 
@@ -93,10 +96,15 @@ class Client:
         Raises a FloorlineError. The first AuthRejected or QuotaExhausted ends every other request, those that
         wait included, with the same error.
         """
-        return await self.read(route, params, bytes)
+        return await self.read(route, params, _inflate_here)
 
-    async def read(self, route: str, params: Params, read: Callable[[bytes], _T]) -> Answer[_T]:
-        """Do as `get` does, with the body put through `read` in a thread; what `read` raises is raised."""
+    async def read(self, route: str, params: Params, read: Read[_T]) -> Answer[_T]:
+        """Do as `get` does, and let `read` make something of the body, which it inflates where it likes.
+
+        `read` also gets the server's moment. It may take longer than the body took to arrive: the next
+        request is under way meanwhile. It is not interrupted: what has arrived was paid for. A Transient that
+        it raises is worth another try, as any other.
+        """
         async with self._gate.passage():
             return await self._retry.run(lambda: self._attempt(route, params, read), self._clock)
 
@@ -104,15 +112,16 @@ class Client:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _attempt(self, route: str, params: Params, read: Callable[[bytes], _T]) -> Answer[_T]:
-        async with self._turns, self.throttle.slot():
-            status, headers, raw = await self._exchange(route, params)
-            # Before the turn passes to the next request, which may then no longer be sent.
-            self._judge(route, status, headers, raw)
-        # A page takes longer to inflate and type than to arrive: the next one is on its way meanwhile.
-        content = await asyncio.to_thread(lambda: read(self._inflated(raw, headers, route)))
+    async def _attempt(self, route: str, params: Params, read: Read[_T]) -> Answer[_T]:
+        async with self._room:
+            async with self._turns, self.throttle.slot():
+                status, headers, raw = await self._exchange(route, params)
+                # Before the turn passes to the next request, which may then no longer be sent.
+                self._judge(route, status, headers, raw)
+            moment = moment_of(headers.get("date")) or self._clock.now()
+            content = await _to_the_end(read(lambda: self._inflated(raw, headers, route), moment))
         kept = {name: headers[name] for name in _KEPT if name in headers}
-        return Answer(status, kept, content, moment_of(headers.get("date")) or self._clock.now())
+        return Answer(status, kept, content, moment)
 
     def _judge(self, route: str, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         """Raise what is wrong with a response, and let the other requests know what it means for them."""
@@ -187,6 +196,20 @@ class Client:
         limit, remaining = headers.get("x-ratelimit-limit", ""), headers.get("x-ratelimit-remaining", "")
         if remaining.isdecimal() and self.monthly_quota is not None and limit == str(self.monthly_quota):
             self.quota_remaining = int(remaining)
+
+
+async def _inflate_here(inflate: Inflate, _moment: datetime) -> bytes:
+    return inflate()
+
+
+async def _to_the_end(work: Awaitable[_T]) -> _T:
+    """Wait for `work`, also when cancelled meanwhile: the cancellation goes on once it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _connect(base_url: str, key: Key, concurrency: int, deadline: float) -> httpx.AsyncClient:

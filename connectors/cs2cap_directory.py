@@ -9,7 +9,8 @@ import polars as pl
 from msgspec import Struct
 
 from connectors.base import Account
-from connectors.cs2cap_answers import Id, Moment, Text, decode
+from connectors.cs2cap_answers import decode
+from connectors.cs2cap_rows import Id, Moment, Text
 from connectors.errors import ContractBroken, plain
 from connectors.frames import FX, ITEMS, PROVIDERS
 

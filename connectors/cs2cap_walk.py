@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from connectors.base import Land, Outcome, Page
-from connectors.client import Client
+from connectors.client import Client, Inflate
 from connectors.cs2cap_answers import Prices, read_prices
 from connectors.errors import ContractBroken, WalkBroken, plain
 from connectors.frames import QUOTES, fingerprint_of, keys_of
@@ -43,13 +43,14 @@ class PricesWalk:
                     group.create_task(self._fetch(offset))
 
     async def _fetch(self, offset: int) -> None:
-        read = partial(read_prices, source=self._client.source)
-        answer = await self._client.read("/v1/prices", self._params(offset), read)
-        prices = answer.body
+        await self._client.read("/v1/prices", self._params(offset), partial(self._arrived, offset))
+
+    async def _arrived(self, offset: int, inflate: Inflate, moment: datetime) -> None:
+        prices = await asyncio.to_thread(lambda: read_prices(inflate(), self._client.source))
         self._check(prices, offset)
         self._limit = prices.limit
         self._fetched += 1
-        await self._take(self._page(prices, answer.moment), _sheet(prices))
+        await self._take(self._page(prices, moment), _sheet(prices))
 
     async def _take(self, page: Page, sheet: Sheet) -> None:
         await self._land(page)
@@ -89,7 +90,7 @@ class PricesWalk:
             raise ContractBroken(f"asked for {asked}, got {plain(prices.currency, 20)}", source)
         if prices.offset != offset:
             raise WalkBroken(f"asked for offset {offset}, got {prices.offset}", source)
-        strangers = set(prices.rows["provider"].unique()) - set(self._shard.providers)
+        strangers = set(prices.rows["provider"]) - set(self._shard.providers)
         if strangers and not self._shard.every_provider:
             raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
         if self._item is not None and not _speaks_of(self._item, prices):

@@ -70,13 +70,14 @@ class Reject:
     raw: str
 
 
-def keys_of(rows: pl.DataFrame) -> list[str]:
-    """List what makes each of `rows` (schema `QUOTES`) the quote it is: item id, phase and provider, as text.
+# What makes a row (schema `QUOTES`) the quote it is: item id, phase and provider, as text, because a hundred
+# thousand tuples keep the garbage collector busy.
+KEY = pl.concat_str("item_id", pl.col("phase").fill_null("\0"), "provider", separator="\t")
 
-    Text, because a hundred thousand tuples keep the garbage collector busy.
-    """
-    phase = rows["phase"].fill_null("\0")
-    return (rows["item_id"] + "\t" + phase + "\t" + rows["provider"]).to_list()
+
+def keys_of(rows: pl.DataFrame) -> list[str]:
+    """List the keys of `rows` (schema `QUOTES`)."""
+    return rows.select(key=KEY).get_column("key").to_list()
 
 
 def fingerprint_of(keys: Sequence[str]) -> str:

@@ -129,7 +129,7 @@ class BasketFetch:
 
     def _note(self, shard: Shard, page: Page) -> None:
         self._pages += 1
-        self._brought.setdefault(shard.currency, set()).update(page.rows["provider"].unique())
+        self._brought.setdefault(shard.currency, set()).update(page.rows["provider"])
         self._unknown.update(page.unknown_fields)
         self._progress.landed(self._basket.name, shard, page)
 
