@@ -106,16 +106,14 @@ def resolve_items(wanted: Sequence[str | int], catalog: pl.DataFrame) -> tuple[I
 
 
 class _Catalog:
-    """The catalog by id and by name."""
+    """The catalog by id and by name; a row becomes an Item only once it is asked for."""
 
     def __init__(self, catalog: pl.DataFrame) -> None:
-        rows = catalog.select("item_id", "market_hash_name", "phase").iter_rows()
-        self.by_id: dict[str, Item] = {}
-        self.by_name: dict[str, list[Item]] = {}
-        for item in (Item(*row) for row in rows):
-            self.by_name.setdefault(item.market_hash_name, []).append(item)
-            if item.item_id is not None:
-                self.by_id[item.item_id] = item
+        self.rows = catalog.select("item_id", "market_hash_name", "phase").rows()
+        self.by_id = {item_id: row for row, (item_id, _, _) in enumerate(self.rows) if item_id is not None}
+        self.by_name: dict[str, list[int]] = {}
+        for row, (_, name, _) in enumerate(self.rows):
+            self.by_name.setdefault(name, []).append(row)
 
     def find(self, entry: str | int) -> list[Item]:
         """Return the items that one configured entry names; none if the catalog knows none."""
@@ -123,7 +121,7 @@ class _Catalog:
         if text in self.by_name:
             return [self._aggregate(text)]
         if isinstance(entry, int) or text.isdecimal():
-            return [self.by_id[text]] if text in self.by_id else []
+            return [Item(*self.rows[self.by_id[text]])] if text in self.by_id else []
         name, at, phase = text.rpartition(" @ ")
         if at and name.strip() in self.by_name:
             return [item for item in self._phases(name.strip()) if phase.strip() in {"*", item.phase}]
@@ -145,17 +143,19 @@ class _Catalog:
         return f"no item is called {text!r}{_nearest(text, self.by_name)}"
 
     def _aggregate(self, name: str) -> Item:
-        phaseless = (item for item in self.by_name[name] if item.phase is None)
+        phaseless = (item for item in self._named(name) if item.phase is None)
         return next(phaseless, Item(None, name, None))
 
     def _phases(self, name: str) -> list[Item]:
-        return [item for item in self.by_name[name] if item.phase is not None]
+        return [item for item in self._named(name) if item.phase is not None]
+
+    def _named(self, name: str) -> list[Item]:
+        return [Item(*self.rows[row]) for row in self.by_name[name]]
 
     def _glob(self, pattern: str) -> Iterator[Item]:
         matches = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL).fullmatch
-        for name, entries in self.by_name.items():
-            if matches(name):
-                yield from self._phases(name) or entries
+        for name in filter(matches, self.by_name):
+            yield from self._phases(name) or self._named(name)
 
 
 def resolve_providers(wanted: Sequence[str], providers: pl.DataFrame) -> tuple[str, ...]:
