@@ -18,7 +18,7 @@ from warehouse.home import Home
 
 SQL = resources.files("warehouse") / "sql"
 HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
-WRITER_SETTINGS = {"memory_limit": "256MB", "preserve_insertion_order": "false"}
+WRITER_SETTINGS = {"memory_limit": "192MB", "preserve_insertion_order": "false"}
 
 
 def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
