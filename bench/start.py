@@ -36,7 +36,7 @@ providers = ["steam"]
 
 def main() -> None:
     """Run each command several times and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Time the command's start.")
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     os.environ["BENCH_KEY"] = VALID_KEY
