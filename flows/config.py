@@ -54,7 +54,6 @@ class SourceSettings(_Strict):
     kind: Literal["cs2cap"] = "cs2cap"
     base_url: str = "https://api.cs2c.app"
     key: str = Field(default="env:CS2C_API_KEY", pattern=r"^(env|file|block):.+$")
-    tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
     concurrency: int = Field(default=8, ge=1, le=64)
     deadline: Duration = timedelta(seconds=30)
 

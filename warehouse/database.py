@@ -13,7 +13,14 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from warehouse.errors import WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnfit, on_disk
+from warehouse.errors import (
+    NotPublished,
+    WarehouseError,
+    WarehouseFull,
+    WarehouseLocked,
+    WarehouseUnfit,
+    on_disk,
+)
 from warehouse.home import Home
 
 SQL = resources.files("warehouse") / "sql"
@@ -94,7 +101,7 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database file for reading, with times shown in UTC."""
     if not path.exists():
-        raise WarehouseUnfit(f"there is no database at {path} yet: run `floorline snapshot` first", path)
+        raise NotPublished(f"there is no database at {path} yet", path)
     with explained(path), duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection

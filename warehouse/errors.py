@@ -4,6 +4,8 @@ WarehouseError
 ├── WarehouseLocked    another process holds the database; end it, the next run loads what waits
 ├── WarehouseFull      no room on disk; make room, the next run loads what waits
 └── WarehouseUnfit     the files are not what this version can work with
+    ├── NotPublished   there is nothing to read yet
+    └── AlreadyThere   what would be written exists
 """
 
 # ruff: noqa: N818 - each name says what happened, which "Error" behind it would not make clearer
@@ -53,6 +55,20 @@ class WarehouseUnfit(WarehouseError):
     """The path cannot be written, or the files are not a database that this version knows."""
 
     guidance: ClassVar[str] = "set [warehouse] path to a folder of yours, or update Floorline"
+
+
+@dataclasses.dataclass(eq=False)
+class NotPublished(WarehouseUnfit):
+    """There is no database to read yet."""
+
+    guidance: ClassVar[str] = "run `floorline snapshot` first"
+
+
+@dataclasses.dataclass(eq=False)
+class AlreadyThere(WarehouseUnfit):
+    """A file or folder that would be written exists."""
+
+    guidance: ClassVar[str] = "choose another name"
 
 
 @contextlib.contextmanager

@@ -176,7 +176,7 @@ def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 
 def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    with streamed(db, run.shards):
+    with streamed(db, run):
         _step(db, "4_incoming")
 
 

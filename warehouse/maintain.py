@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.database import explained, open_reader, open_writer, writer_lock
-from warehouse.errors import WarehouseUnfit
+from warehouse.errors import AlreadyThere
 from warehouse.home import Home
 from warehouse.landed import LandedRun, Unreadable, is_alive, kept, mark_loaded, readable
 from warehouse.publish import publish
@@ -62,7 +62,7 @@ def rebuild(home: Home, now: Callable[[], datetime], wait: float = LOCK_WAIT) ->
 
 
 def export_duckdb(home: Home, to: Path) -> None:
-    """Write one compact DuckDB file that is readable on its own. Raises WarehouseUnfit where `to` exists."""
+    """Write one compact DuckDB file that is readable on its own. Raises AlreadyThere where `to` exists."""
     _refuse_existing(to)
     partial = to.with_name(to.name + ".partial")
     with _removed(partial), explained(to), open_reader(home.published), duckdb.connect() as db:
@@ -74,7 +74,7 @@ def export_duckdb(home: Home, to: Path) -> None:
 
 
 def export_parquet(home: Home, to: Path) -> Sequence[Path]:
-    """One Parquet file a view in a new folder; the files. Raises WarehouseUnfit where `to` exists."""
+    """One Parquet file a view in a new folder; the files. Raises AlreadyThere where `to` exists."""
     _refuse_existing(to)
     partial = to.with_name(to.name + ".partial")
     with _removed(partial), explained(to), open_reader(home.published) as db:
@@ -88,7 +88,7 @@ def export_parquet(home: Home, to: Path) -> Sequence[Path]:
 
 def _refuse_existing(to: Path) -> None:
     if to.exists():
-        raise WarehouseUnfit(f"{to} exists already; choose another name", to)
+        raise AlreadyThere(f"{to} exists already", to)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,19 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse.landed import LandedRun, LandedShard
-from warehouse.landing import MOMENT, ROWS
+from warehouse.landing import MOMENT, ROWS, TEXT
 
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
-LANDED = ROWS.append(pa.field("observed_at", MOMENT)).append(pa.field("shard", pa.int32()))
+KEPT = tuple(name for name in ROWS.names if name != "provider")
+# What a page says once for all of its rows, and the key of the provider: joins would cost more than the rest.
+LANDED = pa.schema([
+    *(ROWS.field(name) for name in KEPT),
+    pa.field("provider_key", pa.int32()), pa.field("currency", TEXT),
+    pa.field("observed_at", MOMENT), pa.field("shard", pa.int32()),
+])  # fmt: skip
 
 UTC = pl.Datetime("us", "UTC")
 SHARD = {
@@ -54,7 +61,9 @@ def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 def stage_named(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     """Make the table named: each (item_id, phase, market_hash_name) and each provider of a landing's rows."""
-    with streamed(db, run.shards, NAMED):
+    schema = pa.schema([ROWS.field(name) for name in NAMED])
+    batches = (batch for shard in run.shards for _, batch in shard.batches(NAMED))
+    with _streamed(db, schema, (batch.select(NAMED) for batch in batches)):
         db.execute("""CREATE OR REPLACE TEMP TABLE named AS
             SELECT item_id, phase, market_hash_name, provider FROM landed
             GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
@@ -86,26 +95,43 @@ def _frame(
 
 
 @contextlib.contextmanager
-def streamed(
-    db: duckdb.DuckDBPyConnection, shards: Sequence[LandedShard], columns: Sequence[str] = ROWS.names
+def streamed(db: duckdb.DuckDBPyConnection, run: LandedRun) -> Iterator[None]:
+    """The rows of every page that counts as `landed`, read from disk as one query asks for them, once.
+
+    `provider_key` is null where the provider is not known yet.
+    """
+    known = db.execute(
+        "SELECT provider, provider_key FROM store.provider WHERE source = ? ORDER BY provider_key",
+        [run.header.source],
+    ).fetchall()
+    providers = pa.array([provider for provider, _ in known], TEXT)
+    keys = pa.array([key for _, key in known], pa.int32())
+    with _streamed(db, LANDED, _rows(run.shards, providers, keys)):
+        yield
+
+
+@contextlib.contextmanager
+def _streamed(
+    db: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[None]:
-    """The rows of every page that counts as `landed`, read from disk as one query asks for them, once."""
-    schema = pa.schema([LANDED.field(name) for name in (*columns, "observed_at", "shard")])
-    db.register("landed", pa.RecordBatchReader.from_batches(schema, _rows(shards, schema, columns)))
+    db.register("landed", pa.RecordBatchReader.from_batches(schema, batches))
     try:
         yield
     finally:
         db.unregister("landed")
 
 
-def _rows(shards: Sequence[LandedShard], schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _rows(shards: Sequence[LandedShard], providers: pa.Array, keys: pa.Array) -> Iterator[pa.RecordBatch]:
     for shard in shards:
-        for mark, batch in shard.batches(names):
-            rows = len(batch)
-            columns = [batch.column(name) for name in names]
-            moments = pa.repeat(pa.scalar(mark.observed_at, MOMENT), rows)
-            numbers = pa.repeat(pa.scalar(shard.header.number, pa.int32()), rows)
-            yield pa.RecordBatch.from_arrays([*columns, moments, numbers], schema=schema)
+        for mark, batch in shard.batches():
+            columns = [
+                *(batch.column(name) for name in KEPT),
+                keys.take(pc.index_in(batch.column("provider"), value_set=providers)),
+                pa.repeat(pa.scalar(shard.header.currency, TEXT), len(batch)),
+                pa.repeat(pa.scalar(mark.observed_at, MOMENT), len(batch)),
+                pa.repeat(pa.scalar(shard.header.number, pa.int32()), len(batch)),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=LANDED)
 
 
 def _shard(shard: LandedShard) -> tuple[Any, ...]:

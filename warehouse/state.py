@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
 
-from warehouse.errors import WarehouseFull, WarehouseLocked, WarehouseUnfit
+from filelock import FileLock
+
+from warehouse.errors import WarehouseFull, WarehouseLocked, WarehouseUnfit, on_disk
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert (
@@ -59,7 +61,8 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._open() as db:
+        # SQLite does not wait for its turn to change a file to WAL: two that make it at once need a lock
+        with on_disk(path), FileLock(path.with_suffix(".lock")), self._open() as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(SCHEMA)
 

@@ -1,11 +1,9 @@
--- The rows that were landed, by key. In: landed (a stream), shard, name_key. Out: incoming; a key is null where the
--- name is new.
+-- The rows that were landed, by key. In: landed (a stream), name_key. Out: incoming; a key is null where the name is
+-- new.
 
 CREATE OR REPLACE TEMP TABLE incoming AS
-SELECT n.item_key, p.provider_key, s.currency, l.delivery, l.lowest_ask, l.price, l.quantity,
+SELECT n.item_key, l.provider_key, l.currency, l.delivery, l.lowest_ask, l.price, l.quantity,
     l.timestamp AS changed_at, l.last_updated, l.url, l.observed_at, l.shard
 FROM landed l
-JOIN shard s USING (shard)
 LEFT JOIN name_key n ON n.item_id = l.item_id AND n.phase = coalesce(l.phase, '')
-    AND n.market_hash_name = l.market_hash_name
-LEFT JOIN store.provider p ON p.source = getvariable('source') AND p.provider = l.provider;
+    AND n.market_hash_name = l.market_hash_name;
