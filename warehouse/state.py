@@ -62,7 +62,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self._path = path
         # SQLite does not wait for its turn to change a file to WAL: two that make it at once need a lock
-        with on_disk(path), FileLock(path.with_suffix(".lock")), self._open() as db:
+        with self._open() as db, on_disk(path), FileLock(path.with_suffix(".lock")):
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(SCHEMA)
 
