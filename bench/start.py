@@ -1,6 +1,6 @@
 """How long a person waits: `floorline --help`, and a snapshot of one item with the catalog cached.
 
-    python bench/start.py [--rounds 7]
+    python -m bench.start [--rounds 7]
 
 Each is a process of its own, from its start to its exit, against a sandbox in another process.
 """

@@ -1,6 +1,6 @@
 """The whole catalog, 600,000 rows: fetched, landed, loaded and published, against a loop that only fetches.
 
-    python bench/walk.py [--rows 600000] [--rounds 3] [--concurrency 8]
+    python -m bench.walk [--rows 600000] [--rounds 3] [--concurrency 8]
 
 The sandbox runs in a process of its own with its pages rendered ahead and its limits lifted. Each round
 times, in turn and in processes of their own: the bare httpx loop that throws the pages away, the first
@@ -81,7 +81,7 @@ def _round(url: str, concurrency: int) -> dict[str, dict[str, float]]:
 def _measured(*arguments: str) -> dict[str, float]:
     """What one part, in a process of its own, says of its time, memory and rows."""
     done = subprocess.run(
-        [sys.executable, __file__, "--part", *arguments], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "bench.walk", "--part", *arguments], check=True, capture_output=True, text=True
     )
     told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return told

@@ -209,7 +209,7 @@ async def _to_the_end(work: Awaitable[_T]) -> _T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        await asyncio.gather(task, return_exceptions=True)  # what failed as well is told by what cancelled us
         raise
 
 

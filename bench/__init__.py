@@ -1,0 +1,1 @@
+"""Benchmarks: ratios inside one run, each with the command that repeats it."""
