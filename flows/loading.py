@@ -20,19 +20,28 @@ def load_and_publish(
 ) -> Sequence[LoadReport]:
     """Load every landing that waits and publish; alerts are raised in between: they are published too.
 
-    Waits for another loader as long as the configuration says, and at most `patience` seconds. Raises
-    WarehouseError; what could not be loaded waits for the next call.
+    They are raised where nothing can be loaded as well. Waits for another loader as long as the
+    configuration says, and at most `patience` seconds. Raises WarehouseError; what could not be loaded waits
+    for the next call.
     """
     home = Home(settings.root)
     state = State(home.state)
 
-    def on_loaded(loads: Sequence[LoadReport]) -> None:
-        raise_alerts(state, results, loads, clock.now())
+    told = False
 
-    return settle(
-        home,
-        now=clock.now,
-        keep=settings.warehouse.keep_landings,
-        wait=min(settings.warehouse.lock_wait.total_seconds(), patience),
-        on_loaded=on_loaded,
-    )
+    def on_loaded(loads: Sequence[LoadReport]) -> None:
+        nonlocal told
+        raise_alerts(state, results, loads, clock.now())
+        told = True
+
+    try:
+        return settle(
+            home,
+            now=clock.now,
+            keep=settings.warehouse.keep_landings,
+            wait=min(settings.warehouse.lock_wait.total_seconds(), patience),
+            on_loaded=on_loaded,
+        )
+    finally:
+        if not told:  # a rejected key is worth knowing of while the database is locked, too
+            on_loaded([])

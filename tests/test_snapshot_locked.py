@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from sandbox.core import Sandbox
+from sandbox.keys import VALID_KEY
 from tests.conftest import MakeSandbox
 from tests.snapshot_kit import FLOORLINE, Bench, basket, catalog_of, clean_env, ledger, main_with
 from warehouse.landed import waiting
@@ -60,6 +61,14 @@ def test_the_holder_is_named_and_the_next_run_loads_both(bench: Bench, sandbox: 
     assert bench.changes() == len(bench.quotes()) + 2
     assert bench.quotes() == ledger(sandbox, ["steam"], [3, 8])
     assert waiting(bench.home.landing) == []
+
+
+def test_a_rejected_key_raises_its_alert_all_the_same(bench: Bench, sandbox: Sandbox) -> None:
+    bench.snapshot()
+    sandbox.key(VALID_KEY, "revoked")
+    with held(bench.home.writer):
+        assert main_with("snapshot", "--no-prefect", "--config", str(bench.config)).code == 6
+    assert [(alert.cause, alert.repeats) for alert in bench.alerts()] == [("auth.failed", 0)]
 
 
 def test_another_loader_is_waited_for_as_long_as_configured(bench: Bench) -> None:
