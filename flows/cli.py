@@ -202,7 +202,7 @@ def main() -> None:
     from flows.failures import told
 
     try:
-        app()
+        app(prog_name="floorline")
     except Exception as error:  # noqa: BLE001 - told() raises again what is a bug
         line, code = told(error)
         sys.stderr.write(f"floorline: {line}\n")
