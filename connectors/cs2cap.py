@@ -1,7 +1,7 @@
 """The CS2Cap connector: what its routes tell, and the walk of a shard."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -9,7 +9,7 @@ from connectors import cs2cap_directory as directory
 from connectors.base import Account, Land, Outcome, Page
 from connectors.client import Client
 from connectors.cs2cap_walk import PricesWalk
-from connectors.errors import AuthRejected, QuotaExhausted
+from connectors.errors import AuthRejected, QuotaExhausted, leaves
 from connectors.plan import Item, Shard
 
 
@@ -99,14 +99,6 @@ def _sum(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the failure that says most about what to do: a rejected key before all others."""
-    leaves = list(_leaves(failures))
-    gravest = (leaf for kind in (AuthRejected, QuotaExhausted) for leaf in leaves if isinstance(leaf, kind))
-    return next(gravest, leaves[0])
-
-
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
-    if not isinstance(failure, BaseExceptionGroup):
-        yield failure
-        return
-    for part in failure.exceptions:
-        yield from _leaves(part)
+    known = list(leaves(failures))
+    gravest = (leaf for kind in (AuthRejected, QuotaExhausted) for leaf in known if isinstance(leaf, kind))
+    return next(gravest, known[0])

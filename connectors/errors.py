@@ -15,6 +15,7 @@ FloorlineError
 
 # ruff: noqa: N818 - each name says what happened, which "Error" behind it would not make clearer
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -27,6 +28,15 @@ def plain(text: str, limit: int = 200) -> str:
     """
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def leaves(failure: BaseException) -> Iterator[BaseException]:
+    """Yield what a failure comes down to: itself, or every exception in its group, however deep."""
+    if not isinstance(failure, BaseExceptionGroup):
+        yield failure
+        return
+    for part in failure.exceptions:
+        yield from leaves(part)
 
 
 @dataclass(eq=False)

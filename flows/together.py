@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from connectors.errors import AuthRejected, FloorlineError
+from connectors.errors import AuthRejected, FloorlineError, leaves
 from warehouse.errors import WarehouseError
 
 _T = TypeVar("_T")
@@ -22,7 +22,7 @@ async def together(*work: Coroutine[Any, Any, _T]) -> list[_T]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in work]
     except BaseExceptionGroup as failures:
-        failure = min(_leaves(failures), key=_rank)
+        failure = min(leaves(failures), key=_rank)
     else:
         return [task.result() for task in tasks]
     raise failure
@@ -34,11 +34,3 @@ def _rank(failure: BaseException) -> int:
     grave = (not isinstance(failure, Exception), not isinstance(failure, known))
     kinds = (*grave, isinstance(failure, WarehouseError), isinstance(failure, AuthRejected), True)
     return kinds.index(True)
-
-
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
-    if not isinstance(failure, BaseExceptionGroup):
-        yield failure
-        return
-    for part in failure.exceptions:
-        yield from _leaves(part)
