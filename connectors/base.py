@@ -8,6 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from connectors.frames import Reject
+from connectors.paging import Sheet
 from connectors.plan import Shard
 
 
@@ -52,7 +53,10 @@ class Outcome:
     rounds: int
 
 
-Land = Callable[[Page], Awaitable[None]]
+# The work that turns an answer into a page; it can be pickled, and raises FloorlineErrors.
+Make = Callable[[], tuple[Page, Sheet]]
+# Does that work, where it likes, and has the page on disk before it returns.
+Land = Callable[[Make], Awaitable[Sheet]]
 
 
 class Connector(Protocol):
@@ -90,7 +94,7 @@ class Connector(Protocol):
         ...
 
     async def walk(self, shard: Shard, land: Land, have: Sequence[Page] = ()) -> Outcome:
-        """Fetch every page of `shard`, handing each to `land` as it arrives.
+        """Fetch every page of `shard`, handing each to `land` as it arrives, untyped.
 
         `have` are pages that an earlier, interrupted walk of the same shard has landed; they are landed again
         instead of being fetched. Raises WalkBroken where the pages cannot be reconciled.

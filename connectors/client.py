@@ -2,12 +2,11 @@
 
 import asyncio
 import ssl
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, NoReturn, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,18 +27,17 @@ from connectors.errors import (
     plain,
 )
 from connectors.gate import Gate
+from connectors.inflate import LARGEST, Inflate, inflated
 from connectors.retry import RetryPolicy
+from connectors.shielded import to_the_end
 from connectors.throttle import Throttle
 
 Params = Sequence[tuple[str, str]]
 Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]
 
 _T = TypeVar("_T")
-Inflate = Callable[[], bytes]
 Read = Callable[[Inflate, datetime], Awaitable[_T]]
 
-# The whole catalog of items is about 40 MB; what is ten times that is no answer but an attack.
-LARGEST: Final = 400 * 2**20
 _KEPT: Final = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-tier", "x-request-id")
 
 
@@ -102,9 +100,9 @@ class Client:
     async def read(self, route: str, params: Params, read: Read[_T]) -> Answer[_T]:
         """Do as `get` does, and let `read` make something of the body, which it inflates where it likes.
 
-        `read` also gets the server's moment. It may take longer than the body took to arrive: the next
-        request is under way meanwhile. It is not interrupted: what has arrived was paid for. A Transient that
-        it raises is worth another try, as any other.
+        `read` also gets the server's moment, and may have the body inflated in another process. It may take
+        longer than the body took to arrive: the next request is under way meanwhile. It is not interrupted:
+        what has arrived was paid for. A Transient that it raises is worth another try, as any other.
         """
         async with self._gate.passage():
             return await self._retry.run(lambda: self._attempt(route, params, read), self._clock)
@@ -120,14 +118,14 @@ class Client:
                 # Before the turn passes to the next request, which may then no longer be sent.
                 self._judge(route, status, headers, raw)
             moment = moment_of(headers.get("date")) or self._clock.now()
-            content = await _to_the_end(read(lambda: self._inflated(raw, headers, route), moment))
+            content = await to_the_end(read(self._inflate(raw, headers, route), moment))
         kept = {name: headers[name] for name in _KEPT if name in headers}
         return Answer(status, kept, content, moment)
 
     def _judge(self, route: str, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         """Raise what is wrong with a response, and let the other requests know what it means for them."""
         self._note_quota(headers)
-        told = b"" if status < 300 else self._redacted(self._inflated(raw, headers, route))
+        told = b"" if status < 300 else self._redacted(self._inflate(raw, headers, route)())
         error = self._classify(f"GET {route}", status, told, headers, self.source)
         if isinstance(error, AuthRejected | QuotaExhausted):
             self._gate.shut(error)
@@ -164,29 +162,13 @@ class Client:
             async for chunk in response.aiter_raw():
                 raw += chunk
                 if len(raw) > LARGEST:
-                    self._broken(f"GET {route}: an answer without end")
+                    raise ContractBroken(f"GET {route}: an answer without end", self.source)
         finally:
             await response.aclose()
         return response.status_code, response.headers, bytes(raw)
 
-    def _inflated(self, raw: bytes, headers: Mapping[str, str], route: str) -> bytes:
-        """Undo gzip and see its end: httpx, like most, takes a stream that was cut for a whole one."""
-        encoding = headers.get("content-encoding", "")
-        if encoding in {"", "identity"} or not raw:
-            return raw
-        if encoding != "gzip":
-            self._broken(f"GET {route}: an answer in {plain(encoding, 40)!r}, which was not asked for")
-        gunzip = zlib.decompressobj(wbits=31)
-        with suppress(zlib.error):
-            body = gunzip.decompress(raw, LARGEST)
-            if gunzip.eof:
-                return body
-            if gunzip.unconsumed_tail:
-                self._broken(f"GET {route}: an answer without end")
-        raise Disconnected(f"GET {route}: the compressed answer was cut", self.source)
-
-    def _broken(self, detail: str) -> NoReturn:
-        raise ContractBroken(detail, self.source)
+    def _inflate(self, raw: bytes, headers: Mapping[str, str], route: str) -> Inflate:
+        return partial(inflated, raw, headers.get("content-encoding", ""), f"GET {route}", self.source)
 
     def _redacted(self, body: bytes) -> bytes:
         """Return the body of a failure without the key, should the server have sent it back."""
@@ -201,16 +183,6 @@ class Client:
 
 async def _inflate_here(inflate: Inflate, _moment: datetime) -> bytes:
     return inflate()
-
-
-async def _to_the_end(work: Awaitable[_T]) -> _T:
-    """Wait for `work`, also when cancelled meanwhile: the cancellation goes on once it is done."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)  # what failed as well is told by what cancelled us
-        raise
 
 
 def _connect(base_url: str, key: Key, concurrency: int, deadline: float) -> httpx.AsyncClient:

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Final
 
 import msgspec
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Meta, Struct
 
-from connectors.frames import KEY, MONEY
+from connectors.frames import NAMING, QUOTES, joined
 
 # Digits and a point only, within Decimal(20, 8): no sign, comma, exponent or ninth place.
 _EXACT: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"
@@ -59,65 +63,48 @@ def uniform(row: CheckedRow) -> Row:
 def quotes_of(rows: Sequence[Row]) -> tuple[pl.DataFrame, list[str]] | None:
     """Put `rows` into a frame of the schema `QUOTES`, with their keys; None if one is not exact.
 
-    That is an amount or a moment that would lose something. Polars types a page in one query, whose price is
-    by the call.
+    That is an amount or a moment that would lose something. Arrow types them: for the few rows of a page it
+    takes half of the time that Polars does, and what it cannot hold it refuses.
     """
-    columns = {
-        "item_id": [row.item_id for row in rows],
-        "market_hash_name": [row.market_hash_name for row in rows],
-        "phase": [row.phase for row in rows],
-        "provider": [row.provider for row in rows],
-        "lowest_ask": [row.lowest_ask for row in rows],
-        "decimal": [row.lowest_ask_decimal for row in rows],
-        "quantity": [row.quantity for row in rows],
-        "timestamp": [row.timestamp for row in rows],
-        "last_updated": [row.last_updated for row in rows],
-        "url": [row.url for row in rows],
-    }
-    told = pl.DataFrame(columns, schema=_TOLD, strict=True).lazy()
-    *typed, keys, fits = told.select(*_TYPED, KEY.alias("key"), _FITS.alias("fits")).collect().get_columns()
-    return (pl.DataFrame(typed), keys.to_list()) if fits.all() else None
+    told = {name: pa.array(map(attrgetter(name), rows), kind, size=len(rows)) for name, kind in _TOLD.items()}
+    exact = pc.match_substring_regex(told["lowest_ask_decimal"], _EXACT)
+    if not pc.all(exact, min_count=0).as_py():
+        return None
+    try:
+        typed = {**told, **{name: told[name].cast(kind) for name, kind in _TYPED.items()}}
+    except pa.ArrowInvalid:
+        return None
+    typed["price"] = _price(told["lowest_ask"], typed["lowest_ask_decimal"])
+    typed["delivery"] = pa.repeat(pa.scalar("standard", _TEXT), len(rows))
+    return pl.DataFrame({name: typed[name] for name in QUOTES}), joined(*(typed[name] for name in NAMING))
 
 
-def _moment(name: str) -> pl.Expr:
-    moment = pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
-    return moment.dt.convert_time_zone("UTC")
+def _price(minor: pa.Array, told: pa.Array) -> pa.Array:
+    """Complete what the API `told` as a decimal: it divides minor units by 100 whatever the currency."""
+    if not told.null_count:
+        return told
+    return pc.coalesce(told, pc.multiply(minor.cast(pa.decimal128(19, 0)), _HUNDREDTH).cast(_MONEY))
 
 
-_TOLD: Final = pl.Schema(
-    {
-        "item_id": pl.Int64(),
-        "market_hash_name": pl.String(),
-        "phase": pl.String(),
-        "provider": pl.String(),
-        "lowest_ask": pl.Int64(),
-        "decimal": pl.String(),
-        "quantity": pl.Int64(),
-        "timestamp": pl.String(),
-        "last_updated": pl.String(),
-        "url": pl.String(),
-    }
-)
-# The API divides minor units by 100 whatever the currency.
-_AMOUNT: Final = pl.coalesce(
-    "decimal",
-    pl.format(
-        "{}.{}", pl.col("lowest_ask") // 100, (pl.col("lowest_ask") % 100).cast(pl.String).str.zfill(2)
-    ),
-)
-_TYPED: Final = (
-    pl.col("item_id").cast(pl.String),
-    pl.col("market_hash_name", "phase", "provider"),
-    pl.lit("standard").alias("delivery"),
-    pl.col("lowest_ask"),
-    _AMOUNT.cast(MONEY, strict=False).alias("price"),
-    pl.col("quantity"),
-    _moment("timestamp"),
-    _moment("last_updated"),
-    pl.col("url"),
-)
-_FITS: Final = (
-    _AMOUNT.str.contains(_EXACT)
-    & (_moment("timestamp").is_null() == pl.col("timestamp").is_null())
-    & (_moment("last_updated").is_null() == pl.col("last_updated").is_null())
-)
+_TEXT: Final = pa.large_string()
+_MONEY: Final = pa.decimal128(20, 8)
+_MOMENT: Final = pa.timestamp("us", "UTC")
+_HUNDREDTH: Final = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
+_TOLD: Final = {
+    "item_id": pa.int64(),
+    "market_hash_name": _TEXT,
+    "phase": _TEXT,
+    "provider": _TEXT,
+    "lowest_ask": pa.int64(),
+    "lowest_ask_decimal": pa.string(),
+    "quantity": pa.int64(),
+    "timestamp": pa.string(),
+    "last_updated": pa.string(),
+    "url": _TEXT,
+}
+_TYPED: Final = {
+    "item_id": _TEXT,
+    "lowest_ask_decimal": _MONEY,
+    "timestamp": _MOMENT,
+    "last_updated": _MOMENT,
+}

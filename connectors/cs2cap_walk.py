@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 
 from connectors.base import Land, Outcome, Page
-from connectors.client import Client, Inflate
-from connectors.cs2cap_answers import Prices, read_prices
-from connectors.errors import ContractBroken, WalkBroken, plain
+from connectors.client import Client
+from connectors.cs2cap_page import Question, read_page
 from connectors.frames import QUOTES, fingerprint_of, keys_of
+from connectors.inflate import Inflate
 from connectors.paging import OffsetWalk, Sheet
 from connectors.plan import Item, Shard
 
@@ -22,6 +22,8 @@ class PricesWalk:
     ) -> None:
         self._client = client
         self._shard = shard
+        providers = frozenset() if shard.every_provider else frozenset(shard.providers)
+        self._question = Question(client.source, place, shard.currency, providers, item)
         self._place = place
         self._item = item
         self._land = land
@@ -32,7 +34,8 @@ class PricesWalk:
     async def run(self, have: Sequence[Page]) -> Outcome:
         """Fetch and land what `have` lacks, until the pages add up; raises FloorlineErrors."""
         for page, sheet in self._resumable(have):
-            await self._take(page, sheet)
+            await self._land_again(page, sheet)
+            self._accept(sheet, page.observed_at)
         while True:
             offsets = self._paging.wanted()
             await self._land_emptied()
@@ -46,16 +49,17 @@ class PricesWalk:
         await self._client.read("/v1/prices", self._params(offset), partial(self._arrived, offset))
 
     async def _arrived(self, offset: int, inflate: Inflate, moment: datetime) -> None:
-        prices = await asyncio.to_thread(lambda: read_prices(inflate(), self._client.source))
-        self._check(prices, offset)
-        self._limit = prices.limit
+        sheet = await self._land(partial(read_page, self._question, offset, inflate, moment))
+        self._limit = sheet.limit
         self._fetched += 1
-        await self._take(self._page(prices, moment), _sheet(prices))
+        self._accept(sheet, moment)
 
-    async def _take(self, page: Page, sheet: Sheet) -> None:
-        await self._land(page)
-        self._last_moment, self._last_total = page.observed_at, page.total
+    def _accept(self, sheet: Sheet, moment: datetime) -> None:
+        self._last_moment, self._last_total = moment, sheet.total
         self._paging.accept(sheet)
+
+    async def _land_again(self, page: Page, sheet: Sheet) -> None:
+        await self._land(partial(_as_it_is, page, sheet))
 
     async def _land_emptied(self) -> None:
         """Land an empty page where the listing used to reach, in place of the rows that lie there."""
@@ -65,7 +69,7 @@ class PricesWalk:
             page = Page(
                 self._place, offset, self._last_total, self._last_moment, rows, (), {}, fingerprint_of([])
             )
-            await self._land(page)
+            await self._land_again(page, _sheet_of(page, 1))
 
     def _params(self, offset: int) -> list[tuple[str, str]]:
         params = [*self._about(), ("currency", self._shard.currency)]
@@ -82,31 +86,6 @@ class PricesWalk:
             return [("item_id", self._item.item_id)]
         named = [("market_hash_name", self._item.market_hash_name)]
         return named if self._item.phase is None else [*named, ("phase", self._item.phase)]
-
-    def _check(self, prices: Prices, offset: int) -> None:
-        """See that the answer is the one to our question: an ignored filter would store wrong prices."""
-        source, asked = self._client.source, self._shard.currency
-        if prices.currency != asked:
-            raise ContractBroken(f"asked for {asked}, got {plain(prices.currency, 20)}", source)
-        if prices.offset != offset:
-            raise WalkBroken(f"asked for offset {offset}, got {prices.offset}", source)
-        strangers = set(prices.rows["provider"]) - set(self._shard.providers)
-        if strangers and not self._shard.every_provider:
-            raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
-        if self._item is not None and not _speaks_of(self._item, prices):
-            raise ContractBroken(f"asked for {self._item.market_hash_name}, got other items", source)
-
-    def _page(self, prices: Prices, moment: datetime) -> Page:
-        return Page(
-            request=self._place,
-            offset=prices.offset,
-            total=prices.total,
-            observed_at=moment,
-            rows=prices.rows,
-            rejects=prices.rejects,
-            unknown_fields=prices.unknown_fields,
-            fingerprint=prices.fingerprint,
-        )
 
     def _resumable(self, have: Sequence[Page]) -> list[tuple[Page, Sheet]]:
         """Choose the pages of an interrupted walk that this one can build on: all, or none.
@@ -126,26 +105,12 @@ class PricesWalk:
         return [(page, _sheet_of(page, size or 1)) for page in pages.values()]
 
 
-def _speaks_of(item: Item, prices: Prices) -> bool:
-    """Tell whether every row is about `item`, by its id, or by its name where phases are aggregated."""
-    named = prices.rows["market_hash_name"] == item.market_hash_name
-    return bool((named | (prices.rows["item_id"] == (item.item_id or ""))).all())
+def _as_it_is(page: Page, sheet: Sheet) -> tuple[Page, Sheet]:
+    return page, sheet
 
 
 def _size(page: Page) -> int:
     return page.rows.height + len(page.rejects)
-
-
-def _sheet(prices: Prices) -> Sheet:
-    return Sheet(
-        offset=prices.offset,
-        limit=prices.limit,
-        total=prices.total,
-        has_next=prices.has_next,
-        keys=prices.keys,
-        fingerprint=prices.fingerprint,
-        others=len(prices.rejects) + prices.surplus,
-    )
 
 
 def _sheet_of(page: Page, limit: int) -> Sheet:

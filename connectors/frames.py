@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MONEY = pl.Decimal(20, 8)
 MOMENT = pl.Datetime("us", "UTC")
+
+# What makes a row of the schema QUOTES the quote it is.
+NAMING = ("item_id", "phase", "provider")
 
 QUOTES = pl.Schema(
     {
@@ -70,14 +75,25 @@ class Reject:
     raw: str
 
 
-# What makes a row (schema `QUOTES`) the quote it is: item id, phase and provider, as text, because a hundred
-# thousand tuples keep the garbage collector busy.
-KEY = pl.concat_str("item_id", pl.col("phase").fill_null("\0"), "provider", separator="\t")
-
-
 def keys_of(rows: pl.DataFrame) -> list[str]:
-    """List the keys of `rows` (schema `QUOTES`)."""
-    return rows.select(key=KEY).get_column("key").to_list()
+    """List what makes `rows` (schema `QUOTES`) the quotes they are: item id, phase and provider.
+
+    As text, because a hundred thousand tuples keep the garbage collector busy; and by Arrow, which takes a
+    third of the time that Polars does for a page.
+    """
+    named = (rows[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in NAMING)
+    return joined(*named)
+
+
+def joined(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
+    """List the keys that these columns make; see `keys_of`."""
+    known = pc.fill_null(phase, pa.scalar("\0", phase.type))
+    return pc.binary_join_element_wise(item_id, known, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
+
+
+def providers_of(rows: pl.DataFrame) -> frozenset[str]:
+    """Name the providers that `rows` (schema `QUOTES`) are from."""
+    return frozenset(pc.unique(rows["provider"].to_arrow(compat_level=pl.CompatLevel.oldest())).to_pylist())
 
 
 def fingerprint_of(keys: Sequence[str]) -> str:
@@ -91,5 +107,5 @@ def latest(rows: pl.DataFrame) -> pl.DataFrame:
     newest_first = rows.with_row_index("place").sort(
         order, descending=True, nulls_last=True, maintain_order=True
     )
-    kept = newest_first.unique(["item_id", "phase", "provider"], keep="first", maintain_order=True)
+    kept = newest_first.unique(NAMING, keep="first", maintain_order=True)
     return kept.sort("place").drop("place")

@@ -52,6 +52,11 @@ class Plan:
     notes: tuple[str, ...]
 
     @property
+    def whole(self) -> bool:
+        """Whether a whole catalog is among the shards: many full pages, as fast as they can be had."""
+        return any(shard.items is None for shard in self.shards)
+
+    @property
     def least_requests(self) -> int:
         """What the plan costs at least."""
         return sum(shard.least_requests for shard in self.shards)

@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from connectors.base import Page
 from connectors.plan import Shard
+from flows.press import LandedPage
 
 
 class Rate(ProgressColumn):
@@ -46,11 +46,11 @@ class Bars:
         self._rows[basket] = 0
         self._tasks[basket] = self._progress.add_task(basket, total=self._total(basket), rows="0 rows")
 
-    def landed(self, basket: str, shard: Shard, page: Page) -> None:
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Move the bar by a page; the first page of a catalog tells how long it is."""
-        if shard.items is None and page.offset == 0 and page.total > 0 and len(page.rows):
-            self._pages[basket][shard.number] = -(-page.total // len(page.rows))
-        self._rows[basket] += len(page.rows)
+        if shard.items is None and page.mark.offset == 0 and page.mark.total > 0 and page.rows:
+            self._pages[basket][shard.number] = -(-page.mark.total // page.rows)
+        self._rows[basket] += page.rows
         self._progress.update(
             self._tasks[basket], advance=1, total=self._total(basket), rows=f"{self._rows[basket]:,} rows"
         )

@@ -9,18 +9,21 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from connectors.base import Connector, Page
+from connectors.base import Connector, Make, Page
 from connectors.clock import Clock
 from connectors.errors import AuthRejected, FloorlineError, PlanForbids, QuotaExhausted
+from connectors.paging import Sheet
 from connectors.plan import Shard
 from flows.baskets import Prepared
 from flows.catalogs import Catalogs
+from flows.press import LandedPage, Press
 from flows.progress import Progress
 from flows.results import RunResult, state_of
 from flows.together import together
 from warehouse.home import Home
 from warehouse.landed import Unreadable, fresh_pages, interrupted
-from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader, ShardWriter
+from warehouse.landing import Landing, RunHeader
+from warehouse.pages import ShardHeader
 from warehouse.query import listed_before
 
 SHARDS_AT_ONCE: Final = 4  # requests are bounded by the client; this bounds open files and memory
@@ -43,12 +46,14 @@ class BasketFetch:
     `sent_before` is what the connector had sent before anything that this basket is to be charged with.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a fetch stands on
         self,
         home: Home,
         prepared: Prepared,
         connector: Connector,
         catalogs: Catalogs,
+        *,
+        press: Press,
         clock: Clock,
         progress: Progress,
         sent_before: int,
@@ -58,6 +63,7 @@ class BasketFetch:
         self._plan = prepared.plan
         self._connector = connector
         self._catalogs = catalogs
+        self._press = press
         self._clock = clock
         self._progress = progress
         self._sent_before = sent_before
@@ -110,9 +116,10 @@ class BasketFetch:
         header = shard_header(shard)
         writer = landing.shard(header)
 
-        async def land(page: Page) -> None:
-            await asyncio.to_thread(_append, writer, page, self._clock.now())
+        async def land(make: Make) -> Sheet:
+            page = await self._press.land(writer, make, self._clock.now())
             self._note(shard, page)
+            return page.sheet
 
         reason: str | None = "interrupted"
         try:
@@ -127,9 +134,9 @@ class BasketFetch:
         finally:
             writer.finish(complete=reason is None, reason=reason)
 
-    def _note(self, shard: Shard, page: Page) -> None:
+    def _note(self, shard: Shard, page: LandedPage) -> None:
         self._pages += 1
-        self._brought.setdefault(shard.currency, set()).update(page.rows["provider"])
+        self._brought.setdefault(shard.currency, set()).update(page.providers)
         self._unknown.update(page.unknown_fields)
         self._progress.landed(self._basket.name, shard, page)
 
@@ -213,8 +220,3 @@ def shard_header(shard: Shard) -> ShardHeader:
         None if shard.items is None else tuple((i.item_id, i.market_hash_name, i.phase) for i in shard.items)
     )
     return ShardHeader(shard.number, shard.currency, shard.delivery, shard.providers, items)
-
-
-def _append(writer: ShardWriter, page: Page, landed_at: datetime) -> None:
-    mark = PageMark(page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint)
-    writer.append(mark, page.rows, [(reject.reason, reject.raw) for reject in page.rejects])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from connectors.base import Page
 from connectors.plan import Shard
+from flows.press import LandedPage
 
 
 class Progress(Protocol):
@@ -14,7 +14,7 @@ class Progress(Protocol):
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
         """A basket is about to be fetched."""
 
-    def landed(self, basket: str, shard: Shard, page: Page) -> None:
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """A page is on disk."""
 
     def finished(self, basket: str) -> None:
@@ -27,7 +27,7 @@ class Silent:
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
         """Nothing."""
 
-    def landed(self, basket: str, shard: Shard, page: Page) -> None:
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Nothing."""
 
     def finished(self, basket: str) -> None:

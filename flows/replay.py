@@ -14,7 +14,8 @@ from flows.config import Settings
 from flows.fetch import new_run_id
 from flows.loading import load_and_publish
 from warehouse.home import Home
-from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader
+from warehouse.landing import Landing, RunHeader
+from warehouse.pages import PageMark, ShardHeader
 from warehouse.query import ask
 
 REJECTS = """

@@ -17,6 +17,7 @@ from flows.catalogs import Catalogs
 from flows.config import BasketSettings, Settings
 from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
 from flows.loading import load_and_publish
+from flows.press import Press
 from flows.progress import Progress, Silent
 from flows.results import RunResult, state_of
 from flows.sources import connect, find_key
@@ -26,7 +27,7 @@ from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
 from warehouse.load import LoadReport
 
-STOPPING: Final = 5.0  # seconds that a run which is being stopped waits for another loader
+STOPPING: Final = 5.0
 
 Settle = Callable[[], Awaitable[Sequence[LoadReport]]]
 WrapSettle = Callable[[Settle], Settle]
@@ -91,7 +92,7 @@ class Snapshot:
         except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
             # in place: whoever stops us waits for the end of this process, and of nothing else in it
             with contextlib.suppress(WarehouseError):
-                load_and_publish(self._settings, [], self._clock, patience=STOPPING)
+                load_and_publish(self._settings, [], self._clock, patience=_patience())
             raise
         finally:
             await self._close(desks)
@@ -127,17 +128,22 @@ class Snapshot:
 
     async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
         """Sources side by side; the baskets of one source one after another, on its one connector."""
-        fetched = await together(*(self._fetch_source(desk, wrap) for desk in desks))
+        async with Press(apart=any(ready.plan.whole for desk in desks for ready in desk.prepared)) as press:
+            fetched = await together(*(self._fetch_source(desk, press, wrap) for desk in desks))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
 
-    async def _fetch_source(self, desk: Desk, wrap: Wrap) -> list[RunResult]:
+    async def _fetch_source(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
         if desk.error is not None or desk.connector is None or desk.catalogs is None:
             return [self._not_run(desk, basket) for basket in desk.baskets]
         results = []
         for prepared in desk.prepared:
             fetch = BasketFetch(
-                self.home, prepared, desk.connector, desk.catalogs, self._clock, self._progress, desk.charged
+                *(self.home, prepared, desk.connector, desk.catalogs),
+                press=press,
+                clock=self._clock,
+                progress=self._progress,
+                sent_before=desk.charged,
             )
             result = await fetch.run(self.flow, wrap)
             results.append(dataclasses.replace(result, key_tail=desk.key_tail))
@@ -171,3 +177,9 @@ class Snapshot:
         for desk in desks:
             if desk.connector is not None:
                 await desk.connector.aclose()
+
+
+def _patience() -> float:
+    """Seconds that a run which is being stopped waits for another loader; none if it was told to twice."""
+    task = asyncio.current_task()
+    return 0.0 if task is not None and task.cancelling() > 1 else STOPPING

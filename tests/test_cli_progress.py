@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from connectors.base import Page
-from connectors.frames import QUOTES
+from connectors.paging import Sheet
 from connectors.plan import Item, Shard
 from flows.bars import Bars, bars
+from flows.press import LandedPage
 from sandbox.core import Sandbox
 from tests.conftest import NOON, MakeSandbox
 from tests.snapshot_kit import Bench, catalog_of
+from warehouse.pages import PageMark
 
 CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
 ITEMS = Shard(1, "cs2cap", "USD", ("steam",), tuple(Item(str(n), f"Item {n}", None) for n in range(3)))
 
 
-def page(rows: int, total: int, offset: int = 0, request: int = 0) -> Page:
-    frame = QUOTES.to_frame().clear(rows)
-    return Page(request, offset, total, NOON, frame, (), {}, "")
+def page(rows: int, total: int, offset: int = 0, request: int = 0) -> LandedPage:
+    mark = PageMark(request, offset, total, NOON, NOON, "")
+    return LandedPage(mark, Sheet(offset, 100, total, False, (), ""), rows, frozenset(), {})
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 
 from connectors import errors
 from connectors.auth import Key
-from connectors.base import Connector, Land, Outcome, Page
+from connectors.base import Connector, Land, Make, Outcome, Page
 from connectors.client import Client
 from connectors.clock import SystemClock
 from connectors.cs2cap import CS2Cap
 from connectors.frames import QUOTES, keys_of
+from connectors.paging import Sheet
 from connectors.plan import Item, Shard, plan, resolve_items
 from connectors.retry import RetryPolicy
 from connectors.throttle import Throttle
@@ -51,9 +52,11 @@ class Landing:
     def __init__(self) -> None:
         self.pages: list[Page] = []
 
-    async def land(self, page: Page) -> None:
+    async def land(self, make: Make) -> Sheet:
         """Keep a page."""
+        page, sheet = make()
         self.pages.append(page)
+        return sheet
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -358,7 +361,7 @@ def test_a_landing_that_fails_ends_the_walk_with_its_own_error(sandbox: Sandbox)
     class FullError(Exception):
         pass
 
-    async def full(_: Page) -> None:
+    async def full(_: Make) -> Sheet:
         raise FullError
 
     with pytest.raises(FullError):

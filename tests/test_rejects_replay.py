@@ -19,7 +19,8 @@ from flows.replay import replay
 from sandbox.core import Sandbox
 from tests.conftest import NOON
 from tests.snapshot_kit import Bench, basket
-from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader
+from warehouse.landing import Landing, RunHeader
+from warehouse.pages import PageMark, ShardHeader
 
 ROW: dict[str, Any] = {
     "provider": "steam",
@@ -49,8 +50,8 @@ def rejected(bench: Bench, *raws: str) -> None:
     asked = (("77", str(ROW["market_hash_name"]), None),)
     with Landing(bench.home.landing, header) as landing:
         shard = landing.shard(ShardHeader(0, "USD", "standard", ("steam",), asked))
-        mark = PageMark(0, 0, len(raws), moment, moment, "")
-        shard.append(mark, QUOTES.to_frame(), [("not understood", raw) for raw in raws])
+        rejects = tuple(("not understood", raw) for raw in raws)
+        shard.append(PageMark(0, 0, len(raws), moment, moment, "", rejects), QUOTES.to_frame())
         shard.finish(complete=True, reason=None)
         landing.finish("done", finished_at=moment, requests=1)
     load_and_publish(bench.settings, [], SystemClock())

@@ -12,9 +12,11 @@ import pytest
 
 from connectors import errors
 from connectors.auth import BearerAuth, Key, read_key
+from connectors.base import Make
 from connectors.client import Client
 from connectors.clock import SystemClock
 from connectors.cs2cap import CS2Cap
+from connectors.paging import Sheet
 from connectors.plan import Shard
 from connectors.retry import RetryPolicy
 from sandbox.server import Sandbox
@@ -44,8 +46,8 @@ async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> Ba
         Client("cs2cap", url, Key(SECRET), SystemClock(), retry=retry, deadline=deadline), page_limit=20
     )
 
-    async def land(_: object) -> None:
-        return None
+    async def land(make: Make) -> Sheet:
+        return make()[1]
 
     walk = asyncio.create_task(client.walk(CATALOG, land))
     if cancel:

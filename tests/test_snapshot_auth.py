@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Page
 from connectors.errors import AccountDisabled, KeyRevoked
 from connectors.plan import Shard
+from flows.press import LandedPage
 from flows.results import RunResult, exit_code
 from sandbox.core import Sandbox
 from sandbox.keys import VALID_KEY
@@ -30,7 +30,7 @@ class Ends:
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
         """Nothing."""
 
-    def landed(self, basket: str, shard: Shard, page: Page) -> None:
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Nothing."""
 
     def finished(self, basket: str) -> None:

@@ -40,7 +40,7 @@ def test_a_reject_is_stored_with_its_text_and_the_reason(home: Home) -> None:
 
     assert report.rows_rejected == 1
     assert rows(home, "SELECT reject_id, run_id, observed_at, reason, raw, replayed_run_id FROM rejects") == [
-        ("b/0001/0", "b", minute(10), "no integer", text, None)
+        ("b/0001/0/0", "b", minute(10), "no integer", text, None)
     ]
     assert rows(home, "SELECT rows_rejected FROM runs WHERE run_id = 'b'") == [(1,)]
 
@@ -92,13 +92,13 @@ def test_rejects_of_a_page_that_was_walked_again_do_not_count(home: Home) -> Non
     assert set(prices(home)) == {"1", "2"}
 
 
-def test_a_torn_tail_of_the_rejects_costs_the_last_one(home: Home) -> None:
-    several = [("did not fit", raw(item_id=number)) for number in (1, 2, 3)]
-    folder = land(home, "b", look(minute(10), rejects=several), state=None)
-    file = folder / "0001.rejects.ndjson"
+def test_a_torn_page_takes_its_rejects_with_it(home: Home) -> None:
+    broken = [[("did not fit", raw(item_id=number))] for number in (1, 2)]
+    pages = [Page(minute(10), [], offset=n, rejects=rejects) for n, rejects in enumerate(broken)]
+    file = land(home, "b", Shard(pages), state=None) / "0001.arrow"
     file.write_bytes(file.read_bytes()[:-5])
 
-    assert load(home)[0].rows_rejected == 2
+    assert load(home)[0].rows_rejected == 1
     assert set(prices(home)) == {"1", "2", "3"}
 
 
@@ -111,12 +111,12 @@ def test_a_replay_marks_the_rejects_it_brought_in(home: Home) -> None:
     broken = [("did not fit", raw(item_id=number)) for number in (1, 3)]
     snapshot(home, "b", look(minute(10), Quote("2"), rejects=broken))
     replay = look(minute(10), Quote("1", 150), complete=False)
-    land(home, "replay-1", replay, flow="replay", started_at=minute(60), facts={"replayed": ["b/0001/0"]})
+    land(home, "replay-1", replay, flow="replay", started_at=minute(60), facts={"replayed": ["b/0001/0/0"]})
     load(home)
 
     assert rows(home, "SELECT reject_id, replayed_run_id FROM rejects ORDER BY ALL") == [
-        ("b/0001/0", "replay-1"),
-        ("b/0001/1", None),
+        ("b/0001/0/0", "replay-1"),
+        ("b/0001/0/1", None),
     ]
     origins = (
         "SELECT origin, lowest_ask, valid_from FROM quote_history WHERE item_id = '1' ORDER BY valid_from"

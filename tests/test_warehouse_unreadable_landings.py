@@ -1,5 +1,6 @@
 """A landing that cannot be read is set aside with the reason; the others load."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from tests.warehouse_kit import Quote, home_in, land, load, look, minute, prices, rows
 from warehouse.landed import interrupted, waiting
-from warehouse.landing import FORMAT
 from warehouse.maintain import rebuild
+from warehouse.pages import FORMAT
 
 
 def other_schema(folder: Path) -> None:
@@ -30,6 +31,13 @@ def flipped_bytes(folder: Path) -> None:
     path.write_bytes(content)
 
 
+def no_rejects(folder: Path) -> None:
+    path = folder / "0001.json"
+    end = json.loads(path.read_bytes())
+    end["pages"][0][1]["rejects"] = [1]
+    path.write_text(json.dumps(end))
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "run": lambda folder: (folder / "run.json").write_text("{"),
     "run-binary": lambda folder: (folder / "run.json").write_bytes(b"\xff\xfe"),
@@ -38,7 +46,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "done-state": lambda folder: (folder / "done.json").write_text("{}"),
     "done-values": lambda folder: (folder / "done.json").write_text('{"state": "done", "requests": "many"}'),
     "shard": lambda folder: (folder / "0001.json").write_text("no json"),
-    "rejects": lambda folder: (folder / "0001.rejects.ndjson").write_text("[1]\n"),
+    "rejects": no_rejects,
     "catalog": lambda folder: (folder / "items.arrow").write_bytes(b"ARROW1 and then nothing"),
     "schema": other_schema,
     "bytes": flipped_bytes,

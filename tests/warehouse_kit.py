@@ -15,8 +15,9 @@ import polars as pl
 from warehouse.database import migrate
 from warehouse.home import Home
 from warehouse.landed import read_run
-from warehouse.landing import Landing, PageMark, RunHeader, ShardHeader
+from warehouse.landing import Landing, RunHeader
 from warehouse.load import LoadReport, load_run
+from warehouse.pages import PageMark, ShardHeader
 from warehouse.query import ask
 from warehouse.settle import settle
 
@@ -91,7 +92,8 @@ class Page:
 
     def mark(self) -> PageMark:
         """Where it belongs."""
-        return PageMark(self.request, self.offset, len(self.quotes), self.at, self.at, "")
+        total, rejects = len(self.quotes), tuple(self.rejects)
+        return PageMark(self.request, self.offset, total, self.at, self.at, "", rejects)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def land(
         for number, shard in enumerate(shards, 1):
             writer = landing.shard(shard.header(number))
             for page in shard.pages:
-                writer.append(page.mark(), frame(page.quotes), page.rejects)
+                writer.append(page.mark(), frame(page.quotes))
             if state is not None:
                 writer.finish(complete=shard.complete, reason=None if shard.complete else "cut short")
         if state is not None:

@@ -16,7 +16,8 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from warehouse.home import write_whole
-from warehouse.landing import FORMAT, ROWS, PageMark, RunHeader, ShardHeader
+from warehouse.landing import RunHeader
+from warehouse.pages import FORMAT, ROWS, PageMark, ShardHeader
 
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
@@ -63,25 +64,19 @@ class LandedShard:
 
     def rejects(self) -> Iterator[dict[str, str]]:
         """`reject_id`, `observed_at`, `reason`, `raw`: the rows that did not fit, of the pages that count."""
-        wanted = dict(self.pages)
-        for number, fields in enumerate(self._reject_lines()):
-            if fields.pop("batch") in wanted:
-                yield {"reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}", **fields}
+        for number, mark in self.pages:
+            for place, (reason, raw) in enumerate(mark.rejects):
+                yield {
+                    "reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}/{place}",
+                    "observed_at": mark.observed_at.isoformat(),
+                    "reason": reason,
+                    "raw": raw,
+                }
 
     def sound(self) -> Iterator[tuple[PageMark, pa.RecordBatch]]:
         """The pages that count and had no reject, with their rows. Raises Unreadable."""
-        broken = {fields["batch"] for fields in self._reject_lines()}
-        pages = tuple(page for page in self.pages if page[0] not in broken)
+        pages = tuple((number, mark) for number, mark in self.pages if not mark.rejects)
         return dataclasses.replace(self, pages=pages).batches()
-
-    def _reject_lines(self) -> Iterator[dict[str, Any]]:
-        path = self.path.with_suffix(".rejects.ndjson")
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            try:
-                fields = json.loads(line)
-            except ValueError:
-                return  # a torn tail
-            yield fields
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.landed import LandedRun, LandedShard
-from warehouse.landing import MOMENT, ROWS, TEXT
+from warehouse.pages import MOMENT, ROWS, TEXT
 
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
 KEPT = tuple(name for name in ROWS.names if name != "provider")
