@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         KeyInvalid,
         KeyMissing,
         KeyRevoked,
+        OutcomeUnknown,
         PlanForbids,
         QuotaExhausted,
         RateLimited,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Timeout,
         Transient,
         Unavailable,
+        Unreachable,
         WalkBroken,
     )
     from connectors.frames import (
@@ -79,6 +81,7 @@ __all__ = [
     "KeyRevoked",
     "Land",
     "Outcome",
+    "OutcomeUnknown",
     "Page",
     "Plan",
     "PlanForbids",
@@ -93,6 +96,7 @@ __all__ = [
     "Timeout",
     "Transient",
     "Unavailable",
+    "Unreachable",
     "WalkBroken",
     "read_key",
     "resolve_currencies",

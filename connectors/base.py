@@ -14,7 +14,10 @@ from connectors.plan import Shard
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a source says about the key: its limits, what of them is used, and until when (UTC) it holds."""
+    """What a source says about the key: its limits, what of them is used, and until when (UTC) it holds.
+
+    A key that is not `root` is a sub-key: it cannot be issued anew by itself.
+    """
 
     tier: str | None
     requests_per_minute: int | None
@@ -22,6 +25,7 @@ class Account:
     used: int | None
     expires_at: datetime | None
     active: bool
+    root: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -20,10 +20,12 @@ from connectors.errors import (
     ContractBroken,
     Disconnected,
     FloorlineError,
+    OutcomeUnknown,
     QuotaExhausted,
     RateLimited,
     Timeout,
     Unavailable,
+    Unreachable,
     plain,
 )
 from connectors.gate import Gate
@@ -38,6 +40,8 @@ Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | 
 _T = TypeVar("_T")
 Read = Callable[[Inflate, datetime], Awaitable[_T]]
 
+# Failures before the first byte of a request has left.
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 _KEPT: Final = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-tier", "x-request-id")
 
 
@@ -52,6 +56,18 @@ class Answer(Generic[_T]):
     headers: Mapping[str, str]
     body: _T
     moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is asked for; as text "GET /v1/prices", by which answers and errors are told apart."""
+
+    method: str
+    path: str
+    params: Params = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
 
 
 class Client:
@@ -104,29 +120,44 @@ class Client:
         longer than the body took to arrive: the next request is under way meanwhile. It is not interrupted:
         what has arrived was paid for. A Transient that it raises is worth another try, as any other.
         """
+        call = _Call("GET", route, params)
         async with self._gate.passage():
-            return await self._retry.run(lambda: self._attempt(route, params, read), self._clock)
+            return await self._retry.run(lambda: self._attempt(call, read), self._clock)
+
+    async def post(self, route: str) -> Answer[bytes]:
+        """Return the answer to `POST route` without a body: one request, whatever happens.
+
+        Raises OutcomeUnknown where it may have taken effect; after any other FloorlineError it has not. No
+        error shows anything of an answer that the route gives to a success.
+        """
+        call = _Call("POST", route)
+        try:
+            async with self._gate.passage():
+                return await self._attempt(call, _inflate_here)
+        except FloorlineError as error:
+            failure = _told_of_one_try(call, error)
+        raise failure  # outside of the handler: the frames below hold the answer
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _attempt(self, route: str, params: Params, read: Read[_T]) -> Answer[_T]:
+    async def _attempt(self, call: _Call, read: Read[_T]) -> Answer[_T]:
         async with self._room:
             async with self._turns, self.throttle.slot():
-                status, headers, raw = await self._exchange(route, params)
+                status, headers, raw = await self._exchange(call)
                 # Before the turn passes to the next request, which may then no longer be sent.
-                self._judge(route, status, headers, raw)
+                self._judge(call, status, headers, raw)
             moment = moment_of(headers.get("date")) or self._clock.now()
-            content = await to_the_end(read(self._inflate(raw, headers, route), moment))
+            content = await to_the_end(read(self._inflate(raw, headers, call), moment))
         kept = {name: headers[name] for name in _KEPT if name in headers}
         return Answer(status, kept, content, moment)
 
-    def _judge(self, route: str, status: int, headers: Mapping[str, str], raw: bytes) -> None:
+    def _judge(self, call: _Call, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         """Raise what is wrong with a response, and let the other requests know what it means for them."""
         self._note_quota(headers)
-        told = b"" if status < 300 else self._redacted(self._inflate(raw, headers, route)())
-        error = self._classify(f"GET {route}", status, told, headers, self.source)
+        told = b"" if status < 300 else self._redacted(self._inflate(raw, headers, call)())
+        error = self._classify(str(call), status, told, headers, self.source)
         if isinstance(error, AuthRejected | QuotaExhausted):
             self._gate.shut(error)
         if isinstance(error, RateLimited):
@@ -135,7 +166,7 @@ class Client:
             raise error
         _must_be_json(headers, self.source, status)
 
-    async def _exchange(self, route: str, params: Params) -> tuple[int, httpx.Headers, bytes]:
+    async def _exchange(self, call: _Call) -> tuple[int, httpx.Headers, bytes]:
         """Send one request and read its whole body; httpx's exceptions end here.
 
         Each of them holds the request, whose headers hold the key: ours are raised outside of every handler,
@@ -143,18 +174,21 @@ class Client:
         """
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._send(route, params)
+                return await self._send(call)
+        except _UNSENT as error:
+            told = plain(self._key.redact(str(error))) or "no connection could be made"
+            failure: FloorlineError = Unreachable(f"{call}: {told}", self.source)
         except (TimeoutError, httpx.TimeoutException):
-            failure: FloorlineError = Timeout(f"GET {route}: no answer in {self._deadline:g} s", self.source)
+            failure = Timeout(f"{call}: no answer in {self._deadline:g} s", self.source)
         except httpx.HTTPError as error:
             told = plain(self._key.redact(str(error))) or "the connection broke"
-            failure = Disconnected(f"GET {route}: {told}", self.source)
+            failure = Disconnected(f"{call}: {told}", self.source)
         except asyncio.CancelledError as error:
             raise _bare(error)  # noqa: B904 - the cancellation itself goes on, without httpx's frames
         raise failure
 
-    async def _send(self, route: str, params: Params) -> tuple[int, httpx.Headers, bytes]:
-        request = self._http.build_request("GET", route, params=list(params))
+    async def _send(self, call: _Call) -> tuple[int, httpx.Headers, bytes]:
+        request = self._http.build_request(call.method, call.path, params=list(call.params))
         self.requests += 1
         response = await self._http.send(request, stream=True)
         try:
@@ -162,13 +196,13 @@ class Client:
             async for chunk in response.aiter_raw():
                 raw += chunk
                 if len(raw) > LARGEST:
-                    raise ContractBroken(f"GET {route}: an answer without end", self.source)
+                    raise ContractBroken(f"{call}: an answer without end", self.source)
         finally:
             await response.aclose()
         return response.status_code, response.headers, bytes(raw)
 
-    def _inflate(self, raw: bytes, headers: Mapping[str, str], route: str) -> Inflate:
-        return partial(inflated, raw, headers.get("content-encoding", ""), f"GET {route}", self.source)
+    def _inflate(self, raw: bytes, headers: Mapping[str, str], call: _Call) -> Inflate:
+        return partial(inflated, raw, headers.get("content-encoding", ""), str(call), self.source)
 
     def _redacted(self, body: bytes) -> bytes:
         """Return the body of a failure without the key, should the server have sent it back."""
@@ -227,6 +261,19 @@ def _must_be_json(headers: Mapping[str, str], source: str, status: int) -> None:
     if kind != "application/json" and not kind.endswith("+json"):
         told = plain(kind, 60) or "no content type"
         raise Unavailable(f"{told} instead of JSON: something answers in the API's place", source, "", status)
+
+
+def _told_of_one_try(call: _Call, error: FloorlineError) -> FloorlineError:
+    """Return what a failure means for a request that is sent once; without the frames that it came through.
+
+    An answer from 400 to 499 is a refusal, and what could not connect was never sent. Anything else may have
+    come from before the API, or after the deed.
+    """
+    refused = error.status is not None and 400 <= error.status < 500 and error.status != 408
+    if refused or isinstance(error, Unreachable | ConfigError):
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+    return OutcomeUnknown(f"{call}: {error.detail}", error.source, error.code, error.status, error.request_id)
 
 
 def _bare(error: asyncio.CancelledError) -> asyncio.CancelledError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from connectors import cs2cap_directory as directory
+from connectors.auth import Key
 from connectors.base import Account, Land, Outcome, Page
 from connectors.client import Client
 from connectors.cs2cap_walk import PricesWalk
@@ -53,6 +54,16 @@ class CS2Cap:
             self._left = max(account.requests_per_month - account.used, 0)
             self._sent_before = self.requests
         return account
+
+    async def reissue(self) -> Key:
+        """Revoke this key and all its sub-keys at once and return the one that takes its place.
+
+        One request, never repeated: nothing tells the new key a second time. Raises OutcomeUnknown where the
+        old key may be gone and the new one did not arrive; after any other FloorlineError nothing has
+        changed.
+        """
+        answer = self._client.post("/v1/account/key/reissue")
+        return directory.read_new_key((await answer).body, self.source)
 
     async def items(self) -> pl.DataFrame:
         """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends all of it at once."""

@@ -8,10 +8,11 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from connectors.auth import Key
 from connectors.base import Account
 from connectors.cs2cap_answers import decode
 from connectors.cs2cap_rows import Id, Moment, Text
-from connectors.errors import ContractBroken, plain
+from connectors.errors import ContractBroken, KeyInvalid, OutcomeUnknown, plain
 from connectors.frames import FX, ITEMS, PROVIDERS
 
 _WIDE: Final = Context(prec=38)
@@ -68,6 +69,7 @@ class _Fx(Struct):
 
 class _KeyInfo(Struct):
     is_active: bool
+    is_root_key: bool = True
     expires_at: Moment | None = None
     effective_quota_requests_per_month: int | None = None
     effective_rate_requests_per_minute: int | None = None
@@ -78,10 +80,22 @@ class _KeyAnswer(Struct):
     requests_this_month: int | None = None
 
 
+class _NewKey(Struct):
+    key: str
+
+
 _ITEMS: Final = msgspec.json.Decoder(_Items)
 _PROVIDERS: Final = msgspec.json.Decoder(dict[str, _Provider])
 _FX: Final = msgspec.json.Decoder(_Fx)
 _KEY: Final = msgspec.json.Decoder(_KeyAnswer)
+_NEW_KEY: Final = msgspec.json.Decoder(_NewKey)
+# The documented tiers, by requests a minute and a month; the API names the tier only near a limit.
+_TIERS: Final = {
+    (20, 1_000): "free",
+    (40, 50_000): "starter",
+    (100, 500_000): "pro",
+    (300, 1_000_000): "quant",
+}
 
 
 def read_items(body: bytes, source: str = "") -> pl.DataFrame:
@@ -142,11 +156,23 @@ def read_account(body: bytes, tier: str | None, source: str = "") -> Account:
     A limit of 0 is how the contract leaves one unsaid.
     """
     told = decode(_KEY, body, "/v1/account/key", source)
+    minute = told.key.effective_rate_requests_per_minute or None
+    month = told.key.effective_quota_requests_per_month or None
     return Account(
-        tier=tier,
-        requests_per_minute=told.key.effective_rate_requests_per_minute or None,
-        requests_per_month=told.key.effective_quota_requests_per_month or None,
+        tier=tier or _TIERS.get((minute or 0, month or 0)),
+        requests_per_minute=minute,
+        requests_per_month=month,
         used=told.requests_this_month,
         expires_at=told.key.expires_at,
         active=told.key.is_active,
+        root=told.key.is_root_key,
     )
+
+
+def read_new_key(body: bytes, source: str = "") -> Key:
+    """Take the key out of the answer of `/v1/account/key/reissue`; raises OutcomeUnknown if it holds none."""
+    try:
+        return Key(_NEW_KEY.decode(body).key, source)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyInvalid):
+        body = b""  # tracebacks may be shown with their locals
+    raise OutcomeUnknown("POST /v1/account/key/reissue: an answer without a key", source)

@@ -7,8 +7,9 @@ FloorlineError
 ├── PlanForbids              the tier or the route does not allow it
 ├── QuotaExhausted           waiting inside the run is pointless
 ├── RequestRejected          our request was wrong: a bug or a bad item
+├── OutcomeUnknown           what cannot be repeated may have happened, or not
 ├── Transient                worth another try
-│   ├── RateLimited · Busy · Unavailable · Timeout · Disconnected
+│   ├── RateLimited · Busy · Unavailable · Timeout · Disconnected · Unreachable
 ├── WalkBroken               paging went round, never ended or could not be reconciled
 └── ContractBroken           an answer that is not what the contract says
 """
@@ -86,7 +87,7 @@ class KeyMissing(AuthRejected):
 class KeyInvalid(AuthRejected):
     """The source does not know the key."""
 
-    guidance = "Copy the key again from the source's dashboard, whole and without spaces."
+    guidance = "Copy the key again from the source's dashboard, whole and without spaces; or it has expired."
 
 
 class KeyRevoked(AuthRejected):
@@ -128,6 +129,12 @@ class RequestRejected(FloorlineError):
     guidance = "This request is wrong and will stay so; the rest of the run is not affected."
 
 
+class OutcomeUnknown(FloorlineError):
+    """A request that must not be sent twice has no good answer; it may have taken effect."""
+
+    guidance = "Look in the source's dashboard what became of it; do not simply try again."
+
+
 @dataclass(eq=False)
 class Transient(FloorlineError):
     """A failure that passes; `retry_after` is the seconds the source asks to wait, if it told."""
@@ -155,6 +162,10 @@ class Timeout(Transient):
 
 class Disconnected(Transient):
     """No connection, or one that ended before the answer did."""
+
+
+class Unreachable(Disconnected):
+    """No connection could be made: nothing was sent."""
 
 
 class WalkBroken(FloorlineError):

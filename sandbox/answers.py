@@ -16,6 +16,7 @@ class Request(NamedTuple):
     path: str
     query: tuple[tuple[str, str], ...]
     authorization: str | None
+    body: bytes = b""
 
     def one(self, name: str) -> str | None:
         """Return the last value of a parameter, or None."""

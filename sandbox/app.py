@@ -36,7 +36,7 @@ class App:
 
     async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        request = _request(scope, headers)
+        request = _request(scope, headers)._replace(body=await _body(scope, receive))
         sandbox = self._sandbox
         log = sandbox.requests.enter(
             iso(sandbox.clock.us()),
@@ -91,6 +91,16 @@ def _request(scope: Scope, headers: dict[bytes, bytes]) -> Request:
     return Request(
         scope["method"], scope["path"], query, None if bearer is None else bearer.decode("latin-1")
     )
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """Read what a request carries; a GET carries nothing."""
+    body, more = b"", scope["method"] != "GET"
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 def _encode(answer: Answer, accepted: bool) -> None:

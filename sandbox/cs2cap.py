@@ -1,20 +1,21 @@
 """CS2Cap's routes and rules: one request in, one answer out. No server, no faults."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sandbox import directory, query
 from sandbox.answers import Answer, Json, Refusal, Request, dumps
 from sandbox.catalog import Item
 from sandbox.clock import Clock, micros
-from sandbox.keys import Grant, Keys
+from sandbox.keys import Key, Keys
 from sandbox.market import Market
 from sandbox.pages import Page, Pages, filters, pagination
 from sandbox.providers import INDEX, PROVIDERS
 from sandbox.rows import Scope
+from sandbox.sub_keys import AccountKeys
 
-_KEY = "/v1/account/key"
+Verb = Callable[[Request, Key, datetime], Answer]
 
 
 class Cs2cap:
@@ -24,12 +25,12 @@ class Cs2cap:
         self.market, self.clock, self.keys = market, clock, keys
         self.pages = Pages(market)
         self._catalog: bytes | None = None
-        self._routes: dict[str, Callable[[Request, Grant, datetime], Answer]] = {
-            "/v1/prices": self._prices,
-            "/v1/items": self._items,
-            "/v1/providers": self._providers,
-            "/v1/fx": self._fx,
-            _KEY: self._key,
+        self._account = AccountKeys(keys)
+        self._routes: Mapping[str, Mapping[str, Verb]] = {
+            "/v1/prices": {"GET": self._prices},
+            "/v1/items": {"GET": self._items},
+            "/v1/providers": {"GET": self._providers},
+            "/v1/fx": {"GET": self._fx},
         }
 
     def answer(self, request: Request) -> Answer:
@@ -41,19 +42,20 @@ class Cs2cap:
             return refusal.answer()
 
     def _routed(self, request: Request, now: datetime) -> Answer:
-        route = self._routes.get(request.path)
-        if route is None:
+        account = self._account.verbs(request.path)
+        verbs = self._routes.get(request.path) if account is None else account
+        if verbs is None:
             raise Refusal(404, None, "Not Found")
-        if request.method != "GET":
+        if request.method not in verbs:
             raise Refusal(405, None, "Method Not Allowed")
         # The account routes are free of the month.
-        grant = self.keys.admit(request.authorization, now, monthly=request.path != _KEY)
-        answer = route(request, grant, now)
+        grant = self.keys.admit(request.authorization, now, monthly=account is None)
+        answer = verbs[request.method](request, grant.key, now)
         answer.headers.update(grant.headers)
         return answer
 
-    def _prices(self, request: Request, grant: Grant, now: datetime) -> Answer:
-        tier = grant.key.tier
+    def _prices(self, request: Request, key: Key, now: datetime) -> Answer:
+        tier = key.tier
         limit = query.whole(request, "limit", least=1, most=tier.page) or tier.page
         offset = query.whole(request, "offset", least=0) or 0
         currency = query.currency(request, self.market.rates)
@@ -73,11 +75,11 @@ class Cs2cap:
         found = self.market.board.catalog.find(item_id, name, phase)
         return Scope(positions, tuple(item.item_id for item in found)), named
 
-    def _items(self, request: Request, grant: Grant, _now: datetime) -> Answer:
+    def _items(self, request: Request, key: Key, _now: datetime) -> Answer:
         if not request.query:
             self._catalog = self._catalog or self._listing(self.market.board.catalog.items, None, 0)
             return Answer(body=self._catalog, gzipped=True)
-        limit = query.whole(request, "limit", least=1, most=grant.key.tier.page)
+        limit = query.whole(request, "limit", least=1, most=key.tier.page)
         offset = query.whole(request, "offset", least=0) or 0
         return Answer(body=self._listing(self._found(request), limit, offset), gzipped=True)
 
@@ -102,15 +104,12 @@ class Cs2cap:
         body = dumps({"items": [directory.item(item) for item in shown], "pagination": window})
         return gzip.compress(body, compresslevel=1, mtime=0)
 
-    def _providers(self, request: Request, _grant: Grant, now: datetime) -> Answer:
-        key = request.one("provider")
-        if key is not None and key not in INDEX:
-            raise Refusal(404, None, f"Provider not found: {key}")
-        wanted = PROVIDERS if key is None else (PROVIDERS[INDEX[key]],)
+    def _providers(self, request: Request, _key: Key, now: datetime) -> Answer:
+        named = request.one("provider")
+        if named is not None and named not in INDEX:
+            raise Refusal(404, None, f"Provider not found: {named}")
+        wanted = PROVIDERS if named is None else (PROVIDERS[INDEX[named]],)
         return Answer(body=dumps(directory.providers(self.market, wanted, micros(now))))
 
-    def _fx(self, _request: Request, _grant: Grant, _now: datetime) -> Answer:
+    def _fx(self, _request: Request, _key: Key, _now: datetime) -> Answer:
         return Answer(body=dumps(directory.fx(self.market)))
-
-    def _key(self, _request: Request, grant: Grant, now: datetime) -> Answer:
-        return Answer(body=dumps(directory.key(grant.key, now, limited=self.keys.enforced)))

@@ -10,6 +10,7 @@ from sandbox.keys import Key
 from sandbox.market import Market
 from sandbox.providers import PROVIDERS, Provider
 
+ONCE = "Store this key securely. It will not be shown again."
 _DEGRADED = "dupefi"  # one marketplace is always unwell
 
 
@@ -67,15 +68,33 @@ def fx(market: Market) -> dict[str, Json]:
 def key(key: Key, now: datetime, *, limited: bool) -> dict[str, Json]:
     """Return the answer of `/v1/account/key`, which never holds the key itself; a limit of 0 is none."""
     info: dict[str, Json] = {
-        "id": f"key-{key.text[-4:]}",
+        "id": key.id,
         "key_prefix": key.text[:10],
         "name": key.label,
-        "is_root_key": True,
+        "root_key_id": (key.root or key).id,
+        "is_root_key": key.root is None,
         "is_active": key.state == "valid",
-        "created_at": iso(micros(key.created_at)),
-        "last_used_at": iso(micros(now)),
-        "expires_at": iso(micros(key.expires_at)) if key.expires_at else None,
-        "effective_quota_requests_per_month": key.tier.month if limited else 0,
-        "effective_rate_requests_per_minute": key.tier.minute if limited else 0,
+        "created_at": _moment(key.created_at),
+        "last_used_at": _moment(key.last_used_at),
+        "expires_at": _moment(key.expires_at),
+        "quota_requests_per_month_override": key.month_cap,
+        "rate_requests_per_minute_override": key.minute_cap,
+        "effective_quota_requests_per_month": key.monthly if limited else 0,
+        "effective_rate_requests_per_minute": key.per_minute if limited else 0,
     }
     return {"key": info, "requests_this_month": key.used_in(now)}
+
+
+def reissued(key: Key) -> dict[str, Json]:
+    """Return the answer of `/v1/account/key/reissue`, the only one that holds a root key itself."""
+    return {
+        "key": key.text,
+        "key_prefix": key.text[:10],
+        "id": key.id,
+        "created_at": _moment(key.created_at),
+        "message": ONCE,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return iso(micros(moment)) if moment else None

@@ -80,13 +80,14 @@ class Faults:
         return [fault for fault in list(self.active) if fault.strikes(request)]
 
 
-# What each kind takes.
+# What each kind takes. "drop" ends the connection before the request has any effect, "lost_answer" after it.
 KINDS: Mapping[str, frozenset[str]] = {
     "latency": frozenset({"seconds"}),
     "rate_limited": frozenset({"retry_after"}),
     "status_500": frozenset({"status"}),
     "unavailable": frozenset({"coded"}),
     "drop": frozenset(),
+    "lost_answer": frozenset(),
     "truncate": frozenset({"how"}),
     "html": frozenset(),
     "broken_row": frozenset({"field", "value", "row"}),
@@ -116,6 +117,8 @@ def spoil(answer: Answer, faults: Iterable[Fault]) -> Answer:
             answer.body, answer.gzipped = dumps(page), False
         if fault.kind == "truncate":
             _truncate(answer, fault)
+        if fault.kind == "lost_answer":
+            answer = Answer(drop=True)
     return answer
 
 

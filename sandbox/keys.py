@@ -1,10 +1,12 @@
 """Keys, tiers and limits: who may ask, how often a minute and how often a month."""
 
+import secrets
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
+from uuid import NAMESPACE_OID, uuid5
 
 from sandbox.answers import Refusal
 
@@ -42,7 +44,10 @@ _REFUSALS = {
 
 @dataclass(slots=True)
 class Key:
-    """One key and what it has used. Its text is not part of its repr."""
+    """One key and what it has used. Its text is not part of its repr.
+
+    A sub-key has a `root`, and may have caps of its own below the tier's.
+    """
 
     text: str = field(repr=False)
     tier: Tier
@@ -54,6 +59,24 @@ class Key:
     used: int = 0  # requests in `month`
     month: tuple[int, int] = (0, 0)
     recent: deque[float] = field(default_factory=deque)  # moments of admitted requests, Unix seconds
+    root: Self | None = None
+    month_cap: int | None = None
+    minute_cap: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its UUID."""
+        return str(uuid5(NAMESPACE_OID, self.text))
+
+    @property
+    def monthly(self) -> int:
+        """Requests that it may send in a month."""
+        return self.tier.month if self.month_cap is None else min(self.tier.month, self.month_cap)
+
+    @property
+    def per_minute(self) -> int:
+        """Requests that it may send in a minute."""
+        return self.tier.minute if self.minute_cap is None else min(self.tier.minute, self.minute_cap)
 
     def used_in(self, now: datetime) -> int:
         """Return requests used in the month of `now`; a new month starts from zero."""
@@ -62,7 +85,9 @@ class Key:
         return self.used
 
     def refuse(self, now: datetime) -> None:
-        """Raise the refusal that its state calls for, if any."""
+        """Raise the refusal that its state calls for, if any; a sub-key shares the fate of its root."""
+        if self.root is not None:
+            self.root.refuse(now)
         if self.state in _REFUSALS:
             raise Refusal(*_REFUSALS[self.state])
         if self.expires_at is not None and self.expires_at <= now:
@@ -102,7 +127,22 @@ class Keys:
         """Use up a key's month but for this many requests. Raises KeyError for an unknown key."""
         key = self._keys[text]
         key.used_in(now)
-        key.used = key.tier.month - requests
+        key.used = key.monthly - requests
+
+    def reissue(self, key: Key, now: datetime) -> Key:
+        """Revoke a key, and with a root key all its sub-keys; return the one that takes its place."""
+        new = replace(key, text=fresh(), expires_at=None, created_at=now, last_used_at=None)
+        key.state = "revoked"
+        return self.add(new)
+
+    def add(self, key: Key) -> Key:
+        """Take a key in, as it is."""
+        self._keys[key.text] = key
+        return key
+
+    def children(self, root: Key) -> list[Key]:
+        """Return the sub-keys of a root key that are good, the oldest first."""
+        return [key for key in self._keys.values() if key.root is root and key.state == "valid"]
 
     def name(self, header: str | None) -> str | None:
         """Return what the request log calls the key of a header: its label or last four characters."""
@@ -132,13 +172,12 @@ class Keys:
 
     def _spare(self, key: Key, now: datetime, *, monthly: bool) -> None:
         """Refuse what is over the month or the minute."""
-        tier = key.tier
-        if monthly and key.used_in(now) >= tier.month:
-            detail = f"Monthly quota exceeded ({tier.month}/{tier.month} requests)."
-            headers = _headers(tier, tier.month, 0, _to_next_month(now))
+        if monthly and key.used_in(now) >= key.monthly:
+            detail = f"Monthly quota exceeded ({key.monthly}/{key.monthly} requests)."
+            headers = _headers(key.tier, key.monthly, 0, _to_next_month(now))
             raise Refusal(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, headers)
         if wait := self._wait(key, now.timestamp()):
-            headers = {"Retry-After": str(wait), **_headers(tier, tier.minute, 0, wait)}
+            headers = {"Retry-After": str(wait), **_headers(key.tier, key.per_minute, 0, wait)}
             raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers)
 
     def _wait(self, key: Key, now: float) -> int:
@@ -146,10 +185,15 @@ class Keys:
         start = now - 60 if self.sliding else now // 60 * 60
         while key.recent and key.recent[0] < start + (1e-6 if self.sliding else 0):
             key.recent.popleft()
-        if len(key.recent) < key.tier.minute:
+        if len(key.recent) < key.per_minute:
             return 0
         room = key.recent[0] + 60 if self.sliding else start + 60
         return max(1, -int(-(room - now) // 1))
+
+
+def fresh() -> str:
+    """Return the text of a key that there was not before."""
+    return f"cs2c_live_{secrets.token_hex(16)}"
 
 
 def _bearer(header: str | None) -> str:
@@ -159,9 +203,9 @@ def _bearer(header: str | None) -> str:
 
 def _notice(key: Key, now: datetime) -> dict[str, str]:
     """Return the month, once less than a tenth of it is left."""
-    left = key.tier.month - key.used
-    near = left < key.tier.month / 10
-    return _headers(key.tier, key.tier.month, left, _to_next_month(now)) if near else {}
+    left = key.monthly - key.used
+    near = left < key.monthly / 10
+    return _headers(key.tier, key.monthly, left, _to_next_month(now)) if near else {}
 
 
 def _headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, str]:

@@ -13,7 +13,15 @@ def test_public_names() -> None:
         *("Item", "Key", "KeyInvalid", "KeyMissing", "KeyRevoked", "Land", "Outcome", "PROVIDERS", "Page"),
         *("Plan", "PlanForbids", "QUOTES", "QuotaExhausted", "RateLimited", "Reject", "RequestRejected"),
         *("RetryPolicy", "Shard", "SystemClock", "Throttle", "Timeout", "Transient", "Unavailable"),
-        *("WalkBroken", "read_key", "resolve_currencies", "resolve_items", "resolve_providers"),
+        *(
+            "OutcomeUnknown",
+            "Unreachable",
+            "WalkBroken",
+            "read_key",
+            "resolve_currencies",
+            "resolve_items",
+            "resolve_providers",
+        ),
     }
     for name in connectors.__all__:
         assert getattr(connectors, name) is not None

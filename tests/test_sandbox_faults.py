@@ -104,6 +104,14 @@ def test_a_dropped_connection_gives_no_answer(
     assert not caplog.records
 
 
+def test_a_lost_answer_was_paid_for_all_the_same(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("lost_answer")
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+        ask(sandbox)
+    assert (sandbox.requests.since()[-1].status, sandbox.requests.since()[-1].code) == (None, "drop")
+    assert ask(sandbox, "/v1/account/key").json()["requests_this_month"] == 1
+
+
 def test_a_truncated_body_is_shorter_than_it_promised(sandbox: Sandbox, ask: Ask) -> None:
     sandbox.fault("truncate")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
