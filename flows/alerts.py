@@ -11,6 +11,7 @@ from warehouse.state import Alert, State
 
 AUTH, QUOTA, PLAN = "auth.failed", "quota.exhausted", "plan.forbids"
 INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provider.dark"
+SILENCE = "silence"
 OF_STATE = {"auth_failed": AUTH, "quota_exhausted": QUOTA, "plan_forbids": PLAN}
 
 
@@ -68,3 +69,4 @@ def _over(result: RunResult) -> Iterable[tuple[str, str, str]]:
     if result.state == DONE:
         yield PLAN, result.source, ""
         yield INCOMPLETE, result.source, result.basket
+        yield SILENCE, result.source, result.basket

@@ -61,6 +61,7 @@ class SourceSettings(_Strict):
 class BasketSettings(_Strict):
     """What is looked at together: items x providers x currencies, every so often.
 
+    `cron`, in `timezone`, says when to look if an interval does not; `every` is then how often at least.
     `fresh` says how long a page that an interrupted run has landed is still used instead of fetched again.
     """
 
@@ -70,7 +71,19 @@ class BasketSettings(_Strict):
     providers: tuple[str, ...] = Field(default=("all",), min_length=1)
     currencies: tuple[str, ...] = Field(default=("USD",), min_length=1)
     every: Duration = timedelta(minutes=10)
+    cron: str | None = None
+    timezone: str = "UTC"
     fresh: Duration = timedelta(minutes=5)
+
+
+class AlertSettings(_Strict):
+    """Who hears of an alert when it opens and once when it is over.
+
+    An entry is an Apprise URL, `env:NAME` of a variable that holds one, or `block:TYPE/NAME` of a Prefect
+    notification or webhook block, which `floorline alerts apply` puts to use.
+    """
+
+    notify: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][\w+.-]*:.+$")], ...] = ()
 
 
 class Settings(BaseSettings):
@@ -81,6 +94,7 @@ class Settings(BaseSettings):
     )
 
     warehouse: WarehouseSettings = WarehouseSettings()
+    alerts: AlertSettings = AlertSettings()
     sources: dict[Name, SourceSettings] = {}
     baskets: tuple[BasketSettings, ...] = ()
     base: Path = Path()

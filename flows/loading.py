@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from connectors.clock import Clock
 from flows.alerts import raise_alerts
 from flows.config import Settings
+from flows.notify import deliver
 from flows.results import RunResult
 from warehouse.home import Home
 from warehouse.load import LoadReport
@@ -20,7 +21,7 @@ def load_and_publish(
 ) -> Sequence[LoadReport]:
     """Load every landing that waits and publish; alerts are raised in between: they are published too.
 
-    They are raised where nothing can be loaded as well. Waits for another loader as long as the
+    They are raised, and told, where nothing can be loaded as well. Waits for another loader as long as the
     configuration says, and at most `patience` seconds. Raises WarehouseError; what could not be loaded waits
     for the next call.
     """
@@ -45,3 +46,4 @@ def load_and_publish(
     finally:
         if not told:  # a rejected key is worth knowing of while the database is locked, too
             on_loaded([])
+        deliver(state, settings.alerts.notify, clock.now())

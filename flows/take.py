@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from connectors.auth import Key
 from connectors.base import Connector
 from connectors.clock import Clock, SystemClock
 from connectors.errors import ConfigError, FloorlineError
+from flows.alarm import Alarm
 from flows.baskets import Prepared, prepare
 from flows.catalogs import Catalogs
 from flows.config import BasketSettings, Settings
@@ -53,8 +55,14 @@ class Desk:
     catalogs: Catalogs | None = None
     prepared: list[Prepared] = dataclasses.field(default_factory=list)
     error: FloorlineError | None = None
-    key_tail: str = ""
+    key: Key | None = None
+    refused: bool = False  # by the breaker: the source was not asked
     charged: int = 0  # requests that a run already accounts for; the account's own costs nothing
+
+    @property
+    def key_tail(self) -> str:
+        """The last characters of the key, if it is known and long enough to show them."""
+        return self.key.tail if self.key is not None else ""
 
 
 class Snapshot:
@@ -83,6 +91,7 @@ class Snapshot:
         """
         self.home.prepare()
         self.home.ensure_room(int(self._settings.warehouse.least_free))
+        self._alarm = Alarm(self._settings, self._clock)
         desks = self._desks()
         try:
             await self._open(desks)
@@ -114,9 +123,13 @@ class Snapshot:
         try:
             source = self._settings.sources[desk.source]
             key = await find_key(desk.source, source.key, self._settings.base)
-            desk.key_tail = key.tail
+            desk.key = key
+            desk.refused = True
+            self._alarm.admit(desk.source, key)
+            desk.refused = False
             desk.connector = connect(desk.source, source, key, self._clock)
             await desk.connector.account()
+            self._alarm.accepted(desk.source)
             desk.charged = desk.connector.requests
             desk.catalogs = Catalogs(self.home.catalog, desk.connector, self._clock)
             for basket in desk.baskets:
@@ -134,6 +147,11 @@ class Snapshot:
         return [by_basket[basket.name] for basket in self._baskets]
 
     async def _fetch_source(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
+        results = await self._results(desk, press, wrap)
+        await self._alarm.sound(results, None if desk.refused else desk.key)
+        return results
+
+    async def _results(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
         if desk.error is not None or desk.connector is None or desk.catalogs is None:
             return [self._not_run(desk, basket) for basket in desk.baskets]
         results = []

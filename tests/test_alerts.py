@@ -27,10 +27,11 @@ def came_to(
     basket: str = "core",
     source: str = "cs2cap",
     complete: bool = True,
+    run: int = 1,
 ) -> RunResult:
     """A run that this error ended, or that came through."""
     outcome = state_of(error, complete=complete)
-    return RunResult(f"run-{basket}", basket, source, outcome, requests=1, pages=1, error=error)
+    return RunResult(f"run-{basket}-{run}", basket, source, outcome, requests=1, pages=1, error=error)
 
 
 def load(*held: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> LoadReport:
@@ -75,10 +76,14 @@ def test_a_basket_that_came_through_does_not_hide_that_the_key_was_refused_to_th
 
 
 def test_one_snapshot_raises_a_cause_once_however_many_baskets_met_it(state: State) -> None:
-    raise_alerts(state, [came_to(REVOKED), came_to(REVOKED, basket="next")], [], NOON)
-    assert [alert.repeats for alert in state.alerts()] == [0]
-    raise_alerts(state, [came_to(REVOKED), came_to(REVOKED, basket="next")], [], NOON)
-    assert [alert.repeats for alert in state.alerts()] == [1]
+    for run, repeats in (
+        (1, 0),
+        (1, 0),
+        (2, 1),
+    ):  # at once, and again after the load
+        met = [came_to(REVOKED, run=run), came_to(REVOKED, basket="next", run=run)]
+        raise_alerts(state, met, [], NOON)
+        assert [alert.repeats for alert in state.alerts()] == [repeats]
 
 
 def test_an_incomplete_basket_stands_until_it_is_complete(state: State) -> None:

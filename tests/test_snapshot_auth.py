@@ -18,6 +18,7 @@ from tests.conftest import MakeSandbox
 from tests.snapshot_kit import Bench, basket, catalog_of, ledger, priced
 
 CONCURRENCY = 4
+NEXT_KEY = "cs2c_live_sandbox_next_000000009"
 BEFORE = 7  # pages that pass
 
 
@@ -115,7 +116,8 @@ def test_the_alert_stands_while_the_key_is_refused_and_is_over_with_a_good_one(
     assert len(priced(box)) == asked
     assert [alert.repeats for alert in bench.alerts()] == [1]
     box.faults.clear()
-    box.key(VALID_KEY, "valid")
+    box.key(NEXT_KEY)
+    (bench.folder / "cs2cap.key").write_text(NEXT_KEY)
     box.advance(600)
     (result,) = bench.snapshot("core")
     assert result.state == "done"

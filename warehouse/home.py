@@ -58,14 +58,16 @@ class Home:
             raise WarehouseUnfit(f"cannot write to {self.root}: permission denied", self.root)
 
     def ensure_room(self, least: int) -> None:
-        """Raise WarehouseFull unless there is room for `least` bytes, a load and the published copy."""
-        copies = 2 * self.writer.stat().st_size if self.writer.exists() else 0
-        free = shutil.disk_usage(self.root).free
-        if free < least + copies:
-            need = (least + copies) / 1e6
+        """Raise WarehouseFull unless there is room for a run; see `room_wanted`."""
+        need, free = self.room_wanted(least), shutil.disk_usage(self.root).free
+        if free < need:
             raise WarehouseFull(
-                f"{self.root} has {free / 1e6:.0f} MB free and a run wants {need:.0f} MB", self.root
+                f"{self.root} has {free / 1e6:.0f} MB free and a run wants {need / 1e6:.0f} MB", self.root
             )
+
+    def room_wanted(self, least: int) -> int:
+        """The bytes that a run wants free: `least`, a load and the published copy."""
+        return least + (2 * self.writer.stat().st_size if self.writer.exists() else 0)
 
 
 def sync_folder(folder: Path) -> None:
