@@ -21,10 +21,12 @@ alerts_app = typer.Typer(
     help="What stands open: rejected keys, used-up quota, dark providers.", no_args_is_help=True
 )
 rejects_app = typer.Typer(help="Rows that did not fit: kept with their raw text.", no_args_is_help=True)
+key_app = typer.Typer(help="The sources' keys: are they accepted; a new one.", no_args_is_help=True)
 maintain_app = typer.Typer(help="Care for the database and the landings.", no_args_is_help=True)
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rejects_app, name="rejects")
 app.add_typer(maintain_app, name="maintain")
+app.add_typer(key_app, name="key")
 
 ConfigFile = Annotated[
     Path | None,
@@ -63,6 +65,14 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from flows import commands
 
     commands.status(config, as_json=as_json)
+
+
+@app.command()
+def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Try everything that snapshots need, and say what to do about it; exit 1 if something fails."""
+    from flows.doctor import doctor
+
+    raise typer.Exit(doctor(config, as_json=as_json))
 
 
 @app.command()
@@ -120,6 +130,32 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
 
 
 @app.command()
+def up(
+    config: ConfigFile = None,
+    port: Annotated[int, typer.Option(help="Where Prefect's server listens, on loopback.")] = 4200,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="So many workers.")] = 1,
+) -> None:
+    """Run everything on schedule: a Prefect server, the deployments, a worker. Ctrl-C stops it all."""
+    from flows.up import up as run
+
+    raise typer.Exit(run(config, port, workers))
+
+
+@app.command()
+def deployments(
+    config: ConfigFile = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only see whether the file is up to date; exit code 1 if not.")
+    ] = False,
+    to: Annotated[Path, typer.Option(help="The file.")] = Path("prefect.yaml"),
+) -> None:
+    """Write prefect.yaml, for `prefect deploy --all`: a deployment for each basket, and the nightly care."""
+    from flows import commands
+
+    raise typer.Exit(commands.deployments(config, to, check=check))
+
+
+@app.command()
 def demo(
     path: Annotated[Path, typer.Option(help="Where the demo's database goes.")] = Path("demo-data"),
 ) -> None:
@@ -157,6 +193,36 @@ def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
     commands.alerts_clear(alert, config)
 
 
+@alerts_app.command("test")
+def alerts_test(config: ConfigFile = None) -> None:
+    """Send a test message to everybody whom [alerts] notify names."""
+    from flows import alert_commands
+
+    raise typer.Exit(alert_commands.test(config))
+
+
+@alerts_app.command("check")
+def alerts_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Raise an alert for each basket that was not looked at for three of its intervals; then exit 3."""
+    from flows import alert_commands
+
+    raise typer.Exit(alert_commands.check(config, as_json=as_json))
+
+
+@alerts_app.command("apply")
+def alerts_apply(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    file: Annotated[
+        Path | None, typer.Option(help="automations.yaml beside the configuration by default.")
+    ] = None,
+) -> None:
+    """Install the automations that tell of alerts in Prefect's server, or bring them up to date."""
+    from flows import alert_commands
+
+    alert_commands.apply(config, file, as_json=as_json)
+
+
 @rejects_app.command("list")
 def rejects_list(
     config: ConfigFile = None,
@@ -175,6 +241,27 @@ def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from flows import commands
 
     commands.rejects_replay(config, as_json=as_json)
+
+
+@key_app.command("status")
+def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Try every source's key, at no cost of quota; exit 0 only if all are accepted, else 4."""
+    from flows import key_commands
+
+    raise typer.Exit(key_commands.status(config, as_json=as_json))
+
+
+@key_app.command("rotate")
+def key_rotate(
+    source: Annotated[str, typer.Argument(help="The source by name.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Have a new key issued and store it in the place of the old one, which is revoked with its sub-keys."""
+    from flows import key_commands
+
+    raise typer.Exit(key_commands.rotate(source, config, as_json=as_json, yes=yes))
 
 
 @maintain_app.command("load")

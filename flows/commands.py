@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
-import tomllib
 from collections.abc import Coroutine, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from connectors.clock import SystemClock
 from connectors.errors import ConfigError
-from flows import show
+from flows import show, show_status
 from flows.config import load_settings
 from flows.loading import load_and_publish
+from flows.prefect_api import prefect_configured
 from flows.progress import Progress, Silent
 from flows.results import RunResult, exit_code
 from flows.take import Snapshot
@@ -35,7 +34,7 @@ def snapshot(
     """Take a snapshot and tell of it; the exit code."""
     settings = load_settings(config)
     with _watching(shown=sys.stderr.isatty() and not quiet) as progress:
-        if _prefect_configured() if prefect is None else prefect:
+        if prefect_configured() if prefect is None else prefect:
             results = _as_flow(names, config, progress)
         else:
             results = interruptible(Snapshot(settings, names, progress=progress).run())
@@ -106,35 +105,42 @@ def _stop(task: asyncio.Future[Any], terminated: list[bool]) -> None:
     task.cancel()
 
 
-def _prefect_configured() -> bool:
-    """Whether a Prefect API is set, in the environment or the active profile, without importing Prefect."""
-    if os.environ.get("PREFECT_API_URL"):
-        return True
-    profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"
-    try:
-        found = tomllib.loads(profiles.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
-    return bool(found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
-
-
 def _home(config: Path | None) -> Home:
     return Home(load_settings(config).root)
 
 
 def status(config: Path | None, *, as_json: bool) -> None:
-    """Each basket's last run, the open alerts, the landings that wait."""
+    """Each basket's last run, the published copy, the landings that wait, the open alerts."""
     settings = load_settings(config)
     home = Home(settings.root)
     runs = ask(home, LAST_RUNS).records() if home.published.exists() else []
     alerts = State(home.state).alerts(open_only=True) if home.state.exists() else []
-    show.status(settings, runs, alerts, waiting(home.landing), as_json=as_json)
+    published = (
+        datetime.fromtimestamp(home.published.stat().st_mtime, UTC) if home.published.exists() else None
+    )
+    found = show_status.Status(runs, alerts, waiting(home.landing), published, SystemClock().now())
+    show_status.status(settings, found, as_json=as_json)
 
 
 def query(sql: str, config: Path | None, *, as_json: bool, as_csv: bool) -> None:
     """The answer to one query."""
     show.answer(ask(_home(config), sql), as_json=as_json, as_csv=as_csv)
+
+
+def deployments(config: Path | None, to: Path, *, check: bool) -> int:
+    """Write prefect.yaml, or see whether it is up to date; the exit code."""
+    from flows.deployments import prefect_yaml
+
+    text = prefect_yaml(load_settings(config), config)
+    current = to.read_text("utf-8") if to.exists() else None
+    if check:
+        if current != text:
+            show.complain(f"{to} is not what the configuration says: run `floorline deployments`")
+        return int(current != text)
+    if current != text:
+        to.write_text(text, "utf-8")
+    show.line(f"{to} is up to date")
+    return 0
 
 
 def export(to: Path, config: Path | None, *, as_json: bool) -> None:
@@ -152,8 +158,6 @@ def export(to: Path, config: Path | None, *, as_json: bool) -> None:
 
 def sandbox(*, frozen: datetime | None, **options: Any) -> None:  # noqa: ANN401 - as Options has them
     """Serve until interrupted."""
-    from datetime import UTC
-
     from sandbox.server import Options, run
 
     try:

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.errors import plain
-from flows.config import Settings
 from flows.results import RunResult
-from warehouse.landed import LandedRun
 from warehouse.load import LoadReport
 from warehouse.query import Answer
 from warehouse.state import Alert
@@ -45,26 +43,28 @@ def line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Rows below their columns on stdout; numbers to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         numeric = all(isinstance(row[number], int | float | Decimal | None) for row in rows)
-        long = any(len(_cell(row[number])) > 24 for row in rows)
+        long = any(len(cell(row[number])) > 24 for row in rows)
         side: Literal["right", "left"] = "right" if numeric and rows else "left"
-        table.add_column(column, justify=side, overflow="fold", no_wrap=not long)
+        shown.add_column(column, justify=side, overflow="fold", no_wrap=not long)
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
+        shown.add_row(*(Text(cell(value)) for value in row))
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         console.width = 160
-    console.print(table)
+    console.print(shown)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as people read it; a moment in UTC, an API's string on one line."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -103,7 +103,7 @@ def results(found: Sequence[RunResult], *, as_json: bool) -> None:
 
 def _results_table(found: Sequence[RunResult]) -> None:
     columns = ("basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left")
-    _table(columns, [_result_row(result) for result in found])
+    table(columns, [_result_row(result) for result in found])
     for result in found:
         for remark in remarks(result):
             line(f"  {result.basket}: {remark}")
@@ -133,59 +133,6 @@ def remarks(result: RunResult) -> list[str]:
     return [plain(remark, 400) for remark in told]
 
 
-def status(
-    settings: Settings,
-    runs: Sequence[dict[str, Any]],
-    alerts_open: Sequence[Alert],
-    waiting: Sequence[LandedRun],
-    *,
-    as_json: bool,
-) -> None:
-    """Baskets, alerts, landings."""
-    now = datetime.now(UTC)
-    last = {run["basket"]: run for run in runs}
-    rows = [_basket_row(basket.name, basket.every, last.get(basket.name), now) for basket in settings.baskets]
-    columns = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
-    if as_json:
-        baskets = [dict(zip(columns, row, strict=True)) for row in rows]
-        landings = [run.header.run_id for run in waiting]
-        line(as_json_text({"baskets": baskets, "alerts": list(alerts_open), "landings_waiting": landings}))
-        return
-    _table(columns, [(*row[:2], _age(row[2]), _age(row[3]), *row[4:]) for row in rows])
-    line(f"database: {settings.root / 'market.duckdb'}")
-    if waiting:
-        line(f"{len(waiting)} landings wait: the next run loads them, and so does `floorline maintain load`")
-    if alerts_open:
-        alerts(alerts_open, as_json=False)
-
-
-def _basket_row(name: str, every: timedelta, run: dict[str, Any] | None, now: datetime) -> tuple[Any, ...]:
-    if run is None:
-        return (name, None, None, every, "never ran", None, None, None)
-    success = run["last_success"]
-    age = now - success if success else None
-    return (
-        name,
-        success,
-        age,
-        every,
-        run["last_state"],
-        run["rows_fetched"],
-        run["rows_changed"],
-        run["requests"],
-    )
-
-
-def _age(age: timedelta | None) -> str | None:
-    if age is None:
-        return None
-    seconds = int(age.total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 def answer(found: Answer, *, as_json: bool, as_csv: bool = False) -> None:
     """Rows of a query."""
     if as_json:
@@ -195,7 +142,7 @@ def answer(found: Answer, *, as_json: bool, as_csv: bool = False) -> None:
         writer.writerow(found.columns)
         writer.writerows(found.rows)
     else:
-        _table(found.columns, found.rows)
+        table(found.columns, found.rows)
 
 
 def alerts(found: Sequence[Alert], *, as_json: bool) -> None:
@@ -206,7 +153,7 @@ def alerts(found: Sequence[Alert], *, as_json: bool) -> None:
         line("no alert stands open")
     else:
         columns = ("alert", "cause", "source", "subject", "since", "repeats", "message")
-        _table(
+        table(
             columns,
             [
                 (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message)
@@ -222,7 +169,7 @@ def alert(found: Alert, *, as_json: bool) -> None:
         return
     for name, value in dataclasses.asdict(found).items():
         if value is not None:
-            line(f"{name:>10}  {_cell(value)}")
+            line(f"{name:>10}  {cell(value)}")
 
 
 def files(found: Sequence[Path], *, as_json: bool) -> None:
@@ -238,7 +185,7 @@ def loads(found: Sequence[LoadReport], *, as_json: bool) -> None:
     line(f"{len(found)} landings loaded" if found else "nothing waited")
     if found:
         columns = ("run", "basket", "state", "rows", "changed")
-        _table(columns, [(o.run_id, o.basket, o.state, o.rows_fetched, o.rows_changed) for o in found])
+        table(columns, [(o.run_id, o.basket, o.state, o.rows_fetched, o.rows_changed) for o in found])
 
 
 def rebuilt(done: Rebuilt, *, as_json: bool) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import cast
 
 from connectors.auth import Key, read_key
-from connectors.base import Connector
 from connectors.client import Client
 from connectors.clock import Clock
 from connectors.cs2cap import CS2Cap
 from connectors.errors import KeyMissing
+from connectors.retry import RetryPolicy
 from flows.config import SourceSettings
 
 
-def connect(name: str, source: SourceSettings, key: Key, clock: Clock) -> Connector:
+def connect(
+    name: str, source: SourceSettings, key: Key, clock: Clock, *, retry: RetryPolicy | None = None
+) -> CS2Cap:
     """A connector for this source. Raises ConfigError for an address that no key may be sent to."""
     client = Client(
         name,
@@ -24,6 +26,7 @@ def connect(name: str, source: SourceSettings, key: Key, clock: Clock) -> Connec
         clock,
         concurrency=source.concurrency,
         deadline=source.deadline.total_seconds(),
+        retry=retry,
     )
     return CS2Cap(client)
 
@@ -37,8 +40,13 @@ async def find_key(name: str, spec: str, base: Path) -> Key:
     if kind == "block":
         return Key(await _from_block(name, where), name)
     if kind == "file":
-        spec = f"file:{base / os.path.expanduser(where)}"  # noqa: ASYNC240, PTH111 - it reads no disk
+        spec = f"file:{key_path(where, base)}"
     return read_key(spec, name, os.environ)
+
+
+def key_path(where: str, base: Path) -> Path:
+    """The file that "file:WHERE" means; a relative path starts from `base`."""
+    return base / Path(where).expanduser()
 
 
 async def _from_block(source: str, block: str) -> str:
@@ -48,4 +56,7 @@ async def _from_block(source: str, block: str) -> str:
         loaded = cast("Secret[str]", await Secret.aload(block))
     except ValueError:
         raise KeyMissing(f"there is no Prefect Secret block called {block}", source) from None
+    except Exception as error:  # noqa: BLE001 - whatever Prefect's client fails with, there is no key
+        told = f"the Prefect Secret block {block} cannot be read: {type(error).__name__}"
+        raise KeyMissing(told, source) from None
     return str(loaded.get())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,6 +36,13 @@ def make_sandbox() -> Iterator[MakeSandbox]:
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     """Return a small sandbox with the factory's defaults."""
     return make_sandbox()
+
+
+@pytest.fixture
+def no_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no Prefect API configured."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 
 @pytest.fixture

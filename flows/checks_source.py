@@ -1,0 +1,197 @@
+"""The doctor's look at a source: its key, address, plan and clock, by the one request that costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from connectors.auth import Key
+from connectors.base import Account
+from connectors.classify import classify, moment_of
+from connectors.client import Client
+from connectors.clock import Clock
+from connectors.cs2cap import CS2Cap
+from connectors.errors import (
+    AuthRejected,
+    ConfigError,
+    FloorlineError,
+    KeyMissing,
+    PlanForbids,
+    QuotaExhausted,
+    RateLimited,
+)
+from connectors.retry import RetryPolicy
+from flows.config import SourceSettings
+from flows.doctor_findings import Finding, fail, ok, told, warn
+from flows.prefect_api import prefect_configured
+from flows.sources import find_key
+from flows.spans import span
+
+ANSWER_WITHIN = 2.0  # seconds; less than the doctor gives to a check, so that the reason is told
+SOON = timedelta(days=7)
+SKEW_WARN, SKEW_FAIL = timedelta(seconds=30), timedelta(minutes=5)
+NEW_KEY = "issue a new key in the source's dashboard and put it where the configuration looks for it"
+SET_CLOCK = "set this machine's clock, best by NTP: ages, expiry and TLS go by it"
+
+
+@dataclasses.dataclass(slots=True)
+class Hearing:
+    """Classifies answers as usual, and keeps the server's moment, by `Date`, and how far ours is from it."""
+
+    clock: Clock
+    moment: datetime | None = None
+    skew: timedelta | None = None
+
+    def __call__(
+        self, route: str, status: int, body: bytes, headers: Mapping[str, str], source: str
+    ) -> FloorlineError | None:
+        """See `classify`."""
+        self.moment = moment_of(headers.get("date"))
+        if self.moment is not None:
+            # `Date` is cut to whole seconds: half of one is what is missing on average
+            self.skew = self.clock.now() - self.moment - timedelta(seconds=0.5)
+        return classify(route, status, body, headers, source)
+
+
+async def source(name: str, settings: SourceSettings, base: Path, clock: Clock) -> list[Finding]:
+    """What is known of a source: where its key is, and what the source says to it.
+
+    A relative key file starts from `base`. At most one request, never repeated, that costs no quota.
+    """
+    try:
+        key = await _key(name, settings, base)
+    except FloorlineError as error:
+        return [fail(f"{name} key", told(error), error.guidance)]
+    hearing = Hearing(clock)
+    try:
+        client = _client(name, settings, key, hearing)
+    except ConfigError as error:
+        return [fail(f"{name} address", error.detail, "correct base_url in the configuration")]
+    found = await _asked(name, settings, key, CS2Cap(client), hearing)
+    answered = found[0].verdict != "fail"
+    return [*found, *_clock(name, hearing.skew)] if answered else found
+
+
+async def _key(name: str, settings: SourceSettings, base: Path) -> Key:
+    if settings.key.startswith("block:"):
+        if not prefect_configured():  # Prefect would start a server of its own to look into
+            raise KeyMissing("the key is in a Prefect Secret block, and no Prefect API is configured", name)
+        await asyncio.to_thread(importlib.import_module, "prefect.blocks.system")  # it takes two seconds
+    return await find_key(name, settings.key, base)
+
+
+def _client(name: str, settings: SourceSettings, key: Key, hearing: Hearing) -> Client:
+    return Client(
+        name,
+        settings.base_url,
+        key,
+        hearing.clock,
+        concurrency=1,
+        deadline=ANSWER_WITHIN,
+        retry=RetryPolicy(attempts=1),
+        classify=hearing,
+    )
+
+
+async def _asked(
+    name: str, settings: SourceSettings, key: Key, connector: CS2Cap, hearing: Hearing
+) -> list[Finding]:
+    """What comes of asking for the account; the address first."""
+    try:
+        account = await connector.account()
+    except FloorlineError as error:
+        return _refused(name, settings, key, error)
+    finally:
+        await connector.aclose()
+    now = hearing.moment or hearing.clock.now()  # a key ends by the server's clock
+    return [_reached(name, settings), *_accepted(name, settings, key, account, now)]
+
+
+def _reached(name: str, settings: SourceSettings) -> Finding:
+    return ok(f"{name} address", settings.base_url)
+
+
+def _refused(name: str, settings: SourceSettings, key: Key, error: FloorlineError) -> list[Finding]:
+    """What an error says of the address, first, and of the key."""
+    if isinstance(error, AuthRejected):
+        return [
+            _uncoded(name, settings, error),
+            fail(f"{name} key", f"…{key.tail}: {told(error)}", error.guidance),
+        ]
+    if isinstance(error, RateLimited | QuotaExhausted | PlanForbids):
+        return [_reached(name, settings), warn(f"{name} key", f"…{key.tail}: {told(error)}", error.guidance)]
+    untried = warn(f"{name} key", f"…{key.tail}, which could not be tried", "first see to the address")
+    return [_wrong_address(name, settings, error), untried]
+
+
+def _uncoded(name: str, settings: SourceSettings, error: AuthRejected) -> Finding:
+    """The API names a code with every rejection; something that does not may be another server."""
+    if error.code:
+        return _reached(name, settings)
+    seen = f"{settings.base_url} rejects the key, but not with a code of this API"
+    return warn(
+        f"{name} address", seen, "check base_url and what stands between: it may not be the API that answers"
+    )
+
+
+def _wrong_address(name: str, settings: SourceSettings, error: FloorlineError) -> Finding:
+    if error.status is None:
+        seen, advice = told(error), "check base_url, the network and the firewall"
+    else:
+        seen = f"it answers, but not as the API does: {told(error)}"
+        advice = "check base_url, host and path; if it is right, the API is down"
+    return fail(f"{name} address", f"{settings.base_url}: {seen}", advice)
+
+
+def _accepted(
+    name: str, settings: SourceSettings, key: Key, account: Account, now: datetime
+) -> list[Finding]:
+    """The key, its plan, and how long it holds by the server's clock."""
+    if account.active:
+        first = ok(f"{name} key", f"…{key.tail} from {settings.key}, accepted")
+    else:
+        first = fail(f"{name} key", f"…{key.tail} from {settings.key} is not active", NEW_KEY)
+    return [first, _plan(name, account), _expiry(name, account.expires_at, now)]
+
+
+def _plan(name: str, account: Account) -> Finding:
+    month, used = account.requests_per_month, account.used
+    parts = [
+        f"tier {account.tier}" if account.tier else "",
+        f"{account.requests_per_minute:,} requests a minute" if account.requests_per_minute else "",
+        f"{month:,} a month" if month else "no limit told for the month",
+        f"{used:,} used" if used is not None else "",
+    ]
+    seen = ", ".join(part for part in parts if part)
+    if month and used is not None and used >= month:
+        return fail(f"{name} plan", seen, QuotaExhausted.guidance)
+    if month and used is not None and used >= 0.9 * month:
+        return warn(f"{name} plan", seen, "ask less often until the month is over, or upgrade the tier")
+    return ok(f"{name} plan", seen)
+
+
+def _expiry(name: str, expires_at: datetime | None, now: datetime) -> Finding:
+    if expires_at is None:
+        return ok(f"{name} expiry", "the key has no end")
+    left, until = expires_at - now, f"{expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if left <= timedelta():
+        return fail(f"{name} expiry", f"the key ended {until}", NEW_KEY)
+    seen = f"the key ends {until}, in {span(left)}"
+    return warn(f"{name} expiry", seen, NEW_KEY) if left <= SOON else ok(f"{name} expiry", seen)
+
+
+def _clock(name: str, skew: timedelta | None) -> list[Finding]:
+    """How far this machine's clock is from the server's; nothing where the server did not tell its own."""
+    if skew is None:
+        return []
+    side = "ahead of" if skew > timedelta() else "behind"
+    seen = f"{span(skew)} {side} the server's"
+    if abs(skew) > SKEW_FAIL:
+        return [fail(f"{name} clock", seen, SET_CLOCK)]
+    if abs(skew) > SKEW_WARN:
+        return [warn(f"{name} clock", seen, SET_CLOCK)]
+    return [ok(f"{name} clock", f"within {SKEW_WARN.seconds}s of the server's")]

@@ -1,0 +1,73 @@
+"""What each source says of its key: accepted or why not, plan, use and end. It costs no quota."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.clock import Clock
+from connectors.errors import FloorlineError, Transient
+from connectors.retry import RetryPolicy
+from flows.config import Settings, SourceSettings
+from flows.sources import connect, find_key
+from flows.together import together
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """One source's key. `key` says where it comes from; `problem` why it is not accepted.
+
+    `expires_at` is UTC; `days_left` until then by this machine's clock, negative behind it.
+    """
+
+    source: str
+    key: str
+    key_tail: str = ""
+    accepted: bool = False
+    problem: str | None = None
+    tier: str | None = None
+    sub_key: bool = False
+    requests_per_minute: int | None = None
+    requests_per_month: int | None = None
+    used: int | None = None
+    expires_at: datetime | None = None
+    days_left: float | None = None
+
+
+async def statuses(settings: Settings, clock: Clock) -> list[KeyStatus]:
+    """The status of every source's key, in the order of the configuration; one request each, at most."""
+    found = (_status(settings, name, source, clock) for name, source in settings.sources.items())
+    return await together(*found)
+
+
+async def _status(settings: Settings, name: str, source: SourceSettings, clock: Clock) -> KeyStatus:
+    tail = ""
+    try:
+        key = await find_key(name, source.key, settings.base)
+        tail = key.tail
+        connector = connect(name, source, key, clock, retry=RetryPolicy(attempts=1))
+        try:
+            account = await connector.account()
+        finally:
+            await connector.aclose()
+    except Transient as error:
+        return KeyStatus(
+            name, source.key, tail, problem=f"{name}: the key could not be tried: {error.detail}"
+        )
+    except FloorlineError as error:
+        return KeyStatus(name, source.key, tail, problem=str(error))
+    left = account.expires_at - clock.now() if account.expires_at else None
+    return KeyStatus(
+        name,
+        source.key,
+        tail,
+        accepted=account.active,
+        problem=None if account.active else f"{name}: the source says that the key is not active",
+        tier=account.tier,
+        sub_key=not account.root,
+        requests_per_minute=account.requests_per_minute,
+        requests_per_month=account.requests_per_month,
+        used=account.used,
+        expires_at=account.expires_at,
+        days_left=round(left.total_seconds() / 86_400, 1) if left is not None else None,
+    )
