@@ -9,18 +9,19 @@ from importlib import metadata
 
 from flows.doctor_findings import Finding, fail, ok, warn
 
+LIBRARIES = ("duckdb", "prefect", "fastapi", "sqlalchemy")
 REINSTALL = "install Floorline anew: pip install -r requirements.lock"
 
 
 def installed() -> dict[str, str]:
     """The versions of what this process runs on, by name."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python, **{name: metadata.version(name) for name in ("duckdb", "prefect", "fastapi")}}
+    return {"python": python, **{name: metadata.version(name) for name in LIBRARIES}}
 
 
 def versions(found: Mapping[str, str]) -> list[Finding]:
-    """Judge the versions of python, duckdb, prefect and fastapi."""
-    return [_python(found["python"]), _duckdb(found["duckdb"]), _prefect(found["prefect"], found["fastapi"])]
+    """Judge the versions of python and LIBRARIES."""
+    return [_python(found["python"]), _duckdb(found["duckdb"]), _prefect(found)]
 
 
 def _python(version: str) -> Finding:
@@ -35,15 +36,17 @@ def _duckdb(version: str) -> Finding:
     )
 
 
-def _prefect(version: str, fastapi: str) -> Finding:
-    """FastAPI 0.151 broke the null fields of Prefect 3.8's API, and 0.155 its import."""
-    both = f"{version} with fastapi {fastapi}"
-    if _of(version) != (3, 8):
-        return warn("prefect", f"{both}; Floorline is tested with Prefect 3.8", REINSTALL)
-    if _of(fastapi) >= (0, 151):
-        seen = f"{both}: Prefect 3.8 does not work with fastapi 0.151 or newer"
-        return fail("prefect", seen, "pip install 'fastapi<0.151'")
-    return ok("prefect", both)
+def _prefect(found: Mapping[str, str]) -> Finding:
+    """FastAPI 0.151 broke the null fields of Prefect 3.8's API; with SQLAlchemy 2.1 it schedules no run."""
+    seen = f"{found['prefect']} with fastapi {found['fastapi']} and sqlalchemy {found['sqlalchemy']}"
+    if _of(found["prefect"]) != (3, 8):
+        return warn("prefect", f"{seen}; Floorline is tested with Prefect 3.8", REINSTALL)
+    for name, bound in (("fastapi", (0, 151)), ("sqlalchemy", (2, 1))):
+        if _of(found[name]) >= bound:
+            newest = ".".join(map(str, bound))
+            told = f"{seen}: Prefect 3.8 does not work with {name} {newest} or newer"
+            return fail("prefect", told, f"pip install '{name}<{newest}'")
+    return ok("prefect", seen)
 
 
 def _of(version: str) -> tuple[int, ...]:

@@ -6,7 +6,9 @@ import pytest
 
 from flows.checks_versions import installed, versions
 
-GOOD = {"python": "3.11.7", "duckdb": "1.5.5", "prefect": "3.8.8", "fastapi": "0.150.0"}
+GOOD = {
+    "python": "3.11.7", "duckdb": "1.5.5", "prefect": "3.8.8", "fastapi": "0.150.0", "sqlalchemy": "2.0.58",
+}  # fmt: skip
 
 
 def verdicts(**other: str) -> dict[str, str]:
@@ -23,6 +25,11 @@ def test_fastapi_too_new(fastapi: str) -> None:
     assert prefect.verdict == "fail"
     assert f"fastapi {fastapi}" in prefect.seen
     assert prefect.advice == "pip install 'fastapi<0.151'"
+
+
+def test_sqlalchemy_too_new() -> None:
+    (prefect,) = [one for one in versions({**GOOD, "sqlalchemy": "2.1.9"}) if one.name == "prefect"]
+    assert (prefect.verdict, prefect.advice) == ("fail", "pip install 'sqlalchemy<2.1'")
 
 
 @pytest.mark.parametrize("fastapi", ["0.150.9", "0.139.0", "0.15.1"])
