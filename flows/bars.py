@@ -21,6 +21,7 @@ from rich.text import Text
 
 from connectors.plan import Shard
 from flows.press import LandedPage
+from flows.progress import Tally
 
 
 class Rate(ProgressColumn):
@@ -37,31 +38,23 @@ class Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._pages: dict[str, dict[int, int]] = {}
-        self._rows: dict[str, int] = {}
+        self._tallies: dict[str, Tally] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
         """Begin the basket's bar with the fewest requests that its plan can need."""
-        self._pages[basket] = {shard.number: shard.least_requests for shard in shards}
-        self._rows[basket] = 0
-        self._tasks[basket] = self._progress.add_task(basket, total=self._total(basket), rows="0 rows")
+        tally = self._tallies[basket] = Tally(shards)
+        self._tasks[basket] = self._progress.add_task(basket, total=tally.total, rows="0 rows")
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Move the bar by a page; the first page of a catalog tells how long it is."""
-        if shard.items is None and page.mark.offset == 0 and page.mark.total > 0 and page.rows:
-            self._pages[basket][shard.number] = -(-page.mark.total // page.rows)
-        self._rows[basket] += page.rows
-        self._progress.update(
-            self._tasks[basket], advance=1, total=self._total(basket), rows=f"{self._rows[basket]:,} rows"
-        )
+        tally = self._tallies[basket]
+        tally.landed(shard, page)
+        self._progress.update(self._tasks[basket], advance=1, total=tally.total, rows=f"{tally.rows:,} rows")
 
     def finished(self, basket: str) -> None:
         """Fill the bar."""
         task = self._progress.tasks[self._tasks[basket]]
         self._progress.update(task.id, total=task.completed)
-
-    def _total(self, basket: str) -> int:
-        return sum(self._pages[basket].values())
 
 
 @contextlib.contextmanager

@@ -21,6 +21,27 @@ class Progress(Protocol):
         """Nothing more will come for a basket."""
 
 
+class Tally:
+    """How far a basket is: pages and rows. A catalog's first page tells how many pages there are."""
+
+    def __init__(self, shards: tuple[Shard, ...]) -> None:
+        self._expected = {shard.number: shard.least_requests for shard in shards}
+        self.pages = 0
+        self.rows = 0
+
+    def landed(self, shard: Shard, page: LandedPage) -> None:
+        """Count a page."""
+        if shard.items is None and page.mark.offset == 0 and page.mark.total > 0 and page.rows:
+            self._expected[shard.number] = -(-page.mark.total // page.rows)
+        self.pages += 1
+        self.rows += page.rows
+
+    @property
+    def total(self) -> int:
+        """How many pages there will be, as far as is known."""
+        return max(sum(self._expected.values()), self.pages)
+
+
 class Silent:
     """Shows nothing."""
 

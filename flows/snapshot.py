@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
+from connectors.clock import SystemClock
 from connectors.errors import ConfigError
-from flows.alerts import OF_STATE
 from flows.config import load_settings
 from flows.fetch import FetchShard
 from flows.progress import Progress, Silent
 from flows.results import RunResult
 from flows.take import Settle, Snapshot
+from flows.ticks import current_name, current_tick, stale
+from flows.told import Watched, artifact_key, report, shown, told
 from warehouse.load import LoadReport
 
 # The names of the states, all of type FAILED, by what befell a run; the first that did counts.
@@ -63,22 +63,36 @@ async def reach_prefect() -> None:
         raise ConfigError(f"no Prefect API answers at {url}: start it, or run with --no-prefect")
 
 
-@flow(name="snapshot", persist_result=False, log_prints=False)
+@flow(name="snapshot", flow_run_name=current_name, persist_result=False, log_prints=False)
 async def snapshot(baskets: list[str] | None = None, config: str | None = None) -> State[Any]:
     """Take a snapshot of these baskets (all of them by default) with the configuration at `config`.
 
-    Ends as Completed, or as one of `NAMES`.
+    Ends as Completed, as Skipped (of type COMPLETED) where its tick comes too late, or as one of `NAMES`.
     """
     settings = load_settings(Path(config) if config else None)
-    taking = Snapshot(settings, tuple(baskets or ()), progress=_progress.get())
-    results = await taking.run(_as_task, _as_load_task)
+    chosen = settings.chosen(tuple(baskets or ()))
+    tick, clock = current_tick(), SystemClock()
+    if stale(tick, clock.now(), max(basket.every for basket in chosen)):
+        return Completed(name="Skipped", message=f"the tick of {tick} comes more than one interval late")
+    watched_walk = Watched(_progress.get())
+    taking = Snapshot(settings, tuple(baskets or ()), progress=watched_walk)
+    async with shown(watched_walk, artifact_key("walk", *(basket.name for basket in chosen)), clock):
+        results = await taking.run(_as_task, _as_load_task)
     collected = _results.get()
     if collected is not None:
         collected.extend(results)
-    await _report(results)
+    return await _ended(results)
+
+
+async def _ended(results: Sequence[RunResult]) -> State[Any]:
+    """Report what the runs came to; the flow run's state."""
+    logger = get_run_logger()
+    for result in results:
+        logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, told(result))
+    await report(results)
     states = {result.state for result in results}
     failed = next((name for state, name in NAMES.items() if state in states), None)
-    message = "; ".join(f"{result.basket}: {_told(result)}" for result in results)
+    message = "; ".join(f"{result.basket}: {told(result)}" for result in results)
     return Failed(name=failed, message=message) if failed else Completed(message=message)
 
 
@@ -92,70 +106,3 @@ def _as_load_task(step: Settle) -> Settle:
         return await step()
 
     return task(name="load and publish", persist_result=False, cache_policy=NO_CACHE)(load_and_publish)
-
-
-async def _report(results: Sequence[RunResult]) -> None:
-    """Logs, a table of the runs, and for each source that failed an event and a page that says what to do."""
-    logger = get_run_logger()
-    for result in results:
-        logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, _told(result))
-    await acreate_table_artifact(
-        table=[_row(result) for result in results], key="snapshot", description="What the runs came to"
-    )
-    for result in results:
-        if result.state in OF_STATE:
-            await _alert(result)
-
-
-async def _alert(result: RunResult) -> None:
-    cause = OF_STATE[result.state]
-    error = result.error
-    if error is None:
-        return
-    emit_event(
-        event=f"floorline.{cause}",
-        resource={
-            "prefect.resource.id": f"floorline.source.{result.source}",
-            "prefect.resource.name": result.source,
-        },
-        payload={
-            "basket": result.basket,
-            "run_id": result.run_id,
-            "code": error.code,
-            "key": f"…{result.key_tail}",
-            "message": str(error),
-        },
-    )
-    await acreate_markdown_artifact(
-        key=f"alert-{cause.replace('.', '-')}",
-        markdown=(
-            f"# {cause}: {result.source}\n\n{error}\n\n"
-            f"- code: `{error.code or type(error).__name__}`\n- key: `…{result.key_tail}`\n"
-            f"- run: `{result.run_id}`\n"
-            f"- what to do: {error.guidance}\n"
-        ),
-        description=f"{result.source} stopped: {error.code or type(error).__name__}",
-    )
-
-
-def _told(result: RunResult) -> str:
-    if result.incomplete_reason:
-        return f"{result.state}: {result.incomplete_reason}"
-    load = result.load
-    changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
-    return f"{result.state}: {result.requests} requests{changed}"
-
-
-def _row(result: RunResult) -> dict[str, Any]:
-    load = result.load
-    return {
-        "basket": result.basket,
-        "source": result.source,
-        "state": result.state,
-        "rows": load.rows_fetched if load else 0,
-        "changed": load.rows_changed if load else 0,
-        "rejected": load.rows_rejected if load else 0,
-        "requests": result.requests,
-        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
-        "run": result.run_id,
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import re
 import signal
 import sqlite3
 import threading
@@ -153,9 +154,15 @@ def test_it_has_a_task_a_shard_and_one_that_loads(completed: Ran) -> None:
 
 
 def test_it_leaves_a_table_of_the_runs_and_no_alert(completed: Ran) -> None:
-    assert [artifact["key"] for artifact in completed.artifacts] == ["snapshot"]
-    assert '"basket": "core"' in completed.artifacts[0]["data"]
+    tables = {artifact["key"]: artifact["data"] for artifact in completed.artifacts}
+    assert tables.keys() == {"snapshot-core", "snapshot-two"}
+    for name in ("rows", "changed", "rejected", "requests", "quota left"):
+        assert f'"{name}": ' in tables["snapshot-core"]
     assert completed.events == []
+
+
+def test_it_is_called_by_its_baskets_and_the_moment_of_its_start(completed: Ran) -> None:
+    assert re.fullmatch(r"all \d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z", completed.flow_run.name)
 
 
 def test_a_rejected_key_fails_it_by_name_and_is_not_retried(refused: tuple[Ran, Sandbox]) -> None:
@@ -190,9 +197,10 @@ def test_everybody_is_told(refused: tuple[Ran, Sandbox]) -> None:
     assert event["resource"]["prefect.resource.id"] == "floorline.source.cs2cap"
     assert event["payload"]["code"] == "AUTH_API_KEY_REVOKED"
     told = {artifact["key"]: artifact["data"] for artifact in run.artifacts}
-    page = told["alert-auth-failed"]
+    page = told["alert-auth-failed-cs2cap"]
     for part in ("cs2cap", "AUTH_API_KEY_REVOKED", "Issue a new key", f"…{KEY[-4:]}"):
         assert part in page
+    assert "/artifacts/key/alert-auth-failed-cs2cap" in told["alert-of-core"]
     assert [alert.cause for alert in run.bench.alerts()] == ["auth.failed"]
 
 

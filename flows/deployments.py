@@ -1,0 +1,85 @@
+"""From floorline.toml to prefect.yaml: a deployment for each basket, and the nightly care."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from pydantic import ValidationError
+
+from connectors.errors import ConfigError
+from flows.config import BasketSettings, Settings
+
+POOL: Final = "floorline"
+TAG: Final = "floorline"
+HEARTBEAT: Final = 30  # seconds, the least that Prefect allows; flows/up_lost.py counts on it
+ANCHOR: Final = "2026-01-01T00:00:00+00:00"  # slots lie on round times, however often this is applied
+NIGHTLY: Final = {"cron": "40 3 * * *", "timezone": "UTC", "active": True}
+HEADER: Final = """\
+# The deployments of floorline.toml, written by `floorline deployments`, for `prefect deploy --all`.
+# Keys are not here: workers read them from their own environment, a file, or a Prefect Secret block.
+"""
+
+
+def prefect_yaml(settings: Settings, config: Path | None) -> str:
+    """The text of prefect.yaml; the same settings give the same text.
+
+    `config` is what flow runs are told to read; None leaves it to their environment and working directory.
+    Raises ConfigError for a cron line or a time zone that does not exist.
+    """
+    deployments = [_snapshot(basket, config) for basket in settings.baskets]
+    content = {"name": "floorline", "deployments": [*deployments, _nightly(config)]}
+    return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _snapshot(basket: BasketSettings, config: Path | None) -> dict[str, Any]:
+    return {
+        "name": basket.name,
+        "description": f"Market snapshots of the basket {basket.name}.",
+        "entrypoint": "flows/snapshot.py:snapshot",
+        "parameters": {"baskets": [basket.name], "config": str(config) if config else None},
+        "tags": [TAG, f"basket:{basket.name}", f"source:{basket.source}"],
+        "schedules": [_schedule(basket)],
+        **_on_the_pool(),
+    }
+
+
+def _nightly(config: Path | None) -> dict[str, Any]:
+    return {
+        "name": "nightly",
+        "description": "Loads what waits, prunes the landings, publishes; asks no API anything.",
+        "entrypoint": "flows/maintain.py:maintain",
+        "parameters": {"config": str(config) if config else None},
+        "tags": [TAG],
+        "schedules": [dict(NIGHTLY)],
+        **_on_the_pool(),
+    }
+
+
+def _on_the_pool() -> Mapping[str, Any]:
+    """Where and how runs go: one at a time each, a slow one makes the next tick give way."""
+    return {
+        "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW", "grace_period_seconds": 120},
+        "work_pool": {
+            "name": POOL,
+            "job_variables": {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}},
+        },
+    }
+
+
+def _schedule(basket: BasketSettings) -> dict[str, Any]:
+    """The basket's schedule. Raises ConfigError where Prefect would not take it."""
+    when: dict[str, Any] = {"interval": int(basket.every.total_seconds()), "anchor_date": ANCHOR}
+    kind: type[CronSchedule | IntervalSchedule] = IntervalSchedule
+    if basket.cron is not None:
+        when, kind = {"cron": basket.cron}, CronSchedule
+    schedule = {**when, "timezone": basket.timezone}
+    try:
+        kind.model_validate(schedule)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"basket {basket.name}: its schedule does not work: {reason}") from None
+    return {**schedule, "active": True}

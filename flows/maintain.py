@@ -1,0 +1,54 @@
+"""The nightly care as a flow: load what waits, prune, publish, look for silence; at no request."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from connectors.clock import SystemClock
+from flows.config import load_settings
+from flows.loading import load_and_publish
+from flows.silence import watch
+from flows.ticks import current_name
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+from warehouse.load import LoadReport
+
+
+@flow(name="maintain", flow_run_name=lambda: current_name("maintain"), persist_result=False)
+async def maintain(config: str | None = None) -> State[Any]:
+    """Care for the warehouse of the configuration at `config`.
+
+    Ends as Completed, or as Failed where the warehouse is locked, full or unfit.
+    """
+    settings = load_settings(Path(config) if config else None)
+    Home(settings.root).prepare()
+    clock = SystemClock()
+    try:
+        loads = await asyncio.to_thread(load_and_publish, settings, [], clock)
+        await asyncio.to_thread(watch, settings, clock.now())
+    except WarehouseError as error:
+        get_run_logger().error("%s", error)
+        return Failed(message=str(error))
+    await acreate_table_artifact(
+        table=[_row(load) for load in loads], key="maintain", description="What had waited and was loaded"
+    )
+    return Completed(message=f"{len(loads)} landing{'' if len(loads) == 1 else 's'} had waited")
+
+
+def _row(load: LoadReport) -> dict[str, Any]:
+    return {
+        "basket": load.basket,
+        "source": load.source,
+        "state": load.state,
+        "rows": load.rows_fetched,
+        "changed": load.rows_changed,
+        "rejected": load.rows_rejected,
+        "run": load.run_id,
+    }

@@ -1,0 +1,152 @@
+"""What a flow run leaves in Prefect for people: a table, the progress of a long walk, and a page an alert."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from prefect import get_run_logger
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.settings import PREFECT_UI_URL
+
+from connectors.clock import Clock
+from connectors.errors import FloorlineError
+from connectors.plan import Shard
+from flows.alerts import OF_STATE
+from flows.press import LandedPage
+from flows.progress import Progress, Tally
+from flows.results import RunResult
+
+LONG: Final = 10.0  # seconds after which a walk is long enough to be watched
+EVERY: Final = 5.0  # seconds between two updates of what is shown
+
+
+class Watched:
+    """Passes progress on, and counts it for whoever asks."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.tallies: dict[str, Tally] = {}
+
+    def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
+        """A basket is about to be fetched."""
+        self.tallies[basket] = Tally(shards)
+        self._progress.planned(basket, shards)
+
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
+        """A page is on disk."""
+        self.tallies[basket].landed(shard, page)
+        self._progress.landed(basket, shard, page)
+
+    def finished(self, basket: str) -> None:
+        """Nothing more will come for a basket."""
+        self._progress.finished(basket)
+
+
+@contextlib.asynccontextmanager
+async def shown(watched: Watched, key: str, clock: Clock) -> AsyncIterator[None]:
+    """Show a walk that lasts as a progress artifact, with a last update at its end."""
+    showing = asyncio.create_task(_show(watched, key, clock))
+    try:
+        yield
+    finally:
+        showing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+
+
+async def _show(watched: Watched, key: str, clock: Clock) -> None:
+    """Create the artifact after a while and bring it up to date; what fails here ends the showing only."""
+    await clock.sleep(LONG)
+    try:
+        artifact = await acreate_progress_artifact(percent(watched.tallies), key, pages(watched.tallies))
+        while True:
+            try:
+                await clock.sleep(EVERY)
+            finally:
+                await aupdate_progress_artifact(artifact, percent(watched.tallies), pages(watched.tallies))
+    except Exception as error:  # noqa: BLE001 - the walk is worth more than its picture
+        get_run_logger().warning("its progress cannot be shown: %s", type(error).__name__)
+
+
+def percent(tallies: Mapping[str, Tally]) -> float:
+    """How much of the known pages of all baskets is on disk, of 100."""
+    total = sum(tally.total for tally in tallies.values())
+    return round(100 * sum(tally.pages for tally in tallies.values()) / total, 1) if total else 0.0
+
+
+def pages(tallies: Mapping[str, Tally]) -> str:
+    """How far each basket is, in words."""
+    return "; ".join(
+        f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
+        for basket, tally in tallies.items()
+    )
+
+
+async def report(results: Sequence[RunResult]) -> None:
+    """A table for each basket, and for each source that failed an event and a page that says what to do."""
+    for result in results:
+        await acreate_table_artifact(
+            table=[_row(result)], key=artifact_key("snapshot", result.basket), description=told(result)
+        )
+        if result.state in OF_STATE and result.error is not None:
+            await _alert(result, result.error)
+
+
+def artifact_key(*parts: str) -> str:
+    """A key as Prefect allows it: lower case, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+def told(result: RunResult) -> str:
+    """What a run came to, in one line."""
+    if result.incomplete_reason:
+        return f"{result.state}: {result.incomplete_reason}"
+    load = result.load
+    changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
+    return f"{result.state}: {result.requests} requests{changed}"
+
+
+async def _alert(result: RunResult, error: FloorlineError) -> None:
+    cause = OF_STATE[result.state]
+    key = artifact_key("alert", cause, result.source)
+    await acreate_markdown_artifact(
+        key=key,
+        markdown=(
+            f"# {cause}: {result.source}\n\n{error}\n\n"
+            f"- code: `{error.code or type(error).__name__}`\n- key: `…{result.key_tail}`\n"
+            f"- run: `{result.run_id}`\n"
+            f"- what to do: {error.guidance}\n"
+        ),
+        description=f"{result.source} stopped: {error.code or type(error).__name__}",
+    )
+    await acreate_link_artifact(
+        link=f"{PREFECT_UI_URL.value() or ''}/artifacts/key/{key}",
+        link_text=f"The alert {cause} of {result.source}",
+        key=artifact_key("alert-of", result.basket),
+        description=f"Why {result.basket} was not looked at",
+    )
+
+
+def _row(result: RunResult) -> dict[str, Any]:
+    load = result.load
+    return {
+        "basket": result.basket,
+        "source": result.source,
+        "state": result.state,
+        "rows": load.rows_fetched if load else 0,
+        "changed": load.rows_changed if load else 0,
+        "rejected": load.rows_rejected if load else 0,
+        "requests": result.requests,
+        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
+        "run": result.run_id,
+    }
