@@ -10,7 +10,7 @@ from importlib import metadata
 from flows.doctor_findings import Finding, fail, ok, warn
 
 LIBRARIES = ("duckdb", "prefect", "fastapi", "sqlalchemy")
-REINSTALL = "install Floorline anew: pip install -r requirements.lock"
+REINSTALL = "install Floorline anew: pip install --no-deps -r requirements.lock"
 
 
 def installed() -> dict[str, str]:
