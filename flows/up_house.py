@@ -25,7 +25,7 @@ FINISHING: Final = 10.0  # seconds in which runs may come to their end by themse
 ENDING: Final = 10.0  # seconds in which a part may end by itself, and again at SIGTERM
 LANDING: Final = 15.0  # seconds in which runs that were told to stop may load what arrived
 DEATHS: Final = 3  # of one worker within WINDOW seconds; one more is no accident
-POOL: Final = "floorline"  # as flows/deployments.py has it
+POOL: Final = "floorline"  # as flows/deployments.py has it, which imports Prefect
 WINDOW: Final = 300.0
 LOOK_EVERY: Final = 60.0
 

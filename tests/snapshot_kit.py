@@ -105,6 +105,12 @@ class Bench:
         config.write_text(toml(tables, baskets), "utf-8")
         return cls(folder, config)
 
+    def telling(self, *notify: str) -> Bench:
+        """The same, with these to be told of alerts."""
+        text = self.config.read_text("utf-8")
+        self.config.write_text(f"[alerts]\nnotify = {json.dumps(notify)}\n{text}", "utf-8")
+        return self
+
     @property
     def settings(self) -> Settings:
         """The configuration, read."""

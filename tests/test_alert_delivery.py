@@ -28,9 +28,7 @@ def told() -> Iterator[Sink]:
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, told: Sink) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
-    text = bench.config.read_text("utf-8")
-    bench.config.write_text(f'[alerts]\nnotify = ["{told.url}"]\n{text}', "utf-8")
-    return bench
+    return bench.telling(told.url)
 
 
 @pytest.fixture

@@ -82,10 +82,8 @@ def told(server: str) -> Iterator[Sink]:
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, told: Sink) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
-    text = bench.config.read_text("utf-8")
-    bench.config.write_text(f'[alerts]\nnotify = ["block:webhook/floorline-test"]\n{text}', "utf-8")
     (bench.folder / "automations.yaml").write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
-    return bench
+    return bench.telling("block:webhook/floorline-test")
 
 
 def applied(bench: Bench) -> list[Applied]:

@@ -29,9 +29,7 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
             basket("second", source="two", every="15s"),
         )
         (bench.folder / "one.key").write_text(PLANTED)
-        text = bench.config.read_text("utf-8")
-        bench.config.write_text(f'[alerts]\nnotify = ["{told.url}"]\n{text}', "utf-8")
-        with operation(bench) as up:
+        with operation(bench.telling(told.url)) as up:
             until(lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 120)
             one.key(PLANTED, "revoked")
             until(lambda: told.got, 60)
