@@ -55,27 +55,39 @@ class Watched:
 @contextlib.asynccontextmanager
 async def shown(watched: Watched, key: str, clock: Clock) -> AsyncIterator[None]:
     """Show a walk that lasts as a progress artifact, with a last update at its end."""
-    showing = asyncio.create_task(_show(watched, key, clock))
+    ended = asyncio.Event()
+    showing = asyncio.create_task(_show(watched, key, clock, ended))
     try:
         yield
     finally:
-        showing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await showing
+        ended.set()  # not cancelled: a request that is cut off leaves its socket, and no last update
+        await showing
 
 
-async def _show(watched: Watched, key: str, clock: Clock) -> None:
+async def _show(watched: Watched, key: str, clock: Clock, ended: asyncio.Event) -> None:
     """Create the artifact after a while and bring it up to date; what fails here ends the showing only."""
-    await clock.sleep(LONG)
+    await _pause(clock, LONG, ended)
+    if ended.is_set():
+        return
     try:
         artifact = await acreate_progress_artifact(percent(watched.tallies), key, pages(watched.tallies))
-        while True:
-            try:
-                await clock.sleep(EVERY)
-            finally:
-                await aupdate_progress_artifact(artifact, percent(watched.tallies), pages(watched.tallies))
+        last = False
+        while not last:
+            await _pause(clock, EVERY, ended)
+            last = ended.is_set()
+            await aupdate_progress_artifact(artifact, percent(watched.tallies), pages(watched.tallies))
     except Exception as error:  # noqa: BLE001 - the walk is worth more than its picture
         get_run_logger().warning("its progress cannot be shown: %s", type(error).__name__)
+
+
+async def _pause(clock: Clock, seconds: float, ended: asyncio.Event) -> None:
+    """Wait so long, or until it ended."""
+    waits = [asyncio.create_task(clock.sleep(seconds)), asyncio.create_task(ended.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def percent(tallies: Mapping[str, Tally]) -> float:

@@ -14,20 +14,20 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
-from prefect.testing.utilities import prefect_test_harness
 
 from connectors.clock import Clock, SystemClock
 from flows.checks_prefect import prefect
 from flows.doctor_findings import Finding
 from sandbox.core import Sandbox
 from tests.canned import answer, canned
+from tests.prefect_kit import temporary_prefect
 from tests.snapshot_kit import Bench, basket
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A temporary Prefect server; its address."""
-    with prefect_test_harness(server_startup_timeout=90):
+    with temporary_prefect():
         yield PREFECT_API_URL.value() or ""
 
 

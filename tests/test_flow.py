@@ -20,8 +20,6 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
-from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 from connectors.errors import ConfigError
@@ -32,15 +30,10 @@ from flows.snapshot import snapshot, watched
 from sandbox.core import Sandbox
 from sandbox.server import Options, serve
 from tests.conftest import NOON
+from tests.prefect_kit import WITH_PREFECT, temporary_prefect
 from tests.snapshot_kit import Bench, basket, catalog_of, ledger, priced
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("prefect"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WITH_PREFECT
 KEY = "cs2c_live_planted_5d1f7a90c3e24b68"
 
 
@@ -61,8 +54,8 @@ class Ran:
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A temporary Prefect server; its SQLite file."""
     os.environ["FLOORLINE_TEST_KEY"] = KEY
-    with prefect_test_harness(server_startup_timeout=90):
-        yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
+    with temporary_prefect() as database:
+        yield database
     del os.environ["FLOORLINE_TEST_KEY"]
 
 

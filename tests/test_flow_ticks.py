@@ -12,33 +12,32 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import run_flow_async
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.states import Scheduled
-from prefect.testing.utilities import prefect_test_harness
 from prefect.types import DateTime
 
+from connectors.clock import SystemClock
+from connectors.plan import Shard
 from flows.maintain import maintain
+from flows.progress import Silent
 from flows.snapshot import snapshot
+from flows.told import Watched, shown
 from sandbox.core import Sandbox
 from tests.conftest import MakeSandbox
+from tests.prefect_kit import WITH_PREFECT, temporary_prefect
 from tests.snapshot_kit import Bench, basket, catalog_of
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("prefect"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WITH_PREFECT
 
 
 @pytest.fixture(scope="module", autouse=True)
 def prefect() -> Iterator[None]:
     """A temporary Prefect server."""
-    with prefect_test_harness(server_startup_timeout=90):
+    with temporary_prefect():
         yield
 
 
@@ -97,6 +96,30 @@ def test_a_walk_that_lasts_shows_how_far_it_is(make_sandbox: MakeSandbox, tmp_pa
     assert shown["type"] == "progress"
     assert shown["data"] == 100.0
     assert shown["description"].startswith("core: ")
+
+
+class Impatient(SystemClock):
+    """Waits for nothing, so that an update is under way at every moment."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return at once."""
+
+
+def test_a_walk_that_ends_during_an_update_is_shown_to_its_end() -> None:
+    shards = tuple(Shard(number, "cs2cap", "USD", ("steam",), None) for number in range(2))
+    watched = Watched(Silent())
+
+    @flow
+    async def walk() -> None:
+        async with shown(watched, "walk-brief", Impatient()):
+            watched.planned("core", shards)
+            while not await artifacts("walk-brief"):
+                pass
+            watched.tallies["core"].pages = 2
+
+    asyncio.run(walk())
+    (told,) = asyncio.run(artifacts("walk-brief"))
+    assert (told["data"], told["description"]) == (100.0, "core: 2 of 2 pages, 0 rows")
 
 
 async def cared_for(bench: Bench) -> State[Any]:

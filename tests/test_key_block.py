@@ -12,21 +12,15 @@ from typing import cast
 import httpx
 import pytest
 from prefect.blocks.system import Secret
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from sandbox.core import Sandbox
 from sandbox.keys import VALID_KEY
+from tests.prefect_kit import WITH_PREFECT, temporary_prefect
 from tests.snapshot_kit import Bench, basket, main_with
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("prefect"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WITH_PREFECT
 NAME = "floorline-rotated"
 Ask = Callable[..., httpx.Response]
 
@@ -34,8 +28,8 @@ Ask = Callable[..., httpx.Response]
 @pytest.fixture(scope="module")
 def prefect() -> Iterator[Path]:
     """A temporary Prefect server; its SQLite file."""
-    with prefect_test_harness(server_startup_timeout=90):
-        yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
+    with temporary_prefect() as database:
+        yield database
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""A temporary Prefect server for a module's tests, and what Prefect itself leaves lying about."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+from prefect.testing.utilities import prefect_test_harness
+
+WITH_PREFECT: Final = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("prefect"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@contextlib.contextmanager
+def temporary_prefect() -> Iterator[Path]:
+    """A temporary Prefect server; its SQLite file."""
+    with prefect_test_harness(server_startup_timeout=90):
+        yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
+    gc.collect()  # what Prefect did not close is found here, and not in a test that knows nothing of it
