@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -11,6 +12,10 @@ from connectors.errors import ConfigError
 
 ALL = "all"
 SHARD_ITEMS = 100
+
+# How a shard is asked for: an item a request, a catalog by pages, up to 100 items a request, the whole index
+# as one stream, or the pages of a source that lists everything at once.
+Route = Literal["item", "catalog", "batch", "stream", "listing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one walk fetches: `items` (None = the whole catalog, of exactly one provider) in one currency.
+    """What one walk fetches: `items` (None = the whole catalog) at `providers`, in one currency, by `route`.
 
-    `number` counts from 0 within its plan. `providers` is the exact scope; `every_provider` says that these
-    are all the source has, so that a request need not name them.
+    `number` counts from 0 within its plan. `providers` is the exact scope, one provider for a catalog;
+    `every_provider` says that these are all the source has, so that a request need not name them.
     """
 
     number: int
@@ -37,6 +42,7 @@ class Shard:
     items: tuple[Item, ...] | None
     delivery: str = "standard"
     every_provider: bool = False
+    route: Route = "item"
 
     @property
     def least_requests(self) -> int:
@@ -84,9 +90,10 @@ def plan(
         batches = [tuple(items[at : at + SHARD_ITEMS]) for at in range(0, len(items), SHARD_ITEMS)]
         parts = [(tuple(providers), batch) for batch in batches]
         note = f"{len(items)} items x {len(currencies)} currencies, one request each for all providers"
+    route: Route = "catalog" if items is None else "item"
     scopes = [(currency, *part) for currency in currencies for part in parts]
     shards = tuple(
-        Shard(number, source, currency, keys, batch, delivery, every_provider and items is not None)
+        Shard(number, source, currency, keys, batch, delivery, every_provider and items is not None, route)
         for number, (currency, keys, batch) in enumerate(scopes)
     )
     return Plan(shards, (note,))
