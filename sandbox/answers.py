@@ -1,11 +1,12 @@
 """Requests and answers as the rules see them, apart from any server."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 Json = None | bool | int | float | str | list["Json"] | Mapping[str, "Json"]
 
 
@@ -31,7 +32,9 @@ class Request(NamedTuple):
 class Answer:
     """Status, headers and body; `gzipped` says that the body is compressed already.
 
-    `cut` ends the connection after so many bytes of the body as sent, `drop` before the first one.
+    A `stream` is sent without its length. `stall` is a silence of so many seconds in the middle. `cut` ends
+    the connection after this share of the body as sent, `drop` before the first byte. `over` is called once
+    the answer is sent or lost.
     """
 
     status: int = 200
@@ -42,6 +45,9 @@ class Answer:
     code: str | None = None
     cut: float | None = None
     drop: bool = False
+    stream: bool = False
+    stall: float = 0.0
+    over: Callable[[], None] = lambda: None
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error

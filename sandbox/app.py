@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import cast
@@ -16,7 +16,9 @@ from sandbox.clock import iso
 from sandbox.control import control
 from sandbox.core import Sandbox
 from sandbox.faults import Fault
+from sandbox.spoil import spoil
 
+PIECE = 1 << 18  # bytes
 TRANSPORT = "sandbox.transport"  # the scope's extension that holds the connection
 
 
@@ -50,9 +52,12 @@ class App:
         await asyncio.sleep(sum(fault.number("seconds", 1) for fault in striking if fault.kind == "latency"))
         answer = self._answer(request, striking)
         log.status, log.code = (None, "drop") if answer.drop else (answer.status, answer.code)
-        _encode(answer, b"gzip" in headers.get(b"accept-encoding", b""))
-        answer.headers["Date"] = self._date(striking)
-        await _send(answer, scope, receive, send)
+        try:
+            _encode(answer, b"gzip" in headers.get(b"accept-encoding", b""))
+            answer.headers["Date"] = self._date(striking)
+            await _send(answer, scope, receive, send)
+        finally:
+            answer.over()
 
     def _answer(self, request: Request, striking: Sequence[Fault]) -> Answer:
         sandbox = self._sandbox
@@ -61,7 +66,7 @@ class App:
                 happen(sandbox, fault, request)
             sandbox.sync()
             right = faults.instead(striking) or sandbox.api.answer(faults.unpaged(request, striking))
-        return faults.spoil(right, striking)
+        return spoil(right, striking)
 
     def _date(self, striking: Sequence[Fault]) -> str:
         skew = sum(fault.number("seconds", 0) for fault in striking if fault.kind == "skewed_date")
@@ -117,20 +122,30 @@ def _encode(answer: Answer, accepted: bool) -> None:
 
 async def _send(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
     if answer.drop:
-        await _hang_up(scope, receive)
+        await hang_up(scope, receive)
         return
-    headers = {"Content-Type": answer.media, "Content-Length": str(len(answer.body)), **answer.headers}
+    length = {} if answer.stream else {"Content-Length": str(len(answer.body))}
+    headers = {"Content-Type": answer.media, **length, **answer.headers}
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-    if answer.cut is None:
-        await send({"type": "http.response.body", "body": answer.body})
-    else:
-        sent = answer.body[: int(len(answer.body) * answer.cut)]
-        await send({"type": "http.response.body", "body": sent, "more_body": True})
-        await _hang_up(scope, receive)
+    async for piece, last in _pieces(answer):
+        more = not last or answer.cut is not None
+        await send({"type": "http.response.body", "body": piece, "more_body": more})
+    if answer.cut is not None:
+        await hang_up(scope, receive)
 
 
-async def _hang_up(scope: Scope, receive: Receive) -> None:
+async def _pieces(answer: Answer) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield the body in pieces that the connection can take one by one, each with whether it is the last."""
+    end = int(len(answer.body) * (1 if answer.cut is None else answer.cut))
+    size = (end + 1) // 2 if answer.stall else PIECE
+    for start in range(0, max(end, 1), max(size, 1)):
+        if start and answer.stall:
+            await asyncio.sleep(answer.stall)
+        yield answer.body[start : min(start + size, end)], start + size >= end
+
+
+async def hang_up(scope: Scope, receive: Receive) -> None:
     """Close the connection and wait until the server has noticed."""
     cast("asyncio.Transport", scope["extensions"][TRANSPORT]).close()
     while (await receive())["type"] != "http.disconnect":

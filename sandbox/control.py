@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import windows
 from sandbox.answers import Json
 from sandbox.clock import iso, parse_iso
 from sandbox.core import Sandbox
@@ -60,6 +61,7 @@ def _ledger(sandbox: Sandbox, request: Request) -> Response:
         currency=asked.get("currency", "USD"),
         providers=asked.getlist("provider") or None,
         item_ids=[int(text) for text in asked.getlist("item_id")] or None,
+        bids="bids" in asked,
     )
     if "count" in asked:
         return JSONResponse({"count": frame.height})
@@ -84,6 +86,7 @@ def _state(sandbox: Sandbox, _request: Request) -> Response:
             "requests": len(sandbox.requests),
             "faults": len(sandbox.faults.active),
             "limits": sandbox.keys.enforced,
+            "windows": sandbox.keys.windows,
             "pages_rendered": sandbox.api.pages.rendered,
         }
     return JSONResponse(state)
@@ -136,6 +139,8 @@ def _keys(sandbox: Sandbox, body: Body) -> Json:
     key = sandbox.key(text, str(body.get("state", "valid")), tier=tier, label=str(body.get("label", "")))
     if "month_left" in body:
         sandbox.keys.leave(text, int(cast("int", body["month_left"])), sandbox.clock.now())
+    if "streams_left" in body:
+        key.leave_streams(int(cast("int", body["streams_left"])), sandbox.clock.now())
     if "expires_at" in body:
         key.expires_at = parse_iso(str(body["expires_at"]))
     return {"state": key.state, "tier": key.tier.name}
@@ -149,8 +154,15 @@ def _faults(sandbox: Sandbox, body: Json) -> Json:
 
 
 def _limits(sandbox: Sandbox, body: Body) -> Json:
-    sandbox.keys.enforced = bool(body["enforced"])
-    return {"enforced": sandbox.keys.enforced}
+    keys = sandbox.keys
+    keys.windows = windows.known(str(body.get("windows", keys.windows)))
+    keys.enforced = bool(body.get("enforced", keys.enforced))
+    return {"enforced": keys.enforced, "windows": keys.windows}
+
+
+def _render(sandbox: Sandbox, body: Body) -> Json:
+    snapshot = sandbox.render(bids=bool(body.get("bids", False)))
+    return {"rows": snapshot.rows, "bytes": len(snapshot.body)}
 
 
 _VERBS: dict[str, Verb] = {
@@ -166,5 +178,6 @@ _VERBS: dict[str, Verb] = {
     "keys": _keys,
     "faults": _faults,
     "limits": _limits,
+    "render": _render,
 }
 _READS = {"ledger": _ledger, "requests": _requests, "state": _state}

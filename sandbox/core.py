@@ -21,6 +21,10 @@ from sandbox.providers import INDEX, KEYS
 from sandbox.replay import Replay
 from sandbox.requests import Requests
 from sandbox.rows import Scope
+from sandbox.sides import ASKS, BIDS
+from sandbox.skinshark import Skinshark
+from sandbox.skinshark_merchant import Merchant
+from sandbox.snapshots import Snapshot
 
 SECOND = 1_000_000
 
@@ -36,11 +40,14 @@ class Sandbox:
         self.lock = RLock()
         self.url = ""
         self.clock = Clock(options.frozen)
-        self.keys = Keys(options.tier, enforced=options.limits, sliding=options.sliding)
+        self.keys = Keys(options.tier, enforced=options.limits, windows=options.windows)
         self.faults = Faults()
         self.requests = Requests()
         self.market = _market(options, self.clock.us())
         self.api = Cs2cap(self.market, self.clock, self.keys)
+        self.skinshark = Skinshark(
+            self.market, self.clock, Merchant(options.merchant, enforced=options.limits)
+        )
 
     def sync(self) -> int:
         """Bring the index up to the clock; tells the present (microseconds)."""
@@ -148,17 +155,26 @@ class Sandbox:
         currency: str = "USD",
         providers: Sequence[str] | None = None,
         item_ids: Sequence[int] | None = None,
+        bids: bool = False,
     ) -> pl.DataFrame:
         """Return what the index served at a moment (now by default), columns as in `sandbox.ledger.SCHEMA`.
 
-        Without `item_ids`: the whole catalog, as a walk lists it. KeyError: an unknown currency or id.
+        Asks, or `bids` with their own names for price and quantity. Without `item_ids`: the whole catalog, as
+        a walk lists it. KeyError: an unknown currency or id.
         """
-        positions = tuple(sorted(_position(key) for key in providers or KEYS))
-        scope = Scope(positions, None if item_ids is None else tuple(item_ids))
+        side = BIDS if bids else ASKS
+        positions = sorted({_position(key) for key in providers or KEYS} & set(side.providers))
+        scope = Scope(tuple(positions), None if item_ids is None else tuple(item_ids))
         with self.lock:
             now = self.sync()
             index = self.market.index(now) if at is None else self.market.as_of(micros(at))
-            return ledger(self.market.board, index, scope, currency)
+            return ledger(self.market.board, side.of(index), scope, currency, side)
+
+    def render(self, *, bids: bool = False) -> Snapshot:
+        """Render the full stream of all providers, so that the next one asked for is served at once."""
+        side = BIDS if bids else ASKS
+        with self.lock:
+            return self.api.streams.snapshots.get(side, side.providers, self.sync())
 
     def _drift(self, now: int) -> None:
         if self.options.moving:

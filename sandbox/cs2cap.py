@@ -3,9 +3,11 @@
 import gzip
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from sandbox import directory, query
 from sandbox.answers import Answer, Json, Refusal, Request, dumps
+from sandbox.batch import batch
 from sandbox.catalog import Item
 from sandbox.clock import Clock, micros
 from sandbox.keys import Key, Keys
@@ -13,6 +15,8 @@ from sandbox.market import Market
 from sandbox.pages import Page, Pages, filters, pagination
 from sandbox.providers import INDEX, PROVIDERS
 from sandbox.rows import Scope
+from sandbox.sides import ASKS, BIDS, Side
+from sandbox.streams import Streams
 from sandbox.sub_keys import AccountKeys
 
 Verb = Callable[[Request, Key, datetime], Answer]
@@ -24,10 +28,14 @@ class Cs2cap:
     def __init__(self, market: Market, clock: Clock, keys: Keys) -> None:
         self.market, self.clock, self.keys = market, clock, keys
         self.pages = Pages(market)
+        self.streams = Streams(market, keys)
         self._catalog: bytes | None = None
         self._account = AccountKeys(keys)
         self._routes: Mapping[str, Mapping[str, Verb]] = {
-            "/v1/prices": {"GET": self._prices},
+            "/v1/prices": {"GET": partial(self._prices, ASKS), "POST": partial(self.streams.answer, ASKS)},
+            "/v1/prices/batch": {"POST": partial(self._batch, ASKS)},
+            "/v1/bids": {"GET": self._bids, "POST": partial(self.streams.answer, BIDS)},
+            "/v1/bids/batch": {"POST": partial(self._batch, BIDS)},
             "/v1/items": {"GET": self._items},
             "/v1/providers": {"GET": self._providers},
             "/v1/fx": {"GET": self._fx},
@@ -51,25 +59,37 @@ class Cs2cap:
         # The account routes are free of the month.
         grant = self.keys.admit(request.authorization, now, monthly=account is None)
         answer = verbs[request.method](request, grant.key, now)
-        answer.headers.update(grant.headers)
+        answer.headers = {**grant.headers, **answer.headers}  # a stream tells of its starts, not of the month
         return answer
 
-    def _prices(self, request: Request, key: Key, now: datetime) -> Answer:
+    def _prices(self, side: Side, request: Request, key: Key, now: datetime) -> Answer:
         tier = key.tier
         limit = query.whole(request, "limit", least=1, most=tier.page) or tier.page
         offset = query.whole(request, "offset", least=0) or 0
         currency = query.currency(request, self.market.rates)
-        scope, asked = self._scope(request)
-        page = Page(scope, currency, limit, offset, tier.url, filters(scope, asked))
+        scope, asked = self._scope(request, side)
+        url = tier.url and side.links
+        page = Page(scope, currency, limit, offset, url, filters(scope, side, asked), side)
         return Answer(body=self.pages.get(page, micros(now)), gzipped=True)
 
-    def _scope(self, request: Request) -> tuple[Scope, dict[str, Json]]:
-        """Return what a price query names, and how its answer repeats it."""
+    def _bids(self, request: Request, key: Key, now: datetime) -> Answer:
+        _must_be_bulk(request, key)
+        if request.one("item_id") is not None:  # it wins over a phase here
+            kept = tuple(pair for pair in request.query if pair[0] not in {"market_hash_name", "phase"})
+            request = request._replace(query=kept)
+        return self._prices(BIDS, request, key, now)
+
+    def _batch(self, side: Side, request: Request, key: Key, now: datetime) -> Answer:
+        _must_be_bulk(request, key)
+        return Answer(body=dumps(batch(self.market, side, request, now)))
+
+    def _scope(self, request: Request, side: Side) -> tuple[Scope, dict[str, Json]]:
+        """Return what a query names, and how its answer repeats it."""
         item_id, phase = query.whole(request, "item_id"), query.phase(request)
         name = request.one("market_hash_name")
         asked: dict[str, Json] = {"item_id": item_id, "market_hash_name": name, "phase": phase}
         named: dict[str, Json] = {key: value for key, value in asked.items() if value is not None}
-        positions = query.providers(request)
+        positions = query.providers(request, side)
         if not named:
             return Scope(positions), {}
         found = self.market.board.catalog.find(item_id, name, phase)
@@ -113,3 +133,8 @@ class Cs2cap:
 
     def _fx(self, _request: Request, _key: Key, _now: datetime) -> Answer:
         return Answer(body=dumps(directory.fx(self.market)))
+
+
+def _must_be_bulk(request: Request, key: Key) -> None:
+    if not key.tier.bulk:
+        raise Refusal(403, "FORBIDDEN", f"Access to {request.path} is not enabled for this tier.")

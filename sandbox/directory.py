@@ -9,6 +9,7 @@ from sandbox.clock import MINUTE, iso, micros
 from sandbox.keys import Key
 from sandbox.market import Market
 from sandbox.providers import PROVIDERS, Provider
+from sandbox.sides import BUYERS
 
 ONCE = "Store this key securely. It will not be shown again."
 _DEGRADED = "dupefi"  # one marketplace is always unwell
@@ -54,7 +55,7 @@ def _provider(market: Market, provider: Provider, now: int) -> dict[str, Json]:
         "market_type": provider.market_type,
         "default_currency": provider.currency,
         "fees": {"sell_fee": provider.sell_fee, "insta_sell_fee": None, "trading_spread_fee": None},
-        "features": {"has_buy_orders": provider.market_type == "p2p", "has_recent_sales": False},
+        "features": {"has_buy_orders": position in BUYERS, "has_recent_sales": False},
         "health": health,
     }
 

@@ -1,23 +1,21 @@
 """Faults on request: which requests go wrong, how often, and how."""
 
-import gzip
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from sandbox.answers import Answer, Json, Refusal, Request, dumps
+from sandbox.answers import Answer, Json, Refusal, Request
+from sandbox.sides import ASKS, BIDS
 
 Params = dict[str, Json]
-Payload = dict[str, Json]
 
 
 @dataclass(slots=True)
 class Fault:
     """One thing that goes wrong on matching requests.
 
-    `path` (empty: any) and `match` (a subset of the query) choose the requests; the first `after` pass, then
-    `times` of them fail (None: all). `params` belong to the kind; see `KINDS`.
+    `path` and `method` (empty: any) and `match` (a subset of the query) choose the requests; the first
+    `after` pass, then `times` of them fail (None: all). `params` belong to the kind; see `KINDS`.
     """
 
     kind: str
@@ -25,14 +23,15 @@ class Fault:
     after: int = 0
     times: int | None = 1
     match: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
     params: Params = field(default_factory=dict)
     seen: int = 0
 
     def strikes(self, request: Request) -> bool:
         """Return whether this request goes wrong; counts it."""
-        if self.path not in {"", request.path} or not all(
-            item in request.query for item in self.match.items()
-        ):
+        if self.path not in {"", request.path} or self.method not in {"", request.method}:
+            return False
+        if not all(item in request.query for item in self.match.items()):
             return False
         self.seen += 1
         return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
@@ -59,10 +58,15 @@ class Faults:
         self.active: list[Fault] = []
 
     def add(self, kind: str, **how: object) -> Fault:
-        """Set a fault: `path`, `after`, `times`, `match`, and what its kind takes. Raises ValueError."""
+        """Set a fault: `path`, `method`, `after`, `times`, `match`, and what its kind takes.
+
+        Raises ValueError.
+        """
         if kind not in KINDS:
             raise ValueError(f"no fault {kind!r}; there are {', '.join(KINDS)}")
-        general = {name: how.pop(name) for name in ("path", "after", "times", "match") if name in how}
+        general = {
+            name: how.pop(name) for name in ("path", "method", "after", "times", "match") if name in how
+        }
         if unknown := set(how) - KINDS[kind]:
             raise ValueError(
                 f"{kind} takes {', '.join(sorted(KINDS[kind])) or 'nothing'}, not {', '.join(unknown)}"
@@ -88,9 +92,12 @@ KINDS: Mapping[str, frozenset[str]] = {
     "unavailable": frozenset({"coded"}),
     "drop": frozenset(),
     "lost_answer": frozenset(),
-    "truncate": frozenset({"how"}),
+    "truncate": frozenset({"how", "share", "rows"}),
+    "short_stream": frozenset({"rows"}),
+    "stall": frozenset({"seconds"}),
     "html": frozenset(),
     "broken_row": frozenset({"field", "value", "row"}),
+    "broken_line": frozenset({"row", "text"}),
     "new_field": frozenset({"name", "value"}),
     "rows_appear": frozenset({"n", "provider", "item_ids"}),
     "rows_vanish": frozenset({"n", "provider", "item_ids"}),
@@ -108,20 +115,6 @@ def instead(faults: Iterable[Fault]) -> Answer | None:
     return next((_INSTEAD[fault.kind](fault) for fault in faults if fault.kind in _INSTEAD), None)
 
 
-def spoil(answer: Answer, faults: Iterable[Fault]) -> Answer:
-    """Return the answer as the faults leave it."""
-    for fault in faults:
-        if fault.kind in _EDITS and answer.status == 200:
-            page = json.loads(gzip.decompress(answer.body) if answer.gzipped else answer.body)
-            _EDITS[fault.kind](page, fault)
-            answer.body, answer.gzipped = dumps(page), False
-        if fault.kind == "truncate":
-            _truncate(answer, fault)
-        if fault.kind == "lost_answer":
-            answer = Answer(drop=True)
-    return answer
-
-
 def _rate_limited(fault: Fault) -> Answer:
     wait = str(int(fault.number("retry_after", 1)))
     headers = {"Retry-After": wait, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wait}
@@ -129,8 +122,10 @@ def _rate_limited(fault: Fault) -> Answer:
 
 
 def _unavailable(fault: Fault) -> Answer:
-    code = "PRICES_INDEX_UNAVAILABLE" if fault.params.get("coded", True) else None
-    return Refusal(503, code, "Prices data is temporarily unavailable. Try again shortly.").answer()
+    side = BIDS if fault.path.startswith(BIDS.path) else ASKS
+    code = side.unavailable if fault.params.get("coded", True) else None
+    detail = f"{side.name.capitalize()} data is temporarily unavailable. Try again shortly."
+    return Refusal(503, code, detail).answer()
 
 
 _INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
@@ -144,47 +139,6 @@ _INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
     "redirect": lambda fault: Answer(
         302, headers={"Location": fault.text("location", "http://127.0.0.1:9/v1/prices")}
     ),
-}
-
-
-def _break_row(page: Payload, fault: Fault) -> None:
-    rows = cast("list[Payload]", page["items"])
-    if rows:
-        row = rows[int(fault.number("row", 0)) % len(rows)]
-        if "value" in fault.params:
-            row[fault.text("field", "lowest_ask")] = fault.params["value"]
-        else:
-            row.pop(fault.text("field", "lowest_ask"), None)
-
-
-def _new_field(page: Payload, fault: Fault) -> None:
-    for row in cast("list[Payload]", page["items"]):
-        row[fault.text("name", "float_value")] = fault.params.get("value", 0.5)
-
-
-def _endless(page: Payload, _fault: Fault) -> None:
-    cast("Payload", page["pagination"])["has_next"] = True
-
-
-def _unknown_total(page: Payload, _fault: Fault) -> None:
-    cast("Payload", page["pagination"])["total"] = -1
-
-
-def _truncate(answer: Answer, fault: Fault) -> None:
-    """`how`: "length" promises more than it sends; "gzip" sends a whole body whose gzip ends early."""
-    if fault.text("how", "length") == "gzip":
-        packed = answer.body if answer.gzipped else gzip.compress(answer.body, compresslevel=1)
-        answer.body, answer.gzipped = packed[: len(packed) // 2], True
-        answer.headers["Content-Encoding"] = "gzip"
-    else:
-        answer.cut = 0.5
-
-
-_EDITS: Mapping[str, Callable[[Payload, Fault], None]] = {
-    "broken_row": _break_row,
-    "new_field": _new_field,
-    "endless": _endless,
-    "unknown_total": _unknown_total,
 }
 
 

@@ -9,30 +9,38 @@ from typing import NamedTuple, Self
 from uuid import NAMESPACE_OID, uuid5
 
 from sandbox.answers import Refusal
+from sandbox.windows import known, wait_for_room
 
 VALID_KEY = "cs2c_live_sandbox_valid_00000001"
 REVOKED_KEY = "cs2c_live_sandbox_revoked_0000002"
 DISABLED_KEY = "cs2c_live_sandbox_disabled_000003"
+STREAMS = ("/v1/prices", "/v1/bids")
+DAY = 86_400.0  # seconds in which stream starts count
 STATES = ("valid", "revoked", "disabled", "forbidden")
 
 
 class Tier(NamedTuple):
-    """A plan: requests a minute and a month, rows a page of `/v1/prices`, and whether rows carry `url`."""
+    """A plan: requests a minute and a month, rows a page of `/v1/prices`, and whether rows carry `url`.
+
+    `bulk`: bids and batches are open to it; `streams`: starts in 24 hours, for each of the two streams.
+    """
 
     name: str
     minute: int
     month: int
     page: int
     url: bool
+    bulk: bool
+    streams: int
 
 
 TIERS = {
     tier.name: tier
     for tier in (
-        Tier("free", 20, 1_000, 100, url=False),
-        Tier("starter", 40, 50_000, 1_000, url=False),
-        Tier("pro", 100, 500_000, 1_000, url=True),
-        Tier("quant", 300, 1_000_000, 1_000, url=True),
+        Tier("free", 20, 1_000, 100, url=False, bulk=False, streams=0),
+        Tier("starter", 40, 50_000, 1_000, url=False, bulk=True, streams=0),
+        Tier("pro", 100, 500_000, 1_000, url=True, bulk=True, streams=50),
+        Tier("quant", 300, 1_000_000, 1_000, url=True, bulk=True, streams=300),
     )
 }
 _REFUSALS = {
@@ -60,6 +68,8 @@ class Key:
     month: tuple[int, int] = (0, 0)
     recent: deque[float] = field(default_factory=deque)  # moments of admitted requests, Unix seconds
     root: Self | None = None
+    starts: dict[str, deque[float]] = field(default_factory=dict)  # moments of stream starts, by path
+    streaming: set[str] = field(default_factory=set)  # paths of the streams that are under way
     month_cap: int | None = None
     minute_cap: int | None = None
 
@@ -84,6 +94,18 @@ class Key:
             self.month, self.used = (now.year, now.month), 0
         return self.used
 
+    def started(self, path: str, now: datetime) -> deque[float]:
+        """Return the moments of a stream's starts in the 24 hours before `now`, the oldest first."""
+        starts = self.starts.setdefault(path, deque())
+        while starts and starts[0] <= now.timestamp() - DAY:
+            starts.popleft()
+        return starts
+
+    def leave_streams(self, starts: int, now: datetime) -> None:
+        """Use up the stream starts of 24 hours but for this many of each stream."""
+        for path in STREAMS:
+            self.starts[path] = deque([now.timestamp()] * (self.tier.streams - starts))
+
     def refuse(self, now: datetime) -> None:
         """Raise the refusal that its state calls for, if any; a sub-key shares the fate of its root."""
         if self.root is not None:
@@ -102,11 +124,11 @@ class Grant(NamedTuple):
 
 
 class Keys:
-    """All keys. Limits count admitted requests only, a minute in a fixed window (or a sliding one)."""
+    """All keys. Limits count admitted requests only, a minute in the `windows` of `sandbox.windows`."""
 
-    def __init__(self, tier: str, *, enforced: bool = True, sliding: bool = False) -> None:
+    def __init__(self, tier: str, *, enforced: bool = True, windows: str = "fixed") -> None:
         self.enforced = enforced
-        self.sliding = sliding
+        self.windows = known(windows)
         self._keys: dict[str, Key] = {}
         for text, state in ((VALID_KEY, "valid"), (REVOKED_KEY, "revoked"), (DISABLED_KEY, "disabled")):
             self.put(text, state, tier=tier, label=f"{state} sandbox key")
@@ -174,21 +196,11 @@ class Keys:
         """Refuse what is over the month or the minute."""
         if monthly and key.used_in(now) >= key.monthly:
             detail = f"Monthly quota exceeded ({key.monthly}/{key.monthly} requests)."
-            headers = _headers(key.tier, key.monthly, 0, _to_next_month(now))
-            raise Refusal(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, headers)
-        if wait := self._wait(key, now.timestamp()):
-            headers = {"Retry-After": str(wait), **_headers(key.tier, key.per_minute, 0, wait)}
-            raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers)
-
-    def _wait(self, key: Key, now: float) -> int:
-        """Return seconds until the minute has room again, 0 where it has."""
-        start = now - 60 if self.sliding else now // 60 * 60
-        while key.recent and key.recent[0] < start + (1e-6 if self.sliding else 0):
-            key.recent.popleft()
-        if len(key.recent) < key.per_minute:
-            return 0
-        room = key.recent[0] + 60 if self.sliding else start + 60
-        return max(1, -int(-(room - now) // 1))
+            told = headers(key.tier, key.monthly, 0, _to_next_month(now))
+            raise Refusal(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, told)
+        if wait := wait_for_room(key.recent, key.per_minute, now.timestamp(), self.windows):
+            told = {"Retry-After": str(wait), **headers(key.tier, key.per_minute, 0, wait)}
+            raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", told)
 
 
 def fresh() -> str:
@@ -205,10 +217,11 @@ def _notice(key: Key, now: datetime) -> dict[str, str]:
     """Return the month, once less than a tenth of it is left."""
     left = key.monthly - key.used
     near = left < key.monthly / 10
-    return _headers(key.tier, key.monthly, left, _to_next_month(now)) if near else {}
+    return headers(key.tier, key.monthly, left, _to_next_month(now)) if near else {}
 
 
-def _headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, str]:
+def headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, str]:
+    """Return the headers that tell of one limit; `reset` in seconds."""
     return {
         "X-RateLimit-Tier": tier.name,
         "X-RateLimit-Limit": str(limit),

@@ -1,5 +1,6 @@
 """The ledger: what the index served at a moment, as a frame to compare with what a client made of it."""
 
+from decimal import Decimal
 from typing import NamedTuple
 
 import polars as pl
@@ -8,6 +9,7 @@ from sandbox.board import Board
 from sandbox.market import Index
 from sandbox.money import convert
 from sandbox.rows import Row, Scope, at_places, of_items
+from sandbox.sides import ASKS, Side
 
 _MOMENT = pl.Datetime("us", "UTC")
 SCHEMA = {
@@ -37,34 +39,25 @@ class Entry(NamedTuple):
     last_updated: int
 
 
-def ledger(board: Board, index: Index, scope: Scope, currency: str) -> pl.DataFrame:
-    """Return rows in the order of a walk, columns as in `SCHEMA`; `lowest_ask` in hundredths, times in UTC.
+def ledger(board: Board, index: Index, scope: Scope, currency: str, side: Side = ASKS) -> pl.DataFrame:
+    """Return rows in the order of a walk; `index` is the one of the side. Raises KeyError: unknown currency.
 
-    The whole catalog lists phases; an item's phaseless entry shows only where the scope names it.
-    Raises KeyError for an unknown currency.
+    Columns as in `SCHEMA`, with the side's own names for price and quantity; prices in hundredths, times in
+    UTC. The whole catalog lists phases; an item's phaseless entry shows only where the scope names it.
     """
     rate = index.rates[currency]
     rows = _whole(board, index, scope) if scope.items is None else of_items(board, index, scope)
-    entries = []
-    for item, provider, quote in rows:
-        minor, decimal = convert(quote.price, rate)
-        entries.append(
-            Entry(
-                provider,
-                item.item_id,
-                item.name,
-                item.phase,
-                minor,
-                decimal,
-                quote.quantity,
-                quote.changed,
-                index.updated(quote),
-            )
-        )
+    entries = [_entry(row, index, rate) for row in rows]
     raw = {name: pl.Int64() if kind == _MOMENT else kind for name, kind in SCHEMA.items()}
-    return pl.DataFrame(entries, schema=raw, orient="row").cast(
-        {"timestamp": _MOMENT, "last_updated": _MOMENT}
-    )
+    frame = pl.DataFrame(entries, schema=raw, orient="row")
+    names = {ASKS.price: side.price, ASKS.decimal: side.decimal, ASKS.quantity: side.quantity}
+    return frame.cast({"timestamp": _MOMENT, "last_updated": _MOMENT}).rename(names)
+
+
+def _entry(row: Row, index: Index, rate: Decimal) -> Entry:
+    item, provider, quote = row
+    names, updated = (item.item_id, item.name, item.phase), index.updated(quote)
+    return Entry(provider, *names, *convert(quote.price, rate), quote.quantity, quote.changed, updated)
 
 
 def _whole(board: Board, index: Index, scope: Scope) -> list[Row]:

@@ -1,9 +1,10 @@
 """The market: what the index serves, what waits for its next refresh, and what it served before."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Protocol
 
 from sandbox.board import Board, Quote, Quotes
 from sandbox.clock import MINUTE
@@ -25,18 +26,31 @@ class Epoch:
     rates: Mapping[str, Decimal]
 
 
+class Places(Protocol):
+    """Quotes by place."""
+
+    def __getitem__(self, place: int, /) -> Quote | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What the API serves at one moment. `collected`: its last look at the marketplaces, microseconds."""
+    """What the API serves at one moment of one side: asks, where the `best` price is the least, or bids.
 
-    quotes: Sequence[Quote | None]
+    `collected`: its last look at the marketplaces, microseconds.
+    """
+
+    quotes: Places
     dark: frozenset[int]
     rates: Mapping[str, Decimal]
     collected: int
+    best: Callable[[Iterable[int]], int] = min
 
     def updated(self, quote: Quote) -> int:
         """Return a row's `last_updated`: never before its last change."""
         return max(self.collected, quote.changed or 0)
+
+
+Stamp = tuple[int, int, tuple[int, ...]]
 
 
 @dataclass(slots=True)
@@ -125,6 +139,11 @@ class Market:
     def index(self, now: int) -> Index:
         """Return what the API serves now."""
         return Index(self._served, self.dark, self.rates, self._collected(self.epochs[-1], now))
+
+    def stamp(self, providers: tuple[int, ...], now: int) -> Stamp:
+        """Return what is different once anything that these providers' rows show has changed."""
+        rows = tuple(self.versions.rows[provider] for provider in providers)
+        return self._collected(self.epochs[-1], now), self.versions.rates, rows
 
     def as_of(self, at: int) -> Index:
         """Return what the API served at a moment; before the first one, what it served first."""

@@ -9,6 +9,8 @@ from typing import Self
 
 from sandbox.clock import parse_iso
 from sandbox.keys import TIERS
+from sandbox.skinshark_merchant import TOKENS
+from sandbox.windows import WINDOWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,9 @@ class Options:
     seed: int = 1
     quotes: int | None = None
     tier: str = "pro"
+    merchant: str = "standard"
     limits: bool = True
-    sliding: bool = False
+    windows: str = "fixed"
     refresh: float = 300.0
     moving: float = 0.0
     moving_fx: bool = False
@@ -50,14 +53,16 @@ class Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sandbox", description="CS2Cap's API on loopback.")
+    parser = argparse.ArgumentParser(prog="sandbox", description="The price APIs on loopback.")
     add = parser.add_argument
     add("--items", type=int, default=1000, help="catalog entries, 1 to 35,000")
     add("--seed", type=int, default=1, help="the market's seed")
     add("--quotes", type=int, help="exactly so many quotes in the whole catalog")
     add("--tier", choices=TIERS, default="pro", help="the plan of the sandbox's own key")
+    add("--merchant", choices=TOKENS, default="standard", help="the tier of SkinShark's merchant")
     add("--no-limits", dest="limits", action="store_false", help="lift the minute and the month")
-    add("--sliding", action="store_true", help="count the minute in a sliding window")
+    add("--windows", choices=WINDOWS, default="fixed", help="the minute's windows")
+    add("--sliding", dest="windows", action="store_const", const="sliding", help="--windows sliding")
     add("--refresh", type=float, default=300.0, help="seconds between refreshes of the index; 0: at once")
     add("--moving", type=float, default=0.0, help="the share of quotes that moves at each refresh")
     add("--moving-fx", action="store_true", help="exchange rates move at each refresh")

@@ -1,31 +1,46 @@
 """What a query string may say: each reader gives the value or raises the 422 that the contract documents."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from sandbox.answers import Json, Refusal, Request
 from sandbox.names import PHASES
 from sandbox.providers import INDEX, KEYS
+from sandbox.sides import Side
 
-EVERY = tuple(range(len(KEYS)))
+
+def providers(request: Request, side: Side) -> tuple[int, ...]:
+    """Return positions of the providers asked for, ascending; all of the side where none is named."""
+    return positions(request.all("providers"), side, "query")
 
 
-def providers(request: Request) -> tuple[int, ...]:
-    """Return positions of the providers asked for, ascending; all of them where none is named."""
-    asked = request.all("providers")
+def positions(asked: Sequence[Json], side: Side, part: str) -> tuple[int, ...]:
+    """Return positions of these providers, ascending, all of the side's where there are none.
+
+    An unknown one is a 422, one that is not on this side a 400; `part` of the request says where they stood.
+    """
     for position, key in enumerate(asked):
         if key not in INDEX:
             message = "Input should be one of the allowed provider keys"
             expected = ", ".join(repr(known) for known in KEYS)
-            raise _invalid("enum", ["query", "providers", position], message, key, {"expected": expected})
-    return tuple(sorted({INDEX[key] for key in asked})) or EVERY
+            raise _invalid("enum", [part, "providers", position], message, key, {"expected": expected})
+    found = {INDEX[str(key)] for key in asked}
+    if lacking := sorted(found - set(side.providers)):
+        names = ", ".join(KEYS[position] for position in lacking)
+        raise Refusal(400, None, f"Providers do not support buy orders: {names}")
+    return tuple(sorted(found)) or side.providers
 
 
 def currency(request: Request, known: Container[str]) -> str:
     """Return the currency asked for, US dollars by default."""
     code = request.one("currency")
-    if code is not None and code not in known:
-        raise _invalid("value_error", ["query", "currency"], f"Unsupported currency: {code}", code)
-    return code or "USD"
+    return "USD" if code is None else supported(code, known, "query")
+
+
+def supported(code: str, known: Container[str], part: str) -> str:
+    """Return a currency that the API converts to."""
+    if code not in known:
+        raise _invalid("value_error", [part, "currency"], f"Unsupported currency: {code}", code)
+    return code
 
 
 def phase(request: Request) -> str | None:

@@ -1,6 +1,6 @@
 """From the index to rows: what a query names, phases summed where no phase was asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,17 +44,17 @@ def _of_item(board: Board, index: Index, item: Item, providers: set[int]) -> Seq
         phases = [
             row for phase in board.catalog.phases(item) for row in _of_item(board, index, phase, providers)
         ]
-        return list(_summed(item, phases))
+        return list(_summed(item, phases, index.best))
     places = [place for place in board.of_item(item) if board.provider_of[place] in providers]
     return at_places(board, index, places)
 
 
-def _summed(item: Item, rows: Iterable[Row]) -> Iterator[Row]:
-    """Return one row a provider: the cheapest phase's price, all quantities, the newest change."""
+def _summed(item: Item, rows: Iterable[Row], best: Callable[[Iterable[int]], int]) -> Iterator[Row]:
+    """Return one row a provider: the best phase's price, all quantities, the newest change."""
     quotes: dict[str, list[Quote]] = {}
     for row in rows:
         quotes.setdefault(row.provider, []).append(row.quote)
     for provider in sorted(quotes):
         same = quotes[provider]
         changed = max((quote.changed for quote in same if quote.changed), default=None)
-        yield Row(item, provider, Quote(min(q.price for q in same), sum(q.quantity for q in same), changed))
+        yield Row(item, provider, Quote(best(q.price for q in same), sum(q.quantity for q in same), changed))

@@ -14,10 +14,12 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.app import TRANSPORT, App
+from sandbox.app import TRANSPORT
 from sandbox.core import Sandbox
 from sandbox.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
 from sandbox.options import Options
+from sandbox.skinshark_app import Front
+from sandbox.skinshark_merchant import FIRST_KEY
 
 __all__ = [
     "DISABLED_KEY",
@@ -47,7 +49,7 @@ def run(options: Options) -> None:
     sandbox, listener = Sandbox(options), _listen(options.port)
     _prepare(sandbox, listener)
     gc.freeze()  # the market stays: collecting it would stall an answer now and then
-    sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY}\n")
+    sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
         _server(sandbox).run(sockets=[listener])
@@ -123,7 +125,7 @@ class _Server(uvicorn.Server):
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:
     config = uvicorn.Config(
-        App(sandbox),
+        Front(sandbox),
         http=_Protocol,
         ws="none",
         loop="asyncio",

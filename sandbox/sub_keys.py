@@ -1,11 +1,11 @@
 """The account's key routes: what a key may know of itself, its reissue, and the largest plan's sub-keys."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from sandbox import directory, query
+from sandbox import bodies, directory, query
 from sandbox.answers import Answer, Json, Refusal, Request, dumps
+from sandbox.bodies import Fields
 from sandbox.clock import iso, micros
 from sandbox.keys import Key, Keys, fresh
 from sandbox.pages import pagination
@@ -13,7 +13,6 @@ from sandbox.pages import pagination
 ROOT = "/v1/account/key"
 SUB_KEYS = "/v1/account/sub-keys"
 MOST = 25  # sub-keys an account
-Fields = dict[str, Json]
 Verb = Callable[[Request, Key, datetime], Answer]
 
 
@@ -55,9 +54,9 @@ class AccountKeys:
         _must_manage(key)
         if len(self._keys.children(key)) >= MOST:
             raise Refusal(409, None, f"At most {MOST} sub-keys are allowed")
-        fields = _fields(request)
+        fields = bodies.fields(request)
         if not isinstance(fields.get("name"), str):
-            raise _wrong("missing", "name", "Field required", None)
+            raise bodies.wrong("missing", ["name"], "Field required", None)
         child = Key(fresh(), key.tier, created_at=now, root=key)
         _apply(child, fields)
         return self._once(self._keys.add(child), now, 201)
@@ -67,7 +66,7 @@ class AccountKeys:
 
     def _update(self, request: Request, key: Key, now: datetime) -> Answer:
         child = self._child(request, key)
-        _apply(child, _fields(request))
+        _apply(child, bodies.fields(request))
         return Answer(body=dumps(self._told(child, now)))
 
     def _revoke(self, request: Request, key: Key, now: datetime) -> Answer:
@@ -107,16 +106,6 @@ def _must_manage(key: Key) -> None:
         raise Refusal(403, "FORBIDDEN", "Sub-keys are not enabled for this tier.")
 
 
-def _fields(request: Request) -> Fields:
-    try:
-        fields = json.loads(request.body)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise _wrong("dict_type", "", "Input should be a valid dictionary", None)
-    return fields
-
-
 def _apply(key: Key, fields: Fields) -> None:
     """Set the name and the caps that a body gives; null takes a cap away."""
     name = fields.get("name")
@@ -130,10 +119,5 @@ def _apply(key: Key, fields: Fields) -> None:
 def _cap(fields: Fields, name: str, most: int) -> int | None:
     value = fields[name]
     if value is not None and not (isinstance(value, int) and 1 <= value <= most):
-        raise _wrong("value_error", name, f"Input should be a whole number from 1 to {most}", value)
+        raise bodies.wrong("value_error", [name], f"Input should be a whole number from 1 to {most}", value)
     return value
-
-
-def _wrong(kind: str, name: str, message: str, value: Json) -> Refusal:
-    place: list[Json] = ["body", name] if name else ["body"]
-    return Refusal(422, "VALIDATION_ERROR", [{"type": kind, "loc": place, "msg": message, "input": value}])

@@ -1,17 +1,19 @@
 """The vendor's own client drives the sandbox: code we did not write holds it to the contract."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 import cs2cap
 import pytest
+from cs2cap.models.buy_order_item import BuyOrderItem
 from cs2cap.models.error_response import ErrorResponse
 from cs2cap.models.market_item import MarketItem
 
 from sandbox.core import Sandbox
 from sandbox.keys import REVOKED_KEY, VALID_KEY
 from sandbox.providers import KEYS
+from sandbox.sides import BUYERS
 
 
 @pytest.fixture
@@ -79,6 +81,58 @@ def test_rates(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
     rates = cs2cap.ForeignExchangeApi(client).get_fx_rates().rates
     assert {code: Decimal(str(rate)) for code, rate in rates.items()} == dict(sandbox.market.rates)
     assert len(rates) >= 30
+
+
+def columns(rows: Sequence[object], names: Iterable[str]) -> list[tuple[object, ...]]:
+    return [tuple(getattr(row, name) for name in names) for row in rows]
+
+
+def test_a_stream_of_prices(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    told = cs2cap.PricesApi(client).stream_full_prices_snapshot_with_http_info()
+    rows = [MarketItem.from_json(line) for line in told.data.splitlines()]
+    expected = sandbox.ledger()
+    assert columns(rows, expected.columns) == expected.rows()
+    assert (told.headers or {})["x-snapshot-total"] == str(len(rows))
+
+
+def test_a_stream_of_bids(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    wanted = [cs2cap.BuyOrderProvider.STEAM, cs2cap.BuyOrderProvider.YOUPIN]
+    text = cs2cap.BidsApi(client).stream_full_bids_snapshot(providers=wanted)
+    rows = [BuyOrderItem.from_json(line) for line in text.splitlines()]
+    expected = sandbox.ledger(bids=True, providers=["steam", "youpin"])
+    assert columns(rows, expected.columns) == expected.rows()
+
+
+def test_bids(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    assert {member.value for member in cs2cap.BuyOrderProvider} == {KEYS[position] for position in BUYERS}
+    page = cs2cap.BidsApi(client).list_bids(currency="EUR", limit=500)
+    expected = sandbox.ledger(bids=True, currency="EUR")
+    assert columns(page.items, expected.columns) == expected.rows()[:500]
+    assert page.pagination.total == expected.height
+
+
+def test_a_batch_of_prices(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    wanted = cs2cap.BatchPricesRequest(item_ids=[1, 2, 10**6], market_hash_names=["nothing"], currency="JPY")
+    answer = cs2cap.PricesApi(client).batch_price_lookup(wanted)
+    names = ("provider", "lowest_ask", "lowest_ask_decimal", "quantity")
+    rows = [row for item in answer.items for row in columns(item.quotes, names)]
+    assert rows == sandbox.ledger(currency="JPY", item_ids=[1, 2]).select(names).rows()
+    assert (answer.items_not_found, answer.names_not_found) == ([10**6], ["nothing"])
+    assert answer.meta.generated_at == sandbox.clock.now()
+
+
+def test_a_batch_of_bids(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    answer = cs2cap.BidsApi(client).batch_bid_lookup(cs2cap.BatchBidsRequest(item_ids=[1, 2, 3]))
+    names = ("provider", "highest_bid", "highest_bid_decimal", "num_bids")
+    rows = [row for item in answer.items for row in columns(item.quotes, names)]
+    assert rows == sandbox.ledger(bids=True, item_ids=[1, 2, 3]).select(names).rows()
+
+
+def test_a_plan_without_streams_is_forbidden(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    sandbox.key(VALID_KEY, tier="starter")
+    with pytest.raises(cs2cap.exceptions.ForbiddenException) as forbidden:
+        cs2cap.BidsApi(client).stream_full_bids_snapshot()
+    assert code(forbidden.value) == "FORBIDDEN"
 
 
 def code(error: cs2cap.ApiException) -> str:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from sandbox.core import Sandbox
+from sandbox.keys import VALID_KEY
 from sandbox.money import RATES
 from sandbox.names import PHASES
 from sandbox.providers import KEYS
@@ -17,6 +18,7 @@ from sandbox.providers import KEYS
 API = Path(__file__).parents[2] / "shared" / "api"
 Ask = Callable[..., httpx.Response]
 Schema = dict[str, Any]
+BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 pytestmark = pytest.mark.skipif(not API.exists(), reason="the contract is not here")
 
@@ -88,6 +90,8 @@ def test_currencies_are_known_to_the_api() -> None:
         ("/v1/prices", {}),
         ("/v1/prices", {"item_id": 1, "currency": "BTC"}),
         ("/v1/prices", {"phase": "Ruby"}),
+        ("/v1/bids", {}),
+        ("/v1/bids", {"phase": "Ruby", "currency": "BTC"}),
         ("/v1/items", {}),
         ("/v1/providers", {}),
         ("/v1/fx", {}),
@@ -98,6 +102,55 @@ def test_an_answer_fits_its_schema(
 ) -> None:
     described = contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert list(misfits(ask(sandbox, path, **query).json(), described, contract)) == []
+
+
+@pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
+def test_a_batch_fits_its_schema(sandbox: Sandbox, contract: Schema, path: str) -> None:
+    described = contract["paths"][f"{path}/batch"]["post"]["responses"]["200"]["content"]
+    body = {"item_ids": list(range(1, 90)), "market_hash_names": ["Kilowatt Case", "nothing"]}
+    answer = httpx.post(f"{sandbox.url}{path}/batch", json=body, headers=BEARER).json()
+    assert answer["items"]
+    assert list(misfits(answer, described["application/json"]["schema"], contract)) == []
+
+
+@pytest.mark.parametrize(("path", "row"), [("/v1/prices", "MarketItem"), ("/v1/bids", "BuyOrderItem")])
+def test_a_stream_fits_its_schema(sandbox: Sandbox, contract: Schema, path: str, row: str) -> None:
+    answer = httpx.post(sandbox.url + path, headers=BEARER)
+    described = contract["components"]["schemas"][row]
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [misfit for one in rows for misfit in misfits(one, described, contract)] == []
+    assert set(rows[0]) <= set(described["properties"])
+    promised = contract["paths"][path]["post"]["responses"]["200"]["headers"]
+    assert {name for name in promised if name not in answer.headers} <= {
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
+def test_refusals_of_a_stream_are_the_examples_of_the_contract(
+    make_sandbox: Callable[..., Sandbox], contract: Schema, path: str
+) -> None:
+    box = make_sandbox(tier="starter", limits=True)
+    answers = contract["paths"][path]["post"]["responses"]
+
+    def example(status: int) -> Any:
+        return answers[str(status)]["content"]["application/json"]["example"]
+
+    def refused(status: int) -> Any:
+        answer = httpx.post(box.url + path, headers=BEARER)
+        assert answer.status_code == status
+        return answer
+
+    assert refused(403).json() == example(403)
+    box.key(VALID_KEY, tier="quant").streaming.add(path)
+    assert refused(409).json() == example(409)
+    box.key(VALID_KEY).streaming.clear()
+    box.key(VALID_KEY).leave_streams(0, box.clock.now())
+    full = refused(429)
+    assert full.json() == example(429)
+    assert all(name in full.headers for name in answers["429"]["headers"])
 
 
 def test_the_account_fits_its_schema(sandbox: Sandbox, ask: Ask, contract: Schema) -> None:

@@ -86,6 +86,30 @@ def test_keys_are_added_limited_and_revoked(sandbox: Sandbox, control: httpx.Cli
     assert ask(sandbox, "/v1/fx").json()["code"] == "AUTH_INVALID_API_KEY"
 
 
+def test_stream_starts_and_windows_are_set(sandbox: Sandbox, control: httpx.Client, ask: Ask) -> None:
+    told = post(control, "limits", {"enforced": True, "windows": "both"})
+    assert told == {"enforced": True, "windows": "both"}
+    assert control.get("state").json()["windows"] == "both"
+    post(control, "keys", {"key": VALID_KEY, "streams_left": 1})
+    bearer = {"Authorization": f"Bearer {VALID_KEY}"}
+    assert [httpx.post(f"{sandbox.url}/v1/bids", headers=bearer).status_code for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("bids", [False, True])
+def test_a_stream_is_rendered_ahead(sandbox: Sandbox, control: httpx.Client, bids: bool) -> None:
+    told = post(control, "render", {"bids": bids})
+    assert told == {"rows": sandbox.ledger(bids=bids).height, "bytes": len(sandbox.render(bids=bids).body)}
+
+
+def test_the_ledger_tells_bids(sandbox: Sandbox, control: httpx.Client) -> None:
+    rows = pl.read_ndjson(
+        io.BytesIO(control.get("ledger", params={"bids": 1}).content), infer_schema_length=None
+    )
+    expected = sandbox.ledger(bids=True)
+    assert rows.columns == expected.columns
+    assert rows["num_bids"].to_list() == expected["num_bids"].to_list()
+
+
 def test_faults_are_set_one_or_many_and_cleared(sandbox: Sandbox, control: httpx.Client, ask: Ask) -> None:
     many = [{"kind": "html", "times": None}, {"kind": "latency", "seconds": 0, "path": "/v1/fx"}]
     assert post(control, "faults", many) == {"faults": 2}
@@ -144,6 +168,7 @@ def test_requests_are_told_with_a_label_and_never_a_key(
         ("keys", {"key": "x", "state": "lost"}),
         ("faults", {"kind": "earthquake"}),
         ("clock", {"set": "noon"}),
+        ("limits", {"windows": "open"}),
     ],
 )
 def test_what_is_asked_wrongly_is_a_400_that_says_why(

@@ -1,6 +1,8 @@
 """Each fault does to an answer what it says, as often as it was asked to, and to nothing else."""
 
 import gzip
+import itertools
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from sandbox.faults import KINDS
 from sandbox.keys import VALID_KEY
 
 Ask = Callable[..., httpx.Response]
+BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
 def statuses(box: Sandbox, ask: Ask, times: int, **query: Any) -> list[int]:
@@ -121,8 +124,7 @@ def test_a_truncated_body_is_shorter_than_it_promised(sandbox: Sandbox, ask: Ask
 
 def test_a_truncated_gzip_is_as_long_as_promised_and_ends_early(sandbox: Sandbox) -> None:
     sandbox.fault("truncate", how="gzip")
-    headers = {"Authorization": f"Bearer {VALID_KEY}"}
-    with httpx.stream("GET", sandbox.url + "/v1/prices", headers=headers) as answer:
+    with httpx.stream("GET", sandbox.url + "/v1/prices", headers=BEARER) as answer:
         body = b"".join(answer.iter_raw())
     assert answer.headers["Content-Encoding"] == "gzip"
     assert len(body) == int(answer.headers["Content-Length"])
@@ -203,6 +205,99 @@ def test_the_total_is_unknown_and_the_rows_are_right(sandbox: Sandbox, ask: Ask)
     assert wrong["pagination"].pop("total") == -1
     right["pagination"].pop("total")
     assert wrong == right
+
+
+def stream(box: Sandbox) -> httpx.Response:
+    return httpx.post(box.url + "/v1/prices", headers=BEARER)
+
+
+def torn_stream(box: Sandbox, *, raw: bool = False) -> bytes:
+    """What comes of a stream before its connection ends."""
+    came: list[bytes] = []
+    with (
+        httpx.stream("POST", box.url + "/v1/prices", headers=BEARER) as answer,
+        pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
+    ):
+        came.extend(answer.iter_raw() if raw else answer.iter_bytes())
+    return b"".join(came)
+
+
+def test_a_fault_keeps_to_its_method(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("status_500", method="POST")
+    assert ask(sandbox).status_code == 200
+    assert stream(sandbox).status_code == 500
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1000])
+def test_a_stream_breaks_off_in_the_middle_of_a_row(sandbox: Sandbox, rows: int) -> None:
+    right = stream(sandbox).content.splitlines()
+    sandbox.fault("truncate", rows=rows)
+    *whole, torn = torn_stream(sandbox).splitlines()
+    assert whole == right[:rows]
+    assert torn == right[rows][: (len(right[rows]) + 1) // 2]
+
+
+def test_a_stream_breaks_off_after_a_share_of_its_bytes(sandbox: Sandbox) -> None:
+    right = stream(sandbox)
+    sandbox.fault("truncate", share=0.75)
+    came = torn_stream(sandbox, raw=True)
+    assert len(came) == int(len(sandbox.render().body) * 0.75)
+    assert right.content.startswith(zlib.decompressobj(31).decompress(came))
+
+
+def test_a_stream_ends_cleanly_and_short_of_its_total(sandbox: Sandbox) -> None:
+    right = stream(sandbox)
+    sandbox.fault("short_stream", rows=7)
+    short = stream(sandbox)
+    assert short.content.splitlines() == right.content.splitlines()[:-7]
+    assert short.headers["X-Snapshot-Total"] == right.headers["X-Snapshot-Total"]
+
+
+def test_a_stream_does_not_know_its_total(sandbox: Sandbox) -> None:
+    right = stream(sandbox)
+    sandbox.fault("unknown_total")
+    unknown = stream(sandbox)
+    assert "X-Snapshot-Total" not in unknown.headers
+    assert unknown.content == right.content
+
+
+@pytest.mark.parametrize("text", ["", "null", '{"provider": '])
+def test_one_line_of_a_stream_is_broken_and_no_other(sandbox: Sandbox, text: str) -> None:
+    right = stream(sandbox).text.splitlines()
+    sandbox.fault("broken_line", row=5, text=text)
+    wrong = stream(sandbox).text.splitlines()
+    assert wrong[5] == (text or wrong[5])
+    assert wrong[5] != right[5]
+    assert wrong[:5] + wrong[6:] == right[:5] + right[6:]
+    with pytest.raises((ValueError, TypeError)):
+        dict(json.loads(wrong[5]))
+
+
+def test_rows_of_a_stream_are_broken_and_get_new_fields(sandbox: Sandbox) -> None:
+    sandbox.fault("broken_row", row=1, field="quantity", value="many")
+    sandbox.fault("new_field", name="pattern", value=3)
+    rows = [json.loads(line) for line in stream(sandbox).text.splitlines()]
+    assert [row["quantity"] == "many" for row in rows[:3]] == [False, True, False]
+    assert {row["pattern"] for row in rows} == {3}
+    assert len(rows) == sandbox.ledger().height
+
+
+def test_quotes_of_a_batch_are_broken_and_get_new_fields(sandbox: Sandbox) -> None:
+    path, body = "/v1/prices/batch", {"item_ids": [1, 2, 3]}
+    sandbox.fault("broken_row", row=1, path=path)
+    sandbox.fault("new_field", path=path)
+    answer = httpx.post(sandbox.url + path, json=body, headers=BEARER).json()
+    quotes = [quote for item in answer["items"] for quote in item["quotes"]]
+    assert ["lowest_ask" in quote for quote in quotes[:3]] == [True, False, True]
+    assert {quote["float_value"] for quote in quotes} == {0.5}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_answer_falls_silent_in_the_middle(sandbox: Sandbox, method: str) -> None:
+    sandbox.fault("stall", seconds=0.3)
+    with httpx.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as answer:
+        times = [time.monotonic() for _ in answer.iter_raw()]
+    assert 0.25 < max(after - before for before, after in itertools.pairwise(times)) < 5
 
 
 def test_a_skewed_date(sandbox: Sandbox, ask: Ask) -> None:

@@ -1,5 +1,6 @@
 """A sandbox in a process of its own, and the options that reach it."""
 
+import gzip
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from sandbox.keys import TIERS, VALID_KEY
 from sandbox.options import Options
 from sandbox.providers import KEYS
 from sandbox.server import spawn
+from sandbox.windows import WINDOWS
 
 SHARE = st.floats(min_value=0, max_value=1)
 OPTIONS = st.builds(
@@ -25,7 +27,7 @@ OPTIONS = st.builds(
     quotes=st.none() | st.integers(1, 600_000),
     tier=st.sampled_from(sorted(TIERS)),
     limits=st.booleans(),
-    sliding=st.booleans(),
+    windows=st.sampled_from(WINDOWS),
     refresh=st.floats(min_value=0, max_value=900),
     moving=SHARE,
     moving_fx=st.booleans(),
@@ -76,6 +78,22 @@ def test_a_whole_catalog_rendered_ahead_is_served_fast_and_complete() -> None:
     assert rows == state["quotes"] == 600_000
     assert state["pages_rendered"] == len(pages)
     assert seconds / len(pages) < 0.02
+
+
+@pytest.mark.slow
+def test_a_whole_snapshot_is_streamed_completely_before_and_after_it_moved() -> None:
+    options = Options(items=35_000, quotes=604_373, limits=False, refresh=86_400)
+    headers = {"Authorization": f"Bearer {VALID_KEY}", "Accept-Encoding": "gzip"}
+    with spawn(options) as box, httpx.Client(base_url=box.url, headers=headers, timeout=60) as client:
+        for _ in range(2):
+            told = client.post("/_sandbox/render").json()
+            with client.stream("POST", "/v1/prices") as answer:
+                body = b"".join(answer.iter_raw())
+            text = gzip.decompress(body)
+            assert text.count(b"\n") == int(answer.headers["X-Snapshot-Total"]) == told["rows"] == 604_373
+            assert len(body) == told["bytes"]
+            client.post("/_sandbox/market/move", json={"quotes": 45_328})
+            client.post("/_sandbox/market/refresh")
 
 
 def walk(client: httpx.Client, provider: str) -> Iterator[bytes]:

@@ -25,7 +25,9 @@ Make = Callable[..., Sandbox]
     ],
     ids=["missing", "unknown", "revoked", "disabled", "forbidden", "expired"],
 )
-@pytest.mark.parametrize("path", ["/v1/prices", "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"])
+@pytest.mark.parametrize(
+    "path", ["/v1/prices", "/v1/bids", "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"]
+)
 def test_a_bad_key_is_turned_down(
     sandbox: Sandbox, ask: Ask, path: str, key: str | None, status: int, body: dict[str, str]
 ) -> None:
@@ -105,13 +107,29 @@ def test_the_minute_is_limited(make_sandbox: Make, ask: Ask, tier: str) -> None:
 
 
 def test_a_sliding_minute_frees_one_request_at_a_time(make_sandbox: Make, ask: Ask) -> None:
-    box = make_sandbox(tier="free", limits=True, sliding=True)
+    box = make_sandbox(tier="free", limits=True, windows="sliding")
     for _ in range(20):
         assert ask(box, "/v1/fx").status_code == 200
         box.advance(1)
     assert ask(box, "/v1/fx").headers["Retry-After"] == "40"
     box.advance(40)
     assert [ask(box, "/v1/fx").status_code for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("windows", "statuses", "wait"),
+    [("fixed", [200] * 20, 60), ("sliding", [200] * 5, 50), ("both", [200] * 5, 50)],
+)
+def test_the_windows_differ_at_the_turn_of_a_minute(
+    make_sandbox: Make, ask: Ask, windows: str, statuses: list[int], wait: int
+) -> None:
+    box = make_sandbox(tier="free", limits=True, windows=windows)
+    box.advance(50)
+    assert {ask(box, "/v1/fx").status_code for _ in range(15)} == {200}
+    box.advance(10)
+    assert [ask(box, "/v1/fx").status_code for _ in statuses] == statuses
+    refused = ask(box, "/v1/fx")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(wait))
 
 
 def test_the_month_is_limited_and_the_account_is_free_of_it(make_sandbox: Make, ask: Ask) -> None:
