@@ -134,7 +134,7 @@ def test_the_last_run_of_a_basket_tells_of_itself_only(tmp_path: Path) -> None:
     home = home_in(tmp_path)
     cut = {"requests": 3, "quota_remaining": 900, "incomplete_reason": "the quota is used up"}
     snapshot(home, "a", look(minute(0), Quote()), state="incomplete", facts=cut, interval_seconds=600)
-    snapshot(home, "b", look(minute(10), Quote()), facts={"requests": 5})
+    snapshot(home, "b", look(minute(10), Quote()), facts={"requests": 5}, interval_seconds=None)
     snapshot(home, "c", look(minute(20), Quote()), flow="backfill")
 
     (last,) = ask(home, LAST_RUNS).records()

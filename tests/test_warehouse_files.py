@@ -16,6 +16,7 @@ from warehouse.home import Home
 from warehouse.publish import publish
 from warehouse.query import ask, listed_before
 
+NEWEST = 2
 # Opens a database read-write, leaves something in its log, says so and waits to be killed.
 INTRUDER = """
 import duckdb, sys, time
@@ -31,8 +32,8 @@ def test_a_new_file_is_migrated_and_a_known_one_left_alone(tmp_path: Path) -> No
     path = tmp_path / "market.duckdb"
     for _ in range(2):
         with open_writer(path) as db:
-            assert schema_version(db) == 1
-            assert db.execute("SELECT count(*) FROM store.schema_version").fetchall() == [(1,)]
+            assert schema_version(db) == NEWEST
+            assert db.execute("SELECT count(*) FROM store.schema_version").fetchall() == [(NEWEST,)]
             assert db.execute("SELECT count(*) FROM quotes").fetchall() == [(0,)]
 
 
@@ -41,7 +42,7 @@ def test_a_schema_from_a_newer_floorline_is_refused_and_untouched(tmp_path: Path
     with open_writer(home.writer) as db:
         db.execute("INSERT INTO store.schema_version VALUES (99, now())")
     waiting = land(home, "a", look(minute(0), Quote()))
-    with pytest.raises(WarehouseUnfit, match=r"has schema 99, this Floorline knows 1.*update Floorline"):
+    with pytest.raises(WarehouseUnfit, match=r"has schema 99, this Floorline knows \d.*update Floorline"):
         load(home)
     assert not (waiting / "loaded").exists()
 
@@ -56,7 +57,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_reader_without_a_database_is_told_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnfit, match="floorline snapshot"):
         ask(Home(tmp_path), "SELECT 1")
-    assert listed_before(Home(tmp_path), "cs2cap", "USD", None, []) == set()
+    assert listed_before(Home(tmp_path), "cs2cap", "USD", ["standard"], None, []) == set()
 
 
 @pytest.mark.parametrize("root", ["file", "file/below"])
@@ -154,8 +155,8 @@ def test_providers_that_listed_these_items_before(tmp_path: Path) -> None:
     home = home_in(tmp_path)
     both = ("steam", "buff163")
     snapshot(home, "a", look(minute(0), Quote("1"), Quote("2", provider="buff163"), providers=both))
-    assert listed_before(home, "cs2cap", "USD", None, []) == {"steam", "buff163"}
-    assert listed_before(home, "cs2cap", "USD", None, ["steam"]) == {"buff163"}
-    assert listed_before(home, "cs2cap", "USD", ["1"], []) == {"steam"}
-    assert listed_before(home, "cs2cap", "EUR", None, []) == set()
-    assert listed_before(home, "other", "USD", None, []) == set()
+    assert listed_before(home, "cs2cap", "USD", ["standard"], None, []) == {"steam", "buff163"}
+    assert listed_before(home, "cs2cap", "USD", ["standard"], None, ["steam"]) == {"buff163"}
+    assert listed_before(home, "cs2cap", "USD", ["standard"], ["1"], []) == {"steam"}
+    assert listed_before(home, "cs2cap", "EUR", ["standard"], None, []) == set()
+    assert listed_before(home, "other", "USD", ["standard"], None, []) == set()

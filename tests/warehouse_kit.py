@@ -50,7 +50,7 @@ class Quote:
 
     item: str = "1"
     cents: int = 100
-    quantity: int = 1
+    quantity: int | None = 1
     provider: str = "steam"
     stamp: datetime | None = NOON
     updated: datetime | None = NOON
@@ -58,6 +58,7 @@ class Quote:
     phase: str | None = None
     price: Decimal | None = None
     url: str | None = None
+    delivery: str = "standard"
 
     def row(self) -> dict[str, Any]:
         """As a frame takes it."""
@@ -66,7 +67,7 @@ class Quote:
             "market_hash_name": self.name or name_of(self.item),
             "phase": self.phase,
             "provider": self.provider,
-            "delivery": "standard",
+            "delivery": self.delivery,
             "lowest_ask": self.cents,
             "price": self.price if self.price is not None else Decimal(self.cents) / 100,
             "quantity": self.quantity,
@@ -105,10 +106,12 @@ class Shard:
     providers: tuple[str, ...] = ("steam",)
     items: tuple[Named, ...] | None = None
     complete: bool = True
+    deliveries: tuple[str, ...] = ("standard",)
+    listing: bool = False
 
     def header(self, number: int) -> ShardHeader:
         """What it asks for."""
-        return ShardHeader(number, self.currency, "standard", self.providers, self.items)
+        return ShardHeader(number, self.currency, self.deliveries, self.providers, self.items, self.listing)
 
 
 def look(
@@ -130,8 +133,8 @@ def home_in(folder: Path) -> Home:
 
 
 def header(run_id: str, started_at: datetime, **told: Any) -> RunHeader:
-    return RunHeader(**{"flow": "snapshot", "source": "cs2cap", "basket": "all", **told},
-                     run_id=run_id, started_at=started_at)  # fmt: skip
+    usual = {"flow": "snapshot", "source": "cs2cap", "basket": "all", "interval_seconds": 600}
+    return RunHeader(**{**usual, **told}, run_id=run_id, started_at=started_at)
 
 
 def land(
@@ -183,7 +186,8 @@ def history(home: Home, item: str = "1") -> list[tuple[Any, ...]]:
 
 def dump(home: Home) -> dict[str, list[tuple[Any, ...]]]:
     """Everything the facts hold but when it was loaded, to compare one database with another."""
-    tables = ("item", "provider", "scope", "scope_item", "observation", "current", "history", "reject")
+    facts = ("observation", "current", "history", "reject", "fx_rate")
+    tables = ("item", "provider", "scope", "scope_item", *facts)
     held = {name: rows(home, f"FROM store.{name} ORDER BY ALL") for name in tables}
     return {**held, "run": rows(home, "SELECT * EXCLUDE (loaded_at) FROM store.run ORDER BY ALL")}
 

@@ -119,7 +119,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
     connection.begin()
-    connection.execute((SQL / "views.sql").read_text())
+    for views in sorted((SQL / "views").iterdir(), key=lambda file: file.name):
+        connection.execute(views.read_text())
     connection.commit()
 
 

@@ -43,7 +43,7 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """SQLite: what several processes touch (alerts)."""
+        """SQLite: what several processes touch (alerts, budgets)."""
         return self.root / "state.db"
 
     def prepare(self) -> None:

@@ -95,7 +95,7 @@ class LandedRun:
         return min(moments, default=self.header.started_at)
 
     def catalog(self, name: str) -> pl.DataFrame | None:
-        """A catalog that was fetched on the way."""
+        """A catalog that was fetched on the way: `items`, `providers` or `fx`."""
         path = self.folder / f"{name}.arrow"
         return pl.read_ipc(path) if path.exists() else None
 

@@ -107,7 +107,7 @@ class Landing:
         return ShardWriter(self.folder, header)
 
     def add_catalog(self, name: str, rows: pl.DataFrame) -> None:
-        """Keep a catalog (`items` or `providers`) beside the prices that were read with it."""
+        """Keep a catalog (`items`, `providers` or `fx`) beside the prices that were read with it."""
         content = BytesIO()
         rows.write_ipc(content)
         with on_disk(self.folder):

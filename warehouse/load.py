@@ -127,6 +127,8 @@ def _enter(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int, now: dat
     if _number(db, "SELECT count(*) FROM late"):
         _step(db, "9_late")
     _step(db, "9_apply")
+    if _stage_catalog(db, run, "fx"):
+        _step(db, "9_fx")
     report = _report(db, run, fetched)
     _write_run(db, run, report, now)
     _mark_replayed(db, run)
@@ -158,7 +160,7 @@ def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     """Make incoming. Names are read apart, and the rows once more, only where something new is among them."""
-    catalogs = {name: frame for name in ("items", "providers") if (frame := run.catalog(name)) is not None}
+    catalogs = [name for name in ("items", "providers") if _stage_catalog(db, run, name)]
     known = _number(db, "SELECT count(*) FROM store.item WHERE source = getvariable('source')")
     if known and not catalogs:
         _stream_incoming(db, run)
@@ -166,13 +168,20 @@ def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
             return
     stage_named(db, run)
     _step(db, "1_seen")
-    for name, frame in catalogs.items():
-        stage_frame(db, f"catalog_{name}", frame)
+    for name in catalogs:
         _step(db, f"1_catalog_{name}")
     _step(db, "2_dimensions")
     for name in catalogs:
         _step(db, f"2_catalog_{name}")
     _stream_incoming(db, run)
+
+
+def _stage_catalog(db: duckdb.DuckDBPyConnection, run: LandedRun, name: str) -> bool:
+    """Make catalog_NAME of a catalog that was fetched on the way; False where there is none."""
+    frame = run.catalog(name)
+    if frame is not None:
+        stage_frame(db, f"catalog_{name}", frame)
+    return frame is not None
 
 
 def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:

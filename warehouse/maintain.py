@@ -20,7 +20,10 @@ from warehouse.publish import publish
 from warehouse.settle import LOCK_WAIT, give_up, load_all, mirror_alerts
 from warehouse.state import State
 
-VIEWS = ("quotes", "quote_history", "runs", "observations", "alerts", "rejects", "items", "providers")
+VIEWS = (
+    "quotes", "quote_history", "bids", "bid_history", "fx_rates", "best_ask",
+    "runs", "observations", "alerts", "rejects", "items", "providers",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

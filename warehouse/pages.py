@@ -49,25 +49,29 @@ def to_json(value: object) -> bytes:
 class ShardHeader:
     """What a shard asks for.
 
-    `items` holds (item_id or None, market_hash_name, phase or None); None stands for the whole catalog.
+    `deliveries` are those that its answer tells of, each row naming its own. `items` holds (item_id or None,
+    market_hash_name, phase or None); None stands for everything: the whole catalog, in which no aggregate is,
+    or with `listing` all that the source lists, aggregates among it.
     """
 
     number: int
     currency: str
-    delivery: str
+    deliveries: tuple[str, ...]
     providers: tuple[str, ...]
     items: tuple[tuple[str | None, str, str | None], ...] | None
+    listing: bool = False
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON in the stream's schema."""
+        """From the JSON in the stream's schema; an older one has one `delivery`."""
         items = fields["items"]
         return cls(
             number=fields["number"],
             currency=fields["currency"],
-            delivery=fields["delivery"],
+            deliveries=tuple(fields["deliveries"] if "deliveries" in fields else [fields["delivery"]]),
             providers=tuple(fields["providers"]),
             items=None if items is None else tuple((i, n, p) for i, n, p in items),
+            listing=fields.get("listing", False),
         )
 
 

@@ -45,16 +45,36 @@ SELECT DISTINCT p.provider
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN store.provider p USING (provider_key)
-WHERE i.source = ? AND c.currency = ? AND c.price IS NOT NULL
+WHERE i.source = ? AND c.currency = ? AND list_contains(?, c.delivery) AND c.price IS NOT NULL
     AND (? OR list_contains(?, i.item_id)) AND NOT list_contains(?, p.provider)
 """
 
 
 def listed_before(
-    home: Home, source: str, currency: str, item_ids: Sequence[str] | None, brought: Sequence[str]
+    home: Home,
+    source: str,
+    currency: str,
+    deliveries: Sequence[str],
+    item_ids: Sequence[str] | None,
+    brought: Sequence[str],
 ) -> set[str]:
     """Providers that listed some of these items (None: any) when last seen and are not among `brought`."""
     if not home.published.exists():
         return set()
-    found = ask(home, LISTED, [source, currency, item_ids is None, list(item_ids or ()), list(brought)])
+    items = (item_ids is None, list(item_ids or ()))
+    found = ask(home, LISTED, [source, currency, list(deliveries), *items, list(brought)])
     return {row[0] for row in found.rows}
+
+
+SIZES = """
+SELECT delivery, provider, arg_max(rows, observed_to) AS rows
+FROM observations WHERE source = ? AND complete AND scope = 'catalog'
+GROUP BY delivery, provider
+"""
+
+
+def catalog_rows(home: Home, source: str) -> dict[tuple[str, str], int]:
+    """How many rows each catalog of a source had at its last complete look, by delivery and provider."""
+    if not home.published.exists():
+        return {}
+    return {(delivery, provider): rows for delivery, provider, rows in ask(home, SIZES, [source]).rows}

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.landed import LandedRun, LandedShard
-from warehouse.pages import MOMENT, ROWS, TEXT
+from warehouse.pages import MOMENT, ROWS, TEXT, ShardHeader
 
+TOGETHER = 16_000  # rows
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
 KEPT = tuple(name for name in ROWS.names if name != "provider")
 # What a page says once for all of its rows, and the key of the provider: joins would cost more than the rest.
@@ -25,6 +26,9 @@ LANDED = pa.schema([
     pa.field("observed_at", MOMENT), pa.field("shard", pa.int32()),
 ])  # fmt: skip
 
+# Where a broken row tells item_id, name and provider: in CS2Cap's words, or in SkinShark's.
+WHO = (("item_id", "itemId"), ("market_hash_name", "marketHashName"), ("provider", "provider"))
+
 UTC = pl.Datetime("us", "UTC")
 SHARD = {
     "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "selection": pl.String,
@@ -33,16 +37,19 @@ SHARD = {
 SHARD_ITEM = {"shard": pl.Int32, "item_id": pl.String, "market_hash_name": pl.String, "phase": pl.String}
 SHARD_PROVIDER = {"shard": pl.Int32, "provider": pl.String}
 REJECT = {
-    "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "reject_id": pl.String,
+    "shard": pl.Int32, "currency": pl.String, "deliveries": pl.List(pl.String), "reject_id": pl.String,
     "observed_at": pl.String, "reason": pl.String, "raw": pl.String,
     "item_id": pl.String, "market_hash_name": pl.String, "provider": pl.String,
 }  # fmt: skip
 
 
 def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Make the tables shard, shard_item, shard_provider, reject and down_key from a landing."""
+    """Make the tables shard, shard_item, shard_provider, reject and down_key from a landing.
+
+    `shard` has a row a shard and delivery, the others a row a shard.
+    """
     shards = [shard for shard in run.shards if shard.pages]
-    _frame(db, "shard", [_shard(shard) for shard in shards], SHARD)
+    _frame(db, "shard", [row for shard in shards for row in _shard(shard)], SHARD)
     _frame(
         db,
         "shard_item",
@@ -74,11 +81,11 @@ def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -
     _table(db, name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
-def selection(items: Sequence[tuple[str | None, str, str | None]] | None) -> str:
-    """The name of what a shard asks for: `catalog`, or a digest of its items whatever their order."""
-    if items is None:
-        return "catalog"
-    listed = json.dumps(sorted(items, key=str), ensure_ascii=False)
+def selection(header: ShardHeader) -> str:
+    """Name what a shard asks for: `catalog`, `listing`, or a digest of its items whatever their order."""
+    if header.items is None:
+        return "listing" if header.listing else "catalog"
+    listed = json.dumps(sorted(header.items, key=str), ensure_ascii=False)
     return "items:" + hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
@@ -114,11 +121,23 @@ def streamed(db: duckdb.DuckDBPyConnection, run: LandedRun) -> Iterator[None]:
 def _streamed(
     db: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[None]:
-    db.register("landed", pa.RecordBatchReader.from_batches(schema, batches))
+    db.register("landed", pa.RecordBatchReader.from_batches(schema, _fewer(batches)))
     try:
         yield
     finally:
         db.unregister("landed")
+
+
+def _fewer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in larger batches: DuckDB asks for them one at a time, from one thread."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= TOGETHER:
+            yield pa.concat_batches(held)
+            held = []
+    if held:
+        yield pa.concat_batches(held)
 
 
 def _rows(shards: Sequence[LandedShard], providers: pa.Array, keys: pa.Array) -> Iterator[pa.RecordBatch]:
@@ -134,20 +153,29 @@ def _rows(shards: Sequence[LandedShard], providers: pa.Array, keys: pa.Array) ->
             yield pa.RecordBatch.from_arrays(columns, schema=LANDED)
 
 
-def _shard(shard: LandedShard) -> tuple[Any, ...]:
+def _shard(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
     moments = [mark.observed_at for _, mark in shard.pages]
     header = shard.header
-    return (
-        header.number, header.currency, header.delivery, selection(header.items),
-        shard.complete, shard.reason, min(moments), max(moments),
-    )  # fmt: skip
+    asked, ended = selection(header), (shard.complete, shard.reason, min(moments), max(moments))
+    for delivery in header.deliveries:
+        yield (header.number, header.currency, delivery, asked, *ended)
 
 
 def _rejects(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
+    header = shard.header
+    head = (header.number, header.currency, list(header.deliveries))
+    only = header.providers[0] if len(header.providers) == 1 else None
     for row in shard.rejects():
-        who = _who(row["raw"])
-        head = (shard.header.number, shard.header.currency, shard.header.delivery)
-        yield (*head, row["reject_id"], row["observed_at"], row["reason"], row["raw"], *who)
+        *item, provider = _who(row["raw"])
+        yield (
+            *head,
+            row["reject_id"],
+            row["observed_at"],
+            row["reason"],
+            row["raw"],
+            *item,
+            provider or only,
+        )
 
 
 def _who(raw: str) -> tuple[str | None, ...]:
@@ -157,7 +185,7 @@ def _who(raw: str) -> tuple[str | None, ...]:
     except (ValueError, RecursionError):
         fields = None
     told = fields if isinstance(fields, dict) else {}
-    values = [told.get(name) for name in ("item_id", "market_hash_name", "provider")]
+    values = [told.get(name, told.get(other)) for name, other in WHO]
     return tuple(_text(value) if isinstance(value, str | int) else None for value in values)
 
 

@@ -48,8 +48,8 @@ class Alert:
     """What someone must know. One is open for each (cause, source, subject); repeats raise its count.
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
-    `contract.changed`, `provider.dark`, `landing.unreadable`, `silence`; `subject` is a basket, a provider or
-    a run, or empty for the whole source. Times are UTC.
+    `contract.changed`, `provider.dark`, `landing.unreadable`, `silence`, `key.next`; `subject` is a basket, a
+    provider, a run or a key's fingerprint, or empty for the whole source. Times are UTC.
     """
 
     cause: str
@@ -212,15 +212,22 @@ class State:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
+        with explaining(self._path):
             opened = sqlite3.connect(self._path, timeout=30, isolation_level="IMMEDIATE")
             with contextlib.closing(opened) as db, db:
                 yield db
-        except sqlite3.OperationalError as error:
-            raise _explain(error, self._path) from None
 
 
-def _explain(error: sqlite3.OperationalError, path: Path) -> Exception:
+@contextlib.contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Raise WarehouseFull, WarehouseLocked or WarehouseUnfit for what SQLite says of the file at `path`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _explained(error, path) from None
+
+
+def _explained(error: sqlite3.OperationalError, path: Path) -> Exception:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says more than matters here
     # SQLite calls a log that cannot grow an I/O error
     cramped = code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16

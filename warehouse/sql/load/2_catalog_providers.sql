@@ -5,4 +5,5 @@ UPDATE store.provider p SET name = c.name, market_type = c.market_type, default_
     has_buy_orders = c.has_buy_orders, has_recent_sales = c.has_recent_sales, health = c.health,
     refreshed_at = getvariable('started_at')
 FROM catalog_providers c
-WHERE p.source = getvariable('source') AND p.provider = c.provider;
+WHERE p.source = getvariable('source') AND p.provider = c.provider
+    AND (p.refreshed_at IS NULL OR p.refreshed_at <= getvariable('started_at'));

@@ -2,13 +2,16 @@
 -- In: incoming. Out: late (its rows have left incoming), late_change, stood_again.
 
 CREATE OR REPLACE TEMP TABLE later_look AS
-SELECT s.selection = 'catalog' AS whole, o.scope_key, o.provider_key, s.currency, s.delivery,
+SELECT s.selection, o.scope_key, o.provider_key, s.currency, s.delivery,
     o.observed_from, o.observed_to, o.run_key
 FROM store.observation o JOIN store.scope s USING (scope_key)
 WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from');
 
 CREATE OR REPLACE TEMP TABLE later_named AS
-SELECT m.item_key, l.* FROM later_look l JOIN store.scope_item m USING (scope_key) WHERE NOT l.whole;
+SELECT m.item_key, l.* FROM later_look l JOIN store.scope_item m USING (scope_key);
+
+CREATE OR REPLACE TEMP TABLE later_whole AS
+SELECT kind.aggregate, l.* FROM later_look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate);
 
 -- the first look at each key after the late one: through its catalog, by name, or as it stands in current
 CREATE OR REPLACE TEMP TABLE next_look AS
@@ -17,9 +20,9 @@ SELECT item_key, provider_key, currency, delivery,
 FROM (
     SELECT i.item_key, i.provider_key, i.currency, i.delivery,
         l.observed_from AS next_from, l.observed_to AS next_to, l.run_key AS next_run
-    FROM (FROM incoming SEMI JOIN (FROM store.item WHERE NOT aggregate) USING (item_key)) i
-    ASOF JOIN (FROM later_look WHERE whole) l ON l.provider_key = i.provider_key AND l.currency = i.currency
-        AND l.delivery = i.delivery AND i.observed_at < l.observed_from
+    FROM (FROM incoming JOIN (SELECT item_key, aggregate FROM store.item) USING (item_key)) i
+    ASOF JOIN later_whole l ON l.aggregate = i.aggregate AND l.provider_key = i.provider_key
+        AND l.currency = i.currency AND l.delivery = i.delivery AND i.observed_at < l.observed_from
     UNION ALL
     SELECT i.item_key, i.provider_key, i.currency, i.delivery, l.observed_from, l.observed_to, l.run_key
     FROM incoming i

@@ -10,6 +10,6 @@ FROM incoming i
 LEFT JOIN store.current c ON c.item_key = i.item_key AND c.provider_key = i.provider_key
     AND c.currency = i.currency AND c.delivery = i.delivery
 WHERE c.item_key IS NULL
-    OR c.price IS DISTINCT FROM i.price OR c.quantity <> i.quantity OR c.lowest_ask IS DISTINCT FROM i.lowest_ask
+    OR c.price IS DISTINCT FROM i.price OR c.quantity IS DISTINCT FROM i.quantity OR c.lowest_ask IS DISTINCT FROM i.lowest_ask
     OR (i.currency <> 'USD' AND coalesce(i.changed_at > c.changed_at, i.changed_at IS NOT NULL))
     OR (c.url IS NULL AND i.url IS NOT NULL);

@@ -12,15 +12,15 @@ ANTI JOIN incoming USING (item_key, provider_key, currency, delivery)
 WHERE price IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE in_scope AS
-SELECT u.*, w.shard, w.observed_from, w.observed_to
+SELECT u.*, i.aggregate, w.shard, w.observed_from, w.observed_to
 FROM unbrought u
+JOIN store.item i USING (item_key)
 JOIN watched w USING (provider_key, currency, delivery)
-WHERE CASE WHEN w.selection = 'catalog'
-    THEN EXISTS (FROM store.item i WHERE i.item_key = u.item_key AND NOT i.aggregate)
-    ELSE EXISTS (FROM store.scope_item m WHERE m.item_key = u.item_key AND m.scope_key = w.scope_key) END;
+WHERE covers(w.selection, i.aggregate)
+    OR EXISTS (FROM store.scope_item m WHERE m.item_key = u.item_key AND m.scope_key = w.scope_key);
 
 CREATE OR REPLACE TEMP TABLE other_look AS
-SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection = 'catalog' AS whole, o.observed_to
+SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, o.observed_to
 FROM store.observation o JOIN store.scope s USING (scope_key)
 WHERE s.source = getvariable('source') AND o.observed_to > getvariable('observed_from');
 
@@ -34,7 +34,7 @@ WHERE g.seen_at <= g.observed_from
     AND NOT EXISTS (FROM reject_key r WHERE r.shard = g.shard
         AND (r.item_key IS NULL OR r.item_key = g.item_key)
         AND (r.provider_key IS NULL OR r.provider_key = g.provider_key))
-    AND NOT EXISTS (FROM other_look o WHERE o.whole AND o.provider_key = g.provider_key AND o.currency = g.currency
+    AND NOT EXISTS (FROM other_look o WHERE covers(o.selection, g.aggregate) AND o.provider_key = g.provider_key AND o.currency = g.currency
         AND o.delivery = g.delivery AND o.observed_to > g.observed_from)
     AND NOT EXISTS (FROM other_look o JOIN store.scope_item m USING (scope_key) WHERE m.item_key = g.item_key
         AND o.provider_key = g.provider_key AND o.currency = g.currency AND o.delivery = g.delivery

@@ -1,7 +1,7 @@
 -- The run enters the facts. In: moved, gone, asked, incoming, late, dark, down_provider, reject.
 
 INSERT INTO store.reject
-SELECT reject_id, getvariable('run_key'), currency, delivery, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
+SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, valid_from,
@@ -24,8 +24,9 @@ USING (
 WHEN MATCHED THEN UPDATE SET
     lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity,
     -- a route may tell an older time, or none, of an unchanged quote: that makes the next one no change
+    -- (and a batch tells no address: the one that is known stays)
     changed_at = CASE WHEN m.changed THEN m.changed_at ELSE greatest(m.changed_at, c.changed_at) END,
-    last_updated = m.last_updated, url = m.url, seen_at = m.observed_at, run_key = getvariable('run_key'),
+    last_updated = m.last_updated, url = coalesce(m.url, c.url), seen_at = m.observed_at, run_key = getvariable('run_key'),
     valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
@@ -43,9 +44,9 @@ FROM asked a
 LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM dark) d USING (provider_key, currency, delivery)
 LEFT JOIN down_provider x ON x.provider_key = a.provider_key
 LEFT JOIN (
-    SELECT shard, provider_key, count(*) AS rows, max(last_updated) AS newest
-    FROM (SELECT shard, provider_key, last_updated FROM incoming
-          UNION ALL SELECT shard, provider_key, last_updated FROM late)
+    SELECT shard, provider_key, delivery, count(*) AS rows, max(last_updated) AS newest
+    FROM (SELECT shard, provider_key, delivery, last_updated FROM incoming
+          UNION ALL SELECT shard, provider_key, delivery, last_updated FROM late)
     GROUP BY ALL
-) b ON b.shard = a.shard AND b.provider_key = a.provider_key
+) b USING (shard, provider_key, delivery)
 GROUP BY a.scope_key, a.provider_key;

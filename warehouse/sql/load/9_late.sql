@@ -5,7 +5,7 @@ SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, 
     greatest(observed_at, was_valid_from + INTERVAL 1 MICROSECOND), getvariable('run_key')
 FROM late_change
 UNION ALL
-SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_price, coalesce(was_quantity, 0),
+SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_price, CASE WHEN was_price IS NULL THEN 0 ELSE was_quantity END,
     was_changed_at, was_last_updated, next_from, next_run
 FROM stood_again;
 
@@ -14,7 +14,7 @@ DELETE FROM store.history WHERE rowid IN (
     SELECT id FROM (
         SELECT h.rowid AS id, h.valid_from > c.observed_at AND NOT is_change(h.currency,
             lag(h.price) OVER w, lag(h.quantity) OVER w, lag(h.changed_at) OVER w, h.price, h.quantity, h.changed_at
-        ) AND lag(h.quantity) OVER w IS NOT NULL AS repeats
+        ) AND lag(h.valid_from) OVER w IS NOT NULL AS repeats
         FROM store.history h JOIN late_change c ON h.item_key = c.item_key AND h.provider_key = c.provider_key
             AND h.currency = c.currency AND h.delivery = c.delivery
         WINDOW w AS (

@@ -1,0 +1,22 @@
+-- A source may leave the quantity untold (null), a row that did not fit may be of one of several deliveries and need
+-- not name its provider, and the tables of exchange rates are kept.
+
+ALTER TABLE store.current ALTER COLUMN quantity DROP NOT NULL;
+ALTER TABLE store.history ALTER COLUMN quantity DROP NOT NULL;
+
+-- made anew: DuckDB 1.5.5 cannot take a changed type (ALTER COLUMN TYPE ... USING) back from the log of a killed writer
+ALTER TABLE store.reject RENAME TO reject_1;
+CREATE TABLE store.reject (
+    reject_id VARCHAR NOT NULL, run_key INTEGER NOT NULL, currency VARCHAR NOT NULL, deliveries VARCHAR[] NOT NULL,
+    provider VARCHAR,                       -- where the row, or the question, names one
+    observed_at TIMESTAMPTZ NOT NULL, reason VARCHAR NOT NULL, raw VARCHAR NOT NULL, replayed_run_id VARCHAR
+);
+INSERT INTO store.reject
+SELECT reject_id, run_key, currency, [delivery], NULL, observed_at, reason, raw, replayed_run_id FROM store.reject_1;
+DROP TABLE store.reject_1;
+
+-- Units of a currency for one US dollar. Each table is kept once, under its own moment.
+CREATE TABLE store.fx_rate (
+    source VARCHAR NOT NULL, currency VARCHAR NOT NULL, rate DECIMAL(38, 18) NOT NULL,
+    rate_at TIMESTAMPTZ NOT NULL, observed_at TIMESTAMPTZ NOT NULL
+);

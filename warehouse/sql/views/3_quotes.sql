@@ -1,0 +1,85 @@
+-- Quotes now and then. Asks and buy orders are stored alike; a buy order is a quote of the delivery `bid`.
+
+-- When a key was last looked at by a complete observation, through its catalog or by being named, and until when
+-- that counts as fresh: for three intervals of the basket that looked.
+CREATE OR REPLACE VIEW store.look AS
+SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
+    max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
+FROM store.observation o
+JOIN store.scope s USING (scope_key)
+JOIN store.run r USING (run_key)
+WHERE o.complete
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW store.seen_in_catalog AS
+SELECT kind.aggregate, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
+    max(l.fresh_until) AS fresh_until
+FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW store.seen_by_name AS
+SELECT m.item_key, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
+    max(l.fresh_until) AS fresh_until
+FROM store.scope_item m JOIN store.look l USING (scope_key)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW store.listed AS
+SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
+    c.lowest_ask, c.price, c.quantity, coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
+    greatest(c.seen_at, walked.observed_to, named.observed_to) AS observed_at,
+    r.run_id, c.url, i.aggregate, c.provider_key,
+    greatest(c.seen_at + to_seconds(3 * r.interval_seconds), walked.fresh_until, named.fresh_until) AS fresh_until
+FROM store.current c
+JOIN store.item i USING (item_key)
+JOIN store.provider p USING (provider_key)
+JOIN store.run r USING (run_key)
+LEFT JOIN store.seen_in_catalog walked ON walked.provider_key = c.provider_key AND walked.currency = c.currency
+    AND walked.delivery = c.delivery AND walked.aggregate = i.aggregate
+LEFT JOIN store.seen_by_name named ON named.item_key = c.item_key AND named.provider_key = c.provider_key
+    AND named.currency = c.currency AND named.delivery = c.delivery
+WHERE c.price IS NOT NULL;
+
+CREATE OR REPLACE VIEW quotes AS
+SELECT * EXCLUDE (provider_key, fresh_until) FROM store.listed WHERE delivery <> 'bid';
+
+CREATE OR REPLACE VIEW bids AS
+SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
+    quantity AS num_bids, changed_at, last_updated, observed_at, run_id, aggregate
+FROM store.listed WHERE delivery = 'bid';
+
+CREATE OR REPLACE VIEW store.changes AS
+SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, h.currency, h.delivery,
+    h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
+    h.valid_from,
+    lead(h.valid_from) OVER (
+        PARTITION BY h.item_key, h.provider_key, h.currency, h.delivery ORDER BY h.valid_from
+    ) AS valid_to,
+    r.flow AS origin, r.run_id, i.aggregate
+FROM store.history h
+JOIN store.item i USING (item_key)
+JOIN store.provider p USING (provider_key)
+JOIN store.run r USING (run_key);
+
+CREATE OR REPLACE VIEW quote_history AS FROM store.changes WHERE delivery <> 'bid';
+
+CREATE OR REPLACE VIEW bid_history AS
+SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
+    quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
+FROM store.changes WHERE delivery = 'bid';
+
+-- What was listed at `ts` (TIMESTAMPTZ): each key's newest change at or before it, unless that closed it.
+CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
+SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, h.currency, h.delivery,
+    h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
+    h.valid_from, r.run_id, i.aggregate
+FROM (
+    SELECT item_key, provider_key, currency, delivery, unnest(max_by(
+        struct_pack(lowest_ask, price, quantity, changed_at, last_updated, valid_from, run_key), valid_from))
+    FROM store.history
+    WHERE valid_from <= ts::TIMESTAMPTZ AND delivery <> 'bid'
+    GROUP BY item_key, provider_key, currency, delivery
+) h
+JOIN store.item i USING (item_key)
+JOIN store.provider p USING (provider_key)
+JOIN store.run r USING (run_key)
+WHERE h.price IS NOT NULL;

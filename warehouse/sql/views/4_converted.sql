@@ -1,0 +1,44 @@
+-- Amounts by a source's own table of exchange rates: exact, then rounded as the source rounds.
+
+-- DuckDB divides a HUGEINT bit by bit. Below 1e15 a DOUBLE is off by less than a half, and one comparison, or none,
+-- makes an exact result of it. Whole 1e-8 parts of a price; n // d of what is not negative.
+CREATE OR REPLACE MACRO store.parts_of(price) AS
+    CASE WHEN price < 10000000 THEN (price::DOUBLE * 1e8)::BIGINT::HUGEINT ELSE (price * 100000000)::HUGEINT END;
+
+CREATE OR REPLACE MACRO store.quotient(n, d) AS
+    CASE WHEN n::DOUBLE / d::DOUBLE < 1e15
+        THEN (n::DOUBLE / d::DOUBLE)::BIGINT - (n < (n::DOUBLE / d::DOUBLE)::BIGINT * d)::BIGINT
+        ELSE n // d END;
+
+-- The dollar quotes in another currency, by the newest rate that their source tells of it; where it tells none, by
+-- the newest of all. No decimal has room for the product of a price and a rate, so it is counted in whole parts: a
+-- price in 1e-8 dollars times the digits of a rate with `unit` as its 1.
+CREATE OR REPLACE MACRO quotes_in(wanted) AS TABLE
+WITH told AS (
+    SELECT source, arg_max(rate, rate_at) AS rate, max(rate_at) AS rate_at
+    FROM store.fx_rate WHERE currency = upper(wanted) AND upper(wanted) <> 'USD' GROUP BY source
+    UNION ALL
+    SELECT source, 1, NULL FROM store.provider WHERE upper(wanted) = 'USD' GROUP BY source
+), fx AS (
+    SELECT s.source, unnest(coalesce(any_value(struct_pack(t.rate, t.rate_at)) FILTER (t.source = s.source),
+        max_by(struct_pack(t.rate, t.rate_at), t.rate_at)))
+    FROM (SELECT DISTINCT source FROM store.provider) s CROSS JOIN told t
+    GROUP BY s.source
+), parts AS (
+    SELECT source, rate, rate_at, replace(digits, '.', '')::HUGEINT AS factor,
+        pow(10, length(digits) - strpos(digits, '.'))::HUGEINT AS unit, unit // 2 AS half
+    FROM (SELECT *, rtrim(rate::DECIMAL(38, 18)::VARCHAR, '0') AS digits FROM fx)
+), exact AS (
+    SELECT q.*, f.rate, f.rate_at, f.unit, f.half, store.parts_of(q.price) * f.factor AS amount
+    FROM quotes q JOIN parts f USING (source)
+    WHERE q.currency = 'USD'
+), rounded AS (
+    SELECT *, store.quotient(amount + unit * 500000, unit * 1000000) AS minor FROM exact
+)
+SELECT source, provider, item_id, market_hash_name, phase, upper(wanted) AS currency, delivery,
+    TRY_CAST(minor AS BIGINT) AS lowest_ask,
+    CASE WHEN amount < unit * 100000000 THEN store.quotient(amount + half, unit) ELSE minor * 1000000
+    END::DECIMAL(38, 0) * 0.00000001 AS price,
+    quantity, changed_at, last_updated, observed_at, run_id, url, aggregate, rate, rate_at,
+    upper(wanted) <> 'USD' AS converted
+FROM rounded;

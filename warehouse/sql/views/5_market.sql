@@ -1,0 +1,60 @@
+-- Across marketplaces: the best ask, and what is left of buying here and selling there. Items of two sources meet
+-- by name and phase.
+
+-- Fresh as of the newest look at anything: a basket that was removed leaves no ghosts, and a database that nobody
+-- feeds any more keeps what it held last. What came without a run's interval (a replay) is not fresh by itself.
+CREATE OR REPLACE VIEW store.dated AS
+SELECT *, coalesce(fresh_until >= (SELECT max(observed_to) FROM store.observation), false) AS fresh FROM store.listed;
+
+-- An entry without a phase is no one item where its name has phases.
+CREATE OR REPLACE VIEW store.live AS
+SELECT * FROM store.dated
+WHERE fresh
+    AND NOT (phase IS NULL AND market_hash_name IN (SELECT market_hash_name FROM store.item WHERE phase IS NOT NULL));
+
+CREATE OR REPLACE VIEW best_ask AS
+SELECT market_hash_name, phase, currency, unnest(min_by(
+    struct_pack(source, provider, delivery, lowest_ask, price, quantity, observed_at),
+    struct_pack(price, source, provider, delivery)))
+FROM store.live WHERE delivery <> 'bid'
+GROUP BY market_hash_name, phase, currency;
+
+-- Which marketplaces a provider's quotes are from: SkinShark blends two; any other is one, whoever tells of it.
+CREATE OR REPLACE VIEW store.stands_for AS
+SELECT p.provider_key, coalesce(m.marketplace, p.provider) AS marketplace
+FROM store.provider p
+LEFT JOIN (VALUES ('skinshark', 'c5'), ('skinshark', 'ecosteam')) m(provider, marketplace) USING (provider);
+
+-- Where what was bought at one provider can be sold at another: they have no marketplace in common.
+CREATE OR REPLACE VIEW store.way AS
+SELECT b.provider_key AS bought_key, s.provider_key AS sold_key
+FROM store.provider b CROSS JOIN store.provider s
+ANTI JOIN (
+    SELECT x.provider_key AS bought_key, y.provider_key AS sold_key
+    FROM store.stands_for x JOIN store.stands_for y USING (marketplace)
+) same ON same.bought_key = b.provider_key AND same.sold_key = s.provider_key;
+
+-- What a sale brings after the fee: listed at the lowest ask, or at once into the highest bid. Nothing is sold where
+-- no fee is known; a provider that tells none of its own for a sale at once takes the usual one.
+CREATE OR REPLACE VIEW store.sale AS
+SELECT *, (price * (1 - fee))::DECIMAL(20, 8) AS proceeds
+FROM (
+    SELECT l.*, TRY_CAST(CASE WHEN l.delivery = 'bid' THEN coalesce(p.insta_sell_fee, p.sell_fee) ELSE p.sell_fee END
+        AS DECIMAL(9, 6)) AS fee
+    FROM store.live l JOIN store.provider p USING (provider_key)
+)
+WHERE fee IS NOT NULL;
+
+CREATE OR REPLACE VIEW spreads AS
+SELECT b.market_hash_name, b.phase, b.currency,
+    b.source AS bought_source, b.provider AS bought_at, b.delivery AS bought_by, b.price AS bought_price,
+    b.quantity AS bought_quantity,
+    s.source AS sold_source, s.provider AS sold_at,
+    CASE WHEN s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, s.price AS sold_price, s.quantity AS sold_quantity, s.fee AS sold_fee, s.proceeds,
+    s.proceeds - b.price AS profit, (s.proceeds - b.price)::DOUBLE / nullif(b.price::DOUBLE, 0) AS margin,
+    least(b.observed_at, s.observed_at) AS observed_at
+FROM store.live b
+JOIN store.sale s ON s.market_hash_name = b.market_hash_name AND s.phase IS NOT DISTINCT FROM b.phase
+    AND s.currency = b.currency AND s.proceeds > b.price
+JOIN store.way w ON w.bought_key = b.provider_key AND w.sold_key = s.provider_key
+WHERE b.delivery <> 'bid';
