@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         QuotaExhausted,
         RateLimited,
         RequestRejected,
+        StreamsExhausted,
         Timeout,
         Transient,
         Unavailable,
@@ -49,11 +50,14 @@ if TYPE_CHECKING:
         Item,
         Plan,
         Shard,
+    )
+    from connectors.resolve import (
         resolve_currencies,
         resolve_items,
         resolve_providers,
     )
     from connectors.retry import RetryPolicy
+    from connectors.skinshark import SkinShark
     from connectors.throttle import Throttle
 
 __all__ = [
@@ -91,6 +95,8 @@ __all__ = [
     "RequestRejected",
     "RetryPolicy",
     "Shard",
+    "SkinShark",
+    "StreamsExhausted",
     "SystemClock",
     "Throttle",
     "Timeout",
@@ -107,7 +113,20 @@ __all__ = [
 
 # A name is looked up when it is first asked for, the light modules first: who only wants an error does not
 # wait for polars and httpx.
-_HOMES = ("errors", "clock", "auth", "retry", "throttle", "frames", "plan", "base", "client", "cs2cap")
+_HOMES = (
+    "errors",
+    "clock",
+    "auth",
+    "retry",
+    "throttle",
+    "frames",
+    "plan",
+    "resolve",
+    "base",
+    "client",
+    "cs2cap",
+    "skinshark",
+)
 
 
 def __getattr__(name: str) -> object:

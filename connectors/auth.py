@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar, final
+from typing import ClassVar, NoReturn, Protocol, TypeVar, final
 from urllib.parse import urlsplit
 
 from connectors.errors import ConfigError, KeyInvalid, KeyMissing
@@ -97,9 +97,11 @@ class _Outgoing(Protocol):
 _Request = TypeVar("_Request", bound=_Outgoing)
 
 
-@final
-class BearerAuth:
-    """Puts the key on a request to the source's own scheme, host and port, and on no other."""
+class HeaderAuth:
+    """Puts the key into a header of a request to the source's own scheme, host and port, and of no other."""
+
+    header: ClassVar[str]
+    prefix: ClassVar[str] = ""
 
     def __init__(self, key: Key, base_url: str) -> None:
         self._key = key
@@ -110,8 +112,23 @@ class BearerAuth:
         """Return `request`, with the key where it may go."""
         url = request.url
         if _origin(url.scheme, url.host, url.port) == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._key.reveal()}"
+            request.headers[self.header] = f"{self.prefix}{self._key.reveal()}"
         return request
+
+
+@final
+class BearerAuth(HeaderAuth):
+    """`Authorization: Bearer KEY`, as CS2Cap has it."""
+
+    header = "Authorization"
+    prefix = "Bearer "
+
+
+@final
+class ApiKeyAuth(HeaderAuth):
+    """`api-key: KEY`, as SkinShark has it: that name and no other."""
+
+    header = "api-key"
 
 
 def _origin(scheme: str, host: str, port: int | None) -> tuple[str, str, int | None]:

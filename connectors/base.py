@@ -10,6 +10,7 @@ import polars as pl
 from connectors.frames import Reject
 from connectors.paging import Sheet
 from connectors.plan import Shard
+from connectors.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,18 @@ class Connector(Protocol):
         ...
 
     @property
+    def request_id(self) -> str:
+        """The source's own id of the last request that it answered; empty where it gives none."""
+        ...
+
+    @property
     def quota_remaining(self) -> int | None:
         """Requests left in the month, if the source has told."""
+        ...
+
+    @property
+    def budget(self) -> Throttle:
+        """The budget of the key: its pace, its month and its stream starts."""
         ...
 
     async def account(self) -> Account:

@@ -22,11 +22,13 @@ from connectors.errors import (
     QuotaExhausted,
     RateLimited,
     RequestRejected,
+    StreamsExhausted,
     Timeout,
     Transient,
     Unavailable,
     plain,
 )
+from connectors.throttle import Quota
 
 # The tier table of the API's documentation: what not every tier may call.
 GATED: Final = frozenset(
@@ -49,14 +51,14 @@ _BY_CODE: Final[Mapping[str, type[FloorlineError]]] = {
     "UNAUTHORIZED": KeyMissing,
     "RATE_LIMIT_EXCEEDED": RateLimited,
     "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED": QuotaExhausted,
-    "RATE_LIMIT_STREAM_QUOTA_EXCEEDED": QuotaExhausted,
+    "RATE_LIMIT_STREAM_QUOTA_EXCEEDED": StreamsExhausted,
     "STREAM_ALREADY_ACTIVE": Busy,
     "PRICES_INDEX_UNAVAILABLE": Unavailable,
     "BIDS_INDEX_UNAVAILABLE": Unavailable,
     "VALIDATION_ERROR": RequestRejected,
 }
 
-_BY_STATUS: Final[Mapping[int, type[FloorlineError]]] = {
+BY_STATUS: Final[Mapping[int, type[FloorlineError]]] = {
     401: KeyInvalid,
     402: PlanForbids,
     408: Timeout,
@@ -78,21 +80,21 @@ def classify(
     code, detail = _told(body)
     kind = _BY_CODE.get(code) or _kind_by_status(route, status, detail)
     if 300 <= status < 400:
-        detail = f"redirected to {_without_query(headers.get('location', 'nowhere'))}, which is not followed"
-    about = plain(detail or _phrase(status))
+        detail = f"redirected to {without_query(headers.get('location', 'nowhere'))}, which is not followed"
+    about = plain(detail or phrase(status))
     request_id = plain(headers.get("x-request-id", ""))
     if issubclass(kind, QuotaExhausted):
-        return kind(about, source, plain(code), status, request_id, _resets_at(headers))
+        return kind(about, source, plain(code), status, request_id, resets_at(headers))
     if issubclass(kind, Transient):
-        return kind(about, source, plain(code), status, request_id, _retry_after(headers))
+        return kind(about, source, plain(code), status, request_id, retry_after(headers))
     return kind(about, source, plain(code), status, request_id)
 
 
 def _kind_by_status(route: str, status: int, detail: str) -> type[FloorlineError]:
     if status == 403:
         return _forbidden(route, detail)
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
+    if status in BY_STATUS:
+        return BY_STATUS[status]
     if status >= 500:
         return Unavailable
     return RequestRejected if status >= 400 else ContractBroken
@@ -134,14 +136,16 @@ def _complaint(entry: object) -> str:
     return f"{path}: {entry.get('msg', '')}"
 
 
-def _phrase(status: int) -> str:
+def phrase(status: int) -> str:
+    """Say what a status means."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
         return f"HTTP status {status}"
 
 
-def _without_query(location: str) -> str:
+def without_query(location: str) -> str:
+    """Show an address without what it may carry along."""
     parts = urlsplit(location)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" if host else parts.path
@@ -165,7 +169,8 @@ def _seconds(text: str | None) -> float | None:
     return max(seconds, 0.0) if seconds < 366 * 86_400 else None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds a server asks to wait, told as such or as a date."""
     told = headers.get("retry-after")
     until, now = moment_of(told), moment_of(headers.get("date"))
     if until and now:
@@ -173,7 +178,17 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return _seconds(told)
 
 
-def _resets_at(headers: Mapping[str, str]) -> datetime | None:
+def quota_of(headers: Mapping[str, str]) -> Quota:
+    """Read the quota that `headers` (lower-case names) speak of; the route and the size tell which it is."""
+    limit, left = (_count(headers.get(f"x-ratelimit-{name}", "")) for name in ("limit", "remaining"))
+    return Quota(limit, left, resets_at(headers))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def resets_at(headers: Mapping[str, str]) -> datetime | None:
     """Read when a quota resets: a Unix time, or seconds from the server's own moment; the API says both.
 
     A value under 10^9 cannot be a Unix time of today.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -9,23 +10,34 @@ from connectors import cs2cap_directory as directory
 from connectors.auth import Key
 from connectors.base import Account, Land, Outcome, Page
 from connectors.client import Client
-from connectors.cs2cap_walk import PricesWalk
-from connectors.errors import AuthRejected, QuotaExhausted, leaves
+from connectors.cs2cap_batch import BatchWalk
+from connectors.cs2cap_stream import StreamWalk
+from connectors.cs2cap_walk import PagesWalk
+from connectors.errors import ConfigError, foremost
 from connectors.plan import Item, Shard
+from connectors.terms import AUTO, terms_of
+from connectors.throttle import Throttle
+
+# Each counts its own starts.
+STREAMS: Final = ("POST /v1/prices", "POST /v1/bids")
+
+
+class _Walk(Protocol):
+    async def run(self, have: Sequence[Page], /) -> Outcome: ...
 
 
 class CS2Cap:
     """CS2Cap behind `client`.
 
     `page_limit` is the rows to ask for in a page; without it the first page of a walk shows what the tier
-    allows, because the API defaults to the tier's cap and no route tells it.
+    allows, because the API defaults to the tier's cap and no route tells it. A stream may take
+    `stream_deadline` seconds.
     """
 
-    def __init__(self, client: Client, page_limit: int | None = None) -> None:
+    def __init__(self, client: Client, page_limit: int | None = None, stream_deadline: float = 600.0) -> None:
         self._client = client
         self._page_limit = page_limit
-        self._left: int | None = None
-        self._sent_before = 0
+        self._stream_deadline = stream_deadline
 
     @property
     def source(self) -> str:
@@ -38,21 +50,31 @@ class CS2Cap:
         return self._client.requests
 
     @property
+    def request_id(self) -> str:
+        """The source's own id of the last request that it answered, where it gives such."""
+        return self._client.request_id
+
+    @property
     def quota_remaining(self) -> int | None:
-        """Requests left in the month, by the headers, or else by the account, less those sent since."""
-        if self._client.quota_remaining is not None or self._left is None:
-            return self._client.quota_remaining
-        return max(self._left - (self.requests - self._sent_before), 0)
+        """Requests left in the month, as far as the account and the headers have told of it."""
+        return self._client.quota_remaining
+
+    @property
+    def budget(self) -> Throttle:
+        """The budget of the key: its pace, its month and its stream starts."""
+        return self._client.throttle
 
     async def account(self) -> Account:
         """Prove the key, at no cost of the month, and keep to the limits that come with it from here on."""
-        answer = await self._client.get("/v1/account/key")
+        throttle = self._client.throttle
+        asked_at = throttle.moment()
+        answer = await self._client.get("/v1/account/key", metered=False)
         account = directory.read_account(answer.body, answer.headers.get("x-ratelimit-tier"), self.source)
-        self._client.throttle.pace(account.requests_per_minute)
-        self._client.monthly_quota = account.requests_per_month
-        if account.requests_per_month is not None and account.used is not None:
-            self._left = max(account.requests_per_month - account.used, 0)
-            self._sent_before = self.requests
+        throttle.pace(account.requests_per_minute)
+        throttle.told_month(account.used, account.requests_per_month, since=asked_at)
+        if starts := terms_of(AUTO, account).streams_a_day:
+            for route in STREAMS:
+                throttle.allow_streams(route, starts)
         return account
 
     async def reissue(self) -> Key:
@@ -81,19 +103,29 @@ class CS2Cap:
 
     async def walk(self, shard: Shard, land: Land, have: Sequence[Page] = ()) -> Outcome:
         """Fetch every page of `shard`, handing each to `land` as it arrives; see `Connector.walk`."""
-        scopes: Sequence[Item | None] = (None,) if shard.items is None else shard.items
-        walks = [
-            PricesWalk(self._client, shard, place, item, land, self._page_limit)
-            for place, item in enumerate(scopes)
-        ]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(walk.run(have)) for walk in walks]
+                tasks = [group.create_task(walk.run(have)) for walk in self._walks(shard, land)]
         except BaseExceptionGroup as failures:
-            failure = _foremost(failures)
+            failure = foremost(failures)
         else:
             return _sum([task.result() for task in tasks])
         raise failure
+
+    def _walks(self, shard: Shard, land: Land) -> Sequence[_Walk]:
+        """Turn a shard into the walks of its route: one an item, else one."""
+        if shard.route == "stream":
+            return [StreamWalk(self._client, shard, land, self._stream_deadline)]
+        if shard.route == "batch":
+            return [BatchWalk(self._client, shard, land)]
+        if shard.route == "listing":
+            raise ConfigError("CS2Cap has no route that lists everything at once", self.source)
+        whole = shard.items is None or shard.route == "catalog"
+        scopes: Sequence[Item | None] = (None,) if whole else shard.items or ()
+        return [
+            PagesWalk(self._client, shard, place, item, land, self._page_limit)
+            for place, item in enumerate(scopes)
+        ]
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -106,10 +138,3 @@ def _sum(outcomes: Sequence[Outcome]) -> Outcome:
         rows=sum(outcome.rows for outcome in outcomes),
         rounds=max((outcome.rounds for outcome in outcomes), default=0),
     )
-
-
-def _foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure that says most about what to do: a rejected key before all others."""
-    known = list(leaves(failures))
-    gravest = (leaf for kind in (AuthRejected, QuotaExhausted) for leaf in known if isinstance(leaf, kind))
-    return next(gravest, known[0])

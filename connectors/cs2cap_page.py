@@ -1,14 +1,18 @@
-"""An answer of `/v1/prices` on its way to a page: typed, and seen to answer what was asked.
+"""A listing of asks or bids on its way to a page: typed, and seen to answer what was asked.
 
 Nothing here knows of a loop, a connection or a disk, and all of it can be pickled: whoever lands the page
 decides in which thread or process it is made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import polars as pl
+
 from connectors.base import Page
 from connectors.cs2cap_answers import Prices, read_prices
+from connectors.cs2cap_rows import Offers
 from connectors.errors import ContractBroken, WalkBroken, plain
 from connectors.frames import providers_of
 from connectors.inflate import Inflate
@@ -18,13 +22,18 @@ from connectors.plan import Item
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a walk asks for: `item`, or everything if None; `providers` to ask at, or every one if empty."""
+    """What a walk asks for: `item`, or everything if None; `providers` to ask at, or every one if empty.
+
+    Of everything, only the rows of the items `wanted` are kept, if there are such.
+    """
 
     source: str
+    offers: Offers
     place: int
     currency: str
     providers: frozenset[str]
     item: Item | None
+    wanted: tuple[Item, ...] | None = None
 
 
 def read_page(question: Question, offset: int, inflate: Inflate, moment: datetime) -> tuple[Page, Sheet]:
@@ -32,14 +41,15 @@ def read_page(question: Question, offset: int, inflate: Inflate, moment: datetim
 
     Raises ContractBroken, WalkBroken, and Disconnected where the body was cut.
     """
-    prices = read_prices(inflate(), question.source)
+    prices = read_prices(inflate(), question.source, question.offers)
     _check(question, offset, prices)
     page = Page(
         request=question.place,
         offset=prices.offset,
-        total=prices.total,
+        # a page that lacks rows says nothing of the next one's place, should it be taken up again
+        total=prices.total if question.wanted is None else -1,
         observed_at=moment,
-        rows=prices.rows,
+        rows=of_items(prices.rows, question.wanted),
         rejects=prices.rejects,
         unknown_fields=prices.unknown_fields,
         fingerprint=prices.fingerprint,
@@ -54,11 +64,26 @@ def _check(question: Question, offset: int, prices: Prices) -> None:
         raise ContractBroken(f"asked for {question.currency}, got {plain(prices.currency, 20)}", source)
     if prices.offset != offset:
         raise WalkBroken(f"asked for offset {offset}, got {prices.offset}", source)
-    strangers = providers_of(prices.rows) - question.providers if question.providers else ()
-    if strangers:
-        raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
+    check_providers(prices.rows, question.providers, source)
     if item is not None and not _speaks_of(item, prices):
         raise ContractBroken(f"asked for {item.market_hash_name}, got other items", source)
+
+
+def check_providers(rows: pl.DataFrame, asked: frozenset[str], source: str) -> None:
+    """Raise ContractBroken for `rows` from others than those that were `asked`; if empty, all were."""
+    strangers = providers_of(rows) - asked if asked else ()
+    if strangers:
+        raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
+
+
+def of_items(rows: pl.DataFrame, wanted: Sequence[Item] | None) -> pl.DataFrame:
+    """Keep the `rows` about the items `wanted`: by their ids, or by name where an item has none."""
+    if wanted is None:
+        return rows
+    ids = [item.item_id for item in wanted if item.item_id is not None]
+    names = [item.market_hash_name for item in wanted if item.item_id is None]
+    named = pl.col("market_hash_name").is_in(names) & pl.col("phase").is_null()
+    return rows.filter(pl.col("item_id").is_in(ids) | named)
 
 
 def _speaks_of(item: Item, prices: Prices) -> bool:

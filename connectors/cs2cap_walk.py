@@ -1,4 +1,4 @@
-"""The walk over `/v1/prices` of one scope: a provider's whole catalog, or one item at all providers."""
+"""The walk over the pages of one scope: a provider's whole catalog, or one item at all providers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,13 +8,14 @@ from functools import partial
 from connectors.base import Land, Outcome, Page
 from connectors.client import Client
 from connectors.cs2cap_page import Question, read_page
+from connectors.cs2cap_rows import OFFERS
 from connectors.frames import QUOTES, fingerprint_of, keys_of
 from connectors.inflate import Inflate
 from connectors.paging import OffsetWalk, Sheet
 from connectors.plan import Item, Shard
 
 
-class PricesWalk:
+class PagesWalk:
     """Request `place` of `shard`: what the shard asks about `item`, or about everything if that is None."""
 
     def __init__(
@@ -23,7 +24,9 @@ class PricesWalk:
         self._client = client
         self._shard = shard
         providers = frozenset() if shard.every_provider else frozenset(shard.providers)
-        self._question = Question(client.source, place, shard.currency, providers, item)
+        self._offers = OFFERS[shard.deliveries[0]]
+        wanted = shard.items if item is None else None
+        self._question = Question(client.source, self._offers, place, shard.currency, providers, item, wanted)
         self._place = place
         self._item = item
         self._land = land
@@ -46,7 +49,7 @@ class PricesWalk:
                     group.create_task(self._fetch(offset))
 
     async def _fetch(self, offset: int) -> None:
-        await self._client.read("/v1/prices", self._params(offset), partial(self._arrived, offset))
+        await self._client.read(self._offers.path, self._params(offset), partial(self._arrived, offset))
 
     async def _arrived(self, offset: int, inflate: Inflate, moment: datetime) -> None:
         sheet = await self._land(partial(read_page, self._question, offset, inflate, moment))
@@ -94,6 +97,8 @@ class PricesWalk:
         is full, which tells it; a first page that is the last one must hold the total.
         """
         pages = {page.offset: page for page in have if page.request == self._place}
+        if self._question.wanted is not None:  # what of these pages was not wanted is not known
+            return []
         if 0 not in pages or any(page.total < 0 for page in pages.values()):
             return []
         size, total = _size(pages[0]), pages[0].total

@@ -6,6 +6,7 @@ FloorlineError
 │   ├── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled · AddressDenied
 ├── PlanForbids              the tier or the route does not allow it
 ├── QuotaExhausted           waiting inside the run is pointless
+│   └── StreamsExhausted
 ├── RequestRejected          our request was wrong: a bug or a bad item
 ├── OutcomeUnknown           what cannot be repeated may have happened, or not
 ├── Transient                worth another try
@@ -123,6 +124,12 @@ class QuotaExhausted(FloorlineError):
     resets_at: datetime | None = None
 
 
+class StreamsExhausted(QuotaExhausted):
+    """The stream starts of 24 hours are used up; the source's other routes are not affected."""
+
+    guidance = "Wait for the reset, or let the basket take another route."
+
+
 class RequestRejected(FloorlineError):
     """The source refuses the request as such (4xx); never retried."""
 
@@ -178,3 +185,10 @@ class ContractBroken(FloorlineError):
     """An answer that is not what the source's contract says."""
 
     guidance = "Check `base_url` and whatever stands between; else the API has changed."
+
+
+def foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the failure that says most about what to do: a rejected key before all others."""
+    known = list(leaves(failures))
+    gravest = (leaf for kind in (AuthRejected, QuotaExhausted) for leaf in known if isinstance(leaf, kind))
+    return next(gravest, known[0])

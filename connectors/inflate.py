@@ -12,6 +12,10 @@ Inflate = Callable[[], bytes]
 
 # The whole catalog of items is about 40 MB; what is ten times that is no answer but an attack.
 LARGEST: Final = 400 * 2**20
+# What a piece of a stream may hold: some fifteen times what it does hold.
+_LARGEST_PIECE: Final = 128 * 2**20
+# More at once takes the decompressor more than twice as long: its output outgrows the caches.
+_SLICE: Final = 64 * 2**10
 
 
 def inflated(raw: bytes, encoding: str, what: str, source: str) -> bytes:
@@ -19,11 +23,8 @@ def inflated(raw: bytes, encoding: str, what: str, source: str) -> bytes:
 
     `what` names the request in ContractBroken and Disconnected, which this raises.
     """
-    if encoding in {"", "identity"} or not raw:
+    if not is_gzip(encoding, what, source) or not raw:
         return raw
-    if encoding != "gzip":
-        told = plain(encoding, 40)
-        raise ContractBroken(f"{what}: an answer in {told!r}, which was not asked for", source)
     gunzip = isal_zlib.decompressobj(wbits=31)
     with suppress(isal_zlib.IsalError):  # type: ignore[arg-type]  # the stub calls the class an instance
         body = gunzip.decompress(raw, LARGEST)
@@ -32,3 +33,50 @@ def inflated(raw: bytes, encoding: str, what: str, source: str) -> bytes:
         if gunzip.unconsumed_tail:
             raise ContractBroken(f"{what}: an answer without end", source)
     raise Disconnected(f"{what}: the compressed answer was cut", source)
+
+
+def is_gzip(encoding: str, what: str, source: str) -> bool:
+    """Tell gzip from plain text; raises ContractBroken for what was not asked for."""
+    if encoding not in {"", "identity", "gzip"}:
+        told = plain(encoding, 40)
+        raise ContractBroken(f"{what}: an answer in {told!r}, which was not asked for", source)
+    return encoding == "gzip"
+
+
+class Inflater:
+    """Undoes gzip, or nothing, piece by piece. `what` names the request in errors, as for `inflated`."""
+
+    def __init__(self, encoding: str, what: str, source: str) -> None:
+        self._gunzip = isal_zlib.decompressobj(wbits=31) if is_gzip(encoding, what, source) else None
+        self._what = what
+        self._source = source
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to come; without gzip, the body itself does not tell."""
+        return self._gunzip is None or self._gunzip.eof
+
+    def feed(self, raw: bytes) -> bytes:
+        """Return what one more piece holds."""
+        if self._gunzip is None:
+            return raw
+        parts, size = [], 0
+        for at in range(0, len(raw), _SLICE):
+            parts.append(self._inflated(raw[at : at + _SLICE]))
+            size += len(parts[-1])
+            if size > _LARGEST_PIECE:
+                raise ContractBroken(f"{self._what}: an answer without end", self._source)
+        return b"".join(parts)
+
+    def _inflated(self, raw: bytes) -> bytes:
+        assert self._gunzip is not None  # noqa: S101 - seen to by `feed`; this tells the type checker
+        text = b""
+        while raw:
+            if self._gunzip.eof:  # gzip may be one after another
+                self._gunzip = isal_zlib.decompressobj(wbits=31)
+            try:
+                text += self._gunzip.decompress(raw)
+            except isal_zlib.IsalError:  # type: ignore[misc]  # as above
+                raise Disconnected(f"{self._what}: the compressed answer is broken", self._source) from None
+            raw = self._gunzip.unused_data
+        return text

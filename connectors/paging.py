@@ -19,7 +19,8 @@ class Sheet:
     """What paging needs to know of a page.
 
     `keys` are its rows' keys, each once; `others` counts the rows that came but have no place among the keys:
-    rejects, and repeats inside the page. `total` is -1 where the API does not tell it.
+    rejects, and repeats inside the page. `total` is -1 where the API does not tell it. `strangers` are names
+    that were asked for and that the API does not know.
     """
 
     offset: int
@@ -29,6 +30,7 @@ class Sheet:
     keys: Sequence[Hashable]
     fingerprint: str
     others: int = 0
+    strangers: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

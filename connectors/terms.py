@@ -1,0 +1,84 @@
+"""What an account's plan includes: how many requests, by which routes, how many rows a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from connectors.errors import ConfigError
+
+if TYPE_CHECKING:
+    from connectors.base import Account
+
+AUTO: Final = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One tier of one API. `None` for a limit means that there is none.
+
+    `per_minute` counts what a request costs, which is 1, but for `listing_cost` of a listing; `streams_a_day`
+    are the starts that each stream route allows in any 24 hours. `listing` says that the API lists everything
+    at once and has no other route.
+    """
+
+    tier: str
+    per_minute: int | None
+    per_month: int | None
+    page_rows: int
+    batch: bool = False
+    batch_items: int = 100
+    streams_a_day: int = 0
+    bids: bool = False
+    history: bool = False
+    listing: bool = False
+    listing_cost: int = 5
+
+
+_TABLE: Final[Mapping[str, tuple[Terms, ...]]] = {
+    "cs2cap": (
+        Terms("free", 20, 1_000, 100),
+        Terms("starter", 40, 50_000, 1_000, batch=True, bids=True),
+        Terms("pro", 100, 500_000, 1_000, batch=True, streams_a_day=50, bids=True, history=True),
+        Terms("quant", 300, 1_000_000, 1_000, batch=True, streams_a_day=300, bids=True, history=True),
+    ),
+    "skinshark": (
+        Terms("standard", 60, None, 500, listing=True),
+        Terms("premium", 180, None, 500, listing=True),
+        Terms("enterprise", 360, None, 500, listing=True),
+    ),
+}
+
+
+def terms_of(tier: str, account: "Account | None" = None, kind: str = "cs2cap") -> Terms:
+    """Return what `tier` ("auto": the account's) of this kind of API includes, within the account's limits.
+
+    An account that names no tier has the smallest one that covers its limits; a sub-key has the largest,
+    which alone has sub-keys. Raises ConfigError for an unknown tier, and for "auto" without an account.
+    """
+    known = {terms.tier: terms for terms in _TABLE[kind]}
+    if tier == AUTO:
+        if account is None:
+            raise ConfigError(f"the tier is not known without a key: set tier to {', '.join(known)}")
+        terms = known.get(account.tier or "") or _covering(tuple(known.values()), account)
+    elif tier in known:
+        terms = known[tier]
+    else:
+        raise ConfigError(f"no tier is called {tier!r}; there is auto, {', '.join(known)}")
+    return terms if account is None else _limited(terms, account)
+
+
+def _covering(known: tuple[Terms, ...], account: "Account") -> Terms:
+    if not account.root:
+        return known[-1]
+    minute, month = account.requests_per_minute or 0, account.requests_per_month or 0
+    covers = (t for t in known if (t.per_minute or 0) >= minute and (t.per_month or month) >= month)
+    return next(covers, known[-1])
+
+
+def _limited(terms: Terms, account: "Account") -> Terms:
+    """The same with the limits that the account itself tells."""
+    return replace(
+        terms,
+        per_minute=account.requests_per_minute or terms.per_minute,
+        per_month=account.requests_per_month or terms.per_month,
+    )
