@@ -10,13 +10,13 @@ from connectors.auth import Key
 from connectors.clock import Clock
 from connectors.errors import AuthRejected
 from flows import breaker
-from flows.alerts import OF_STATE, raise_alerts
+from flows.alerts import NEXT_KEY, OF_STATE, raise_alerts
 from flows.config import Settings
 from flows.notify import deliver
 from flows.results import RunResult
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
-from warehouse.state import State
+from warehouse.state import Alert, State
 
 
 class Alarm:
@@ -36,6 +36,32 @@ class Alarm:
     def accepted(self, source: str) -> None:
         """Note that the source accepts its key again; the alert stays until a run comes through."""
         self._state.forget_rejection(source)
+
+    def superseded(self, source: str, key: Key) -> bool:
+        """Tell whether another key has taken the place of this one, which the source turned down for good."""
+        return any(alert.subject == key.fingerprint for alert in self._successions(source))
+
+    async def supersede(self, source: str, key: Key, following: Key, error: AuthRejected) -> None:
+        """Note and tell that `following` takes the place of a key that was turned down."""
+        message = f"the key …{key.tail} is no longer accepted, and …{following.tail} takes its place"
+        guidance = "Put the new key where `key` points, and take it away from where `key_next` does."
+        alert = Alert(NEXT_KEY, source, key.fingerprint, message, error.code, guidance)
+        with contextlib.suppress(WarehouseError):
+            await asyncio.to_thread(self._raise, alert)
+
+    def first_is_good(self, source: str) -> None:
+        """Note that the source accepts the key that comes first: no other has to stand in for it."""
+        for alert in self._successions(source):
+            self._state.resolve(NEXT_KEY, source, alert.subject, self._clock.now())
+
+    def _successions(self, source: str) -> list[Alert]:
+        alerts = self._state.alerts(open_only=True)
+        return [alert for alert in alerts if (alert.cause, alert.source) == (NEXT_KEY, source)]
+
+    def _raise(self, alert: Alert) -> None:
+        now = self._clock.now()
+        self._state.raise_alert(alert, now)
+        deliver(self._state, self._notify, now)
 
     async def sound(self, results: Sequence[RunResult], tripped_by: Key | None) -> None:
         """Raise and tell what stopped the runs of one source; `tripped_by` is the key that was just rejected.

@@ -12,6 +12,7 @@ from warehouse.state import Alert, State
 AUTH, QUOTA, PLAN = "auth.failed", "quota.exhausted", "plan.forbids"
 INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provider.dark"
 SILENCE = "silence"
+NEXT_KEY = "key.next"
 OF_STATE = {"auth_failed": AUTH, "quota_exhausted": QUOTA, "plan_forbids": PLAN}
 
 

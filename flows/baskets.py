@@ -2,61 +2,147 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
-from connectors.errors import ConfigError
-from connectors.plan import (
-    Item,
-    Plan,
-    plan,
-    resolve_currencies,
-    resolve_items,
-    resolve_providers,
-)
+from connectors.errors import ConfigError, FloorlineError
+from connectors.plan import Item, Plan, Sizes, Want
+from connectors.planner import plan
+from connectors.resolve import resolve_currencies, resolve_items, resolve_providers
+from connectors.terms import Terms
 from flows.catalogs import DOUBTFUL, Catalogs
 from flows.config import BasketSettings, Settings, expand_items
+from flows.rhythm import rhythm_of
+from warehouse.home import Home
+from warehouse.query import catalog_rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prepared:
-    """A basket with its plan."""
+    """A basket with what it wants and its plan."""
 
     basket: BasketSettings
     plan: Plan
+    want: Want
 
 
-async def prepare(settings: Settings, basket: BasketSettings, catalogs: Catalogs) -> Prepared:
-    """Resolve a basket's names against the source's catalogs and plan it.
+class Planning:
+    """Plans the baskets of one source; they share its stream starts in the order of the configuration.
 
-    Raises ConfigError for an item, provider or currency that does not exist, and what the connector raises.
+    `spent` are the sides, asks ("standard") and bids ("bid"), whose starts of the last 24 hours are used up.
     """
-    try:
-        providers = resolve_providers(basket.providers, await catalogs.providers())
-        currencies = resolve_currencies(basket.currencies, await _rates(basket, catalogs))
-        items = await _items(settings, basket, catalogs)
-    except ConfigError as error:
-        raise ConfigError(f"basket {basket.name}: {error.detail}") from None
-    shards = plan(
-        basket.source, items, providers, currencies, every_provider=tuple(basket.providers) == ("all",)
-    )
-    return Prepared(basket, shards)
 
+    def __init__(
+        self,
+        settings: Settings,
+        catalogs: Catalogs,
+        terms: Terms,
+        now: datetime,
+        *,
+        spent: Sequence[str] = (),
+    ) -> None:
+        self._settings = settings
+        self._catalogs = catalogs
+        self.terms = terms
+        self._now = now
+        self._starts = Counter(dict.fromkeys(("standard", "bid"), terms.streams_a_day))
+        self._spent = spent
 
-async def _rates(basket: BasketSettings, catalogs: Catalogs) -> pl.DataFrame | None:
-    """The table of currencies, which USD alone does not need."""
-    return None if {code.upper() for code in basket.currencies} == {"USD"} else await catalogs.fx()
+    async def baskets(self, chosen: Sequence[BasketSettings]) -> list[Prepared]:
+        """Plan these baskets, all of one source.
 
+        Raises ConfigError for an item, provider or currency that does not exist, PlanForbids for what the
+        tier does not include, and what the connector raises.
+        """
+        prepared = [found for basket in self._until(chosen) if (found := await self._in_turn(basket, chosen))]
+        return sorted(prepared, key=lambda ready: chosen.index(ready.basket))
 
-async def _items(settings: Settings, basket: BasketSettings, catalogs: Catalogs) -> tuple[Item, ...] | None:
-    wanted = expand_items(basket, settings.base)
-    if wanted == ("all",):
+    async def next(self, basket: BasketSettings, *, doubt: bool = True) -> Prepared:
+        """Plan the next basket, which gets the stream starts that those before it have left.
+
+        `doubt`: for a name that the catalog does not know, ask for the catalog anew. Raises as `baskets`.
+        """
+        try:
+            want = await self._want(basket, doubt=doubt)
+            made = plan(want, self.terms, await self.sizes(), self.starts)
+        except ConfigError as error:
+            raise ConfigError(f"basket {basket.name}: {error.detail}") from None
+        self._starts.subtract(made.starts)
+        return Prepared(basket, made, want)
+
+    async def sizes(self) -> Sizes:
+        """How large the source's catalogs are, as far as the warehouse has seen them."""
+        seen = catalog_rows(Home(self._settings.root), self._catalogs.source)
+        return Sizes(seen, (await self._catalogs.items()).height)
+
+    def _until(self, chosen: Sequence[BasketSettings]) -> list[BasketSettings]:
+        """The source's baskets up to the last of the chosen ones; only these where streams are not shared."""
+        if not self.terms.streams_a_day:
+            return list(chosen)
+        every = [basket for basket in self._settings.baskets if basket.source == self._catalogs.source]
+        return every[: max(every.index(basket) for basket in chosen) + 1]
+
+    async def _in_turn(self, basket: BasketSettings, chosen: Sequence[BasketSettings]) -> Prepared | None:
+        """Plan one and note the starts that it takes; None for one that only its starts matter of."""
+        if basket in chosen:
+            return await self.next(basket)
+        with contextlib.suppress(FloorlineError):  # its own run will tell
+            await self.next(basket, doubt=False)
         return None
-    try:
-        return resolve_items(wanted, await catalogs.items())
-    except ConfigError:
-        age = catalogs.age("items")
-        if age is None or age < DOUBTFUL:
-            raise
-        return resolve_items(wanted, await catalogs.items(DOUBTFUL))
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """The stream starts in 24 hours that are left for the next basket, by delivery."""
+        return {side: 0 if side in self._spent else left for side, left in self._starts.items()}
+
+    async def _want(self, basket: BasketSettings, *, doubt: bool) -> Want:
+        marketplaces = await self._catalogs.providers()
+        providers = resolve_providers(basket.providers, marketplaces)
+        everywhere = tuple(basket.providers) == ("all",)
+        return Want(
+            source=basket.source,
+            providers=providers,
+            currencies=resolve_currencies(basket.currencies, await self._rates(basket)),
+            items=await self._items(basket, doubt=doubt),
+            bidders=_bidders(providers, marketplaces) if basket.bids else (),
+            every_provider=everywhere,
+            every_bidder=everywhere,
+            phased=_phased(await self._catalogs.items()),
+            fx=basket.fx,
+            route=basket.route,
+            runs_a_day=rhythm_of(basket, self._now).a_day_at_most if self.terms.streams_a_day else 1,
+        )
+
+    async def _rates(self, basket: BasketSettings) -> pl.DataFrame | None:
+        """The table of currencies, which USD alone does not need."""
+        only_usd = {code.upper() for code in basket.currencies} == {"USD"}
+        return None if only_usd else await self._catalogs.fx()
+
+    async def _items(self, basket: BasketSettings, *, doubt: bool) -> tuple[Item, ...] | None:
+        wanted = expand_items(basket, self._settings.base)
+        if wanted == ("all",):
+            return None
+        try:
+            return resolve_items(wanted, await self._catalogs.items())
+        except ConfigError:
+            age = self._catalogs.age("items")
+            if not doubt or age is None or age < DOUBTFUL:
+                raise
+            return resolve_items(wanted, await self._catalogs.items(DOUBTFUL))
+
+
+def _bidders(providers: tuple[str, ...], marketplaces: pl.DataFrame) -> tuple[str, ...]:
+    taking = set(marketplaces.filter(pl.col("has_buy_orders"))["provider"])
+    bidders = tuple(provider for provider in providers if provider in taking)
+    if not bidders:
+        raise ConfigError("bids = true, but none of its providers takes buy orders")
+    return bidders
+
+
+def _phased(catalog: pl.DataFrame) -> frozenset[str]:
+    return frozenset(catalog.filter(pl.col("phase").is_not_null())["market_hash_name"].unique())

@@ -7,11 +7,10 @@ import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
-from connectors.base import Connector
 from connectors.clock import Clock
 from warehouse.errors import on_disk
 
@@ -20,24 +19,52 @@ LIFETIME: Final = timedelta(days=1)
 DOUBTFUL: Final = timedelta(minutes=10)
 
 
-class Catalogs:
-    """The catalogs of one source. `fetched` holds those that this run asked the API for."""
+class Directory(Protocol):
+    """Whoever can tell a source's catalogs: a connector, in the first place."""
 
-    def __init__(self, folder: Path, connector: Connector, clock: Clock) -> None:
+    @property
+    def source(self) -> str:
+        """The configured name of the source."""
+        ...
+
+    async def items(self) -> pl.DataFrame:
+        """The catalog, schema `ITEMS`."""
+        ...
+
+    async def providers(self) -> pl.DataFrame:
+        """The marketplaces, schema `PROVIDERS`."""
+        ...
+
+    async def fx(self) -> pl.DataFrame:
+        """The exchange rates, schema `FX`."""
+        ...
+
+
+class Catalogs:
+    """The catalogs of one source, each asked for anew after `lifetime`.
+
+    `fetched` holds those that this run asked the API for.
+    """
+
+    def __init__(
+        self, folder: Path, connector: Directory, clock: Clock, lifetime: timedelta = LIFETIME
+    ) -> None:
+        self._lifetime = lifetime
+        self.source = connector.source
         self._folder = folder / connector.source
         self._connector = connector
         self._clock = clock
         self.fetched: dict[str, pl.DataFrame] = {}
 
-    async def items(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+    async def items(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """The catalog, schema `ITEMS`."""
         return await self._read("items", self._connector.items, lifetime)
 
-    async def providers(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+    async def providers(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """The marketplaces, schema `PROVIDERS`."""
         return await self._read("providers", self._connector.providers, lifetime)
 
-    async def fx(self, lifetime: timedelta = LIFETIME) -> pl.DataFrame:
+    async def fx(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """The exchange rates, schema `FX`."""
         return await self._read("fx", self._connector.fx, lifetime)
 
@@ -50,10 +77,10 @@ class Catalogs:
         return age if age >= timedelta(0) else None
 
     async def _read(
-        self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta
+        self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta | None
     ) -> pl.DataFrame:
         age = self.age(name)
-        if age is not None and age < lifetime:
+        if age is not None and age < (self._lifetime if lifetime is None else lifetime):
             with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: as good as none
                 return pl.read_ipc(self._path(name))
         frame = await fetch()

@@ -10,28 +10,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connectors.auth import Key
-from connectors.base import Account
-from connectors.classify import classify, moment_of
-from connectors.client import Client
+from connectors.base import Account, Connector
+from connectors.classify import moment_of
 from connectors.clock import Clock
-from connectors.cs2cap import CS2Cap
 from connectors.errors import (
     AuthRejected,
     ConfigError,
     FloorlineError,
+    KeyInvalid,
     KeyMissing,
+    KeyRevoked,
     PlanForbids,
     QuotaExhausted,
     RateLimited,
 )
 from connectors.retry import RetryPolicy
-from flows.config import SourceSettings
+from flows.config import AnySource, SkinsharkSettings, SourceSettings
 from flows.doctor_findings import Finding, fail, ok, told, warn
 from flows.prefect_api import prefect_configured
-from flows.sources import find_key
+from flows.sources import connect, find_key
 from flows.spans import span
 
-ANSWER_WITHIN = 2.0  # seconds; less than the doctor gives to a check, so that the reason is told
+ANSWER_WITHIN = timedelta(seconds=2)  # less than the doctor gives to a check, so that the reason is told
 SOON = timedelta(days=7)
 SKEW_WARN, SKEW_FAIL = timedelta(seconds=30), timedelta(minutes=5)
 NEW_KEY = "issue a new key in the source's dashboard and put it where the configuration looks for it"
@@ -40,38 +40,69 @@ SET_CLOCK = "set this machine's clock, best by NTP: ages, expiry and TLS go by i
 
 @dataclasses.dataclass(slots=True)
 class Hearing:
-    """Classifies answers as usual, and keeps the server's moment, by `Date`, and how far ours is from it."""
+    """Keeps the server's moment, by `Date`, and how far ours is from it."""
 
     clock: Clock
     moment: datetime | None = None
     skew: timedelta | None = None
 
-    def __call__(
-        self, route: str, status: int, body: bytes, headers: Mapping[str, str], source: str
-    ) -> FloorlineError | None:
-        """See `classify`."""
+    def __call__(self, headers: Mapping[str, str]) -> None:
+        """Hear an answer's headers."""
         self.moment = moment_of(headers.get("date"))
         if self.moment is not None:
             # `Date` is cut to whole seconds: half of one is what is missing on average
             self.skew = self.clock.now() - self.moment - timedelta(seconds=0.5)
-        return classify(route, status, body, headers, source)
 
 
-async def source(name: str, settings: SourceSettings, base: Path, clock: Clock) -> list[Finding]:
-    """What is known of a source: where its key is, and what the source says to it.
+async def source(name: str, settings: AnySource, base: Path, clock: Clock) -> list[Finding]:
+    """What is known of a source: where its key is, and what the source says to it, and to the next one.
 
-    A relative key file starts from `base`. At most one request, never repeated, that costs no quota.
+    A relative key file starts from `base`. At most one request a key, never repeated, that costs no quota.
     """
+    found, following = await asyncio.gather(
+        _one(name, settings, base, clock), _following(name, settings, base, clock)
+    )
+    if following is None:
+        return found
+    if following.verdict == "ok":
+        found = [_relieved(one) for one in found]
+    return [*found, following]
+
+
+async def _following(name: str, settings: AnySource, base: Path, clock: Clock) -> Finding | None:
+    """What is known of the key that is to take over; None where there is none."""
+    if not isinstance(settings, SkinsharkSettings):
+        return None
+    following = settings.model_copy(update={"key": settings.key_next})
+    try:
+        await _key(name, following, base)
+    except KeyMissing:
+        return None
+    except FloorlineError as error:
+        return fail(f"{name} next key", told(error), error.guidance)
+    found = await _one(f"{name} next", following, base, clock)
+    return next((one for one in found if one.name == f"{name} next key"), None)
+
+
+def _relieved(found: Finding) -> Finding:
+    """A key that is turned down for good is no failure where the next one is accepted."""
+    if found.verdict != "fail" or found.advice not in {KeyRevoked.guidance, KeyInvalid.guidance}:
+        return found
+    return warn(found.name, f"{found.seen}; the next key takes its place", found.advice)
+
+
+async def _one(name: str, settings: AnySource, base: Path, clock: Clock) -> list[Finding]:
+    """What is known of one key of a source, and of its address."""
     try:
         key = await _key(name, settings, base)
     except FloorlineError as error:
         return [fail(f"{name} key", told(error), error.guidance)]
     hearing = Hearing(clock)
     try:
-        client = _client(name, settings, key, hearing)
+        connector = _connector(name, settings, key, hearing)
     except ConfigError as error:
         return [fail(f"{name} address", error.detail, "correct base_url in the configuration")]
-    found = await _asked(name, settings, key, CS2Cap(client), hearing)
+    found = await _asked(name, settings, key, connector, hearing)
     answered = found[0].verdict != "fail"
     return [*found, *_clock(name, hearing.skew)] if answered else found
 
@@ -84,21 +115,13 @@ async def _key(name: str, settings: SourceSettings, base: Path) -> Key:
     return await find_key(name, settings.key, base)
 
 
-def _client(name: str, settings: SourceSettings, key: Key, hearing: Hearing) -> Client:
-    return Client(
-        name,
-        settings.base_url,
-        key,
-        hearing.clock,
-        concurrency=1,
-        deadline=ANSWER_WITHIN,
-        retry=RetryPolicy(attempts=1),
-        classify=hearing,
-    )
+def _connector(name: str, settings: AnySource, key: Key, hearing: Hearing) -> Connector:
+    hasty = settings.model_copy(update={"concurrency": 1, "deadline": ANSWER_WITHIN})
+    return connect(name, hasty, key, hearing.clock, retry=RetryPolicy(attempts=1), listen=hearing)
 
 
 async def _asked(
-    name: str, settings: SourceSettings, key: Key, connector: CS2Cap, hearing: Hearing
+    name: str, settings: SourceSettings, key: Key, connector: Connector, hearing: Hearing
 ) -> list[Finding]:
     """What comes of asking for the account; the address first."""
     try:
@@ -176,7 +199,7 @@ def _plan(name: str, account: Account) -> Finding:
 
 def _expiry(name: str, expires_at: datetime | None, now: datetime) -> Finding:
     if expires_at is None:
-        return ok(f"{name} expiry", "the key has no end")
+        return ok(f"{name} expiry", "no end of the key is told")
     left, until = expires_at - now, f"{expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if left <= timedelta():
         return fail(f"{name} expiry", f"the key ended {until}", NEW_KEY)

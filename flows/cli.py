@@ -50,13 +50,31 @@ def snapshot(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Begin even what cannot fit into what is left of the month.")
+    ] = False,
 ) -> None:
     """Take a market snapshot of the configured baskets: fetch, land, load, publish."""
     from flows import commands
 
+    names = tuple(baskets or ())
     raise typer.Exit(
-        commands.snapshot(tuple(baskets or ()), config, as_json=as_json, prefect=prefect, quiet=quiet)
+        commands.snapshot(names, config, as_json=as_json, prefect=prefect, quiet=quiet, force=force)
     )
+
+
+@app.command()
+def plan(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no API anything: tiers and catalogs must be at hand.")
+    ] = False,
+) -> None:
+    """Show what the baskets will cost in a month, by which routes, and whether it fits; exit 5 if not."""
+    from flows import plan_command
+
+    raise typer.Exit(plan_command.plan(config, as_json=as_json, offline=offline))
 
 
 @app.command()
@@ -106,6 +124,9 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
     tier: Annotated[
         str, typer.Option(help="The plan of the sandbox's key: free, starter, pro, quant.")
     ] = "pro",
+    merchant: Annotated[
+        str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")
+    ] = "standard",
     items: Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")] = 1000,
     quotes: Annotated[int | None, typer.Option(help="Exactly so many quotes in the catalog.")] = None,
     seed: Annotated[int, typer.Option(help="The market's seed.")] = 1,
@@ -116,16 +137,18 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
     limits: Annotated[
         bool, typer.Option("--limits/--no-limits", help="Enforce the minute and the month.")
     ] = True,
+    windows: Annotated[str, typer.Option(help="The minute's windows: fixed, sliding, both.")] = "fixed",
     market: Annotated[Path | None, typer.Option(help="Replay the real prices of this Parquet file.")] = None,
     frozen: Annotated[datetime | None, typer.Option(help="Freeze the clock at this moment (UTC).")] = None,
     render_ahead: Annotated[bool, typer.Option("--render-ahead", help="Render the pages first.")] = False,
 ) -> None:
-    """Serve a look-alike of the CS2Cap API on loopback, with its rules and a market of its own."""
+    """Serve look-alikes of both price APIs on loopback, with their rules and one market of their own."""
     from flows import commands
 
     commands.sandbox(
-        port=port, tier=tier, items=items, quotes=quotes, seed=seed, refresh=refresh, moving=moving,
-        limits=limits, market=market, frozen=frozen, render_ahead=render_ahead,
+        port=port, tier=tier, merchant=merchant, items=items, quotes=quotes, seed=seed, refresh=refresh,
+        moving=moving, limits=limits, windows=windows, market=market, frozen=frozen,
+        render_ahead=render_ahead,
     )  # fmt: skip
 
 

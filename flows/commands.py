@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from connectors.clock import SystemClock
 from connectors.errors import ConfigError
 from flows import show, show_status
+from flows.burn import burns
 from flows.config import load_settings
 from flows.loading import load_and_publish
 from flows.prefect_api import prefect_configured
@@ -29,15 +30,21 @@ _T = TypeVar("_T")
 
 
 def snapshot(
-    names: tuple[str, ...], config: Path | None, *, as_json: bool, prefect: bool | None, quiet: bool
+    names: tuple[str, ...],
+    config: Path | None,
+    *,
+    as_json: bool,
+    prefect: bool | None,
+    quiet: bool,
+    force: bool = False,
 ) -> int:
     """Take a snapshot and tell of it; the exit code."""
     settings = load_settings(config)
     with _watching(shown=sys.stderr.isatty() and not quiet) as progress:
         if prefect_configured() if prefect is None else prefect:
-            results = _as_flow(names, config, progress)
+            results = _as_flow(names, config, progress, force=force)
         else:
-            results = interruptible(Snapshot(settings, names, progress=progress).run())
+            results = interruptible(Snapshot(settings, names, progress=progress, force=force).run())
     show.results(results, as_json=as_json)
     return exit_code(results)
 
@@ -56,26 +63,31 @@ def _watching(*, shown: bool) -> Iterator[Progress]:
         yield progress
 
 
-def _as_flow(names: tuple[str, ...], config: Path | None, progress: Progress) -> list[RunResult]:
+def _as_flow(
+    names: tuple[str, ...], config: Path | None, progress: Progress, *, force: bool
+) -> list[RunResult]:
     from prefect.exceptions import TerminationSignal
 
     from flows.snapshot import watched
 
     with watched(progress) as results:
         try:
-            interruptible(_flow_run(names, config, results))
+            interruptible(_flow_run(names, config, results, force=force))
         except TerminationSignal:  # Prefect takes SIGTERM for itself
             _end_stopped(143)
     return results
 
 
-async def _flow_run(names: tuple[str, ...], config: Path | None, results: list[RunResult]) -> None:
+async def _flow_run(
+    names: tuple[str, ...], config: Path | None, results: list[RunResult], *, force: bool
+) -> None:
     """One flow run. What ended it before there were runs to tell of is raised."""
     from flows.snapshot import reach_prefect
     from flows.snapshot import snapshot as flow
 
     await reach_prefect()
-    state = await flow(list(names) or None, str(config) if config else None, return_state=True)
+    path = str(config) if config else None
+    state = await flow(list(names) or None, path, force=force, return_state=True)
     if not results:
         await state.aresult()
 
@@ -118,7 +130,9 @@ def status(config: Path | None, *, as_json: bool) -> None:
     published = (
         datetime.fromtimestamp(home.published.stat().st_mtime, UTC) if home.published.exists() else None
     )
-    found = show_status.Status(runs, alerts, waiting(home.landing), published, SystemClock().now())
+    now = SystemClock().now()
+    months = burns(settings, now)
+    found = show_status.Status(runs, alerts, waiting(home.landing), published, now, months)
     show_status.status(settings, found, as_json=as_json)
 
 

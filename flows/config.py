@@ -9,7 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -32,6 +41,8 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+KEY = r"^(env|file|block):.+$"
+NOT_ON_BEHALF = "the prices are the merchant's own: the route rejects On-Behalf-Of, so leave it out"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -49,13 +60,54 @@ class WarehouseSettings(_Strict):
 
 
 class SourceSettings(_Strict):
-    """One account at one API. `key` says where the key is, never what it is."""
+    """One account at one API. `key` says where the key is, never what it is; `kind` which API it is."""
+
+    kind: str
+    base_url: str
+    key: str = Field(pattern=KEY)
+    tier: str = "auto"
+    concurrency: int = Field(default=8, ge=1, le=64)
+    deadline: Duration = timedelta(seconds=30)
+
+
+class Cs2capSettings(SourceSettings):
+    """An account at CS2Cap. `tier` "auto" is what the API says of the key.
+
+    A stream, which takes longer than other answers, has `stream_deadline`.
+    """
 
     kind: Literal["cs2cap"] = "cs2cap"
     base_url: str = "https://api.cs2c.app"
-    key: str = Field(default="env:CS2C_API_KEY", pattern=r"^(env|file|block):.+$")
-    concurrency: int = Field(default=8, ge=1, le=64)
-    deadline: Duration = timedelta(seconds=30)
+    key: str = Field(default="env:CS2C_API_KEY", pattern=KEY)
+    tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
+    stream_deadline: Duration = timedelta(minutes=10)
+
+
+class SkinsharkSettings(SourceSettings):
+    """A merchant's account at SkinShark. A price basis belongs to its source: `market` and `include_fees`.
+
+    `key_next` says where the key is that takes over when the first one is revoked; it may be missing. The
+    API tells no tier: "auto" is the smallest.
+    """
+
+    kind: Literal["skinshark"] = "skinshark"
+    base_url: str = "https://api.skinshark.gg"
+    key: str = Field(default="env:SKINSHARK_API_KEY", pattern=KEY)
+    key_next: str = Field(default="env:SKINSHARK_API_KEY_NEXT", pattern=KEY)
+    tier: Literal["auto", "standard", "premium", "enterprise"] = "auto"
+    market: Literal["all", "c5", "ecosteam"] = "all"
+    include_fees: bool = False
+    on_behalf_of: None = None
+
+    @field_validator("on_behalf_of", mode="before")
+    @classmethod
+    def _nobody(cls, value: object) -> object:
+        if value is not None:
+            raise ValueError(NOT_ON_BEHALF)
+        return value
+
+
+AnySource = Annotated[Cs2capSettings | SkinsharkSettings, Field(discriminator="kind")]
 
 
 class BasketSettings(_Strict):
@@ -63,6 +115,8 @@ class BasketSettings(_Strict):
 
     `cron`, in `timezone`, says when to look if an interval does not; `every` is then how often at least.
     `fresh` says how long a page that an interrupted run has landed is still used instead of fetched again.
+    `bids` asks for the highest buy orders too. `fx` says who converts: the API, a request a currency, or the
+    reader, from one table of rates. `route` "auto" takes the one with the fewest requests.
     """
 
     name: Name
@@ -74,6 +128,9 @@ class BasketSettings(_Strict):
     cron: str | None = None
     timezone: str = "UTC"
     fresh: Duration = timedelta(minutes=5)
+    bids: bool = False
+    fx: Literal["api", "table"] = "api"
+    route: Literal["auto", "item", "catalog", "batch", "stream"] = "auto"
 
 
 class AlertSettings(_Strict):
@@ -95,7 +152,7 @@ class Settings(BaseSettings):
 
     warehouse: WarehouseSettings = WarehouseSettings()
     alerts: AlertSettings = AlertSettings()
-    sources: dict[Name, SourceSettings] = {}
+    sources: dict[Name, AnySource] = {}
     baskets: tuple[BasketSettings, ...] = ()
     base: Path = Path()
 
@@ -110,6 +167,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file (which comes in as `init_settings`)."""
         return env_settings, init_settings
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _kinds_by_name(cls, sources: object) -> object:
+        """A source that says no kind is of the kind that it is called."""
+        if not isinstance(sources, dict):
+            return sources
+        return {
+            name: {"kind": name, **source} if isinstance(source, dict) else source
+            for name, source in sources.items()
+        }
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -160,10 +228,6 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configuration") -> Settings:
     """Check a configuration that was read from `where`. Raises ConfigError with each key that is wrong."""
-    sources = fields.get("sources")
-    for name, source in sources.items() if isinstance(sources, dict) else ():
-        if isinstance(source, dict):
-            source.setdefault("kind", name)
     if "base" in fields:
         raise ConfigError(f"{where}: base: it is the folder of the configuration, and not set in it")
     try:
@@ -176,8 +240,13 @@ def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configu
 
 def _told(error: ErrorDetails) -> str:
     """One pydantic error in one phrase, without the value: it may be a key in the wrong place."""
-    place = ".".join(str(part) for part in error["loc"])
+    loc = list(error["loc"])
+    if loc[:1] == ["sources"]:
+        del loc[2:3]  # pydantic puts the kind in here, which stands in no configuration
     what = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "union_tag_invalid":
+        loc, what = [*loc, "kind"], f"there is {error['ctx']['expected_tags']}"
+    place = ".".join(map(str, loc))
     return f"{place}: {what}" if place else str(what)
 
 

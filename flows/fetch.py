@@ -13,7 +13,7 @@ from connectors.base import Connector, Make, Page
 from connectors.clock import Clock
 from connectors.errors import AuthRejected, FloorlineError, PlanForbids, QuotaExhausted
 from connectors.paging import Sheet
-from connectors.plan import Shard
+from connectors.plan import BIDS, Shard
 from flows.baskets import Prepared
 from flows.catalogs import Catalogs
 from flows.press import LandedPage, Press
@@ -68,7 +68,7 @@ class BasketFetch:
         self._progress = progress
         self._sent_before = sent_before
         self._turns = asyncio.Semaphore(SHARDS_AT_ONCE)
-        self._brought: dict[str, set[str]] = {}
+        self._brought: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         self._reasons: list[str] = []
         self._unknown: Counter[str] = Counter()
         self._pages = 0
@@ -99,10 +99,22 @@ class BasketFetch:
     async def _fetch(self, landing: Landing, wrap: Wrap) -> FloorlineError | None:
         """Fetch every shard; what stopped the source, if anything did. Raises WarehouseError."""
         try:
+            await self._rates()
             await together(*(self._one_of_many(landing, shard, wrap) for shard in self._plan.shards))
         except STOPS_SOURCE as error:
             return error
         return None
+
+    async def _rates(self) -> None:
+        """Have the one table of exchange rates of this run, where the plan converts by it."""
+        if not self._plan.fx_table or "fx" in self._catalogs.fetched:
+            return
+        try:
+            await self._catalogs.fx(lifetime=timedelta(0))
+        except STOPS_SOURCE:
+            raise
+        except FloorlineError as error:
+            self._reasons.append(f"exchange rates: {error}")
 
     async def _one_of_many(self, landing: Landing, shard: Shard, wrap: Wrap) -> None:
         async def fetch() -> None:
@@ -136,7 +148,7 @@ class BasketFetch:
 
     def _note(self, shard: Shard, page: LandedPage) -> None:
         self._pages += 1
-        self._brought.setdefault(shard.currency, set()).update(page.providers)
+        self._brought.setdefault((shard.currency, shard.deliveries), set()).update(page.providers)
         self._unknown.update(page.unknown_fields)
         self._progress.landed(self._basket.name, shard, page)
 
@@ -157,9 +169,9 @@ class BasketFetch:
         """Which providers that brought nothing, though they listed something before, the API calls down."""
         asked = {key for shard in self._plan.shards for key in shard.providers}
         silent: set[str] = set()
-        for currency, brought in self._brought.items():
-            ids = self._item_ids(currency)
-            silent |= listed_before(self._home, self._basket.source, currency, ids, sorted(brought)) & asked
+        for (currency, deliveries), brought in self._brought.items():
+            scope = (self._basket.source, currency, deliveries, self._item_ids(currency))
+            silent |= listed_before(self._home, *scope, sorted(brought)) & asked
         if not silent:
             return ()
         try:
@@ -179,7 +191,7 @@ class BasketFetch:
     def _finish(
         self, landing: Landing, state: str, error: FloorlineError | None, down: tuple[str, ...]
     ) -> RunResult:
-        for name in ("items", "providers"):
+        for name in ("items", "providers", "fx"):
             if name in self._catalogs.fetched:
                 landing.add_catalog(name, self._catalogs.fetched.pop(name))
         reason = str(error) if error else "; ".join(self._reasons) or None
@@ -195,6 +207,7 @@ class BasketFetch:
             quota_remaining=self._connector.quota_remaining,
             unknown_fields=dict(self._unknown),
             notes=self._plan.notes,
+            request_id=self._connector.request_id,
         )
         landing.finish(
             state,
@@ -204,14 +217,20 @@ class BasketFetch:
             incomplete_reason=reason,
             unknown_fields=result.unknown_fields,
             down=down,
+            request_id=result.request_id or None,
         )
         return result
 
 
 def label(shard: Shard) -> str:
     """What a shard is called where people read it."""
-    what = shard.providers[0] if shard.items is None else f"{len(shard.items)} items"
-    return f"{what} {shard.currency} #{shard.number}"
+    parts = [
+        shard.providers[0] if shard.route == "catalog" else "",
+        "" if shard.route in {"item", "catalog"} else shard.route,
+        "" if shard.items is None else f"{len(shard.items)} items",
+        "bids" if shard.deliveries == BIDS else "",
+    ]
+    return f"{' '.join(filter(None, parts))} {shard.currency} #{shard.number}"
 
 
 def shard_header(shard: Shard) -> ShardHeader:
@@ -219,4 +238,5 @@ def shard_header(shard: Shard) -> ShardHeader:
     items = (
         None if shard.items is None else tuple((i.item_id, i.market_hash_name, i.phase) for i in shard.items)
     )
-    return ShardHeader(shard.number, shard.currency, shard.delivery, shard.providers, items)
+    listing = shard.route == "listing"
+    return ShardHeader(shard.number, shard.currency, shard.deliveries, shard.providers, items, listing)

@@ -15,13 +15,18 @@ from filelock import Timeout as LockTimeout
 from connectors.auth import Key
 from connectors.base import Account
 from connectors.clock import Clock
+from connectors.cs2cap import CS2Cap
 from connectors.errors import ConfigError, FloorlineError, OutcomeUnknown
 from connectors.retry import RetryPolicy
-from flows.config import Settings, SourceSettings
+from flows.config import AnySource, Cs2capSettings, Settings
 from flows.key_store import NotStored, Spare, Store, keep, store_of
 from flows.sources import connect, find_key
 
 FEW: Final = RetryPolicy(attempts=3, budget=20.0)
+BY_HAND: Final = (
+    "the API does not change keys: create a second one in the dashboard, put it where `key_next` points,"
+    " revoke the first one there, and then put the second in its place"
+)
 WAIT: Final = "wait: the new key is on its way, and would be lost"
 
 
@@ -33,7 +38,7 @@ class Present:
     """
 
     source: str
-    settings: SourceSettings
+    settings: Cs2capSettings
     base: Path
     folder: Path
     key: Key
@@ -89,6 +94,8 @@ async def present(settings: Settings, name: str, clock: Clock) -> Present:
         known = ", ".join(settings.sources) or "none"
         raise ConfigError(f"no source is called {name}; the configuration has {known}")
     source = settings.sources[name]
+    if not isinstance(source, Cs2capSettings):
+        raise ConfigError(BY_HAND, name)
     key = await find_key(name, source.key, settings.base)
     account = await _account(name, source, key, clock)
     if not account.root:
@@ -105,14 +112,14 @@ async def present(settings: Settings, name: str, clock: Clock) -> Present:
     return Present(name, source, settings.base, settings.root / "keys", key, account, tuple(shared))
 
 
-async def _print(name: str, source: SourceSettings, base: Path) -> str:
+async def _print(name: str, source: AnySource, base: Path) -> str:
     try:
         return (await find_key(name, source.key, base)).fingerprint
     except FloorlineError:
         return ""
 
 
-async def _account(name: str, source: SourceSettings, key: Key, clock: Clock) -> Account:
+async def _account(name: str, source: AnySource, key: Key, clock: Clock) -> Account:
     connector = connect(name, source, key, clock, retry=FEW)
     try:
         return await connector.account()
@@ -183,6 +190,7 @@ def undisturbed(say: Callable[[str], None]) -> Iterator[None]:
 
 async def _reissue(old: Present, clock: Clock) -> Key:
     connector = connect(old.source, old.settings, old.key, clock)
+    assert isinstance(connector, CS2Cap)  # noqa: S101 - as `present` saw; this tells the type checker
     try:
         return await connector.reissue()
     finally:

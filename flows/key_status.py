@@ -8,9 +8,11 @@ from datetime import datetime
 from connectors.clock import Clock
 from connectors.errors import FloorlineError, Transient
 from connectors.retry import RetryPolicy
-from flows.config import Settings, SourceSettings
+from flows.config import AnySource, Settings, SkinsharkSettings
+from flows.entrance import next_key
 from flows.sources import connect, find_key
 from flows.together import together
+from warehouse.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,35 @@ class KeyStatus:
 
 
 async def statuses(settings: Settings, clock: Clock) -> list[KeyStatus]:
-    """The status of every source's key, in the order of the configuration; one request each, at most."""
-    found = (_status(settings, name, source, clock) for name, source in settings.sources.items())
-    return await together(*found)
+    """The status of every source's key, in the order of the configuration; one request each, at most.
+
+    A key that is to take over stands behind the one that it follows.
+    """
+    asked = [
+        pair for name, source in settings.sources.items() for pair in await _keys(settings, name, source)
+    ]
+    return await together(*(_status(settings, name, source, clock) for name, source in asked))
 
 
-async def _status(settings: Settings, name: str, source: SourceSettings, clock: Clock) -> KeyStatus:
+async def _keys(settings: Settings, name: str, source: AnySource) -> list[tuple[str, AnySource]]:
+    """The source, and the same with the next key where there is one."""
+    try:
+        there = await next_key(name, source, settings.base) is not None
+    except FloorlineError:
+        there = True  # what is wrong with it is told where it is tried
+    if not there or not isinstance(source, SkinsharkSettings):
+        return [(name, source)]
+    return [(name, source), (name, source.model_copy(update={"key": source.key_next}))]
+
+
+async def _status(settings: Settings, name: str, source: AnySource, clock: Clock) -> KeyStatus:
     tail = ""
     try:
         key = await find_key(name, source.key, settings.base)
         tail = key.tail
-        connector = connect(name, source, key, clock, retry=RetryPolicy(attempts=1))
+        connector = connect(
+            name, source, key, clock, state=Home(settings.root).state, retry=RetryPolicy(attempts=1)
+        )
         try:
             account = await connector.account()
         finally:

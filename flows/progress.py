@@ -31,8 +31,8 @@ class Tally:
 
     def landed(self, shard: Shard, page: LandedPage) -> None:
         """Count a page."""
-        if shard.items is None and page.mark.offset == 0 and page.mark.total > 0 and page.rows:
-            self._expected[shard.number] = -(-page.mark.total // page.rows)
+        if shard.listed and page.mark.offset == 0 and page.mark.total > 0:
+            self._expected[shard.number] = -(-page.mark.total // max(page.sheet.limit, 1))
         self.pages += 1
         self.rows += page.rows
 

@@ -38,7 +38,8 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 class RunResult:
     """One basket's run: how it ended, what it cost, and what the load made of it once it was loaded.
 
-    `key_tail` is the last four characters of the source's key, where it is long enough to show them.
+    `key_tail` is the last four characters of the source's key, where it is long enough to show them;
+    `request_id` the source's own id of the last request, where it gives such.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     load: LoadReport | None = None
     key_tail: str = ""
+    request_id: str = ""
 
     @property
     def exit_code(self) -> int:

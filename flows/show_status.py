@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from flows.burn import Burn
 from flows.config import BasketSettings, Settings
 from flows.show import alerts, as_json_text, cell, line, table
 from flows.spans import span
@@ -16,13 +17,14 @@ from warehouse.state import Alert
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Status:
-    """What `floorline status` tells: the last run of each basket, and what stands open beside them (UTC)."""
+    """What `floorline status` tells: each basket's last run, what stands open, and the months' use (UTC)."""
 
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
     waiting: Sequence[LandedRun]
     published_at: datetime | None
     now: datetime
+    months: Sequence[Burn] = ()
 
 
 STATUS = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
@@ -39,6 +41,8 @@ def status(settings: Settings, found: Status, *, as_json: bool) -> None:
         return
     table(STATUS, [(*row[:2], _age(row), span(row[3]), *row[4:]) for row in rows])
     line(_published(settings, found))
+    for burn in found.months:
+        line(_burnt(burn))
     if found.waiting:
         line(_waiting(found))
     if found.alerts:
@@ -51,6 +55,7 @@ def _status_json(rows: Sequence[tuple[Any, ...]], found: Status) -> dict[str, An
         "published_at": found.published_at,
         "alerts": list(found.alerts),
         "landings_waiting": [run.header.run_id for run in found.waiting],
+        "months": list(found.months),
     }
 
 
@@ -60,6 +65,14 @@ def _published(settings: Settings, found: Status) -> str:
         return f"database: {path}, not published yet"
     ago = span(found.now - found.published_at)
     return f"database: {path}, published {cell(found.published_at)} ({ago} ago)"
+
+
+def _burnt(burn: Burn) -> str:
+    pace = f"{burn.a_day:,.0f} a day"
+    if burn.limit is None:
+        return f"{burn.source}: {burn.used:,} requests this month, {pace}"
+    end = f"used up on {cell(burn.ends_at)} UTC" if burn.ends_at else "enough for the month"
+    return f"{burn.source}: {burn.used:,} of the month's {burn.limit:,} requests, {pace}: {end}"
 
 
 def _waiting(found: Status) -> str:

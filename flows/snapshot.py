@@ -64,9 +64,12 @@ async def reach_prefect() -> None:
 
 
 @flow(name="snapshot", flow_run_name=current_name, persist_result=False, log_prints=False)
-async def snapshot(baskets: list[str] | None = None, config: str | None = None) -> State[Any]:
+async def snapshot(
+    baskets: list[str] | None = None, config: str | None = None, *, force: bool = False
+) -> State[Any]:
     """Take a snapshot of these baskets (all of them by default) with the configuration at `config`.
 
+    A basket that cannot fit into what is left of the month is refused unless `force` is set.
     Ends as Completed, as Skipped (of type COMPLETED) where its tick comes too late, or as one of `NAMES`.
     """
     settings = load_settings(Path(config) if config else None)
@@ -75,7 +78,7 @@ async def snapshot(baskets: list[str] | None = None, config: str | None = None) 
     if stale(tick, clock.now(), max(basket.every for basket in chosen)):
         return Completed(name="Skipped", message=f"the tick of {tick} comes more than one interval late")
     watched_walk = Watched(_progress.get())
-    taking = Snapshot(settings, tuple(baskets or ()), progress=watched_walk)
+    taking = Snapshot(settings, tuple(baskets or ()), progress=watched_walk, force=force)
     async with shown(watched_walk, artifact_key("walk", *(basket.name for basket in chosen)), clock):
         results = await taking.run(_as_task, _as_load_task)
     collected = _results.get()

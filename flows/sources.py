@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from connectors.auth import Key, read_key
-from connectors.client import Client
+from connectors import skinshark_errors
+from connectors.auth import ApiKeyAuth, Key, read_key
+from connectors.base import Connector
+from connectors.client import Client, Listen
 from connectors.clock import Clock
 from connectors.cs2cap import CS2Cap
 from connectors.errors import KeyMissing
 from connectors.retry import RetryPolicy
-from flows.config import SourceSettings
+from connectors.skinshark import SkinShark
+from connectors.throttle import Throttle
+from flows.config import AnySource, Cs2capSettings, SourceSettings
+from warehouse.budget import Ledger
 
 
 def connect(
-    name: str, source: SourceSettings, key: Key, clock: Clock, *, retry: RetryPolicy | None = None
-) -> CS2Cap:
-    """A connector for this source. Raises ConfigError for an address that no key may be sent to."""
-    client = Client(
+    name: str,
+    source: AnySource,
+    key: Key,
+    clock: Clock,
+    *,
+    state: Path | None = None,
+    retry: RetryPolicy | None = None,
+    listen: Listen = lambda _headers: None,
+) -> Connector:
+    """A connector for this source, within the budget of its key; see `budget_of` for `state`.
+
+    Raises ConfigError for an address that no key may be sent to, and WarehouseError.
+    """
+    client = partial(
+        Client,
         name,
         source.base_url,
         key,
@@ -27,8 +44,26 @@ def connect(
         concurrency=source.concurrency,
         deadline=source.deadline.total_seconds(),
         retry=retry,
+        throttle=budget_of(name, source, key, clock, state),
+        listen=listen,
     )
-    return CS2Cap(client)
+    if isinstance(source, Cs2capSettings):
+        return CS2Cap(client(), stream_deadline=source.stream_deadline.total_seconds())
+    return SkinShark(
+        client(classify=skinshark_errors.classify, auth=ApiKeyAuth),
+        source.market,
+        include_fees=source.include_fees,
+        tier=source.tier,
+    )
+
+
+def budget_of(name: str, source: SourceSettings, key: Key, clock: Clock, state: Path | None) -> Throttle:
+    """The budget of a key: the one of all processes that share `state` (the path of state.db), if it can be.
+
+    Without a warehouse it is this connector's alone. Raises WarehouseError.
+    """
+    shared = Ledger(state, key.fingerprint, name) if state is not None and state.parent.is_dir() else None
+    return Throttle(None, clock, shared, source=name, deadline=source.deadline.total_seconds())
 
 
 async def find_key(name: str, spec: str, base: Path) -> Key:

@@ -6,23 +6,27 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from connectors.auth import Key
-from connectors.base import Connector
+from connectors.base import Account, Connector
 from connectors.clock import Clock, SystemClock
-from connectors.errors import ConfigError, FloorlineError
+from connectors.errors import ConfigError, FloorlineError, QuotaExhausted
+from connectors.terms import terms_of
 from flows.alarm import Alarm
-from flows.baskets import Prepared, prepare
+from flows.allowance import refusals, spent_streams
+from flows.baskets import Planning, Prepared
 from flows.catalogs import Catalogs
-from flows.config import BasketSettings, Settings
+from flows.config import AnySource, BasketSettings, Settings
+from flows.entrance import enter
 from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
 from flows.loading import load_and_publish
 from flows.press import Press
 from flows.progress import Progress, Silent
 from flows.results import RunResult, state_of
-from flows.sources import connect, find_key
+from flows.sources import connect
 from flows.together import together
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -55,6 +59,7 @@ class Desk:
     catalogs: Catalogs | None = None
     prepared: list[Prepared] = dataclasses.field(default_factory=list)
     error: FloorlineError | None = None
+    beyond: dict[str, QuotaExhausted] = dataclasses.field(default_factory=dict)  # what does not fit the month
     key: Key | None = None
     refused: bool = False  # by the breaker: the source was not asked
     charged: int = 0  # requests that a run already accounts for; the account's own costs nothing
@@ -66,7 +71,10 @@ class Desk:
 
 
 class Snapshot:
-    """One snapshot of some baskets. `wrap` and `wrap_settle` let a scheduler make tasks of the steps."""
+    """One snapshot of some baskets. `wrap` and `wrap_settle` let a scheduler make tasks of the steps.
+
+    A basket that cannot fit into what is left of the month is refused unless `force` is set.
+    """
 
     flow = "snapshot"
 
@@ -76,8 +84,11 @@ class Snapshot:
         names: tuple[str, ...] = (),
         clock: Clock | None = None,
         progress: Progress | None = None,
+        *,
+        force: bool = False,
     ) -> None:
         self._settings = settings
+        self._force = force
         self._baskets = settings.chosen(names)
         self._clock = clock or SystemClock()
         self._progress = progress or Silent()
@@ -122,22 +133,32 @@ class Snapshot:
     async def _open_one(self, desk: Desk) -> None:
         try:
             source = self._settings.sources[desk.source]
-            key = await find_key(desk.source, source.key, self._settings.base)
-            desk.key = key
-            desk.refused = True
-            self._alarm.admit(desk.source, key)
-            desk.refused = False
-            desk.connector = connect(desk.source, source, key, self._clock)
-            await desk.connector.account()
-            self._alarm.accepted(desk.source)
+            attempt = partial(self._prove, desk, source)
+            account = await enter(desk.source, source, self._settings.base, self._alarm, attempt)
+            assert desk.connector is not None  # noqa: S101 - as just proved; for the type checker
             desk.charged = desk.connector.requests
             desk.catalogs = Catalogs(self.home.catalog, desk.connector, self._clock)
-            for basket in desk.baskets:
-                desk.prepared.append(await prepare(self._settings, basket, desk.catalogs))
+            terms = terms_of(source.tier, account, source.kind)
+            spent = spent_streams(desk.connector.budget)
+            planning = Planning(self._settings, desk.catalogs, terms, self._clock.now(), spent=spent)
+            desk.prepared = await planning.baskets(desk.baskets)
+            desk.beyond = {} if self._force else refusals(desk.prepared, desk.connector.budget.month())
         except ConfigError:
             raise
         except FloorlineError as error:
             desk.error = error
+
+    async def _prove(self, desk: Desk, source: AnySource, key: Key) -> Account:
+        """Have the source accept a key, unless the breaker keeps it back; the desk is left with both."""
+        desk.key, desk.refused = key, True
+        self._alarm.admit(desk.source, key)
+        desk.refused = False
+        if desk.connector is not None:
+            await desk.connector.aclose()
+        desk.connector = connect(desk.source, source, key, self._clock, state=self.home.state)
+        account = await desk.connector.account()
+        self._alarm.accepted(desk.source)
+        return account
 
     async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
         """Sources side by side; the baskets of one source one after another, on its one connector."""
@@ -153,32 +174,47 @@ class Snapshot:
 
     async def _results(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
         if desk.error is not None or desk.connector is None or desk.catalogs is None:
-            return [self._not_run(desk, basket) for basket in desk.baskets]
-        results = []
-        for prepared in desk.prepared:
-            fetch = BasketFetch(
-                *(self.home, prepared, desk.connector, desk.catalogs),
-                press=press,
-                clock=self._clock,
-                progress=self._progress,
-                sent_before=desk.charged,
-            )
-            result = await fetch.run(self.flow, wrap)
-            results.append(dataclasses.replace(result, key_tail=desk.key_tail))
-            desk.charged = desk.connector.requests
-        return results
+            sent = desk.connector.requests if desk.connector else 0
+            first, *others = desk.baskets
+            refused = [self._not_run(desk, basket, desk.error, 0) for basket in others]
+            return [self._not_run(desk, first, desk.error, sent), *refused]
+        return [await self._fetch_basket(desk, prepared, press, wrap) for prepared in desk.prepared]
 
-    def _not_run(self, desk: Desk, basket: BasketSettings) -> RunResult:
+    async def _fetch_basket(self, desk: Desk, prepared: Prepared, press: Press, wrap: Wrap) -> RunResult:
+        assert desk.connector is not None  # noqa: S101 - as checked by the caller; for the type checker
+        assert desk.catalogs is not None  # noqa: S101
+        before, desk.charged = desk.charged, desk.connector.requests
+        beyond = desk.beyond.get(prepared.basket.name)
+        if beyond is not None:
+            return self._not_run(desk, prepared.basket, beyond, desk.charged - before)
+        fetch = BasketFetch(
+            *(self.home, prepared, desk.connector, desk.catalogs),
+            press=press,
+            clock=self._clock,
+            progress=self._progress,
+            sent_before=before,
+        )
+        result = await fetch.run(self.flow, wrap)
+        desk.charged = desk.connector.requests
+        return dataclasses.replace(result, key_tail=desk.key_tail)
+
+    def _not_run(
+        self, desk: Desk, basket: BasketSettings, error: FloorlineError | None, requests: int
+    ) -> RunResult:
         """A run that ended before its first price is a run all the same: it is landed, loaded and seen."""
         now = self._clock.now()
         header = RunHeader(
             new_run_id(now), self.flow, desk.source, basket.name, now, int(basket.every.total_seconds())
         )
-        state = state_of(desk.error, complete=False)
-        first = basket is desk.baskets[0]
-        requests = desk.connector.requests if desk.connector and first else 0
+        state = state_of(error, complete=False)
         with Landing(self.home.landing, header) as landing:
-            landing.finish(state, finished_at=now, requests=requests, incomplete_reason=str(desk.error))
+            landing.finish(
+                state,
+                finished_at=now,
+                requests=requests,
+                incomplete_reason=str(error),
+                request_id=error.request_id or None if error else None,
+            )
         return RunResult(
             run_id=header.run_id,
             basket=basket.name,
@@ -186,8 +222,8 @@ class Snapshot:
             state=state,
             requests=requests,
             pages=0,
-            error=desk.error,
-            incomplete_reason=str(desk.error),
+            error=error,
+            incomplete_reason=str(error),
             key_tail=desk.key_tail,
         )
 

@@ -35,9 +35,10 @@ Row = tuple[str, str, str | None, int, Decimal, int]
 
 
 def basket(name: str = "core", **fields: Any) -> dict[str, Any]:
-    """A basket of two items at one provider, unless `fields` say otherwise."""
+    """A basket of two items at one provider, by the simplest route, unless `fields` say otherwise."""
     small = {"source": "cs2cap", "items": [REDLINE, ASIIMOV], "providers": ["steam"], "currencies": ["USD"]}
-    return {"name": name, **small, **fields}
+    route = "catalog" if fields.get("items") == ["all"] else "item"
+    return {"name": name, **small, "route": route, **fields}
 
 
 def catalog_of(*providers: str, **fields: Any) -> dict[str, Any]:

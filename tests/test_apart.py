@@ -30,7 +30,7 @@ from warehouse.pages import ShardHeader
 
 _T = TypeVar("_T")
 
-HEADER = ShardHeader(1, "USD", "standard", ("steam",), None)
+HEADER = ShardHeader(1, "USD", ("standard",), ("steam",), None)
 
 
 def using(job: Callable[[Apart], Awaitable[_T]]) -> _T:

@@ -34,7 +34,7 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.FloorlineError] | None]] = [
     ("forbidden, gated route, disabled", BIDS, 403, body("FORBIDDEN", DISABLED), errors.AccountDisabled),
     ("burst", PRICES, 429, body("RATE_LIMIT_EXCEEDED"), errors.RateLimited),
     ("month", PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), errors.QuotaExhausted),
-    ("streams of a day", PRICES, 429, body("RATE_LIMIT_STREAM_QUOTA_EXCEEDED"), errors.QuotaExhausted),
+    ("streams of a day", PRICES, 429, body("RATE_LIMIT_STREAM_QUOTA_EXCEEDED"), errors.StreamsExhausted),
     ("stream active", "POST /v1/prices", 409, body("STREAM_ALREADY_ACTIVE"), errors.Busy),
     ("prices index", PRICES, 503, body("PRICES_INDEX_UNAVAILABLE"), errors.Unavailable),
     ("bids index", BIDS, 503, body("BIDS_INDEX_UNAVAILABLE"), errors.Unavailable),

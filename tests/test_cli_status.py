@@ -61,7 +61,7 @@ def test_the_age_of_the_last_success_against_the_interval(
 
 def test_json_has_these_keys_and_plain_numbers(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(shown(bench, capsys, Status([run()], [], [], NOON, NOON), as_json=True))
-    assert list(told) == ["baskets", "published_at", "alerts", "landings_waiting"]
+    assert list(told) == ["baskets", "published_at", "alerts", "landings_waiting", "months"]
     assert told["published_at"] == "2026-06-01T12:00:00+00:00"
     assert told["baskets"] == [
         {"basket": "core", "last success": "2026-06-01T12:00:00+00:00", "age": 0, "every": 600,

@@ -133,7 +133,7 @@ def test_baskets_can_be_given_by_the_environment_as_json(monkeypatch: pytest.Mon
         (('name = "other"', 'name = "core"'), "two baskets are called core"),
         (('name = "other"', 'name = "../core"'), "baskets.1.name"),
         (('kind = "cs2cap"', ""), "sources.mine.kind"),
-        (('kind = "cs2cap"', "concurrency = 0"), "sources.mine.concurrency"),
+        (('kind = "cs2cap"', 'kind = "cs2cap"\nconcurrency = 0'), "sources.mine.concurrency"),
         (('items = ["all"]', "items = []"), "baskets.1.items"),
         (("[warehouse]", 'base = "x"\n[warehouse]'), "base"),
         (("[warehouse]", "sources = 3\n[warehouse]"), "line"),

@@ -12,9 +12,11 @@ def test_public_names() -> None:
         *("ConfigError", "Connector", "ContractBroken", "Disconnected", "FX", "FloorlineError", "ITEMS"),
         *("Item", "Key", "KeyInvalid", "KeyMissing", "KeyRevoked", "Land", "Outcome", "PROVIDERS", "Page"),
         *("Plan", "PlanForbids", "QUOTES", "QuotaExhausted", "RateLimited", "Reject", "RequestRejected"),
-        *("RetryPolicy", "Shard", "SystemClock", "Throttle", "Timeout", "Transient", "Unavailable"),
+        *("RetryPolicy", "Shard", "SkinShark", "SystemClock", "Throttle", "Timeout", "Transient"),
         *(
             "OutcomeUnknown",
+            "StreamsExhausted",
+            "Unavailable",
             "Unreachable",
             "WalkBroken",
             "read_key",
@@ -43,6 +45,6 @@ def test_only_one_module_knows_httpx_and_one_tenacity() -> None:
     from pathlib import Path
 
     home = Path(connectors.__file__).parent
-    for library, module in (("httpx", "client.py"), ("tenacity", "retry.py")):
+    for library, module in (("httpx", "wire.py"), ("tenacity", "retry.py")):
         users = {path.name for path in home.glob("*.py") if f"import {library}" in path.read_text()}
         assert users == {module}

@@ -17,8 +17,11 @@ from connectors.clock import SystemClock
 from connectors.cs2cap import CS2Cap
 from connectors.frames import QUOTES, keys_of
 from connectors.paging import Sheet
-from connectors.plan import Item, Shard, plan, resolve_items
+from connectors.plan import Item, Shard, Sizes, Want
+from connectors.planner import plan
+from connectors.resolve import resolve_items
 from connectors.retry import RetryPolicy
+from connectors.terms import terms_of
 from connectors.throttle import Throttle
 from sandbox.keys import VALID_KEY
 from sandbox.server import Sandbox
@@ -139,7 +142,8 @@ def test_items_equal_the_ledger(sandbox: Sandbox, every: bool) -> None:
     assert items is not None
     assert any(item.phase for item in items)
     keys = providers["provider"].to_list() if every else list(PROVIDERS)
-    for shard in plan("cs2cap", items, keys, ["USD", "BTC"], every_provider=every).shards:
+    want = Want("cs2cap", items, tuple(keys), ("USD", "BTC"), every_provider=every, route="item")
+    for shard in plan(want, terms_of("pro"), Sizes()).shards:
         landing, outcome = walk(sandbox.url, shard, limit=None)
         assert as_ledger(landing.rows) == ledger(sandbox, shard)
         assert isinstance(outcome, Outcome)
@@ -270,7 +274,8 @@ def test_a_key_revoked_in_the_middle_stops_everything_at_once(make_sandbox: Make
     landed = Landing()
 
     async def both(source: CS2Cap) -> list[BaseException | Outcome]:
-        shards = plan("cs2cap", None, PROVIDERS, ["USD", "EUR"]).shards
+        want = Want("cs2cap", None, PROVIDERS, ("USD", "EUR"), route="catalog")
+        shards = plan(want, terms_of("quant"), Sizes()).shards
         walks = (source.walk(shard, landed.land) for shard in shards)
         return await asyncio.gather(*walks, return_exceptions=True)
 
@@ -315,7 +320,7 @@ def test_the_account_tells_the_limits_and_they_are_kept(make_sandbox: MakeSandbo
 
 
 def test_the_minute_is_kept_without_a_single_429(make_sandbox: MakeSandbox) -> None:
-    sandbox = make_sandbox(tier="free", limits=True, sliding=True)
+    sandbox = make_sandbox(tier="free", limits=True, windows="sliding")
 
     class Together(VirtualClock):
         async def sleep(self, seconds: float) -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from connectors.errors import ConfigError
 from connectors.frames import FX, ITEMS, PROVIDERS
-from connectors.plan import Item, resolve_currencies, resolve_items, resolve_providers
+from connectors.plan import Item
+from connectors.resolve import resolve_currencies, resolve_items, resolve_providers
 
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 REDLINE = "AK-47 | Redline (Field-Tested)"

@@ -49,7 +49,7 @@ def rejected(bench: Bench, *raws: str) -> None:
     header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", moment)
     asked = (("77", str(ROW["market_hash_name"]), None),)
     with Landing(bench.home.landing, header) as landing:
-        shard = landing.shard(ShardHeader(0, "USD", "standard", ("steam",), asked))
+        shard = landing.shard(ShardHeader(0, "USD", ("standard",), ("steam",), asked))
         rejects = tuple(("not understood", raw) for raw in raws)
         shard.append(PageMark(0, 0, len(raws), moment, moment, "", rejects), QUOTES.to_frame())
         shard.finish(complete=True, reason=None)
@@ -105,3 +105,42 @@ def test_what_fits_is_one_row_with_exact_money() -> None:
     assert isinstance(rows, pl.DataFrame)
     assert rows.schema == QUOTES
     assert rows.select("item_id", "price", "quantity").rows() == [("77", Decimal("12.34"), 5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "raw", "told"),
+    [
+        (
+            "cs2cap",
+            ShardHeader(0, "USD", ("bid",), ("steam",), None),
+            {"provider": "steam", "item_id": 77, "market_hash_name": "Fracture Case", "highest_bid": 50,
+             "highest_bid_decimal": "0.50", "num_bids": 3},
+            [("steam", "77", "bid", 50, 3)],
+        ),
+        (
+            "skinshark",
+            ShardHeader(0, "USD", ("standard", "instant"), ("skinshark",), None, listing=True),
+            {"itemId": "s-1", "marketHashName": "Fracture Case", "instant": 0.6, "standard": 0.5},
+            [("skinshark", "s-1", "instant", 60, None), ("skinshark", "s-1", "standard", 50, None)],
+        ),
+    ],
+    ids=["bid", "skinshark"],
+)  # fmt: skip
+def test_each_kind_of_row_is_read_in_its_own_way(
+    tmp_path: Path, kind: str, asked: ShardHeader, raw: dict[str, Any], told: list[tuple[object, ...]]
+) -> None:
+    bench = Bench.written(tmp_path, {kind: "http://127.0.0.1:1"}, source={"kind": kind})
+    bench.home.prepare()
+    header = RunHeader("old", "snapshot", kind, "core", NOON)
+    with Landing(bench.home.landing, header) as landing:
+        shard = landing.shard(asked)
+        mark = PageMark(0, 0, 1, NOON, NOON, "", (("not understood", json.dumps(raw)),))
+        shard.append(mark, QUOTES.to_frame())
+        shard.finish(complete=True, reason=None)
+        landing.finish("done", finished_at=NOON, requests=1)
+    load_and_publish(bench.settings, [], SystemClock())
+
+    (done,) = replay(bench.settings, SystemClock())
+    assert (done.read, done.fitting) == (1, 1)
+    shown = "SELECT provider, item_id, delivery, lowest_ask, quantity FROM store.changes ORDER BY ALL"
+    assert bench.ask(shown) == told

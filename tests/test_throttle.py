@@ -1,88 +1,119 @@
 """Never more arrivals in any minute than the tier allows, however requests and answers travel."""
 
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.throttle import WINDOW, Throttle
+from connectors.errors import Unreachable
+from connectors.throttle import LONGEST_HOLD, Throttle
+from tests.throttle_kit import MakeThrottle, Travel, arrivals, most_in_a_minute, shared
 from tests.virtual_clock import VirtualClock
 
-Travel = tuple[float, float]
 
-
-def arrivals(throttle: Throttle, clock: VirtualClock, travels: list[Travel]) -> list[float]:
-    """Send one request for each of `travels` (seconds there and back) at once; tell when they arrive."""
-    arrived: list[float] = []
-
-    async def send(there: float, back: float) -> None:
-        async with throttle.slot():
-            await clock.sleep(there)
-            arrived.append(clock.time)
-            await clock.sleep(back)
-
-    async def main() -> None:
-        await asyncio.gather(*(send(*travel) for travel in travels))
-
-    asyncio.run(main())
-    return sorted(arrived)
-
-
-def most_in_a_minute(moments: list[float]) -> int:
-    return max(sum(start <= moment < start + WINDOW for moment in moments) for start in moments)
+@pytest.fixture(params=["memory", "state.db"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
+    """Return a factory of throttles over one store or the other."""
+    if request.param == "memory":
+        return Throttle
+    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 5),
     st.lists(st.tuples(st.floats(0, 70), st.floats(0, 70)), min_size=1, max_size=15),
+    st.booleans(),
 )
-def test_no_minute_holds_more_than_allowed(per_minute: int, travels: list[Travel]) -> None:
+def test_no_minute_holds_more_than_allowed(per_minute: int, travels: list[Travel], in_memory: bool) -> None:
     clock = VirtualClock()
-    moments = arrivals(Throttle(per_minute, clock), clock, travels)
+    with TemporaryDirectory() as folder:
+        if in_memory:
+            throttle = Throttle(per_minute, clock, deadline=140)
+        else:
+            throttle = shared(Path(folder) / "state.db", per_minute, clock, deadline=140)
+        moments = arrivals(throttle, clock, travels)
+        throttle.close()
     assert len(moments) == len(travels)
     assert most_in_a_minute(moments) <= per_minute
 
 
-def test_what_a_minute_allows_goes_at_once() -> None:
+def test_what_a_minute_allows_goes_at_once(make: MakeThrottle) -> None:
     clock = VirtualClock()
-    moments = arrivals(Throttle(3, clock), clock, [(0.0, 0.0)] * 7)
+    moments = arrivals(make(3, clock), clock, [(0.0, 0.0)] * 7)
     assert moments == [0, 0, 0, 60, 60, 60, 120]
 
 
-def test_without_a_limit_nothing_waits() -> None:
+def test_without_a_limit_nothing_waits(make: MakeThrottle) -> None:
     clock = VirtualClock()
-    assert arrivals(Throttle(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
+    assert arrivals(make(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
 
 
-def test_an_allowance_learned_later_counts_what_was_sent() -> None:
+def test_an_allowance_learned_later_counts_what_was_sent(make: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = Throttle(None, clock)
+    throttle = make(None, clock)
     arrivals(throttle, clock, [(0.0, 0.0)] * 2)
     throttle.pace(3)
     assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [0, 60, 60]
 
 
-def test_an_allowance_stands_once_it_is_set() -> None:
+@pytest.mark.parametrize(("per_minute", "expected"), [(4, [0, 0, 60, 60]), (1, [60, 120, 180, 240])])
+def test_another_allowance_holds_from_now_on(
+    make: MakeThrottle, per_minute: int, expected: list[float]
+) -> None:
     clock = VirtualClock()
-    throttle = Throttle(1, clock)
-    throttle.pace(100)
-    assert arrivals(throttle, clock, [(0.0, 0.0)] * 2) == [0, 60]
+    throttle = make(2, clock)
+    arrivals(throttle, clock, [(0.0, 0.0)] * 2)
+    throttle.pace(per_minute)
+    throttle.pace(None)
+    assert arrivals(throttle, clock, [(0.0, 0.0)] * 4) == expected
+
+
+def test_an_allowance_that_rises_frees_who_waits(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(1, clock)
+
+    async def main() -> list[float]:
+        moments: list[float] = []
+
+        async def one() -> None:
+            async with throttle.slot():
+                moments.append(clock.time)
+
+        async def upgrade() -> None:
+            await clock.sleep(7.0)
+            throttle.pace(2)
+
+        await asyncio.gather(one(), one(), upgrade())
+        return moments
+
+    first, second = asyncio.run(main())
+    assert first == 0
+    assert 7 <= second <= 60
 
 
 @pytest.mark.parametrize("per_minute", [None, 100])
-def test_a_hold_stops_every_request(per_minute: int | None) -> None:
+def test_a_hold_stops_every_request(make: MakeThrottle, per_minute: int | None) -> None:
     clock = VirtualClock()
-    throttle = Throttle(per_minute, clock)
+    throttle = make(per_minute, clock)
     throttle.hold(9.0)
     throttle.hold(4.0)
     assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
 
 
-def test_a_request_given_up_while_it_waits_gives_its_slot_back() -> None:
+def test_a_hold_ends_however_long_the_source_asked_for(make: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = Throttle(1, clock)
+    throttle = make(None, clock)
+    throttle.hold(300 * 86_400.0)
+    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [LONGEST_HOLD]
+
+
+def test_a_request_given_up_while_it_waits_gives_its_slot_back(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(1, clock)
 
     async def main() -> None:
         throttle.hold(30.0)
@@ -93,3 +124,36 @@ def test_a_request_given_up_while_it_waits_gives_its_slot_back() -> None:
 
     asyncio.run(main())
     assert arrivals(throttle, clock, [(0.0, 0.0)]) == [30]
+
+
+def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(1, clock)
+    throttle.told_month(5, 10, since=throttle.moment())
+
+    async def main() -> None:
+        with pytest.raises(Unreachable):
+            async with throttle.slot():
+                raise Unreachable("no route to host")
+
+    asyncio.run(main())
+    assert throttle.month().used == 5
+    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [0]
+    assert throttle.month().used == 6
+
+
+def test_a_costly_request_waits_for_as_much_room_as_it_takes(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(6, clock)
+
+    async def main() -> list[tuple[int, float]]:
+        moments: list[tuple[int, float]] = []
+
+        async def one(cost: int) -> None:
+            async with throttle.slot(cost):
+                moments.append((cost, clock.time))
+
+        await asyncio.gather(*(one(cost) for cost in (5, 5, 1, 1, 99)))
+        return moments
+
+    assert asyncio.run(main()) == [(5, 0), (5, 60), (1, 60), (1, 120), (99, 180)]

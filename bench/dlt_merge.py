@@ -1,0 +1,58 @@
+"""dlt's merge of one stream into DuckDB, as its documentation has it; prints the seconds that the merge took.
+
+    python bench/dlt_merge.py FIRST.ndjson.gz SECOND.ndjson.gz FOLDER
+
+The first file fills the table, the second one is merged by (provider, item_id) and timed. Needs
+`dlt[duckdb]`, which Floorline itself does not: an environment of its own is best.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt  # type: ignore[import-not-found, unused-ignore]
+
+BATCH = 10_000
+
+
+def main() -> None:
+    """Load the first file, merge the second."""
+    first, second, folder = (Path(argument) for argument in sys.argv[1:4])
+    pipeline = dlt.pipeline(
+        pipeline_name="stream",
+        pipelines_dir=str(folder),
+        destination=dlt.destinations.duckdb(str(folder / "dlt.duckdb")),
+        dataset_name="market",
+    )
+    for path in (first, second):
+        began = time.perf_counter()
+        pipeline.run(_quotes(path))
+        seconds = time.perf_counter() - began
+    with pipeline.sql_client() as client:
+        rows = client.execute_sql("SELECT count(*) FROM quotes")[0][0]
+    sys.stdout.write(json.dumps({"seconds": seconds, "rows": rows}) + "\n")
+
+
+def _quotes(path: Path) -> Any:
+    def quotes() -> Iterator[list[dict[str, Any]]]:
+        with gzip.open(path, "rb") as lines:
+            batch = []
+            for line in lines:
+                batch.append(json.loads(line))
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+            yield batch
+
+    key = ("provider", "item_id")
+    return dlt.resource(quotes, name="quotes", write_disposition="merge", primary_key=key)
+
+
+if __name__ == "__main__":
+    main()

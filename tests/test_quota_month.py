@@ -1,0 +1,274 @@
+"""The month and the day's stream starts are counted beforehand, and corrected by what the source says."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.errors import (
+    Busy,
+    FloorlineError,
+    PlanForbids,
+    QuotaExhausted,
+    RateLimited,
+    StreamsExhausted,
+    Unavailable,
+)
+from connectors.throttle import Quota, Slot, Throttle, Usage
+from tests.throttle_kit import MakeThrottle, arrivals, shared
+from tests.virtual_clock import NOON, VirtualClock
+from warehouse.budget import usage_of
+
+STREAM = "POST /v1/prices"
+PRICES = "GET /v1/prices"
+JULY = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "state.db"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
+    """Return a factory of throttles over one store or the other."""
+    if request.param == "memory":
+        return Throttle
+    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
+
+
+def send(throttle: Throttle, times: int = 1, *, metered: bool = True) -> Slot:
+    async def main() -> Slot:
+        for _ in range(times):
+            async with throttle.slot(metered=metered) as slot:
+                pass
+        return slot
+
+    return asyncio.run(main())
+
+
+def told(throttle: Throttle, used: int, limit: int = 1000) -> None:
+    throttle.told_month(used, limit, since=throttle.moment())
+
+
+def test_a_request_counts_in_the_month_unless_it_is_exempt(make: MakeThrottle) -> None:
+    throttle = make(None, VirtualClock())
+    assert throttle.month() == Usage(0, None, None)
+    told(throttle, 41)
+    send(throttle, 3)
+    send(throttle, 5, metered=False)
+    assert throttle.month() == Usage(44, 1000, None)
+    assert throttle.month().left == 956
+
+
+def test_what_the_month_does_not_hold_is_not_sent(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    told(throttle, 998)
+    slot = send(throttle)
+    throttle.note(PRICES, slot, Quota(1000, 1, JULY))
+    send(throttle)
+    with pytest.raises(QuotaExhausted, match="used up") as refused:
+        send(throttle)
+    assert refused.value.resets_at == JULY
+    send(throttle, metered=False)
+
+
+def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(1, clock)
+    told(throttle, 999)
+
+    async def main() -> list[object]:
+        return await asyncio.gather(*(throttle.slot().__aenter__() for _ in range(3)), return_exceptions=True)
+
+    first, *others = asyncio.run(main())
+    assert isinstance(first, Slot)
+    assert [type(other) for other in others] == [QuotaExhausted] * 2
+    assert throttle.month().left == 0
+
+
+def test_a_new_month_starts_from_zero(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    told(throttle, 999)
+    throttle.note(PRICES, send(throttle), Quota(1000, 0, NOON + timedelta(seconds=30)))
+    clock.time = 29
+    assert throttle.month().left == 0
+    clock.time = 30
+    assert throttle.month() == Usage(0, 1000, None)
+    send(throttle)
+
+
+def test_headers_that_describe_the_minute_do_not_speak_of_the_month(make: MakeThrottle) -> None:
+    throttle = make(20, VirtualClock())
+    told(throttle, 41)
+    throttle.note(PRICES, send(throttle), Quota(20, 0, NOON + timedelta(seconds=30)))
+    throttle.note(PRICES, send(throttle), Quota(None, None, None))
+    assert throttle.month() == Usage(43, 1000, None)
+
+
+@pytest.mark.parametrize(("used", "expected"), [(600, 600), (10, 10), (44, 44)])
+def test_the_source_is_believed_where_nothing_is_under_way(
+    make: MakeThrottle, used: int, expected: int
+) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    told(throttle, 41)
+    send(throttle, 3)
+    clock.time += 1
+    told(throttle, used)
+    assert throttle.month().used == expected
+
+
+@given(used=st.integers(0, 100), ours=st.integers(0, 100), under_way=st.integers(0, 5))
+def test_our_own_count_stands_where_it_can_be_right(used: int, ours: int, under_way: int) -> None:
+    """The source has counted none, some or all of what has no answer yet; the safest count is taken."""
+    throttle = Throttle(None, VirtualClock())
+    told(throttle, ours)
+
+    async def main() -> None:
+        for _ in range(under_way):
+            await throttle.slot().__aenter__()
+        told(throttle, used)
+
+    asyncio.run(main())
+    ours += under_way
+    possible = range(used, used + under_way + 1)
+    assert throttle.month().used == (ours if ours in possible else possible[-1])
+
+
+def test_the_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    throttle = shared(tmp_path / "state.db", None, clock)
+    assert usage_of(tmp_path / "state.db", "cs2cap") is None
+    told(throttle, 990)
+    send(throttle, 2)
+    throttle.close()
+    again = shared(tmp_path / "state.db", None, clock)
+    assert again.month().left == 8
+    known = usage_of(tmp_path / "state.db", "cs2cap")
+    assert known is not None
+    assert (known.used, known.limit, known.told_at) == (992, 1000, NOON)
+    assert usage_of(tmp_path / "state.db", "other") is None
+    assert usage_of(tmp_path / "nowhere.db", "cs2cap") is None
+
+
+def test_stream_starts_are_counted_for_a_day(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    assert throttle.streams(STREAM) == (0, None)
+    throttle.allow_streams(STREAM, 2)
+    throttle.start_stream(STREAM)
+    clock.time = 3600
+    throttle.start_stream(STREAM)
+    assert throttle.streams(STREAM) == (2, 2)
+    with pytest.raises(StreamsExhausted) as refused:
+        throttle.start_stream(STREAM)
+    assert refused.value.resets_at == NOON + timedelta(days=1)
+    assert throttle.streams("POST /v1/bids") == (0, None)
+    clock.time = 86_400
+    throttle.start_stream(STREAM)
+    assert throttle.streams(STREAM) == (2, 2)
+
+
+def test_stream_starts_survive_a_restart(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    first = shared(tmp_path / "state.db", None, clock)
+    first.allow_streams(STREAM, 50)
+    first.start_stream(STREAM)
+    first.close()
+    assert shared(tmp_path / "state.db", None, clock).streams(STREAM) == (1, 50)
+
+
+@pytest.mark.parametrize(("remaining", "used"), [(46, 4), (49, 1), (50, 0)])
+def test_a_streams_headers_speak_of_its_starts(make: MakeThrottle, remaining: int, used: int) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    told(throttle, 7, limit=50)
+    throttle.start_stream(STREAM)
+    throttle.start_stream(STREAM)
+    throttle.note(STREAM, send(throttle), Quota(50, remaining, NOON + timedelta(hours=2)))
+    assert throttle.streams(STREAM) == (used, 50)
+    assert throttle.month().used == 8, "the month is another quota, even if it is of the same size"
+    if used > 2:
+        clock.time = 2 * 3600
+        assert throttle.streams(STREAM) == (2, 50), "starts that others made end when the source says"
+
+
+@pytest.mark.parametrize("quota", [Quota(10**14, 0, None), Quota(50, 51, None), Quota(None, 3, None)])
+def test_a_streams_headers_that_cannot_be_true_are_not_believed(make: MakeThrottle, quota: Quota) -> None:
+    throttle = make(None, VirtualClock())
+    throttle.allow_streams(STREAM, 50)
+    throttle.start_stream(STREAM)
+    throttle.note(STREAM, send(throttle), quota)
+    assert throttle.streams(STREAM) == (1, 50)
+
+
+def test_counts_beyond_measure_fit_all_the_same(make: MakeThrottle) -> None:
+    throttle = make(2**64 - 1, VirtualClock())
+    told(throttle, 2**64 - 1, limit=2**64 - 1)
+    assert throttle.month().left == 0
+
+
+def test_a_refused_start_is_taken_back(make: MakeThrottle) -> None:
+    throttle = make(None, VirtualClock())
+    throttle.allow_streams(STREAM, 2)
+    throttle.start_stream(STREAM)
+    throttle.refused(STREAM, Busy("another stream is active"))
+    throttle.refused(PRICES, Busy("no stream at all"))
+    assert throttle.streams(STREAM) == (0, 2)
+
+
+def test_a_refusal_for_want_of_starts_uses_them_up(make: MakeThrottle) -> None:
+    throttle = make(None, VirtualClock())
+    throttle.allow_streams(STREAM, 3)
+    throttle.start_stream(STREAM)
+    soon = NOON + timedelta(minutes=5)
+    throttle.refused(STREAM, StreamsExhausted("exhausted", resets_at=soon))
+    with pytest.raises(StreamsExhausted) as refused:
+        throttle.start_stream(STREAM)
+    assert refused.value.resets_at == soon
+
+
+@pytest.mark.parametrize(
+    "error", [RateLimited("burst"), QuotaExhausted("month"), Unavailable("down"), PlanForbids("tier")]
+)
+def test_another_refusal_of_a_stream_does_not_speak_of_its_starts(
+    make: MakeThrottle, error: FloorlineError
+) -> None:
+    throttle = make(None, VirtualClock())
+    throttle.allow_streams(STREAM, 50)
+    throttle.start_stream(STREAM)
+    throttle.start_stream(STREAM)
+    throttle.note(STREAM, send(throttle), Quota(1_000_000, 0, None), error)
+    throttle.refused(STREAM, error)
+    assert throttle.streams(STREAM) == (1, 50)
+
+
+def test_a_month_that_the_source_calls_used_up_is_used_up(make: MakeThrottle) -> None:
+    throttle = make(None, VirtualClock())
+    told(throttle, 10)
+    throttle.refused(PRICES, QuotaExhausted("used up", resets_at=JULY))
+    assert throttle.month() == Usage(1000, 1000, JULY)
+
+
+def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make(None, clock)
+    throttle.allow_streams(STREAM, 1)
+    clock.time = 40 * 86_400.0
+    throttle.start_stream(STREAM)
+    clock.time = 0
+    assert throttle.streams(STREAM) == (1, 1)
+    clock.time = 86_400.0
+    throttle.start_stream(STREAM)
+
+
+def test_processes_share_the_month(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    one, other = (shared(tmp_path / "state.db", None, clock) for _ in range(2))
+    told(one, 997)
+    assert len(arrivals(one, clock, [(0.0, 0.0)] * 2)) == 2
+    assert len(arrivals(other, clock, [(0.0, 0.0)])) == 1
+    for throttle in (one, other):
+        with pytest.raises(QuotaExhausted):
+            send(throttle)
