@@ -42,6 +42,7 @@ def test_what_is_for_sale_is_what_is_stored(bench: Bench, sandbox: Sandbox) -> N
     assert result.request_id == "req-00000003"
     done = json.loads((bench.home.landing / result.run_id / "done.json").read_text())
     assert done["request_id"] == "req-00000003"
+    assert bench.ask("SELECT request_id FROM runs") == [("req-00000003",)]
 
 
 def test_a_second_look_costs_one_listing_and_adds_nothing(bench: Bench, sandbox: Sandbox) -> None:

@@ -240,6 +240,7 @@ def _write_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport
         "incomplete_reason": done.get("incomplete_reason"),
         "interval_seconds": header.interval_seconds,
         "unknown_fields": json.dumps(done["unknown_fields"]) if done.get("unknown_fields") else None,
+        "request_id": done.get("request_id"),
     }
     marks = ", ".join("?" for _ in fields)
     db.execute(

@@ -1,5 +1,5 @@
 -- A source may leave the quantity untold (null), a row that did not fit may be of one of several deliveries and need
--- not name its provider, and the tables of exchange rates are kept.
+-- not name its provider, the tables of exchange rates are kept, and a run keeps its source's last request id.
 
 ALTER TABLE store.current ALTER COLUMN quantity DROP NOT NULL;
 ALTER TABLE store.history ALTER COLUMN quantity DROP NOT NULL;
@@ -14,6 +14,8 @@ CREATE TABLE store.reject (
 INSERT INTO store.reject
 SELECT reject_id, run_key, currency, [delivery], NULL, observed_at, reason, raw, replayed_run_id FROM store.reject_1;
 DROP TABLE store.reject_1;
+
+ALTER TABLE store.run ADD COLUMN request_id VARCHAR;
 
 -- Units of a currency for one US dollar. Each table is kept once, under its own moment.
 CREATE TABLE store.fx_rate (

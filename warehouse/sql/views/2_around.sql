@@ -9,7 +9,8 @@ CREATE OR REPLACE VIEW providers AS SELECT * EXCLUDE (provider_key) FROM store.p
 
 CREATE OR REPLACE VIEW runs AS
 SELECT run_id, flow, source, basket, state, started_at, finished_at, requests, rows_fetched, rows_changed, rows_closed,
-    rows_rejected, quota_remaining, incomplete_reason, interval_seconds, unknown_fields, loaded_at
+    rows_rejected, quota_remaining, incomplete_reason, interval_seconds, unknown_fields, request_id,
+    loaded_at
 FROM store.run;
 
 CREATE OR REPLACE VIEW observations AS
