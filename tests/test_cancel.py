@@ -18,6 +18,8 @@ from tests.conftest import MakeSandbox
 from tests.snapshot_kit import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
 from warehouse.landed import waiting
 
+pytestmark = pytest.mark.slow
+
 PROVIDERS = ("steam", "buff163")
 SLOW, QUICK = {"concurrency": 2}, {"concurrency": 8}
 
@@ -119,7 +121,6 @@ def test_a_second_ctrl_c_ends_even_the_wait_for_another_loader(tmp_path: Path, b
     assert landing.done["state"] == "cancelled"
 
 
-@pytest.mark.slow
 def test_stopped_while_another_loader_is_busy_it_does_not_wait_for_long(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     bench.home.prepare()

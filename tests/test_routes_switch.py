@@ -11,6 +11,8 @@ import pytest
 from sandbox.core import Sandbox
 from tests.snapshot_kit import Bench, basket
 
+pytestmark = pytest.mark.slow
+
 MakeSandbox = Callable[..., Sandbox]
 KEYS = ["steam", "buff163", "csfloat"]
 ITEMS = ["AUG | *", "★ Karambit | Doppler (Factory New) @ *", 30, 31]

@@ -12,6 +12,8 @@ from tests.conftest import MakeSandbox
 from tests.snapshot_kit import Bench, catalog_of, ledger, priced
 from tests.virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.slow
+
 PASSING: list[tuple[str, dict[str, Any]]] = [
     ("rate_limited", {"retry_after": 30}),
     ("unavailable", {}),

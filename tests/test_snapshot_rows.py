@@ -12,6 +12,8 @@ from flows import show
 from sandbox.core import Sandbox
 from tests.snapshot_kit import Bench, basket, catalog_of, ledger
 
+pytestmark = pytest.mark.slow
+
 BROKEN: list[dict[str, Any]] = [
     {"field": "lowest_ask"},
     {"field": "lowest_ask", "value": "12.50"},
