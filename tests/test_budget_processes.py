@@ -4,6 +4,7 @@ import asyncio
 import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.throttle import WINDOW, Throttle
 from tests.throttle_kit import arrivals, most_in_a_minute, send, shared
-from tests.virtual_clock import VirtualClock
+from tests.virtual_clock import NOON, VirtualClock
 from warehouse.budget import Ledger
 
 MINUTES = 20
@@ -116,3 +117,17 @@ def test_a_machine_that_starts_anew_waits_for_a_minute_at_most(tmp_path: Path, u
     after.time = uptime
     (moment,) = arrivals(shared(tmp_path / "state.db", 2, after), after, [(0.0, 0.0)])
     assert moment - uptime <= WINDOW
+
+
+def test_who_read_the_clock_before_another_let_go_takes_nothing_from_it(tmp_path: Path) -> None:
+    """It may have waited for the store in between; the other's request is under way all the same."""
+    first, second = (Ledger(tmp_path / "state.db", "print", "cs2cap") for _ in range(2))
+    asked: dict[str, Any] = {"metered": True, "lease": 90.0, "at": NOON}
+    for ledger, now in ((first, 100.1), (second, 100.0)):
+        assert ledger.ask(0, 1, now=now, **asked)[1] == 0
+    first.told_month(500, 1000, since=0.0, own=0, resets_at=None, at=NOON)
+    third, _ = first.ask(0, 1, now=100.2, **asked)
+    first.told_month(501, 1000, since=100.2, own=third, resets_at=None, at=NOON)
+    assert first.month(NOON)[0] == 503  # two may not have been counted yet
+    for ledger in (first, second):
+        ledger.close()

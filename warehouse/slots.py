@@ -28,13 +28,14 @@ class Slots:
     def tidy(self, now: float, lease: float) -> None:
         """Drop what counts no longer.
 
-        What would count for longer than any request does was written before the machine started anew; a
-        minute is enough for it.
+        What would count for longer than any request does, by a minute and more, was written before the
+        machine started anew; a minute is enough for it. Nearer than that it may be another process's, let go
+        after `now` was read.
         """
         self.db.execute("DELETE FROM slot WHERE key_print = ? AND free_at <= ?", (self.key, now))
         self.db.execute(
             "UPDATE slot SET free_at = ? WHERE key_print = ? AND free_at > ?",
-            (now + WINDOW, self.key, now + max(lease, 2 * ASK_AGAIN)),
+            (now + WINDOW, self.key, now + max(lease, 2 * ASK_AGAIN) + WINDOW),
         )
 
     def wait(self, ticket: int, cost: int, per_minute: int, now: float) -> float:
