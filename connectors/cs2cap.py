@@ -9,6 +9,7 @@ import polars as pl
 from connectors import cs2cap_directory as directory
 from connectors.auth import Key
 from connectors.base import Account, Land, Outcome, Page
+from connectors.behind import BehindClient
 from connectors.client import Client
 from connectors.cs2cap_batch import BatchWalk
 from connectors.cs2cap_stream import StreamWalk
@@ -16,7 +17,6 @@ from connectors.cs2cap_walk import PagesWalk
 from connectors.errors import ConfigError, foremost
 from connectors.plan import Item, Shard
 from connectors.terms import AUTO, terms_of
-from connectors.throttle import Throttle
 
 # Each counts its own starts.
 STREAMS: Final = ("POST /v1/prices", "POST /v1/bids")
@@ -26,7 +26,7 @@ class _Walk(Protocol):
     async def run(self, have: Sequence[Page], /) -> Outcome: ...
 
 
-class CS2Cap:
+class CS2Cap(BehindClient):
     """CS2Cap behind `client`.
 
     `page_limit` is the rows to ask for in a page; without it the first page of a walk shows what the tier
@@ -35,34 +35,9 @@ class CS2Cap:
     """
 
     def __init__(self, client: Client, page_limit: int | None = None, stream_deadline: float = 600.0) -> None:
-        self._client = client
+        super().__init__(client)
         self._page_limit = page_limit
         self._stream_deadline = stream_deadline
-
-    @property
-    def source(self) -> str:
-        """The configured name of the source."""
-        return self._client.source
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def request_id(self) -> str:
-        """The source's own id of the last request that it answered, where it gives such."""
-        return self._client.request_id
-
-    @property
-    def quota_remaining(self) -> int | None:
-        """Requests left in the month, as far as the account and the headers have told of it."""
-        return self._client.quota_remaining
-
-    @property
-    def budget(self) -> Throttle:
-        """The budget of the key: its pace, its month and its stream starts."""
-        return self._client.throttle
 
     async def account(self) -> Account:
         """Prove the key, at no cost of the month, and keep to the limits that come with it from here on."""
@@ -126,10 +101,6 @@ class CS2Cap:
             PagesWalk(self._client, shard, place, item, land, self._page_limit)
             for place, item in enumerate(scopes)
         ]
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
 
 
 def _sum(outcomes: Sequence[Outcome]) -> Outcome:

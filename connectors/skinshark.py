@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from connectors.base import Account, Land, Outcome, Page
+from connectors.behind import BehindClient
 from connectors.client import Client, Read
 from connectors.errors import ConfigError, FloorlineError, RequestRejected, Transient, foremost
 from connectors.frames import PROVIDERS
@@ -20,7 +21,6 @@ from connectors.skinshark_errors import unwrap
 from connectors.skinshark_page import EVERYTHING, Place, Question, items_of, read_page, read_sheet
 from connectors.skinshark_rows import ROUTE, Row
 from connectors.terms import terms_of
-from connectors.throttle import Throttle
 
 _T = TypeVar("_T")
 # Asks for the page at a place, and makes something of its content, which the server sent at a moment (UTC).
@@ -40,7 +40,7 @@ MARKETS: Final = {
 }
 
 
-class SkinShark:
+class SkinShark(BehindClient):
     """SkinShark behind `client`, whose only provider is one of `MARKETS`; prices are in US dollars.
 
     `include_fees` adds the merchant's own fee to every price. `tier` says how many tokens a minute has;
@@ -50,37 +50,12 @@ class SkinShark:
     def __init__(
         self, client: Client, market: str = "all", *, include_fees: bool = False, tier: str = "auto"
     ) -> None:
-        self._client = client
+        super().__init__(client)
         self._tier = tier
         self._market = market
         self._fees = "true" if include_fees else "false"
         self._paged = False
         self.provider, self._number, self._name = MARKETS[market]
-
-    @property
-    def source(self) -> str:
-        """The configured name of the source."""
-        return self._client.source
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
-    @property
-    def request_id(self) -> str:
-        """The source's own id of the last request that it answered."""
-        return self._client.request_id
-
-    @property
-    def budget(self) -> Throttle:
-        """The budget of the key: its pace."""
-        return self._client.throttle
-
-    @property
-    def quota_remaining(self) -> int | None:
-        """None: the source has no month."""
-        return None
 
     async def account(self) -> Account:
         """Prove the key by the cheapest route, the merchant's profile, and keep to the tier's pace."""
@@ -130,10 +105,6 @@ class SkinShark:
             return await land(partial(read_page, question, place, data, moment))
 
         return await self._listed(landed)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
 
     async def _listed(self, make: Make) -> Outcome:
         """Walk the listing in one page; in pages where that does not come through, from then on."""

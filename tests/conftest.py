@@ -1,5 +1,6 @@
 """Fixtures: a sandbox that serves on loopback, fresh for every test."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -43,6 +44,16 @@ def no_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no Prefect API configured."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of 40 MB; skip where mounting is not allowed."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 @pytest.fixture

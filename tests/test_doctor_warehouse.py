@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -142,16 +140,6 @@ def test_a_landing_that_was_set_aside(home: Home) -> None:
     assert "remove the file `unreadable`" in found.advice
     (folder / "loaded").touch()
     assert landings(home)[0].verdict == "ok"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """Return a disk of 40 MB; skip where mounting is not allowed."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting needs root")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def test_a_disk_that_fills_up(small: Path) -> None:

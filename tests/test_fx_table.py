@@ -125,7 +125,7 @@ def test_dollars_stay_what_they_are(home: Home) -> None:
 
 
 def test_a_currency_without_a_rate_has_no_quotes(home: Home) -> None:
-    assert rows(home, IN, "XXX") == []
+    assert rows(home, IN, "ZZZ") == []
 
 
 def test_what_the_source_converted_itself_is_not_converted_again(home: Home) -> None:

@@ -126,7 +126,7 @@ def test_a_hundred_items_are_enough(sandbox: Sandbox, side: Side) -> None:
         ({"item_ids": 7}, "list_type", ["item_ids"]),
         ({"market_hash_names": ["Kilowatt Case", 7]}, "string_type", ["market_hash_names", 1]),
         ({"item_ids": [1], "providers": ["steam", "nobody"]}, "enum", ["providers", 1]),
-        ({"item_ids": [1], "currency": "XXX"}, "value_error", ["currency"]),
+        ({"item_ids": [1], "currency": "ZZZ"}, "value_error", ["currency"]),
         ({"item_ids": [1], "currency": ["USD"]}, "string_type", ["currency"]),
         ({"item_ids": [1], "limit": 5}, "extra_forbidden", ["limit"]),
     ],

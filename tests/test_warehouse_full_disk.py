@@ -1,7 +1,5 @@
 """A full disk: said as what it is, nothing that was landed is lost, and the next settle loads it."""
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +13,6 @@ from warehouse.pages import WholeFile
 from warehouse.state import Alert, State
 
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """Return a disk of 40 MB; skip where mounting is not allowed."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting needs root")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def fill(disk: Path, leave: int) -> Path:
