@@ -14,7 +14,7 @@ from connectors.plan import BIDS, Item, Shard
 from sandbox.core import Sandbox
 from sandbox.requests import Entry
 from tests.conftest import NOON
-from tests.test_cs2cap import Landing, as_ledger, walk
+from tests.cs2cap_kit import Landing, as_ledger, walk
 
 MakeSandbox = Callable[..., Sandbox]
 KEYS = ("steam", "buff163", "csfloat")

@@ -15,9 +15,9 @@ from connectors.base import Outcome
 from connectors.cs2cap_answers import reread
 from connectors.plan import BIDS, Route, Shard
 from sandbox.core import Sandbox
+from tests.cs2cap_kit import walk
 from tests.snapshot_kit import Bench, basket
 from tests.test_batch_walk import numbered
-from tests.test_cs2cap import walk
 
 MakeSandbox = Callable[..., Sandbox]
 BUYERS = ("steam", "buff163")

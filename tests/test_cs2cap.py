@@ -2,16 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import polars as pl
 import pytest
 
 from connectors import errors
 from connectors.auth import Key
-from connectors.base import Connector, Land, Make, Outcome, Page
+from connectors.base import Connector, Land, Make, Outcome
 from connectors.client import Client
 from connectors.clock import SystemClock
 from connectors.cs2cap import CS2Cap
@@ -25,77 +24,9 @@ from connectors.terms import terms_of
 from connectors.throttle import Throttle
 from sandbox.keys import VALID_KEY
 from sandbox.server import Sandbox
+from tests.conftest import MakeSandbox
+from tests.cs2cap_kit import PROVIDERS, STEAM, Landing, as_ledger, ledger, use, walk
 from tests.virtual_clock import NOON, VirtualClock
-
-T = TypeVar("T")
-MakeSandbox = Callable[..., Sandbox]
-STEAM = Shard(0, "cs2cap", "USD", ("steam",), None)
-PROVIDERS = ("steam", "buff163", "csfloat")
-
-
-def use(
-    url: str, job: Callable[[CS2Cap], Awaitable[T]], *, limit: int | None = 20, concurrency: int = 8
-) -> T:
-    """Do `job` with a connector whose waits take no time."""
-
-    async def main() -> T:
-        client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
-        source = CS2Cap(client, limit)
-        try:
-            return await job(source)
-        finally:
-            await source.aclose()
-
-    return asyncio.run(main())
-
-
-class Landing:
-    """Keeps what a loader would find: the newest page of each request and offset."""
-
-    def __init__(self) -> None:
-        self.pages: list[Page] = []
-
-    async def land(self, make: Make) -> Sheet:
-        """Keep a page."""
-        page, sheet = make()
-        self.pages.append(page)
-        return sheet
-
-    @property
-    def rows(self) -> pl.DataFrame:
-        """The rows that stand in the end."""
-        newest = {(page.request, page.offset): page for page in self.pages}
-        return pl.concat([QUOTES.to_frame(), *(page.rows for page in newest.values())])
-
-    @property
-    def offsets(self) -> list[int]:
-        """Where the pages were, in the order in which they came."""
-        return [page.offset for page in self.pages]
-
-
-def walk(
-    url: str, shard: Shard, have: Sequence[Page] = (), *, limit: int | None = 20
-) -> tuple[Landing, Outcome | errors.FloorlineError]:
-    landing = Landing()
-    try:
-        return landing, use(url, lambda source: source.walk(shard, landing.land, have), limit=limit)
-    except errors.FloorlineError as error:
-        return landing, error
-
-
-def as_ledger(rows: pl.DataFrame) -> list[tuple[object, ...]]:
-    columns = ("provider", "item_id", "market_hash_name", "phase", "lowest_ask", "quantity", "timestamp")
-    return sorted(rows.select(*columns, pl.col("price").cast(pl.String)).rows(), key=str)
-
-
-def ledger(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
-    items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
-    told = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
-    return as_ledger(
-        told.with_columns(
-            pl.col("item_id").cast(pl.String), price=pl.col("lowest_ask_decimal").cast(QUOTES["price"])
-        )
-    )
 
 
 def test_it_is_a_connector(sandbox: Sandbox) -> None:
@@ -225,46 +156,6 @@ def test_a_server_that_never_ends_breaks_the_walk(sandbox: Sandbox, after: int) 
     assert error.source == "cs2cap"
     assert landing.pages
     assert len(sandbox.requests) < 40
-
-
-def test_pages_of_an_interrupted_walk_are_not_fetched_again(sandbox: Sandbox) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
-    before = len(sandbox.requests)
-    have = [page for page in whole.pages if page.offset in {0, 40, 60}]
-    landing, outcome = walk(sandbox.url, STEAM, have, limit=None)
-    assert isinstance(outcome, Outcome)
-    assert outcome.pages == len(sandbox.requests) - before == len(whole.pages) - 3
-    assert sorted(landing.offsets) == sorted(whole.offsets)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
-
-
-@pytest.mark.parametrize("kept", [[20, 40], [0, 13], []])
-def test_pages_that_do_not_fit_together_are_fetched_anew(sandbox: Sandbox, kept: list[int]) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
-    odd = [replace(whole.pages[0], offset=13)]
-    have = [page for page in [*whole.pages, *odd] if page.offset in kept]
-    landing, outcome = walk(sandbox.url, STEAM, have)
-    assert isinstance(outcome, Outcome)
-    assert outcome.pages == len(whole.pages)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
-
-
-def test_pages_from_before_a_change_are_reconciled(sandbox: Sandbox) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
-    sandbox.vanish(3, provider="steam", seed=1)
-    landing, outcome = walk(sandbox.url, STEAM, whole.pages[:4])
-    assert isinstance(outcome, Outcome)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
-
-
-def test_items_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> None:
-    items = tuple(Item(str(number), f"item {number}", None) for number in range(1, 11))
-    shard = Shard(0, "cs2cap", "USD", PROVIDERS, items)
-    whole, _ = walk(sandbox.url, shard)
-    before = len(sandbox.requests)
-    landing, _ = walk(sandbox.url, shard, [page for page in whole.pages if page.request != 4])
-    assert len(sandbox.requests) - before == 1
-    assert as_ledger(landing.rows) == as_ledger(whole.rows)
 
 
 def test_a_key_revoked_in_the_middle_stops_everything_at_once(make_sandbox: MakeSandbox) -> None:

@@ -16,7 +16,7 @@ from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.conftest import NOON
-from tests.test_cs2cap import walk
+from tests.cs2cap_kit import walk
 
 BUYERS = ("steam", "buff163", "csfloat", "youpin")
 WHOLE = ("catalog", "stream")

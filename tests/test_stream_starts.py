@@ -13,7 +13,7 @@ from connectors.throttle import Throttle
 from sandbox.core import Sandbox
 from sandbox.keys import VALID_KEY
 from tests.conftest import NOON
-from tests.test_cs2cap import Landing
+from tests.cs2cap_kit import Landing
 from tests.test_stream_walk import STREAM, MakeSandbox, begun
 from tests.virtual_clock import VirtualClock
 

@@ -19,7 +19,7 @@ from connectors.plan import BIDS, Item, Shard
 from sandbox.core import Sandbox
 from sandbox.keys import VALID_KEY
 from tests.conftest import NOON
-from tests.test_cs2cap import Landing, as_ledger, ledger, use, walk
+from tests.cs2cap_kit import Landing, as_ledger, ledger, use, walk
 
 MakeSandbox = Callable[..., Sandbox]
 KEYS = ("steam", "buff163", "csfloat")

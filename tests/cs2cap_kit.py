@@ -1,0 +1,89 @@
+"""A CS2Cap connector on a sandbox, where its pages land, and what they must be."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import polars as pl
+
+from connectors import errors
+from connectors.auth import Key
+from connectors.base import Make, Outcome, Page
+from connectors.client import Client
+from connectors.cs2cap import CS2Cap
+from connectors.frames import QUOTES
+from connectors.paging import Sheet
+from connectors.plan import Shard
+from sandbox.keys import VALID_KEY
+from sandbox.server import Sandbox
+from tests.virtual_clock import VirtualClock
+
+T = TypeVar("T")
+
+STEAM = Shard(0, "cs2cap", "USD", ("steam",), None)
+PROVIDERS = ("steam", "buff163", "csfloat")
+
+
+def use(
+    url: str, job: Callable[[CS2Cap], Awaitable[T]], *, limit: int | None = 20, concurrency: int = 8
+) -> T:
+    """Do `job` with a connector whose waits take no time."""
+
+    async def main() -> T:
+        client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
+        source = CS2Cap(client, limit)
+        try:
+            return await job(source)
+        finally:
+            await source.aclose()
+
+    return asyncio.run(main())
+
+
+class Landing:
+    """Keeps what a loader would find: the newest page of each request and offset."""
+
+    def __init__(self) -> None:
+        self.pages: list[Page] = []
+
+    async def land(self, make: Make) -> Sheet:
+        """Keep a page."""
+        page, sheet = make()
+        self.pages.append(page)
+        return sheet
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows that stand in the end."""
+        newest = {(page.request, page.offset): page for page in self.pages}
+        return pl.concat([QUOTES.to_frame(), *(page.rows for page in newest.values())])
+
+    @property
+    def offsets(self) -> list[int]:
+        """Where the pages were, in the order in which they came."""
+        return [page.offset for page in self.pages]
+
+
+def walk(
+    url: str, shard: Shard, have: Sequence[Page] = (), *, limit: int | None = 20
+) -> tuple[Landing, Outcome | errors.FloorlineError]:
+    landing = Landing()
+    try:
+        return landing, use(url, lambda source: source.walk(shard, landing.land, have), limit=limit)
+    except errors.FloorlineError as error:
+        return landing, error
+
+
+def as_ledger(rows: pl.DataFrame) -> list[tuple[object, ...]]:
+    columns = ("provider", "item_id", "market_hash_name", "phase", "lowest_ask", "quantity", "timestamp")
+    return sorted(rows.select(*columns, pl.col("price").cast(pl.String)).rows(), key=str)
+
+
+def ledger(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+    items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
+    told = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
+    return as_ledger(
+        told.with_columns(
+            pl.col("item_id").cast(pl.String), price=pl.col("lowest_ask_decimal").cast(QUOTES["price"])
+        )
+    )
