@@ -66,7 +66,7 @@ class App:
                 happen(sandbox, fault, request)
             sandbox.sync()
             right = faults.instead(striking) or sandbox.api.answer(faults.unpaged(request, striking))
-        return spoil(right, striking)
+        return spoil(right, striking, request)
 
     def _date(self, striking: Sequence[Fault]) -> str:
         skew = sum(fault.number("seconds", 0) for fault in striking if fault.kind == "skewed_date")

@@ -68,6 +68,27 @@ def _ledger(sandbox: Sandbox, request: Request) -> Response:
     return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
 
 
+def _history(sandbox: Sandbox, request: Request) -> Response:
+    asked = request.query_params
+    frame = sandbox.history(
+        [int(text) for text in asked.getlist("item_id")],
+        start=parse_iso(asked["start"]) if "start" in asked else None,
+        end=parse_iso(asked["end"]) if "end" in asked else None,
+        currency=asked.get("currency", "USD"),
+    )
+    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+
+
+def _sales(sandbox: Sandbox, request: Request) -> Response:
+    asked = request.query_params
+    frame = sandbox.sales(
+        parse_iso(asked["at"]) if "at" in asked else None,
+        currency=asked.get("currency", "USD"),
+        item_ids=[int(text) for text in asked.getlist("item_id")] or None,
+    )
+    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+
+
 def _requests(sandbox: Sandbox, request: Request) -> Response:
     since = int(request.query_params.get("since", "0"))
     return JSONResponse([entry.as_dict() for entry in sandbox.requests.since(since)])
@@ -180,4 +201,10 @@ _VERBS: dict[str, Verb] = {
     "limits": _limits,
     "render": _render,
 }
-_READS = {"ledger": _ledger, "requests": _requests, "state": _state}
+_READS = {
+    "ledger": _ledger,
+    "history": _history,
+    "sales": _sales,
+    "requests": _requests,
+    "state": _state,
+}

@@ -7,7 +7,8 @@ from threading import RLock
 
 import polars as pl
 
-from sandbox import board, catalog, moves
+from sandbox import board, catalog, moves, truth
+from sandbox.archive import Archive
 from sandbox.clock import Clock, micros
 from sandbox.cs2cap import Cs2cap
 from sandbox.faults import Fault, Faults
@@ -17,10 +18,12 @@ from sandbox.market import Market
 from sandbox.money import drifted
 from sandbox.moves import Pick, Touched
 from sandbox.options import Options
+from sandbox.past import Past
 from sandbox.providers import INDEX, KEYS
 from sandbox.replay import Replay
 from sandbox.requests import Requests
 from sandbox.rows import Scope
+from sandbox.series import Series
 from sandbox.sides import ASKS, BIDS
 from sandbox.skinshark import Skinshark
 from sandbox.skinshark_merchant import Merchant
@@ -44,7 +47,10 @@ class Sandbox:
         self.faults = Faults()
         self.requests = Requests()
         self.market = _market(options, self.clock.us())
-        self.api = Cs2cap(self.market, self.clock, self.keys)
+        past = Past(self.market.first, self.market.epochs[0].at, options.seed, options.history_every)
+        self.archive = Archive(self.market, past)
+        self.series = Series(self.archive, options.seed, dense=options.history == "dense")
+        self.api = Cs2cap(self.market, self.clock, self.keys, self.series)
         self.skinshark = Skinshark(
             self.market, self.clock, Merchant(options.merchant, enforced=options.limits)
         )
@@ -159,16 +165,50 @@ class Sandbox:
     ) -> pl.DataFrame:
         """Return what the index served at a moment (now by default), columns as in `sandbox.ledger.SCHEMA`.
 
-        Asks, or `bids` with their own names for price and quantity. Without `item_ids`: the whole catalog, as
-        a walk lists it. KeyError: an unknown currency or id.
+        A moment before the start is one of the market's past. Asks, or `bids` with their own names for price
+        and quantity. Without `item_ids`: the whole catalog, as a walk lists it. KeyError: an unknown currency
+        or id.
         """
         side = BIDS if bids else ASKS
         positions = sorted({_position(key) for key in providers or KEYS} & set(side.providers))
         scope = Scope(tuple(positions), None if item_ids is None else tuple(item_ids))
         with self.lock:
             now = self.sync()
-            index = self.market.index(now) if at is None else self.market.as_of(micros(at))
+            index = self.market.index(now) if at is None else self.archive.index(micros(at))
             return ledger(self.market.board, side.of(index), scope, currency, side)
+
+    def history(
+        self,
+        item_ids: Sequence[int],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        currency: str = "USD",
+    ) -> pl.DataFrame:
+        """Return the raw points of items, from `start` on (all), before `end` (till now).
+
+        Columns as in `sandbox.truth.POINTS`, providers by their keys. KeyError: an unknown currency or id.
+        """
+        with self.lock:
+            first = self.archive.raw_since if start is None else micros(start)
+            now = self.sync() + 1
+            span = truth.Span(first, now if end is None else min(now, micros(end)))
+            items = [self.market.board.catalog.by_id[item_id] for item_id in item_ids]
+            return truth.points(self.series, items, span, self.market.rates[currency])
+
+    def sales(
+        self, at: datetime | None = None, *, currency: str = "USD", item_ids: Sequence[int] | None = None
+    ) -> pl.DataFrame:
+        """Return the sales that the API knows at a moment (now by default), of all items or of these.
+
+        Columns as in `sandbox.truth.SALES`, the newest first. KeyError: an unknown currency or id.
+        """
+        with self.lock:
+            now = self.sync()
+            by_id = self.market.board.catalog.by_id
+            items = None if item_ids is None else [by_id[item_id] for item_id in item_ids]
+            known = now if at is None else min(now, micros(at))
+            return truth.sales(self.series, items, known, self.market.rates[currency])
 
     def render(self, *, bids: bool = False) -> Snapshot:
         """Render the full stream of all providers, so that the next one asked for is served at once."""

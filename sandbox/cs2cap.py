@@ -10,11 +10,12 @@ from sandbox.answers import Answer, Json, Refusal, Request, dumps
 from sandbox.batch import batch
 from sandbox.catalog import Item
 from sandbox.clock import Clock, micros
-from sandbox.keys import Key, Keys
+from sandbox.keys import Key, Keys, must_have
 from sandbox.market import Market
 from sandbox.pages import Page, Pages, filters, pagination
 from sandbox.providers import INDEX, PROVIDERS
 from sandbox.rows import Scope
+from sandbox.series import Series
 from sandbox.sides import ASKS, BIDS, Side
 from sandbox.streams import Streams
 from sandbox.sub_keys import AccountKeys
@@ -25,7 +26,7 @@ Verb = Callable[[Request, Key, datetime], Answer]
 class Cs2cap:
     """The API over one market. Answers carry no Date; the server adds it."""
 
-    def __init__(self, market: Market, clock: Clock, keys: Keys) -> None:
+    def __init__(self, market: Market, clock: Clock, keys: Keys, series: Series) -> None:
         self.market, self.clock, self.keys = market, clock, keys
         self.pages = Pages(market)
         self.streams = Streams(market, keys)
@@ -39,6 +40,9 @@ class Cs2cap:
             "/v1/items": {"GET": self._items},
             "/v1/providers": {"GET": self._providers},
             "/v1/fx": {"GET": self._fx},
+            "/v1/prices/history": {"GET": series.history.answer},
+            "/v1/prices/candles": {"GET": series.candles.answer},
+            "/v1/sales": {"GET": series.sales.answer},
         }
 
     def answer(self, request: Request) -> Answer:
@@ -73,14 +77,14 @@ class Cs2cap:
         return Answer(body=self.pages.get(page, micros(now)), gzipped=True)
 
     def _bids(self, request: Request, key: Key, now: datetime) -> Answer:
-        _must_be_bulk(request, key)
+        must_have(key.tier.bulk, request)
         if request.one("item_id") is not None:  # it wins over a phase here
             kept = tuple(pair for pair in request.query if pair[0] not in {"market_hash_name", "phase"})
             request = request._replace(query=kept)
         return self._prices(BIDS, request, key, now)
 
     def _batch(self, side: Side, request: Request, key: Key, now: datetime) -> Answer:
-        _must_be_bulk(request, key)
+        must_have(key.tier.bulk, request)
         return Answer(body=dumps(batch(self.market, side, request, now)))
 
     def _scope(self, request: Request, side: Side) -> tuple[Scope, dict[str, Json]]:
@@ -133,8 +137,3 @@ class Cs2cap:
 
     def _fx(self, _request: Request, _key: Key, _now: datetime) -> Answer:
         return Answer(body=dumps(directory.fx(self.market)))
-
-
-def _must_be_bulk(request: Request, key: Key) -> None:
-    if not key.tier.bulk:
-        raise Refusal(403, "FORBIDDEN", f"Access to {request.path} is not enabled for this tier.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from sandbox.answers import Answer, Json, Refusal, Request
+from sandbox.cursors import expired
 from sandbox.sides import ASKS, BIDS
 
 Params = dict[str, Json]
@@ -32,6 +33,8 @@ class Fault:
         if self.path not in {"", request.path} or self.method not in {"", request.method}:
             return False
         if not all(item in request.query for item in self.match.items()):
+            return False
+        if self.kind in CURSORS and request.one("cursor") is None:
             return False
         self.seen += 1
         return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
@@ -71,6 +74,8 @@ class Faults:
             raise ValueError(
                 f"{kind} takes {', '.join(sorted(KINDS[kind])) or 'nothing'}, not {', '.join(unknown)}"
             )
+        if kind in CURSORS:
+            general = {"path": "", **general}
         fault = Fault(kind, params=cast("Params", how), **general)  # type: ignore[arg-type]
         self.active.append(fault)
         return fault
@@ -107,7 +112,11 @@ KINDS: Mapping[str, frozenset[str]] = {
     "revoke_key": frozenset(),
     "redirect": frozenset({"location"}),
     "skewed_date": frozenset({"seconds"}),
+    "cursor_expired": frozenset(),
+    "cursor_repeats": frozenset(),
+    "cursor_goes_round": frozenset(),
 }
+CURSORS = ("cursor_expired", "cursor_repeats", "cursor_goes_round")  # of requests with a cursor, on any path
 
 
 def instead(faults: Iterable[Fault]) -> Answer | None:
@@ -136,6 +145,7 @@ _INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
     "html": lambda _: Answer(
         200, b"<!doctype html><title>Just a moment...</title>", media="text/html; charset=utf-8"
     ),
+    "cursor_expired": lambda _: expired().answer(),
     "redirect": lambda fault: Answer(
         302, headers={"Location": fault.text("location", "http://127.0.0.1:9/v1/prices")}
     ),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 from uuid import NAMESPACE_OID, uuid5
 
-from sandbox.answers import Refusal
+from sandbox.answers import Refusal, Request
 from sandbox.windows import known, wait_for_room
 
 VALID_KEY = "cs2c_live_sandbox_valid_00000001"
@@ -22,7 +22,8 @@ STATES = ("valid", "revoked", "disabled", "forbidden")
 class Tier(NamedTuple):
     """A plan: requests a minute and a month, rows a page of `/v1/prices`, and whether rows carry `url`.
 
-    `bulk`: bids and batches are open to it; `streams`: starts in 24 hours, for each of the two streams.
+    `bulk`: bids and batches are open to it; `streams`: starts in 24 hours, for each of the two streams;
+    `history`: raw history and every candle are; `sales`: rows a page of sales, 0 where they are not.
     """
 
     name: str
@@ -32,15 +33,17 @@ class Tier(NamedTuple):
     url: bool
     bulk: bool
     streams: int
+    history: bool
+    sales: int
 
 
 TIERS = {
     tier.name: tier
     for tier in (
-        Tier("free", 20, 1_000, 100, url=False, bulk=False, streams=0),
-        Tier("starter", 40, 50_000, 1_000, url=False, bulk=True, streams=0),
-        Tier("pro", 100, 500_000, 1_000, url=True, bulk=True, streams=50),
-        Tier("quant", 300, 1_000_000, 1_000, url=True, bulk=True, streams=300),
+        Tier("free", 20, 1_000, 100, url=False, bulk=False, streams=0, history=False, sales=0),
+        Tier("starter", 40, 50_000, 1_000, url=False, bulk=True, streams=0, history=False, sales=0),
+        Tier("pro", 100, 500_000, 1_000, url=True, bulk=True, streams=50, history=True, sales=100),
+        Tier("quant", 300, 1_000_000, 1_000, url=True, bulk=True, streams=300, history=True, sales=1_000),
     )
 }
 _REFUSALS = {
@@ -201,6 +204,12 @@ class Keys:
         if wait := wait_for_room(key.recent, key.per_minute, now.timestamp(), self.windows):
             told = {"Retry-After": str(wait), **headers(key.tier, key.per_minute, 0, wait)}
             raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", told)
+
+
+def must_have(access: bool | int, request: Request) -> None:
+    """Raise the Refusal of a plan that has no access to this route."""
+    if not access:
+        raise Refusal(403, "FORBIDDEN", f"Access to {request.path} is not enabled for this tier.")
 
 
 def fresh() -> str:

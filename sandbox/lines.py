@@ -17,7 +17,7 @@ class Lines:
     """Writes rows; a phase that an item has not is left out, or told as null where `nulls`."""
 
     def __init__(self, catalog: Catalog, *, nulls: bool = False) -> None:
-        self._names = [_names(item, nulls=nulls) for item in catalog.items]  # by item_id, from 1
+        self._names = [names_of(item, nulls=nulls) for item in catalog.items]  # by item_id, from 1
 
     def line(self, row: Row, side: Side, index: Index, rate: Decimal, *, url: bool) -> str:
         """Return one row, with its links where the side has them and the raw `url` where asked."""
@@ -33,6 +33,7 @@ class Lines:
         )
 
 
-def _names(item: Item, *, nulls: bool) -> str:
+def names_of(item: Item, *, nulls: bool = False) -> str:
+    """Return the fields that say which item a row is of."""
     phase = f',"phase":{json.dumps(item.phase)}' if item.phase or nulls else ""
     return f'"item_id":{item.item_id},"market_hash_name":{json.dumps(item.name, ensure_ascii=False)}{phase}'

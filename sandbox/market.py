@@ -1,7 +1,7 @@
 """The market: what the index serves, what waits for its next refresh, and what it served before."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
@@ -83,6 +83,11 @@ class Market:
         self.epochs = [Epoch(now, now, {}, frozenset(), RATES)]
 
     @property
+    def first(self) -> Sequence[Quote | None]:
+        """What it began with, by place."""
+        return self._first
+
+    @property
     def dark(self) -> frozenset[int]:
         """The providers (by position) whose rows the index does not serve."""
         return self.epochs[-1].dark
@@ -154,6 +159,21 @@ class Market:
                 quotes[place] = quote
         epoch = self.epochs[last - 1]
         return Index(quotes, epoch.dark, epoch.rates, self._collected(epoch, at))
+
+    def asked(self, place: int, at: int) -> Quote | None:
+        """Return what the index served at a place at a moment; before the first one, what it served first."""
+        last = max(1, bisect_right(self.epochs, at, key=lambda epoch: epoch.at))
+        if self.board.provider_of[place] in self.epochs[last - 1].dark:
+            return None
+        changed = (self.epochs[number].changes for number in range(last - 1, 0, -1))
+        return next((changes[place] for changes in changed if place in changes), self._first[place])
+
+    def steps(self, place: int) -> Iterator[tuple[int, Quote | None]]:
+        """Yield what the index served at a place and since when; not what it began with."""
+        provider, quote = self.board.provider_of[place], self._first[place]
+        for epoch in self.epochs[1:]:
+            quote = epoch.changes.get(place, quote)
+            yield epoch.at, None if provider in epoch.dark else quote
 
     def listed(self, providers: tuple[int, ...]) -> list[int]:
         """Return the places that the index serves for these providers, in the order of a walk."""

@@ -12,6 +12,8 @@ from sandbox.keys import TIERS
 from sandbox.skinshark_merchant import TOKENS
 from sandbox.windows import WINDOWS
 
+HISTORIES = ("changes", "dense")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -28,6 +30,8 @@ class Options:
     moving: float = 0.0
     moving_fx: bool = False
     market: Path | None = None
+    history: str = "changes"
+    history_every: float = 8640.0
     frozen: datetime | None = None
     render_ahead: bool = False
     port: int = 0
@@ -67,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--moving", type=float, default=0.0, help="the share of quotes that moves at each refresh")
     add("--moving-fx", action="store_true", help="exchange rates move at each refresh")
     add("--market", type=Path, help="replay the real prices of this Parquet file")
+    add("--history", choices=HISTORIES, default="changes", help="points at changes, or dense: at every slot")
+    add("--history-every", type=float, default=8640.0, help="seconds between changes before the start")
     add("--frozen", type=parse_iso, help="freeze the clock at this moment (ISO 8601)")
     add("--render-ahead", action="store_true", help="render every provider's walk before serving")
     add("--port", type=int, default=0, help="0: any free port")

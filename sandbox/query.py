@@ -3,6 +3,7 @@
 from collections.abc import Container, Sequence
 
 from sandbox.answers import Json, Refusal, Request
+from sandbox.clock import micros, parse_iso
 from sandbox.names import PHASES
 from sandbox.providers import INDEX, KEYS
 from sandbox.sides import Side
@@ -18,16 +19,39 @@ def positions(asked: Sequence[Json], side: Side, part: str) -> tuple[int, ...]:
 
     An unknown one is a 422, one that is not on this side a 400; `part` of the request says where they stood.
     """
-    for position, key in enumerate(asked):
-        if key not in INDEX:
-            message = "Input should be one of the allowed provider keys"
-            expected = ", ".join(repr(known) for known in KEYS)
-            raise _invalid("enum", [part, "providers", position], message, key, {"expected": expected})
-    found = {INDEX[str(key)] for key in asked}
+    found = known(asked, part)
     if lacking := sorted(found - set(side.providers)):
         names = ", ".join(KEYS[position] for position in lacking)
         raise Refusal(400, None, f"Providers do not support buy orders: {names}")
     return tuple(sorted(found)) or side.providers
+
+
+def known(asked: Sequence[Json], part: str) -> set[int]:
+    """Return positions of these providers; an unknown one is a 422."""
+    return {_position(key, [part, "providers", place]) for place, key in enumerate(asked)}
+
+
+def item(request: Request) -> tuple[int | None, str | None, str | None]:
+    """Return id, name and phase of the one item that a series is asked of. Without id and name: 400."""
+    item_id, name = whole(request, "item_id"), request.one("market_hash_name")
+    if item_id is None and name is None:
+        raise Refusal(400, None, "item_id or market_hash_name required")
+    return item_id, name, phase(request)
+
+
+def provider(request: Request) -> int | None:
+    """Return the position of the one provider asked for, if any."""
+    key = request.one("provider")
+    return None if key is None else _position(key, ["query", "provider"])
+
+
+def moment(request: Request, name: str) -> int | None:
+    """Return a moment in microseconds, or None where it was not given."""
+    text = request.one(name)
+    try:
+        return None if text is None else micros(parse_iso(text))
+    except (ValueError, OverflowError):
+        raise Refusal(400, None, f"{name} must be a valid ISO 8601 timestamp") from None
 
 
 def currency(request: Request, known: Container[str]) -> str:
@@ -70,6 +94,42 @@ def whole(request: Request, name: str, *, least: int | None = None, most: int | 
         message = f"Input should be less than or equal to {most}"
         raise _invalid("less_than_equal", place, message, value, {"le": most})
     return value
+
+
+def number(request: Request, name: str, *, least: float, most: float) -> float | None:
+    """Return a number inside its bounds, or None where it was not given."""
+    text = request.one(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        message = "Input should be a valid number, unable to parse string as a number"
+        raise _invalid("float_parsing", ["query", name], message, text) from None
+    if not least <= value <= most:
+        message = f"Input should be between {least} and {most}"
+        raise _invalid("value_error", ["query", name], message, text)
+    return value
+
+
+def yes(request: Request, name: str) -> bool:
+    """Return a flag, false by default."""
+    text = (request.one(name) or "false").lower()
+    if text not in _FLAGS:
+        message = "Input should be a valid boolean, unable to interpret input"
+        raise _invalid("bool_parsing", ["query", name], message, text)
+    return _FLAGS[text]
+
+
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _position(key: Json, place: list[Json]) -> int:
+    if key not in INDEX:
+        message = "Input should be one of the allowed provider keys"
+        expected = ", ".join(repr(known) for known in KEYS)
+        raise _invalid("enum", place, message, key, {"expected": expected})
+    return INDEX[str(key)]
 
 
 def _invalid(

@@ -1,7 +1,7 @@
 """A market that replays real prices: what the clock says is what was asked then."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -44,6 +44,15 @@ class Replay(Market):
         """Return what the index serves when the clock shows this moment."""
         index = super().as_of(at)
         return Index(self._at(at), index.dark, index.rates, index.collected)
+
+    def asked(self, place: int, at: int) -> Quote | None:
+        """Return what the index serves at a place when the clock shows this moment."""
+        return self._at(at)[place]
+
+    def steps(self, place: int) -> Iterator[tuple[int, Quote | None]]:
+        """Yield every row of the file for one place, also of what is to come."""
+        for _, at, price, quantity in self._changes.filter(pl.col("place") == place).iter_rows():
+            yield at, Quote(price, quantity, at)
 
     def write(self, _changes: Mapping[int, Quote | None], _now: int) -> None:
         """Refuse: only the clock moves these prices."""

@@ -5,15 +5,18 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from sandbox.answers import NDJSON, Answer, Json, dumps
-from sandbox.faults import Fault
+from sandbox.answers import NDJSON, Answer, Json, Request, dumps
+from sandbox.cursors import misled
+from sandbox.faults import CURSORS, Fault
 
 Payload = dict[str, Json]
 
 
-def spoil(answer: Answer, faults: Iterable[Fault]) -> Answer:
+def spoil(answer: Answer, faults: Iterable[Fault], request: Request) -> Answer:
     """Return the answer as the faults leave it."""
     for fault in faults:
+        if fault.kind in CURSORS and answer.status == 200:
+            _mislead(answer, misled(fault.kind, request.one("cursor") or ""))
         if fault.kind in _EDITS and answer.status == 200:
             _edit(answer, fault)
         if fault.kind in _LINES and answer.media == NDJSON:
@@ -21,6 +24,12 @@ def spoil(answer: Answer, faults: Iterable[Fault]) -> Answer:
         if fault.kind in _SENDING:
             _SENDING[fault.kind](answer, fault)
     return answer
+
+
+def _mislead(answer: Answer, footer: Mapping[str, Json]) -> None:
+    page: Payload = json.loads(_plain(answer))
+    cast("Payload", page["pagination"]).update(footer)
+    answer.body, answer.gzipped = dumps(page), False
 
 
 def _plain(answer: Answer) -> bytes:
@@ -45,8 +54,8 @@ def _edit(answer: Answer, fault: Fault) -> None:
 
 
 def _rows(page: Payload) -> list[Payload]:
-    """Return the quotes of a page, also of a batch."""
-    items = cast("list[Payload]", page["items"])
+    """Return the quotes of a page, also of a batch, or the candles of an answer."""
+    items = cast("list[Payload]", page["items"] if "items" in page else page["data"])
     return [quote for item in items for quote in cast("list[Payload]", item.get("quotes", [item]))]
 
 

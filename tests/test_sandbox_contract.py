@@ -18,6 +18,7 @@ from sandbox.providers import KEYS
 API = Path(__file__).parents[2] / "shared" / "api"
 Ask = Callable[..., httpx.Response]
 Schema = dict[str, Any]
+DOPPLER = "★ Karambit | Doppler (Factory New)"
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 pytestmark = pytest.mark.skipif(not API.exists(), reason="the contract is not here")
@@ -95,6 +96,15 @@ def test_currencies_are_known_to_the_api() -> None:
         ("/v1/items", {}),
         ("/v1/providers", {}),
         ("/v1/fx", {}),
+        ("/v1/prices/history", {"item_id": 3}),
+        ("/v1/prices/history", {"phase": "Ruby", "market_hash_name": DOPPLER, "currency": "BTC", "limit": 9}),
+        ("/v1/prices/candles", {"item_id": 3}),
+        (
+            "/v1/prices/candles",
+            {"market_hash_name": DOPPLER, "phase": "Ruby", "interval": "5m", "fill": "true"},
+        ),
+        ("/v1/sales", {}),
+        ("/v1/sales", {"phase": "Ruby", "min_float": 0.01, "providers": ["youpin", "c5"], "limit": 5}),
     ],
 )
 def test_an_answer_fits_its_schema(
@@ -175,3 +185,28 @@ def test_a_422_is_the_example_of_the_contract(
         told["detail"][0].pop("ctx")
         expected["detail"][0].pop("ctx")
     assert told == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "example"),
+    [
+        ("/v1/prices/history", {"start": "now"}, "invalidStart"),
+        ("/v1/prices/history", {"end": "now"}, "invalidEnd"),
+        ("/v1/prices/history", {"start": "2026-05-30", "end": "2026-05-29"}, "endBeforeStart"),
+        ("/v1/prices/candles", {"interval": "4h"}, "invalidInterval"),
+        ("/v1/prices/candles", {"start": "2020-01-01", "interval": "1h"}, "startOutsideRetention"),
+        ("/v1/prices/candles", {"lookback": "long"}, "invalidLookback"),
+        ("/v1/prices/candles", {"end": "2026-05-29", "start": "2026-05-30"}, "endBeforeStart"),
+        ("/v1/prices/candles", {"cursor": "x"}, "removedCursor"),
+        ("/v1/prices/candles", {"limit": 1}, "removedLimit"),
+        ("/v1/prices/candles", {"provider": "steam"}, "legacyProvider"),
+        ("/v1/sales", {"cursor": "x"}, "invalidCursor"),
+        ("/v1/sales", {"providers": "avanmarket"}, "unsupportedSalesProvider"),
+    ],
+)
+def test_a_400_of_a_series_is_the_example_of_the_contract(
+    sandbox: Sandbox, ask: Ask, contract: Schema, path: str, query: dict[str, Any], example: str
+) -> None:
+    answers = contract["paths"][path]["get"]["responses"]["400"]["content"]["application/json"]["examples"]
+    told = ask(sandbox, path, item_id=3, **query)
+    assert (told.status_code, told.json()) == (400, answers[example]["value"])

@@ -305,6 +305,9 @@ def test_a_skewed_date(sandbox: Sandbox, ask: Ask) -> None:
     assert ask(sandbox).headers["Date"] == "Mon, 01 Jun 2026 11:00:00 GMT"
 
 
-def test_every_fault_is_tested_here() -> None:
-    source = Path(__file__).read_text(encoding="utf-8")
+def test_every_fault_is_tested_here_or_with_the_cursors() -> None:
+    here = Path(__file__)
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (here, here.with_name("test_sandbox_cursors.py"))
+    )
     assert not [kind for kind in KINDS if f'"{kind}"' not in source]

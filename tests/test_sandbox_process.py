@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.keys import TIERS, VALID_KEY
-from sandbox.options import Options
+from sandbox.options import HISTORIES, Options
 from sandbox.providers import KEYS
 from sandbox.server import spawn
 from sandbox.windows import WINDOWS
@@ -32,6 +32,8 @@ OPTIONS = st.builds(
     moving=SHARE,
     moving_fx=st.booleans(),
     market=st.none() | st.just(Path("prices.parquet")),
+    history=st.sampled_from(HISTORIES),
+    history_every=st.floats(min_value=300, max_value=86_400),
     frozen=st.none() | st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     render_ahead=st.booleans(),
     port=st.integers(0, 65_535),

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from sandbox.core import Sandbox
 from sandbox.options import Options
+from tests.sandbox_series_kit import ask
 
 REAL = Path(__file__).parents[2] / "shared" / "market" / "steam-usd-2026.parquet"
 START = datetime(2026, 2, 7, tzinfo=UTC)
@@ -80,6 +81,19 @@ def test_items_are_numbered_by_name_and_prices_cannot_be_moved(tmp_path: Path) -
     assert box.ledger()["quantity"].min() > 0  # type: ignore[operator]
     with pytest.raises(ValueError, match="the clock alone"):
         box.move(1)
+
+
+def test_history_and_candles_are_those_of_the_file(tmp_path: Path) -> None:
+    recorded([("A", 0, 500), ("A", 2, 700), ("A", 5, 600)]).write_parquet(tmp_path / "changes.parquet")
+    box = replay(tmp_path / "changes.parquet", START + timedelta(hours=4))
+    points = [(START + timedelta(hours=2), 700), (START, 500)]
+    assert box.history([1]).select("time", "price").rows() == points
+    candles = ask(box, "/v1/prices/candles", item_id=1, interval="1h", lookback="1")[1]["data"]
+    assert [(row["t"], row["o"], row["c"]) for row in candles] == [
+        (START.timestamp(), 500, 500),
+        ((START + timedelta(hours=2)).timestamp(), 700, 700),
+    ]
+    assert ask(box, "/v1/sales")[1]["items"] == []
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real prices are not here")

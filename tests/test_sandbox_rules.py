@@ -26,7 +26,18 @@ Make = Callable[..., Sandbox]
     ids=["missing", "unknown", "revoked", "disabled", "forbidden", "expired"],
 )
 @pytest.mark.parametrize(
-    "path", ["/v1/prices", "/v1/bids", "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"]
+    "path",
+    [
+        "/v1/prices",
+        "/v1/bids",
+        "/v1/items",
+        "/v1/providers",
+        "/v1/fx",
+        "/v1/account/key",
+        "/v1/prices/history",
+        "/v1/prices/candles",
+        "/v1/sales",
+    ],
 )
 def test_a_bad_key_is_turned_down(
     sandbox: Sandbox, ask: Ask, path: str, key: str | None, status: int, body: dict[str, str]
