@@ -90,7 +90,7 @@ def _round(url: str, folder: Path) -> dict[str, dict[str, float]]:
 def _tell(rounds: list[dict[str, dict[str, float]]]) -> None:
     for name in rounds[0]:
         seconds = [timed[name]["seconds"] for timed in rounds]
-        memory = ", ".join(f"{max(timed[name][of] for timed in rounds):.0f} MB" for of in ("peak", "press"))
+        memory = f"{max(timed[name]['peak'] for timed in rounds):.0f} MB"
         rows = {(timed[name]["rows"], timed[name].get("changed")) for timed in rounds}
         took = f"{statistics.median(seconds):.2f} s (of {_listed(seconds)})"
         print(f"{name}: {took}, peak {memory}, rows {rows}")
@@ -155,7 +155,6 @@ def _measured(*arguments: str) -> dict[str, float]:
 def _part(name: str, *arguments: str) -> None:
     told = _take(*arguments) if name == "take" else _read(*arguments)
     told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told["press"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(json.dumps(told))
 
 

@@ -1,6 +1,6 @@
 """What every connector offers to the flows: an account, dimensions, and the walk of one shard."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ import polars as pl
 from connectors.frames import Reject
 from connectors.paging import Sheet
 from connectors.plan import Shard
+from connectors.tally import Tally
 from connectors.throttle import Throttle
 
 
@@ -49,6 +50,47 @@ class Page:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
+
+    `raw` goes behind the pieces before it, and is gzip where `encoding` says so. `written` has the API's
+    names of a row's fields, by ours. `tally` counts the lines that this piece completes, the first of them at
+    `offset`; `providers` are those that none of the pieces before told of. `observed_at` is UTC, `total` -1
+    where it was not told.
+    """
+
+    raw: bytes
+    encoding: str
+    written: Mapping[str, str]
+    observed_at: datetime
+    total: int
+    offset: int
+    tally: Tally
+    providers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """One answer of a walk as it came: its rows as JSON lines, which are typed when they are loaded.
+
+    What stands in a `Page`, but `lines`: a row each, with the API's names of its fields, which `written` has
+    by ours. `exact` says that they have the fields of the contract and no others, each of its kind, though
+    not that amounts and moments are such; there are `count` of them. `providers` are those they tell of.
+    """
+
+    request: int
+    offset: int
+    total: int
+    observed_at: datetime
+    fingerprint: str
+    lines: bytes
+    written: Mapping[str, str]
+    count: int
+    exact: bool
+    providers: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a finished walk came to: pages fetched, distinct rows, and rounds of walking pages again."""
@@ -58,8 +100,8 @@ class Outcome:
     rounds: int
 
 
-# The work that turns an answer into a page; it can be pickled, and raises FloorlineErrors.
-Make = Callable[[], tuple[Page, Sheet]]
+# The work that turns an answer into a page, or into a piece of one; it raises FloorlineErrors.
+Make = Callable[[], tuple[Page | Piece | Told, Sheet]]
 # Does that work, where it likes, and has the page on disk before it returns.
 Land = Callable[[Make], Awaitable[Sheet]]
 
@@ -109,7 +151,7 @@ class Connector(Protocol):
         ...
 
     async def walk(self, shard: Shard, land: Land, have: Sequence[Page] = ()) -> Outcome:
-        """Fetch every page of `shard`, handing each to `land` as it arrives, untyped.
+        """Fetch every page of `shard`, handing each to `land` as it arrives.
 
         `have` are pages that an earlier, interrupted walk of the same shard has landed; they are landed again
         instead of being fetched. Raises WalkBroken where the pages cannot be reconciled.

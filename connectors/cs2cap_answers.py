@@ -3,18 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
-from connectors.cs2cap_rows import ASKS, BIDS, OFFERS, CheckedRow, Offers, Row, quotes_of, uniform
+from connectors.cs2cap_rows import ASKS, BIDS, OFFERS, CheckedRow, Offers, Row, frame_of, quotes_of, uniform
+from connectors.cs2cap_typed import typed
 from connectors.errors import ContractBroken, plain
-from connectors.frames import Reject, fingerprint_of, keys_of, latest
+from connectors.frames import NAMING, Reject, fingerprint_of, joined, keys_of, latest
 
 _T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 class _Pagination(Struct):
@@ -28,32 +28,29 @@ class _Meta(Struct):
     currency: str
 
 
-class _Prices(Struct, Generic[_R]):
+class Listing(Struct):
+    """An answer that lists offers: what it says about itself, and its rows as they came."""
+
     meta: _Meta
-    items: list[_R]
+    items: list[Raw]
     pagination: _Pagination
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoders:
-    prices: msgspec.json.Decoder[_Prices[Row]]
-    rows: msgspec.json.Decoder[list[Row]]
     checked: msgspec.json.Decoder[CheckedRow]
     known: frozenset[str]
 
 
 def _decoders(offers: Offers) -> _Decoders:
-    row: type[Row] = offers.row
     return _Decoders(
-        prices=msgspec.json.Decoder(_Prices[row]),  # type: ignore[valid-type]
-        rows=msgspec.json.Decoder(list[row]),  # type: ignore[valid-type]
         checked=msgspec.json.Decoder(offers.checked),
         known=frozenset(offers.written.values()),
     )
 
 
 _OF: Final = {offers.delivery: _decoders(offers) for offers in (ASKS, BIDS)}
-_RAW_PRICES: Final = msgspec.json.Decoder(_Prices[Raw])
+_LISTING: Final = msgspec.json.Decoder(Listing)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -90,41 +87,15 @@ class Rows:
     unknown_fields: dict[str, int] = field(default_factory=dict)
 
 
+def read_listing(body: bytes, source: str, offers: Offers) -> Listing:
+    """Read an answer that lists `offers`; raises ContractBroken if it is no such answer at all."""
+    return decode(_LISTING, body, offers.path, source)
+
+
 def read_prices(body: bytes, source: str = "", offers: Offers = ASKS) -> Prices:
-    """Type one answer that lists `offers`; raises ContractBroken if it is no such answer at all.
-
-    Almost every page is as the contract has it and is decoded in one go; only a page that is not is looked at
-    row by row, to tell the rows that fit from those that do not.
-    """
-    return _typed(body, offers) or _sorted_out(body, source, offers)
-
-
-def reread(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
-    """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
-    offers = OFFERS[delivery]
-    try:
-        typed = quotes_of([uniform(_OF[delivery].checked.decode(raw.encode()))], offers)
-    except (msgspec.DecodeError, UnicodeError):
-        return None
-    return typed[0] if typed else None
-
-
-def _typed(body: bytes, offers: Offers) -> Prices | None:
-    """Type a page that is as it should be; None for any other."""
-    try:
-        page = _OF[offers.delivery].prices.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    typed = quotes_of(page.items, offers)
-    return _prices(page, _once(*typed)) if typed else None
-
-
-def _sorted_out(body: bytes, source: str, offers: Offers) -> Prices:
-    page = decode(_RAW_PRICES, body, offers.path, source)
-    return _prices(page, sort_out(page.items, offers, source))
-
-
-def _prices(page: _Prices[Row] | _Prices[Raw], rows: Rows) -> Prices:
+    """Type one answer that lists `offers`; raises ContractBroken if it is no such answer at all."""
+    page = read_listing(body, source, offers)
+    rows = read_rows(page.items, offers, source)
     return Prices(
         currency=page.meta.currency,
         limit=page.pagination.limit,
@@ -140,14 +111,34 @@ def _prices(page: _Prices[Row] | _Prices[Raw], rows: Rows) -> Prices:
     )
 
 
-def read_rows(raws: Sequence[bytes | Raw], offers: Offers, source: str) -> Rows:
-    """Type rows that came one by one, all at once where all of them fit."""
+def reread(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
+    """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
+    offers = OFFERS[delivery]
     try:
-        rows = _OF[offers.delivery].rows.decode(b"[" + b",".join(raws) + b"]")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        typed = quotes_of([uniform(_OF[delivery].checked.decode(raw.encode()))], offers)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return typed[0] if typed else None
+
+
+def read_rows(raws: Sequence[Raw] | Sequence[bytes], offers: Offers, source: str) -> Rows:
+    """Type rows that came one by one.
+
+    Almost always they are as the contract has them and are typed in one go; only where they are not are they
+    looked at row by row, to tell those that fit from those that do not.
+    """
+    columns = typed(b"\n".join(raws), offers)
+    if columns is None or len(columns["item_id"]) != len(raws):
         return sort_out(raws, offers, source)
-    typed = quotes_of(rows, offers)
-    return _once(*typed) if typed else sort_out(raws, offers, source)
+    return _once(frame_of(columns), joined(*(columns[name] for name in NAMING)))
+
+
+def read_lines(lines: bytes, offers: Offers, source: str) -> Rows:
+    """Type whole lines, as rows are; their `keys` are left out."""
+    columns = typed(lines, offers)
+    if columns is None:
+        return sort_out(filter(bytes.strip, lines.split(b"\n")), offers, source)
+    return Rows(frame_of(columns), ())
 
 
 def sort_out(raws: Iterable[bytes | Raw], offers: Offers, source: str) -> Rows:

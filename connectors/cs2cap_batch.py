@@ -16,7 +16,7 @@ from connectors.cs2cap_answers import decode, read_rows
 from connectors.cs2cap_page import check_providers
 from connectors.cs2cap_rows import OFFERS, Id, Offers, Text
 from connectors.errors import ContractBroken, RequestRejected, plain
-from connectors.frames import fingerprint_of, keys_of
+from connectors.frames import fingerprint_of, keys_of, providers_of
 from connectors.inflate import Inflate
 from connectors.paging import Sheet
 from connectors.plan import BATCH_ITEMS, Item, Shard
@@ -146,7 +146,7 @@ def read_batch(asked: Entries, inflate: Inflate, moment: datetime) -> tuple[Page
     batch = decode(_BATCH, inflate(), asked.path, asked.source)
     _check(asked, batch)
     rows = read_rows([raw for item in batch.items for raw in _flat(item)], asked.offers, asked.source)
-    check_providers(rows.frame, frozenset(asked.providers), asked.source)
+    check_providers(providers_of(rows.frame), frozenset(asked.providers), asked.source)
     page = Page(
         request=asked.place,
         offset=0,

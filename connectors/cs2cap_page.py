@@ -60,18 +60,23 @@ def read_page(question: Question, offset: int, inflate: Inflate, moment: datetim
 def _check(question: Question, offset: int, prices: Prices) -> None:
     """See that the answer is the one to our question: an ignored filter would store wrong prices."""
     source, item = question.source, question.item
-    if prices.currency != question.currency:
-        raise ContractBroken(f"asked for {question.currency}, got {plain(prices.currency, 20)}", source)
-    if prices.offset != offset:
-        raise WalkBroken(f"asked for offset {offset}, got {prices.offset}", source)
-    check_providers(prices.rows, question.providers, source)
+    check_answer(question, offset, prices.currency, prices.offset)
+    check_providers(providers_of(prices.rows), question.providers, source)
     if item is not None and not _speaks_of(item, prices):
         raise ContractBroken(f"asked for {item.market_hash_name}, got other items", source)
 
 
-def check_providers(rows: pl.DataFrame, asked: frozenset[str], source: str) -> None:
-    """Raise ContractBroken for `rows` from others than those that were `asked`; if empty, all were."""
-    strangers = providers_of(rows) - asked if asked else ()
+def check_answer(question: Question, offset: int, currency: str, got: int) -> None:
+    """Raise ContractBroken for an answer in another `currency`, WalkBroken for one from another offset."""
+    if currency != question.currency:
+        raise ContractBroken(f"asked for {question.currency}, got {plain(currency, 20)}", question.source)
+    if got != offset:
+        raise WalkBroken(f"asked for offset {offset}, got {got}", question.source)
+
+
+def check_providers(told: frozenset[str], asked: frozenset[str], source: str) -> None:
+    """Raise ContractBroken where others are `told` of than were `asked`; if empty, all were."""
+    strangers = told - asked if asked else ()
     if strangers:
         raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
 

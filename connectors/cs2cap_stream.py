@@ -1,25 +1,27 @@
 """The walk of a stream: begun once, landed in pieces as it arrives, whole only if it ended as it should."""
 
 import asyncio
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from connectors.base import Land, Outcome, Page
+from connectors.base import Land, Make, Outcome, Page, Piece
 from connectors.client import Client
-from connectors.cs2cap_lines import Ending, Stream, read_piece
+from connectors.cs2cap_lines import Ending, Stream, Typing
 from connectors.cs2cap_rows import OFFERS
+from connectors.cs2cap_told import Telling
 from connectors.errors import ConfigError, ContractBroken, Transient, WalkBroken, plain
 from connectors.paging import Sheet
 from connectors.plan import Shard
 from connectors.shielded import to_the_end
 from connectors.wire import Incoming
 
-# About four megabytes of text either way: more outgrows the caches.
-_PIECE: Final = 384 * 2**10
-_PLAIN_PIECE: Final = 4 * 2**20
+# About five megabytes of text either way.
+_PIECE: Final = 512 * 2**10
+_PLAIN_PIECE: Final = 5 * 2**20
+
+_MakeNext = Callable[[bytes, Ending], tuple[Page | Piece, Sheet]]
 
 
 class StreamWalk:
@@ -48,7 +50,7 @@ class StreamWalk:
         async with self._client.stream(self._offers.path, params, self._deadline) as incoming:
             stream = self._described(incoming)
             try:
-                await self._read(incoming, stream)
+                await self._read(incoming, stream.encoding, self._reader(stream))
             except Transient as error:
                 raise self._broken(error.detail) from None
         if not self._ended:
@@ -61,6 +63,12 @@ class StreamWalk:
         about = f"POST {self._offers.path} broke off after {self._rows} rows: {why}"
         return WalkBroken(about, self._client.source)
 
+    def _reader(self, stream: Stream) -> _MakeNext:
+        """Have everything passed on as it comes; of a part of it, each row is looked at and kept or not."""
+        shard = self._shard
+        whole = shard.items is None and shard.every_provider
+        return Telling(stream, shard.providers).piece if whole else Typing(stream).page
+
     def _described(self, incoming: Incoming) -> Stream:
         headers, source = incoming.headers, self._client.source
         currency, total = headers.get("x-snapshot-currency", "USD"), headers.get("x-snapshot-total", "")
@@ -68,7 +76,6 @@ class StreamWalk:
             raise ContractBroken(f"POST {self._offers.path}: in {plain(currency, 20)} instead of USD", source)
         told = _moment(headers.get("x-snapshot-timestamp", ""))
         return Stream(
-            token=secrets.token_hex(8),
             source=source,
             offers=self._offers,
             providers=frozenset() if self._shard.every_provider else frozenset(self._shard.providers),
@@ -78,28 +85,28 @@ class StreamWalk:
             total=int(total) if total.isascii() and total.isdecimal() else -1,
         )
 
-    async def _read(self, incoming: Incoming, stream: Stream) -> None:
+    async def _read(self, incoming: Incoming, encoding: str, make: _MakeNext) -> None:
         """Land the body as it arrives; what has arrived is landed however it ends."""
-        size = _PIECE if stream.encoding == "gzip" else _PLAIN_PIECE
+        size = _PIECE if encoding == "gzip" else _PLAIN_PIECE
         held = bytearray()
         ending: Ending = "torn"
         try:
             while chunk := await incoming.chunk():
                 held += chunk
                 if len(held) >= size:
-                    await self._hand_on(stream, bytes(held), "more")
+                    await self._hand_on(partial(make, bytes(held), "more"))
                     held.clear()
             ending = "whole"
         finally:
-            await to_the_end(self._hand_in(stream, bytes(held), ending))
+            await to_the_end(self._hand_in(partial(make, bytes(held), ending)))
 
-    async def _hand_on(self, stream: Stream, raw: bytes, ending: Ending) -> None:
+    async def _hand_on(self, make: Make) -> None:
         """Have a piece landed while the next one arrives."""
         await self._landed()
-        self._landing = asyncio.ensure_future(self._land(partial(read_piece, stream, raw, ending)))
+        self._landing = asyncio.ensure_future(self._land(make))
 
-    async def _hand_in(self, stream: Stream, raw: bytes, ending: Ending) -> None:
-        await self._hand_on(stream, raw, ending)
+    async def _hand_in(self, make: Make) -> None:
+        await self._hand_on(make)
         await self._landed()
 
     async def _landed(self) -> None:

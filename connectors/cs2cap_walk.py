@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
-from connectors.base import Land, Outcome, Page
+from connectors.base import Land, Outcome, Page, Told
 from connectors.client import Client
 from connectors.cs2cap_page import Question, read_page
 from connectors.cs2cap_rows import OFFERS
+from connectors.cs2cap_told import nothing, tell_page
 from connectors.frames import QUOTES, fingerprint_of, keys_of
 from connectors.inflate import Inflate
 from connectors.paging import OffsetWalk, Sheet
 from connectors.plan import Item, Shard
+
+_Made = TypeVar("_Made", Page, Told)
 
 
 class PagesWalk:
@@ -36,7 +40,10 @@ class PagesWalk:
 
     async def run(self, have: Sequence[Page]) -> Outcome:
         """Fetch and land what `have` lacks, until the pages add up; raises FloorlineErrors."""
-        for page, sheet in self._resumable(have):
+        resumed = self._resumable(have)
+        # pages that were typed and rows as they came do not mix in a shard
+        self._as_told = self._item is None and self._question.wanted is None and not resumed
+        for page, sheet in resumed:
             await self._land_again(page, sheet)
             self._accept(sheet, page.observed_at)
         while True:
@@ -52,7 +59,12 @@ class PagesWalk:
         await self._client.read(self._offers.path, self._params(offset), partial(self._arrived, offset))
 
     async def _arrived(self, offset: int, inflate: Inflate, moment: datetime) -> None:
-        sheet = await self._land(partial(read_page, self._question, offset, inflate, moment))
+        if self._as_told:
+            # at once: a thread would want the interpreter all the same, and wait for it, as the others would
+            told, sheet = tell_page(self._question, offset, inflate, moment)
+            await self._land(partial(_as_it_is, told, sheet))
+        else:
+            sheet = await self._land(partial(read_page, self._question, offset, inflate, moment))
         self._limit = sheet.limit
         self._fetched += 1
         self._accept(sheet, moment)
@@ -68,6 +80,10 @@ class PagesWalk:
         """Land an empty page where the listing used to reach, in place of the rows that lie there."""
         while self._paging.emptied:
             offset = self._paging.emptied.pop()
+            if self._as_told:
+                gone = partial(nothing, self._question, offset, self._last_total, self._last_moment)
+                await self._land(gone)
+                continue
             rows = QUOTES.to_frame()
             page = Page(
                 self._place, offset, self._last_total, self._last_moment, rows, (), {}, fingerprint_of([])
@@ -110,7 +126,7 @@ class PagesWalk:
         return [(page, _sheet_of(page, size or 1)) for page in pages.values()]
 
 
-def _as_it_is(page: Page, sheet: Sheet) -> tuple[Page, Sheet]:
+def _as_it_is(page: _Made, sheet: Sheet) -> tuple[_Made, Sheet]:
     return page, sheet
 
 

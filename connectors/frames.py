@@ -13,6 +13,7 @@ MOMENT = pl.Datetime("us", "UTC")
 
 # What makes a row of the schema QUOTES the quote it is.
 NAMING = ("item_id", "phase", "provider")
+NO_PHASE = "\0"
 
 QUOTES = pl.Schema(
     {
@@ -87,7 +88,7 @@ def keys_of(rows: pl.DataFrame) -> list[str]:
 
 def joined(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
     """List the keys that these columns make; see `keys_of`."""
-    known = pc.fill_null(phase, pa.scalar("\0", phase.type))
+    known = pc.fill_null(phase, pa.scalar(NO_PHASE, phase.type))
     return pc.binary_join_element_wise(item_id, known, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
 
 

@@ -1,6 +1,6 @@
 """A response's body as it came, made readable wherever there is time for it: this is what can be pickled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -56,17 +56,18 @@ class Inflater:
         """Whether nothing more is to come; without gzip, the body itself does not tell."""
         return self._gunzip is None or self._gunzip.eof
 
-    def feed(self, raw: bytes) -> bytes:
-        """Return what one more piece holds."""
+    def parts(self, raw: bytes) -> Iterator[bytes]:
+        """Return what one more piece holds, some at a time."""
         if self._gunzip is None:
-            return raw
-        parts, size = [], 0
+            yield raw
+            return
+        size = 0
         for at in range(0, len(raw), _SLICE):
-            parts.append(self._inflated(raw[at : at + _SLICE]))
-            size += len(parts[-1])
+            part = self._inflated(raw[at : at + _SLICE])
+            size += len(part)
             if size > _LARGEST_PIECE:
                 raise ContractBroken(f"{self._what}: an answer without end", self._source)
-        return b"".join(parts)
+            yield part
 
     def _inflated(self, raw: bytes) -> bytes:
         assert self._gunzip is not None  # noqa: S101 - seen to by `feed`; this tells the type checker

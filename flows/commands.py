@@ -74,7 +74,7 @@ def _as_flow(
         try:
             interruptible(_flow_run(names, config, results, force=force))
         except TerminationSignal:  # Prefect takes SIGTERM for itself
-            _end_stopped(143)
+            end_stopped(143)
     return results
 
 
@@ -104,10 +104,11 @@ def interruptible(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _end_stopped(143 if terminated else 130)
+        end_stopped(143 if terminated else 130)
 
 
-def _end_stopped(code: int) -> NoReturn:
+def end_stopped(code: int) -> NoReturn:
+    """End the process, which was told to stop, with this exit code."""
     show.complain("stopped; what had arrived is kept")
     raise SystemExit(code) from None
 
@@ -234,6 +235,7 @@ def maintain_rebuild(config: Path | None, *, as_json: bool, yes: bool) -> None:
     """Make the database anew, after saying what that loses."""
     import typer
 
+    from flows.retype import retype
     from warehouse.maintain import rebuild, rebuildable
 
     home = _home(config)
@@ -248,4 +250,4 @@ def maintain_rebuild(config: Path | None, *, as_json: bool, yes: bool) -> None:
             abort=True,
             err=True,
         )
-    show.rebuilt(rebuild(home, SystemClock().now), as_json=as_json)
+    show.rebuilt(rebuild(home, SystemClock().now, retype=retype), as_json=as_json)

@@ -19,9 +19,10 @@ from flows.catalogs import Catalogs
 from flows.press import LandedPage, Press
 from flows.progress import Progress
 from flows.results import RunResult, state_of
+from flows.retype import retype
 from flows.together import together
+from warehouse.fresh import fresh_pages, interrupted
 from warehouse.home import Home
-from warehouse.landed import Unreadable, fresh_pages, interrupted
 from warehouse.landing import Landing, RunHeader
 from warehouse.pages import ShardHeader
 from warehouse.query import listed_before
@@ -156,10 +157,7 @@ class BasketFetch:
         """Pages that an interrupted run landed for the same question a moment ago: not paid for twice."""
         if self._left is None:
             return []
-        try:
-            found = fresh_pages(self._left, header, self._clock.now(), self._basket.fresh)
-        except Unreadable:
-            return []
+        found = fresh_pages(self._left, header, self._clock.now(), self._basket.fresh, retype)
         return [
             Page(m.request, m.offset, m.total, m.observed_at, rows, (), {}, m.fingerprint)
             for m, rows in found

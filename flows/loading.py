@@ -10,6 +10,7 @@ from flows.alerts import raise_alerts
 from flows.config import Settings
 from flows.notify import deliver
 from flows.results import RunResult
+from flows.retype import retype
 from warehouse.home import Home
 from warehouse.load import LoadReport
 from warehouse.settle import settle
@@ -41,6 +42,7 @@ def load_and_publish(
             now=clock.now,
             keep=settings.warehouse.keep_landings,
             wait=min(settings.warehouse.lock_wait.total_seconds(), patience),
+            retype=retype,
             on_loaded=on_loaded,
         )
     finally:

@@ -1,29 +1,31 @@
-"""Where answers become landed pages: in a thread, or for whole catalogs in a process of its own.
+"""Where answers become landed pages, in threads: those of a shard one after another.
 
-A catalog's pages take about as long to type as to fetch, and an interpreter does one thing at a time.
+Several threads, because each waits for the disk to have its page.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
-from connectors.base import Make
+from connectors.base import Make, Page, Piece, Told
 from connectors.frames import providers_of
 from connectors.paging import Sheet
 from connectors.shielded import to_the_end
-from flows.apart import Apart, ProcessDied
-from warehouse.errors import WarehouseError
 from warehouse.landing import ShardWriter
-from warehouse.pages import PageMark, ShardFile
+from warehouse.lines import Counts
+from warehouse.pages import PageMark
+
+AT_ONCE: Final = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedPage:
-    """What is left to know of a page that is on disk."""
+    """What is left to know of a page, or of a piece of an answer, that is on disk."""
 
     mark: PageMark
     sheet: Sheet
@@ -33,23 +35,18 @@ class LandedPage:
 
 
 class Press:
-    """Makes and lands pages one after another; `apart`: in a process of its own. Use it in one event loop."""
+    """Makes and lands pages, those of a shard one after another. Use it in one event loop."""
 
-    def __init__(self, *, apart: bool) -> None:
-        self._thread = None if apart else ThreadPoolExecutor(1, "press")
-        self._process = Apart(__name__)
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, "press")
+        self._turns: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
-        """Start the process, if it is to be one, while there is nothing to land yet."""
-        if self._thread is None:
-            self._process.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Finish what is in hand."""
-        if self._thread is not None:
-            self._thread.shutdown()
-        await self._process.close()
+        self._threads.shutdown()
 
     async def land(self, writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
         """Make a page and have it on disk, as landed at `landed_at` by our own clock; not to be interrupted.
@@ -59,27 +56,45 @@ class Press:
         return await to_the_end(self._land(writer, make, landed_at))
 
     async def _land(self, writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
-        if self._thread is not None:
-            loop = asyncio.get_running_loop()
-            page = await loop.run_in_executor(self._thread, press, writer.file, make, landed_at)
-        else:
-            page = await self._apart(writer.file, make, landed_at)
-        writer.landed(page.mark)  # answers come in the order of the calls
-        return page
-
-    async def _apart(self, file: ShardFile, make: Make, landed_at: datetime) -> LandedPage:
-        try:
-            return await self._process.run(press, file, make, landed_at)
-        except ProcessDied:
-            raise WarehouseError("the process that lands pages died, maybe for want of memory") from None
+        loop = asyncio.get_running_loop()
+        async with self._turns[writer]:
+            return await loop.run_in_executor(self._threads, press, writer, make, landed_at)
 
 
-def press(file: ShardFile, make: Make, landed_at: datetime) -> LandedPage:
-    """Make a page and append it to `file`."""
-    page, sheet = make()
+def press(writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
+    """Make a page and land it."""
+    made, sheet = make()
+    match made:
+        case Page():
+            return _land_page(writer, made, sheet, landed_at)
+        case Told():
+            return _land_told(writer, made, sheet, landed_at)
+        case Piece():
+            return _land_piece(writer, made, sheet, landed_at)
+
+
+def _land_told(writer: ShardWriter, told: Told, sheet: Sheet, landed_at: datetime) -> LandedPage:
+    mark = PageMark(told.request, told.offset, told.total, told.observed_at, landed_at, told.fingerprint)
+    writer.lines.append_page(mark, told.lines, told.count if told.exact else None, told.written)
+    return LandedPage(mark, sheet, told.count, told.providers, {})
+
+
+def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetime) -> LandedPage:
     rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
     mark = PageMark(
         page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint, rejects
     )
-    file.append(mark, page.rows)
+    writer.append(mark, page.rows)
     return LandedPage(mark, sheet, page.rows.height, providers_of(page.rows), page.unknown_fields)
+
+
+def _land_piece(writer: ShardWriter, piece: Piece, sheet: Sheet, landed_at: datetime) -> LandedPage:
+    told = piece.tally
+    mark = writer.lines.append(
+        *(piece.raw, Counts(told.rows, told.fields, told.texts, told.nulls)),
+        gzip=piece.encoding == "gzip",
+        written=piece.written,
+        observed_at=piece.observed_at,
+        landed_at=landed_at,
+    )
+    return LandedPage(mark, sheet, told.rows, piece.providers, {})

@@ -72,6 +72,12 @@ class RunResult:
         }
 
 
+def with_load(result: RunResult, load: LoadReport | None) -> RunResult:
+    """The run with what its load made of it; of lines, only the load knows the fields that were new."""
+    unknown = {**result.unknown_fields, **(load.unknown_fields if load else {})}
+    return dataclasses.replace(result, load=load, unknown_fields=unknown)
+
+
 def state_of(error: FloorlineError | None, *, complete: bool) -> str:
     """The state of a run that this error ended, or that came through with or without all its shards."""
     if error is None:

@@ -25,7 +25,7 @@ from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
 from flows.loading import load_and_publish
 from flows.press import Press
 from flows.progress import Progress, Silent
-from flows.results import RunResult, state_of
+from flows.results import RunResult, state_of, with_load
 from flows.sources import connect
 from flows.together import together
 from warehouse.errors import WarehouseError
@@ -112,7 +112,7 @@ class Snapshot:
         except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
             # in place: whoever stops us waits for the end of this process, and of nothing else in it
             with contextlib.suppress(WarehouseError):
-                load_and_publish(self._settings, [], self._clock, patience=_patience())
+                load_and_publish(self._settings, [], self._clock, patience=patience())
             raise
         finally:
             await self._close(desks)
@@ -120,7 +120,7 @@ class Snapshot:
             lambda: asyncio.to_thread(load_and_publish, self._settings, results, self._clock)
         )()
         by_run = {load.run_id: load for load in loads}
-        return [dataclasses.replace(result, load=by_run.get(result.run_id)) for result in results]
+        return [with_load(result, by_run.get(result.run_id)) for result in results]
 
     def _desks(self) -> list[Desk]:
         names = dict.fromkeys(basket.source for basket in self._baskets)
@@ -162,7 +162,7 @@ class Snapshot:
 
     async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
         """Sources side by side; the baskets of one source one after another, on its one connector."""
-        async with Press(apart=any(ready.plan.whole for desk in desks for ready in desk.prepared)) as press:
+        async with Press() as press:
             fetched = await together(*(self._fetch_source(desk, press, wrap) for desk in desks))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
@@ -233,7 +233,7 @@ class Snapshot:
                 await desk.connector.aclose()
 
 
-def _patience() -> float:
+def patience() -> float:
     """Seconds that a run which is being stopped waits for another loader; none if it was told to twice."""
     task = asyncio.current_task()
     return 0.0 if task is not None and task.cancelling() > 1 else STOPPING

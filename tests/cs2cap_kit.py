@@ -8,9 +8,12 @@ import polars as pl
 
 from connectors import errors
 from connectors.auth import Key
-from connectors.base import Make, Outcome, Page
+from connectors.base import Make, Outcome, Page, Piece, Told
 from connectors.client import Client
 from connectors.cs2cap import CS2Cap
+from connectors.cs2cap_answers import read_rows
+from connectors.cs2cap_lines import Stream, Typing
+from connectors.cs2cap_rows import OFFERS, Offers
 from connectors.frames import QUOTES
 from connectors.paging import Sheet
 from connectors.plan import Shard
@@ -41,16 +44,31 @@ def use(
 
 
 class Landing:
-    """Keeps what a loader would find: the newest page of each request and offset."""
+    """Keeps what a loader would find: the newest page of each request and offset; pieces are typed."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
+        self.pieces: list[Piece] = []
 
     async def land(self, make: Make) -> Sheet:
-        """Keep a page."""
-        page, sheet = make()
-        self.pages.append(page)
+        """Keep a page, or make one of a piece."""
+        made, sheet = make()
+        match made:
+            case Page():
+                self.pages.append(made)
+            case Told():
+                self.pages.append(_page_of(made))
+            case Piece():
+                self.pages.append(self._page_of(made, sheet))
         return sheet
+
+    def _page_of(self, piece: Piece, sheet: Sheet) -> Page:
+        if not self.pieces:
+            offers = _offers(piece)
+            stream = Stream("", offers, frozenset(), None, piece.encoding, piece.observed_at, piece.total)
+            self._typing = Typing(stream)
+        self.pieces.append(piece)
+        return self._typing.page(piece.raw, "more" if sheet.has_next else "whole")[0]
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -62,6 +80,20 @@ class Landing:
     def offsets(self) -> list[int]:
         """Where the pages were, in the order in which they came."""
         return [page.offset for page in self.pages]
+
+
+def _page_of(told: Told) -> Page:
+    rows = read_rows(told.lines.splitlines(), _offers(told), "")
+    assert told.count == rows.frame.height + rows.surplus + len(rows.rejects)
+    return Page(
+        *(told.request, told.offset, told.total, told.observed_at, rows.frame, rows.rejects),
+        *(rows.unknown_fields, told.fingerprint),
+    )
+
+
+def _offers(told: Told | Piece) -> Offers:
+    (offers,) = (offers for offers in OFFERS.values() if offers.written == told.written)
+    return offers
 
 
 def walk(

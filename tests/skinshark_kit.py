@@ -66,6 +66,7 @@ class Landed:
     async def __call__(self, make: Make) -> Sheet:
         """Land a page."""
         page, sheet = make()
+        assert isinstance(page, Page)
         self.pages[page.request, page.offset] = page
         return sheet
 

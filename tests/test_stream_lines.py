@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from connectors.base import Page
-from connectors.cs2cap_answers import sort_out
-from connectors.cs2cap_lines import Ending, Stream, read_piece, typed
+from connectors.cs2cap_answers import read_lines, sort_out
+from connectors.cs2cap_lines import Ending, Stream, Typing
 from connectors.cs2cap_rows import ASKS, BIDS, Offers
 from connectors.errors import ContractBroken, Disconnected
 from connectors.frames import QUOTES
@@ -37,15 +37,15 @@ def line(offers: Offers = ASKS, **fields: Any) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
-def stream(token: str, encoding: str = "", offers: Offers = ASKS) -> Stream:
-    return Stream(token, "cs2cap", offers, frozenset(), None, encoding, NOON, -1)
+def stream(encoding: str = "", offers: Offers = ASKS) -> Stream:
+    return Stream("cs2cap", offers, frozenset(), None, encoding, NOON, -1)
 
 
 def read(pieces: Sequence[bytes], encoding: str = "", last: Ending = "whole") -> tuple[list[Page], bool]:
     """The pages of a body that comes in these pieces, and whether more is to come."""
-    told = stream(f"{id(pieces)}", encoding)
-    made = [read_piece(told, piece, "more") for piece in pieces]
-    made.append(read_piece(told, b"", last))
+    typing = Typing(stream(encoding))
+    made = [typing.page(piece, "more") for piece in pieces]
+    made.append(typing.page(b"", last))
     return [page for page, _ in made], made[-1][1].has_next
 
 
@@ -111,7 +111,7 @@ ODD: Sequence[dict[str, Any]] = (
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
 def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: Offers, odd: dict[str, Any]) -> None:
     text = line(offers) + line(offers, **{"item_id": 2, **odd}) + line(offers, item_id=3)
-    at_once, one_by_one = typed(text, offers, ""), sort_out(text.splitlines(), offers, "")
+    at_once, one_by_one = read_lines(text, offers, ""), sort_out(text.splitlines(), offers, "")
     assert_frame_equal(at_once.frame, one_by_one.frame)
     assert at_once.rejects == one_by_one.rejects
     assert at_once.unknown_fields == one_by_one.unknown_fields
@@ -123,7 +123,7 @@ def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: Offers, odd: 
     [b"", b"{}", b"null", b"[1]", b'{"provider": "st', b"\xff\xfe", line()[:-2].replace(b"steam", b"\xff")],
 )
 def test_a_line_that_is_no_row_is_rejected_alone(bad: bytes) -> None:
-    rows = typed(line() + bad + b"\n" + line(item_id=2), ASKS, "")
+    rows = read_lines(line() + bad + b"\n" + line(item_id=2), ASKS, "")
     assert rows.frame["item_id"].to_list() == ["1", "2"]
     assert [reject.raw for reject in rows.rejects] == ([bad.decode(errors="replace")] if bad else [])
 

@@ -9,7 +9,7 @@ import pytest
 
 from connectors import errors
 from connectors.auth import Key
-from connectors.base import Make, Outcome, Page
+from connectors.base import Make, Outcome, Page, Piece, Told
 from connectors.classify import GATED
 from connectors.client import Client
 from connectors.clock import SystemClock
@@ -63,7 +63,7 @@ def test_a_long_stream_is_landed_in_pieces_that_follow_each_other(make_sandbox: 
     box = make_sandbox(items=1500, tier="pro")
     shard = replace(STREAM, providers=(), every_provider=True)
     landing, _ = streamed(box, shard)
-    assert len(landing.pages) > 2
+    assert len(landing.pages) > 1
     ends = [page.offset + page.rows.height for page in landing.pages]
     assert landing.offsets == [0, *ends[:-1]]
     assert landing.rows.height == box.ledger().height
@@ -248,7 +248,7 @@ def test_a_cancelled_walk_lands_what_has_arrived(box: Sandbox) -> None:
 
 def test_a_landing_that_fails_ends_the_walk_with_its_own_error(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(items=1500, tier="pro")
-    landed: list[Page] = []
+    landed: list[Page | Piece | Told] = []
 
     class FullError(Exception):
         pass

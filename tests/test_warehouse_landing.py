@@ -25,7 +25,8 @@ from tests.warehouse_kit import (
     rows,
     snapshot,
 )
-from warehouse.landed import fresh_pages, interrupted, is_alive, read_run, waiting
+from warehouse.fresh import fresh_pages, interrupted
+from warehouse.landed import is_alive, read_run, waiting
 from warehouse.landing import Landing
 
 PAGES = [Page(minute(n / 60), [Quote(str(n * 3 + k)) for k in range(3)], offset=n * 3) for n in range(4)]

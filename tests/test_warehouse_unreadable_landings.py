@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tests.warehouse_kit import Quote, home_in, land, load, look, minute, prices, rows
-from warehouse.landed import interrupted, waiting
+from warehouse.fresh import interrupted
+from warehouse.landed import waiting
 from warehouse.maintain import rebuild
 from warehouse.pages import FORMAT
 

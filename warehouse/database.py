@@ -25,7 +25,7 @@ from warehouse.home import Home
 
 SQL = resources.files("warehouse") / "sql"
 HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
-WRITER_SETTINGS = {"memory_limit": "192MB", "preserve_insertion_order": "false"}
+WRITER_SETTINGS = {"memory_limit": "160MB", "preserve_insertion_order": "false"}
 
 
 def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:

@@ -1,12 +1,12 @@
-"""Reading landings back: what waits to be loaded, what was torn, and what an interrupted run left fresh."""
+"""Reading landings back: what waits to be loaded, and what was torn."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 
 from warehouse.home import write_whole
 from warehouse.landing import RunHeader
+from warehouse.lines import LandedLines, lines_in, number_of, read_lines
 from warehouse.pages import FORMAT, ROWS, PageMark, ShardHeader
 
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
-INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
 
 
 @dataclasses.dataclass(eq=False)
@@ -42,13 +42,17 @@ class Unreadable(Exception):  # noqa: N818 - says what the landing is
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedShard:
-    """One shard as it lies on disk. `pages` holds (batch number, mark) of the pages that count, in order."""
+    """One shard as it lies on disk. `pages` holds (batch number, mark) of the pages that count, in order.
+
+    `unknown_fields` are those that were found when lines were typed.
+    """
 
     path: Path
     header: ShardHeader
     complete: bool
     reason: str | None
     pages: tuple[tuple[int, PageMark], ...]
+    unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def batches(self, columns: Sequence[str] = ()) -> Iterator[tuple[PageMark, pa.RecordBatch]]:
         """The pages that count, with their rows; all columns, or just these.
@@ -81,18 +85,31 @@ class LandedShard:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedRun:
-    """One run as it lies on disk; `done` is how it ended (state, requests and so on)."""
+    """One run as it lies on disk; `done` is how it ended (state, requests and so on).
+
+    `shards` hold pages, `lines` what was landed as it came and still is.
+    """
 
     folder: Path
     header: RunHeader
     done: dict[str, Any]
     shards: tuple[LandedShard, ...]
+    lines: tuple[LandedLines, ...] = ()
 
     @property
     def observed_from(self) -> datetime:
         """The server's moment of the first page; without a page, the run's start."""
-        moments = [mark.observed_at for shard in self.shards for _, mark in shard.pages]
+        shards: tuple[LandedShard | LandedLines, ...] = (*self.shards, *self.lines)
+        moments = [mark.observed_at for shard in shards for _, mark in shard.pages]
         return min(moments, default=self.header.started_at)
+
+    @property
+    def unknown_fields(self) -> dict[str, int]:
+        """How many rows carry which field that nobody knows."""
+        found = Counter(self.done.get("unknown_fields") or {})
+        for shard in self.shards:
+            found.update(shard.unknown_fields)
+        return dict(found)
 
     def catalog(self, name: str) -> pl.DataFrame | None:
         """A catalog that was fetched on the way: `items`, `providers` or `fx`."""
@@ -131,7 +148,8 @@ def read_shard(path: Path) -> LandedShard | None:
     if end.get("bytes") != path.stat().st_size:
         return _read_torn(path, schema)
     pages = tuple((number, PageMark.parse(mark)) for number, mark in end["pages"])
-    return LandedShard(path, ShardHeader.parse(end["header"]), end["complete"], end["reason"], pages)
+    header, unknown = ShardHeader.parse(end["header"]), end.get("unknown_fields", {})
+    return LandedShard(path, header, end["complete"], end["reason"], pages, unknown)
 
 
 def _read_torn(path: Path, schema: pa.Schema) -> LandedShard:
@@ -154,12 +172,16 @@ def read_run(folder: Path) -> LandedRun:
 
 def _read_run(folder: Path) -> LandedRun:
     ended = folder / "done.json"
-    shards = [read_shard(path) for path in sorted(folder.glob("[0-9]*.arrow"))]
+    lines = lines_in(folder)
+    to_type = {number_of(path) for path in lines}  # pages beside them were left by a process that was killed
+    pages = [path for path in sorted(folder.glob("[0-9]*.arrow")) if number_of(path) not in to_type]
+    shards = [read_shard(path) for path in pages]
     return LandedRun(
         folder=folder,
         header=read_header(folder),
         done={"state": None, **json.loads(ended.read_bytes())} if ended.exists() else dict(CRASHED),
         shards=tuple(shard for shard in shards if shard is not None),
+        lines=tuple(map(read_lines, lines)),
     )
 
 
@@ -217,42 +239,6 @@ def mark_loaded(folder: Path) -> None:
     """Note on a landing that the database holds it."""
     write_whole(folder / "loaded", b"")
     (folder / "unreadable").unlink(missing_ok=True)
-
-
-def interrupted(root: Path, source: str, basket: str) -> LandedRun | None:
-    """The basket's newest landing, if something stopped that run before it was through."""
-    mine = []
-    for folder in kept(root):
-        with contextlib.suppress(ValueError, LookupError, TypeError):
-            header = read_header(folder)
-            if (header.source, header.basket) == (source, basket) and not is_alive(folder):
-                mine.append((header.started_at, folder))
-    with contextlib.suppress(Unreadable):
-        run = read_run(max(mine)[1]) if mine else None
-        return run if run is not None and run.done["state"] in INTERRUPTED else None
-    return None
-
-
-def fresh_pages(
-    run: LandedRun, header: ShardHeader, now: datetime, lifetime: timedelta
-) -> list[tuple[PageMark, pl.DataFrame]]:
-    """Pages that an interrupted run landed for the same question and that would still be answered alike.
-
-    `lifetime` is counted by this machine's clock, from the landing of each page. Pages with rejects are not
-    among them: without their rejects, rows that did not fit would be taken for vanished.
-    """
-    asked = dataclasses.replace(header, number=0)
-    alike = [shard for shard in run.shards if dataclasses.replace(shard.header, number=0) == asked]
-    for shard in alike[:1]:
-        with contextlib.suppress(Unreadable):  # then all of it is fetched again
-            return [(mark, _frame(batch)) for mark, batch in shard.sound() if now - mark.landed_at < lifetime]
-    return []
-
-
-def _frame(batch: pa.RecordBatch) -> pl.DataFrame:
-    frame = pl.from_arrow(batch)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a batch is a frame; this tells the type checker
-    return frame
 
 
 def prune(root: Path, keep: timedelta, now: float | None = None) -> int:

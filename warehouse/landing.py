@@ -7,6 +7,7 @@ A landing is the folder of one run:
     0001.arrow             an Arrow IPC stream a shard, a record batch a page, its rejects in the metadata;
                            a torn tail costs the last page
     0001.json              how the shard ended, renamed into place
+    0001.lines.gz ...      instead, for an answer that is landed as it came: see warehouse/lines.py
     items.arrow ...        catalogs that were fetched on the way
     done.json              how the run ended, renamed into place
     loaded                 written once the database holds the run
@@ -27,6 +28,7 @@ from filelock import FileLock
 
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
+from warehouse.lines import LinesFile
 from warehouse.pages import PageMark, ShardFile, ShardHeader, to_json
 
 
@@ -48,25 +50,27 @@ class RunHeader:
 
 
 class ShardWriter:
-    """Keeps count of the pages of one shard, which lie in `file`."""
+    """Keeps count of the pages of one shard, which lie in `file`; or has `lines` landed instead."""
 
     def __init__(self, folder: Path, header: ShardHeader) -> None:
         self.file = ShardFile(folder / f"{header.number:04}.arrow", header)
+        self.lines = LinesFile(folder, header)
         self._pages: dict[tuple[int, int], tuple[int, PageMark]] = {}
         self._batches = 0
 
     def append(self, mark: PageMark, rows: pl.DataFrame) -> None:
         """Land one page; see `ShardFile.append`."""
         self.file.append(mark, rows)
-        self.landed(mark)
-
-    def landed(self, mark: PageMark) -> None:
-        """Take note of a page that `file` has got: call it in the order of the pages."""
         self._pages[mark.request, mark.offset] = (self._batches, mark)
         self._batches += 1
 
-    def finish(self, *, complete: bool, reason: str | None) -> None:
+    def finish(
+        self, *, complete: bool, reason: str | None, unknown_fields: Mapping[str, int] | None = None
+    ) -> None:
         """Say how the shard ended; without this it counts as torn. Raises WarehouseFull."""
+        if self.lines.begun:
+            self.lines.finish(complete=complete, reason=reason)
+            return
         path = self.file.path
         end = {
             "header": self.file.header,
@@ -74,6 +78,7 @@ class ShardWriter:
             "reason": reason,
             "pages": sorted(self._pages.values(), key=lambda page: page[0]),
             "bytes": path.stat().st_size if path.exists() else 0,
+            "unknown_fields": unknown_fields or {},
         }
         with on_disk(path.parent):
             write_whole(path.with_suffix(".json"), to_json(end))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,10 +17,13 @@ import polars as pl
 
 from warehouse.database import SQL
 from warehouse.landed import LandedRun, Unreadable
+from warehouse.lines import Retype
+from warehouse.retype import nobody, retyped, torn
+from warehouse.series import holds_series
 from warehouse.stage import stage, stage_frame, stage_named, streamed
+from warehouse.told import Unlike, insert_lines
 
-TWICE = """SELECT count(*) FROM (
-    SELECT 1 FROM incoming GROUP BY item_key, provider_key, currency, delivery HAVING count(*) > 1)"""
+TWICE = "SELECT count(*) - count(DISTINCT quote_key) FROM incoming"
 STRANGERS = """SELECT
     (SELECT count(*) FROM incoming WHERE item_key IS NULL OR provider_key IS NULL)
     + (SELECT count(*) FROM shard_item m ANTI JOIN store.item i ON i.source = getvariable('source')
@@ -84,21 +87,38 @@ class LoadReport:
     contract_changes: tuple[str, ...] = ()
     brought: tuple[str, ...] = ()
     reason: str | None = None
+    unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
-def load_run(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport | None:
+def load_run(
+    db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, retype: Retype = nobody
+) -> LoadReport | None:
     """Load one landing; None where the database holds it already. The facts enter whole or not at all.
 
-    Raises Unreadable where the landing itself is what cannot be loaded.
+    `retype` reads lines that cannot be taken as they are. Raises Unreadable where the landing itself is what
+    cannot be loaded.
     """
     if db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall():
         return None
     try:
-        fetched = _prepare(db, run)
+        if holds_series(run.folder):
+            from warehouse.load_series import load_series  # which needs this module
+
+            return load_series(db, run, now)
+        run, fetched = _prepared(db, retyped(run, retype, torn), retype)
         with _transaction(db):
             return _enter(db, run, fetched, now)
     except NOT_LOADABLE as error:
         raise Unreadable.of(run.folder, error) from error
+
+
+def _prepared(db: duckdb.DuckDBPyConnection, run: LandedRun, retype: Retype) -> tuple[LandedRun, int]:
+    """The landing as it can be loaded, prepared; see `_prepare`."""
+    try:
+        return run, _prepare(db, run)
+    except Unlike:
+        run = retyped(run, retype)
+        return run, _prepare(db, run)
 
 
 def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
@@ -118,7 +138,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     fetched = _number(db, "SELECT count(*) FROM incoming")
     if _number(db, LOOKED_AT_LATER):
         _step(db, "6_late")
-    _step(db, "7_moved")
+    _step(db, "7_compared")
     _step(db, "8_gone")
     return fetched
 
@@ -159,12 +179,15 @@ def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 
 def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Make incoming. Names are read apart, and the rows once more, only where something new is among them."""
+    """Make incoming. Names are read apart, and the rows once more, only where something new is among them.
+
+    Lines are read before their names are believed.
+    """
     catalogs = [name for name in ("items", "providers") if _stage_catalog(db, run, name)]
     known = _number(db, "SELECT count(*) FROM store.item WHERE source = getvariable('source')")
-    if known and not catalogs:
+    if run.lines or (known and not catalogs):
         _stream_incoming(db, run)
-        if not _number(db, STRANGERS):
+        if known and not catalogs and not _number(db, STRANGERS):
             return
     stage_named(db, run)
     _step(db, "1_seen")
@@ -185,8 +208,10 @@ def _stage_catalog(db: duckdb.DuckDBPyConnection, run: LandedRun, name: str) -> 
 
 
 def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    _step(db, "2_books")
     with streamed(db, run):
         _step(db, "4_incoming")
+    insert_lines(db, run.lines)
 
 
 def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> LoadReport:
@@ -217,6 +242,7 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         held=tuple(Held(*row) for row in held),
         contract_changes=tuple(row[0] for row in changes),
         brought=tuple(row[0] for row in db.execute(BROUGHT).fetchall()),
+        unknown_fields=run.unknown_fields,
     )
 
 
@@ -239,7 +265,7 @@ def _write_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport
         "quota_remaining": done.get("quota_remaining"),
         "incomplete_reason": done.get("incomplete_reason"),
         "interval_seconds": header.interval_seconds,
-        "unknown_fields": json.dumps(done["unknown_fields"]) if done.get("unknown_fields") else None,
+        "unknown_fields": json.dumps(run.unknown_fields) if run.unknown_fields else None,
         "request_id": done.get("request_id"),
     }
     marks = ", ".join("?" for _ in fields)

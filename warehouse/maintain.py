@@ -12,17 +12,21 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.backfills import Backfills
 from warehouse.database import explained, open_reader, open_writer, writer_lock
 from warehouse.errors import AlreadyThere
 from warehouse.home import Home
 from warehouse.landed import LandedRun, Unreadable, is_alive, kept, mark_loaded, readable
+from warehouse.lines import Retype
 from warehouse.publish import publish
+from warehouse.recover import forget_lost
+from warehouse.retype import nobody
 from warehouse.settle import LOCK_WAIT, give_up, load_all, mirror_alerts
 from warehouse.state import State
 
 VIEWS = (
-    "quotes", "quote_history", "bids", "bid_history", "fx_rates", "best_ask",
-    "runs", "observations", "alerts", "rejects", "items", "providers",
+    "quotes", "quote_history", "price_points", "candles", "sales", "bids", "bid_history", "fx_rates",
+    "best_ask", "runs", "observations", "alerts", "rejects", "items", "providers",
 )  # fmt: skip
 
 
@@ -39,26 +43,30 @@ def rebuildable(home: Home, unreadable: Callable[[Unreadable], object] = lambda 
     return readable([folder for folder in kept(home.landing) if not is_alive(folder)], unreadable)
 
 
-def rebuild(home: Home, now: Callable[[], datetime], wait: float = LOCK_WAIT) -> Rebuilt:
+def rebuild(
+    home: Home, now: Callable[[], datetime], wait: float = LOCK_WAIT, retype: Retype = nobody
+) -> Rebuilt:
     """Make the database anew from the kept landings, put the old one aside, and publish.
 
     What only the old database knows (older than the kept landings) stays in the file put aside. Landings that
-    were set aside are tried again. Raises WarehouseLocked, WarehouseFull and WarehouseUnfit.
+    were set aside are tried again. What backfills brought with others may be fetched again. Raises
+    WarehouseLocked, WarehouseFull and WarehouseUnfit.
     """
     fresh = home.writer.with_name("rebuild.duckdb")
     with writer_lock(home, wait), _removed(fresh):
         broken: list[Unreadable] = []
         runs = rebuildable(home, broken.append)
         with open_writer(fresh) as db:
-            load_all(db, runs, now, broken.append)
+            load_all(db, runs, now, broken.append, retype)
             state = State(home.state)
             for error in broken:
                 give_up(error, state, now())
             mirror_alerts(db, state)
+        loaded = {run.folder for run in runs} - {error.folder for error in broken}
+        forget_lost(Backfills(home.state, now), loaded)  # before: a kill may cost requests, and no rows
         aside = _put_aside(home.writer, f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
         fresh.replace(home.writer)
         publish(home)
-        loaded = {run.folder for run in runs} - {error.folder for error in broken}
         for folder in loaded:
             mark_loaded(folder)
     return Rebuilt(len(loaded), aside)

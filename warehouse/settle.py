@@ -11,8 +11,10 @@ import duckdb
 from warehouse.database import open_writer, writer_lock
 from warehouse.home import Home
 from warehouse.landed import LandedRun, Unreadable, mark_loaded, prune, read_header, set_aside, waiting
+from warehouse.lines import Retype
 from warehouse.load import LoadReport, load_run
 from warehouse.publish import publish
+from warehouse.retype import nobody
 from warehouse.state import COLUMNS, Alert, State
 
 LOCK_WAIT = 60.0  # seconds that a loader waits for another one
@@ -25,19 +27,21 @@ def settle(
     now: Callable[[], datetime],
     keep: timedelta,
     wait: float = LOCK_WAIT,
+    retype: Retype = nobody,
     on_loaded: Callable[[Sequence[LoadReport]], None] = lambda _: None,
 ) -> list[LoadReport]:
     """Load every landing that waits, in the order of observation, and publish; the loads, in that order.
 
     A landing that cannot be read is set aside, with an alert and, after the loads, a report that says why.
-    `on_loaded` hears of the loads before the alerts are mirrored, so that what it raises is published too.
-    Raises WarehouseLocked, WarehouseFull and WarehouseUnfit; what was not loaded waits for the next call.
+    `retype` reads lines that cannot be taken as they are. `on_loaded` hears of the loads before the alerts
+    are mirrored, so that what it raises is published too. Raises WarehouseLocked, WarehouseFull and
+    WarehouseUnfit; what was not loaded waits for the next call.
     """
     with writer_lock(home, wait):
         with open_writer(home.writer) as db:
             broken: list[Unreadable] = []
             runs = waiting(home.landing, broken.append)
-            loaded = load_all(db, runs, now, broken.append)
+            loaded = load_all(db, runs, now, broken.append, retype)
             state = State(home.state)
             unread = [give_up(error, state, now()) for error in broken]
             on_loaded(loaded)
@@ -54,12 +58,13 @@ def load_all(
     runs: Sequence[LandedRun],
     now: Callable[[], datetime],
     unreadable: Callable[[Unreadable], object],
+    retype: Retype = nobody,
 ) -> list[LoadReport]:
     """Load landings one by one; those that the database already holds are passed over."""
     reports = []
     for run in runs:
         try:
-            reports.append(load_run(db, run, now()))
+            reports.append(load_run(db, run, now(), retype))
         except Unreadable as error:
             unreadable(error)
     return [report for report in reports if report is not None]

@@ -11,18 +11,20 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from warehouse.books import Books
 from warehouse.landed import LandedRun, LandedShard
+from warehouse.lines import LandedLines
 from warehouse.pages import MOMENT, ROWS, TEXT, ShardHeader
+from warehouse.told import insert_names
 
 TOGETHER = 16_000  # rows
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
 KEPT = tuple(name for name in ROWS.names if name != "provider")
-# What a page says once for all of its rows, and the key of the provider: joins would cost more than the rest.
+# What a page says once for all of its rows, and the keys of the provider and its book: joins would cost more.
 LANDED = pa.schema([
     *(ROWS.field(name) for name in KEPT),
-    pa.field("provider_key", pa.int32()), pa.field("currency", TEXT),
+    pa.field("provider_key", pa.int32()), pa.field("book_key", pa.int32()), pa.field("currency", TEXT),
     pa.field("observed_at", MOMENT), pa.field("shard", pa.int32()),
 ])  # fmt: skip
 
@@ -48,7 +50,7 @@ def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
     `shard` has a row a shard and delivery, the others a row a shard.
     """
-    shards = [shard for shard in run.shards if shard.pages]
+    shards: list[LandedShard | LandedLines] = [*(shard for shard in run.shards if shard.pages), *run.lines]
     _frame(db, "shard", [row for shard in shards for row in _shard(shard)], SHARD)
     _frame(
         db,
@@ -62,7 +64,7 @@ def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         [(s.header.number, key) for s in shards for key in s.header.providers],
         SHARD_PROVIDER,
     )
-    _frame(db, "reject", [row for shard in shards for row in _rejects(shard)], REJECT)
+    _frame(db, "reject", [row for shard in run.shards for row in _rejects(shard)], REJECT)
     _frame(db, "down_key", [(key,) for key in run.done.get("down", ())], {"provider": pl.String})
 
 
@@ -74,6 +76,7 @@ def stage_named(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         db.execute("""CREATE OR REPLACE TEMP TABLE named AS
             SELECT item_id, phase, market_hash_name, provider FROM landed
             GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
+    insert_names(db, run.lines)
 
 
 def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
@@ -105,15 +108,9 @@ def _frame(
 def streamed(db: duckdb.DuckDBPyConnection, run: LandedRun) -> Iterator[None]:
     """The rows of every page that counts as `landed`, read from disk as one query asks for them, once.
 
-    `provider_key` is null where the provider is not known yet.
+    `provider_key` and `book_key` are null where the provider is not known yet.
     """
-    known = db.execute(
-        "SELECT provider, provider_key FROM store.provider WHERE source = ? ORDER BY provider_key",
-        [run.header.source],
-    ).fetchall()
-    providers = pa.array([provider for provider, _ in known], TEXT)
-    keys = pa.array([key for _, key in known], pa.int32())
-    with _streamed(db, LANDED, _rows(run.shards, providers, keys)):
+    with _streamed(db, LANDED, _rows(run.shards, Books.of(db, run.header.source))):
         yield
 
 
@@ -140,12 +137,12 @@ def _fewer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(held)
 
 
-def _rows(shards: Sequence[LandedShard], providers: pa.Array, keys: pa.Array) -> Iterator[pa.RecordBatch]:
+def _rows(shards: Sequence[LandedShard], books: Books) -> Iterator[pa.RecordBatch]:
     for shard in shards:
         for mark, batch in shard.batches():
             columns = [
                 *(batch.column(name) for name in KEPT),
-                keys.take(pc.index_in(batch.column("provider"), value_set=providers)),
+                *books.keys_of(batch, shard.header.currency),
                 pa.repeat(pa.scalar(shard.header.currency, TEXT), len(batch)),
                 pa.repeat(pa.scalar(mark.observed_at, MOMENT), len(batch)),
                 pa.repeat(pa.scalar(shard.header.number, pa.int32()), len(batch)),
@@ -153,7 +150,7 @@ def _rows(shards: Sequence[LandedShard], providers: pa.Array, keys: pa.Array) ->
             yield pa.RecordBatch.from_arrays(columns, schema=LANDED)
 
 
-def _shard(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
+def _shard(shard: LandedShard | LandedLines) -> Iterator[tuple[Any, ...]]:
     moments = [mark.observed_at for _, mark in shard.pages]
     header = shard.header
     asked, ended = selection(header), (shard.complete, shard.reason, min(moments), max(moments))

@@ -5,5 +5,5 @@ CREATE OR REPLACE TEMP TABLE contract_change (
 );
 
 CREATE OR REPLACE TEMP TABLE name_key AS
-SELECT item_id, coalesce(phase, '') AS phase, market_hash_name, item_key
+SELECT item_id, TRY_CAST(item_id AS BIGINT) AS number, coalesce(phase, '') AS phase, market_hash_name, item_key
 FROM store.item WHERE source = getvariable('source');

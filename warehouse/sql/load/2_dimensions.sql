@@ -43,7 +43,7 @@ FROM seen_provider s
 ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = s.provider;
 
 CREATE OR REPLACE TEMP TABLE name_key AS
-SELECT DISTINCT s.item_id, coalesce(s.phase, '') AS phase, s.market_hash_name, i.item_key
+SELECT DISTINCT s.item_id, TRY_CAST(s.item_id AS BIGINT) AS number, coalesce(s.phase, '') AS phase, s.market_hash_name, i.item_key
 FROM seen_item s
 JOIN store.item i ON i.source = getvariable('source') AND i.item_id = s.item_id
     AND i.phase IS NOT DISTINCT FROM s.phase AND i.base_name = base_name(s.market_hash_name);

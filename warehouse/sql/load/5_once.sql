@@ -3,7 +3,7 @@
 DELETE FROM incoming WHERE rowid IN (
     SELECT rowid FROM incoming
     QUALIFY row_number() OVER (
-        PARTITION BY item_key, provider_key, currency, delivery
+        PARTITION BY quote_key
         ORDER BY changed_at DESC NULLS LAST, last_updated DESC NULLS LAST, observed_at DESC, rowid DESC
     ) > 1
 );

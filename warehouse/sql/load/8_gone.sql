@@ -1,15 +1,15 @@
--- What a complete look did not bring. In: asked, incoming, late, reject_key. Out: gone, and `dark` (providers of
+-- What a complete look did not bring. In: asked, compared, incoming, late, reject_key. Out: gone, and `dark` (providers of
 -- which too much is gone at once to believe it).
 
 CREATE OR REPLACE TEMP TABLE watched AS
 SELECT * FROM asked WHERE complete AND provider_key NOT IN (SELECT provider_key FROM down_provider);
 
 CREATE OR REPLACE TEMP TABLE unbrought AS
-SELECT item_key, provider_key, currency, delivery, valid_from, seen_at
-FROM store.current
-SEMI JOIN watched USING (provider_key, currency, delivery)
-ANTI JOIN incoming USING (item_key, provider_key, currency, delivery)
-WHERE price IS NOT NULL;
+SELECT c.quote_key, (c.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.delivery,
+    c.was_valid_from AS valid_from, c.seen_at
+FROM (SELECT quote_key, was_valid_from, seen_at FROM compared WHERE NOT brought) c
+JOIN store.book b ON b.book_key = c.quote_key & 1048575
+SEMI JOIN watched USING (provider_key, currency, delivery);
 
 CREATE OR REPLACE TEMP TABLE in_scope AS
 SELECT u.*, i.aggregate, w.shard, w.observed_from, w.observed_to
@@ -25,7 +25,7 @@ FROM store.observation o JOIN store.scope s USING (scope_key)
 WHERE s.source = getvariable('source') AND o.observed_to > getvariable('observed_from');
 
 CREATE OR REPLACE TEMP TABLE gone AS
-SELECT g.item_key, g.provider_key, g.currency, g.delivery, max(g.observed_to) AS observed_at,
+SELECT g.quote_key, g.item_key, g.provider_key, g.currency, g.delivery, max(g.observed_to) AS observed_at,
     greatest(max(g.observed_to), max(g.valid_from) + INTERVAL 1 MICROSECOND) AS valid_from
 FROM in_scope g
 WHERE g.seen_at <= g.observed_from

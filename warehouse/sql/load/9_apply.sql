@@ -13,14 +13,11 @@ FROM gone;
 
 MERGE INTO store.current c
 USING (
-    SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
-        valid_from, observed_at, changed
+    SELECT quote_key, lowest_ask, price, quantity, changed_at, last_updated, url, valid_from, observed_at, changed
     FROM moved WHERE NOT fresh
     UNION ALL
-    SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true
-    FROM gone
-) m ON c.item_key = m.item_key AND c.provider_key = m.provider_key AND c.currency = m.currency
-    AND c.delivery = m.delivery
+    SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true FROM gone
+) m ON c.quote_key = m.quote_key
 WHEN MATCHED THEN UPDATE SET
     lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity,
     -- a route may tell an older time, or none, of an unchanged quote: that makes the next one no change
@@ -30,7 +27,7 @@ WHEN MATCHED THEN UPDATE SET
     valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
-SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
+SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
     valid_from, observed_at, getvariable('run_key')
 FROM moved WHERE fresh;
 

@@ -1,0 +1,117 @@
+"""Answers that tell of everything, passed on as they came: pieces of a stream, the rows of a walk's page.
+
+A stream is inflated only to see that it ends, and what its text amounts to. The rows of a page are looked at
+for what they are about, because their walk depends on it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from connectors.base import Piece, Told
+from connectors.cs2cap_answers import read_listing, sort_out
+from connectors.cs2cap_lines import Ending, Reading, Stream
+from connectors.cs2cap_page import Question, check_answer, check_providers
+from connectors.cs2cap_rows import OFFERS, Offers, Row
+from connectors.frames import NO_PHASE, fingerprint_of, providers_of
+from connectors.inflate import Inflate
+from connectors.paging import Sheet
+from connectors.tally import Tally, tally_of
+
+_ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in OFFERS.items()}
+
+
+class Telling:
+    """Makes pieces of a body that arrives; `keys` are the providers to look out for."""
+
+    def __init__(self, stream: Stream, keys: Iterable[str]) -> None:
+        self._stream = stream
+        self._reading = Reading(stream)
+        self._unseen = {key: f'"{key}"'.encode() for key in keys}
+        self._rows = 0
+
+    def piece(self, raw: bytes, ending: Ending) -> tuple[Piece, Sheet]:
+        """Make the next piece; its sheet is that of a page of the lines which it completes.
+
+        Raises ContractBroken, and Disconnected for what cannot be inflated.
+        """
+        tally, seen = Tally(), set[str]()
+        for lines in self._reading.lines(raw, ending):
+            tally += tally_of(lines)
+            seen |= {key for key, quoted in self._unseen.items() if quoted in lines}
+        for key in seen:
+            del self._unseen[key]
+        offset, self._rows = self._rows, self._rows + tally.rows
+        stream = self._stream
+        piece = Piece(
+            *(raw, stream.encoding, stream.offers.written, stream.moment, stream.total, offset, tally),
+            providers=frozenset(seen),
+        )
+        more = ending != "whole" or not self._reading.inflater.ended
+        return piece, Sheet(offset, max(tally.rows, 1), stream.total, more, (), "", tally.rows)
+
+
+def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetime) -> tuple[Told, Sheet]:
+    """Pass on the rows of an answer that `inflate` gives and that the server sent at `moment` (UTC).
+
+    Raises ContractBroken, WalkBroken, and Disconnected where the body was cut.
+    """
+    source, offers = question.source, question.offers
+    answer = read_listing(inflate(), source, offers)
+    footer = answer.pagination
+    check_answer(question, offset, answer.meta.currency, footer.offset)
+    lines = _lines(answer.items)
+    exact = _exact(lines, offers)
+    keys, providers, others = _of_rows(exact) if exact is not None else _of_odd(answer.items, offers, source)
+    check_providers(providers, question.providers, source)
+    fingerprint, distinct = fingerprint_of(keys), len(set(keys))
+    told = Told(
+        *(question.place, footer.offset, footer.total, moment, fingerprint, lines, offers.written),
+        *(len(answer.items), exact is not None, providers),
+    )
+    sheet = Sheet(
+        *(footer.offset, footer.limit, footer.total, footer.has_next),
+        *(list(dict.fromkeys(keys)) if distinct < len(keys) else keys, fingerprint),
+        others=others + len(keys) - distinct,
+    )
+    return told, sheet
+
+
+def nothing(question: Question, offset: int, total: int, moment: datetime) -> tuple[Told, Sheet]:
+    """What takes the place of a page that is no more."""
+    fingerprint = fingerprint_of([])
+    told = Told(
+        *(question.place, offset, total, moment, fingerprint, b"", question.offers.written),
+        *(0, True, frozenset()),
+    )
+    return told, Sheet(offset, 1, total, False, [], fingerprint)
+
+
+def _lines(raws: Sequence[Raw]) -> bytes:
+    """Put each row on a line of its own; between the values of a row, a line may have ended."""
+    lines = b"".join(part for raw in raws for part in (raw, b"\n"))
+    if lines.count(b"\n") > len(raws):
+        lines = b"".join(bytes(raw).replace(b"\n", b" ") + b"\n" for raw in raws)
+    return lines
+
+
+def _exact(lines: bytes, offers: Offers) -> list[Row] | None:
+    try:
+        return _ROWS[offers.delivery].decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _of_rows(rows: Sequence[Row]) -> tuple[list[str], frozenset[str], int]:
+    """What rows are about, as `frames.joined` has it, and whom they are from."""
+    keys = [f"{row.item_id}\t{NO_PHASE if row.phase is None else row.phase}\t{row.provider}" for row in rows]
+    return keys, frozenset({row.provider for row in rows}), 0
+
+
+def _of_odd(raws: Sequence[Raw], offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
+    """The same of rows that are not all as they should be, and how many of them do not fit at all."""
+    rows = sort_out(raws, offers, source)
+    return list(rows.keys), providers_of(rows.frame), len(rows.rejects) + rows.surplus

@@ -1,0 +1,269 @@
+"""A stream that was landed as it came: loaded as if each row had been typed first, whatever is in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.cs2cap_rows import ASKS, BIDS, Offers
+from connectors.tally import tally_of
+from flows.retype import retype
+from tests.test_stream_lines import ODD, line
+from tests.warehouse_kit import DAY, NOON, header, home_in, minute, rows
+from warehouse.fresh import fresh_pages, interrupted
+from warehouse.home import Home
+from warehouse.landed import read_run, waiting
+from warehouse.landing import Landing, ShardWriter
+from warehouse.lines import Counts, LandedLines
+from warehouse.load import LoadReport
+from warehouse.pages import PageMark, ShardHeader
+from warehouse.retype import retyped
+from warehouse.settle import settle
+
+KEYS = ("steam", "buff163")
+
+
+def shard(offers: Offers = ASKS) -> ShardHeader:
+    return ShardHeader(0, "USD", (offers.delivery,), KEYS, None)
+
+
+def counts_of(text: bytes) -> Counts:
+    told = tally_of(text if text.endswith(b"\n") or not text else text + b"\n")
+    return Counts(told.rows, told.fields, told.texts, told.nulls)
+
+
+def append(writer: ShardWriter, raw: bytes, counts: Counts, offers: Offers, *, packed: bool) -> None:
+    told: dict[str, Any] = {"gzip": packed, "written": offers.written, "observed_at": NOON}
+    writer.lines.append(raw, counts, landed_at=NOON, **told)
+
+
+def land(
+    home: Home, text: bytes, *, run: str = "one", offers: Offers = ASKS, packed: bool = True, at: int = 0
+) -> Path:
+    """Land a whole stream as it came, and beside nothing; its folder."""
+    with Landing(home.landing, header(run, minute(at))) as landing:
+        writer = landing.shard(shard(offers))
+        append(writer, gzip.compress(text) if packed else text, counts_of(text), offers, packed=packed)
+        writer.finish(complete=True, reason=None)
+        landing.finish("done")
+    return landing.folder
+
+
+def load(home: Home) -> LoadReport:
+    (report,) = settle(home, now=lambda: minute(600), keep=365 * DAY, wait=0, retype=retype)
+    return report
+
+
+def typed_first(home: Home) -> None:
+    """Have what waits typed row by row, as if the load could not take it."""
+    for run in waiting(home.landing):
+        assert retyped(run, retype).lines == ()
+
+
+def both_ways(folder: Path, land_in: Callable[[Home], object]) -> tuple[Home, Home]:
+    """The same landing in two warehouses: taken as it is where it can be, and typed first."""
+    homes = home_in(folder / "as it came"), home_in(folder / "typed")
+    for home in homes:
+        land_in(home)
+    typed_first(homes[1])
+    return homes
+
+
+def marked(text: Iterable[bytes]) -> bytes:
+    return b"".join(text)
+
+
+def told(home: Home) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that the views tell of it; keys are given in any order."""
+    views = (
+        "quotes",
+        "bids",
+        "quote_history",
+        "bid_history",
+        "observations",
+        "rejects",
+        "items",
+        "providers",
+    )
+    found = {view: rows(home, f"FROM {view} ORDER BY ALL") for view in views}
+    return {**found, "runs": rows(home, "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL")}
+
+
+def was_typed(home: Home) -> bool:
+    return bool(list(home.landing.glob("*/0000.arrow")))
+
+
+@pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: Offers, packed: bool) -> None:
+    text = marked(line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
+    fine = text.replace(b'"25.50"', b"null")
+    one, other = both_ways(tmp_path, lambda home: land(home, fine, offers=offers, packed=packed))
+    assert load(one) == load(other)
+    assert told(one) == told(other)
+    assert (was_typed(one), was_typed(other)) == (False, True)
+    assert len(rows(one, "FROM store.current")) == 49
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("known", [False, True], ids=["new names", "known names"])
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
+def test_an_odd_row_loads_as_if_it_had_been_typed_first(
+    tmp_path: Path, odd: dict[str, Any], known: bool
+) -> None:
+    sound = line() + line(item_id=2) + line(item_id=3, provider="buff163")
+    text = line() + line(**{"item_id": 2, **odd}) + line(item_id=3)
+
+    def land_in(home: Home) -> None:
+        if known:
+            land(home, sound, run="earlier", at=-10)
+            load(home)
+        land(home, text)
+
+    one, other = both_ways(tmp_path, land_in)
+    assert load(one) == load(other)
+    assert told(one) == told(other)
+
+
+@settings(deadline=None, max_examples=25)
+@given(cut=st.integers(0, 400), packed=st.booleans(), told=st.booleans())
+def test_a_torn_stream_keeps_its_whole_lines_and_closes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, packed: bool, told: bool
+) -> None:
+    home = home_in(tmp_path_factory.mktemp("torn"))
+    land(home, marked(line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
+    load(home)
+    text = marked(line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01") for number in range(1, 4))
+    raw = gzip.compress(text)[:cut] if packed else text[:cut]
+    with Landing(home.landing, header("torn", NOON)) as landing:
+        writer = landing.shard(shard())
+        append(writer, raw, Counts(0, 0, 0, 0), ASKS, packed=packed)
+        if told:
+            writer.finish(complete=False, reason="broke off")
+    report = load(home)
+    assert report.rows_closed == 0
+    assert report.rows_rejected == 0
+    if not packed:
+        assert report.rows_changed == text[:cut].count(b"\n")
+    assert rows(home, "SELECT count(*) FROM quotes") == [(3,)]
+
+
+def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    land(home, line() + line(item_id=2, float_value=0.5))
+    assert load(home).unknown_fields == {"float_value": 1}
+    ((told,),) = rows(home, "SELECT unknown_fields FROM runs")
+    assert json.loads(told) == {"float_value": 1}
+
+
+def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    folder = land(home, line() + line(item_id="2"))
+    (lines,) = read_run(folder).lines
+    assert isinstance(lines, LandedLines)
+    writer = ShardWriter(folder, lines.header)
+    for mark, page, _ in retype(lines):
+        writer.append(mark, page)  # and never finished
+    assert read_run(folder).lines == (lines,)
+    assert read_run(folder).shards == ()
+    report = load(home)
+    assert (report.rows_changed, report.rows_rejected) == (1, 1)
+
+
+def test_rows_that_came_twice_count_once(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    land(home, line() + line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07"))
+    assert load(home).rows_fetched == 1
+    assert rows(home, "SELECT lowest_ask FROM quotes") == [(7,)]
+
+
+def test_lines_that_nobody_types_are_set_aside(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    land(home, line(lowest_ask="1"))
+    (report,) = settle(home, now=lambda: minute(600), keep=365 * DAY, wait=0)
+    assert report.state == "unreadable"
+    assert "row by row" in (report.reason or "")
+
+
+def land_pages(
+    home: Home, *pages: tuple[int, bytes, int | None], run: str = "one", at: int = 0, ends: bool = True
+) -> Path:
+    """Land the pages of a walk as they came: (offset, lines, how many rows or None if they are odd)."""
+    with Landing(home.landing, header(run, minute(at))) as landing:
+        writer = landing.shard(shard())
+        for place, (offset, lines, count) in enumerate(pages):
+            mark = PageMark(0, offset, 9, minute(at + place), minute(at + place), f"{offset}")
+            writer.lines.append_page(mark, lines, count, ASKS.written)
+        if ends:
+            writer.finish(complete=True, reason=None)
+            landing.finish("done")
+    return landing.folder
+
+
+def priced(item: int, cents: int) -> bytes:
+    return line(item_id=item, lowest_ask=cents, lowest_ask_decimal=f"{cents / 100:.2f}")
+
+
+def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    first = (0, priced(1, 100) + priced(2, 200), 2)
+    land_pages(home, first, (2, priced(3, 300) + priced(4, 400), 2), (2, priced(4, 444), 1))
+    assert load(home).rows_fetched == 3
+    seen = rows(home, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
+    assert seen == [("1", 100, minute(0)), ("2", 200, minute(0)), ("4", 444, minute(2))]
+    assert not was_typed(home)
+
+
+@pytest.mark.parametrize(
+    ("odd", "count"),
+    [(line(item_id="5"), None), (b"null\n", None), (b"{}\n", None), (line(lowest_ask_decimal="1e3"), 1)],
+    ids=["text", "null", "empty", "exponent"],
+)
+def test_an_odd_page_has_them_all_typed_and_keeps_its_text(
+    tmp_path: Path, odd: bytes, count: int | None
+) -> None:
+    home = home_in(tmp_path)
+    land_pages(home, (0, priced(1, 100), 1), (1, odd, count))
+    report = load(home)
+    assert (report.rows_fetched, report.rows_rejected) == (1, 1)
+    assert rows(home, "SELECT raw FROM rejects") == [(odd.decode().strip(),)]
+    assert rows(home, "SELECT observed_at FROM rejects") == [(minute(1),)]
+    assert was_typed(home)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cut=st.integers(0, 900))
+def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    home = home_in(tmp_path_factory.mktemp("torn"))
+    folder = land_pages(
+        home, (0, priced(1, 100), 1), (1, priced(2, 200), 1), (2, priced(3, 300), 1), ends=False
+    )
+    (path,) = folder.glob("*.lines.gz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    (told,) = read_run(folder).lines
+    kept = [(mark.offset, lines) for mark, lines in told.members()]
+    assert kept == [(0, priced(1, 100)), (1, priced(2, 200)), (2, priced(3, 300))][: len(kept)]
+    assert len(kept) == 3 or cut < len(whole)
+    assert load(home).rows_changed == len(kept)
+
+
+def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) -> None:
+    home = home_in(tmp_path)
+    walked_again = (1, priced(2, 222), 1)
+    land_pages(home, (0, priced(1, 100), 1), (1, priced(2, 200), 1), walked_again, ends=False)
+    run = interrupted(home.landing, "cs2cap", "all")
+    assert run is not None
+    found = fresh_pages(run, shard(), minute(5), timedelta(minutes=4.5), retype)
+    assert [(mark.offset, page["lowest_ask"].to_list()) for mark, page in found] == [(1, [222])]
+    land(home, line(), run="stream", at=20)
+    (stream,) = (run for run in waiting(home.landing) if run.header.run_id == "stream")
+    assert fresh_pages(stream, shard(), minute(20), timedelta(days=1), retype) == []

@@ -1,0 +1,238 @@
+"""A shard that was landed as it came: rows as JSON lines, typed by the load.
+
+    0001.lines             the text of one answer, or 0001.lines.gz, its gzip; grows by whole pieces
+    0001.lines.gz          or the rows of many pages, each page a gzip of its own; see `LinesFile.append_page`
+    0001.lines.json        whose answer it is, written before anything of it; at the end, how it ended
+
+What such a shard holds is as the source wrote it. The load takes it as it is only where the text has nothing
+but what was expected of it; otherwise it is typed row by row first (see `Retype`), into a file of pages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import polars as pl
+from isal import igzip, isal_zlib
+
+from warehouse.errors import on_disk
+from warehouse.home import sync_folder, write_whole
+from warehouse.pages import PageMark, ShardHeader, WholeFile, to_json
+
+# What a page adds to the lines of its rows: their page's number, and a line of its own with the mark as text.
+PAGE: Final = "floorline_page"
+MARK: Final = "floorline_mark"
+MOST_PAGES: Final = 10**5  # many times what a walk may have, and 20,000 shards fit into 32 bits
+_FAST: Final = 1  # half of the time, a fifth more room
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LinesHead:
+    """Whose answer it is: `written` has its names of a row's fields, by ours; times are UTC.
+
+    `mark` is that of the answer, or of the first page if it is `paged`.
+    """
+
+    header: ShardHeader
+    written: Mapping[str, str]
+    gzip: bool
+    paged: bool
+    mark: PageMark
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
+        """From JSON."""
+        header, mark = ShardHeader.parse(fields["header"]), PageMark.parse(fields["mark"])
+        return cls(header, dict(fields["written"]), fields["gzip"], fields["paged"], mark)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counts:
+    """What the text holds: lines, fields of rows, and how many of those are texts and how many null.
+
+    Where no field was counted, the rows were seen to have those that they should.
+    """
+
+    rows: int
+    fields: int = 0
+    texts: int = 0
+    nulls: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Counts(*(one + more for one, more in pairs))
+
+
+class LinesFile:
+    """The file of one such shard, being written. One thread at a time may append to it."""
+
+    def __init__(self, folder: Path, header: ShardHeader) -> None:
+        self._folder, self._header = folder, header
+        self._head: LinesHead | None = None
+        self._path = folder
+        self._counts: Counts | None = Counts(0)
+        self._pages: dict[tuple[int, int], tuple[int, PageMark, int | None]] = {}
+        self._number = _first(header)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything in it."""
+        return self._head is not None
+
+    def append(
+        self,
+        raw: bytes,
+        counts: Counts,
+        *,
+        gzip: bool,
+        written: Mapping[str, str],
+        observed_at: datetime,
+        landed_at: datetime,
+    ) -> PageMark:
+        """Land a piece of one answer, durable on return; one that has no room whole leaves no trace.
+
+        `counts` is what its lines hold. Raises WarehouseFull.
+        """
+        if self._head is None:
+            mark = PageMark(0, 0, -1, observed_at, landed_at, "")
+            self._head = self._begun(LinesHead(self._header, written, gzip, paged=False, mark=mark))
+        self._write(raw)
+        assert self._counts is not None  # noqa: S101 - a stream counts; for the type checker
+        self._counts += counts
+        return self._head.mark
+
+    def append_page(
+        self, mark: PageMark, lines: bytes, count: int | None, written: Mapping[str, str]
+    ) -> None:
+        """Land a page: `count` rows, each a line; None if they are not all as they should be.
+
+        In front of them goes a line with the mark, and into each the page's number: no reader would tell
+        their order otherwise. Durable on return; raises WarehouseFull.
+        """
+        if self._head is None:
+            self._head = self._begun(LinesHead(self._header, written, gzip=True, paged=True, mark=mark))
+        first = to_json({MARK: to_json(mark).decode()}) + b"\n"
+        self._write(igzip.compress(first + lines.replace(b"}\n", _tail(self._number)), _FAST))
+        self._pages[mark.request, mark.offset] = (self._number, mark, count)
+        self._number += 1
+
+    def _begun(self, head: LinesHead) -> LinesHead:
+        number = f"{self._header.number:04}"
+        with on_disk(self._folder):
+            self._path = self._folder / f"{number}.lines{'.gz' if head.gzip else ''}"
+            self._path.touch()
+            write_whole(self._folder / f"{number}.lines.json", to_json(head))
+            sync_folder(self._folder)
+        return head
+
+    def _write(self, raw: bytes) -> None:
+        with on_disk(self._folder), WholeFile(self._path, "ab") as file:
+            end = file.tell()
+            try:
+                file.write(raw)
+                os.fdatasync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+
+    def finish(self, *, complete: bool, reason: str | None) -> None:
+        """Say how it ended; without this it counts as torn. Raises WarehouseFull."""
+        assert self._head is not None  # noqa: S101 - finished only if begun
+        end = {
+            "complete": complete,
+            "reason": reason,
+            "counts": self._told() if self._head.paged else self._counts,
+            "pages": [(number, mark) for number, mark, _ in self._pages.values()],
+            "bytes": self._path.stat().st_size,
+        }
+        content = {**dataclasses.asdict(self._head), "end": end}
+        with on_disk(self._folder):
+            write_whole(self._folder / f"{self._header.number:04}.lines.json", to_json(content))
+
+    def _told(self) -> Counts | None:
+        counts = [count for _, _, count in self._pages.values() if count is not None]
+        return Counts(sum(counts)) if len(counts) == len(self._pages) else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LandedLines:
+    """Such a shard as it lies on disk; without `counts` it was torn, or is not as it should be.
+
+    `marks` holds (number, mark) of the pages that count, if it is paged and was finished.
+    """
+
+    path: Path
+    head: LinesHead
+    complete: bool
+    reason: str | None
+    counts: Counts | None
+    marks: tuple[tuple[int, PageMark], ...] = ()
+
+    @property
+    def header(self) -> ShardHeader:
+        """What the shard asks for."""
+        return self.head.header
+
+    @property
+    def pages(self) -> tuple[tuple[int, PageMark], ...]:
+        """The pages that count; the one answer, as a page."""
+        return self.marks or ((_first(self.header), self.head.mark),)
+
+    def members(self) -> Iterator[tuple[PageMark, bytes]]:
+        """Each whole page of a paged shard, in the order of landing: its mark, and its rows as they came."""
+        raw, number = self.path.read_bytes(), _first(self.header)
+        while raw:
+            gunzip = isal_zlib.decompressobj(wbits=31)
+            try:
+                text = gunzip.decompress(raw)
+            except isal_zlib.IsalError:  # type: ignore[misc]  # the stub calls the class an instance
+                return
+            if not gunzip.eof:  # torn
+                return
+            first, _, lines = text.partition(b"\n")
+            yield PageMark.parse(json.loads(json.loads(first)[MARK])), lines.replace(_tail(number), b"}\n")
+            raw, number = gunzip.unused_data, number + 1
+
+
+# Types such a shard row by row: pages in their order, and how many rows carry which unknown field.
+Retype = Callable[[LandedLines], Iterator[tuple[PageMark, pl.DataFrame, Mapping[str, int]]]]
+
+
+def read_lines(end: Path) -> LandedLines:
+    """Such a shard by the path of its 0001.lines.json. Raises ValueError, KeyError and OSError."""
+    told = json.loads(end.read_bytes())
+    head = LinesHead.parse(told)
+    path = end.with_suffix(".gz" if head.gzip else "")
+    ended = told.get("end", {})
+    if ended.get("bytes") != path.stat().st_size:
+        return LandedLines(path, head, False, "interrupted", None)
+    counts = Counts(**ended["counts"]) if ended["counts"] and ended["complete"] else None
+    marks = tuple((number, PageMark.parse(mark)) for number, mark in ended["pages"])
+    return LandedLines(path, head, ended["complete"], ended["reason"], counts, marks)
+
+
+def lines_in(folder: Path) -> Sequence[Path]:
+    """The 0001.lines.json of a landing's shards that were not typed into pages since."""
+    found = sorted(folder.glob("[0-9]*.lines.json"))
+    return [end for end in found if not (folder / f"{number_of(end)}.json").exists()]
+
+
+def _first(header: ShardHeader) -> int:
+    """The number of a shard's first page: none other of the run has it."""
+    return header.number * MOST_PAGES
+
+
+def _tail(number: int) -> bytes:
+    """The end of each row of a page."""
+    return b',"%s":%d}\n' % (PAGE.encode(), number)
+
+
+def number_of(path: Path) -> str:
+    """The number in the name of a shard's file."""
+    return path.name.partition(".")[0]
