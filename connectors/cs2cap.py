@@ -1,7 +1,7 @@
 """The CS2Cap connector: what its routes tell, and the walk of a shard."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import polars as pl
@@ -12,10 +12,13 @@ from connectors.base import Account, Land, Outcome, Page
 from connectors.behind import BehindClient
 from connectors.client import Client
 from connectors.cs2cap_batch import BatchWalk
+from connectors.cs2cap_cursor import CursorWalk
+from connectors.cs2cap_series import SeriesWalk
 from connectors.cs2cap_stream import StreamWalk
 from connectors.cs2cap_walk import PagesWalk
 from connectors.errors import ConfigError, foremost
 from connectors.plan import Item, Shard
+from connectors.series import LandSeries, SeriesAsk
 from connectors.terms import AUTO, terms_of
 
 # Each counts its own starts.
@@ -86,6 +89,27 @@ class CS2Cap(BehindClient):
         else:
             return _sum([task.result() for task in tasks])
         raise failure
+
+    async def walk_series(
+        self,
+        ask: SeriesAsk,
+        land: LandSeries,
+        *,
+        cursor: str | None = None,
+        number: int = 0,
+        providers: Mapping[str, str],
+    ) -> Outcome:
+        """Fetch what `ask` asks for, page by page, each landed by `land` before the next is asked for.
+
+        A walk that was interrupted goes on from its last `next_cursor`, with the `number` of the page that
+        comes there. `providers` maps keys and display names to keys (see `provider_keys`). Raises WalkBroken
+        where a cursor repeats, goes round or is refused, with both cursors named; what the API refuses
+        otherwise is RequestRejected.
+        """
+        paging = CursorWalk(self.source, ask.start, cursor, number)
+        limit = self._page_limit
+        walk = SeriesWalk(self._client, ask, land, providers=providers, paging=paging, limit=limit)
+        return await walk.run()
 
     def _walks(self, shard: Shard, land: Land) -> Sequence[_Walk]:
         """Turn a shard into the walks of its route: one an item, else one."""

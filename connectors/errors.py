@@ -6,7 +6,7 @@ FloorlineError
 │   ├── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled · AddressDenied
 ├── PlanForbids              the tier or the route does not allow it
 ├── QuotaExhausted           waiting inside the run is pointless
-│   └── StreamsExhausted
+│   └── StreamsExhausted · BudgetSpent
 ├── RequestRejected          our request was wrong: a bug or a bad item
 ├── OutcomeUnknown           what cannot be repeated may have happened, or not
 ├── Transient                worth another try
@@ -128,6 +128,12 @@ class StreamsExhausted(QuotaExhausted):
     """The stream starts of 24 hours are used up; the source's other routes are not affected."""
 
     guidance = "Wait for the reset, or let the basket take another route."
+
+
+class BudgetSpent(QuotaExhausted):
+    """The requests that this run was allowed are used up; the source would answer more."""
+
+    guidance = "Run the same command again to go on."
 
 
 class RequestRejected(FloorlineError):

@@ -8,8 +8,13 @@ from connectors.errors import ConfigError
 
 if TYPE_CHECKING:
     from connectors.base import Account
+    from connectors.series import Interval
 
 AUTO: Final = "auto"
+
+# How many days the API keeps candles, by its contract, and how many of them a lookback may reach.
+CANDLE_DAYS: Final[Mapping["Interval", int]] = {"5m": 7, "1h": 30, "1d": 365}
+LOOKBACK_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,9 @@ class Terms:
 
     `per_minute` counts what a request costs, which is 1, but for `listing_cost` of a listing; `streams_a_day`
     are the starts that each stream route allows in any 24 hours. `listing` says that the API lists everything
-    at once and has no other route.
+    at once and has no other route. `history_days` is how long the API keeps points, as its documentation has
+    it; `sales_rows` are the most sales of a page. `candle_windows` says that candles may be asked for by
+    start and end.
     """
 
     tier: str
@@ -32,14 +39,39 @@ class Terms:
     history: bool = False
     listing: bool = False
     listing_cost: int = 5
+    history_days: int = 35
+    sales: bool = False
+    sales_rows: int = 100
+    candle_windows: bool = False
 
+    def candle_days(self, interval: "Interval") -> int | None:
+        """How many days back candles of `interval` may be asked for; None where the tier has none of them.
+
+        Without `candle_windows` that is by `lookback` only, never by start and end.
+        """
+        if self.listing:
+            return None
+        if self.candle_windows:
+            return CANDLE_DAYS[interval]
+        return LOOKBACK_DAYS if interval == "1d" else None
+
+
+_PRO: Final = Terms(
+    *("pro", 100, 500_000, 1_000),
+    batch=True,
+    streams_a_day=50,
+    bids=True,
+    history=True,
+    sales=True,
+    candle_windows=True,
+)
 
 _TABLE: Final[Mapping[str, tuple[Terms, ...]]] = {
     "cs2cap": (
         Terms("free", 20, 1_000, 100),
         Terms("starter", 40, 50_000, 1_000, batch=True, bids=True),
-        Terms("pro", 100, 500_000, 1_000, batch=True, streams_a_day=50, bids=True, history=True),
-        Terms("quant", 300, 1_000_000, 1_000, batch=True, streams_a_day=300, bids=True, history=True),
+        _PRO,
+        replace(_PRO, tier="quant", per_minute=300, per_month=1_000_000, streams_a_day=300, sales_rows=1_000),
     ),
     "skinshark": (
         Terms("standard", 60, None, 500, listing=True),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from connectors.clock import Clock
-from connectors.errors import QuotaExhausted, StreamsExhausted, Unreachable
+from connectors.errors import BudgetSpent, QuotaExhausted, StreamsExhausted, Unreachable
 from connectors.throttle_memory import Memory
 
 WINDOW: Final = 60.0
@@ -153,12 +153,17 @@ class Throttle:
         # One of a process's requests waits in the store, so that processes take turns however many they have.
         self._first = asyncio.Lock()
         self._streaming: set[str] = set()
+        self._allowed: int | None = None
         self.pace(per_minute)
 
     def pace(self, per_minute: int | None) -> None:
         """Set what a minute allows, from now on; what was sent in the last minute counts."""
         if per_minute is not None:
             self._store.pace(min(per_minute, MOST))
+
+    def cap(self, requests: int) -> None:
+        """Let so many more requests of the month go from here; the next one raises BudgetSpent."""
+        self._allowed = requests
 
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds` (ten minutes at most), because the API said so to one request."""
@@ -169,10 +174,15 @@ class Throttle:
     async def slot(self, cost: int = 1, *, metered: bool = True) -> AsyncIterator[Slot]:
         """Wait for the right to send one request that costs so much, and hold it until the answer is there.
 
-        `metered` says that it counts in the month. Raises QuotaExhausted where the month is used up.
+        `metered` says that it counts in the month. Raises QuotaExhausted where the month is used up, and
+        BudgetSpent where the cap is.
         """
         async with self._first:
+            if metered and self._allowed == 0:
+                raise BudgetSpent("the requests that this run was allowed are used up", self._source)
             ticket = await self._admitted(cost, metered=metered)
+            if metered and self._allowed is not None:
+                self._allowed -= 1
         try:
             yield Slot(ticket, self._clock.monotonic())
         except Unreachable:

@@ -1,0 +1,92 @@
+"""What a series is asked for by, and the pages that it comes in: points, candles and sales. Data only."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import polars as pl
+
+from connectors.frames import Reject
+from connectors.plan import Item
+
+Series = Literal["points", "candles", "sales"]
+Interval = Literal["5m", "1h", "1d"]
+
+# The grid that points sit on.
+GRID: Final = timedelta(minutes=5)
+INTERVALS: Final[Mapping[Interval, timedelta]] = {
+    "5m": timedelta(minutes=5),
+    "1h": timedelta(hours=1),
+    "1d": timedelta(days=1),
+}
+
+_RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([0-9]{1,5}) days\b")
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAsk:
+    """One shard of a series: what is told of `item` in [start, end), UTC; of candles, those that begin there.
+
+    `item` None stands for every item, and only sales have that. `provider` None asks all of them; candles
+    know no other, and have an `interval`. `lookback` asks for so many days back instead of for a window,
+    where the tier allows nothing else.
+    """
+
+    series: Series
+    item: Item | None
+    provider: str | None
+    currency: str
+    start: datetime
+    end: datetime
+    interval: Interval | None = None
+    lookback: bool = False
+
+    @property
+    def until(self) -> datetime:
+        """The end to ask for; that of the last candle, because one that is cut tells of its part only."""
+        return self.end if self.interval is None else ceiled(self.end, INTERVALS[self.interval])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesPage:
+    """One answer, typed.
+
+    `number` counts a shard's pages from 0, those of earlier walks included. `cursor` is the one that it was
+    asked with, None for the first page; `next_cursor` is None for the last. `observed_at` is the server's
+    moment (UTC). `rows` are those inside the window of the ask, in the schema of their series (see
+    `series_frames`), and `oldest` is the time of the oldest of them, None if there are none. `unknown_fields`
+    counts the rows that carry a field the contract does not know.
+    """
+
+    number: int
+    cursor: str | None
+    next_cursor: str | None
+    observed_at: datetime
+    rows: pl.DataFrame
+    rejects: tuple[Reject, ...]
+    unknown_fields: dict[str, int]
+    oldest: datetime | None
+
+
+# Has the page on disk before it returns.
+LandSeries = Callable[[SeriesPage], Awaitable[None]]
+
+
+def told_retention(detail: str) -> int | None:
+    """Return how many days the API keeps a series, where the `detail` of a RequestRejected tells it."""
+    told = _RETENTION.search(detail)
+    return int(told[1]) if told else None
+
+
+def floored(moment: datetime, step: timedelta) -> datetime:
+    """Return the last place at or before `moment` (UTC) on the grid of `step`, which divides a day."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // step * step
+
+
+def ceiled(moment: datetime, step: timedelta) -> datetime:
+    """Return the first place at or after `moment` (UTC) on the grid of `step`, which divides a day."""
+    floor = floored(moment, step)
+    return floor if floor == moment else floor + step
