@@ -3,9 +3,11 @@
 WarehouseError
 ├── WarehouseLocked    another process holds the database; end it, the next run loads what waits
 ├── WarehouseFull      no room on disk; make room, the next run loads what waits
+├── BackfillBusy       another process runs this backfill; wait for it, or stop it
 └── WarehouseUnfit     the files are not what this version can work with
     ├── NotPublished   there is nothing to read yet
-    └── AlreadyThere   what would be written exists
+    ├── AlreadyThere   what would be written exists
+    └── NoBackfill     no backfill has this id
 """
 
 # ruff: noqa: N818 - each name says what happened, which "Error" behind it would not make clearer
@@ -51,6 +53,15 @@ class WarehouseFull(WarehouseError):
 
 
 @dataclasses.dataclass(eq=False)
+class BackfillBusy(WarehouseError):
+    """Another process runs the backfill. `holder` names it where that is known."""
+
+    holder: str = ""
+
+    guidance: ClassVar[str] = "wait for it to end, or stop it; this one then goes on where it stopped"
+
+
+@dataclasses.dataclass(eq=False)
 class WarehouseUnfit(WarehouseError):
     """The path cannot be written, or the files are not a database that this version knows."""
 
@@ -69,6 +80,13 @@ class AlreadyThere(WarehouseUnfit):
     """A file or folder that would be written exists."""
 
     guidance: ClassVar[str] = "choose another name"
+
+
+@dataclasses.dataclass(eq=False)
+class NoBackfill(WarehouseUnfit):
+    """No backfill has this id."""
+
+    guidance: ClassVar[str] = "`floorline backfill list` shows those there are"
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """SQLite: what several processes touch (alerts, budgets)."""
+        """SQLite: what several processes touch (alerts, budgets, backfills)."""
         return self.root / "state.db"
 
     def prepare(self) -> None:

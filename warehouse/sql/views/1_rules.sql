@@ -18,3 +18,5 @@ CREATE OR REPLACE MACRO covers(selection, aggregate) AS
     selection = 'listing' OR (selection = 'catalog' AND NOT aggregate);
 
 CREATE OR REPLACE MACRO base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
+
+CREATE OR REPLACE MACRO store.price_of(minor_units) AS (minor_units::DECIMAL(19, 0) * 0.01)::DECIMAL(20, 8);

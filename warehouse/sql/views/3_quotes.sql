@@ -48,16 +48,16 @@ SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask 
 FROM store.listed WHERE delivery = 'bid';
 
 CREATE OR REPLACE VIEW store.changes AS
-SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, h.currency, h.delivery,
+SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
     h.valid_from,
     lead(h.valid_from) OVER (
-        PARTITION BY h.item_key, h.provider_key, h.currency, h.delivery ORDER BY h.valid_from
+        PARTITION BY h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
+            h.item_key, h.provider_key, h.currency, h.delivery
+        ORDER BY h.valid_from
     ) AS valid_to,
-    r.flow AS origin, r.run_id, i.aggregate
-FROM store.history h
-JOIN store.item i USING (item_key)
-JOIN store.provider p USING (provider_key)
+    r.flow AS origin, r.run_id, h.aggregate
+FROM store.filled h
 JOIN store.run r USING (run_key);
 
 CREATE OR REPLACE VIEW quote_history AS FROM store.changes WHERE delivery <> 'bid';
@@ -69,17 +69,15 @@ FROM store.changes WHERE delivery = 'bid';
 
 -- What was listed at `ts` (TIMESTAMPTZ): each key's newest change at or before it, unless that closed it.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
-SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, h.currency, h.delivery,
+SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
-    h.valid_from, r.run_id, i.aggregate
+    h.valid_from, r.run_id, h.aggregate
 FROM (
-    SELECT item_key, provider_key, currency, delivery, unnest(max_by(
+    SELECT source, provider, item_id, market_hash_name, phase, aggregate, currency, delivery, unnest(max_by(
         struct_pack(lowest_ask, price, quantity, changed_at, last_updated, valid_from, run_key), valid_from))
-    FROM store.history
+    FROM store.filled
     WHERE valid_from <= ts::TIMESTAMPTZ AND delivery <> 'bid'
-    GROUP BY item_key, provider_key, currency, delivery
+    GROUP BY source, provider, item_id, market_hash_name, phase, aggregate, currency, delivery, item_key
 ) h
-JOIN store.item i USING (item_key)
-JOIN store.provider p USING (provider_key)
 JOIN store.run r USING (run_key)
 WHERE h.price IS NOT NULL;

@@ -1,0 +1,26 @@
+-- Series that the API itself keeps. A point says what was listed at its time; where there is none, nothing is said.
+
+CREATE OR REPLACE VIEW price_points AS
+SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, p.currency, p.time,
+    p.lowest_ask, store.price_of(p.lowest_ask) AS price, p.quantity, r.run_id
+FROM store.point p
+JOIN store.item i USING (item_key)
+JOIN store.provider v USING (provider_key)
+JOIN store.run r USING (run_key);
+
+CREATE OR REPLACE VIEW candles AS
+SELECT i.source, i.item_id, i.market_hash_name, i.phase, c.currency, c."interval", c.time,
+    c.open, c.high, c.low, c.close, c.volume, c.quantity,
+    c.open_provider, c.high_provider, c.low_provider, c.close_provider, r.run_id
+FROM store.candle c
+JOIN store.item i USING (item_key)
+JOIN store.run r USING (run_key);
+
+CREATE OR REPLACE VIEW sales AS
+SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, s.currency, s.time,
+    s.amount, store.price_of(s.amount) AS price, s.float_value, s.paint_seed, s.stickers, s.charms, s.inspect,
+    s.occurrence, r.run_id
+FROM store.sold s
+JOIN store.item i USING (item_key)
+JOIN store.provider v USING (provider_key)
+JOIN store.run r USING (run_key);
