@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from flows.backfill_commands import backfill_app
+
 app = typer.Typer(
     name="floorline",
     help="A private, queryable record of what every CS2 item costs on every marketplace.",
@@ -23,6 +25,7 @@ alerts_app = typer.Typer(
 rejects_app = typer.Typer(help="Rows that did not fit: kept with their raw text.", no_args_is_help=True)
 key_app = typer.Typer(help="The sources' keys: are they accepted; a new one.", no_args_is_help=True)
 maintain_app = typer.Typer(help="Care for the database and the landings.", no_args_is_help=True)
+app.add_typer(backfill_app, name="backfill")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rejects_app, name="rejects")
 app.add_typer(maintain_app, name="maintain")
@@ -75,6 +78,21 @@ def plan(
     from flows import plan_command
 
     raise typer.Exit(plan_command.plan(config, as_json=as_json, offline=offline))
+
+
+@app.command()
+def gaps(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    basket: Annotated[list[str] | None, typer.Option(help="Baskets by name; all of them by default.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="From here on (UTC); each basket's first run by default.")
+    ] = None,
+) -> None:
+    """Show when a basket was not looked at in time, why, and what the API can still give of it."""
+    from flows import gaps_command
+
+    gaps_command.gaps(tuple(basket or ()), config, since, as_json=as_json)
 
 
 @app.command()

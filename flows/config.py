@@ -73,7 +73,8 @@ class SourceSettings(_Strict):
 class Cs2capSettings(SourceSettings):
     """An account at CS2Cap. `tier` "auto" is what the API says of the key.
 
-    A stream, which takes longer than other answers, has `stream_deadline`.
+    A stream, which takes longer than other answers, has `stream_deadline`. `sales` says how often all sales
+    are read; by a schedule never, where it is left out.
     """
 
     kind: Literal["cs2cap"] = "cs2cap"
@@ -81,6 +82,7 @@ class Cs2capSettings(SourceSettings):
     key: str = Field(default="env:CS2C_API_KEY", pattern=KEY)
     tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
     stream_deadline: Duration = timedelta(minutes=10)
+    sales: Duration | None = None
 
 
 class SkinsharkSettings(SourceSettings):
@@ -196,6 +198,12 @@ class Settings(BaseSettings):
         """The warehouse's folder."""
         return self.base / self.warehouse.path.expanduser()
 
+    @property
+    def sales_every(self) -> dict[str, timedelta]:
+        """How often all sales are read, by source; only those whose sales are read on schedule."""
+        every = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
+        return {name: interval for name, interval in every.items() if interval is not None}
+
     def chosen(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
         """The baskets by name; all of them for no name. Raises ConfigError for one that does not exist."""
         known = {basket.name: basket for basket in self.baskets}
@@ -252,18 +260,23 @@ def _told(error: ErrorDetails) -> str:
 
 def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
     """The basket's items with each "file:PATH" replaced by that file's lines (blank ones and # left out)."""
-    expanded: list[str | int] = []
-    for entry in basket.items:
+    return expanded(basket.items, base, f"basket {basket.name}")
+
+
+def expanded(items: tuple[str | int, ...], base: Path, whose: str) -> tuple[str | int, ...]:
+    """The same with each "file:PATH" replaced by that file's lines; `whose` they are is told in errors."""
+    found: list[str | int] = []
+    for entry in items:
         if isinstance(entry, str) and entry.startswith("file:"):
-            expanded.extend(_lines(base / Path(entry.removeprefix("file:")).expanduser(), basket.name))
+            found.extend(_lines(base / Path(entry.removeprefix("file:")).expanduser(), whose))
         else:
-            expanded.append(entry)
-    return tuple(expanded)
+            found.append(entry)
+    return tuple(found)
 
 
-def _lines(path: Path, basket: str) -> list[str]:
+def _lines(path: Path, whose: str) -> list[str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"basket {basket}: {path} cannot be read: {error}") from None
+        raise ConfigError(f"{whose}: {path} cannot be read: {error}") from None
     return [item for line in lines if (item := line.strip()) and not item.startswith("#")]

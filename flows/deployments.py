@@ -1,8 +1,9 @@
-"""From floorline.toml to prefect.yaml: a deployment for each basket, and the nightly care."""
+"""From floorline.toml to prefect.yaml: each basket's deployment, backfills, sales, the nightly care."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ def prefect_yaml(settings: Settings, config: Path | None) -> str:
     Raises ConfigError for a cron line or a time zone that does not exist.
     """
     deployments = [_snapshot(basket, config) for basket in settings.baskets]
+    deployments += [_on_demand(config), *_sales(settings, config)]
     content = {"name": "floorline", "deployments": [*deployments, _nightly(config)]}
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
@@ -42,9 +44,36 @@ def _snapshot(basket: BasketSettings, config: Path | None) -> dict[str, Any]:
         "entrypoint": "flows/snapshot.py:snapshot",
         "parameters": {"baskets": [basket.name], "config": str(config) if config else None},
         "tags": [TAG, f"basket:{basket.name}", f"source:{basket.source}"],
-        "schedules": [_schedule(basket)],
+        "schedules": [_schedule(f"basket {basket.name}", basket.every, basket.cron, basket.timezone)],
         **_on_the_pool(),
     }
+
+
+def _on_demand(config: Path | None) -> dict[str, Any]:
+    """Runs that somebody asked for by the form; a second one waits for the first."""
+    return {
+        "name": "on-demand",
+        "description": "Fills the past from what the API still has: price history, candles or sales.",
+        "entrypoint": "flows/backfill_flow.py:backfill",
+        "parameters": {"config": str(config) if config else None},
+        "tags": [TAG],
+        "schedules": [],
+        **_on_the_pool("ENQUEUE"),
+    }
+
+
+def _sales(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
+    """The sales of each source that is read for them on schedule."""
+    for source, every in settings.sales_every.items():
+        yield {
+            "name": source,
+            "description": f"Reads the sales that {source} tells, with those that arrived late.",
+            "entrypoint": "flows/backfill_flow.py:sales",
+            "parameters": {"source": source, "config": str(config) if config else None},
+            "tags": [TAG, f"source:{source}"],
+            "schedules": [_schedule(f"source {source}: sales", every)],
+            **_on_the_pool(),
+        }
 
 
 def _nightly(config: Path | None) -> dict[str, Any]:
@@ -59,10 +88,10 @@ def _nightly(config: Path | None) -> dict[str, Any]:
     }
 
 
-def _on_the_pool() -> Mapping[str, Any]:
-    """Where and how runs go: one at a time each, a slow one makes the next tick give way."""
+def _on_the_pool(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
+    """Where and how runs go: one at a time each; by default a slow one makes the next tick give way."""
     return {
-        "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW", "grace_period_seconds": 120},
+        "concurrency_limit": {"limit": 1, "collision_strategy": strategy, "grace_period_seconds": 120},
         "work_pool": {
             "name": POOL,
             "job_variables": {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}},
@@ -70,16 +99,16 @@ def _on_the_pool() -> Mapping[str, Any]:
     }
 
 
-def _schedule(basket: BasketSettings) -> dict[str, Any]:
-    """The basket's schedule. Raises ConfigError where Prefect would not take it."""
-    when: dict[str, Any] = {"interval": int(basket.every.total_seconds()), "anchor_date": ANCHOR}
+def _schedule(whose: str, every: timedelta, cron: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
+    """A schedule by cron line or interval. Raises ConfigError, naming `whose`, where Prefect takes it not."""
+    when: dict[str, Any] = {"interval": int(every.total_seconds()), "anchor_date": ANCHOR}
     kind: type[CronSchedule | IntervalSchedule] = IntervalSchedule
-    if basket.cron is not None:
-        when, kind = {"cron": basket.cron}, CronSchedule
-    schedule = {**when, "timezone": basket.timezone}
+    if cron is not None:
+        when, kind = {"cron": cron}, CronSchedule
+    schedule = {**when, "timezone": timezone}
     try:
         kind.model_validate(schedule)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"basket {basket.name}: its schedule does not work: {reason}") from None
+        raise ConfigError(f"{whose}: its schedule does not work: {reason}") from None
     return {**schedule, "active": True}

@@ -46,7 +46,7 @@ async def forecasts(
 
 async def _forecast(settings: Settings, far: Far, clock: Clock) -> SourceForecast:
     home = Home(settings.root)
-    terms, used = await _terms(settings, far)
+    terms, used = await terms_of_source(settings, far)
     if used is None and (known := usage_of(home.state, far.source)) is not None:
         used = known.used
     catalogs = Catalogs(home.catalog, far, clock, lifetime=timedelta.max)
@@ -67,8 +67,8 @@ async def _case(settings: Settings, planning: Planning, name: str, clock: Clock)
         return Case(name, rhythm, None, error.detail)
 
 
-async def _terms(settings: Settings, far: Far) -> tuple[Terms, int | None]:
-    """The source's terms, and what of the month is used if the account was asked."""
+async def terms_of_source(settings: Settings, far: Far) -> tuple[Terms, int | None]:
+    """The source's terms, and what of the month is used if the account was asked. Raises as `forecasts`."""
     source = settings.sources[far.source]
     if source.tier != AUTO:
         return terms_of(source.tier, kind=source.kind), None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, Protocol
 
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -30,6 +30,20 @@ LONG: Final = 10.0  # seconds after which a walk is long enough to be watched
 EVERY: Final = 5.0  # seconds between two updates of what is shown
 
 
+class Shown(Protocol):
+    """What lasts, and can say how far it is."""
+
+    @property
+    def percent(self) -> float:
+        """How much of it is done, of 100."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """How far it is, in words."""
+        ...
+
+
 class Watched:
     """Passes progress on, and counts it for whoever asks."""
 
@@ -51,9 +65,23 @@ class Watched:
         """Nothing more will come for a basket."""
         self._progress.finished(basket)
 
+    @property
+    def percent(self) -> float:
+        """How much of the known pages of all baskets is on disk, of 100."""
+        total = sum(tally.total for tally in self.tallies.values())
+        return round(100 * sum(tally.pages for tally in self.tallies.values()) / total, 1) if total else 0.0
+
+    @property
+    def words(self) -> str:
+        """How far each basket is."""
+        return "; ".join(
+            f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
+            for basket, tally in self.tallies.items()
+        )
+
 
 @contextlib.asynccontextmanager
-async def shown(watched: Watched, key: str, clock: Clock) -> AsyncIterator[None]:
+async def shown(watched: Shown, key: str, clock: Clock) -> AsyncIterator[None]:
     """Show a walk that lasts as a progress artifact, with a last update at its end."""
     ended = asyncio.Event()
     showing = asyncio.create_task(_show(watched, key, clock, ended))
@@ -64,18 +92,18 @@ async def shown(watched: Watched, key: str, clock: Clock) -> AsyncIterator[None]
         await showing
 
 
-async def _show(watched: Watched, key: str, clock: Clock, ended: asyncio.Event) -> None:
+async def _show(watched: Shown, key: str, clock: Clock, ended: asyncio.Event) -> None:
     """Create the artifact after a while and bring it up to date; what fails here ends the showing only."""
     await _pause(clock, LONG, ended)
     if ended.is_set():
         return
     try:
-        artifact = await acreate_progress_artifact(percent(watched.tallies), key, pages(watched.tallies))
+        artifact = await acreate_progress_artifact(watched.percent, key, watched.words)
         last = False
         while not last:
             await _pause(clock, EVERY, ended)
             last = ended.is_set()
-            await aupdate_progress_artifact(artifact, percent(watched.tallies), pages(watched.tallies))
+            await aupdate_progress_artifact(artifact, watched.percent, watched.words)
     except Exception as error:  # noqa: BLE001 - the walk is worth more than its picture
         get_run_logger().warning("its progress cannot be shown: %s", type(error).__name__)
 
@@ -90,20 +118,6 @@ async def _pause(clock: Clock, seconds: float, ended: asyncio.Event) -> None:
             wait.cancel()
 
 
-def percent(tallies: Mapping[str, Tally]) -> float:
-    """How much of the known pages of all baskets is on disk, of 100."""
-    total = sum(tally.total for tally in tallies.values())
-    return round(100 * sum(tally.pages for tally in tallies.values()) / total, 1) if total else 0.0
-
-
-def pages(tallies: Mapping[str, Tally]) -> str:
-    """How far each basket is, in words."""
-    return "; ".join(
-        f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
-        for basket, tally in tallies.items()
-    )
-
-
 async def report(results: Sequence[RunResult]) -> None:
     """A table for each basket, and for each source that failed an event and a page that says what to do."""
     for result in results:
@@ -111,7 +125,7 @@ async def report(results: Sequence[RunResult]) -> None:
             table=[_row(result)], key=artifact_key("snapshot", result.basket), description=told(result)
         )
         if result.state in OF_STATE and result.error is not None:
-            await _alert(result, result.error)
+            await tell_alert(result, result.error)
 
 
 def artifact_key(*parts: str) -> str:
@@ -128,7 +142,8 @@ def told(result: RunResult) -> str:
     return f"{result.state}: {result.requests} requests{changed}"
 
 
-async def _alert(result: RunResult, error: FloorlineError) -> None:
+async def tell_alert(result: RunResult, error: FloorlineError) -> None:
+    """A page that says what stopped a source and what to do, and the way to it."""
     cause = OF_STATE[result.state]
     key = artifact_key("alert", cause, result.source)
     await acreate_markdown_artifact(

@@ -174,7 +174,8 @@ class House:
             deploy.signal_all(signal.SIGKILL)
         if code:
             raise PartDied(f"the deployments could not be applied; {deploy.log} ends with\n{deploy.tail()}")
-        asyncio.run(tidy(self._config, {basket.name for basket in self._settings.baskets}))
+        baskets = {basket.name for basket in self._settings.baskets}
+        asyncio.run(tidy(self._config, baskets, self._settings.sales_every))
 
     def _start_worker(self, name: str) -> None:
         of_pool = ["--pool", POOL, "--type", "process", "--name", f"{POOL}-{name}"]

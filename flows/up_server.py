@@ -55,18 +55,24 @@ async def _apply_alerts(settings: Settings, shipped: Path) -> None:
         await apply(settings, file)
 
 
-async def tidy(config: Path, baskets: Collection[str]) -> None:
-    """Remove this configuration's deployments of baskets that it has no more, and ticks missed meanwhile."""
+async def tidy(config: Path, baskets: Collection[str], sales: Collection[str]) -> None:
+    """Remove this configuration's deployments that it has no more, and ticks missed meanwhile.
+
+    It has `baskets`, and sources whose `sales` are read on schedule.
+    """
     async with get_client() as client:
-        await _remove_deployments(client, config, baskets)
+        await _remove_deployments(client, config, baskets, sales)
         await _remove_missed(client)
 
 
-async def _remove_deployments(client: PrefectClient, config: Path, baskets: Collection[str]) -> None:
+async def _remove_deployments(
+    client: PrefectClient, config: Path, baskets: Collection[str], sales: Collection[str]
+) -> None:
     ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
     for deployment in await client.read_deployments(deployment_filter=ours):
-        theirs = deployment.parameters.get("baskets") or []
-        if deployment.parameters.get("config") == str(config) and not set(theirs) <= set(baskets):
+        told = deployment.parameters
+        stays = set(told.get("baskets") or []) <= set(baskets) and told.get("source") in {None, *sales}
+        if told.get("config") == str(config) and not stays:
             await client.delete_deployment(deployment.id)
 
 

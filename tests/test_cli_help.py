@@ -39,6 +39,7 @@ ALL = dict(commands(typer.main.get_command(app)))
 def test_the_commands_are_these() -> None:
     assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
         "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo", "up", "deployments",
+        "gaps", "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",
         "maintain load", "maintain rebuild", "key status", "key rotate",
@@ -55,7 +56,10 @@ def test_everything_has_help(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["snapshot", "plan", "status", "doctor", "query", "alerts list", "rejects list", "maintain load"],
+    [
+        *("snapshot", "plan", "backfill", "backfill list", "status", "doctor", "query", "alerts list"),
+        *("rejects list", "maintain load"),
+    ],
 )
 def test_config_and_json_come_after_the_subcommand(name: str) -> None:
     said = main_with(*name.split(), "--help")

@@ -37,7 +37,7 @@ def test_the_repository_s_file_says_what_its_configuration_says() -> None:
 def test_each_basket_has_a_deployment_of_its_own_and_the_night_has_one() -> None:
     minutely = basket("two", every="60s")
     made = deployments(prefect_yaml(settings(basket("core"), minutely), Path("/etc/f.toml")))
-    assert list(made) == ["core", "two", "nightly"]
+    assert list(made) == ["core", "two", "on-demand", "nightly"]
     two = made["two"]
     assert two["parameters"] == {"baskets": ["two"], "config": "/etc/f.toml"}
     assert two["tags"] == ["floorline", "basket:two", "source:cs2cap"]
@@ -47,6 +47,14 @@ def test_each_basket_has_a_deployment_of_its_own_and_the_night_has_one() -> None
     (schedule,) = two["schedules"]
     assert (schedule["interval"], schedule["timezone"], schedule["active"]) == (60, "UTC", True)
     assert made["nightly"]["schedules"] == [NIGHTLY]
+
+
+def test_a_backfill_is_there_on_demand_and_a_second_one_waits_for_the_first() -> None:
+    made = deployments(prefect_yaml(settings(basket()), Path("/etc/f.toml")))["on-demand"]
+    assert made["entrypoint"] == "flows/backfill_flow.py:backfill"
+    assert (made["parameters"], made["schedules"]) == ({"config": "/etc/f.toml"}, [])
+    assert made["concurrency_limit"]["limit"] == 1
+    assert made["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
 
 
 def test_a_cron_line_names_its_zone() -> None:
