@@ -47,12 +47,16 @@ class Allowed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a request names, in the source's own words. `items` None: sales of everything."""
+    """What a request names, in the source's own words. `items` None: sales of everything.
+
+    `marketplaces` is how many providers the source has: a walk that names none may tell of each.
+    """
 
     items: tuple[Item, ...] | None
     providers: tuple[str, ...]
     every_provider: bool
     currency: str
+    marketplaces: int
 
 
 def moment(when: datetime) -> str:
@@ -112,7 +116,8 @@ async def choose(request: BackfillRequest, base: Path, catalogs: Catalogs) -> Ch
     providers, every = _providers(request, marketplaces)
     upper = request.currency.upper()
     (currency,) = resolve_currencies([upper], None if upper == "USD" else await catalogs.fx())
-    return Chosen(await _items(request, base, catalogs), providers, every, currency)
+    items = await _items(request, base, catalogs)
+    return Chosen(items, providers, every, currency, marketplaces.height)
 
 
 def _providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> tuple[tuple[str, ...], bool]:

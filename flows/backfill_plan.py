@@ -177,7 +177,7 @@ def _want(
         now=now,
         currency=chosen.currency,
         providers=providers,
-        all_providers=len(chosen.providers),
+        all_providers=chosen.marketplaces,
         interval=request.interval,
     )
 

@@ -38,7 +38,7 @@ held = st.lists(st.tuples(scopes, spans), max_size=12)
 def planned(held: list[tuple[Scope, Span]], *, every: bool) -> BackfillPlan:
     """The plan for three items at two providers, or at all there are."""
     items = tuple(Item(name, f"Item {name}", None) for name in NAMES)
-    chosen = Chosen(items, KEYS, every, "USD")
+    chosen = Chosen(items, KEYS, every, "USD", 41)
     request = BackfillRequest(items=NAMES, start=START, end=END)
     known = Known(Coverage.of(held))
     month = Usage(0, 1_000, None)
@@ -71,9 +71,20 @@ def test_of_each_provider_all_that_is_not_held_is_asked_for(held: list[tuple[Sco
             assert subtract(own, lacking) == []
 
 
+def test_a_walk_that_names_no_provider_may_tell_of_every_one() -> None:
+    """Three of the source's providers are asked for all at once, and what the others have comes as well."""
+    chosen = Chosen((Item("1", "Item 1", None),), (*KEYS, "csfloat"), False, "USD", 41)
+    request = BackfillRequest(items=("1",), start=START, end=END)
+    month = Usage(0, 1_000, None)
+    known = Known(Coverage.of([]))
+    plan = plan_backfill(request, (START, END), chosen, known, terms=terms_of("pro"), month=month, now=NOON)
+    assert [ask.provider for ask in plan.asks] == [None]
+    assert plan.at_most == -(-100 * 41 // 1_000)
+
+
 def test_an_aggregate_without_an_id_stands_for_its_phases() -> None:
     rows = [("7", "Doppler", "Ruby"), ("8", "Doppler", "Sapphire"), ("9", "Redline", None)]
     columns = {name: ITEMS[name] for name in ("item_id", "market_hash_name", "phase")}
     catalog = pl.DataFrame(rows, schema=columns, orient="row")
-    chosen = Chosen((Item("9", "Redline", None), Item(None, "Doppler", None)), KEYS, True, "USD")
+    chosen = Chosen((Item("9", "Redline", None), Item(None, "Doppler", None)), KEYS, True, "USD", 41)
     assert [item.item_id for item in with_ids(chosen, catalog).items or ()] == ["9", "7", "8"]
