@@ -30,7 +30,10 @@ class Tally:
 
 
 def tally_of(lines: bytes) -> Tally:
-    """Count whole `lines`, each with its end; escaped quotes make it count too many, never too few."""
+    """Count whole `lines`, each with its end, of rows whose fields have neither , nor : in their names.
+
+    Escaped quotes make it count too many, never too few.
+    """
     bones = lines.translate(None, _DROPPED)
     rows, fields, texts = bones.count(b"\n"), bones.count(b'"":'), bones.count(b'"":"')
     nulls = lines.count(b'":null') + lines.count(b'": null')

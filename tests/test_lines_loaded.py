@@ -133,6 +133,7 @@ def test_an_odd_row_loads_as_if_it_had_been_typed_first(
     assert told(one) == told(other)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(cut=st.integers(0, 400), packed=st.booleans(), told=st.booleans())
 def test_a_torn_stream_keeps_its_whole_lines_and_closes_nothing(
@@ -239,6 +240,7 @@ def test_an_odd_page_has_them_all_typed_and_keeps_its_text(
     assert was_typed(home)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(cut=st.integers(0, 900))
 def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
