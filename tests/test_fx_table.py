@@ -52,9 +52,9 @@ KNOWN = {
 }
 # `quantity` keeps the order.
 QUOTED = """
-SELECT (1 << 20) | 1 AS quote_key, 1 AS item_key, 1 AS provider_key, 'USD' AS currency, 'standard' AS delivery,
-    1 AS run_key, now() AS valid_from, now() AS seen_at, unnest($1::DECIMAL(20, 8)[]) AS price,
-    generate_subscripts($1, 1) AS quantity
+SELECT (1 << 20) | 1 AS quote_key, 1 AS item_key, 1 AS provider_key, 'USD' AS currency,
+    'standard' AS delivery, 1 AS run_key, now() AS valid_from, now() AS seen_at,
+    unnest($1::DECIMAL(20, 8)[]) AS price, generate_subscripts($1, 1) AS quantity
 """
 
 
