@@ -16,6 +16,8 @@ from tests.sink import Sink, sink
 from tests.snapshot_kit import Bench, basket
 from warehouse.state import Alert, State
 
+pytestmark = pytest.mark.slow
+
 DARK = Alert("provider.dark", "cs2cap", "steam", "steam is\x1b[31m down\nand out", run_id="r1")
 
 

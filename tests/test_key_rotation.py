@@ -22,6 +22,8 @@ from sandbox.core import Sandbox
 from sandbox.keys import REVOKED_KEY, VALID_KEY
 from tests.snapshot_kit import FLOORLINE, Bench, Said, basket, clean_env, main_with, priced
 
+pytestmark = pytest.mark.slow
+
 REISSUE = "/v1/account/key/reissue"
 Ask = Callable[..., httpx.Response]
 MakeSandbox = Callable[..., Sandbox]

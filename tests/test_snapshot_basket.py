@@ -10,6 +10,8 @@ from flows.results import RunResult
 from sandbox.core import Sandbox
 from tests.snapshot_kit import SIX, Bench, basket, ledger
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "AK-47 | Redline (Field-Tested)",
     "AWP | Asiimov (Field-Tested)",

@@ -15,6 +15,8 @@ from flows import up_env
 from flows.up_parts import Part, alive
 from tests.up_kit import until
 
+pytestmark = pytest.mark.slow
+
 # Starts a process of its own that outlives it, and says so; with an argument both refuse to end by SIGTERM.
 PARENT = """
 import signal, subprocess, sys, time

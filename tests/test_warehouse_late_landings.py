@@ -49,6 +49,7 @@ def facts(db: duckdb.DuckDBPyConnection) -> tuple[list[Any], list[Any]]:
     return db.execute(quotes).fetchall(), db.execute(changes).fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("currency", ["USD", "EUR"])
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(looks=LOOKS, order=st.randoms(use_true_random=False))
