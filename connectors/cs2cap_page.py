@@ -1,7 +1,6 @@
 """A listing of asks or bids on its way to a page: typed, and seen to answer what was asked.
 
-Nothing here knows of a loop, a connection or a disk, and all of it can be pickled: whoever lands the page
-decides in which thread or process it is made.
+Nothing here knows of a loop, a connection or a disk: whoever lands the page decides where it is made.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A response's body as it came, made readable wherever there is time for it: this is what can be pickled."""
+"""A response's body as it came, made readable wherever there is time for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -132,14 +132,6 @@ class Plan:
     starts: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def whole(self) -> bool:
-        """Whether much will come at once, as fast as it can be had: full pages, or whole batches."""
-        batches = (shard for shard in self.shards if shard.route == "batch")
-        return any(shard.listed for shard in self.shards) or any(
-            len(shard.items or ()) == BATCH_SHARD_ITEMS for shard in batches
-        )
-
-    @property
     def requests(self) -> int:
         """What a run sends: exactly, or at most where a catalog was never looked at; retries come on top."""
         return sum(leg.requests for leg in self.legs) + self.fx_table

@@ -1,6 +1,6 @@
 """An answer of SkinShark's listing on its way to a page: typed, and seen to answer what was asked.
 
-As with CS2Cap, nothing here knows of a loop, a connection or a disk, and all of it can be pickled.
+As with CS2Cap, nothing here knows of a loop, a connection or a disk.
 """
 
 from collections.abc import Iterable, Iterator

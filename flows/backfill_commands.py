@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+
+from flows.options import AsJson, ConfigFile, WithPrefect
 
 LATEST: Final = "latest"
 
@@ -46,11 +47,6 @@ backfill_app = typer.Typer(
     help="Fill the past with what the API still has, and go on where a run stopped.",
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="The configuration; floorline.toml or $FLOORLINE_CONFIG by default."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 BackfillId = Annotated[str, typer.Argument(metavar="ID", help="The backfill, as `backfill list` shows it.")]
 
 
@@ -87,12 +83,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
-    prefect: Annotated[
-        bool | None,
-        typer.Option(
-            "--prefect/--no-prefect", help="As a Prefect flow; by default if a Prefect API is configured."
-        ),
-    ] = None,
+    prefect: WithPrefect = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No plan and no progress bar.")] = False,
 ) -> None:
     """Fill the past with what the API still has; the same command goes on where a run stopped."""

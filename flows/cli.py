@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.backfill_commands import backfill_app
+from flows.options import AsJson, ConfigFile, WithPrefect
 
 app = typer.Typer(
     name="floorline",
@@ -31,12 +32,7 @@ app.add_typer(rejects_app, name="rejects")
 app.add_typer(maintain_app, name="maintain")
 app.add_typer(key_app, name="key")
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="The configuration; floorline.toml or $FLOORLINE_CONFIG by default."),
-]
 AlertNumber = Annotated[int, typer.Argument(help="The alert's number, as `alerts list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
@@ -46,12 +42,7 @@ def snapshot(
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
-    prefect: Annotated[
-        bool | None,
-        typer.Option(
-            "--prefect/--no-prefect", help="As a Prefect flow; by default if a Prefect API is configured."
-        ),
-    ] = None,
+    prefect: WithPrefect = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Begin even what cannot fit into what is left of the month.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,6 @@ def both_ways(folder: Path, land_in: Callable[[Home], object]) -> tuple[Home, Ho
     return homes
 
 
-def marked(text: Iterable[bytes]) -> bytes:
-    return b"".join(text)
-
-
 def told(home: Home) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that the views tell of it; keys are given in any order."""
     views = (
@@ -104,7 +100,7 @@ def was_typed(home: Home) -> bool:
 @pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: Offers, packed: bool) -> None:
-    text = marked(line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
+    text = b"".join(line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
     fine = text.replace(b'"25.50"', b"null")
     one, other = both_ways(tmp_path, lambda home: land(home, fine, offers=offers, packed=packed))
     assert load(one) == load(other)
@@ -140,9 +136,9 @@ def test_a_torn_stream_keeps_its_whole_lines_and_closes_nothing(
     tmp_path_factory: pytest.TempPathFactory, cut: int, packed: bool, told: bool
 ) -> None:
     home = home_in(tmp_path_factory.mktemp("torn"))
-    land(home, marked(line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
+    land(home, b"".join(line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
     load(home)
-    text = marked(line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01") for number in range(1, 4))
+    text = b"".join(line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01") for number in range(1, 4))
     raw = gzip.compress(text)[:cut] if packed else text[:cut]
     with Landing(home.landing, header("torn", NOON)) as landing:
         writer = landing.shard(shard())

@@ -101,7 +101,7 @@ class LinesFile:
         """
         if self._head is None:
             mark = PageMark(0, 0, -1, observed_at, landed_at, "")
-            self._head = self._begun(LinesHead(self._header, written, gzip, paged=False, mark=mark))
+            self._head = self._open(LinesHead(self._header, written, gzip, paged=False, mark=mark))
         self._write(raw)
         assert self._counts is not None  # noqa: S101 - a stream counts; for the type checker
         self._counts += counts
@@ -116,13 +116,13 @@ class LinesFile:
         their order otherwise. Durable on return; raises WarehouseFull.
         """
         if self._head is None:
-            self._head = self._begun(LinesHead(self._header, written, gzip=True, paged=True, mark=mark))
+            self._head = self._open(LinesHead(self._header, written, gzip=True, paged=True, mark=mark))
         first = to_json({MARK: to_json(mark).decode()}) + b"\n"
         self._write(igzip.compress(first + lines.replace(b"}\n", _tail(self._number)), _FAST))
         self._pages[mark.request, mark.offset] = (self._number, mark, count)
         self._number += 1
 
-    def _begun(self, head: LinesHead) -> LinesHead:
+    def _open(self, head: LinesHead) -> LinesHead:
         number = f"{self._header.number:04}"
         with on_disk(self._folder):
             self._path = self._folder / f"{number}.lines{'.gz' if head.gzip else ''}"
