@@ -21,7 +21,8 @@ test: lint  ## lint, types and the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(READY)  ## what takes minutes: real prices, twenty kills, a whole catalog
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not prefect"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 WITH_PREFECT: Final = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("prefect"),
+    pytest.mark.prefect,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

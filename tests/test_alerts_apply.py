@@ -23,15 +23,11 @@ from flows.progress import Silent
 from flows.snapshot import snapshot, watched
 from sandbox.core import Sandbox
 from sandbox.keys import VALID_KEY
+from tests.prefect_kit import WITH_PREFECT
 from tests.sink import Sink, sink
 from tests.snapshot_kit import Bench, basket, clean_env
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WITH_PREFECT
 ROOT = Path(__file__).parents[1]
 TOLD, SILENT = "floorline: an alert opened or is over", "floorline: silence of core"
 

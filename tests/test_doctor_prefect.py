@@ -128,7 +128,7 @@ def test_a_server_that_refuses_us(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("prefect")
+@pytest.mark.prefect
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
