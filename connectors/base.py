@@ -10,7 +10,6 @@ import polars as pl
 from connectors.frames import Reject
 from connectors.paging import Sheet
 from connectors.plan import Shard
-from connectors.tally import Tally
 from connectors.throttle import Throttle
 
 
@@ -55,9 +54,9 @@ class Piece:
     """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
 
     `raw` goes behind the pieces before it, and is gzip where `encoding` says so. `written` has the API's
-    names of a row's fields, by ours. `tally` counts the lines that this piece completes, the first of them at
-    `offset`; `providers` are those that none of the pieces before told of. `observed_at` is UTC, `total` -1
-    where it was not told.
+    names of a row's fields, by ours. This piece completes `count` lines, the first of them at `offset`; they
+    are `exact` as those of `Told` are. `providers` are those that none of the pieces before told of.
+    `observed_at` is UTC, `total` -1 where it was not told.
     """
 
     raw: bytes
@@ -66,7 +65,8 @@ class Piece:
     observed_at: datetime
     total: int
     offset: int
-    tally: Tally
+    count: int
+    exact: bool
     providers: frozenset[str]
 
 

@@ -1,7 +1,7 @@
 """Answers that tell of everything, passed on as they came: pieces of a stream, the rows of a walk's page.
 
-A stream is inflated only to see that it ends, and what its text amounts to. The rows of a page are looked at
-for what they are about, because their walk depends on it.
+Each row is looked at once, to see that it is what the contract says; those of a page also for what they are
+about, because their walk depends on it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,6 @@ from connectors.cs2cap_rows import OFFERS, Offers, Row
 from connectors.frames import NO_PHASE, fingerprint_of, providers_of
 from connectors.inflate import Inflate
 from connectors.paging import Sheet
-from connectors.tally import Tally, tally_of
 
 _ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in OFFERS.items()}
 
@@ -38,20 +37,21 @@ class Telling:
 
         Raises ContractBroken, and Disconnected for what cannot be inflated.
         """
-        tally, seen = Tally(), set[str]()
+        stream, count, exact, seen = self._stream, 0, True, set[str]()
         for lines in self._reading.lines(raw, ending):
-            tally += tally_of(lines)
+            rows = exact_rows(lines, stream.offers)
+            exact = exact and rows is not None
+            count += lines.count(b"\n") if rows is None else len(rows)
             seen |= {key for key, quoted in self._unseen.items() if quoted in lines}
         for key in seen:
             del self._unseen[key]
-        offset, self._rows = self._rows, self._rows + tally.rows
-        stream = self._stream
+        offset, self._rows = self._rows, self._rows + count
         piece = Piece(
-            *(raw, stream.encoding, stream.offers.written, stream.moment, stream.total, offset, tally),
+            *(raw, stream.encoding, stream.offers.written, stream.moment, stream.total, offset, count, exact),
             providers=frozenset(seen),
         )
         more = ending != "whole" or not self._reading.inflater.ended
-        return piece, Sheet(offset, max(tally.rows, 1), stream.total, more, (), "", tally.rows)
+        return piece, Sheet(offset, max(count, 1), stream.total, more, (), "", count)
 
 
 def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetime) -> tuple[Told, Sheet]:
@@ -64,7 +64,7 @@ def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetim
     footer = answer.pagination
     check_answer(question, offset, answer.meta.currency, footer.offset)
     lines = _lines(answer.items)
-    exact = _exact(lines, offers)
+    exact = exact_rows(lines, offers)
     keys, providers, others = _of_rows(exact) if exact is not None else _of_odd(answer.items, offers, source)
     check_providers(providers, question.providers, source)
     fingerprint, distinct = fingerprint_of(keys), len(set(keys))
@@ -98,7 +98,8 @@ def _lines(raws: Sequence[Raw]) -> bytes:
     return lines
 
 
-def _exact(lines: bytes, offers: Offers) -> list[Row] | None:
+def exact_rows(lines: bytes, offers: Offers) -> list[Row] | None:
+    """The rows of whole lines, if each has the fields of the contract and no others, each of its kind."""
     try:
         return _ROWS[offers.delivery].decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError):

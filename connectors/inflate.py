@@ -15,7 +15,7 @@ LARGEST: Final = 400 * 2**20
 # What a piece of a stream may hold: some fifteen times what it does hold.
 _LARGEST_PIECE: Final = 128 * 2**20
 # More at once takes the decompressor more than twice as long: its output outgrows the caches.
-_SLICE: Final = 64 * 2**10
+_SLICE: Final = 16 * 2**10
 
 
 def inflated(raw: bytes, encoding: str, what: str, source: str) -> bytes:

@@ -17,7 +17,6 @@ from connectors.frames import providers_of
 from connectors.paging import Sheet
 from connectors.shielded import to_the_end
 from warehouse.landing import ShardWriter
-from warehouse.lines import Counts
 from warehouse.pages import PageMark
 
 AT_ONCE: Final = 4
@@ -89,12 +88,11 @@ def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetim
 
 
 def _land_piece(writer: ShardWriter, piece: Piece, sheet: Sheet, landed_at: datetime) -> LandedPage:
-    told = piece.tally
     mark = writer.lines.append(
-        *(piece.raw, Counts(told.rows, told.fields, told.texts, told.nulls)),
+        *(piece.raw, piece.count if piece.exact else None),
         gzip=piece.encoding == "gzip",
         written=piece.written,
         observed_at=piece.observed_at,
         landed_at=landed_at,
     )
-    return LandedPage(mark, sheet, told.rows, piece.providers, {})
+    return LandedPage(mark, sheet, piece.count, piece.providers, {})

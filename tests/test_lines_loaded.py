@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.cs2cap_rows import ASKS, BIDS, Offers
-from connectors.tally import tally_of
+from connectors.cs2cap_told import exact_rows
 from flows.retype import retype
 from tests.test_stream_lines import ODD, line
 from tests.warehouse_kit import DAY, NOON, header, home_in, minute, rows
@@ -22,7 +22,7 @@ from warehouse.fresh import fresh_pages, interrupted
 from warehouse.home import Home
 from warehouse.landed import read_run, waiting
 from warehouse.landing import Landing, ShardWriter
-from warehouse.lines import Counts, LandedLines
+from warehouse.lines import LandedLines
 from warehouse.load import LoadReport
 from warehouse.pages import PageMark, ShardHeader
 from warehouse.retype import retyped
@@ -35,14 +35,14 @@ def shard(offers: Offers = ASKS) -> ShardHeader:
     return ShardHeader(0, "USD", (offers.delivery,), KEYS, None)
 
 
-def counts_of(text: bytes) -> Counts:
-    told = tally_of(text if text.endswith(b"\n") or not text else text + b"\n")
-    return Counts(told.rows, told.fields, told.texts, told.nulls)
+def count_of(text: bytes, offers: Offers) -> int | None:
+    lines = exact_rows(text, offers)
+    return None if lines is None else len(lines)
 
 
-def append(writer: ShardWriter, raw: bytes, counts: Counts, offers: Offers, *, packed: bool) -> None:
+def append(writer: ShardWriter, raw: bytes, count: int | None, offers: Offers, *, packed: bool) -> None:
     told: dict[str, Any] = {"gzip": packed, "written": offers.written, "observed_at": NOON}
-    writer.lines.append(raw, counts, landed_at=NOON, **told)
+    writer.lines.append(raw, count, landed_at=NOON, **told)
 
 
 def land(
@@ -51,7 +51,7 @@ def land(
     """Land a whole stream as it came, and beside nothing; its folder."""
     with Landing(home.landing, header(run, minute(at))) as landing:
         writer = landing.shard(shard(offers))
-        append(writer, gzip.compress(text) if packed else text, counts_of(text), offers, packed=packed)
+        append(writer, gzip.compress(text) if packed else text, count_of(text, offers), offers, packed=packed)
         writer.finish(complete=True, reason=None)
         landing.finish("done")
     return landing.folder
@@ -142,7 +142,7 @@ def test_a_torn_stream_keeps_its_whole_lines_and_closes_nothing(
     raw = gzip.compress(text)[:cut] if packed else text[:cut]
     with Landing(home.landing, header("torn", NOON)) as landing:
         writer = landing.shard(shard())
-        append(writer, raw, Counts(0, 0, 0, 0), ASKS, packed=packed)
+        append(writer, raw, 0, ASKS, packed=packed)
         if told:
             writer.finish(complete=False, reason="broke off")
     report = load(home)

@@ -31,8 +31,8 @@ class Books:
         providers = pa.array([provider for provider, _ in known], TEXT)
         return cls(providers, pa.array([key for _, key in known], pa.int32()), books)
 
-    def keys_of(self, batch: pa.RecordBatch, currency: str) -> tuple[pa.Array, pa.Array]:
-        """`provider_key` and `book_key` of a page's rows."""
+    def keys_of(self, batch: pa.RecordBatch, currency: str) -> pa.Array:
+        """The `book_key` of each of a page's rows."""
         place = pc.index_in(batch.column("provider"), value_set=self.providers)
         deliveries = batch.column("delivery")
         book = pa.nulls(len(batch), pa.int32())
@@ -40,4 +40,4 @@ class Books:
             books = self.books.get((currency, delivery), {})
             keys = pa.array([books.get(key) for key in self.keys.to_pylist()], pa.int32())
             book = pc.if_else(pc.equal(deliveries, delivery), keys.take(place), book)
-        return self.keys.take(place), book
+        return book

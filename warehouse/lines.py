@@ -52,23 +52,6 @@ class LinesHead:
         return cls(header, dict(fields["written"]), fields["gzip"], fields["paged"], mark)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Counts:
-    """What the text holds: lines, fields of rows, and how many of those are texts and how many null.
-
-    Where no field was counted, the rows were seen to have those that they should.
-    """
-
-    rows: int
-    fields: int = 0
-    texts: int = 0
-    nulls: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Counts(*(one + more for one, more in pairs))
-
-
 class LinesFile:
     """The file of one such shard, being written. One thread at a time may append to it."""
 
@@ -76,7 +59,7 @@ class LinesFile:
         self._folder, self._header = folder, header
         self._head: LinesHead | None = None
         self._path = folder
-        self._counts: Counts | None = Counts(0)
+        self._count: int | None = 0
         self._pages: dict[tuple[int, int], tuple[int, PageMark, int | None]] = {}
         self._number = _first(header)
 
@@ -88,7 +71,7 @@ class LinesFile:
     def append(
         self,
         raw: bytes,
-        counts: Counts,
+        count: int | None,
         *,
         gzip: bool,
         written: Mapping[str, str],
@@ -97,14 +80,13 @@ class LinesFile:
     ) -> PageMark:
         """Land a piece of one answer, durable on return; one that has no room whole leaves no trace.
 
-        `counts` is what its lines hold. Raises WarehouseFull.
+        It completes `count` lines; None if they are not all as they should be. Raises WarehouseFull.
         """
         if self._head is None:
             mark = PageMark(0, 0, -1, observed_at, landed_at, "")
             self._head = self._open(LinesHead(self._header, written, gzip, paged=False, mark=mark))
         self._write(raw)
-        assert self._counts is not None  # noqa: S101 - a stream counts; for the type checker
-        self._counts += counts
+        self._count = None if self._count is None or count is None else self._count + count
         return self._head.mark
 
     def append_page(
@@ -147,7 +129,7 @@ class LinesFile:
         end = {
             "complete": complete,
             "reason": reason,
-            "counts": self._told() if self._head.paged else self._counts,
+            "count": self._of_pages() if self._head.paged else self._count,
             "pages": [(number, mark) for number, mark, _ in self._pages.values()],
             "bytes": self._path.stat().st_size,
         }
@@ -155,14 +137,14 @@ class LinesFile:
         with on_disk(self._folder):
             write_whole(self._folder / f"{self._header.number:04}.lines.json", to_json(content))
 
-    def _told(self) -> Counts | None:
+    def _of_pages(self) -> int | None:
         counts = [count for _, _, count in self._pages.values() if count is not None]
-        return Counts(sum(counts)) if len(counts) == len(self._pages) else None
+        return sum(counts) if len(counts) == len(self._pages) else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedLines:
-    """Such a shard as it lies on disk; without `counts` it was torn, or is not as it should be.
+    """Such a shard as it lies on disk; without `count` it was torn, or is not as it should be.
 
     `marks` holds (number, mark) of the pages that count, if it is paged and was finished.
     """
@@ -171,7 +153,7 @@ class LandedLines:
     head: LinesHead
     complete: bool
     reason: str | None
-    counts: Counts | None
+    count: int | None
     marks: tuple[tuple[int, PageMark], ...] = ()
 
     @property
@@ -212,9 +194,9 @@ def read_lines(end: Path) -> LandedLines:
     ended = told.get("end", {})
     if ended.get("bytes") != path.stat().st_size:
         return LandedLines(path, head, False, "interrupted", None)
-    counts = Counts(**ended["counts"]) if ended["counts"] and ended["complete"] else None
+    count = ended["count"] if ended["complete"] else None
     marks = tuple((number, PageMark.parse(mark)) for number, mark in ended["pages"])
-    return LandedLines(path, head, ended["complete"], ended["reason"], counts, marks)
+    return LandedLines(path, head, ended["complete"], ended["reason"], count, marks)
 
 
 def lines_in(folder: Path) -> Sequence[Path]:

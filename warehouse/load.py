@@ -23,9 +23,9 @@ from warehouse.series import holds_series
 from warehouse.stage import stage, stage_frame, stage_named, streamed
 from warehouse.told import Unlike, insert_lines
 
-TWICE = "SELECT count(*) - count(DISTINCT quote_key) FROM incoming"
+TWICE = "SELECT count(*) - count(DISTINCT quote_key) FROM arrived"
 STRANGERS = """SELECT
-    (SELECT count(*) FROM incoming WHERE item_key IS NULL OR provider_key IS NULL)
+    (SELECT count(*) FROM arrived WHERE quote_key IS NULL)
     + (SELECT count(*) FROM shard_item m ANTI JOIN store.item i ON i.source = getvariable('source')
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
     + (SELECT count(*) FROM shard_provider m ANTI JOIN store.provider p ON p.source = getvariable('source')
@@ -130,12 +130,13 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     _set_variables(db, run)
     stage(db, run)
     _step(db, "0_begin")
+    _step(db, "0_exact")
     _key_rows(db, run)
     _step(db, "3_scopes")
     _step(db, "4_doubts")
     if _number(db, TWICE):
         _step(db, "5_once")
-    fetched = _number(db, "SELECT count(*) FROM incoming")
+    fetched = _number(db, "SELECT count(*) FROM arrived")
     if _number(db, LOOKED_AT_LATER):
         _step(db, "6_late")
     _step(db, "7_compared")
@@ -179,7 +180,7 @@ def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 
 def _key_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Make incoming. Names are read apart, and the rows once more, only where something new is among them.
+    """Make arrived. Names are read apart, and the rows once more, only where something new is among them.
 
     Lines are read before their names are believed.
     """

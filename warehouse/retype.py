@@ -28,7 +28,7 @@ def retyped(
 
 def torn(shard: LandedLines) -> bool:
     """Whether it may hold half a line, or half a gzip."""
-    return shard.counts is None
+    return shard.count is None
 
 
 def _retype(shard: LandedLines, retype: Retype) -> None:

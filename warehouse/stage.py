@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -14,18 +15,17 @@ import pyarrow as pa
 
 from warehouse.books import Books
 from warehouse.landed import LandedRun, LandedShard
-from warehouse.lines import LandedLines
-from warehouse.pages import MOMENT, ROWS, TEXT, ShardHeader
+from warehouse.lines import MOST_PAGES, LandedLines
+from warehouse.pages import ROWS, ShardHeader
 from warehouse.told import insert_names
 
 TOGETHER = 16_000  # rows
 NAMED = ("item_id", "market_hash_name", "phase", "provider")
-KEPT = tuple(name for name in ROWS.names if name != "provider")
-# What a page says once for all of its rows, and the keys of the provider and its book: joins would cost more.
+KEPT = tuple(name for name in ROWS.names if name not in {"provider", "delivery"})
+# With the page of a row, and the key of its book: a join would cost more.
 LANDED = pa.schema([
     *(ROWS.field(name) for name in KEPT),
-    pa.field("provider_key", pa.int32()), pa.field("book_key", pa.int32()), pa.field("currency", TEXT),
-    pa.field("observed_at", MOMENT), pa.field("shard", pa.int32()),
+    pa.field("book_key", pa.int32()), pa.field("page", pa.int32()),
 ])  # fmt: skip
 
 # Where a broken row tells item_id, name and provider: in CS2Cap's words, or in SkinShark's.
@@ -36,6 +36,7 @@ SHARD = {
     "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "selection": pl.String,
     "complete": pl.Boolean, "reason": pl.String, "observed_from": UTC, "observed_to": UTC,
 }  # fmt: skip
+PAGE = {"page": pl.Int32, "shard": pl.Int32, "observed_at": UTC}
 SHARD_ITEM = {"shard": pl.Int32, "item_id": pl.String, "market_hash_name": pl.String, "phase": pl.String}
 SHARD_PROVIDER = {"shard": pl.Int32, "provider": pl.String}
 REJECT = {
@@ -46,12 +47,13 @@ REJECT = {
 
 
 def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Make the tables shard, shard_item, shard_provider, reject and down_key from a landing.
+    """Make the tables shard, page, shard_item, shard_provider, reject and down_key from a landing.
 
-    `shard` has a row a shard and delivery, the others a row a shard.
+    `shard` has a row a shard and delivery, `page` a row a page that counts, the others a row a shard.
     """
     shards: list[LandedShard | LandedLines] = [*(shard for shard in run.shards if shard.pages), *run.lines]
     _frame(db, "shard", [row for shard in shards for row in _shard(shard)], SHARD)
+    _frame(db, "page", [row for shard in shards for row in _pages(shard)], PAGE)
     _frame(
         db,
         "shard_item",
@@ -108,7 +110,7 @@ def _frame(
 def streamed(db: duckdb.DuckDBPyConnection, run: LandedRun) -> Iterator[None]:
     """The rows of every page that counts as `landed`, read from disk as one query asks for them, once.
 
-    `provider_key` and `book_key` are null where the provider is not known yet.
+    `book_key` is null where the provider is not known yet.
     """
     with _streamed(db, LANDED, _rows(run.shards, Books.of(db, run.header.source))):
         yield
@@ -139,13 +141,11 @@ def _fewer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _rows(shards: Sequence[LandedShard], books: Books) -> Iterator[pa.RecordBatch]:
     for shard in shards:
-        for mark, batch in shard.batches():
+        for (page, *_), (_, batch) in zip(_pages(shard), shard.batches(), strict=True):
             columns = [
                 *(batch.column(name) for name in KEPT),
-                *books.keys_of(batch, shard.header.currency),
-                pa.repeat(pa.scalar(shard.header.currency, TEXT), len(batch)),
-                pa.repeat(pa.scalar(mark.observed_at, MOMENT), len(batch)),
-                pa.repeat(pa.scalar(shard.header.number, pa.int32()), len(batch)),
+                books.keys_of(batch, shard.header.currency),
+                pa.repeat(pa.scalar(page, pa.int32()), len(batch)),
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=LANDED)
 
@@ -156,6 +156,13 @@ def _shard(shard: LandedShard | LandedLines) -> Iterator[tuple[Any, ...]]:
     asked, ended = selection(header), (shard.complete, shard.reason, min(moments), max(moments))
     for delivery in header.deliveries:
         yield (header.number, header.currency, delivery, asked, *ended)
+
+
+def _pages(shard: LandedShard | LandedLines) -> Iterator[tuple[int, int, datetime]]:
+    number = shard.header.number
+    for place, mark in shard.pages:
+        page = place if isinstance(shard, LandedLines) else number * MOST_PAGES + place
+        yield page, number, mark.observed_at
 
 
 def _rejects(shard: LandedShard) -> Iterator[tuple[Any, ...]]:

@@ -1,5 +1,5 @@
 -- Rows observed before what is already loaded: they go to history in their place and leave `current` alone.
--- In: incoming. Out: late (its rows have left incoming), late_change, stood_again.
+-- In: incoming. Out: late (its rows have left arrived, and so incoming), late_change, stood_again.
 
 CREATE OR REPLACE TEMP TABLE later_look AS
 SELECT s.selection, o.scope_key, o.provider_key, s.currency, s.delivery,
@@ -40,9 +40,7 @@ CREATE OR REPLACE TEMP TABLE late AS
 SELECT i.*, n.next_from, n.next_to, n.next_run
 FROM incoming i JOIN next_look n USING (item_key, provider_key, currency, delivery);
 
-DELETE FROM incoming i USING late l
-WHERE i.item_key = l.item_key AND i.provider_key = l.provider_key AND i.currency = l.currency
-    AND i.delivery = l.delivery;
+DELETE FROM arrived WHERE quote_key IN (SELECT quote_key FROM late);
 
 -- what history says of each late key at that moment
 CREATE OR REPLACE TEMP TABLE late_change AS
