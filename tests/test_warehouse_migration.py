@@ -86,3 +86,11 @@ def test_a_landing_of_an_older_floorline_is_read() -> None:
     assert ShardHeader.parse(json.loads(json.dumps(fields))) == ShardHeader(
         1, "USD", ("standard",), ("steam",), None
     )
+
+
+def test_views_are_made_anew_where_they_are_not_this_floorlines(home: Home) -> None:
+    with open_writer(home.writer) as db:
+        db.execute("CREATE OR REPLACE VIEW quotes AS SELECT 'of another version' AS price")
+        db.execute("UPDATE store.views_made SET digest = 'another'")
+    with open_writer(home.writer) as db:
+        assert db.execute("SELECT price FROM quotes").fetchall() == [(Decimal(1),)]

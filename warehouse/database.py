@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Bring the schema forward, each step in a transaction, then make the views anew."""
+    """Bring the schema forward, each step in a transaction, and then its views."""
     version = schema_version(connection)
     steps = sorted(_steps().items())
     if version > steps[-1][0]:
@@ -118,9 +119,20 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(step.read_text())
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
+    _make_views(connection, steps[-1][0])
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Make the views anew, unless the database has just these, of this version's tables."""
+    files = sorted((SQL / "views").iterdir(), key=lambda file: file.name)
+    views = "\n".join(file.read_text() for file in files if file.name.endswith(".sql"))
+    digest = hashlib.blake2b(f"{version} {views}".encode(), digest_size=16).hexdigest()
+    if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
+        return
     connection.begin()
-    for views in sorted((SQL / "views").iterdir(), key=lambda file: file.name):
-        connection.execute(views.read_text())
+    connection.execute(views)
+    connection.execute("DELETE FROM store.views_made")
+    connection.execute("INSERT INTO store.views_made VALUES (?)", [digest])
     connection.commit()
 
 
