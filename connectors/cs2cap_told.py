@@ -5,6 +5,7 @@ about, because their walk depends on it.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from connectors.base import Piece, Told
-from connectors.cs2cap_answers import read_listing, sort_out
+from connectors.cs2cap_answers import decode, read_answer, sort_out
 from connectors.cs2cap_lines import Ending, Reading, Stream
 from connectors.cs2cap_page import Question, check_answer, check_providers
 from connectors.cs2cap_rows import OFFERS, Offers, Row
@@ -21,6 +22,8 @@ from connectors.inflate import Inflate
 from connectors.paging import Sheet
 
 _ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in OFFERS.items()}
+_LISTS: Final = {name: msgspec.json.Decoder(list[offers.row]) for name, offers in OFFERS.items()}  # type: ignore[name-defined]
+_RAWS: Final = msgspec.json.Decoder(list[Raw])
 
 
 class Telling:
@@ -60,17 +63,16 @@ def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetim
     Raises ContractBroken, WalkBroken, and Disconnected where the body was cut.
     """
     source, offers = question.source, question.offers
-    answer = read_listing(inflate(), source, offers)
+    answer = read_answer(inflate(), source, offers)
     footer = answer.pagination
     check_answer(question, offset, answer.meta.currency, footer.offset)
-    lines = _lines(answer.items)
-    exact = exact_rows(lines, offers)
-    keys, providers, others = _of_rows(exact) if exact is not None else _of_odd(answer.items, offers, source)
+    lines, rows = _taken_apart(answer.items, offers, source)
+    keys, providers, others = _of_rows(rows) if rows is not None else _of_odd(lines, offers, source)
     check_providers(providers, question.providers, source)
     fingerprint, distinct = fingerprint_of(keys), len(set(keys))
     told = Told(
         *(question.place, footer.offset, footer.total, moment, fingerprint, lines, offers.written),
-        *(len(answer.items), exact is not None, providers),
+        *(lines.count(b"\n"), rows is not None, providers),
     )
     sheet = Sheet(
         *(footer.offset, footer.limit, footer.total, footer.has_next),
@@ -90,12 +92,21 @@ def nothing(question: Question, offset: int, total: int, moment: datetime) -> tu
     return told, Sheet(offset, 1, total, False, [], fingerprint)
 
 
-def _lines(raws: Sequence[Raw]) -> bytes:
-    """Put each row on a line of its own; between the values of a row, a line may have ended."""
-    lines = b"".join(part for raw in raws for part in (raw, b"\n"))
-    if lines.count(b"\n") > len(raws):
-        lines = b"".join(bytes(raw).replace(b"\n", b" ") + b"\n" for raw in raws)
-    return lines
+def _taken_apart(items: Raw, offers: Offers, source: str) -> tuple[bytes, list[Row] | None]:
+    """Put each row on a line of its own; and the rows, if all of them are exact.
+
+    What is exact has nothing nested, and comes without a blank as a rule: then a brace that closes stands
+    before one that opens where a row ends, and else nowhere.
+    """
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        rows = _LISTS[offers.delivery].decode(items)
+        lines = bytes(items)[1:-1].replace(b"},{", b"}\n{") + b"\n"
+        if lines.count(b"\n") == len(rows):
+            return lines, rows
+    raws = decode(_RAWS, bytes(items), offers.path, source)
+    # between the values of a row, a line may have ended
+    lines = b"".join(b" ".join(bytes(raw).splitlines()) + b"\n" for raw in raws)
+    return lines, exact_rows(lines, offers)
 
 
 def exact_rows(lines: bytes, offers: Offers) -> list[Row] | None:
@@ -112,7 +123,7 @@ def _of_rows(rows: Sequence[Row]) -> tuple[list[str], frozenset[str], int]:
     return keys, frozenset({row.provider for row in rows}), 0
 
 
-def _of_odd(raws: Sequence[Raw], offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
+def _of_odd(lines: bytes, offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
     """The same of rows that are not all as they should be, and how many of them do not fit at all."""
-    rows = sort_out(raws, offers, source)
+    rows = sort_out(lines.split(b"\n")[:-1], offers, source)
     return list(rows.keys), providers_of(rows.frame), len(rows.rejects) + rows.surplus

@@ -36,7 +36,7 @@ def retype(shard: LandedLines) -> Iterator[tuple[PageMark, pl.DataFrame, Mapping
 def _of_pages(shard: LandedLines) -> Iterator[tuple[PageMark, pl.DataFrame, Mapping[str, int]]]:
     offers = OFFERS[shard.header.deliveries[0]]
     for mark, lines in shard.members():
-        rows = read_rows(lines.splitlines(), offers, "")
+        rows = read_rows(lines.split(b"\n")[:-1], offers, "")
         yield _with_rejects(mark, rows.rejects), rows.frame, rows.unknown_fields
 
 

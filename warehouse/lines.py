@@ -99,8 +99,10 @@ class LinesFile:
         """
         if self._head is None:
             self._head = self._open(LinesHead(self._header, written, gzip=True, paged=True, mark=mark))
-        first = to_json({MARK: to_json(mark).decode()}) + b"\n"
-        self._write(igzip.compress(first + lines.replace(b"}\n", _tail(self._number)), _FAST))
+        first = to_json({MARK: to_json(mark).decode()})
+        if count is not None:  # else nobody reads them but to type them row by row
+            lines = (b"\n" + lines).replace(b"\n{", _start(self._number))[1:]
+        self._write(igzip.compress(first + b"\n" + lines, _FAST))
         self._pages[mark.request, mark.offset] = (self._number, mark, count)
         self._number += 1
 
@@ -178,7 +180,8 @@ class LandedLines:
             if not gunzip.eof:  # torn
                 return
             first, _, lines = text.partition(b"\n")
-            yield PageMark.parse(json.loads(json.loads(first)[MARK])), lines.replace(_tail(number), b"}\n")
+            lines = (b"\n" + lines).replace(_start(number), b"\n{")[1:]
+            yield PageMark.parse(json.loads(json.loads(first)[MARK])), lines
             raw, number = gunzip.unused_data, number + 1
 
 
@@ -210,9 +213,9 @@ def _first(header: ShardHeader) -> int:
     return header.number * MOST_PAGES
 
 
-def _tail(number: int) -> bytes:
-    """The end of each row of a page."""
-    return b',"%s":%d}\n' % (PAGE.encode(), number)
+def _start(number: int) -> bytes:
+    """How each row of a page begins, with the end of the line before it."""
+    return b'\n{"%s":%d,' % (PAGE.encode(), number)
 
 
 def number_of(path: Path) -> str:

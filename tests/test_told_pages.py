@@ -1,0 +1,63 @@
+"""A page that is passed on as it came: a row a line, however the server writes its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connectors.base import Told
+from connectors.cs2cap_page import Question, read_page
+from connectors.cs2cap_rows import ASKS
+from connectors.cs2cap_told import tell_page
+from connectors.paging import Sheet
+from tests.conftest import NOON
+from tests.test_stream_lines import ODD, ROW
+
+QUESTION = Question("cs2cap", ASKS, 0, "USD", frozenset({"steam"}), None)
+WRITTEN: dict[str, Callable[[Any], str]] = {
+    "compact": lambda answer: json.dumps(answer, separators=(",", ":")),
+    "with blanks": json.dumps,
+    "indented": lambda answer: json.dumps(answer, indent=2),
+    "with carriage returns": lambda answer: json.dumps(answer, indent=1).replace("\n", "\r\n"),
+}
+
+
+def rows(*changed: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = ({**ROW, "item_id": number, "provider": "steam", **one} for number, one in enumerate(changed, 1))
+    return [{name: value for name, value in row.items() if value is not ...} for row in listed]
+
+
+def body(listed: list[dict[str, Any]], form: str) -> bytes:
+    footer = {"limit": 50, "offset": 0, "total": len(listed), "has_next": False}
+    return WRITTEN[form]({"meta": {"currency": "USD"}, "items": listed, "pagination": footer}).encode()
+
+
+def told(answer: bytes) -> tuple[Told, Sheet]:
+    return tell_page(QUESTION, 0, lambda: answer, NOON)
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("name", ["AWP", 'a "},{" b', "a\n},{\r\n b", "★ 龍王"])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_row_is_a_line_of_its_own(form: str, name: str, count: int) -> None:
+    listed = rows(*({"market_hash_name": name} for _ in range(count)))
+    page, sheet = told(body(listed, form))
+    assert [json.loads(line) for line in page.lines.split(b"\n")[:-1]] == listed
+    assert (page.count, page.exact, len(sheet.keys), sheet.others) == (count, True, count, 0)
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
+def test_an_odd_row_leaves_the_others_what_they_are(form: str, odd: dict[str, Any]) -> None:
+    listed = rows({}, {"item_id": 2, **odd}, {})
+    answer = body(listed, form)
+    page, sheet = told(answer)
+    assert [json.loads(line) for line in page.lines.split(b"\n")[:-1]] == listed
+    typed, known = read_page(QUESTION, 0, lambda: answer, NOON)
+    if page.exact and not typed.rejects:
+        assert sheet == known
+    if not page.exact:
+        assert (list(sheet.keys), sheet.others) == (list(known.keys), known.others)
