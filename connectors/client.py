@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Generic, TypeVar
 
+from connectors.admission import Slot
 from connectors.auth import BearerAuth, HeaderAuth, Key
 from connectors.classify import classify, moment_of, quota_of
 from connectors.clock import Clock
@@ -30,7 +31,7 @@ from connectors.gate import Gate
 from connectors.inflate import Inflate, inflated
 from connectors.retry import RetryPolicy
 from connectors.shielded import to_the_end
-from connectors.throttle import Slot, Throttle
+from connectors.throttle import Throttle
 from connectors.wire import Call, Incoming, Params, Wire
 
 Classify = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]

@@ -5,22 +5,24 @@
 # a minute later and travelled fast, may arrive in the same minute. Nor do waiting processes take turns with
 # any of them, and limits and aiolimiter share nothing between processes without a server.
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
+from connectors.admission import MOST_AT_ONCE, Admission, Slot
 from connectors.clock import Clock
-from connectors.errors import BudgetSpent, QuotaExhausted, StreamsExhausted, Unreachable
+from connectors.errors import QuotaExhausted, StreamsExhausted
 from connectors.throttle_memory import Memory
+from connectors.throttle_store import SHARE, WINDOW, Store
 
-WINDOW: Final = 60.0
 # However long a source asks to wait: then one asks again, so that a slip of its pen stops nobody for days.
 LONGEST_HOLD: Final = 600.0
 # What a source may say of its quotas and be believed: each start is kept, and SQLite has integers of 64 bits.
 MOST_STARTS: Final = 10_000
 MOST: Final = 10**12
+# Every answer tells the month: while there is much of it left, it is written down so often (seconds).
+EVERY: Final = 0.25
+MUCH: Final = SHARE * MOST_AT_ONCE
 
 
 class Usage(NamedTuple):
@@ -44,88 +46,14 @@ class Quota(NamedTuple):
     resets_at: datetime | None
 
 
-class Slot(NamedTuple):
-    """A request that may be sent: its number in the store, and when it was let go (monotonic seconds)."""
+class _Word(NamedTuple):
+    """What the source said of the month to the request `own`, which was sent at the moment `since`."""
 
-    ticket: int
-    sent_at: float
-
-
-class Store(Protocol):
-    """The counts of one key; every call is one transaction, whoever else uses the same store.
-
-    `now` is monotonic seconds, `at` is aware, in UTC. Tickets are handed out in the order of asking.
-    """
-
-    def ask(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime
-    ) -> tuple[int, float | None]:
-        """Let a request go, or put it in line; `ticket` is its place from an earlier asking, 0 at first.
-
-        Returns the ticket and the seconds after which to ask again: 0 where it may be sent now, None where
-        the month is used up. What was let go counts until `lease` from now, if nobody says `answered`.
-        """
-        ...
-
-    def answered(self, ticket: int, free_at: float) -> None:
-        """Have a request that was let go count until `free_at`."""
-        ...
-
-    def withdraw(self, ticket: int) -> None:
-        """Forget a request that was not sent, whether it was let go or stands in line."""
-        ...
-
-    def pace(self, per_minute: int) -> None:
-        """Set what a minute allows."""
-        ...
-
-    def hold(self, now: float, until: float) -> None:
-        """Let nothing go before `until`."""
-        ...
-
-    def told_month(
-        self,
-        used: int | None,
-        limit: int,
-        *,
-        since: float,
-        own: int,
-        resets_at: datetime | None,
-        at: datetime,
-    ) -> None:
-        """Correct the month by what the source said.
-
-        Our own count stands where it can be right: the source has counted what was answered before `since`,
-        and may not have counted the others yet, but for the ticket `own`. Else the highest count that can be
-        right takes its place.
-        """
-        ...
-
-    def month(self, at: datetime) -> tuple[int, int | None, datetime | None]:
-        """Return what of the month is used, its limit, and when it starts anew."""
-        ...
-
-    def start_stream(self, route: str, at: datetime) -> tuple[bool, datetime | None]:
-        """Count a start, unless they are used up; whether it was, and else when the oldest is a day old."""
-        ...
-
-    def take_back_stream(self, route: str) -> None:
-        """Forget the newest start."""
-        ...
-
-    def told_streams(
-        self, route: str, used: int | None, limit: int, *, resets_at: datetime | None, at: datetime
-    ) -> None:
-        """Correct the starts by what the source said; `resets_at` is when the oldest is a day old."""
-        ...
-
-    def streams(self, route: str, at: datetime) -> tuple[int, int | None]:
-        """Return the starts of the last 24 hours, and how many there may be."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the store."""
-        ...
+    used: int | None
+    limit: int
+    since: float
+    own: int
+    resets_at: datetime | None
 
 
 class Throttle:
@@ -149,11 +77,11 @@ class Throttle:
         self._clock = clock
         self._store = store or Memory()
         self._source = source
-        self._lease = deadline + WINDOW
-        # One of a process's requests waits in the store, so that processes take turns however many they have.
-        self._first = asyncio.Lock()
+        self._admission = Admission(self._store, clock, source, deadline + WINDOW)
         self._streaming: set[str] = set()
-        self._allowed: int | None = None
+        self._word: _Word | None = None
+        self._limit: int | None = None
+        self._write_at = self._look_at = float("-inf")
         self.pace(per_minute)
 
     def pace(self, per_minute: int | None) -> None:
@@ -163,52 +91,21 @@ class Throttle:
 
     def cap(self, requests: int) -> None:
         """Let so many more requests of the month go from here; the next one raises BudgetSpent."""
-        self._allowed = requests
+        self._admission.cap(requests)
 
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds` (ten minutes at most), because the API said so to one request."""
+        self._admission.give_back()
         now = self._clock.monotonic()
         self._store.hold(now, now + min(seconds, LONGEST_HOLD))
 
-    @asynccontextmanager
-    async def slot(self, cost: int = 1, *, metered: bool = True) -> AsyncIterator[Slot]:
+    def slot(self, cost: int = 1, *, metered: bool = True) -> AbstractAsyncContextManager[Slot]:
         """Wait for the right to send one request that costs so much, and hold it until the answer is there.
 
         `metered` says that it counts in the month. Raises QuotaExhausted where the month is used up, and
         BudgetSpent where the cap is.
         """
-        async with self._first:
-            if metered and self._allowed == 0:
-                raise BudgetSpent("the requests that this run was allowed are used up", self._source)
-            ticket = await self._admitted(cost, metered=metered)
-            if metered and self._allowed is not None:
-                self._allowed -= 1
-        try:
-            yield Slot(ticket, self._clock.monotonic())
-        except Unreachable:
-            self._store.withdraw(ticket)
-            raise
-        finally:
-            self._store.answered(ticket, self._clock.monotonic() + WINDOW)
-
-    async def _admitted(self, cost: int, *, metered: bool) -> int:
-        ticket, wait = self._ask(0, cost, metered=metered)
-        try:
-            while wait > 0:
-                await self._clock.sleep(wait)
-                ticket, wait = self._ask(ticket, cost, metered=metered)
-        except BaseException:
-            self._store.withdraw(ticket)
-            raise
-        return ticket
-
-    def _ask(self, ticket: int, cost: int, *, metered: bool) -> tuple[int, float]:
-        now, at = self._clock.monotonic(), self._clock.now()
-        ticket, wait = self._store.ask(ticket, cost, metered=metered, lease=self._lease, now=now, at=at)
-        if wait is None:
-            resets_at = self.month().resets_at
-            raise QuotaExhausted("the month's requests are used up", self._source, resets_at=resets_at)
-        return ticket, wait
+        return self._admission.slot(cost, metered=metered)
 
     def month(self) -> Usage:
         """Return what is known of the month."""
@@ -222,7 +119,7 @@ class Throttle:
         """Take the account's word for the month, which was asked for at the moment `since`."""
         if limit is not None:
             used, limit = None if used is None else min(used, MOST), min(limit, MOST)
-            self._store.told_month(used, limit, since=since, own=0, resets_at=None, at=self._clock.now())
+            self._correct(_Word(used, limit, since, 0, None))
 
     def note(self, route: str, slot: Slot, quota: Quota, error: Exception | None = None) -> None:
         """Take the word of an answer's headers, of an answer that means `error`.
@@ -238,10 +135,11 @@ class Throttle:
             if limit > MOST_STARTS:
                 return
             self._store.told_streams(route, limit - remaining, limit, resets_at=resets_at, at=at)
-        elif limit == self.month().limit:
-            self._store.told_month(
-                limit - remaining, limit, since=slot.sent_at, own=slot.ticket, resets_at=resets_at, at=at
-            )
+        elif limit == self._months_limit():
+            self._word = _Word(limit - remaining, limit, slot.sent_at, slot.ticket, resets_at)
+            alone = self._admission.present <= 1
+            if alone or remaining < MUCH or self._clock.monotonic() >= self._write_at:
+                self._write_word()
 
     def start_stream(self, route: str) -> None:
         """Count the start of a stream on `route` ("POST /v1/prices"), before it is sent.
@@ -259,15 +157,16 @@ class Throttle:
 
         The start of a stream that was refused is taken back: only those that succeed are counted.
         """
-        at, most = self._clock.now(), self.month().limit
         if isinstance(error, StreamsExhausted):
             limit = self.streams(route)[1]
             if limit is not None:
+                at = self._clock.now()
                 self._store.told_streams(route, limit, limit, resets_at=error.resets_at, at=at)
             return
-        if isinstance(error, QuotaExhausted) and most is not None:
-            since = self._clock.monotonic()
-            self._store.told_month(most, most, since=since, own=0, resets_at=error.resets_at, at=at)
+        if isinstance(error, QuotaExhausted):
+            most = self.month().limit
+            if most is not None:
+                self._correct(_Word(most, most, self.moment(), 0, error.resets_at))
         if route in self._streaming:
             self._store.take_back_stream(route)
 
@@ -280,5 +179,32 @@ class Throttle:
         return self._store.streams(route, self._clock.now())
 
     def close(self) -> None:
-        """Let go of the store."""
-        self._store.close()
+        """Give back what was not sent, and let go of the store."""
+        try:
+            self._admission.give_back()
+            self._write_word()
+        finally:
+            self._store.close()
+
+    def _months_limit(self) -> int | None:
+        """The month's limit, as it was in the store a moment ago."""
+        now = self._clock.monotonic()
+        if now >= self._look_at:
+            self._limit, self._look_at = self.month().limit, now + EVERY
+        return self._limit
+
+    def _write_word(self) -> None:
+        """Write down the last word, unless what it may not have counted is forgotten since."""
+        word = self._word
+        if word is not None and self._clock.monotonic() < word.since + WINDOW:
+            self._correct(word)
+
+    def _correct(self, word: _Word) -> None:
+        if word.used is None or word.limit - word.used < MUCH:
+            self._admission.give_back()
+        used, limit, since, own, resets_at = word
+        at = self._clock.now()
+        self._store.told_month(used, limit, since=since, own=own, resets_at=resets_at, at=at)
+        now = self._clock.monotonic()
+        self._word, self._limit = None, limit
+        self._look_at = self._write_at = now + EVERY

@@ -4,14 +4,15 @@ import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_WINDOW = 60.0
+from connectors.throttle_store import SHARE, WINDOW
+
 _DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class _Sent:
     cost: int
-    metered: bool
+    metered: int
     free_at: float
 
 
@@ -30,19 +31,28 @@ class Memory:
         self._most_starts: dict[str, int] = {}
 
     def ask(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime
-    ) -> tuple[int, float | None]:
+        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime, most: int = 1
+    ) -> tuple[int, float | None, int]:
         """Let a request go, or say how long it waits; see `Store.ask`."""
         ticket = ticket or next(self._numbers)
         self._sent = {number: sent for number, sent in self._sent.items() if sent.free_at > now}
         used, limit, _ = self.month(at)
         if metered and limit is not None and used >= limit:
-            return ticket, None
+            return ticket, None, 0
         wait = max(self._held_until - now, self._wait(cost, now))
-        if wait <= 0:
-            self._sent[ticket] = _Sent(cost, metered, now + lease)
-            self._used += metered
-        return ticket, wait
+        if wait > 0:
+            return ticket, wait, 0
+        month = limit - used if metered and limit is not None else None
+        many = self._share(most, month)
+        self._sent[ticket] = _Sent(many * cost, many * metered, now + lease)
+        self._used += many * metered
+        return ticket, 0.0, many
+
+    def _share(self, most: int, month: int | None) -> int:
+        """Return how many requests may go at once, of those that the minute and the month have room for."""
+        taken = sum(sent.cost for sent in self._sent.values())
+        minute = None if self._per_minute is None else self._per_minute - taken
+        return max(min([most, *(room // SHARE for room in (minute, month) if room is not None)]), 1)
 
     def _wait(self, cost: int, now: float) -> float:
         """Seconds until there may be room; what has no answer yet counts for a minute more at least."""
@@ -54,19 +64,25 @@ class Memory:
             if over <= 0:
                 break
             over -= sent.cost
-            wait = min(sent.free_at - now, _WINDOW)
+            wait = min(sent.free_at - now, WINDOW)
         return wait
 
     def answered(self, ticket: int, free_at: float) -> None:
-        """Have a request that was let go count until `free_at`."""
+        """Have what was let go on a ticket count until `free_at`."""
         if ticket in self._sent:
             self._sent[ticket].free_at = free_at
 
-    def withdraw(self, ticket: int) -> None:
-        """Forget a request that was not sent."""
-        sent = self._sent.pop(ticket, None)
-        if sent is not None:
-            self._used = max(self._used - sent.metered, 0)
+    def withdraw(self, ticket: int, cost: int) -> None:
+        """Forget what was not sent; `cost` is what it all costs."""
+        sent = self._sent.get(ticket)
+        if sent is None:
+            return
+        unsent = min(sent.metered, cost)
+        self._used = max(self._used - unsent, 0)
+        sent.metered -= unsent
+        sent.cost -= cost
+        if sent.cost <= 0:
+            del self._sent[ticket]
 
     def pace(self, per_minute: int) -> None:
         """Set what a minute allows."""
@@ -91,9 +107,9 @@ class Memory:
         self._limit, self._resets_at = limit, resets_at or known_reset
         if used is not None:
             unsettled = sum(
-                sent.metered
+                max(sent.metered - (ticket == own), 0)
                 for ticket, sent in self._sent.items()
-                if ticket != own and sent.free_at > since + _WINDOW
+                if sent.free_at > since + WINDOW
             )
             most = used + unsettled
             self._used = ours if used <= ours <= most else min(most, max(used, limit))

@@ -50,11 +50,11 @@ def test_half_a_minute_of_waiting_is_told(tmp_path: Path) -> None:
     clock = VirtualClock()
     ledger = Ledger(tmp_path / "state.db", "f00d", "cs2cap")
     with locked(tmp_path / "state.db"):
-        assert ledger.ask(0, 1, metered=True, lease=90, now=7.0, at=clock.now()) == (0, 0.1)
-        assert ledger.ask(0, 1, metered=True, lease=90, now=36.9, at=clock.now()) == (0, 0.1)
+        assert ledger.ask(0, 1, metered=True, lease=90, now=7.0, at=clock.now()) == (0, 0.1, 0)
+        assert ledger.ask(0, 1, metered=True, lease=90, now=36.9, at=clock.now()) == (0, 0.1, 0)
         with pytest.raises(WarehouseLocked):
             ledger.ask(0, 1, metered=True, lease=90, now=37.0, at=clock.now())
-    assert ledger.ask(0, 1, metered=True, lease=90, now=38.0, at=clock.now()) == (1, 0.0)
+    assert ledger.ask(0, 1, metered=True, lease=90, now=38.0, at=clock.now()) == (1, 0.0, 1)
 
 
 def test_an_answer_that_cannot_be_written_down_frees_its_slot_later(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.throttle import WINDOW, Throttle
+from connectors.throttle import Throttle
+from connectors.throttle_store import WINDOW
 from tests.throttle_kit import arrivals, most_in_a_minute, send, shared
 from tests.virtual_clock import NOON, VirtualClock
 from warehouse.budget import Ledger
@@ -126,7 +127,7 @@ def test_who_read_the_clock_before_another_let_go_takes_nothing_from_it(tmp_path
     for ledger, now in ((first, 100.1), (second, 100.0)):
         assert ledger.ask(0, 1, now=now, **asked)[1] == 0
     first.told_month(500, 1000, since=0.0, own=0, resets_at=None, at=NOON)
-    third, _ = first.ask(0, 1, now=100.2, **asked)
+    third, *_ = first.ask(0, 1, now=100.2, **asked)
     first.told_month(501, 1000, since=100.2, own=third, resets_at=None, at=NOON)
     assert first.month(NOON)[0] == 503  # two may not have been counted yet
     for ledger in (first, second):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.admission import Slot
 from connectors.errors import (
     Busy,
     FloorlineError,
@@ -17,7 +18,7 @@ from connectors.errors import (
     StreamsExhausted,
     Unavailable,
 )
-from connectors.throttle import Quota, Slot, Throttle, Usage
+from connectors.throttle import Quota, Throttle, Usage
 from tests.throttle_kit import MakeThrottle, arrivals, shared
 from tests.virtual_clock import NOON, VirtualClock
 from warehouse.budget import usage_of

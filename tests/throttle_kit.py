@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.throttle import WINDOW, Throttle
+from connectors.throttle import Throttle
+from connectors.throttle_store import WINDOW
 from tests.virtual_clock import VirtualClock
 from warehouse.budget import Ledger
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from warehouse import slots, starts
 from warehouse.errors import WarehouseLocked
-from warehouse.slots import ASK_AGAIN, Slots
+from warehouse.slots import ASK_AGAIN, SHARE, Slots
 from warehouse.starts import DAY, Starts
 from warehouse.state import explaining
 
@@ -24,6 +24,15 @@ CREATE TABLE IF NOT EXISTS budget (
 );
 {slots.SCHEMA}
 {starts.SCHEMA}
+"""
+ROW: Final = """
+SELECT per_minute, held_at, held_until, used, per_month, resets_at FROM budget WHERE key_print = ?
+"""
+COUNT: Final = "UPDATE budget SET used = max(used + ?, 0) WHERE key_print = ?"
+NEW_MONTH: Final = "UPDATE budget SET used = 0, resets_at = NULL WHERE key_print = ?"
+TOLD: Final = "UPDATE budget SET used = ?, per_month = ?, resets_at = ?, told_at = ? WHERE key_print = ?"
+HOLD: Final = """
+UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0)) WHERE key_print = ?3
 """
 PATIENCE: Final = 30.0
 # What is asked for every request, or need not be written, does not keep the others waiting for a lock.
@@ -57,6 +66,40 @@ def usage_of(state: Path, source: str) -> Usage | None:
     return Usage(row[0], row[1], _moment(row[2]), _moment(row[3])) if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is written of a key, but for its requests and stream starts."""
+
+    per_minute: int | None
+    held_at: float
+    held_until: float
+    used: int
+    limit: int | None
+    reset: str | None
+
+    @property
+    def resets_at(self) -> datetime | None:
+        return _moment(self.reset)
+
+    @property
+    def left(self) -> int | None:
+        return None if self.limit is None else max(self.limit - self.used, 0)
+
+    def held(self, now: float) -> float:
+        """Until when all are held: what a machine said that has started anew since holds nobody."""
+        return self.held_until if self.held_at <= now else now
+
+    def lacking(self, taken: int, cost: int) -> int:
+        """How much the minute lacks for a request, where others take so much; 0 or less where it fits."""
+        return 0 if self.per_minute is None else taken + min(cost, self.per_minute) - self.per_minute
+
+    def share(self, taken: int, most: int, *, metered: bool) -> int:
+        """How many requests may go at once, of those that the minute and the month have room for."""
+        minute = None if self.per_minute is None else self.per_minute - taken
+        month = self.left if metered else None
+        return max(min([most, *(room // SHARE for room in (minute, month) if room is not None)]), 1)
+
+
 class Ledger:
     """The counts of one key, named by its fingerprint; every call is one transaction.
 
@@ -70,6 +113,8 @@ class Ledger:
         self._path = path
         self._key = key_print
         self._locked_since: float | None = None
+        self._patience = PATIENCE
+        self._restarted = False
         with explaining(path):
             self._db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
@@ -85,66 +130,72 @@ class Ledger:
             )
 
     def ask(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime
-    ) -> tuple[int, float | None]:
+        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime, most: int = 1
+    ) -> tuple[int, float | None, int]:
         """Let a request go, or put it in line; `ticket` is its place from an earlier asking, 0 at first.
 
-        Returns the ticket and the seconds after which to ask again: 0 where it may be sent now, None where
-        the month is used up. What was let go counts until `lease` from now, if nobody says `answered`; who
-        stands in line goes as soon as there is room for it and for all who came before.
+        Where there is plenty of room, up to `most` requests like it (more than one only of cost 1) may go on
+        the same ticket: one for every `SHARE` that the minute and the month still have room for.
+
+        Returns the ticket, the seconds after which to ask again, and how many may be sent now: 0 seconds
+        where some may, None where the month is used up. What was let go counts until `lease` from now, if
+        nobody says `answered`; who stands in line goes as soon as there is room for it and for all
+        who came before.
         """
         try:
             with self._transaction(HASTE):
-                answer = self._decide(ticket, cost, metered=metered, lease=lease, now=now, at=at)
+                answer = self._decide(ticket, cost, most, metered=metered, lease=lease, now=now, at=at)
         except WarehouseLocked:
             self._locked_since = now if self._locked_since is None else self._locked_since
             if now - self._locked_since >= PATIENCE:
                 raise
-            return ticket, HASTE
+            return ticket, HASTE, 0
         self._locked_since = None
         return answer
 
     def _decide(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime
-    ) -> tuple[int, float | None]:
-        self._slots.tidy(now, lease)
-        used, limit, _ = self._month(at)
-        if metered and limit is not None and used >= limit:
-            return ticket, None
-        wait = min(self._wait(ticket, cost, now), ASK_AGAIN)
+        self, ticket: int, cost: int, most: int, *, metered: bool, lease: float, now: float, at: datetime
+    ) -> tuple[int, float | None, int]:
+        self._tidy(now, lease)
+        row = self._row(at)
+        if metered and row.left == 0:
+            return ticket, None, 0
+        taken, everybody = (0, 0) if row.per_minute is None else self._slots.taken(ticket)
+        wait = min(max(row.held(now) - now, self._slots.wait(row.lacking(taken, cost), now)), ASK_AGAIN)
         if wait > 0:
             free_at = now + wait + ASK_AGAIN
-            return self._slots.put(ticket, cost, metered=metered, sent=False, free_at=free_at), wait
-        self._set(used=used + metered)
-        return self._slots.put(ticket, cost, metered=metered, sent=True, free_at=now + lease), 0.0
+            return self._slots.put(ticket, cost, metered, sent=False, free_at=free_at), wait, 0
+        many = row.share(everybody, most, metered=metered)
+        if metered:
+            self._count(many)
+        put = self._slots.put(ticket, many * cost, many * metered, sent=True, free_at=now + lease)
+        return put, 0.0, many
 
-    def _wait(self, ticket: int, cost: int, now: float) -> float:
-        per_minute, held_at, held_until = self._get("per_minute", "held_at", "held_until")
-        held = held_until - now if held_at <= now else 0.0  # else by a machine that has started anew since
-        room = 0.0 if per_minute is None else self._slots.wait(ticket, cost, per_minute, now)
-        return max(float(held), room)
+    def _tidy(self, now: float, lease: float) -> None:
+        if not self._restarted:
+            self._slots.restart(now, lease)
+            self._restarted = True
+        self._slots.tidy(now)
 
     def answered(self, ticket: int, free_at: float) -> None:
-        """Have a request that was let go count until `free_at`."""
-        with contextlib.suppress(WarehouseLocked), self._transaction(HASTE):  # else it counts for its lease
+        """Have what was let go on a ticket count until `free_at`."""
+        with contextlib.suppress(WarehouseLocked), self._patient(HASTE):  # else it counts for its lease
             self._slots.answered(ticket, free_at)
 
-    def withdraw(self, ticket: int) -> None:
-        """Forget a request that was not sent, whether it was let go or stands in line."""
+    def withdraw(self, ticket: int, cost: int) -> None:
+        """Forget what was not sent, whether it was let go or stands in line; `cost` is what it all costs."""
         with contextlib.suppress(WarehouseLocked), self._transaction(HASTE):
-            if self._slots.remove(ticket):
-                self._set(used=max(self._get("used")[0] - 1, 0))
+            self._count(-self._slots.remove(ticket, cost))
 
     def pace(self, per_minute: int) -> None:
         """Set what a minute allows."""
-        with self._transaction():
-            self._set(per_minute=per_minute)
+        with self._patient():
+            self._db.execute("UPDATE budget SET per_minute = ? WHERE key_print = ?", (per_minute, self._key))
 
     def hold(self, now: float, until: float) -> None:
         """Let nothing go before `until`."""
-        with self._transaction():
-            held_at, held_until = self._get("held_at", "held_until")
-            self._set(held_at=now, held_until=max(until, held_until if held_at <= now else 0.0))
+        with self._patient():
+            self._db.execute(HOLD, (now, until, self._key))
 
     def told_month(
         self,
@@ -163,25 +214,29 @@ class Ledger:
         right takes its place.
         """
         with self._transaction():
-            ours, _, known = self._month(at)
-            resets = resets_at or known
-            self._set(per_month=limit, resets_at=resets and resets.isoformat(), told_at=at.isoformat())
+            row = self._row(at)
+            ours, resets = row.used, resets_at or row.resets_at
             if used is not None:
                 most = used + self._slots.unsettled(since, own)
-                self._set(used=ours if used <= ours <= most else min(most, max(used, limit)))
+                ours = ours if used <= ours <= most else min(most, max(used, limit))
+            told = (ours, limit, resets and resets.isoformat(), at.isoformat(), self._key)
+            self._db.execute(TOLD, told)
 
     def month(self, at: datetime) -> tuple[int, int | None, datetime | None]:
         """What of the month is used, its limit, and when it starts anew."""
         with self._transaction():
-            return self._month(at)
+            row = self._row(at)
+        return row.used, row.limit, row.resets_at
 
-    def _month(self, at: datetime) -> tuple[int, int | None, datetime | None]:
-        used, limit, text = self._get("used", "per_month", "resets_at")
-        resets_at = _moment(text)
-        if resets_at is not None and at >= resets_at:
-            self._set(used=0, resets_at=None)
-            return 0, limit, None
-        return used, limit, resets_at
+    def _row(self, at: datetime) -> _Row:
+        row = _Row(*self._db.execute(ROW, (self._key,)).fetchone())
+        if row.resets_at is not None and at >= row.resets_at:
+            self._db.execute(NEW_MONTH, (self._key,))
+            return replace(row, used=0, reset=None)
+        return row
+
+    def _count(self, requests: int) -> None:
+        self._db.execute(COUNT, (requests, self._key))
 
     def start_stream(self, route: str, at: datetime) -> tuple[bool, datetime | None]:
         """Count a start, unless they are used up; whether it was, and else when the oldest is a day old."""
@@ -223,25 +278,19 @@ class Ledger:
     def _starts(self, route: str) -> Starts:
         return Starts(self._db, self._key, route)
 
-    def _get(self, *columns: str) -> tuple[Any, ...]:
-        found = self._db.execute(
-            f"SELECT {', '.join(columns)} FROM budget WHERE key_print = ?",  # noqa: S608 - our own names
-            (self._key,),
-        )
-        return tuple(found.fetchone())
-
-    def _set(self, **values: object) -> None:
-        columns = ", ".join(f"{name} = ?" for name in values)
-        self._db.execute(
-            f"UPDATE budget SET {columns} WHERE key_print = ?",  # noqa: S608 - our own names
-            (*values.values(), self._key),
-        )
-
     @contextlib.contextmanager
     def _transaction(self, patience: float = PATIENCE) -> Iterator[None]:
-        with explaining(self._path), self._db:
-            self._db.execute(f"PRAGMA busy_timeout = {1000 * patience:.0f}")
+        with self._patient(patience), self._db:
             self._db.execute("BEGIN IMMEDIATE")
+            yield
+
+    @contextlib.contextmanager
+    def _patient(self, patience: float = PATIENCE) -> Iterator[None]:
+        """Wait so long for the file's lock; a single statement is a transaction."""
+        with explaining(self._path):
+            if patience != self._patience:
+                self._db.execute(f"PRAGMA busy_timeout = {1000 * patience:.0f}")
+                self._patience = patience
             yield
 
 

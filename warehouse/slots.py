@@ -1,4 +1,7 @@
-"""The minute of a key: requests that count in it, and those that stand in line; inside a transaction."""
+"""The minute of a key: requests that count in it, and those that stand in line; inside a transaction.
+
+A row is a request in line, or what was let go on one ticket: `metered` says how many of it the month counts.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ CREATE INDEX IF NOT EXISTS slot_of_key ON slot (key_print);
 WINDOW: Final = 60.0
 # Who stands in line asks again this often, and has left the line after as long again without asking.
 ASK_AGAIN: Final = 5.0
+# Who lets several requests go at once takes so small a part of what is left that nobody else misses it.
+SHARE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +30,35 @@ class Slots:
     db: sqlite3.Connection
     key: str
 
-    def tidy(self, now: float, lease: float) -> None:
-        """Drop what counts no longer.
-
-        What would count for longer than any request does, by a minute and more, was written before the
-        machine started anew; a minute is enough for it. Nearer than that it may be another process's, let go
-        after `now` was read.
-        """
+    def tidy(self, now: float) -> None:
+        """Drop what counts no longer."""
         self.db.execute("DELETE FROM slot WHERE key_print = ? AND free_at <= ?", (self.key, now))
+
+    def restart(self, now: float, lease: float) -> None:
+        """Have what was sent before the machine started anew count for a minute, which is enough.
+
+        It would count for longer than any request does, by a minute and more. Nearer than that it may be
+        another process's, let go after `now` was read.
+        """
         self.db.execute(
             "UPDATE slot SET free_at = ? WHERE key_print = ? AND free_at > ?",
             (now + WINDOW, self.key, now + max(lease, 2 * ASK_AGAIN) + WINDOW),
         )
 
-    def wait(self, ticket: int, cost: int, per_minute: int, now: float) -> float:
-        """Seconds until there may be room for a request and for all who came before it.
+    def taken(self, ticket: int) -> tuple[int, int]:
+        """What the others take: those that were sent or came before a ticket (a newcomer's is 0), and all."""
+        first, everybody = self.db.execute(
+            "SELECT total(cost) FILTER (WHERE sent OR ticket < ?2 OR ?2 = 0), total(cost) FROM slot"
+            " WHERE key_print = ?1 AND (sent OR ticket <> ?2)",
+            (self.key, ticket),
+        ).fetchone()
+        return int(first), int(everybody)
 
-        A newcomer's ticket is 0. What has no answer yet counts for a minute more at least.
+    def wait(self, over: int, now: float) -> float:
+        """Seconds until there may be room for `over` more than there is.
+
+        What has no answer yet counts for a minute more at least.
         """
-        over = self._taken(ticket) + min(cost, per_minute) - per_minute
         if over <= 0:
             return 0.0
         sent = "SELECT cost, free_at FROM slot WHERE key_print = ? AND sent ORDER BY free_at"
@@ -53,36 +68,42 @@ class Slots:
                 return min(float(free_at) - now, WINDOW)
         return ASK_AGAIN  # those who came before need more room than there is
 
-    def _taken(self, ticket: int) -> int:
-        taken = self.db.execute(
-            "SELECT total(cost) FROM slot WHERE key_print = ?1 AND (sent OR ticket < ?2 OR ?2 = 0)",
-            (self.key, ticket),
-        )
-        return int(taken.fetchone()[0])
-
-    def put(self, ticket: int, cost: int, *, metered: bool, sent: bool, free_at: float) -> int:
-        """Write a request down as sent, or as standing in line, until `free_at`; its ticket."""
+    def put(self, ticket: int, cost: int, metered: int, *, sent: bool, free_at: float) -> int:
+        """Write down what was sent, or stands in line, until `free_at`; its ticket."""
         written = self.db.execute(
-            "INSERT INTO slot VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET sent = excluded.sent, free_at = excluded.free_at RETURNING ticket",
+            "INSERT INTO slot VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET cost = excluded.cost,"
+            " metered = excluded.metered, sent = excluded.sent, free_at = excluded.free_at RETURNING ticket",
             (ticket or None, self.key, cost, metered, sent, free_at),
         )
         return int(written.fetchone()[0])
 
     def answered(self, ticket: int, free_at: float) -> None:
-        """Have a request that was sent count until `free_at`."""
+        """Have what was sent on a ticket count until `free_at`."""
         self.db.execute("UPDATE slot SET free_at = ? WHERE ticket = ?", (free_at, ticket))
 
-    def remove(self, ticket: int) -> bool:
-        """Drop a request; whether it counted in the month."""
-        gone = self.db.execute("DELETE FROM slot WHERE ticket = ? RETURNING metered AND sent", (ticket,))
-        return any(counted for (counted,) in gone.fetchall())
+    def remove(self, ticket: int, cost: int) -> int:
+        """Drop what costs so much of a ticket; how much of it counted in the month."""
+        found = "SELECT cost, metered, sent FROM slot WHERE ticket = ?"
+        for had, metered, sent in self.db.execute(found, (ticket,)).fetchall():
+            gone = min(int(metered), cost)
+            if had <= cost:
+                self.db.execute("DELETE FROM slot WHERE ticket = ?", (ticket,))
+            else:
+                self.db.execute(
+                    "UPDATE slot SET cost = ?, metered = ? WHERE ticket = ?",
+                    (had - cost, metered - gone, ticket),
+                )
+            return gone if sent else 0
+        return 0
 
     def unsettled(self, since: float, own: int) -> int:
-        """Requests of the month, but for `own`, that had no answer at the moment `since` or left later."""
+        """Requests of the month, but for one of the ticket `own`, that may have had no answer at `since`.
+
+        Of what was let go together, the last answer counts: there may be so many at most.
+        """
         found = self.db.execute(
-            "SELECT count(*) FROM slot"
-            " WHERE key_print = ? AND sent AND metered AND free_at > ? AND ticket <> ?",
-            (self.key, since + WINDOW, own),
+            "SELECT total(max(metered - (ticket = ?), 0)) FROM slot"
+            " WHERE key_print = ? AND sent AND free_at > ?",
+            (own, self.key, since + WINDOW),
         )
         return int(found.fetchone()[0])
