@@ -53,14 +53,12 @@ class Page:
 class Piece:
     """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
 
-    `raw` goes behind the pieces before it, and is gzip where `encoding` says so. `written` has the API's
-    names of a row's fields, by ours. This piece completes `count` lines, the first of them at `offset`; they
-    are `exact` as those of `Told` are. `providers` are those that none of the pieces before told of.
-    `observed_at` is UTC, `total` -1 where it was not told.
+    `lines` are the `count` lines that it completes, the first of them at `offset`; they are `exact` as those
+    of `Told` are. `written` has the API's names of a row's fields, by ours. `providers` are those that none
+    of the pieces before told of. `observed_at` is UTC, `total` -1 where it was not told.
     """
 
-    raw: bytes
-    encoding: str
+    lines: bytes
     written: Mapping[str, str]
     observed_at: datetime
     total: int

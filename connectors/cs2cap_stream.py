@@ -1,12 +1,13 @@
 """The walk of a stream: begun once, landed in pieces as it arrives, whole only if it ended as it should."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from connectors.base import Land, Make, Outcome, Page, Piece
+from connectors.base import Land, Make, Outcome, Page, Piece, Told
 from connectors.client import Client
 from connectors.cs2cap_lines import Ending, Stream, Typing
 from connectors.cs2cap_rows import OFFERS
@@ -33,7 +34,8 @@ class StreamWalk:
         self._offers = OFFERS[shard.deliveries[0]]
         self._land = land
         self._deadline = deadline
-        self._landing: asyncio.Future[Sheet] | None = None
+        self._landings: deque[asyncio.Future[Sheet]] = deque()
+        self._failed = False
         self._ended = False
         self._pages = 0
         self._rows = 0
@@ -101,20 +103,33 @@ class StreamWalk:
             await to_the_end(self._hand_in(partial(make, bytes(held), ending)))
 
     async def _hand_on(self, make: Make) -> None:
-        """Have a piece landed while the next one arrives."""
-        await self._landed()
-        self._landing = asyncio.ensure_future(self._land(make))
+        """Have a piece made while the one before it is landed and the next one arrives."""
+        if len(self._landings) > 1:
+            await self._landed()
+        self._landings.append(asyncio.ensure_future(self._land(partial(self._in_turn, make))))
 
     async def _hand_in(self, make: Make) -> None:
-        await self._hand_on(make)
-        await self._landed()
+        try:
+            await self._hand_on(make)
+            while self._landings:
+                await self._landed()
+        finally:
+            await asyncio.gather(*self._landings, return_exceptions=True)
+
+    def _in_turn(self, make: Make) -> tuple[Page | Piece | Told, Sheet]:
+        """Make nothing any more once a piece has failed: it would lie behind a hole."""
+        if self._failed:
+            raise ContractBroken(f"POST {self._offers.path}: a piece before it failed", self._client.source)
+        try:
+            return make()
+        except BaseException:
+            self._failed = True
+            raise
 
     async def _landed(self) -> None:
-        """Wait for the piece that is being landed, and count its rows."""
-        if self._landing is None:
-            return
-        sheet = await asyncio.shield(self._landing)  # a cancelled walk still wants it landed
-        self._landing = None
+        """Wait for the oldest piece that is being landed, and count its rows."""
+        sheet = await asyncio.shield(self._landings[0])  # a cancelled walk still wants it landed
+        self._landings.popleft()
         self._pages += 1
         self._rows += sheet.others
         self._ended = not sheet.has_next

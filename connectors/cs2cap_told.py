@@ -41,7 +41,9 @@ class Telling:
         Raises ContractBroken, and Disconnected for what cannot be inflated.
         """
         stream, count, exact, seen = self._stream, 0, True, set[str]()
+        parts = []
         for lines in self._reading.lines(raw, ending):
+            parts.append(lines)
             rows = exact_rows(lines, stream.offers)
             exact = exact and rows is not None
             count += lines.count(b"\n") if rows is None else len(rows)
@@ -50,7 +52,7 @@ class Telling:
             del self._unseen[key]
         offset, self._rows = self._rows, self._rows + count
         piece = Piece(
-            *(raw, stream.encoding, stream.offers.written, stream.moment, stream.total, offset, count, exact),
+            *(b"".join(parts), stream.offers.written, stream.moment, stream.total, offset, count, exact),
             providers=frozenset(seen),
         )
         more = ending != "whole" or not self._reading.inflater.ended

@@ -1,6 +1,6 @@
 """Where answers become landed pages, in threads: those of a shard one after another.
 
-Several threads, because each waits for the disk to have its page.
+Several threads, because each waits for the disk to have its page; meanwhile the next one is made.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Press:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, "press")
-        self._turns: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._making: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._landing: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,13 +57,14 @@ class Press:
 
     async def _land(self, writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
         loop = asyncio.get_running_loop()
-        async with self._turns[writer]:
-            return await loop.run_in_executor(self._threads, press, writer, make, landed_at)
+        async with self._making[writer]:
+            made, sheet = await loop.run_in_executor(self._threads, make)
+        async with self._landing[writer]:  # who came first is first here, too
+            return await loop.run_in_executor(self._threads, press, writer, made, sheet, landed_at)
 
 
-def press(writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
-    """Make a page and land it."""
-    made, sheet = make()
+def press(writer: ShardWriter, made: Page | Piece | Told, sheet: Sheet, landed_at: datetime) -> LandedPage:
+    """Land what was made."""
     match made:
         case Page():
             return _land_page(writer, made, sheet, landed_at)
@@ -89,8 +91,7 @@ def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetim
 
 def _land_piece(writer: ShardWriter, piece: Piece, sheet: Sheet, landed_at: datetime) -> LandedPage:
     mark = writer.lines.append(
-        *(piece.raw, piece.count if piece.exact else None),
-        gzip=piece.encoding == "gzip",
+        *(piece.lines, piece.count if piece.exact else None),
         written=piece.written,
         observed_at=piece.observed_at,
         landed_at=landed_at,

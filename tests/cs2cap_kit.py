@@ -12,7 +12,6 @@ from connectors.base import Make, Outcome, Page, Piece, Told
 from connectors.client import Client
 from connectors.cs2cap import CS2Cap
 from connectors.cs2cap_answers import read_rows
-from connectors.cs2cap_lines import Stream, Typing
 from connectors.cs2cap_rows import OFFERS, Offers
 from connectors.frames import QUOTES
 from connectors.paging import Sheet
@@ -59,16 +58,15 @@ class Landing:
             case Told():
                 self.pages.append(_page_of(made))
             case Piece():
-                self.pages.append(self._page_of(made, sheet))
+                self.pages.append(self._page_of(made))
         return sheet
 
-    def _page_of(self, piece: Piece, sheet: Sheet) -> Page:
-        if not self.pieces:
-            offers = _offers(piece)
-            stream = Stream("", offers, frozenset(), None, piece.encoding, piece.observed_at, piece.total)
-            self._typing = Typing(stream)
+    def _page_of(self, piece: Piece) -> Page:
         self.pieces.append(piece)
-        return self._typing.page(piece.raw, "more" if sheet.has_next else "whole")[0]
+        rows = read_rows([line for line in piece.lines.split(b"\n") if line], _offers(piece), "")
+        return Page(
+            *(0, piece.offset, -1, piece.observed_at, rows.frame, rows.rejects, rows.unknown_fields, ""),
+        )
 
     @property
     def rows(self) -> pl.DataFrame:

@@ -93,7 +93,7 @@ set -e
 mount -t tmpfs -o size=64m tmpfs "$1"
 "$2" snapshot first --no-prefect --quiet
 "$2" snapshot core --no-prefect --quiet & run=$!
-while ! grep -q . "$1"/landing/*/*.lines.gz 2>/dev/null; do kill -0 $run; sleep 0.02; done
+while ! grep -q . "$1"/landing/*/*.lines.zst 2>/dev/null; do kill -0 $run; sleep 0.02; done
 dd if=/dev/zero of="$1/filler" bs=4096 2>/dev/null || true
 set +e
 wait $run

@@ -26,7 +26,13 @@ from warehouse.home import Home
 
 SQL = resources.files("warehouse") / "sql"
 HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
-WRITER_SETTINGS = {"memory_limit": "160MB", "preserve_insertion_order": "false"}
+# What is freed goes back at once: held by the allocator, it would come on top of the limit.
+WRITER_SETTINGS = {
+    "memory_limit": "180MB",
+    "preserve_insertion_order": "false",
+    "allocator_flush_threshold": "2MB",
+    "allocator_bulk_deallocation_flush_threshold": "2MB",
+}
 
 
 def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:

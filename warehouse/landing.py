@@ -7,7 +7,7 @@ A landing is the folder of one run:
     0001.arrow             an Arrow IPC stream a shard, a record batch a page, its rejects in the metadata;
                            a torn tail costs the last page
     0001.json              how the shard ended, renamed into place
-    0001.lines.gz ...      instead, for an answer that is landed as it came: see warehouse/lines.py
+    0001.lines.zst ...     instead, for an answer that is landed as it came: see warehouse/lines.py
     items.arrow ...        catalogs that were fetched on the way
     done.json              how the run ended, renamed into place
     loaded                 written once the database holds the run

@@ -1,7 +1,6 @@
 """A shard that was landed as it came: rows as JSON lines, typed by the load.
 
-    0001.lines             the text of one answer, or 0001.lines.gz, its gzip; grows by whole pieces
-    0001.lines.gz          or the rows of many pages, each page a gzip of its own; see `LinesFile.append_page`
+    0001.lines.zst         zstd frames: the pieces of one answer, or the rows of many pages, a frame each
     0001.lines.json        whose answer it is, written before anything of it; at the end, how it ended
 
 What such a shard holds is as the source wrote it. The load takes it as it is only where the text has nothing
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import polars as pl
-from isal import igzip, isal_zlib
+from backports import zstd
 
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
@@ -29,7 +28,7 @@ from warehouse.pages import PageMark, ShardHeader, WholeFile, to_json
 PAGE: Final = "floorline_page"
 MARK: Final = "floorline_mark"
 MOST_PAGES: Final = 10**5  # many times what a walk may have, and 20,000 shards fit into 32 bits
-_FAST: Final = 1  # half of the time, a fifth more room
+_LEVEL: Final = 1  # as small as gzip makes it, in a fourth of the time; DuckDB reads it in a fourth, too
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +40,6 @@ class LinesHead:
 
     header: ShardHeader
     written: Mapping[str, str]
-    gzip: bool
     paged: bool
     mark: PageMark
 
@@ -49,7 +47,7 @@ class LinesHead:
     def parse(cls, fields: Mapping[str, Any]) -> Self:
         """From JSON."""
         header, mark = ShardHeader.parse(fields["header"]), PageMark.parse(fields["mark"])
-        return cls(header, dict(fields["written"]), fields["gzip"], fields["paged"], mark)
+        return cls(header, dict(fields["written"]), fields["paged"], mark)
 
 
 class LinesFile:
@@ -70,10 +68,9 @@ class LinesFile:
 
     def append(
         self,
-        raw: bytes,
+        lines: bytes,
         count: int | None,
         *,
-        gzip: bool,
         written: Mapping[str, str],
         observed_at: datetime,
         landed_at: datetime,
@@ -84,8 +81,8 @@ class LinesFile:
         """
         if self._head is None:
             mark = PageMark(0, 0, -1, observed_at, landed_at, "")
-            self._head = self._open(LinesHead(self._header, written, gzip, paged=False, mark=mark))
-        self._write(raw)
+            self._head = self._open(LinesHead(self._header, written, paged=False, mark=mark))
+        self._write(lines)
         self._count = None if self._count is None or count is None else self._count + count
         return self._head.mark
 
@@ -98,24 +95,25 @@ class LinesFile:
         their order otherwise. Durable on return; raises WarehouseFull.
         """
         if self._head is None:
-            self._head = self._open(LinesHead(self._header, written, gzip=True, paged=True, mark=mark))
+            self._head = self._open(LinesHead(self._header, written, paged=True, mark=mark))
         first = to_json({MARK: to_json(mark).decode()})
         if count is not None:  # else nobody reads them but to type them row by row
             lines = (b"\n" + lines).replace(b"\n{", _start(self._number))[1:]
-        self._write(igzip.compress(first + b"\n" + lines, _FAST))
+        self._write(first + b"\n" + lines)
         self._pages[mark.request, mark.offset] = (self._number, mark, count)
         self._number += 1
 
     def _open(self, head: LinesHead) -> LinesHead:
         number = f"{self._header.number:04}"
         with on_disk(self._folder):
-            self._path = self._folder / f"{number}.lines{'.gz' if head.gzip else ''}"
+            self._path = self._folder / f"{number}.lines.zst"
             self._path.touch()
             write_whole(self._folder / f"{number}.lines.json", to_json(head))
             sync_folder(self._folder)
         return head
 
-    def _write(self, raw: bytes) -> None:
+    def _write(self, text: bytes) -> None:
+        raw = zstd.compress(text, _LEVEL)
         with on_disk(self._folder), WholeFile(self._path, "ab") as file:
             end = file.tell()
             try:
@@ -168,21 +166,31 @@ class LandedLines:
         """The pages that count; the one answer, as a page."""
         return self.marks or ((_first(self.header), self.head.mark),)
 
-    def members(self) -> Iterator[tuple[PageMark, bytes]]:
-        """Each whole page of a paged shard, in the order of landing: its mark, and its rows as they came."""
-        raw, number = self.path.read_bytes(), _first(self.header)
-        while raw:
-            gunzip = isal_zlib.decompressobj(wbits=31)
-            try:
-                text = gunzip.decompress(raw)
-            except isal_zlib.IsalError:  # type: ignore[misc]  # the stub calls the class an instance
-                return
-            if not gunzip.eof:  # torn
-                return
+    def parts(self) -> Iterator[tuple[PageMark, bytes]]:
+        """What of it is whole, in the order of landing: each page's mark and its rows as they came.
+
+        Of a stream, the mark is that of all of it, and a part is a piece.
+        """
+        for number, text in enumerate(self._frames(), _first(self.header)):
+            if not self.head.paged:
+                yield self.head.mark, text
+                continue
             first, _, lines = text.partition(b"\n")
             lines = (b"\n" + lines).replace(_start(number), b"\n{")[1:]
             yield PageMark.parse(json.loads(json.loads(first)[MARK])), lines
-            raw, number = gunzip.unused_data, number + 1
+
+    def _frames(self) -> Iterator[bytes]:
+        raw = self.path.read_bytes()
+        while raw:
+            frame = zstd.ZstdDecompressor()
+            try:
+                text = frame.decompress(raw)
+            except zstd.ZstdError:
+                return
+            if not frame.eof:  # torn
+                return
+            yield text
+            raw = frame.unused_data
 
 
 # Types such a shard row by row: pages in their order, and how many rows carry which unknown field.
@@ -193,7 +201,7 @@ def read_lines(end: Path) -> LandedLines:
     """Such a shard by the path of its 0001.lines.json. Raises ValueError, KeyError and OSError."""
     told = json.loads(end.read_bytes())
     head = LinesHead.parse(told)
-    path = end.with_suffix(".gz" if head.gzip else "")
+    path = end.with_suffix(".zst")
     ended = told.get("end", {})
     if ended.get("bytes") != path.stat().st_size:
         return LandedLines(path, head, False, "interrupted", None)

@@ -132,10 +132,10 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     _step(db, "0_begin")
     _step(db, "0_exact")
     _key_rows(db, run)
-    _step(db, "3_scopes")
-    _step(db, "4_doubts")
     if _number(db, TWICE):
-        _step(db, "5_once")
+        _step(db, "4_once")
+    _step(db, "5_scopes")
+    _step(db, "5_doubts")
     fetched = _number(db, "SELECT count(*) FROM arrived")
     if _number(db, LOOKED_AT_LATER):
         _step(db, "6_late")
@@ -211,7 +211,7 @@ def _stage_catalog(db: duckdb.DuckDBPyConnection, run: LandedRun, name: str) -> 
 def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     _step(db, "2_books")
     with streamed(db, run):
-        _step(db, "4_incoming")
+        _step(db, "3_incoming")
     insert_lines(db, run.lines)
 
 

@@ -27,7 +27,7 @@ def retyped(
 
 
 def torn(shard: LandedLines) -> bool:
-    """Whether it may hold half a line, or half a gzip."""
+    """Whether it may lack its end, or hold a row that is not as it should be."""
     return shard.count is None
 
 

@@ -95,7 +95,7 @@ def _lines(shards: Sequence[LandedLines]) -> str:
         ours += f", {shards[0].pages[0][0]} AS page"
     options = (
         f"columns = {{{', '.join(f'{_text(name)}: {_text(kind)}' for name, kind in columns.items())}}},"
-        f" compression = '{'gzip' if head.gzip else 'uncompressed'}', maximum_object_size = {LONGEST}"
+        f" compression = 'zstd', maximum_object_size = {LONGEST}"
     )
     # the line with a page's mark has no number; of a page that was walked again, the last time is in `page`
     which = f"{PAGE} IN (SELECT page FROM page)" if head.paged else "true"  # noqa: S608 - our own name

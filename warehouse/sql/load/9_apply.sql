@@ -1,4 +1,4 @@
--- The run enters the facts. In: moved, gone, asked, incoming, late, dark, down_provider, reject.
+-- The run enters the facts. In: moved, gone, asked, listed, dark, down_provider, reject.
 
 INSERT INTO store.reject
 SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
@@ -40,10 +40,5 @@ SELECT getvariable('run_key'), a.scope_key, a.provider_key, min(a.observed_from)
 FROM asked a
 LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM dark) d USING (provider_key, currency, delivery)
 LEFT JOIN down_provider x ON x.provider_key = a.provider_key
-LEFT JOIN (
-    SELECT shard, provider_key, delivery, count(*) AS rows, max(last_updated) AS newest
-    FROM (SELECT shard, provider_key, delivery, last_updated FROM incoming
-          UNION ALL SELECT shard, provider_key, delivery, last_updated FROM late)
-    GROUP BY ALL
-) b USING (shard, provider_key, delivery)
+LEFT JOIN listed b USING (shard, provider_key, delivery)
 GROUP BY a.scope_key, a.provider_key;

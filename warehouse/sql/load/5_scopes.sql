@@ -1,5 +1,15 @@
--- What the shards asked for. In: shard, shard_item, shard_provider, incoming. Out: asked, one row a shard and
--- provider. A shard that names no provider asked for all; one that comes unasked is seen, but never completely.
+-- What the shards asked for, and what came of it. In: shard, shard_item, shard_provider, arrived, page. Out: listed, one
+-- row a shard and book; asked, one row a shard and provider. A shard that names no provider asked for all; one that
+-- comes unasked is seen, but never completely.
+
+CREATE OR REPLACE TEMP TABLE listed AS
+SELECT p.shard, b.provider_key, b.delivery, sum(a.rows)::BIGINT AS rows, max(a.newest) AS newest
+FROM (
+    SELECT quote_key & 1048575 AS book_key, page, count(*) AS rows, max(last_updated) AS newest FROM arrived GROUP BY ALL
+) a
+JOIN page p USING (page)
+JOIN store.book b USING (book_key)
+GROUP BY ALL;
 
 INSERT INTO store.scope
 SELECT (SELECT coalesce(max(scope_key), 0) FROM store.scope) + row_number() OVER (), getvariable('source'), s.*
@@ -22,7 +32,7 @@ JOIN (
         FROM shard_provider sp
         JOIN store.provider p ON p.source = getvariable('source') AND p.provider = sp.provider
         UNION ALL
-        SELECT DISTINCT shard, provider_key, false FROM incoming
+        SELECT shard, provider_key, false FROM listed
     )
     GROUP BY shard, provider_key
 ) p USING (shard);
