@@ -53,12 +53,12 @@ class Page:
 class Piece:
     """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
 
-    `lines` are the `count` lines that it completes, the first of them at `offset`; they are `exact` as those
-    of `Told` are. `written` has the API's names of a row's fields, by ours. `providers` are those that none
-    of the pieces before told of. `observed_at` is UTC, `total` -1 where it was not told.
+    `parts` are the `count` lines that it completes, some at a time, the first of them at `offset`; they are
+    `exact` as those of `Told` are. `written` has the API's names of a row's fields, by ours. `providers` are
+    those that none of the pieces before told of. `observed_at` is UTC, `total` -1 where it was not told.
     """
 
-    lines: bytes
+    parts: tuple[bytes, ...]
     written: Mapping[str, str]
     observed_at: datetime
     total: int

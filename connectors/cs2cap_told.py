@@ -52,7 +52,7 @@ class Telling:
             del self._unseen[key]
         offset, self._rows = self._rows, self._rows + count
         piece = Piece(
-            *(b"".join(parts), stream.offers.written, stream.moment, stream.total, offset, count, exact),
+            *(tuple(parts), stream.offers.written, stream.moment, stream.total, offset, count, exact),
             providers=frozenset(seen),
         )
         more = ending != "whole" or not self._reading.inflater.ended

@@ -168,6 +168,8 @@ class BasketFetch:
         asked = {key for shard in self._plan.shards for key in shard.providers}
         silent: set[str] = set()
         for (currency, deliveries), brought in self._brought.items():
+            if asked <= brought:
+                continue
             scope = (self._basket.source, currency, deliveries, self._item_ids(currency))
             silent |= listed_before(self._home, *scope, sorted(brought)) & asked
         if not silent:

@@ -91,7 +91,7 @@ def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetim
 
 def _land_piece(writer: ShardWriter, piece: Piece, sheet: Sheet, landed_at: datetime) -> LandedPage:
     mark = writer.lines.append(
-        *(piece.lines, piece.count if piece.exact else None),
+        *(piece.parts, piece.count if piece.exact else None),
         written=piece.written,
         observed_at=piece.observed_at,
         landed_at=landed_at,

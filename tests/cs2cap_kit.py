@@ -63,7 +63,7 @@ class Landing:
 
     def _page_of(self, piece: Piece) -> Page:
         self.pieces.append(piece)
-        rows = read_rows([line for line in piece.lines.split(b"\n") if line], _offers(piece), "")
+        rows = read_rows([line for line in b"".join(piece.parts).split(b"\n") if line], _offers(piece), "")
         return Page(
             *(0, piece.offset, -1, piece.observed_at, rows.frame, rows.rejects, rows.unknown_fields, ""),
         )

@@ -42,7 +42,7 @@ def count_of(text: bytes, offers: Offers) -> int | None:
 def append(writer: ShardWriter, *pieces: bytes, offers: Offers = ASKS) -> None:
     for piece in pieces:
         count = count_of(piece, offers)
-        writer.lines.append(piece, count, written=offers.written, observed_at=NOON, landed_at=NOON)
+        writer.lines.append([piece], count, written=offers.written, observed_at=NOON, landed_at=NOON)
 
 
 def land(home: Home, *pieces: bytes, run: str = "one", offers: Offers = ASKS, at: int = 0) -> Path:

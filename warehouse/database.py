@@ -30,8 +30,8 @@ HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>
 WRITER_SETTINGS = {
     "memory_limit": "180MB",
     "preserve_insertion_order": "false",
-    "allocator_flush_threshold": "2MB",
-    "allocator_bulk_deallocation_flush_threshold": "2MB",
+    "allocator_flush_threshold": "4MB",
+    "allocator_bulk_deallocation_flush_threshold": "4MB",
 }
 
 

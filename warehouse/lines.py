@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -68,7 +68,7 @@ class LinesFile:
 
     def append(
         self,
-        lines: bytes,
+        parts: Iterable[bytes],
         count: int | None,
         *,
         written: Mapping[str, str],
@@ -77,12 +77,13 @@ class LinesFile:
     ) -> PageMark:
         """Land a piece of one answer, durable on return; one that has no room whole leaves no trace.
 
-        It completes `count` lines; None if they are not all as they should be. Raises WarehouseFull.
+        `parts` are whole lines, `count` of them; None if they are not all as they should be. Raises
+        WarehouseFull.
         """
         if self._head is None:
             mark = PageMark(0, 0, -1, observed_at, landed_at, "")
             self._head = self._open(LinesHead(self._header, written, paged=False, mark=mark))
-        self._write(lines)
+        self._write(*parts)
         self._count = None if self._count is None or count is None else self._count + count
         return self._head.mark
 
@@ -99,7 +100,7 @@ class LinesFile:
         first = to_json({MARK: to_json(mark).decode()})
         if count is not None:  # else nobody reads them but to type them row by row
             lines = (b"\n" + lines).replace(b"\n{", _start(self._number))[1:]
-        self._write(first + b"\n" + lines)
+        self._write(first + b"\n", lines)
         self._pages[mark.request, mark.offset] = (self._number, mark, count)
         self._number += 1
 
@@ -112,8 +113,9 @@ class LinesFile:
             sync_folder(self._folder)
         return head
 
-    def _write(self, text: bytes) -> None:
-        raw = zstd.compress(text, _LEVEL)
+    def _write(self, *text: bytes) -> None:
+        frame = zstd.ZstdCompressor(_LEVEL)
+        raw = b"".join([*map(frame.compress, text), frame.flush()])
         with on_disk(self._folder), WholeFile(self._path, "ab") as file:
             end = file.tell()
             try:
