@@ -97,13 +97,13 @@ def nothing(question: Question, offset: int, total: int, moment: datetime) -> tu
 def _taken_apart(items: Raw, offers: Offers, source: str) -> tuple[bytes, list[Row] | None]:
     """Put each row on a line of its own; and the rows, if all of them are exact.
 
-    What is exact has nothing nested, and comes without a blank as a rule: then a brace that closes stands
-    before one that opens where a row ends, and else nowhere.
+    What is exact has nothing nested: where no text has a brace that closes, each of them ends a row. As a
+    rule, no blank stands behind it.
     """
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
         rows = _LISTS[offers.delivery].decode(items)
         lines = bytes(items)[1:-1].replace(b"},{", b"}\n{") + b"\n"
-        if lines.count(b"\n") == len(rows):
+        if lines.count(b"}") == lines.count(b"\n") == len(rows):
             return lines, rows
     raws = decode(_RAWS, bytes(items), offers.path, source)
     # between the values of a row, a line may have ended

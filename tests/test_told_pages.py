@@ -49,6 +49,12 @@ def test_each_row_is_a_line_of_its_own(form: str, name: str, count: int) -> None
     assert (page.count, page.exact, len(sheet.keys), sheet.others) == (count, True, count, 0)
 
 
+def test_braces_in_a_name_are_not_taken_for_the_end_of_a_row() -> None:
+    listed = rows({}, {"market_hash_name": "a},{b"}, {"market_hash_name": "c},{"})
+    page, _ = told(body(listed, "with blanks"))
+    assert [json.loads(line) for line in page.lines.split(b"\n")[:-1]] == listed
+
+
 @pytest.mark.parametrize("form", WRITTEN)
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
 def test_an_odd_row_leaves_the_others_what_they_are(form: str, odd: dict[str, Any]) -> None:
