@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from connectors.base import Land, Make, Outcome, Page, Piece, Told
+from connectors.base import Land, Make, Outcome, Page, Piece
 from connectors.client import Client
 from connectors.cs2cap_lines import Ending, Stream, Typing
 from connectors.cs2cap_rows import OFFERS
@@ -35,7 +35,6 @@ class StreamWalk:
         self._land = land
         self._deadline = deadline
         self._landings: deque[asyncio.Future[Sheet]] = deque()
-        self._failed = False
         self._ended = False
         self._pages = 0
         self._rows = 0
@@ -106,7 +105,7 @@ class StreamWalk:
         """Have a piece made while the one before it is landed and the next one arrives."""
         if len(self._landings) > 1:
             await self._landed()
-        self._landings.append(asyncio.ensure_future(self._land(partial(self._in_turn, make))))
+        self._landings.append(asyncio.ensure_future(self._land(make)))
 
     async def _hand_in(self, make: Make) -> None:
         try:
@@ -115,16 +114,6 @@ class StreamWalk:
                 await self._landed()
         finally:
             await asyncio.gather(*self._landings, return_exceptions=True)
-
-    def _in_turn(self, make: Make) -> tuple[Page | Piece | Told, Sheet]:
-        """Make nothing any more once a piece has failed: it would lie behind a hole."""
-        if self._failed:
-            raise ContractBroken(f"POST {self._offers.path}: a piece before it failed", self._client.source)
-        try:
-            return make()
-        except BaseException:
-            self._failed = True
-            raise
 
     async def _landed(self) -> None:
         """Wait for the oldest piece that is being landed, and count its rows."""

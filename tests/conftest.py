@@ -11,7 +11,9 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from connectors.throttle import Throttle
 from sandbox.server import VALID_KEY, Options, Sandbox, serve
+from tests.throttle_kit import MakeThrottle, shared
 
 settings.register_profile("busy", deadline=None)  # a busy machine fails no property
 settings.load_profile("busy")
@@ -37,6 +39,14 @@ def make_sandbox() -> Iterator[MakeSandbox]:
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     """Return a small sandbox with the factory's defaults."""
     return make_sandbox()
+
+
+@pytest.fixture(params=["memory", "state.db"])
+def make_throttle(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
+    """Return a factory of throttles over one store or the other."""
+    if request.param == "memory":
+        return Throttle
+    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
 
 
 @pytest.fixture

@@ -28,14 +28,6 @@ PRICES = "GET /v1/prices"
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "state.db"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
-    """Return a factory of throttles over one store or the other."""
-    if request.param == "memory":
-        return Throttle
-    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
-
-
 def send(throttle: Throttle, times: int = 1, *, metered: bool = True) -> Slot:
     async def main() -> Slot:
         for _ in range(times):
@@ -50,8 +42,8 @@ def told(throttle: Throttle, used: int, limit: int = 1000) -> None:
     throttle.told_month(used, limit, since=throttle.moment())
 
 
-def test_a_request_counts_in_the_month_unless_it_is_exempt(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_a_request_counts_in_the_month_unless_it_is_exempt(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     assert throttle.month() == Usage(0, None, None)
     told(throttle, 41)
     send(throttle, 3)
@@ -60,9 +52,9 @@ def test_a_request_counts_in_the_month_unless_it_is_exempt(make: MakeThrottle) -
     assert throttle.month().left == 956
 
 
-def test_what_the_month_does_not_hold_is_not_sent(make: MakeThrottle) -> None:
+def test_what_the_month_does_not_hold_is_not_sent(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     told(throttle, 998)
     slot = send(throttle)
     throttle.note(PRICES, slot, Quota(1000, 1, JULY))
@@ -73,9 +65,9 @@ def test_what_the_month_does_not_hold_is_not_sent(make: MakeThrottle) -> None:
     send(throttle, metered=False)
 
 
-def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(make: MakeThrottle) -> None:
+def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(1, clock)
+    throttle = make_throttle(1, clock)
     told(throttle, 999)
 
     async def main() -> list[object]:
@@ -87,9 +79,9 @@ def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(make: Ma
     assert throttle.month().left == 0
 
 
-def test_a_new_month_starts_from_zero(make: MakeThrottle) -> None:
+def test_a_new_month_starts_from_zero(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     told(throttle, 999)
     throttle.note(PRICES, send(throttle), Quota(1000, 0, NOON + timedelta(seconds=30)))
     clock.time = 29
@@ -99,8 +91,8 @@ def test_a_new_month_starts_from_zero(make: MakeThrottle) -> None:
     send(throttle)
 
 
-def test_headers_that_describe_the_minute_do_not_speak_of_the_month(make: MakeThrottle) -> None:
-    throttle = make(20, VirtualClock())
+def test_headers_that_describe_the_minute_do_not_speak_of_the_month(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(20, VirtualClock())
     told(throttle, 41)
     throttle.note(PRICES, send(throttle), Quota(20, 0, NOON + timedelta(seconds=30)))
     throttle.note(PRICES, send(throttle), Quota(None, None, None))
@@ -109,10 +101,10 @@ def test_headers_that_describe_the_minute_do_not_speak_of_the_month(make: MakeTh
 
 @pytest.mark.parametrize(("used", "expected"), [(600, 600), (10, 10), (44, 44)])
 def test_the_source_is_believed_where_nothing_is_under_way(
-    make: MakeThrottle, used: int, expected: int
+    make_throttle: MakeThrottle, used: int, expected: int
 ) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     told(throttle, 41)
     send(throttle, 3)
     clock.time += 1
@@ -153,9 +145,9 @@ def test_the_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Pat
     assert usage_of(tmp_path / "nowhere.db", "cs2cap") is None
 
 
-def test_stream_starts_are_counted_for_a_day(make: MakeThrottle) -> None:
+def test_stream_starts_are_counted_for_a_day(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     assert throttle.streams(STREAM) == (0, None)
     throttle.allow_streams(STREAM, 2)
     throttle.start_stream(STREAM)
@@ -181,9 +173,11 @@ def test_stream_starts_survive_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("remaining", "used"), [(46, 4), (49, 1), (50, 0)])
-def test_a_streams_headers_speak_of_its_starts(make: MakeThrottle, remaining: int, used: int) -> None:
+def test_a_streams_headers_speak_of_its_starts(
+    make_throttle: MakeThrottle, remaining: int, used: int
+) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     told(throttle, 7, limit=50)
     throttle.start_stream(STREAM)
     throttle.start_stream(STREAM)
@@ -196,22 +190,24 @@ def test_a_streams_headers_speak_of_its_starts(make: MakeThrottle, remaining: in
 
 
 @pytest.mark.parametrize("quota", [Quota(10**14, 0, None), Quota(50, 51, None), Quota(None, 3, None)])
-def test_a_streams_headers_that_cannot_be_true_are_not_believed(make: MakeThrottle, quota: Quota) -> None:
-    throttle = make(None, VirtualClock())
+def test_a_streams_headers_that_cannot_be_true_are_not_believed(
+    make_throttle: MakeThrottle, quota: Quota
+) -> None:
+    throttle = make_throttle(None, VirtualClock())
     throttle.allow_streams(STREAM, 50)
     throttle.start_stream(STREAM)
     throttle.note(STREAM, send(throttle), quota)
     assert throttle.streams(STREAM) == (1, 50)
 
 
-def test_counts_beyond_measure_fit_all_the_same(make: MakeThrottle) -> None:
-    throttle = make(2**64 - 1, VirtualClock())
+def test_counts_beyond_measure_fit_all_the_same(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(2**64 - 1, VirtualClock())
     told(throttle, 2**64 - 1, limit=2**64 - 1)
     assert throttle.month().left == 0
 
 
-def test_a_refused_start_is_taken_back(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_a_refused_start_is_taken_back(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     throttle.allow_streams(STREAM, 2)
     throttle.start_stream(STREAM)
     throttle.refused(STREAM, Busy("another stream is active"))
@@ -219,8 +215,8 @@ def test_a_refused_start_is_taken_back(make: MakeThrottle) -> None:
     assert throttle.streams(STREAM) == (0, 2)
 
 
-def test_a_refusal_for_want_of_starts_uses_them_up(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_a_refusal_for_want_of_starts_uses_them_up(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     throttle.allow_streams(STREAM, 3)
     throttle.start_stream(STREAM)
     soon = NOON + timedelta(minutes=5)
@@ -234,9 +230,9 @@ def test_a_refusal_for_want_of_starts_uses_them_up(make: MakeThrottle) -> None:
     "error", [RateLimited("burst"), QuotaExhausted("month"), Unavailable("down"), PlanForbids("tier")]
 )
 def test_another_refusal_of_a_stream_does_not_speak_of_its_starts(
-    make: MakeThrottle, error: FloorlineError
+    make_throttle: MakeThrottle, error: FloorlineError
 ) -> None:
-    throttle = make(None, VirtualClock())
+    throttle = make_throttle(None, VirtualClock())
     throttle.allow_streams(STREAM, 50)
     throttle.start_stream(STREAM)
     throttle.start_stream(STREAM)
@@ -245,16 +241,16 @@ def test_another_refusal_of_a_stream_does_not_speak_of_its_starts(
     assert throttle.streams(STREAM) == (1, 50)
 
 
-def test_a_month_that_the_source_calls_used_up_is_used_up(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_a_month_that_the_source_calls_used_up_is_used_up(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     told(throttle, 10)
     throttle.refused(PRICES, QuotaExhausted("used up", resets_at=JULY))
     assert throttle.month() == Usage(1000, 1000, JULY)
 
 
-def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make: MakeThrottle) -> None:
+def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     throttle.allow_streams(STREAM, 1)
     clock.time = 40 * 86_400.0
     throttle.start_stream(STREAM)

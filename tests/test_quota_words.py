@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.throttle import Quota, Throttle
+from connectors.throttle import Quota
 from connectors.throttle_memory import Memory
 from tests.throttle_kit import MakeThrottle, send, shared
 from tests.virtual_clock import NOON, VirtualClock
@@ -13,14 +13,6 @@ from warehouse.budget import Ledger, usage_of
 
 PRICES = "GET /v1/prices"
 MONTH = 100_000
-
-
-@pytest.fixture(params=["memory", "state.db"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
-    """Return a factory of throttles over one store or the other."""
-    if request.param == "memory":
-        return Throttle
-    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
 
 
 def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> None:
@@ -41,8 +33,8 @@ def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> Non
     assert month.used == 60
 
 
-def test_near_the_months_end_every_word_counts_at_once(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_near_the_months_end_every_word_counts_at_once(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     throttle.told_month(10, MONTH, since=throttle.moment())
 
     async def main() -> None:
@@ -54,10 +46,10 @@ def test_near_the_months_end_every_word_counts_at_once(make: MakeThrottle) -> No
     asyncio.run(main())
 
 
-def test_a_word_that_came_long_ago_is_not_written(make: MakeThrottle) -> None:
+def test_a_word_that_came_long_ago_is_not_written(make_throttle: MakeThrottle) -> None:
     """What was sent since then may be forgotten, and would be taken for counted."""
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     throttle.told_month(10, MONTH, since=throttle.moment())
 
     async def main() -> None:

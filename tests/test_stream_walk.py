@@ -1,6 +1,7 @@
 """The walk of a stream: what it lands, when it counts as whole, and that it is begun as often as told."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -157,6 +158,15 @@ def test_a_broken_line_is_rejected_with_its_text_and_the_others_come(box: Sandbo
     assert reject.raw == '{"provider": "steam", "lowest_ask": "1"}'
     assert reject.reason
     assert outcome.rows == landing.rows.height + 1 == box.ledger(providers=KEYS).height
+
+
+def test_a_line_without_end_ends_the_stream(box: Sandbox) -> None:
+    endless = "".join(random.Random(1).choices("01234567", k=2 * 2**20))  # the first piece is all within it
+    box.fault("broken_line", method="POST", row=5, text=endless)
+    landing, error = failed(box)
+    assert isinstance(error, errors.ContractBroken)
+    assert "a line without end" in error.detail
+    assert landing.pages == []
 
 
 def test_a_new_field_is_counted_in_every_row(box: Sandbox) -> None:

@@ -14,14 +14,6 @@ from tests.throttle_kit import MakeThrottle, Travel, arrivals, most_in_a_minute,
 from tests.virtual_clock import VirtualClock
 
 
-@pytest.fixture(params=["memory", "state.db"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
-    """Return a factory of throttles over one store or the other."""
-    if request.param == "memory":
-        return Throttle
-    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 5),
@@ -41,20 +33,20 @@ def test_no_minute_holds_more_than_allowed(per_minute: int, travels: list[Travel
     assert most_in_a_minute(moments) <= per_minute
 
 
-def test_what_a_minute_allows_goes_at_once(make: MakeThrottle) -> None:
+def test_what_a_minute_allows_goes_at_once(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    moments = arrivals(make(3, clock), clock, [(0.0, 0.0)] * 7)
+    moments = arrivals(make_throttle(3, clock), clock, [(0.0, 0.0)] * 7)
     assert moments == [0, 0, 0, 60, 60, 60, 120]
 
 
-def test_without_a_limit_nothing_waits(make: MakeThrottle) -> None:
+def test_without_a_limit_nothing_waits(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    assert arrivals(make(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
+    assert arrivals(make_throttle(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
 
 
-def test_an_allowance_learned_later_counts_what_was_sent(make: MakeThrottle) -> None:
+def test_an_allowance_learned_later_counts_what_was_sent(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     arrivals(throttle, clock, [(0.0, 0.0)] * 2)
     throttle.pace(3)
     assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [0, 60, 60]
@@ -62,19 +54,19 @@ def test_an_allowance_learned_later_counts_what_was_sent(make: MakeThrottle) -> 
 
 @pytest.mark.parametrize(("per_minute", "expected"), [(4, [0, 0, 60, 60]), (1, [60, 120, 180, 240])])
 def test_another_allowance_holds_from_now_on(
-    make: MakeThrottle, per_minute: int, expected: list[float]
+    make_throttle: MakeThrottle, per_minute: int, expected: list[float]
 ) -> None:
     clock = VirtualClock()
-    throttle = make(2, clock)
+    throttle = make_throttle(2, clock)
     arrivals(throttle, clock, [(0.0, 0.0)] * 2)
     throttle.pace(per_minute)
     throttle.pace(None)
     assert arrivals(throttle, clock, [(0.0, 0.0)] * 4) == expected
 
 
-def test_an_allowance_that_rises_frees_who_waits(make: MakeThrottle) -> None:
+def test_an_allowance_that_rises_frees_who_waits(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(1, clock)
+    throttle = make_throttle(1, clock)
 
     async def main() -> list[float]:
         moments: list[float] = []
@@ -96,24 +88,24 @@ def test_an_allowance_that_rises_frees_who_waits(make: MakeThrottle) -> None:
 
 
 @pytest.mark.parametrize("per_minute", [None, 100])
-def test_a_hold_stops_every_request(make: MakeThrottle, per_minute: int | None) -> None:
+def test_a_hold_stops_every_request(make_throttle: MakeThrottle, per_minute: int | None) -> None:
     clock = VirtualClock()
-    throttle = make(per_minute, clock)
+    throttle = make_throttle(per_minute, clock)
     throttle.hold(9.0)
     throttle.hold(4.0)
     assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
 
 
-def test_a_hold_ends_however_long_the_source_asked_for(make: MakeThrottle) -> None:
+def test_a_hold_ends_however_long_the_source_asked_for(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     throttle.hold(300 * 86_400.0)
     assert arrivals(throttle, clock, [(0.0, 0.0)]) == [LONGEST_HOLD]
 
 
-def test_a_request_given_up_while_it_waits_gives_its_slot_back(make: MakeThrottle) -> None:
+def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(1, clock)
+    throttle = make_throttle(1, clock)
 
     async def main() -> None:
         throttle.hold(30.0)
@@ -126,9 +118,11 @@ def test_a_request_given_up_while_it_waits_gives_its_slot_back(make: MakeThrottl
     assert arrivals(throttle, clock, [(0.0, 0.0)]) == [30]
 
 
-def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(make: MakeThrottle) -> None:
+def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(
+    make_throttle: MakeThrottle,
+) -> None:
     clock = VirtualClock()
-    throttle = make(1, clock)
+    throttle = make_throttle(1, clock)
     throttle.told_month(5, 10, since=throttle.moment())
 
     async def main() -> None:
@@ -142,9 +136,9 @@ def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(ma
     assert throttle.month().used == 6
 
 
-def test_a_costly_request_waits_for_as_much_room_as_it_takes(make: MakeThrottle) -> None:
+def test_a_costly_request_waits_for_as_much_room_as_it_takes(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(6, clock)
+    throttle = make_throttle(6, clock)
 
     async def main() -> list[tuple[int, float]]:
         moments: list[tuple[int, float]] = []

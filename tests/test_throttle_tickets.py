@@ -24,14 +24,6 @@ PER_MINUTE = 256
 MONTH = 100_000
 
 
-@pytest.fixture(params=["memory", "state.db"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
-    """Return a factory of throttles over one store or the other."""
-    if request.param == "memory":
-        return Throttle
-    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
-
-
 class Asked(Memory):
     """Counts how often it is asked."""
 
@@ -69,9 +61,9 @@ def test_who_sends_many_asks_the_store_seldom(per_minute: int | None, most: int)
     assert store.times <= most
 
 
-def test_who_sends_one_after_another_asks_for_each(make: MakeThrottle) -> None:
+def test_who_sends_one_after_another_asks_for_each(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
 
     async def main() -> None:
         for used in range(1, 4):
@@ -89,9 +81,9 @@ def test_on_a_small_plan_requests_go_one_by_one(tmp_path: Path, per_minute: int)
     ledger.close()
 
 
-def test_a_costly_request_goes_alone(make: MakeThrottle) -> None:
+def test_a_costly_request_goes_alone(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
 
     async def main() -> None:
         async with throttle.slot(), throttle.slot(5), throttle.slot(5, metered=False):
@@ -174,8 +166,8 @@ def test_neither_the_month_nor_a_cap_is_exceeded_and_the_count_is_exact(
     assert all(cap is None or count <= cap for count, cap in zip(sent, caps, strict=True))
 
 
-def test_what_is_kept_counts_until_nothing_is_under_way(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_what_is_kept_counts_until_nothing_is_under_way(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
 
     async def main() -> None:
         async with throttle.slot():
@@ -187,8 +179,8 @@ def test_what_is_kept_counts_until_nothing_is_under_way(make: MakeThrottle) -> N
     assert throttle.month().used == 2
 
 
-def test_no_more_is_kept_than_the_cap_allows(make: MakeThrottle) -> None:
-    throttle = make(None, VirtualClock())
+def test_no_more_is_kept_than_the_cap_allows(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
     throttle.cap(3)
 
     async def main() -> None:
@@ -198,9 +190,9 @@ def test_no_more_is_kept_than_the_cap_allows(make: MakeThrottle) -> None:
     asyncio.run(main())
 
 
-def test_who_leaves_the_line_takes_nothing_from_the_month(make: MakeThrottle) -> None:
+def test_who_leaves_the_line_takes_nothing_from_the_month(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     throttle.told_month(5, 1000, since=throttle.moment())
     throttle.hold(30.0)
 
@@ -231,9 +223,9 @@ def test_closing_gives_back_what_is_kept(tmp_path: Path) -> None:
     other.close()
 
 
-def test_after_a_hold_nothing_leaves_that_was_let_go_before(make: MakeThrottle) -> None:
+def test_after_a_hold_nothing_leaves_that_was_let_go_before(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
     arrived: list[float] = []
 
     async def main() -> None:
@@ -248,9 +240,9 @@ def test_after_a_hold_nothing_leaves_that_was_let_go_before(make: MakeThrottle) 
     assert throttle.month().used == 7
 
 
-def test_what_was_let_go_does_not_leave_much_later(make: MakeThrottle) -> None:
+def test_what_was_let_go_does_not_leave_much_later(make_throttle: MakeThrottle) -> None:
     clock = VirtualClock()
-    throttle = make(None, clock)
+    throttle = make_throttle(None, clock)
 
     async def main() -> None:
         async with throttle.slot():

@@ -97,10 +97,10 @@ class LinesFile:
         """
         if self._head is None:
             self._head = self._open(LinesHead(self._header, written, paged=True, mark=mark))
-        first = to_json({MARK: to_json(mark).decode()})
+        text = to_json({MARK: to_json(mark).decode()}) + b"\n" + lines
         if count is not None:  # else nobody reads them but to type them row by row
-            lines = (b"\n" + lines).replace(b"\n{", _start(self._number))[1:]
-        self._write(first + b"\n", lines)
+            text = text.replace(b"\n{", _start(self._number))
+        self._write(text)
         self._pages[mark.request, mark.offset] = (self._number, mark, count)
         self._number += 1
 
@@ -177,8 +177,7 @@ class LandedLines:
             if not self.head.paged:
                 yield self.head.mark, text
                 continue
-            first, _, lines = text.partition(b"\n")
-            lines = (b"\n" + lines).replace(_start(number), b"\n{")[1:]
+            first, _, lines = text.replace(_start(number), b"\n{").partition(b"\n")
             yield PageMark.parse(json.loads(json.loads(first)[MARK])), lines
 
     def _frames(self) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from warehouse.lines import PAGE, LandedLines
 
 # The fields that are numbers; the others are texts.
 NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
-# Enough for any row. DuckDB sets aside many times as much for each thread, and never less than 16 MB.
+# No row is as long. What DuckDB sets aside to read with, some 100 MB, does not depend on it.
 LONGEST = 2**20
 
 # A name that is unknown gets its key, and the rows are read once more.
