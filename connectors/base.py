@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 import polars as pl
+from msgspec import Raw
 
 from connectors.frames import Reject
 from connectors.paging import Sheet
@@ -70,11 +71,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """One answer of a walk as it came: its rows as JSON lines, which are typed when they are loaded.
+    """One answer of a walk as it came: its rows as JSON, which are typed when they are loaded.
 
-    What stands in a `Page`, but `lines`: a row each, with the API's names of its fields, which `written` has
-    by ours. `exact` says that they have the fields of the contract and no others, each of its kind, though
-    not that amounts and moments are such; there are `count` of them. `providers` are those they tell of.
+    What stands in a `Page`, but `rows`: the text of each, without the end of a line in it, and with the API's
+    names of its fields, which `written` has by ours. `exact` says that they have the fields of the contract
+    and no others, each of its kind, though not that amounts and moments are such. `providers` are those they
+    tell of.
     """
 
     request: int
@@ -82,9 +84,8 @@ class Told:
     total: int
     observed_at: datetime
     fingerprint: str
-    lines: bytes
+    rows: Sequence[Raw]
     written: Mapping[str, str]
-    count: int
     exact: bool
     providers: frozenset[str]
 

@@ -36,14 +36,6 @@ class Listing(Struct):
     pagination: _Pagination
 
 
-class Answer(Struct):
-    """The same, its rows still one text: `[...]`."""
-
-    meta: _Meta
-    items: Raw
-    pagination: _Pagination
-
-
 @dataclass(frozen=True, slots=True)
 class _Decoders:
     checked: msgspec.json.Decoder[CheckedRow]
@@ -59,7 +51,6 @@ def _decoders(offers: Offers) -> _Decoders:
 
 _OF: Final = {offers.delivery: _decoders(offers) for offers in (ASKS, BIDS)}
 _LISTING: Final = msgspec.json.Decoder(Listing)
-_ANSWER: Final = msgspec.json.Decoder(Answer)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -99,11 +90,6 @@ class Rows:
 def read_listing(body: bytes, source: str, offers: Offers) -> Listing:
     """Read an answer that lists `offers`; raises ContractBroken if it is no such answer at all."""
     return decode(_LISTING, body, offers.path, source)
-
-
-def read_answer(body: bytes, source: str, offers: Offers) -> Answer:
-    """Read no more of it than is needed to tell its rows from the rest; raises as `read_listing` does."""
-    return decode(_ANSWER, body, offers.path, source)
 
 
 def read_prices(body: bytes, source: str = "", offers: Offers = ASKS) -> Prices:

@@ -5,7 +5,6 @@ about, because their walk depends on it.
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from connectors.base import Piece, Told
-from connectors.cs2cap_answers import decode, read_answer, sort_out
+from connectors.cs2cap_answers import read_listing, sort_out
 from connectors.cs2cap_lines import Ending, Reading, Stream
 from connectors.cs2cap_page import Question, check_answer, check_providers
 from connectors.cs2cap_rows import OFFERS, Offers, Row
@@ -22,8 +21,6 @@ from connectors.inflate import Inflate
 from connectors.paging import Sheet
 
 _ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in OFFERS.items()}
-_LISTS: Final = {name: msgspec.json.Decoder(list[offers.row]) for name, offers in OFFERS.items()}  # type: ignore[name-defined]
-_RAWS: Final = msgspec.json.Decoder(list[Raw])
 
 
 class Telling:
@@ -65,16 +62,18 @@ def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetim
     Raises ContractBroken, WalkBroken, and Disconnected where the body was cut.
     """
     source, offers = question.source, question.offers
-    answer = read_answer(inflate(), source, offers)
-    footer = answer.pagination
-    check_answer(question, offset, answer.meta.currency, footer.offset)
-    lines, rows = _taken_apart(answer.items, offers, source)
-    keys, providers, others = _of_rows(rows) if rows is not None else _of_odd(lines, offers, source)
+    body = inflate()
+    listing = read_listing(body, source, offers)
+    footer = listing.pagination
+    check_answer(question, offset, listing.meta.currency, footer.offset)
+    raws = listing.items if body.find(b"\n") < 0 else _each_on_a_line(listing.items)
+    rows = exact_rows(b"\n".join(raws), offers)
+    keys, providers, others = _of_rows(rows) if rows is not None else _of_odd(raws, offers, source)
     check_providers(providers, question.providers, source)
     fingerprint, distinct = fingerprint_of(keys), len(set(keys))
     told = Told(
-        *(question.place, footer.offset, footer.total, moment, fingerprint, lines, offers.written),
-        *(lines.count(b"\n"), rows is not None, providers),
+        *(question.place, footer.offset, footer.total, moment, fingerprint, raws, offers.written),
+        *(rows is not None, providers),
     )
     sheet = Sheet(
         *(footer.offset, footer.limit, footer.total, footer.has_next),
@@ -88,27 +87,15 @@ def nothing(question: Question, offset: int, total: int, moment: datetime) -> tu
     """What takes the place of a page that is no more."""
     fingerprint = fingerprint_of([])
     told = Told(
-        *(question.place, offset, total, moment, fingerprint, b"", question.offers.written),
-        *(0, True, frozenset()),
+        *(question.place, offset, total, moment, fingerprint, (), question.offers.written),
+        *(True, frozenset()),
     )
     return told, Sheet(offset, 1, total, False, [], fingerprint)
 
 
-def _taken_apart(items: Raw, offers: Offers, source: str) -> tuple[bytes, list[Row] | None]:
-    """Put each row on a line of its own; and the rows, if all of them are exact.
-
-    What is exact has nothing nested: where no text has a brace that closes, each of them ends a row. As a
-    rule, no blank stands behind it.
-    """
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        rows = _LISTS[offers.delivery].decode(items)
-        lines = bytes(items)[1:-1].replace(b"},{", b"}\n{") + b"\n"
-        if lines.count(b"}") == lines.count(b"\n") == len(rows):
-            return lines, rows
-    raws = decode(_RAWS, bytes(items), offers.path, source)
-    # between the values of a row, a line may have ended
-    lines = b"".join(b" ".join(bytes(raw).splitlines()) + b"\n" for raw in raws)
-    return lines, exact_rows(lines, offers)
+def _each_on_a_line(raws: Sequence[Raw]) -> Sequence[Raw]:
+    """The same rows where between the values of one a line may have ended: in a text, none does."""
+    return [Raw(b" ".join(bytes(raw).splitlines())) for raw in raws]
 
 
 def exact_rows(lines: bytes, offers: Offers) -> list[Row] | None:
@@ -125,7 +112,7 @@ def _of_rows(rows: Sequence[Row]) -> tuple[list[str], frozenset[str], int]:
     return keys, frozenset({row.provider for row in rows}), 0
 
 
-def _of_odd(lines: bytes, offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
+def _of_odd(raws: Sequence[Raw], offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
     """The same of rows that are not all as they should be, and how many of them do not fit at all."""
-    rows = sort_out(lines.split(b"\n")[:-1], offers, source)
+    rows = sort_out(raws, offers, source)
     return list(rows.keys), providers_of(rows.frame), len(rows.rejects) + rows.surplus

@@ -76,8 +76,8 @@ def press(writer: ShardWriter, made: Page | Piece | Told, sheet: Sheet, landed_a
 
 def _land_told(writer: ShardWriter, told: Told, sheet: Sheet, landed_at: datetime) -> LandedPage:
     mark = PageMark(told.request, told.offset, told.total, told.observed_at, landed_at, told.fingerprint)
-    writer.lines.append_page(mark, told.lines, told.count if told.exact else None, told.written)
-    return LandedPage(mark, sheet, told.count, told.providers, {})
+    writer.lines.append_page(mark, told.rows, exact=told.exact, written=told.written)
+    return LandedPage(mark, sheet, len(told.rows), told.providers, {})
 
 
 def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetime) -> LandedPage:

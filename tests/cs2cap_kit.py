@@ -81,8 +81,8 @@ class Landing:
 
 
 def _page_of(told: Told) -> Page:
-    rows = read_rows(told.lines.splitlines(), _offers(told), "")
-    assert told.count == rows.frame.height + rows.surplus + len(rows.rejects)
+    rows = read_rows(told.rows, _offers(told), "")
+    assert len(told.rows) == rows.frame.height + rows.surplus + len(rows.rejects)
     return Page(
         *(told.request, told.offset, told.total, told.observed_at, rows.frame, rows.rejects),
         *(rows.unknown_fields, told.fingerprint),

@@ -190,14 +190,14 @@ def test_lines_that_nobody_types_are_set_aside(tmp_path: Path) -> None:
 
 
 def land_pages(
-    home: Home, *pages: tuple[int, bytes, int | None], run: str = "one", at: int = 0, ends: bool = True
+    home: Home, *pages: tuple[int, bytes, bool], run: str = "one", at: int = 0, ends: bool = True
 ) -> Path:
-    """Land the pages of a walk as they came: (offset, lines, how many rows or None if they are odd)."""
+    """Land the pages of a walk as they came: (offset, lines, whether all are as they should be)."""
     with Landing(home.landing, header(run, minute(at))) as landing:
         writer = landing.shard(shard())
-        for place, (offset, lines, count) in enumerate(pages):
+        for place, (offset, lines, exact) in enumerate(pages):
             mark = PageMark(0, offset, 9, minute(at + place), minute(at + place), f"{offset}")
-            writer.lines.append_page(mark, lines, count, ASKS.written)
+            writer.lines.append_page(mark, lines.splitlines(), exact=exact, written=ASKS.written)
         if ends:
             writer.finish(complete=True, reason=None)
             landing.finish("done")
@@ -210,8 +210,8 @@ def priced(item: int, cents: int) -> bytes:
 
 def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    first = (0, priced(1, 100) + priced(2, 200), 2)
-    land_pages(home, first, (2, priced(3, 300) + priced(4, 400), 2), (2, priced(4, 444), 1))
+    first = (0, priced(1, 100) + priced(2, 200), True)
+    land_pages(home, first, (2, priced(3, 300) + priced(4, 400), True), (2, priced(4, 444), True))
     assert load(home).rows_fetched == 3
     seen = rows(home, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
     assert seen == [("1", 100, minute(0)), ("2", 200, minute(0)), ("4", 444, minute(2))]
@@ -219,15 +219,18 @@ def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("odd", "count"),
-    [(line(item_id="5"), None), (b"null\n", None), (b"{}\n", None), (line(lowest_ask_decimal="1e3"), 1)],
+    ("odd", "exact"),
+    [
+        (line(item_id="5"), False),
+        (b"null\n", False),
+        (b"{}\n", False),
+        (line(lowest_ask_decimal="1e3"), True),
+    ],
     ids=["text", "null", "empty", "exponent"],
 )
-def test_an_odd_page_has_them_all_typed_and_keeps_its_text(
-    tmp_path: Path, odd: bytes, count: int | None
-) -> None:
+def test_an_odd_page_has_them_all_typed_and_keeps_its_text(tmp_path: Path, odd: bytes, exact: bool) -> None:
     home = home_in(tmp_path)
-    land_pages(home, (0, priced(1, 100), 1), (1, odd, count))
+    land_pages(home, (0, priced(1, 100), True), (1, odd, exact))
     report = load(home)
     assert (report.rows_fetched, report.rows_rejected) == (1, 1)
     assert rows(home, "SELECT raw FROM rejects") == [(odd.decode().strip(),)]
@@ -241,7 +244,7 @@ def test_an_odd_page_has_them_all_typed_and_keeps_its_text(
 def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     home = home_in(tmp_path_factory.mktemp("torn"))
     folder = land_pages(
-        home, (0, priced(1, 100), 1), (1, priced(2, 200), 1), (2, priced(3, 300), 1), ends=False
+        home, (0, priced(1, 100), True), (1, priced(2, 200), True), (2, priced(3, 300), True), ends=False
     )
     (path,) = folder.glob("*.lines.zst")
     whole = path.read_bytes()
@@ -255,8 +258,8 @@ def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFact
 
 def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    walked_again = (1, priced(2, 222), 1)
-    land_pages(home, (0, priced(1, 100), 1), (1, priced(2, 200), 1), walked_again, ends=False)
+    walked_again = (1, priced(2, 222), True)
+    land_pages(home, (0, priced(1, 100), True), (1, priced(2, 200), True), walked_again, ends=False)
     run = interrupted(home.landing, "cs2cap", "all")
     assert run is not None
     found = fresh_pages(run, shard(), minute(5), timedelta(minutes=4.5), retype)

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import polars as pl
 from backports import zstd
@@ -23,6 +23,9 @@ from backports import zstd
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
 from warehouse.pages import PageMark, ShardHeader, WholeFile, to_json
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # What a page adds to the lines of its rows: their page's number, and a line of its own with the mark as text.
 PAGE: Final = "floorline_page"
@@ -88,20 +91,22 @@ class LinesFile:
         return self._head.mark
 
     def append_page(
-        self, mark: PageMark, lines: bytes, count: int | None, written: Mapping[str, str]
+        self, mark: PageMark, rows: Sequence[ReadableBuffer], *, exact: bool, written: Mapping[str, str]
     ) -> None:
-        """Land a page: `count` rows, each a line; None if they are not all as they should be.
+        """Land a page: the text of each row, `exact` if all are as they should be.
 
         In front of them goes a line with the mark, and into each the page's number: no reader would tell
         their order otherwise. Durable on return; raises WarehouseFull.
         """
         if self._head is None:
             self._head = self._open(LinesHead(self._header, written, paged=True, mark=mark))
-        text = to_json({MARK: to_json(mark).decode()}) + b"\n" + lines
-        if count is not None:  # else nobody reads them but to type them row by row
-            text = text.replace(b"\n{", _start(self._number))
-        self._write(text)
-        self._pages[mark.request, mark.offset] = (self._number, mark, count)
+        first = to_json({MARK: to_json(mark).decode()})
+        if exact:  # else nobody reads them but to type them row by row
+            text = _start(self._number).join([first, *(bytes(row)[1:] for row in rows)])
+        else:
+            text = b"\n".join([first, *rows])
+        self._write(text, b"\n")
+        self._pages[mark.request, mark.offset] = (self._number, mark, len(rows) if exact else None)
         self._number += 1
 
     def _open(self, head: LinesHead) -> LinesHead:
