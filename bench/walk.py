@@ -49,7 +49,14 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["BENCH_KEY"] = VALID_KEY
     with spawn(
-        Options(items=35_000, quotes=given.rows, limits=False, tier="quant", render_ahead=True)
+        Options(
+            items=35_000,
+            quotes=given.rows,
+            limits=False,
+            tier="quant",
+            render_ahead=True,
+            refresh=86_400,  # nor rendered anew in the middle of a round
+        )
     ) as served:
         rounds = [_round(served.url, given.concurrency) for _ in range(given.rounds)]
     for name in ("bare", "first", "second"):
