@@ -21,7 +21,7 @@ from warehouse.lines import Retype
 from warehouse.retype import nobody, retyped, torn
 from warehouse.series import holds_series
 from warehouse.stage import stage, stage_frame, stage_named, streamed
-from warehouse.told import Unlike, insert_lines
+from warehouse.told import Unlike, insert_lines, joined_as_written
 
 TWICE = "SELECT count(*) - count(DISTINCT quote_key) FROM arrived"
 STRANGERS = """SELECT
@@ -210,8 +210,10 @@ def _stage_catalog(db: duckdb.DuckDBPyConnection, run: LandedRun, name: str) -> 
 
 def _stream_incoming(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     _step(db, "2_books")
-    with streamed(db, run):
-        _step(db, "3_incoming")
+    _step(db, "3_incoming")
+    if run.shards:
+        with streamed(db, run), joined_as_written(db):
+            _step(db, "3_typed")
     insert_lines(db, run.lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from warehouse.books import Books
 from warehouse.landed import LandedRun, LandedShard
 from warehouse.lines import MOST_PAGES, LandedLines
-from warehouse.pages import ROWS, ShardHeader
+from warehouse.pages import ROWS, ShardHeader, to_json
 from warehouse.told import insert_names
 
 TOGETHER = 16_000  # rows
@@ -31,18 +31,17 @@ LANDED = pa.schema([
 # Where a broken row tells item_id, name and provider: in CS2Cap's words, or in SkinShark's.
 WHO = (("item_id", "itemId"), ("market_hash_name", "marketHashName"), ("provider", "provider"))
 
-UTC = pl.Datetime("us", "UTC")
 SHARD = {
-    "shard": pl.Int32, "currency": pl.String, "delivery": pl.String, "selection": pl.String,
-    "complete": pl.Boolean, "reason": pl.String, "observed_from": UTC, "observed_to": UTC,
+    "shard": "INTEGER", "currency": "VARCHAR", "delivery": "VARCHAR", "selection": "VARCHAR",
+    "complete": "BOOLEAN", "reason": "VARCHAR", "observed_from": "TIMESTAMPTZ", "observed_to": "TIMESTAMPTZ",
 }  # fmt: skip
-PAGE = {"page": pl.Int32, "shard": pl.Int32, "observed_at": UTC}
-SHARD_ITEM = {"shard": pl.Int32, "item_id": pl.String, "market_hash_name": pl.String, "phase": pl.String}
-SHARD_PROVIDER = {"shard": pl.Int32, "provider": pl.String}
+PAGE = {"page": "INTEGER", "shard": "INTEGER", "observed_at": "TIMESTAMPTZ"}
+SHARD_ITEM = {"shard": "INTEGER", "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "phase": "VARCHAR"}
+SHARD_PROVIDER = {"shard": "INTEGER", "provider": "VARCHAR"}
 REJECT = {
-    "shard": pl.Int32, "currency": pl.String, "deliveries": pl.List(pl.String), "reject_id": pl.String,
-    "observed_at": pl.String, "reason": pl.String, "raw": pl.String,
-    "item_id": pl.String, "market_hash_name": pl.String, "provider": pl.String,
+    "shard": "INTEGER", "currency": "VARCHAR", "deliveries": "VARCHAR[]", "reject_id": "VARCHAR",
+    "observed_at": "VARCHAR", "reason": "VARCHAR", "raw": "VARCHAR",
+    "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR",
 }  # fmt: skip
 
 
@@ -52,38 +51,34 @@ def stage(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     `shard` has a row a shard and delivery, `page` a row a page that counts, the others a row a shard.
     """
     shards: list[LandedShard | LandedLines] = [*(shard for shard in run.shards if shard.pages), *run.lines]
-    _frame(db, "shard", [row for shard in shards for row in _shard(shard)], SHARD)
-    _frame(db, "page", [row for shard in shards for row in _pages(shard)], PAGE)
-    _frame(
-        db,
-        "shard_item",
-        [(s.header.number, *item) for s in shards for item in s.header.items or ()],
-        SHARD_ITEM,
-    )
-    _frame(
-        db,
-        "shard_provider",
-        [(s.header.number, key) for s in shards for key in s.header.providers],
-        SHARD_PROVIDER,
-    )
-    _frame(db, "reject", [row for shard in run.shards for row in _rejects(shard)], REJECT)
-    _frame(db, "down_key", [(key,) for key in run.done.get("down", ())], {"provider": pl.String})
+    items = ((s.header.number, *item) for s in shards for item in s.header.items or ())
+    providers = ((s.header.number, key) for s in shards for key in s.header.providers)
+    _told(db, "shard", SHARD, (row for shard in shards for row in _shard(shard)))
+    _told(db, "page", PAGE, (row for shard in shards for row in _pages(shard)))
+    _told(db, "shard_item", SHARD_ITEM, items)
+    _told(db, "shard_provider", SHARD_PROVIDER, providers)
+    _told(db, "reject", REJECT, (row for shard in run.shards for row in _rejects(shard)))
+    _told(db, "down_key", {"provider": "VARCHAR"}, ((key,) for key in run.done.get("down", ())))
 
 
 def stage_named(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     """Make the table named: each (item_id, phase, market_hash_name) and each provider of a landing's rows."""
-    schema = pa.schema([ROWS.field(name) for name in NAMED])
-    batches = (batch for shard in run.shards for _, batch in shard.batches(NAMED))
-    with _streamed(db, schema, (batch.select(NAMED) for batch in batches)):
-        db.execute("""CREATE OR REPLACE TEMP TABLE named AS
-            SELECT item_id, phase, market_hash_name, provider FROM landed
-            GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
+    db.execute("""CREATE OR REPLACE TEMP TABLE named (
+        item_id VARCHAR, phase VARCHAR, market_hash_name VARCHAR, provider VARCHAR)""")
+    if run.shards:
+        schema = pa.schema([ROWS.field(name) for name in NAMED])
+        batches = (batch for shard in run.shards for _, batch in shard.batches(NAMED))
+        with _streamed(db, schema, (batch.select(NAMED) for batch in batches)):
+            db.execute("""INSERT INTO named SELECT item_id, phase, market_hash_name, provider FROM landed
+                GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
     insert_names(db, run.lines)
 
 
 def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> None:
     """A temporary table from a frame."""
-    _table(db, name, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    db.register("staged", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM staged")
+    db.unregister("staged")
 
 
 def selection(header: ShardHeader) -> str:
@@ -94,16 +89,16 @@ def selection(header: ShardHeader) -> str:
     return "items:" + hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
-def _table(db: duckdb.DuckDBPyConnection, name: str, content: pa.Table | pa.RecordBatchReader) -> None:
-    db.register("staged", content)
-    db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM staged")
-    db.unregister("staged")
-
-
-def _frame(
-    db: duckdb.DuckDBPyConnection, name: str, rows: Sequence[tuple[Any, ...]], schema: dict[str, Any]
+def _told(
+    db: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
-    stage_frame(db, name, pl.DataFrame(rows, schema=schema, orient="row"))
+    """A temporary table of a few rows; by JSON, for which DuckDB imports nothing, as it does for frames."""
+    text = to_json([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS"  # noqa: S608 - our own words
+        f" SELECT row.* FROM (SELECT unnest(from_json(?, '{json.dumps([columns])}')) AS row)",
+        [text],
+    )
 
 
 @contextlib.contextmanager

@@ -79,18 +79,18 @@ def _paths(shards: Sequence[LandedLines]) -> list[str]:
 
 def _read(db: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any]) -> None:
     try:
-        with _as_joined(db):
+        with joined_as_written(db):
             db.execute(query, dict(given))
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise Unlike(str(error)) from None
 
 
 @contextlib.contextmanager
-def _as_joined(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Have joins done as they are written, each row of a file looked up in a table of names.
+def joined_as_written(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Have each row on the left of a join looked up in the table on its right.
 
-    DuckDB cannot tell how much a compressed file holds: it takes the names for the larger side, and keeps
-    every row in a hash table, which doubles the time.
+    DuckDB cannot tell how much a compressed file or a stream of batches holds: it takes the names for the
+    larger side, and keeps every row in a hash table, which doubles the time.
     """
     db.execute("SET disabled_optimizers = 'build_side_probe_side'")
     try:
