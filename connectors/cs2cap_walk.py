@@ -59,12 +59,8 @@ class PagesWalk:
         await self._client.read(self._offers.path, self._params(offset), partial(self._arrived, offset))
 
     async def _arrived(self, offset: int, inflate: Inflate, moment: datetime) -> None:
-        if self._as_told:
-            # at once: a thread would want the interpreter all the same, and wait for it, as the others would
-            told, sheet = tell_page(self._question, offset, inflate, moment)
-            await self._land(partial(_as_it_is, told, sheet))
-        else:
-            sheet = await self._land(partial(read_page, self._question, offset, inflate, moment))
+        make = tell_page if self._as_told else read_page
+        sheet = await self._land(partial(make, self._question, offset, inflate, moment))
         self._limit = sheet.limit
         self._fetched += 1
         self._accept(sheet, moment)

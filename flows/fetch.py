@@ -16,7 +16,8 @@ from connectors.paging import Sheet
 from connectors.plan import BIDS, Shard
 from flows.baskets import Prepared
 from flows.catalogs import Catalogs
-from flows.press import LandedPage, Press
+from flows.press import LandedPage
+from flows.presses import Presses
 from flows.progress import Progress
 from flows.results import RunResult, state_of
 from flows.retype import retype
@@ -54,7 +55,7 @@ class BasketFetch:
         connector: Connector,
         catalogs: Catalogs,
         *,
-        press: Press,
+        presses: Presses,
         clock: Clock,
         progress: Progress,
         sent_before: int,
@@ -64,7 +65,7 @@ class BasketFetch:
         self._plan = prepared.plan
         self._connector = connector
         self._catalogs = catalogs
-        self._press = press
+        self._presses = presses
         self._clock = clock
         self._progress = progress
         self._sent_before = sent_before
@@ -83,6 +84,7 @@ class BasketFetch:
         )
         self._left = interrupted(self._home.landing, basket.source, basket.name)
         with Landing(self._home.landing, header) as landing:
+            self._presses.prepare(self._plan)
             self._progress.planned(basket.name, self._plan.shards)
             try:
                 error = await self._fetch(landing, wrap)
@@ -127,10 +129,10 @@ class BasketFetch:
     async def _fetch_shard(self, landing: Landing, shard: Shard) -> None:
         """Walk one shard into the landing. Only what stops the whole source, or the disk, is raised."""
         header = shard_header(shard)
-        writer = landing.shard(header)
+        writer, press = landing.shard(header), self._presses.of(shard)
 
         async def land(make: Make) -> Sheet:
-            page = await self._press.land(writer, make, self._clock.now())
+            page = await press.land(writer, make, self._clock.now())
             self._note(shard, page)
             return page.sheet
 
@@ -145,7 +147,7 @@ class BasketFetch:
             reason = f"{label(shard)}: {error}"
             self._reasons.append(reason)
         finally:
-            writer.finish(complete=reason is None, reason=reason)
+            await press.finish(writer, complete=reason is None, reason=reason)
 
     def _note(self, shard: Shard, page: LandedPage) -> None:
         self._pages += 1

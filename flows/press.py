@@ -10,7 +10,7 @@ import dataclasses
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
 from connectors.base import Make, Page, Piece, Told
 from connectors.frames import providers_of
@@ -41,10 +41,7 @@ class Press:
         self._making: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._landing: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Finish what is in hand."""
         self._threads.shutdown()
 
@@ -54,6 +51,10 @@ class Press:
         Raises what `make` raises, and WarehouseError.
         """
         return await to_the_end(self._land(writer, make, landed_at))
+
+    async def finish(self, writer: ShardWriter, *, complete: bool, reason: str | None) -> None:
+        """Say how a shard ended, all of whose pages are landed. Raises WarehouseFull."""
+        writer.finish(complete=complete, reason=reason)
 
     async def _land(self, writer: ShardWriter, make: Make, landed_at: datetime) -> LandedPage:
         loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from flows.config import AnySource, BasketSettings, Settings
 from flows.entrance import enter
 from flows.fetch import BasketFetch, FetchShard, Wrap, new_run_id
 from flows.loading import load_and_publish
-from flows.press import Press
+from flows.presses import Presses
 from flows.progress import Progress, Silent
 from flows.results import RunResult, state_of, with_load
 from flows.sources import connect
@@ -162,25 +163,25 @@ class Snapshot:
 
     async def _fetch(self, desks: Sequence[Desk], wrap: Wrap) -> list[RunResult]:
         """Sources side by side; the baskets of one source one after another, on its one connector."""
-        async with Press() as press:
-            fetched = await together(*(self._fetch_source(desk, press, wrap) for desk in desks))
+        async with Presses() as presses:
+            fetched = await together(*(self._fetch_source(desk, presses, wrap) for desk in desks))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
 
-    async def _fetch_source(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
-        results = await self._results(desk, press, wrap)
+    async def _fetch_source(self, desk: Desk, presses: Presses, wrap: Wrap) -> list[RunResult]:
+        results = await self._results(desk, presses, wrap)
         await self._alarm.sound(results, None if desk.refused else desk.key)
         return results
 
-    async def _results(self, desk: Desk, press: Press, wrap: Wrap) -> list[RunResult]:
+    async def _results(self, desk: Desk, presses: Presses, wrap: Wrap) -> list[RunResult]:
         if desk.error is not None or desk.connector is None or desk.catalogs is None:
             sent = desk.connector.requests if desk.connector else 0
             first, *others = desk.baskets
             refused = [self._not_run(desk, basket, desk.error, 0) for basket in others]
             return [self._not_run(desk, first, desk.error, sent), *refused]
-        return [await self._fetch_basket(desk, prepared, press, wrap) for prepared in desk.prepared]
+        return [await self._fetch_basket(desk, prepared, presses, wrap) for prepared in desk.prepared]
 
-    async def _fetch_basket(self, desk: Desk, prepared: Prepared, press: Press, wrap: Wrap) -> RunResult:
+    async def _fetch_basket(self, desk: Desk, prepared: Prepared, presses: Presses, wrap: Wrap) -> RunResult:
         assert desk.connector is not None  # noqa: S101 - as checked by the caller; for the type checker
         assert desk.catalogs is not None  # noqa: S101
         before, desk.charged = desk.charged, desk.connector.requests
@@ -189,7 +190,7 @@ class Snapshot:
             return self._not_run(desk, prepared.basket, beyond, desk.charged - before)
         fetch = BasketFetch(
             *(self.home, prepared, desk.connector, desk.catalogs),
-            press=press,
+            presses=presses,
             clock=self._clock,
             progress=self._progress,
             sent_before=before,
@@ -234,6 +235,10 @@ class Snapshot:
 
 
 def patience() -> float:
-    """Seconds that a run which is being stopped waits for another loader; none if it was told to twice."""
+    """Seconds that a run which is being stopped waits for another loader; none if it was told to twice.
+
+    asyncio makes a cancellation of the first Ctrl-C, and leaves the second one what it is.
+    """
     task = asyncio.current_task()
-    return 0.0 if task is not None and task.cancelling() > 1 else STOPPING
+    twice = isinstance(sys.exception(), KeyboardInterrupt) or (task is not None and task.cancelling() > 1)
+    return 0.0 if twice else STOPPING

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from connectors.base import Page
 from connectors.errors import RateLimited
 from connectors.frames import QUOTES
 from connectors.paging import Sheet
 from tests.conftest import NOON
+from warehouse.errors import WarehouseFull
 
 
 def empty(offset: int) -> tuple[Page, Sheet]:
@@ -27,3 +29,8 @@ def killed() -> tuple[Page, Sheet]:
 def limited() -> tuple[Page, Sheet]:
     """Fail with an error that says when to come again."""
     raise RateLimited("too fast", "cs2cap", retry_after=7.0)
+
+
+def full() -> tuple[Page, Sheet]:
+    """Find no room."""
+    raise WarehouseFull("no space left", Path("here"))

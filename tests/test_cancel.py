@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -11,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from flows.take import patience
 from sandbox.core import Sandbox
 from tests.conftest import MakeSandbox
 from tests.snapshot_kit import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
@@ -40,6 +42,15 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def free(lock: Path) -> bool:
+    """Whether nobody holds it."""
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 @contextlib.contextmanager
@@ -112,13 +123,32 @@ def test_a_second_ctrl_c_ends_even_the_wait_for_another_loader(tmp_path: Path, b
     bench.home.prepare()
     with FileLock(bench.home.lock), under_way(bench, box) as run:
         run.send_signal(signal.SIGINT)
-        until(lambda: any(bench.home.landing.glob("*/done.json")))
+        until(lambda: any(free(lock) for lock in bench.home.landing.glob("*/lock")))
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=3)
         assert run.returncode == 130
         assert "Traceback" not in said
     (landing,) = waiting(bench.home.landing)
     assert landing.done["state"] == "cancelled"
+
+
+def waits_after(error: BaseException) -> float:
+    def fail() -> None:
+        raise error
+
+    async def main() -> float:
+        try:
+            fail()
+        except BaseException:  # noqa: BLE001 - as a run has it
+            return patience()
+        return -1
+
+    return asyncio.run(main())
+
+
+def test_whoever_was_told_to_stop_twice_waits_for_nobody() -> None:
+    assert waits_after(asyncio.CancelledError()) > 0
+    assert waits_after(KeyboardInterrupt()) == 0
 
 
 def test_stopped_while_another_loader_is_busy_it_does_not_wait_for_long(tmp_path: Path, box: Sandbox) -> None:

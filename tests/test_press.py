@@ -1,50 +1,122 @@
 """Where answers become landed pages: counted as they lie, whatever befalls their makers and callers."""
 
+from __future__ import annotations
+
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TypeVar
 
-from connectors.base import Make, Page
+import pytest
+
+from connectors.base import Make
 from connectors.errors import RateLimited
-from connectors.frames import QUOTES
-from connectors.paging import Sheet
+from connectors.plan import Leg, Plan, Route, Shard
 from flows.press import Press
+from flows.press_apart import PressApart
+from flows.presses import MANY, Presses
 from tests.conftest import NOON
+from tests.errands import empty, full, killed, limited
+from warehouse.errors import PressDied, WarehouseFull
 from warehouse.landed import read_shard
 from warehouse.landing import ShardWriter
 from warehouse.pages import ShardHeader
 
+_T = TypeVar("_T")
+AnyPress = Press | PressApart
+
 HEADER = ShardHeader(1, "USD", ("standard",), ("steam",), None)
+BOTH = pytest.mark.parametrize("apart", [False, True], ids=["here", "apart"])
 
 
-def empty(offset: int) -> tuple[Page, Sheet]:
-    """A page without rows."""
-    page = Page(0, offset, 0, NOON, QUOTES.to_frame(), (), {}, "")
-    return page, Sheet(offset, 1, 0, False, (), "")
+def pressing(job: Callable[[AnyPress], Awaitable[_T]], *, apart: bool) -> _T:
+    """Do `job` with a press, and close it."""
+
+    async def main() -> _T:
+        press = PressApart() if apart else Press()
+        try:
+            return await job(press)
+        finally:
+            closed = press.close()
+            if closed is not None:
+                await closed
+
+    return asyncio.run(main())
 
 
-def limited() -> NoReturn:
-    """An answer that is no page."""
-    raise RateLimited("slow down", "cs2cap")
-
-
-def test_pages_are_counted_as_they_lie_though_some_fail_and_some_callers_leave(tmp_path: Path) -> None:
+@BOTH
+def test_pages_are_counted_as_they_lie_though_some_fail_and_some_callers_leave(
+    tmp_path: Path, apart: bool
+) -> None:
     writer = ShardWriter(tmp_path, HEADER)
 
-    async def main() -> list[object]:
-        async with Press() as press:
-            makes: list[Make] = [partial(empty, 1), limited, partial(empty, 2), partial(empty, 3)]
-            tasks = [asyncio.create_task(press.land(writer, make, NOON)) for make in makes]
-            await asyncio.sleep(0)
-            tasks[2].cancel()
-            return await asyncio.gather(*tasks, return_exceptions=True)
+    async def job(press: AnyPress) -> list[object]:
+        makes: list[Make] = [partial(empty, 1), limited, partial(empty, 2), partial(empty, 3)]
+        tasks = [asyncio.create_task(press.land(writer, make, NOON)) for make in makes]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        ended: list[object] = list(await asyncio.gather(*tasks, return_exceptions=True))
+        await press.finish(writer, complete=True, reason=None)
+        return ended
 
-    _, two, three, _ = asyncio.run(main())
+    _, two, three, _ = pressing(job, apart=apart)
     assert isinstance(two, RateLimited)
     assert isinstance(three, asyncio.CancelledError)
-    writer.finish(complete=True, reason=None)
     landed = read_shard(writer.file.path)
     assert landed is not None
     assert [(number, mark.offset) for number, mark in landed.pages] == [(0, 1), (1, 2), (2, 3)]
     assert [mark.offset for mark, _ in landed.batches()] == [1, 2, 3]
+
+
+@BOTH
+def test_a_full_disk_is_told_as_such(tmp_path: Path, apart: bool) -> None:
+    async def job(press: AnyPress) -> None:
+        await press.land(ShardWriter(tmp_path, HEADER), full, NOON)
+
+    with pytest.raises(WarehouseFull) as caught:
+        pressing(job, apart=apart)
+    assert (caught.value.detail, caught.value.path) == ("no space left", Path("here"))
+
+
+@BOTH
+def test_a_shard_without_a_page_ends_too(tmp_path: Path, apart: bool) -> None:
+    writer = ShardWriter(tmp_path, HEADER)
+    pressing(lambda press: press.finish(writer, complete=False, reason="refused"), apart=apart)
+    ended = json.loads((tmp_path / "0001.json").read_text())
+    assert (ended["complete"], ended["reason"], ended["pages"]) == (False, "refused", [])
+
+
+def test_a_press_that_was_killed_is_said_to_be_dead(tmp_path: Path) -> None:
+    async def job(press: AnyPress) -> None:
+        await press.land(ShardWriter(tmp_path, HEADER), killed, NOON)
+
+    with pytest.raises(PressDied, match="killed"):
+        pressing(job, apart=True)
+
+
+def shard(route: Route = "catalog") -> Shard:
+    return Shard(0, "cs2cap", "USD", ("steam",), None, route=route)
+
+
+def plan(requests: int, *shards: Shard) -> Plan:
+    leg = Leg("catalog", ("standard",), "USD", ("steam",), None, requests, requests)
+    return Plan(shards, (), (leg,))
+
+
+@pytest.mark.parametrize(
+    ("requests", "routes", "apart"),
+    [(MANY, ["catalog"], True), (MANY - 1, ["catalog"], False), (MANY, ["stream"], False)],
+)
+def test_many_pages_of_catalogs_go_to_a_process_of_their_own(
+    requests: int, routes: list[Route], apart: bool
+) -> None:
+    async def main() -> list[bool]:
+        async with Presses() as presses:
+            shards = [shard(route) for route in routes]
+            presses.prepare(plan(requests, *shards))
+            assert isinstance(presses.of(shard("stream")), Press)
+            return [isinstance(presses.of(one), PressApart) for one in shards]
+
+    assert asyncio.run(main()) == [apart]

@@ -3,6 +3,7 @@
 WarehouseError
 ├── WarehouseLocked    another process holds the database; end it, the next run loads what waits
 ├── WarehouseFull      no room on disk; make room, the next run loads what waits
+├── PressDied          the process that lands pages was killed; what had landed waits for the next run
 ├── BackfillBusy       another process runs this backfill; wait for it, or stop it
 └── WarehouseUnfit     the files are not what this version can work with
     ├── NotPublished   there is nothing to read yet
@@ -50,6 +51,13 @@ class WarehouseFull(WarehouseError):
     """There is no room on disk."""
 
     guidance: ClassVar[str] = "make room; what was fetched is landed and the next run loads it"
+
+
+@dataclasses.dataclass(eq=False)
+class PressDied(WarehouseError):
+    """The process that lands pages was killed by somebody else."""
+
+    guidance: ClassVar[str] = "see to free memory and run again; what had landed before is loaded then"
 
 
 @dataclasses.dataclass(eq=False)

@@ -53,6 +53,7 @@ class ShardWriter:
     """Keeps count of the pages of one shard, which lie in `file`; or has `lines` landed instead."""
 
     def __init__(self, folder: Path, header: ShardHeader) -> None:
+        self.folder, self.header = folder, header
         self.file = ShardFile(folder / f"{header.number:04}.arrow", header)
         self.lines = LinesFile(folder, header)
         self._pages: dict[tuple[int, int], tuple[int, PageMark]] = {}
