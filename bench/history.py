@@ -28,7 +28,7 @@ from warehouse.database import open_reader
 from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
 from warehouse.load import LoadReport
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.series import SeriesHeader, SeriesMark, SeriesWriter
 from warehouse.settle import settle
 

@@ -23,7 +23,7 @@ from sandbox.providers import KEYS
 from warehouse.database import open_reader
 from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.settle import settle
 
 ITEMS, MOMENT = 36_000, datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -1,17 +1,21 @@
 """What every connector offers to the flows: an account, dimensions, and the walk of one shard."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import polars as pl
-from msgspec import Raw
-
-from connectors.frames import Reject
 from connectors.paging import Sheet
-from connectors.plan import Shard
-from connectors.throttle import Throttle
+
+if TYPE_CHECKING:  # what only looks at rows is not to wait for these
+    import polars as pl
+    from msgspec import Raw
+
+    from connectors.frames import Reject
+    from connectors.plan import Shard
+    from connectors.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,37 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, TypeVar
+from typing import Final
 
 import msgspec
 import polars as pl
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw
 
-from connectors.cs2cap_rows import ASKS, BIDS, OFFERS, CheckedRow, Offers, Row, frame_of, quotes_of, uniform
+from connectors.cs2cap_columns import frame_of, quotes_of
+from connectors.cs2cap_listing import read_listing
+from connectors.cs2cap_rows import ASKS, BIDS, OFFERS, CheckedRow, Offers, Row, uniform
 from connectors.cs2cap_typed import typed
 from connectors.errors import ContractBroken, plain
-from connectors.frames import NAMING, Reject, fingerprint_of, joined, keys_of, latest
-
-_T = TypeVar("_T")
-
-
-class _Pagination(Struct):
-    limit: Annotated[int, Meta(ge=1)]
-    offset: Annotated[int, Meta(ge=0)]
-    total: Annotated[int, Meta(ge=-1)]
-    has_next: bool
-
-
-class _Meta(Struct):
-    currency: str
-
-
-class Listing(Struct):
-    """An answer that lists offers: what it says about itself, and its rows as they came."""
-
-    meta: _Meta
-    items: list[Raw]
-    pagination: _Pagination
+from connectors.frames import Reject, joined, keys_of, latest
+from connectors.naming import NAMING, fingerprint_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,6 @@ def _decoders(offers: Offers) -> _Decoders:
 
 
 _OF: Final = {offers.delivery: _decoders(offers) for offers in (ASKS, BIDS)}
-_LISTING: Final = msgspec.json.Decoder(Listing)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -85,11 +66,6 @@ class Rows:
     surplus: int = 0
     rejects: tuple[Reject, ...] = ()
     unknown_fields: dict[str, int] = field(default_factory=dict)
-
-
-def read_listing(body: bytes, source: str, offers: Offers) -> Listing:
-    """Read an answer that lists `offers`; raises ContractBroken if it is no such answer at all."""
-    return decode(_LISTING, body, offers.path, source)
 
 
 def read_prices(body: bytes, source: str = "", offers: Offers = ASKS) -> Prices:
@@ -170,11 +146,3 @@ def _once(
         rows = latest(rows)
         keys = keys_of(rows)
     return Rows(rows, keys, surplus, rejects, unknown or {})
-
-
-def decode(decoder: msgspec.json.Decoder[_T], body: bytes, route: str, source: str) -> _T:
-    """Decode an answer of `route`; raises ContractBroken if it is none."""
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ContractBroken(f"{route}: {plain(str(error))}", source) from None

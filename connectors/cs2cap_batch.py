@@ -12,12 +12,14 @@ from msgspec import Raw, Struct
 
 from connectors.base import Land, Outcome, Page
 from connectors.client import Client
-from connectors.cs2cap_answers import decode, read_rows
-from connectors.cs2cap_page import check_providers
+from connectors.cs2cap_answers import read_rows
+from connectors.cs2cap_listing import decode
+from connectors.cs2cap_question import check_providers
 from connectors.cs2cap_rows import OFFERS, Id, Offers, Text
 from connectors.errors import ContractBroken, RequestRejected, plain
-from connectors.frames import fingerprint_of, keys_of, providers_of
+from connectors.frames import keys_of, providers_of
 from connectors.inflate import Inflate
+from connectors.naming import fingerprint_of
 from connectors.paging import Sheet
 from connectors.plan import BATCH_ITEMS, Item, Shard
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from connectors.auth import Key
 from connectors.base import Account
-from connectors.cs2cap_answers import decode
+from connectors.cs2cap_listing import decode
 from connectors.cs2cap_rows import Id, Moment, Text
 from connectors.errors import ContractBroken, KeyInvalid, OutcomeUnknown, plain
 from connectors.frames import FX, ITEMS, PROVIDERS

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from connectors.base import Page
 from connectors.cs2cap_answers import read_lines
-from connectors.cs2cap_page import check_providers, of_items
+from connectors.cs2cap_page import of_items
+from connectors.cs2cap_question import check_providers
 from connectors.cs2cap_rows import Offers
 from connectors.errors import ContractBroken
 from connectors.frames import providers_of

@@ -4,35 +4,18 @@ Nothing here knows of a loop, a connection or a disk: whoever lands the page dec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from connectors.base import Page
 from connectors.cs2cap_answers import Prices, read_prices
-from connectors.cs2cap_rows import Offers
-from connectors.errors import ContractBroken, WalkBroken, plain
+from connectors.cs2cap_question import Question, check_answer, check_providers
+from connectors.errors import ContractBroken
 from connectors.frames import providers_of
 from connectors.inflate import Inflate
 from connectors.paging import Sheet
 from connectors.plan import Item
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a walk asks for: `item`, or everything if None; `providers` to ask at, or every one if empty.
-
-    Of everything, only the rows of the items `wanted` are kept, if there are such.
-    """
-
-    source: str
-    offers: Offers
-    place: int
-    currency: str
-    providers: frozenset[str]
-    item: Item | None
-    wanted: tuple[Item, ...] | None = None
 
 
 def read_page(question: Question, offset: int, inflate: Inflate, moment: datetime) -> tuple[Page, Sheet]:
@@ -63,21 +46,6 @@ def _check(question: Question, offset: int, prices: Prices) -> None:
     check_providers(providers_of(prices.rows), question.providers, source)
     if item is not None and not _speaks_of(item, prices):
         raise ContractBroken(f"asked for {item.market_hash_name}, got other items", source)
-
-
-def check_answer(question: Question, offset: int, currency: str, got: int) -> None:
-    """Raise ContractBroken for an answer in another `currency`, WalkBroken for one from another offset."""
-    if currency != question.currency:
-        raise ContractBroken(f"asked for {question.currency}, got {plain(currency, 20)}", question.source)
-    if got != offset:
-        raise WalkBroken(f"asked for offset {offset}, got {got}", question.source)
-
-
-def check_providers(told: frozenset[str], asked: frozenset[str], source: str) -> None:
-    """Raise ContractBroken where others are `told` of than were `asked`; if empty, all were."""
-    strangers = told - asked if asked else ()
-    if strangers:
-        raise ContractBroken(f"not asked for {plain(', '.join(sorted(strangers)))}", source)
 
 
 def of_items(rows: pl.DataFrame, wanted: Sequence[Item] | None) -> pl.DataFrame:

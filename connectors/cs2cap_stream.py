@@ -11,7 +11,7 @@ from connectors.base import Land, Make, Outcome, Page, Piece
 from connectors.client import Client
 from connectors.cs2cap_lines import Ending, Stream, Typing
 from connectors.cs2cap_rows import OFFERS
-from connectors.cs2cap_told import Telling
+from connectors.cs2cap_telling import Telling
 from connectors.errors import ConfigError, ContractBroken, Transient, WalkBroken, plain
 from connectors.paging import Sheet
 from connectors.plan import Shard

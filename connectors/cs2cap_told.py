@@ -1,59 +1,25 @@
-"""Answers that tell of everything, passed on as they came: pieces of a stream, the rows of a walk's page.
+"""The pages of a walk through everything, passed on as they came.
 
-Each row is looked at once, to see that it is what the contract says; those of a page also for what they are
-about, because their walk depends on it.
+Each row is looked at once, to see that it is what the contract says, and for what it is about: the walk
+depends on it. Nothing here needs more than that, so that a process of its own is soon ready for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from connectors.base import Piece, Told
-from connectors.cs2cap_answers import read_listing, sort_out
-from connectors.cs2cap_lines import Ending, Reading, Stream
-from connectors.cs2cap_page import Question, check_answer, check_providers
+from connectors.base import Told
+from connectors.cs2cap_listing import read_listing
+from connectors.cs2cap_question import Question, check_answer, check_providers
 from connectors.cs2cap_rows import OFFERS, Offers, Row
-from connectors.frames import NO_PHASE, fingerprint_of, providers_of
 from connectors.inflate import Inflate
+from connectors.naming import NO_PHASE, fingerprint_of
 from connectors.paging import Sheet
 
 _ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in OFFERS.items()}
-
-
-class Telling:
-    """Makes pieces of a body that arrives; `keys` are the providers to look out for."""
-
-    def __init__(self, stream: Stream, keys: Iterable[str]) -> None:
-        self._stream = stream
-        self._reading = Reading(stream)
-        self._unseen = {key: f'"{key}"'.encode() for key in keys}
-        self._rows = 0
-
-    def piece(self, raw: bytes, ending: Ending) -> tuple[Piece, Sheet]:
-        """Make the next piece; its sheet is that of a page of the lines which it completes.
-
-        Raises ContractBroken, and Disconnected for what cannot be inflated.
-        """
-        stream, count, exact, seen = self._stream, 0, True, set[str]()
-        parts = []
-        for lines in self._reading.lines(raw, ending):
-            parts.append(lines)
-            rows = exact_rows(lines, stream.offers)
-            exact = exact and rows is not None
-            count += lines.count(b"\n") if rows is None else len(rows)
-            seen |= {key for key, quoted in self._unseen.items() if quoted in lines}
-        for key in seen:
-            del self._unseen[key]
-        offset, self._rows = self._rows, self._rows + count
-        piece = Piece(
-            *(tuple(parts), stream.offers.written, stream.moment, stream.total, offset, count, exact),
-            providers=frozenset(seen),
-        )
-        more = ending != "whole" or not self._reading.inflater.ended
-        return piece, Sheet(offset, max(count, 1), stream.total, more, (), "", count)
 
 
 def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetime) -> tuple[Told, Sheet]:
@@ -114,5 +80,8 @@ def _of_rows(rows: Sequence[Row]) -> tuple[list[str], frozenset[str], int]:
 
 def _of_odd(raws: Sequence[Raw], offers: Offers, source: str) -> tuple[list[str], frozenset[str], int]:
     """The same of rows that are not all as they should be, and how many of them do not fit at all."""
+    from connectors.cs2cap_answers import sort_out
+    from connectors.frames import providers_of
+
     rows = sort_out(raws, offers, source)
     return list(rows.keys), providers_of(rows.frame), len(rows.rejects) + rows.surplus

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from connectors.cs2cap_rows import MOST_MINOR, TOLD, Offers, typed_of
+from connectors.cs2cap_columns import TOLD, typed_of
+from connectors.cs2cap_rows import MOST_MINOR, Offers
 
 _TEXT: Final = pa.large_string()
 _NEEDED: Final = ("item_id", "market_hash_name", "provider", "lowest_ask", "quantity")

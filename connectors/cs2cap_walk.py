@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from connectors.base import Land, Outcome, Page, Told
 from connectors.client import Client
-from connectors.cs2cap_page import Question, read_page
+from connectors.cs2cap_page import read_page
+from connectors.cs2cap_question import Question
 from connectors.cs2cap_rows import OFFERS
 from connectors.cs2cap_told import nothing, tell_page
-from connectors.frames import QUOTES, fingerprint_of, keys_of
+from connectors.frames import QUOTES, keys_of
 from connectors.inflate import Inflate
+from connectors.naming import fingerprint_of
 from connectors.paging import OffsetWalk, Sheet
 from connectors.plan import Item, Shard
 

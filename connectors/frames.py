@@ -1,19 +1,15 @@
 """The typed tables that connectors hand on: their schemas, and what becomes of a row that does not fit."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.naming import NAMING, NO_PHASE
+
 MONEY = pl.Decimal(20, 8)
 MOMENT = pl.Datetime("us", "UTC")
-
-# What makes a row of the schema QUOTES the quote it is.
-NAMING = ("item_id", "phase", "provider")
-NO_PHASE = "\0"
 
 QUOTES = pl.Schema(
     {
@@ -95,11 +91,6 @@ def joined(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
 def providers_of(rows: pl.DataFrame) -> frozenset[str]:
     """Name the providers that `rows` (schema `QUOTES`) are from."""
     return frozenset(pc.unique(rows["provider"].to_arrow(compat_level=pl.CompatLevel.oldest())).to_pylist())
-
-
-def fingerprint_of(keys: Sequence[str]) -> str:
-    """Digest `keys` in their order; prices are left out, so that a moving market has stable pages."""
-    return hashlib.blake2b("\n".join(keys).encode(), digest_size=8).hexdigest()
 
 
 def latest(rows: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,8 @@ import polars as pl
 
 from connectors.base import Page
 from connectors.errors import RequestRejected, WalkBroken
-from connectors.frames import ITEMS, Reject, fingerprint_of
+from connectors.frames import ITEMS, Reject
+from connectors.naming import fingerprint_of
 from connectors.paging import Sheet
 from connectors.plan import Item, Shard
 from connectors.skinshark_rows import ROUTE, Listing, Row, quotes_of, read_listing

@@ -25,7 +25,7 @@ from flows.together import together
 from warehouse.fresh import fresh_pages, interrupted
 from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
-from warehouse.pages import ShardHeader
+from warehouse.marks import ShardHeader
 from warehouse.query import listed_before
 
 SHARDS_AT_ONCE: Final = 4  # requests are bounded by the client; this bounds open files and memory

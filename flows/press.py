@@ -13,11 +13,10 @@ from datetime import datetime
 from typing import Final
 
 from connectors.base import Make, Page, Piece, Told
-from connectors.frames import providers_of
 from connectors.paging import Sheet
 from connectors.shielded import to_the_end
 from warehouse.landing import ShardWriter
-from warehouse.pages import PageMark
+from warehouse.marks import PageMark
 
 AT_ONCE: Final = 4
 
@@ -82,6 +81,8 @@ def _land_told(writer: ShardWriter, told: Told, sheet: Sheet, landed_at: datetim
 
 
 def _land_page(writer: ShardWriter, page: Page, sheet: Sheet, landed_at: datetime) -> LandedPage:
+    from connectors.frames import providers_of  # and all that types: not for lines
+
     rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
     mark = PageMark(
         page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint, rejects

@@ -16,7 +16,7 @@ from flows.apart import Apart, ProcessDied
 from flows.press import LandedPage, press
 from warehouse.errors import PressDied
 from warehouse.landing import ShardWriter
-from warehouse.pages import ShardHeader
+from warehouse.marks import ShardHeader
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ from flows.fetch import new_run_id
 from flows.loading import load_and_publish
 from warehouse.home import Home
 from warehouse.landing import Landing, RunHeader
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.query import ask
 
 REJECTS = """

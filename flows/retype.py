@@ -13,7 +13,7 @@ from connectors.errors import FloorlineError
 from connectors.frames import Reject
 from warehouse.landed import Unreadable
 from warehouse.lines import LandedLines
-from warehouse.pages import PageMark
+from warehouse.marks import PageMark
 
 
 def retype(shard: LandedLines) -> Iterator[tuple[PageMark, pl.DataFrame, Mapping[str, int]]]:

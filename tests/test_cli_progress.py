@@ -15,7 +15,7 @@ from flows.press import LandedPage
 from sandbox.core import Sandbox
 from tests.conftest import NOON, MakeSandbox
 from tests.snapshot_kit import Bench, catalog_of
-from warehouse.pages import PageMark
+from warehouse.marks import PageMark
 
 CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
 ITEMS = Shard(1, "cs2cap", "USD", ("steam",), tuple(Item(str(n), f"Item {n}", None) for n in range(3)))

@@ -29,7 +29,7 @@ from tests.warehouse_kit import (
 )
 from warehouse.home import Home
 from warehouse.landing import Landing
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 
 IN = "SELECT item_id, price, lowest_ask, rate, rate_at, converted FROM quotes_in(?) ORDER BY ALL"
 CENTS = st.integers(min_value=0, max_value=10**9)

@@ -23,7 +23,7 @@ from warehouse.landed import read_run, waiting
 from warehouse.landing import Landing, ShardWriter
 from warehouse.lines import LandedLines
 from warehouse.load import LoadReport
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.retype import retyped
 from warehouse.settle import settle
 

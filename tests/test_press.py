@@ -22,7 +22,7 @@ from tests.errands import empty, full, killed, limited
 from warehouse.errors import PressDied, WarehouseFull
 from warehouse.landed import read_shard
 from warehouse.landing import ShardWriter
-from warehouse.pages import ShardHeader
+from warehouse.marks import ShardHeader
 
 _T = TypeVar("_T")
 AnyPress = Press | PressApart

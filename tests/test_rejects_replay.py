@@ -20,7 +20,7 @@ from sandbox.core import Sandbox
 from tests.conftest import NOON
 from tests.snapshot_kit import Bench, basket
 from warehouse.landing import Landing, RunHeader
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 
 ROW: dict[str, Any] = {
     "provider": "steam",

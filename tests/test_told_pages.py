@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from connectors.base import Told
-from connectors.cs2cap_page import Question, read_page
+from connectors.cs2cap_page import read_page
+from connectors.cs2cap_question import Question
 from connectors.cs2cap_rows import ASKS
 from connectors.cs2cap_told import tell_page
 from connectors.paging import Sheet

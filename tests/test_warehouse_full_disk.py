@@ -9,7 +9,7 @@ from warehouse.errors import WarehouseFull
 from warehouse.home import Home
 from warehouse.landed import read_run
 from warehouse.landing import Landing
-from warehouse.pages import WholeFile
+from warehouse.marks import WholeFile
 from warehouse.state import Alert, State
 
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]

@@ -12,7 +12,7 @@ import pytest
 from tests.warehouse_kit import Quote, home_in, look, minute, rows, snapshot
 from warehouse.database import SQL, open_reader, open_writer, schema_version
 from warehouse.home import Home
-from warehouse.pages import ShardHeader
+from warehouse.marks import ShardHeader
 
 FIRST = (SQL / "migrations" / "0001_first.sql").read_text()
 NEWEST = max(int(step.name[:4]) for step in (SQL / "migrations").iterdir() if step.name.endswith(".sql"))

@@ -17,7 +17,7 @@ from warehouse.home import Home
 from warehouse.landed import read_run
 from warehouse.landing import Landing, RunHeader
 from warehouse.load import LoadReport, load_run
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.query import ask
 from warehouse.settle import settle
 

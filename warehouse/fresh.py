@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from warehouse.landed import LandedRun, LandedShard, Unreadable, is_alive, kept, read_header, read_run
 from warehouse.lines import LandedLines, Retype
-from warehouse.pages import PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
 from warehouse.retype import nobody
 
 INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from warehouse.home import write_whole
 from warehouse.landing import RunHeader
 from warehouse.lines import LandedLines, lines_in, number_of, read_lines
-from warehouse.pages import FORMAT, ROWS, PageMark, ShardHeader
+from warehouse.marks import PageMark, ShardHeader
+from warehouse.pages import FORMAT, ROWS
 
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 

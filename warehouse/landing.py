@@ -19,17 +19,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import polars as pl
 from filelock import FileLock
 
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
 from warehouse.lines import LinesFile
-from warehouse.pages import PageMark, ShardFile, ShardHeader, to_json
+from warehouse.marks import PageMark, ShardHeader, to_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from warehouse.pages import ShardFile
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,10 +59,16 @@ class ShardWriter:
 
     def __init__(self, folder: Path, header: ShardHeader) -> None:
         self.folder, self.header = folder, header
-        self.file = ShardFile(folder / f"{header.number:04}.arrow", header)
         self.lines = LinesFile(folder, header)
         self._pages: dict[tuple[int, int], tuple[int, PageMark]] = {}
         self._batches = 0
+
+    @cached_property
+    def file(self) -> ShardFile:
+        """The pages that were typed."""
+        from warehouse.pages import ShardFile  # and all that types: not for lines
+
+        return ShardFile(self.folder / f"{self.header.number:04}.arrow", self.header)
 
     def append(self, mark: PageMark, rows: pl.DataFrame) -> None:
         """Land one page; see `ShardFile.append`."""

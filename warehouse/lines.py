@@ -17,14 +17,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import polars as pl
 from backports import zstd
 
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
-from warehouse.pages import PageMark, ShardHeader, WholeFile, to_json
+from warehouse.marks import PageMark, ShardHeader, WholeFile, to_json
 
 if TYPE_CHECKING:
+    import polars as pl
     from _typeshed import ReadableBuffer
 
 # What a page adds to the lines of its rows: their page's number, and a line of its own with the mark as text.
@@ -200,7 +200,7 @@ class LandedLines:
 
 
 # Types such a shard row by row: pages in their order, and how many rows carry which unknown field.
-Retype = Callable[[LandedLines], Iterator[tuple[PageMark, pl.DataFrame, Mapping[str, int]]]]
+Retype = Callable[[LandedLines], Iterator[tuple[PageMark, "pl.DataFrame", Mapping[str, int]]]]
 
 
 def read_lines(end: Path) -> LandedLines:

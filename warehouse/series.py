@@ -20,7 +20,8 @@ import pyarrow as pa
 from warehouse.errors import on_disk
 from warehouse.home import sync_folder, write_whole
 from warehouse.landed import Unreadable
-from warehouse.pages import COMPRESSION, FORMAT, MOMENT, TEXT, WholeFile, to_json
+from warehouse.marks import WholeFile, to_json
+from warehouse.pages import COMPRESSION, FORMAT, MOMENT, TEXT
 
 NAMED = {"item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT}
 # What a page of each series holds. Amounts are minor units, `price` of a point is exact; times are UTC.

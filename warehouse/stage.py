@@ -16,7 +16,8 @@ import pyarrow as pa
 from warehouse.books import Books
 from warehouse.landed import LandedRun, LandedShard
 from warehouse.lines import MOST_PAGES, LandedLines
-from warehouse.pages import ROWS, ShardHeader, to_json
+from warehouse.marks import ShardHeader, to_json
+from warehouse.pages import ROWS
 from warehouse.told import insert_names
 
 TOGETHER = 16_000  # rows
