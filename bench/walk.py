@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -95,13 +97,34 @@ def _measured(*arguments: str) -> dict[str, float]:
 
 
 def _part(name: str, *arguments: str) -> None:
+    others = _Others()
+    others.start()
     began = time.perf_counter()
     rows = asyncio.run(_bare(arguments[0], int(arguments[1])) if name == "bare" else _take(arguments[0]))
     seconds = time.perf_counter() - began
-    # the most of this process, and the most of the one that lands pages
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = sum(resource.getrusage(one).ru_maxrss for one in who) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + others.peak_mb
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "rows": rows}))
+
+
+class _Others(threading.Thread):
+    """Looks now and then how much the processes that were started from here have had at most.
+
+    What the system tells at their end counts what this one had when it started them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = 0.0
+
+    def run(self) -> None:
+        """Until this process ends."""
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while True:
+            time.sleep(0.05)
+            for pid in children.read_text().split():
+                with contextlib.suppress(OSError, ValueError):  # it has just ended
+                    status = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2]
+                    self.peak_mb = max(self.peak_mb, int(status.split()[0]) / 1024)
 
 
 async def _bare(url: str, concurrency: int) -> int:
