@@ -108,7 +108,7 @@ def _tell_dlt(python: Path, folder: Path, rounds: list[dict[str, dict[str, float
     told = json.loads(done.stdout.splitlines()[-1])
     ours = statistics.median(timed["floorline"]["seconds"] for timed in rounds)
     print(
-        f"dlt's merge: {told['seconds']:.0f} s, rows {told['rows']}: {told['seconds'] / ours:.0f}x floorline"
+        f"dlt's merge: {told['seconds']:.0f} s, rows {told['rows']}: {told['seconds'] / ours:.1f}x floorline"
     )
 
 
