@@ -32,7 +32,7 @@ def tell_page(question: Question, offset: int, inflate: Inflate, moment: datetim
     listing = read_listing(body, source, offers)
     footer = listing.pagination
     check_answer(question, offset, listing.meta.currency, footer.offset)
-    raws = listing.items if body.find(b"\n") < 0 else _each_on_a_line(listing.items)
+    raws = _each_on_a_line(listing.items) if b"\n" in body else listing.items
     rows = exact_rows(b"\n".join(raws), offers)
     keys, providers, others = _of_rows(rows) if rows is not None else _of_odd(raws, offers, source)
     check_providers(providers, question.providers, source)
