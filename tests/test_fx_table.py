@@ -54,7 +54,7 @@ KNOWN = {
 QUOTED = """
 SELECT (1 << 20) | 1 AS quote_key, 1 AS item_key, 1 AS provider_key, 'USD' AS currency,
     'standard' AS delivery, 1 AS run_key, now() AS valid_from, now() AS seen_at,
-    unnest($1::DECIMAL(20, 8)[]) AS price, generate_subscripts($1, 1) AS quantity
+    unnest($1::DECIMAL(20, 8)[]) AS other_price, 0 AS lowest_ask, generate_subscripts($1, 1) AS quantity
 """
 
 

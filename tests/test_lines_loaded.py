@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: Offers) -
     assert told(one) == told(other)
     assert (was_typed(one), was_typed(other)) == (False, True)
     assert len(rows(one, "FROM store.current")) == 49
+
+
+def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path) -> None:
+    most = 10**14 - 1
+    prices = [(2550, "25.50"), (2550, "25.5"), (2550, None), (most, "999999999999.99"), (0, "0.00000001"),
+              (2550, "25.505"), (most, "999999999999.98999999")]  # fmt: skip
+    lines = [
+        line(item_id=number, lowest_ask=minor, lowest_ask_decimal=told)
+        for number, (minor, told) in enumerate(prices)
+    ]
+    one, other = both_ways(tmp_path, lambda home: land(home, *lines))
+    for home in (one, other):
+        load(home)
+        held = rows(
+            home, "SELECT other_price FROM store.current JOIN store.item USING (item_key) ORDER BY item_id"
+        )
+        assert [price for (price,) in held] == [None] * 4 + [Decimal(told) for _, told in prices[4:] if told]
+        said = rows(home, "SELECT price FROM quotes ORDER BY item_id")
+        assert [price for (price,) in said] == [Decimal(told or "25.5") for _, told in prices]
 
 
 @pytest.mark.slow

@@ -64,6 +64,23 @@ def test_what_it_holds_stays(home: Home) -> None:
     assert held(home.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
+def test_a_price_stays_whatever_its_minor_units_say(home: Home) -> None:
+    told = {minute(-30): "1", minute(-20): "1.005", minute(-10): None}
+    with duckdb.connect(str(home.writer)) as db:
+        for moment, price in told.items():
+            db.execute(
+                "INSERT INTO store.history VALUES (1, 1, 'USD', 'standard', ?, ?, ?, NULL, NULL, ?, 1)",
+                [100 if price else None, price, 3 if price else 0, moment],
+            )
+        db.execute("UPDATE store.current SET lowest_ask = 0, price = 0.00000001")
+    with open_writer(home.writer) as db:
+        asked = "SELECT price FROM quote_history WHERE valid_from < ? ORDER BY valid_from"
+        prices = db.execute(asked, [minute(0)]).fetchall()
+        now = db.execute("SELECT price FROM quotes").fetchall()
+    assert prices == [(Decimal(price) if price else None,) for price in told.values()]
+    assert now == [(Decimal("0.00000001"),)]
+
+
 def test_the_next_snapshot_goes_on_from_it(home: Home) -> None:
     report = snapshot(home, "b", look(minute(10), Quote("1", 100, 3, stamp=None)))
     assert report.rows_changed == 0

@@ -42,8 +42,8 @@ def test_a_quote_vanishes_and_returns_unchanged(home: Home) -> None:
 
     assert (back.rows_changed, listed(home)) == (1, {"1", "2", "3"})
     assert history(home) == [(0, 100, 1), (10, None, 0), (30, 100, 1)]
-    assert rows(home, "SELECT price, quantity FROM store.current WHERE valid_from = ?", minute(30)) == [
-        (1, 1)
+    assert rows(home, "SELECT lowest_ask, quantity FROM store.current WHERE valid_from = ?", minute(30)) == [
+        (100, 1)
     ]
 
 

@@ -45,7 +45,7 @@ SELECT DISTINCT p.provider
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN store.provider p USING (provider_key)
-WHERE i.source = ? AND c.currency = ? AND list_contains(?, c.delivery) AND c.price IS NOT NULL
+WHERE i.source = ? AND c.currency = ? AND list_contains(?, c.delivery) AND c.lowest_ask IS NOT NULL
     AND (? OR list_contains(?, i.item_id)) AND NOT list_contains(?, p.provider)
 """
 

@@ -2,7 +2,7 @@
 
 INSERT INTO arrived
 SELECT (n.item_key::BIGINT << 20) | l.book_key, l.lowest_ask,
-    CASE WHEN l.price IS DISTINCT FROM hundredths(l.lowest_ask) THEN l.price END,
+    CASE WHEN l.price IS DISTINCT FROM store.price_of(l.lowest_ask) THEN l.price END,
     l.quantity, l.timestamp, l.last_updated, l.url, l.page
 FROM landed l
 LEFT JOIN name_key n ON n.item_id = l.item_id AND n.phase = coalesce(l.phase, '')

@@ -44,13 +44,14 @@ DELETE FROM arrived WHERE quote_key IN (SELECT quote_key FROM late);
 
 -- what history says of each late key at that moment
 CREATE OR REPLACE TEMP TABLE late_change AS
-SELECT l.*, h.price AS was_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at,
+SELECT l.*, h.other_price AS was_other_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at,
     h.lowest_ask AS was_lowest_ask, h.last_updated AS was_last_updated, h.valid_from AS was_valid_from
 FROM late l
 ASOF LEFT JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.item_key IS NULL
-    OR is_change(l.currency, h.price, h.quantity, h.changed_at, l.price, l.quantity, l.changed_at);
+    OR is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
+        l.price, l.quantity, l.changed_at);
 
 -- the next look found what stood before: without a row of its own there, the late row would hide that.
 -- Servers tell whole seconds, and a clamped row lies behind its second: hence the second more.

@@ -9,26 +9,25 @@ SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.d
         AS changed
 FROM (
     SELECT coalesce(i.quote_key, c.quote_key) AS quote_key, i.quote_key IS NOT NULL AS brought,
-        c.quote_key IS NULL AS fresh, i.lowest_ask, i.price, i.quantity, i.changed_at, i.last_updated, i.url, i.page,
-        c.price AS was_price, c.quantity AS was_quantity, c.changed_at AS was_changed_at, c.seen_at,
-        c.valid_from AS was_valid_from
+        c.quote_key IS NULL AS fresh, i.lowest_ask, i.other_price, store.price_by(i.other_price, i.lowest_ask) AS price,
+        i.quantity, i.changed_at, i.last_updated, i.url, i.page, c.seen_at, c.valid_from AS was_valid_from,
+        store.price_by(c.other_price, c.lowest_ask) AS was_price, c.quantity AS was_quantity, c.changed_at AS was_changed_at
     FROM (
-        SELECT * EXCLUDE (told), coalesce(told, hundredths(lowest_ask)) AS price,
-            quote_key & 1048575 IN (SELECT book_key FROM store.book WHERE currency <> 'USD') AS converted
+        SELECT *, quote_key & 1048575 IN (SELECT book_key FROM store.book WHERE currency <> 'USD') AS converted
         FROM arrived
     ) i
     FULL JOIN (
-        SELECT quote_key, lowest_ask, price, quantity, changed_at, valid_from, seen_at, url IS NULL AS unaddressed
+        SELECT quote_key, lowest_ask, other_price, quantity, changed_at, valid_from, seen_at, url IS NULL AS unaddressed
         FROM store.current
         WHERE quote_key & 1048575 IN (
             SELECT book_key FROM store.book SEMI JOIN asked USING (provider_key, currency, delivery)
         )
     ) c ON c.quote_key = i.quote_key
     WHERE CASE
-        WHEN i.quote_key IS NULL THEN c.price IS NOT NULL
+        WHEN i.quote_key IS NULL THEN c.lowest_ask IS NOT NULL
         WHEN c.quote_key IS NULL THEN true
-        ELSE c.price IS DISTINCT FROM i.price OR c.quantity IS DISTINCT FROM i.quantity
-            OR c.lowest_ask IS DISTINCT FROM i.lowest_ask
+        ELSE c.lowest_ask IS DISTINCT FROM i.lowest_ask OR c.other_price IS DISTINCT FROM i.other_price
+            OR c.quantity IS DISTINCT FROM i.quantity
             OR (i.converted AND coalesce(i.changed_at > c.changed_at, i.changed_at IS NOT NULL))
             OR (c.unaddressed AND i.url IS NOT NULL)
     END

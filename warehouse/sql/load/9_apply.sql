@@ -4,7 +4,7 @@ INSERT INTO store.reject
 SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
 
 INSERT INTO store.history
-SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, valid_from,
+SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated, valid_from,
     getvariable('run_key')
 FROM moved WHERE changed
 UNION ALL
@@ -13,13 +13,13 @@ FROM gone;
 
 MERGE INTO store.current c
 USING (
-    SELECT quote_key, lowest_ask, price, quantity, changed_at, last_updated, url, valid_from, observed_at, changed
+    SELECT quote_key, lowest_ask, other_price, quantity, changed_at, last_updated, url, valid_from, observed_at, changed
     FROM moved WHERE NOT fresh
     UNION ALL
     SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true FROM gone
 ) m ON c.quote_key = m.quote_key
 WHEN MATCHED THEN UPDATE SET
-    lowest_ask = m.lowest_ask, price = m.price, quantity = m.quantity,
+    lowest_ask = m.lowest_ask, other_price = m.other_price, quantity = m.quantity,
     -- a route may tell an older time, or none, of an unchanged quote: that makes the next one no change
     -- (and a batch tells no address: the one that is known stays)
     changed_at = CASE WHEN m.changed THEN m.changed_at ELSE greatest(m.changed_at, c.changed_at) END,
@@ -27,7 +27,7 @@ WHEN MATCHED THEN UPDATE SET
     valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
-SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated, url,
+SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated, url,
     valid_from, observed_at, getvariable('run_key')
 FROM moved WHERE fresh;
 

@@ -1,21 +1,23 @@
 -- Late rows enter history in their place. In: late_change, stood_again.
 
 INSERT INTO store.history
-SELECT item_key, provider_key, currency, delivery, lowest_ask, price, quantity, changed_at, last_updated,
+SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
     greatest(observed_at, was_valid_from + INTERVAL 1 MICROSECOND), getvariable('run_key')
 FROM late_change
 UNION ALL
-SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_price, CASE WHEN was_price IS NULL THEN 0 ELSE was_quantity END,
+SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_other_price,
+    CASE WHEN was_lowest_ask IS NULL THEN 0 ELSE was_quantity END,
     was_changed_at, was_last_updated, next_from, next_run
 FROM stood_again;
 
 -- a later row that repeats the late one is no change any more
 DELETE FROM store.history WHERE rowid IN (
     SELECT id FROM (
-        SELECT h.rowid AS id, h.valid_from > c.observed_at AND NOT is_change(h.currency,
+        SELECT h.id, h.valid_from > c.observed_at AND NOT is_change(h.currency,
             lag(h.price) OVER w, lag(h.quantity) OVER w, lag(h.changed_at) OVER w, h.price, h.quantity, h.changed_at
         ) AND lag(h.valid_from) OVER w IS NOT NULL AS repeats
-        FROM store.history h JOIN late_change c ON h.item_key = c.item_key AND h.provider_key = c.provider_key
+        FROM (SELECT *, rowid AS id, store.price_by(other_price, lowest_ask) AS price FROM store.history) h
+        JOIN late_change c ON h.item_key = c.item_key AND h.provider_key = c.provider_key
             AND h.currency = c.currency AND h.delivery = c.delivery
         WINDOW w AS (
             PARTITION BY h.item_key, h.provider_key, h.currency, h.delivery ORDER BY h.valid_from

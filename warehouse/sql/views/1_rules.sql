@@ -19,4 +19,8 @@ CREATE OR REPLACE MACRO covers(selection, aggregate) AS
 
 CREATE OR REPLACE MACRO base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
 
-CREATE OR REPLACE MACRO store.price_of(minor_units) AS (minor_units::DECIMAL(19, 0) * 0.01)::DECIMAL(20, 8);
+-- 16 digits times 0.01 are counted in 64 bits, sooner than a stored price is read; a price has room for 14.
+CREATE OR REPLACE MACRO store.price_of(minor_units) AS (minor_units::DECIMAL(16, 0) * 0.01)::DECIMAL(20, 8);
+
+-- A price as store.current keeps it: `other_price` where it is not what the minor units say.
+CREATE OR REPLACE MACRO store.price_by(other_price, minor_units) AS coalesce(other_price, store.price_of(minor_units));

@@ -94,8 +94,8 @@ WITH point AS (
     )
     WHERE ends OR next_time IS NULL OR next_time > hole_from
 ), told AS (
-    SELECT e.*, h.valid_from AS was_from, h.lowest_ask AS was_ask, h.price AS was_price, h.quantity AS was_quantity,
-        h.changed_at AS was_changed_at, h.last_updated AS was_last_updated
+    SELECT e.*, h.valid_from AS was_from, h.lowest_ask AS was_ask,
+        store.price_by(h.other_price, h.lowest_ask) AS was_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at, h.last_updated AS was_last_updated
     FROM event e
     ASOF LEFT JOIN store.history h ON h.item_key = e.item_key AND h.provider_key = e.provider_key
         AND h.currency = e.currency AND h.delivery = 'standard' AND h.valid_from <= e.moment
@@ -117,7 +117,8 @@ WHERE (was_from IS NULL OR was_from < time)
 
 -- The whole history. Its names come along, so that a question about one item reads no other's.
 CREATE OR REPLACE VIEW store.filled AS
-SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.*
+SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.* EXCLUDE (other_price),
+    store.price_by(h.other_price, h.lowest_ask) AS price
 FROM store.history h
 JOIN store.item i USING (item_key)
 JOIN store.provider v USING (provider_key)
