@@ -54,3 +54,7 @@ WHERE v.rows > 0.3 * (v.rows + coalesce(h.rows, 0));
 
 DELETE FROM gone g USING dark d
 WHERE g.provider_key = d.provider_key AND g.currency = d.currency AND g.delivery = d.delivery;
+
+-- the largest of all tables is not needed any more, and the facts are to be written: room for that
+DROP VIEW incoming;
+DROP TABLE arrived;
