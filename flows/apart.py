@@ -27,7 +27,10 @@ _PIPE: Final = 2**20
 
 
 class ProcessDied(Exception):  # noqa: N818 - says what happened
-    """The process is gone, and whatever it had in hand with it."""
+    """The process is gone with whatever it had in hand, or never came to be: the text says which."""
+
+    def __init__(self, how: str = "was killed, maybe for want of memory") -> None:
+        super().__init__(how)
 
 
 class Apart:
@@ -56,7 +59,7 @@ class Apart:
         Raises ProcessDied.
         """
         request = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
-        process = await asyncio.shield(self.start())
+        process = await self._process()
         assert process.stdin is not None  # noqa: S101 - asked for; this tells the type checker
         if self._reading is None:
             self._reading = asyncio.create_task(self._read(process))
@@ -71,12 +74,21 @@ class Apart:
         """Let the process finish what it has in hand, and end."""
         if self._started is None:
             return
-        process = await self._started
+        try:
+            process = await self._process()
+        except ProcessDied:  # whoever had work for it was told
+            return
         assert process.stdin is not None  # noqa: S101 - as above
         process.stdin.close()
         if self._reading is not None:
             await self._reading
         await process.wait()
+
+    async def _process(self) -> Process:
+        try:
+            return await asyncio.shield(self.start())
+        except OSError as error:
+            raise ProcessDied(f"could not be started: {error.strerror}") from error
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None  # noqa: S101 - as above

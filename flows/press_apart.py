@@ -54,8 +54,8 @@ class PressApart:
     async def _done(self, work: Callable[..., _T], *args: object) -> _T:
         try:
             return await to_the_end(self._process.run(work, *args))
-        except ProcessDied:
-            raise PressDied("the process that lands pages was killed, maybe for want of memory") from None
+        except ProcessDied as died:
+            raise PressDied(f"the process that lands pages {died}") from None
 
 
 def _land(folder: Path, header: ShardHeader, make: Make, landed_at: datetime) -> LandedPage:

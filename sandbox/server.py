@@ -74,7 +74,7 @@ def serve(options: Options) -> Iterator[Sandbox]:
 @contextmanager
 def spawn(options: Options) -> Iterator[Spawned]:
     """Run a sandbox in a process of its own until the block ends. Raises RuntimeError."""
-    command = [sys.executable, "-m", "sandbox", *options.argv()]
+    command = [sys.executable, "-P", "-m", "sandbox", *options.argv()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         try:
             yield Spawned(_announced(process), process.pid)

@@ -92,6 +92,19 @@ def test_a_process_that_was_killed_is_said_to_be_dead() -> None:
     using(job)
 
 
+def test_a_process_that_cannot_be_started_is_said_to_be_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+
+    async def job(apart: Apart) -> None:
+        for _ in range(2):
+            with pytest.raises(ProcessDied, match="could not be started: No such file"):
+                await apart.run(os.getpid)
+
+    using(job)
+
+
 def test_it_does_not_hear_the_signals_that_are_meant_for_the_parent() -> None:
     async def job(apart: Apart) -> int:
         pid = await apart.run(os.getpid)

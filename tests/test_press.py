@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -93,6 +94,18 @@ def test_a_press_that_was_killed_is_said_to_be_dead(tmp_path: Path) -> None:
         await press.land(ShardWriter(tmp_path, HEADER), killed, NOON)
 
     with pytest.raises(PressDied, match="killed"):
+        pressing(job, apart=True)
+
+
+def test_a_press_that_cannot_be_started_is_said_to_be_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+
+    async def job(press: AnyPress) -> None:
+        await press.finish(ShardWriter(tmp_path, HEADER), complete=True, reason=None)
+
+    with pytest.raises(PressDied, match="could not be started"):
         pressing(job, apart=True)
 
 

@@ -55,7 +55,7 @@ class WarehouseFull(WarehouseError):
 
 @dataclasses.dataclass(eq=False)
 class PressDied(WarehouseError):
-    """The process that lands pages was killed by somebody else."""
+    """The process that lands pages was killed by somebody else, or could not be started."""
 
     guidance: ClassVar[str] = "see to free memory and run again; what had landed before is loaded then"
 
