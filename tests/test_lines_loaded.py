@@ -125,6 +125,7 @@ def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path
         assert [price for (price,) in held] == [None] * 4 + [Decimal(told) for _, told in prices[4:] if told]
         said = rows(home, "SELECT price FROM quotes ORDER BY item_id")
         assert [price for (price,) in said] == [Decimal(told or "25.5") for _, told in prices]
+    assert (was_typed(one), was_typed(other)) == (False, True)
 
 
 @pytest.mark.slow

@@ -101,6 +101,8 @@ ODD: Sequence[dict[str, Any]] = (
     {"market_hash_name": 'a "b" \\ \n c\u0000'}, {"lowest_ask_decimal": 25.5}, {"lowest_ask_decimal": "1e3"},
     {"lowest_ask_decimal": "-1.00"}, {"lowest_ask_decimal": "0.123456789"}, {"lowest_ask_decimal": ""},
     {"lowest_ask_decimal": "1234567890123.5"}, {"lowest_ask_decimal": "0.00041600"},
+    {"lowest_ask_decimal": "25.500000001"}, {"lowest_ask_decimal": "2.55e1"}, {"lowest_ask_decimal": "25."},
+    {"lowest_ask_decimal": "+25.50"}, {"lowest_ask_decimal": " 25.50"},
     {"timestamp": "2026-03-18T12:00:00"}, {"timestamp": "2026-02-30T12:00:00Z"}, {"timestamp": 5},
     {"timestamp": "2026-03-18T14:00:00.5+02:00"}, {"last_updated": "yesterday"}, {"new": 1},
     {"new": {"a": [1]}}, {"new": None}, {"link": 5}, {"url": 5},
