@@ -9,9 +9,9 @@ SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.d
         AS changed
 FROM (
     SELECT coalesce(i.quote_key, c.quote_key) AS quote_key, i.quote_key IS NOT NULL AS brought,
-        c.quote_key IS NULL AS fresh, i.lowest_ask, i.other_price, store.price_by(i.other_price, i.lowest_ask) AS price,
-        i.quantity, i.changed_at, i.last_updated, i.url, i.page, c.seen_at, c.valid_from AS was_valid_from,
-        store.price_by(c.other_price, c.lowest_ask) AS was_price, c.quantity AS was_quantity, c.changed_at AS was_changed_at
+        c.quote_key IS NULL AS fresh, i.lowest_ask, i.other_price, i.quantity, i.changed_at, i.last_updated, i.url, i.page,
+        store.price_by(i.other_price, i.lowest_ask) AS price, store.price_by(c.other_price, c.lowest_ask) AS was_price,
+        c.quantity AS was_quantity, c.changed_at AS was_changed_at, c.valid_from AS was_valid_from, c.seen_at
     FROM (
         SELECT *, quote_key & 1048575 IN (SELECT book_key FROM store.book WHERE currency <> 'USD') AS converted
         FROM arrived

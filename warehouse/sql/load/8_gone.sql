@@ -1,5 +1,5 @@
 -- What a complete look did not bring. In: asked, compared, incoming, late, reject_key. Out: gone, and `dark` (providers of
--- which too much is gone at once to believe it).
+-- which too much is gone at once to believe it). Here end arrived and incoming.
 
 CREATE OR REPLACE TEMP TABLE watched AS
 SELECT * FROM asked WHERE complete AND provider_key NOT IN (SELECT provider_key FROM down_provider);
@@ -55,6 +55,6 @@ WHERE v.rows > 0.3 * (v.rows + coalesce(h.rows, 0));
 DELETE FROM gone g USING dark d
 WHERE g.provider_key = d.provider_key AND g.currency = d.currency AND g.delivery = d.delivery;
 
--- the largest of all tables is not needed any more, and the facts are to be written: room for that
+-- nothing reads them any more, and the facts need the room: no table of a load is larger
 DROP VIEW incoming;
 DROP TABLE arrived;

@@ -4,8 +4,8 @@ INSERT INTO store.reject
 SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
 
 INSERT INTO store.history
-SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated, valid_from,
-    getvariable('run_key')
+SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
+    valid_from, getvariable('run_key')
 FROM moved WHERE changed
 UNION ALL
 SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
@@ -27,8 +27,8 @@ WHEN MATCHED THEN UPDATE SET
     valid_from = CASE WHEN m.changed THEN m.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
-SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated, url,
-    valid_from, observed_at, getvariable('run_key')
+SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
+    url, valid_from, observed_at, getvariable('run_key')
 FROM moved WHERE fresh;
 
 INSERT INTO store.observation

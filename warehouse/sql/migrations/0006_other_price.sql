@@ -14,10 +14,12 @@ CREATE TABLE store.current (
     run_key INTEGER NOT NULL,
     CHECK (lowest_ask IS NOT NULL OR other_price IS NULL)
 );
+-- store.price_of, which a new database does not have yet
 CREATE TEMP MACRO said_by(minor_units) AS (minor_units::DECIMAL(16, 0) * 0.01)::DECIMAL(20, 8);
 INSERT INTO store.current
 SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask,
-    CASE WHEN price IS DISTINCT FROM said_by(lowest_ask) THEN price END, quantity, changed_at, last_updated, url, valid_from, seen_at, run_key
+    CASE WHEN price IS DISTINCT FROM said_by(lowest_ask) THEN price END, quantity,
+    changed_at, last_updated, url, valid_from, seen_at, run_key
 FROM store.current_5;
 DROP TABLE store.current_5;
 

@@ -95,7 +95,8 @@ WITH point AS (
     WHERE ends OR next_time IS NULL OR next_time > hole_from
 ), told AS (
     SELECT e.*, h.valid_from AS was_from, h.lowest_ask AS was_ask,
-        store.price_by(h.other_price, h.lowest_ask) AS was_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at, h.last_updated AS was_last_updated
+        store.price_by(h.other_price, h.lowest_ask) AS was_price, h.quantity AS was_quantity,
+        h.changed_at AS was_changed_at, h.last_updated AS was_last_updated
     FROM event e
     ASOF LEFT JOIN store.history h ON h.item_key = e.item_key AND h.provider_key = e.provider_key
         AND h.currency = e.currency AND h.delivery = 'standard' AND h.valid_from <= e.moment

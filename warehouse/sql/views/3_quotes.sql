@@ -25,7 +25,8 @@ GROUP BY ALL;
 
 CREATE OR REPLACE VIEW store.listed AS
 SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
-    c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity, coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
+    c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity,
+    coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
     greatest(c.seen_at, walked.observed_to, named.observed_to) AS observed_at,
     r.run_id, c.url, i.aggregate, c.provider_key,
     greatest(c.seen_at + to_seconds(3 * r.interval_seconds), walked.fresh_until, named.fresh_until) AS fresh_until
