@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from connectors.throttle import Throttle
 from sandbox.server import VALID_KEY, Options, Sandbox, serve
+from tests.snapshot_kit import Bench, basket
 from tests.throttle_kit import MakeThrottle, shared
 
 settings.register_profile("busy", deadline=None)  # a busy machine fails no property
@@ -39,6 +40,12 @@ def make_sandbox() -> Iterator[MakeSandbox]:
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     """Return a small sandbox with the factory's defaults."""
     return make_sandbox()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+    """Return a project with one basket of one source, its key in a file."""
+    return Bench.at(tmp_path, sandbox, basket())
 
 
 @pytest.fixture(params=["memory", "state.db"])

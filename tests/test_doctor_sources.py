@@ -23,11 +23,6 @@ pytestmark = pytest.mark.usefixtures("no_prefect")
 DATE = "Mon, 01 Jun 2026 12:00:00 GMT"
 
 
-@pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    return Bench.at(tmp_path, sandbox, basket())
-
-
 def put_key(bench: Bench, text: str) -> None:
     (bench.folder / "cs2cap.key").write_text(text)
 
