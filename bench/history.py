@@ -22,15 +22,15 @@ import duckdb
 import polars as pl
 
 from bench.views import MOMENT, _drawn, _seconds
-from connectors.series_frames import POINTS
-from sandbox.providers import KEYS
+from connectors.schemas import POINTS
+from sandbox.market.providers import KEYS
 from warehouse.database import open_reader
-from warehouse.home import Home
-from warehouse.landing import Landing, RunHeader
-from warehouse.load import LoadReport
-from warehouse.marks import PageMark, ShardHeader
-from warehouse.series import SeriesHeader, SeriesMark, SeriesWriter
-from warehouse.settle import settle
+from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
+from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
+from warehouse.landing.writer import LandingWriter
+from warehouse.loading.pipeline import load_pending
+from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
 
 ITEMS, TIMES, PAGE = 200, 61, 1_000
 DAY = timedelta(days=1)
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        home = Home(Path(folder))
+        home = WarehousePaths(Path(folder))
         home.prepare()
         for number in range(2):
             _look(home, number)
@@ -70,7 +70,7 @@ def main() -> None:
         _compared({**states, "points": home.published}, rounds)
 
 
-def _kept(home: Home, name: str, change: str = "") -> Path:
+def _kept(home: WarehousePaths, name: str, change: str = "") -> Path:
     """A copy of the published database, changed."""
     path = home.root / f"{name}.duckdb"
     path.write_bytes(home.published.read_bytes())
@@ -96,32 +96,32 @@ def _told(name: str, seconds: list[float]) -> str:
     return f"{name} {statistics.median(seconds):.3f} s ({min(seconds):.3f})"
 
 
-def _look(home: Home, number: int) -> None:
+def _look(home: WarehousePaths, number: int) -> None:
     """One snapshot of every marketplace's catalog; the second finds what the first found, a day later."""
     moment = MOMENT + number * DAY
-    with Landing(
+    with LandingWriter(
         home.landing, RunHeader(f"look{number}", "snapshot", "cs2cap", "all", moment, 600)
     ) as landing:
         for place, provider in enumerate(KEYS):
             rows = _drawn(provider)
-            writer = landing.shard(ShardHeader(place, "USD", ("standard",), (provider,), None))
-            writer.append(PageMark(0, 0, len(rows), moment, moment, ""), rows)
+            writer = landing.open_shard(ShardHeader(place, "USD", ("standard",), (provider,), None))
+            writer.append(PageMeta(0, 0, len(rows), moment, moment, ""), rows)
             writer.finish(complete=True, reason=None)
         landing.finish("done")
     loaded = _settled(home)
     print(f"{loaded.rows_fetched} quotes, {loaded.rows_changed} changes")
 
 
-def _points(home: Home) -> None:
+def _points(home: WarehousePaths) -> None:
     with duckdb.connect() as db:
         wanted = {"items": ITEMS, "keys": KEYS, "times": TIMES, "moment": MOMENT}
         rows = db.execute(DRAWN, wanted).pl().cast(dict(POINTS))  # type: ignore[arg-type]
     moment = MOMENT + 2 * DAY
-    with Landing(home.landing, RunHeader("points", "backfill", "cs2cap", "bench", moment)) as landing:
+    with LandingWriter(home.landing, RunHeader("points", "backfill", "cs2cap", "bench", moment)) as landing:
         header = SeriesHeader(0, "points", "bench", 0, "USD", None, None, MOMENT - 14 * DAY, moment)
         writer = SeriesWriter(landing.folder, header)
         for number, page in enumerate(_pages(rows)):
-            writer.append(SeriesMark(number, None, None, moment, moment, None, len(page)), page)
+            writer.append(SeriesPageMeta(number, None, None, moment, moment, None, len(page)), page)
         writer.finish(complete=True, reason=None)
         landing.finish("done")
     began = time.perf_counter()
@@ -133,8 +133,8 @@ def _pages(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     return (rows.slice(start, PAGE) for start in range(0, len(rows), PAGE))
 
 
-def _settled(home: Home) -> LoadReport:
-    (loaded,) = settle(home, now=lambda: MOMENT, keep=DAY)
+def _settled(home: WarehousePaths) -> LoadReport:
+    (loaded,) = load_pending(home, now=lambda: MOMENT, keep=DAY)
     return loaded
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.walk import CONFIG
-from sandbox.keys import VALID_KEY
-from sandbox.server import Options, spawn
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.options import Options
+from sandbox.server import spawn
 
 FLOORLINE = str(Path(sys.executable).with_name("floorline"))
 CONCURRENCY = 8

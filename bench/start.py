@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from sandbox.keys import VALID_KEY
-from sandbox.server import Options, spawn
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.options import Options
+from sandbox.server import spawn
 
 FLOORLINE = str(Path(sys.executable).with_name("floorline"))
 CONFIG = """\

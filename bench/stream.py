@@ -25,8 +25,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from sandbox.keys import VALID_KEY
-from sandbox.server import Options, spawn
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.options import Options
+from sandbox.server import spawn
 
 CONFIG = """\
 [warehouse]
@@ -160,10 +161,10 @@ def _part(name: str, *arguments: str) -> None:
 
 def _take(config: str, url: str) -> dict[str, float]:
     """A snapshot, from the sandbox's word that it was asked to the database published."""
-    from flows.config import load_settings
-    from flows.take import Snapshot
+    from pipelines.config import load_settings
+    from pipelines.snapshot.pipeline import SnapshotPipeline
 
-    (result,) = asyncio.run(Snapshot(load_settings(Path(config))).run())
+    (result,) = asyncio.run(SnapshotPipeline(load_settings(Path(config))).run())
     ended = time.time()
     if result.state != "done" or result.load is None:
         raise SystemExit(f"the snapshot ended {result}")

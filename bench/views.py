@@ -18,13 +18,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from connectors.frames import FX, PROVIDERS, QUOTES
-from sandbox.providers import KEYS
+from connectors.schemas import FX, PROVIDERS, QUOTES
+from sandbox.market.providers import KEYS
 from warehouse.database import open_reader
-from warehouse.home import Home
-from warehouse.landing import Landing, RunHeader
-from warehouse.marks import PageMark, ShardHeader
-from warehouse.settle import settle
+from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
+from warehouse.landing.writer import LandingWriter
+from warehouse.loading.pipeline import load_pending
+from warehouse.paths import WarehousePaths
 
 ITEMS, MOMENT = 36_000, datetime(2026, 6, 1, 12, tzinfo=UTC)
 DRAWN = """
@@ -52,25 +52,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        home = Home(Path(folder))
+        home = WarehousePaths(Path(folder))
         home.prepare()
         _land(home)
-        (loaded,) = settle(home, now=lambda: MOMENT, keep=timedelta(days=1))
+        (loaded,) = load_pending(home, now=lambda: MOMENT, keep=timedelta(days=1))
         print(f"{loaded.rows_fetched} quotes")
         with open_reader(home.published) as db:
             for name, sql in ASKED.items():
                 _told(name, [_seconds(db, sql) for _ in range(rounds)])
 
 
-def _land(home: Home) -> None:
+def _land(home: WarehousePaths) -> None:
     """One snapshot of every marketplace's catalog, with the rates and fees that the views want."""
     rates = pl.DataFrame([("EUR", Decimal("0.8547"), MOMENT)], schema=FX, orient="row")
     header = RunHeader("bench", "snapshot", "cs2cap", "all", MOMENT, 600)
-    with Landing(home.landing, header) as landing:
+    with LandingWriter(home.landing, header) as landing:
         for number, provider in enumerate(KEYS):
             rows = _drawn(provider)
-            writer = landing.shard(ShardHeader(number, "USD", ("standard",), (provider,), None))
-            writer.append(PageMark(0, 0, len(rows), MOMENT, MOMENT, ""), rows)
+            writer = landing.open_shard(ShardHeader(number, "USD", ("standard",), (provider,), None))
+            writer.append(PageMeta(0, 0, len(rows), MOMENT, MOMENT, ""), rows)
             writer.finish(complete=True, reason=None)
         landing.add_catalog("providers", _providers())
         landing.add_catalog("fx", rates)

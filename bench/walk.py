@@ -23,8 +23,9 @@ import threading
 import time
 from pathlib import Path
 
-from sandbox.keys import VALID_KEY
-from sandbox.server import Options, spawn
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.options import Options
+from sandbox.server import spawn
 
 CONFIG = """\
 [warehouse]
@@ -151,10 +152,10 @@ async def _bare(url: str, concurrency: int) -> int:
 
 
 async def _take(config: str) -> int:
-    from flows.config import load_settings
-    from flows.take import Snapshot
+    from pipelines.config import load_settings
+    from pipelines.snapshot.pipeline import SnapshotPipeline
 
-    results = await Snapshot(load_settings(Path(config))).run()
+    results = await SnapshotPipeline(load_settings(Path(config))).run()
     if [result.state for result in results] != ["done"] or results[0].load is None:
         raise SystemExit(f"the snapshot ended {results}")
     return results[0].load.rows_fetched

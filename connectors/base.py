@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from connectors.paging import Sheet
+from connectors.http.client import Client
+from connectors.pages import PageSink, TypedPage
 
-if TYPE_CHECKING:  # what only looks at rows is not to wait for these
+if TYPE_CHECKING:
     import polars as pl
-    from msgspec import Raw
 
-    from connectors.frames import Reject
-    from connectors.plan import Shard
-    from connectors.throttle import Throttle
+    from connectors.ratelimit.limiter import RateLimiter
+    from connectors.shards import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,79 +33,13 @@ class Account:
     root: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Page:
-    """One answer of a walk, typed.
-
-    `request` is the place of the request in its shard (0 for a catalog), `offset` and `total` are the API's,
-    `observed_at` is the server's moment (UTC), `rows` has the schema `QUOTES`, `unknown_fields` counts the
-    rows that carry a field the contract does not know, and `fingerprint` stands for the rows' keys. A later
-    page with the same request and offset replaces an earlier one.
-    """
-
-    request: int
-    offset: int
-    total: int
-    observed_at: datetime
-    rows: pl.DataFrame
-    rejects: tuple[Reject, ...]
-    unknown_fields: dict[str, int]
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
-
-    `parts` are the `count` lines that it completes, some at a time, the first of them at `offset`; they are
-    `exact` as those of `Told` are. `written` has the API's names of a row's fields, by ours. `providers` are
-    those that none of the pieces before told of. `observed_at` is UTC, `total` -1 where it was not told.
-    """
-
-    parts: tuple[bytes, ...]
-    written: Mapping[str, str]
-    observed_at: datetime
-    total: int
-    offset: int
-    count: int
-    exact: bool
-    providers: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """One answer of a walk as it came: its rows as JSON, which are typed when they are loaded.
-
-    What stands in a `Page`, but `rows`: the text of each, without the end of a line in it, and with the API's
-    names of its fields, which `written` has by ours. `exact` says that they have the fields of the contract
-    and no others, each of its kind, though not that amounts and moments are such. `providers` are those they
-    tell of.
-    """
-
-    request: int
-    offset: int
-    total: int
-    observed_at: datetime
-    fingerprint: str
-    rows: Sequence[Raw]
-    written: Mapping[str, str]
-    exact: bool
-    providers: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExtractResult:
     """What a finished walk came to: pages fetched, distinct rows, and rounds of walking pages again."""
 
     pages: int
     rows: int
     rounds: int
-
-
-# The work that turns an answer into a page, or into a piece of one; it raises FloorlineErrors.
-Make = Callable[[], tuple[Page | Piece | Told, Sheet]]
-# Does that work, where it likes, and has the page on disk before it returns.
-Land = Callable[[Make], Awaitable[Sheet]]
 
 
 class Connector(Protocol):
@@ -133,7 +66,7 @@ class Connector(Protocol):
         ...
 
     @property
-    def budget(self) -> Throttle:
+    def rate_limiter(self) -> RateLimiter:
         """The budget of the key: its pace, its month and its stream starts."""
         ...
 
@@ -153,7 +86,7 @@ class Connector(Protocol):
         """Return the rates with which the source converts, schema `FX`."""
         ...
 
-    async def walk(self, shard: Shard, land: Land, have: Sequence[Page] = ()) -> Outcome:
+    async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
         """Fetch every page of `shard`, handing each to `land` as it arrives.
 
         `have` are pages that an earlier, interrupted walk of the same shard has landed; they are landed again
@@ -164,3 +97,39 @@ class Connector(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
+
+
+class HttpConnector:
+    """A source behind `client`; see `connectors.base.Connector`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def source(self) -> str:
+        """The configured name of the source."""
+        return self._client.source
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._client.requests
+
+    @property
+    def request_id(self) -> str:
+        """The source's own id of the last request that it answered, where it gives such."""
+        return self._client.request_id
+
+    @property
+    def quota_remaining(self) -> int | None:
+        """Requests left in the month, as far as the source has told of one."""
+        return self._client.quota_remaining
+
+    @property
+    def rate_limiter(self) -> RateLimiter:
+        """The budget of the key: its pace, its month and its stream starts."""
+        return self._client.throttle
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()

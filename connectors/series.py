@@ -8,12 +8,12 @@ from typing import Final, Literal
 
 import polars as pl
 
-from connectors.frames import Reject
-from connectors.plan import Item
+from common.time_ranges import ceil_to
+from connectors.pages import Reject
+from connectors.shards import Item
 
 Series = Literal["points", "candles", "sales"]
 Interval = Literal["5m", "1h", "1d"]
-
 # The grid that points sit on.
 GRID: Final = timedelta(minutes=5)
 INTERVALS: Final[Mapping[Interval, timedelta]] = {
@@ -21,12 +21,11 @@ INTERVALS: Final[Mapping[Interval, timedelta]] = {
     "1h": timedelta(hours=1),
     "1d": timedelta(days=1),
 }
-
 _RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([0-9]{1,5}) days\b")
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesAsk:
+class SeriesShard:
     """One shard of a series: what is told of `item` in [start, end), UTC; of candles, those that begin there.
 
     `item` None stands for every item, and only sales have that. `provider` None asks all of them; candles
@@ -44,9 +43,9 @@ class SeriesAsk:
     lookback: bool = False
 
     @property
-    def until(self) -> datetime:
+    def request_end(self) -> datetime:
         """The end to ask for; that of the last candle, because one that is cut tells of its part only."""
-        return self.end if self.interval is None else ceiled(self.end, INTERVALS[self.interval])
+        return self.end if self.interval is None else ceil_to(self.end, INTERVALS[self.interval])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,22 +70,10 @@ class SeriesPage:
 
 
 # Has the page on disk before it returns.
-LandSeries = Callable[[SeriesPage], Awaitable[None]]
+SeriesPageSink = Callable[[SeriesPage], Awaitable[None]]
 
 
-def told_retention(detail: str) -> int | None:
+def parse_retention_days(detail: str) -> int | None:
     """Return how many days the API keeps a series, where the `detail` of a RequestRejected tells it."""
     told = _RETENTION.search(detail)
     return int(told[1]) if told else None
-
-
-def floored(moment: datetime, step: timedelta) -> datetime:
-    """Return the last place at or before `moment` (UTC) on the grid of `step`, which divides a day."""
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (moment - midnight) // step * step
-
-
-def ceiled(moment: datetime, step: timedelta) -> datetime:
-    """Return the first place at or after `moment` (UTC) on the grid of `step`, which divides a day."""
-    floor = floored(moment, step)
-    return floor if floor == moment else floor + step

@@ -1,254 +1,160 @@
-"""A backfill from end to end: open, plan, walk in legs, load, tell. Knows no scheduler.
-
-What was fetched once is not paid for again: the landings and `state.db` tell what is held, and how far each
-shard was when a run ended, however it did.
-"""
+"""Backfills as Prefect flows: on demand, the request being a form, and sales on schedule."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Mapping
-from typing import Final
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
 
-from connectors.clock import Clock, SystemClock
-from connectors.errors import BudgetSpent, ConfigError, FloorlineError, plain
-from connectors.series_frames import provider_keys
-from connectors.terms import Terms
-from flows.alarm import Alarm
-from flows.alerts import CONTRACT
-from flows.backfill_legs import Legs
-from flows.backfill_limits import allowed, choose
-from flows.backfill_plan import BackfillPlan, Known, plan_backfill, shard_ask, wanted, with_ids
-from flows.backfill_progress import BackfillProgress, Unwatched
-from flows.backfill_request import BackfillRequest
-from flows.backfill_results import STOPPED, BackfillResult, Ended, loaded_of, result_of
-from flows.backfill_source import Past, source_named
-from flows.backfill_walk import GivenUp, Walks
-from flows.catalogs import Catalogs
-from flows.config import Settings
-from flows.loading import load_and_publish
-from flows.results import DONE, RunResult, state_of
-from flows.take import patience
-from warehouse.backfills import Backfill as Record
-from warehouse.backfills import Backfills
-from warehouse.errors import WarehouseError
-from warehouse.home import Home
-from warehouse.recover import recover
-from warehouse.state import Alert, State
+from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
 
-LEG: Final = 90.0  # seconds for which pages land together
-UNDER_WAY: Final = frozenset({"running", "stopped", "incomplete"})
-CANCELLED: Final = "cancelled"
-STRANGERS: Final = "Their rows are kept as rejects: `floorline rejects list` shows them."
+from common.clock import SystemClock
+from flows.artifacts import artifact_key, publish_alert, publish_progress
+from flows.run_context import flow_run_name
+from flows.snapshot import NAMES
+from pipelines.alerts.rules import CAUSE_BY_STATE
+from pipelines.backfill.pipeline import BackfillPipeline
+from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress, ProgressUpdate
+from pipelines.backfill.request import BackfillRequest
+from pipelines.backfill.results import STOPPED, BackfillResult
+from pipelines.backfill.sales import next_request
+from pipelines.config import Settings, load_settings
+from pipelines.results import RunResult
 
-Announce = Callable[[BackfillPlan], object]
+# What a caller in this process wants to see of a flow run; parameters would end up in Prefect's database.
+_progress: ContextVar[BackfillProgress] = ContextVar("progress", default=NullBackfillProgress())  # noqa: B039 - no state
+_results: ContextVar[list[BackfillResult] | None] = ContextVar("results", default=None)
 
 
-class Backfill:
-    """One run of what `request` asks for; an earlier one that did not come to its end goes on.
+@contextmanager
+def collect_results(progress: BackfillProgress) -> Iterator[list[BackfillResult]]:
+    """Show the progress of flow runs called inside, and collect their results."""
+    results: list[BackfillResult] = []
+    tokens = _progress.set(progress), _results.set(results)
+    try:
+        yield results
+    finally:
+        _progress.reset(tokens[0])
+        _results.reset(tokens[1])
 
-    `announce` hears the plan before the first page is asked for; `leg` is for how many seconds pages land
-    together, before they are loaded.
+
+class BackfillProgressTracker:
+    """Passes progress on, and remembers how far it is for whoever asks."""
+
+    def __init__(self, progress: BackfillProgress) -> None:
+        self._progress = progress
+        self._standing: ProgressUpdate | None = None
+
+    def update(self, standing: ProgressUpdate) -> None:
+        """Hear how far it is."""
+        self._standing = standing
+        self._progress.update(standing)
+
+    @property
+    def percent(self) -> float:
+        """How much of the time that is asked for is fetched, of 100."""
+        return round(100 * self._standing.share, 1) if self._standing else 0.0
+
+    @property
+    def description(self) -> str:
+        """How far it is: shards, rows, requests."""
+        now = self._standing or ProgressUpdate(0)
+        return f"{now.ended:,} of {now.shards:,} shards, {now.rows:,} rows, {now.requests:,} requests"
+
+
+def _name() -> str:
+    return flow_run_name(f"backfill {_series(flow_run.parameters.get('request'))}")
+
+
+def _series(request: object) -> str:
+    """The series of a request, which Prefect hands on as it was given: a model, or what becomes one."""
+    told = request.get("series") if isinstance(request, dict) else getattr(request, "series", None)
+    return str(told or BackfillRequest.model_fields["series"].default)
+
+
+@flow(name="backfill", flow_run_name=_name, persist_result=False, log_prints=False)
+async def backfill(request: BackfillRequest, config: str | None = None) -> State[Any]:
+    """Fill the past with what the API still has of it, with the configuration at `config`.
+
+    Ends as Completed, as Stopped (of type COMPLETED) by the request's own budget, as Cancelled where somebody
+    gave the backfill up, or as one of the names of a snapshot's states.
     """
+    return await _run_backfill(load_settings(Path(config) if config else None), request)
 
-    def __init__(
-        self,
-        settings: Settings,
-        request: BackfillRequest,
-        clock: Clock | None = None,
-        progress: BackfillProgress | None = None,
-        *,
-        announce: Announce = lambda _plan: None,
-        leg: float = LEG,
-    ) -> None:
-        self._settings = settings
-        self._name = source_named(settings, request.source)
-        self._request = request.model_copy(update={"source": self._name})
-        self._clock = clock or SystemClock()
-        self._progress = progress or Unwatched()
-        self._announce = announce
-        self._leg = leg
-        self.home = Home(settings.root)
 
-    async def plan(self) -> BackfillPlan:
-        """What a run would fetch, and at what cost, without spending anything of the month.
+@flow(name="sales", flow_run_name=lambda: flow_run_name("sales"), persist_result=False, log_prints=False)
+async def sales(source: str, config: str | None = None) -> State[Any]:
+    """Read the sales of a source since the last complete read, and 48 hours behind it; ends as `backfill`."""
+    settings = load_settings(Path(config) if config else None)
+    return await _run_backfill(settings, next_request(settings, source, SystemClock().now()))
 
-        Raises ConfigError for what cannot be asked for, or planned without asking, and what the account does.
-        """
-        self._prepare()
-        past = Past(self._settings, self._name, self._alarm, self._clock)
-        try:
-            terms = await past.open()
-            return await self._planned(past, terms, past.catalogs(offline=True), self._under_way())
-        finally:
-            await past.aclose()
 
-    async def run(self) -> BackfillResult:
-        """Fetch it, load it and say what came of it.
+async def _run_backfill(settings: Settings, request: BackfillRequest) -> State[Any]:
+    clock, followed = SystemClock(), BackfillProgressTracker(_progress.get())
+    async with publish_progress(followed, artifact_key("backfill", request.series, "progress"), clock):
+        result = await BackfillPipeline(settings, request, clock, followed).run()
+    collected = _results.get()
+    if collected is not None:
+        collected.append(result)
+    return await _final_state(result)
 
-        Raises ConfigError before anything is asked for, BackfillBusy where another process runs the same, and
-        WarehouseError with everything landed.
-        """
-        self._prepare()
-        self.home.ensure_room(int(self._settings.warehouse.least_free))
-        past = Past(self._settings, self._name, self._alarm, self._clock)
-        with contextlib.ExitStack() as held:
-            record = self._under_way()
-            if record is not None:
-                held.enter_context(self._books.hold(record.backfill_id))
-                record = recover(self.home, self._books, record.backfill_id)
-            try:
-                return await self._run(past, record, held)
-            finally:
-                await past.aclose()
 
-    def _prepare(self) -> None:
-        self.home.prepare()
-        self._alarm = Alarm(self._settings, self._clock)
-        self._books = Backfills(self.home.state, self._clock.now)
+async def _final_state(result: BackfillResult) -> State[Any]:
+    """Report what the backfill came to; the flow run's state."""
+    message = summarize(result)
+    get_run_logger().log(logging.ERROR if result.state in NAMES else logging.INFO, "%s", message)
+    await acreate_table_artifact(
+        table=[_row(result)], key=artifact_key("backfill", result.series), description=message
+    )
+    if result.state in CAUSE_BY_STATE and result.error is not None:
+        await publish_alert(_as_run(result), result.error)
+    if result.state in NAMES:
+        return Failed(name=NAMES[result.state], message=message)
+    if result.state == "cancelled":
+        return Cancelled(message=message)
+    return Completed(name="Stopped" if result.state == STOPPED else None, message=message)
 
-    def _under_way(self) -> Record | None:
-        found = self._books.latest(self._request.digest)
-        return found if found is not None and found.state in UNDER_WAY else None
 
-    async def _run(self, past: Past, record: Record | None, held: contextlib.ExitStack) -> BackfillResult:
-        try:
-            terms = await past.open(self._request.budget)
-            catalogs = past.catalogs()
-            plan = await self._planned(past, terms, catalogs, record)
-            names = provider_keys(await catalogs.providers())
-        except ConfigError:
-            raise
-        except FloorlineError as error:
-            return await self._refused(past, record, error)
-        self._announce(plan)
-        if not plan.shards and record is None:
-            return await self._concluded(past, None, Ended(DONE))
-        begun = self._begun(plan, record, held)
-        legs = Legs(
-            self._settings,
-            self._name,
-            begun.backfill_id,
-            self._clock,
-            sent=lambda: past.requests,
-            seconds=self._leg,
-        )
-        with legs:
-            legs.keep(catalogs.fetched)
-            ended = await self._walked(past, begun, terms, names, legs)
-            return await self._concluded(past, begun, ended, legs)
+def _as_run(result: BackfillResult) -> RunResult:
+    """The backfill as what an alert tells of."""
+    return RunResult(
+        run_id=result.backfill_id,
+        basket=f"backfill {result.series}",
+        source=result.source,
+        state=result.state,
+        requests=result.requests,
+        pages=0,
+        error=result.error,
+        key_tail=result.key_tail,
+    )
 
-    async def _planned(
-        self, past: Past, terms: Terms, catalogs: Catalogs, record: Record | None
-    ) -> BackfillPlan:
-        """Check what is asked for, then plan what of it is missing. Raises ConfigError."""
-        now = self._clock.now()
-        span = wanted(self._request, terms, now, begun=record is not None)
-        chosen = await choose(self._request, self._settings.base, catalogs)
-        if any(item.item_id is None for item in chosen.items or ()):
-            chosen = with_ids(chosen, await catalogs.items())
-        request = self._request
-        held = self._books.coverage(self._name, request.series, chosen.currency, request.interval)
-        shards = [] if record is None else self._books.shards(record.backfill_id)
-        known = Known(held, record, shards)
-        month = past.connector.budget.month()
-        return plan_backfill(request, span, chosen, known, terms=terms, month=month, now=now)
 
-    def _begun(self, plan: BackfillPlan, record: Record | None, held: contextlib.ExitStack) -> Record:
-        """The record of what is begun or taken up again, for nobody else to run meanwhile."""
-        asks = [shard_ask(ask) for ask in plan.asks]
-        if record is not None:
-            self._books.add_shards(record.backfill_id, asks)
-            return self._books.resume(record.backfill_id)
-        made = self._books.open(
-            self._request.digest,
-            series=self._request.series,
-            source=self._name,
-            request=self._request.model_dump(mode="json"),
-            cost=(plan.at_least, plan.at_most),
-            shards=asks,
-        )
-        held.enter_context(self._books.hold(made.backfill_id))
-        return made
+def summarize(result: BackfillResult) -> str:
+    """What a backfill came to, in one line."""
+    done = f"{result.shards_done:,} shards done, {result.rows_new:,} new rows, {result.requests:,} requests"
+    left = f", {result.shards_left:,} shards left" if result.shards_left else ""
+    why = str(result.error).rstrip(".") if result.error else "; ".join(result.broken[:5])
+    return "; ".join(filter(None, (f"{result.state}: {done}{left}", why, result.hint)))
 
-    async def _walked(
-        self, past: Past, record: Record, terms: Terms, names: Mapping[str, str], legs: Legs
-    ) -> Ended:
-        """Walk what is left of it. Raises WarehouseError; where it is stopped, what arrived is loaded."""
-        request = self._request
-        walks = Walks(
-            record,
-            self._books.shards(record.backfill_id),
-            self._books,
-            past.connector,
-            names,
-            legs=legs,
-            clock=self._clock,
-            progress=self._progress,
-            kept_since=lambda: allowed(request.series, request.interval, terms, self._clock.now()).since,
-            at_once=self._settings.sources[self._name].concurrency,
-        )
-        try:
-            error = await walks.run()
-        except GivenUp:
-            return Ended(CANCELLED, brought=walks.brought)
-        except Exception:
-            raise
-        except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
-            legs.finish(CANCELLED, "stopped")
-            self._books.finish(record.backfill_id, "stopped", "stopped")
-            # in place: whoever stops us waits for the end of this process, and of nothing else in it
-            with contextlib.suppress(WarehouseError):
-                load_and_publish(self._settings, [], self._clock, patience=patience())
-            raise
-        state = STOPPED if isinstance(error, BudgetSpent) else None
-        state = state or state_of(error, complete=not walks.brought.broken)
-        return Ended(state, error, walks.brought)
 
-    async def _refused(self, past: Past, record: Record | None, error: FloorlineError) -> BackfillResult:
-        """What ended it before its first page."""
-        state = STOPPED if isinstance(error, BudgetSpent) else state_of(error, complete=False)
-        return await self._concluded(past, record, Ended(state, error))
-
-    async def _concluded(
-        self, past: Past, record: Record | None, ended: Ended, legs: Legs | None = None
-    ) -> BackfillResult:
-        """Say how it ended, raise what must be known, load the rest."""
-        if legs is not None:
-            legs.finish(None if ended.error is None else ended.state, ended.reason)
-            await legs.settled()
-        if record is not None:
-            kept = ended.state if ended.state in {DONE, "incomplete"} else "stopped"
-            record = self._books.finish(record.backfill_id, kept, ended.reason)
-        run = self._as_run(past, record, ended)
-        self._tell_strangers(ended)
-        await self._alarm.sound([run], None if past.refused else past.key)
-        await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
-        runs = legs.runs if legs is not None else ()
-        return result_of(run, self._request.series, record, ended, loaded_of(self.home, runs))
-
-    def _as_run(self, past: Past, record: Record | None, ended: Ended) -> RunResult:
-        """The whole as one run, for the alerts that it raises and resolves.
-
-        A shard that broke is told by the result and no alert: nobody has to wait for the next slot.
-        """
-        return RunResult(
-            run_id="",
-            basket=record.backfill_id if record else "",
-            source=self._name,
-            state=DONE if ended.state == "incomplete" else ended.state,
-            requests=past.requests,
-            pages=ended.brought.pages,
-            error=ended.error,
-            quota_remaining=past.left,
-            unknown_fields=dict(ended.brought.unknown_fields),
-            key_tail=past.key_tail,
-        )
-
-    def _tell_strangers(self, ended: Ended) -> None:
-        """One alert for all providers that the API told of and its list does not know."""
-        if ended.brought.strangers:
-            told = "; ".join(f"{reason} ({rows:,} rows)" for reason, rows in ended.brought.strangers.items())
-            alert = Alert(CONTRACT, self._name, "providers", plain(told, 1000), guidance=STRANGERS)
-            State(self.home.state).raise_alert(alert, self._clock.now())
+def _row(result: BackfillResult) -> dict[str, Any]:
+    return {
+        "backfill": result.backfill_id,
+        "series": result.series,
+        "source": result.source,
+        "state": result.state,
+        "shards done": result.shards_done,
+        "broken": result.shards_broken,
+        "left": result.shards_left,
+        "new rows": result.rows_new,
+        "rejected": result.rows_rejected,
+        "requests": result.requests,
+        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
+    }

@@ -11,12 +11,12 @@ import yaml
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from pydantic import ValidationError
 
-from connectors.errors import ConfigError
-from flows.config import BasketSettings, Settings
+from common.errors import ConfigError
+from pipelines.config import BasketSettings, Settings
 
 POOL: Final = "floorline"
 TAG: Final = "floorline"
-HEARTBEAT: Final = 30  # seconds, the least that Prefect allows; flows/up_lost.py counts on it
+HEARTBEAT: Final = 30  # seconds, the least that Prefect allows; flows/automations.py counts on it
 ANCHOR: Final = "2026-01-01T00:00:00+00:00"  # slots lie on round times, however often this is applied
 NIGHTLY: Final = {"cron": "40 3 * * *", "timezone": "UTC", "active": True}
 HEADER: Final = """\
@@ -25,7 +25,7 @@ HEADER: Final = """\
 """
 
 
-def prefect_yaml(settings: Settings, config: Path | None) -> str:
+def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     """The text of prefect.yaml; the same settings give the same text.
 
     `config` is what flow runs are told to read; None leaves it to their environment and working directory.
@@ -33,7 +33,7 @@ def prefect_yaml(settings: Settings, config: Path | None) -> str:
     """
     deployments = [_snapshot(basket, config) for basket in settings.baskets]
     deployments += [_on_demand(config), *_sales(settings, config)]
-    content = {"name": "floorline", "deployments": [*deployments, _nightly(config)]}
+    content = {"name": "floorline", "deployments": [*deployments, _maintenance(config)]}
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -45,7 +45,7 @@ def _snapshot(basket: BasketSettings, config: Path | None) -> dict[str, Any]:
         "parameters": {"baskets": [basket.name], "config": str(config) if config else None},
         "tags": [TAG, f"basket:{basket.name}", f"source:{basket.source}"],
         "schedules": [_schedule(f"basket {basket.name}", basket.every, basket.cron, basket.timezone)],
-        **_on_the_pool(),
+        **_work_pool_settings(),
     }
 
 
@@ -54,11 +54,11 @@ def _on_demand(config: Path | None) -> dict[str, Any]:
     return {
         "name": "on-demand",
         "description": "Fills the past from what the API still has: price history, candles or sales.",
-        "entrypoint": "flows/backfill_flow.py:backfill",
+        "entrypoint": "flows/backfill.py:backfill",
         "parameters": {"config": str(config) if config else None},
         "tags": [TAG],
         "schedules": [],
-        **_on_the_pool("ENQUEUE"),
+        **_work_pool_settings("ENQUEUE"),
     }
 
 
@@ -68,15 +68,15 @@ def _sales(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
         yield {
             "name": source,
             "description": f"Reads the sales that {source} tells, with those that arrived late.",
-            "entrypoint": "flows/backfill_flow.py:sales",
+            "entrypoint": "flows/backfill.py:sales",
             "parameters": {"source": source, "config": str(config) if config else None},
             "tags": [TAG, f"source:{source}"],
             "schedules": [_schedule(f"source {source}: sales", every)],
-            **_on_the_pool(),
+            **_work_pool_settings(),
         }
 
 
-def _nightly(config: Path | None) -> dict[str, Any]:
+def _maintenance(config: Path | None) -> dict[str, Any]:
     return {
         "name": "nightly",
         "description": "Loads what waits, prunes the landings, publishes; asks no API anything.",
@@ -84,11 +84,11 @@ def _nightly(config: Path | None) -> dict[str, Any]:
         "parameters": {"config": str(config) if config else None},
         "tags": [TAG],
         "schedules": [dict(NIGHTLY)],
-        **_on_the_pool(),
+        **_work_pool_settings(),
     }
 
 
-def _on_the_pool(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
+def _work_pool_settings(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
     """Where and how runs go: one at a time each; by default a slow one makes the next tick give way."""
     return {
         "concurrency_limit": {"limit": 1, "collision_strategy": strategy, "grace_period_seconds": 120},

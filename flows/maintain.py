@@ -11,28 +11,28 @@ from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from connectors.clock import SystemClock
-from flows.config import load_settings
-from flows.loading import load_and_publish
-from flows.silence import watch
-from flows.ticks import current_name
-from warehouse.errors import WarehouseError
-from warehouse.home import Home
-from warehouse.load import LoadReport
+from common.clock import SystemClock
+from common.errors import WarehouseError
+from flows.run_context import flow_run_name
+from pipelines.alerts.silence import check_silence
+from pipelines.config import load_settings
+from pipelines.loading import load_and_publish
+from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
 
 
-@flow(name="maintain", flow_run_name=lambda: current_name("maintain"), persist_result=False)
+@flow(name="maintain", flow_run_name=lambda: flow_run_name("maintain"), persist_result=False)
 async def maintain(config: str | None = None) -> State[Any]:
     """Care for the warehouse of the configuration at `config`.
 
     Ends as Completed, or as Failed where the warehouse is locked, full or unfit.
     """
     settings = load_settings(Path(config) if config else None)
-    Home(settings.root).prepare()
+    WarehousePaths(settings.root).prepare()
     clock = SystemClock()
     try:
         loads = await asyncio.to_thread(load_and_publish, settings, [], clock)
-        await asyncio.to_thread(watch, settings, clock.now())
+        await asyncio.to_thread(check_silence, settings, clock.now())
     except WarehouseError as error:
         get_run_logger().error("%s", error)
         return Failed(message=str(error))

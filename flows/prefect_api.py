@@ -6,6 +6,8 @@ import os
 import tomllib
 from pathlib import Path
 
+from common.errors import ConfigError
+
 
 def prefect_configured() -> bool:
     """Whether a Prefect API is set, in the environment or in the active profile."""
@@ -18,3 +20,17 @@ def prefect_configured() -> bool:
         return False
     active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
     return bool(found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
+
+
+async def check_prefect_reachable() -> None:
+    """Raise ConfigError where a Prefect API is configured and does not answer."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        return
+    async with get_client() as client:
+        failure = await client.api_healthcheck()
+    if failure is not None:
+        raise ConfigError(f"no Prefect API answers at {url}: start it, or run with --no-prefect")

@@ -10,21 +10,18 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from connectors.clock import SystemClock
-from connectors.errors import ConfigError
-from flows.config import load_settings
-from flows.fetch import FetchShard
-from flows.progress import Progress, Silent
-from flows.results import RunResult
-from flows.take import Settle, Snapshot
-from flows.ticks import current_name, current_tick, stale
-from flows.told import Watched, artifact_key, report, shown, told
-from warehouse.load import LoadReport
+from common.clock import SystemClock
+from flows.artifacts import ProgressTracker, artifact_key, publish_progress, publish_results, summarize
+from flows.run_context import flow_run_name, is_stale, scheduled_time
+from pipelines.config import load_settings
+from pipelines.results import RunResult
+from pipelines.snapshot.extraction import ShardTask
+from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
+from pipelines.snapshot.progress import NullProgress, Progress
+from warehouse.loading.run import LoadReport
 
 # The names of the states, all of type FAILED, by what befell a run; the first that did counts.
 NAMES = {
@@ -34,14 +31,13 @@ NAMES = {
     "failed": "Failed",
     "incomplete": "Incomplete",
 }
-
 # What a caller in this process wants to see of a flow run; parameters would end up in Prefect's database.
-_progress: ContextVar[Progress] = ContextVar("progress", default=Silent())  # noqa: B039 - it has no state
+_progress: ContextVar[Progress] = ContextVar("progress", default=NullProgress())  # noqa: B039 - it has no state
 _results: ContextVar[list[RunResult] | None] = ContextVar("results", default=None)
 
 
 @contextmanager
-def watched(progress: Progress) -> Iterator[list[RunResult]]:
+def collect_results(progress: Progress) -> Iterator[list[RunResult]]:
     """Show the progress of flow runs called inside, and collect their results."""
     results: list[RunResult] = []
     tokens = _progress.set(progress), _results.set(results)
@@ -52,18 +48,7 @@ def watched(progress: Progress) -> Iterator[list[RunResult]]:
         _results.reset(tokens[1])
 
 
-async def reach_prefect() -> None:
-    """Raise ConfigError where a Prefect API is configured and does not answer."""
-    url = PREFECT_API_URL.value()
-    if not url:
-        return
-    async with get_client() as client:
-        failure = await client.api_healthcheck()
-    if failure is not None:
-        raise ConfigError(f"no Prefect API answers at {url}: start it, or run with --no-prefect")
-
-
-@flow(name="snapshot", flow_run_name=current_name, persist_result=False, log_prints=False)
+@flow(name="snapshot", flow_run_name=flow_run_name, persist_result=False, log_prints=False)
 async def snapshot(
     baskets: list[str] | None = None, config: str | None = None, *, force: bool = False
 ) -> State[Any]:
@@ -74,37 +59,39 @@ async def snapshot(
     """
     settings = load_settings(Path(config) if config else None)
     chosen = settings.chosen(tuple(baskets or ()))
-    tick, clock = current_tick(), SystemClock()
-    if stale(tick, clock.now(), max(basket.every for basket in chosen)):
+    tick, clock = scheduled_time(), SystemClock()
+    if is_stale(tick, clock.now(), max(basket.every for basket in chosen)):
         return Completed(name="Skipped", message=f"the tick of {tick} comes more than one interval late")
-    watched_walk = Watched(_progress.get())
-    taking = Snapshot(settings, tuple(baskets or ()), progress=watched_walk, force=force)
-    async with shown(watched_walk, artifact_key("walk", *(basket.name for basket in chosen)), clock):
-        results = await taking.run(_as_task, _as_load_task)
+    watched_walk = ProgressTracker(_progress.get())
+    taking = SnapshotPipeline(settings, tuple(baskets or ()), progress=watched_walk, force=force)
+    async with publish_progress(
+        watched_walk, artifact_key("walk", *(basket.name for basket in chosen)), clock
+    ):
+        results = await taking.run(_wrap_as_task, _wrap_load_as_task)
     collected = _results.get()
     if collected is not None:
         collected.extend(results)
-    return await _ended(results)
+    return await _final_state(results)
 
 
-async def _ended(results: Sequence[RunResult]) -> State[Any]:
+async def _final_state(results: Sequence[RunResult]) -> State[Any]:
     """Report what the runs came to; the flow run's state."""
     logger = get_run_logger()
     for result in results:
-        logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, told(result))
-    await report(results)
+        logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, summarize(result))
+    await publish_results(results)
     states = {result.state for result in results}
     failed = next((name for state, name in NAMES.items() if state in states), None)
-    message = "; ".join(f"{result.basket}: {told(result)}" for result in results)
+    message = "; ".join(f"{result.basket}: {summarize(result)}" for result in results)
     return Failed(name=failed, message=message) if failed else Completed(message=message)
 
 
-def _as_task(label: str, fetch: FetchShard) -> FetchShard:
+def _wrap_as_task(label: str, fetch: ShardTask) -> ShardTask:
     """The fetch of one shard as a task; it takes nothing and returns nothing, so nothing of it is stored."""
     return task(name=f"fetch {label}", persist_result=False, cache_policy=NO_CACHE)(fetch)
 
 
-def _as_load_task(step: Settle) -> Settle:
+def _wrap_load_as_task(step: LoadStep) -> LoadStep:
     async def load_and_publish() -> Sequence[LoadReport]:
         return await step()
 

@@ -7,27 +7,28 @@ from threading import RLock
 
 import polars as pl
 
-from sandbox import board, catalog, moves, truth
-from sandbox.archive import Archive
 from sandbox.clock import Clock, micros
-from sandbox.cs2cap import Cs2cap
-from sandbox.faults import Fault, Faults
-from sandbox.keys import Key, Keys
-from sandbox.ledger import ledger
-from sandbox.market import Market
-from sandbox.money import drifted
-from sandbox.moves import Pick, Touched
+from sandbox.cs2cap.api import Cs2cap
+from sandbox.cs2cap.faults import Fault, Faults
+from sandbox.cs2cap.keys import ApiKey, KeyRegistry
+from sandbox.cs2cap.series import ground_truth
+from sandbox.cs2cap.series.routes import SeriesRoutes
+from sandbox.cs2cap.snapshots import Snapshot
+from sandbox.market import board, catalog, moves
+from sandbox.market.archive import MarketHistory
+from sandbox.market.ledger import expected_quotes
+from sandbox.market.market import Market
+from sandbox.market.money import drifted
+from sandbox.market.moves import QuoteChange, QuoteSelection
+from sandbox.market.past import PriceHistory
+from sandbox.market.providers import INDEX, KEYS
+from sandbox.market.replay import Replay
+from sandbox.market.rows import Scope
+from sandbox.market.sides import ASKS, BIDS
 from sandbox.options import Options
-from sandbox.past import Past
-from sandbox.providers import INDEX, KEYS
-from sandbox.replay import Replay
-from sandbox.requests import Requests
-from sandbox.rows import Scope
-from sandbox.series import Series
-from sandbox.sides import ASKS, BIDS
-from sandbox.skinshark import Skinshark
-from sandbox.skinshark_merchant import Merchant
-from sandbox.snapshots import Snapshot
+from sandbox.request_log import RequestLog
+from sandbox.skinshark.api import Skinshark
+from sandbox.skinshark.merchant import Merchant
 
 SECOND = 1_000_000
 
@@ -43,13 +44,13 @@ class Sandbox:
         self.lock = RLock()
         self.url = ""
         self.clock = Clock(options.frozen)
-        self.keys = Keys(options.tier, enforced=options.limits, windows=options.windows)
+        self.keys = KeyRegistry(options.tier, enforced=options.limits, windows=options.windows)
         self.faults = Faults()
-        self.requests = Requests()
+        self.requests = RequestLog()
         self.market = _market(options, self.clock.us())
-        past = Past(self.market.first, self.market.epochs[0].at, options.seed, options.history_every)
-        self.archive = Archive(self.market, past)
-        self.series = Series(self.archive, options.seed, dense=options.history == "dense")
+        past = PriceHistory(self.market.first, self.market.epochs[0].at, options.seed, options.history_every)
+        self.archive = MarketHistory(self.market, past)
+        self.series = SeriesRoutes(self.archive, options.seed, dense=options.history == "dense")
         self.api = Cs2cap(self.market, self.clock, self.keys, self.series)
         self.skinshark = Skinshark(
             self.market, self.clock, Merchant(options.merchant, enforced=options.limits)
@@ -70,7 +71,7 @@ class Sandbox:
         item_ids: Sequence[int] | None = None,
         factor: float | None = None,
         seed: int | None = None,
-    ) -> list[Touched]:
+    ) -> list[QuoteChange]:
         """Change exactly so many prices, by a factor or by chance; `timestamp` becomes now."""
         with self.lock:
             return moves.move(self.market, _pick(quotes, provider, item_ids, seed), self.sync(), factor)
@@ -82,7 +83,7 @@ class Sandbox:
         provider: str | None = None,
         item_ids: Sequence[int] | None = None,
         seed: int | None = None,
-    ) -> list[Touched]:
+    ) -> list[QuoteChange]:
         """Change exactly so many quantities and no price; `timestamp` becomes now."""
         with self.lock:
             return moves.restock(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
@@ -94,12 +95,12 @@ class Sandbox:
         provider: str | None = None,
         item_ids: Sequence[int] | None = None,
         seed: int | None = None,
-    ) -> list[Touched]:
+    ) -> list[QuoteChange]:
         """Take exactly so many listings away."""
         with self.lock:
             return moves.vanish(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
 
-    def restore(self) -> list[Touched]:
+    def restore(self) -> list[QuoteChange]:
         """Bring back all that vanished, with the same price, quantity and timestamp."""
         with self.lock:
             return moves.restore(self.market, self.sync())
@@ -111,15 +112,15 @@ class Sandbox:
         provider: str | None = None,
         item_ids: Sequence[int] | None = None,
         seed: int | None = None,
-    ) -> list[Touched]:
+    ) -> list[QuoteChange]:
         """List exactly so many quotes where there was none."""
         with self.lock:
             return moves.appear(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
 
-    def dark(self, provider: str, dark: bool = True) -> None:
+    def set_provider_dark(self, provider: str, dark: bool = True) -> None:
         """Take a provider's rows out of the index and call it down, or bring it back."""
         with self.lock:
-            self.market.darken(_position(provider), dark, self.sync())
+            self.market.set_dark(_position(provider), dark, self.sync())
 
     def refresh(self) -> None:
         """Refresh the index now."""
@@ -132,13 +133,15 @@ class Sandbox:
         if not all(rate.is_finite() and rate > 0 for rate in decimals.values()) or "USD" in decimals:
             raise ValueError("a rate is a positive number, and the dollar's is 1")
         with self.lock:
-            self.market.exchange(decimals, self.sync())
+            self.market.set_rates(decimals, self.sync())
 
     def drift_fx(self) -> None:
         """Move every exchange rate a little."""
         with self.lock:
             now = self.sync()
-            self.market.exchange(drifted(self.market.rates, board.dice("fx", len(self.market.epochs))), now)
+            self.market.set_rates(
+                drifted(self.market.rates, board.seeded_random("fx", len(self.market.epochs))), now
+            )
 
     def advance(self, seconds: float) -> None:
         """Advance the clock and let the index follow."""
@@ -150,7 +153,7 @@ class Sandbox:
         """Set a fault; see `sandbox.faults`."""
         return self.faults.add(kind, **how)
 
-    def key(self, text: str, state: str = "valid", *, tier: str | None = None, label: str = "") -> Key:
+    def key(self, text: str, state: str = "valid", *, tier: str | None = None, label: str = "") -> ApiKey:
         """Add a key or change its state and tier."""
         return self.keys.put(text, state, tier=tier, label=label)
 
@@ -175,7 +178,7 @@ class Sandbox:
         with self.lock:
             now = self.sync()
             index = self.market.index(now) if at is None else self.archive.index(micros(at))
-            return ledger(self.market.board, side.of(index), scope, currency, side)
+            return expected_quotes(self.market.board, side.of(index), scope, currency, side)
 
     def history(
         self,
@@ -192,9 +195,9 @@ class Sandbox:
         with self.lock:
             first = self.archive.raw_since if start is None else micros(start)
             now = self.sync() + 1
-            span = truth.Span(first, now if end is None else min(now, micros(end)))
+            span = ground_truth.TimeRange(first, now if end is None else min(now, micros(end)))
             items = [self.market.board.catalog.by_id[item_id] for item_id in item_ids]
-            return truth.points(self.series, items, span, self.market.rates[currency])
+            return ground_truth.expected_points(self.series, items, span, self.market.rates[currency])
 
     def sales(
         self, at: datetime | None = None, *, currency: str = "USD", item_ids: Sequence[int] | None = None
@@ -208,7 +211,7 @@ class Sandbox:
             by_id = self.market.board.catalog.by_id
             items = None if item_ids is None else [by_id[item_id] for item_id in item_ids]
             known = now if at is None else min(now, micros(at))
-            return truth.sales(self.series, items, known, self.market.rates[currency])
+            return ground_truth.expected_sales(self.series, items, known, self.market.rates[currency])
 
     def render(self, *, bids: bool = False) -> Snapshot:
         """Render the full stream of all providers, so that the next one asked for is served at once."""
@@ -219,17 +222,17 @@ class Sandbox:
     def _drift(self, now: int) -> None:
         if self.options.moving:
             listed = len(self.market.listed(tuple(range(len(KEYS)))))
-            moves.move(self.market, Pick(round(listed * self.options.moving)), now)
+            moves.move(self.market, QuoteSelection(round(listed * self.options.moving)), now)
         if self.options.moving_fx:
-            self.market.exchange(drifted(self.market.rates, board.dice("fx", now)), now)
+            self.market.set_rates(drifted(self.market.rates, board.seeded_random("fx", now)), now)
 
 
 def _market(options: Options, now: int) -> Market:
     if options.market is not None:
         return Replay(options.market)
     refresh = round(options.refresh * SECOND)
-    entries = catalog.build(options.items, options.seed)
-    first, quotes = board.seeded(entries, options.seed, now, options.quotes)
+    entries = catalog.build_catalog(options.items, options.seed)
+    first, quotes = board.seed_board(entries, options.seed, now, options.quotes)
     return Market(first, quotes, now, refresh)
 
 
@@ -239,6 +242,8 @@ def _position(provider: str) -> int:
     return INDEX[provider]
 
 
-def _pick(quotes: int, provider: str | None, item_ids: Sequence[int] | None, seed: int | None) -> Pick:
+def _pick(
+    quotes: int, provider: str | None, item_ids: Sequence[int] | None, seed: int | None
+) -> QuoteSelection:
     position = None if provider is None else _position(provider)
-    return Pick(quotes, position, None if item_ids is None else frozenset(item_ids), seed)
+    return QuoteSelection(quotes, position, None if item_ids is None else frozenset(item_ids), seed)

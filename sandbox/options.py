@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.clock import parse_iso
-from sandbox.keys import TIERS
-from sandbox.skinshark_merchant import TOKENS
-from sandbox.windows import WINDOWS
+from sandbox.cs2cap.keys import TIERS
+from sandbox.cs2cap.rate_windows import WINDOWS
+from sandbox.skinshark.merchant import TOKENS
 
 HISTORIES = ("changes", "dense")
 

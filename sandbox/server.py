@@ -14,12 +14,12 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.app import TRANSPORT
+from sandbox.asgi.cs2cap import TRANSPORT
+from sandbox.asgi.skinshark import Router
 from sandbox.core import Sandbox
-from sandbox.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
+from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
 from sandbox.options import Options
-from sandbox.skinshark_app import Front
-from sandbox.skinshark_merchant import FIRST_KEY
+from sandbox.skinshark.merchant import FIRST_KEY
 
 __all__ = [
     "DISABLED_KEY",
@@ -32,7 +32,6 @@ __all__ = [
     "serve",
     "spawn",
 ]
-
 HOST = "127.0.0.1"
 
 
@@ -46,7 +45,7 @@ class Spawned:
 
 def run(options: Options) -> None:
     """Serve in the foreground until interrupted; one line on stdout says where and with which key."""
-    sandbox, listener = Sandbox(options), _listen(options.port)
+    sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
     gc.freeze()  # the market stays: collecting it would stall an answer now and then
     sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n")
@@ -58,7 +57,7 @@ def run(options: Options) -> None:
 @contextmanager
 def serve(options: Options) -> Iterator[Sandbox]:
     """Run a sandbox in a thread of this process, reached at its `url`, until the block ends."""
-    sandbox, listener = Sandbox(options), _listen(options.port)
+    sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
     server = _server(sandbox)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
@@ -89,7 +88,7 @@ def _announced(process: subprocess.Popen[str]) -> str:
     return line.split()[2]
 
 
-def _listen(port: int) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     """Return a socket that listens already: who connects before the loop runs is answered once it does."""
     # With the protocol named, asyncio switches Nagle's delay off: 45 ms a page otherwise.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -104,7 +103,7 @@ def _prepare(sandbox: Sandbox, listener: socket.socket) -> None:
     sandbox.url = f"http://{HOST}:{listener.getsockname()[1]}"
     if sandbox.options.render_ahead:
         tier = TIERS[sandbox.options.tier]
-        sandbox.api.pages.ahead(tier.page, sandbox.sync(), url=tier.url)
+        sandbox.api.pages.prerender(tier.page, sandbox.sync(), url=tier.url)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -125,7 +124,7 @@ class _Server(uvicorn.Server):
 
 def _server(sandbox: Sandbox) -> uvicorn.Server:
     config = uvicorn.Config(
-        Front(sandbox),
+        Router(sandbox),
         http=_Protocol,
         ws="none",
         loop="asyncio",

@@ -11,14 +11,16 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from connectors.throttle import Throttle
-from sandbox.server import VALID_KEY, Options, Sandbox, serve
-from tests.snapshot_kit import Bench, basket
-from tests.throttle_kit import MakeThrottle, shared
+from connectors.ratelimit.limiter import RateLimiter
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.options import Options
+from sandbox.server import serve
+from tests.support.rate_limits import MakeThrottle, shared
+from tests.support.snapshots import Bench, basket
 
 settings.register_profile("busy", deadline=None)  # a busy machine fails no property
 settings.load_profile("busy")
-
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MakeSandbox = Callable[..., Sandbox]
 Ask = Callable[..., httpx.Response]
@@ -52,7 +54,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 def make_throttle(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
     """Return a factory of throttles over one store or the other."""
     if request.param == "memory":
-        return Throttle
+        return RateLimiter
     return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
 
 

@@ -14,15 +14,9 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from warehouse.errors import (
-    NotPublished,
-    WarehouseError,
-    WarehouseFull,
-    WarehouseLocked,
-    WarehouseUnfit,
-    on_disk,
-)
-from warehouse.home import Home
+from common.errors import NotPublished, WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnusable
+from common.files import translate_os_errors
+from warehouse.paths import WarehousePaths
 
 SQL = resources.files("warehouse") / "sql"
 HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -35,7 +29,7 @@ WRITER_SETTINGS = {
 }
 
 
-def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
+def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
     """What a DuckDB error means to the user, where it is not a bug of ours."""
     text = str(error)
     if "No space left on device" in text:
@@ -45,33 +39,33 @@ def explain(error: duckdb.Error, path: Path) -> WarehouseError | None:
         holder = f"{held['program'] or 'a process'} (PID {held['pid']})" if held else "another process"
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
     if "not a valid DuckDB database file" in text or "read a database file with version" in text:
-        return WarehouseUnfit(f"{path} is not a database that this Floorline can read", path)
+        return WarehouseUnusable(f"{path} is not a database that this Floorline can read", path)
     return None
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translate_duckdb_errors(path: Path) -> Iterator[None]:
     """Turn DuckDB's and the system's word of a locked or full disk into our errors."""
     try:
-        with on_disk(path):
+        with translate_os_errors(path):
             yield
     except duckdb.Error as error:
-        known = explain(error, path)
+        known = translate_duckdb_error(error, path)
         if known is None:
             raise
         raise known from None
 
 
 @contextlib.contextmanager
-def writer_lock(home: Home, wait: float) -> Iterator[None]:
+def writer_lock(home: WarehousePaths, wait: float) -> Iterator[None]:
     """The lock of the one writer. Raise WarehouseLocked where it is not free within `wait` seconds."""
     note = home.lock.with_name("lock.holder")
     lock = FileLock(home.lock)
     try:
-        with on_disk(home.lock):
+        with translate_os_errors(home.lock):
             lock.acquire(timeout=wait)
     except Timeout:
-        holder = _noted(note)
+        holder = _lock_holder(note)
         detail = f"{home.writer} has been written by {holder} for more than {wait:g} s"
         raise WarehouseLocked(detail, home.writer, holder=holder) from None
     try:
@@ -83,7 +77,7 @@ def writer_lock(home: Home, wait: float) -> Iterator[None]:
         lock.release()
 
 
-def _noted(note: Path) -> str:
+def _lock_holder(note: Path) -> str:
     try:
         return f"PID {int(note.read_text())}"
     except (OSError, ValueError):
@@ -93,7 +87,7 @@ def _noted(note: Path) -> str:
 @contextlib.contextmanager
 def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The loader's database, migrated, checkpointed on a clean exit. Call it under `writer_lock`."""
-    with explained(path):
+    with translate_duckdb_errors(path):
         connection = duckdb.connect(str(path), config=dict(WRITER_SETTINGS))
         try:
             connection.execute("SET TimeZone = 'UTC'")
@@ -109,7 +103,7 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database file for reading, with times shown in UTC."""
     if not path.exists():
         raise NotPublished(f"there is no database at {path} yet", path)
-    with explained(path), duckdb.connect(str(path), read_only=True) as connection:
+    with translate_duckdb_errors(path), duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
 
@@ -119,7 +113,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     version = schema_version(connection)
     steps = sorted(_steps().items())
     if version > steps[-1][0]:
-        raise WarehouseUnfit(f"{path} has schema {version}, this Floorline knows {steps[-1][0]}", path)
+        raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {steps[-1][0]}", path)
     for number, step in steps[version:]:
         connection.begin()
         connection.execute(step.read_text())

@@ -9,12 +9,11 @@ from typing import Final, Literal
 
 import duckdb
 
-from warehouse.spans import Span, intersect, subtract
+from common.time_ranges import TimeRange, intersect, subtract
 
 Cause = Literal["absent", "failed", "incomplete"]
-
 # A look this many intervals after the last one comes late; more is a hole.
-LATE: Final = 1.5
+LATE_AFTER: Final = 1.5
 # Each run of a basket, and what it saw in one currency; one that saw other currencies only was not asked for
 # this one. A provider that came unasked is never seen completely, and takes nothing from the others. Moments
 # of a look are the server's; a run without one has only its own.
@@ -34,7 +33,7 @@ ORDER BY r.started_at, r.run_id
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class CoverageGap:
     """A span without a complete look at a basket: half-open, from `start` to `end` (UTC).
 
     `cause` is `absent` where no run was in it, `incomplete` where one saw a part of the basket, else
@@ -59,19 +58,19 @@ class _Run:
     reason: str
 
     @property
-    def look(self) -> Span | None:
+    def observation_span(self) -> TimeRange | None:
         """When it looked, if it did."""
         if self.observed_from is None or self.observed_to is None:
             return None
         return self.observed_from, self.observed_to
 
-    def is_in(self, span: Span) -> bool:
+    def is_in(self, span: TimeRange) -> bool:
         """Whether a part of it lies there."""
-        begun, over = self.look or (self.started_at, self.finished_at)
+        begun, over = self.observation_span or (self.started_at, self.finished_at)
         return begun < span[1] and over >= span[0]
 
 
-def holes(
+def find_coverage_gaps(
     reader: duckdb.DuckDBPyConnection,
     basket: str,
     source: str,
@@ -79,7 +78,7 @@ def holes(
     currency: str,
     since: datetime,
     until: datetime,
-) -> list[Hole]:
+) -> list[CoverageGap]:
     """The holes of a basket that lie in [since, until), in the order of time.
 
     A hole is longer than 1.5 intervals. Before the first look there is one from `since` on, after the last
@@ -87,21 +86,21 @@ def holes(
     """
     named = {"basket": basket, "source": source, "currency": currency}
     runs = [_Run(*row) for row in reader.execute(RUNS, named).fetchall()]
-    looks = [run.look for run in runs if run.whole and run.look]
+    looks = [run.observation_span for run in runs if run.whole and run.observation_span]
     partial = [run for run in runs if not run.whole]
-    return [_hole(span, partial) for span in unseen(looks, LATE * interval, (since, until))]
+    return [_hole(span, partial) for span in uncovered_spans(looks, LATE_AFTER * interval, (since, until))]
 
 
-def remaining(hole: Hole, covered: Iterable[Span]) -> list[Span]:
+def unfilled_spans(hole: CoverageGap, covered: Iterable[TimeRange]) -> list[TimeRange]:
     """What of a hole is not filled yet, where `covered` is held."""
     return subtract([(hole.start, hole.end)], covered)
 
 
-def unseen(looks: Sequence[Span], late: timedelta, within: Span) -> list[Span]:
+def uncovered_spans(looks: Sequence[TimeRange], late: timedelta, within: TimeRange) -> list[TimeRange]:
     """The spans between looks that are too long, as far as they lie within."""
     since, until = within
     seen_to: datetime | None = None
-    long: list[Span] = []
+    long: list[TimeRange] = []
     for start, end in sorted([*looks, (until, until)]):
         begin = since if seen_to is None else seen_to
         if start - begin > late:
@@ -111,8 +110,8 @@ def unseen(looks: Sequence[Span], late: timedelta, within: Span) -> list[Span]:
     return [span for one in long for span in intersect([one], [within])]
 
 
-def _hole(span: Span, partial: Sequence[_Run]) -> Hole:
+def _hole(span: TimeRange, partial: Sequence[_Run]) -> CoverageGap:
     runs = [run for run in partial if run.is_in(span)]
-    seen: Cause = "incomplete" if any(run.look for run in runs) else "failed"
+    seen: Cause = "incomplete" if any(run.observation_span for run in runs) else "failed"
     reasons = tuple(dict.fromkeys(run.reason for run in runs))
-    return Hole(*span, seen if runs else "absent", tuple(run.run_id for run in runs), reasons)
+    return CoverageGap(*span, seen if runs else "absent", tuple(run.run_id for run in runs), reasons)

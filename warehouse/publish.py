@@ -6,11 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from warehouse.database import explained
-from warehouse.home import Home, sync_folder
+from common.files import fsync_directory
+from warehouse.database import translate_duckdb_errors
+from warehouse.paths import WarehousePaths
 
 
-def publish(home: Home) -> None:
+def publish(home: WarehousePaths) -> None:
     """Copy the closed writer's database and rename the copy into place. Call it under `writer_lock`.
 
     A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
@@ -18,14 +19,14 @@ def publish(home: Home) -> None:
     """
     stray = home.published.with_name(home.published.name + ".wal")
     partial = home.published.with_name(home.published.name + ".partial")
-    with explained(home.published):
+    with translate_duckdb_errors(home.published):
         try:
             partial.unlink(missing_ok=True)  # a publish that was killed left it, read-only
             _copy(home.writer, partial)
             stray.unlink(missing_ok=True)
             partial.replace(home.published)
             stray.unlink(missing_ok=True)
-            sync_folder(home.root)
+            fsync_directory(home.root)
         finally:
             partial.unlink(missing_ok=True)
 

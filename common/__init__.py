@@ -1,0 +1,1 @@
+"""What every package may import: errors, time, text, files. Imports nothing of ours."""

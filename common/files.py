@@ -1,0 +1,78 @@
+"""atomic_write, fsync_directory, UnbufferedFile, to_json, translate_os_errors."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import WarehouseFull, WarehouseUnusable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+@contextlib.contextmanager
+def translate_os_errors(path: Path) -> Iterator[None]:
+    """Turn the system's word of a full disk, or of one that cannot be written, into our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise WarehouseFull(f"no space left on the disk of {path}", path) from None
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise WarehouseUnusable(
+                f"cannot write to {error.filename or path}: {error.strerror}", path
+            ) from None
+        raise
+
+
+def fsync_directory(folder: Path) -> None:
+    """Make the names in a folder durable, as fsync of the files alone does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole and durable, or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    fsync_directory(path.parent)
+
+
+def to_json(value: object) -> bytes:
+    """Dataclasses and moments as JSON; what is no character in a text becomes a question mark."""
+
+    def plain(item: object) -> object:
+        if isinstance(item, datetime):
+            return item.isoformat()
+        if dataclasses.is_dataclass(item) and not isinstance(item, type):
+            return dataclasses.asdict(item)
+        raise TypeError(type(item).__name__)
+
+    return json.dumps(value, default=plain, ensure_ascii=False).encode(errors="replace")
+
+
+class UnbufferedFile(FileIO):
+    """An unbuffered file that writes all it is given or raises; FileIO may write less without a word."""
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write all of `content`."""
+        rest = memoryview(content).cast("B")
+        while rest:
+            rest = rest[super().write(rest) :]
+        return memoryview(content).nbytes

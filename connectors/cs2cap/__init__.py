@@ -1,0 +1,1 @@
+"""The CS2Cap connector."""

@@ -1,0 +1,178 @@
+"""CS2Cap's other answers, typed: the catalog, the marketplaces, the rates and the account."""
+
+from datetime import datetime
+from decimal import Context, Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+import polars as pl
+from msgspec import Struct
+
+from common.errors import KeyInvalid, OutcomeUnknown, UnexpectedResponse
+from common.text import sanitize
+from connectors.base import Account
+from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, decode_response
+from connectors.http.auth import Key
+from connectors.schemas import FX, ITEMS, PROVIDERS
+
+_WIDE: Final = Context(prec=38)
+
+
+class _ItemOut(Struct, gc=False):
+    market_hash_name: NonEmptyStr
+    item_id: Int64 | None = None
+    phase: str | None = None
+    item_type: str | None = None
+    item_subtype: str | None = None
+    weapon_type: str | None = None
+    base_name: str | None = None
+    skin_name: str | None = None
+    wear_name: str | None = None
+    collection: str | None = None
+    rarity_name: str | None = None
+    is_stattrak: bool | None = None
+    is_souvenir: bool | None = None
+
+
+class _Items(Struct):
+    items: list[_ItemOut]
+
+
+class _Fees(Struct):
+    sell_fee: float | None = None
+    insta_sell_fee: float | None = None
+    trading_spread_fee: float | None = None
+
+
+class _Features(Struct):
+    has_buy_orders: bool | None = None
+    has_recent_sales: bool | None = None
+
+
+class _Health(Struct):
+    status: str
+
+
+class _Provider(Struct):
+    key: NonEmptyStr
+    fees: _Fees
+    features: _Features
+    health: _Health
+    market_type: str | None = None
+    default_currency: str | None = None
+
+
+class _Fx(Struct):
+    rates: dict[str, Decimal]
+    timestamp: AwareDatetime | None = None
+
+
+class _KeyInfo(Struct):
+    is_active: bool
+    is_root_key: bool = True
+    expires_at: AwareDatetime | None = None
+    effective_quota_requests_per_month: int | None = None
+    effective_rate_requests_per_minute: int | None = None
+
+
+class _KeyAnswer(Struct):
+    key: _KeyInfo
+    requests_this_month: int | None = None
+
+
+class _NewKey(Struct):
+    key: str
+
+
+_ITEMS: Final = msgspec.json.Decoder(_Items)
+_PROVIDERS: Final = msgspec.json.Decoder(dict[str, _Provider])
+_FX: Final = msgspec.json.Decoder(_Fx)
+_KEY: Final = msgspec.json.Decoder(_KeyAnswer)
+_NEW_KEY: Final = msgspec.json.Decoder(_NewKey)
+# The documented tiers, by requests a minute and a month; the API names the tier only near a limit.
+_TIERS: Final = {
+    (20, 1_000): "free",
+    (40, 50_000): "starter",
+    (100, 500_000): "pro",
+    (300, 1_000_000): "quant",
+}
+
+
+def parse_items(body: bytes, source: str = "") -> pl.DataFrame:
+    """Type the catalog, `/v1/items`, as `ITEMS`; raises ContractBroken if it is none."""
+    items = decode_response(_ITEMS, body, "/v1/items", source).items
+    columns = {name: [getattr(item, name) for item in items] for name in ITEMS}
+    columns["item_id"] = [None if item.item_id is None else str(item.item_id) for item in items]
+    return pl.DataFrame(columns, schema=ITEMS, strict=True)
+
+
+def parse_providers(body: bytes, source: str = "") -> pl.DataFrame:
+    """Type the marketplaces, `/v1/providers`, as `PROVIDERS`; raises ContractBroken if these are none."""
+    told = decode_response(_PROVIDERS, body, "/v1/providers", source)
+    rows = [
+        (
+            info.key,
+            name,
+            info.market_type,
+            info.default_currency,
+            info.fees.sell_fee,
+            info.fees.insta_sell_fee,
+            info.fees.trading_spread_fee,
+            info.features.has_buy_orders,
+            info.features.has_recent_sales,
+            info.health.status,
+        )
+        for name, info in told.items()
+    ]
+    return pl.DataFrame(rows, schema=PROVIDERS, orient="row", strict=True)
+
+
+def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFrame:
+    """Type the rates, `/v1/fx`, as `FX`: units of a currency for one USD, exact to 18 places.
+
+    `moment` is the API's own, or `observed_at` where it gives none. Raises ContractBroken if a rate is not a
+    positive number.
+    """
+    told = decode_response(_FX, body, "/v1/fx", source)
+    rates = {code.upper(): _rate(code, rate, source) for code, rate in told.rates.items()}
+    moment = told.timestamp or observed_at
+    columns = {"currency": list(rates), "rate": list(rates.values()), "moment": [moment] * len(rates)}
+    return pl.DataFrame(columns, schema=FX, strict=True)
+
+
+def _rate(code: str, rate: Decimal, source: str) -> Decimal:
+    try:
+        exact = rate.quantize(Decimal(1).scaleb(-18), context=_WIDE)
+    except InvalidOperation:
+        exact = Decimal(0)
+    if not exact > 0:
+        raise UnexpectedResponse(f"/v1/fx: the rate of {sanitize(code, 20)} is not a positive number", source)
+    return exact
+
+
+def parse_account(body: bytes, tier: str | None, source: str = "") -> Account:
+    """Type `/v1/account/key`; raises ContractBroken if it is no such answer.
+
+    A limit of 0 is how the contract leaves one unsaid.
+    """
+    told = decode_response(_KEY, body, "/v1/account/key", source)
+    minute = told.key.effective_rate_requests_per_minute or None
+    month = told.key.effective_quota_requests_per_month or None
+    return Account(
+        tier=tier or _TIERS.get((minute or 0, month or 0)),
+        requests_per_minute=minute,
+        requests_per_month=month,
+        used=told.requests_this_month,
+        expires_at=told.key.expires_at,
+        active=told.key.is_active,
+        root=told.key.is_root_key,
+    )
+
+
+def parse_new_key(body: bytes, source: str = "") -> Key:
+    """Take the key out of the answer of `/v1/account/key/reissue`; raises OutcomeUnknown if it holds none."""
+    try:
+        return Key(_NEW_KEY.decode(body).key, source)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyInvalid):
+        body = b""  # tracebacks may be shown with their locals
+    raise OutcomeUnknown("POST /v1/account/key/reissue: an answer without a key", source)

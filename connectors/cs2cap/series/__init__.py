@@ -1,0 +1,1 @@
+"""Price history, candles and sales of CS2Cap."""

@@ -1,0 +1,1 @@
+"""Authenticated, bounded, retried HTTP. Only `transport` knows httpx, only `retry` tenacity."""

@@ -1,0 +1,150 @@
+"""The typed tables that connectors hand on: their schemas, and what becomes of a row that does not fit."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.pages import NO_PHASE, QUOTE_KEY_COLUMNS
+from connectors.series import Series
+
+MONEY = pl.Decimal(20, 8)
+MOMENT = pl.Datetime("us", "UTC")
+QUOTES = pl.Schema(
+    {
+        "item_id": pl.String(),
+        "market_hash_name": pl.String(),
+        "phase": pl.String(),
+        "provider": pl.String(),
+        "delivery": pl.String(),
+        "lowest_ask": pl.Int64(),
+        "price": MONEY,
+        "quantity": pl.Int64(),
+        "timestamp": MOMENT,
+        "last_updated": MOMENT,
+        "url": pl.String(),
+    }
+)
+ITEMS = pl.Schema(
+    {
+        "item_id": pl.String(),
+        "market_hash_name": pl.String(),
+        "phase": pl.String(),
+        "item_type": pl.String(),
+        "item_subtype": pl.String(),
+        "weapon_type": pl.String(),
+        "base_name": pl.String(),
+        "skin_name": pl.String(),
+        "wear_name": pl.String(),
+        "collection": pl.String(),
+        "rarity_name": pl.String(),
+        "is_stattrak": pl.Boolean(),
+        "is_souvenir": pl.Boolean(),
+    }
+)
+PROVIDERS = pl.Schema(
+    {
+        "provider": pl.String(),
+        "name": pl.String(),
+        "market_type": pl.String(),
+        "default_currency": pl.String(),
+        "sell_fee": pl.Float64(),
+        "insta_sell_fee": pl.Float64(),
+        "trading_spread_fee": pl.Float64(),
+        "has_buy_orders": pl.Boolean(),
+        "has_recent_sales": pl.Boolean(),
+        "health": pl.String(),
+    }
+)
+# Rates reach from a hundred thousand to the billionth of a dollar; beyond 18 places they are rounded.
+FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": MOMENT})
+
+
+def quote_keys(rows: pl.DataFrame) -> list[str]:
+    """List what makes `rows` (schema `QUOTES`) the quotes they are: item id, phase and provider.
+
+    As text, because a hundred thousand tuples keep the garbage collector busy; and by Arrow, which takes a
+    third of the time that Polars does for a page.
+    """
+    named = (rows[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in QUOTE_KEY_COLUMNS)
+    return join_keys(*named)
+
+
+def join_keys(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
+    """List the keys that these columns make; see `keys_of`."""
+    known = pc.fill_null(phase, pa.scalar(NO_PHASE, phase.type))
+    return pc.binary_join_element_wise(item_id, known, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
+
+
+def providers_in(rows: pl.DataFrame) -> frozenset[str]:
+    """Name the providers that `rows` (schema `QUOTES`) are from."""
+    return frozenset(pc.unique(rows["provider"].to_arrow(compat_level=pl.CompatLevel.oldest())).to_pylist())
+
+
+def keep_latest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep one of `rows` (schema `QUOTES`) of each key: latest `timestamp`, then latest `last_updated`."""
+    order = ["timestamp", "last_updated"]
+    newest_first = rows.with_row_index("place").sort(
+        order, descending=True, nulls_last=True, maintain_order=True
+    )
+    kept = newest_first.unique(QUOTE_KEY_COLUMNS, keep="first", maintain_order=True)
+    return kept.sort("place").drop("place")
+
+
+_NAMED: Final = {"item_id": pl.String(), "market_hash_name": pl.String(), "phase": pl.String()}
+# `lowest_ask` is the API's integer, in minor units; `price` is a hundredth of it.
+POINTS = pl.Schema(
+    {
+        **_NAMED,
+        "provider": pl.String(),
+        "time": MOMENT,
+        "lowest_ask": pl.Int64(),
+        "price": MONEY,
+        "quantity": pl.Int64(),
+    }
+)
+# Amounts are minor units; `time` is where the bucket starts.
+CANDLES = pl.Schema(
+    {
+        **_NAMED,
+        "time": MOMENT,
+        "interval": pl.String(),
+        "open": pl.Int64(),
+        "high": pl.Int64(),
+        "low": pl.Int64(),
+        "close": pl.Int64(),
+        "volume": pl.Int64(),
+        "quantity": pl.Int64(),
+        "open_provider": pl.String(),
+        "high_provider": pl.String(),
+        "low_provider": pl.String(),
+        "close_provider": pl.String(),
+    }
+)
+# `price` is minor units; `stickers`, `charms` and `inspect` are JSON as the API told it, keys sorted.
+SALES = pl.Schema(
+    {
+        **_NAMED,
+        "provider": pl.String(),
+        "time": MOMENT,
+        "price": pl.Int64(),
+        "float_value": pl.Float64(),
+        "paint_seed": pl.Int64(),
+        "stickers": pl.String(),
+        "charms": pl.String(),
+        "inspect": pl.String(),
+    }
+)
+SCHEMAS: Final[Mapping[Series, pl.Schema]] = {"points": POINTS, "candles": CANDLES, "sales": SALES}
+
+
+def provider_keys_by_name(providers: pl.DataFrame) -> dict[str, str]:
+    """Map whatever the API may call a provider to its key: the key itself first, then the display name.
+
+    `providers` has the schema `PROVIDERS`.
+    """
+    keys = providers["provider"].to_list()
+    names = dict(zip(providers["name"].to_list(), keys, strict=True))
+    return {**names, **dict(zip(keys, keys, strict=True))}

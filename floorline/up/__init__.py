@@ -1,0 +1,1 @@
+"""`floorline up`."""

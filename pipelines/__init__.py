@@ -1,0 +1,1 @@
+"""What is done, from configuration to load, without a scheduler."""

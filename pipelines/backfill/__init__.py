@@ -1,0 +1,1 @@
+"""The backfill of history, candles and sales."""

@@ -1,0 +1,102 @@
+"""A source's catalogs (items, providers, exchange rates), cached for a day: a run then costs prices only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+import polars as pl
+
+from common.clock import Clock
+from common.files import translate_os_errors
+
+LIFETIME: Final = timedelta(days=1)
+# What a cached catalog does not know may have come since: worth one request, if the cache is older than this.
+REFRESH_IF_OLDER: Final = timedelta(minutes=10)
+
+
+class ReferenceDataSource(Protocol):
+    """Whoever can tell a source's catalogs: a connector, in the first place."""
+
+    @property
+    def source(self) -> str:
+        """The configured name of the source."""
+        ...
+
+    async def items(self) -> pl.DataFrame:
+        """The catalog, schema `ITEMS`."""
+        ...
+
+    async def providers(self) -> pl.DataFrame:
+        """The marketplaces, schema `PROVIDERS`."""
+        ...
+
+    async def fx(self) -> pl.DataFrame:
+        """The exchange rates, schema `FX`."""
+        ...
+
+
+class CatalogCache:
+    """The catalogs of one source, each asked for anew after `lifetime`.
+
+    `fetched` holds those that this run asked the API for.
+    """
+
+    def __init__(
+        self, folder: Path, connector: ReferenceDataSource, clock: Clock, lifetime: timedelta = LIFETIME
+    ) -> None:
+        self._lifetime = lifetime
+        self.source = connector.source
+        self._folder = folder / connector.source
+        self._connector = connector
+        self._clock = clock
+        self.fetched: dict[str, pl.DataFrame] = {}
+
+    async def items(self, lifetime: timedelta | None = None) -> pl.DataFrame:
+        """The catalog, schema `ITEMS`."""
+        return await self._read("items", self._connector.items, lifetime)
+
+    async def providers(self, lifetime: timedelta | None = None) -> pl.DataFrame:
+        """The marketplaces, schema `PROVIDERS`."""
+        return await self._read("providers", self._connector.providers, lifetime)
+
+    async def fx(self, lifetime: timedelta | None = None) -> pl.DataFrame:
+        """The exchange rates, schema `FX`."""
+        return await self._read("fx", self._connector.fx, lifetime)
+
+    def age(self, name: str) -> timedelta | None:
+        """How old the cached catalog is; None where there is none, or one from the future."""
+        path = self._path(name)
+        if not path.exists():
+            return None
+        age = self._clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return age if age >= timedelta(0) else None
+
+    async def _read(
+        self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta | None
+    ) -> pl.DataFrame:
+        age = self.age(name)
+        if age is not None and age < (self._lifetime if lifetime is None else lifetime):
+            with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: as good as none
+                return pl.read_ipc(self._path(name))
+        frame = await fetch()
+        self._store(name, frame)
+        self.fetched[name] = frame
+        return frame
+
+    def _store(self, name: str, frame: pl.DataFrame) -> None:
+        path = self._path(name)
+        partial = path.with_suffix(".partial")
+        written = self._clock.now().timestamp()
+        with translate_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.write_ipc(partial)
+            os.utime(partial, (written, written))
+            partial.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.arrow"

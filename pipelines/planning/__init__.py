@@ -1,0 +1,1 @@
+"""Which requests a snapshot or a backfill needs, and what they cost."""

@@ -1,0 +1,101 @@
+"""What a run came to, and the exit code that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from common.errors import (
+    AuthRejected,
+    ConfigError,
+    FloorlineError,
+    KeyMissing,
+    PlanForbids,
+    QuotaExhausted,
+    WarehouseError,
+    WarehouseUnusable,
+)
+from warehouse.loading.run import LoadReport
+
+DONE: Final = "done"
+STATES: Final = (
+    (AuthRejected, "auth_failed"),
+    (QuotaExhausted, "quota_exhausted"),
+    (PlanForbids, "plan_forbids"),
+)
+EXIT_CODES: Final[Mapping[str, int]] = {
+    "done": 0,
+    "incomplete": 3,
+    "auth_failed": 4,
+    "quota_exhausted": 5,
+    "plan_forbids": 5,
+    "failed": 1,
+    "cancelled": 130,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunResult:
+    """One basket's run: how it ended, what it cost, and what the load made of it once it was loaded.
+
+    `key_tail` is the last four characters of the source's key, where it is long enough to show them;
+    `request_id` the source's own id of the last request, where it gives such.
+    """
+
+    run_id: str
+    basket: str
+    source: str
+    state: str
+    requests: int
+    pages: int
+    error: FloorlineError | None = None
+    incomplete_reason: str | None = None
+    quota_remaining: int | None = None
+    unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    load: LoadReport | None = None
+    key_tail: str = ""
+    request_id: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with if this run is all there was."""
+        return 2 if isinstance(self.error, KeyMissing) else EXIT_CODES[self.state]
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, for machines."""
+        load = dataclasses.asdict(self.load) if self.load else None
+        return {
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "error": str(self.error) if self.error else None,
+            "load": load,
+        }
+
+
+def with_load(result: RunResult, load: LoadReport | None) -> RunResult:
+    """The run with what its load made of it; of lines, only the load knows the fields that were new."""
+    unknown = {**result.unknown_fields, **(load.unknown_fields if load else {})}
+    return dataclasses.replace(result, load=load, unknown_fields=unknown)
+
+
+def run_state(error: FloorlineError | None, *, complete: bool) -> str:
+    """The state of a run that this error ended, or that came through with or without all its shards."""
+    if error is None:
+        return DONE if complete else "incomplete"
+    return next((state for kind, state in STATES if isinstance(error, kind)), "failed")
+
+
+def exit_code(results: Iterable[RunResult]) -> int:
+    """The worst of several runs: auth before plan before the rest before incomplete."""
+    codes = {result.exit_code for result in results}
+    return next((code for code in (130, 4, 5, 2, 1, 3) if code in codes), 0)
+
+
+def error_exit_code(error: FloorlineError | WarehouseError) -> int:
+    """The exit code of an error that ended the command before it had runs to tell of."""
+    if isinstance(error, WarehouseError):
+        return 2 if isinstance(error, WarehouseUnusable) else 6
+    if isinstance(error, ConfigError | KeyMissing):
+        return 2
+    return EXIT_CODES[run_state(error, complete=False)]

@@ -1,0 +1,210 @@
+"""The control routes under `/_sandbox`: drive the clock, the market, keys and faults; read what happened."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.clock import iso, parse_iso
+from sandbox.core import Sandbox
+from sandbox.cs2cap import rate_windows
+from sandbox.http_types import Json
+from sandbox.market.moves import QuoteChange
+from sandbox.market.providers import KEYS
+
+Body = dict[str, Json]
+Verb = Callable[[Sandbox, Body], Json]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def control_app(sandbox: Sandbox) -> Starlette:
+    """Return the application of the control routes. What is asked wrongly is answered with 400 and why."""
+    posts = [_route("POST", path, _post(sandbox, verb)) for path, verb in _VERBS.items()]
+    gets = [_route("GET", path, _get(sandbox, read)) for path, read in _READS.items()]
+    clear = _route("DELETE", "faults", _post(sandbox, lambda box, _: box.faults.clear()))
+    return Starlette(routes=[*posts, *gets, clear])
+
+
+def _route(method: str, path: str, endpoint: Endpoint) -> Route:
+    return Route(f"/_sandbox/{path}", endpoint, methods=[method])
+
+
+def _post(sandbox: Sandbox, verb: Verb) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await request.json() if await request.body() else {}
+            return JSONResponse(verb(sandbox, body))
+        except (ValueError, KeyError, TypeError, InvalidOperation) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+
+    return endpoint
+
+
+def _get(sandbox: Sandbox, read: Callable[[Sandbox, Request], Response]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return read(sandbox, request)
+        except (ValueError, KeyError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+
+    return endpoint
+
+
+def _ledger(sandbox: Sandbox, request: Request) -> Response:
+    asked = request.query_params
+    frame = sandbox.ledger(
+        parse_iso(asked["at"]) if "at" in asked else None,
+        currency=asked.get("currency", "USD"),
+        providers=asked.getlist("provider") or None,
+        item_ids=[int(text) for text in asked.getlist("item_id")] or None,
+        bids="bids" in asked,
+    )
+    if "count" in asked:
+        return JSONResponse({"count": frame.height})
+    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+
+
+def _history(sandbox: Sandbox, request: Request) -> Response:
+    asked = request.query_params
+    frame = sandbox.history(
+        [int(text) for text in asked.getlist("item_id")],
+        start=parse_iso(asked["start"]) if "start" in asked else None,
+        end=parse_iso(asked["end"]) if "end" in asked else None,
+        currency=asked.get("currency", "USD"),
+    )
+    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+
+
+def _sales(sandbox: Sandbox, request: Request) -> Response:
+    asked = request.query_params
+    frame = sandbox.sales(
+        parse_iso(asked["at"]) if "at" in asked else None,
+        currency=asked.get("currency", "USD"),
+        item_ids=[int(text) for text in asked.getlist("item_id")] or None,
+    )
+    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+
+
+def _requests(sandbox: Sandbox, request: Request) -> Response:
+    since = int(request.query_params.get("since", "0"))
+    return JSONResponse([entry.as_dict() for entry in sandbox.requests.since(since)])
+
+
+def _state(sandbox: Sandbox, _request: Request) -> Response:
+    market, now = sandbox.market, sandbox.sync()
+    with sandbox.lock:
+        state: Body = {
+            "clock": iso(now),
+            "frozen": sandbox.clock.frozen,
+            "refreshed": iso(market.epochs[-1].refreshed),
+            "items": len(market.board.catalog.items),
+            "quotes": len(market.listed(tuple(range(len(KEYS))))),
+            "dark": [KEYS[position] for position in sorted(market.dark)],
+            "requests": len(sandbox.requests),
+            "faults": len(sandbox.faults.active),
+            "limits": sandbox.keys.enforced,
+            "windows": sandbox.keys.windows,
+            "pages_rendered": sandbox.api.pages.rendered,
+        }
+    return JSONResponse(state)
+
+
+def _clock(sandbox: Sandbox, body: Body) -> Json:
+    if "set" in body:
+        sandbox.clock.set(parse_iso(str(body["set"])))
+    if "freeze" in body:
+        sandbox.clock.freeze()
+    if "real" in body:
+        sandbox.clock.real()
+    sandbox.advance(float(cast("float", body.get("advance", 0))))
+    return {"clock": iso(sandbox.clock.us())}
+
+
+def _touched(quotes: Sequence[QuoteChange]) -> Json:
+    return {"quotes": [quote.as_dict() for quote in quotes]}
+
+
+def _verb(name: str) -> Verb:
+    """Return a market verb of the sandbox that takes the body's fields as they are."""
+
+    def verb(sandbox: Sandbox, body: Body) -> Json:
+        return _touched(getattr(sandbox, name)(**body))
+
+    return verb
+
+
+def _dark(sandbox: Sandbox, body: Body) -> Json:
+    sandbox.set_provider_dark(str(body["provider"]), bool(body.get("dark", True)))
+    return {}
+
+
+def _refresh(sandbox: Sandbox, _body: Body) -> Json:
+    sandbox.refresh()
+    return {}
+
+
+def _fx(sandbox: Sandbox, body: Body) -> Json:
+    if body.pop("drift", False):
+        sandbox.drift_fx()
+    if body:
+        sandbox.fx({code: Decimal(str(rate)) for code, rate in body.items()})
+    return {code: str(rate) for code, rate in sandbox.market.rates.items()}
+
+
+def _keys(sandbox: Sandbox, body: Body) -> Json:
+    text, tier = str(body["key"]), str(body["tier"]) if "tier" in body else None
+    key = sandbox.key(text, str(body.get("state", "valid")), tier=tier, label=str(body.get("label", "")))
+    if "month_left" in body:
+        sandbox.keys.set_remaining(text, int(cast("int", body["month_left"])), sandbox.clock.now())
+    if "streams_left" in body:
+        key.set_streams_left(int(cast("int", body["streams_left"])), sandbox.clock.now())
+    if "expires_at" in body:
+        key.expires_at = parse_iso(str(body["expires_at"]))
+    return {"state": key.state, "tier": key.tier.name}
+
+
+def _faults(sandbox: Sandbox, body: Json) -> Json:
+    wanted = body if isinstance(body, list) else [body]
+    for fault in wanted:
+        sandbox.faults.add(**cast("dict[str, str]", fault))
+    return {"faults": len(sandbox.faults.active)}
+
+
+def _limits(sandbox: Sandbox, body: Body) -> Json:
+    keys = sandbox.keys
+    keys.windows = rate_windows.check_window_kind(str(body.get("windows", keys.windows)))
+    keys.enforced = bool(body.get("enforced", keys.enforced))
+    return {"enforced": keys.enforced, "windows": keys.windows}
+
+
+def _render(sandbox: Sandbox, body: Body) -> Json:
+    snapshot = sandbox.render(bids=bool(body.get("bids", False)))
+    return {"rows": snapshot.rows, "bytes": len(snapshot.body)}
+
+
+_VERBS: dict[str, Verb] = {
+    "clock": _clock,
+    "market/move": _verb("move"),
+    "market/restock": _verb("restock"),
+    "market/vanish": _verb("vanish"),
+    "market/return": _verb("restore"),
+    "market/appear": _verb("appear"),
+    "market/dark": _dark,
+    "market/refresh": _refresh,
+    "fx": _fx,
+    "keys": _keys,
+    "faults": _faults,
+    "limits": _limits,
+    "render": _render,
+}
+_READS = {
+    "ledger": _ledger,
+    "history": _history,
+    "sales": _sales,
+    "requests": _requests,
+    "state": _state,
+}

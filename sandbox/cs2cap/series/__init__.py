@@ -1,0 +1,1 @@
+"""CS2Cap's history, candles and sales."""

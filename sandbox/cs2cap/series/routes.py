@@ -1,0 +1,18 @@
+"""The three series of one market: raw history, candles and sales."""
+
+from sandbox.cs2cap.series.candle_route import CandleRoute
+from sandbox.cs2cap.series.history import HistoryRoute
+from sandbox.cs2cap.series.sales import SalesFeed
+from sandbox.cs2cap.series.sales_route import SalesRoute
+from sandbox.market.archive import MarketHistory
+
+
+class SeriesRoutes:
+    """What answers for each series, all from one archive; `dense`: points at every slot of the grid."""
+
+    def __init__(self, archive: MarketHistory, seed: int, *, dense: bool) -> None:
+        self.archive = archive
+        self.history = HistoryRoute(archive, dense=dense)
+        self.candles = CandleRoute(archive, dense=dense)
+        self.sold = SalesFeed(archive, seed)
+        self.sales = SalesRoute(archive, self.sold)

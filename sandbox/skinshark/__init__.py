@@ -1,0 +1,1 @@
+"""SkinShark's rules."""

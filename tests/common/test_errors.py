@@ -1,0 +1,78 @@
+"""An error says in one line what happened and what to do, and survives the way between processes."""
+
+import pickle
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import errors
+from common.text import sanitize
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.FloorlineError)
+]
+
+
+def test_str_tells_source_code_status_request_detail_and_what_to_do() -> None:
+    error = errors.KeyRevoked("API key has been revoked.", "cs2cap", "AUTH_API_KEY_REVOKED", 401, "r-1")
+    assert str(error) == (
+        "cs2cap: AUTH_API_KEY_REVOKED (401): request r-1: API key has been revoked. "
+        "Issue a new key in the source's dashboard and put it where the configuration looks for it."
+    )
+
+
+def test_str_without_context_is_the_detail() -> None:
+    assert str(errors.ConfigError("no provider is configured")) == "no provider is configured"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_survives_pickling_and_copying(kind: type[errors.FloorlineError]) -> None:
+    error = kind("what", "cs2cap", code="CODE", status=429, request_id="r-1")
+    for twin in (pickle.loads(pickle.dumps(error)), replace(error)):  # noqa: S301 - our own bytes
+        assert type(twin) is kind
+        assert vars(twin) == vars(error)
+        assert str(twin) == str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_but_a_configuration_error_says_what_to_do(kind: type[errors.FloorlineError]) -> None:
+    assert bool(kind.guidance) == (kind not in {errors.FloorlineError, errors.ConfigError})
+
+
+@pytest.mark.parametrize(
+    ("kind", "group"),
+    [
+        *[(kind, errors.AuthRejected) for kind in (errors.KeyMissing, errors.KeyInvalid, errors.KeyRevoked)],
+        *[(kind, errors.AuthRejected) for kind in (errors.AccountDisabled, errors.AddressDenied)],
+        *[(kind, errors.TransientError) for kind in (errors.RateLimited, errors.Busy, errors.Unavailable)],
+        *[(kind, errors.TransientError) for kind in (errors.RequestTimeout, errors.ConnectionLost)],
+    ],
+)
+def test_kinds_belong_to_what_to_do_about_them(kind: type[Any], group: type[Any]) -> None:
+    assert issubclass(kind, group)
+
+
+def test_only_some_errors_know_when_to_come_back() -> None:
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    assert errors.QuotaExhausted("gone", resets_at=noon).resets_at == noon
+    assert errors.RateLimited("slow", retry_after=3.0).retry_after == 3.0
+    assert not hasattr(errors.KeyRevoked("x"), "retry_after")
+
+
+@given(st.text())
+def test_text_from_outside_is_one_printable_bounded_line(text: str) -> None:
+    line = sanitize(text)
+    assert len(line) <= 200
+    assert line.isprintable()
+    assert line == line.strip()
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_message_breaks_a_line(detail: str, code: str, request_id: str) -> None:
+    assert str(errors.RequestRejected(detail, "cs2cap", code, 400, request_id)).isprintable()

@@ -1,0 +1,1 @@
+"""tests/connectors/cs2cap/series."""

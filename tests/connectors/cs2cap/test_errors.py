@@ -1,0 +1,149 @@
+"""What a response means: the table of the API's documentation, and everything it does not mention."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import errors
+from connectors.cs2cap.errors import GATED_ROUTES, classify
+
+PRICES, BIDS = "GET /v1/prices", "GET /v1/bids"
+BULK = "Bulk snapshot access is not enabled for this tier"
+DISABLED = "Account is disabled"
+NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
+
+
+def body(code: str | None = None, detail: object = "what happened") -> bytes:
+    return json.dumps({"detail": detail} | ({} if code is None else {"code": code})).encode()
+
+
+ROWS: list[tuple[str, str, int, bytes, type[errors.FloorlineError] | None]] = [
+    ("invalid key", PRICES, 401, body("AUTH_INVALID_API_KEY"), errors.KeyInvalid),
+    ("revoked key", PRICES, 401, body("AUTH_API_KEY_REVOKED"), errors.KeyRevoked),
+    ("disabled account, 403", PRICES, 403, body("AUTH_ACCOUNT_DISABLED"), errors.AccountDisabled),
+    ("disabled account, 401", PRICES, 401, body("AUTH_ACCOUNT_DISABLED"), errors.AccountDisabled),
+    ("no header arrived", PRICES, 401, body("UNAUTHORIZED"), errors.KeyMissing),
+    ("forbidden, open route", PRICES, 403, body("FORBIDDEN", DISABLED), errors.AccountDisabled),
+    ("forbidden, open route, no reason", PRICES, 403, body("FORBIDDEN"), errors.AccountDisabled),
+    ("forbidden, open route, tier", PRICES, 403, body("FORBIDDEN", BULK), errors.PlanForbids),
+    ("forbidden, gated route", BIDS, 403, body("FORBIDDEN", BULK), errors.PlanForbids),
+    ("forbidden, gated route, no reason", BIDS, 403, body("FORBIDDEN"), errors.PlanForbids),
+    ("forbidden, gated route, disabled", BIDS, 403, body("FORBIDDEN", DISABLED), errors.AccountDisabled),
+    ("burst", PRICES, 429, body("RATE_LIMIT_EXCEEDED"), errors.RateLimited),
+    ("month", PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), errors.QuotaExhausted),
+    ("streams of a day", PRICES, 429, body("RATE_LIMIT_STREAM_QUOTA_EXCEEDED"), errors.StreamsExhausted),
+    ("stream active", "POST /v1/prices", 409, body("STREAM_ALREADY_ACTIVE"), errors.Busy),
+    ("prices index", PRICES, 503, body("PRICES_INDEX_UNAVAILABLE"), errors.Unavailable),
+    ("bids index", BIDS, 503, body("BIDS_INDEX_UNAVAILABLE"), errors.Unavailable),
+    ("validation", PRICES, 422, body("VALIDATION_ERROR"), errors.RequestRejected),
+    ("the code counts, not the status", PRICES, 503, body("AUTH_API_KEY_REVOKED"), errors.KeyRevoked),
+    ("no code 400", PRICES, 400, body(), errors.RequestRejected),
+    ("no code 401", PRICES, 401, body(), errors.KeyInvalid),
+    ("no code 402", PRICES, 402, body(), errors.PlanForbids),
+    ("no code 403", PRICES, 403, body(), errors.AccountDisabled),
+    ("no code 403, gated", BIDS, 403, body(), errors.PlanForbids),
+    ("no code 404", "GET /v1/providers", 404, body(), errors.RequestRejected),
+    ("no code 408", PRICES, 408, body(), errors.RequestTimeout),
+    ("no code 409", PRICES, 409, body(), errors.Busy),
+    ("no code 429", PRICES, 429, body(), errors.RateLimited),
+    ("no code 500", PRICES, 500, body(), errors.Unavailable),
+    ("no code 503", PRICES, 503, body(), errors.Unavailable),
+    ("unknown code 401", PRICES, 401, body("AUTH_NEW"), errors.KeyInvalid),
+    ("unknown code 422", PRICES, 422, body("NEW"), errors.RequestRejected),
+    ("unknown code 500", PRICES, 500, body("NEW"), errors.Unavailable),
+    ("code of another type", PRICES, 503, b'{"code": 7, "detail": null}', errors.Unavailable),
+    ("html 502", PRICES, 502, b"<html>Bad Gateway</html>", errors.Unavailable),
+    ("html 403 is not the API's", PRICES, 403, b"<html>blocked</html>", errors.AddressDenied),
+    ("nothing 500", PRICES, 500, b"", errors.Unavailable),
+    ("a list 400", PRICES, 400, b"[1, 2]", errors.RequestRejected),
+    ("not text 500", PRICES, 500, b"\xff\xfe\x00", errors.Unavailable),
+    ("redirect", PRICES, 302, b"", errors.UnexpectedResponse),
+    ("early hints", PRICES, 103, b"", errors.UnexpectedResponse),
+    ("good", PRICES, 200, b"{}", None),
+    ("good, whatever it says", PRICES, 204, body("AUTH_API_KEY_REVOKED"), None),
+]
+
+
+@pytest.mark.parametrize(
+    ("route", "status", "body", "kind"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+)
+def test_table(route: str, status: int, body: bytes, kind: type[errors.FloorlineError] | None) -> None:
+    error = classify(route, status, body, {}, "cs2cap")
+    assert type(error) is (kind or type(None))
+    if error is not None:
+        assert (error.source, error.status) == ("cs2cap", status)
+        assert error.detail
+
+
+def test_details_of_a_list_are_told_with_their_place() -> None:
+    detail = [
+        {"type": "less_than_equal", "loc": ["query", "limit"], "msg": "Input should be at most 1000"},
+        {"type": "enum", "loc": ["query", "providers", 0], "msg": "Unknown provider"},
+        "nonsense",
+    ]
+    error = classify(PRICES, 422, body("VALIDATION_ERROR", detail), {}, "cs2cap")
+    assert error is not None
+    assert error.detail == ("query.limit: Input should be at most 1000; query.providers.0: Unknown provider")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "Mon, 01 Jun 2026 12:00:09 GMT", "date": NOON}, 9.0),
+        ({"retry-after": "Mon, 01 Jun 2026 11:00:00 GMT", "date": NOON}, 0.0),
+        ({"retry-after": "Mon, 01 Jun 2026 12:00:09 GMT"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers, "cs2cap")
+    assert isinstance(error, errors.RateLimited)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "moment"),
+    [
+        ({"x-ratelimit-reset": "1782864000"}, datetime(2026, 7, 1, tzinfo=UTC)),
+        ({"x-ratelimit-reset": "3600", "date": NOON}, datetime(2026, 6, 1, 13, tzinfo=UTC)),
+        ({"x-ratelimit-reset": "999999999", "date": NOON}, None),
+        ({"x-ratelimit-reset": "3600"}, None),
+        ({"x-ratelimit-reset": "soon", "date": NOON}, None),
+        ({"x-ratelimit-reset": "9" * 30, "date": NOON}, None),
+        ({}, None),
+    ],
+)
+def test_reset_is_a_unix_time_or_seconds(headers: dict[str, str], moment: datetime | None) -> None:
+    error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers, "cs2cap")
+    assert isinstance(error, errors.QuotaExhausted)
+    assert error.resets_at == moment
+
+
+def test_a_redirect_tells_where_to_without_user_and_query() -> None:
+    headers = {"location": "https://user:secret@elsewhere.example/login?token=secret"}
+    error = classify(PRICES, 302, b"", headers, "cs2cap")
+    assert error is not None
+    assert "https://elsewhere.example/login" in error.detail
+    assert "secret" not in str(error)
+
+
+def test_only_routes_of_the_tier_table_are_gated() -> None:
+    assert PRICES not in GATED_ROUTES
+    assert "POST /v1/prices" in GATED_ROUTES
+
+
+@given(st.integers(300, 599), st.binary(), st.dictionaries(st.just("retry-after"), st.text()))
+def test_any_failure_is_an_error_of_ours(status: int, body: bytes, headers: dict[str, str]) -> None:
+    error = classify(PRICES, status, body, headers, "cs2cap")
+    assert isinstance(error, errors.FloorlineError)
+    assert str(error).isprintable()
+    assert len(error.detail) <= 200

@@ -1,0 +1,84 @@
+"""Items, providers, rates and the account, as the API tells them."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from common.errors import UnexpectedResponse
+from connectors.cs2cap.reference_data import parse_account, parse_fx, parse_items, parse_providers
+from connectors.schemas import FX, ITEMS, PROVIDERS
+
+ROW: dict[str, Any] = {
+    "provider": "steam",
+    "item_id": 7,
+    "market_hash_name": "★ Karambit | Doppler (Factory New)",
+    "phase": "Phase 2",
+    "lowest_ask": 2464,
+    "lowest_ask_decimal": "24.64",
+    "quantity": 3,
+    "link": "https://cs2c.app/r/steam/7",
+    "url": "https://steam.example/7",
+    "timestamp": "2026-03-04T22:19:37.184309Z",
+    "last_updated": "2026-03-05T05:33:52Z",
+}
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def test_items() -> None:
+    first = {"item_id": 7, "market_hash_name": "AK-47", "phase": None, "is_stattrak": True, "supply": 3}
+    items = parse_items(json.dumps({"items": [first, {"market_hash_name": "M4"}]}).encode())
+    assert items.schema == ITEMS
+    assert items.select("item_id", "market_hash_name", "is_stattrak", "is_souvenir").rows() == [
+        ("7", "AK-47", True, None),
+        (None, "M4", None, None),
+    ]
+
+
+def test_providers() -> None:
+    info = {
+        "key": "youpin",
+        "logo": "",
+        "market_type": "p2p",
+        "default_currency": "CNY",
+        "fees": {"sell_fee": 0.02, "insta_sell_fee": None},
+        "features": {"has_buy_orders": True},
+        "health": {"status": "healthy", "last_checked_at": None},
+    }
+    providers = parse_providers(json.dumps({"Youpin898": info}).encode())
+    assert providers.schema == PROVIDERS
+    assert providers.row(0) == (
+        *("youpin", "Youpin898", "p2p", "CNY", 0.02, None, None, True, None, "healthy"),
+    )
+
+
+def test_rates_are_exact() -> None:
+    body = (
+        b'{"timestamp": "2026-06-01T12:00:00Z", "rates": {"USD": 1, "btc": 0.000011412345678901, "X": 5E-6}}'
+    )
+    fx = parse_fx(body, NOON.replace(hour=1))
+    assert fx.schema == FX
+    assert fx["rate"].to_list() == [Decimal(1), Decimal("0.000011412345678901"), Decimal("0.000005")]
+    assert fx["currency"].to_list() == ["USD", "BTC", "X"]
+    assert set(fx["moment"]) == {NOON}
+    assert set(parse_fx(b'{"rates": {"USD": 1}}', NOON)["moment"]) == {NOON}
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "1e-30", "1e30", '"x"', "null"])
+def test_a_rate_that_is_no_rate(rate: str) -> None:
+    with pytest.raises(UnexpectedResponse):
+        parse_fx(f'{{"rates": {{"USD": {rate}}}}}'.encode(), NOON)
+
+
+def test_an_account_whose_limits_are_unsaid() -> None:
+    account = parse_account(b'{"key": {"is_active": true, "effective_rate_requests_per_minute": 0}}', None)
+    assert (account.requests_per_minute, account.requests_per_month, account.used) == (None, None, None)
+    assert account.active
+
+
+@pytest.mark.parametrize("read", [parse_items, parse_providers, lambda body: parse_account(body, None)])
+def test_other_answers_that_are_none(read: Any) -> None:
+    with pytest.raises(UnexpectedResponse):
+        read(b'{"items": 7, "detail": []}')

@@ -1,0 +1,166 @@
+"""The connector's reissue: one request whatever happens, and a new key that shows itself nowhere."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from common import errors
+from common.clock import SystemClock
+from connectors.cs2cap.connector import CS2Cap
+from connectors.http.auth import Key
+from connectors.http.client import Client
+from connectors.http.retry import RetryPolicy
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
+from tests.connectors.http.test_key_never_leaks import SECRET, assert_unseen, everything_a_person_could_see
+from tests.support.http_servers import Canned, answer, canned
+
+REISSUE = "/v1/account/key/reissue"
+EAGER = RetryPolicy(attempts=5, base=0.001)
+Ask = Callable[..., httpx.Response]
+
+
+async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
+    connector = CS2Cap(Client("cs2cap", url, Key(key), SystemClock(), retry=EAGER, deadline=deadline))
+    try:
+        return await connector.reissue()
+    except errors.FloorlineError as error:
+        return error
+    finally:
+        await connector.aclose()
+
+
+def reissue(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
+    return asyncio.run(asked(url, key, deadline))
+
+
+def told(response: bytes) -> tuple[Key | BaseException, Canned]:
+    async def main() -> tuple[Key | BaseException, Canned]:
+        async with canned(response) as server:
+            return await asked(server.url), server
+
+    return asyncio.run(main())
+
+
+def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, ask: Ask) -> None:
+    key = reissue(sandbox.url)
+    assert isinstance(key, Key)
+    assert ask(sandbox, "/v1/fx", key.reveal()).status_code == 200
+    assert ask(sandbox, "/v1/fx").status_code == 401
+    assert key.reveal() not in f"{key!r} {key}"
+    assert len(sandbox.requests.of_path(REISSUE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [
+        ({"kind": "lost_answer"}, True),
+        ({"kind": "drop"}, False),
+        ({"kind": "truncate"}, True),
+        ({"kind": "status_500"}, False),
+        ({"kind": "unavailable"}, False),
+        ({"kind": "html"}, False),
+        ({"kind": "redirect"}, False),
+        ({"kind": "latency", "seconds": 2}, True),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else None,
+)
+def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
+    sandbox: Sandbox, ask: Ask, fault: dict[str, object], sent: bool
+) -> None:
+    sandbox.fault(**{"path": REISSUE, "times": None, **fault})  # type: ignore[arg-type]
+    error = reissue(sandbox.url, deadline=0.5)
+    assert type(error) is errors.OutcomeUnknown
+    assert "dashboard" in str(error)
+    assert len(sandbox.requests.of_path(REISSUE)) == 1
+    if fault["kind"] != "latency":
+        assert (ask(sandbox, "/v1/fx").status_code == 401) is sent
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (REVOKED_KEY, errors.KeyRevoked),
+        (DISABLED_KEY, errors.AccountDisabled),
+        ("cs2c_live_nobody_knows", errors.KeyInvalid),
+    ],
+)
+def test_a_refusal_is_certain(sandbox: Sandbox, key: str, kind: type[errors.FloorlineError]) -> None:
+    assert type(reissue(sandbox.url, key)) is kind
+    assert len(sandbox.requests.of_path(REISSUE)) == 1
+
+
+def test_a_burst_is_a_refusal_and_is_not_waited_out(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("rate_limited", path=REISSUE)
+    assert type(reissue(sandbox.url)) is errors.RateLimited
+    assert len(sandbox.requests.of_path(REISSUE)) == 1
+    assert ask(sandbox, "/v1/fx").status_code == 200
+
+
+def test_where_nothing_listens_nothing_was_sent() -> None:
+    assert type(reissue("http://127.0.0.1:9")) is errors.ConnectFailed
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "504 Gateway Timeout", "303 See Other"])
+def test_an_answer_from_before_the_api_leaves_the_outcome_open(status: str) -> None:
+    error, server = told(answer(b"{}", status))
+    assert type(error) is errors.OutcomeUnknown
+    assert len(server.heads) == 1
+    assert server.heads[0].startswith(b"POST /v1/account/key/reissue HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer(f'{{"token": "{SECRET}"}}'.encode()),
+        answer(f'{{"key": "{SECRET}\\n"}}'.encode()),
+        answer(f'{{"key": ["{SECRET}"]}}'.encode()),
+        answer(f'{{"key": "{SECRET}"}}'.encode(), content_type="text/html"),
+        answer(f'{{"key": "{SECRET}"}}'.encode(), content_length="500"),
+        answer(f'{{"key": "{SECRET}"'.encode()),
+    ],
+    ids=["another name", "a line break", "a list", "not JSON", "cut", "half"],
+)
+def test_an_answer_that_cannot_be_taken_is_not_shown(
+    response: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        error, server = told(response)
+    assert type(error) is errors.OutcomeUnknown
+    assert len(server.heads) == 1
+    assert caplog.records
+    assert_unseen(everything_a_person_could_see(error), caplog.text)
+    assert_unseen(*(str(vars(record)) for record in caplog.records))
+
+
+def test_a_cancelled_reissue_was_sent_once(sandbox: Sandbox) -> None:
+    async def main() -> object:
+        task = asyncio.ensure_future(asked(sandbox.url))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        return (await asyncio.gather(task, return_exceptions=True))[0]
+
+    sandbox.fault("latency", path=REISSUE, seconds=1)
+    assert isinstance(asyncio.run(main()), asyncio.CancelledError)
+    assert len(sandbox.requests.of_path(REISSUE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("tier", "limits", "named"),
+    [("starter", True, "starter"), ("quant", True, "quant"), ("pro", False, None)],
+)
+def test_the_account_names_the_tier_by_its_limits(
+    make_sandbox: Callable[..., Sandbox], tier: str, limits: bool, named: str | None
+) -> None:
+    async def main() -> str | None:
+        box = make_sandbox(tier=tier, limits=limits)
+        connector = CS2Cap(Client("cs2cap", box.url, Key(VALID_KEY), SystemClock()))
+        try:
+            return (await connector.account()).tier
+        finally:
+            await connector.aclose()
+
+    assert asyncio.run(main()) == named

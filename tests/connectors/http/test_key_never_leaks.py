@@ -1,0 +1,255 @@
+"""The key goes into one header of one host, and nowhere else: not on any error path, not at any log level."""
+
+import asyncio
+import copy
+import logging
+import pickle
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common import errors
+from common.clock import SystemClock
+from connectors.cs2cap.connector import CS2Cap
+from connectors.http.auth import BearerAuth, Key, read_key
+from connectors.http.client import Client
+from connectors.http.retry import RetryPolicy
+from connectors.pages import PageBuilder
+from connectors.pagination import PageInfo
+from connectors.shards import Shard
+from sandbox.core import Sandbox
+from tests.support.clocks import VirtualClock
+from tests.support.http_servers import answer, canned
+
+SECRET = "cs2c_live_planted_9f8e7d6c5b4a_tail"
+CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
+
+
+def everything_a_person_could_see(error: BaseException) -> str:
+    """Render what handlers, reporters and debuggers show of an exception, locals of every frame included."""
+    seen = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join([*seen.format(), str(error), repr(error), repr(error.args), repr(vars(error))])
+
+
+def assert_unseen(*texts: str) -> None:
+    for text in texts:
+        assert SECRET not in text
+        assert SECRET[4:-4] not in text
+
+
+async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> BaseException | None:
+    """Walk a shard with the planted key; return how it failed."""
+    retry = RetryPolicy(attempts=2, base=0.001)
+    client = CS2Cap(
+        Client("cs2cap", url, Key(SECRET), SystemClock(), retry=retry, deadline=deadline), page_limit=20
+    )
+
+    async def land(make: PageBuilder) -> PageInfo:
+        return make()[1]
+
+    walk = asyncio.create_task(client.extract(CATALOG, land))
+    if cancel:
+        await asyncio.sleep(0.2)
+        walk.cancel()
+    outcome = (await asyncio.gather(walk, return_exceptions=True))[0]
+    await client.aclose()
+    return outcome if isinstance(outcome, BaseException) else None
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"kind": "revoke_key"}, errors.KeyRevoked),
+        ({"kind": "rate_limited", "retry_after": 500}, errors.RateLimited),
+        ({"kind": "status_500"}, errors.Unavailable),
+        ({"kind": "drop"}, errors.ConnectionLost),
+        ({"kind": "truncate"}, errors.ConnectionLost),
+        ({"kind": "html"}, errors.Unavailable),
+        ({"kind": "redirect"}, errors.UnexpectedResponse),
+        ({"kind": "endless"}, errors.PaginationError),
+        ({"kind": "latency", "seconds": 2}, errors.RequestTimeout),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else value.__name__,
+)
+@pytest.mark.parametrize("after", [0, 2])
+def test_no_error_path_shows_the_key(
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, object],
+    kind: type[errors.FloorlineError],
+    after: int,
+) -> None:
+    sandbox.key(SECRET)
+    sandbox.fault(**{"times": None, "after": after, **fault})  # type: ignore[arg-type]
+    with caplog.at_level(logging.DEBUG):
+        error = asyncio.run(fetch(sandbox.url, deadline=0.5))
+    assert isinstance(error, kind)
+    assert caplog.records, "httpx and httpcore speak at DEBUG"
+    assert_unseen(everything_a_person_could_see(error), caplog.text, *map(repr, caplog.records))
+    assert_unseen(*(str(vars(record)) for record in caplog.records))
+
+
+def test_a_cancelled_walk_does_not_show_the_key(sandbox: Sandbox) -> None:
+    sandbox.key(SECRET)
+    sandbox.fault("latency", seconds=5, times=None)
+    error = asyncio.run(fetch(sandbox.url, cancel=True))
+    assert isinstance(error, asyncio.CancelledError)
+    assert_unseen(everything_a_person_could_see(error))
+
+
+def test_no_exception_of_httpx_hangs_on_ours() -> None:
+    error = asyncio.run(fetch("http://127.0.0.1:9"))
+    seen: list[BaseException] = []
+    while error is not None:
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    assert all(isinstance(one, errors.FloorlineError) for one in seen)
+    assert seen
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "302 Found", "500 Oops"])
+def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
+    status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = f'{{"code": "{SECRET}", "detail": "bad key Bearer {SECRET}"}}'.encode()
+
+    async def main() -> BaseException | None:
+        async with canned(answer(body, status)) as server:
+            return await fetch(server.url)
+
+    error = asyncio.run(main())
+    assert isinstance(error, errors.FloorlineError)
+    assert_unseen(str(error), repr(error), repr(vars(error)))
+
+
+def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) -> None:
+    async def main() -> tuple[BaseException | None, list[bytes]]:
+        async with canned(answer(b"{}")) as elsewhere:
+            sandbox.fault("redirect", location=f"{elsewhere.url}/v1/prices", times=None)
+            return await fetch(sandbox.url), elsewhere.heads
+
+    sandbox.key(SECRET)
+    error, heads = asyncio.run(main())
+    assert isinstance(error, errors.UnexpectedResponse)
+    assert heads == []
+
+
+def test_the_key_travels_in_its_header_only() -> None:
+    async def main() -> list[bytes]:
+        async with canned(answer(b"{}")) as server:
+            await fetch(server.url)
+            return server.heads
+
+    for head in asyncio.run(main()):
+        line, _, fields = head.partition(b"\r\n")
+        assert SECRET.encode() not in line
+        assert fields.count(SECRET.encode()) == 1
+        assert f"authorization: bearer {SECRET}".encode() in fields.lower()
+
+
+class Url:
+    """What the auth needs to see of an address."""
+
+    def __init__(self, scheme: str, host: str, port: int | None) -> None:
+        self.scheme, self.host, self.port = scheme, host, port
+
+
+class Request:
+    """What the auth needs to see of a request."""
+
+    def __init__(self, url: Url) -> None:
+        self.url = url
+        self.headers: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        (Url("https", "api.example", None), True),
+        (Url("https", "api.example", 443), True),
+        (Url("https", "API.example", None), True),
+        (Url("http", "api.example", None), False),
+        (Url("https", "api.example", 8443), False),
+        (Url("https", "api.example.evil", None), False),
+        (Url("https", "evil.example", None), False),
+    ],
+)
+def test_the_key_goes_to_its_own_scheme_host_and_port_only(url: Url, sent: bool) -> None:
+    request = BearerAuth(Key(SECRET), "https://api.example")(Request(url))
+    assert request.headers == ({"Authorization": f"Bearer {SECRET}"} if sent else {})
+
+
+def test_a_key_shows_its_tail_at_most() -> None:
+    key = Key(SECRET)
+    assert (str(key), repr(key), f"{key}", key.tail) == (*["Key(…tail)"] * 3, "tail")
+    assert len(key.fingerprint) == 12
+    assert key.fingerprint == Key(SECRET).fingerprint != Key(SECRET + "x").fingerprint
+    assert Key("short").tail == ""
+    assert key.reveal() == SECRET
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_key_is_never_written_down(write: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError):
+        write(Key(SECRET))
+
+
+@pytest.mark.parametrize("secret", ["", "two words", "line\nbreak", "schlüssel", "nul\0"])
+def test_what_no_header_can_carry_is_no_key(secret: str) -> None:
+    with pytest.raises(errors.KeyInvalid) as caught:
+        Key(secret, "cs2cap")
+    assert not secret or secret not in everything_a_person_could_see(caught.value).split("auth.py")[-1]
+
+
+def test_a_key_from_the_environment() -> None:
+    assert read_key("env:CS2C_API_KEY", "cs2cap", {"CS2C_API_KEY": f" {SECRET}\n"}).reveal() == SECRET
+
+
+@pytest.mark.parametrize("env", [{}, {"CS2C_API_KEY": "  "}])
+def test_a_missing_key_says_which_variable_to_set(env: dict[str, str]) -> None:
+    with pytest.raises(errors.KeyMissing, match="CS2C_API_KEY is not set") as caught:
+        read_key("env:CS2C_API_KEY", "cs2cap", {**env, "ANOTHER": SECRET})
+    assert_unseen(everything_a_person_could_see(caught.value))
+
+
+def test_a_key_from_a_private_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(SECRET + "\n")
+    path.chmod(0o600)
+    assert read_key(f"file:{path}", "cs2cap", {}).reveal() == SECRET
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_key_file_that_others_can_open_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key"
+    path.write_text(SECRET)
+    path.chmod(mode)
+    with pytest.raises(errors.ConfigError, match="chmod 600") as caught:
+        read_key(f"file:{path}", "cs2cap", {})
+    assert_unseen(everything_a_person_could_see(caught.value))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
+def test_a_key_file_without_a_key(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    with pytest.raises(errors.KeyMissing, match=str(path)):
+        read_key(f"file:{path}", "cs2cap", {})
+
+
+@pytest.mark.parametrize("spec", [SECRET, f"key:{SECRET}", "env:", "file:", "", f"{SECRET}:x"])
+def test_a_key_in_the_configuration_itself_is_refused_without_showing_it(spec: str) -> None:
+    with pytest.raises(errors.ConfigError, match="never as itself") as caught:
+        read_key(spec, "cs2cap", {})
+    assert_unseen(str(caught.value), repr(caught.value))
+
+
+def test_the_clients_parts_do_not_show_it() -> None:
+    client = Client("cs2cap", "https://api.example", Key(SECRET), VirtualClock())
+    assert_unseen(repr(client), *(repr(part) for part in vars(client).values()))
+    assert_unseen(repr(BearerAuth(Key(SECRET), "https://api.example")))
+    asyncio.run(client.aclose())

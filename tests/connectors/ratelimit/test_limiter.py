@@ -1,0 +1,153 @@
+"""Never more arrivals in any minute than the tier allows, however requests and answers travel."""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import ConnectFailed
+from connectors.ratelimit.limiter import MAX_PAUSE, RateLimiter
+from tests.support.clocks import VirtualClock
+from tests.support.rate_limits import MakeThrottle, Travel, arrivals, most_in_a_minute, shared
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.floats(0, 70), st.floats(0, 70)), min_size=1, max_size=15),
+    st.booleans(),
+)
+def test_no_minute_holds_more_than_allowed(per_minute: int, travels: list[Travel], in_memory: bool) -> None:
+    clock = VirtualClock()
+    with TemporaryDirectory() as folder:
+        if in_memory:
+            throttle = RateLimiter(per_minute, clock, deadline=140)
+        else:
+            throttle = shared(Path(folder) / "state.db", per_minute, clock, deadline=140)
+        moments = arrivals(throttle, clock, travels)
+        throttle.close()
+    assert len(moments) == len(travels)
+    assert most_in_a_minute(moments) <= per_minute
+
+
+def test_what_a_minute_allows_goes_at_once(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    moments = arrivals(make_throttle(3, clock), clock, [(0.0, 0.0)] * 7)
+    assert moments == [0, 0, 0, 60, 60, 60, 120]
+
+
+def test_without_a_limit_nothing_waits(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    assert arrivals(make_throttle(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
+
+
+def test_an_allowance_learned_later_counts_what_was_sent(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(None, clock)
+    arrivals(throttle, clock, [(0.0, 0.0)] * 2)
+    throttle.set_rate(3)
+    assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [0, 60, 60]
+
+
+@pytest.mark.parametrize(("per_minute", "expected"), [(4, [0, 0, 60, 60]), (1, [60, 120, 180, 240])])
+def test_another_allowance_holds_from_now_on(
+    make_throttle: MakeThrottle, per_minute: int, expected: list[float]
+) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(2, clock)
+    arrivals(throttle, clock, [(0.0, 0.0)] * 2)
+    throttle.set_rate(per_minute)
+    throttle.set_rate(None)
+    assert arrivals(throttle, clock, [(0.0, 0.0)] * 4) == expected
+
+
+def test_an_allowance_that_rises_frees_who_waits(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(1, clock)
+
+    async def main() -> list[float]:
+        moments: list[float] = []
+
+        async def one() -> None:
+            async with throttle.acquire():
+                moments.append(clock.time)
+
+        async def upgrade() -> None:
+            await clock.sleep(7.0)
+            throttle.set_rate(2)
+
+        await asyncio.gather(one(), one(), upgrade())
+        return moments
+
+    first, second = asyncio.run(main())
+    assert first == 0
+    assert 7 <= second <= 60
+
+
+@pytest.mark.parametrize("per_minute", [None, 100])
+def test_a_hold_stops_every_request(make_throttle: MakeThrottle, per_minute: int | None) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(per_minute, clock)
+    throttle.pause(9.0)
+    throttle.pause(4.0)
+    assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
+
+
+def test_a_hold_ends_however_long_the_source_asked_for(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(None, clock)
+    throttle.pause(300 * 86_400.0)
+    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [MAX_PAUSE]
+
+
+def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(1, clock)
+
+    async def main() -> None:
+        throttle.pause(30.0)
+        waiting = asyncio.create_task(throttle.acquire().__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(main())
+    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [30]
+
+
+def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(
+    make_throttle: MakeThrottle,
+) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(1, clock)
+    throttle.sync_month(5, 10, since=throttle.sync_point())
+
+    async def main() -> None:
+        with pytest.raises(ConnectFailed):
+            async with throttle.acquire():
+                raise ConnectFailed("no route to host")
+
+    asyncio.run(main())
+    assert throttle.month_usage().used == 5
+    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [0]
+    assert throttle.month_usage().used == 6
+
+
+def test_a_costly_request_waits_for_as_much_room_as_it_takes(make_throttle: MakeThrottle) -> None:
+    clock = VirtualClock()
+    throttle = make_throttle(6, clock)
+
+    async def main() -> list[tuple[int, float]]:
+        moments: list[tuple[int, float]] = []
+
+        async def one(cost: int) -> None:
+            async with throttle.acquire(cost):
+                moments.append((cost, clock.time))
+
+        await asyncio.gather(*(one(cost) for cost in (5, 5, 1, 1, 99)))
+        return moments
+
+    assert asyncio.run(main()) == [(5, 0), (5, 60), (1, 60), (1, 120), (99, 180)]

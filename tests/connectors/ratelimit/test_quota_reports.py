@@ -1,0 +1,72 @@
+"""What every answer says of the month is written now and then, and at once where it matters."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from connectors.ratelimit.ledger import RequestLedger, read_usage
+from connectors.ratelimit.limiter import QuotaHeaders
+from connectors.ratelimit.memory import InMemoryStore
+from tests.support.clocks import NOON, VirtualClock
+from tests.support.rate_limits import MakeThrottle, send, shared
+
+PRICES = "GET /v1/prices"
+MONTH = 100_000
+
+
+def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    throttle = shared(tmp_path / "state.db", None, clock)
+    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+
+    async def main() -> None:
+        async with throttle.acquire() as first, throttle.acquire() as second:
+            throttle.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
+            throttle.observe_headers(PRICES, second, QuotaHeaders(MONTH, MONTH - 60, None))
+            assert throttle.month_usage().used < 60
+
+    asyncio.run(main())
+    throttle.close()
+    month = read_usage(tmp_path / "state.db", "cs2cap")
+    assert month is not None
+    assert month.used == 60
+
+
+def test_near_the_months_end_every_word_counts_at_once(make_throttle: MakeThrottle) -> None:
+    throttle = make_throttle(None, VirtualClock())
+    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+
+    async def main() -> None:
+        async with throttle.acquire() as first, throttle.acquire() as second:
+            throttle.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
+            throttle.observe_headers(PRICES, second, QuotaHeaders(MONTH, 5, None))
+            assert throttle.month_usage().left == 4
+
+    asyncio.run(main())
+
+
+def test_a_word_that_came_long_ago_is_not_written(make_throttle: MakeThrottle) -> None:
+    """What was sent since then may be forgotten, and would be taken for counted."""
+    clock = VirtualClock()
+    throttle = make_throttle(None, clock)
+    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+
+    async def main() -> None:
+        async with throttle.acquire() as slow:
+            await asyncio.gather(*(send(throttle, clock, (0.0, 1.0), []) for _ in range(9)))
+            await clock.sleep(70.0)
+            await send(throttle, clock, (0.0, 0.0), [])
+            throttle.observe_headers(PRICES, slow, QuotaHeaders(MONTH, MONTH - 11, None))
+
+    asyncio.run(main())
+    assert throttle.month_usage().used == 21
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_all_that_was_let_go_together_may_not_have_been_counted(tmp_path: Path, own: bool) -> None:
+    for store in (InMemoryStore(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
+        ticket, _, many = store.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, most=5)
+        store.sync_month(100, MONTH, since=0.0, own=ticket if own else 0, resets_at=None, at=NOON)
+        assert store.month(NOON)[0] == 100 + many - own == 105 - own
+        store.close()

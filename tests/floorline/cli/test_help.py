@@ -1,0 +1,87 @@
+"""The command line itself: help for everything, and no heavy library before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from floorline.cli.app import app
+from tests.support.snapshots import FLOORLINE, clean_env, main_with
+
+HEAVY = (
+    "duckdb",
+    "httpx",
+    "polars",
+    "prefect",
+    "pyarrow",
+    "rich.progress",
+    "starlette",
+    "tenacity",
+)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command and group below, by its words."""
+    yield " ".join(path), command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+
+
+def test_the_commands_are_these() -> None:
+    assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
+        "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo", "up", "deployments",
+        "gaps", "backfill list", "backfill show", "backfill cancel",
+        "alerts list", "alerts show", "alerts clear", "alerts test", "alerts check", "alerts apply",
+        "rejects list", "rejects replay",
+        "maintain load", "maintain rebuild", "key status", "key rotate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_everything_has_help(name: str) -> None:
+    command = ALL[name]
+    assert command.help
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("snapshot", "plan", "backfill", "backfill list", "status", "doctor", "query", "alerts list"),
+        *("rejects list", "maintain load"),
+    ],
+)
+def test_config_and_json_come_after_the_subcommand(name: str) -> None:
+    said = main_with(*name.split(), "--help")
+    assert said.code == 0
+    assert "--config" in said.out
+    assert "--json" in said.out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, json\nsys.argv = ['floorline', 'snapshot', '--help']\n"
+        "from floorline.cli.app import main\n"
+        "try:\n    main()\nfinally:\n"
+        f"    sys.stderr.write(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_env()
+    )
+    assert json.loads(done.stderr) == []
+    assert "Take a market snapshot" in done.stdout
+
+
+def test_the_installed_command_is_this_one() -> None:
+    done = subprocess.run([FLOORLINE, "--help"], capture_output=True, text=True, check=True, env=clean_env())
+    assert "snapshot" in done.stdout

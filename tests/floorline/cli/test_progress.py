@@ -1,0 +1,75 @@
+"""The progress bars: what a person sees of pages and rows while a snapshot runs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from connectors.pagination import PageInfo
+from connectors.shards import Item, Shard
+from floorline.cli.render.progress import ProgressBars, progress_bars
+from pipelines.snapshot.page_writers import LandedPage
+from sandbox.core import Sandbox
+from tests.conftest import NOON, MakeSandbox
+from tests.support.snapshots import Bench, catalog_of
+from warehouse.landing.model import PageMeta
+
+CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
+ITEMS = Shard(1, "cs2cap", "USD", ("steam",), tuple(Item(str(n), f"Item {n}", None) for n in range(3)))
+
+
+def page(rows: int, total: int, offset: int = 0, request: int = 0) -> LandedPage:
+    mark = PageMeta(request, offset, total, NOON, NOON, "")
+    return LandedPage(mark, PageInfo(offset, 100, total, False, (), ""), rows, frozenset(), {})
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=120, height=10)
+
+
+def shown(console: Console) -> str:
+    """What the console has printed so far, without its control codes."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_catalog_tells_its_length_with_its_first_page(console: Console) -> None:
+    with progress_bars(console) as progress:
+        progress.planned("core", (CATALOG,))
+        progress.landed("core", CATALOG, page(100, 1234))
+        progress.landed("core", CATALOG, page(100, 1234, 100))
+        progress._progress.refresh()
+    text = shown(console)
+    assert "core" in text
+    assert "2/13" in text
+    assert "pages" in text
+    assert "200 rows" in text
+
+
+def test_items_cost_a_page_each_and_the_end_fills_the_bar(console: Console) -> None:
+    with progress_bars(console) as progress:
+        progress.planned("core", (ITEMS,))
+        progress.landed("core", ITEMS, page(6, 6))
+        progress._progress.refresh()
+        progress.finished("core")
+        progress._progress.refresh()
+    text = shown(console)
+    assert "1/3" in text
+    assert "6 rows" in text
+    assert "1/1" in text
+
+
+def test_a_run_drives_it(tmp_path: Path, make_sandbox: MakeSandbox, console: Console) -> None:
+    box: Sandbox = make_sandbox(tier="free")
+    bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163"))
+    with progress_bars(console) as progress:
+        assert isinstance(progress, ProgressBars)
+        (result,) = bench.snapshot(progress=progress)
+        progress._progress.refresh()
+    assert result.load is not None
+    assert f"{result.load.rows_fetched:,} rows" in shown(console)
+    assert f"{result.pages}/{result.pages}" in shown(console)

@@ -1,0 +1,123 @@
+"""Cursors that lead nowhere break their own shard: both are named, the others come through."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.backfill.pipeline import BackfillPipeline
+from sandbox.core import Sandbox
+from tests.conftest import NOON, MakeSandbox
+from tests.support.backfills import DAY, asked, bench_at, history, points, run, shards, truth
+from tests.support.clocks import VirtualClock
+from tests.support.snapshots import Bench
+
+ITEMS = (1, 2, 3)
+REQUEST = asked(*ITEMS, days=0.5)
+CURSOR = r"cursor \S{8,}"
+WORDS = {
+    "cursor_expired": rf"{CURSOR}, to which {CURSOR} led, was refused: cursor has expired",
+    "cursor_repeats": rf"{CURSOR} led to {CURSOR}, which was asked for before",
+    "cursor_goes_round": rf"{CURSOR}, to which {CURSOR} led, brought a page from .* had been reached",
+}
+
+
+@pytest.fixture
+def box(make_sandbox: MakeSandbox) -> Sandbox:
+    """Three pages or so of an item and half a day."""
+    return make_sandbox(history="dense")
+
+
+def mislead(box: Sandbox, kind: str) -> None:
+    """Have the second cursor of one item lead nowhere."""
+    box.fault(kind, path="/v1/prices/history", match={"item_id": "2"}, after=1, times=None)
+
+
+def check_repaired(bench: Bench, box: Sandbox) -> None:
+    """Once nothing leads astray any more, the shard alone is begun anew, where it broke."""
+    box.faults.clear()
+    since = len(box.requests.since(0))
+    result = run(bench, box, REQUEST)
+    assert (result.state, result.exit_code) == ("done", 0)
+    assert {re.search(r"item_id=(\d+)", entry.query)[1] for entry in history(box, since)} == {"2"}  # type: ignore[index]
+    assert all("end=2026-06-01T12" not in entry.query for entry in history(box, since))
+    assert points(bench) == truth(box, ITEMS, NOON - DAY / 2, NOON)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["cursor_expired", *(pytest.param(k, marks=pytest.mark.slow) for k in WORDS if k != "cursor_expired")],
+)
+def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box: Sandbox, kind: str) -> None:
+    bench = bench_at(tmp_path, box)
+    mislead(box, kind)
+    result = run(bench, box, REQUEST)
+    assert (result.state, result.exit_code) == ("incomplete", 3)
+    assert (result.shards_done, result.shards_broken, result.shards_left) == (2, 1, 0)
+    assert [(one.state, bool(one.reason)) for one in shards(bench, result)] == [
+        ("done", False),
+        ("broken", True),
+        ("done", False),
+    ]
+    (told,) = result.broken
+    assert re.search(WORDS[kind], told)
+    assert result.backfill_id in result.hint
+    assert len(points(bench)) == result.rows_new > 0
+    check_repaired(bench, box)
+
+
+@pytest.mark.slow
+def test_a_request_that_is_refused_breaks_its_shard_alone(tmp_path: Path, box: Sandbox) -> None:
+    bench = bench_at(tmp_path, box)
+    box.fault("status_500", path="/v1/prices/history", match={"item_id": "2"}, times=None, status=404)
+    result = run(bench, box, REQUEST)
+    assert (result.state, result.shards_done, result.shards_broken) == ("incomplete", 2, 1)
+    assert bench.alerts() == []  # nobody has to be woken
+    assert bench.ask("SELECT count(*) FROM runs WHERE state = 'incomplete'") == [(1,)]
+    check_whole(bench, box)
+
+
+def check_whole(bench: Bench, box: Sandbox) -> None:
+    box.faults.clear()
+    assert run(bench, box, REQUEST).state == "done"
+    assert points(bench) == truth(box, ITEMS, NOON - DAY / 2, NOON)
+
+
+@pytest.mark.slow
+def test_providers_that_nobody_knows_raise_one_alert(tmp_path: Path, box: Sandbox) -> None:
+    bench = bench_at(tmp_path, box)
+    run(bench, box, asked(9))
+    catalog = bench.home.catalog / "cs2cap" / "providers.arrow"
+    at = NOON.timestamp()
+    known = pl.read_ipc(catalog.read_bytes()).filter(~pl.col("provider").is_in(["steam", "buff163"]))
+    known.write_ipc(catalog)
+    os.utime(catalog, (at, at))
+    result = run(bench, box, REQUEST)
+    assert result.state == "done"
+    assert result.rows_rejected > 0
+    (alert,) = bench.alerts()
+    assert (alert.cause, alert.subject) == ("contract.changed", "providers")
+    assert "Steam" in alert.message
+    assert result.rows_rejected == bench.ask("SELECT count(*) FROM rejects")[0][0]
+
+
+@pytest.mark.slow
+def test_a_source_that_is_down_is_not_asked_for_every_shard(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    box = make_sandbox()
+    bench = bench_at(tmp_path, box)
+    run(bench, box, asked(1))
+    box.fault("unavailable", path="/v1/prices/history", times=None)
+    clock = VirtualClock()
+    result = asyncio.run(BackfillPipeline(bench.settings, asked(*range(2, 60)), clock).run())
+    assert (result.state, result.exit_code) == ("incomplete", 3)
+    assert result.shards_broken < 58 / 2
+    assert "shards were left: the source does not answer" in " ".join(result.broken)
+    box.faults.clear()
+    assert run(bench, box, asked(*range(2, 60))).shards_done == 58

@@ -1,0 +1,59 @@
+"""A month that ends in the middle, and a key that is revoked there: nothing is lost, and it goes on later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import KeyRevoked
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from tests.conftest import NOON, MakeSandbox
+from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
+
+ITEMS = (1, 2, 3, 4)
+REQUEST = asked(*ITEMS, days=0.25)
+
+
+@pytest.fixture
+def box(make_sandbox: MakeSandbox) -> Sandbox:
+    """Two pages of an item and a quarter of a day, in a month that counts."""
+    return make_sandbox(history="dense", tier="pro", limits=True)
+
+
+def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
+    bench = bench_at(tmp_path, box)
+    box.keys.set_remaining(VALID_KEY, 7, box.clock.now())
+    result = run(bench, box, REQUEST)
+    assert (result.state, result.exit_code, result.requests) == ("quota_exhausted", 5, 7)
+    assert result.hint.startswith("the month starts anew at 2026-07-01 00:00 UTC; `floorline backfill --res")
+    assert (result.quota_remaining, result.shards_left > 0) == (0, True)
+    assert [alert.cause for alert in bench.alerts()] == ["quota.exhausted"]
+    assert len(points(bench)) == result.rows_new > 0
+    asked_before = len(history(box))
+    assert run(bench, box, REQUEST).state == "quota_exhausted"
+    assert len(history(box)) == asked_before  # the month is known to be used up
+    box.keys.set_remaining(VALID_KEY, 1000, box.clock.now())
+    done = run(bench, box, REQUEST)
+    assert (done.state, done.backfill_id) == ("done", result.backfill_id)
+    pages = [entry.query for entry in history(box)]
+    assert len(pages) == len(set(pages)) == 5 + done.requests
+    assert points(bench) == truth(box, ITEMS, NOON - DAY / 4, NOON)
+    assert bench.alerts() == []
+
+
+@pytest.mark.slow
+def test_a_key_that_is_revoked_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
+    bench = bench_at(tmp_path, box)
+    box.fault("revoke_key", path="/v1/prices/history", after=4)
+    result = run(bench, box, REQUEST)
+    assert (result.state, result.exit_code) == ("auth_failed", 4)
+    assert isinstance(result.error, KeyRevoked)
+    assert [alert.cause for alert in bench.alerts()] == ["auth.failed"]
+    assert len(points(bench)) == result.rows_new > 0
+    sent = len(box.requests.since(0))
+    refused = run(bench, box, REQUEST)
+    assert (refused.state, refused.exit_code) == ("auth_failed", 4)
+    assert len(box.requests.since(0)) == sent  # the key is not sent again
+    assert refused.backfill_id == result.backfill_id

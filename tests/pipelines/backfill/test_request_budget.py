@@ -1,0 +1,69 @@
+"""`--budget N` is never exceeded, however many shards are walked at once, and no page is paid for twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from common.errors import BudgetSpent
+from connectors.ratelimit.limiter import RateLimiter
+from tests.conftest import NOON, MakeSandbox
+from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
+from tests.support.clocks import VirtualClock
+
+ITEMS = (1, 2, 3, 4)
+
+
+def test_a_cap_counts_what_the_month_counts() -> None:
+    throttle = RateLimiter(None, VirtualClock(), source="cs2cap")
+    throttle.set_budget(2)
+
+    async def send(*, metered: bool) -> None:
+        async with throttle.acquire(metered=metered):
+            pass
+
+    async def main() -> None:
+        for metered in (True, False, True, False):
+            await send(metered=metered)
+        with pytest.raises(BudgetSpent, match="allowed are used up"):
+            await send(metered=True)
+        await send(metered=False)
+
+    asyncio.run(main())
+    assert throttle.month_usage().used == 2
+
+
+def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    box = make_sandbox(history="dense")
+    bench = bench_at(tmp_path, box)
+    first = run(bench, box, asked(*ITEMS, days=0.25, budget=7))
+    assert (first.state, first.exit_code, first.requests) == ("stopped", 5, 7)
+    assert isinstance(first.error, BudgetSpent)
+    assert first.shards_left > 0
+    assert f"--resume {first.backfill_id}" in first.hint
+    assert len(points(bench)) == first.rows_new > 0
+    assert bench.alerts() == []
+    second = run(bench, box, asked(*ITEMS, days=0.25))
+    assert (second.state, second.backfill_id) == ("done", first.backfill_id)
+    pages = [entry.query for entry in history(box)]
+    assert len(pages) == len(set(pages)) == 5 + second.requests
+    assert points(bench) == truth(box, ITEMS, NOON - DAY / 4, NOON)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [1, 2, 3, 5])
+def test_any_budget_comes_to_the_same_end(tmp_path: Path, make_sandbox: MakeSandbox, budget: int) -> None:
+    box = make_sandbox(history="dense")
+    bench = bench_at(tmp_path, box)
+    request = asked(1, 2, days=0.25, budget=budget)
+    results = [run(bench, box, request)]
+    while results[-1].state == "stopped" and len(results) < 20:
+        results.append(run(bench, box, request))
+    assert results[-1].state == "done"
+    costs = [result.requests for result in results]
+    assert set(costs[:-1]) <= {budget}
+    pages = [entry.query for entry in history(box)]
+    assert len(pages) == len(set(pages)) == sum(costs) - 2
+    assert points(bench) == truth(box, (1, 2), NOON - DAY / 4, NOON)

@@ -1,0 +1,178 @@
+"""What a configuration may call an item, a provider, a currency, and what it is told when there is none."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import ConfigError
+from connectors.schemas import FX, ITEMS, PROVIDERS
+from connectors.shards import Item
+from pipelines.planning.selectors import resolve_currencies, resolve_items, resolve_providers
+
+DOPPLER = "★ Karambit | Doppler (Factory New)"
+REDLINE = "AK-47 | Redline (Field-Tested)"
+ODD = "Sticker | me @ you [100%] ?*"
+
+
+def catalog(*rows: tuple[str | None, str, str | None]) -> pl.DataFrame:
+    names = ["item_id", "market_hash_name", "phase"]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    rest: dict[str, list[None]] = {name: [None] * len(rows) for name in ITEMS if name not in names}
+    return pl.DataFrame(columns | rest, schema=ITEMS)
+
+
+CATALOG = catalog(
+    ("1", REDLINE, None),
+    ("2", DOPPLER, None),
+    ("3", DOPPLER, "Phase 1"),
+    ("4", DOPPLER, "Ruby"),
+    ("5", "★ Karambit | Fade (Factory New)", None),
+    ("6", ODD, None),
+    ("7", "ak-47 | redline", None),
+    (None, "Music Kit | Nobody", None),
+    ("9", "★ Bayonet | Doppler (Factory New)", "Sapphire"),
+)
+
+
+def ids(*wanted: str | int) -> list[str | None]:
+    items = resolve_items(wanted, CATALOG)
+    assert items is not None
+    return [item.item_id for item in items]
+
+
+@pytest.mark.parametrize("wanted", [4, "4", " 4 "])
+def test_an_id(wanted: str | int) -> None:
+    assert resolve_items([wanted], CATALOG) == (Item("4", DOPPLER, "Ruby"),)
+
+
+def test_a_name_is_the_phaseless_entry() -> None:
+    assert ids(REDLINE, DOPPLER, f"  {REDLINE} ") == ["1", "2"]
+
+
+def test_a_name_without_a_phaseless_entry_is_asked_by_name() -> None:
+    name = "★ Bayonet | Doppler (Factory New)"
+    assert resolve_items([name], CATALOG) == (Item(None, name, None),)
+
+
+def test_an_item_without_an_id_is_asked_by_name() -> None:
+    assert ids("Music Kit | Nobody") == [None]
+
+
+def test_one_phase_and_all_phases() -> None:
+    assert ids(f"{DOPPLER} @ Ruby") == ["4"]
+    assert ids(f"{DOPPLER} @ *") == ["3", "4"]
+
+
+def test_a_name_that_looks_like_a_phase_or_a_glob_is_a_name() -> None:
+    assert ids(ODD) == ["6"]
+
+
+def test_a_glob_takes_phases_instead_of_their_aggregate() -> None:
+    assert ids("* Karambit | *") == ["3", "4", "5"]
+    assert ids("*Doppler*") == ["3", "4", "9"]
+    assert ids("*") == ["1", "3", "4", "5", "6", "7", None, "9"]
+
+
+def test_a_glob_minds_case_and_means_nothing_but_its_star() -> None:
+    assert ids("AK-47 |*") == ["1"]
+    assert ids("Sticker | me @ you [100%] ?*") == ["6"]
+    with pytest.raises(ConfigError, match="matches no item"):
+        resolve_items(["Sticker | me @ you [1-9]*"], CATALOG)
+
+
+def test_duplicates_are_dropped_and_the_order_is_kept() -> None:
+    assert ids(5, 3, "5", f"{DOPPLER} @ *", "*Karambit*") == ["5", "3", "4"]
+
+
+def test_all_is_everything() -> None:
+    assert resolve_items(["all"], CATALOG) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["all", 4], '"all" must stand alone'),
+        ([], "no items are configured"),
+        ([404], "no item has the id 404"),
+        (["404"], "no item has the id 404"),
+        (["AK-47 | Redlime (Field-Tested)"], f"did you mean {REDLINE!r}"),
+        ([REDLINE.upper()], f"did you mean {REDLINE!r}"),
+        (["zzzzzzzzzzzzzzzzzzzzzzzzz"], "no item is called 'zzzzzzzzzzzzzzzzzzzzzzzzz'$"),
+        (["Glock*"], r"the glob 'Glock\*' matches no item"),
+        ([f"{DOPPLER} @ Emerald"], "this item has Phase 1, Ruby"),
+        ([f"{REDLINE} @ Ruby"], "this item has none"),
+        ([f"{REDLINE} @ *"], "this item has none"),
+        ([1, "x" * 40, 405], "'xxx.*; no item has the id 405"),
+    ],
+)
+def test_what_is_unknown_is_named_with_what_is_near(wanted: list[str | int], message: str) -> None:
+    with pytest.raises(
+        ConfigError, match=message.replace("(", r"\(").replace(")", r"\)").replace("|", r"\|")
+    ):
+        resolve_items(wanted, CATALOG)
+
+
+NAMES = st.text(alphabet="aB*@ |★", min_size=1, max_size=8).filter(
+    lambda name: name == name.strip() != "" and name != "all" and not name.isdecimal()
+)
+
+
+@given(st.lists(NAMES, min_size=1, unique=True))
+def test_every_name_finds_its_own_entry(names: list[str]) -> None:
+    found = resolve_items(names, catalog(*((str(at), name, None) for at, name in enumerate(names))))
+    assert found is not None
+    assert [item.market_hash_name for item in found] == names
+
+
+@given(NAMES, st.lists(NAMES, min_size=1, unique=True))
+def test_a_glob_finds_what_its_parts_are_found_in(glob: str, names: list[str]) -> None:
+    pattern = glob + "*"
+    expected = [pattern] if pattern in names else [name for name in names if name.startswith(glob)]
+    if "*" in glob:
+        return
+    frame = catalog(*((str(at), name, None) for at, name in enumerate(names)))
+    try:
+        found = resolve_items([pattern], frame)
+    except ConfigError:
+        found = ()
+    assert found is not None
+    assert [item.market_hash_name for item in found] == expected
+
+
+MARKETS = pl.DataFrame({"provider": ["steam", "buff163", "csfloat"]}).pipe(
+    lambda frame: frame.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in PROVIDERS.items() if name != "provider"
+    )
+)
+RATES = pl.DataFrame({"currency": ["USD", "EUR", "BTC"], "rate": [None] * 3, "moment": [None] * 3}, schema=FX)
+
+
+def test_providers() -> None:
+    assert resolve_providers(["all"], MARKETS) == ("steam", "buff163", "csfloat")
+    assert resolve_providers(["csfloat", "steam", " csfloat"], MARKETS) == ("csfloat", "steam")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["buff"], "no provider is called 'buff'; did you mean 'buff163'"),
+        (["CSFloat"], "did you mean 'csfloat'"),
+        (["steam", "all"], "no provider is called 'all'"),
+        ([], "no provider is configured"),
+    ],
+)
+def test_unknown_providers(wanted: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve_providers(wanted, MARKETS)
+
+
+def test_currencies() -> None:
+    assert resolve_currencies(["usd", "Eur", "EUR"], RATES) == ("USD", "EUR")
+    assert resolve_currencies(["usd"], None) == ("USD",)
+
+
+@pytest.mark.parametrize(("wanted", "near"), [("EURO", "EUR"), ("XBTC", "BTC")])
+def test_unknown_currencies(wanted: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=f"no currency is called '{wanted}'; did you mean '{near}'"):
+        resolve_currencies([wanted], RATES)

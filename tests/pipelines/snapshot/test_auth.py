@@ -1,0 +1,149 @@
+"""A key that is revoked in the middle of a walk: it ends at once, is not hammered, and everybody is told."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from common.errors import AccountDisabled, KeyRevoked
+from connectors.shards import Shard
+from pipelines.results import RunResult, exit_code
+from pipelines.snapshot.page_writers import LandedPage
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from tests.conftest import MakeSandbox
+from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
+
+CONCURRENCY = 4
+NEXT_KEY = "cs2c_live_sandbox_next_000000009"
+BEFORE = 7  # pages that pass
+
+
+class Ends:
+    """Notes when the fetch of each basket ended."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, float] = {}
+
+    def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
+        """Nothing."""
+
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
+        """Nothing."""
+
+    def finished(self, basket: str) -> None:
+        """Note it."""
+        self.at[basket] = time.time()
+
+
+@pytest.fixture
+def box(make_sandbox: MakeSandbox) -> Sandbox:
+    """A catalog of some twenty pages a provider, each of which takes a moment."""
+    box = make_sandbox(items=2000, tier="free")
+    box.fault("latency", seconds=0.02, times=None)
+    box.fault("revoke_key", after=BEFORE, times=None)
+    return box
+
+
+@pytest.fixture
+def other(make_sandbox: MakeSandbox) -> Sandbox:
+    return make_sandbox()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, box: Sandbox, other: Sandbox) -> Bench:
+    return Bench.at(
+        tmp_path,
+        {"cs2cap": box, "second": other},
+        catalog_of("steam", "buff163"),
+        basket("next"),
+        basket("apart", source="second"),
+        source={"concurrency": CONCURRENCY},
+    )
+
+
+def test_it_stops_within_a_second_and_is_neither_hammered_nor_retried(bench: Bench, box: Sandbox) -> None:
+    ends = Ends()
+    bench.snapshot(progress=ends)
+    asked = priced(box)
+    refused = next(entry for entry in asked if entry.status == 401)
+    assert ends.at["core"] - refused.t < 1
+    assert ends.at["next"] - refused.t < 1
+    assert sum(entry.t > refused.t for entry in asked) <= CONCURRENCY
+    assert Counter(entry.query for entry in asked).most_common(1)[0][1] == 1
+    assert {entry.status for entry in asked} <= {200, 401}
+
+
+def test_what_had_landed_is_loaded_and_all_are_told(bench: Bench, box: Sandbox) -> None:
+    results = bench.snapshot()
+    first = results[0]
+    assert [result.state for result in results] == ["auth_failed", "auth_failed", "done"]
+    assert isinstance(first.error, KeyRevoked)
+    assert exit_code(results) == 4
+    market = set(ledger(box, ["steam", "buff163"]))
+    assert first.load is not None
+    assert 0 < first.load.rows_fetched == len(bench.quotes()) <= BEFORE * 100
+    assert set(bench.quotes()) < market
+    (alert,) = bench.alerts()
+    assert (alert.cause, alert.source, alert.code) == ("auth.failed", "cs2cap", "AUTH_API_KEY_REVOKED")
+    assert bench.ask("SELECT cause, source, code, closed_at FROM alerts") == [
+        ("auth.failed", "cs2cap", "AUTH_API_KEY_REVOKED", None)
+    ]
+
+
+def test_the_next_basket_of_that_source_sends_nothing(bench: Bench, box: Sandbox) -> None:
+    results = bench.snapshot()
+    assert not [entry for entry in priced(box) if "item_id" in entry.query]
+    assert (results[1].state, results[1].requests) == ("auth_failed", 0)
+
+
+def test_another_source_is_not_affected(bench: Bench, other: Sandbox) -> None:
+    result = bench.snapshot()[2]
+    assert (result.source, result.state) == ("second", "done")
+    assert bench.quotes(source="second") == ledger(other, ["steam"], [3, 8]) != []
+
+
+def test_the_alert_stands_while_the_key_is_refused_and_is_over_with_a_good_one(
+    bench: Bench, box: Sandbox
+) -> None:
+    bench.snapshot("next", "core")  # the first comes through, and does not close what the second opens
+    assert [alert.cause for alert in bench.alerts()] == ["auth.failed"]
+    asked = len(priced(box))
+    bench.snapshot("core")
+    assert len(priced(box)) == asked
+    assert [alert.repeats for alert in bench.alerts()] == [1]
+    box.faults.clear()
+    box.key(NEXT_KEY)
+    (bench.folder / "cs2cap.key").write_text(NEXT_KEY)
+    box.advance(600)
+    (result,) = bench.snapshot("core")
+    assert result.state == "done"
+    assert set(ledger(box, ["steam", "buff163"])) <= set(bench.quotes())
+    assert bench.alerts() == []
+
+
+@pytest.mark.parametrize("state", ["disabled", "forbidden"])
+def test_a_disabled_account_ends_it_before_the_first_price(
+    tmp_path: Path, sandbox: Sandbox, state: str
+) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket())
+    sandbox.key(VALID_KEY, state)
+    (result,) = bench.snapshot()
+    assert isinstance(result.error, AccountDisabled)
+    assert (result.state, result.exit_code, priced(sandbox)) == ("auth_failed", 4, [])
+    assert bench.ask("SELECT basket, state, rows_fetched FROM runs") == [("core", "auth_failed", 0)]
+
+
+def test_a_month_that_is_used_up_ends_it_too(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    box = make_sandbox(limits=True)
+    bench = Bench.at(tmp_path, box, basket(items=list(range(1, 20))), basket("next"))
+    box.keys.set_remaining(VALID_KEY, 6, box.clock.now())
+    results: list[RunResult] = bench.snapshot()
+    assert [result.state for result in results] == ["quota_exhausted", "quota_exhausted"]
+    assert exit_code(results) == 5
+    assert [(alert.cause, alert.source) for alert in bench.alerts()] == [("quota.exhausted", "cs2cap")]
+    assert sum(entry.status == 429 for entry in priced(box)) <= 8
+    assert len(bench.quotes()) > 0

@@ -1,0 +1,93 @@
+"""A provider that goes dark closes nothing and raises an alert, which resolves when it comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.core import Sandbox
+from tests.conftest import MakeSandbox
+from tests.support.snapshots import Bench, basket, catalog_of, ledger
+
+
+def dark_alerts(bench: Bench) -> list[tuple[str, str]]:
+    return [(alert.source, alert.subject) for alert in bench.alerts() if alert.cause == "provider.dark"]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the whole catalog", "a few items"])
+def test_a_dark_provider_closes_nothing_and_its_return_resolves_the_alert(
+    tmp_path: Path, sandbox: Sandbox, whole: bool
+) -> None:
+    looked_at = catalog_of("steam", "buff163") if whole else basket(providers=["steam", "buff163"])
+    bench = Bench.at(tmp_path, sandbox, looked_at)
+    bench.snapshot()
+    before, changes = bench.quotes(), bench.changes()
+    assert len({row[0] for row in before}) == 2
+    sandbox.set_provider_dark("steam")
+    for _ in range(2):
+        sandbox.advance(600)
+        (result,) = bench.snapshot()
+        assert result.load is not None
+        assert [held.provider for held in result.load.held] == ["steam"]
+        assert (bench.quotes(), bench.changes()) == (before, changes)
+        assert dark_alerts(bench) == [("cs2cap", "steam")]
+    assert bench.ask("SELECT subject, repeats FROM alerts WHERE cause = 'provider.dark'") == [("steam", 1)]
+    sandbox.set_provider_dark("steam", False)
+    sandbox.advance(600)
+    bench.snapshot()
+    assert dark_alerts(bench) == []
+    assert bench.ask("SELECT closed_at IS NOT NULL FROM alerts") == [(True,)]
+    assert (bench.quotes(), bench.changes()) == (before, changes)
+
+
+def test_too_much_gone_at_once_is_not_believed_though_the_provider_is_well(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    bench = Bench.at(tmp_path, sandbox, catalog_of("steam"))
+    bench.snapshot()
+    before = bench.quotes()
+    sandbox.vanish(150, provider="steam")
+    sandbox.advance(600)
+    (result,) = bench.snapshot()
+    assert result.load is not None
+    assert "150 of" in result.load.held[0].reason
+    assert bench.quotes() == before
+    assert dark_alerts(bench) == [("cs2cap", "steam")]
+
+
+def test_a_few_items_that_are_sold_out_at_a_well_provider_close(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket(providers=["steam", "buff163"]))
+    bench.snapshot()
+    sandbox.vanish(1, provider="steam", item_ids=[3, 8])
+    sandbox.advance(600)
+    bench.snapshot()
+    assert bench.quotes() == ledger(sandbox, ["steam", "buff163"], [3, 8])
+    assert {row[0] for row in bench.quotes()} == {"buff163"}
+    assert bench.alerts() == []
+
+
+def test_the_health_look_up_is_asked_for_only_where_a_provider_fell_silent(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    box = make_sandbox()
+    bench = Bench.at(tmp_path, box, basket(providers=["steam", "buff163"]))
+    bench.snapshot()
+    bench.snapshot()
+    assert len(box.requests.of_path("/v1/providers")) == 1
+    box.set_provider_dark("steam")
+    bench.snapshot()
+    assert len(box.requests.of_path("/v1/providers")) == 2
+
+
+def test_an_unknown_health_closes_nothing_and_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket(providers=["steam", "buff163"]))
+    bench.snapshot()
+    before = bench.quotes()
+    sandbox.vanish(1, provider="steam", item_ids=[3, 8])
+    sandbox.advance(600)
+    sandbox.fault("redirect", path="/v1/providers", times=None)
+    (result,) = bench.snapshot()
+    assert (result.state, result.exit_code) == ("incomplete", 3)
+    assert "the health of steam is unknown" in str(result.incomplete_reason)
+    assert bench.quotes() == before

@@ -1,0 +1,137 @@
+"""Whatever goes wrong in the middle of a walk: the quotes equal the ledger, or the run says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.core import Sandbox
+from tests.conftest import MakeSandbox
+from tests.support.clocks import VirtualClock
+from tests.support.snapshots import Bench, catalog_of, ledger, priced
+
+pytestmark = pytest.mark.slow
+PASSING: list[tuple[str, dict[str, Any]]] = [
+    ("rate_limited", {"retry_after": 30}),
+    ("unavailable", {}),
+    ("unavailable", {"coded": False}),
+    ("status_500", {}),
+    ("drop", {}),
+    ("truncate", {"how": "length"}),
+    ("truncate", {"how": "gzip"}),
+    ("html", {}),
+]
+LASTING: list[tuple[str, dict[str, Any]]] = [
+    ("unavailable", {}),
+    ("drop", {}),
+    ("truncate", {"how": "gzip"}),
+    ("redirect", {}),
+]
+DRIFT: list[tuple[str, dict[str, Any]]] = [
+    ("rows_appear", {"n": 30, "provider": "steam"}),
+    ("rows_vanish", {"n": 30, "provider": "steam"}),
+    ("rows_appear", {"n": 1}),
+    ("rows_vanish", {"n": 1}),
+]
+
+
+def named(fault: tuple[str, dict[str, Any]]) -> str:
+    return " ".join([fault[0], *map(str, fault[1].values())])
+
+
+@pytest.fixture
+def box(make_sandbox: MakeSandbox) -> Sandbox:
+    """Steam lists some nine hundred rows of it, in pages of a hundred."""
+    return make_sandbox(items=1000, tier="free")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, box: Sandbox) -> Bench:
+    return Bench.at(tmp_path, box, catalog_of("steam"))
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=named)
+def test_what_passes_is_tried_again_and_nothing_is_missing(
+    bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]]
+) -> None:
+    kind, how = fault
+    box.fault(kind, times=1, **how)
+    box.fault(kind, after=5, times=2, **how)
+    (result,) = bench.snapshot(clock=VirtualClock())
+    assert result.state == "done"
+    assert bench.quotes() == ledger(box, ["steam"])
+    assert bench.alerts() == []
+
+
+def test_retry_after_is_waited_for_by_all(bench: Bench, box: Sandbox) -> None:
+    box.fault("rate_limited", after=4, retry_after=30)
+    clock = VirtualClock()
+    bench.snapshot(clock=clock)
+    assert clock.time >= 30
+    assert sum(entry.status == 429 for entry in priced(box)) == 1
+
+
+@pytest.mark.parametrize("fault", LASTING, ids=named)
+def test_what_does_not_pass_leaves_the_run_incomplete_with_the_reason_and_closes_nothing(
+    bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]]
+) -> None:
+    bench.snapshot()
+    before = bench.quotes()
+    box.vanish(20, provider="steam")
+    box.advance(600)
+    kind, how = fault
+    box.fault(kind, after=3, times=None, **how)
+    (result,) = bench.snapshot(clock=VirtualClock())
+    assert (result.state, result.exit_code) == ("incomplete", 3)
+    assert "steam USD" in str(result.incomplete_reason)
+    assert bench.quotes() == before
+    run = "SELECT state, incomplete_reason FROM runs WHERE run_id = ?"
+    assert bench.ask(run, result.run_id) == [("incomplete", result.incomplete_reason)]
+    assert [(alert.cause, alert.subject) for alert in bench.alerts()] == [("snapshot.incomplete", "core")]
+    box.faults.clear()
+    box.advance(600)
+    bench.snapshot()
+    assert bench.quotes() == ledger(box, ["steam"])
+    assert bench.alerts() == []
+
+
+@pytest.mark.parametrize("after", [1, 5])
+@pytest.mark.parametrize("fault", DRIFT, ids=named)
+def test_a_listing_that_shifts_under_the_walk_is_whole_or_said_not_to_be(
+    bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]], after: int
+) -> None:
+    kind, how = fault
+    bench.snapshot()
+    box.advance(600)
+    box.fault(kind, after=after, **how)
+    (result,) = bench.snapshot(clock=VirtualClock())
+    if result.state == "done":
+        assert bench.quotes() == ledger(box, ["steam"])
+    else:
+        assert result.state == "incomplete"
+        assert "steam USD" in str(result.incomplete_reason)
+
+
+@pytest.mark.parametrize("how", ["repeat", "empty"])
+def test_a_server_that_never_ends_breaks_the_walk(bench: Bench, box: Sandbox, how: str) -> None:
+    box.fault("endless", how=how, times=None)
+    (result,) = bench.snapshot()
+    assert result.state == "incomplete"
+    assert len(priced(box)) < 40
+
+
+def test_an_answer_that_never_comes_is_given_up(tmp_path: Path, box: Sandbox) -> None:
+    bench = Bench.at(tmp_path, box, catalog_of("steam"), source={"deadline": "1s"})
+    box.fault("latency", seconds=3, after=2, times=1)
+    (result,) = bench.snapshot(clock=VirtualClock())
+    assert result.state == "done"
+    assert bench.quotes() == ledger(box, ["steam"])
+
+
+def test_an_unknown_total_is_walked_to_the_end(bench: Bench, box: Sandbox) -> None:
+    box.fault("unknown_total", times=None)
+    (result,) = bench.snapshot()
+    assert result.state == "done"
+    assert bench.quotes() == ledger(box, ["steam"])

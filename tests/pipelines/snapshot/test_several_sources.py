@@ -1,0 +1,90 @@
+"""Several baskets and sources in one snapshot: each ends by itself, results keep their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.results import exit_code
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from tests.conftest import MakeSandbox
+from tests.support.clocks import VirtualClock
+from tests.support.snapshots import Bench, basket, ledger, priced
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def pair(make_sandbox: MakeSandbox) -> dict[str, Sandbox]:
+    return {"cs2cap": make_sandbox(), "second": make_sandbox(seed=2)}
+
+
+def test_results_come_in_the_order_of_the_configuration(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    there = {"source": "second"}
+    baskets = [basket("c", **there), basket("a"), basket("b", **there), basket("d", items=[5])]
+    bench = Bench.at(tmp_path, pair, *baskets)
+    results = bench.snapshot()
+    assert [(r.basket, r.source, r.state) for r in results] == [
+        ("c", "second", "done"),
+        ("a", "cs2cap", "done"),
+        ("b", "second", "done"),
+        ("d", "cs2cap", "done"),
+    ]
+    assert exit_code(results) == 0
+    assert [r.basket for r in bench.snapshot("d", "a", "d")] == ["d", "a"]
+
+
+def test_the_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    bench = Bench.at(tmp_path, pair, basket(items=[3, 8]), basket("other", source="second", items=[3, 8]))
+    bench.snapshot()
+    for name, box in pair.items():
+        assert bench.quotes(source=name) == ledger(box, ["steam"], [3, 8])
+    pair["second"].vanish(1, provider="steam", item_ids=[3, 8])
+    for box in pair.values():
+        box.advance(600)
+    bench.snapshot()
+    for name, box in pair.items():
+        assert bench.quotes(source=name) == ledger(box, ["steam"], [3, 8])
+
+
+def test_each_source_has_its_own_requests(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    bench = Bench.at(tmp_path, pair, basket(items=[1, 2, 3]), basket("other", source="second", items=[4]))
+    first, other = bench.snapshot()
+    assert (len(priced(pair["cs2cap"])), len(priced(pair["second"]))) == (3, 1)
+    assert (first.requests, other.requests) == (3 + 2, 1 + 2)  # with the items and the providers
+
+
+def test_the_exit_code_is_the_worst(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    bench = Bench.at(
+        tmp_path, pair, basket("fine"), basket("torn", items=[5]), basket("shut", source="second")
+    )
+    pair["cs2cap"].fault("redirect", match={"item_id": "5"}, times=None)
+    pair["second"].key(VALID_KEY, "revoked")
+    results = bench.snapshot()
+    assert [r.state for r in results] == ["done", "incomplete", "auth_failed"]
+    assert [r.exit_code for r in results] == [0, 3, 4]
+    assert exit_code(results) == 4
+    assert exit_code(results[:2]) == 3
+
+
+def test_a_source_out_of_reach_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.written(
+        tmp_path, {"cs2cap": sandbox.url, "gone": NOWHERE}, basket("lost", source="gone"), basket()
+    )
+    lost, fine = bench.snapshot(clock=VirtualClock())
+    assert (lost.state, lost.exit_code, fine.state) == ("failed", 1, "done")
+    assert bench.quotes() == ledger(sandbox, ["steam"], [3, 8])
+    assert [(a.cause, a.source, a.subject) for a in bench.alerts()] == [
+        ("snapshot.incomplete", "gone", "lost")
+    ]
+
+
+def test_a_source_without_a_key_leaves_the_other_alone(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    bench = Bench.at(tmp_path, pair, basket("lost", source="second"), basket())
+    (tmp_path / "second.key").unlink()
+    lost, fine = bench.snapshot()
+    assert (lost.state, lost.exit_code, fine.state) == ("auth_failed", 2, "done")
+    assert "second.key" in str(lost.error)
+    assert len(pair["second"].requests) == 0

@@ -1,0 +1,175 @@
+"""SkinShark in the warehouse, beside CS2Cap: asks by delivery and phase, changes, the best of both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from sandbox.core import Sandbox
+from tests.support.skinshark import DOPPLER, asks, both, sharks, told
+from tests.support.snapshots import REDLINE, Bench, basket
+
+NO_QUANTITY = "SELECT count(*) FROM quotes WHERE source = 'skinshark' AND quantity IS NOT NULL"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+    return both(tmp_path, sandbox, sharks())
+
+
+def stored(bench: Bench, source: str = "skinshark") -> set[tuple[Any, ...]]:
+    rows = bench.ask("SELECT item_id, phase, delivery, price FROM quotes WHERE source = ?", source)
+    return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
+
+
+def take(bench: Bench) -> list[str]:
+    return [result.state for result in bench.snapshot()]
+
+
+def sent(box: Sandbox, since: int = 0) -> list[str]:
+    return [entry.path for entry in box.skinshark.requests.since(since)]
+
+
+def test_what_is_for_sale_is_what_is_stored(bench: Bench, sandbox: Sandbox) -> None:
+    (result,) = bench.snapshot()
+    assert (result.state, result.requests) == ("done", 2)  # the items, once a day, and the prices
+    assert stored(bench) == asks(sandbox) != set()
+    assert bench.ask(NO_QUANTITY) == [(0,)]
+    assert result.request_id == "req-00000003"
+    done = json.loads((bench.home.landing / result.run_id / "done.json").read_text())
+    assert done["request_id"] == "req-00000003"
+    assert bench.ask("SELECT request_id FROM runs") == [("req-00000003",)]
+
+
+def test_a_second_look_costs_one_listing_and_adds_nothing(bench: Bench, sandbox: Sandbox) -> None:
+    take(bench)
+    before, asked = bench.changes(), len(sandbox.skinshark.requests)
+    sandbox.advance(600)
+    assert take(bench) == ["done"]
+    assert sent(sandbox, asked) == ["/merchant", "/market/prices"]
+    assert bench.changes() == before
+
+
+def test_what_moves_comes_goes_and_returns(bench: Bench, sandbox: Sandbox) -> None:
+    take(bench)
+    for verb in ("move", "vanish", "appear"):
+        for provider in ("c5", "ecosteam"):
+            getattr(sandbox, verb)(8, provider=provider)
+        sandbox.advance(600)
+        before, were = bench.changes(), stored(bench)
+        assert take(bench) == ["done"]
+        now = stored(bench)
+        assert now == asks(sandbox) != were
+        assert bench.changes() - before == len({row[:3] for row in now ^ were})
+
+
+def test_a_phased_name_that_is_no_longer_for_sale_is_closed(bench: Bench, sandbox: Sandbox) -> None:
+    take(bench)
+    phased = [row for row in told(sandbox) if row.get("phases")]
+    ids = {int(row["itemId"]) - 100_000: row["itemId"] for row in phased}
+    board = sandbox.market.board
+    of_name = [i.item_id for i in board.catalog.items if i.name == board.catalog.by_id[next(iter(ids))].name]
+    for provider in ("c5", "ecosteam"):
+        listed = sandbox.ledger(providers=[provider], item_ids=of_name[1:]).height
+        sandbox.vanish(listed, provider=provider, item_ids=of_name)
+    sandbox.advance(600)
+    assert take(bench) == ["done"]
+    gone = ids[of_name[0]]
+    assert gone not in {row[0] for row in stored(bench)}
+    assert stored(bench) == asks(sandbox)
+
+
+def test_a_basket_of_some_items_takes_one_request_and_only_these(tmp_path: Path, sandbox: Sandbox) -> None:
+    items = [REDLINE, f"{DOPPLER} @ Ruby", "AUG | *"]
+    bench = both(tmp_path, sandbox, sharks(items=items))
+    assert take(bench) == ["done"]
+    wanted = {row["itemId"] for row in told(sandbox) if row["marketHashName"].startswith(("AUG | ", REDLINE))}
+    doppler = next(row["itemId"] for row in told(sandbox) if row["marketHashName"] == DOPPLER)
+    expected = {row for row in asks(sandbox) if row[0] in wanted or row[:2] == (doppler, "Ruby")}
+    assert stored(bench) == expected != set()
+    asked = len(sandbox.skinshark.requests)
+    assert take(bench) == ["done"]
+    assert sent(sandbox, asked) == ["/merchant", "/market/prices"]
+
+
+@pytest.mark.parametrize(("market", "number"), [("c5", 3), ("ecosteam", 4)])
+def test_one_marketplace_alone(tmp_path: Path, sandbox: Sandbox, market: str, number: int) -> None:
+    bench = both(tmp_path, sandbox, sharks(providers=[market]), market=market)
+    assert take(bench) == ["done"]
+    assert stored(bench) == asks(sandbox, number)
+    assert bench.ask("SELECT DISTINCT provider FROM quotes") == [(market,)]
+
+
+def test_the_best_ask_of_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
+    names = [REDLINE, "AUG | *", "★ StatTrak™ Karambit | Doppler (Factory New) @ *"]
+    theirs = basket(items=names, providers=["steam", "csfloat", "skinport"])
+    bench = both(tmp_path, sandbox, theirs, sharks(items=names))
+    assert take(bench) == ["done", "done"]
+    asked = bench.ask("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
+    lowest: dict[tuple[str, str | None], Any] = {}
+    for name, phase, _, price in asked:
+        lowest[name, phase] = min(price, lowest.get((name, phase), price))
+    best = bench.ask("SELECT market_hash_name, phase, price, source FROM best_ask")
+    assert {(name, phase): price for name, phase, price, _ in best} == lowest
+    assert {source for *_, source in best} == {"cs2cap", "skinshark"}
+    common = {row[:2] for row in asked if row[2] == "cs2cap"} & {
+        row[:2] for row in asked if row[2] == "skinshark"
+    }
+    assert len(common) > 5
+
+
+def test_one_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sandbox) -> None:
+    theirs = basket(items=["all"], providers=["c5", "ecosteam", "steam"])
+    bench = both(tmp_path, sandbox, theirs, sharks())
+    assert take(bench) == ["done", "done"]
+    pairs = set(
+        bench.ask("SELECT DISTINCT bought_at, sold_at FROM spreads WHERE bought_source = 'skinshark'")
+    )
+    assert pairs == {("skinshark", "steam")}
+
+
+def test_a_row_that_does_not_fit_is_kept_and_closes_nothing(bench: Bench, sandbox: Sandbox) -> None:
+    take(bench)
+    place = next(n for n, row in enumerate(told(sandbox)) if row["standard"] is not None)
+    before = stored(bench)
+    sandbox.skinshark.fault("broken_row", params={"row": place})
+    sandbox.advance(600)
+    (result,) = bench.snapshot()
+    assert (result.state, result.load and result.load.rows_rejected) == ("done", 1)
+    assert stored(bench) == before
+
+
+def test_a_source_that_is_down_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = both(tmp_path, sandbox, basket(), sharks())
+    sandbox.skinshark.merchant.pin("203.0.113.7")
+    assert take(bench) == ["done", "auth_failed"]
+    (alert,) = bench.alerts()
+    assert (alert.cause, alert.source, alert.code) == ("auth.failed", "skinshark", "API_KEY_IP_DENIED")
+    assert "allowlist" in (alert.guidance or "")
+    assert "req-" in alert.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"currencies": ["EUR"]}, "US dollars only"),
+        ({"providers": ["steam"]}, "no provider is called 'steam'"),
+        ({"items": ["AWP | Dragonlore"]}, "no item is called"),
+    ],
+)
+def test_what_the_source_does_not_have_is_told_before_a_price(
+    tmp_path: Path, sandbox: Sandbox, fields: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        both(tmp_path, sandbox, sharks(**fields)).snapshot()
+
+
+def test_nobody_is_acted_for(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = both(tmp_path, sandbox, sharks(), on_behalf_of="customer-7")
+    with pytest.raises(ConfigError, match="rejects On-Behalf-Of"):
+        bench.snapshot()
+    assert len(sandbox.skinshark.requests) == 0

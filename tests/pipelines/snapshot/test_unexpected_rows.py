@@ -1,0 +1,81 @@
+"""Rows that are not as expected: broken ones are set aside, new fields counted, odd prices shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floorline.cli.render.runs import result_notes
+from sandbox.core import Sandbox
+from tests.support.snapshots import Bench, basket, catalog_of, ledger
+
+pytestmark = pytest.mark.slow
+BROKEN: list[dict[str, Any]] = [
+    {"field": "lowest_ask"},
+    {"field": "lowest_ask", "value": "12.50"},
+    {"field": "lowest_ask", "value": -1},
+    {"field": "lowest_ask_decimal", "value": "1e3"},
+    {"field": "quantity", "value": None},
+    {"field": "timestamp", "value": "yesterday"},
+    {"field": "provider"},
+    {"field": "item_id", "value": {"$ne": 1}},
+]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+    return Bench.at(tmp_path, sandbox, catalog_of("steam"))
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda how: f"{how['field']} {how.get('value', 'missing')}")
+def test_a_broken_row_is_set_aside_and_neither_stops_nor_closes_anything(
+    bench: Bench, sandbox: Sandbox, broken: dict[str, Any]
+) -> None:
+    bench.snapshot()
+    before = bench.quotes()
+    sandbox.advance(600)
+    sandbox.fault("broken_row", row=5, **broken)
+    (result,) = bench.snapshot()
+    assert result.state == "done"
+    assert result.load is not None
+    assert (result.load.rows_rejected, result.load.rows_fetched) == (1, len(before) - 1)
+    assert (result.load.rows_closed, bench.quotes()) == (0, before)
+    ((reason, raw, basket_name),) = bench.ask("SELECT reason, raw, basket FROM rejects")
+    assert reason
+    assert json.loads(raw).get(broken["field"]) == broken.get("value")
+    assert basket_name == "core"
+
+
+def test_a_new_field_is_counted_and_reported_and_nothing_else(bench: Bench, sandbox: Sandbox) -> None:
+    sandbox.fault("new_field", name="float_value", times=None)
+    (result,) = bench.snapshot()
+    rows = len(ledger(sandbox, ["steam"]))
+    assert (result.state, result.unknown_fields) == ("done", {"float_value": rows})
+    assert result_notes(result) == [f"the API sends a new field, float_value (in {rows} rows)"]
+    assert bench.quotes() == ledger(sandbox, ["steam"])
+    assert bench.ask("SELECT unknown_fields FROM runs") == [(json.dumps({"float_value": rows}),)]
+
+
+@pytest.mark.parametrize("factor", [10.0, 0.05])
+def test_a_price_ten_times_off_is_kept_and_shown(tmp_path: Path, sandbox: Sandbox, factor: float) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket(items=[6, 7, 11, 15], providers=["buff163", "steam"]))
+    bench.snapshot()
+    (moved,) = sandbox.move(1, item_ids=[6, 7, 11, 15], provider="steam", factor=factor)
+    sandbox.move(1, item_ids=[6, 7, 11, 15], provider="buff163", factor=1.5)
+    sandbox.advance(600)
+    (result,) = bench.snapshot()
+    assert result.load is not None
+    (outlier,) = result.load.outliers
+    assert (outlier.provider, int(outlier.was * 100)) == ("steam", moved.before)
+    assert int(outlier.price * 100) == moved.after
+    assert bench.quotes() == ledger(sandbox, ["buff163", "steam"], [6, 7, 11, 15])
+    assert result_notes(result)[0].startswith("ten times off: ")
+
+
+def test_what_an_api_says_cannot_drive_a_terminal(bench: Bench, sandbox: Sandbox) -> None:
+    sandbox.fault("new_field", name="\x1b[2J\x07evil", times=None)
+    (result,) = bench.snapshot()
+    assert all(remark.isprintable() for remark in result_notes(result))

@@ -1,0 +1,75 @@
+"""SkinShark in the configuration: what it defaults to, what it refuses, and where its key may go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from common.errors import ConfigError
+from connectors.http.auth import ApiKeyAuth, Key
+from pipelines.config import Cs2capSettings, Settings, SkinsharkSettings, parse_settings
+
+
+def parsed(**sources: Any) -> Settings:
+    return parse_settings({"sources": sources}, Path())
+
+
+def test_a_name_is_a_kind_and_has_its_own_defaults() -> None:
+    sources = parsed(
+        skinshark={}, cs2cap={}, staging={"kind": "skinshark", "base_url": "https://a.example"}
+    ).sources
+    assert isinstance(sources["cs2cap"], Cs2capSettings)
+    assert sources["skinshark"] == SkinsharkSettings(
+        base_url="https://api.skinshark.gg",
+        key="env:SKINSHARK_API_KEY",
+        key_next="env:SKINSHARK_API_KEY_NEXT",
+        market="all",
+        include_fees=False,
+    )
+    assert isinstance(sources["staging"], SkinsharkSettings)
+
+
+def test_the_environment_sets_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOORLINE_SOURCES__SKINSHARK__MARKET", "c5")
+    monkeypatch.setenv("FLOORLINE_SOURCES__SKINSHARK__INCLUDE_FEES", "true")
+    source = parsed().sources["skinshark"]
+    assert isinstance(source, SkinsharkSettings)
+    assert (source.market, source.include_fees) == ("c5", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"market": "buff"}, "sources.skinshark.market"),
+        ({"tier": "pro"}, "sources.skinshark.tier"),
+        ({"key_next": "sk_live_itself"}, "sources.skinshark.key_next"),
+        ({"on_behalf_of": "customer-7"}, "the route rejects On-Behalf-Of"),
+        ({"kind": "skinsharp"}, "sources.skinshark.kind: there is 'cs2cap', 'skinshark'"),
+    ],
+)
+def test_what_is_refused_is_named_without_its_value(fields: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parsed(skinshark=fields)
+    assert told in str(refused.value)
+    assert "sk_live_itself" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://api.skinshark.gg/market/prices", True),
+        ("https://API.skinshark.gg:443/merchant", True),
+        ("http://api.skinshark.gg/merchant", False),
+        ("https://api.skinshark.gg:8443/merchant", False),
+        ("https://skinshark.gg.example/merchant", False),
+    ],
+)
+def test_the_key_goes_to_its_own_host_in_its_own_header(url: str, sent: bool) -> None:
+    auth = ApiKeyAuth(Key("sk_live_a_key_to_go"), "https://api.skinshark.gg")
+    headers = auth(httpx.Request("GET", url)).headers
+    assert headers.get("api-key") == ("sk_live_a_key_to_go" if sent else None)
+    assert "authorization" not in headers
+    assert "x-api-key" not in headers

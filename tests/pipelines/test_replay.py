@@ -1,0 +1,146 @@
+"""Rejected rows: listed with their raw text, and loaded at their own moment once they fit."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from common.clock import SystemClock
+from connectors.cs2cap.parser import reparse_reject
+from connectors.schemas import QUOTES
+from pipelines.loading import load_and_publish
+from pipelines.replay import replay
+from sandbox.core import Sandbox
+from tests.conftest import NOON
+from tests.support.snapshots import Bench, basket
+from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
+from warehouse.landing.writer import LandingWriter
+
+ROW: dict[str, Any] = {
+    "provider": "steam",
+    "item_id": 77,
+    "market_hash_name": "P250 | Bloodsport (Minimal Wear)",
+    "lowest_ask": 1234,
+    "lowest_ask_decimal": "12.34",
+    "quantity": 5,
+    "timestamp": "2026-06-01T11:59:00Z",
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+    """One snapshot at noon, ten minutes after a run whose only row a Floorline of old could not read."""
+    bench = Bench.at(tmp_path, sandbox, basket())
+    rejected(bench, json.dumps(ROW), '{"provider": "steam", "item_id": 78}')
+    bench.snapshot()
+    return bench
+
+
+def rejected(bench: Bench, *raws: str) -> None:
+    """Land a run at ten to twelve whose rows were all rejected, and load it."""
+    bench.home.prepare()
+    moment = NOON - timedelta(minutes=10)
+    header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", moment)
+    asked = (("77", str(ROW["market_hash_name"]), None),)
+    with LandingWriter(bench.home.landing, header) as landing:
+        shard = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), asked))
+        rejects = tuple(("not understood", raw) for raw in raws)
+        shard.append(PageMeta(0, 0, len(raws), moment, moment, "", rejects), QUOTES.to_frame())
+        shard.finish(complete=True, reason=None)
+        landing.finish("done", finished_at=moment, requests=1)
+    load_and_publish(bench.settings, [], SystemClock())
+
+
+def test_what_fits_by_now_is_loaded_at_its_own_moment(bench: Bench) -> None:
+    about = "FROM {} WHERE item_id = '77'"
+    assert bench.ask(f"SELECT 1 {about.format('quotes')}") == []
+    (done,) = replay(bench.settings, SystemClock())
+    assert (done.basket, done.currency, done.read, done.fitting) == ("core", "USD", 2, 1)
+    moment = NOON - timedelta(minutes=10)
+    assert bench.ask(f"SELECT price, quantity, valid_from, origin {about.format('quote_history')}") == [
+        (Decimal("12.34"), 5, moment, "replay")
+    ]
+    assert bench.ask(f"SELECT price {about.format('quotes_as_of(?)')}", moment) == [(Decimal("12.34"),)]
+
+
+def test_what_was_replayed_is_not_replayed_again(bench: Bench) -> None:
+    replay(bench.settings, SystemClock())
+    before = bench.changes()
+    assert replay(bench.settings, SystemClock()) == []
+    assert bench.changes() == before
+    replayed = bench.ask("SELECT raw FROM rejects WHERE replayed_run_id IS NOT NULL")
+    assert [json.loads(raw) for (raw,) in replayed] == [ROW]
+
+
+def test_a_replay_leaves_current_quotes_alone(bench: Bench) -> None:
+    before = bench.quotes()
+    replay(bench.settings, SystemClock())
+    assert [row for row in bench.quotes() if row[1] != "77"] == before
+
+
+def test_the_command_lists_and_replays(bench: Bench) -> None:
+    listed = json.loads(bench.command("rejects", "list", "--json").stdout)
+    assert sorted(row["reason"] for row in listed) == ["not understood"] * 2
+    assert json.dumps(ROW) in [row["raw"] for row in listed]
+    assert "1 of 2 rejects fit now" in bench.command("rejects", "replay").stdout
+    left = json.loads(bench.command("rejects", "list", "--json").stdout)
+    assert [json.loads(row["raw"])["item_id"] for row in left] == [78]
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "{", "[]", "null", '"\ud800"', json.dumps({**ROW, "lowest_ask_decimal": "1e9"})]
+)
+def test_what_does_not_fit_is_no_row(raw: str) -> None:
+    assert reparse_reject(raw) is None
+
+
+def test_what_fits_is_one_row_with_exact_money() -> None:
+    rows = reparse_reject(json.dumps({**ROW, "new_field": [1, 2]}))
+    assert isinstance(rows, pl.DataFrame)
+    assert rows.schema == QUOTES
+    assert rows.select("item_id", "price", "quantity").rows() == [("77", Decimal("12.34"), 5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "raw", "told"),
+    [
+        (
+            "cs2cap",
+            ShardHeader(0, "USD", ("bid",), ("steam",), None),
+            {"provider": "steam", "item_id": 77, "market_hash_name": "Fracture Case", "highest_bid": 50,
+             "highest_bid_decimal": "0.50", "num_bids": 3},
+            [("steam", "77", "bid", 50, 3)],
+        ),
+        (
+            "skinshark",
+            ShardHeader(0, "USD", ("standard", "instant"), ("skinshark",), None, listing=True),
+            {"itemId": "s-1", "marketHashName": "Fracture Case", "instant": 0.6, "standard": 0.5},
+            [("skinshark", "s-1", "instant", 60, None), ("skinshark", "s-1", "standard", 50, None)],
+        ),
+    ],
+    ids=["bid", "skinshark"],
+)  # fmt: skip
+def test_each_kind_of_row_is_read_in_its_own_way(
+    tmp_path: Path, kind: str, asked: ShardHeader, raw: dict[str, Any], told: list[tuple[object, ...]]
+) -> None:
+    bench = Bench.written(tmp_path, {kind: "http://127.0.0.1:1"}, source={"kind": kind})
+    bench.home.prepare()
+    header = RunHeader("old", "snapshot", kind, "core", NOON)
+    with LandingWriter(bench.home.landing, header) as landing:
+        shard = landing.open_shard(asked)
+        mark = PageMeta(0, 0, 1, NOON, NOON, "", (("not understood", json.dumps(raw)),))
+        shard.append(mark, QUOTES.to_frame())
+        shard.finish(complete=True, reason=None)
+        landing.finish("done", finished_at=NOON, requests=1)
+    load_and_publish(bench.settings, [], SystemClock())
+
+    (done,) = replay(bench.settings, SystemClock())
+    assert (done.read, done.fitting) == (1, 1)
+    shown = "SELECT provider, item_id, delivery, lowest_ask, quantity FROM store.changes ORDER BY ALL"
+    assert bench.ask(shown) == told

@@ -1,0 +1,163 @@
+"""Batches of the sandbox: the quotes of single requests, what was not found, and what is refused."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.clock import parse_iso
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.http_types import ApiRequest
+from sandbox.market.providers import KEYS
+from sandbox.market.sides import ASKS, BIDS, BUYERS, BookSide
+from sandbox.options import Options
+
+Make = Callable[..., Sandbox]
+SIDES = pytest.mark.parametrize("side", [ASKS, BIDS], ids=["prices", "bids"])
+DOPPLER = "★ Karambit | Doppler (Factory New)"
+BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
+
+
+def batch(box: Sandbox, side: BookSide = ASKS, **body: Any) -> httpx.Response:
+    return httpx.post(f"{box.url}{side.path}/batch", json=body, headers=BEARER)
+
+
+@given(
+    ids=st.lists(st.integers(1, 80), min_size=1, max_size=30),
+    providers=st.sets(st.sampled_from([KEYS[position] for position in BUYERS]), max_size=4),
+    currency=st.sampled_from(["USD", "EUR", "KWD", "BTC"]),
+    side=st.sampled_from([ASKS, BIDS]),
+)
+@settings(max_examples=30)
+def test_a_batch_has_the_quotes_of_the_ledger(
+    ids: list[int], providers: set[str], currency: str, side: BookSide
+) -> None:
+    box = Sandbox(Options(items=60, frozen=parse_iso("2026-06-01T12:00:00Z"), limits=False))
+    body = {"item_ids": ids, "providers": sorted(providers), "currency": currency}
+    told = box.api.answer(
+        ApiRequest("POST", f"{side.path}/batch", (), BEARER["Authorization"], json.dumps(body).encode())
+    )
+    answer = json.loads(told.body)
+    known = [item_id for item_id in dict.fromkeys(ids) if item_id <= 60]
+    ledger = box.ledger(
+        currency=currency, providers=sorted(providers) or None, item_ids=known, bids=side is BIDS
+    )
+    quotes = [
+        (item["item_id"], quote["provider"], quote[side.price], quote[side.decimal], quote[side.quantity])
+        for item in answer["items"]
+        for quote in item["quotes"]
+    ]
+    names = ["item_id", "provider", side.price, side.decimal, side.quantity]
+    assert quotes == ledger.select(names).rows()
+    found = [item["item_id"] for item in answer["items"]]
+    assert sorted(found + answer["items_not_found"]) == sorted(set(ids))
+    assert answer["meta"]["found_item_count"] == len(found)
+    assert answer["meta"]["requested_item_count"] == len(ids)
+
+
+@SIDES
+def test_times_are_in_whole_seconds(sandbox: Sandbox, side: BookSide) -> None:
+    answer = batch(sandbox, side, item_ids=list(range(1, 101))).json()
+    quotes = [quote for item in answer["items"] for quote in item["quotes"]]
+    moments = [quote["timestamp"] for quote in quotes if quote["timestamp"]]
+    assert all(len(moment) == len("2026-06-01T12:00:00Z") for moment in moments)
+    exact = sandbox.ledger(item_ids=list(range(1, 101)), bids=side is BIDS)["timestamp"].drop_nulls()
+    assert [parse_iso(moment) for moment in moments] == exact.dt.truncate("1s").to_list()
+    assert exact.dt.microsecond().max()
+    assert answer["meta"]["generated_at"] == "2026-06-01T12:00:00Z"
+
+
+@SIDES
+def test_a_name_is_its_phaseless_entry_and_an_id_its_own(sandbox: Sandbox, side: BookSide) -> None:
+    entries = sandbox.market.board.catalog.by_name[DOPPLER]
+    aggregate, ruby = (next(one for one in entries if one.phase == phase) for phase in (None, "Ruby"))
+    answer = batch(
+        sandbox, side, item_ids=[ruby.item_id], market_hash_names=[DOPPLER, "No such thing"]
+    ).json()
+    told = [(item["item_id"], item["market_hash_name"], item.get("phase")) for item in answer["items"]]
+    assert told == [(ruby.item_id, DOPPLER, "Ruby"), (aggregate.item_id, DOPPLER, None)]
+    assert answer["names_not_found"] == ["No such thing"]
+    assert answer["items_not_found"] == []
+
+
+def test_an_id_without_a_quote_is_not_found_and_named_once(sandbox: Sandbox) -> None:
+    sandbox.vanish(sandbox.ledger(item_ids=[7]).height, item_ids=[7])
+    name = sandbox.market.board.catalog.by_id[7].name
+    answer = batch(sandbox, item_ids=[7, 10**6, 8, 8], market_hash_names=[name]).json()
+    assert [item["item_id"] for item in answer["items"]] == [8]
+    assert answer["items_not_found"] == [10**6, 7]
+    assert answer["names_not_found"] == []
+    assert "names_not_found" not in batch(sandbox, item_ids=[7]).json()
+
+
+def test_a_batch_shows_no_links(sandbox: Sandbox) -> None:
+    quote = batch(sandbox, item_ids=[1]).json()["items"][0]["quotes"][0]
+    assert set(quote) == {
+        "provider",
+        "lowest_ask",
+        "lowest_ask_decimal",
+        "quantity",
+        "timestamp",
+        "last_updated",
+    }
+
+
+@SIDES
+def test_a_hundred_items_are_enough(sandbox: Sandbox, side: BookSide) -> None:
+    ids = list(range(1, 101))
+    assert batch(sandbox, side, item_ids=ids).status_code == 200
+    refused = batch(sandbox, side, item_ids=ids, market_hash_names=["Kilowatt Case"])
+    assert (refused.status_code, set(refused.json())) == (400, {"detail"})
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("body", "kind", "place"),
+    [
+        ({}, "value_error", []),
+        ({"item_ids": [], "market_hash_names": None}, "value_error", []),
+        ({"item_ids": ["AK"]}, "integer_type", ["item_ids", 0]),
+        ({"item_ids": [True]}, "integer_type", ["item_ids", 0]),
+        ({"item_ids": 7}, "list_type", ["item_ids"]),
+        ({"market_hash_names": ["Kilowatt Case", 7]}, "string_type", ["market_hash_names", 1]),
+        ({"item_ids": [1], "providers": ["steam", "nobody"]}, "enum", ["providers", 1]),
+        ({"item_ids": [1], "currency": "ZZZ"}, "value_error", ["currency"]),
+        ({"item_ids": [1], "currency": ["USD"]}, "string_type", ["currency"]),
+        ({"item_ids": [1], "limit": 5}, "extra_forbidden", ["limit"]),
+    ],
+)
+def test_a_wrong_body_is_a_422(
+    sandbox: Sandbox, side: BookSide, body: dict[str, Any], kind: str, place: list[Any]
+) -> None:
+    answer = batch(sandbox, side, **body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "VALIDATION_ERROR"
+    assert [(error["type"], error["loc"]) for error in answer.json()["detail"]] == [(kind, ["body", *place])]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]"])
+def test_a_body_that_is_no_object_is_a_422(sandbox: Sandbox, body: bytes) -> None:
+    answer = httpx.post(f"{sandbox.url}/v1/prices/batch", content=body, headers=BEARER)
+    assert answer.json()["detail"][0]["type"] == "dict_type"
+
+
+@SIDES
+def test_the_free_plan_has_no_batches(make_sandbox: Make, side: BookSide) -> None:
+    refused = batch(make_sandbox(tier="free"), side, item_ids=[1])
+    assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
+    assert batch(make_sandbox(tier="starter"), side, item_ids=[1]).status_code == 200
+
+
+def test_a_batch_costs_one_request(make_sandbox: Make) -> None:
+    box = make_sandbox(tier="starter", limits=True)
+    batch(box, item_ids=list(range(1, 101)))
+    assert box.key(VALID_KEY).used == 1
+
+
+def test_only_a_post_is_a_batch(sandbox: Sandbox) -> None:
+    assert httpx.get(f"{sandbox.url}/v1/prices/batch", headers=BEARER).status_code == 405

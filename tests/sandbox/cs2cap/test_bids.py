@@ -1,0 +1,154 @@
+"""Bids of the sandbox: below what is asked, changing with it, at the marketplaces that take buy orders."""
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.http_types import ApiRequest
+from sandbox.market.board import Quote
+from sandbox.market.providers import KEYS
+from sandbox.market.sides import BUYERS, bid_for
+
+Ask = Callable[..., httpx.Response]
+Make = Callable[..., Sandbox]
+PLACES = st.integers(0, 10**6)
+DOPPLER = "★ Karambit | Doppler (Factory New)"
+
+
+@given(place=PLACES, price=st.integers(2, 10**7), quantity=st.integers(1, 500))
+def test_a_bid_lies_below_the_ask_and_changes_with_it(place: int, price: int, quantity: int) -> None:
+    bids = [bid_for(place, Quote(price + n, quantity, None)) for n in range(61)]
+    restocked = bid_for(place, Quote(price, quantity + 1, None))
+    if bids[0] is None:
+        assert bids == [None] * 61
+        assert restocked is None
+    else:
+        assert 1 <= bids[0].price < price
+        assert bids[0].price >= price * 0.86 - 1
+        assert bids[0] not in {*bids[1:], restocked}
+
+
+@given(place=PLACES)
+def test_there_is_no_bid_where_nothing_or_nothing_worth_is_asked(place: int) -> None:
+    assert bid_for(place, None) is None
+    assert bid_for(place, Quote(1, 5, None)) is None
+
+
+def walked(box: Sandbox, **query: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    more = True
+    while more:
+        window = (("limit", "300"), ("offset", str(len(rows))))
+        answer = box.api.answer(
+            ApiRequest("GET", "/v1/bids", (*query.items(), *window), f"Bearer {VALID_KEY}")
+        )
+        page = json.loads(gzip.decompress(answer.body))
+        rows += page["items"]
+        more = page["pagination"]["has_next"]
+        assert (
+            page["pagination"]["total"]
+            == box.ledger(bids=True, providers=[query["providers"]] if "providers" in query else None).height
+        )
+    return rows
+
+
+@pytest.mark.parametrize("query", [{}, {"providers": "steam"}, {"currency": "BTC"}], ids=str)
+def test_a_walk_over_the_bids_is_the_ledger(sandbox: Sandbox, query: dict[str, str]) -> None:
+    rows = walked(sandbox, **query)
+    expected = sandbox.ledger(
+        bids=True,
+        currency=query.get("currency", "USD"),
+        providers=[query["providers"]] if "providers" in query else None,
+    )
+    for name in ("provider", "item_id", "phase", "highest_bid", "highest_bid_decimal", "num_bids"):
+        assert [row.get(name) for row in rows] == expected[name].to_list(), name
+    assert not any({"link", "url", "lowest_ask", "quantity"} & set(row) for row in rows)
+
+
+def test_twelve_marketplaces_take_buy_orders(sandbox: Sandbox, ask: Ask) -> None:
+    keys = {KEYS[position] for position in BUYERS}
+    assert len(keys) == 12
+    page = ask(sandbox, "/v1/bids").json()
+    assert set(page["meta"]["providers_queried"]) == keys
+    assert page["meta"]["filters"] == {}
+    assert set(sandbox.ledger(bids=True)["provider"].unique()) == keys
+    told = ask(sandbox, "/v1/providers").json().values()
+    assert {info["key"] for info in told if info["features"]["has_buy_orders"]} == keys
+
+
+def test_the_others_are_refused(sandbox: Sandbox, ask: Ask) -> None:
+    refused = ask(sandbox, "/v1/bids", providers=["steam", "skinport", "avanmarket"])
+    assert refused.status_code == 400
+    assert refused.json() == {"detail": "Providers do not support buy orders: avanmarket, skinport"}
+    assert ask(sandbox, "/v1/bids", providers="nobody").status_code == 422
+
+
+def test_most_of_what_is_asked_is_bid_for(sandbox: Sandbox) -> None:
+    buyers = [KEYS[position] for position in BUYERS]
+    asks, bids = sandbox.ledger(providers=buyers), sandbox.ledger(bids=True)
+    assert 0.8 < bids.height / asks.height < 1
+    both = bids.join(asks, on=["provider", "item_id"])
+    assert both.height == bids.height
+    assert (both["highest_bid"] < both["lowest_ask"]).all()
+    assert_frame_equal(both.select("timestamp"), both.select(timestamp="timestamp_right"))
+
+
+def test_an_aggregate_takes_the_highest_bid_of_its_phases(sandbox: Sandbox, ask: Ask) -> None:
+    entries = sandbox.market.board.catalog.by_name[DOPPLER]
+    phases = sandbox.ledger(bids=True, item_ids=[entry.item_id for entry in entries if entry.phase])
+    best = phases.group_by("provider").agg(pl.max("highest_bid"), pl.sum("num_bids")).sort("provider")
+    rows = ask(sandbox, "/v1/bids", market_hash_name=DOPPLER).json()["items"]
+    assert [(row["provider"], row["highest_bid"], row["num_bids"]) for row in rows] == best.rows()
+
+
+def test_an_id_wins_over_a_name_and_a_phase(sandbox: Sandbox, ask: Ask) -> None:
+    asked = ask(sandbox, "/v1/bids", item_id=1, market_hash_name=DOPPLER, phase="Ruby").json()
+    assert asked["items"] == ask(sandbox, "/v1/bids", item_id=1).json()["items"]
+    assert asked["meta"]["filters"] == {"item_id": 1}
+
+
+def test_bids_move_vanish_and_go_dark_with_the_asks(sandbox: Sandbox, ask: Ask) -> None:
+    before = sandbox.ledger(bids=True, providers=["steam"])
+    some = before["item_id"][:3].to_list()
+    sandbox.move(3, provider="steam", item_ids=some)
+    moved = sandbox.ledger(bids=True, providers=["steam"])
+    assert moved.join(before, on=moved.columns, how="anti", nulls_equal=True)["item_id"].to_list() == some
+    sandbox.vanish(3, provider="steam", item_ids=some)
+    assert sandbox.ledger(bids=True, providers=["steam"]).height == before.height - 3
+    sandbox.set_provider_dark("steam")
+    assert ask(sandbox, "/v1/bids", providers="steam").json()["pagination"]["total"] == 0
+
+
+def test_a_page_of_bids_is_rendered_again_when_it_changed(sandbox: Sandbox, ask: Ask) -> None:
+    before = ask(sandbox, "/v1/bids", providers="steam").json()["items"]
+    sandbox.restock(100, provider="steam")
+    after = ask(sandbox, "/v1/bids", providers="steam").json()["items"]
+    assert [row["num_bids"] for row in before] != [row["num_bids"] for row in after]
+    assert ask(sandbox, providers="steam").json()["items"][0].keys() != after[0].keys()
+
+
+def test_the_free_plan_has_no_bids(make_sandbox: Make, ask: Ask) -> None:
+    refused = ask(make_sandbox(tier="free"), "/v1/bids")
+    assert refused.status_code == 403
+    assert refused.json() == {
+        "code": "FORBIDDEN",
+        "detail": "Access to /v1/bids is not enabled for this tier.",
+    }
+    assert ask(make_sandbox(tier="starter"), "/v1/bids").status_code == 200
+
+
+def test_bids_have_an_index_of_their_own_that_can_be_away(sandbox: Sandbox, ask: Ask) -> None:
+    sandbox.fault("unavailable", path="/v1/bids")
+    away = ask(sandbox, "/v1/bids")
+    assert (away.status_code, away.json()["code"]) == (503, "BIDS_INDEX_UNAVAILABLE")
+    assert away.json()["detail"].startswith("Bids data is temporarily unavailable")

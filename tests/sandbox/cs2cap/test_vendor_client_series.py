@@ -1,0 +1,77 @@
+"""The vendor's own client reads the sandbox's series: code we did not write holds them to the contract."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import cs2cap
+import pytest
+from cs2cap.models.price_snapshot import PriceSnapshot
+from cs2cap.models.sale_record_detail import SaleRecordDetail
+
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.cs2cap.series.sales import SELLERS
+from sandbox.market.providers import KEYS
+from tests.support.sandbox_series import ITEM, KEY_OF, NOON, ledger
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
+    """Return one that is quickly made."""
+    return make_sandbox(items=20)
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[cs2cap.ApiClient]:
+    with cs2cap.ApiClient(cs2cap.Configuration(host=sandbox.url, access_token=VALID_KEY)) as api:
+        yield api
+
+
+def test_history(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    prices, start = cs2cap.PricesApi(client), NOON - timedelta(days=3)
+    rows: list[PriceSnapshot] = []
+    cursor = None
+    while cursor or not rows:
+        page = prices.get_price_history(item_id=ITEM, start=start, end=NOON, limit=100, cursor=cursor)
+        rows += page.items
+        cursor = page.pagination.next_cursor
+    told = [(KEY_OF[row.provider], row.item_id, row.time, row.price, row.quantity) for row in rows]
+    expected = sandbox.history([ITEM], start=start, end=NOON)
+    assert told == expected.select("provider", "item_id", "time", "price", "quantity").rows()
+    assert len(rows) > 100
+
+
+def test_history_of_one_provider(client: cs2cap.ApiClient) -> None:
+    wanted = cs2cap.AllProviders.BUFF163
+    page = cs2cap.PricesApi(client).get_price_history(item_id=ITEM, provider=wanted, limit=5)
+    assert {row.provider for row in page.items} == {"BUFF163"}
+    assert page.meta.filters.provider == "buff163"
+
+
+def test_candles(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    page = cs2cap.PricesApi(client).get_price_candles(item_id=ITEM, interval="1h", lookback="2d")
+    assert [candle.t for candle in page.data] == sorted(candle.t for candle in page.data)
+    asked = ledger(sandbox, ITEM, page.meta.end - timedelta(minutes=5))
+    last = page.data[-1]
+    assert (last.c, last.providers.c) == min((price, key) for key, (price, _) in asked.items())
+    assert page.meta.provider == "All Providers"
+
+
+def test_sales(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    sales, cursor = cs2cap.SalesApi(client), None
+    rows: list[SaleRecordDetail] = []
+    while cursor or not rows:
+        page = sales.list_recent_sales(item_id=ITEM, limit=10, cursor=cursor)
+        rows += page.items
+        cursor = page.pagination.next_cursor
+    told = [(row.provider, row.item_id, row.var_date, row.price) for row in rows]
+    assert told == sandbox.sales(item_ids=[ITEM]).select("provider", "item_id", "time", "price").rows()
+    assert {member.value for member in cs2cap.RecentSalesProvider} == {KEYS[position] for position in SELLERS}
+
+
+def test_an_expired_cursor_is_a_bad_request(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    prices = cs2cap.PricesApi(client)
+    cursor = prices.get_price_history(item_id=ITEM, limit=5).pagination.next_cursor
+    sandbox.fault("cursor_expired")
+    with pytest.raises(cs2cap.exceptions.BadRequestException):
+        prices.get_price_history(item_id=ITEM, limit=5, cursor=cursor)

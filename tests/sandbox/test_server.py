@@ -1,0 +1,106 @@
+"""A sandbox in a process of its own, and the options that reach it."""
+
+import gzip
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.cs2cap.keys import TIERS, VALID_KEY
+from sandbox.cs2cap.rate_windows import WINDOWS
+from sandbox.market.providers import KEYS
+from sandbox.options import HISTORIES, Options
+from sandbox.server import spawn
+
+SHARE = st.floats(min_value=0, max_value=1)
+OPTIONS = st.builds(
+    Options,
+    items=st.integers(1, 35_000),
+    seed=st.integers(0, 999),
+    quotes=st.none() | st.integers(1, 600_000),
+    tier=st.sampled_from(sorted(TIERS)),
+    limits=st.booleans(),
+    windows=st.sampled_from(WINDOWS),
+    refresh=st.floats(min_value=0, max_value=900),
+    moving=SHARE,
+    moving_fx=st.booleans(),
+    market=st.none() | st.just(Path("prices.parquet")),
+    history=st.sampled_from(HISTORIES),
+    history_every=st.floats(min_value=300, max_value=86_400),
+    frozen=st.none() | st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    render_ahead=st.booleans(),
+    port=st.integers(0, 65_535),
+)
+
+
+@given(OPTIONS)
+def test_options_survive_the_command_line(options: Options) -> None:
+    assert Options.parse(options.argv()) == options
+
+
+def test_a_spawned_sandbox_answers_and_ends() -> None:
+    with spawn(Options(items=30, limits=False, render_ahead=True)) as box:
+        headers = {"Authorization": f"Bearer {VALID_KEY}"}
+        assert httpx.get(f"{box.url}/v1/prices", headers=headers).json()["items"]
+        assert httpx.get(f"{box.url}/_sandbox/state").json()["items"] == 30
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{box.url}/v1/prices")
+
+
+def test_a_sandbox_that_cannot_start_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match="did not start"), spawn(Options(items=10**6)):
+        pass
+    assert capfd.readouterr().err.startswith("sandbox: a catalog has 1 to ")
+
+
+def test_it_stands_alone() -> None:
+    code = (
+        "import sys, sandbox.server; print(sorted({'connectors', 'flows', 'warehouse'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_a_whole_catalog_rendered_ahead_is_served_fast_and_complete() -> None:
+    options = Options(items=35_000, quotes=600_000, limits=False, render_ahead=True, refresh=86_400)
+    headers = {"Authorization": f"Bearer {VALID_KEY}"}
+    with spawn(options) as box, httpx.Client(base_url=box.url, headers=headers, timeout=30) as client:
+        start, pages = time.monotonic(), [page for key in KEYS for page in walk(client, key)]
+        seconds = time.monotonic() - start
+        state = client.get("/_sandbox/state").json()
+    rows = sum(page.count(b'{"provider":') for page in pages)
+    assert rows == state["quotes"] == 600_000
+    assert state["pages_rendered"] == len(pages)
+    assert seconds / len(pages) < 0.02
+
+
+@pytest.mark.slow
+def test_a_whole_snapshot_is_streamed_completely_before_and_after_it_moved() -> None:
+    options = Options(items=35_000, quotes=604_373, limits=False, refresh=86_400)
+    headers = {"Authorization": f"Bearer {VALID_KEY}", "Accept-Encoding": "gzip"}
+    with spawn(options) as box, httpx.Client(base_url=box.url, headers=headers, timeout=60) as client:
+        for _ in range(2):
+            told = client.post("/_sandbox/render").json()
+            with client.stream("POST", "/v1/prices") as answer:
+                body = b"".join(answer.iter_raw())
+            text = gzip.decompress(body)
+            assert text.count(b"\n") == int(answer.headers["X-Snapshot-Total"]) == told["rows"] == 604_373
+            assert len(body) == told["bytes"]
+            client.post("/_sandbox/market/move", json={"quotes": 45_328})
+            client.post("/_sandbox/market/refresh")
+
+
+def walk(client: httpx.Client, provider: str) -> Iterator[bytes]:
+    for offset in range(0, 10**6, 1000):
+        query: dict[str, str | int] = {"providers": provider, "limit": 1000, "offset": offset}
+        yield (page := client.get("/v1/prices", params=query).content)
+        if b'"has_next":false' in page[-100:]:
+            return

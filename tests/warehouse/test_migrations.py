@@ -1,0 +1,113 @@
+"""A database of an older Floorline: brought forward with what it holds, also if a writer is killed then."""
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.support.warehouse import Quote, home_in, look, minute, rows, snapshot
+from warehouse.database import SQL, open_reader, open_writer, schema_version
+from warehouse.landing.model import ShardHeader
+from warehouse.paths import WarehousePaths
+
+FIRST = (SQL / "migrations" / "0001_first.sql").read_text()
+NEWEST = max(int(step.name[:4]) for step in (SQL / "migrations").iterdir() if step.name.endswith(".sql"))
+HELD = """
+CREATE TEMP MACRO noon() AS TIMESTAMPTZ '2026-06-01 12:00:00Z';
+INSERT INTO store.schema_version VALUES (1, now());
+INSERT INTO store.item BY NAME SELECT 1 AS item_key, 'cs2cap' AS source, '1' AS item_id, 'AK-47' AS base_name,
+    'AK-47 | Finish 1 (Field-Tested)' AS market_hash_name, false AS aggregate;
+INSERT INTO store.provider BY NAME SELECT 1 AS provider_key, 'cs2cap' AS source, 'steam' AS provider;
+INSERT INTO store.run VALUES (1, 'old', 'snapshot', 'cs2cap', 'all', 'done', noon(), NULL, now(),
+    1, 1, 1, 0, 1, NULL, NULL, 600, NULL);
+INSERT INTO store.scope VALUES (1, 'cs2cap', 'USD', 'standard', 'catalog');
+INSERT INTO store.observation VALUES (1, 1, 1, noon(), noon(), true, NULL, 1, NULL);
+INSERT INTO store.current VALUES (1, 1, 'USD', 'standard', 100, 1, 3, NULL, NULL, NULL, noon(),
+    noon(), 1);
+INSERT INTO store.history VALUES (1, 1, 'USD', 'standard', 100, 1, 3, NULL, NULL, noon(), 1);
+INSERT INTO store.reject VALUES ('old/0', 1, 'USD', 'standard', noon(), 'why', '{}', NULL);
+"""
+# Migrates a database, and ends before anything but its log holds that.
+KILLED = """
+import duckdb, os, pathlib, sys
+from warehouse.database import migrate
+db = duckdb.connect(sys.argv[1])
+migrate(db, pathlib.Path(sys.argv[1]))
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse whose database has schema 1, with a quote and a reject."""
+    home = home_in(tmp_path)
+    with duckdb.connect(str(home.writer)) as db:
+        db.execute(FIRST)
+        db.execute(HELD)
+    return home
+
+
+def held(path: Path) -> list[tuple[object, ...]]:
+    with open_reader(path) as db:
+        return db.execute(
+            "SELECT q.price, q.quantity, r.deliveries, r.provider, r.reason FROM quotes q, rejects r"
+        ).fetchall()
+
+
+def test_what_it_holds_stays(home: WarehousePaths) -> None:
+    with open_writer(home.writer) as db:
+        assert schema_version(db) == NEWEST
+    assert held(home.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
+
+
+def test_a_price_stays_whatever_its_minor_units_say(home: WarehousePaths) -> None:
+    told = {minute(-30): "1", minute(-20): "1.005", minute(-10): None}
+    with duckdb.connect(str(home.writer)) as db:
+        for moment, price in told.items():
+            db.execute(
+                "INSERT INTO store.history VALUES (1, 1, 'USD', 'standard', ?, ?, ?, NULL, NULL, ?, 1)",
+                [100 if price else None, price, 3 if price else 0, moment],
+            )
+        db.execute("UPDATE store.current SET lowest_ask = 0, price = 0.00000001")
+    with open_writer(home.writer) as db:
+        asked = "SELECT price FROM quote_history WHERE valid_from < ? ORDER BY valid_from"
+        prices = db.execute(asked, [minute(0)]).fetchall()
+        now = db.execute("SELECT price FROM quotes").fetchall()
+    assert prices == [(Decimal(price) if price else None,) for price in told.values()]
+    assert now == [(Decimal("0.00000001"),)]
+
+
+def test_the_next_snapshot_goes_on_from_it(home: WarehousePaths) -> None:
+    report = snapshot(home, "b", look(minute(10), Quote("1", 100, 3, stamp=None)))
+    assert report.rows_changed == 0
+    untold = snapshot(home, "c", look(minute(20), Quote("1", 100, None, stamp=None)))
+    assert untold.rows_changed == 1
+    assert rows(home, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
+
+
+def test_a_writer_that_is_killed_right_after_it_costs_nothing(home: WarehousePaths) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(home.writer)], check=False, timeout=60)
+    assert ended.returncode == 9
+    assert home.writer.with_name("market.duckdb.wal").stat().st_size > 0
+    with open_writer(home.writer) as db:
+        assert schema_version(db) == NEWEST
+    assert held(home.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
+
+
+def test_a_landing_of_an_older_floorline_is_read() -> None:
+    fields = {"number": 1, "currency": "USD", "delivery": "standard", "providers": ["steam"], "items": None}
+    assert ShardHeader.parse(json.loads(json.dumps(fields))) == ShardHeader(
+        1, "USD", ("standard",), ("steam",), None
+    )
+
+
+def test_views_are_made_anew_where_they_are_not_this_floorlines(home: WarehousePaths) -> None:
+    with open_writer(home.writer) as db:
+        db.execute("CREATE OR REPLACE VIEW quotes AS SELECT 'of another version' AS price")
+        db.execute("UPDATE store.views_made SET digest = 'another'")
+    with open_writer(home.writer) as db:
+        assert db.execute("SELECT price FROM quotes").fetchall() == [(Decimal(1),)]

@@ -1,0 +1,1 @@
+"""From a landing to the database, in one transaction."""

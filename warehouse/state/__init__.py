@@ -1,0 +1,1 @@
+"""state.db: alerts, backfill checkpoints, coverage."""
