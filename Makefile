@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## the main job against the sandbox: four snapshots, a revoked key, two queries
 	$(BIN)/floorline demo
 
-test: lint  ## lint, types and the quick tests
+test: lint  ## lint, types, import rules and the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(READY)  ## what takes minutes: real prices, twenty kills, a whole catalog
@@ -28,10 +28,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lock: $(READY)  ## requirements.lock anew: hashes, and no index address
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
