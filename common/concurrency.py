@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
-from common.errors import AuthRejected, FloorlineError, WarehouseError, flatten_exceptions
+from common.errors import most_severe
 
 _T = TypeVar("_T")
 
@@ -24,22 +24,14 @@ async def run_to_completion(work: Awaitable[_T]) -> _T:
 async def gather_fail_fast(*work: Coroutine[Any, Any, _T]) -> list[_T]:
     """Run `work` side by side; its results, in order.
 
-    The first failure cancels the rest. Once all have ended, the gravest failure is raised, on its own: what
-    ends the process before a bug, then the warehouse's errors, a rejected key, and the others.
+    The first failure cancels the rest. Once all have ended, the most severe failure is raised alone; see
+    `common.errors.most_severe` for the order.
     """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in work]
     except BaseExceptionGroup as failures:
-        failure = min(flatten_exceptions(failures), key=_severity)
+        failure = most_severe(failures)
     else:
         return [task.result() for task in tasks]
     raise failure
-
-
-def _severity(failure: BaseException) -> int:
-    """The place of a failure's kind, the gravest first."""
-    known = FloorlineError | WarehouseError
-    grave = (not isinstance(failure, Exception), not isinstance(failure, known))
-    kinds = (*grave, isinstance(failure, WarehouseError), isinstance(failure, AuthRejected), True)
-    return kinds.index(True)

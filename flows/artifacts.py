@@ -19,7 +19,7 @@ from prefect.artifacts import (
 from prefect.settings import PREFECT_UI_URL
 
 from common.clock import Clock
-from common.errors import FloorlineError
+from common.errors import SourceError
 from connectors.shards import Shard
 from pipelines.alerts.rules import CAUSE_BY_STATE
 from pipelines.results import RunResult
@@ -142,7 +142,7 @@ def summarize(result: RunResult) -> str:
     return f"{result.state}: {result.requests} requests{changed}"
 
 
-async def publish_alert(result: RunResult, error: FloorlineError) -> None:
+async def publish_alert(result: RunResult, error: SourceError) -> None:
     """A page that says what stopped a source and what to do, and the way to it."""
     cause = CAUSE_BY_STATE[result.state]
     key = artifact_key("alert", cause, result.source)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from common.clock import Clock
-from common.errors import FloorlineError
+from common.errors import SourceError
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
 from connectors.pages import Reject
@@ -38,7 +38,7 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
             place = mark if shard.head.paged else dataclasses.replace(mark, offset=seen)
             seen += lines.count(b"\n")
             yield _with_rejects(place, rows.rejects), rows.frame, rows.unknown_fields
-    except FloorlineError as error:
+    except SourceError as error:
         raise CorruptLanding(shard.path.parent, f"{shard.path.name}: {error.detail}") from None
 
 

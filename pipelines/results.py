@@ -13,7 +13,7 @@ from common.errors import (
     KeyMissing,
     PlanForbids,
     QuotaExhausted,
-    WarehouseError,
+    SourceError,
     WarehouseUnusable,
 )
 from warehouse.loading.run import LoadReport
@@ -49,7 +49,7 @@ class RunResult:
     state: str
     requests: int
     pages: int
-    error: FloorlineError | None = None
+    error: SourceError | None = None
     incomplete_reason: str | None = None
     quota_remaining: int | None = None
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -79,7 +79,7 @@ def with_load(result: RunResult, load: LoadReport | None) -> RunResult:
     return dataclasses.replace(result, load=load, unknown_fields=unknown)
 
 
-def run_state(error: FloorlineError | None, *, complete: bool) -> str:
+def run_state(error: SourceError | None, *, complete: bool) -> str:
     """The state of a run that this error ended, or that came through with or without all its shards."""
     if error is None:
         return DONE if complete else "incomplete"
@@ -92,10 +92,10 @@ def exit_code(results: Iterable[RunResult]) -> int:
     return next((code for code in (130, 4, 5, 2, 1, 3) if code in codes), 0)
 
 
-def error_exit_code(error: FloorlineError | WarehouseError) -> int:
+def error_exit_code(error: FloorlineError) -> int:
     """The exit code of an error that ended the command before it had runs to tell of."""
-    if isinstance(error, WarehouseError):
-        return 2 if isinstance(error, WarehouseUnusable) else 6
-    if isinstance(error, ConfigError | KeyMissing):
+    if isinstance(error, WarehouseUnusable | ConfigError | KeyMissing):
         return 2
+    if not isinstance(error, SourceError):
+        return 6
     return EXIT_CODES[run_state(error, complete=False)]

@@ -59,7 +59,7 @@ class CS2Cap(HttpConnector):
         """Revoke this key and all its sub-keys at once and return the one that takes its place.
 
         One request, never repeated: nothing tells the new key a second time. Raises OutcomeUnknown where the
-        old key may be gone and the new one did not arrive; after any other FloorlineError nothing has
+        old key may be gone and the new one did not arrive; after any other SourceError nothing has
         changed.
         """
         answer = self._client.post("/v1/account/key/reissue")

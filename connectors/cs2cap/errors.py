@@ -9,7 +9,6 @@ from common.errors import (
     AccountDisabled,
     AddressDenied,
     Busy,
-    FloorlineError,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -17,6 +16,7 @@ from common.errors import (
     QuotaExhausted,
     RateLimited,
     RequestRejected,
+    SourceError,
     StreamsExhausted,
     TransientError,
     Unavailable,
@@ -38,7 +38,7 @@ GATED_ROUTES: Final = frozenset(
         "GET /v1/sales",
     }
 )
-_BY_CODE: Final[Mapping[str, type[FloorlineError]]] = {
+_BY_CODE: Final[Mapping[str, type[SourceError]]] = {
     "AUTH_INVALID_API_KEY": KeyInvalid,
     "AUTH_API_KEY_REVOKED": KeyRevoked,
     "AUTH_ACCOUNT_DISABLED": AccountDisabled,
@@ -55,7 +55,7 @@ _BY_CODE: Final[Mapping[str, type[FloorlineError]]] = {
 
 def classify(
     route: str, status: int, body: bytes, headers: Mapping[str, str], source: str
-) -> FloorlineError | None:
+) -> SourceError | None:
     """Say what is wrong with a response: by its code, by its status where there is none it knows.
 
     `route` is the method and the path, as "GET /v1/prices"; `headers` has lower-case names. None for 2xx.
@@ -75,7 +75,7 @@ def classify(
     return kind(about, source, sanitize(code), status, request_id)
 
 
-def _kind_by_status(route: str, status: int, detail: str) -> type[FloorlineError]:
+def _kind_by_status(route: str, status: int, detail: str) -> type[SourceError]:
     if status == 403:
         return _classify_forbidden(route, detail)
     if status in BY_STATUS:
@@ -85,7 +85,7 @@ def _kind_by_status(route: str, status: int, detail: str) -> type[FloorlineError
     return RequestRejected if status >= 400 else UnexpectedResponse
 
 
-def _classify_forbidden(route: str, detail: str) -> type[FloorlineError]:
+def _classify_forbidden(route: str, detail: str) -> type[SourceError]:
     """Tell the three meanings of a 403 apart; without any detail it did not come from the API itself."""
     if not detail:
         return AddressDenied

@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from common.errors import FloorlineError
+from common.errors import SourceError
 
 
 class CircuitBreaker:
     """Open until `shut`; then whoever is inside, waiting or under way, or comes later gets the error."""
 
     def __init__(self) -> None:
-        self._error: FloorlineError | None = None
+        self._error: SourceError | None = None
         self._inside: set[asyncio.Timeout] = set()
 
-    def trip(self, error: FloorlineError) -> None:
+    def trip(self, error: SourceError) -> None:
         """Turn everyone out, at once; the first error stands."""
         if self._error is None:
             self._error = error

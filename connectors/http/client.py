@@ -15,12 +15,12 @@ from common.errors import (
     ConfigError,
     ConnectFailed,
     ConnectionLost,
-    FloorlineError,
     OutcomeUnknown,
     PaginationError,
     QuotaExhausted,
     RateLimited,
     RequestTimeout,
+    SourceError,
     StreamsExhausted,
     Unavailable,
 )
@@ -35,7 +35,7 @@ from connectors.http.transport import ApiRequest, Params, StreamingResponse, Tra
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
 
-ErrorClassifier = Callable[[str, int, bytes, Mapping[str, str], str], FloorlineError | None]
+ErrorClassifier = Callable[[str, int, bytes, Mapping[str, str], str], SourceError | None]
 HeaderHook = Callable[[Mapping[str, str]], None]
 _T = TypeVar("_T")
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
@@ -103,7 +103,7 @@ class Client:
     ) -> ApiResponse[bytes]:
         """Return the answer to `GET route` (a path such as "/v1/prices"), after as many tries as it takes.
 
-        Raises a FloorlineError. The first AuthRejected or QuotaExhausted (of the month) ends every other
+        Raises a SourceError. The first AuthRejected or QuotaExhausted (of the month) ends every other
         request, those that wait included, with the same error.
         """
         return await self.read(route, params, _inflate_here, cost=cost, metered=metered)
@@ -150,14 +150,14 @@ class Client:
     async def post(self, route: str) -> ApiResponse[bytes]:
         """Return the answer to `POST route` without a body: one request outside the month, whatever happens.
 
-        Raises OutcomeUnknown where it may have taken effect; after any other FloorlineError it has not. No
+        Raises OutcomeUnknown where it may have taken effect; after any other SourceError it has not. No
         error shows anything of an answer that the route gives to a success.
         """
         call = ApiRequest("POST", route, metered=False)
         try:
             async with self._gate.guard():
                 return await self._attempt(call, _inflate_here)
-        except FloorlineError as error:
+        except SourceError as error:
             failure = _as_outcome_unknown(call, error)
         raise failure  # outside of the handler: the frames below hold the answer
 
@@ -261,7 +261,7 @@ def _unexpected_content_type(headers: Mapping[str, str], source: str, status: in
     return Unavailable(f"{told} instead of JSON: something answers in the API's place", source, "", status)
 
 
-def _as_outcome_unknown(call: ApiRequest, error: FloorlineError) -> FloorlineError:
+def _as_outcome_unknown(call: ApiRequest, error: SourceError) -> SourceError:
     """Return what a failure means for a request that is sent once; without the frames that it came through.
 
     An answer from 400 to 499 is a refusal, and what could not connect was never sent. Anything else may have

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 from common.errors import (
     Busy,
-    FloorlineError,
     KeyInvalid,
     PlanForbids,
     RateLimited,
     RequestTimeout,
+    SourceError,
     Unavailable,
 )
 from connectors.ratelimit.limiter import QuotaHeaders
 
-BY_STATUS: Final[Mapping[int, type[FloorlineError]]] = {
+BY_STATUS: Final[Mapping[int, type[SourceError]]] = {
     401: KeyInvalid,
     402: PlanForbids,
     408: RequestTimeout,

@@ -14,8 +14,8 @@ from common.errors import (
     ConfigError,
     ConnectFailed,
     ConnectionLost,
-    FloorlineError,
     RequestTimeout,
+    SourceError,
     UnexpectedResponse,
 )
 from common.text import sanitize
@@ -142,7 +142,7 @@ class _Deadline:
                 return await step()
         except _UNSENT as error:
             told = sanitize(self._key.redact(str(error))) or "no connection could be made"
-            failure: FloorlineError = ConnectFailed(f"{self._call}: {told}", self.source)
+            failure: SourceError = ConnectFailed(f"{self._call}: {told}", self.source)
         except httpx.ReadTimeout:
             failure = RequestTimeout(f"{self._call}: nothing arrived for {_IDLE:g} s", self.source)
         except (TimeoutError, httpx.TimeoutException):

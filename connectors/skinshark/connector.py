@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from common.errors import ConfigError, FloorlineError, RequestRejected, TransientError, most_severe
+from common.errors import ConfigError, RequestRejected, SourceError, TransientError, most_severe
 from connectors.base import Account, ExtractResult, HttpConnector
 from connectors.http.client import BodyReader, Client
 from connectors.http.compression import Decompress
@@ -146,7 +146,7 @@ class SkinShark(HttpConnector):
             self._client.request_id = content.request_id
             try:
                 return await use(content.data, moment)
-            except FloorlineError as error:
+            except SourceError as error:
                 error.request_id = error.request_id or content.request_id
                 raise
 

@@ -10,7 +10,6 @@ from msgspec import Raw, Struct
 from common.errors import (
     AccountDisabled,
     AddressDenied,
-    FloorlineError,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -18,6 +17,7 @@ from common.errors import (
     RateLimited,
     RequestRejected,
     RequestTimeout,
+    SourceError,
     TransientError,
     Unavailable,
     UnexpectedResponse,
@@ -32,7 +32,7 @@ from connectors.http.headers import (
     strip_query,
 )
 
-_BY_KEY: Final[Mapping[str, type[FloorlineError]]] = {
+_BY_KEY: Final[Mapping[str, type[SourceError]]] = {
     "MISSING_API_KEY": KeyMissing,
     "INVALID_API_KEY": KeyInvalid,
     "UNAUTHORIZED": KeyInvalid,
@@ -104,7 +104,7 @@ def classify(
     body: bytes,
     headers: Mapping[str, str],
     source: str,
-) -> FloorlineError | None:
+) -> SourceError | None:
     """Say what is wrong with a response: by its key, by its status where there is none it knows.
 
     `headers` has lower-case names. None for 2xx.
@@ -123,7 +123,7 @@ def _decode(body: bytes) -> _Envelope | None:
 
 def _classify_envelope(
     envelope: _Envelope, status: int, headers: Mapping[str, str], source: str
-) -> FloorlineError:
+) -> SourceError:
     error = envelope.error or _Error()
     kind = _BY_KEY.get(error.key) or _kind_by_status(status, known=bool(error.key))
     detail = error.message
@@ -141,7 +141,7 @@ def _classify_envelope(
     return kind(about, source, code, status, request_id)
 
 
-def _kind_by_status(status: int, *, known: bool) -> type[FloorlineError]:
+def _kind_by_status(status: int, *, known: bool) -> type[SourceError]:
     """Read a status; a 403 without a key did not come from the API itself."""
     if status == HTTPStatus.FORBIDDEN:
         return AccountDisabled if known else AddressDenied

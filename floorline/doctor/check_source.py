@@ -13,13 +13,13 @@ from common.clock import Clock
 from common.errors import (
     AuthRejected,
     ConfigError,
-    FloorlineError,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
     PlanForbids,
     QuotaExhausted,
     RateLimited,
+    SourceError,
 )
 from common.text import format_duration
 from connectors.base import Account, Connector
@@ -78,7 +78,7 @@ async def _check_next_key(name: str, settings: AnySource, base: Path, clock: Clo
         await _key(name, following, base)
     except KeyMissing:
         return None
-    except FloorlineError as error:
+    except SourceError as error:
         return fail(f"{name} next key", error_summary(error), error.guidance)
     found = await _one(f"{name} next", following, base, clock)
     return next((one for one in found if one.name == f"{name} next key"), None)
@@ -95,7 +95,7 @@ async def _one(name: str, settings: AnySource, base: Path, clock: Clock) -> list
     """What is known of one key of a source, and of its address."""
     try:
         key = await _key(name, settings, base)
-    except FloorlineError as error:
+    except SourceError as error:
         return [fail(f"{name} key", error_summary(error), error.guidance)]
     hearing = ClockSkewProbe(clock)
     try:
@@ -126,7 +126,7 @@ async def _query_account(
     """What comes of asking for the account; the address first."""
     try:
         account = await connector.account()
-    except FloorlineError as error:
+    except SourceError as error:
         return _refused(name, settings, key, error)
     finally:
         await connector.aclose()
@@ -138,7 +138,7 @@ def _reached(name: str, settings: SourceSettings) -> Finding:
     return ok(f"{name} address", settings.base_url)
 
 
-def _refused(name: str, settings: SourceSettings, key: Key, error: FloorlineError) -> list[Finding]:
+def _refused(name: str, settings: SourceSettings, key: Key, error: SourceError) -> list[Finding]:
     """What an error says of the address, first, and of the key."""
     if isinstance(error, AuthRejected):
         return [
@@ -164,7 +164,7 @@ def _rejection_without_code(name: str, settings: SourceSettings, error: AuthReje
     )
 
 
-def _wrong_address(name: str, settings: SourceSettings, error: FloorlineError) -> Finding:
+def _wrong_address(name: str, settings: SourceSettings, error: SourceError) -> Finding:
     if error.status is None:
         seen, advice = error_summary(error), "check base_url, the network and the firewall"
     else:

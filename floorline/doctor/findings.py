@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from common.errors import FloorlineError, WarehouseError
+from common.errors import FloorlineError, SourceError
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -35,14 +35,14 @@ def fail(name: str, seen: str, advice: str) -> Finding:
     return Finding(name, "fail", seen, advice)
 
 
-def from_error(name: str, error: FloorlineError | WarehouseError) -> Finding:
+def from_error(name: str, error: FloorlineError) -> Finding:
     """What an error says, as a finding that fails."""
     return fail(name, error_summary(error), error.guidance)
 
 
-def error_summary(error: FloorlineError | WarehouseError) -> str:
+def error_summary(error: FloorlineError) -> str:
     """What happened, with the API's code and status where there are such."""
-    if isinstance(error, WarehouseError):
+    if not isinstance(error, SourceError):
         return error.detail
     status = f"HTTP {error.status}" if error.status else ""
     code = f"{error.code} ({status})" if error.code and status else error.code or status

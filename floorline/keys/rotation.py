@@ -13,7 +13,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from common.clock import Clock
-from common.errors import ConfigError, FloorlineError, OutcomeUnknown
+from common.errors import ConfigError, OutcomeUnknown, SourceError
 from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
@@ -115,7 +115,7 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
 async def _print(name: str, source: AnySource, base: Path) -> str:
     try:
         return (await resolve_key(name, source.key, base)).fingerprint
-    except FloorlineError:
+    except SourceError:
         return ""
 
 
@@ -131,7 +131,7 @@ async def rotate_key(old: CurrentKey, clock: Clock, say: Callable[[str], None]) 
     """Have a new key issued, store it and try it; `say` tells a person how far it is.
 
     Raises ConfigError where it could not be stored: then nothing was changed. OutcomeUnknown: the old key may
-    be gone and the new one is not here. Any other FloorlineError: nothing was changed.
+    be gone and the new one is not here. Any other SourceError: nothing was changed.
     """
     store = key_store_for(old.settings.key, old.base)
     with BackupKeyFile(old.folder, old.source, clock.now()) as spare, _exclusive(old):
@@ -226,7 +226,7 @@ async def _refusal(old: CurrentKey, key: Key, clock: Clock) -> str | None:
     """Why the new key is not accepted, if it is not."""
     try:
         account = await _account(old.source, old.settings, key, clock)
-    except FloorlineError as error:
+    except SourceError as error:
         return f"the new key could not be proved: {error}"
     return None if account.active else "the source says that the new key is not active"
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
-from common.errors import FloorlineError, TransientError
+from common.errors import SourceError, TransientError
 from connectors.http.retry import RetryPolicy
 from pipelines.config import AnySource, Settings, SkinsharkSettings
 from pipelines.sources import build_connector, next_key, resolve_key
@@ -50,7 +50,7 @@ async def _keys(settings: Settings, name: str, source: AnySource) -> list[tuple[
     """The source, and the same with the next key where there is one."""
     try:
         there = await next_key(name, source, settings.base) is not None
-    except FloorlineError:
+    except SourceError:
         there = True  # what is wrong with it is told where it is tried
     if not there or not isinstance(source, SkinsharkSettings):
         return [(name, source)]
@@ -73,7 +73,7 @@ async def _status(settings: Settings, name: str, source: AnySource, clock: Clock
         return KeyStatus(
             name, source.key, tail, problem=f"{name}: the key could not be tried: {error.detail}"
         )
-    except FloorlineError as error:
+    except SourceError as error:
         return KeyStatus(name, source.key, tail, problem=str(error))
     left = account.expires_at - clock.now() if account.expires_at else None
     return KeyStatus(

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from common.errors import ConfigError, FloorlineError
+from common.errors import ConfigError, SourceError
 from connectors.http.auth import Key
 from pipelines.sources import key_path, resolve_key
 
@@ -48,7 +48,7 @@ async def store_and_verify(store: KeyStore, key: Key, source: str, base: Path) -
     await store.write(key)
     try:
         found = (await resolve_key(source, store.spec, base)).fingerprint
-    except FloorlineError as error:
+    except SourceError as error:
         raise KeyStoreError(f"{store.spec} cannot be read back: {error.detail}") from None
     if found != key.fingerprint:
         raise KeyStoreError(f"{store.spec} does not give back what was put there")

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from common.clock import Clock
 from common.concurrency import gather_fail_fast, run_to_completion
-from common.errors import FloorlineError, QuotaExhausted, RequestRejected, TransientError
+from common.errors import QuotaExhausted, RequestRejected, SourceError, TransientError
 from connectors.cs2cap.connector import CS2Cap
 from connectors.series import Interval, Series, SeriesPage, SeriesShard
 from connectors.shards import Item
@@ -76,7 +76,7 @@ class ShardExtractor:
         self._left: tuple[float, int | None] = -PROGRESS_INTERVAL, None
         self.brought = ExtractTotals()
 
-    async def run(self) -> FloorlineError | None:
+    async def run(self) -> SourceError | None:
         """Walk every shard that has not ended; what stopped the source, if anything did.
 
         Raises GivenUp where somebody cancelled the backfill, and WarehouseError.
@@ -113,7 +113,7 @@ class ShardExtractor:
         except FATAL_SOURCE_ERRORS as error:
             reason = str(error)
             raise
-        except FloorlineError as error:
+        except SourceError as error:
             reason = str(error)
             self.brought.broken.append(f"{shard_label(shard)}: {reason}")
             self._failed(error)
@@ -121,7 +121,7 @@ class ShardExtractor:
             place.close(reason)
         self._end(shard, reason)
 
-    def _failed(self, error: FloorlineError) -> None:
+    def _failed(self, error: SourceError) -> None:
         """Leave the rest for the next run where the source has failed again and again."""
         self._in_vain += isinstance(error, TransientError)
         if self._in_vain >= MAX_CONSECUTIVE_FAILURES and self._queue:

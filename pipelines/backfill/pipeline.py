@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from common.clock import Clock, SystemClock
-from common.errors import BudgetSpent, ConfigError, FloorlineError, WarehouseError
+from common.errors import BudgetSpent, ConfigError, SourceError, WarehouseError
 from common.text import sanitize
 from connectors.schemas import provider_keys_by_name
 from connectors.tiers import TierLimits
@@ -128,7 +128,7 @@ class BackfillPipeline:
             names = provider_keys_by_name(await catalogs.providers())
         except ConfigError:
             raise
-        except FloorlineError as error:
+        except SourceError as error:
             return await self._fail_early(past, record, error)
         self._announce(plan)
         if not plan.shards and record is None:
@@ -222,7 +222,7 @@ class BackfillPipeline:
         return BackfillOutcome(state, error, walks.brought)
 
     async def _fail_early(
-        self, past: BackfillSession, record: Record | None, error: FloorlineError
+        self, past: BackfillSession, record: Record | None, error: SourceError
     ) -> BackfillResult:
         """What ended it before its first page."""
         state = STOPPED if isinstance(error, BudgetSpent) else run_state(error, complete=False)

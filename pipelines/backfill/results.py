@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from common.errors import FloorlineError, KeyMissing, QuotaExhausted
+from common.errors import KeyMissing, QuotaExhausted, SourceError
 from pipelines.results import DONE, EXIT_CODES, RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
@@ -38,7 +38,7 @@ class BackfillOutcome:
     """How a run ended: its state, the error that ended it if one did, and what it had brought."""
 
     state: str
-    error: FloorlineError | None = None
+    error: SourceError | None = None
     brought: ExtractTotals = dataclasses.field(default_factory=ExtractTotals)
 
     @property
@@ -75,7 +75,7 @@ class BackfillResult:
     set_aside: tuple[str, ...] = ()
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
     runs: tuple[str, ...] = ()
-    error: FloorlineError | None = None
+    error: SourceError | None = None
     key_tail: str = ""
     hint: str = ""
 

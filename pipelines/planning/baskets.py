@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from common.errors import ConfigError, FloorlineError
+from common.errors import ConfigError, SourceError
 from connectors.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
@@ -98,7 +98,7 @@ class BasketPlanner:
         """Plan one and note the starts that it takes; None for one that only its starts matter of."""
         if basket in chosen:
             return await self.plan_next(basket)
-        with contextlib.suppress(FloorlineError):  # its own run will tell
+        with contextlib.suppress(SourceError):  # its own run will tell
             await self.plan_next(basket, doubt=False)
         return None
 

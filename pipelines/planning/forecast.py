@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from common.errors import FloorlineError
+from common.errors import SourceError
 from common.text import format_duration
 from connectors.tiers import TierLimits
 from pipelines.planning.baskets import PlannedBasket
@@ -189,7 +189,7 @@ def _cost_at(want: SnapshotRequest, case: ForecastInput, rhythm: RunFrequency, r
     wanted = dataclasses.replace(want, runs_a_day=rhythm.a_day_at_most)
     try:
         made = plan_snapshot(wanted, room.terms, room.sizes, case.starts)
-    except FloorlineError:
+    except SourceError:
         return None
     return None if _problem(made, case, rhythm, room) else _monthly(made, rhythm)
 

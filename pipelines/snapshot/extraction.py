@@ -11,7 +11,7 @@ from typing import Final
 
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
-from common.errors import AuthRejected, FloorlineError, PlanForbids, QuotaExhausted
+from common.errors import AuthRejected, PlanForbids, QuotaExhausted, SourceError
 from connectors.base import Connector
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
@@ -98,7 +98,7 @@ class BasketExtractor:
             state = run_state(error, complete=not self._reasons)
             return self._finish(landing, state, error, down)
 
-    async def _fetch(self, landing: LandingWriter, wrap: WrapTask) -> FloorlineError | None:
+    async def _fetch(self, landing: LandingWriter, wrap: WrapTask) -> SourceError | None:
         """Fetch every shard; what stopped the source, if anything did. Raises WarehouseError."""
         try:
             await self._rates()
@@ -117,7 +117,7 @@ class BasketExtractor:
             await self._catalogs.fx(lifetime=timedelta(0))
         except FATAL_SOURCE_ERRORS:
             raise
-        except FloorlineError as error:
+        except SourceError as error:
             self._reasons.append(f"exchange rates: {error}")
 
     async def _extract_bounded(self, landing: LandingWriter, shard: Shard, wrap: WrapTask) -> None:
@@ -144,7 +144,7 @@ class BasketExtractor:
         except FATAL_SOURCE_ERRORS as error:
             reason = str(error)
             raise
-        except FloorlineError as error:
+        except SourceError as error:
             reason = f"{shard_label(shard)}: {error}"
             self._reasons.append(reason)
         finally:
@@ -179,7 +179,7 @@ class BasketExtractor:
             return ()
         try:
             now = await self._catalogs.providers(lifetime=timedelta(0))
-        except FloorlineError as error:
+        except SourceError as error:
             self._reasons.append(f"the health of {', '.join(sorted(silent))} is unknown: {error}")
             return tuple(sorted(silent))
         health = dict(now.select("provider", "health").iter_rows())
@@ -194,7 +194,7 @@ class BasketExtractor:
         return [item.item_id for shard in shards for item in shard.items or () if item.item_id is not None]
 
     def _finish(
-        self, landing: LandingWriter, state: str, error: FloorlineError | None, down: tuple[str, ...]
+        self, landing: LandingWriter, state: str, error: SourceError | None, down: tuple[str, ...]
     ) -> RunResult:
         for name in ("items", "providers", "fx"):
             if name in self._catalogs.fetched:

@@ -13,7 +13,7 @@ from typing import Final
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, FloorlineError, QuotaExhausted, WarehouseError
+from common.errors import ConfigError, QuotaExhausted, SourceError, WarehouseError
 from connectors.base import Account, Connector
 from connectors.http.auth import Key
 from connectors.tiers import limits_for
@@ -57,7 +57,7 @@ class SourceSession:
     connector: Connector | None = None
     catalogs: CatalogCache | None = None
     prepared: list[PlannedBasket] = dataclasses.field(default_factory=list)
-    error: FloorlineError | None = None
+    error: SourceError | None = None
     over_quota: dict[str, QuotaExhausted] = dataclasses.field(
         default_factory=dict
     )  # what does not fit the month
@@ -157,7 +157,7 @@ class SnapshotPipeline:
             )
         except ConfigError:
             raise
-        except FloorlineError as error:
+        except SourceError as error:
             desk.error = error
 
     async def _authenticate(self, desk: SourceSession, source: AnySource, key: Key) -> Account:
@@ -215,7 +215,7 @@ class SnapshotPipeline:
         return dataclasses.replace(result, key_tail=desk.key_tail)
 
     def _record_not_run(
-        self, desk: SourceSession, basket: BasketSettings, error: FloorlineError | None, requests: int
+        self, desk: SourceSession, basket: BasketSettings, error: SourceError | None, requests: int
     ) -> RunResult:
         """A run that ended before its first price is a run all the same: it is landed, loaded and seen."""
         now = self._clock.now()

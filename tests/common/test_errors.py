@@ -13,9 +13,7 @@ from common import errors
 from common.text import sanitize
 
 KINDS = [
-    kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, errors.FloorlineError)
+    kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SourceError)
 ]
 
 
@@ -32,7 +30,7 @@ def test_str_without_context_is_the_detail() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_survives_pickling_and_copying(kind: type[errors.FloorlineError]) -> None:
+def test_every_error_survives_pickling_and_copying(kind: type[errors.SourceError]) -> None:
     error = kind("what", "cs2cap", code="CODE", status=429, request_id="r-1")
     for twin in (pickle.loads(pickle.dumps(error)), replace(error)):  # noqa: S301 - our own bytes
         assert type(twin) is kind
@@ -41,8 +39,8 @@ def test_every_error_survives_pickling_and_copying(kind: type[errors.FloorlineEr
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_but_a_configuration_error_says_what_to_do(kind: type[errors.FloorlineError]) -> None:
-    assert bool(kind.guidance) == (kind not in {errors.FloorlineError, errors.ConfigError})
+def test_every_error_but_a_configuration_error_says_what_to_do(kind: type[errors.SourceError]) -> None:
+    assert bool(kind.guidance) == (kind not in {errors.SourceError, errors.ConfigError})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ PUBLIC_NAMES = {
     "common.clock": ("Clock", "SystemClock"),
     "common.errors": (
         *("AccountDisabled", "AddressDenied", "AuthRejected", "Busy", "ConfigError", "ConnectFailed"),
-        *("ConnectionLost", "FloorlineError", "KeyInvalid", "KeyMissing", "KeyRevoked", "OutcomeUnknown"),
+        *("ConnectionLost", "SourceError", "KeyInvalid", "KeyMissing", "KeyRevoked", "OutcomeUnknown"),
         *("PaginationError", "PlanForbids", "QuotaExhausted", "RateLimited", "RequestRejected"),
         *("RequestTimeout", "StreamsExhausted", "TransientError", "Unavailable", "UnexpectedResponse"),
     ),

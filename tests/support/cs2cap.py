@@ -96,11 +96,11 @@ def _offers(told: RawPage | RawChunk) -> BookSide:
 
 def walk(
     url: str, shard: Shard, have: Sequence[TypedPage] = (), *, limit: int | None = 20
-) -> tuple[Landing, ExtractResult | errors.FloorlineError]:
+) -> tuple[Landing, ExtractResult | errors.SourceError]:
     landing = Landing()
     try:
         return landing, use(url, lambda source: source.extract(shard, landing.land, have), limit=limit)
-    except errors.FloorlineError as error:
+    except errors.SourceError as error:
         return landing, error
 
 

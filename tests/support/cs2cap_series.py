@@ -49,7 +49,7 @@ class Pages:
         return [reject.reason for page in self.all for reject in page.rejects]
 
 
-Result = tuple[Pages, ExtractResult | errors.FloorlineError]
+Result = tuple[Pages, ExtractResult | errors.SourceError]
 
 
 def walk(url: str, ask: SeriesShard, *, limit: int | None = None, **how: Any) -> Result:
@@ -62,7 +62,7 @@ def walk(url: str, ask: SeriesShard, *, limit: int | None = None, **how: Any) ->
 
     try:
         return pages, use(url, job, limit=limit)
-    except errors.FloorlineError as error:
+    except errors.SourceError as error:
         return pages, error
 
 

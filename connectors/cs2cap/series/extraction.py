@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from common.errors import FloorlineError, RequestRejected
+from common.errors import RequestRejected, SourceError
 from connectors.base import ExtractResult
 from connectors.cs2cap.series import candles, history, sales
 from connectors.cs2cap.series.parser import SeriesResponse
@@ -113,7 +113,7 @@ class SeriesExtraction:
             oldest=_times(rows)[0],
         )
 
-    def _translate(self, error: RequestRejected) -> FloorlineError:
+    def _translate(self, error: RequestRejected) -> SourceError:
         """Tell a cursor that is refused from anything else that is."""
         about = self._paging.cursor is not None and parse_retention_days(error.detail) is None
         return self._paging.explain_rejected_cursor(error) if about and error.status in _REFUSED else error

@@ -20,7 +20,7 @@ def body(code: str | None = None, detail: object = "what happened") -> bytes:
     return json.dumps({"detail": detail} | ({} if code is None else {"code": code})).encode()
 
 
-ROWS: list[tuple[str, str, int, bytes, type[errors.FloorlineError] | None]] = [
+ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
     ("invalid key", PRICES, 401, body("AUTH_INVALID_API_KEY"), errors.KeyInvalid),
     ("revoked key", PRICES, 401, body("AUTH_API_KEY_REVOKED"), errors.KeyRevoked),
     ("disabled account, 403", PRICES, 403, body("AUTH_ACCOUNT_DISABLED"), errors.AccountDisabled),
@@ -70,7 +70,7 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.FloorlineError] | None]] = [
 @pytest.mark.parametrize(
     ("route", "status", "body", "kind"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
-def test_table(route: str, status: int, body: bytes, kind: type[errors.FloorlineError] | None) -> None:
+def test_table(route: str, status: int, body: bytes, kind: type[errors.SourceError] | None) -> None:
     error = classify(route, status, body, {}, "cs2cap")
     assert type(error) is (kind or type(None))
     if error is not None:
@@ -144,6 +144,6 @@ def test_only_routes_of_the_tier_table_are_gated() -> None:
 @given(st.integers(300, 599), st.binary(), st.dictionaries(st.just("retry-after"), st.text()))
 def test_any_failure_is_an_error_of_ours(status: int, body: bytes, headers: dict[str, str]) -> None:
     error = classify(PRICES, status, body, headers, "cs2cap")
-    assert isinstance(error, errors.FloorlineError)
+    assert isinstance(error, errors.SourceError)
     assert str(error).isprintable()
     assert len(error.detail) <= 200

@@ -182,7 +182,7 @@ PAGE = (
     ],
 )
 def test_an_answer_to_another_question_is_refused(
-    page: tuple[bytes, bytes, int, bytes, int], kind: type[errors.FloorlineError] | None, told: str
+    page: tuple[bytes, bytes, int, bytes, int], kind: type[errors.SourceError] | None, told: str
 ) -> None:
     shard = replace(STEAM, items=(Item("7", "AK-47", None),))
     landing = Landing()

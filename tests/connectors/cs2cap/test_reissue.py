@@ -27,7 +27,7 @@ async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | 
     connector = CS2Cap(Client("cs2cap", url, Key(key), SystemClock(), retry=EAGER, deadline=deadline))
     try:
         return await connector.reissue()
-    except errors.FloorlineError as error:
+    except errors.SourceError as error:
         return error
     finally:
         await connector.aclose()
@@ -88,7 +88,7 @@ def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
         ("cs2c_live_nobody_knows", errors.KeyInvalid),
     ],
 )
-def test_a_refusal_is_certain(sandbox: Sandbox, key: str, kind: type[errors.FloorlineError]) -> None:
+def test_a_refusal_is_certain(sandbox: Sandbox, key: str, kind: type[errors.SourceError]) -> None:
     assert type(reissue(sandbox.url, key)) is kind
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 

@@ -45,9 +45,9 @@ def streamed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, ExtractResul
     return landing, outcome
 
 
-def failed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, errors.FloorlineError]:
+def failed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, errors.SourceError]:
     landing, error = walk(box.url, shard)
-    assert isinstance(error, errors.FloorlineError), error
+    assert isinstance(error, errors.SourceError), error
     return landing, error
 
 

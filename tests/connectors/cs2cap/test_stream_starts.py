@@ -32,7 +32,7 @@ def counted(
         before(throttle)
         try:
             return throttle, await source.extract(STREAM, Landing().land)
-        except errors.FloorlineError as error:
+        except errors.SourceError as error:
             return throttle, error
         finally:
             await source.aclose()

@@ -78,7 +78,7 @@ def test_no_error_path_shows_the_key(
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
     fault: dict[str, object],
-    kind: type[errors.FloorlineError],
+    kind: type[errors.SourceError],
     after: int,
 ) -> None:
     sandbox.key(SECRET)
@@ -105,7 +105,7 @@ def test_no_exception_of_httpx_hangs_on_ours() -> None:
     while error is not None:
         seen.append(error)
         error = error.__cause__ or error.__context__
-    assert all(isinstance(one, errors.FloorlineError) for one in seen)
+    assert all(isinstance(one, errors.SourceError) for one in seen)
     assert seen
 
 
@@ -120,7 +120,7 @@ def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
             return await fetch(server.url)
 
     error = asyncio.run(main())
-    assert isinstance(error, errors.FloorlineError)
+    assert isinstance(error, errors.SourceError)
     assert_unseen(str(error), repr(error), repr(vars(error)))
 
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import FloorlineError, KeyRevoked, RateLimited, RequestRejected, Unavailable
+from common.errors import KeyRevoked, RateLimited, RequestRejected, SourceError, Unavailable
 from connectors.http.retry import RetryPolicy
 from tests.support.clocks import VirtualClock
 
 
-def run(policy: RetryPolicy, failures: list[FloorlineError]) -> tuple[str | FloorlineError, list[float]]:
+def run(policy: RetryPolicy, failures: list[SourceError]) -> tuple[str | SourceError, list[float]]:
     """Try what fails in this way first and then succeeds; tell how it ended and the waits between."""
     clock = VirtualClock()
-    script: Iterator[FloorlineError] = iter(failures)
+    script: Iterator[SourceError] = iter(failures)
 
     async def attempt() -> str:
         for failure in script:
@@ -24,7 +24,7 @@ def run(policy: RetryPolicy, failures: list[FloorlineError]) -> tuple[str | Floo
 
     try:
         return asyncio.run(policy.run(attempt, clock)), clock.slept
-    except FloorlineError as error:
+    except SourceError as error:
         return error, clock.slept
 
 
@@ -47,8 +47,8 @@ def test_gives_up_after_the_attempts_with_the_last_failure_itself() -> None:
     assert len(waits) == 2
 
 
-@pytest.mark.parametrize("error", [KeyRevoked("no"), RequestRejected("no"), FloorlineError("no")])
-def test_only_what_passes_is_tried_again(error: FloorlineError) -> None:
+@pytest.mark.parametrize("error", [KeyRevoked("no"), RequestRejected("no"), SourceError("no")])
+def test_only_what_passes_is_tried_again(error: SourceError) -> None:
     assert run(RetryPolicy(), [error]) == (error, [])
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from common.errors import (
     Busy,
-    FloorlineError,
     PlanForbids,
     QuotaExhausted,
     RateLimited,
+    SourceError,
     StreamsExhausted,
     Unavailable,
 )
@@ -234,7 +234,7 @@ def test_a_refusal_for_want_of_starts_uses_them_up(make_throttle: MakeThrottle) 
     "error", [RateLimited("burst"), QuotaExhausted("month"), Unavailable("down"), PlanForbids("tier")]
 )
 def test_another_refusal_of_a_stream_does_not_speak_of_its_starts(
-    make_throttle: MakeThrottle, error: FloorlineError
+    make_throttle: MakeThrottle, error: SourceError
 ) -> None:
     throttle = make_throttle(None, VirtualClock())
     throttle.set_stream_limit(STREAM, 50)

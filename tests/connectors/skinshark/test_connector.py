@@ -12,12 +12,12 @@ from common.errors import (
     AddressDenied,
     AuthRejected,
     ConfigError,
-    FloorlineError,
     KeyMissing,
     KeyRevoked,
     PaginationError,
     PlanForbids,
     RateLimited,
+    SourceError,
     Unavailable,
     UnexpectedResponse,
 )
@@ -236,7 +236,7 @@ def test_the_last_request_is_remembered_by_its_id(sandbox: Sandbox) -> None:
         ("no merchant", PlanForbids),
     ],
 )
-def test_a_rejection_is_not_tried_again(sandbox: Sandbox, wrong: str, kind: type[FloorlineError]) -> None:
+def test_a_rejection_is_not_tried_again(sandbox: Sandbox, wrong: str, kind: type[SourceError]) -> None:
     merchant = sandbox.skinshark.merchant
     if wrong == "revoked":
         merchant.revoke()

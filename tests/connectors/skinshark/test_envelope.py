@@ -9,7 +9,6 @@ import pytest
 from common.errors import (
     AccountDisabled,
     AddressDenied,
-    FloorlineError,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -17,6 +16,7 @@ from common.errors import (
     RateLimited,
     RequestRejected,
     RequestTimeout,
+    SourceError,
     TransientError,
     Unavailable,
     UnexpectedResponse,
@@ -25,7 +25,7 @@ from connectors.skinshark.envelope import classify, unwrap
 from sandbox.skinshark.merchant import ERRORS
 
 ROUTE, DATE = "GET /market/prices", "Mon, 01 Jun 2026 12:00:00 GMT"
-MEANT: list[tuple[str, int, type[FloorlineError]]] = [
+MEANT: list[tuple[str, int, type[SourceError]]] = [
     ("MISSING_API_KEY", 401, KeyMissing),
     ("INVALID_API_KEY", 401, KeyInvalid),
     ("API_KEY_REVOKED", 401, KeyRevoked),
@@ -65,7 +65,7 @@ def told(key: str, message: str = "What happened", **meta: object) -> bytes:
     return json.dumps({"requestId": "req-7", "success": False, "error": error}).encode()
 
 
-def classified(status: int, body: bytes, **headers: str) -> FloorlineError:
+def classified(status: int, body: bytes, **headers: str) -> SourceError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     error = classify(ROUTE, status, body, named, "shark")
     assert error is not None
@@ -74,7 +74,7 @@ def classified(status: int, body: bytes, **headers: str) -> FloorlineError:
 
 @pytest.mark.parametrize(("key", "status", "kind"), MEANT, ids=[f"{key}-{code}" for key, code, _ in MEANT])
 def test_the_key_says_what_it_is_and_the_status_where_there_is_none(
-    key: str, status: int, kind: type[FloorlineError]
+    key: str, status: int, kind: type[SourceError]
 ) -> None:
     error = classified(status, told(key) if key else b"Oops")
     assert isinstance(error, kind)
@@ -135,7 +135,7 @@ def test_an_envelope_gives_what_is_in_it() -> None:
         (told("API_KEY_REVOKED"), KeyRevoked),
     ],
 )
-def test_what_is_no_good_envelope(body: bytes, kind: type[FloorlineError]) -> None:
+def test_what_is_no_good_envelope(body: bytes, kind: type[SourceError]) -> None:
     with pytest.raises(kind):
         unwrap(body, ROUTE, "shark")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import FloorlineError, KeyRevoked, PlanForbids, QuotaExhausted
+from common.errors import KeyRevoked, PlanForbids, QuotaExhausted, SourceError
 from pipelines.alerts.rules import raise_alerts
 from pipelines.results import RunResult, run_state
 from tests.conftest import NOON
@@ -22,7 +22,7 @@ def state(tmp_path: Path) -> AlertStore:
 
 
 def came_to(
-    error: FloorlineError | None = None,
+    error: SourceError | None = None,
     *,
     basket: str = "core",
     source: str = "cs2cap",
@@ -55,7 +55,7 @@ REVOKED = KeyRevoked("revoked", "cs2cap", "AUTH_API_KEY_REVOKED", 401)
     ],
 )
 def test_what_stops_a_source_stands_until_a_run_of_it_comes_through(
-    state: AlertStore, error: FloorlineError, cause: str
+    state: AlertStore, error: SourceError, cause: str
 ) -> None:
     (raised,) = raise_alerts(state, [came_to(error)], [], NOON)
     assert (raised.cause, raised.message, raised.guidance) == (cause, str(error), error.guidance)
