@@ -1,4 +1,7 @@
-"""Opening state.db and turning sqlite3 errors into ours; later its one schema and version."""
+"""state.db: the SQLite file of alerts, backfills and rate limits that all processes of a machine share.
+
+One schema with a version, one way to open the file, and SQLite's errors as errors of ours.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,118 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import disk_usage
+from typing import Final
 
 from common.errors import WarehouseFull, WarehouseLocked, WarehouseUnusable
+
+LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
+# Floorline before SCHEMA_VERSION 1 created the same tables and left `user_version` at 0.
+SCHEMA_VERSION: Final = 1
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS alert (
+    alert_id INTEGER PRIMARY KEY,
+    cause TEXT NOT NULL, source TEXT NOT NULL, subject TEXT NOT NULL,
+    code TEXT, message TEXT NOT NULL, guidance TEXT, run_id TEXT,
+    opened_at TEXT NOT NULL, last_at TEXT NOT NULL, repeats INTEGER NOT NULL, closed_at TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_open_alert ON alert (cause, source, subject) WHERE closed_at IS NULL;
+-- When a channel delivered the opening and the closing of an alert; claimed_at: a process is delivering it.
+CREATE TABLE IF NOT EXISTS telling (
+    alert_id INTEGER NOT NULL, channel TEXT NOT NULL,
+    opening_told TEXT, closing_told TEXT, claimed_at TEXT,
+    PRIMARY KEY (alert_id, channel)
+);
+CREATE TABLE IF NOT EXISTS rejection (
+    source TEXT PRIMARY KEY, key_print TEXT NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL, status INTEGER,
+    detail TEXT NOT NULL, asked_at TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS backfill (
+    backfill_id TEXT PRIMARY KEY, digest TEXT NOT NULL, series TEXT NOT NULL, source TEXT NOT NULL,
+    request TEXT NOT NULL, at_least INTEGER NOT NULL, at_most INTEGER,
+    state TEXT NOT NULL, reason TEXT, holder TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_open_backfill ON backfill (digest)
+    WHERE state NOT IN ('done', 'cancelled');
+CREATE TABLE IF NOT EXISTS backfill_shard (
+    backfill_id TEXT NOT NULL, number INTEGER NOT NULL,
+    item_id TEXT, market_hash_name TEXT, phase TEXT, provider TEXT, currency TEXT NOT NULL, interval TEXT,
+    start_at TEXT NOT NULL, end_at TEXT NOT NULL, lookback INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting', walk_end TEXT NOT NULL, cursor TEXT,
+    page INTEGER NOT NULL DEFAULT 0, rows INTEGER NOT NULL DEFAULT 0, requests INTEGER NOT NULL DEFAULT 0,
+    oldest TEXT, settled_to TEXT, reason TEXT,
+    PRIMARY KEY (backfill_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS budget (
+    key_print TEXT PRIMARY KEY, source TEXT NOT NULL, per_minute INTEGER,
+    held_at REAL NOT NULL DEFAULT 0, held_until REAL NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL DEFAULT 0, per_month INTEGER, resets_at TEXT, told_at TEXT
+);
+CREATE TABLE IF NOT EXISTS slot (
+    ticket INTEGER PRIMARY KEY AUTOINCREMENT, key_print TEXT NOT NULL,
+    cost INTEGER NOT NULL, metered INTEGER NOT NULL, sent INTEGER NOT NULL, free_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS slot_of_key ON slot (key_print);
+CREATE TABLE IF NOT EXISTS stream_start (key_print TEXT NOT NULL, route TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS stream_limit (
+    key_print TEXT NOT NULL, route TEXT NOT NULL, starts INTEGER NOT NULL, PRIMARY KEY (key_print, route)
+);
+"""
+
+
+def open_state_db(path: Path) -> sqlite3.Connection:
+    """Open `state.db` in autocommit mode; create its tables where they are missing.
+
+    Safe while other processes open or write the same file. Raises WarehouseLocked, WarehouseFull and
+    WarehouseUnusable; the last one also for a file that a newer Floorline wrote.
+    """
+    with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
+        db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+        on_error.callback(db.close)
+        with contextlib.suppress(sqlite3.OperationalError):  # another process switches the mode right now
+            db.execute("PRAGMA journal_mode = WAL")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise WarehouseUnusable(
+                f"{path} has schema {version}, this Floorline knows {SCHEMA_VERSION}", path
+            )
+        if version < SCHEMA_VERSION:
+            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION:d}; COMMIT;")
+        on_error.pop_all()
+        return db
+
+
+@contextlib.contextmanager
+def state_transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open `state.db` for one transaction: it takes the write lock at the first change and commits on exit.
+
+    Rows are `sqlite3.Row`. Raises what `open_state_db` raises.
+    """
+    with translate_sqlite_errors(path), contextlib.closing(open_state_db(path)) as db:
+        db.row_factory = sqlite3.Row
+        db.isolation_level = "IMMEDIATE"
+        with db:
+            yield db
 
 
 @contextlib.contextmanager
 def translate_sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise WarehouseFull, WarehouseLocked or WarehouseUnfit for what SQLite says of the file at `path`."""
+    """Raise WarehouseFull, WarehouseLocked or WarehouseUnusable for SQLite's errors on the file `path`."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise _explained(error, path) from None
+        raise _translate(error, path) from None
 
 
-def _explained(error: sqlite3.OperationalError, path: Path) -> Exception:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says more than matters here
-    # SQLite calls a log that cannot grow an I/O error
-    cramped = code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16
-    if code == sqlite3.SQLITE_FULL or cramped:
+def _translate(error: sqlite3.OperationalError, path: Path) -> Exception:
+    primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # SQLite reports a write-ahead log that cannot grow as an I/O error.
+    log_is_full = primary_code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16
+    if primary_code == sqlite3.SQLITE_FULL or log_is_full:
         return WarehouseFull(f"no space left on the disk of {path}", path)
-    if code == sqlite3.SQLITE_BUSY:
+    if primary_code == sqlite3.SQLITE_BUSY:
         return WarehouseLocked(f"{path} is locked by another process", path)
-    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+    if primary_code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return WarehouseUnusable(f"cannot write to {path}: {error}", path)
     return error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,19 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from common.errors import WarehouseLocked
-from common.sqlite import translate_sqlite_errors
-from connectors.ratelimit import ledger_tables
+from common.sqlite import LOCK_TIMEOUT, open_state_db, state_transaction, translate_sqlite_errors
 from connectors.ratelimit.ledger_tables import ASK_AGAIN, BATCH_DIVISOR, DAY, RequestTable, StreamStartTable
 
-SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS budget (
-    key_print TEXT PRIMARY KEY, source TEXT NOT NULL, per_minute INTEGER,
-    held_at REAL NOT NULL DEFAULT 0, held_until REAL NOT NULL DEFAULT 0,
-    used INTEGER NOT NULL DEFAULT 0, per_month INTEGER, resets_at TEXT, told_at TEXT
-);
-{ledger_tables.REQUEST_SCHEMA}
-{ledger_tables.STREAM_START_SCHEMA}
-"""
 ROW: Final = """
 SELECT per_minute, held_at, held_until, used, per_month, resets_at FROM budget WHERE key_print = ?
 """
@@ -35,7 +24,6 @@ SYNC_MONTH: Final = (
 PAUSE: Final = """
 UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0)) WHERE key_print = ?3
 """
-LOCK_TIMEOUT: Final = 30.0
 # What is asked for every request, or need not be written, does not keep the others waiting for a lock.
 SHORT_LOCK_TIMEOUT: Final = 0.1
 
@@ -57,11 +45,7 @@ def read_usage(state: Path, source: str) -> StoredUsage | None:
     """
     if not state.exists():
         return None
-    with (
-        translate_sqlite_errors(state),
-        contextlib.closing(sqlite3.connect(state, timeout=LOCK_TIMEOUT)) as db,
-    ):
-        db.executescript(SCHEMA)
+    with state_transaction(state) as db:
         row = db.execute(
             "SELECT used, per_month, resets_at, told_at FROM budget WHERE source = ? AND told_at IS NOT NULL"
             " ORDER BY told_at DESC LIMIT 1",
@@ -119,12 +103,8 @@ class RequestLedger:
         self._locked_since: float | None = None
         self._patience = LOCK_TIMEOUT
         self._restarted = False
-        with translate_sqlite_errors(path):
-            self._db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
-            with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
-                self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(SCHEMA)
+        self._db = open_state_db(path)
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._slots = RequestTable(self._db, key_print)
         with self._transaction():
             self._db.execute(

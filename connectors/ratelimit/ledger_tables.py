@@ -10,13 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-REQUEST_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS slot (
-    ticket INTEGER PRIMARY KEY AUTOINCREMENT, key_print TEXT NOT NULL,
-    cost INTEGER NOT NULL, metered INTEGER NOT NULL, sent INTEGER NOT NULL, free_at REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS slot_of_key ON slot (key_print);
-"""
 WINDOW: Final = 60.0
 # Who stands in line asks again this often, and has left the line after as long again without asking.
 ASK_AGAIN: Final = 5.0
@@ -110,12 +103,6 @@ class RequestTable:
         return int(found.fetchone()[0])
 
 
-STREAM_START_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS stream_start (key_print TEXT NOT NULL, route TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS stream_limit (
-    key_print TEXT NOT NULL, route TEXT NOT NULL, starts INTEGER NOT NULL, PRIMARY KEY (key_print, route)
-);
-"""
 DAY: Final = 86_400.0
 
 

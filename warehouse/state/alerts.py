@@ -5,33 +5,12 @@ What was told of an alert, and what a rejected key is, stand beside it and go wi
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import sqlite3
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from common.sqlite import translate_sqlite_errors
+from common.sqlite import open_state_db, state_transaction
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS alert (
-    alert_id INTEGER PRIMARY KEY,
-    cause TEXT NOT NULL, source TEXT NOT NULL, subject TEXT NOT NULL,
-    code TEXT, message TEXT NOT NULL, guidance TEXT, run_id TEXT,
-    opened_at TEXT NOT NULL, last_at TEXT NOT NULL, repeats INTEGER NOT NULL, closed_at TEXT
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_open_alert ON alert (cause, source, subject) WHERE closed_at IS NULL;
-CREATE TABLE IF NOT EXISTS telling (
-    alert_id INTEGER NOT NULL, channel TEXT NOT NULL,
-    opening_told TEXT, closing_told TEXT, claimed_at TEXT,
-    PRIMARY KEY (alert_id, channel)
-);
-CREATE TABLE IF NOT EXISTS rejection (
-    source TEXT PRIMARY KEY, key_print TEXT NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL, status INTEGER,
-    detail TEXT NOT NULL, asked_at TEXT NOT NULL
-);
-"""
 # A process that was to tell of an alert and says no more of it within this time is taken for dead.
 CLAIM = timedelta(minutes=1)
 SELECT_UNDELIVERED = """
@@ -94,10 +73,7 @@ class AlertStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._open() as db:
-            with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
-                db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(SCHEMA)
+        open_state_db(path).close()
 
     def raise_alert(self, alert: Alert, now: datetime) -> bool:
         """Open an alert, or count a repeat of the one that stands open; True where it is new.
@@ -106,7 +82,7 @@ class AlertStore:
         """
         told = (alert.message, alert.code, alert.guidance, alert.run_id, now.isoformat())
         key = (alert.cause, alert.source, alert.subject)
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             repeated = db.execute(
                 "UPDATE alert SET repeats = repeats + (run_id IS NULL OR run_id IS NOT ?4),"
                 " message = ?1, code = ?2, guidance = ?3, run_id = coalesce(?4, run_id), last_at = ?5"
@@ -123,7 +99,7 @@ class AlertStore:
 
     def resolve(self, cause: str, source: str, subject: str, now: datetime) -> bool:
         """Close the open alert of this cause; True where there was one."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             closed = db.execute(
                 "UPDATE alert SET closed_at = ?"
                 " WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
@@ -133,7 +109,7 @@ class AlertStore:
 
     def clear(self, alert_id: int, now: datetime) -> bool:
         """Close an alert by its number, and tell nobody; True where it stood open."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             closed = db.execute(
                 "UPDATE alert SET closed_at = ? WHERE alert_id = ? AND closed_at IS NULL",
                 (now.isoformat(), alert_id),
@@ -146,7 +122,7 @@ class AlertStore:
 
         Say `told` of each that got through. One that closed before it was told of is not among them.
         """
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             found = {
                 number for (number,) in db.execute(SELECT_UNDELIVERED, (channel, (now - CLAIM).isoformat()))
             }
@@ -161,7 +137,7 @@ class AlertStore:
     def mark_delivered(self, alert: Alert, channel: str, now: datetime) -> None:
         """Note that a channel told of an alert, as it stood when it was claimed."""
         told = "opening_told" if alert.closed_at is None else "closing_told"
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.execute(
                 f"UPDATE telling SET {told} = ?, claimed_at = NULL WHERE alert_id = ? AND channel = ?",  # noqa: S608
                 (now.isoformat(), alert.alert_id, channel),
@@ -171,7 +147,7 @@ class AlertStore:
         """Note how a source turned a key down; what it said of an earlier one is forgotten."""
         values = dataclasses.astuple(rejection)
         marks = ", ".join("?" for _ in values)
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.execute(
                 f"INSERT OR REPLACE INTO rejection VALUES ({marks})",  # noqa: S608
                 (*values[:-1], rejection.asked_at.isoformat()),
@@ -179,7 +155,7 @@ class AlertStore:
 
     def rejection(self, source: str) -> KeyRejection | None:
         """How the source turned its key down, while the alert of it stands open."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             rows = db.execute(
                 "SELECT rejection.* FROM rejection JOIN alert USING (source)"
                 " WHERE source = ? AND cause = 'auth.failed' AND closed_at IS NULL",
@@ -192,12 +168,12 @@ class AlertStore:
 
     def forget_rejection(self, source: str) -> None:
         """Forget how the source turned a key down."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.execute("DELETE FROM rejection WHERE source = ?", (source,))
 
     def claim_probe(self, rejection: KeyRejection, now: datetime) -> bool:
         """Take it on oneself to ask the source again; False where another process was faster."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             claimed = db.execute(
                 "UPDATE rejection SET asked_at = ? WHERE source = ? AND asked_at = ?",
                 (now.isoformat(), rejection.source, rejection.asked_at.isoformat()),
@@ -207,16 +183,9 @@ class AlertStore:
     def alerts(self, *, open_only: bool = False) -> list[Alert]:
         """Alerts, the newest first."""
         where = "WHERE closed_at IS NULL" if open_only else ""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM alert {where} ORDER BY alert_id DESC")  # noqa: S608
             return [_alert(dict(zip(COLUMNS, row, strict=True))) for row in rows]
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with translate_sqlite_errors(self._path):
-            opened = sqlite3.connect(self._path, timeout=30, isolation_level="IMMEDIATE")
-            with contextlib.closing(opened) as db, db:
-                yield db
 
 
 def _alert(fields: dict[str, object]) -> Alert:

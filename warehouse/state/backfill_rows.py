@@ -12,24 +12,6 @@ from typing import Any, Final
 from common.time_ranges import TimeRange
 from warehouse.state.coverage import unread_end
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS backfill (
-    backfill_id TEXT PRIMARY KEY, digest TEXT NOT NULL, series TEXT NOT NULL, source TEXT NOT NULL,
-    request TEXT NOT NULL, at_least INTEGER NOT NULL, at_most INTEGER,
-    state TEXT NOT NULL, reason TEXT, holder TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_open_backfill ON backfill (digest)
-    WHERE state NOT IN ('done', 'cancelled');
-CREATE TABLE IF NOT EXISTS backfill_shard (
-    backfill_id TEXT NOT NULL, number INTEGER NOT NULL,
-    item_id TEXT, market_hash_name TEXT, phase TEXT, provider TEXT, currency TEXT NOT NULL, interval TEXT,
-    start_at TEXT NOT NULL, end_at TEXT NOT NULL, lookback INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting', walk_end TEXT NOT NULL, cursor TEXT,
-    page INTEGER NOT NULL DEFAULT 0, rows INTEGER NOT NULL DEFAULT 0, requests INTEGER NOT NULL DEFAULT 0,
-    oldest TEXT, settled_to TEXT, reason TEXT,
-    PRIMARY KEY (backfill_id, number)
-) WITHOUT ROWID;
-"""
 BACKFILLS: Final = """
 SELECT backfill.*, count(number) AS shards, count(number) FILTER (WHERE s.state = 'done') AS done,
     count(number) FILTER (WHERE s.state = 'broken') AS broken,

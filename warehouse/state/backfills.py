@@ -21,12 +21,11 @@ from filelock import FileLock, Timeout
 
 from common.errors import BackfillBusy, BackfillNotFound
 from common.files import translate_os_errors
-from common.sqlite import translate_sqlite_errors
+from common.sqlite import open_state_db, state_transaction
 from common.time_ranges import TimeRange
 from warehouse.state.backfill_rows import (
     BACKFILLS,
     HELD,
-    SCHEMA,
     SHARDS,
     BackfillRecord,
     BackfillShard,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BackfillRecord", "BackfillShard", "BackfillStore", "ShardQuery"]
 UTC_NOW: Final = partial(datetime.now, UTC)
-LOCK_TIMEOUT: Final = 30.0  # seconds, for another process that writes
 # Whoever looks whether a backfill is being run takes its lock for a moment.
 PROBE_TIMEOUT: Final = 0.3
 FINAL_STATES: Final = frozenset({"done", "cancelled"})
@@ -70,10 +68,7 @@ class BackfillStore:
     def __init__(self, path: Path, now: Callable[[], datetime] = UTC_NOW) -> None:
         self._path = path
         self._now = now
-        with self._open() as db:
-            with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
-                db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(SCHEMA)
+        open_state_db(path).close()
 
     def begin_or_find(
         self,
@@ -93,7 +88,7 @@ class BackfillStore:
         at = self._now()
         backfill_id, now = f"{at:%Y%m%d}-{secrets.token_hex(3)}", format_timestamp(at)
         asked = json.dumps(request, sort_keys=True)
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             begun = db.execute(
                 "INSERT OR IGNORE INTO backfill VALUES (?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, ?, ?)",
                 (backfill_id, digest, series, source, asked, *cost, now, now),
@@ -104,29 +99,29 @@ class BackfillStore:
 
     def add_shards(self, backfill_id: str, shards: Iterable[ShardQuery]) -> None:
         """Add shards behind those that there are."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             _add(db, backfill_id, shards)
 
     def get(self, backfill_id: str) -> BackfillRecord:
         """A backfill by its id. Raises NoBackfill."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             for found in _backfills(db, backfill_id=backfill_id):
                 return found
         raise BackfillNotFound(f"there is no backfill {backfill_id!r}", self._path)
 
     def latest(self, digest: str | None = None) -> BackfillRecord | None:
         """The newest backfill with this digest; with None, the newest of all."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             return next(iter(_backfills(db, digest=digest)), None)
 
     def list_all(self) -> list[BackfillRecord]:
         """All backfills, the newest first."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             return _backfills(db)
 
     def shards(self, backfill_id: str) -> list[BackfillShard]:
         """The shards of a backfill, by number."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             return [shard_from_row(row) for row in db.execute(SHARDS, (backfill_id,))]
 
     @contextlib.contextmanager
@@ -157,7 +152,7 @@ class BackfillStore:
         found = self._set(backfill_id, state="running", reason=None)
         broken = [shard for shard in self.shards(backfill_id) if shard.state == "broken"]
         if found.state == "running":
-            with self._open() as db:
+            with state_transaction(self._path) as db:
                 ends = [(format_timestamp(shard.unread_end(found.series)), *shard.key) for shard in broken]
                 db.executemany(RETRY_BROKEN_SHARD, ends)
         return self.get(backfill_id)
@@ -167,7 +162,7 @@ class BackfillStore:
 
         Returns whether the backfill goes on: False where someone cancelled it. What is noted already stays.
         """
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             series, interval = db.execute(
                 "SELECT series, interval FROM backfill JOIN backfill_shard USING (backfill_id)"
                 " WHERE backfill_id = ? AND number = ?",
@@ -183,7 +178,7 @@ class BackfillStore:
 
     def finish_shard(self, backfill_id: str, number: int, state: str, reason: str | None = None) -> None:
         """Say that a shard is `done` or `broken`, and why; one that is done stays so."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.execute(
                 "UPDATE backfill_shard SET state = ?, reason = ?"
                 " WHERE backfill_id = ? AND number = ? AND state <> 'done'",
@@ -203,7 +198,7 @@ class BackfillStore:
 
     def discard_shards(self, backfill_id: str, numbers: Iterable[int]) -> None:
         """Hold what these shards brought no longer; the backfill, if it was under way, is given up."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.executemany(
                 "UPDATE backfill_shard SET settled_to = NULL WHERE backfill_id = ? AND number = ?",
                 [(backfill_id, number) for number in numbers],
@@ -212,7 +207,7 @@ class BackfillStore:
 
     def coverage(self, source: str, series: str, currency: str, interval: str | None = None) -> Coverage:
         """Which spans of a series the shards of all backfills hold, cancelled ones among them."""
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             shards = [shard_from_row(row) for row in db.execute(HELD, (series, source, currency, interval))]
         scopes = [(shard.ask.item and shard.ask.item[0], shard.ask.provider) for shard in shards]
         spans = [shard.covered_span(series) for shard in shards]
@@ -234,7 +229,7 @@ class BackfillStore:
         """Change a backfill, unless it is done or cancelled; as it is then. Raises NoBackfill."""
         changes = {**values, "updated_at": format_timestamp(self._now())}
         columns = ", ".join(f"{name} = ?" for name in changes)
-        with self._open() as db:
+        with state_transaction(self._path) as db:
             db.execute(
                 f"UPDATE backfill SET {columns} WHERE backfill_id = ?"  # noqa: S608 - our own names
                 " AND state NOT IN ('done', 'cancelled')",
@@ -254,14 +249,6 @@ class BackfillStore:
                 raise BackfillBusy(f"backfill {backfill_id} is run by {holder}", folder, holder) from None
         with lock:
             yield
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with translate_sqlite_errors(self._path):
-            opened = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT, isolation_level="IMMEDIATE")
-            opened.row_factory = sqlite3.Row
-            with contextlib.closing(opened) as db, db:
-                yield db
 
 
 def _backfills(

@@ -1,0 +1,92 @@
+"""`state.db` has one schema with a version, and opens whoever created the file."""
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from common.errors import WarehouseUnusable
+from common.sqlite import SCHEMA, SCHEMA_VERSION, open_state_db, state_transaction
+
+TABLES = [
+    "alert", "backfill", "backfill_shard", "budget", "rejection", "slot",
+    "stream_limit", "stream_start", "telling",
+]  # fmt: skip
+# Each part of Floorline created only its own tables before the schema had a version.
+OLD_RATE_LIMITS = SCHEMA[SCHEMA.index("CREATE TABLE IF NOT EXISTS budget") :]
+
+
+def execute(path: Path, script: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+
+
+def describe(path: Path) -> tuple[Sequence[str], int, str]:
+    """Return the tables, the schema version and the journal mode of a `state.db`."""
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return (
+            [name for (name,) in db.execute(tables)],
+            db.execute("PRAGMA user_version").fetchone()[0],
+            db.execute("PRAGMA journal_mode").fetchone()[0],
+        )
+
+
+def test_a_new_file_gets_all_tables_and_the_schema_version(tmp_path: Path) -> None:
+    open_state_db(tmp_path / "state.db").close()
+    assert describe(tmp_path / "state.db") == (TABLES, SCHEMA_VERSION, "wal")
+
+
+@pytest.mark.parametrize("old_schema", [OLD_RATE_LIMITS, SCHEMA], ids=["rate limits only", "all tables"])
+def test_a_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_schema: str) -> None:
+    path = tmp_path / "state.db"
+    execute(path, f"{old_schema} INSERT INTO budget (key_print, source, used) VALUES ('f00d', 'cs2cap', 7);")
+    with state_transaction(path) as db:
+        assert [tuple(row) for row in db.execute("SELECT key_print, used FROM budget")] == [("f00d", 7)]
+    assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    execute(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(WarehouseUnusable, match=f"has schema {SCHEMA_VERSION + 1}, this Floorline knows"):
+        open_state_db(path)
+    assert describe(path)[0] == []
+
+
+def test_an_up_to_date_file_opens_while_another_connection_writes(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with contextlib.closing(open_state_db(path)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with state_transaction(path) as db:
+            assert db.execute("SELECT count(*) FROM alert").fetchone()[0] == 0
+
+
+def test_several_threads_create_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: open_state_db(path).close(), range(16)))
+    assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
+
+
+def test_an_error_rolls_the_transaction_back(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    def insert_and_fail() -> None:
+        with state_transaction(path) as db:
+            db.execute("INSERT INTO stream_start VALUES ('f00d', 'prices', 0)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        insert_and_fail()
+    with state_transaction(path) as db:
+        assert db.execute("SELECT count(*) FROM stream_start").fetchone()[0] == 0
+
+
+def test_a_folder_in_place_of_the_file_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(WarehouseUnusable, match="cannot write to"):
+        open_state_db(tmp_path / "state.db")
