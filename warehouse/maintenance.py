@@ -38,7 +38,7 @@ VIEWS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """What a rebuild did: how many landings it loaded; the database as it was lies at `aside`."""
 
     runs: int
@@ -56,7 +56,7 @@ def rebuildable_landings(
 
 def rebuild(
     home: WarehousePaths, now: Callable[[], datetime], wait: float = LOCK_WAIT, retype: RowParser = no_parser
-) -> Rebuilt:
+) -> RebuildResult:
     """Make the database anew from the kept landings, put the old one aside, and publish.
 
     What only the old database knows (older than the kept landings) stays in the file put aside. Landings that
@@ -82,7 +82,7 @@ def rebuild(
         publish(home)
         for folder in loaded:
             mark_loaded(folder)
-    return Rebuilt(len(loaded), aside)
+    return RebuildResult(len(loaded), aside)
 
 
 def export_duckdb(home: WarehousePaths, to: Path) -> None:

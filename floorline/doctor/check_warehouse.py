@@ -135,7 +135,7 @@ def check_disk(home: WarehousePaths, least_free: int) -> list[Finding]:
 
 def check_alerts(home: WarehousePaths) -> list[Finding]:
     """The alerts that stand open; a rejected key fails."""
-    found = AlertStore(home.state).alerts(open_only=True) if home.state.exists() else []
+    found = AlertStore(home.state).list_alerts(open_only=True) if home.state.exists() else []
     return [_alert(alert) for alert in found] or [ok("alerts", "none stands open")]
 
 

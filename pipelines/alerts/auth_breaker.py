@@ -43,7 +43,7 @@ class AuthBreaker:
 
     def reset(self, source: str) -> None:
         """Note that the source accepts its key again; the alert stays until a run comes through."""
-        self._state.forget_rejection(source)
+        self._state.delete_rejection(source)
 
     def is_superseded(self, source: str, key: Key) -> bool:
         """Tell whether another key has taken the place of this one, which the source turned down for good."""
@@ -63,7 +63,7 @@ class AuthBreaker:
             self._state.resolve(NEXT_KEY, source, alert.subject, self._clock.now())
 
     def _successions(self, source: str) -> list[Alert]:
-        alerts = self._state.alerts(open_only=True)
+        alerts = self._state.list_alerts(open_only=True)
         return [alert for alert in alerts if (alert.cause, alert.source) == (NEXT_KEY, source)]
 
     def _raise(self, alert: Alert) -> None:
@@ -106,7 +106,7 @@ def active_rejection(state: AlertStore, source: str, key_print: str, now: dateti
 
     Where it is time for the hourly probe, None is for one caller only, of whatever process.
     """
-    rejection = state.rejection(source)
+    rejection = state.get_rejection(source)
     if rejection is None or rejection.key_print != key_print:
         return None
     kind = ERRORS_BY_NAME.get(rejection.kind, AuthRejected)

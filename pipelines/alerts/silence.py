@@ -30,7 +30,7 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
     state = AlertStore(home.state)
     heard: dict[str, datetime] = dict(run_query(home, LAST_SUCCESS).rows)
     silent = [basket for basket in settings.baskets if is_silent(basket, heard, now)]
-    known = {alert.subject for alert in state.alerts(open_only=True) if alert.cause == SILENCE}
+    known = {alert.subject for alert in state.list_alerts(open_only=True) if alert.cause == SILENCE}
     for basket in settings.baskets:
         if basket in silent and basket.name not in known:
             state.raise_alert(_alert(basket, heard[basket.name]), now)

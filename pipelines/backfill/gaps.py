@@ -193,7 +193,8 @@ async def _covered_by_backfills(
     settings: Settings, basket: BasketSettings, currency: str, *, now: datetime, catalogs: CatalogCache
 ) -> list[TimeRange]:
     """The spans that backfills brought of every item and provider that a basket wants."""
-    coverage = BackfillStore(WarehousePaths(settings.root).state).coverage(basket.source, "points", currency)
+    backfills = BackfillStore(WarehousePaths(settings.root).state)
+    coverage = backfills.load_coverage(basket.source, "points", currency)
     if not coverage.held:
         return []
     chosen = await resolve_request(request_for(basket, currency, now), settings.base, catalogs)

@@ -157,8 +157,8 @@ class BackfillPipeline:
         if any(item.item_id is None for item in chosen.items or ()):
             chosen = expand_aggregates(chosen, await catalogs.items())
         request = self._request
-        held = self._books.coverage(self._name, request.series, chosen.currency, request.interval)
-        shards = [] if record is None else self._books.shards(record.backfill_id)
+        held = self._books.load_coverage(self._name, request.series, chosen.currency, request.interval)
+        shards = [] if record is None else self._books.list_shards(record.backfill_id)
         known = PriorProgress(held, record, shards)
         month = past.connector.rate_limiter.month_usage()
         return plan_backfill(request, span, chosen, known, terms=terms, month=month, now=now)
@@ -192,7 +192,7 @@ class BackfillPipeline:
         request = self._request
         walks = ShardExtractor(
             record,
-            self._books.shards(record.backfill_id),
+            self._books.list_shards(record.backfill_id),
             self._books,
             past.connector,
             names,

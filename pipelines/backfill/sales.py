@@ -44,7 +44,7 @@ def _complete_span(
     if (read.series, read.source, read.state) != ("sales", source, "done"):
         return None
     asked = BackfillRequest.model_validate(read.request)
-    settled = [shard.settled_to for shard in backfills.shards(read.backfill_id) if shard.settled_to]
+    settled = [shard.settled_to for shard in backfills.list_shards(read.backfill_id) if shard.settled_to]
     if (asked.items, asked.providers, asked.currency) != (("all",), ("all",), currency) or not settled:
         return None
     observed = min(settled) + SALES_LAG

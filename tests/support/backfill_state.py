@@ -56,7 +56,7 @@ def read(backfills: BackfillStore, *shards: ShardQuery, **told: Any) -> Backfill
     observed = told.pop("observed_at", NOON)
     digest = f"{len(backfills.list_all())}"
     begun = begin(backfills, *shards, digest=digest, **told)
-    for shard in backfills.shards(begun.backfill_id):
+    for shard in backfills.list_shards(begun.backfill_id):
         backfills.record_pages(begun.backfill_id, shard.number, mark(0, last=True, observed_at=observed))
     return backfills.finish(begun.backfill_id, "done")
 

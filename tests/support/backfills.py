@@ -78,4 +78,4 @@ def history(box: Sandbox, since: int = 0) -> list[LogEntry]:
 
 def shards(bench: Bench, result: BackfillResult) -> list[BackfillShard]:
     """How far the shards of a backfill are."""
-    return BackfillStore(bench.home.state).shards(result.backfill_id)
+    return BackfillStore(bench.home.state).list_shards(result.backfill_id)

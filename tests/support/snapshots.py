@@ -149,7 +149,7 @@ class Bench:
 
     def alerts(self) -> list[Alert]:
         """The alerts that stand open."""
-        return AlertStore(self.home.state).alerts(open_only=True)
+        return AlertStore(self.home.state).list_alerts(open_only=True)
 
     def command(
         self, *arguments: str, config: bool = True, check: int | None = 0, **env: str

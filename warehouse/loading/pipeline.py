@@ -96,7 +96,7 @@ def copy_alerts(db: duckdb.DuckDBPyConnection, state: AlertStore) -> None:
     """Copy the alerts to where analysts can query them."""
     db.begin()
     db.execute("DELETE FROM store.alert")
-    for alert in state.alerts():
+    for alert in state.list_alerts():
         values = [getattr(alert, name) for name in COLUMNS]
         marks = ", ".join("?" for _ in COLUMNS)
         db.execute(f"INSERT INTO store.alert ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608

@@ -132,7 +132,7 @@ class AlertStore:
                     " ON CONFLICT DO UPDATE SET claimed_at = excluded.claimed_at",
                     (number, channel, now.isoformat()),
                 )
-        return [alert for alert in reversed(self.alerts()) if alert.alert_id in found]
+        return [alert for alert in reversed(self.list_alerts()) if alert.alert_id in found]
 
     def mark_delivered(self, alert: Alert, channel: str, now: datetime) -> None:
         """Note that a channel told of an alert, as it stood when it was claimed."""
@@ -153,7 +153,7 @@ class AlertStore:
                 (*values[:-1], rejection.asked_at.isoformat()),
             )
 
-    def rejection(self, source: str) -> KeyRejection | None:
+    def get_rejection(self, source: str) -> KeyRejection | None:
         """How the source turned its key down, while the alert of it stands open."""
         with state_transaction(self._path) as db:
             rows = db.execute(
@@ -166,7 +166,7 @@ class AlertStore:
             return KeyRejection(**{**fields, "asked_at": datetime.fromisoformat(fields["asked_at"])})
         return None
 
-    def forget_rejection(self, source: str) -> None:
+    def delete_rejection(self, source: str) -> None:
         """Forget how the source turned a key down."""
         with state_transaction(self._path) as db:
             db.execute("DELETE FROM rejection WHERE source = ?", (source,))
@@ -180,7 +180,7 @@ class AlertStore:
             )
             return claimed.rowcount > 0
 
-    def alerts(self, *, open_only: bool = False) -> list[Alert]:
+    def list_alerts(self, *, open_only: bool = False) -> list[Alert]:
         """Alerts, the newest first."""
         where = "WHERE closed_at IS NULL" if open_only else ""
         with state_transaction(self._path) as db:

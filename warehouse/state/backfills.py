@@ -119,7 +119,7 @@ class BackfillStore:
         with state_transaction(self._path) as db:
             return _backfills(db)
 
-    def shards(self, backfill_id: str) -> list[BackfillShard]:
+    def list_shards(self, backfill_id: str) -> list[BackfillShard]:
         """The shards of a backfill, by number."""
         with state_transaction(self._path) as db:
             return [shard_from_row(row) for row in db.execute(SHARDS, (backfill_id,))]
@@ -150,7 +150,7 @@ class BackfillStore:
         Shards that broke wait for a new walk, which begins where the oldest row that landed lies.
         """
         found = self._set(backfill_id, state="running", reason=None)
-        broken = [shard for shard in self.shards(backfill_id) if shard.state == "broken"]
+        broken = [shard for shard in self.list_shards(backfill_id) if shard.state == "broken"]
         if found.state == "running":
             with state_transaction(self._path) as db:
                 ends = [(format_timestamp(shard.unread_end(found.series)), *shard.key) for shard in broken]
@@ -205,7 +205,7 @@ class BackfillStore:
             )
         self._set(backfill_id, state="cancelled", reason="what it had brought is lost")
 
-    def coverage(self, source: str, series: str, currency: str, interval: str | None = None) -> Coverage:
+    def load_coverage(self, source: str, series: str, currency: str, interval: str | None = None) -> Coverage:
         """Which spans of a series the shards of all backfills hold, cancelled ones among them."""
         with state_transaction(self._path) as db:
             shards = [shard_from_row(row) for row in db.execute(HELD, (series, source, currency, interval))]
@@ -223,7 +223,7 @@ class BackfillStore:
         provider: str | None,
     ) -> list[TimeRange]:
         """What is held of one item at one provider; see `Coverage.covered`. For many, keep the coverage."""
-        return self.coverage(source, series, currency, interval).spans_of(item_id, provider)
+        return self.load_coverage(source, series, currency, interval).spans_of(item_id, provider)
 
     def _set(self, backfill_id: str, **values: object) -> BackfillRecord:
         """Change a backfill, unless it is done or cancelled; as it is then. Raises NoBackfill."""

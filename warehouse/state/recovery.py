@@ -41,7 +41,7 @@ def discard_lost_shards(backfills: BackfillStore, folders: Iterable[Path]) -> No
             key = series.header.backfill_id, series.header.shard
             there[key].update(mark.number for mark in series.pages)
     for backfill in backfills.list_all():
-        shards = backfills.shards(backfill.backfill_id)
+        shards = backfills.list_shards(backfill.backfill_id)
         lost = [shard.number for shard in shards if not there[shard.key].issuperset(range(shard.page))]
         if lost:
             backfills.discard_shards(backfill.backfill_id, lost)

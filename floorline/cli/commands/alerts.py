@@ -72,14 +72,14 @@ def apply(config: Path | None, file: Path | None, *, as_json: bool) -> None:
 def alerts_list(config: Path | None, *, as_json: bool, everything: bool) -> None:
     """The alerts."""
     home = _warehouse_paths(config)
-    alerts = AlertStore(home.state).alerts(open_only=not everything) if home.state.exists() else []
+    alerts = AlertStore(home.state).list_alerts(open_only=not everything) if home.state.exists() else []
     print_alerts(alerts, as_json=as_json)
 
 
 def alerts_show(number: int, config: Path | None, *, as_json: bool) -> None:
     """One alert."""
     home = _warehouse_paths(config)
-    found = AlertStore(home.state).alerts() if home.state.exists() else []
+    found = AlertStore(home.state).list_alerts() if home.state.exists() else []
     chosen = [alert for alert in found if alert.alert_id == number]
     if not chosen:
         raise ConfigError(f"there is no alert {number}")

@@ -71,7 +71,9 @@ def show_backfill(backfill_id: str, config: Path | None, *, as_json: bool) -> No
     """One backfill with its shards."""
     books = _store_with(config, backfill_id)
     found = books.get(backfill_id)
-    render_backfill.print_backfill(found, books.shards(backfill_id), _holder(books, found), as_json=as_json)
+    render_backfill.print_backfill(
+        found, books.list_shards(backfill_id), _holder(books, found), as_json=as_json
+    )
 
 
 def cancel(backfill_id: str, config: Path | None, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ def status(config: Path | None, *, as_json: bool) -> None:
     settings = load_settings(config)
     home = WarehousePaths(settings.root)
     runs = run_query(home, LAST_RUNS).records() if home.published.exists() else []
-    alerts = AlertStore(home.state).alerts(open_only=True) if home.state.exists() else []
+    alerts = AlertStore(home.state).list_alerts(open_only=True) if home.state.exists() else []
     published = (
         datetime.fromtimestamp(home.published.stat().st_mtime, UTC) if home.published.exists() else None
     )

@@ -15,7 +15,7 @@ from warehouse.state.alerts import Alert
 
 if TYPE_CHECKING:
     from pipelines.replay import Replayed
-    from warehouse.maintenance import Rebuilt
+    from warehouse.maintenance import RebuildResult
 
 
 def print_results(found: Sequence[RunResult], *, as_json: bool) -> None:
@@ -103,7 +103,7 @@ def print_loads(found: Sequence[LoadReport], *, as_json: bool) -> None:
         print_table(columns, [(o.run_id, o.basket, o.state, o.rows_fetched, o.rows_changed) for o in found])
 
 
-def print_rebuild(done: Rebuilt, *, as_json: bool) -> None:
+def print_rebuild(done: RebuildResult, *, as_json: bool) -> None:
     """A rebuild."""
     if as_json:
         print_line(to_json(done))

@@ -151,7 +151,7 @@ def test_one_process_alone_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox,
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot("core", clock=clock)
     state = AlertStore(bench.home.state)
-    rejection = state.rejection("cs2cap")
+    rejection = state.get_rejection("cs2cap")
     assert rejection is not None
     clock.time = 3600
     assert [state.claim_probe(rejection, clock.now()) for _ in range(3)] == [True, False, False]

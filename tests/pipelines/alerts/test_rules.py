@@ -40,7 +40,7 @@ def load(*held: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> L
 
 
 def opened(state: AlertStore) -> set[Cause]:
-    return {(alert.cause, alert.source, alert.subject) for alert in state.alerts(open_only=True)}
+    return {(alert.cause, alert.source, alert.subject) for alert in state.list_alerts(open_only=True)}
 
 
 REVOKED = KeyRevoked("revoked", "cs2cap", "AUTH_API_KEY_REVOKED", 401)
@@ -83,7 +83,7 @@ def test_one_snapshot_raises_a_cause_once_however_many_baskets_met_it(state: Ale
     ):  # at once, and again after the load
         met = [came_to(REVOKED, run=run), came_to(REVOKED, basket="next", run=run)]
         raise_alerts(state, met, [], NOON)
-        assert [alert.repeats for alert in state.alerts()] == [repeats]
+        assert [alert.repeats for alert in state.list_alerts()] == [repeats]
 
 
 def test_an_incomplete_basket_stands_until_it_is_complete(state: AlertStore) -> None:
@@ -116,7 +116,7 @@ def test_a_changed_contract_stands_until_someone_clears_it(state: AlertStore) ->
     changed = LoadReport("r", "cs2cap", "core", "done", contract_changes=("7: A  is now B ",))
     raise_alerts(state, [came_to()], [changed], NOON)
     raise_alerts(state, [came_to()], [load()], NOON)
-    (alert,) = state.alerts(open_only=True)
+    (alert,) = state.list_alerts(open_only=True)
     assert (alert.cause, alert.message) == ("contract.changed", "7: A  is now B ")
     assert alert.alert_id is not None
     assert state.clear(alert.alert_id, NOON)

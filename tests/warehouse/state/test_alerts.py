@@ -29,7 +29,7 @@ def test_a_repeat_counts_and_tells_the_newest(tmp_path: Path) -> None:
     assert state.raise_alert(REVOKED, minute(0))
     assert not state.raise_alert(Alert("auth.failed", "cs2cap", "", "still revoked", run_id="b"), minute(10))
 
-    (alert,) = state.alerts(open_only=True)
+    (alert,) = state.list_alerts(open_only=True)
     assert (alert.message, alert.run_id, alert.repeats) == ("still revoked", "b", 1)
     assert (alert.opened_at, alert.last_at, alert.closed_at) == (minute(0), minute(10), None)
 
@@ -42,7 +42,7 @@ def test_other_causes_sources_and_subjects_stand_apart(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(state.raise_alert(alert, minute(0)) for alert in (REVOKED, *others))
     assert state.resolve("auth.failed", "cs2cap", "", minute(1))
-    assert [(a.cause, a.source, a.subject) for a in state.alerts(open_only=True)] == [
+    assert [(a.cause, a.source, a.subject) for a in state.list_alerts(open_only=True)] == [
         (a.cause, a.source, a.subject) for a in reversed(others)
     ]
 
@@ -53,7 +53,7 @@ def test_a_resolved_alert_opens_anew(tmp_path: Path) -> None:
     assert state.resolve("auth.failed", "cs2cap", "", minute(5))
     assert not state.resolve("auth.failed", "cs2cap", "", minute(6))
     assert state.raise_alert(REVOKED, minute(10))
-    assert [(a.opened_at, a.closed_at) for a in state.alerts()] == [
+    assert [(a.opened_at, a.closed_at) for a in state.list_alerts()] == [
         (minute(10), None),
         (minute(0), minute(5)),
     ]
@@ -62,12 +62,12 @@ def test_a_resolved_alert_opens_anew(tmp_path: Path) -> None:
 def test_someone_clears_an_alert_by_its_number(tmp_path: Path) -> None:
     state = AlertStore(tmp_path / "state.db")
     state.raise_alert(REVOKED, minute(0))
-    number = state.alerts()[0].alert_id
+    number = state.list_alerts()[0].alert_id
     assert number is not None
     assert not state.clear(number + 1, minute(1))
     assert state.clear(number, minute(1))
     assert not state.clear(number, minute(2))
-    assert state.alerts(open_only=True) == []
+    assert state.list_alerts(open_only=True) == []
 
 
 def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
     new = [int(process.communicate(timeout=60)[0]) for process in raising]
 
     assert sorted(new) == [0, 0, 1]
-    assert [alert.repeats for alert in AlertStore(path).alerts()] == [149]
+    assert [alert.repeats for alert in AlertStore(path).list_alerts()] == [149]
 
 
 def test_alerts_are_mirrored_for_analysts(tmp_path: Path) -> None:

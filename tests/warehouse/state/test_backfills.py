@@ -88,7 +88,7 @@ def test_what_was_asked_for_is_kept(backfills: BackfillStore) -> None:
         None,
     )
     assert (begun.created_at, begun.shards, begun.done) == (NOON, 3, 0)
-    shards = backfills.shards(begun.backfill_id)
+    shards = backfills.list_shards(begun.backfill_id)
     assert [shard.ask for shard in shards] == [shard.walk for shard in shards] == list(asked)
     assert [(shard.number, shard.state, shard.page) for shard in shards] == [
         (0, "waiting", 0),
@@ -103,7 +103,7 @@ def test_an_identical_request_finds_the_backfill_that_is_under_way(backfills: Ba
     for state in ("stopped", "incomplete"):
         backfills.finish(first.backfill_id, state)
         assert begin(backfills).backfill_id == first.backfill_id
-    assert len(backfills.shards(first.backfill_id)) == 1
+    assert len(backfills.list_shards(first.backfill_id)) == 1
     assert begin(backfills, digest="other").backfill_id != first.backfill_id
 
 
@@ -123,13 +123,13 @@ def test_a_shard_moves_forward_only(backfills: BackfillStore) -> None:
     id_ = begin(backfills).backfill_id
     assert backfills.record_pages(id_, 0, mark(0), mark(1))
     assert backfills.record_pages(id_, 0, mark(0, rows=99))
-    (shard,) = backfills.shards(id_)
+    (shard,) = backfills.list_shards(id_)
     assert (shard.state, shard.page, shard.cursor, shard.rows) == ("running", 2, "c2", 20)
     assert (shard.requests, shard.oldest) == (2, before(20))
     backfills.record_pages(id_, 0, mark(2, oldest=before(15)), mark(3, last=True))
     backfills.record_pages(id_, 0, mark(4))
     backfills.finish_shard(id_, 0, "broken", "too late to break")
-    (shard,) = backfills.shards(id_)
+    (shard,) = backfills.list_shards(id_)
     assert (shard.state, shard.page, shard.cursor, shard.rows) == ("done", 4, None, 40)
     assert (shard.oldest, shard.reason) == (before(40), None)
     found = backfills.get(id_)
@@ -139,9 +139,9 @@ def test_a_shard_moves_forward_only(backfills: BackfillStore) -> None:
 def test_a_page_without_rows_has_no_oldest(backfills: BackfillStore) -> None:
     id_ = begin(backfills).backfill_id
     backfills.record_pages(id_, 0, dataclasses.replace(mark(0), oldest=None))
-    assert backfills.shards(id_)[0].oldest is None
+    assert backfills.list_shards(id_)[0].oldest is None
     backfills.record_pages(id_, 0, mark(1), dataclasses.replace(mark(2), oldest=None))
-    assert backfills.shards(id_)[0].oldest == before(20)
+    assert backfills.list_shards(id_)[0].oldest == before(20)
 
 
 def test_who_cancels_is_heard_with_the_next_page_and_what_came_stays(backfills: BackfillStore) -> None:
@@ -149,7 +149,7 @@ def test_who_cancels_is_heard_with_the_next_page_and_what_came_stays(backfills: 
     assert backfills.record_pages(id_, 0, mark(0, last=True))
     assert backfills.cancel(id_).state == "cancelled"
     assert not backfills.record_pages(id_, 1, mark(0))
-    assert [shard.rows for shard in backfills.shards(id_)] == [10, 10]
+    assert [shard.rows for shard in backfills.list_shards(id_)] == [10, 10]
     assert backfills.covered_spans("cs2cap", "points", "USD", None, "1", None) == spans(60, 0)
 
 
@@ -160,11 +160,11 @@ def test_a_broken_shard_begins_anew_where_its_oldest_row_lies(backfills: Backfil
     backfills.finish_shard(id_, 0, "broken", "the cursor 'c1' led back to 'c0'")
     backfills.finish_shard(id_, 2, "broken", "the first page was refused")
     backfills.finish(id_, "incomplete", "2 shards broke")
-    assert backfills.shards(id_)[0].reason == "the cursor 'c1' led back to 'c0'"
+    assert backfills.list_shards(id_)[0].reason == "the cursor 'c1' led back to 'c0'"
 
     resumed = backfills.resume(id_)
     assert (resumed.state, resumed.reason, resumed.broken) == ("running", None, 0)
-    anew, on, first = backfills.shards(id_)
+    anew, on, first = backfills.list_shards(id_)
     assert (anew.state, anew.cursor, anew.page, anew.reason) == ("waiting", None, 1, None)
     assert (anew.walk.start, anew.walk.end, anew.ask.end) == (before(60), before(20), NOON)
     assert (on.state, on.cursor, on.walk) == ("running", "c1", on.ask)
@@ -172,7 +172,7 @@ def test_a_broken_shard_begins_anew_where_its_oldest_row_lies(backfills: Backfil
 
     backfills.record_pages(id_, 0, mark(1, oldest=before(40), cursor=None))
     assert backfills.resume(id_) == backfills.get(id_)
-    (anew, _, _) = backfills.shards(id_)
+    (anew, _, _) = backfills.list_shards(id_)
     assert (anew.cursor, anew.walk.end) == ("c2", before(20))
 
 
@@ -224,7 +224,7 @@ def test_what_was_noted_survives_a_kill(backfills: BackfillStore, state: Path, k
             os.kill(writer.pid, signal.SIGKILL)
             assert writer.stdout is not None
             started = [begun, *map(int, writer.stdout.read().split())]
-        (shard,) = backfills.shards(id_)
+        (shard,) = backfills.list_shards(id_)
         assert shard.page in {started[-1], started[-1] + 1}
         assert (shard.rows, shard.requests, shard.cursor) == (10 * shard.page, shard.page, f"c{shard.page}")
 
@@ -236,9 +236,9 @@ def test_a_full_disk_is_told_and_costs_no_page(small: Path) -> None:
     with pytest.raises(WarehouseFull, match="make room"):
         backfills.record_pages(id_, 0, *(mark(number, next_cursor="c" * 4000) for number in range(1000)))
     ballast.unlink()
-    assert backfills.shards(id_)[0].page == 0
+    assert backfills.list_shards(id_)[0].page == 0
     assert backfills.record_pages(id_, 0, mark(0))
-    assert backfills.shards(id_)[0].page == 1
+    assert backfills.list_shards(id_)[0].page == 1
 
 
 def test_what_done_shards_hold_ends_where_it_was_settled(backfills: BackfillStore) -> None:
@@ -280,7 +280,7 @@ def test_another_question_is_not_covered(backfills: BackfillStore, asked: tuple[
 def test_an_item_that_was_named_without_an_id_is_not_everything(backfills: BackfillStore) -> None:
     read(backfills, wanted(item=None, provider="steam"))
     read(backfills, dataclasses.replace(wanted(provider="csfloat"), item=(None, "AK-47 | Redline", None)))
-    coverage = backfills.coverage("cs2cap", "points", "USD")
+    coverage = backfills.load_coverage("cs2cap", "points", "USD")
     assert coverage.spans_of("1", "steam") == spans(60, 0)
     assert coverage.spans_of("1", "csfloat") == []
 
@@ -292,6 +292,6 @@ def test_a_shard_that_stopped_on_its_way_holds_what_is_newer_than_its_oldest_slo
     backfills.record_pages(id_, 0, mark(0, oldest=before(22)))
     backfills.record_pages(id_, 1, mark(0, oldest=before(22), observed_at=before(28)))
     backfills.finish_shard(id_, 2, "broken", "refused")
-    coverage = backfills.coverage("cs2cap", "points", "USD")
+    coverage = backfills.load_coverage("cs2cap", "points", "USD")
     assert coverage.spans_of("1", None) == spans(20, 0)
     assert coverage.spans_of("2", None) == coverage.spans_of("3", None) == []

@@ -33,7 +33,7 @@ def begun(backfills: BackfillStore, shards: int = 2) -> str:
 
 
 def stands(backfills: BackfillStore, backfill_id: str) -> list[tuple[object, ...]]:
-    shards = backfills.shards(backfill_id)
+    shards = backfills.list_shards(backfill_id)
     return [(one.state, one.page, one.cursor, one.rows, one.oldest) for one in shards]
 
 
@@ -78,7 +78,7 @@ def test_a_walk_that_was_whole_before_its_last_cursor_is_done(
     id_ = begun(backfills)
     land_pages(home, "a", id_, {0: [mark(0)], 1: [mark(0)]}, complete=[1])
     recover_progress(home, backfills, id_)
-    assert [shard.state for shard in backfills.shards(id_)] == ["running", "done"]
+    assert [shard.state for shard in backfills.list_shards(id_)] == ["running", "done"]
 
 
 def test_a_landing_counts_when_it_was_loaded_and_when_it_was_not(
@@ -90,7 +90,7 @@ def test_a_landing_counts_when_it_was_loaded_and_when_it_was_not(
         if run == "a":
             (folder / "loaded").touch()
     recover_progress(home, backfills, id_)
-    assert [shard.page for shard in backfills.shards(id_)] == [1, 1]
+    assert [shard.page for shard in backfills.list_shards(id_)] == [1, 1]
 
 
 def test_what_is_of_others_or_cannot_be_read_counts_for_nothing(
@@ -106,8 +106,8 @@ def test_what_is_of_others_or_cannot_be_read_counts_for_nothing(
     (home.landing / "e").mkdir()
     land_pages(home, "f", id_, {1: [mark(0)]})
     recover_progress(home, backfills, id_)
-    assert [shard.page for shard in backfills.shards(id_)] == [0, 1]
-    assert [shard.page for shard in backfills.shards(other)] == [0]
+    assert [shard.page for shard in backfills.list_shards(id_)] == [0, 1]
+    assert [shard.page for shard in backfills.list_shards(other)] == [0]
 
 
 def test_a_database_made_anew_holds_what_the_kept_landings_brought(
@@ -124,7 +124,7 @@ def test_a_database_made_anew_holds_what_the_kept_landings_brought(
         shutil.rmtree(folder)
 
     rebuild(home, lambda: NOON)
-    coverage = backfills.coverage("cs2cap", "points", "USD")
+    coverage = backfills.load_coverage("cs2cap", "points", "USD")
     assert coverage.spans_of("0", None) == coverage.spans_of("7", None) == []
     assert coverage.spans_of("1", None) == spans(60, 0)
     assert backfills.get(id_).state == "done"
@@ -148,13 +148,13 @@ def test_any_number_of_kills_leaves_what_none_would_have_left(
         for leg, (count, cut_short) in enumerate(legs):
             backfills.resume(id_)
             recover_progress(home, backfills, id_)
-            assert backfills.shards(id_)[0].page == first
+            assert backfills.list_shards(id_)[0].page == first
             mine = pages[first : first + count]
             land_pages(home, f"{leg}", id_, {0: mine})
             backfills.record_pages(id_, 0, *mine[: -1 if killed and cut_short else None])
             first += count
         recover_progress(home, backfills, id_)
-        return backfills.shards(id_)
+        return backfills.list_shards(id_)
 
     with TemporaryDirectory() as one, TemporaryDirectory() as two:
         killed, whole = walked(Path(one), killed=True), walked(Path(two), killed=False)
