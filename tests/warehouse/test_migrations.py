@@ -100,9 +100,7 @@ def test_a_writer_that_is_killed_right_after_it_costs_nothing(home: WarehousePat
 
 def test_a_landing_of_an_older_floorline_is_read() -> None:
     fields = {"number": 1, "currency": "USD", "delivery": "standard", "providers": ["steam"], "items": None}
-    assert ShardHeader.parse(json.loads(json.dumps(fields))) == ShardHeader(
-        1, "USD", ("standard",), ("steam",), None
-    )
+    assert ShardHeader.parse(json.dumps(fields)) == ShardHeader(1, "USD", ("standard",), ("steam",), None)
 
 
 def test_views_are_made_anew_where_they_are_not_this_floorlines(home: WarehousePaths) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
+
+import msgspec
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,11 +19,6 @@ class RunHeader:
     basket: str
     started_at: datetime
     interval_seconds: int | None = None
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON of run.json."""
-        return cls(**{**fields, "started_at": datetime.fromisoformat(fields["started_at"])})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,17 +38,12 @@ class ShardHeader:
     listing: bool = False
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON in the stream's schema; an older one has one `delivery`."""
-        items = fields["items"]
-        return cls(
-            number=fields["number"],
-            currency=fields["currency"],
-            deliveries=tuple(fields["deliveries"] if "deliveries" in fields else [fields["delivery"]]),
-            providers=tuple(fields["providers"]),
-            items=None if items is None else tuple((i, n, p) for i, n, p in items),
-            listing=fields.get("listing", False),
-        )
+    def parse(cls, content: bytes | str) -> Self:
+        """Decode the JSON of a stream's schema; the first version wrote one `delivery`. Raises ValueError."""
+        fields = msgspec.json.decode(content, type=dict[str, Any])
+        if "delivery" in fields:
+            fields["deliveries"] = [fields["delivery"]]
+        return msgspec.convert(fields, cls)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,10 +61,3 @@ class PageMeta:
     landed_at: datetime
     fingerprint: str
     rejects: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON of a record batch's metadata, or of the shard's end."""
-        moments = {name: datetime.fromisoformat(fields[name]) for name in ("observed_at", "landed_at")}
-        rejects = tuple((reason, raw) for reason, raw in fields.get("rejects", ()))
-        return cls(**{**fields, **moments, "rejects": rejects})

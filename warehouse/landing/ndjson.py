@@ -15,8 +15,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 from backports import zstd
 
 from common.files import UnbufferedFile, atomic_write, fsync_directory, to_json, translate_os_errors
@@ -44,12 +45,6 @@ class NdjsonHeader:
     written: Mapping[str, str]
     paged: bool
     mark: PageMeta
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From JSON."""
-        header, mark = ShardHeader.parse(fields["header"]), PageMeta.parse(fields["mark"])
-        return cls(header, dict(fields["written"]), fields["paged"], mark)
 
 
 class NdjsonShardWriter:
@@ -182,7 +177,7 @@ class LandedRawShard:
                 yield self.head.mark, text
                 continue
             first, _, lines = text.replace(_line_prefix(number), b"\n{").partition(b"\n")
-            yield PageMeta.parse(json.loads(json.loads(first)[MARK])), lines
+            yield msgspec.json.decode(json.loads(first)[MARK], type=PageMeta), lines
 
     def _frames(self) -> Iterator[bytes]:
         raw = self.path.read_bytes()
@@ -198,21 +193,31 @@ class LandedRawShard:
             raw = frame.unused_data
 
 
+class _End(msgspec.Struct):
+    complete: bool
+    reason: str | None
+    count: int | None
+    pages: tuple[tuple[int, PageMeta], ...]
+    bytes: int
+
+
+class _Manifest(msgspec.Struct):
+    end: _End | None = None
+
+
 # Types such a shard row by row: pages in their order, and how many rows carry which unknown field.
 RowParser = Callable[[LandedRawShard], Iterator[tuple[PageMeta, "pl.DataFrame", Mapping[str, int]]]]
 
 
-def read_raw_shard(end: Path) -> LandedRawShard:
-    """Such a shard by the path of its 0001.lines.json. Raises ValueError, KeyError and OSError."""
-    told = json.loads(end.read_bytes())
-    head = NdjsonHeader.parse(told)
-    path = end.with_suffix(".zst")
-    ended = told.get("end", {})
-    if ended.get("bytes") != path.stat().st_size:
+def read_raw_shard(manifest: Path) -> LandedRawShard:
+    """Such a shard by the path of its 0001.lines.json. Raises ValueError and OSError."""
+    content, path = manifest.read_bytes(), manifest.with_suffix(".zst")
+    head = msgspec.json.decode(content, type=NdjsonHeader)
+    end = msgspec.json.decode(content, type=_Manifest).end
+    if end is None or end.bytes != path.stat().st_size:
         return LandedRawShard(path, head, False, "interrupted", None)
-    count = ended["count"] if ended["complete"] else None
-    marks = tuple((number, PageMeta.parse(mark)) for number, mark in ended["pages"])
-    return LandedRawShard(path, head, ended["complete"], ended["reason"], count, marks)
+    count = end.count if end.complete else None
+    return LandedRawShard(path, head, end.complete, end.reason, count, end.pages)
 
 
 def raw_shard_paths(folder: Path) -> Sequence[Path]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
@@ -131,7 +132,7 @@ def read_stream(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[PageM
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
             except (StopIteration, pa.ArrowInvalid, OSError):
                 return
-            yield PageMeta.parse(json.loads(metadata[FORMAT])), batch
+            yield msgspec.json.decode(metadata[FORMAT], type=PageMeta), batch
 
 
 def read_shard(path: Path) -> LandedShard | None:
@@ -143,23 +144,27 @@ def read_shard(path: Path) -> LandedShard | None:
         return None
     if not schema.equals(PAGE_SCHEMA):
         raise TypeError(f"{path.name} has other columns than this Floorline knows")
+    header = ShardHeader.parse(schema.metadata[FORMAT])
     ended = path.with_suffix(".json")
-    end = json.loads(ended.read_bytes()) if ended.exists() else {}
-    if end.get("bytes") != path.stat().st_size:
-        return _read_truncated(path, schema)
-    pages = tuple((number, PageMeta.parse(mark)) for number, mark in end["pages"])
-    header, unknown = ShardHeader.parse(end["header"]), end.get("unknown_fields", {})
-    return LandedShard(path, header, end["complete"], end["reason"], pages, unknown)
+    end = msgspec.json.decode(ended.read_bytes(), type=_Manifest) if ended.exists() else None
+    if end is None or end.bytes != path.stat().st_size:
+        return LandedShard(path, header, False, "interrupted", _read_truncated(path))
+    return LandedShard(path, header, end.complete, end.reason, end.pages, end.unknown_fields)
 
 
-def _read_truncated(path: Path, schema: pa.Schema) -> LandedShard:
+class _Manifest(msgspec.Struct):
+    complete: bool
+    reason: str | None
+    pages: tuple[tuple[int, PageMeta], ...]
+    bytes: int
+    unknown_fields: dict[str, int] = {}
+
+
+def _read_truncated(path: Path) -> tuple[tuple[int, PageMeta], ...]:
     newest: dict[tuple[int, int], tuple[int, PageMeta]] = {}
     for number, (mark, _) in enumerate(read_stream(path)):
         newest[mark.request, mark.offset] = (number, mark)
-    pages = tuple(sorted(newest.values(), key=lambda page: page[0]))
-    return LandedShard(
-        path, ShardHeader.parse(json.loads(schema.metadata[FORMAT])), False, "interrupted", pages
-    )
+    return tuple(sorted(newest.values(), key=lambda page: page[0]))
 
 
 def read_run(folder: Path) -> LandedRun:
@@ -188,8 +193,8 @@ def _read_run(folder: Path) -> LandedRun:
 
 
 def read_header(folder: Path) -> RunHeader:
-    """Who wrote a landing. Raises ValueError, KeyError or TypeError where that cannot be read."""
-    return RunHeader.parse(json.loads((folder / "run.json").read_bytes()))
+    """Return who wrote a landing. Raises ValueError where that cannot be read."""
+    return msgspec.json.decode((folder / "run.json").read_bytes(), type=RunHeader)
 
 
 def is_being_written(folder: Path) -> bool:

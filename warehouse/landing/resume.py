@@ -32,7 +32,7 @@ def find_interrupted_run(root: Path, source: str, basket: str) -> LandedRun | No
     """The basket's newest landing, if something stopped that run before it was through."""
     mine = []
     for folder in list_landings(root):
-        with contextlib.suppress(ValueError, LookupError, TypeError):
+        with contextlib.suppress(ValueError):
             header = read_header(folder)
             if (header.source, header.basket) == (source, basket) and not is_being_written(folder):
                 mine.append((header.started_at, folder))

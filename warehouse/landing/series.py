@@ -6,14 +6,13 @@ They lie in an ordinary landing, beside no quotes: `s0001.arrow` and, once the s
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -65,13 +64,6 @@ class SeriesHeader:
     end: datetime
     interval: str | None = None
 
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON in the stream's schema."""
-        item = fields["item"]
-        moments = {name: datetime.fromisoformat(fields[name]) for name in ("start", "end")}
-        return cls(**{**fields, **moments, "item": None if item is None else (item[0], item[1], item[2])})
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesPageMeta:
@@ -90,14 +82,6 @@ class SeriesPageMeta:
     oldest: datetime | None
     rows: int
     rejects: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Self:
-        """From the JSON of a record batch's metadata."""
-        moments = {name: datetime.fromisoformat(fields[name]) for name in ("observed_at", "landed_at")}
-        oldest = None if fields["oldest"] is None else datetime.fromisoformat(fields["oldest"])
-        rejects = tuple((reason, raw) for reason, raw in fields.get("rejects", ()))
-        return cls(**{**fields, **moments, "oldest": oldest, "rejects": rejects})
 
 
 class SeriesWriter:
@@ -186,17 +170,23 @@ def _read_one(path: Path) -> LandedSeries | None:
             schema = pa.ipc.open_stream(source).schema
     except (pa.ArrowInvalid, OSError):
         return None
-    header = SeriesHeader.parse(json.loads(schema.metadata[FORMAT]))
+    header = msgspec.json.decode(schema.metadata[FORMAT], type=SeriesHeader)
     if not schema.equals(SCHEMAS[header.series]):
         raise TypeError(f"{path.name} has other columns than this Floorline knows")
     pages = tuple(mark for mark, _ in _read_stream(path))
     ended = path.with_suffix(".json")
-    end = json.loads(ended.read_bytes()) if ended.exists() else None
+    end = msgspec.json.decode(ended.read_bytes(), type=_Manifest) if ended.exists() else None
     if end is None:
         return LandedSeries(path, header, False, "interrupted", pages)
-    if end["pages"] != len(pages):
-        raise ValueError(f"{path.name} has {len(pages)} of its {end['pages']} pages")
-    return LandedSeries(path, header, end["complete"], end["reason"], pages)
+    if end.pages != len(pages):
+        raise ValueError(f"{path.name} has {len(pages)} of its {end.pages} pages")
+    return LandedSeries(path, header, end.complete, end.reason, pages)
+
+
+class _Manifest(msgspec.Struct):
+    complete: bool
+    reason: str | None
+    pages: int
 
 
 def _read_stream(path: Path) -> Iterator[tuple[SeriesPageMeta, pa.RecordBatch]]:
@@ -208,4 +198,4 @@ def _read_stream(path: Path) -> Iterator[tuple[SeriesPageMeta, pa.RecordBatch]]:
                 batch, metadata = reader.read_next_batch_with_custom_metadata()
             except (StopIteration, pa.ArrowInvalid, OSError):
                 return
-            yield SeriesPageMeta.parse(json.loads(metadata[FORMAT])), batch
+            yield msgspec.json.decode(metadata[FORMAT], type=SeriesPageMeta), batch

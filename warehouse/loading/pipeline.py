@@ -83,7 +83,7 @@ def quarantine_landing(error: CorruptLanding, state: AlertStore, now: datetime) 
     """Set a landing aside, raise an alert, and report it."""
     quarantine(error)
     run_id, source, basket = error.folder.name, "", ""
-    with contextlib.suppress(ValueError, LookupError, TypeError):
+    with contextlib.suppress(ValueError):
         header = read_header(error.folder)
         source, basket = header.source, header.basket
     state.raise_alert(
