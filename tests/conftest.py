@@ -1,9 +1,8 @@
 """Fixtures: a sandbox that serves on loopback, fresh for every test."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,13 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
+from tests.support.clocks import NOON
 from tests.support.rate_limits import MakeThrottle, shared
+from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 settings.register_profile("busy", deadline=None)  # a busy machine fails no property
 settings.load_profile("busy")
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-MakeSandbox = Callable[..., Sandbox]
-Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
+def http_get() -> Iterator[HttpGet]:
     """Return a function that gets a path of a sandbox with a key and query parameters."""
     with httpx.Client() as client:
 

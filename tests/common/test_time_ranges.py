@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.time_ranges import TimeRange, intersect, subtract, union
-from tests.support.warehouse import NOON
+from tests.support.clocks import NOON
 from warehouse.state.coverage import GRID, Coverage, floor_to, unread_end
 
 MINUTES = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from common.errors import PaginationError, RequestRejected
 from connectors.pagination import CursorPageInfo, CursorPaginator, shorten_cursor
+from tests.support.clocks import NOON
 
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EVER = NOON - timedelta(days=10_000)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.parser import PricePage, parse_price_page, reparse_reject
 from connectors.schemas import QUOTES
+from tests.support.clocks import NOON
 
 ROW: dict[str, Any] = {
     "provider": "steam",
@@ -27,7 +28,6 @@ ROW: dict[str, Any] = {
     "timestamp": "2026-03-04T22:19:37.184309Z",
     "last_updated": "2026-03-05T05:33:52Z",
 }
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def page(*rows: object, **pagination: object) -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, clean_env
 
 pytestmark = pytest.mark.slow

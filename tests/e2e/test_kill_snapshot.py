@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.market.providers import KEYS
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
 from warehouse.landing.reader import list_landings, read_run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of
 
 MARKET = Path(__file__).parents[3] / "shared" / "market" / "steam-usd-2026.parquet"

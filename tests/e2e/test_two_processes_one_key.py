@@ -12,8 +12,8 @@ import pytest
 from connectors.ratelimit.ledger import read_usage
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.flood import flood
+from tests.support.sandboxes import MakeSandbox
 
 
 def run_together(box: Sandbox, state: Path, seconds: float) -> list[int]:

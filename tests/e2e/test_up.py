@@ -19,7 +19,8 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket, catalog_of, priced
-from tests.support.up import Operation, operation, until
+from tests.support.up import Operation, operation
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 
@@ -46,7 +47,7 @@ def test_two_baskets_run_three_times_each_and_the_database_grows(
     running: tuple[Operation, Sandbox, Sandbox],
 ) -> None:
     up, one, two = running
-    until(lambda: len(up.runs("walk", "COMPLETED")) >= 1, 90)
+    wait_until(lambda: len(up.runs("walk", "COMPLETED")) >= 1, 90, every=0.5)
     before = up.bench.changes()
 
     def three_each() -> bool:
@@ -54,7 +55,7 @@ def test_two_baskets_run_three_times_each_and_the_database_grows(
             box.move(40)
         return min(len(up.runs(name, "COMPLETED")) for name in ("quick", "walk")) >= 3
 
-    until(three_each, 150, every=5)
+    wait_until(three_each, 150, every=5)
     assert up.bench.changes() > before
     assert {(name, state) for name, state in up.bench.ask("SELECT DISTINCT basket, state FROM runs")} == {
         ("quick", "done"),
@@ -72,7 +73,9 @@ def test_a_killed_worker_and_its_run_are_made_good_within_four_minutes(
     up, _, two = running
     two.fault("latency", seconds=2.0, times=None)
     since = len(two.requests.since(0))
-    until(lambda: up.under_way("walk") and sum(e.status == 200 for e in priced(two, since)) >= 3, 90)
+    wait_until(
+        lambda: up.under_way("walk") and sum(e.status == 200 for e in priced(two, since)) >= 3, 90, every=0.5
+    )
     (lost,) = up.under_way("walk")
     (worker,) = up.children("worker")
     killed = time.monotonic()
@@ -85,8 +88,8 @@ def test_a_killed_worker_and_its_run_are_made_good_within_four_minutes(
         states = [state for (state,) in rows]
         return "crashed" in states and states[-1] == "done" and states.index("crashed") < len(states) - 1
 
-    until(lambda: up.run(lost["id"])["state_type"] == "CRASHED", 240)
-    until(loaded, 240 - (time.monotonic() - killed))
+    wait_until(lambda: up.run(lost["id"])["state_type"] == "CRASHED", 240, every=0.5)
+    wait_until(loaded, 240 - (time.monotonic() - killed), every=0.5)
     assert time.monotonic() - killed < 240
     ((rows,),) = up.bench.ask("SELECT rows_fetched FROM runs WHERE basket = 'walk' AND state = 'crashed'")
     assert rows > 0
@@ -124,7 +127,7 @@ def test_a_signal_stops_it_in_order_and_leaves_nothing_running(tmp_path: Path) -
         bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163", "csfloat", name="walk", every="15s"))
         box.fault("latency", seconds=2.0, times=None)
         with operation(bench) as up:
-            until(lambda: sum(e.status == 200 for e in priced(box)) >= 3, 120)
+            wait_until(lambda: sum(e.status == 200 for e in priced(box)) >= 3, 120, every=0.5)
             box.faults.clear()
             box.fault("latency", seconds=25.0, times=None)  # now it will not finish by itself
             everybody = up.family()

@@ -12,7 +12,8 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.http_servers import Sink, sink
 from tests.support.snapshots import Bench, basket
-from tests.support.up import operation, until
+from tests.support.up import operation
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 PLANTED = "cs2c_live_planted_7c1e90b5d3f2a648"
@@ -30,9 +31,11 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
         )
         (bench.folder / "one.key").write_text(PLANTED)
         with operation(bench.telling(told.url)) as up:
-            until(lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 180)
+            wait_until(
+                lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 180, every=0.5
+            )
             one.key(PLANTED, "revoked")
-            until(lambda: about(told, "auth.failed"), 180)
+            wait_until(lambda: about(told, "auth.failed"), 180, every=0.5)
             refused = next(entry for entry in one.requests.since(0) if entry.status == 401)
             ((moment, title),) = about(told, "auth.failed")
             assert title == "[floorline] auth.failed: one"
@@ -40,13 +43,13 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
 
             asked, others = len(one.requests.since(0)), len(two.requests.since(0))
             failed = len(up.runs("first", "FAILED"))
-            until(lambda: len(up.runs("first", "FAILED")) >= failed + 2, 180)
+            wait_until(lambda: len(up.runs("first", "FAILED")) >= failed + 2, 180, every=0.5)
             assert len(one.requests.since(0)) == asked
-            until(lambda: len(two.requests.since(0)) > others, 180)
+            wait_until(lambda: len(two.requests.since(0)) > others, 180, every=0.5)
 
             good = len(up.runs("first", "COMPLETED"))
             (bench.folder / "one.key").write_text(VALID_KEY)
-            until(lambda: len(up.runs("first", "COMPLETED")) >= good + 2, 180)
+            wait_until(lambda: len(up.runs("first", "COMPLETED")) >= good + 2, 180, every=0.5)
             (_, (_, over)) = about(told, "auth.failed")  # one message each, however many runs
             assert over == "[floorline] auth.failed is over: one"
             assert "auth.failed" not in [alert.cause for alert in bench.alerts()]

@@ -12,7 +12,8 @@ import pytest
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket
-from tests.support.up import Operation, operation, until
+from tests.support.up import Operation, operation
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 
@@ -40,9 +41,9 @@ def test_a_backfill_runs_on_demand_and_sales_are_read_on_schedule(tmp_path: Path
             assert "prices" in refused.text
 
             runs = [wanted(up, start=start, items=[item]).json()["id"] for item in (1, 2)]
-            until(lambda: all(up.run(run)["state_type"] == "COMPLETED" for run in runs), 240)
+            wait_until(lambda: all(up.run(run)["state_type"] == "COMPLETED" for run in runs), 240, every=0.5)
             first, second = sorted((up.run(run) for run in runs), key=lambda run: str(run["start_time"]))
             assert first["end_time"] <= second["start_time"]
-            until(lambda: bench.ask("SELECT count(*) > 0 FROM sales") == [(True,)], 120)
+            wait_until(lambda: bench.ask("SELECT count(*) > 0 FROM sales") == [(True,)], 120, every=0.5)
             assert {"backfill-points", "backfill-sales"} <= {str(one["key"]) for one in up.artifacts()}
     assert bench.ask("SELECT DISTINCT item_id FROM price_points ORDER BY 1") == [("1",), ("2",)]

@@ -16,7 +16,8 @@ import pytest
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket
-from tests.support.up import free_port, operation, until
+from tests.support.up import free_port, operation
+from tests.support.waiting import wait_until
 
 PASSWORD = "planted-d41c9e77"
 
@@ -83,7 +84,7 @@ def test_two_workers_on_postgres_take_every_run_exactly_once(postgres: Postgres,
         setting = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url}
         with operation(bench, "--workers", "2", **setting) as up:
             assert len(up.children("worker")) == 2
-            until(lambda: min(len(up.runs(name, "COMPLETED")) for name in names) >= 3, 180)
+            wait_until(lambda: min(len(up.runs(name, "COMPLETED")) for name in names) >= 3, 180, every=0.5)
             ran = [run for name in names for run in up.runs(name, "COMPLETED")]
             begun = Counter(state["type"] for run in ran for state in up.states(run["id"]))
             up.process.terminate()

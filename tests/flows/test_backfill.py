@@ -22,9 +22,8 @@ from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.flows.test_snapshot import dumped
 from tests.support.backfills import bench_at
-from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
+from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
 from tests.support.snapshots import Bench, priced
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
@@ -193,6 +192,6 @@ def reads(bench: Bench) -> list[BackfillRecord]:
 
 @slow
 def test_the_key_is_nowhere(prefect: Path) -> None:
-    told = dumped(prefect)
+    told = dump_sqlite(prefect)
     assert "backfill points 20" in told  # it is the right file
     assert KEY not in told

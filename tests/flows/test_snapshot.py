@@ -7,7 +7,6 @@ import dataclasses
 import os
 import re
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -30,8 +29,8 @@ from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.conftest import NOON
-from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
+from tests.support.clocks import NOON
+from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
 from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
 
 pytestmark = WITH_PREFECT
@@ -234,21 +233,13 @@ def test_sigterm_ends_it_with_what_arrived_loaded(
 def test_the_key_is_nowhere(
     prefect: Path, completed: Ran, refused: tuple[Ran, Sandbox], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    dump = dumped(prefect)
+    dump = dump_sqlite(prefect)
     assert "fetch steam USD" in dump  # it is the right file
     assert KEY not in dump
     for run in (completed, refused[0]):
-        assert KEY not in dumped(run.bench.home.state)
+        assert KEY not in dump_sqlite(run.bench.home.state)
         for view in ("runs", "rejects", "alerts", "observations", "providers", "quotes", "items"):
             assert KEY not in str(run.bench.ask(f"FROM {view}"))
         for path in run.bench.home.root.rglob("*"):
             assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in "".join(capfd.readouterr())
-
-
-def dumped(database: Path) -> str:
-    """Every row of a SQLite file as text, compressed or encrypted values as they lie."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
-        text = "\n".join(db.iterdump())
-    db.close()
-    return text

@@ -27,8 +27,8 @@ from flows.maintain import maintain
 from flows.snapshot import snapshot
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, catalog_of
 
 pytestmark = WITH_PREFECT

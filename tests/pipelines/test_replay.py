@@ -17,7 +17,7 @@ from connectors.schemas import QUOTES
 from pipelines.loading import load_and_publish
 from pipelines.replay import replay
 from sandbox.core import Sandbox
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.snapshots import Bench, basket
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.writer import LandingWriter

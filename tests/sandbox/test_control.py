@@ -11,8 +11,7 @@ from polars.testing import assert_frame_equal
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-
-Ask = Callable[..., httpx.Response]
+from tests.support.sandboxes import HttpGet
 
 
 @pytest.fixture
@@ -76,17 +75,21 @@ def test_rates_are_set_and_drift(sandbox: Sandbox, control: httpx.Client) -> Non
     assert drifted["USD"] == "1"
 
 
-def test_keys_are_added_limited_and_revoked(sandbox: Sandbox, control: httpx.Client, ask: Ask) -> None:
+def test_keys_are_added_limited_and_revoked(
+    sandbox: Sandbox, control: httpx.Client, http_get: HttpGet
+) -> None:
     post(control, "limits", {"enforced": True})
     post(control, "keys", {"key": "cs2c_live_other", "tier": "free", "month_left": 1})
-    assert [ask(sandbox, "/v1/fx", "cs2c_live_other").status_code for _ in range(2)] == [200, 429]
+    assert [http_get(sandbox, "/v1/fx", "cs2c_live_other").status_code for _ in range(2)] == [200, 429]
     post(control, "keys", {"key": VALID_KEY, "state": "revoked"})
-    assert ask(sandbox, "/v1/fx").json()["code"] == "AUTH_API_KEY_REVOKED"
+    assert http_get(sandbox, "/v1/fx").json()["code"] == "AUTH_API_KEY_REVOKED"
     post(control, "keys", {"key": VALID_KEY, "state": "valid", "expires_at": "2026-06-01T11:59:59Z"})
-    assert ask(sandbox, "/v1/fx").json()["code"] == "AUTH_INVALID_API_KEY"
+    assert http_get(sandbox, "/v1/fx").json()["code"] == "AUTH_INVALID_API_KEY"
 
 
-def test_stream_starts_and_windows_are_set(sandbox: Sandbox, control: httpx.Client, ask: Ask) -> None:
+def test_stream_starts_and_windows_are_set(
+    sandbox: Sandbox, control: httpx.Client, http_get: HttpGet
+) -> None:
     told = post(control, "limits", {"enforced": True, "windows": "both"})
     assert told == {"enforced": True, "windows": "both"}
     assert control.get("state").json()["windows"] == "both"
@@ -113,13 +116,15 @@ def test_the_ledger_tells_bids(sandbox: Sandbox, control: httpx.Client) -> None:
     assert rows["num_bids"].to_list() == expected["num_bids"].to_list()
 
 
-def test_faults_are_set_one_or_many_and_cleared(sandbox: Sandbox, control: httpx.Client, ask: Ask) -> None:
+def test_faults_are_set_one_or_many_and_cleared(
+    sandbox: Sandbox, control: httpx.Client, http_get: HttpGet
+) -> None:
     many = [{"kind": "html", "times": None}, {"kind": "latency", "seconds": 0, "path": "/v1/fx"}]
     assert post(control, "faults", many) == {"faults": 2}
     assert post(control, "faults", {"kind": "drop", "path": "/v1/items"}) == {"faults": 3}
-    assert ask(sandbox).headers["Content-Type"].startswith("text/html")
+    assert http_get(sandbox).headers["Content-Type"].startswith("text/html")
     assert control.delete("faults").status_code == 200
-    assert ask(sandbox).status_code == 200
+    assert http_get(sandbox).status_code == 200
     assert sandbox.faults.active == []
 
 
@@ -139,11 +144,11 @@ def test_the_ledger_is_told_now_and_then(sandbox: Sandbox, control: httpx.Client
 
 
 def test_requests_are_told_with_a_label_and_never_a_key(
-    sandbox: Sandbox, control: httpx.Client, ask: Ask
+    sandbox: Sandbox, control: httpx.Client, http_get: HttpGet
 ) -> None:
-    ask(sandbox, limit=1, currency="EUR")
-    ask(sandbox, "/v1/fx", "cs2c_live_nobody")
-    ask(sandbox, "/v1/items", None)
+    http_get(sandbox, limit=1, currency="EUR")
+    http_get(sandbox, "/v1/fx", "cs2c_live_nobody")
+    http_get(sandbox, "/v1/items", None)
     answer = control.get("requests", params={"since": 0})
     told = [
         (entry["n"], entry["path"], entry["query"], entry["status"], entry["code"]) for entry in answer.json()

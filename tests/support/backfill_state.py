@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from common.time_ranges import TimeRange
-from tests.support.warehouse import NOON, header, name_of
+from tests.support.clocks import NOON
+from tests.support.warehouse import header, name_of
 from warehouse.landing.series import SCHEMAS, SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths

@@ -15,8 +15,7 @@ from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
-from tests.conftest import NOON
-from tests.support.clocks import BoxClock
+from tests.support.clocks import NOON, BoxClock
 from tests.support.snapshots import Bench
 from warehouse.state.backfill_rows import BackfillShard
 from warehouse.state.backfills import BackfillStore

@@ -16,7 +16,7 @@ from connectors.http.client import Client
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES
-from connectors.shards import Shard
+from connectors.shards import Item, Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
@@ -24,6 +24,7 @@ from tests.support.clocks import VirtualClock
 T = TypeVar("T")
 STEAM = Shard(0, "cs2cap", "USD", ("steam",), None)
 PROVIDERS = ("steam", "buff163", "csfloat")
+STREAM = Shard(0, "cs2cap", "USD", PROVIDERS, None, route="stream")
 
 
 def use(
@@ -117,3 +118,13 @@ def ledger(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
             pl.col("item_id").cast(pl.String), price=pl.col("lowest_ask_decimal").cast(QUOTES["price"])
         )
     )
+
+
+def numbered_items(count: int) -> list[Item]:
+    """Return the first items of the sandbox's catalog, by id."""
+    return [Item(str(number), f"item {number}", None) for number in range(1, count + 1)]
+
+
+def count_posts(sandbox: Sandbox) -> int:
+    """Return how many POST requests the sandbox got: batches and starts of streams."""
+    return sum(entry.method == "POST" for entry in sandbox.requests.since(0))

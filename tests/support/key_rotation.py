@@ -5,20 +5,17 @@ from __future__ import annotations
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.sandboxes import HttpGet
 from tests.support.snapshots import FLOORLINE, Bench, Said, clean_env, main_with
+from tests.support.waiting import wait_until
 
 REISSUE = "/v1/account/key/reissue"
-Ask = Callable[..., httpx.Response]
-MakeSandbox = Callable[..., Sandbox]
 
 
 def key_file(bench: Bench) -> Path:
@@ -37,19 +34,11 @@ def spares(bench: Bench) -> list[Path]:
     return sorted((bench.home.root / "keys").glob("*.key"))
 
 
-def accepted(box: Sandbox, ask: Ask, file: Path) -> bool:
+def accepted(box: Sandbox, http_get: HttpGet, file: Path) -> bool:
     """Whether a file holds a key that works, and nobody else can read it."""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     key = file.read_text().strip()
-    return key != VALID_KEY and ask(box, "/v1/fx", key).status_code == 200
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    """Wait until something has happened, for half a minute at most."""
-    until = time.monotonic() + 30
-    while not happened() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert happened()
+    return key != VALID_KEY and http_get(box, "/v1/fx", key).status_code == 200
 
 
 def during_the_call(box: Sandbox, act: Callable[[], object], seconds: float = 1) -> threading.Thread:
@@ -57,7 +46,7 @@ def during_the_call(box: Sandbox, act: Callable[[], object], seconds: float = 1)
     box.fault("latency", path=REISSUE, seconds=seconds)
 
     def wait_and_act() -> None:
-        wait_for(lambda: bool(box.requests.of_path(REISSUE)))
+        wait_until(lambda: bool(box.requests.of_path(REISSUE)))
         act()
 
     thread = threading.Thread(target=wait_and_act)

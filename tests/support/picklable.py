@@ -10,7 +10,7 @@ from common.errors import RateLimited, WarehouseFull
 from connectors.pages import TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 
 
 def empty(offset: int) -> tuple[TypedPage, PageInfo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,3 +28,11 @@ def temporary_prefect() -> Iterator[Path]:
     with prefect_test_harness(server_startup_timeout=90):
         yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
     gc.collect()  # what Prefect did not close is found here, and not in a test that knows nothing of it
+
+
+def dump_sqlite(database: Path) -> str:
+    """Return every row of a SQLite file as text; compressed or encrypted values stay as they are."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        text = "\n".join(connection.iterdump())
+    connection.close()
+    return text

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -13,10 +13,10 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.http_types import ApiRequest
 from sandbox.market.providers import INDEX, PROVIDERS
 from sandbox.options import Options
+from tests.support.clocks import NOON
 
 Row = dict[str, Any]
 HISTORY, CANDLES, SALES = "/v1/prices/history", "/v1/prices/candles", "/v1/sales"
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 KEY_OF = {provider.name: provider.key for provider in PROVIDERS}
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 ITEM = 3  # an item without phases

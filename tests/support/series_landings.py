@@ -14,7 +14,8 @@ import duckdb
 import polars as pl
 
 from connectors.schemas import CANDLES, POINTS, SALES
-from tests.support.warehouse import DAY, NOON, header, load_into_memory, minute, name_of
+from tests.support.clocks import NOON
+from tests.support.warehouse import DAY, header, load_into_memory, minute, name_of
 from warehouse.landing.reader import read_run
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter

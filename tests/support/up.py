@@ -7,14 +7,14 @@ import dataclasses
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.support.snapshots import FLOORLINE, Bench, clean_env
+from tests.support.waiting import wait_until
 
 Record = dict[str, Any]
 
@@ -24,14 +24,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def until(true: Callable[[], object], seconds: float, every: float = 0.5) -> None:
-    """Wait for something to become true; fails where it does not within so many seconds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s"
-        time.sleep(every)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ def operation(bench: Bench, *arguments: str, **env: str) -> Iterator[Operation]:
         )
     up = Operation(bench, process, f"http://127.0.0.1:{port}/api", output)
     try:
-        until(lambda: process.poll() is not None or "Scheduled: " in up.said(), 180)
+        wait_until(lambda: process.poll() is not None or "Scheduled: " in up.said(), 180, every=0.5)
         assert process.poll() is None, up.said()
         yield up
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from tests.support.clocks import NOON
 from warehouse.database import migrate
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
@@ -22,7 +23,6 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 UTC_MOMENT = pl.Datetime("us", "UTC")
 COLUMNS = pl.Schema(

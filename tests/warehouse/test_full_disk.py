@@ -7,6 +7,7 @@ import pytest
 from common.errors import WarehouseFull
 from common.files import UnbufferedFile
 from tests.support.warehouse import Page, Quote, Shard, frame, header, home_in, land, load, look, minute, rows
+from tests.support.warehouse_failures import fill_disk
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
@@ -15,26 +16,13 @@ from warehouse.state.alerts import Alert, AlertStore
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
 
 
-def fill(disk: Path, leave: int) -> Path:
-    """Fill a disk up to some bytes, with a file that can be removed."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(65536)) == 65536:
-                pass
-        except OSError:
-            pass
-        file.truncate(max(0, file.tell() - leave))
-    return ballast
-
-
 @pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
 def test_what_is_landed_waits_until_there_is_room(small: Path, leave: int) -> None:
     home = home_in(small)
     land(home, "a", look(minute(0), *MANY[:10]))
     load(home)
     land(home, "b", look(minute(10), *MANY))
-    ballast = fill(small, leave)
+    ballast = fill_disk(small, leave)
     with pytest.raises(WarehouseFull, match=r"no space left.*make room"):
         load(home)
     assert rows(home, "SELECT count(*) FROM quotes") == [(10,)]
@@ -53,7 +41,7 @@ def test_a_page_that_does_not_fit_leaves_no_trace_and_those_around_it_stay(small
     with LandingWriter(home.landing, header("run", minute(0))) as landing:
         writer = landing.open_shard(shard.header(1))
         writer.append(pages[0].mark(), frame(pages[0].quotes))
-        ballast = fill(small, 50_000)
+        ballast = fill_disk(small, 50_000)
         landed = 1
         with pytest.raises(WarehouseFull):  # noqa: PT012 - any of the pages may be the first without room
             for page in pages[1:]:
@@ -73,7 +61,7 @@ def test_a_page_that_does_not_fit_leaves_no_trace_and_those_around_it_stay(small
 
 def test_a_file_takes_all_it_is_given_or_raises(small: Path) -> None:
     """The system writes what fits and reports no error for it."""
-    fill(small, 200_000)
+    fill_disk(small, 200_000)
     with UnbufferedFile(small / "page", "wb") as file:
         assert file.write(memoryview(bytes(100_000)).cast("i")) == 100_000
         with pytest.raises(OSError, match="No space left"):
@@ -82,14 +70,14 @@ def test_a_file_takes_all_it_is_given_or_raises(small: Path) -> None:
 
 def test_a_run_cannot_begin_on_a_full_disk(small: Path) -> None:
     home = home_in(small)
-    fill(small, 0)
+    fill_disk(small, 0)
     with pytest.raises(WarehouseFull), LandingWriter(home.landing, header("run", minute(0))):
         pass
 
 
 def test_an_alert_on_a_full_disk_says_so(small: Path) -> None:
     state = AlertStore(small / "state.db")
-    fill(small, 0)
+    fill_disk(small, 0)
     with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some room of its own
         for number in range(1000):
             state.raise_alert(Alert("auth.failed", "cs2cap", str(number), "x" * 4096), minute(0))

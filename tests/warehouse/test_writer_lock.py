@@ -1,48 +1,17 @@
 """One writer: who holds the database is named, and what was landed waits."""
 
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from common.errors import WarehouseLocked
 from tests.support.warehouse import DAY, Quote, home_in, land, load, look, minute, prices, snapshot
+from tests.support.warehouse_failures import HOLD_DATABASE, HOLD_LOCK, process_holding
 from warehouse.database import writer_lock
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
-
-HOLD_DATABASE = """
-import duckdb, sys
-db = duckdb.connect(sys.argv[1] + "/writer/market.duckdb")
-print("ready", flush=True)
-sys.stdin.read()
-"""
-HOLD_LOCK = """
-import sys
-from pathlib import Path
-from warehouse.database import writer_lock
-from warehouse.paths import WarehousePaths
-with writer_lock(WarehousePaths(Path(sys.argv[1])), 0):
-    print("ready", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(home: WarehousePaths, script: str) -> Iterator[subprocess.Popen[str]]:
-    """Run another process that holds something of this warehouse until its input ends."""
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(home.root)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
 
 
 @pytest.fixture
@@ -56,7 +25,7 @@ def home(tmp_path: Path) -> WarehousePaths:
 
 @pytest.mark.parametrize("script", [HOLD_DATABASE, HOLD_LOCK], ids=["database", "lock"])
 def test_the_holder_is_named_and_the_landing_waits(home: WarehousePaths, script: str) -> None:
-    with held(home, script) as holder:
+    with process_holding(home, script) as holder:
         with pytest.raises(WarehouseLocked) as caught:
             load(home)
         assert f"PID {holder.pid}" in caught.value.holder
@@ -68,7 +37,7 @@ def test_the_holder_is_named_and_the_landing_waits(home: WarehousePaths, script:
 
 
 def test_a_lock_of_a_killed_process_is_free(home: WarehousePaths) -> None:
-    with held(home, HOLD_LOCK) as holder:
+    with process_holding(home, HOLD_LOCK) as holder:
         holder.kill()
     assert [report.run_id for report in load(home)] == ["b"]
 
@@ -90,7 +59,7 @@ def test_a_loader_waits_for_another_one(home: WarehousePaths) -> None:
 
 
 def test_the_wait_has_an_end(home: WarehousePaths) -> None:
-    with held(home, HOLD_LOCK):
+    with process_holding(home, HOLD_LOCK):
         begun = time.monotonic()
         with pytest.raises(WarehouseLocked, match=r"for more than 0\.2 s"):
             load_pending(home, now=lambda: minute(60), keep=DAY, wait=0.2)

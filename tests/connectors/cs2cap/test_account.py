@@ -11,9 +11,9 @@ from connectors.http.auth import Key
 from connectors.http.client import Client
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
 from tests.support.cs2cap import STEAM, Landing, use
+from tests.support.sandboxes import MakeSandbox
 
 
 @pytest.mark.parametrize("state", ["revoked", "disabled", "forbidden"])

@@ -1,7 +1,6 @@
 """The walk of a batch: 100 items a request, an answer for every entry, and names that nobody knows."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import polars as pl
@@ -14,10 +13,10 @@ from connectors.pages import TypedPage
 from connectors.shards import BIDS, Item, Shard
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
-from tests.conftest import NOON
-from tests.support.cs2cap import Landing, as_ledger, walk
+from tests.support.clocks import NOON
+from tests.support.cs2cap import Landing, as_ledger, numbered_items, walk
+from tests.support.sandboxes import MakeSandbox
 
-MakeSandbox = Callable[..., Sandbox]
 KEYS = ("steam", "buff163", "csfloat")
 NOBODY = "AK-47 | Nobody Made This (Field-Tested)"
 
@@ -25,10 +24,6 @@ NOBODY = "AK-47 | Nobody Made This (Field-Tested)"
 def shard(*items: Item, **fields: object) -> Shard:
     told = {"providers": KEYS, "items": items, "route": "batch", **fields}
     return replace(Shard(0, "cs2cap", "USD", (), None), **told)  # type: ignore[arg-type]
-
-
-def numbered(count: int) -> list[Item]:
-    return [Item(str(number), f"item {number}", None) for number in range(1, count + 1)]
 
 
 def asked(box: Sandbox, since: int = 0) -> list[LogEntry]:
@@ -43,7 +38,7 @@ def batched(box: Sandbox, wanted: Shard, have: tuple[TypedPage, ...] = ()) -> tu
 
 @pytest.mark.parametrize("count", [1, 100, 101, 250])
 def test_a_page_a_request_and_a_request_a_hundred_items(sandbox: Sandbox, count: int) -> None:
-    wanted = shard(*numbered(count))
+    wanted = shard(*numbered_items(count))
     landing, outcome = batched(sandbox, wanted)
     pages = -(-count // 100)
     assert sorted(page.request for page in landing.pages) == list(range(pages))
@@ -69,7 +64,7 @@ def _in_seconds(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def test_every_provider_is_not_named(sandbox: Sandbox) -> None:
-    wanted = shard(*numbered(3), every_provider=True)
+    wanted = shard(*numbered_items(3), every_provider=True)
     (entries,) = split_into_batches(wanted, "cs2cap")
     assert json.loads(entries.body) == {"currency": "USD", "item_ids": [1, 2, 3]}
     landing, _ = batched(sandbox, wanted)
@@ -78,18 +73,18 @@ def test_every_provider_is_not_named(sandbox: Sandbox) -> None:
 
 def test_what_nobody_lists_is_no_quote_and_no_error(sandbox: Sandbox) -> None:
     sandbox.set_provider_dark("steam")
-    landing, outcome = batched(sandbox, shard(*numbered(3), providers=("steam",)))
+    landing, outcome = batched(sandbox, shard(*numbered_items(3), providers=("steam",)))
     assert outcome == ExtractResult(1, 0, 0)
     assert landing.pages[0].rows.height == 0
 
 
 def test_an_id_that_is_gone_is_no_quote_and_no_error(sandbox: Sandbox) -> None:
-    landing, _ = batched(sandbox, shard(*numbered(2), Item("999999", "long gone", None)))
+    landing, _ = batched(sandbox, shard(*numbered_items(2), Item("999999", "long gone", None)))
     assert set(landing.rows["item_id"]) == {"1", "2"}
 
 
 def test_a_name_that_nobody_knows_fails_the_shard_once_all_is_landed(sandbox: Sandbox) -> None:
-    wanted = shard(Item(None, NOBODY, None), *numbered(150))
+    wanted = shard(Item(None, NOBODY, None), *numbered_items(150))
     landing, error = walk(sandbox.url, wanted)
     assert isinstance(error, errors.RequestRejected)
     assert NOBODY in error.detail
@@ -98,7 +93,7 @@ def test_a_name_that_nobody_knows_fails_the_shard_once_all_is_landed(sandbox: Sa
 
 
 def test_a_name_that_nobody_knows_is_told_again_after_an_interruption(sandbox: Sandbox) -> None:
-    wanted = shard(Item(None, NOBODY, None), *numbered(150))
+    wanted = shard(Item(None, NOBODY, None), *numbered_items(150))
     landing, _ = walk(sandbox.url, wanted)
     before = len(sandbox.requests)
     _, error = walk(sandbox.url, wanted, landing.pages)
@@ -114,7 +109,7 @@ def test_a_phase_without_an_id_is_not_asked_for_by_its_name(sandbox: Sandbox) ->
 
 
 def test_pages_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> None:
-    wanted = shard(*numbered(250))
+    wanted = shard(*numbered_items(250))
     whole, _ = batched(sandbox, wanted)
     before = len(sandbox.requests)
     kept = tuple(page for page in whole.pages if page.request != 1)
@@ -128,7 +123,7 @@ def test_pages_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> Non
     "routes", [("batch", "item"), ("item", "batch"), ("item", "catalog"), ("catalog", "item")]
 )
 def test_pages_of_another_route_are_no_answer(sandbox: Sandbox, routes: tuple[str, str]) -> None:
-    wanted = shard(*numbered(30), providers=("steam",))
+    wanted = shard(*numbered_items(30), providers=("steam",))
     first, _ = batched(sandbox, replace(wanted, route=routes[0]))  # type: ignore[arg-type]
     landing, _ = batched(sandbox, replace(wanted, route=routes[1]), tuple(first.pages[:2]))  # type: ignore[arg-type]
     assert brought(landing) == ledger(sandbox, wanted)
@@ -137,7 +132,7 @@ def test_pages_of_another_route_are_no_answer(sandbox: Sandbox, routes: tuple[st
 
 def test_a_broken_quote_is_rejected_with_the_item_it_is_about(sandbox: Sandbox) -> None:
     sandbox.fault("broken_row", path="/v1/prices/batch", field="lowest_ask", value="abc")
-    landing, outcome = batched(sandbox, shard(*numbered(3)))
+    landing, outcome = batched(sandbox, shard(*numbered_items(3)))
     (reject,) = landing.pages[0].rejects
     told = json.loads(reject.raw)
     assert (told["item_id"], told["lowest_ask"]) == (1, "abc")
@@ -146,14 +141,14 @@ def test_a_broken_quote_is_rejected_with_the_item_it_is_about(sandbox: Sandbox) 
 
 def test_a_new_field_is_counted_and_no_quote_is_lost(sandbox: Sandbox) -> None:
     sandbox.fault("new_field", path="/v1/prices/batch", name="new", value=1)
-    landing, outcome = batched(sandbox, shard(*numbered(3)))
+    landing, outcome = batched(sandbox, shard(*numbered_items(3)))
     assert landing.pages[0].unknown_fields == {"new": outcome.rows}
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "unavailable", "status_500", "drop", "lost_answer", "html"])
 def test_what_passes_is_tried_again(sandbox: Sandbox, kind: str) -> None:
     sandbox.fault(kind, path="/v1/prices/batch", times=2)
-    landing, _ = batched(sandbox, shard(*numbered(3)))
+    landing, _ = batched(sandbox, shard(*numbered_items(3)))
     assert landing.rows.height
     assert len(asked(sandbox)) == 3
 
@@ -161,7 +156,7 @@ def test_what_passes_is_tried_again(sandbox: Sandbox, kind: str) -> None:
 @pytest.mark.parametrize("deliveries", [("standard",), BIDS])
 def test_a_tier_without_batches_is_told(make_sandbox: MakeSandbox, deliveries: tuple[str, ...]) -> None:
     box = make_sandbox(tier="free")
-    _, error = walk(box.url, shard(*numbered(3), deliveries=deliveries))
+    _, error = walk(box.url, shard(*numbered_items(3), deliveries=deliveries))
     assert isinstance(error, errors.PlanForbids)
     assert len(asked(box)) == 1
 
@@ -202,7 +197,7 @@ def test_silence_is_no_answer(answer: dict[str, object], told: str | None) -> No
 
 def test_one_refused_request_does_not_hide_behind_the_others(sandbox: Sandbox) -> None:
     sandbox.fault("status_500", path="/v1/prices/batch", status=418, after=1)
-    landing, error = walk(sandbox.url, shard(*numbered(300)))
+    landing, error = walk(sandbox.url, shard(*numbered_items(300)))
     assert isinstance(error, errors.RequestRejected)
     assert error.status == 418
     assert len(landing.pages) < 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,17 +14,16 @@ from connectors.base import ExtractResult
 from connectors.cs2cap.parser import reparse_reject
 from connectors.shards import BIDS, Route, Shard
 from sandbox.core import Sandbox
-from tests.connectors.cs2cap.test_batch import numbered
-from tests.support.cs2cap import walk
+from tests.support.cs2cap import numbered_items, walk
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
-MakeSandbox = Callable[..., Sandbox]
 BUYERS = ("steam", "buff163")
 ROUTES: tuple[Route, ...] = ("item", "batch", "catalog")
 
 
 def shard(route: Route, **fields: object) -> Shard:
-    whole = Shard(0, "cs2cap", "USD", BUYERS[:1], tuple(numbered(20)), BIDS, route=route)
+    whole = Shard(0, "cs2cap", "USD", BUYERS[:1], tuple(numbered_items(20)), BIDS, route=route)
     return replace(whole, **fields)  # type: ignore[arg-type]
 
 

@@ -15,9 +15,9 @@ from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.selectors import resolve_items
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap import PROVIDERS, STEAM, as_ledger, ledger, use, walk
+from tests.support.sandboxes import MakeSandbox
 
 
 def test_it_is_a_connector(sandbox: Sandbox) -> None:

@@ -23,8 +23,8 @@ from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.cs2cap import PROVIDERS, STEAM, Landing, as_ledger, ledger, use, walk
+from tests.support.sandboxes import MakeSandbox
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from connectors.cs2cap.raw_page import parse_raw_page
 from connectors.cs2cap.typed_page import parse_typed_page
 from connectors.pages import RawPage
 from connectors.pagination import PageInfo
-from tests.conftest import NOON
-from tests.connectors.cs2cap.test_stream_parser import ODD, ROW
+from tests.support.clocks import NOON
+from tests.support.stream_rows import ROW, UNUSUAL_FIELDS
 
 QUESTION = PageQuery("cs2cap", ASKS, 0, "USD", frozenset({"steam"}), None)
 WRITTEN: dict[str, Callable[[Any], str]] = {
@@ -60,7 +60,9 @@ def test_braces_in_a_name_are_not_taken_for_the_end_of_a_row() -> None:
 
 
 @pytest.mark.parametrize("form", WRITTEN)
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
+@pytest.mark.parametrize(
+    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
+)
 def test_an_odd_row_leaves_the_others_what_they_are(form: str, odd: dict[str, Any]) -> None:
     listed = rows({}, {"item_id": 2, **odd}, {})
     answer = body(listed, form)

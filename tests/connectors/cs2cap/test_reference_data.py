@@ -1,7 +1,6 @@
 """Items, providers, rates and the account, as the API tells them."""
 
 import json
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.reference_data import parse_account, parse_fx, parse_items, parse_providers
 from connectors.schemas import FX, ITEMS, PROVIDERS
+from tests.support.clocks import NOON
 
 ROW: dict[str, Any] = {
     "provider": "steam",
@@ -24,7 +24,6 @@ ROW: dict[str, Any] = {
     "timestamp": "2026-03-04T22:19:37.184309Z",
     "last_updated": "2026-03-05T05:33:52Z",
 }
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def test_items() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 from common import errors
@@ -15,12 +14,12 @@ from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
-from tests.connectors.http.test_key_never_leaks import SECRET, assert_unseen, everything_a_person_could_see
 from tests.support.http_servers import Canned, answer, canned
+from tests.support.sandboxes import HttpGet
+from tests.support.secrets import SECRET, assert_no_secret, render_exception
 
 REISSUE = "/v1/account/key/reissue"
 EAGER = RetryPolicy(attempts=5, base=0.001)
-Ask = Callable[..., httpx.Response]
 
 
 async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
@@ -45,11 +44,11 @@ def told(response: bytes) -> tuple[Key | BaseException, Canned]:
     return asyncio.run(main())
 
 
-def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, ask: Ask) -> None:
+def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, http_get: HttpGet) -> None:
     key = reissue(sandbox.url)
     assert isinstance(key, Key)
-    assert ask(sandbox, "/v1/fx", key.reveal()).status_code == 200
-    assert ask(sandbox, "/v1/fx").status_code == 401
+    assert http_get(sandbox, "/v1/fx", key.reveal()).status_code == 200
+    assert http_get(sandbox, "/v1/fx").status_code == 401
     assert key.reveal() not in f"{key!r} {key}"
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 
@@ -69,7 +68,7 @@ def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, ask: Ask) 
     ids=lambda value: value["kind"] if isinstance(value, dict) else None,
 )
 def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
-    sandbox: Sandbox, ask: Ask, fault: dict[str, object], sent: bool
+    sandbox: Sandbox, http_get: HttpGet, fault: dict[str, object], sent: bool
 ) -> None:
     sandbox.fault(**{"path": REISSUE, "times": None, **fault})  # type: ignore[arg-type]
     error = reissue(sandbox.url, deadline=0.5)
@@ -77,7 +76,7 @@ def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
     assert "dashboard" in str(error)
     assert len(sandbox.requests.of_path(REISSUE)) == 1
     if fault["kind"] != "latency":
-        assert (ask(sandbox, "/v1/fx").status_code == 401) is sent
+        assert (http_get(sandbox, "/v1/fx").status_code == 401) is sent
 
 
 @pytest.mark.parametrize(
@@ -93,11 +92,11 @@ def test_a_refusal_is_certain(sandbox: Sandbox, key: str, kind: type[errors.Sour
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 
 
-def test_a_burst_is_a_refusal_and_is_not_waited_out(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_burst_is_a_refusal_and_is_not_waited_out(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("rate_limited", path=REISSUE)
     assert type(reissue(sandbox.url)) is errors.RateLimited
     assert len(sandbox.requests.of_path(REISSUE)) == 1
-    assert ask(sandbox, "/v1/fx").status_code == 200
+    assert http_get(sandbox, "/v1/fx").status_code == 200
 
 
 def test_where_nothing_listens_nothing_was_sent() -> None:
@@ -132,8 +131,8 @@ def test_an_answer_that_cannot_be_taken_is_not_shown(
     assert type(error) is errors.OutcomeUnknown
     assert len(server.heads) == 1
     assert caplog.records
-    assert_unseen(everything_a_person_could_see(error), caplog.text)
-    assert_unseen(*(str(vars(record)) for record in caplog.records))
+    assert_no_secret(render_exception(error), caplog.text)
+    assert_no_secret(*(str(vars(record)) for record in caplog.records))
 
 
 def test_a_cancelled_reissue_was_sent_once(sandbox: Sandbox) -> None:

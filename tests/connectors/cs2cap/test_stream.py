@@ -1,8 +1,7 @@
-"""The walk of a stream: what it lands, when it counts as whole, and that it is begun as often as told."""
+"""The walk of a stream: what it lands, when it counts as whole, and that it begins as often as requested."""
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import replace
 
 import polars as pl
@@ -20,23 +19,17 @@ from connectors.pagination import PageInfo
 from connectors.shards import BIDS, Item, Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON
-from tests.support.cs2cap import Landing, as_ledger, ledger, use, walk
+from tests.support.clocks import NOON
+from tests.support.cs2cap import STREAM, Landing, as_ledger, count_posts, ledger, use, walk
+from tests.support.sandboxes import MakeSandbox
 
-MakeSandbox = Callable[..., Sandbox]
 KEYS = ("steam", "buff163", "csfloat")
-STREAM = Shard(0, "cs2cap", "USD", KEYS, None, route="stream")
 
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
     """A sandbox whose tier has streams."""
     return make_sandbox(tier="pro")
-
-
-def begun(box: Sandbox) -> int:
-    """How many streams the source was asked for."""
-    return len([entry for entry in box.requests.since(0) if entry.method == "POST"])
 
 
 def streamed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, ExtractResult]:
@@ -58,7 +51,7 @@ def test_a_stream_is_the_ledger_as_of_its_snapshot(box: Sandbox) -> None:
     assert outcome == ExtractResult(len(landing.pages), landing.rows.height, 0)
     assert {page.observed_at for page in landing.pages} == {NOON}
     assert {page.request for page in landing.pages} == {0}
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 def test_a_long_stream_is_landed_in_pieces_that_follow_each_other(make_sandbox: MakeSandbox) -> None:
@@ -118,7 +111,7 @@ def test_one_that_breaks_off_lands_what_came_and_is_not_begun_again(
     assert told in error.detail
     assert f"after {landing.rows.height} rows" in error.detail
     assert as_ledger(landing.rows) == as_ledger(streamed_rows(box).head(landing.rows.height))
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 def streamed_rows(box: Sandbox) -> pl.DataFrame:
@@ -143,7 +136,7 @@ def test_a_body_that_stops_coming_breaks_off_at_the_deadline(box: Sandbox) -> No
 
     with pytest.raises(errors.PaginationError, match=r"no answer in 0\.5 s"):
         asyncio.run(main())
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 def test_no_total_is_no_reason_for_doubt(box: Sandbox) -> None:
@@ -187,7 +180,7 @@ def test_a_refusal_that_passes_is_waited_out(box: Sandbox, fault: dict[str, obje
     box.fault(method="POST", times=2, **fault)  # type: ignore[arg-type]
     landing, _ = streamed(box)
     assert as_ledger(landing.rows) == ledger(box, STREAM)
-    assert begun(box) == 3
+    assert count_posts(box) == 3
 
 
 def test_one_stream_at_a_time_and_the_next_waits_as_told(box: Sandbox) -> None:
@@ -213,7 +206,7 @@ def test_an_answer_that_was_lost_is_not_asked_for_again(box: Sandbox) -> None:
     assert isinstance(error, errors.PaginationError)
     assert "whether it was begun is not known" in error.detail
     assert landing.pages == []
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 @pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
@@ -222,13 +215,13 @@ def test_a_tier_without_streams_is_told(make_sandbox: MakeSandbox, path: str) ->
     _, error = failed(box, replace(STREAM, deliveries=BIDS if path == "/v1/bids" else ("standard",)))
     assert isinstance(error, errors.PlanForbids)
     assert f"POST {path}" in GATED_ROUTES
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 def test_another_currency_than_usd_is_our_own_mistake(box: Sandbox) -> None:
     _, error = failed(box, replace(STREAM, currency="EUR"))
     assert isinstance(error, errors.ConfigError)
-    assert begun(box) == 0
+    assert count_posts(box) == 0
 
 
 def test_a_stream_that_nobody_asked_for_is_refused(box: Sandbox) -> None:

@@ -1,7 +1,6 @@
 """The text of a stream, cut anywhere: its rows are the same, and what does not fit is told row by row."""
 
 import gzip
-import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -18,23 +17,8 @@ from connectors.cs2cap.parser import parse_ndjson, parse_rows_individually
 from connectors.cs2cap.stream_parser import StreamEnd, StreamInfo, TypedStreamParser
 from connectors.pages import TypedPage
 from connectors.schemas import QUOTES
-from tests.conftest import NOON
-
-ROW = {
-    "provider": "steam", "item_id": 1, "market_hash_name": "★ Karambit | Doppler (Factory New)",
-    "phase": "Phase 2", "lowest_ask": 2550, "lowest_ask_decimal": "25.50", "quantity": 3,
-    "link": "https://cs2c.app/r/steam/1", "url": "https://steamcommunity.com/market/1",
-    "timestamp": "2026-03-18T12:00:00Z", "last_updated": "2026-03-18T12:01:00.123456+00:00",
-}  # fmt: skip
-RENAMED = {"lowest_ask": "highest_bid", "lowest_ask_decimal": "highest_bid_decimal", "quantity": "num_bids"}
-
-
-def line(offers: BookSide = ASKS, **fields: Any) -> bytes:
-    """One line of a stream; a field that is `...` is left out."""
-    row = {name: value for name, value in {**ROW, **fields}.items() if value is not ...}
-    if offers is BIDS:
-        row = {RENAMED.get(name, name): value for name, value in row.items()}
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+from tests.support.clocks import NOON
+from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
 
 
 def stream(encoding: str = "", offers: BookSide = ASKS) -> StreamInfo:
@@ -59,7 +43,7 @@ def rows_of(pages: Sequence[TypedPage]) -> pl.DataFrame:
 def test_where_it_is_cut_makes_no_difference(
     data: st.DataObject, count: int, packed: bool, ends: bool
 ) -> None:
-    text = b"".join(line(item_id=number) for number in range(count))
+    text = b"".join(stream_line(item_id=number) for number in range(count))
     text = text if ends else text.removesuffix(b"\n")
     body = gzip.compress(text, mtime=0) if packed else text
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
@@ -74,7 +58,7 @@ def test_where_it_is_cut_makes_no_difference(
 
 @given(kept=st.integers(0, 400))
 def test_a_torn_body_gives_its_whole_lines_and_no_reject(kept: int) -> None:
-    text = line(item_id=1) + line(item_id=2)
+    text = stream_line(item_id=1) + stream_line(item_id=2)
     pages, more = read([text[:kept]], last="torn")
     assert rows_of(pages).height == text[:kept].count(b"\n")
     assert not any(page.rejects for page in pages)
@@ -83,38 +67,23 @@ def test_a_torn_body_gives_its_whole_lines_and_no_reject(kept: int) -> None:
 
 @given(kept=st.integers(1, 200))
 def test_a_gzip_that_was_cut_has_more_to_come(kept: int) -> None:
-    body = gzip.compress(line() * 50, mtime=0)
+    body = gzip.compress(stream_line() * 50, mtime=0)
     assert read([body[: min(kept, len(body) - 1)]], "gzip")[1]
     assert not read([body], "gzip")[1]
 
 
 def test_gzip_may_come_as_several_one_after_another() -> None:
-    pages, more = read([gzip.compress(line()) + gzip.compress(line(item_id=2))], "gzip")
+    pages, more = read([gzip.compress(stream_line()) + gzip.compress(stream_line(item_id=2))], "gzip")
     assert rows_of(pages).height == 2
     assert not more
 
 
-ODD: Sequence[dict[str, Any]] = (
-    {}, {"phase": None}, {"phase": ...}, {"url": ..., "link": ...}, {"lowest_ask_decimal": ...},
-    {"lowest_ask_decimal": None, "timestamp": None, "last_updated": None}, {"lowest_ask": None},
-    {"lowest_ask": "2550"}, {"lowest_ask": 25.5}, {"lowest_ask": -1}, {"lowest_ask": 10**14},
-    {"lowest_ask": 10**20}, {"lowest_ask": True}, {"quantity": ...}, {"quantity": -1}, {"item_id": "1"},
-    {"item_id": -5}, {"provider": ""}, {"provider": 7}, {"market_hash_name": ""}, {"market_hash_name": None},
-    {"market_hash_name": 'a "b" \\ \n c\u0000'}, {"lowest_ask_decimal": 25.5}, {"lowest_ask_decimal": "1e3"},
-    {"lowest_ask_decimal": "-1.00"}, {"lowest_ask_decimal": "0.123456789"}, {"lowest_ask_decimal": ""},
-    {"lowest_ask_decimal": "1234567890123.5"}, {"lowest_ask_decimal": "0.00041600"},
-    {"lowest_ask_decimal": "25.500000001"}, {"lowest_ask_decimal": "2.55e1"}, {"lowest_ask_decimal": "25."},
-    {"lowest_ask_decimal": "+25.50"}, {"lowest_ask_decimal": " 25.50"},
-    {"timestamp": "2026-03-18T12:00:00"}, {"timestamp": "2026-02-30T12:00:00Z"}, {"timestamp": 5},
-    {"timestamp": "2026-03-18T14:00:00.5+02:00"}, {"last_updated": "yesterday"}, {"new": 1},
-    {"new": {"a": [1]}}, {"new": None}, {"link": 5}, {"url": 5},
-)  # fmt: skip
-
-
 @pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
+@pytest.mark.parametrize(
+    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
+)
 def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd: dict[str, Any]) -> None:
-    text = line(offers) + line(offers, **{"item_id": 2, **odd}) + line(offers, item_id=3)
+    text = stream_line(offers) + stream_line(offers, **{"item_id": 2, **odd}) + stream_line(offers, item_id=3)
     at_once, one_by_one = (
         parse_ndjson(text, offers, ""),
         parse_rows_individually(text.splitlines(), offers, ""),
@@ -127,10 +96,18 @@ def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd
 
 @pytest.mark.parametrize(
     "bad",
-    [b"", b"{}", b"null", b"[1]", b'{"provider": "st', b"\xff\xfe", line()[:-2].replace(b"steam", b"\xff")],
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[1]",
+        b'{"provider": "st',
+        b"\xff\xfe",
+        stream_line()[:-2].replace(b"steam", b"\xff"),
+    ],
 )
 def test_a_line_that_is_no_row_is_rejected_alone(bad: bytes) -> None:
-    rows = parse_ndjson(line() + bad + b"\n" + line(item_id=2), ASKS, "")
+    rows = parse_ndjson(stream_line() + bad + b"\n" + stream_line(item_id=2), ASKS, "")
     assert rows.frame["item_id"].to_list() == ["1", "2"]
     assert [reject.raw for reject in rows.rejects] == ([bad.decode(errors="replace")] if bad else [])
 
@@ -146,6 +123,6 @@ def test_a_bomb_and_a_line_without_end_are_refused() -> None:
 
 def test_what_is_no_gzip_is_a_broken_connection() -> None:
     with pytest.raises(ConnectionLost, match="broken"):
-        read([line()], "gzip")
+        read([stream_line()], "gzip")
     with pytest.raises(UnexpectedResponse, match="'br'"):
-        read([line()], "br")
+        read([stream_line()], "br")

@@ -12,10 +12,9 @@ from connectors.http.client import Client
 from connectors.ratelimit.limiter import RateLimiter
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON
-from tests.connectors.cs2cap.test_stream import STREAM, MakeSandbox, begun
-from tests.support.clocks import VirtualClock
-from tests.support.cs2cap import Landing
+from tests.support.clocks import NOON, VirtualClock
+from tests.support.cs2cap import STREAM, Landing, count_posts
+from tests.support.sandboxes import MakeSandbox
 
 ROUTE = "POST /v1/prices"
 
@@ -46,7 +45,7 @@ def test_a_start_is_counted_and_one_that_was_refused_is_not(make_sandbox: MakeSa
     throttle, outcome = counted(box)
     assert isinstance(outcome, ExtractResult)
     assert throttle.stream_usage(ROUTE) == (1, 50)
-    assert begun(box) == 3
+    assert count_posts(box) == 3
 
 
 def test_without_a_start_left_nothing_is_sent(make_sandbox: MakeSandbox) -> None:
@@ -60,7 +59,7 @@ def test_without_a_start_left_nothing_is_sent(make_sandbox: MakeSandbox) -> None
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at == NOON + timedelta(hours=24)
     assert throttle.stream_usage(ROUTE) == (1, 1)
-    assert begun(box) == 0
+    assert count_posts(box) == 0
 
 
 def test_the_sources_own_count_is_believed_when_it_refuses(make_sandbox: MakeSandbox) -> None:
@@ -70,7 +69,7 @@ def test_the_sources_own_count_is_believed_when_it_refuses(make_sandbox: MakeSan
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at is not None
     assert throttle.stream_usage(ROUTE) == (50, 50)
-    assert begun(box) == 1
+    assert count_posts(box) == 1
 
 
 def test_a_revoked_key_ends_it_at_once(make_sandbox: MakeSandbox) -> None:
@@ -78,4 +77,4 @@ def test_a_revoked_key_ends_it_at_once(make_sandbox: MakeSandbox) -> None:
     box.key(VALID_KEY, "revoked")
     _, error = counted(box)
     assert isinstance(error, errors.KeyRevoked)
-    assert begun(box) == 1
+    assert count_posts(box) == 1

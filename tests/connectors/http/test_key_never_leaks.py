@@ -4,7 +4,6 @@ import asyncio
 import copy
 import logging
 import pickle
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,21 +21,9 @@ from connectors.shards import Shard
 from sandbox.core import Sandbox
 from tests.support.clocks import VirtualClock
 from tests.support.http_servers import answer, canned
+from tests.support.secrets import SECRET, assert_no_secret, render_exception
 
-SECRET = "cs2c_live_planted_9f8e7d6c5b4a_tail"
 CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
-
-
-def everything_a_person_could_see(error: BaseException) -> str:
-    """Render what handlers, reporters and debuggers show of an exception, locals of every frame included."""
-    seen = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join([*seen.format(), str(error), repr(error), repr(error.args), repr(vars(error))])
-
-
-def assert_unseen(*texts: str) -> None:
-    for text in texts:
-        assert SECRET not in text
-        assert SECRET[4:-4] not in text
 
 
 async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> BaseException | None:
@@ -87,8 +74,8 @@ def test_no_error_path_shows_the_key(
         error = asyncio.run(fetch(sandbox.url, deadline=0.5))
     assert isinstance(error, kind)
     assert caplog.records, "httpx and httpcore speak at DEBUG"
-    assert_unseen(everything_a_person_could_see(error), caplog.text, *map(repr, caplog.records))
-    assert_unseen(*(str(vars(record)) for record in caplog.records))
+    assert_no_secret(render_exception(error), caplog.text, *map(repr, caplog.records))
+    assert_no_secret(*(str(vars(record)) for record in caplog.records))
 
 
 def test_a_cancelled_walk_does_not_show_the_key(sandbox: Sandbox) -> None:
@@ -96,7 +83,7 @@ def test_a_cancelled_walk_does_not_show_the_key(sandbox: Sandbox) -> None:
     sandbox.fault("latency", seconds=5, times=None)
     error = asyncio.run(fetch(sandbox.url, cancel=True))
     assert isinstance(error, asyncio.CancelledError)
-    assert_unseen(everything_a_person_could_see(error))
+    assert_no_secret(render_exception(error))
 
 
 def test_no_exception_of_httpx_hangs_on_ours() -> None:
@@ -121,7 +108,7 @@ def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
 
     error = asyncio.run(main())
     assert isinstance(error, errors.SourceError)
-    assert_unseen(str(error), repr(error), repr(vars(error)))
+    assert_no_secret(str(error), repr(error), repr(vars(error)))
 
 
 def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) -> None:
@@ -200,7 +187,7 @@ def test_a_key_is_never_written_down(write: Callable[[object], object]) -> None:
 def test_what_no_header_can_carry_is_no_key(secret: str) -> None:
     with pytest.raises(errors.KeyInvalid) as caught:
         Key(secret, "cs2cap")
-    assert not secret or secret not in everything_a_person_could_see(caught.value).split("auth.py")[-1]
+    assert not secret or secret not in render_exception(caught.value).split("auth.py")[-1]
 
 
 def test_a_key_from_the_environment() -> None:
@@ -211,7 +198,7 @@ def test_a_key_from_the_environment() -> None:
 def test_a_missing_key_says_which_variable_to_set(env: dict[str, str]) -> None:
     with pytest.raises(errors.KeyMissing, match="CS2C_API_KEY is not set") as caught:
         read_key("env:CS2C_API_KEY", "cs2cap", {**env, "ANOTHER": SECRET})
-    assert_unseen(everything_a_person_could_see(caught.value))
+    assert_no_secret(render_exception(caught.value))
 
 
 def test_a_key_from_a_private_file(tmp_path: Path) -> None:
@@ -228,7 +215,7 @@ def test_a_key_file_that_others_can_open_is_refused(tmp_path: Path, mode: int) -
     path.chmod(mode)
     with pytest.raises(errors.ConfigError, match="chmod 600") as caught:
         read_key(f"file:{path}", "cs2cap", {})
-    assert_unseen(everything_a_person_could_see(caught.value))
+    assert_no_secret(render_exception(caught.value))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
@@ -245,11 +232,11 @@ def test_a_key_file_without_a_key(tmp_path: Path, content: bytes | None) -> None
 def test_a_key_in_the_configuration_itself_is_refused_without_showing_it(spec: str) -> None:
     with pytest.raises(errors.ConfigError, match="never as itself") as caught:
         read_key(spec, "cs2cap", {})
-    assert_unseen(str(caught.value), repr(caught.value))
+    assert_no_secret(str(caught.value), repr(caught.value))
 
 
 def test_the_clients_parts_do_not_show_it() -> None:
     client = Client("cs2cap", "https://api.example", Key(SECRET), VirtualClock())
-    assert_unseen(repr(client), *(repr(part) for part in vars(client).values()))
-    assert_unseen(repr(BearerAuth(Key(SECRET), "https://api.example")))
+    assert_no_secret(repr(client), *(repr(part) for part in vars(client).values()))
+    assert_no_secret(repr(BearerAuth(Key(SECRET), "https://api.example")))
     asyncio.run(client.aclose())

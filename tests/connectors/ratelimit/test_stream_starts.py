@@ -15,9 +15,9 @@ from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON, MakeSandbox
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import shared
+from tests.support.sandboxes import MakeSandbox
 
 _T = TypeVar("_T")
 STREAM = "POST /v1/prices"

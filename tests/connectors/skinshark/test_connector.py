@@ -29,8 +29,8 @@ from connectors.skinshark.connector import SkinShark
 from connectors.tiers import limits_for
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import SECOND_KEY
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import DOPPLER, Landed, asks, listing, shark, told
 
 T = TypeVar("T")

@@ -7,8 +7,7 @@ import json
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfills import bench_at, history
 from tests.support.snapshots import FLOORLINE, Bench, Said, clean_env, main_with
+from tests.support.waiting import wait_until
 
 # A moment that the sandbox and the command share.
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
@@ -123,14 +123,6 @@ def test_what_does_not_go_together_is_said(
     assert len(box.requests.since(0)) == 0
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Wait until it is so, for half a minute at most."""
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @contextlib.contextmanager
 def under_way(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
     """The command, once some pages of a slow backfill were answered."""
@@ -140,7 +132,7 @@ def under_way(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
         try:
-            until(lambda: sum(entry.status == 200 for entry in history(box)) >= 4)
+            wait_until(lambda: sum(entry.status == 200 for entry in history(box)) >= 4)
             yield run
         finally:
             run.kill()

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from floorline.cli.render.progress import backfill_bar
 from pipelines.backfill.progress import ProgressUpdate
-from tests.conftest import MakeSandbox
 from tests.support.backfills import asked, bench_at, run
+from tests.support.sandboxes import MakeSandbox
 
 
 class Heard:

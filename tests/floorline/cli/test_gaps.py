@@ -19,9 +19,9 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.conftest import NOON, MakeSandbox
 from tests.support.backfill_state import read
-from tests.support.clocks import BoxClock
+from tests.support.clocks import NOON, BoxClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import both, sharks
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
 from warehouse.state.backfill_rows import ShardQuery

@@ -17,7 +17,7 @@ from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.schedule import frequency_of_interval
 from pipelines.planning.snapshot_planner import plan_snapshot as made_plan
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, Said, basket, catalog_of, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")

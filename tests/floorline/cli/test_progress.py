@@ -13,7 +13,8 @@ from connectors.shards import Item, Shard
 from floorline.cli.render.progress import ProgressBars, progress_bars
 from pipelines.snapshot.page_writers import LandedPage
 from sandbox.core import Sandbox
-from tests.conftest import NOON, MakeSandbox
+from tests.support.clocks import NOON
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of
 from warehouse.landing.model import PageMeta
 

@@ -14,7 +14,7 @@ from floorline.cli.render.status import StatusReport, print_status
 from pipelines.config import load_settings
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import Quote, land, look, minute
 from warehouse.paths import WarehousePaths

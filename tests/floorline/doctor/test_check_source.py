@@ -13,10 +13,10 @@ import pytest
 from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
-from tests.conftest import NOON, MakeSandbox
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
 from tests.support.doctor import examined
 from tests.support.http_servers import answer, canned
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 pytestmark = pytest.mark.usefixtures("no_prefect")

@@ -21,10 +21,10 @@ from floorline.doctor.check_warehouse import (
 )
 from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
+from tests.support.clocks import NOON
 from tests.support.snapshots import Bench, basket
-from tests.support.warehouse import DAY, NOON, Quote, home_in, land, look, minute, snapshot
-from tests.warehouse.test_full_disk import fill
-from tests.warehouse.test_writer_lock import HOLD_DATABASE, HOLD_LOCK, held
+from tests.support.warehouse import DAY, Quote, home_in, land, look, minute, snapshot
+from tests.support.warehouse_failures import HOLD_DATABASE, HOLD_LOCK, fill_disk, process_holding
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -74,7 +74,7 @@ def test_before_the_first_run(tmp_path: Path) -> None:
 
 
 def test_the_database_held_by_another_process(home: WarehousePaths) -> None:
-    with held(home, HOLD_DATABASE) as holder:
+    with process_holding(home, HOLD_DATABASE) as holder:
         (found,) = looked(home)
     assert found.verdict == "fail"
     assert f"(PID {holder.pid})" in found.seen
@@ -83,13 +83,13 @@ def test_the_database_held_by_another_process(home: WarehousePaths) -> None:
 
 def test_the_published_copy_held_by_another_process(home: WarehousePaths) -> None:
     home.published.chmod(0o644)
-    with held(WarehousePaths(home.root), HOLD_DATABASE.replace("/writer/", "/")) as holder:
+    with process_holding(WarehousePaths(home.root), HOLD_DATABASE.replace("/writer/", "/")) as holder:
         (found,) = check_database(home)
     assert (found.verdict, f"(PID {holder.pid})" in found.seen) == ("fail", True)
 
 
 def test_a_loader_at_work_and_one_that_is_stuck(home: WarehousePaths) -> None:
-    with held(home, HOLD_LOCK) as holder:
+    with process_holding(home, HOLD_LOCK) as holder:
         (working,) = looked(home)
         begun = SystemClock().now().timestamp() - 600
         os.utime(home.lock.with_name("lock.holder"), (begun, begun))
@@ -164,10 +164,10 @@ def test_a_landing_that_was_set_aside(home: WarehousePaths) -> None:
 def test_a_disk_that_fills_up(small: Path) -> None:
     home = home_in(small)
     assert check_disk(home, 15_000_000)[0].verdict == "ok"
-    fill(small, 20_000_000)
+    fill_disk(small, 20_000_000)
     (low,) = check_disk(home, 15_000_000)
     (small / "ballast").unlink()
-    fill(small, 10_000_000)
+    fill_disk(small, 10_000_000)
     (full,) = check_disk(home, 15_000_000)
     assert (low.verdict, full.verdict) == ("warn", "fail")
     assert "10 MB free" in full.seen

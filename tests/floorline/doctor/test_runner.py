@@ -14,9 +14,9 @@ from floorline.doctor.findings import Finding, ok
 from floorline.doctor.runner import Check, run_check
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.doctor import examined
 from tests.support.http_servers import canned
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore

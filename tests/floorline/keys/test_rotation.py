@@ -14,7 +14,6 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.key_rotation import (
     REISSUE,
-    Ask,
     accepted,
     during_the_call,
     key_file,
@@ -22,14 +21,15 @@ from tests.support.key_rotation import (
     rotating,
     spares,
 )
+from tests.support.sandboxes import HttpGet
 from tests.support.snapshots import Bench, basket, priced
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_key_in_a_file_is_replaced_there(bench: Bench, sandbox: Sandbox, ask: Ask) -> None:
+def test_a_key_in_a_file_is_replaced_there(bench: Bench, sandbox: Sandbox, http_get: HttpGet) -> None:
     said = rotate(bench)
-    assert accepted(sandbox, ask, key_file(bench))
+    assert accepted(sandbox, http_get, key_file(bench))
     new = key_file(bench).read_text().strip()
     assert re.search(rf"the new key …{new[-4:]} of cs2cap is in file:.*, and the source accepts it", said.out)
     assert "nothing of Floorline is to be restarted" in said.out
@@ -45,14 +45,14 @@ def test_the_result_as_json(bench: Bench) -> None:
     assert told["stored_in"] == f"file:{key_file(bench)}"
 
 
-def test_a_link_stays_a_link(bench: Bench, sandbox: Sandbox, ask: Ask) -> None:
+def test_a_link_stays_a_link(bench: Bench, sandbox: Sandbox, http_get: HttpGet) -> None:
     real = bench.folder / "real" / "secret"
     real.parent.mkdir()
     key_file(bench).rename(real)
     key_file(bench).symlink_to(real)
     rotate(bench)
     assert key_file(bench).is_symlink()
-    assert accepted(sandbox, ask, real)
+    assert accepted(sandbox, http_get, real)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
@@ -64,13 +64,13 @@ def test_a_file_keeps_its_owner(bench: Bench) -> None:
 
 
 def test_a_key_in_the_environment_goes_to_a_file_and_the_user_is_told(
-    tmp_path: Path, sandbox: Sandbox, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, http_get: HttpGet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROTATED_KEY", VALID_KEY)
     bench = Bench.at(tmp_path, sandbox, basket(), source={"key": "env:ROTATED_KEY"})
     said = rotate(bench)
     (file,) = spares(bench)
-    assert accepted(sandbox, ask, file)
+    assert accepted(sandbox, http_get, file)
     assert f"is in {file}, and the source accepts it" in said.out
     assert f"put the key in {file} where ROTATED_KEY is set" in said.out
     assert "restart what was started with the old ROTATED_KEY" in said.out
@@ -79,7 +79,7 @@ def test_a_key_in_the_environment_goes_to_a_file_and_the_user_is_told(
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_two_at_once_send_one_request(bench: Bench, sandbox: Sandbox, ask: Ask) -> None:
+def test_two_at_once_send_one_request(bench: Bench, sandbox: Sandbox, http_get: HttpGet) -> None:
     second: list[tuple[int, str]] = []
 
     def again() -> None:
@@ -93,7 +93,7 @@ def test_two_at_once_send_one_request(bench: Bench, sandbox: Sandbox, ask: Ask) 
     told = "floorline: cs2cap: a key is being changed by another process; nothing was done"
     assert second == [(2, told)]
     assert len(sandbox.requests.of_path(REISSUE)) == 1
-    assert accepted(sandbox, ask, key_file(bench))
+    assert accepted(sandbox, http_get, key_file(bench))
 
 
 def test_another_source_with_the_same_key_is_named(tmp_path: Path, sandbox: Sandbox) -> None:

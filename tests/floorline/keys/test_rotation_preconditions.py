@@ -12,13 +12,14 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
-from tests.support.key_rotation import REISSUE, Ask, MakeSandbox, accepted, key_file, rotate, rotating, spares
+from tests.support.key_rotation import REISSUE, accepted, key_file, rotate, rotating, spares
+from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 pytestmark = pytest.mark.slow
 
 
-def test_it_asks_first_and_a_no_changes_nothing(bench: Bench, sandbox: Sandbox, ask: Ask) -> None:
+def test_it_asks_first_and_a_no_changes_nothing(bench: Bench, sandbox: Sandbox, http_get: HttpGet) -> None:
     def answered(reply: str) -> tuple[int, str]:
         with rotating(bench) as process:
             err = process.communicate(reply, timeout=60)[1]
@@ -30,7 +31,7 @@ def test_it_asks_first_and_a_no_changes_nothing(bench: Bench, sandbox: Sandbox, 
         assert "all its sub-keys are revoked at once" in err
     assert sandbox.requests.of_path(REISSUE) == []
     assert answered("y\n")[0] == 0
-    assert accepted(sandbox, ask, key_file(bench))
+    assert accepted(sandbox, http_get, key_file(bench))
 
 
 def test_a_key_that_was_changed_while_the_user_thought_is_not_overwritten(
@@ -81,13 +82,13 @@ def test_a_full_disk_is_found_out_before_the_call(bench: Bench, sandbox: Sandbox
 
 
 def test_a_store_that_cannot_be_written_is_found_out_before_the_call(
-    tmp_path: Path, sandbox: Sandbox, ask: Ask, read_only: Path
+    tmp_path: Path, sandbox: Sandbox, http_get: HttpGet, read_only: Path
 ) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(), source={"key": f"file:{read_only / 'key'}"})
     said = rotate(bench, code=2)
     assert re.search(r"no key can be stored: .*Read-only file system; nothing was changed", said.err)
     assert (sandbox.requests.of_path(REISSUE), spares(bench)) == ([], [])
-    assert ask(sandbox, "/v1/fx").status_code == 200
+    assert http_get(sandbox, "/v1/fx").status_code == 200
 
 
 def test_without_room_for_a_spare_nothing_is_asked(bench: Bench, sandbox: Sandbox) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import httpx
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -18,11 +17,11 @@ from pydantic import SecretStr
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
+from tests.support.sandboxes import HttpGet
 from tests.support.snapshots import Bench, basket, main_with
 
 pytestmark = WITH_PREFECT
 NAME = "floorline-rotated"
-Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +52,13 @@ def rows_with(database: Path, text: str) -> list[str]:
 
 
 def test_the_new_key_is_in_the_block_and_nowhere_else(
-    bench: Bench, prefect: Path, sandbox: Sandbox, ask: Ask
+    bench: Bench, prefect: Path, sandbox: Sandbox, http_get: HttpGet
 ) -> None:
     said = main_with("key", "rotate", "cs2cap", "--yes", "--json", "--config", str(bench.config))
     assert said.code == 0, said
     new = stored()
     assert new != VALID_KEY
-    assert ask(sandbox, "/v1/fx", new).status_code == 200
+    assert http_get(sandbox, "/v1/fx", new).status_code == 200
     told = json.loads(said.out)
     assert (told["stored_in"], told["key_tail"]) == (f"block:{NAME}", new[-4:])
     assert list((bench.home.root / "keys").glob("*.key")) == []

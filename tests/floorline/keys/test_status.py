@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, Said, basket, main_with, priced
-
-MakeSandbox = Callable[..., Sandbox]
 
 
 def status(bench: Bench, *arguments: str, code: int = 0) -> Said:

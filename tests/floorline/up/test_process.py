@@ -13,7 +13,7 @@ import pytest
 
 from floorline.up import environment
 from floorline.up.process import ManagedProcess, group_is_alive
-from tests.support.up import until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 # Starts a process of its own that outlives it, and says so; with an argument both refuse to end by SIGTERM.
@@ -42,7 +42,7 @@ def stubborn(tmp_path: Path) -> Iterator[ManagedProcess]:
 def started(tmp_path: Path, *arguments: str) -> Iterator[ManagedProcess]:
     part = ManagedProcess("worker-1", [sys.executable, "-c", PARENT, *arguments], {}, tmp_path)
     part.start(tmp_path)
-    until(lambda: "a line" in part.tail(), 20, every=0.02)
+    wait_until(lambda: "a line" in part.tail(), 20, every=0.02)
     yield part
     part.signal_all(signal.SIGKILL)
     assert part.wait_for_group(10)
@@ -71,7 +71,7 @@ def test_what_a_dead_one_started_is_not_forgotten_by_a_restart(part: ManagedProc
     first = part._groups[0]
     assert part._process is not None
     part._process.kill()
-    until(lambda: part.returncode is not None, 10, every=0.02)
+    wait_until(lambda: part.returncode is not None, 10, every=0.02)
     assert "worker-1 died, killed by SIGKILL" in part.describe_exit()
     part.start(tmp_path)
     assert group_is_alive(first)

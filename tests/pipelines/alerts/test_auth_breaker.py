@@ -10,8 +10,8 @@ from common.errors import KeyRevoked
 from pipelines.results import RunResult
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, ledger
 from warehouse.state.alerts import AlertStore
 

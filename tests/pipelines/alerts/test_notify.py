@@ -11,7 +11,7 @@ import pytest
 from pipelines.alerts.notify import body, deliver, title
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.http_servers import Sink, sink
 from tests.support.snapshots import Bench, basket
 from warehouse.state.alerts import Alert, AlertStore

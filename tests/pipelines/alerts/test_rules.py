@@ -9,7 +9,7 @@ import pytest
 from common.errors import KeyRevoked, PlanForbids, QuotaExhausted, SourceError
 from pipelines.alerts.rules import raise_alerts
 from pipelines.results import RunResult, run_state
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from warehouse.loading.run import LoadReport, SuspectProvider
 from warehouse.state.alerts import AlertStore
 

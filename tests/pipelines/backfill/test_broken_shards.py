@@ -12,9 +12,9 @@ import pytest
 
 from pipelines.backfill.pipeline import BackfillPipeline
 from sandbox.core import Sandbox
-from tests.conftest import NOON, MakeSandbox
 from tests.support.backfills import DAY, asked, bench_at, history, points, run, shards, truth
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench
 
 ITEMS = (1, 2, 3)

@@ -16,8 +16,8 @@ from pipelines.backfill.gaps import Gap, GapPart, fill_requests, find_gaps
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
-from tests.conftest import NOON, MakeSandbox
-from tests.support.clocks import BoxClock
+from tests.support.clocks import NOON, BoxClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, Row, basket, catalog_of, main_with, ordered
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from pipelines.backfill.request import BackfillRequest, Interval
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.snapshots import REDLINE, Bench, basket, main_with
 
 DAY = timedelta(days=1)

@@ -10,8 +10,9 @@ import pytest
 from filelock import FileLock
 
 from common.errors import WarehouseLocked
-from tests.conftest import NOON, MakeSandbox
 from tests.support.backfills import DAY, asked, bench_at, history, plan, points, run, truth
+from tests.support.clocks import NOON
+from tests.support.sandboxes import MakeSandbox
 from warehouse.state.backfills import BackfillStore
 
 ITEMS = tuple(range(1, 7))

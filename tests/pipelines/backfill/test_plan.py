@@ -16,7 +16,7 @@ from connectors.tiers import limits_for
 from pipelines.backfill.limits import ResolvedRequest
 from pipelines.backfill.plan import BackfillPlan, PriorProgress, expand_aggregates, plan_backfill
 from pipelines.backfill.request import BackfillRequest
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from warehouse.state.coverage import Coverage, Scope
 
 SLOT = timedelta(minutes=5)

@@ -9,8 +9,9 @@ import pytest
 from common.errors import KeyRevoked
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON, MakeSandbox
 from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
+from tests.support.clocks import NOON
+from tests.support.sandboxes import MakeSandbox
 
 ITEMS = (1, 2, 3, 4)
 REQUEST = asked(*ITEMS, days=0.25)

@@ -9,9 +9,9 @@ import pytest
 
 from common.errors import BudgetSpent
 from connectors.ratelimit.limiter import RateLimiter
-from tests.conftest import NOON, MakeSandbox
 from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
+from tests.support.sandboxes import MakeSandbox
 
 ITEMS = (1, 2, 3, 4)
 

@@ -14,8 +14,8 @@ from flows.deployments import render_prefect_yaml
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.sales import next_request, watermark
 from pipelines.config import Settings, parse_settings
-from tests.conftest import NOON
 from tests.support.backfill_state import begin, mark, wanted
+from tests.support.clocks import NOON
 from tests.support.snapshots import basket
 from warehouse.state.backfills import BackfillStore
 

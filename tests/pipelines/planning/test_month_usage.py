@@ -10,7 +10,7 @@ import pytest
 
 from connectors.ratelimit.ledger import StoredUsage
 from pipelines.planning.quota import usage_report
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")

@@ -11,8 +11,8 @@ from common.errors import QuotaExhausted
 from pipelines.snapshot.pipeline import SnapshotPipeline
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import NOON, MakeSandbox
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import NOON, VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with, priced
 
 pytestmark = pytest.mark.usefixtures("no_prefect")

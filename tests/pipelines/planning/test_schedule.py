@@ -10,7 +10,7 @@ import pytest
 from common.errors import ConfigError
 from pipelines.config import BasketSettings
 from pipelines.planning.schedule import frequency_of
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 
 
 def basket(**fields: Any) -> BasketSettings:

@@ -14,7 +14,7 @@ from pipelines.results import RunResult, exit_code
 from pipelines.snapshot.page_writers import LandedPage
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
 
 CONCURRENCY = 4

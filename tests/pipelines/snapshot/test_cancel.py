@@ -7,8 +7,7 @@ import contextlib
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from filelock import FileLock, Timeout
 
 from pipelines.snapshot.pipeline import shutdown_grace
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
+from tests.support.waiting import wait_until
 from warehouse.landing.reader import pending_landings
 
 pytestmark = pytest.mark.slow
@@ -33,14 +33,6 @@ def box(make_sandbox: MakeSandbox) -> Sandbox:
 
 def bench_at(folder: Path, box: Sandbox, fresh: str = "5m") -> Bench:
     return Bench.at(folder, box, catalog_of(*PROVIDERS, fresh=fresh), source={"concurrency": 2})
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait until it is so, for half a minute at most."""
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def free(lock: Path) -> bool:
@@ -61,7 +53,7 @@ def under_way(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[subprocess
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
         try:
-            until(lambda: sum(entry.status == 200 for entry in priced(box)) >= pages)
+            wait_until(lambda: sum(entry.status == 200 for entry in priced(box)) >= pages)
             yield run
         finally:
             run.kill()
@@ -122,7 +114,7 @@ def test_a_second_ctrl_c_ends_even_the_wait_for_another_loader(tmp_path: Path, b
     bench.home.prepare()
     with FileLock(bench.home.lock), under_way(bench, box) as run:
         run.send_signal(signal.SIGINT)
-        until(lambda: any(free(lock) for lock in bench.home.landing.glob("*/lock")))
+        wait_until(lambda: any(free(lock) for lock in bench.home.landing.glob("*/lock")))
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=3)
         assert run.returncode == 130

@@ -9,8 +9,8 @@ import pytest
 
 from common.errors import ConfigError
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 ROUTES = ("/v1/items", "/v1/providers", "/v1/fx")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, catalog_of, ledger
 
 

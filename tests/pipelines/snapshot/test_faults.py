@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of, ledger, priced
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env, ledger, main_with
 from warehouse.landing.reader import pending_landings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.market.providers import KEYS
-from tests.conftest import MakeSandbox
-from tests.pipelines.snapshot.test_cancel import until
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def test_what_had_landed_is_kept_and_the_rest_is_fetched_by_the_next_run(
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
-        until(lambda: len(priced(box)) >= 100)
+        wait_until(lambda: len(priced(box)) >= 100)
         os.kill(press_of(run), signal.SIGKILL)
         _, said = run.communicate(timeout=30)
     assert run.returncode == 6

@@ -22,7 +22,7 @@ from pipelines.snapshot.page_writers import (
     ProcessPageWriter,
     ThreadPageWriter,
 )
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.picklable import empty, full, killed, limited
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.reader import read_shard

@@ -12,8 +12,8 @@ from pipelines.planning.estimate import forecast_sources
 from pipelines.planning.forecast import Forecast
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import TIERS
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]

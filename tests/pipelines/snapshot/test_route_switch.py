@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 pytestmark = pytest.mark.slow
-MakeSandbox = Callable[..., Sandbox]
 KEYS = ["steam", "buff163", "csfloat"]
 ITEMS = ["AUG | *", "★ Karambit | Doppler (Factory New) @ *", 30, 31]
 SHOWN = """SELECT COLUMNS(lambda c: c NOT IN ('observed_at', 'run_id', 'last_updated', 'changed_at')),

@@ -15,7 +15,7 @@ from connectors.shards import ASKS, BIDS, Item, Route, Shard
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.conftest import NOON
+from tests.support.clocks import NOON
 from tests.support.cs2cap import walk
 
 BUYERS = ("steam", "buff163", "csfloat", "youpin")

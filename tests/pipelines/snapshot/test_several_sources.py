@@ -9,8 +9,8 @@ import pytest
 from pipelines.results import exit_code
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.conftest import MakeSandbox
 from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, ledger, priced
 
 NOWHERE = "http://127.0.0.1:9"

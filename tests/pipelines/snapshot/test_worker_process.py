@@ -16,8 +16,8 @@ import pytest
 
 from common.errors import RateLimited
 from pipelines.snapshot.worker_process import WorkerDied, WorkerProcess
-from tests.pipelines.snapshot.test_cancel import until
 from tests.support.picklable import limited
+from tests.support.waiting import wait_until
 
 _T = TypeVar("_T")
 
@@ -129,7 +129,7 @@ def test_it_ends_when_its_parent_was_killed() -> None:
         child = int(parent.stdout.readline())
         assert alive(child)
         parent.kill()
-    until(lambda: not alive(child))
+    wait_until(lambda: not alive(child))
 
 
 def test_a_folder_of_our_name_where_the_user_stands_is_not_taken_for_ours(

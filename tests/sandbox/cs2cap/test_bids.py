@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import polars as pl
 import pytest
 from hypothesis import given
@@ -18,8 +17,8 @@ from sandbox.http_types import ApiRequest
 from sandbox.market.board import Quote
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import BUYERS, bid_for
+from tests.support.sandboxes import HttpGet
 
-Ask = Callable[..., httpx.Response]
 Make = Callable[..., Sandbox]
 PLACES = st.integers(0, 10**6)
 DOPPLER = "★ Karambit | Doppler (Factory New)"
@@ -75,22 +74,22 @@ def test_a_walk_over_the_bids_is_the_ledger(sandbox: Sandbox, query: dict[str, s
     assert not any({"link", "url", "lowest_ask", "quantity"} & set(row) for row in rows)
 
 
-def test_twelve_marketplaces_take_buy_orders(sandbox: Sandbox, ask: Ask) -> None:
+def test_twelve_marketplaces_take_buy_orders(sandbox: Sandbox, http_get: HttpGet) -> None:
     keys = {KEYS[position] for position in BUYERS}
     assert len(keys) == 12
-    page = ask(sandbox, "/v1/bids").json()
+    page = http_get(sandbox, "/v1/bids").json()
     assert set(page["meta"]["providers_queried"]) == keys
     assert page["meta"]["filters"] == {}
     assert set(sandbox.ledger(bids=True)["provider"].unique()) == keys
-    told = ask(sandbox, "/v1/providers").json().values()
+    told = http_get(sandbox, "/v1/providers").json().values()
     assert {info["key"] for info in told if info["features"]["has_buy_orders"]} == keys
 
 
-def test_the_others_are_refused(sandbox: Sandbox, ask: Ask) -> None:
-    refused = ask(sandbox, "/v1/bids", providers=["steam", "skinport", "avanmarket"])
+def test_the_others_are_refused(sandbox: Sandbox, http_get: HttpGet) -> None:
+    refused = http_get(sandbox, "/v1/bids", providers=["steam", "skinport", "avanmarket"])
     assert refused.status_code == 400
     assert refused.json() == {"detail": "Providers do not support buy orders: avanmarket, skinport"}
-    assert ask(sandbox, "/v1/bids", providers="nobody").status_code == 422
+    assert http_get(sandbox, "/v1/bids", providers="nobody").status_code == 422
 
 
 def test_most_of_what_is_asked_is_bid_for(sandbox: Sandbox) -> None:
@@ -103,21 +102,21 @@ def test_most_of_what_is_asked_is_bid_for(sandbox: Sandbox) -> None:
     assert_frame_equal(both.select("timestamp"), both.select(timestamp="timestamp_right"))
 
 
-def test_an_aggregate_takes_the_highest_bid_of_its_phases(sandbox: Sandbox, ask: Ask) -> None:
+def test_an_aggregate_takes_the_highest_bid_of_its_phases(sandbox: Sandbox, http_get: HttpGet) -> None:
     entries = sandbox.market.board.catalog.by_name[DOPPLER]
     phases = sandbox.ledger(bids=True, item_ids=[entry.item_id for entry in entries if entry.phase])
     best = phases.group_by("provider").agg(pl.max("highest_bid"), pl.sum("num_bids")).sort("provider")
-    rows = ask(sandbox, "/v1/bids", market_hash_name=DOPPLER).json()["items"]
+    rows = http_get(sandbox, "/v1/bids", market_hash_name=DOPPLER).json()["items"]
     assert [(row["provider"], row["highest_bid"], row["num_bids"]) for row in rows] == best.rows()
 
 
-def test_an_id_wins_over_a_name_and_a_phase(sandbox: Sandbox, ask: Ask) -> None:
-    asked = ask(sandbox, "/v1/bids", item_id=1, market_hash_name=DOPPLER, phase="Ruby").json()
-    assert asked["items"] == ask(sandbox, "/v1/bids", item_id=1).json()["items"]
+def test_an_id_wins_over_a_name_and_a_phase(sandbox: Sandbox, http_get: HttpGet) -> None:
+    asked = http_get(sandbox, "/v1/bids", item_id=1, market_hash_name=DOPPLER, phase="Ruby").json()
+    assert asked["items"] == http_get(sandbox, "/v1/bids", item_id=1).json()["items"]
     assert asked["meta"]["filters"] == {"item_id": 1}
 
 
-def test_bids_move_vanish_and_go_dark_with_the_asks(sandbox: Sandbox, ask: Ask) -> None:
+def test_bids_move_vanish_and_go_dark_with_the_asks(sandbox: Sandbox, http_get: HttpGet) -> None:
     before = sandbox.ledger(bids=True, providers=["steam"])
     some = before["item_id"][:3].to_list()
     sandbox.move(3, provider="steam", item_ids=some)
@@ -126,29 +125,29 @@ def test_bids_move_vanish_and_go_dark_with_the_asks(sandbox: Sandbox, ask: Ask) 
     sandbox.vanish(3, provider="steam", item_ids=some)
     assert sandbox.ledger(bids=True, providers=["steam"]).height == before.height - 3
     sandbox.set_provider_dark("steam")
-    assert ask(sandbox, "/v1/bids", providers="steam").json()["pagination"]["total"] == 0
+    assert http_get(sandbox, "/v1/bids", providers="steam").json()["pagination"]["total"] == 0
 
 
-def test_a_page_of_bids_is_rendered_again_when_it_changed(sandbox: Sandbox, ask: Ask) -> None:
-    before = ask(sandbox, "/v1/bids", providers="steam").json()["items"]
+def test_a_page_of_bids_is_rendered_again_when_it_changed(sandbox: Sandbox, http_get: HttpGet) -> None:
+    before = http_get(sandbox, "/v1/bids", providers="steam").json()["items"]
     sandbox.restock(100, provider="steam")
-    after = ask(sandbox, "/v1/bids", providers="steam").json()["items"]
+    after = http_get(sandbox, "/v1/bids", providers="steam").json()["items"]
     assert [row["num_bids"] for row in before] != [row["num_bids"] for row in after]
-    assert ask(sandbox, providers="steam").json()["items"][0].keys() != after[0].keys()
+    assert http_get(sandbox, providers="steam").json()["items"][0].keys() != after[0].keys()
 
 
-def test_the_free_plan_has_no_bids(make_sandbox: Make, ask: Ask) -> None:
-    refused = ask(make_sandbox(tier="free"), "/v1/bids")
+def test_the_free_plan_has_no_bids(make_sandbox: Make, http_get: HttpGet) -> None:
+    refused = http_get(make_sandbox(tier="free"), "/v1/bids")
     assert refused.status_code == 403
     assert refused.json() == {
         "code": "FORBIDDEN",
         "detail": "Access to /v1/bids is not enabled for this tier.",
     }
-    assert ask(make_sandbox(tier="starter"), "/v1/bids").status_code == 200
+    assert http_get(make_sandbox(tier="starter"), "/v1/bids").status_code == 200
 
 
-def test_bids_have_an_index_of_their_own_that_can_be_away(sandbox: Sandbox, ask: Ask) -> None:
+def test_bids_have_an_index_of_their_own_that_can_be_away(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("unavailable", path="/v1/bids")
-    away = ask(sandbox, "/v1/bids")
+    away = http_get(sandbox, "/v1/bids")
     assert (away.status_code, away.json()["code"]) == (503, "BIDS_INDEX_UNAVAILABLE")
     assert away.json()["detail"].startswith("Bids data is temporarily unavailable")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sandbox.core import Sandbox
 from sandbox.market.money import RATES, convert
-from tests.support.sandbox_series import CANDLES, DOPPLER, ITEM, NOON, ask, ledger, small
+from tests.support.clocks import NOON
+from tests.support.sandbox_series import CANDLES, DOPPLER, ITEM, ask, ledger, small
 
 SLOT, HOUR, DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 STEPS = {"5m": SLOT, "1h": HOUR, "1d": DAY}

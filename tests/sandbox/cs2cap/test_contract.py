@@ -14,9 +14,9 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.market.item_names import PHASES
 from sandbox.market.money import RATES
 from sandbox.market.providers import KEYS
+from tests.support.sandboxes import HttpGet
 
 API = Path(__file__).parents[4] / "shared" / "api"
-Ask = Callable[..., httpx.Response]
 Schema = dict[str, Any]
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
@@ -105,10 +105,10 @@ def test_currencies_are_known_to_the_api() -> None:
     ],
 )
 def test_an_answer_fits_its_schema(
-    sandbox: Sandbox, ask: Ask, contract: Schema, path: str, query: dict[str, Any]
+    sandbox: Sandbox, http_get: HttpGet, contract: Schema, path: str, query: dict[str, Any]
 ) -> None:
     described = contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    assert list(misfits(ask(sandbox, path, **query).json(), described, contract)) == []
+    assert list(misfits(http_get(sandbox, path, **query).json(), described, contract)) == []
 
 
 @pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
@@ -160,9 +160,9 @@ def test_refusals_of_a_stream_are_the_examples_of_the_contract(
     assert all(name in full.headers for name in answers["429"]["headers"])
 
 
-def test_the_account_fits_its_schema(sandbox: Sandbox, ask: Ask, contract: Schema) -> None:
+def test_the_account_fits_its_schema(sandbox: Sandbox, http_get: HttpGet, contract: Schema) -> None:
     described = contract["components"]["schemas"]["APIKeyInfo"]
-    key = ask(sandbox, "/v1/account/key").json()["key"]
+    key = http_get(sandbox, "/v1/account/key").json()["key"]
     assert list(misfits(key, described, contract)) == []
     assert set(key) <= set(described["properties"])
 
@@ -172,12 +172,12 @@ def test_the_account_fits_its_schema(sandbox: Sandbox, ask: Ask, contract: Schem
     [({"limit": 5000}, "limitTooHigh"), ({"providers": "not-a-provider"}, "invalidProviderEnum")],
 )
 def test_a_422_is_the_example_of_the_contract(
-    sandbox: Sandbox, ask: Ask, contract: Schema, query: dict[str, Any], example: str
+    sandbox: Sandbox, http_get: HttpGet, contract: Schema, query: dict[str, Any], example: str
 ) -> None:
     examples = contract["paths"]["/v1/prices"]["get"]["responses"]["422"]["content"]["application/json"][
         "examples"
     ]
-    told, expected = ask(sandbox, **query).json(), examples[example]["value"]
+    told, expected = http_get(sandbox, **query).json(), examples[example]["value"]
     if example == "invalidProviderEnum":
         told["detail"][0].pop("ctx")
         expected["detail"][0].pop("ctx")
@@ -202,8 +202,8 @@ def test_a_422_is_the_example_of_the_contract(
     ],
 )
 def test_a_400_of_a_series_is_the_example_of_the_contract(
-    sandbox: Sandbox, ask: Ask, contract: Schema, path: str, query: dict[str, Any], example: str
+    sandbox: Sandbox, http_get: HttpGet, contract: Schema, path: str, query: dict[str, Any], example: str
 ) -> None:
     answers = contract["paths"][path]["get"]["responses"]["400"]["content"]["application/json"]["examples"]
-    told = ask(sandbox, path, item_id=3, **query)
+    told = http_get(sandbox, path, item_id=3, **query)
     assert (told.status_code, told.json()) == (400, answers[example]["value"])

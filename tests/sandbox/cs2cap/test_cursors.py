@@ -15,9 +15,10 @@ from polars.testing import assert_frame_equal
 from sandbox.core import Sandbox
 from sandbox.cs2cap.series import cursors
 from sandbox.http_types import ApiError, ApiRequest
-from tests.support.sandbox_series import CANDLES, HISTORY, ITEM, NOON, SALES, small, walk
+from tests.support.clocks import NOON
+from tests.support.sandbox_series import CANDLES, HISTORY, ITEM, SALES, small, walk
+from tests.support.sandboxes import HttpGet
 
-Ask = Callable[..., httpx.Response]
 PLACES = st.lists(st.integers(-(10**17), 10**17), min_size=2, max_size=3).map(tuple)
 
 
@@ -43,22 +44,24 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
     assert (refused.value.status, refused.value.detail) == (400, "invalid cursor format")
 
 
-def walked(ask: Ask, box: Sandbox, path: str, most: int, **query: Any) -> tuple[list[Any], list[str | None]]:
+def walked(
+    http_get: HttpGet, box: Sandbox, path: str, most: int, **query: Any
+) -> tuple[list[Any], list[str | None]]:
     """Return the rows of at most so many pages, and every cursor that they lead to."""
     rows: list[Any] = []
     following: list[str | None] = []
     while len(following) < most and (not following or following[-1]):
         cursor = {"cursor": following[-1]} if following else {}
-        page = ask(box, path, **query, **cursor).json()
+        page = http_get(box, path, **query, **cursor).json()
         rows += page["items"]
         following.append(page["pagination"]["next_cursor"])
     return rows, following
 
 
-def test_a_walk_that_stood_still_misses_nothing_that_was_there(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_walk_that_stood_still_misses_nothing_that_was_there(sandbox: Sandbox, http_get: HttpGet) -> None:
     start = (NOON - timedelta(days=2)).isoformat()
     expected = walk(sandbox, HISTORY, item_id=ITEM, start=start)
-    first = ask(sandbox, HISTORY, item_id=ITEM, start=start, limit=50).json()
+    first = http_get(sandbox, HISTORY, item_id=ITEM, start=start, limit=50).json()
     sandbox.advance(7)
     sandbox.move(5, item_ids=[ITEM])
     sandbox.advance(900)
@@ -67,64 +70,64 @@ def test_a_walk_that_stood_still_misses_nothing_that_was_there(sandbox: Sandbox,
     assert first["items"] + rest == expected
 
 
-def test_the_log_holds_the_cursors(sandbox: Sandbox, ask: Ask) -> None:
-    _, following = walked(ask, sandbox, HISTORY, 3, item_id=ITEM, limit=5)
+def test_the_log_holds_the_cursors(sandbox: Sandbox, http_get: HttpGet) -> None:
+    _, following = walked(http_get, sandbox, HISTORY, 3, item_id=ITEM, limit=5)
     asked = [httpx.QueryParams(entry.query).get("cursor") for entry in sandbox.requests.of_path(HISTORY)]
     assert asked == [None, *following[:2]]
 
 
 @pytest.mark.parametrize("path", [HISTORY, SALES])
-def test_a_cursor_expires(sandbox: Sandbox, ask: Ask, path: str) -> None:
+def test_a_cursor_expires(sandbox: Sandbox, http_get: HttpGet, path: str) -> None:
     sandbox.fault("cursor_expired", after=1)
     query = {"item_id": ITEM, "limit": 2}
-    _, following = walked(ask, sandbox, path, 2, **query)
-    refused = ask(sandbox, path, **query, cursor=following[-1])
+    _, following = walked(http_get, sandbox, path, 2, **query)
+    refused = http_get(sandbox, path, **query, cursor=following[-1])
     assert (refused.status_code, refused.json()) == (400, {"detail": "cursor has expired"})
-    assert ask(sandbox, path, **query, cursor=following[-1]).status_code == 200
+    assert http_get(sandbox, path, **query, cursor=following[-1]).status_code == 200
 
 
 @pytest.mark.parametrize("path", [HISTORY, SALES])
-def test_a_cursor_repeats_itself(sandbox: Sandbox, ask: Ask, path: str) -> None:
+def test_a_cursor_repeats_itself(sandbox: Sandbox, http_get: HttpGet, path: str) -> None:
     sandbox.fault("cursor_repeats", after=1, times=None)
-    rows, following = walked(ask, sandbox, path, 5, item_id=ITEM, limit=2)
+    rows, following = walked(http_get, sandbox, path, 5, item_id=ITEM, limit=2)
     assert following[0] != following[1] == following[2] == following[3]
     assert rows[4:6] == rows[6:8] == rows[8:10]
 
 
 @pytest.mark.parametrize("path", [HISTORY, SALES])
-def test_a_cursor_goes_round(sandbox: Sandbox, ask: Ask, path: str) -> None:
+def test_a_cursor_goes_round(sandbox: Sandbox, http_get: HttpGet, path: str) -> None:
     sandbox.fault("cursor_goes_round", after=1, times=None)
-    rows, following = walked(ask, sandbox, path, 5, item_id=ITEM, limit=2)
+    rows, following = walked(http_get, sandbox, path, 5, item_id=ITEM, limit=2)
     assert rows[6:8] == rows[:2]
     assert following[2] not in following[:2]
     assert following[3] == following[2]
-    assert ask(sandbox, path, item_id=ITEM, limit=2, cursor=following[2]).json()["items"] == rows[:2]
+    assert http_get(sandbox, path, item_id=ITEM, limit=2, cursor=following[2]).json()["items"] == rows[:2]
 
 
-def test_a_fault_is_for_one_item_and_for_walks_alone(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_fault_is_for_one_item_and_for_walks_alone(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("cursor_repeats", match={"item_id": str(ITEM)}, times=None)
     start = (NOON - timedelta(hours=12)).isoformat()
     for item_id, ended in ((ITEM, False), (ITEM + 1, True)):
-        _, following = walked(ask, sandbox, HISTORY, 30, item_id=item_id, start=start, limit=10)
+        _, following = walked(http_get, sandbox, HISTORY, 30, item_id=item_id, start=start, limit=10)
         assert (following[-1] is None) is ended
         assert len(following) > 3
-    assert ask(sandbox, "/v1/prices", item_id=ITEM).json()["pagination"]["has_next"] is False
+    assert http_get(sandbox, "/v1/prices", item_id=ITEM).json()["pagination"]["has_next"] is False
     assert all(fault.seen for fault in sandbox.faults.active)
 
 
-def test_a_last_page_that_leads_on_is_a_fault_too(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_last_page_that_leads_on_is_a_fault_too(sandbox: Sandbox, http_get: HttpGet) -> None:
     start = (NOON - timedelta(hours=3)).isoformat()
-    page = ask(sandbox, HISTORY, item_id=ITEM, start=start, limit=2).json()
+    page = http_get(sandbox, HISTORY, item_id=ITEM, start=start, limit=2).json()
     query = {"item_id": ITEM, "start": start, "cursor": page["pagination"]["next_cursor"]}
-    assert ask(sandbox, HISTORY, **query).json()["pagination"]["has_next"] is False
+    assert http_get(sandbox, HISTORY, **query).json()["pagination"]["has_next"] is False
     sandbox.fault("cursor_goes_round")
-    assert ask(sandbox, HISTORY, **query).json()["pagination"]["has_next"] is True
+    assert http_get(sandbox, HISTORY, **query).json()["pagination"]["has_next"] is True
 
 
 @pytest.mark.parametrize(("path", "field"), [(HISTORY, "price"), (CANDLES, "t"), (SALES, "date")])
-def test_a_row_of_a_series_is_broken(sandbox: Sandbox, ask: Ask, path: str, field: str) -> None:
+def test_a_row_of_a_series_is_broken(sandbox: Sandbox, http_get: HttpGet, path: str, field: str) -> None:
     sandbox.fault("broken_row", path=path, field=field, value="many", row=1)
-    page = ask(sandbox, path, item_id=ITEM).json()
+    page = http_get(sandbox, path, item_id=ITEM).json()
     told = [row[field] for row in page.get("items") or page["data"]]
     assert told.count("many") == 1
     assert told[1] == "many"

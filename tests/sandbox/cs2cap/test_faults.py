@@ -17,35 +17,35 @@ from polars.testing import assert_frame_equal
 from sandbox.core import Sandbox
 from sandbox.cs2cap.faults import KINDS
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.sandboxes import HttpGet
 
-Ask = Callable[..., httpx.Response]
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
-def statuses(box: Sandbox, ask: Ask, times: int, **query: Any) -> list[int]:
-    return [ask(box, limit=1, **query).status_code for _ in range(times)]
+def statuses(box: Sandbox, http_get: HttpGet, times: int, **query: Any) -> list[int]:
+    return [http_get(box, limit=1, **query).status_code for _ in range(times)]
 
 
-def test_a_fault_strikes_after_some_and_so_often(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_fault_strikes_after_some_and_so_often(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("status_500", after=2, times=2)
-    assert statuses(sandbox, ask, 6) == [200, 200, 500, 500, 200, 200]
+    assert statuses(sandbox, http_get, 6) == [200, 200, 500, 500, 200, 200]
 
 
-def test_a_fault_without_times_strikes_for_ever_until_cleared(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_fault_without_times_strikes_for_ever_until_cleared(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("unavailable", times=None)
-    assert statuses(sandbox, ask, 5) == [503] * 5
+    assert statuses(sandbox, http_get, 5) == [503] * 5
     sandbox.faults.clear()
-    assert statuses(sandbox, ask, 1) == [200]
+    assert statuses(sandbox, http_get, 1) == [200]
 
 
-def test_a_fault_keeps_to_its_path_and_query(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_fault_keeps_to_its_path_and_query(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("status_500", times=None, match={"providers": "steam", "offset": "100"})
-    assert statuses(sandbox, ask, 1) == [200]
-    assert statuses(sandbox, ask, 1, providers="steam", offset=200) == [200]
-    assert statuses(sandbox, ask, 1, providers=["csfloat", "steam"], offset=100) == [500]
+    assert statuses(sandbox, http_get, 1) == [200]
+    assert statuses(sandbox, http_get, 1, providers="steam", offset=200) == [200]
+    assert statuses(sandbox, http_get, 1, providers=["csfloat", "steam"], offset=100) == [500]
     sandbox.fault("status_500", path="/v1/fx")
-    assert ask(sandbox, "/v1/providers").status_code == 200
-    assert ask(sandbox, "/v1/fx").status_code == 500
+    assert http_get(sandbox, "/v1/providers").status_code == 200
+    assert http_get(sandbox, "/v1/fx").status_code == 500
 
 
 @pytest.mark.parametrize("how", [{"kind": "earthquake"}, {"kind": "drop", "seconds": 1}])
@@ -69,10 +69,10 @@ def test_an_unknown_fault_is_refused(sandbox: Sandbox, how: dict[str, Any]) -> N
     ids=lambda value: value.get("kind") if isinstance(value, dict) else None,
 )
 def test_an_answer_takes_the_place_of_the_right_one(
-    sandbox: Sandbox, ask: Ask, fault: dict[str, Any], status: int, code: str | None, media: str
+    sandbox: Sandbox, http_get: HttpGet, fault: dict[str, Any], status: int, code: str | None, media: str
 ) -> None:
     sandbox.fault(**fault)
-    answer = ask(sandbox)
+    answer = http_get(sandbox)
     body = answer.json() if answer.headers["Content-Type"] == "application/json" and answer.content else {}
     assert (answer.status_code, body.get("code"), answer.headers["Content-Type"]) == (status, code, media)
     if status == 429:
@@ -81,45 +81,45 @@ def test_an_answer_takes_the_place_of_the_right_one(
         assert answer.headers["Location"] == "http://127.0.0.2:9/"
 
 
-def test_a_key_revoked_at_a_request_stays_revoked(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_key_revoked_at_a_request_stays_revoked(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("revoke_key", after=1)
-    assert statuses(sandbox, ask, 4) == [200, 401, 401, 401]
-    assert ask(sandbox, "/v1/account/key").json()["code"] == "AUTH_API_KEY_REVOKED"
+    assert statuses(sandbox, http_get, 4) == [200, 401, 401, 401]
+    assert http_get(sandbox, "/v1/account/key").json()["code"] == "AUTH_API_KEY_REVOKED"
 
 
-def test_latency_delays_the_answer_and_no_other(sandbox: Sandbox, ask: Ask) -> None:
+def test_latency_delays_the_answer_and_no_other(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("latency", seconds=0.3, path="/v1/fx")
     start = time.monotonic()
-    ask(sandbox)
+    http_get(sandbox)
     between = time.monotonic()
-    ask(sandbox, "/v1/fx")
+    http_get(sandbox, "/v1/fx")
     assert time.monotonic() - between >= 0.3 > between - start
 
 
 def test_a_dropped_connection_gives_no_answer(
-    sandbox: Sandbox, ask: Ask, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, http_get: HttpGet, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.fault("drop")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
-        ask(sandbox)
+        http_get(sandbox)
     assert (sandbox.requests.since()[-1].status, sandbox.requests.since()[-1].code) == (None, "drop")
-    assert ask(sandbox).status_code == 200
+    assert http_get(sandbox).status_code == 200
     assert not caplog.records
 
 
-def test_a_lost_answer_was_paid_for_all_the_same(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_lost_answer_was_paid_for_all_the_same(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("lost_answer")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
-        ask(sandbox)
+        http_get(sandbox)
     assert (sandbox.requests.since()[-1].status, sandbox.requests.since()[-1].code) == (None, "drop")
-    assert ask(sandbox, "/v1/account/key").json()["requests_this_month"] == 1
+    assert http_get(sandbox, "/v1/account/key").json()["requests_this_month"] == 1
 
 
-def test_a_truncated_body_is_shorter_than_it_promised(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_truncated_body_is_shorter_than_it_promised(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("truncate")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
-        ask(sandbox)
-    assert ask(sandbox).status_code == 200
+        http_get(sandbox)
+    assert http_get(sandbox).status_code == 200
 
 
 def test_a_truncated_gzip_is_as_long_as_promised_and_ends_early(sandbox: Sandbox) -> None:
@@ -137,71 +137,74 @@ def test_a_truncated_gzip_is_as_long_as_promised_and_ends_early(sandbox: Sandbox
     ("field", "value"),
     [("lowest_ask", "abc"), ("timestamp", "yesterday"), ("quantity", None), ("lowest_ask_decimal", "1,5")],
 )
-def test_one_row_is_broken_and_no_other(sandbox: Sandbox, ask: Ask, field: str, value: str | None) -> None:
-    right = ask(sandbox).json()
+def test_one_row_is_broken_and_no_other(
+    sandbox: Sandbox, http_get: HttpGet, field: str, value: str | None
+) -> None:
+    right = http_get(sandbox).json()
     sandbox.fault("broken_row", field=field, value=value, row=5)
-    wrong = ask(sandbox).json()
+    wrong = http_get(sandbox).json()
     assert wrong["items"][5].pop(field) == value
     right["items"][5].pop(field)
     assert wrong == right
 
 
-def test_a_row_lacks_a_field(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_row_lacks_a_field(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("broken_row", field="provider")
-    assert ["provider" in row for row in ask(sandbox, limit=3).json()["items"]] == [False, True, True]
+    assert ["provider" in row for row in http_get(sandbox, limit=3).json()["items"]] == [False, True, True]
 
 
-def test_a_new_field_is_on_every_row(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_new_field_is_on_every_row(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("new_field", name="pattern", value=[1, 2])
-    assert [row["pattern"] for row in ask(sandbox, limit=3).json()["items"]] == [[1, 2]] * 3
+    assert [row["pattern"] for row in http_get(sandbox, limit=3).json()["items"]] == [[1, 2]] * 3
 
 
 @pytest.mark.parametrize(("kind", "sign"), [("rows_appear", 1), ("rows_vanish", -1)])
 @pytest.mark.parametrize("refresh", [0, 300])
 def test_rows_come_and_go_in_the_middle_of_a_walk(
-    make_sandbox: Callable[..., Sandbox], ask: Ask, kind: str, sign: int, refresh: float
+    make_sandbox: Callable[..., Sandbox], http_get: HttpGet, kind: str, sign: int, refresh: float
 ) -> None:
     box = make_sandbox(refresh=refresh)
     box.fault(kind, n=3, after=1)
     totals = [
-        ask(box, providers="steam", limit=100, offset=n).json()["pagination"]["total"] for n in (0, 100, 200)
+        http_get(box, providers="steam", limit=100, offset=n).json()["pagination"]["total"]
+        for n in (0, 100, 200)
     ]
     assert totals == [totals[0], totals[0] + 3 * sign, totals[0] + 3 * sign]
 
 
-def test_rows_vanish_where_the_walk_has_been(sandbox: Sandbox, ask: Ask) -> None:
-    gone = [row["item_id"] for row in ask(sandbox, providers="steam", limit=2).json()["items"]]
+def test_rows_vanish_where_the_walk_has_been(sandbox: Sandbox, http_get: HttpGet) -> None:
+    gone = [row["item_id"] for row in http_get(sandbox, providers="steam", limit=2).json()["items"]]
     sandbox.fault("rows_vanish", n=2, item_ids=gone)
-    kept = ask(sandbox, providers="steam").json()["items"]
+    kept = http_get(sandbox, providers="steam").json()["items"]
     assert not {row["item_id"] for row in kept} & set(gone)
 
 
-def test_a_provider_goes_dark_in_the_middle_of_a_walk(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_provider_goes_dark_in_the_middle_of_a_walk(sandbox: Sandbox, http_get: HttpGet) -> None:
     before = sandbox.ledger()
     sandbox.fault("dark", provider="steam", after=1)
-    ask(sandbox)
-    ask(sandbox)
+    http_get(sandbox)
+    http_get(sandbox)
     assert_frame_equal(sandbox.ledger(), before.filter(pl.col("provider") != "steam"))
 
 
-def test_an_endless_walk_repeats_its_page(sandbox: Sandbox, ask: Ask) -> None:
+def test_an_endless_walk_repeats_its_page(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("endless", times=None)
-    first, second = (ask(sandbox, limit=10, offset=n).json() for n in (0, 10**6))
+    first, second = (http_get(sandbox, limit=10, offset=n).json() for n in (0, 10**6))
     assert first["items"] == second["items"]
     assert second["pagination"]["has_next"] is True
 
 
-def test_an_endless_walk_may_be_empty_beyond_its_end(sandbox: Sandbox, ask: Ask) -> None:
+def test_an_endless_walk_may_be_empty_beyond_its_end(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("endless", how="empty", times=None)
-    page = ask(sandbox, limit=10, offset=10**6).json()
+    page = http_get(sandbox, limit=10, offset=10**6).json()
     assert page["items"] == []
     assert page["pagination"]["has_next"] is True
 
 
-def test_the_total_is_unknown_and_the_rows_are_right(sandbox: Sandbox, ask: Ask) -> None:
-    right = ask(sandbox).json()
+def test_the_total_is_unknown_and_the_rows_are_right(sandbox: Sandbox, http_get: HttpGet) -> None:
+    right = http_get(sandbox).json()
     sandbox.fault("unknown_total")
-    wrong = ask(sandbox).json()
+    wrong = http_get(sandbox).json()
     assert wrong["pagination"].pop("total") == -1
     right["pagination"].pop("total")
     assert wrong == right
@@ -222,9 +225,9 @@ def torn_stream(box: Sandbox, *, raw: bool = False) -> bytes:
     return b"".join(came)
 
 
-def test_a_fault_keeps_to_its_method(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_fault_keeps_to_its_method(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("status_500", method="POST")
-    assert ask(sandbox).status_code == 200
+    assert http_get(sandbox).status_code == 200
     assert stream(sandbox).status_code == 500
 
 
@@ -300,9 +303,9 @@ def test_an_answer_falls_silent_in_the_middle(sandbox: Sandbox, method: str) -> 
     assert 0.25 < max(after - before for before, after in itertools.pairwise(times)) < 5
 
 
-def test_a_skewed_date(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_skewed_date(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("skewed_date", seconds=-3600)
-    assert ask(sandbox).headers["Date"] == "Mon, 01 Jun 2026 11:00:00 GMT"
+    assert http_get(sandbox).headers["Date"] == "Mon, 01 Jun 2026 11:00:00 GMT"
 
 
 def test_every_fault_is_tested_here_or_with_the_cursors() -> None:

@@ -16,11 +16,11 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.market.archive import KEPT
 from sandbox.market.money import RATES, convert
+from tests.support.clocks import NOON
 from tests.support.sandbox_series import (
     DOPPLER,
     HISTORY,
     ITEM,
-    NOON,
     as_points,
     ask,
     ledger,

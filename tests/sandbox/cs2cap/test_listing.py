@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-import httpx
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -20,8 +19,8 @@ from sandbox.http_types import ApiRequest
 from sandbox.market.ledger import SCHEMA
 from sandbox.market.providers import KEYS
 from sandbox.options import Options
+from tests.support.sandboxes import HttpGet
 
-Ask = Callable[..., httpx.Response]
 Row = dict[str, Any]
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 
@@ -68,21 +67,21 @@ def test_a_walk_is_the_ledger(seed: int, providers: set[str], currency: str, lim
     assert all(len(page["items"]) == limit for page in walked[:-1])
 
 
-def test_a_page_past_the_end_is_empty(sandbox: Sandbox, ask: Ask) -> None:
-    page = ask(sandbox, offset=10**6).json()
+def test_a_page_past_the_end_is_empty(sandbox: Sandbox, http_get: HttpGet) -> None:
+    page = http_get(sandbox, offset=10**6).json()
     assert page["items"] == []
     assert page["pagination"]["has_next"] is False
     assert page["pagination"]["total"] == sandbox.ledger().height
 
 
-def test_an_answer_repeats_the_question(sandbox: Sandbox, ask: Ask) -> None:
-    page = ask(sandbox, item_id=3, providers=["steam", "csfloat"], currency="EUR").json()
+def test_an_answer_repeats_the_question(sandbox: Sandbox, http_get: HttpGet) -> None:
+    page = http_get(sandbox, item_id=3, providers=["steam", "csfloat"], currency="EUR").json()
     assert page["meta"] == {
         "currency": "EUR",
         "filters": {"item_id": 3, "requested_providers": ["csfloat", "steam"]},
         "providers_queried": ["csfloat", "steam"],
     }
-    assert ask(sandbox, limit=1).json()["meta"]["filters"] == {}
+    assert http_get(sandbox, limit=1).json()["meta"]["filters"] == {}
 
 
 def doppler(box: Sandbox) -> dict[str | None, int]:
@@ -90,37 +89,41 @@ def doppler(box: Sandbox) -> dict[str | None, int]:
     return {entry.phase: entry.item_id for entry in box.market.board.catalog.by_name[DOPPLER]}
 
 
-def items(box: Sandbox, ask: Ask, **query: Any) -> list[Row]:
-    found: list[Row] = ask(box, **query).json()["items"]
+def items(box: Sandbox, http_get: HttpGet, **query: Any) -> list[Row]:
+    found: list[Row] = http_get(box, **query).json()["items"]
     return found
 
 
-def test_a_phaseless_name_or_id_aggregates_its_phases(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_phaseless_name_or_id_aggregates_its_phases(sandbox: Sandbox, http_get: HttpGet) -> None:
     ids = doppler(sandbox)
-    rows = items(sandbox, ask, market_hash_name=DOPPLER)
-    assert rows == items(sandbox, ask, item_id=ids[None])
+    rows = items(sandbox, http_get, market_hash_name=DOPPLER)
+    assert rows == items(sandbox, http_get, item_id=ids[None])
     assert {row["item_id"] for row in rows} == {ids[None]}
     assert all("phase" not in row for row in rows)
     assert_frame_equal(as_frame(rows), sandbox.ledger(item_ids=[ids[None]]))
 
 
 @pytest.mark.parametrize("phase", ["Ruby", "Phase 2"])
-def test_a_phase_is_found_by_name_and_by_either_id(sandbox: Sandbox, ask: Ask, phase: str) -> None:
+def test_a_phase_is_found_by_name_and_by_either_id(sandbox: Sandbox, http_get: HttpGet, phase: str) -> None:
     ids = doppler(sandbox)
-    rows = items(sandbox, ask, market_hash_name=DOPPLER, phase=phase)
+    rows = items(sandbox, http_get, market_hash_name=DOPPLER, phase=phase)
     assert rows
     assert {(row["item_id"], row["phase"]) for row in rows} == {(ids[phase], phase)}
     assert (
-        rows == items(sandbox, ask, item_id=ids[phase]) == items(sandbox, ask, item_id=ids[None], phase=phase)
+        rows
+        == items(sandbox, http_get, item_id=ids[phase])
+        == items(sandbox, http_get, item_id=ids[None], phase=phase)
     )
 
 
-def test_an_id_wins_over_a_name(sandbox: Sandbox, ask: Ask) -> None:
-    assert items(sandbox, ask, item_id=1, market_hash_name=DOPPLER) == items(sandbox, ask, item_id=1)
+def test_an_id_wins_over_a_name(sandbox: Sandbox, http_get: HttpGet) -> None:
+    assert items(sandbox, http_get, item_id=1, market_hash_name=DOPPLER) == items(
+        sandbox, http_get, item_id=1
+    )
 
 
-def test_a_phase_alone_finds_all_items_that_have_it(sandbox: Sandbox, ask: Ask) -> None:
-    rows = items(sandbox, ask, phase="Ruby")
+def test_a_phase_alone_finds_all_items_that_have_it(sandbox: Sandbox, http_get: HttpGet) -> None:
+    rows = items(sandbox, http_get, phase="Ruby")
     assert {row["phase"] for row in rows} == {"Ruby"}
     assert len({row["market_hash_name"] for row in rows}) > 1
 
@@ -128,8 +131,8 @@ def test_a_phase_alone_finds_all_items_that_have_it(sandbox: Sandbox, ask: Ask) 
 @pytest.mark.parametrize(
     "query", [{"item_id": 10**6}, {"market_hash_name": "No such thing"}, {"item_id": 1, "phase": "Ruby"}]
 )
-def test_no_match_is_an_empty_page(sandbox: Sandbox, ask: Ask, query: Row) -> None:
-    answer = ask(sandbox, **query)
+def test_no_match_is_an_empty_page(sandbox: Sandbox, http_get: HttpGet, query: Row) -> None:
+    answer = http_get(sandbox, **query)
     assert answer.status_code == 200
     assert answer.json()["items"] == []
     assert answer.json()["pagination"]["total"] == 0
@@ -148,20 +151,20 @@ def test_no_match_is_an_empty_page(sandbox: Sandbox, ask: Ask, query: Row) -> No
     ids=["move", "vanish", "appear", "dark", "fx", "time"],
 )
 def test_a_kept_page_is_rendered_again_when_it_changed(
-    sandbox: Sandbox, ask: Ask, change: Callable[[Sandbox], object]
+    sandbox: Sandbox, http_get: HttpGet, change: Callable[[Sandbox], object]
 ) -> None:
-    before = ask(sandbox, providers="steam", currency="EUR").json()
+    before = http_get(sandbox, providers="steam", currency="EUR").json()
     change(sandbox)
-    after = ask(sandbox, providers="steam", currency="EUR").json()
+    after = http_get(sandbox, providers="steam", currency="EUR").json()
     assert after != before
     assert_frame_equal(as_frame(after["items"]), sandbox.ledger(providers=["steam"], currency="EUR"))
 
 
-def test_a_page_of_others_is_kept(sandbox: Sandbox, ask: Ask) -> None:
-    ask(sandbox, providers="csfloat")
+def test_a_page_of_others_is_kept(sandbox: Sandbox, http_get: HttpGet) -> None:
+    http_get(sandbox, providers="csfloat")
     rendered = sandbox.api.pages.rendered
     sandbox.move(5, provider="steam")
-    ask(sandbox, providers="csfloat")
+    http_get(sandbox, providers="csfloat")
     assert sandbox.api.pages.rendered == rendered
 
 
@@ -174,10 +177,12 @@ def test_pages_rendered_ahead_are_those_that_a_walk_by_provider_asks_for() -> No
     assert box.api.pages.rendered == rendered
 
 
-def test_a_dark_provider_is_down_and_has_no_rows(sandbox: Sandbox, ask: Ask) -> None:
+def test_a_dark_provider_is_down_and_has_no_rows(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.set_provider_dark("steam")
-    assert items(sandbox, ask, providers="steam") == []
-    health = {info["key"]: info["health"]["status"] for info in ask(sandbox, "/v1/providers").json().values()}
+    assert items(sandbox, http_get, providers="steam") == []
+    health = {
+        info["key"]: info["health"]["status"] for info in http_get(sandbox, "/v1/providers").json().values()
+    }
     assert set(health) == set(KEYS)
     assert health["steam"] == "down"
     assert set(health.values()) == {"down", "healthy", "degraded"}

@@ -14,19 +14,8 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.cs2cap.series.sales import SELLERS
 from sandbox.market.money import RATES, convert
 from sandbox.market.providers import KEYS
-from tests.support.sandbox_series import (
-    DOPPLER,
-    ITEM,
-    NOON,
-    SALES,
-    Row,
-    ask,
-    ledger,
-    moment,
-    pages,
-    small,
-    walk,
-)
+from tests.support.clocks import NOON
+from tests.support.sandbox_series import DOPPLER, ITEM, SALES, Row, ask, ledger, moment, pages, small, walk
 
 DAY = timedelta(days=1)
 RARELY = 100_000.0  # seconds between changes of the past, which is quicker

@@ -12,7 +12,8 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.cs2cap.series.sales import SELLERS
 from sandbox.market.providers import KEYS
-from tests.support.sandbox_series import ITEM, KEY_OF, NOON, ledger
+from tests.support.clocks import NOON
+from tests.support.sandbox_series import ITEM, KEY_OF, ledger
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY
-from tests.conftest import MakeSandbox
+from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import told
 
 PRICES = "/market/prices"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clocks import NOON
 from tests.support.warehouse import (
-    NOON,
     Page,
     Quote,
     Shard,

@@ -6,19 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.warehouse import (
-    NOON,
-    Quote,
-    history,
-    home_in,
-    land,
-    load,
-    look,
-    minute,
-    named,
-    rows,
-    snapshot,
-)
+from tests.support.clocks import NOON
+from tests.support.warehouse import Quote, history, home_in, land, load, look, minute, named, rows, snapshot
 
 LATER = NOON + timedelta(minutes=7)
 

@@ -10,18 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.warehouse import (
-    NOON,
-    Quote,
-    home_in,
-    land,
-    load,
-    load_into_memory,
-    look,
-    minute,
-    rows,
-    snapshot,
-)
+from tests.support.clocks import NOON
+from tests.support.warehouse import Quote, home_in, land, load, load_into_memory, look, minute, rows, snapshot
 
 EXACT = st.decimals(min_value=0, max_value=Decimal("999999999999.99999999"), places=8, allow_nan=False)
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from connectors.cs2cap.contract import ASKS, BIDS, BookSide
 from connectors.cs2cap.raw_page import decode_exact_rows
 from pipelines.loading import parse_raw_rows
-from tests.connectors.cs2cap.test_stream_parser import ODD, line
-from tests.support.warehouse import DAY, NOON, header, home_in, minute, rows
+from tests.support.clocks import NOON
+from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
+from tests.support.warehouse import DAY, header, home_in, minute, rows
 from warehouse.landing.conversion import convert_raw_shards
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard
@@ -102,7 +103,7 @@ def was_typed(home: WarehousePaths) -> bool:
 
 @pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
 def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: BookSide) -> None:
-    lines = (line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
+    lines = (stream_line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
     fine = [text.replace(b'"25.50"', b"null") for text in lines]
     pieces = b"".join(fine[:20]), b"".join(fine[20:])
     one, other = both_ways(tmp_path, lambda home: land(home, *pieces, offers=offers))
@@ -117,7 +118,7 @@ def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path
     prices = [(2550, "25.50"), (2550, "25.5"), (2550, None), (most, "999999999999.99"), (0, "0.00000001"),
               (2550, "25.505"), (most, "999999999999.98999999")]  # fmt: skip
     lines = [
-        line(item_id=number, lowest_ask=minor, lowest_ask_decimal=told)
+        stream_line(item_id=number, lowest_ask=minor, lowest_ask_decimal=told)
         for number, (minor, told) in enumerate(prices)
     ]
     one, other = both_ways(tmp_path, lambda home: land(home, *lines))
@@ -134,12 +135,14 @@ def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True], ids=["new names", "known names"])
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items()))
+@pytest.mark.parametrize(
+    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
+)
 def test_an_odd_row_loads_as_if_it_had_been_typed_first(
     tmp_path: Path, odd: dict[str, Any], known: bool
 ) -> None:
-    sound = line() + line(item_id=2) + line(item_id=3, provider="buff163")
-    text = line() + line(**{"item_id": 2, **odd}) + line(item_id=3)
+    sound = stream_line() + stream_line(item_id=2) + stream_line(item_id=3, provider="buff163")
+    text = stream_line() + stream_line(**{"item_id": 2, **odd}) + stream_line(item_id=3)
 
     def land_in(home: WarehousePaths) -> None:
         if known:
@@ -159,12 +162,12 @@ def test_a_torn_stream_keeps_its_whole_pieces_and_closes_nothing(
     tmp_path_factory: pytest.TempPathFactory, cut: int, told: bool
 ) -> None:
     home = home_in(tmp_path_factory.mktemp("torn"))
-    land(home, b"".join(line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
+    land(home, b"".join(stream_line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
     load(home)
     with LandingWriter(home.landing, header("torn", NOON)) as landing:
         writer, ends = landing.open_shard(shard()), []
         for number in range(1, 4):
-            append(writer, line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01"))
+            append(writer, stream_line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01"))
             (path,) = landing.folder.glob("*.lines.zst")
             ends.append(path.stat().st_size)
         path.write_bytes(path.read_bytes()[:cut])
@@ -179,7 +182,7 @@ def test_a_torn_stream_keeps_its_whole_pieces_and_closes_nothing(
 
 def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    land(home, line() + line(item_id=2, float_value=0.5))
+    land(home, stream_line() + stream_line(item_id=2, float_value=0.5))
     assert load(home).unknown_fields == {"float_value": 1}
     ((told,),) = rows(home, "SELECT unknown_fields FROM runs")
     assert json.loads(told) == {"float_value": 1}
@@ -187,7 +190,7 @@ def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -
 
 def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    folder = land(home, line() + line(item_id="2"))
+    folder = land(home, stream_line() + stream_line(item_id="2"))
     (lines,) = read_run(folder).lines
     assert isinstance(lines, LandedRawShard)
     writer = ShardWriter(folder, lines.header)
@@ -201,14 +204,18 @@ def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
 
 def test_rows_that_came_twice_count_once(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    land(home, line() + line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07"))
+    land(
+        home,
+        stream_line()
+        + stream_line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07"),
+    )
     assert load(home).rows_fetched == 1
     assert rows(home, "SELECT lowest_ask FROM quotes") == [(7,)]
 
 
 def test_lines_that_nobody_types_are_set_aside(tmp_path: Path) -> None:
     home = home_in(tmp_path)
-    land(home, line(lowest_ask="1"))
+    land(home, stream_line(lowest_ask="1"))
     (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0)
     assert report.state == "unreadable"
     assert "row by row" in (report.reason or "")
@@ -230,7 +237,7 @@ def land_pages(
 
 
 def priced(item: int, cents: int) -> bytes:
-    return line(item_id=item, lowest_ask=cents, lowest_ask_decimal=f"{cents / 100:.2f}")
+    return stream_line(item_id=item, lowest_ask=cents, lowest_ask_decimal=f"{cents / 100:.2f}")
 
 
 def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) -> None:
@@ -246,10 +253,10 @@ def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("odd", "exact"),
     [
-        (line(item_id="5"), False),
+        (stream_line(item_id="5"), False),
         (b"null\n", False),
         (b"{}\n", False),
-        (line(lowest_ask_decimal="1e3"), True),
+        (stream_line(lowest_ask_decimal="1e3"), True),
     ],
     ids=["text", "null", "empty", "exponent"],
 )
@@ -289,6 +296,6 @@ def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) 
     assert run is not None
     found = reusable_pages(run, shard(), minute(5), timedelta(minutes=4.5), parse_raw_rows)
     assert [(mark.offset, page["lowest_ask"].to_list()) for mark, page in found] == [(1, [222])]
-    land(home, line(), run="stream", at=20)
+    land(home, stream_line(), run="stream", at=20)
     (stream,) = (run for run in pending_landings(home.landing) if run.header.run_id == "stream")
     assert reusable_pages(stream, shard(), minute(20), timedelta(days=1), parse_raw_rows) == []

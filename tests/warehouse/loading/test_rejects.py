@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clocks import NOON
 from tests.support.warehouse import (
-    NOON,
     Page,
     Quote,
     Shard,

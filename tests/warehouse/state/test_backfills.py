@@ -15,8 +15,8 @@ import pytest
 
 from common.errors import BackfillBusy, BackfillNotFound, WarehouseFull
 from tests.support.backfill_state import GRID, before, begin, mark, read, spans, wanted
-from tests.support.warehouse import NOON
-from tests.warehouse.test_full_disk import fill
+from tests.support.clocks import NOON
+from tests.support.warehouse_failures import fill_disk
 from warehouse.state.backfills import BackfillStore
 
 HOLD = """
@@ -232,7 +232,7 @@ def test_what_was_noted_survives_a_kill(backfills: BackfillStore, state: Path, k
 def test_a_full_disk_is_told_and_costs_no_page(small: Path) -> None:
     backfills = BackfillStore(small / "state.db")
     id_ = begin(backfills, *(wanted(str(item)) for item in range(100))).backfill_id
-    ballast = fill(small, 0)
+    ballast = fill_disk(small, 0)
     with pytest.raises(WarehouseFull, match="make room"):
         backfills.record_pages(id_, 0, *(mark(number, next_cursor="c" * 4000) for number in range(1000)))
     ballast.unlink()

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.backfill_state import before, begin, land_pages, mark, spans, wanted
-from tests.support.warehouse import NOON, home_in
+from tests.support.clocks import NOON
+from tests.support.warehouse import home_in
 from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import BackfillShard

@@ -16,9 +16,9 @@ from connectors.series import INTERVALS, Interval, SeriesShard
 from connectors.tiers import limits_for
 from pipelines.planning.series_planner import SeriesRequest, plan_series
 from sandbox.core import Sandbox
-from tests.conftest import Ask, MakeSandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap_series import REDLINE, Body, item_of, told, walk
+from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -43,9 +43,9 @@ def answer(*candles: object, **meta: Any) -> Body:
     return {"meta": {**usual, **meta}, "data": list(candles)}
 
 
-def raw(ask: Ask, box: Sandbox, item_id: str | None, **query: Any) -> list[dict[str, Any]]:
+def raw(http_get: HttpGet, box: Sandbox, item_id: str | None, **query: Any) -> list[dict[str, Any]]:
     """The candles as the sandbox tells them."""
-    data: list[dict[str, Any]] = ask(box, "/v1/prices/candles", item_id=item_id, **query).json()["data"]
+    data: list[dict[str, Any]] = http_get(box, "/v1/prices/candles", item_id=item_id, **query).json()["data"]
     return data
 
 
@@ -60,7 +60,7 @@ def raw(ask: Ask, box: Sandbox, item_id: str | None, **query: Any) -> list[dict[
 )
 def test_candles_are_those_that_the_sandbox_tells(
     make_sandbox: MakeSandbox,
-    ask: Ask,
+    http_get: HttpGet,
     interval: Interval,
     window: tuple[timedelta, timedelta],
     currency: str,
@@ -72,7 +72,9 @@ def test_candles_are_those_that_the_sandbox_tells(
     pages, outcome = walk(box.url, asked)
     rows = pages.rows(asked)
     assert rows.schema == CANDLES
-    everything = raw(ask, box, item.item_id, interval=interval, start=start.isoformat(), currency=currency)
+    everything = raw(
+        http_get, box, item.item_id, interval=interval, start=start.isoformat(), currency=currency
+    )
     expected = [one for one in everything if one["t"] < end.timestamp()]
     columns = ("time", "open", "high", "low", "close", "volume")
     assert rows.select(*columns).rows() == [
@@ -87,7 +89,7 @@ def test_candles_are_those_that_the_sandbox_tells(
 
 
 def test_a_window_that_ends_inside_a_bucket_brings_that_bucket_whole(
-    make_sandbox: MakeSandbox, ask: Ask
+    make_sandbox: MakeSandbox, http_get: HttpGet
 ) -> None:
     box = make_sandbox(tier="pro", items=100)
     item = item_of(box.url, 6)
@@ -126,14 +128,14 @@ def test_a_small_tier_looks_back(make_sandbox: MakeSandbox) -> None:
     ],
 )
 def test_a_lookback_reaches_the_start_and_no_further_than_it_may(start: timedelta, lookback: str) -> None:
-    ask = replace(ASK, interval="1d", start=NOON - start, end=NOON + HOUR, lookback=True)
-    _, _, asked = told(lambda _: answer(interval="1d"), ask)
+    shard = replace(ASK, interval="1d", start=NOON - start, end=NOON + HOUR, lookback=True)
+    _, _, asked = told(lambda _: answer(interval="1d"), shard)
     assert asked == [{"item_id": "156", "lookback": lookback, "interval": "1d", "currency": "USD"}]
 
 
 def test_a_window_is_asked_for_with_the_end_of_its_last_bucket() -> None:
-    ask = replace(ASK, start=NOON - 90 * timedelta(minutes=1), end=NOON - timedelta(minutes=1))
-    _, _, asked = told(lambda _: answer(), ask)
+    shard = replace(ASK, start=NOON - 90 * timedelta(minutes=1), end=NOON - timedelta(minutes=1))
+    _, _, asked = told(lambda _: answer(), shard)
     assert asked == [
         {
             "item_id": "156",

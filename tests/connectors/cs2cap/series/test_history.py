@@ -20,9 +20,9 @@ from connectors.schemas import POINTS, provider_keys_by_name
 from connectors.series import SeriesShard
 from connectors.shards import Item
 from sandbox.core import Sandbox
-from tests.conftest import MakeSandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap_series import NAMES, REDLINE, Body, body_of, item_of, paged, told, walk
+from tests.support.sandboxes import MakeSandbox
 
 DAY = timedelta(days=1)
 ASK = SeriesShard("points", REDLINE, None, "USD", NOON - DAY, NOON)

@@ -15,9 +15,9 @@ from connectors.base import ExtractResult
 from connectors.schemas import SALES
 from connectors.series import SeriesShard
 from sandbox.core import Sandbox
-from tests.conftest import Ask, MakeSandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap_series import REDLINE, Body, item_of, paged, told, walk
+from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 EVERYTHING = SeriesShard("sales", None, None, "USD", NOON - 3 * DAY, NOON)
@@ -39,11 +39,11 @@ def sale(minutes: float, **more: Any) -> Body:
     return {**usual, **more}
 
 
-def ledger(sandbox: Sandbox, ask: SeriesShard) -> list[tuple[Any, ...]]:
-    ids = None if ask.item is None else [int(ask.item.item_id or 0)]
-    known = sandbox.sales(currency=ask.currency, item_ids=ids)
-    inside = known.filter(pl.col("time").is_between(ask.start, ask.end, closed="left"))
-    mine = inside if ask.provider is None else inside.filter(pl.col("provider") == ask.provider)
+def ledger(sandbox: Sandbox, shard: SeriesShard) -> list[tuple[Any, ...]]:
+    ids = None if shard.item is None else [int(shard.item.item_id or 0)]
+    known = sandbox.sales(currency=shard.currency, item_ids=ids)
+    inside = known.filter(pl.col("time").is_between(shard.start, shard.end, closed="left"))
+    mine = inside if shard.provider is None else inside.filter(pl.col("provider") == shard.provider)
     return sorted(mine.with_columns(pl.col("item_id").cast(pl.String)).select(*TOLD).rows(), key=str)
 
 
@@ -52,30 +52,30 @@ def test_all_sales_back_to_the_start(
     make_sandbox: MakeSandbox, tier: str, rows: int, provider: str | None
 ) -> None:
     box = make_sandbox(tier=tier, items=100)
-    ask = replace(EVERYTHING, provider=provider)
-    pages, outcome = walk(box.url, ask)
-    frame = pages.rows(ask)
+    shard = replace(EVERYTHING, provider=provider)
+    pages, outcome = walk(box.url, shard)
+    frame = pages.rows(shard)
     assert frame.schema == SALES
-    assert sorted(frame.select(*TOLD).rows(), key=str) == ledger(box, ask) != []
+    assert sorted(frame.select(*TOLD).rows(), key=str) == ledger(box, shard) != []
     assert isinstance(outcome, ExtractResult)
     older = [page.oldest for page in pages.all[:-1]]
-    assert all(oldest is not None and oldest >= ask.start for oldest in older)
+    assert all(oldest is not None and oldest >= shard.start for oldest in older)
     assert pages.all[-1].next_cursor is None
     assert len(pages.all) <= frame.height // rows + 1, "it stops at the start: the API would go on for weeks"
 
 
 def test_the_sales_of_one_item(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro", items=100)
-    ask = replace(
+    shard = replace(
         EVERYTHING, item=item_of(box.url, 6), currency="EUR", start=NOON - 9 * DAY, end=NOON - 2 * DAY
     )
-    pages, _ = walk(box.url, ask)
-    assert sorted(pages.rows(ask).select(*TOLD).rows(), key=str) == ledger(box, ask) != []
+    pages, _ = walk(box.url, shard)
+    assert sorted(pages.rows(shard).select(*TOLD).rows(), key=str) == ledger(box, shard) != []
 
 
-def test_what_was_attached_is_json_as_told(make_sandbox: MakeSandbox, ask: Ask) -> None:
+def test_what_was_attached_is_json_as_told(make_sandbox: MakeSandbox, http_get: HttpGet) -> None:
     box = make_sandbox(tier="quant", items=100)
-    raw = ask(box, PATH, limit=500).json()["items"]
+    raw = http_get(box, PATH, limit=500).json()["items"]
     rows = walk(box.url, EVERYTHING)[0].rows(EVERYTHING).head(500)
     for name in ("stickers", "charms", "inspect"):
         column = rows[name].to_list()
@@ -114,9 +114,9 @@ def test_it_stops_once_a_page_reaches_behind_the_start() -> None:
 
 def test_what_came_since_is_read_over() -> None:
     """Of a window that ended long ago, the first pages bring nothing."""
-    ask = replace(ONE, start=NOON - 2 * DAY, end=NOON - DAY)
+    shard = replace(ONE, start=NOON - 2 * DAY, end=NOON - DAY)
     pages_told = {None: ([sale(1)], "a"), "a": ([sale(1_441), sale(1_440)], None)}
-    pages, _, _ = told(lambda query: paged(*pages_told[query.get("cursor")]), ask)
+    pages, _, _ = told(lambda query: paged(*pages_told[query.get("cursor")]), shard)
     assert [(page.rows.height, page.oldest) for page in pages.all] == [
         (0, None),
         (1, NOON - timedelta(minutes=1_441)),
@@ -140,16 +140,16 @@ def test_a_sale_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "said", "reason"),
+    ("shard", "said", "reason"),
     [
         (ONE, paged([sale(1, item_id=9, market_hash_name="M4A4")]), "got other items"),
         (replace(ONE, provider="steam"), paged([sale(1)]), "not asked for skinport"),
         (ONE, paged([sale(1)], currency="EUR"), "asked for USD, got EUR"),
     ],
 )
-def test_an_answer_to_another_question_is_refused(ask: SeriesShard, said: Body, reason: str) -> None:
+def test_an_answer_to_another_question_is_refused(shard: SeriesShard, said: Body, reason: str) -> None:
     with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told(lambda _: said, ask)
+        told(lambda _: said, shard)
 
 
 def test_an_item_that_nobody_knows_is_our_own_mistake(make_sandbox: MakeSandbox) -> None:
