@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from common.errors import ConfigError, most_severe
+from common.concurrency import gather_fail_fast
+from common.errors import ConfigError
 from connectors.base import Account, ExtractResult, HttpConnector
 from connectors.cs2cap import reference_data as directory
 from connectors.cs2cap.batch import BatchExtraction
@@ -81,14 +82,12 @@ class CS2Cap(HttpConnector):
 
     async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
         """Fetch every page of `shard`, handing each to `land` as it arrives; see `Connector.walk`."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(walk.run(have)) for walk in self._extractions(shard, land)]
-        except BaseExceptionGroup as failures:
-            failure = most_severe(failures)
-        else:
-            return _sum([task.result() for task in tasks])
-        raise failure
+        results = await gather_fail_fast(*(walk.run(have) for walk in self._extractions(shard, land)))
+        return ExtractResult(
+            pages=sum(result.pages for result in results),
+            rows=sum(result.rows for result in results),
+            rounds=max((result.rounds for result in results), default=0),
+        )
 
     async def extract_series(
         self,
@@ -125,11 +124,3 @@ class CS2Cap(HttpConnector):
             PagedExtraction(self._client, shard, place, item, land, self._page_limit)
             for place, item in enumerate(scopes)
         ]
-
-
-def _sum(outcomes: Sequence[ExtractResult]) -> ExtractResult:
-    return ExtractResult(
-        pages=sum(outcome.pages for outcome in outcomes),
-        rows=sum(outcome.rows for outcome in outcomes),
-        rounds=max((outcome.rounds for outcome in outcomes), default=0),
-    )

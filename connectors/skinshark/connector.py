@@ -1,14 +1,15 @@
 """The SkinShark connector: a merchant's price listing, in one request where the source allows it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
 import polars as pl
 
-from common.errors import ConfigError, RequestRejected, SourceError, TransientError, most_severe
+from common.concurrency import gather_fail_fast
+from common.errors import ConfigError, RequestRejected, SourceError, TransientError
 from connectors.base import Account, ExtractResult, HttpConnector
 from connectors.http.client import BodyReader, Client
 from connectors.http.compression import Decompress
@@ -124,7 +125,9 @@ class SkinShark(HttpConnector):
     async def _extract_pages(self, make: PageBuilder, limit: int, retry: RetryPolicy | None) -> ExtractResult:
         paging, pages = OffsetPaginator(self.source), 0
         while offsets := paging.next_offsets():
-            for sheet in await _all(self._page(PageRange(offset, limit), make, retry) for offset in offsets):
+            for sheet in await gather_fail_fast(
+                *(self._page(PageRange(offset, limit), make, retry) for offset in offsets)
+            ):
                 pages += 1
                 limit = sheet.limit
                 paging.add_page(sheet)
@@ -155,15 +158,3 @@ class SkinShark(HttpConnector):
 
 async def _nothing(_data: bytes, _moment: datetime) -> None:
     """That there was an envelope is enough."""
-
-
-async def _all(pages: Iterable[Coroutine[None, None, PageInfo]]) -> list[PageInfo]:
-    """Wait for every page; raises what is gravest of that which went wrong."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(page) for page in pages]
-    except BaseExceptionGroup as failures:
-        failure = most_severe(failures)
-    else:
-        return [task.result() for task in tasks]
-    raise failure
