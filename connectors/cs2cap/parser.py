@@ -1,46 +1,26 @@
 """CS2Cap's offers, typed: a body in, a frame with a given schema out, and what does not fit aside."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import polars as pl
 from msgspec import Raw
 
 from common.errors import UnexpectedResponse
-from common.text import sanitize
 from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
 from connectors.cs2cap.contract import (
     ASKS,
-    BIDS,
     BOOK_SIDES,
     BookSide,
-    Row,
-    StrictRow,
     decode_listing,
     normalize_timestamps,
 )
 from connectors.pages import QUOTE_KEY_COLUMNS, Reject, fingerprint_keys
+from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import join_keys, keep_latest, quote_keys
 
-
-@dataclass(frozen=True, slots=True)
-class _Decoders:
-    checked: msgspec.json.Decoder[StrictRow]
-    known: frozenset[str]
-
-
-def _decoders(offers: BookSide) -> _Decoders:
-    return _Decoders(
-        checked=msgspec.json.Decoder(offers.checked),
-        known=frozenset(offers.wire_names.values()),
-    )
-
-
-_OF: Final = {offers.delivery: _decoders(offers) for offers in (ASKS, BIDS)}
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+_ROWS: Final = {delivery: RowDecoder(offers.checked) for delivery, offers in BOOK_SIDES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +79,10 @@ def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | No
     """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
     offers = BOOK_SIDES[delivery]
     try:
-        typed = to_quotes_frame([normalize_timestamps(_OF[delivery].checked.decode(raw.encode()))], offers)
-    except (msgspec.DecodeError, UnicodeError):
+        row = normalize_timestamps(_ROWS[delivery].decode(raw.encode()))
+    except DECODE_ERRORS:
         return None
+    typed = to_quotes_frame([row], offers)
     return typed[0] if typed else None
 
 
@@ -127,20 +108,11 @@ def parse_ndjson(lines: bytes, offers: BookSide, source: str) -> ParsedRows:
 
 def parse_rows_individually(raws: Iterable[bytes | Raw], offers: BookSide, source: str) -> ParsedRows:
     """Type the rows that fit, reject those that do not, and count the fields nobody knows."""
-    decoders = _OF[offers.delivery]
-    fitting: list[Row] = []
-    rejects: list[Reject] = []
-    unknown: Counter[str] = Counter()
-    for raw in raws:
-        try:
-            fitting.append(normalize_timestamps(decoders.checked.decode(raw)))
-            unknown.update(sanitize(name, 100) for name in _FIELDS.decode(raw).keys() - decoders.known)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            rejects.append(Reject(sanitize(str(error)), bytes(raw).decode(errors="replace")))
-    typed = to_quotes_frame(fitting, offers)
+    decoded = _ROWS[offers.delivery].decode_all(raws)
+    typed = to_quotes_frame(list(map(normalize_timestamps, decoded.fitting)), offers)
     if typed is None:
         raise UnexpectedResponse(f"{offers.path}: amounts that are not exact", source)
-    return _deduplicate(*typed, tuple(rejects), dict(unknown))
+    return _deduplicate(*typed, decoded.rejects, decoded.unknown_fields)
 
 
 def _deduplicate(

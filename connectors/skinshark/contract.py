@@ -1,6 +1,5 @@
 """A page of SkinShark's price listing, typed: dollars with two places become exact cents."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,7 @@ from msgspec import Meta, Raw, Struct
 from common.errors import UnexpectedResponse
 from common.text import sanitize
 from connectors.pages import Reject
+from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import QUOTES
 
 ROUTE: Final = "/market/prices"
@@ -21,13 +21,18 @@ Text = Annotated[str, Meta(min_length=1)]
 
 
 class Row(Struct, gc=False, rename="camel"):
-    """A row as the contract has it; a price is null where nothing is listed."""
+    """A row as the contract has it; a price is null where nothing is listed, else whole cents."""
 
     item_id: Text
     market_hash_name: Text
     instant: Decimal | None
     standard: Decimal | None
     phases: dict[Text, Decimal] = {}
+
+    def __post_init__(self) -> None:
+        for price in (self.instant, self.standard, *self.phases.values()):
+            if price is not None:
+                to_cents(price)
 
 
 class _Listing(Struct, rename="camel"):
@@ -39,9 +44,7 @@ class _Listing(Struct, rename="camel"):
 
 
 _LISTING: Final = msgspec.json.Decoder(_Listing)
-_ROW: Final = msgspec.json.Decoder(Row)
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_KNOWN: Final = frozenset(Row.__struct_encode_fields__)
+_ROWS: Final = RowDecoder(Row)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +70,16 @@ def parse_listing(data: bytes, source: str = "") -> ParsedListing:
         told = _LISTING.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnexpectedResponse(f"{ROUTE}: {sanitize(str(error))}", source) from None
-    rows: list[Row] = []
-    rejects: list[Reject] = []
-    unknown: Counter[str] = Counter()
-    for raw in told.items:
-        try:
-            rows.append(_exact(_ROW.decode(raw)))
-            unknown.update(sanitize(name, 100) for name in _FIELDS.decode(raw).keys() - _KNOWN)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-            rejects.append(Reject(sanitize(str(error)), bytes(raw).decode(errors="replace")))
+    decoded = _ROWS.decode_all(told.items)
     return ParsedListing(
-        tuple(rows), tuple(rejects), dict(unknown), told.total, told.page, told.limit, told.total_pages
+        rows=tuple(decoded.fitting),
+        rejects=decoded.rejects,
+        unknown_fields=decoded.unknown_fields,
+        total=told.total,
+        page=told.page,
+        limit=told.limit,
+        total_pages=told.total_pages,
     )
-
-
-def _exact(row: Row) -> Row:
-    """Return `row` if every price in it is whole cents; raises ValueError."""
-    for price in (row.instant, row.standard, *row.phases.values()):
-        if price is not None:
-            to_cents(price)
-    return row
 
 
 def to_cents(dollars: Decimal) -> int:
@@ -132,6 +125,6 @@ def _quotes(row: Row) -> Iterator[tuple[str, str, str | None, str, Decimal]]:
 def reparse_reject(raw: str, provider: str) -> pl.DataFrame | None:
     """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
     try:
-        return to_quotes_frame([_exact(_ROW.decode(raw.encode()))], provider)
-    except (msgspec.DecodeError, UnicodeError, ValueError):
+        return to_quotes_frame([_ROWS.decode(raw.encode())], provider)
+    except DECODE_ERRORS:
         return None

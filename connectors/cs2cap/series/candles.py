@@ -21,8 +21,8 @@ from connectors.cs2cap.series.parser import (
     decode_response,
     iso8601,
     item_params,
-    partition_rows,
 )
+from connectors.rows import RowDecoder
 from connectors.schemas import CANDLES
 from connectors.series import SeriesShard
 from connectors.tiers import LOOKBACK_DAYS
@@ -63,6 +63,9 @@ class _Candle(Struct, kw_only=True):
     providers: _Providers
 
 
+_ROWS: Final = RowDecoder(_Candle)
+
+
 def build_params(ask: SeriesShard, now: datetime) -> list[tuple[str, str]]:
     """Ask for a window, or for as many days back from `now` (UTC) as it takes."""
     window = [("start", iso8601(ask.start)), ("end", iso8601(ask.request_end))]
@@ -87,10 +90,10 @@ def parse(body: bytes, ask: SeriesShard, source: str) -> SeriesResponse:
         raise UnexpectedResponse(
             f"asked for candles of {ask.interval}, got {sanitize(meta.interval, 20)}", source
         )
-    sifted = partition_rows(answer.data, _Candle, lambda _: None)
-    rows = _frame(sifted.fitting, meta)
+    decoded = _ROWS.decode_all(answer.data)
+    rows = _frame(decoded.fitting, meta)
     check_items(rows, ask, source)
-    return build_response(rows, sifted)
+    return build_response(rows, decoded, answer.data)
 
 
 def _frame(candles: Sequence[_Candle], meta: _Meta) -> pl.DataFrame:

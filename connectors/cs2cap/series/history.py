@@ -19,11 +19,11 @@ from connectors.cs2cap.series.parser import (
     iso8601,
     item_ids,
     item_params,
-    partition_rows,
     reject_reason,
     rows_to_frame,
     to_utc,
 )
+from connectors.rows import RowDecoder
 from connectors.schemas import POINTS
 from connectors.series import SeriesShard
 
@@ -41,6 +41,9 @@ class _Point(ItemFields, gc=False, kw_only=True, rename={"lowest_ask": "price"})
         self.time = to_utc(self.time)
 
 
+_ROWS: Final = RowDecoder(_Point)
+
+
 def build_params(ask: SeriesShard) -> list[tuple[str, str]]:
     """Ask for the points of a window, at one provider or at all of them."""
     provider = [] if ask.provider is None else [("provider", ask.provider)]
@@ -55,10 +58,10 @@ def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: s
     """
     page = decode_response(body, CursorResponse, PATH, source)
     check_currency(page.meta.currency, ask, source)
-    sifted = partition_rows(
-        page.items, _Point, lambda row: reject_reason(row.provider, row.currency, ask, providers)
+    decoded = _ROWS.decode_all(
+        page.items, lambda row: reject_reason(row.provider, row.currency, ask, providers)
     )
-    points = sifted.fitting
+    points = decoded.fitting
     rows = rows_to_frame(
         *(points, POINTS),
         item_id=item_ids(points),
@@ -67,4 +70,4 @@ def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: s
     )
     check_items(rows, ask, source)
     check_providers(rows, ask, source)
-    return build_response(rows, sifted, page.pagination)
+    return build_response(rows, decoded, page.items, page.pagination)

@@ -1,11 +1,10 @@
 """What every answer of a series has in common: its pages, its rows that fit, and those that do not."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import polars as pl
@@ -16,6 +15,7 @@ from common.text import sanitize
 from connectors.cs2cap.contract import MAX_MINOR_UNITS, Int64, NonEmptyStr
 from connectors.pages import Reject
 from connectors.pagination import MAX_CURSOR_LENGTH
+from connectors.rows import DECODE_ERRORS, DecodedRows
 from connectors.series import SeriesShard
 from connectors.shards import Item
 
@@ -23,9 +23,6 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Minor = Annotated[int, Meta(ge=0, le=MAX_MINOR_UNITS)]
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=Struct)
-# What nests too deep to be decoded is no decode error to msgspec.
-_MISFIT: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class _Meta(Struct):
@@ -56,19 +53,6 @@ class ItemFields(Struct, gc=False, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PartitionedRows(Generic[_R]):
-    """Rows one by one: those that fit, those that do not, and how many carry a field nobody knows.
-
-    `fingerprint` stands for all of them.
-    """
-
-    fitting: list[_R]
-    rejects: tuple[Reject, ...]
-    unknown_fields: dict[str, int]
-    fingerprint: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SeriesResponse:
     """One answer about a series: every row that fits, in its window or not, and where it goes on.
 
@@ -87,33 +71,8 @@ def decode_response(body: bytes, answer: type[_T], route: str, source: str) -> _
     """Decode an answer of `route`; raises ContractBroken if it is none."""
     try:
         return msgspec.json.decode(body, type=answer)
-    except _MISFIT as error:
+    except DECODE_ERRORS as error:
         raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
-
-
-def partition_rows(
-    raws: Iterable[Raw], row: type[_R], misfit: Callable[[_R], str | None]
-) -> PartitionedRows[_R]:
-    """Type each of `raws` as a `row`; `misfit` says why one that could be typed does not fit, or None."""
-    decoder = msgspec.json.Decoder(row)
-    known = frozenset(row.__struct_encode_fields__)
-    fitting: list[_R] = []
-    rejects: list[Reject] = []
-    unknown: Counter[str] = Counter()
-    digest = hashlib.blake2b(digest_size=16)
-    for raw in raws:
-        digest.update(raw)
-        try:
-            typed = decoder.decode(raw)
-            reason = misfit(typed)
-            unknown.update(sanitize(name, 100) for name in _FIELDS.decode(raw).keys() - known)
-        except _MISFIT as error:
-            reason = str(error)
-        if reason is None:
-            fitting.append(typed)
-        else:
-            rejects.append(Reject(sanitize(reason), bytes(raw).decode(errors="replace")))
-    return PartitionedRows(fitting, tuple(rejects), dict(unknown), digest.digest())
 
 
 def rows_to_frame(rows: Sequence[Struct], schema: pl.Schema, **made: Sequence[object]) -> pl.DataFrame:
@@ -123,11 +82,17 @@ def rows_to_frame(rows: Sequence[Struct], schema: pl.Schema, **made: Sequence[ob
 
 
 def build_response(
-    rows: pl.DataFrame, sifted: PartitionedRows[_R], footer: Pagination | None = None
+    rows: pl.DataFrame, decoded: DecodedRows[_R], raws: Iterable[Raw], footer: Pagination | None = None
 ) -> SeriesResponse:
-    """Put an answer together; without a `footer` it is the only one."""
-    cursor, has_next = (footer.next_cursor, footer.has_next) if footer else (None, False)
-    return SeriesResponse(rows, sifted.rejects, sifted.unknown_fields, sifted.fingerprint, cursor, has_next)
+    """Put the response together whose rows were `raws`; without a `footer` no other page follows."""
+    return SeriesResponse(
+        rows=rows,
+        rejects=decoded.rejects,
+        unknown_fields=decoded.unknown_fields,
+        fingerprint=hashlib.blake2b(b"".join(raws), digest_size=16).digest(),
+        next_cursor=footer.next_cursor if footer else None,
+        has_next=footer is not None and footer.has_next,
+    )
 
 
 def item_ids(rows: Sequence[ItemFields]) -> list[str]:

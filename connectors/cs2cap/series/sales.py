@@ -18,11 +18,11 @@ from connectors.cs2cap.series.parser import (
     decode_response,
     item_ids,
     item_params,
-    partition_rows,
     reject_reason,
     rows_to_frame,
     to_utc,
 )
+from connectors.rows import RowDecoder
 from connectors.schemas import SALES
 from connectors.series import SeriesShard
 
@@ -45,6 +45,9 @@ class _Sale(ItemFields, kw_only=True, rename={"time": "date", "float_value": "fl
         self.time = to_utc(self.time)
 
 
+_ROWS: Final = RowDecoder(_Sale)
+
+
 def build_params(ask: SeriesShard) -> list[tuple[str, str]]:
     """Ask for sales, at one provider or at all of them; of a window the API knows nothing."""
     provider = [] if ask.provider is None else [("providers", ask.provider)]
@@ -58,10 +61,10 @@ def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: s
     """
     page = decode_response(body, CursorResponse, PATH, source)
     check_currency(page.meta.currency, ask, source)
-    sifted = partition_rows(
-        page.items, _Sale, lambda row: reject_reason(row.provider, row.currency, ask, providers)
+    decoded = _ROWS.decode_all(
+        page.items, lambda row: reject_reason(row.provider, row.currency, ask, providers)
     )
-    sales = sifted.fitting
+    sales = decoded.fitting
     rows = rows_to_frame(
         *(sales, SALES),
         item_id=item_ids(sales),
@@ -72,7 +75,7 @@ def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: s
     )
     check_items(rows, ask, source)
     check_providers(rows, ask, source)
-    return build_response(rows, sifted, page.pagination)
+    return build_response(rows, decoded, page.items, page.pagination)
 
 
 def _as_json(value: object) -> str | None:
