@@ -24,7 +24,7 @@ from warehouse.loading.quotes import load_run
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.state.alerts import COLUMNS, Alert, AlertStore
+from warehouse.state.alerts import ALERT_COLUMNS, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds that a loader waits for another one
 RETRY_ADVICE = "remove the file `unreadable` from that landing to have it tried again"
@@ -97,7 +97,7 @@ def copy_alerts(db: duckdb.DuckDBPyConnection, state: AlertStore) -> None:
     db.begin()
     db.execute("DELETE FROM store.alert")
     for alert in state.list_alerts():
-        values = [getattr(alert, name) for name in COLUMNS]
-        marks = ", ".join("?" for _ in COLUMNS)
-        db.execute(f"INSERT INTO store.alert ({', '.join(COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+        values = [getattr(alert, name) for name in ALERT_COLUMNS]
+        marks = ", ".join("?" for _ in ALERT_COLUMNS)
+        db.execute(f"INSERT INTO store.alert ({', '.join(ALERT_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
     db.commit()

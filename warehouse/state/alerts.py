@@ -1,33 +1,50 @@
-"""What several processes touch between loads, in SQLite (DuckDB shuts every other process out): alerts.
+"""Alerts in `state.db`, with their deliveries and the rejection of each rejected key.
 
-What was told of an alert, and what a rejected key is, stand beside it and go with it.
+They are in SQLite because several processes write them between loads, and DuckDB admits only one process.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from common.sqlite import open_state_db, state_transaction
 
-# A process that was to tell of an alert and says no more of it within this time is taken for dead.
-CLAIM = timedelta(minutes=1)
-SELECT_UNDELIVERED = """
-SELECT alert_id FROM alert LEFT JOIN (SELECT * FROM telling WHERE channel = ?) USING (alert_id)
+# A process that has claimed a delivery and not reported it within this time counts as dead.
+CLAIM_TIMEOUT: Final = timedelta(minutes=1)
+# An alert that closed before a channel delivered its opening is never delivered there.
+CLAIM_UNDELIVERED: Final = """
+INSERT INTO telling (alert_id, channel, claimed_at)
+SELECT alert_id, :channel, :now
+FROM alert LEFT JOIN (SELECT * FROM telling WHERE channel = :channel) USING (alert_id)
 WHERE CASE WHEN closed_at IS NULL THEN opening_told IS NULL
            ELSE opening_told IS NOT NULL AND closing_told IS NULL END
-    AND (claimed_at IS NULL OR claimed_at <= ?)
+    AND (claimed_at IS NULL OR claimed_at <= :expired)
+ON CONFLICT DO UPDATE SET claimed_at = excluded.claimed_at
+RETURNING alert_id
+"""
+REPEAT_ALERT: Final = """
+UPDATE alert SET repeats = repeats + (run_id IS NULL OR run_id IS NOT :run_id),
+    message = :message, code = :code, guidance = :guidance, run_id = coalesce(:run_id, run_id), last_at = :now
+WHERE cause = :cause AND source = :source AND subject = :subject AND closed_at IS NULL
+"""
+OPEN_ALERT: Final = """
+INSERT INTO alert (cause, source, subject, code, message, guidance, run_id, opened_at, last_at, repeats)
+VALUES (:cause, :source, :subject, :code, :message, :guidance, :run_id, :now, :now, 0)
 """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Alert:
-    """What someone must know. One is open for each (cause, source, subject); repeats raise its count.
+    """A condition that the user must know; at most one is open for each (cause, source, subject).
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
-    `contract.changed`, `provider.dark`, `landing.unreadable`, `silence`, `key.next`; `subject` is a basket, a
-    provider, a run or a key's fingerprint, or empty for the whole source. Times are UTC.
+    `contract.changed`, `provider.dark`, `landing.unreadable`, `silence`, `key.next`. `subject` is a basket, a
+    provider, a run or a key's fingerprint, or empty for the whole source. `repeats` counts how often an open
+    alert was raised again. Times are UTC.
     """
 
     cause: str
@@ -46,9 +63,10 @@ class Alert:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyRejection:
-    """How a source turned a key down: whose fingerprint, what it said, and when it was last asked (UTC).
+    """A source's rejection of a key; it holds while the source has an open alert `auth.failed`.
 
-    `kind` is the name of the error's class. It holds while the source's alert `auth.failed` stands open.
+    `key_print` is the key's fingerprint, `kind` the class name of the error, `asked_at` the time of the last
+    request with the key (UTC); the other fields are those of the error.
     """
 
     source: str
@@ -60,15 +78,14 @@ class KeyRejection:
     asked_at: datetime
 
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Alert))
-REJECTED = tuple(field.name for field in dataclasses.fields(KeyRejection))
-MOMENTS = ("opened_at", "last_at", "closed_at")
+ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
 
 
 class AlertStore:
-    """The file `state.db`. Safe for several processes; every call is its own transaction.
+    """The alerts and rejections in the `state.db` at `path`. Safe for several processes.
 
-    Raises WarehouseFull, WarehouseLocked (after half a minute) and WarehouseUnfit.
+    Each method is a transaction of its own. Raises WarehouseFull, WarehouseLocked (after half a minute) and
+    WarehouseUnusable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,29 +93,19 @@ class AlertStore:
         open_state_db(path).close()
 
     def raise_alert(self, alert: Alert, now: datetime) -> bool:
-        """Open an alert, or count a repeat of the one that stands open; True where it is new.
+        """Open an alert, or count a repeat of the open one; return True where it was opened.
 
-        What one run says twice is no repeat.
+        A second report of the same run updates the open alert and counts as no repeat.
         """
-        told = (alert.message, alert.code, alert.guidance, alert.run_id, now.isoformat())
-        key = (alert.cause, alert.source, alert.subject)
+        values = {**dataclasses.asdict(alert), "now": now.isoformat()}
         with state_transaction(self._path) as db:
-            repeated = db.execute(
-                "UPDATE alert SET repeats = repeats + (run_id IS NULL OR run_id IS NOT ?4),"
-                " message = ?1, code = ?2, guidance = ?3, run_id = coalesce(?4, run_id), last_at = ?5"
-                " WHERE cause = ?6 AND source = ?7 AND subject = ?8 AND closed_at IS NULL",
-                (*told, *key),
-            ).rowcount
-            if not repeated:
-                db.execute(
-                    "INSERT INTO alert (message, code, guidance, run_id, last_at, cause, source, subject,"
-                    " opened_at, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                    (*told, *key, now.isoformat()),
-                )
-        return not repeated
+            opened = db.execute(REPEAT_ALERT, values).rowcount == 0
+            if opened:
+                db.execute(OPEN_ALERT, values)
+        return opened
 
     def resolve(self, cause: str, source: str, subject: str, now: datetime) -> bool:
-        """Close the open alert of this cause; True where there was one."""
+        """Close the open alert of this cause, source and subject; return False where there is none."""
         with state_transaction(self._path) as db:
             closed = db.execute(
                 "UPDATE alert SET closed_at = ?"
@@ -108,7 +115,7 @@ class AlertStore:
             return closed.rowcount > 0
 
     def clear(self, alert_id: int, now: datetime) -> bool:
-        """Close an alert by its number, and tell nobody; True where it stood open."""
+        """Close an alert without notifying anybody; return False where it is not open."""
         with state_transaction(self._path) as db:
             closed = db.execute(
                 "UPDATE alert SET closed_at = ? WHERE alert_id = ? AND closed_at IS NULL",
@@ -118,61 +125,52 @@ class AlertStore:
             return closed.rowcount > 0
 
     def claim_undelivered(self, channel: str, now: datetime) -> list[Alert]:
-        """Alerts whose opening, or whose end, a channel has not told yet; nobody else gets them for a while.
+        """Claim the alerts whose opening or closing a channel has not delivered yet; oldest first.
 
-        Say `told` of each that got through. One that closed before it was told of is not among them.
+        No other process gets them for a minute. Call `mark_delivered` for each alert that was delivered.
         """
+        expired = (now - CLAIM_TIMEOUT).isoformat()
+        values = {"channel": channel, "now": now.isoformat(), "expired": expired}
         with state_transaction(self._path) as db:
-            found = {
-                number for (number,) in db.execute(SELECT_UNDELIVERED, (channel, (now - CLAIM).isoformat()))
-            }
-            for number in found:
-                db.execute(
-                    "INSERT INTO telling (alert_id, channel, claimed_at) VALUES (?, ?, ?)"
-                    " ON CONFLICT DO UPDATE SET claimed_at = excluded.claimed_at",
-                    (number, channel, now.isoformat()),
-                )
-        return [alert for alert in reversed(self.list_alerts()) if alert.alert_id in found]
+            claimed = {alert_id for (alert_id,) in db.execute(CLAIM_UNDELIVERED, values).fetchall()}
+        return [alert for alert in reversed(self.list_alerts()) if alert.alert_id in claimed]
 
     def mark_delivered(self, alert: Alert, channel: str, now: datetime) -> None:
-        """Note that a channel told of an alert, as it stood when it was claimed."""
-        told = "opening_told" if alert.closed_at is None else "closing_told"
+        """Record that a channel delivered an alert: its opening, or its closing where `alert` is closed."""
+        column = "opening_told" if alert.closed_at is None else "closing_told"
         with state_transaction(self._path) as db:
             db.execute(
-                f"UPDATE telling SET {told} = ?, claimed_at = NULL WHERE alert_id = ? AND channel = ?",  # noqa: S608
+                f"UPDATE telling SET {column} = ?, claimed_at = NULL WHERE alert_id = ? AND channel = ?",  # noqa: S608
                 (now.isoformat(), alert.alert_id, channel),
             )
 
     def record_rejection(self, rejection: KeyRejection) -> None:
-        """Note how a source turned a key down; what it said of an earlier one is forgotten."""
-        values = dataclasses.astuple(rejection)
-        marks = ", ".join("?" for _ in values)
+        """Store the rejection of a source's key in place of an earlier one."""
+        values = {**dataclasses.asdict(rejection), "asked_at": rejection.asked_at.isoformat()}
         with state_transaction(self._path) as db:
             db.execute(
-                f"INSERT OR REPLACE INTO rejection VALUES ({marks})",  # noqa: S608
-                (*values[:-1], rejection.asked_at.isoformat()),
+                "INSERT OR REPLACE INTO rejection"
+                " VALUES (:source, :key_print, :kind, :code, :status, :detail, :asked_at)",
+                values,
             )
 
     def get_rejection(self, source: str) -> KeyRejection | None:
-        """How the source turned its key down, while the alert of it stands open."""
+        """Return the rejection of the source's key while its alert is open."""
         with state_transaction(self._path) as db:
-            rows = db.execute(
+            row = db.execute(
                 "SELECT rejection.* FROM rejection JOIN alert USING (source)"
                 " WHERE source = ? AND cause = 'auth.failed' AND closed_at IS NULL",
                 (source,),
-            ).fetchall()
-        for row in rows:
-            fields = dict(zip(REJECTED, row, strict=True))
-            return KeyRejection(**{**fields, "asked_at": datetime.fromisoformat(fields["asked_at"])})
-        return None
+            ).fetchone()
+        return KeyRejection(**{**row, "asked_at": datetime.fromisoformat(row["asked_at"])}) if row else None
 
     def delete_rejection(self, source: str) -> None:
-        """Forget how the source turned a key down."""
+        """Delete the rejection of the source's key."""
         with state_transaction(self._path) as db:
             db.execute("DELETE FROM rejection WHERE source = ?", (source,))
 
     def claim_probe(self, rejection: KeyRejection, now: datetime) -> bool:
-        """Take it on oneself to ask the source again; False where another process was faster."""
+        """Claim the next request with a rejected key; return False where another process was first."""
         with state_transaction(self._path) as db:
             claimed = db.execute(
                 "UPDATE rejection SET asked_at = ? WHERE source = ? AND asked_at = ?",
@@ -181,16 +179,17 @@ class AlertStore:
             return claimed.rowcount > 0
 
     def list_alerts(self, *, open_only: bool = False) -> list[Alert]:
-        """Alerts, the newest first."""
-        where = "WHERE closed_at IS NULL" if open_only else ""
+        """Return the alerts, newest first."""
         with state_transaction(self._path) as db:
-            rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM alert {where} ORDER BY alert_id DESC")  # noqa: S608
-            return [_alert(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+            rows = db.execute(
+                "SELECT * FROM alert WHERE closed_at IS NULL OR NOT ? ORDER BY alert_id DESC", (open_only,)
+            )
+            return [_alert_from_row(row) for row in rows]
 
 
-def _alert(fields: dict[str, object]) -> Alert:
-    moments = {
-        name: datetime.fromisoformat(str(fields[name])) if fields[name] is not None else None
-        for name in MOMENTS
+def _alert_from_row(row: sqlite3.Row) -> Alert:
+    times = {
+        name: datetime.fromisoformat(row[name]) if row[name] else None
+        for name in ("opened_at", "last_at", "closed_at")
     }
-    return Alert(**{**fields, **moments})  # type: ignore[arg-type]
+    return Alert(**{**row, **times})
