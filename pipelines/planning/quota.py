@@ -84,8 +84,10 @@ def usage_report(source: str, usage: StoredUsage, now: datetime) -> MonthUsageRe
     a_day = used * (DAY / max(now - start, MIN_ELAPSED))
     ends_at = None
     if usage.limit is not None and used:
-        ends_at = now + max(usage.limit - used, 0) / a_day * DAY
-    return MonthUsageReport(source, used, usage.limit, a_day, ends_at if ends_at and ends_at < end else None)
+        days_left = max(usage.limit - used, 0) / a_day
+        if days_left < (end - now) / DAY:
+            ends_at = now + days_left * DAY
+    return MonthUsageReport(source, used, usage.limit, a_day, ends_at)
 
 
 def _month(resets_at: datetime | None, now: datetime) -> tuple[datetime, datetime]:

@@ -46,6 +46,11 @@ def test_a_month_without_a_limit_never_ends() -> None:
     assert usage_report("cs2cap", usage(29_000, limit=None), TENTH).ends_at is None
 
 
+@pytest.mark.parametrize("limit", [1_000_000, 10**12])
+def test_a_large_limit_outlasts_the_calendar(limit: int) -> None:
+    assert usage_report("cs2cap", usage(1, limit=limit), TENTH).ends_at is None
+
+
 def test_status_shows_it(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(limits=True, tier="starter")
     bench = Bench.at(tmp_path, box, basket())
