@@ -1,51 +1,60 @@
-"""Spans of time, as sorted lists of disjoint half-open (start, end) pairs in UTC. Pure."""
+"""Time ranges as sorted lists of disjoint half-open (start, end) pairs in UTC, and time grids. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Final, Literal
+
+TimeRange = tuple[datetime, datetime]
+Interval = Literal["5m", "1h", "1d"]
+# The grid of the API's history series.
+GRID: Final = timedelta(minutes=5)
+# The lengths of candles.
+INTERVALS: Final[Mapping[Interval, timedelta]] = {
+    "5m": timedelta(minutes=5),
+    "1h": timedelta(hours=1),
+    "1d": timedelta(days=1),
+}
 
 
 def floor_to(moment: datetime, step: timedelta) -> datetime:
-    """Return the last place at or before `moment` (UTC) on the grid of `step`, which divides a day."""
+    """Return the last grid point at or before `moment` (UTC); `step` divides a day."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (moment - midnight) // step * step
 
 
 def ceil_to(moment: datetime, step: timedelta) -> datetime:
-    """Return the first place at or after `moment` (UTC) on the grid of `step`, which divides a day."""
+    """Return the first grid point at or after `moment` (UTC); `step` divides a day."""
     floor = floor_to(moment, step)
     return floor if floor == moment else floor + step
 
 
-TimeRange = tuple[datetime, datetime]
-
-
-def union(spans: Iterable[TimeRange]) -> list[TimeRange]:
-    """All that lies in any of them; empty ones are dropped, those that touch become one."""
-    joined: list[TimeRange] = []
-    for start, end in sorted(span for span in spans if span[0] < span[1]):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+def union(ranges: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the time covered by any of `ranges`: empty ranges are dropped, touching ranges are merged."""
+    merged: list[TimeRange] = []
+    for start, end in sorted(each for each in ranges if each[0] < each[1]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
-            joined.append((start, end))
-    return joined
+            merged.append((start, end))
+    return merged
 
 
-def subtract(spans: Iterable[TimeRange], taken: Iterable[TimeRange]) -> list[TimeRange]:
-    """What of `spans` lies in none of `taken`."""
-    gone, left = union(taken), []
-    for start, end in union(spans):
+def subtract(ranges: Iterable[TimeRange], removed: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the time covered by `ranges` and by none of `removed`."""
+    removed, rest = union(removed), []
+    for start, end in union(ranges):
         begin = start
-        for first, last in gone:
+        for first, last in removed:
             if begin < last and first < end:
-                left.append((begin, first))
+                rest.append((begin, first))
                 begin = last
-        left.append((begin, end))
-    return union(left)
+        rest.append((begin, end))
+    return union(rest)
 
 
-def intersect(spans: Iterable[TimeRange], others: Iterable[TimeRange]) -> list[TimeRange]:
-    """What lies in both."""
-    kept = union(spans)
-    return subtract(kept, subtract(kept, others))
+def intersect(ranges: Iterable[TimeRange], others: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the time covered by both `ranges` and `others`."""
+    covered = union(ranges)
+    return subtract(covered, subtract(covered, others))

@@ -1,51 +1,17 @@
 """What a series is asked for by, and the pages that it comes in: points, candles and sales. Data only."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 import polars as pl
 
-from common.time_ranges import ceil_to
 from connectors.pages import Reject
-from connectors.shards import Item
 
 Series = Literal["points", "candles", "sales"]
-Interval = Literal["5m", "1h", "1d"]
-# The grid that points sit on.
-GRID: Final = timedelta(minutes=5)
-INTERVALS: Final[Mapping[Interval, timedelta]] = {
-    "5m": timedelta(minutes=5),
-    "1h": timedelta(hours=1),
-    "1d": timedelta(days=1),
-}
 _RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([0-9]{1,5}) days\b")
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesShard:
-    """One shard of a series: what is told of `item` in [start, end), UTC; of candles, those that begin there.
-
-    `item` None stands for every item, and only sales have that. `provider` None asks all of them; candles
-    know no other, and have an `interval`. `lookback` asks for so many days back instead of for a window,
-    where the tier allows nothing else.
-    """
-
-    series: Series
-    item: Item | None
-    provider: str | None
-    currency: str
-    start: datetime
-    end: datetime
-    interval: Interval | None = None
-    lookback: bool = False
-
-    @property
-    def request_end(self) -> datetime:
-        """The end to ask for; that of the last candle, because one that is cut tells of its part only."""
-        return self.end if self.interval is None else ceil_to(self.end, INTERVALS[self.interval])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from common.shards import Item
+
 SHARD_ITEMS: Final = 100
 BATCH_SHARD_ITEMS: Final = 1_000
 BATCH_ITEMS: Final = 100
@@ -12,15 +14,6 @@ Route = Literal["item", "catalog", "batch", "stream", "listing"]
 ASKS: Final = ("standard",)
 BIDS: Final = ("bid",)
 LISTED: Final = ("standard", "instant")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One catalog entry; `phase` is None for an unphased item and for the aggregate over an item's phases."""
-
-    item_id: str | None
-    market_hash_name: str
-    phase: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
+    from common.time_ranges import Interval
     from connectors.base import Account
-    from connectors.series import Interval
 
 AUTO: Final = "auto"
 # How many days the API keeps candles, by its contract, and how many of them a lookback may reach.

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common.errors import RequestRejected, UnexpectedResponse
+from common.shards import Item
 from common.text import sanitize
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import (
@@ -27,7 +28,7 @@ from connectors.http.compression import Decompress
 from connectors.pages import PageSink, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in, quote_keys
-from connectors.shards import BATCH_ITEMS, Item, Shard
+from connectors.shards import BATCH_ITEMS, Shard
 
 
 class _Item(Struct, gc=False):

@@ -8,6 +8,7 @@ import polars as pl
 
 from common.concurrency import gather_fail_fast
 from common.errors import ConfigError
+from common.shards import Item, SeriesShard
 from connectors.base import Account, ExtractResult, HttpConnector
 from connectors.cs2cap import reference_data as directory
 from connectors.cs2cap.batch import BatchExtraction
@@ -18,8 +19,8 @@ from connectors.http.auth import Key
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import CursorPaginator
-from connectors.series import SeriesPageSink, SeriesShard
-from connectors.shards import Item, Shard
+from connectors.series import Series, SeriesPageSink
+from connectors.shards import Shard
 from connectors.tiers import AUTO, limits_for
 
 # Each counts its own starts.
@@ -91,6 +92,7 @@ class CS2Cap(HttpConnector):
 
     async def extract_series(
         self,
+        series: Series,
         ask: SeriesShard,
         land: SeriesPageSink,
         *,
@@ -106,8 +108,9 @@ class CS2Cap(HttpConnector):
         otherwise is RequestRejected.
         """
         paging = CursorPaginator(self.source, ask.start, cursor, number)
-        limit = self._page_limit
-        walk = SeriesExtraction(self._client, ask, land, providers=providers, paging=paging, limit=limit)
+        walk = SeriesExtraction(
+            self._client, series, ask, land, providers=providers, paging=paging, limit=self._page_limit
+        )
         return await walk.run()
 
     def _extractions(self, shard: Shard, land: PageSink) -> Sequence[_Extraction]:

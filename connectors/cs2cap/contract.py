@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from common.errors import PaginationError, UnexpectedResponse
+from common.shards import Item
 from common.text import sanitize
-from connectors.shards import Item
 
 # Digits and a point only, within Decimal(20, 8): no sign, comma, exponent or ninth place.
 DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"

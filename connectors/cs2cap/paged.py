@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import BOOK_SIDES, PageQuery
 from connectors.cs2cap.raw_page import empty_raw_page, parse_raw_page
@@ -15,7 +16,7 @@ from connectors.http.compression import Decompress
 from connectors.pages import PageSink, RawPage, TypedPage, fingerprint_keys
 from connectors.pagination import OffsetPaginator, PageInfo
 from connectors.schemas import QUOTES, quote_keys
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 
 _Made = TypeVar("_Made", TypedPage, RawPage)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from common.errors import UnexpectedResponse
+from common.shards import Item
 from connectors.cs2cap.contract import BookSide, check_providers
 from connectors.cs2cap.parser import parse_ndjson
 from connectors.cs2cap.raw_page import decode_exact_rows
@@ -14,7 +15,6 @@ from connectors.http.compression import Decompressor
 from connectors.pages import RawChunk, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in
-from connectors.shards import Item
 
 # What comes after a piece: another one; nothing, and the body is whole; nothing, because it broke off.
 StreamEnd = Literal["more", "whole", "torn"]

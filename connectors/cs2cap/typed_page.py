@@ -9,13 +9,13 @@ from datetime import datetime
 import polars as pl
 
 from common.errors import UnexpectedResponse
+from common.shards import Item
 from connectors.cs2cap.contract import PageQuery, check_providers, check_response
 from connectors.cs2cap.parser import PricePage, parse_price_page
 from connectors.http.compression import Decompress
 from connectors.pages import TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in
-from connectors.shards import Item
 
 
 def parse_typed_page(

@@ -12,10 +12,11 @@ import msgspec
 import polars as pl
 
 from common.errors import PaginationError, RequestRejected
+from common.shards import Item
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import ITEMS
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from connectors.skinshark.contract import ROUTE, ParsedListing, Row, parse_listing, to_quotes_frame
 
 # The limit of a page that holds everything, beyond which nothing lies.

@@ -13,15 +13,15 @@ from typing import Final, cast
 from common.clock import Clock
 from common.concurrency import gather_fail_fast, run_to_completion
 from common.errors import QuotaExhausted, RequestRejected, SourceError, TransientError
+from common.shards import SeriesShard
 from connectors.cs2cap.connector import CS2Cap
-from connectors.series import Interval, Series, SeriesPage, SeriesShard
-from connectors.shards import Item
+from connectors.series import Series, SeriesPage
 from pipelines.backfill.micro_batches import MicroBatchWriter, ShardSink
 from pipelines.backfill.progress import BackfillProgress, ProgressUpdate
 from pipelines.backfill.results import ExtractTotals
 from pipelines.snapshot.extraction import FATAL_SOURCE_ERRORS
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
-from warehouse.state.backfill_rows import BackfillRecord, BackfillShard, ShardQuery
+from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.backfills import BackfillStore
 
 UNKNOWN_PROVIDER: Final = "unknown provider"
@@ -103,6 +103,7 @@ class ShardExtractor:
         place = ShardSink(self._legs, partial(self._header, shard))
         try:
             await self._connector.extract_series(
+                self._series,
                 self._clip_to_retention(shard),
                 partial(self._land, shard, place),
                 cursor=shard.cursor,
@@ -133,7 +134,7 @@ class ShardExtractor:
 
         Raises RequestRejected where that is all of it.
         """
-        ask, since = to_series_shard(shard.walk, self._series), self._kept_since()
+        ask, since = shard.walk, self._kept_since()
         if since is None or since + RETENTION_MARGIN <= ask.start:
             return ask
         if since + RETENTION_MARGIN >= ask.end:
@@ -185,7 +186,7 @@ class ShardExtractor:
             *(ask.currency, ask.provider, ask.item, ask.start, ask.end, ask.interval),
         )
 
-    def _fraction_read(self, ask: ShardQuery, oldest: datetime | None) -> float:
+    def _fraction_read(self, ask: SeriesShard, oldest: datetime | None) -> float:
         """How much of a shard's time is read, newest first; candles come all at once."""
         if oldest is None or self._series == "candles":
             return 0.0
@@ -216,20 +217,6 @@ class ShardExtractor:
         if now - self._left[0] >= PROGRESS_INTERVAL:
             self._left = now, self._connector.quota_remaining
         return self._left[1]
-
-
-def to_series_shard(ask: ShardQuery, series: Series) -> SeriesShard:
-    """A shard's question in the connectors' words."""
-    return SeriesShard(
-        series=series,
-        item=None if ask.item is None else Item(*ask.item),
-        provider=ask.provider,
-        currency=ask.currency,
-        start=ask.start,
-        end=ask.end,
-        interval=cast("Interval | None", ask.interval),
-        lookback=ask.lookback,
-    )
 
 
 def shard_label(shard: BackfillShard) -> str:

@@ -10,8 +10,7 @@ from typing import Final, Literal
 
 from common.clock import Clock
 from common.errors import ConfigError
-from common.time_ranges import TimeRange, floor_to, intersect
-from connectors.series import GRID
+from common.time_ranges import GRID, TimeRange, floor_to, intersect
 from pipelines.backfill.limits import allowed_window, resolve_request
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache

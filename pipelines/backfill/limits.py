@@ -10,9 +10,8 @@ from typing import Final
 import polars as pl
 
 from common.errors import ConfigError
-from common.time_ranges import ceil_to
-from connectors.series import GRID
-from connectors.shards import Item
+from common.shards import Item
+from common.time_ranges import GRID, ceil_to
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest, Interval, Series
 from pipelines.catalogs import CatalogCache

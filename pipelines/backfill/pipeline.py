@@ -27,7 +27,6 @@ from pipelines.backfill.plan import (
     effective_window,
     expand_aggregates,
     plan_backfill,
-    to_shard_query,
 )
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.backfill.request import BackfillRequest
@@ -165,9 +164,8 @@ class BackfillPipeline:
 
     def _open_record(self, plan: BackfillPlan, record: Record | None, held: contextlib.ExitStack) -> Record:
         """The record of what is begun or taken up again, for nobody else to run meanwhile."""
-        asks = [to_shard_query(ask) for ask in plan.asks]
         if record is not None:
-            self._books.add_shards(record.backfill_id, asks)
+            self._books.add_shards(record.backfill_id, plan.asks)
             return self._books.resume(record.backfill_id)
         made = self._books.begin_or_find(
             self._request.digest,
@@ -175,7 +173,7 @@ class BackfillPipeline:
             source=self._name,
             request=self._request.model_dump(mode="json"),
             cost=(plan.at_least, plan.at_most),
-            shards=asks,
+            shards=plan.asks,
         )
         held.enter_context(self._books.lock(made.backfill_id))
         return made

@@ -8,15 +8,14 @@ from datetime import datetime
 
 import polars as pl
 
-from common.time_ranges import TimeRange, floor_to, subtract, union
+from common.shards import Item, SeriesShard
+from common.time_ranges import GRID, TimeRange, floor_to, subtract, union
 from connectors.ratelimit.limiter import MonthUsage
-from connectors.series import GRID, SeriesShard
-from connectors.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested_window
 from pipelines.backfill.request import BackfillRequest
 from pipelines.planning.series_planner import SeriesPlan, SeriesRequest, plan_series
-from warehouse.state.backfill_rows import BackfillRecord, BackfillShard, ShardQuery
+from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.coverage import Coverage
 
 Group = tuple[TimeRange, tuple[str, ...]]
@@ -134,13 +133,6 @@ def expand_aggregates(chosen: ResolvedRequest, catalog: pl.DataFrame) -> Resolve
         phases.setdefault(row[1], []).append(Item(*row))
     items = [phases.get(i.market_hash_name, []) if i.item_id is None else [i] for i in chosen.items or ()]
     return dataclasses.replace(chosen, items=tuple(dict.fromkeys(item for some in items for item in some)))
-
-
-def to_shard_query(ask: SeriesShard) -> ShardQuery:
-    """The same in the warehouse's words."""
-    named = ask.item
-    item = None if named is None else (named.item_id, named.market_hash_name, named.phase)
-    return ShardQuery(ask.currency, ask.start, ask.end, item, ask.provider, ask.interval, ask.lookback)
 
 
 def _uncovered(

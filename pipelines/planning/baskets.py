@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from common.errors import ConfigError, SourceError
-from connectors.shards import Item
+from common.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
 from pipelines.config import BasketSettings, Settings, expand_items

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from connectors.shards import Item, Route, Shard
+from common.shards import Item
+from connectors.shards import Route, Shard
 
 
 @dataclass(frozen=True, slots=True)

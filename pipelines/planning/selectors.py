@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import polars as pl
 
 from common.errors import ConfigError
-from connectors.shards import Item
+from common.shards import Item
 
 ALL = "all"
 

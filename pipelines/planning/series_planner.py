@@ -7,9 +7,9 @@ from itertools import pairwise, product
 from typing import Final
 
 from common.errors import ConfigError, PlanForbids
-from common.time_ranges import ceil_to, floor_to
-from connectors.series import GRID, INTERVALS, Interval, Series, SeriesShard
-from connectors.shards import Item
+from common.shards import Item, SeriesShard
+from common.time_ranges import GRID, INTERVALS, Interval, ceil_to, floor_to
+from connectors.series import Series
 from connectors.tiers import TierLimits
 
 # How long a shard takes at the tier's pace, at most: what is lost with it is minutes, not hours.
@@ -146,7 +146,7 @@ def _shards(
     """Every window, item and provider; the oldest windows first, because the API forgets them first."""
     items: Sequence[Item | None] = (None,) if want.items is None else want.items
     return tuple(
-        SeriesShard(want.series, item, provider, want.currency, start, end)
+        SeriesShard(want.currency, start, end, item, provider)
         for (start, end), item, provider in product(windows, items, providers)
     )
 

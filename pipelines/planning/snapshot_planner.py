@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from common.errors import ConfigError, PlanForbids
+from common.shards import Item
 from common.text import sanitize
 from connectors.shards import (
     ASKS,
@@ -12,7 +13,6 @@ from connectors.shards import (
     BIDS,
     LISTED,
     SHARD_ITEMS,
-    Item,
     Route,
     Shard,
     request_count,

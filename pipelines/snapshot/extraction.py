@@ -129,7 +129,14 @@ class BasketExtractor:
 
     async def _fetch_shard(self, landing: LandingWriter, shard: Shard) -> None:
         """Walk one shard into the landing. Only what stops the whole source, or the disk, is raised."""
-        header = shard_header(shard)
+        header = ShardHeader(
+            shard.number,
+            shard.currency,
+            shard.deliveries,
+            shard.providers,
+            shard.items,
+            listing=shard.route == "listing",
+        )
         writer, press = landing.open_shard(header), self._presses.for_shard(shard)
 
         async def land(make: PageBuilder) -> PageInfo:
@@ -236,12 +243,3 @@ def shard_label(shard: Shard) -> str:
         "bids" if shard.deliveries == BIDS else "",
     ]
     return f"{' '.join(filter(None, parts))} {shard.currency} #{shard.number}"
-
-
-def shard_header(shard: Shard) -> ShardHeader:
-    """The same shard in the warehouse's words."""
-    items = (
-        None if shard.items is None else tuple((i.item_id, i.market_hash_name, i.phase) for i in shard.items)
-    )
-    listing = shard.route == "listing"
-    return ShardHeader(shard.number, shard.currency, shard.deliveries, shard.providers, items, listing)

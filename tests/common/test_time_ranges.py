@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.time_ranges import TimeRange, intersect, subtract, union
+from common.time_ranges import GRID, TimeRange, floor_to, intersect, subtract, union
 from tests.support.clocks import NOON
-from warehouse.state.coverage import GRID, Coverage, floor_to, unread_end
+from warehouse.state.coverage import Coverage, unread_end
 
 MINUTES = 60
 bounds = st.tuples(st.integers(0, MINUTES), st.integers(0, MINUTES))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.series import Interval, parse_retention_days
+from common.time_ranges import Interval
+from connectors.series import parse_retention_days
 from connectors.tiers import limits_for
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import polars as pl
 
+from common.shards import SeriesShard
 from common.time_ranges import TimeRange
 from tests.support.clocks import NOON
 from tests.support.warehouse import header, name_of
 from warehouse.landing.series import SCHEMAS, SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
-from warehouse.state.backfill_rows import BackfillRecord, ShardQuery
+from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 
 GRID = timedelta(minutes=5)
@@ -27,10 +28,10 @@ def before(minutes: float) -> datetime:
     return NOON - timedelta(minutes=minutes)
 
 
-def wanted(item: str | None = "1", **told: Any) -> ShardQuery:
+def wanted(item: str | None = "1", **told: Any) -> SeriesShard:
     """A shard for the hour before noon."""
     named = None if item is None else (item, name_of(item), None)
-    return ShardQuery(**{"currency": "USD", "start": before(60), "end": NOON, "item": named, **told})
+    return SeriesShard(**{"currency": "USD", "start": before(60), "end": NOON, "item": named, **told})
 
 
 def mark(number: int, *, last: bool = False, oldest: datetime | None = None, **told: Any) -> SeriesPageMeta:
@@ -46,13 +47,13 @@ def mark(number: int, *, last: bool = False, oldest: datetime | None = None, **t
     return SeriesPageMeta(number=number, **{**usual, **told})
 
 
-def begin(backfills: BackfillStore, *shards: ShardQuery, digest: str = "d", **told: Any) -> BackfillRecord:
+def begin(backfills: BackfillStore, *shards: SeriesShard, digest: str = "d", **told: Any) -> BackfillRecord:
     """Open a backfill of points."""
     usual = {"series": "points", "source": "cs2cap", "request": {"items": ["1"]}, "cost": (1, 10)}
     return backfills.begin_or_find(digest, shards=shards or (wanted(),), **{**usual, **told})
 
 
-def read(backfills: BackfillStore, *shards: ShardQuery, **told: Any) -> BackfillRecord:
+def read(backfills: BackfillStore, *shards: SeriesShard, **told: Any) -> BackfillRecord:
     """A backfill of which every shard was read by one page."""
     observed = told.pop("observed_at", NOON)
     digest = f"{len(backfills.list_all())}"

@@ -7,6 +7,7 @@ from typing import TypeVar
 import polars as pl
 
 from common import errors
+from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.connector import CS2Cap
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide
@@ -16,7 +17,7 @@ from connectors.http.client import Client
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock

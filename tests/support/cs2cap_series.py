@@ -11,14 +11,14 @@ from urllib.parse import parse_qsl, urlsplit
 import polars as pl
 
 from common import errors
+from common.shards import Item, SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.schemas import SCHEMAS, provider_keys_by_name
-from connectors.series import SeriesPage, SeriesShard
-from connectors.shards import Item
+from connectors.series import Series, SeriesPage
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
 from tests.support.cs2cap import use
@@ -32,16 +32,17 @@ Body = Mapping[str, Any]
 class Pages:
     """Keeps the pages of a walk, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, series: Series) -> None:
         self.all: list[SeriesPage] = []
+        self._series = series
 
     async def land(self, page: SeriesPage) -> None:
         """Keep a page."""
         self.all.append(page)
 
-    def rows(self, ask: SeriesShard) -> pl.DataFrame:
+    def rows(self) -> pl.DataFrame:
         """All rows."""
-        return pl.concat([SCHEMAS[ask.series].to_frame(), *(page.rows for page in self.all)])
+        return pl.concat([SCHEMAS[self._series].to_frame(), *(page.rows for page in self.all)])
 
     @property
     def rejects(self) -> list[str]:
@@ -52,13 +53,13 @@ class Pages:
 Result = tuple[Pages, ExtractResult | errors.SourceError]
 
 
-def walk(url: str, ask: SeriesShard, *, limit: int | None = None, **how: Any) -> Result:
+def walk(series: Series, url: str, ask: SeriesShard, *, limit: int | None = None, **how: Any) -> Result:
     """Walk at a sandbox, whose providers are asked for first."""
-    pages = Pages()
+    pages = Pages(series)
 
     async def job(source: CS2Cap) -> ExtractResult:
         names = provider_keys_by_name(await source.providers())
-        return await source.extract_series(ask, pages.land, providers=names, **how)
+        return await source.extract_series(series, ask, pages.land, providers=names, **how)
 
     try:
         return pages, use(url, job, limit=limit)
@@ -76,10 +77,10 @@ Answering = Callable[[dict[str, str]], Body | tuple[str, Body]]
 
 
 def told(
-    respond: Answering, ask: SeriesShard, **how: Any
+    series: Series, respond: Answering, ask: SeriesShard, **how: Any
 ) -> tuple[Pages, ExtractResult, list[dict[str, str]]]:
     """Walk at a server that answers by the query, with JSON, or with a status and JSON; what it was asked."""
-    pages = Pages()
+    pages = Pages(series)
     asked: list[dict[str, str]] = []
 
     async def serve(head: bytes, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +96,7 @@ def told(
             )
             source = CS2Cap(client)
             try:
-                return await source.extract_series(ask, pages.land, providers=NAMES, **how)
+                return await source.extract_series(series, ask, pages.land, providers=NAMES, **how)
             finally:
                 await source.aclose()
 

@@ -9,12 +9,13 @@ from typing import Any
 import polars as pl
 
 from common.clock import Clock, SystemClock
+from common.shards import Item
 from connectors.http.auth import ApiKeyAuth, Key
 from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from connectors.skinshark import envelope
 from connectors.skinshark.connector import MARKETS, SkinShark
 from sandbox.core import Sandbox

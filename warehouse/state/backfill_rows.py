@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from common.shards import Item, SeriesShard
 from common.time_ranges import TimeRange
 from warehouse.state.coverage import unread_end
 
@@ -30,23 +31,6 @@ WHERE series = ? AND source = ? AND currency = ? AND interval IS ? AND settled_t
 
 
 @dataclass(frozen=True, slots=True)
-class ShardQuery:
-    """What a shard asks for: half-open from `start` to `end` (UTC).
-
-    `item` is (item_id, market_hash_name, phase), None for all items; `provider` is a key, None for all of
-    them. `interval` is of candles; `lookback` says that they are asked for by it, not by a window.
-    """
-
-    currency: str
-    start: datetime
-    end: datetime
-    item: tuple[str | None, str, str | None] | None = None
-    provider: str | None = None
-    interval: str | None = None
-    lookback: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class BackfillShard:
     """One shard and how far it is: `waiting` before its first page, `running`, `done` or `broken`.
 
@@ -57,9 +41,9 @@ class BackfillShard:
 
     backfill_id: str
     number: int
-    ask: ShardQuery
+    ask: SeriesShard
     state: str
-    walk: ShardQuery
+    walk: SeriesShard
     cursor: str | None
     page: int
     rows: int
@@ -130,8 +114,8 @@ def backfill_from_row(row: sqlite3.Row) -> BackfillRecord:
 
 def shard_from_row(row: sqlite3.Row) -> BackfillShard:
     """From a row of `backfill_shard`."""
-    item = (row["item_id"], row["market_hash_name"], row["phase"])
-    ask = ShardQuery(
+    item = Item(row["item_id"], row["market_hash_name"], row["phase"])
+    ask = SeriesShard(
         currency=row["currency"],
         start=datetime.fromisoformat(row["start_at"]),
         end=datetime.fromisoformat(row["end_at"]),
@@ -150,7 +134,7 @@ def shard_from_row(row: sqlite3.Row) -> BackfillShard:
     )
 
 
-def shard_to_row(backfill_id: str, number: int, ask: ShardQuery) -> dict[str, object]:
+def shard_to_row(backfill_id: str, number: int, ask: SeriesShard) -> dict[str, object]:
     """A new shard, as `backfill_shard` takes it."""
     item_id, name, phase = ask.item or (None, None, None)
     return {

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from common.errors import BackfillBusy, BackfillNotFound
 from common.files import translate_os_errors
+from common.shards import SeriesShard
 from common.sqlite import open_state_db, state_transaction
 from common.time_ranges import TimeRange
 from warehouse.state.backfill_rows import (
@@ -29,7 +30,6 @@ from warehouse.state.backfill_rows import (
     SHARDS,
     BackfillRecord,
     BackfillShard,
-    ShardQuery,
     backfill_from_row,
     format_timestamp,
     shard_from_row,
@@ -40,7 +40,6 @@ from warehouse.state.coverage import Coverage, stable_until
 if TYPE_CHECKING:
     from warehouse.landing.series import SeriesPageMeta
 
-__all__ = ["BackfillRecord", "BackfillShard", "BackfillStore", "ShardQuery"]
 UTC_NOW: Final = partial(datetime.now, UTC)
 # Whoever looks whether a backfill is being run takes its lock for a moment.
 PROBE_TIMEOUT: Final = 0.3
@@ -78,7 +77,7 @@ class BackfillStore:
         source: str,
         request: Mapping[str, Any],
         cost: tuple[int, int | None],
-        shards: Iterable[ShardQuery] = (),
+        shards: Iterable[SeriesShard] = (),
     ) -> BackfillRecord:
         """Begin a backfill with its shards, numbered from 0; or find the one that is under way.
 
@@ -97,7 +96,7 @@ class BackfillStore:
                 _add(db, backfill_id, shards)
             return next(one for one in _backfills(db, digest=digest) if one.state not in FINAL_STATES)
 
-    def add_shards(self, backfill_id: str, shards: Iterable[ShardQuery]) -> None:
+    def add_shards(self, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
         """Add shards behind those that there are."""
         with state_transaction(self._path) as db:
             _add(db, backfill_id, shards)
@@ -257,7 +256,7 @@ def _backfills(
     return [backfill_from_row(row) for row in db.execute(BACKFILLS, (backfill_id, digest))]
 
 
-def _add(db: sqlite3.Connection, backfill_id: str, shards: Iterable[ShardQuery]) -> None:
+def _add(db: sqlite3.Connection, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
     count = "SELECT count(*) FROM backfill_shard WHERE backfill_id = ?"
     (first,) = db.execute(count, (backfill_id,)).fetchone()
     values = [shard_to_row(backfill_id, number, ask) for number, ask in enumerate(shards, first)]

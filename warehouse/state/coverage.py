@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from common.time_ranges import TimeRange, union
+from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, floor_to, union
 
-# The grid of the API's history.
-GRID: Final = timedelta(minutes=5)
 # A sale is told up to a day late; twice that is the window that every read of sales goes back by.
 SALES_LAG: Final = timedelta(hours=48)
-CANDLE_STEPS: Final = {"5m": GRID, "1h": timedelta(hours=1), "1d": timedelta(days=1)}
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # An item by its id and a provider by its key; None is all of them.
 Scope = tuple[str | None, str | None]
 
 
-def floor_to(moment: datetime, step: timedelta) -> datetime:
-    """The last multiple of `step`, counted from 1970 (UTC), at or before a moment."""
-    return moment - (moment - EPOCH) % step
-
-
-def stable_until(series: str, interval: str | None, observed_at: datetime) -> datetime:
+def stable_until(series: str, interval: Interval | None, observed_at: datetime) -> datetime:
     """Up to when (exclusive, UTC) a series could change no more when it was read at this server's moment.
 
     `series` is points, candles or sales; `interval` is of candles: 5m, 1h or 1d.
     """
     if series == "sales":
         return observed_at - SALES_LAG
-    return floor_to(observed_at, GRID if interval is None else CANDLE_STEPS[interval])
+    return floor_to(observed_at, GRID if interval is None else INTERVALS[interval])
 
 
 def unread_end(end: datetime, oldest: datetime | None) -> datetime:

@@ -8,6 +8,7 @@ import polars as pl
 from msgspec import Meta, Raw, Struct
 
 from common.errors import UnexpectedResponse
+from common.shards import SeriesShard
 from common.text import sanitize
 from common.time_ranges import ceil_to, floor_to
 from connectors.cs2cap.series.parser import (
@@ -24,7 +25,6 @@ from connectors.cs2cap.series.parser import (
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import CANDLES
-from connectors.series import SeriesShard
 from connectors.tiers import LOOKBACK_DAYS
 
 PATH: Final = "/v1/prices/candles"

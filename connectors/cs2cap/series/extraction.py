@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from common.errors import RequestRejected, SourceError
+from common.shards import SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.series import candles, history, sales
 from connectors.cs2cap.series.parser import SeriesResponse
@@ -15,7 +16,7 @@ from connectors.http.client import Client
 from connectors.http.compression import Decompress
 from connectors.http.transport import Params
 from connectors.pagination import CursorPageInfo, CursorPaginator
-from connectors.series import Series, SeriesPage, SeriesPageSink, SeriesShard, parse_retention_days
+from connectors.series import Series, SeriesPage, SeriesPageSink, parse_retention_days
 
 # How a cursor is refused.
 _REFUSED: Final = frozenset({400, 410, 422})
@@ -57,6 +58,7 @@ class SeriesExtraction:
     def __init__(
         self,
         client: Client,
+        series: Series,
         ask: SeriesShard,
         land: SeriesPageSink,
         *,
@@ -69,7 +71,7 @@ class SeriesExtraction:
         self._land = land
         self._providers = providers
         self._paging = paging
-        self._route = _ROUTES[ask.series]
+        self._route = _ROUTES[series]
         self._limit = (limit or self._route.rows) if self._route.paged else None
         self._pages = 0
         self._rows = 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from common.shards import SeriesShard
 from connectors.cs2cap.contract import AwareDatetime, NonEmptyStr
 from connectors.cs2cap.series.parser import (
     Count,
@@ -25,7 +26,6 @@ from connectors.cs2cap.series.parser import (
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import POINTS
-from connectors.series import SeriesShard
 
 PATH: Final = "/v1/prices/history"
 

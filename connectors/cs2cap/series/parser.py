@@ -11,13 +11,12 @@ import polars as pl
 from msgspec import Meta, Raw, Struct
 
 from common.errors import UnexpectedResponse
+from common.shards import Item, SeriesShard
 from common.text import sanitize
 from connectors.cs2cap.contract import MAX_MINOR_UNITS, Int64, NonEmptyStr
 from connectors.pages import Reject
 from connectors.pagination import MAX_CURSOR_LENGTH
 from connectors.rows import DECODE_ERRORS, DecodedRows
-from connectors.series import SeriesShard
-from connectors.shards import Item
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Minor = Annotated[int, Meta(ge=0, le=MAX_MINOR_UNITS)]

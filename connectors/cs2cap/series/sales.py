@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from common.shards import SeriesShard
 from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr
 from connectors.cs2cap.series.parser import (
     CursorResponse,
@@ -24,7 +25,6 @@ from connectors.cs2cap.series.parser import (
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import SALES
-from connectors.series import SeriesShard
 
 PATH: Final = "/v1/sales"
 _JSON: Final = msgspec.json.Encoder(order="sorted")

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from common import errors
+from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.batch import parse_batch_page, split_into_batches
 from connectors.pages import TypedPage
-from connectors.shards import BIDS, Item, Shard
+from connectors.shards import BIDS, Shard
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
 from tests.support.clocks import NOON

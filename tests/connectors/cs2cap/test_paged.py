@@ -6,10 +6,11 @@ import polars as pl
 import pytest
 
 from common import errors
+from common.shards import Item
 from connectors.base import Connector, ExtractResult
 from connectors.cs2cap.connector import CS2Cap
 from connectors.schemas import QUOTES, quote_keys
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.selectors import resolve_items

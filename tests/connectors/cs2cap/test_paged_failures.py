@@ -9,6 +9,7 @@ import pytest
 
 from common import errors
 from common.clock import SystemClock
+from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
@@ -17,7 +18,7 @@ from connectors.http.retry import RetryPolicy
 from connectors.pages import PageBuilder, PageSink
 from connectors.pagination import PageInfo
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.snapshot_planner import plan_snapshot

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from common.shards import Item
 from connectors.base import ExtractResult
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from sandbox.core import Sandbox
 from tests.support.cs2cap import PROVIDERS, STEAM, as_ledger, ledger, walk
 

@@ -9,6 +9,7 @@ import pytest
 
 from common import errors
 from common.clock import SystemClock
+from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.connector import CS2Cap
 from connectors.cs2cap.errors import GATED_ROUTES
@@ -16,7 +17,7 @@ from connectors.http.auth import Key
 from connectors.http.client import Client
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
-from connectors.shards import BIDS, Item, Shard
+from connectors.shards import BIDS, Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON

@@ -21,10 +21,10 @@ from common.errors import (
     Unavailable,
     UnexpectedResponse,
 )
+from common.shards import Item
 from connectors.base import Account, ExtractResult
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
-from connectors.shards import Item
 from connectors.skinshark.connector import SkinShark
 from connectors.tiers import limits_for
 from sandbox.core import Sandbox

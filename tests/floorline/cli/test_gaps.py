@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from common.errors import ConfigError
+from common.shards import Item, SeriesShard
 from common.time_ranges import floor_to
 from pipelines.backfill.gaps import RETENTION_MARGIN, Gap, GapPart, fill_requests, find_gaps
 from pipelines.planning.selectors import resolve_items
@@ -24,7 +25,6 @@ from tests.support.clocks import NOON, BoxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import both, sharks
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
-from warehouse.state.backfill_rows import ShardQuery
 from warehouse.state.backfills import BackfillStore
 
 TEN, TWO_HOURS, DAYS_40 = timedelta(minutes=10), timedelta(hours=2), timedelta(days=40)
@@ -158,7 +158,7 @@ def test_who_has_no_gap_is_told_so(bench: Bench) -> None:
 
 def held(bench: Bench, box: Sandbox, item_id: str, start: datetime, end: datetime) -> None:
     """Note a shard that is read whole."""
-    ask = ShardQuery("EUR", start, end, (item_id, "an item", None), "steam")
+    ask = SeriesShard("EUR", start, end, Item(item_id, "an item", None), "steam")
     read(BackfillStore(bench.home.state), ask, observed_at=box.clock.now() + TEN)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from common.shards import Item
 from connectors.pagination import PageInfo
-from connectors.shards import Item, Shard
+from connectors.shards import Shard
 from floorline.cli.render.progress import ProgressBars, progress_bars
 from pipelines.snapshot.page_writers import LandedPage
 from sandbox.core import Sandbox

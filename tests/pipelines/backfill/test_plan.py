@@ -8,10 +8,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.shards import Item
 from common.time_ranges import TimeRange, intersect, subtract, union
 from connectors.ratelimit.limiter import MonthUsage
 from connectors.schemas import ITEMS
-from connectors.shards import Item
 from connectors.tiers import limits_for
 from pipelines.backfill.limits import ResolvedRequest
 from pipelines.backfill.plan import BackfillPlan, PriorProgress, expand_aggregates, plan_backfill

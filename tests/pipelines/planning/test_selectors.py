@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
+from common.shards import Item
 from connectors.schemas import FX, ITEMS, PROVIDERS
-from connectors.shards import Item
 from pipelines.planning.selectors import resolve_currencies, resolve_items, resolve_providers
 
 DOPPLER = "★ Karambit | Doppler (Factory New)"

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError, PlanForbids
-from common.time_ranges import ceil_to, floor_to
-from connectors.series import GRID, INTERVALS, Interval, SeriesShard
-from connectors.shards import Item
+from common.shards import Item, SeriesShard
+from common.time_ranges import GRID, INTERVALS, Interval, ceil_to, floor_to
 from connectors.tiers import TierLimits, limits_for
 from pipelines.planning.series_planner import SHARD_MINUTES, SeriesPlan, SeriesRequest, plan_series
 from tests.support.clocks import NOON

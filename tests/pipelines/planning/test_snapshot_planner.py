@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError, PlanForbids
-from connectors.shards import Item
+from common.shards import Item
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.snapshot_planner import plan_snapshot

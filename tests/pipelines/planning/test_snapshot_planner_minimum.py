@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.shards import Item
+from common.shards import Item
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.snapshot_planner import plan_snapshot

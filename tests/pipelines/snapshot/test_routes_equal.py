@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.shards import Item
 from connectors.base import ExtractResult
-from connectors.shards import ASKS, BIDS, Item, Route, Shard
+from connectors.shards import ASKS, BIDS, Route, Shard
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve

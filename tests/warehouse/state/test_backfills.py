@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BackfillBusy, BackfillNotFound, WarehouseFull
+from common.shards import Item
 from tests.support.backfill_state import GRID, before, begin, mark, read, spans, wanted
 from tests.support.clocks import NOON
 from tests.support.warehouse_failures import fill_disk
@@ -38,6 +39,7 @@ print(backfills.begin_or_find("d", series="points", source="cs2cap", request={},
 LAND = """
 import sys
 from pathlib import Path
+from common.shards import Item
 from tests.support.backfill_state import mark
 from warehouse.state.backfills import BackfillStore
 backfills = BackfillStore(Path(sys.argv[1]))
@@ -279,7 +281,7 @@ def test_another_question_is_not_covered(backfills: BackfillStore, asked: tuple[
 
 def test_an_item_that_was_named_without_an_id_is_not_everything(backfills: BackfillStore) -> None:
     read(backfills, wanted(item=None, provider="steam"))
-    read(backfills, dataclasses.replace(wanted(provider="csfloat"), item=(None, "AK-47 | Redline", None)))
+    read(backfills, dataclasses.replace(wanted(provider="csfloat"), item=Item(None, "AK-47 | Redline", None)))
     coverage = backfills.load_coverage("cs2cap", "points", "USD")
     assert coverage.spans_of("1", "steam") == spans(60, 0)
     assert coverage.spans_of("1", "csfloat") == []

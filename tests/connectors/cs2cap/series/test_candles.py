@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from common import errors
+from common.shards import SeriesShard
+from common.time_ranges import INTERVALS, Interval
 from connectors.base import ExtractResult
 from connectors.schemas import CANDLES
-from connectors.series import INTERVALS, Interval, SeriesShard
 from connectors.tiers import limits_for
 from pipelines.planning.series_planner import SeriesRequest, plan_series
 from sandbox.core import Sandbox
@@ -22,7 +23,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-ASK = SeriesShard("candles", REDLINE, None, "USD", NOON - 6 * HOUR, NOON, "1h")
+ASK = SeriesShard("USD", NOON - 6 * HOUR, NOON, REDLINE, None, "1h")
 
 
 def candle(hours: float, **more: Any) -> Body:
@@ -68,9 +69,9 @@ def test_candles_are_those_that_the_sandbox_tells(
     box = make_sandbox(tier="pro", items=100)
     item = item_of(box.url, 6)
     start, end = NOON - window[0], NOON - window[1]
-    asked = SeriesShard("candles", item, None, currency, start, end, interval)
-    pages, outcome = walk(box.url, asked)
-    rows = pages.rows(asked)
+    asked = SeriesShard(currency, start, end, item, None, interval)
+    pages, outcome = walk("candles", box.url, asked)
+    rows = pages.rows()
     assert rows.schema == CANDLES
     everything = raw(
         http_get, box, item.item_id, interval=interval, start=start.isoformat(), currency=currency
@@ -94,10 +95,10 @@ def test_a_window_that_ends_inside_a_bucket_brings_that_bucket_whole(
     box = make_sandbox(tier="pro", items=100)
     item = item_of(box.url, 6)
     cut = NOON - DAY - timedelta(minutes=25)
-    asked = SeriesShard("candles", item, None, "USD", NOON - 2 * DAY, NOON, "1h")
+    asked = SeriesShard("USD", NOON - 2 * DAY, NOON, item, None, "1h")
     parts = [replace(asked, end=cut), replace(asked, start=cut)]
-    rows = pl.concat([walk(box.url, part)[0].rows(part) for part in parts])
-    assert rows.equals(walk(box.url, asked)[0].rows(asked))
+    rows = pl.concat([walk("candles", box.url, part)[0].rows() for part in parts])
+    assert rows.equals(walk("candles", box.url, asked)[0].rows())
     assert (NOON - DAY - HOUR) in rows["time"].to_list()
 
 
@@ -106,14 +107,14 @@ def test_a_small_tier_looks_back(make_sandbox: MakeSandbox) -> None:
     item = item_of(box.url, 6)
     want = SeriesRequest("cs2cap", "candles", (item,), NOON - 30 * DAY, NOON - 3 * DAY, NOON)
     (asked,) = plan_series(want, limits_for("free")).shards
-    pages, outcome = walk(box.url, asked)
-    rows = pages.rows(asked)
+    pages, outcome = walk("candles", box.url, asked)
+    rows = pages.rows()
     assert isinstance(outcome, ExtractResult)
     assert rows.height > 20
     times = rows["time"].to_list()
     assert want.start <= min(times) <= max(times) < want.end
-    whole, _ = walk(make_sandbox(tier="pro", items=100).url, replace(asked, lookback=False))
-    assert rows.equals(whole.rows(asked))
+    whole, _ = walk("candles", make_sandbox(tier="pro", items=100).url, replace(asked, lookback=False))
+    assert rows.equals(whole.rows())
 
 
 @pytest.mark.parametrize(
@@ -129,13 +130,13 @@ def test_a_small_tier_looks_back(make_sandbox: MakeSandbox) -> None:
 )
 def test_a_lookback_reaches_the_start_and_no_further_than_it_may(start: timedelta, lookback: str) -> None:
     shard = replace(ASK, interval="1d", start=NOON - start, end=NOON + HOUR, lookback=True)
-    _, _, asked = told(lambda _: answer(interval="1d"), shard)
+    _, _, asked = told("candles", lambda _: answer(interval="1d"), shard)
     assert asked == [{"item_id": "156", "lookback": lookback, "interval": "1d", "currency": "USD"}]
 
 
 def test_a_window_is_asked_for_with_the_end_of_its_last_bucket() -> None:
     shard = replace(ASK, start=NOON - 90 * timedelta(minutes=1), end=NOON - timedelta(minutes=1))
-    _, _, asked = told(lambda _: answer(), shard)
+    _, _, asked = told("candles", lambda _: answer(), shard)
     assert asked == [
         {
             "item_id": "156",
@@ -150,8 +151,8 @@ def test_a_window_is_asked_for_with_the_end_of_its_last_bucket() -> None:
 def test_providers_are_kept_as_told_and_candles_beyond_the_window_left_out() -> None:
     """The contract's own example brings the bucket that begins at the window's end."""
     some = candle(1, providers={"h": "steam", "l": "csfloat"}, q=None)
-    pages, _, _ = told(lambda _: answer(candle(7), candle(6), some, candle(0)), ASK)
-    rows = pages.rows(ASK)
+    pages, _, _ = told("candles", lambda _: answer(candle(7), candle(6), some, candle(0)), ASK)
+    rows = pages.rows()
     assert rows["time"].to_list() == [NOON - 6 * HOUR, NOON - HOUR]
     assert rows["open_provider"].to_list() == ["csfloat", None]
     assert rows["close_provider"].to_list() == ["unknown", None]
@@ -168,7 +169,7 @@ def test_providers_are_kept_as_told_and_candles_beyond_the_window_left_out() -> 
     ],
 )
 def test_a_candle_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
-    pages, outcome, _ = told(lambda _: answer(candle(3), row, candle(1, new=1)), ASK)
+    pages, outcome, _ = told("candles", lambda _: answer(candle(3), row, candle(1, new=1)), ASK)
     assert [reject.startswith(reason) for reject in pages.rejects] == [True]
     assert outcome.rows == 2
     assert pages.all[0].unknown_fields == {"new": 1}
@@ -185,7 +186,7 @@ def test_a_candle_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None
 )
 def test_an_answer_to_another_question_is_refused(said: Body, reason: str) -> None:
     with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told(lambda _: said, ASK)
+        told("candles", lambda _: said, ASK)
 
 
 def test_every_interval_divides_a_day() -> None:

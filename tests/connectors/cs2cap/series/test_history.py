@@ -13,19 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import errors
+from common.shards import Item, SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import MAX_MINOR_UNITS
 from connectors.cs2cap.series.history import parse
 from connectors.schemas import POINTS, provider_keys_by_name
-from connectors.series import SeriesShard
-from connectors.shards import Item
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap_series import NAMES, REDLINE, Body, body_of, item_of, paged, told, walk
 from tests.support.sandboxes import MakeSandbox
 
 DAY = timedelta(days=1)
-ASK = SeriesShard("points", REDLINE, None, "USD", NOON - DAY, NOON)
+ASK = SeriesShard("USD", NOON - DAY, NOON, REDLINE)
 PATH = "/v1/prices/history"
 
 
@@ -69,9 +68,9 @@ def point(**more: Any) -> Body:
 @pytest.mark.parametrize(("currency", "provider"), [("USD", None), ("EUR", "csfloat")])
 def test_points_equal_the_ledger(quant: Sandbox, currency: str, provider: str | None) -> None:
     item = item_of(quant.url, 6)
-    ask = SeriesShard("points", item, provider, currency, NOON - 14 * DAY, NOON)
-    pages, outcome = walk(quant.url, ask, limit=None if provider is None else 20)
-    rows = pages.rows(ask)
+    ask = SeriesShard(currency, NOON - 14 * DAY, NOON, item, provider)
+    pages, outcome = walk("points", quant.url, ask, limit=None if provider is None else 20)
+    rows = pages.rows()
     assert landed(rows) == ledger(quant, ask) != []
     assert outcome == ExtractResult(len(pages.all), rows.height, 0)
     assert len(pages.all) > 1
@@ -86,29 +85,29 @@ def test_points_equal_the_ledger(quant: Sandbox, currency: str, provider: str | 
 def test_phases_keep_their_own_ids(quant: Sandbox) -> None:
     phased = item_of(quant.url, pl.col("phase").is_not_null())
     assert phased.phase
-    ask = SeriesShard("points", phased, None, "USD", NOON - 5 * DAY, NOON)
-    pages, _ = walk(quant.url, ask)
-    assert landed(pages.rows(ask)) == ledger(quant, ask) != []
+    ask = SeriesShard("USD", NOON - 5 * DAY, NOON, phased)
+    pages, _ = walk("points", quant.url, ask)
+    assert landed(pages.rows()) == ledger(quant, ask) != []
 
 
 def test_windows_side_by_side_bring_each_point_once(quant: Sandbox) -> None:
-    ask = SeriesShard("points", item_of(quant.url, 6), None, "USD", NOON - 2 * DAY, NOON)
-    cut = walk(quant.url, ask)[0].rows(ask)["time"][40]
+    ask = SeriesShard("USD", NOON - 2 * DAY, NOON, item_of(quant.url, 6))
+    cut = walk("points", quant.url, ask)[0].rows()["time"][40]
     parts = [replace(ask, end=cut), replace(ask, start=cut)]
-    rows = pl.concat([walk(quant.url, part)[0].rows(part) for part in parts])
+    rows = pl.concat([walk("points", quant.url, part)[0].rows() for part in parts])
     assert landed(rows) == ledger(quant, ask)
 
 
 def test_a_walk_goes_on_from_any_of_its_cursors(quant: Sandbox) -> None:
-    ask = SeriesShard("points", item_of(quant.url, 6), None, "USD", NOON - 2 * DAY, NOON)
-    whole, _ = walk(quant.url, ask, limit=60)
+    ask = SeriesShard("USD", NOON - 2 * DAY, NOON, item_of(quant.url, 6))
+    whole, _ = walk("points", quant.url, ask, limit=60)
     assert len(whole.all) > 3
     for kept, page in enumerate(whole.all[:-1], 1):
         asked = len(quant.requests)
-        rest, _ = walk(quant.url, ask, limit=60, cursor=page.next_cursor, number=page.number + 1)
+        rest, _ = walk("points", quant.url, ask, limit=60, cursor=page.next_cursor, number=page.number + 1)
         assert [each.number for each in rest.all] == list(range(kept, len(whole.all)))
-        rows = pl.concat([*(each.rows for each in whole.all[:kept]), rest.rows(ask)])
-        assert rows.equals(whole.rows(ask))
+        rows = pl.concat([*(each.rows for each in whole.all[:kept]), rest.rows()])
+        assert rows.equals(whole.rows())
         assert len(quant.requests) - asked == len(rest.all) + 1, "and one for the providers"
 
 
@@ -121,16 +120,16 @@ def test_a_walk_goes_on_from_any_of_its_cursors(quant: Sandbox) -> None:
     ],
 )
 def test_a_cursor_that_leads_nowhere_breaks_the_walk(quant: Sandbox, kind: str, told: str) -> None:
-    ask = SeriesShard("points", item_of(quant.url, 6), None, "USD", NOON - 2 * DAY, NOON)
-    whole, _ = walk(quant.url, ask, limit=50)
+    ask = SeriesShard("USD", NOON - 2 * DAY, NOON, item_of(quant.url, 6))
+    whole, _ = walk("points", quant.url, ask, limit=50)
     quant.fault(kind, path=PATH, after=1, times=None)
-    pages, error = walk(quant.url, ask, limit=50)
+    pages, error = walk("points", quant.url, ask, limit=50)
     assert isinstance(error, errors.PaginationError)
     assert told in error.detail
     assert (error.detail.count("cursor ") - ("cursor has" in told)) == 2, "both are named"
     assert error.detail.startswith("cursor ")
     assert 2 <= len(pages.all) <= 3
-    assert pages.rows(ask).equals(whole.rows(ask).head(pages.rows(ask).height)), "nothing came twice"
+    assert pages.rows().equals(whole.rows().head(pages.rows().height)), "nothing came twice"
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "410 Gone", "422 Unprocessable Entity"])
@@ -141,17 +140,17 @@ def test_what_a_refusal_means_depends_on_the_cursor(status: str) -> None:
         return refusal if "cursor" in query else paged([point()], "a%3D+&/\u00e9")
 
     with pytest.raises(errors.PaginationError) as broken:
-        told(second, ASK)
+        told("points", second, ASK)
     assert broken.value.detail == (
         "cursor a%3D+&/\u00e9, to which the first page led, was refused: no [31mgood"
     )
     with pytest.raises(errors.RequestRejected, match=r"no .*good"):
-        told(lambda _: refusal, ASK)
+        told("points", lambda _: refusal, ASK)
 
 
 def test_a_cursor_comes_back_as_it_was_told() -> None:
     cursor = "a%3D+&/\u00e9 b"
-    _, _, asked = told(lambda query: paged([point()], None if "cursor" in query else cursor), ASK)
+    _, _, asked = told("points", lambda query: paged([point()], None if "cursor" in query else cursor), ASK)
     assert [query.get("cursor") for query in asked] == [None, cursor]
     assert asked[0] | {"cursor": cursor} == asked[1]
     assert asked[0] == {
@@ -166,14 +165,14 @@ def test_a_cursor_comes_back_as_it_was_told() -> None:
 def test_an_item_without_an_id_goes_by_name_and_phase() -> None:
     ask = replace(ASK, item=Item(None, "Karambit", "Ruby"), provider="steam")
     row = point(market_hash_name="Karambit", phase="Ruby", provider="steam")
-    pages, _, asked = told(lambda _: paged([row]), ask)
+    pages, _, asked = told("points", lambda _: paged([row]), ask)
     assert {name: asked[0].get(name) for name in ("market_hash_name", "phase", "provider", "item_id")} == {
         "market_hash_name": "Karambit",
         "phase": "Ruby",
         "provider": "steam",
         "item_id": None,
     }
-    assert pages.rows(ask)["phase"].to_list() == ["Ruby"]
+    assert pages.rows()["phase"].to_list() == ["Ruby"]
 
 
 @pytest.mark.parametrize(
@@ -194,11 +193,11 @@ def test_an_item_without_an_id_goes_by_name_and_phase() -> None:
     ],
 )
 def test_a_row_that_does_not_fit_is_put_aside_with_its_text(row: Any, reason: str) -> None:
-    pages, outcome, _ = told(lambda _: paged([point(quantity=1), row, point(quantity=2)]), ASK)
+    pages, outcome, _ = told("points", lambda _: paged([point(quantity=1), row, point(quantity=2)]), ASK)
     (reject,) = pages.all[0].rejects
     assert reject.reason.startswith(reason)
     assert reject.raw == body_of(row).decode()
-    assert pages.rows(ASK)["quantity"].to_list() == [1, 2]
+    assert pages.rows()["quantity"].to_list() == [1, 2]
     assert outcome.rows == 2
 
 
@@ -211,9 +210,9 @@ def test_what_nests_without_end_is_put_aside_as_well() -> None:
 
 def test_fields_that_nobody_knows_are_counted() -> None:
     rows = [point(), point(volume=1), point(volume=1, **{"\x07": 2})]
-    pages, _, _ = told(lambda _: paged(rows), ASK)
+    pages, _, _ = told("points", lambda _: paged(rows), ASK)
     assert pages.all[0].unknown_fields == {"volume": 2, "": 1}
-    assert pages.rows(ASK).height == 3
+    assert pages.rows().height == 3
 
 
 @pytest.mark.parametrize(
@@ -228,7 +227,7 @@ def test_fields_that_nobody_knows_are_counted() -> None:
 )
 def test_an_answer_to_another_question_is_refused(answer: Body, ask: SeriesShard, reason: str) -> None:
     with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told(lambda _: answer, ask)
+        told("points", lambda _: answer, ask)
 
 
 def test_what_lies_outside_of_the_window_is_left_out() -> None:
@@ -239,8 +238,8 @@ def test_what_lies_outside_of_the_window_is_left_out() -> None:
         "2026-05-31T12:00:00Z",
         "2026-05-31T11:55:00Z",
     ]
-    pages, outcome, asked = told(lambda _: paged([point(time=time) for time in times], "more"), ASK)
-    assert pages.rows(ASK)["time"].to_list() == [NOON - timedelta(seconds=0.5), NOON - DAY]
+    pages, outcome, asked = told("points", lambda _: paged([point(time=time) for time in times], "more"), ASK)
+    assert pages.rows()["time"].to_list() == [NOON - timedelta(seconds=0.5), NOON - DAY]
     assert (outcome.rows, len(asked)) == (2, 1), "all that would follow is older still"
     assert pages.all[0].next_cursor is None
     assert pages.all[0].oldest == NOON - DAY
@@ -253,20 +252,20 @@ def test_a_retention_that_ends_a_walk_is_not_the_cursors_fault() -> None:
         return refusal if "cursor" in query else paged([point()], "c")
 
     with pytest.raises(errors.RequestRejected, match="within the last 14 days"):
-        told(shorter, replace(ASK, start=NOON - 30 * DAY))
+        told("points", shorter, replace(ASK, start=NOON - 30 * DAY))
 
 
 @pytest.mark.parametrize("kind", ["drop", "rate_limited"])
 def test_what_passes_leaves_no_trace(quant: Sandbox, kind: str) -> None:
-    ask = SeriesShard("points", item_of(quant.url, 6), None, "USD", NOON - DAY, NOON)
+    ask = SeriesShard("USD", NOON - DAY, NOON, item_of(quant.url, 6))
     quant.fault(kind, path=PATH, times=2, after=1)
-    pages, outcome = walk(quant.url, ask, limit=60)
-    assert landed(pages.rows(ask)) == ledger(quant, ask)
+    pages, outcome = walk("points", quant.url, ask, limit=60)
+    assert landed(pages.rows()) == ledger(quant, ask)
     assert isinstance(outcome, ExtractResult)
 
 
 def test_a_tier_without_history_is_told_so(make_sandbox: MakeSandbox) -> None:
-    pages, error = walk(make_sandbox(tier="starter").url, ASK)
+    pages, error = walk("points", make_sandbox(tier="starter").url, ASK)
     assert isinstance(error, errors.PlanForbids)
     assert pages.all == []
 

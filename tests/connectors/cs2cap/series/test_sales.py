@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 
 from common import errors
+from common.shards import SeriesShard
 from connectors.base import ExtractResult
 from connectors.schemas import SALES
-from connectors.series import SeriesShard
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
 from tests.support.cs2cap_series import REDLINE, Body, item_of, paged, told, walk
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
-EVERYTHING = SeriesShard("sales", None, None, "USD", NOON - 3 * DAY, NOON)
+EVERYTHING = SeriesShard("USD", NOON - 3 * DAY, NOON)
 ONE = replace(EVERYTHING, item=REDLINE)
 PATH = "/v1/sales"
 TOLD = ("provider", "item_id", "market_hash_name", "phase", "time", "price", "float_value", "paint_seed")
@@ -53,8 +53,8 @@ def test_all_sales_back_to_the_start(
 ) -> None:
     box = make_sandbox(tier=tier, items=100)
     shard = replace(EVERYTHING, provider=provider)
-    pages, outcome = walk(box.url, shard)
-    frame = pages.rows(shard)
+    pages, outcome = walk("sales", box.url, shard)
+    frame = pages.rows()
     assert frame.schema == SALES
     assert sorted(frame.select(*TOLD).rows(), key=str) == ledger(box, shard) != []
     assert isinstance(outcome, ExtractResult)
@@ -69,14 +69,14 @@ def test_the_sales_of_one_item(make_sandbox: MakeSandbox) -> None:
     shard = replace(
         EVERYTHING, item=item_of(box.url, 6), currency="EUR", start=NOON - 9 * DAY, end=NOON - 2 * DAY
     )
-    pages, _ = walk(box.url, shard)
-    assert sorted(pages.rows(shard).select(*TOLD).rows(), key=str) == ledger(box, shard) != []
+    pages, _ = walk("sales", box.url, shard)
+    assert sorted(pages.rows().select(*TOLD).rows(), key=str) == ledger(box, shard) != []
 
 
 def test_what_was_attached_is_json_as_told(make_sandbox: MakeSandbox, http_get: HttpGet) -> None:
     box = make_sandbox(tier="quant", items=100)
     raw = http_get(box, PATH, limit=500).json()["items"]
-    rows = walk(box.url, EVERYTHING)[0].rows(EVERYTHING).head(500)
+    rows = walk("sales", box.url, EVERYTHING)[0].rows().head(500)
     for name in ("stickers", "charms", "inspect"):
         column = rows[name].to_list()
         told = [None if text is None else json.loads(text) for text in column]
@@ -90,21 +90,21 @@ def test_the_same_attachments_are_the_same_text() -> None:
         1, stickers=[{"name": "Crown é", "slot": 0, "wear": 0.1}], charms=[], inspect={"b": 1, "a": 2}
     )
     second = sale(2, stickers=[{"wear": 0.1, "slot": 0, "name": "Crown é"}], inspect={"a": 2, "b": 1})
-    pages, _, _ = told(lambda _: paged([first, second]), ONE)
-    rows = pages.rows(ONE)
+    pages, _, _ = told("sales", lambda _: paged([first, second]), ONE)
+    rows = pages.rows()
     assert rows["stickers"].to_list() == ['[{"name":"Crown é","slot":0,"wear":0.1}]'] * 2
     assert rows["inspect"].to_list() == ['{"a":2,"b":1}'] * 2
     assert rows["charms"].to_list() == ["[]", None]
 
 
 def test_identical_sales_all_come() -> None:
-    pages, outcome, _ = told(lambda _: paged([sale(1), sale(1), sale(2)]), ONE)
-    assert (outcome.rows, pages.rows(ONE).unique().height) == (3, 2)
+    pages, outcome, _ = told("sales", lambda _: paged([sale(1), sale(1), sale(2)]), ONE)
+    assert (outcome.rows, pages.rows().unique().height) == (3, 2)
 
 
 def test_it_stops_once_a_page_reaches_behind_the_start() -> None:
     pages_told = {None: ([sale(1)], "a"), "a": ([sale(2), sale(5_000)], "b")}
-    pages, outcome, asked = told(lambda query: paged(*pages_told[query.get("cursor")]), ONE)
+    pages, outcome, asked = told("sales", lambda query: paged(*pages_told[query.get("cursor")]), ONE)
     assert [query.get("cursor") for query in asked] == [None, "a"]
     assert "limit" not in asked[0], "a page has what the tier allows"
     assert "start" not in asked[0]
@@ -116,7 +116,7 @@ def test_what_came_since_is_read_over() -> None:
     """Of a window that ended long ago, the first pages bring nothing."""
     shard = replace(ONE, start=NOON - 2 * DAY, end=NOON - DAY)
     pages_told = {None: ([sale(1)], "a"), "a": ([sale(1_441), sale(1_440)], None)}
-    pages, _, _ = told(lambda query: paged(*pages_told[query.get("cursor")]), shard)
+    pages, _, _ = told("sales", lambda query: paged(*pages_told[query.get("cursor")]), shard)
     assert [(page.rows.height, page.oldest) for page in pages.all] == [
         (0, None),
         (1, NOON - timedelta(minutes=1_441)),
@@ -134,9 +134,9 @@ def test_what_came_since_is_read_over() -> None:
     ],
 )
 def test_a_sale_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
-    pages, _, _ = told(lambda _: paged([sale(0.5, float=1, paint_seed=7), row]), ONE)
+    pages, _, _ = told("sales", lambda _: paged([sale(0.5, float=1, paint_seed=7), row]), ONE)
     assert [reject[: len(reason)] for reject in pages.rejects] == [reason]
-    assert pages.rows(ONE).select("float_value", "paint_seed").rows() == [(1.0, 7)]
+    assert pages.rows().select("float_value", "paint_seed").rows() == [(1.0, 7)]
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,14 @@ def test_a_sale_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
 )
 def test_an_answer_to_another_question_is_refused(shard: SeriesShard, said: Body, reason: str) -> None:
     with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told(lambda _: said, shard)
+        told("sales", lambda _: said, shard)
 
 
 def test_an_item_that_nobody_knows_is_our_own_mistake(make_sandbox: MakeSandbox) -> None:
     pages, error = walk(
-        make_sandbox(tier="pro", items=100).url, replace(ONE, item=replace(REDLINE, item_id="999999"))
+        "sales",
+        make_sandbox(tier="pro", items=100).url,
+        replace(ONE, item=REDLINE._replace(item_id="999999")),
     )
     assert isinstance(error, errors.RequestRejected)
     assert error.status == 404
@@ -164,7 +166,7 @@ def test_an_item_that_nobody_knows_is_our_own_mistake(make_sandbox: MakeSandbox)
 def test_a_cursor_that_goes_round_breaks_the_walk(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro", items=100)
     box.fault("cursor_goes_round", path=PATH, times=None)
-    pages, error = walk(box.url, EVERYTHING)
+    pages, error = walk("sales", box.url, EVERYTHING)
     assert isinstance(error, errors.PaginationError)
     assert "had been reached" in error.detail
     assert len(pages.all) == 2

@@ -1,0 +1,43 @@
+"""The item and the series shard: the types that planners, connectors and the warehouse share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from common.time_ranges import INTERVALS, Interval, ceil_to
+
+
+class Item(NamedTuple):
+    """One catalog entry; `phase` is None for an unphased item and for the aggregate over an item's phases.
+
+    `item_id` is None for an item that is known by its name only.
+    """
+
+    item_id: str | None
+    market_hash_name: str
+    phase: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesShard:
+    """One shard of a series (points, candles or sales): the rows of `item` in [start, end), UTC.
+
+    Candles belong to the window that they begin in, and have an `interval`. `item` None stands for every
+    item, `provider` None for all providers. With `lookback` the request names a number of days before now
+    instead of a window, because some tiers allow nothing else.
+    """
+
+    currency: str
+    start: datetime
+    end: datetime
+    item: Item | None = None
+    provider: str | None = None
+    interval: Interval | None = None
+    lookback: bool = False
+
+    @property
+    def request_end(self) -> datetime:
+        """The end to request: that of the last candle, because a candle that is cut covers its part only."""
+        return self.end if self.interval is None else ceil_to(self.end, INTERVALS[self.interval])
