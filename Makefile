@@ -1,4 +1,4 @@
-# Floorline's few commands; each sets up what it needs.
+# Each target installs what it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,13 +14,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(READY)
 
-demo: $(READY)  ## the main job against the sandbox: four snapshots, a revoked key, two queries
+demo: $(READY)  ## four snapshots against the sandbox, the last with a revoked key, and two queries
 	$(BIN)/floorline demo
 
 test: lint  ## lint, types, import rules and the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: $(READY)  ## what takes minutes: real prices, twenty kills, a whole catalog
+test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not prefect"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
 
@@ -30,7 +30,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: $(READY)  ## requirements.lock anew: hashes, and no index address
+lock: $(READY)  ## write requirements.lock again, with hashes and without an index address
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra dev --output-file requirements.lock pyproject.toml
 
