@@ -86,10 +86,10 @@ def run_state(error: SourceError | None, *, complete: bool) -> str:
     return next((state for kind, state in STATES if isinstance(error, kind)), "failed")
 
 
-def exit_code(results: Iterable[RunResult]) -> int:
-    """The worst of several runs: auth before plan before the rest before incomplete."""
-    codes = {result.exit_code for result in results}
-    return next((code for code in (130, 4, 5, 2, 1, 3) if code in codes), 0)
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Return the worst of several runs' exit codes: auth before plan before the rest before incomplete."""
+    found = set(codes)
+    return next((code for code in (130, 4, 5, 2, 1, 3) if code in found), 0)
 
 
 def error_exit_code(error: FloorlineError) -> int:

@@ -1,15 +1,17 @@
-"""run_interruptible, progress bars or none, run as flow or not, exit codes."""
+"""How commands run a pipeline: interruptible by signals, with progress bars where a person watches."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Iterator
+import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from floorline import console
+from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import load_settings
 from pipelines.snapshot.progress import NullProgress, Progress
 from warehouse.paths import WarehousePaths
@@ -17,26 +19,42 @@ from warehouse.paths import WarehousePaths
 _T = TypeVar("_T")
 
 
-@contextlib.contextmanager
-def _progress_bars(*, shown: bool) -> Iterator[Progress]:
-    """Bars on stderr where a person watches; silence otherwise."""
-    if not shown:
-        yield NullProgress()
-        return
+def warehouse_paths(config: Path | None) -> WarehousePaths:
+    """Return the warehouse of a configuration."""
+    return WarehousePaths(load_settings(config).root)
+
+
+def snapshot_progress(*, quiet: bool) -> contextlib.AbstractContextManager[Progress]:
+    """Return progress bars on stderr if a person watches; else a progress that shows nothing."""
+    if quiet or not sys.stderr.isatty():
+        return contextlib.nullcontext(NullProgress())
     from rich.console import Console
 
     from floorline.cli.render.progress import progress_bars
 
-    with progress_bars(Console(stderr=True)) as progress:
-        yield progress
+    return progress_bars(Console(stderr=True))
+
+
+def backfill_progress(*, quiet: bool) -> contextlib.AbstractContextManager[BackfillProgress]:
+    """Return a progress bar on stderr if a person watches; else a progress that shows nothing."""
+    if quiet or not sys.stderr.isatty():
+        return contextlib.nullcontext(NullBackfillProgress())
+    from rich.console import Console
+
+    from floorline.cli.render.progress import backfill_bar
+
+    return backfill_bar(Console(stderr=True))
 
 
 def run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run `work`; SIGTERM stops it as Ctrl-C does, what arrived being landed, with exit code 143."""
+    """Run `work` to its end; SIGTERM and Ctrl-C cancel `work`, and the process exits with 143 or 130.
+
+    A cancelled run lands and loads the pages that arrived.
+    """
 
     async def guarded() -> _T:
         task = asyncio.ensure_future(work)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop, task, terminated)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _terminate, task, terminated)
         return await task
 
     terminated: list[bool] = []
@@ -47,15 +65,11 @@ def run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 def exit_interrupted(code: int) -> NoReturn:
-    """End the process, which was told to stop, with this exit code."""
-    console.print_error("stopped; what had arrived is kept")
+    """End the process after a signal with this exit code."""
+    console.print_error("stopped; the data that had arrived is kept")
     raise SystemExit(code) from None
 
 
-def _stop(task: asyncio.Future[Any], terminated: list[bool]) -> None:
+def _terminate(task: asyncio.Future[Any], terminated: list[bool]) -> None:
     terminated.append(True)
     task.cancel()
-
-
-def _warehouse_paths(config: Path | None) -> WarehousePaths:
-    return WarehousePaths(load_settings(config).root)

@@ -16,6 +16,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 WithPrefect = Annotated[
     bool | None,
     typer.Option(
-        "--prefect/--no-prefect", help="As a Prefect flow; by default if a Prefect API is configured."
+        "--prefect/--no-prefect", help="Run as a Prefect flow; by default if a Prefect API is configured."
     ),
 ]

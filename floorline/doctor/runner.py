@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.errors import ConfigError
-from floorline.cli.render import doctor as render_doctor
 from floorline.doctor import check_prefect, check_source, check_versions, check_warehouse
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from pipelines.config import Settings, expand_items, load_settings
@@ -30,13 +29,6 @@ class Check(NamedTuple):
     name: str
     run: Callable[[], Awaitable[Sequence[Finding]]]
     deadline: float = DEADLINE
-
-
-def doctor(config: Path | None, *, as_json: bool) -> int:
-    """Look at everything and tell of it; exit code 0 unless something fails."""
-    found = asyncio.run(run_checks(config, SystemClock()))
-    render_doctor.print_findings(found, as_json=as_json)
-    return int(any(finding.verdict == "fail" for finding in found))
 
 
 async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:

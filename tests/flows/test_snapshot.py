@@ -222,7 +222,7 @@ def test_sigterm_ends_it_with_what_arrived_loaded(
         stopper = threading.Thread(target=stop)
         stopper.start()
         with pytest.raises(SystemExit) as ended:
-            snapshot_command.snapshot((), bench.config, as_json=True, prefect=True, quiet=True)
+            snapshot_command.snapshot(config=bench.config, as_json=True, prefect=True, quiet=True)
         stopper.join()
     assert ended.value.code == 143
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")

@@ -1,94 +1,132 @@
-"""The commands about telling: `alerts test`, `alerts check` and `alerts apply`."""
+"""The commands `floorline alerts ...`."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
+from typing import Annotated
 
-from common.clock import SystemClock
-from common.errors import ConfigError
+import typer
+
 from floorline import console
-from floorline.cli.execution import _warehouse_paths
-from floorline.cli.render.runs import print_alert, print_alerts
-from pipelines.alerts.notify import BLOCK, apprise_channels
-from pipelines.alerts.silence import check_silence
-from pipelines.config import load_settings
-from warehouse.state.alerts import AlertStore
+from floorline.cli.options import AsJson, ConfigFile
 
-TITLE = "[floorline] test"
-BODY = "This is how Floorline will tell you of an alert. Nothing is wrong."
+alerts_app = typer.Typer(
+    help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
+)
+AlertNumber = Annotated[int, typer.Argument(help="The number of the alert, as `alerts list` prints it.")]
+TEST_TITLE = "[floorline] test"
+TEST_BODY = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
 
 
-def test(config: Path | None) -> int:
-    """Send a message to everybody who is to hear of alerts; 1 where somebody was not reached."""
+@alerts_app.command("list")
+def alerts_list(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include closed alerts.")] = False,
+) -> None:
+    """List the open alerts, newest first."""
+    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.render.runs import print_alerts
+    from warehouse.state.alerts import AlertStore
+
+    path = warehouse_paths(config).state
+    alerts = AlertStore(path).list_alerts(open_only=not everything) if path.exists() else []
+    print_alerts(alerts, as_json=as_json)
+
+
+@alerts_app.command("show")
+def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one alert by its number: what happened, since when, and what to do."""
+    from common.errors import ConfigError
+    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.render.runs import print_alert
+    from warehouse.state.alerts import AlertStore
+
+    path = warehouse_paths(config).state
+    alerts = AlertStore(path).list_alerts() if path.exists() else []
+    chosen = next((one for one in alerts if one.alert_id == alert), None)
+    if chosen is None:
+        raise ConfigError(f"there is no alert {alert}")
+    print_alert(chosen, as_json=as_json)
+
+
+@alerts_app.command("clear")
+def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
+    """Close an alert by its number."""
+    from common.clock import SystemClock
+    from common.errors import ConfigError
+    from floorline.cli.execution import warehouse_paths
+    from warehouse.state.alerts import AlertStore
+
+    path = warehouse_paths(config).state
+    if not path.exists() or not AlertStore(path).clear(alert, SystemClock().now()):
+        raise ConfigError(f"there is no open alert {alert}")
+    console.print_line(f"alert {alert} is closed")
+
+
+@alerts_app.command("test")
+def alerts_test(config: ConfigFile = None) -> None:
+    """Send a test message to every recipient in [alerts] notify; exit 1 if a message could not be sent."""
+    from common.errors import ConfigError
+    from pipelines.alerts.notify import BLOCK, apprise_channels
+    from pipelines.config import load_settings
+
     notify = load_settings(config).alerts.notify
-    found = list(apprise_channels(notify))
-    if not found:
-        raise ConfigError("[alerts] notify names nobody whom Floorline itself tells")
-    reached = {sender.name: sender.send_text(TITLE, BODY) for sender in found}
-    for name, sent in reached.items():
-        console.print_line(
-            f"{name}: {'sent' if sent else 'not sent: check its URL and whether it can be reached'}"
-        )
+    channels = list(apprise_channels(notify))
+    if not channels:
+        raise ConfigError("[alerts] notify names no recipient that Floorline itself sends to")
+    sent = {channel.name: channel.send_text(TEST_TITLE, TEST_BODY) for channel in channels}
+    for name, succeeded in sent.items():
+        outcome = "sent" if succeeded else "not sent: check the URL and whether the service is reachable"
+        console.print_line(f"{name}: {outcome}")
     if any(entry.startswith(BLOCK) for entry in notify):
         console.print_line(
-            "blocks are told by Prefect: see its automations, which `floorline alerts apply` installs"
+            "Prefect sends to blocks: see its automations, which `floorline alerts apply` installs"
         )
-    return 0 if all(reached.values()) else 1
+    raise typer.Exit(0 if all(sent.values()) else 1)
 
 
-def check(config: Path | None, *, as_json: bool) -> int:
-    """Look for baskets that keep silent, and tell of what nobody was told of; 3 where one does."""
+@alerts_app.command("check")
+def alerts_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Raise an alert for each basket without a success for three of its intervals; then exit 3."""
+    from common.clock import SystemClock
+    from pipelines.alerts.silence import check_silence
+    from pipelines.config import load_settings
+
     silent = [basket.name for basket in check_silence(load_settings(config), SystemClock().now())]
     if as_json:
         console.print_line(console.to_json({"silent": silent}))
     else:
         console.print_line(f"silent: {', '.join(silent)}" if silent else "no basket is silent")
-    return 3 if silent else 0
+    raise typer.Exit(3 if silent else 0)
 
 
-def apply(config: Path | None, file: Path | None, *, as_json: bool) -> None:
-    """Install the automations in Prefect's server."""
+@alerts_app.command("apply")
+def alerts_apply(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    file: Annotated[
+        Path | None, typer.Option(help="automations.yaml beside the configuration by default.")
+    ] = None,
+) -> None:
+    """Install or update the automations of Prefect's server that send alerts."""
+    import asyncio
+
     from prefect.client.orchestration import get_client
 
-    from flows import automations
-    from flows.automations import apply_automations as install
+    from flows.automations import apply_automations, install_crash_automation
     from flows.prefect_api import check_prefect_reachable
+    from pipelines.config import load_settings
 
-    async def main() -> None:
+    async def install() -> None:
         await check_prefect_reachable()
-        done = await install(load_settings(config), file)
+        changes = await apply_automations(load_settings(config), file)
         async with get_client() as client:
-            await automations.install_crash_automation(client)
+            await install_crash_automation(client)
         if as_json:
-            console.print_line(console.to_json(done))
+            console.print_line(console.to_json(changes))
             return
-        for one in done:
-            console.print_line(f"{one.done}: {one.name}")
+        for change in changes:
+            console.print_line(f"{change.done}: {change.name}")
 
-    asyncio.run(main())
-
-
-def alerts_list(config: Path | None, *, as_json: bool, everything: bool) -> None:
-    """The alerts."""
-    home = _warehouse_paths(config)
-    alerts = AlertStore(home.state).list_alerts(open_only=not everything) if home.state.exists() else []
-    print_alerts(alerts, as_json=as_json)
-
-
-def alerts_show(number: int, config: Path | None, *, as_json: bool) -> None:
-    """One alert."""
-    home = _warehouse_paths(config)
-    found = AlertStore(home.state).list_alerts() if home.state.exists() else []
-    chosen = [alert for alert in found if alert.alert_id == number]
-    if not chosen:
-        raise ConfigError(f"there is no alert {number}")
-    print_alert(chosen[0], as_json=as_json)
-
-
-def alerts_clear(number: int, config: Path | None) -> None:
-    """Close one alert."""
-    home = _warehouse_paths(config)
-    if not home.state.exists() or not AlertStore(home.state).clear(number, SystemClock().now()):
-        raise ConfigError(f"there is no open alert {number}")
-    console.print_line(f"alert {number} is closed")
+    asyncio.run(install())

@@ -1,95 +1,202 @@
-"""What the commands `floorline backfill ...` do, once their arguments are read."""
+"""The commands `floorline backfill ...`."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from common.errors import ConfigError
-from floorline.cli.commands.backfill_options import BackfillOptions, requests_of
-from floorline.cli.execution import exit_interrupted, run_interruptible
-from floorline.cli.render import backfill as render_backfill
-from flows.prefect_api import prefect_configured
-from pipelines.backfill.pipeline import BackfillPipeline
-from pipelines.backfill.plan import BackfillPlan
-from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
-from pipelines.backfill.request import BackfillRequest
-from pipelines.backfill.results import BackfillResult
-from pipelines.config import load_settings
-from warehouse.paths import WarehousePaths
-from warehouse.state.backfill_rows import BackfillRecord as Record
-from warehouse.state.backfills import BackfillStore
+import typer
+from typer.core import TyperGroup
 
-# The worst of several runs comes first.
-EXIT_CODE_ORDER: Final = (130, 4, 5, 2, 1, 3)
-# What would befall the next one, too.
-STOPS: Final = frozenset({130, 4, 5})
+from floorline.cli.options import LATEST, AsJson, ConfigFile, WithPrefect
+
+if TYPE_CHECKING:
+    from pipelines.backfill.progress import BackfillProgress
+    from pipelines.backfill.request import BackfillRequest
+    from pipelines.backfill.results import BackfillResult
+    from pipelines.config import Settings
+    from warehouse.state.backfill_rows import BackfillRecord
+    from warehouse.state.backfills import BackfillStore
+
+# An interrupt, a rejected key or a used-up quota: the next backfill would end the same way.
+FINAL_EXIT_CODES: Final = frozenset({130, 4, 5})
 
 
-def run(
-    asked: BackfillOptions, config: Path | None, *, as_json: bool, prefect: bool | None, quiet: bool
-) -> int:
-    """Fill the past and tell of it; the exit code."""
-    settings = load_settings(config)
-    requests = requests_of(asked, settings)
-    flows = prefect_configured() if prefect is None else prefect
-    announce = _ignore_plan if quiet or as_json else render_backfill.print_announcement
-    results: list[BackfillResult] = []
-    with _watching(shown=sys.stderr.isatty() and not quiet) as progress:
-        for request in requests:
-            if flows:
-                results += _as_flow(request, config, progress)
-            else:
-                one = BackfillPipeline(settings, request, progress=progress, announce=announce)
-                results.append(run_interruptible(one.run()))
-            if results[-1].exit_code in STOPS:
-                break
-    render_backfill.print_results(results, as_json=as_json, several=asked.gaps)
-    return next((code for code in EXIT_CODE_ORDER if code in {result.exit_code for result in results}), 0)
+class OptionalValueGroup(TyperGroup):
+    """A command group whose `--resume` may come without a value, which then is the latest backfill."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer hides its type
+        """Insert the value that `--resume` leaves out."""
+        if "--resume" in args:
+            after = args[args.index("--resume") + 1 :][:1]
+            if not after or after[0].startswith("-"):
+                args.insert(args.index("--resume") + 1, LATEST)
+        return super().parse_args(ctx, args)
 
 
-def dry_run(asked: BackfillOptions, config: Path | None, *, as_json: bool) -> int:
-    """Show what it would fetch and cost; 0 if the month can hold it, else 5."""
-    settings = load_settings(config)
-    plans = [asyncio.run(BackfillPipeline(settings, one).plan()) for one in requests_of(asked, settings)]
-    render_backfill.print_plans(plans, as_json=as_json, several=asked.gaps)
-    return 0 if all(plan.fits for plan in plans) else 5
+backfill_app = typer.Typer(
+    cls=OptionalValueGroup,
+    invoke_without_command=True,
+    help="Backfill past prices from the API's history, and resume interrupted backfills.",
+)
+BackfillId = Annotated[
+    str, typer.Argument(metavar="ID", help="The backfill's id, as `backfill list` prints it.")
+]
 
 
-def list_backfills(config: Path | None, *, as_json: bool) -> None:
-    """All backfills."""
-    books = _store(config)
-    found = books.list_all() if books else []
-    render_backfill.print_list([(one, _holder(books, one)) for one in found], as_json=as_json)
+@backfill_app.callback()
+def backfill(  # noqa: PLR0913, PLR0917 - one argument an option
+    context: typer.Context,
+    start: Annotated[str | None, typer.Option("--from", help="The start (UTC), inclusive.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="The end (UTC), exclusive; now by default.")] = None,
+    items: Annotated[
+        list[str] | None, typer.Option(help="A name, id, glob, file:PATH, or all; repeat it for more items.")
+    ] = None,
+    providers: Annotated[
+        list[str] | None, typer.Option(help="A provider's key, or several with commas; all by default.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="USD by default.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The name of the source, if there is more than one.")
+    ] = None,
+    series: Annotated[
+        Literal["points", "candles", "sales"],
+        typer.Option(help="Price history, candles of all markets, or sales."),
+    ] = "points",
+    interval: Annotated[
+        Literal["5m", "1h", "1d"] | None, typer.Option(help="The length of a candle.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this number of requests, with exit code 5.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its cost, and use none of the month's quota.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="[ID]", help="Resume this backfill; the latest by default."),
+    ] = None,
+    gaps: Annotated[
+        bool, typer.Option("--gaps", help="Fill the gaps that `floorline gaps` finds, as far as the API can.")
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    prefect: WithPrefect = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no plan and no progress bar.")] = False,
+) -> None:
+    """Backfill past prices from the API's history; the same command resumes an interrupted run."""
+    if context.invoked_subcommand is not None:
+        return
+    from floorline.cli.commands.backfill_options import BackfillOptions, build_requests
+    from pipelines.config import load_settings
 
-
-def show_backfill(backfill_id: str, config: Path | None, *, as_json: bool) -> None:
-    """One backfill with its shards."""
-    books = _store_with(config, backfill_id)
-    found = books.get(backfill_id)
-    render_backfill.print_backfill(
-        found, books.list_shards(backfill_id), _holder(books, found), as_json=as_json
+    options = BackfillOptions(
+        start=start,
+        end=end,
+        items=tuple(items or ()),
+        providers=tuple(key.strip() for keys in providers or () for key in keys.split(",")),
+        currency=currency,
+        source=source,
+        series=series,
+        interval=interval,
+        budget=budget,
+        resume=resume,
+        gaps=gaps,
     )
+    settings = load_settings(config)
+    requests = build_requests(options, settings)
+    if dry_run:
+        _print_dry_run(requests, settings, as_json=as_json, several=gaps)
+    else:
+        _run_all(requests, settings, config, as_json=as_json, several=gaps, prefect=prefect, quiet=quiet)
 
 
-def cancel(backfill_id: str, config: Path | None, *, as_json: bool) -> None:
-    """Give one up. Raises ConfigError for one that is done."""
-    books = _store_with(config, backfill_id)
-    if books.get(backfill_id).state == "done":
+@backfill_app.command("list")
+def backfill_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the backfills and their progress, newest first."""
+    from floorline.cli.render.backfill import print_list
+
+    store = _find_store(config)
+    records = store.list_all() if store else []
+    print_list([(record, _holder(store, record)) for record in records], as_json=as_json)
+
+
+@backfill_app.command("show")
+def backfill_show(backfill_id: BackfillId, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one backfill: its request, its shards, and why shards are incomplete."""
+    from floorline.cli.render.backfill import print_backfill
+
+    store = _store_with(config, backfill_id)
+    record = store.get(backfill_id)
+    print_backfill(record, store.list_shards(backfill_id), _holder(store, record), as_json=as_json)
+
+
+@backfill_app.command("cancel")
+def backfill_cancel(backfill_id: BackfillId, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Cancel a backfill: loaded rows stay, and a process that runs the backfill stops at its next page."""
+    from common.errors import ConfigError
+    from floorline.cli.render.backfill import print_cancelled
+
+    store = _store_with(config, backfill_id)
+    if store.get(backfill_id).state == "done":
         raise ConfigError(f"backfill {backfill_id} is done: there is nothing to cancel")
-    holder = books.lock_holder(backfill_id)
-    render_backfill.print_cancelled(books.cancel(backfill_id), holder, as_json=as_json)
+    holder = store.lock_holder(backfill_id)
+    print_cancelled(store.cancel(backfill_id), holder, as_json=as_json)
 
 
-def _as_flow(
+def _print_dry_run(
+    requests: list[BackfillRequest], settings: Settings, *, as_json: bool, several: bool
+) -> None:
+    """Print the plans of the requests; exit with 0 if the month's quota is enough, else with 5."""
+    import asyncio
+
+    from floorline.cli.render.backfill import print_plans
+    from pipelines.backfill.pipeline import BackfillPipeline
+
+    plans = [asyncio.run(BackfillPipeline(settings, request).plan()) for request in requests]
+    print_plans(plans, as_json=as_json, several=several)
+    raise typer.Exit(0 if all(plan.fits for plan in plans) else 5)
+
+
+def _run_all(
+    requests: list[BackfillRequest],
+    settings: Settings,
+    config: Path | None,
+    *,
+    as_json: bool,
+    several: bool,
+    prefect: bool | None,
+    quiet: bool,
+) -> None:
+    """Run the backfills one after another, print their results and exit."""
+    from floorline.cli.execution import backfill_progress, run_interruptible
+    from floorline.cli.render.backfill import print_announcement, print_results
+    from flows.prefect_api import prefect_configured
+    from pipelines.backfill.pipeline import BackfillPipeline
+    from pipelines.results import worst_exit_code
+
+    as_flow = prefect_configured() if prefect is None else prefect
+    announce = (lambda _plan: None) if quiet or as_json else print_announcement
+    results: list[BackfillResult] = []
+    with backfill_progress(quiet=quiet) as progress:
+        for request in requests:
+            if as_flow:
+                results += _run_as_flow(request, config, progress)
+            else:
+                pipeline = BackfillPipeline(settings, request, progress=progress, announce=announce)
+                results.append(run_interruptible(pipeline.run()))
+            if results[-1].exit_code in FINAL_EXIT_CODES:
+                break
+    print_results(results, as_json=as_json, several=several)
+    raise typer.Exit(worst_exit_code(result.exit_code for result in results))
+
+
+def _run_as_flow(
     request: BackfillRequest, config: Path | None, progress: BackfillProgress
 ) -> list[BackfillResult]:
     from prefect.exceptions import TerminationSignal
 
+    from floorline.cli.execution import exit_interrupted, run_interruptible
     from flows.backfill import collect_results
 
     with collect_results(progress) as results:
@@ -101,46 +208,33 @@ def _as_flow(
 
 
 async def _flow_run(request: BackfillRequest, config: Path | None, results: list[BackfillResult]) -> None:
-    """One flow run. What ended it before there was a result to tell of is raised."""
-    from flows.backfill import backfill
+    """Run the flow once. Raises the error that ended the flow before there was a result."""
+    from flows.backfill import backfill as flow
     from flows.prefect_api import check_prefect_reachable
 
     await check_prefect_reachable()
-    state = await backfill(request, str(config) if config else None, return_state=True)
+    state = await flow(request, str(config) if config else None, return_state=True)
     if not results:
         await state.aresult()
 
 
-@contextlib.contextmanager
-def _watching(*, shown: bool) -> Iterator[BackfillProgress]:
-    """A bar on stderr where a person watches; silence otherwise."""
-    if not shown:
-        yield NullBackfillProgress()
-        return
-    from rich.console import Console
+def _find_store(config: Path | None) -> BackfillStore | None:
+    from floorline.cli.execution import warehouse_paths
+    from warehouse.state.backfills import BackfillStore
 
-    from floorline.cli.render.progress import backfill_bar
-
-    with backfill_bar(Console(stderr=True)) as progress:
-        yield progress
-
-
-def _store(config: Path | None) -> BackfillStore | None:
-    home = WarehousePaths(load_settings(config).root)
-    return BackfillStore(home.state) if home.state.exists() else None
+    path = warehouse_paths(config).state
+    return BackfillStore(path) if path.exists() else None
 
 
 def _store_with(config: Path | None, backfill_id: str) -> BackfillStore:
-    books = _store(config)
-    if books is None:
-        raise ConfigError(f"there is no backfill {backfill_id!r}: none was begun yet")
-    return books
+    from common.errors import ConfigError
+
+    store = _find_store(config)
+    if store is None:
+        raise ConfigError(f"there is no backfill {backfill_id!r}: no backfill was started yet")
+    return store
 
 
-def _holder(books: BackfillStore | None, found: Record) -> str | None:
-    """Who runs it at this moment."""
-    return books.lock_holder(found.backfill_id) if books and found.state == "running" else None
-
-
-def _ignore_plan(_plan: BackfillPlan) -> None:
-    """Say nothing of a plan."""
+def _holder(store: BackfillStore | None, record: BackfillRecord) -> str | None:
+    """Return the process that runs a backfill now, None if no process does."""
+    return store.lock_holder(record.backfill_id) if store and record.state == "running" else None

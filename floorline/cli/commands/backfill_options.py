@@ -1,4 +1,4 @@
-"""BackfillOptions to BackfillRequest, --resume, --gaps."""
+"""BackfillOptions, and the requests that the options of `floorline backfill` come to."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from common.clock import SystemClock
 from common.errors import ConfigError
 from floorline import console
 from floorline.cli.options import LATEST
+from floorline.cli.render.gaps import gap_notes
+from pipelines.backfill.gaps import fill_requests, find_gaps
 from pipelines.backfill.pipeline import RESUMABLE_STATES
 from pipelines.backfill.request import BackfillRequest, parse_request
+from pipelines.backfill.sales import next_request
 from pipelines.backfill.session import resolve_source
 from pipelines.config import Settings
 from warehouse.paths import WarehousePaths
-from warehouse.state.backfill_rows import BackfillRecord as Record
 from warehouse.state.backfills import BackfillStore
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackfillOptions:
-    """What the command line said."""
+    """The values of the options of `floorline backfill`."""
 
     start: str | None
     end: str | None
@@ -36,72 +38,63 @@ class BackfillOptions:
 
     @property
     def names_something(self) -> bool:
-        """Whether it says what to fetch."""
+        """Whether the options say what to fetch."""
         return bool(self.start or self.end or self.items or self.providers or self.currency or self.interval)
 
 
-def requests_of(asked: BackfillOptions, settings: Settings) -> list[BackfillRequest]:
-    """What to fetch, as the model has it: several for `--gaps`. Raises ConfigError."""
-    if asked.gaps and asked.budget:
-        raise ConfigError("--gaps fills several gaps one after another: cap them one by one (--from, --to)")
-    if (asked.resume or asked.gaps) and asked.names_something:
-        option = "--resume" if asked.resume else "--gaps"
-        raise ConfigError(f"{option} says what to fetch: leave out what else does (--from, --items ...)")
-    if asked.gaps:
-        found = _gaps(settings)
-    elif asked.resume:
-        found = [_from_record(settings, asked.resume)]
+def build_requests(options: BackfillOptions, settings: Settings) -> list[BackfillRequest]:
+    """Return the requests to run: with `--gaps` one per gap, else one. Raises ConfigError."""
+    if options.gaps and options.budget:
+        raise ConfigError("--budget does not work with --gaps: fill one gap at a time (--from, --to)")
+    if (options.resume or options.gaps) and options.names_something:
+        option = "--resume" if options.resume else "--gaps"
+        raise ConfigError(f"{option} already says what to fetch: leave out --from, --items and so on")
+    if options.gaps:
+        requests = _fill_gaps(settings)
+    elif options.resume:
+        requests = [_resume(settings, options.resume)]
     else:
-        found = [_from_options(asked, settings)]
-    return [request.model_copy(update={"budget": asked.budget}) for request in found]
+        requests = [_new_request(options, settings)]
+    return [request.model_copy(update={"budget": options.budget}) for request in requests]
 
 
-def _from_options(asked: BackfillOptions, settings: Settings) -> BackfillRequest:
-    if asked.series == "sales" and not asked.names_something:
-        from pipelines.backfill.sales import next_request
-
-        return next_request(settings, resolve_source(settings, asked.source), SystemClock().now())
-    if not asked.start:
-        raise ConfigError("say from when on (--from 2026-10-20), or --resume, or --gaps")
-    if not asked.items and asked.series != "sales":
-        raise ConfigError('say which items (--items "AK-47 | Redline (Field-Tested)"; all for every one)')
+def _new_request(options: BackfillOptions, settings: Settings) -> BackfillRequest:
+    if options.series == "sales" and not options.names_something:
+        return next_request(settings, resolve_source(settings, options.source), SystemClock().now())
+    if not options.start:
+        raise ConfigError("give the start (--from 2026-10-20), or --resume, or --gaps")
+    if not options.items and options.series != "sales":
+        raise ConfigError('give the items (--items "AK-47 | Redline (Field-Tested)", or --items all)')
     fields = ("start", "end", "currency", "source", "series", "interval")
     return parse_request(
         {
-            **{name: getattr(asked, name) for name in fields},
-            "items": asked.items or None,
-            "providers": asked.providers or None,
+            **{name: getattr(options, name) for name in fields},
+            "items": options.items or None,
+            "providers": options.providers or None,
         }
     )
 
 
-def _from_record(settings: Settings, backfill_id: str) -> BackfillRequest:
-    """What a backfill that did not come to its end was asked for. Raises ConfigError."""
-    home = WarehousePaths(settings.root)
-    books = BackfillStore(home.state) if home.state.exists() else None
-    if backfill_id != LATEST and books is not None:
-        found: Record | None = books.get(backfill_id)
+def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
+    """Return the request of an unfinished backfill. Raises ConfigError if there is none to resume."""
+    path = WarehousePaths(settings.root).state
+    store = BackfillStore(path) if path.exists() else None
+    if store is None:
+        record = None
+    elif backfill_id != LATEST:
+        record = store.get(backfill_id)
     else:
-        found = (
-            next((one for one in books.list_all() if one.state in RESUMABLE_STATES), None) if books else None
-        )
-    if found is None:
-        raise ConfigError(
-            "there is no backfill to go on with: `floorline backfill list` shows those there are"
-        )
-    if found.state not in RESUMABLE_STATES:
-        raise ConfigError(f"backfill {found.backfill_id} is {found.state}: there is nothing to go on with")
-    return BackfillRequest.model_validate(found.request)
+        record = next((one for one in store.list_all() if one.state in RESUMABLE_STATES), None)
+    if record is None:
+        raise ConfigError("there is no backfill to resume: `floorline backfill list` shows all backfills")
+    if record.state not in RESUMABLE_STATES:
+        raise ConfigError(f"backfill {record.backfill_id} is {record.state}: there is nothing to resume")
+    return BackfillRequest.model_validate(record.request)
 
 
-def _gaps(settings: Settings) -> list[BackfillRequest]:
-    """What fills the gaps; those that cannot be filled are told of."""
-    from floorline.cli.render import gaps as render_gaps
-    from pipelines.backfill import gaps
-
-    found = asyncio.run(gaps.find_gaps(settings, SystemClock(), tell=console.print_error))
-    for remark in dict.fromkeys(
-        told for gap in found if gap.of("lost") for told in render_gaps.gap_notes(gap)
-    ):
-        console.print_error(remark)
-    return gaps.fill_requests(settings, found)
+def _fill_gaps(settings: Settings) -> list[BackfillRequest]:
+    """Return the requests that fill the gaps; report lost gaps on stderr."""
+    gaps = asyncio.run(find_gaps(settings, SystemClock(), tell=console.print_error))
+    for note in dict.fromkeys(note for gap in gaps if gap.of("lost") for note in gap_notes(gap)):
+        console.print_error(note)
+    return fill_requests(settings, gaps)

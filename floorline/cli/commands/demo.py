@@ -1,22 +1,16 @@
-"""The main job against the sandbox, as four Prefect flow runs in one process: what a newcomer sees first."""
+"""The command `floorline demo`: four snapshots against the sandbox, as Prefect flow runs in one process."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import tempfile
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from floorline import console
-from floorline.cli.render.runs import print_results
-from pipelines.results import RunResult
-from pipelines.snapshot.progress import NullProgress
-from sandbox.cs2cap.keys import VALID_KEY
 
 if TYPE_CHECKING:
+    from pipelines.results import RunResult
     from sandbox.core import Sandbox
 
 QUIET = {
@@ -64,7 +58,7 @@ ORDER BY spread DESC
 LIMIT 5""",
     ),
     (
-        "What moved most between the snapshots?",
+        "Which prices changed most between the snapshots?",
         """SELECT market_hash_name, phase, provider, arg_min(price, valid_from) AS was,
     arg_max(price, valid_from) AS now, round(100 * (now / was - 1), 1) AS percent
 FROM quote_history
@@ -77,18 +71,33 @@ LIMIT 5""",
 )
 
 
-def run_demo(folder: Path) -> int:
-    """Run it, leaving the database in `folder` (made anew); 0 if every run ended as it should."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def demo(
+    path: Annotated[Path, typer.Option(help="The folder of the demo's database; it is replaced.")] = Path(
+        "demo-data"
+    ),
+) -> None:
+    """Show the main job with the sandbox: four snapshots, the last with a revoked key. Needs no account."""
+    import os
+    import shutil
+    import tempfile
+
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="floorline-demo-") as prefect_home:
         os.environ.update(QUIET, PREFECT_HOME=prefect_home)
         for name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
             os.environ.pop(name, None)
-        return _run(folder)
+        succeeded = _run_demo(path)
+    raise typer.Exit(0 if succeeded else 1)
 
 
-def _run(folder: Path) -> int:
+def _run_demo(folder: Path) -> bool:
+    """Take the snapshots and print queries; return whether every run ended as expected."""
+    import asyncio
+    import os
+    import time
+
+    from sandbox.cs2cap.keys import VALID_KEY
     from sandbox.options import Options
     from sandbox.server import serve
 
@@ -100,30 +109,33 @@ def _run(folder: Path) -> int:
         config = folder / "floorline.toml"
         config.write_text(CONFIG.format(url=market.url), "utf-8")
         os.environ["FLOORLINE_DEMO_KEY"] = VALID_KEY
-        runs = asyncio.run(_four_runs(market, config))
-    _tell(config)
+        runs = asyncio.run(_take_four_snapshots(market, config, VALID_KEY))
+    _print_queries(config)
     console.print_line(
         f"\nFour flow runs in {time.monotonic() - began:.0f} s. The database: {folder / 'market.duckdb'}"
     )
-    console.print_line(f'Ask it more: floorline query "FROM quotes LIMIT 5" --config {config}')
-    expected = ["done"] * 6 + ["auth_failed"] * 2
-    return 0 if [result.state for result in runs] == expected else 1
+    console.print_line(f'Query the database: floorline query "FROM quotes LIMIT 5" --config {config}')
+    return [result.state for result in runs] == ["done"] * 6 + ["auth_failed"] * 2
 
 
-async def _four_runs(market: Sandbox, config: Path) -> list[RunResult]:
-    """The snapshots, with a market that moves between them: by this clock, a second later at least."""
-    results = await _snapshot("1. The first snapshot: everything is new.", config)
+async def _take_four_snapshots(market: Sandbox, config: Path, key: str) -> list[RunResult]:
+    """Take snapshots while the market changes: each snapshot is at least a second after the one before."""
+    results = await _take_snapshot("1. The first snapshot: everything is new.", config)
     market.move(400)
-    results += await _snapshot("2. After 400 quotes of the market moved.", config)
+    results += await _take_snapshot("2. After 400 quotes of the market changed.", config)
     market.move(150)
     market.vanish(60)
-    results += await _snapshot("3. After 150 more moved and 60 listings vanished.", config)
-    market.key(VALID_KEY, "revoked")
-    return results + await _snapshot("4. With the key revoked: nothing is retried, an alert opens.", config)
+    results += await _take_snapshot("3. After 150 more quotes changed and 60 listings disappeared.", config)
+    market.key(key, "revoked")
+    return results + await _take_snapshot(
+        "4. With a revoked key: the run retries nothing and opens an alert.", config
+    )
 
 
-async def _snapshot(title: str, config: Path) -> list[RunResult]:
+async def _take_snapshot(title: str, config: Path) -> list[RunResult]:
+    from floorline.cli.render.runs import print_results
     from flows.snapshot import collect_results, snapshot
+    from pipelines.snapshot.progress import NullProgress
 
     console.print_line(title)
     with collect_results(NullProgress()) as results:
@@ -134,11 +146,12 @@ async def _snapshot(title: str, config: Path) -> list[RunResult]:
     return results
 
 
-def _tell(config: Path) -> None:
-    from floorline.cli.commands import alerts, query
+def _print_queries(config: Path) -> None:
+    from floorline.cli.commands.alerts import alerts_list
+    from floorline.cli.commands.query import query
 
     console.print_line("Open alerts:")
-    alerts.alerts_list(config, as_json=False, everything=False)
+    alerts_list(config)
     for question, sql in QUERIES:
         console.print_line(f"\n{question}\n\n{sql}\n")
-        query.query(sql, config, as_json=False, as_csv=False)
+        query(sql, config)

@@ -1,82 +1,101 @@
-"""The commands `floorline key ...`."""
+"""The commands `floorline key status` and `floorline key rotate`."""
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.clock import SystemClock
-from common.errors import ConfigError, OutcomeUnknown
-from common.text import sanitize
 from floorline import console
-from floorline.keys.rotation import Rotation, inspect_key
-from floorline.keys.rotation import rotate_key as rotated
-from floorline.keys.status import KeyStatus, key_statuses
-from pipelines.config import load_settings
-from warehouse.queries import QueryResult
+from floorline.cli.options import AsJson, ConfigFile
 
+if TYPE_CHECKING:
+    from floorline.keys.rotation import Rotation
+    from floorline.keys.status import KeyStatus
+
+key_app = typer.Typer(help="The API keys: check and rotate them.", no_args_is_help=True)
 COLUMNS = (
-    *("source", "key", "tail", "accepted", "tier", "a minute", "a month", "used", "expires", "days left"),
+    *("source", "key", "tail", "accepted", "tier", "per minute", "per month", "used", "expires", "days left"),
 )
 
 
-def rotate(source: str, config: Path | None, *, as_json: bool, yes: bool) -> int:
-    """Have a new key issued for a source, after asking; the exit code."""
+@key_app.command("status")
+def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Check every source's key, at no cost of quota; exit 0 only if all are accepted, else 4."""
+    import asyncio
+
+    from common.clock import SystemClock
+    from common.errors import ConfigError
+    from floorline.keys.status import key_statuses
+    from pipelines.config import load_settings
+
+    settings = load_settings(config)
+    if not settings.sources:
+        raise ConfigError("no source is configured: add a [sources.NAME] section to the configuration")
+    statuses = asyncio.run(key_statuses(settings, SystemClock()))
+    _print_statuses(statuses, as_json=as_json)
+    raise typer.Exit(0 if all(status.accepted for status in statuses) else 4)
+
+
+@key_app.command("rotate")
+def key_rotate(
+    source: Annotated[str, typer.Argument(help="The name of the source.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Issue a new key and store it in place of the old key, which is revoked with its sub-keys."""
+    import asyncio
+
+    from common.clock import SystemClock
+    from common.errors import OutcomeUnknown
+    from floorline.keys.rotation import inspect_key, rotate_key
+    from pipelines.config import load_settings
+
     clock = SystemClock()
     old = asyncio.run(inspect_key(load_settings(config), source, clock))
     if yes:
         console.print_error(old.warning)
     else:
-        typer.confirm(f"{old.warning} Go on?", abort=True, err=True)
+        typer.confirm(f"{old.warning} Continue?", abort=True, err=True)
     try:
-        done = asyncio.run(rotated(old, clock, console.print_error))
+        rotation = asyncio.run(rotate_key(old, clock, console.print_error))
     except OutcomeUnknown as error:
-        console.print_error(f"it is not known whether the key was issued anew. {error}")
-        return 4
-    _show_rotation(done, as_json=as_json)
-    return done.exit_code
+        console.print_error(f"it is unknown whether a new key was issued. {error}")
+        raise typer.Exit(4) from None
+    _print_rotation(rotation, as_json=as_json)
+    raise typer.Exit(rotation.exit_code)
 
 
-def _show_rotation(done: Rotation, *, as_json: bool) -> None:
+def _print_rotation(rotation: Rotation, *, as_json: bool) -> None:
+    from common.text import sanitize
+
     if as_json:
-        console.print_line(console.to_json(done))
+        console.print_line(console.to_json(rotation))
     else:
-        tail = f" …{done.key_tail}" if done.key_tail else ""
-        accepted = ", and the source accepts it" if done.accepted else ""
-        console.print_line(f"the new key{tail} of {done.source} is in {done.stored_in}{accepted}")
-        for number, step in enumerate(done.to_do, 1):
+        tail = f" …{rotation.key_tail}" if rotation.key_tail else ""
+        accepted = ", and the source accepts the key" if rotation.accepted else ""
+        console.print_line(f"the new key{tail} of {rotation.source} is in {rotation.stored_in}{accepted}")
+        for number, step in enumerate(rotation.to_do, 1):
             console.print_line(f"  {number}. {step}")
-    if done.problem:
-        console.print_error(sanitize(done.problem, 1000))
+    if rotation.problem:
+        console.print_error(sanitize(rotation.problem, 1000))
 
 
-def status(config: Path | None, *, as_json: bool) -> int:
-    """Show every source's key; 0 only if all are accepted, else 4."""
-    settings = load_settings(config)
-    if not settings.sources:
-        raise ConfigError("no source is configured: say in [sources.NAME] where prices come from")
-    found = asyncio.run(key_statuses(settings, SystemClock()))
-    _show_statuses(found, as_json=as_json)
-    return 0 if all(one.accepted for one in found) else 4
-
-
-def _show_statuses(found: Sequence[KeyStatus], *, as_json: bool) -> None:
+def _print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
     if as_json:
-        console.print_line(console.to_json([dataclasses.asdict(one) for one in found]))
+        console.print_line(console.to_json(statuses))
     else:
-        console.print_rows(QueryResult(COLUMNS, tuple(_row(one) for one in found)), as_json=False)
-    for one in found:
-        if one.problem:
-            console.print_error(one.problem)
+        console.print_table(COLUMNS, [_row(status) for status in statuses])
+    for status in statuses:
+        if status.problem:
+            console.print_error(status.problem)
 
 
-def _row(one: KeyStatus) -> tuple[object, ...]:
-    tier = f"{one.tier or ''}{' (sub-key)' if one.sub_key else ''}"
-    limits = (one.requests_per_minute, one.requests_per_month, one.used)
-    tail = f"…{one.key_tail}" if one.key_tail else ""
-    expires = one.expires_at or ("never" if one.accepted else None)
-    return one.source, one.key, tail, one.accepted, tier, *limits, expires, one.days_left
+def _row(status: KeyStatus) -> tuple[object, ...]:
+    tier = f"{status.tier or ''}{' (sub-key)' if status.sub_key else ''}"
+    tail = f"…{status.key_tail}" if status.key_tail else ""
+    limits = (status.requests_per_minute, status.requests_per_month, status.used)
+    expires = status.expires_at or ("never" if status.accepted else None)
+    return (status.source, status.key, tail, status.accepted, tier, *limits, expires, status.days_left)

@@ -1,75 +1,103 @@
-"""`maintain ...`, `rejects ...`, `export`."""
+"""The commands `floorline maintain ...`, `floorline rejects ...` and `floorline export`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from common.clock import SystemClock
-from common.errors import ConfigError
-from floorline import console
-from floorline.cli.execution import _warehouse_paths
-from floorline.cli.render.runs import print_files, print_loads, print_rebuild, print_replay
-from pipelines.config import load_settings
-from pipelines.loading import load_and_publish
-from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+import typer
+
+from floorline.cli.options import AsJson, ConfigFile
+
+rejects_app = typer.Typer(help="Rejected rows, kept with their raw text.", no_args_is_help=True)
+maintain_app = typer.Typer(help="Maintenance of the database and the landings.", no_args_is_help=True)
+PENDING_REJECTS = """
+SELECT reject_id, observed_at, source, basket, currency, reason, raw FROM rejects
+WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT ?
+"""
 
 
-def export(to: Path, config: Path | None, *, as_json: bool) -> None:
-    """One DuckDB file for a name that ends so, else a folder of Parquet files."""
+def export(
+    to: Annotated[Path, typer.Argument(help="A new file (.duckdb), or a new folder for Parquet.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export everything to one DuckDB file, or to a folder with one Parquet file per view."""
+    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.render.runs import print_files
     from warehouse.maintenance import export_duckdb, export_parquet
 
-    home = _warehouse_paths(config)
+    paths = warehouse_paths(config)
     if to.suffix in {".duckdb", ".db"}:
-        export_duckdb(home, to)
+        export_duckdb(paths, to)
         files = [to]
     else:
-        files = list(export_parquet(home, to))
+        files = list(export_parquet(paths, to))
     print_files(files, as_json=as_json)
 
 
-def rejects_list(config: Path | None, *, as_json: bool, limit: int) -> None:
-    """The rejects that were not replayed."""
-    found = run_query(
-        _warehouse_paths(config),
-        "SELECT reject_id, observed_at, source, basket, currency, reason, raw FROM rejects"
-        " WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT ?",
-        [limit],
-    )
-    console.print_rows(found, as_json=as_json)
+@rejects_app.command("list")
+def rejects_list(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="The largest number of rows, newest first.")] = 50,
+) -> None:
+    """List the rejected rows that were not replayed yet."""
+    from floorline.cli.execution import warehouse_paths
+    from floorline.console import print_rows
+    from warehouse.queries import run_query
+
+    print_rows(run_query(warehouse_paths(config), PENDING_REJECTS, [limit]), as_json=as_json)
 
 
-def rejects_replay(config: Path | None, *, as_json: bool) -> None:
-    """Read the rejects again and load what fits by now."""
+@rejects_app.command("replay")
+def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Parse the rejected rows again; load those that parse now, each at the time of its observation."""
+    from common.clock import SystemClock
+    from floorline.cli.render.runs import print_replay
+    from pipelines.config import load_settings
     from pipelines.replay import replay
 
     print_replay(replay(load_settings(config), SystemClock()), as_json=as_json)
 
 
-def maintain_load(config: Path | None, *, as_json: bool) -> None:
-    """Load what waits."""
+@maintain_app.command("load")
+def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Load the pending landings and publish the database, without fetching anything."""
+    from common.clock import SystemClock
+    from floorline.cli.render.runs import print_loads
+    from pipelines.config import load_settings
+    from pipelines.loading import load_and_publish
+    from warehouse.paths import WarehousePaths
+
     settings = load_settings(config)
     WarehousePaths(settings.root).prepare()
     print_loads(load_and_publish(settings, [], SystemClock()), as_json=as_json)
 
 
-def maintain_rebuild(config: Path | None, *, as_json: bool, yes: bool) -> None:
-    """Make the database anew, after saying what that loses."""
-    import typer
-
+@maintain_app.command("rebuild")
+def maintain_rebuild(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Rebuild the database from the landings that are kept; the old database file is renamed."""
+    from common.clock import SystemClock
+    from common.errors import ConfigError
+    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.render.runs import print_rebuild
     from pipelines.loading import parse_raw_rows
     from warehouse.maintenance import rebuild, rebuildable_landings
 
-    home = _warehouse_paths(config)
-    runs = rebuildable_landings(home)
+    paths = warehouse_paths(config)
+    runs = rebuildable_landings(paths)
     if not runs:
-        raise ConfigError(f"no landing is kept under {home.landing}: there is nothing to rebuild from")
+        raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")
     if not yes:
-        oldest = runs[0].observed_from
         typer.confirm(
-            f"{len(runs)} landings from {oldest:%Y-%m-%d %H:%M} UTC on make a new database; what is older"
-            " stays in the old file only, which is put aside. Go on?",
+            f"The new database will hold {len(runs)} landings from {runs[0].observed_from:%Y-%m-%d %H:%M} UTC"
+            " on. Older data stays only in the old file, which is renamed. Continue?",
             abort=True,
             err=True,
         )
-    print_rebuild(rebuild(home, SystemClock().now, retype=parse_raw_rows), as_json=as_json)
+    print_rebuild(rebuild(paths, SystemClock().now, retype=parse_raw_rows), as_json=as_json)

@@ -1,37 +1,49 @@
-"""What each command does, once its arguments are read."""
+"""The commands `floorline status` and `floorline query`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Annotated
 
-from common.clock import SystemClock
-from floorline import console
-from floorline.cli.execution import _warehouse_paths
-from floorline.cli.render import status as render_status
-from pipelines.config import load_settings
-from pipelines.planning.quota import month_usage
-from warehouse.landing.reader import pending_landings
-from warehouse.paths import WarehousePaths
-from warehouse.queries import LAST_RUNS, run_query
-from warehouse.state.alerts import AlertStore
+import typer
+
+from floorline.cli.options import AsJson, ConfigFile
 
 
-def status(config: Path | None, *, as_json: bool) -> None:
-    """Each basket's last run, the published copy, the landings that wait, the open alerts."""
-    settings = load_settings(config)
-    home = WarehousePaths(settings.root)
-    runs = run_query(home, LAST_RUNS).records() if home.published.exists() else []
-    alerts = AlertStore(home.state).list_alerts(open_only=True) if home.state.exists() else []
-    published = (
-        datetime.fromtimestamp(home.published.stat().st_mtime, UTC) if home.published.exists() else None
+def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show each basket's last runs, the open alerts and the landings that are not loaded yet."""
+    from common.clock import SystemClock
+    from floorline.cli.render.status import StatusReport, print_status
+    from pipelines.config import load_settings
+    from pipelines.planning.quota import month_usage
+    from warehouse.landing.reader import pending_landings
+    from warehouse.paths import WarehousePaths
+    from warehouse.queries import LAST_RUNS, run_query
+    from warehouse.state.alerts import AlertStore
+
+    settings, now = load_settings(config), SystemClock().now()
+    paths = WarehousePaths(settings.root)
+    published = paths.published.exists()
+    report = StatusReport(
+        runs=run_query(paths, LAST_RUNS).records() if published else [],
+        alerts=AlertStore(paths.state).list_alerts(open_only=True) if paths.state.exists() else [],
+        waiting=pending_landings(paths.landing),
+        published_at=datetime.fromtimestamp(paths.published.stat().st_mtime, UTC) if published else None,
+        now=now,
+        months=month_usage(settings, now),
     )
-    now = SystemClock().now()
-    months = month_usage(settings, now)
-    found = render_status.StatusReport(runs, alerts, pending_landings(home.landing), published, now, months)
-    render_status.print_status(settings, found, as_json=as_json)
+    print_status(settings, report, as_json=as_json)
 
 
-def query(sql: str, config: Path | None, *, as_json: bool, as_csv: bool) -> None:
-    """The answer to one query."""
-    console.print_rows(run_query(_warehouse_paths(config), sql), as_json=as_json, as_csv=as_csv)
+def query(
+    sql: Annotated[str, typer.Argument(help="One SQL query; docs/warehouse.md lists the views.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV.")] = False,
+) -> None:
+    """Query the published database with SQL, read-only."""
+    from floorline.cli.execution import warehouse_paths
+    from floorline.console import print_rows
+    from warehouse.queries import run_query
+
+    print_rows(run_query(warehouse_paths(config), sql), as_json=as_json, as_csv=as_csv)

@@ -1,39 +1,46 @@
-"""`snapshot`."""
+"""The command `floorline snapshot`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from floorline.cli.execution import _progress_bars, exit_interrupted, run_interruptible
-from floorline.cli.render.runs import print_results
-from flows.prefect_api import prefect_configured
-from pipelines.config import load_settings
-from pipelines.results import RunResult, exit_code
-from pipelines.snapshot.pipeline import SnapshotPipeline
-from pipelines.snapshot.progress import Progress
+import typer
+
+from floorline.cli.options import AsJson, ConfigFile, WithPrefect
+
+if TYPE_CHECKING:
+    from pipelines.results import RunResult
+    from pipelines.snapshot.progress import Progress
 
 
 def snapshot(
-    names: tuple[str, ...],
-    config: Path | None,
-    *,
-    as_json: bool,
-    prefect: bool | None,
-    quiet: bool,
-    force: bool = False,
-) -> int:
-    """Take a snapshot and tell of it; the exit code."""
-    settings = load_settings(config)
-    with _progress_bars(shown=sys.stderr.isatty() and not quiet) as progress:
+    baskets: Annotated[list[str] | None, typer.Argument(help="Basket names; all baskets by default.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    prefect: WithPrefect = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run baskets that need more requests than the month has left.")
+    ] = False,
+) -> None:
+    """Take a market snapshot of the configured baskets: fetch, land, load, publish."""
+    from floorline.cli.execution import run_interruptible, snapshot_progress
+    from floorline.cli.render.runs import print_results
+    from flows.prefect_api import prefect_configured
+    from pipelines.config import load_settings
+    from pipelines.results import worst_exit_code
+    from pipelines.snapshot.pipeline import SnapshotPipeline
+
+    settings, names = load_settings(config), tuple(baskets or ())
+    with snapshot_progress(quiet=quiet) as progress:
         if prefect_configured() if prefect is None else prefect:
             results = _run_as_flow(names, config, progress, force=force)
         else:
-            results = run_interruptible(
-                SnapshotPipeline(settings, names, progress=progress, force=force).run()
-            )
+            pipeline = SnapshotPipeline(settings, names, progress=progress, force=force)
+            results = run_interruptible(pipeline.run())
     print_results(results, as_json=as_json)
-    return exit_code(results)
+    raise typer.Exit(worst_exit_code(result.exit_code for result in results))
 
 
 def _run_as_flow(
@@ -41,6 +48,7 @@ def _run_as_flow(
 ) -> list[RunResult]:
     from prefect.exceptions import TerminationSignal
 
+    from floorline.cli.execution import exit_interrupted, run_interruptible
     from flows.snapshot import collect_results
 
     with collect_results(progress) as results:
@@ -54,7 +62,7 @@ def _run_as_flow(
 async def _flow_run(
     names: tuple[str, ...], config: Path | None, results: list[RunResult], *, force: bool
 ) -> None:
-    """One flow run. What ended it before there were runs to tell of is raised."""
+    """Run the flow once. Raises the error that ended the flow before any basket had a result."""
     from flows.prefect_api import check_prefect_reachable
     from flows.snapshot import snapshot as flow
 

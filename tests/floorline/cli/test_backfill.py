@@ -74,7 +74,7 @@ def test_from_the_plan_to_the_end(bench: Bench, box: Sandbox) -> None:
     assert len({entry.query for entry in history(box)}) == len(history(box)) == 5 + done["requests"]
     (listed,) = told(bench, "list")
     assert (listed["state"], listed["shards_done"], listed["run_by"]) == ("done", 3, None)
-    assert "there is nothing to go on with" in said(bench, "--resume", resume[1], code=2).err
+    assert "there is nothing to resume" in said(bench, "--resume", resume[1], code=2).err
     again = said(bench, *WINDOW, *ITEMS)
     assert "all of it is held already: 0 requests" in again.err
 
@@ -104,14 +104,14 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "say from when on (--from"),
-        (("--from", FROM), "say which items (--items"),
+        ((), "give the start (--from"),
+        (("--from", FROM), "give the items (--items"),
         (("--from", "yesterday", *ITEMS), "--from: "),
         (("--from", FROM, *ITEMS, "--source", "other"), "no source is called other; there is cs2cap"),
-        (("--resume",), "there is no backfill to go on with"),
-        (("--resume", "--from", FROM), "--resume says what to fetch"),
-        (("--gaps", *ITEMS), "--gaps says what to fetch"),
-        (("--gaps", "--budget", "3"), "--gaps fills several gaps"),
+        (("--resume",), "there is no backfill to resume"),
+        (("--resume", "--from", FROM), "--resume already says what to fetch"),
+        (("--gaps", *ITEMS), "--gaps already says what to fetch"),
+        (("--gaps", "--budget", "3"), "--budget does not work with --gaps"),
         (("cancel", "nonsense"), "there is no backfill 'nonsense'"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import AccountDisabled, KeyRevoked
 from connectors.shards import Shard
-from pipelines.results import RunResult, exit_code
+from pipelines.results import RunResult, worst_exit_code
 from pipelines.snapshot.page_writers import LandedPage
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -82,7 +82,7 @@ def test_what_had_landed_is_loaded_and_all_are_told(bench: Bench, box: Sandbox) 
     first = results[0]
     assert [result.state for result in results] == ["auth_failed", "auth_failed", "done"]
     assert isinstance(first.error, KeyRevoked)
-    assert exit_code(results) == 4
+    assert worst_exit_code(result.exit_code for result in results) == 4
     market = set(ledger(box, ["steam", "buff163"]))
     assert first.load is not None
     assert 0 < first.load.rows_fetched == len(bench.quotes()) <= BEFORE * 100
@@ -143,7 +143,7 @@ def test_a_month_that_is_used_up_ends_it_too(tmp_path: Path, make_sandbox: MakeS
     box.keys.set_remaining(VALID_KEY, 6, box.clock.now())
     results: list[RunResult] = bench.snapshot()
     assert [result.state for result in results] == ["quota_exhausted", "quota_exhausted"]
-    assert exit_code(results) == 5
+    assert worst_exit_code(result.exit_code for result in results) == 5
     assert [(alert.cause, alert.source) for alert in bench.alerts()] == [("quota.exhausted", "cs2cap")]
     assert sum(entry.status == 429 for entry in priced(box)) <= 8
     assert len(bench.quotes()) > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.results import exit_code
+from pipelines.results import worst_exit_code
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
@@ -32,7 +32,7 @@ def test_results_come_in_the_order_of_the_configuration(tmp_path: Path, pair: di
         ("b", "second", "done"),
         ("d", "cs2cap", "done"),
     ]
-    assert exit_code(results) == 0
+    assert worst_exit_code(result.exit_code for result in results) == 0
     assert [r.basket for r in bench.snapshot("d", "a", "d")] == ["d", "a"]
 
 
@@ -65,8 +65,8 @@ def test_the_exit_code_is_the_worst(tmp_path: Path, pair: dict[str, Sandbox]) ->
     results = bench.snapshot()
     assert [r.state for r in results] == ["done", "incomplete", "auth_failed"]
     assert [r.exit_code for r in results] == [0, 3, 4]
-    assert exit_code(results) == 4
-    assert exit_code(results[:2]) == 3
+    assert worst_exit_code(result.exit_code for result in results) == 4
+    assert worst_exit_code(result.exit_code for result in results[:2]) == 3
 
 
 def test_a_source_out_of_reach_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:

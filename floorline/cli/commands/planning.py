@@ -1,0 +1,57 @@
+"""The commands `floorline plan` and `floorline gaps`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from floorline.cli.options import AsJson, ConfigFile
+
+
+def plan(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Send no request: use only configured tiers and cached catalogs."),
+    ] = False,
+) -> None:
+    """Show what the baskets cost per month, by which routes, and whether the cost fits; exit 5 if not."""
+    import asyncio
+
+    from common.clock import SystemClock
+    from floorline.cli.render.plan import print_forecasts
+    from floorline.console import print_error
+    from pipelines.config import load_settings
+    from pipelines.planning.estimate import forecast_sources
+
+    settings = load_settings(config)
+    forecasts = asyncio.run(forecast_sources(settings, SystemClock(), offline=offline, tell=print_error))
+    print_forecasts(forecasts, as_json=as_json)
+    raise typer.Exit(0 if all(source.fits for source in forecasts) else 5)
+
+
+def gaps(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    basket: Annotated[list[str] | None, typer.Option(help="Basket names; all baskets by default.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Where to begin (UTC); each basket's first run by default.")
+    ] = None,
+) -> None:
+    """Show when a basket was not observed in time, why, and what the API can still provide."""
+    import asyncio
+
+    from common.clock import SystemClock
+    from floorline.cli.render.gaps import print_gaps
+    from floorline.console import print_error
+    from pipelines.backfill.gaps import find_gaps
+    from pipelines.config import load_settings
+
+    settings, names = load_settings(config), tuple(basket or ())
+    start = since.replace(tzinfo=UTC) if since else None
+    found = asyncio.run(find_gaps(settings, SystemClock(), names, start, tell=print_error))
+    fill_command = f"floorline backfill --gaps{f' --config {config}' if config else ''}"
+    print_gaps(found, fill_command, as_json=as_json)
