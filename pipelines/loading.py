@@ -1,18 +1,21 @@
-"""The last steps of a run: load what waits, raise and resolve alerts, publish."""
+"""The last steps of a run: load the pending landings, raise and resolve alerts, publish."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
 from common.clock import Clock
-from common.errors import SourceError
+from common.errors import SourceError, WarehouseError
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
-from connectors.pages import Reject
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import raise_alerts
 from pipelines.config import Settings
@@ -25,56 +28,82 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 
+SHUTDOWN_GRACE: Final = 5.0
+
 
 def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFrame, Mapping[str, int]]]:
-    """Type lines: pages in their order, and how many of their rows carry which unknown field.
+    """Parse a shard that was landed as NDJSON: yield its pages in order.
 
-    Of what was torn, all that is whole. Raises Unreadable.
+    Each page comes with how many of its rows carry which unknown field. Of a torn shard, the complete pages
+    are yielded. Raises CorruptLanding.
     """
-    offers, seen = BOOK_SIDES[shard.header.deliveries[0]], 0
+    side, rows_seen = BOOK_SIDES[shard.header.deliveries[0]], 0
     try:
-        for mark, lines in shard.chunks():
-            rows = parse_rows([line for line in lines.split(b"\n") if line.strip()], offers, "")
-            place = mark if shard.head.paged else dataclasses.replace(mark, offset=seen)
-            seen += lines.count(b"\n")
-            yield _with_rejects(place, rows.rejects), rows.frame, rows.unknown_fields
+        for meta, chunk in shard.chunks():
+            parsed = parse_rows([line for line in chunk.split(b"\n") if line.strip()], side, "")
+            yield (
+                dataclasses.replace(
+                    meta,
+                    offset=meta.offset if shard.head.paged else rows_seen,
+                    rejects=tuple((reject.reason, reject.raw) for reject in parsed.rejects),
+                ),
+                parsed.frame,
+                parsed.unknown_fields,
+            )
+            rows_seen += chunk.count(b"\n")
     except SourceError as error:
         raise CorruptLanding(shard.path.parent, f"{shard.path.name}: {error.detail}") from None
 
 
-def _with_rejects(mark: PageMeta, rejects: Sequence[Reject]) -> PageMeta:
-    return dataclasses.replace(mark, rejects=tuple((reject.reason, reject.raw) for reject in rejects))
-
-
 def load_and_publish(
-    settings: Settings, results: Sequence[RunResult], clock: Clock, patience: float = math.inf
+    settings: Settings, results: Sequence[RunResult], clock: Clock, lock_wait: float = math.inf
 ) -> Sequence[LoadReport]:
-    """Load every landing that waits and publish; alerts are raised in between: they are published too.
+    """Load every pending landing and publish; raise and resolve alerts between the two.
 
-    They are raised, and told, where nothing can be loaded as well. Waits for another loader as long as the
-    configuration says, and at most `patience` seconds. Raises WarehouseError; what could not be loaded waits
-    for the next call.
+    The alerts are raised and delivered even if nothing can be loaded. Waits for another loader as long as the
+    configuration says, and at most `lock_wait` seconds. Raises WarehouseError; the next call loads what this
+    one could not.
     """
-    home = WarehousePaths(settings.root)
-    state = AlertStore(home.state)
-
-    told = False
+    paths = WarehousePaths(settings.root)
+    alerts = AlertStore(paths.state)
+    alerts_raised = False
 
     def on_loaded(loads: Sequence[LoadReport]) -> None:
-        nonlocal told
-        raise_alerts(state, results, loads, clock.now())
-        told = True
+        nonlocal alerts_raised
+        raise_alerts(alerts, results, loads, clock.now())
+        alerts_raised = True
 
     try:
         return load_pending(
-            home,
+            paths,
             now=clock.now,
             keep=settings.warehouse.keep_landings,
-            wait=min(settings.warehouse.lock_wait.total_seconds(), patience),
+            wait=min(settings.warehouse.lock_wait.total_seconds(), lock_wait),
             retype=parse_raw_rows,
             on_loaded=on_loaded,
         )
     finally:
-        if not told:  # a rejected key is worth knowing of while the database is locked, too
+        if not alerts_raised:  # a rejected key must be reported even if the database is locked
             on_loaded([])
-        deliver(state, settings.alerts.notify, clock.now())
+        deliver(alerts, settings.alerts.notify, clock.now())
+
+
+def load_before_exit(settings: Settings, clock: Clock) -> None:
+    """Load what a cancelled run has landed; what cannot be loaded now is left to the next run.
+
+    This blocks the event loop: whoever stops this process waits for the process, not for its threads.
+    """
+    with contextlib.suppress(WarehouseError):
+        load_and_publish(settings, [], clock, lock_wait=shutdown_grace())
+
+
+def shutdown_grace() -> float:
+    """Return how many seconds a cancelled run waits for another loader; 0 if it was cancelled twice.
+
+    asyncio turns the first Ctrl-C into a cancellation, and raises KeyboardInterrupt for the second one.
+    """
+    task = asyncio.current_task()
+    cancelled_twice = isinstance(sys.exception(), KeyboardInterrupt) or (
+        task is not None and task.cancelling() > 1
+    )
+    return 0.0 if cancelled_twice else SHUTDOWN_GRACE

@@ -1,16 +1,15 @@
-"""From a configured source to a connector that is ready to fetch, its key read at the last moment."""
+"""Build a connector for a configured source, and resolve the key that the configuration points to."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from common.clock import Clock
-from common.errors import KeyInvalid, KeyMissing, KeyRevoked
-from connectors.base import Account, Connector
+from common.errors import KeyMissing
+from connectors.base import Connector
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import ApiKeyAuth, Key, read_key
 from connectors.http.client import Client, HeaderHook
@@ -19,7 +18,6 @@ from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
 from connectors.skinshark import envelope
 from connectors.skinshark.connector import SkinShark
-from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
 
 
@@ -33,7 +31,7 @@ def build_connector(
     retry: RetryPolicy | None = None,
     listen: HeaderHook = lambda _headers: None,
 ) -> Connector:
-    """A connector for this source, within the budget of its key; see `budget_of` for `state`.
+    """Return a connector for this source and key; see `rate_limiter_for` for `state`.
 
     Raises ConfigError for an address that no key may be sent to, and WarehouseError.
     """
@@ -62,9 +60,9 @@ def build_connector(
 def rate_limiter_for(
     name: str, source: SourceSettings, key: Key, clock: Clock, state: Path | None
 ) -> RateLimiter:
-    """The budget of a key: the one of all processes that share `state` (the path of state.db), if it can be.
+    """Return the rate limiter of a key, shared by all processes that use `state` (the path of state.db).
 
-    Without a warehouse it is this connector's alone. Raises WarehouseError.
+    Without a warehouse the rate limiter serves this connector alone. Raises WarehouseError.
     """
     shared = (
         RequestLedger(state, key.fingerprint, name) if state is not None and state.parent.is_dir() else None
@@ -73,9 +71,9 @@ def rate_limiter_for(
 
 
 async def resolve_key(name: str, spec: str, base: Path) -> Key:
-    """The key that `spec` points to: env:NAME, file:PATH, or block:NAME for a Prefect Secret block.
+    """Return the key that `spec` points to: env:NAME, file:PATH, or block:NAME for a Prefect Secret block.
 
-    A relative path starts from `base`. Raises KeyMissing, KeyInvalid and ConfigError.
+    A relative path starts at `base`. Raises KeyMissing, KeyInvalid and ConfigError.
     """
     kind, _, where = spec.partition(":")
     if kind == "block":
@@ -86,7 +84,7 @@ async def resolve_key(name: str, spec: str, base: Path) -> Key:
 
 
 def key_path(where: str, base: Path) -> Path:
-    """The file that "file:WHERE" means; a relative path starts from `base`."""
+    """Return the path of the file in "file:WHERE"; a relative path starts at `base`."""
     return base / Path(where).expanduser()
 
 
@@ -97,41 +95,17 @@ async def _from_block(source: str, block: str) -> str:
         loaded = cast("Secret[str]", await Secret.aload(block))
     except ValueError:
         raise KeyMissing(f"there is no Prefect Secret block called {block}", source) from None
-    except Exception as error:  # noqa: BLE001 - whatever Prefect's client fails with, there is no key
-        told = f"the Prefect Secret block {block} cannot be read: {type(error).__name__}"
-        raise KeyMissing(told, source) from None
+    except Exception as error:  # noqa: BLE001 - whatever error Prefect's client raises, there is no key
+        message = f"the Prefect Secret block {block} cannot be read: {type(error).__name__}"
+        raise KeyMissing(message, source) from None
     return str(loaded.get())
 
 
-Authenticate = Callable[[Key], Awaitable[Account]]
-
-
-async def authenticate_with_failover(
-    name: str, source: AnySource, base: Path, alarm: AuthBreaker, attempt: Authenticate
-) -> Account:
-    """The account that `attempt` finds by the source's key, or by the next one; a relative file is in `base`.
-
-    A first key that was turned down for good is not tried again until it is another one, or its alert is
-    cleared. Raises what `attempt` and `find_key` raise.
-    """
-    first = await resolve_key(name, source.key, base)
-    following = await next_key(name, source, base)
-    if following is None or following.fingerprint == first.fingerprint:
-        account = await attempt(first)
-    elif alarm.is_superseded(name, first):
-        return await attempt(following)
-    else:
-        try:
-            account = await attempt(first)
-        except (KeyRevoked, KeyInvalid) as error:
-            await alarm.record_failover(name, first, following, error)
-            return await attempt(following)
-    alarm.clear_failover(name)
-    return account
-
-
 async def next_key(name: str, source: AnySource, base: Path) -> Key | None:
-    """The key that is to take over from the first; None where there is none. Raises as `find_key` does."""
+    """Return the key that takes over if the first is revoked; None if there is none.
+
+    Raises KeyInvalid and ConfigError.
+    """
     if not isinstance(source, SkinsharkSettings):
         return None
     try:

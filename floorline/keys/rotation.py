@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -120,11 +120,8 @@ async def _print(name: str, source: AnySource, base: Path) -> str:
 
 
 async def _account(name: str, source: AnySource, key: Key, clock: Clock) -> Account:
-    connector = build_connector(name, source, key, clock, retry=VERIFY_RETRY)
-    try:
+    async with aclosing(build_connector(name, source, key, clock, retry=VERIFY_RETRY)) as connector:
         return await connector.account()
-    finally:
-        await connector.aclose()
 
 
 async def rotate_key(old: CurrentKey, clock: Clock, say: Callable[[str], None]) -> Rotation:
@@ -189,12 +186,10 @@ def defer_signals(say: Callable[[str], None]) -> Iterator[None]:
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    connector = build_connector(old.source, old.settings, old.key, clock)
-    assert isinstance(connector, CS2Cap)  # noqa: S101 - as `present` saw; this tells the type checker
-    try:
+    async with aclosing(build_connector(old.source, old.settings, old.key, clock)) as connector:
+        if not isinstance(connector, CS2Cap):
+            raise ConfigError(BY_HAND, old.source)
         return await connector.reissue()
-    finally:
-        await connector.aclose()
 
 
 async def _store(key: Key, old: CurrentKey, store: KeyStore | None, spare: BackupKeyFile) -> str | None:

@@ -9,9 +9,9 @@ from common.clock import Clock
 from common.concurrency import gather_fail_fast
 from common.errors import SourceError, TransientError
 from connectors.http.retry import RetryPolicy
-from pipelines.config import AnySource, Settings, SkinsharkSettings
-from pipelines.sources import build_connector, next_key, resolve_key
-from warehouse.paths import WarehousePaths
+from pipelines.config import Settings, SkinsharkSettings
+from pipelines.source_session import SourceSession
+from pipelines.sources import next_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +40,36 @@ async def key_statuses(settings: Settings, clock: Clock) -> list[KeyStatus]:
 
     A key that is to take over stands behind the one that it follows.
     """
-    asked = [
-        pair for name, source in settings.sources.items() for pair in await _keys(settings, name, source)
-    ]
-    return await gather_fail_fast(*(_status(settings, name, source, clock) for name, source in asked))
+    keys = [pair for name in settings.sources for pair in await _key_specs(settings, name)]
+    return await gather_fail_fast(*(_status(settings, name, key, clock) for name, key in keys))
 
 
-async def _keys(settings: Settings, name: str, source: AnySource) -> list[tuple[str, AnySource]]:
-    """The source, and the same with the next key where there is one."""
+async def _key_specs(settings: Settings, name: str) -> list[tuple[str, str]]:
+    """Return where the source's key is, and where its next key is if there is one."""
+    source = settings.sources[name]
+    if not isinstance(source, SkinsharkSettings):
+        return [(name, source.key)]
     try:
-        there = await next_key(name, source, settings.base) is not None
+        has_next = await next_key(name, source, settings.base) is not None
     except SourceError:
-        there = True  # what is wrong with it is told where it is tried
-    if not there or not isinstance(source, SkinsharkSettings):
-        return [(name, source)]
-    return [(name, source), (name, source.model_copy(update={"key": source.key_next}))]
+        has_next = True  # the attempt with the next key reports what is wrong with it
+    return [(name, source.key), (name, source.key_next)] if has_next else [(name, source.key)]
 
 
-async def _status(settings: Settings, name: str, source: AnySource, clock: Clock) -> KeyStatus:
-    tail = ""
-    try:
-        key = await resolve_key(name, source.key, settings.base)
-        tail = key.tail
-        connector = build_connector(
-            name, source, key, clock, state=WarehousePaths(settings.root).state, retry=RetryPolicy(attempts=1)
-        )
+async def _status(settings: Settings, name: str, key: str, clock: Clock) -> KeyStatus:
+    async with SourceSession(settings, name, clock, key_spec=key, retry=RetryPolicy(attempts=1)) as session:
         try:
-            account = await connector.account()
-        finally:
-            await connector.aclose()
-    except TransientError as error:
-        return KeyStatus(
-            name, source.key, tail, problem=f"{name}: the key could not be tried: {error.detail}"
-        )
-    except SourceError as error:
-        return KeyStatus(name, source.key, tail, problem=str(error))
+            account = await (await session.connect()).account()
+        except TransientError as error:
+            problem = f"{name}: the key could not be tried: {error.detail}"
+            return KeyStatus(name, key, session.key_tail, problem=problem)
+        except SourceError as error:
+            return KeyStatus(name, key, session.key_tail, problem=str(error))
     left = account.expires_at - clock.now() if account.expires_at else None
     return KeyStatus(
         name,
-        source.key,
-        tail,
+        key,
+        session.key_tail,
         accepted=account.active,
         problem=None if account.active else f"{name}: the source says that the key is not active",
         tier=account.tier,

@@ -170,8 +170,9 @@ async def _classify(
         }
     finally:
         await far.aclose()
-    if far.asked:
-        tell(f"{source}: asked for {', '.join(far.asked)}, which were not at hand: {far.spent} of the month")
+    if far.fetched:
+        fetched = ", ".join(far.fetched)
+        tell(f"{source}: asked for {fetched}, which were not at hand: {far.requests_spent} of the month")
     return [_gap(one, kept, held[one.basket, one.currency]) for one in missing]
 
 

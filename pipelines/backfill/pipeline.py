@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from common.clock import Clock, SystemClock
-from common.errors import BudgetSpent, ConfigError, SourceError, WarehouseError
+from common.errors import BudgetSpent, ConfigError, SourceError
 from common.text import sanitize
 from connectors.schemas import provider_keys_by_name
 from connectors.tiers import TierLimits
@@ -34,9 +34,8 @@ from pipelines.backfill.results import STOPPED, BackfillOutcome, BackfillResult,
 from pipelines.backfill.session import BackfillSession, resolve_source
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
-from pipelines.loading import load_and_publish
+from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.results import DONE, RunResult, run_state
-from pipelines.snapshot.pipeline import shutdown_grace
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.backfill_rows import BackfillRecord as Record
@@ -82,12 +81,9 @@ class BackfillPipeline:
         Raises ConfigError for what cannot be asked for, or planned without asking, and what the account does.
         """
         self._prepare()
-        past = BackfillSession(self._settings, self._name, self._alarm, self._clock)
-        try:
-            terms = await past.open()
-            return await self._plan_rest(past, terms, past.catalogs(offline=True), self._find_running())
-        finally:
-            await past.aclose()
+        async with BackfillSession(self._settings, self._name, self._clock) as past:
+            terms = await past.open(self._alarm)
+            return await self._plan_rest(past, terms, past.cached_catalogs, self._find_running())
 
     async def run(self) -> BackfillResult:
         """Fetch it, load it and say what came of it.
@@ -97,16 +93,13 @@ class BackfillPipeline:
         """
         self._prepare()
         self.home.ensure_free_space(int(self._settings.warehouse.least_free))
-        past = BackfillSession(self._settings, self._name, self._alarm, self._clock)
         with contextlib.ExitStack() as held:
             record = self._find_running()
             if record is not None:
                 held.enter_context(self._books.lock(record.backfill_id))
                 record = recover_progress(self.home, self._books, record.backfill_id)
-            try:
+            async with BackfillSession(self._settings, self._name, self._clock) as past:
                 return await self._run(past, record, held)
-            finally:
-                await past.aclose()
 
     def _prepare(self) -> None:
         self.home.prepare()
@@ -121,8 +114,10 @@ class BackfillPipeline:
         self, past: BackfillSession, record: Record | None, held: contextlib.ExitStack
     ) -> BackfillResult:
         try:
-            terms = await past.open(self._request.budget)
-            catalogs = past.catalogs()
+            terms = await past.open(self._alarm)
+            if self._request.budget is not None:
+                past.connector.rate_limiter.set_budget(self._request.budget)
+            catalogs = past.catalogs
             plan = await self._plan_rest(past, terms, catalogs, record)
             names = provider_keys_by_name(await catalogs.providers())
         except ConfigError:
@@ -211,9 +206,7 @@ class BackfillPipeline:
         except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
             legs.finish(CANCELLED, "stopped")
             self._books.finish(record.backfill_id, "stopped", "stopped")
-            # in place: whoever stops us waits for the end of this process, and of nothing else in it
-            with contextlib.suppress(WarehouseError):
-                load_and_publish(self._settings, [], self._clock, patience=shutdown_grace())
+            load_before_exit(self._settings, self._clock)
             raise
         state = STOPPED if isinstance(error, BudgetSpent) else None
         state = state or run_state(error, complete=not walks.brought.broken)
@@ -242,7 +235,7 @@ class BackfillPipeline:
             record = self._books.finish(record.backfill_id, kept, ended.reason)
         run = self._as_run(past, record, ended)
         self._alert_unknown_providers(ended)
-        await self._alarm.report_failures([run], None if past.refused else past.key)
+        await self._alarm.report_failures([run], None if past.blocked_by_breaker else past.key)
         await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
         runs = legs.runs if legs is not None else ()
         return build_result(run, self._request.series, record, ended, summarize_loads(self.home, runs))
@@ -260,7 +253,7 @@ class BackfillPipeline:
             requests=past.requests,
             pages=ended.brought.pages,
             error=ended.error,
-            quota_remaining=past.quota_left,
+            quota_remaining=past.quota_remaining,
             unknown_fields=dict(ended.brought.unknown_fields),
             key_tail=past.key_tail,
         )

@@ -6,17 +6,11 @@ from datetime import timedelta
 
 import polars as pl
 
-from common.clock import Clock
 from common.errors import ConfigError
-from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
-from connectors.http.auth import Key
-from connectors.tiers import TierLimits, limits_for
-from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
-from pipelines.sources import authenticate_with_failover, build_connector
-from warehouse.paths import WarehousePaths
+from pipelines.source_session import SourceSession
 
 
 def resolve_source(settings: Settings, name: str | None) -> str:
@@ -34,78 +28,26 @@ def resolve_source(settings: Settings, name: str | None) -> str:
     return able[0]
 
 
-class BackfillSession:
-    """A source that can be asked for its past, once `open` has had its key accepted."""
-
-    def __init__(self, settings: Settings, name: str, alarm: AuthBreaker, clock: Clock) -> None:
-        self.name = name
-        self.home = WarehousePaths(settings.root)
-        self.key: Key | None = None
-        self.refused = False  # by the breaker: the source was not asked
-        self._settings = settings
-        self._alarm = alarm
-        self._clock = clock
-        self._connector: CS2Cap | None = None
-        self._free = 0
+class BackfillSession(SourceSession):
+    """A session with a source that serves history series."""
 
     @property
     def connector(self) -> CS2Cap:
-        """The connector, once it is open."""
-        assert self._connector is not None  # noqa: S101 - as opened before; for the type checker
-        return self._connector
+        """The connector. Raises ConfigError for a source without history series."""
+        connector = super().connector
+        if not isinstance(connector, CS2Cap):
+            raise ConfigError("serves no history series", self.name)
+        return connector
 
     @property
     def requests(self) -> int:
-        """Requests sent so far that count in the month."""
-        return 0 if self._connector is None else self._connector.requests - self._free
+        """Requests sent so far that count in the month: all but those of the authentication."""
+        return self.requests_sent - self.requests_at_open
 
     @property
-    def quota_left(self) -> int | None:
-        """Requests left of the month, as far as is known."""
-        return None if self._connector is None else self._connector.quota_remaining
-
-    @property
-    def key_tail(self) -> str:
-        """The last characters of the key, if it is known and long enough to show them."""
-        return self.key.tail if self.key is not None else ""
-
-    async def open(self, budget: int | None = None) -> TierLimits:
-        """Prove the key, which costs nothing, and allow `budget` requests; what the account includes.
-
-        Raises what the connector raises, and the rejection of this key that still holds.
-        """
-        source = self._settings.sources[self.name]
-        account = await authenticate_with_failover(
-            self.name, source, self._settings.base, self._alarm, self._prove
-        )
-        self._free = self.connector.requests
-        if budget is not None:
-            self.connector.rate_limiter.set_budget(budget)
-        return limits_for(source.tier, account, source.kind)
-
-    def catalogs(self, *, offline: bool = False) -> CatalogCache:
-        """The catalogs as they are cached; those that are missing are asked for, unless `offline`."""
-        if offline:
-            return CatalogCache(self.home.catalog, CachedOnly(self.name), self._clock, lifetime=timedelta.max)
-        return CatalogCache(self.home.catalog, self.connector, self._clock)
-
-    async def aclose(self) -> None:
-        """Close the connections, if there are any."""
-        if self._connector is not None:
-            await self._connector.aclose()
-
-    async def _prove(self, key: Key) -> Account:
-        self.key, self.refused = key, True
-        self._alarm.check(self.name, key)
-        self.refused = False
-        await self.aclose()
-        source = self._settings.sources[self.name]
-        connector = build_connector(self.name, source, key, self._clock, state=self.home.state)
-        assert isinstance(connector, CS2Cap)  # noqa: S101 - by its kind, as source_named has seen to
-        self._connector = connector
-        account = await connector.account()
-        self._alarm.reset(self.name)
-        return account
+    def cached_catalogs(self) -> CatalogCache:
+        """The catalogs as they are cached; the source is not asked for a missing one."""
+        return CatalogCache(self._paths.catalog, CachedOnly(self.name), self._clock, lifetime=timedelta.max)
 
 
 class CachedOnly:

@@ -35,7 +35,8 @@ class PlannedBasket:
 class BasketPlanner:
     """Plans the baskets of one source; they share its stream starts in the order of the configuration.
 
-    `spent` are the sides, asks ("standard") and bids ("bid"), whose starts of the last 24 hours are used up.
+    `exhausted` names the sides, asks ("standard") and bids ("bid"), whose stream starts of the last 24 hours
+    are used up.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class BasketPlanner:
         terms: TierLimits,
         now: datetime,
         *,
-        spent: Sequence[str] = (),
+        exhausted: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._catalogs = catalogs
         self.terms = terms
         self._now = now
         self._starts = Counter(dict.fromkeys(("standard", "bid"), terms.streams_a_day))
-        self._spent = spent
+        self._exhausted = exhausted
 
     async def plan_all(self, chosen: Sequence[BasketSettings]) -> list[PlannedBasket]:
         """Plan these baskets, all of one source.
@@ -105,7 +106,7 @@ class BasketPlanner:
     @property
     def stream_starts_left(self) -> Mapping[str, int]:
         """The stream starts in 24 hours that are left for the next basket, by delivery."""
-        return {side: 0 if side in self._spent else left for side, left in self._starts.items()}
+        return {side: 0 if side in self._exhausted else left for side, left in self._starts.items()}
 
     async def _want(self, basket: BasketSettings, *, doubt: bool) -> SnapshotRequest:
         marketplaces = await self._catalogs.providers()

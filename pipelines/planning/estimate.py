@@ -18,7 +18,7 @@ from pipelines.config import Settings
 from pipelines.planning.baskets import BasketPlanner
 from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
 from pipelines.planning.schedule import frequency_of
-from pipelines.sources import build_connector, resolve_key
+from pipelines.source_session import SourceSession
 from warehouse.paths import WarehousePaths
 
 
@@ -37,9 +37,10 @@ async def forecast_sources(
             found.append(await _forecast(settings, far, clock))
         finally:
             await far.aclose()
-        if far.asked:
+        if far.fetched:
             tell(
-                f"{name}: asked for {', '.join(far.asked)}, which were not at hand: {far.spent} of the month"
+                f"{name}: asked for {', '.join(far.fetched)}, which were not at hand: {far.requests_spent} of"
+                " the month"
             )
     return found
 
@@ -79,57 +80,50 @@ async def limits_of_source(settings: Settings, far: LazySource) -> tuple[TierLim
 
 
 class LazySource:
-    """A source that is asked only for what is not at hand; `asked` are the catalogs that it was asked for."""
+    """A source that is connected only when a catalog is not cached, or the account must be known.
+
+    `fetched` names the catalogs that were fetched; `requests_spent` counts what they cost of the month.
+    """
 
     def __init__(self, settings: Settings, source: str, clock: Clock, *, offline: bool) -> None:
         self.source = source
-        self.asked: list[str] = []
-        self.spent = 0
-        self._settings = settings
-        self._clock = clock
+        self.fetched: list[str] = []
+        self.requests_spent = 0
         self._offline = offline
-        self._connector: Connector | None = None
+        self._session = SourceSession(settings, source, clock, retry=RetryPolicy(attempts=2))
 
     async def account(self) -> Account:
-        """The key's account, which costs nothing of the month."""
-        return await (await self._connected('the account (tier = "auto")')).account()
+        """Return the key's account, which costs nothing of the month."""
+        return await (await self._connect('the account (tier = "auto")')).account()
 
     async def items(self) -> pl.DataFrame:
-        """The catalog, schema `ITEMS`."""
+        """Return the catalog, schema `ITEMS`."""
         return await self._fetch("items", lambda connector: connector.items())
 
     async def providers(self) -> pl.DataFrame:
-        """The marketplaces, schema `PROVIDERS`."""
+        """Return the marketplaces, schema `PROVIDERS`."""
         return await self._fetch("providers", lambda connector: connector.providers())
 
     async def fx(self) -> pl.DataFrame:
-        """The exchange rates, schema `FX`."""
+        """Return the exchange rates, schema `FX`."""
         return await self._fetch("exchange rates", lambda connector: connector.fx())
 
     async def aclose(self) -> None:
         """Close the connections, if there are any."""
-        if self._connector is not None:
-            await self._connector.aclose()
+        await self._session.aclose()
 
     async def _fetch(self, what: str, fetch: Callable[[Connector], Awaitable[pl.DataFrame]]) -> pl.DataFrame:
-        connector = await self._connected(what)
+        connector = await self._connect(what)
         before = connector.requests
         frame = await fetch(connector)
-        self.asked.append(what)
-        self.spent += connector.requests - before
+        self.fetched.append(what)
+        self.requests_spent += connector.requests - before
         return frame
 
-    async def _connected(self, what: str) -> Connector:
+    async def _connect(self, what: str) -> Connector:
         if self._offline:
             raise ConfigError(f"{self.source}: {what} would have to be asked for: leave out --offline")
-        if self._connector is None:
-            source = self._settings.sources[self.source]
-            try:
-                key = await resolve_key(self.source, source.key, self._settings.base)
-            except KeyMissing as error:
-                raise ConfigError(f"{what} cannot be asked for: {error.detail}", self.source) from None
-            state = WarehousePaths(self._settings.root).state
-            self._connector = build_connector(
-                *(self.source, source, key, self._clock), state=state, retry=RetryPolicy(attempts=2)
-            )
-        return self._connector
+        try:
+            return await self._session.connect()
+        except KeyMissing as error:
+            raise ConfigError(f"{what} cannot be asked for: {error.detail}", self.source) from None

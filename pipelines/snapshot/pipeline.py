@@ -1,83 +1,74 @@
-"""A market snapshot from end to end: plan, fetch, land, load, publish, report. Knows no scheduler."""
+"""A market snapshot from end to end: authenticate, plan, fetch, land, load, publish, report.
+
+This module knows no scheduler.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, QuotaExhausted, SourceError, WarehouseError
-from connectors.base import Account, Connector
-from connectors.http.auth import Key
-from connectors.tiers import limits_for
+from common.errors import ConfigError, QuotaExhausted, SourceError
 from pipelines.alerts.auth_breaker import AuthBreaker
-from pipelines.catalogs import CatalogCache
-from pipelines.config import AnySource, BasketSettings, Settings
-from pipelines.loading import load_and_publish
+from pipelines.config import BasketSettings, Settings
+from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.results import RunResult, run_state, with_load
 from pipelines.snapshot.extraction import BasketExtractor, ShardTask, WrapTask, new_run_id
 from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress
-from pipelines.sources import authenticate_with_failover, build_connector
+from pipelines.source_session import SourceSession
 from warehouse.landing.model import RunHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
-SHUTDOWN_GRACE: Final = 5.0
+FLOW: Final = "snapshot"
 LoadStep = Callable[[], Awaitable[Sequence[LoadReport]]]
 WrapLoadStep = Callable[[LoadStep], LoadStep]
 
 
 def no_wrap(_label: str, fetch: ShardTask) -> ShardTask:
-    """The fetch of a shard as it is."""
+    """Return the task of a shard unchanged."""
     return fetch
 
 
 def no_load_wrap(step: LoadStep) -> LoadStep:
-    """The loading as it is."""
+    """Return the load step unchanged."""
     return step
 
 
 @dataclasses.dataclass(slots=True)
-class SourceSession:
-    """One source during a snapshot: its connector, catalogs and baskets, and the error that stopped it."""
+class SourceRun:
+    """One source during a snapshot: its session, its baskets and plans, and the error that stopped it.
 
-    source: str
+    `over_quota` holds the baskets, by name, that do not fit into the month. `requests_billed` counts the
+    requests that some basket's result already includes.
+    """
+
+    session: SourceSession
     baskets: list[BasketSettings]
-    connector: Connector | None = None
-    catalogs: CatalogCache | None = None
-    prepared: list[PlannedBasket] = dataclasses.field(default_factory=list)
+    planned: list[PlannedBasket] = dataclasses.field(default_factory=list)
+    over_quota: dict[str, QuotaExhausted] = dataclasses.field(default_factory=dict)
     error: SourceError | None = None
-    over_quota: dict[str, QuotaExhausted] = dataclasses.field(
-        default_factory=dict
-    )  # what does not fit the month
-    key: Key | None = None
-    blocked_by_breaker: bool = False  # by the breaker: the source was not asked
-    requests_billed: int = 0  # requests that a run already accounts for; the account's own costs nothing
+    requests_billed: int = 0
 
-    @property
-    def key_tail(self) -> str:
-        """The last characters of the key, if it is known and long enough to show them."""
-        return self.key.tail if self.key is not None else ""
+    def bill_requests(self) -> int:
+        """Return the number of requests sent since the last call."""
+        billed, self.requests_billed = self.requests_billed, self.session.requests_sent
+        return self.requests_billed - billed
 
 
 class SnapshotPipeline:
-    """One snapshot of some baskets. `wrap` and `wrap_settle` let a scheduler make tasks of the steps.
+    """One snapshot of the baskets called `names`, or of all baskets.
 
-    A basket that cannot fit into what is left of the month is refused unless `force` is set.
+    A basket that does not fit into the rest of the month is refused unless `force` is set.
     """
-
-    flow = "snapshot"
 
     def __init__(
         self,
@@ -93,167 +84,127 @@ class SnapshotPipeline:
         self._baskets = settings.chosen(names)
         self._clock = clock or SystemClock()
         self._progress = progress or NullProgress()
-        self.home = WarehousePaths(Path(settings.root))
+        self._paths = WarehousePaths(settings.root)
 
-    async def run(
-        self, wrap: WrapTask = no_wrap, wrap_settle: WrapLoadStep = no_load_wrap
-    ) -> list[RunResult]:
-        """Take it. One result a basket, in the order of the configuration.
+    async def run(self, wrap: WrapTask = no_wrap, wrap_load: WrapLoadStep = no_load_wrap) -> list[RunResult]:
+        """Take the snapshot; return one result per basket, in the order of the configuration.
 
-        A source that fails leaves the others alone; what failed is in the results. Raises ConfigError before
-        any price is asked for, and WarehouseError with everything landed.
+        `wrap` and `wrap_load` let a scheduler turn the steps into tasks. A source that fails does not stop
+        the others; its results hold the error. Raises ConfigError before the first price request, and
+        WarehouseError after everything has landed.
         """
-        self.home.prepare()
-        self.home.ensure_free_space(int(self._settings.warehouse.least_free))
-        self._alarm = AuthBreaker(self._settings, self._clock)
-        desks = self._sessions()
+        self._paths.prepare()
+        self._paths.ensure_free_space(int(self._settings.warehouse.least_free))
+        self._auth_breaker = AuthBreaker(self._settings, self._clock)
+        runs = self._source_runs()
         try:
-            await self._open(desks)
-            results = await self._fetch(desks, wrap)
+            await gather_fail_fast(*(self._open(run) for run in runs))
+            results = await self._fetch(runs, wrap)
         except Exception:
             raise
-        except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
-            # in place: whoever stops us waits for the end of this process, and of nothing else in it
-            with contextlib.suppress(WarehouseError):
-                load_and_publish(self._settings, [], self._clock, patience=shutdown_grace())
+        except BaseException:  # cancelled, or the exception that Prefect raises for SIGTERM
+            load_before_exit(self._settings, self._clock)
             raise
         finally:
-            await self._close(desks)
-        loads = await wrap_settle(
+            for run in runs:
+                await run.session.aclose()
+        loads = await wrap_load(
             lambda: asyncio.to_thread(load_and_publish, self._settings, results, self._clock)
         )()
-        by_run = {load.run_id: load for load in loads}
-        return [with_load(result, by_run.get(result.run_id)) for result in results]
+        load_by_run = {load.run_id: load for load in loads}
+        return [with_load(result, load_by_run.get(result.run_id)) for result in results]
 
-    def _sessions(self) -> list[SourceSession]:
-        names = dict.fromkeys(basket.source for basket in self._baskets)
+    def _source_runs(self) -> list[SourceRun]:
+        by_source: dict[str, list[BasketSettings]] = {}
+        for basket in self._baskets:
+            by_source.setdefault(basket.source, []).append(basket)
         return [
-            SourceSession(name, [basket for basket in self._baskets if basket.source == name])
-            for name in names
+            SourceRun(SourceSession(self._settings, source, self._clock), baskets)
+            for source, baskets in by_source.items()
         ]
 
-    async def _open(self, desks: Sequence[SourceSession]) -> None:
-        """Prove every key and plan every basket, before the first price. Raises ConfigError."""
-        await gather_fail_fast(*(self._open_one(desk) for desk in desks))
-
-    async def _open_one(self, desk: SourceSession) -> None:
+    async def _open(self, run: SourceRun) -> None:
+        """Authenticate and plan every basket, before the first price request. Raises ConfigError."""
+        session = run.session
         try:
-            source = self._settings.sources[desk.source]
-            attempt = partial(self._authenticate, desk, source)
-            account = await authenticate_with_failover(
-                desk.source, source, self._settings.base, self._alarm, attempt
+            limits = await session.open(self._auth_breaker)
+            rate_limiter = session.connector.rate_limiter
+            planner = BasketPlanner(
+                self._settings,
+                session.catalogs,
+                limits,
+                self._clock.now(),
+                exhausted=exhausted_streams(rate_limiter),
             )
-            assert desk.connector is not None  # noqa: S101 - as just proved; for the type checker
-            desk.requests_billed = desk.connector.requests
-            desk.catalogs = CatalogCache(self.home.catalog, desk.connector, self._clock)
-            terms = limits_for(source.tier, account, source.kind)
-            spent = exhausted_streams(desk.connector.rate_limiter)
-            planning = BasketPlanner(self._settings, desk.catalogs, terms, self._clock.now(), spent=spent)
-            desk.prepared = await planning.plan_all(desk.baskets)
-            desk.over_quota = (
-                {}
-                if self._force
-                else over_quota_baskets(desk.prepared, desk.connector.rate_limiter.month_usage())
-            )
+            run.planned = await planner.plan_all(run.baskets)
+            if not self._force:
+                run.over_quota = over_quota_baskets(run.planned, rate_limiter.month_usage())
+            run.requests_billed = session.requests_at_open
         except ConfigError:
             raise
         except SourceError as error:
-            desk.error = error
+            run.error = error
 
-    async def _authenticate(self, desk: SourceSession, source: AnySource, key: Key) -> Account:
-        """Have the source accept a key, unless the breaker keeps it back; the desk is left with both."""
-        desk.key, desk.blocked_by_breaker = key, True
-        self._alarm.check(desk.source, key)
-        desk.blocked_by_breaker = False
-        if desk.connector is not None:
-            await desk.connector.aclose()
-        desk.connector = build_connector(desk.source, source, key, self._clock, state=self.home.state)
-        account = await desk.connector.account()
-        self._alarm.reset(desk.source)
-        return account
-
-    async def _fetch(self, desks: Sequence[SourceSession], wrap: WrapTask) -> list[RunResult]:
-        """Sources side by side; the baskets of one source one after another, on its one connector."""
-        async with PageWriters() as presses:
-            fetched = await gather_fail_fast(*(self._fetch_source(desk, presses, wrap) for desk in desks))
+    async def _fetch(self, runs: Sequence[SourceRun], wrap: WrapTask) -> list[RunResult]:
+        """Fetch the sources concurrently; the baskets of one source in turn, with its one connector."""
+        async with PageWriters() as page_writers:
+            fetched = await gather_fail_fast(*(self._fetch_source(run, page_writers, wrap) for run in runs))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
 
     async def _fetch_source(
-        self, desk: SourceSession, presses: PageWriters, wrap: WrapTask
+        self, run: SourceRun, page_writers: PageWriters, wrap: WrapTask
     ) -> list[RunResult]:
-        results = await self._results(desk, presses, wrap)
-        await self._alarm.report_failures(results, None if desk.blocked_by_breaker else desk.key)
+        if run.error is None:
+            results = [await self._fetch_basket(run, planned, page_writers, wrap) for planned in run.planned]
+        else:
+            results = [self._record_not_run(run, basket, run.error) for basket in run.baskets]
+        rejected_key = None if run.session.blocked_by_breaker else run.session.key
+        await self._auth_breaker.report_failures(results, rejected_key)
         return results
 
-    async def _results(self, desk: SourceSession, presses: PageWriters, wrap: WrapTask) -> list[RunResult]:
-        if desk.error is not None or desk.connector is None or desk.catalogs is None:
-            sent = desk.connector.requests if desk.connector else 0
-            first, *others = desk.baskets
-            refused = [self._record_not_run(desk, basket, desk.error, 0) for basket in others]
-            return [self._record_not_run(desk, first, desk.error, sent), *refused]
-        return [await self._fetch_basket(desk, prepared, presses, wrap) for prepared in desk.prepared]
-
     async def _fetch_basket(
-        self, desk: SourceSession, prepared: PlannedBasket, presses: PageWriters, wrap: WrapTask
+        self, run: SourceRun, planned: PlannedBasket, page_writers: PageWriters, wrap: WrapTask
     ) -> RunResult:
-        assert desk.connector is not None  # noqa: S101 - as checked by the caller; for the type checker
-        assert desk.catalogs is not None  # noqa: S101
-        before, desk.requests_billed = desk.requests_billed, desk.connector.requests
-        beyond = desk.over_quota.get(prepared.basket.name)
-        if beyond is not None:
-            return self._record_not_run(desk, prepared.basket, beyond, desk.requests_billed - before)
-        fetch = BasketExtractor(
-            *(self.home, prepared, desk.connector, desk.catalogs),
-            presses=presses,
+        over_quota = run.over_quota.get(planned.basket.name)
+        if over_quota is not None:
+            return self._record_not_run(run, planned.basket, over_quota)
+        extractor = BasketExtractor(
+            self._paths,
+            planned,
+            run.session,
+            page_writers=page_writers,
             clock=self._clock,
             progress=self._progress,
-            sent_before=before,
+            sent_before=run.requests_billed,
         )
-        result = await fetch.run(self.flow, wrap)
-        desk.requests_billed = desk.connector.requests
-        return dataclasses.replace(result, key_tail=desk.key_tail)
+        result = await extractor.run(FLOW, wrap)
+        run.bill_requests()
+        return result
 
-    def _record_not_run(
-        self, desk: SourceSession, basket: BasketSettings, error: SourceError | None, requests: int
-    ) -> RunResult:
-        """A run that ended before its first price is a run all the same: it is landed, loaded and seen."""
+    def _record_not_run(self, run: SourceRun, basket: BasketSettings, error: SourceError) -> RunResult:
+        """Land a run that ended before its first price request, so that it is loaded and visible, too."""
         now = self._clock.now()
         header = RunHeader(
-            new_run_id(now), self.flow, desk.source, basket.name, now, int(basket.every.total_seconds())
+            new_run_id(now), FLOW, basket.source, basket.name, now, int(basket.every.total_seconds())
         )
-        state = run_state(error, complete=False)
-        with LandingWriter(self.home.landing, header) as landing:
-            landing.finish(
-                state,
-                finished_at=now,
-                requests=requests,
-                incomplete_reason=str(error),
-                request_id=error.request_id or None if error else None,
-            )
-        return RunResult(
+        result = RunResult(
             run_id=header.run_id,
             basket=basket.name,
-            source=desk.source,
-            state=state,
-            requests=requests,
+            source=basket.source,
+            state=run_state(error, complete=False),
+            requests=run.bill_requests(),
             pages=0,
             error=error,
             incomplete_reason=str(error),
-            key_tail=desk.key_tail,
+            key_tail=run.session.key_tail,
         )
-
-    async def _close(self, desks: Sequence[SourceSession]) -> None:
-        for desk in desks:
-            if desk.connector is not None:
-                await desk.connector.aclose()
-
-
-def shutdown_grace() -> float:
-    """Seconds that a run which is being stopped waits for another loader; none if it was told to twice.
-
-    asyncio makes a cancellation of the first Ctrl-C, and leaves the second one what it is.
-    """
-    task = asyncio.current_task()
-    twice = isinstance(sys.exception(), KeyboardInterrupt) or (task is not None and task.cancelling() > 1)
-    return 0.0 if twice else SHUTDOWN_GRACE
+        with LandingWriter(self._paths.landing, header) as landing:
+            landing.finish(
+                result.state,
+                finished_at=now,
+                requests=result.requests,
+                incomplete_reason=result.incomplete_reason,
+                request_id=error.request_id or None,
+            )
+        return result

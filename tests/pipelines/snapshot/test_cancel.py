@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from pipelines.snapshot.pipeline import shutdown_grace
+from pipelines.loading import shutdown_grace
 from sandbox.core import Sandbox
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
