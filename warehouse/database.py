@@ -1,4 +1,4 @@
-"""Opening the database: the one writer under its lock, readers of the published copy, migrations."""
+"""Open the DuckDB database: one writer under a lock, readers of the published copy; migrate the schema."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 import re
 from collections.abc import Iterator
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -18,10 +18,10 @@ from common.errors import NotPublished, WarehouseError, WarehouseFull, Warehouse
 from common.files import translate_os_errors
 from warehouse.paths import WarehousePaths
 
-SQL = resources.files("warehouse") / "sql"
-HELD = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
-# What is freed goes back at once: held by the allocator, it would come on top of the limit.
-WRITER_SETTINGS = {
+SQL: Final = resources.files("warehouse") / "sql"
+LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
+# memory_limit does not count freed memory that the allocator has not returned: return it at once.
+WRITER_SETTINGS: Final = {
     "memory_limit": "180MB",
     "preserve_insertion_order": "false",
     "allocator_flush_threshold": "4MB",
@@ -30,13 +30,13 @@ WRITER_SETTINGS = {
 
 
 def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
-    """What a DuckDB error means to the user, where it is not a bug of ours."""
+    """Return our error for a DuckDB error on the file `path`, or None for an error that is a bug of ours."""
     text = str(error)
     if "No space left on device" in text:
         return WarehouseFull(f"no space left on the disk of {path}", path)
     if "Could not set lock on file" in text:
-        held = HELD.search(text)
-        holder = f"{held['program'] or 'a process'} (PID {held['pid']})" if held else "another process"
+        match = LOCK_HOLDER.search(text)
+        holder = f"{match['program'] or 'a process'} (PID {match['pid']})" if match else "another process"
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
     if "not a valid DuckDB database file" in text or "read a database file with version" in text:
         return WarehouseUnusable(f"{path} is not a database that this Floorline can read", path)
@@ -45,48 +45,49 @@ def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | 
 
 @contextlib.contextmanager
 def translate_duckdb_errors(path: Path) -> Iterator[None]:
-    """Turn DuckDB's and the system's word of a locked or full disk into our errors."""
+    """Raise WarehouseFull, WarehouseLocked or WarehouseUnusable for an error of DuckDB or the disk."""
     try:
         with translate_os_errors(path):
             yield
     except duckdb.Error as error:
-        known = translate_duckdb_error(error, path)
-        if known is None:
+        translated = translate_duckdb_error(error, path)
+        if translated is None:
             raise
-        raise known from None
+        raise translated from None
 
 
 @contextlib.contextmanager
-def writer_lock(home: WarehousePaths, wait: float) -> Iterator[None]:
-    """The lock of the one writer. Raise WarehouseLocked where it is not free within `wait` seconds."""
-    note = home.lock.with_name("lock.holder")
-    lock = FileLock(home.lock)
+def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
+    """Hold the lock of the one writer. Raises WarehouseLocked where it is not free within `wait` seconds."""
+    holder_file = paths.lock.with_name("lock.holder")
+    lock = FileLock(paths.lock)
     try:
-        with translate_os_errors(home.lock):
+        with translate_os_errors(paths.lock):
             lock.acquire(timeout=wait)
     except Timeout:
-        holder = _lock_holder(note)
-        detail = f"{home.writer} has been written by {holder} for more than {wait:g} s"
-        raise WarehouseLocked(detail, home.writer, holder=holder) from None
+        holder = _read_holder(holder_file)
+        detail = f"{paths.writer} has been written by {holder} for more than {wait:g} s"
+        raise WarehouseLocked(detail, paths.writer, holder=holder) from None
     try:
-        with contextlib.suppress(OSError):  # it only helps to name the holder; a full disk shows later
-            note.write_text(str(os.getpid()))
+        # The file only helps to name the holder; a full disk is reported by the load itself.
+        with contextlib.suppress(OSError):
+            holder_file.write_text(str(os.getpid()))
         yield
     finally:
-        note.unlink(missing_ok=True)
+        holder_file.unlink(missing_ok=True)
         lock.release()
 
 
-def _lock_holder(note: Path) -> str:
+def _read_holder(holder_file: Path) -> str:
     try:
-        return f"PID {int(note.read_text())}"
+        return f"PID {int(holder_file.read_text())}"
     except (OSError, ValueError):
         return "another process"
 
 
 @contextlib.contextmanager
 def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The loader's database, migrated, checkpointed on a clean exit. Call it under `writer_lock`."""
+    """Open and migrate the loader's database under `writer_lock`; checkpoint it on a clean exit."""
     with translate_duckdb_errors(path):
         connection = duckdb.connect(str(path), config=dict(WRITER_SETTINGS))
         try:
@@ -100,7 +101,7 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextlib.contextmanager
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database file for reading, with times shown in UTC."""
+    """Open a database file read-only, in the time zone UTC. Raises NotPublished where there is no file."""
     if not path.exists():
         raise NotPublished(f"there is no database at {path} yet", path)
     with translate_duckdb_errors(path), duckdb.connect(str(path), read_only=True) as connection:
@@ -109,21 +110,27 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Bring the schema forward, each step in a transaction, and then its views."""
+    """Apply the missing migrations, each in a transaction, then update the views.
+
+    Raises WarehouseUnusable where a newer Floorline wrote the database.
+    """
     version = schema_version(connection)
-    steps = sorted(_steps().items())
-    if version > steps[-1][0]:
-        raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {steps[-1][0]}", path)
-    for number, step in steps[version:]:
+    migrations = {
+        int(file.name[:4]): file for file in (SQL / "migrations").iterdir() if file.name[:4].isdigit()
+    }
+    newest = max(migrations)
+    if version > newest:
+        raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {newest}", path)
+    for number in range(version + 1, newest + 1):
         connection.begin()
-        connection.execute(step.read_text())
+        connection.execute(migrations[number].read_text())
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
-    _make_views(connection, steps[-1][0])
+    _update_views(connection, newest)
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Make the views anew, unless the database has just these, of this version's tables."""
+def _update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Create the views of this version, unless the database has the same ones already."""
     files = sorted((SQL / "views").iterdir(), key=lambda file: file.name)
     views = "\n".join(file.read_text() for file in files if file.name.endswith(".sql"))
     digest = hashlib.blake2b(f"{version} {views}".encode(), digest_size=16).hexdigest()
@@ -137,14 +144,10 @@ def _make_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int:
-    """The schema's version; 0 for a new file."""
-    found = connection.execute(
+    """Return the number of the last applied migration; 0 for a new file."""
+    tables = connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'schema_version'"
     ).fetchall()
-    if not found:
+    if not tables:
         return 0
     return int(connection.execute("SELECT max(version) FROM store.schema_version").fetchall()[0][0])
-
-
-def _steps() -> dict[int, Traversable]:
-    return {int(file.name[:4]): file for file in (SQL / "migrations").iterdir() if file.name.endswith(".sql")}

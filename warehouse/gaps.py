@@ -1,4 +1,4 @@
-"""Gaps: the spans in which nobody took a complete look at a basket, and what became of the runs in them."""
+"""Find coverage gaps: the time ranges without a complete observation of a basket, and why."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import duckdb
 from common.time_ranges import TimeRange, intersect, subtract
 
 Cause = Literal["absent", "failed", "incomplete"]
-# A look this many intervals after the last one comes late; more is a hole.
+# An observation more than this many intervals after the last one leaves a gap.
 LATE_AFTER: Final = 1.5
-# Each run of a basket, and what it saw in one currency; one that saw other currencies only was not asked for
-# this one. A provider that came unasked is never seen completely, and takes nothing from the others. Moments
-# of a look are the server's; a run without one has only its own.
+# One row per run of a basket, with its observations in one currency. A run that observed only other
+# currencies was not asked for this one and is left out. A provider that was not asked for is never observed
+# completely, and does not make the run incomplete. Observation times are the server's; a run without an
+# observation has only its own clock's times.
 RUNS: Final = """
 SELECT r.run_id, r.started_at, coalesce(r.finished_at, r.started_at) AS finished_at,
     min(o.observed_from) FILTER (o.currency = $currency) AS observed_from,
     max(o.observed_to) FILTER (o.currency = $currency) AS observed_to,
-    r.state = 'done' AND bool_and(o.complete) AS whole,
+    r.state = 'done' AND bool_and(o.complete) AS complete,
     coalesce(r.incomplete_reason, any_value(o.reason), r.state) AS reason
 FROM runs r
 LEFT JOIN observations o ON o.run_id = r.run_id AND o.reason IS DISTINCT FROM 'not asked for'
@@ -34,10 +35,10 @@ ORDER BY r.started_at, r.run_id
 
 @dataclass(frozen=True, slots=True)
 class CoverageGap:
-    """A span without a complete look at a basket: half-open, from `start` to `end` (UTC).
+    """A time range without a complete observation of a basket: half-open, from `start` to `end` (UTC).
 
-    `cause` is `absent` where no run was in it, `incomplete` where one saw a part of the basket, else
-    `failed`. `runs` are the runs in it, and `reasons` say why those were not complete, each once.
+    `cause` is `absent` where no run was in the gap, `incomplete` where a run observed a part of the basket,
+    else `failed`. `runs` are the runs in the gap, and `reasons` say why they were not complete, each once.
     """
 
     start: datetime
@@ -49,69 +50,73 @@ class CoverageGap:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
+    """A row of RUNS."""
+
     run_id: str
     started_at: datetime
     finished_at: datetime
     observed_from: datetime | None
     observed_to: datetime | None
-    whole: bool | None
+    complete: bool | None
     reason: str
 
     @property
     def observation_span(self) -> TimeRange | None:
-        """When it looked, if it did."""
         if self.observed_from is None or self.observed_to is None:
             return None
         return self.observed_from, self.observed_to
 
-    def is_in(self, span: TimeRange) -> bool:
-        """Whether a part of it lies there."""
-        begun, over = self.observation_span or (self.started_at, self.finished_at)
-        return begun < span[1] and over >= span[0]
+    def overlaps(self, span: TimeRange) -> bool:
+        start, end = self.observation_span or (self.started_at, self.finished_at)
+        return start < span[1] and end >= span[0]
 
 
 def find_coverage_gaps(
     reader: duckdb.DuckDBPyConnection,
     basket: str,
     source: str,
+    *,
     interval: timedelta,
     currency: str,
     since: datetime,
     until: datetime,
 ) -> list[CoverageGap]:
-    """The holes of a basket that lie in [since, until), in the order of time.
+    """Return the gaps of a basket in [since, until), in the order of time.
 
-    A hole is longer than 1.5 intervals. Before the first look there is one from `since` on, after the last
-    one there is one to `until`. `reader` is the published database.
+    A gap is longer than 1.5 intervals. Time before the first observation counts from `since`, time after the
+    last one up to `until`. `reader` is the published database.
     """
-    named = {"basket": basket, "source": source, "currency": currency}
-    runs = [_Run(*row) for row in reader.execute(RUNS, named).fetchall()]
-    looks = [run.observation_span for run in runs if run.whole and run.observation_span]
-    partial = [run for run in runs if not run.whole]
-    return [_hole(span, partial) for span in uncovered_spans(looks, LATE_AFTER * interval, (since, until))]
+    parameters = {"basket": basket, "source": source, "currency": currency}
+    runs = [_Run(*row) for row in reader.execute(RUNS, parameters).fetchall()]
+    observed = [run.observation_span for run in runs if run.complete and run.observation_span]
+    not_complete = [run for run in runs if not run.complete]
+    spans = uncovered_spans(observed, LATE_AFTER * interval, (since, until))
+    return [_explain_gap(span, not_complete) for span in spans]
 
 
-def unfilled_spans(hole: CoverageGap, covered: Iterable[TimeRange]) -> list[TimeRange]:
-    """What of a hole is not filled yet, where `covered` is held."""
-    return subtract([(hole.start, hole.end)], covered)
+def unfilled_spans(gap: CoverageGap, covered: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the parts of a gap outside of `covered`."""
+    return subtract([(gap.start, gap.end)], covered)
 
 
-def uncovered_spans(looks: Sequence[TimeRange], late: timedelta, within: TimeRange) -> list[TimeRange]:
-    """The spans between looks that are too long, as far as they lie within."""
+def uncovered_spans(
+    observed: Sequence[TimeRange], longest_pause: timedelta, within: TimeRange
+) -> list[TimeRange]:
+    """Return the pauses between observations that are longer than `longest_pause`, clipped to `within`."""
     since, until = within
-    seen_to: datetime | None = None
-    long: list[TimeRange] = []
-    for start, end in sorted([*looks, (until, until)]):
-        begin = since if seen_to is None else seen_to
-        if start - begin > late:
-            long.append((begin, start))
-        seen_to = end if seen_to is None else max(seen_to, end)
-    # one by one: a look that took no time stands between two that touch
-    return [span for one in long for span in intersect([one], [within])]
+    covered_to: datetime | None = None
+    pauses: list[TimeRange] = []
+    for start, end in sorted([*observed, (until, until)]):
+        begin = since if covered_to is None else covered_to
+        if start - begin > longest_pause:
+            pauses.append((begin, start))
+        covered_to = end if covered_to is None else max(covered_to, end)
+    # Clip each alone: two pauses that meet at an observation of no length stay two.
+    return [span for pause in pauses for span in intersect([pause], [within])]
 
 
-def _hole(span: TimeRange, partial: Sequence[_Run]) -> CoverageGap:
-    runs = [run for run in partial if run.is_in(span)]
-    seen: Cause = "incomplete" if any(run.observation_span for run in runs) else "failed"
+def _explain_gap(span: TimeRange, not_complete: Sequence[_Run]) -> CoverageGap:
+    runs = [run for run in not_complete if run.overlaps(span)]
+    cause: Cause = "incomplete" if any(run.observation_span for run in runs) else "failed"
     reasons = tuple(dict.fromkeys(run.reason for run in runs))
-    return CoverageGap(*span, seen if runs else "absent", tuple(run.run_id for run in runs), reasons)
+    return CoverageGap(*span, cause if runs else "absent", tuple(run.run_id for run in runs), reasons)

@@ -1,4 +1,4 @@
-"""Care for the files: the database made anew from the landings, and backups."""
+"""Rebuild the database from the landings, and export backups."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -31,7 +32,7 @@ from warehouse.state.alerts import AlertStore
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import discard_lost_shards
 
-VIEWS = (
+VIEWS: Final = (
     "quotes", "quote_history", "price_points", "candles", "sales", "bids", "bid_history", "fx_rates",
     "best_ask", "runs", "observations", "alerts", "rejects", "items", "providers",
 )  # fmt: skip
@@ -39,97 +40,99 @@ VIEWS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """What a rebuild did: how many landings it loaded; the database as it was lies at `aside`."""
+    """The number of landings that a rebuild loaded, and the file that holds the previous database."""
 
     runs: int
     aside: Path | None
 
 
 def rebuildable_landings(
-    home: WarehousePaths, unreadable: Callable[[CorruptLanding], object] = lambda _: None
+    paths: WarehousePaths, on_corrupt: Callable[[CorruptLanding], object] = lambda _: None
 ) -> list[LandedRun]:
-    """The landings that are kept, in the order in which they were observed."""
+    """Return the finished landings on disk, in the order of their observations."""
     return read_landings(
-        [folder for folder in list_landings(home.landing) if not is_being_written(folder)], unreadable
+        [folder for folder in list_landings(paths.landing) if not is_being_written(folder)], on_corrupt
     )
 
 
 def rebuild(
-    home: WarehousePaths, now: Callable[[], datetime], wait: float = LOCK_WAIT, retype: RowParser = no_parser
+    paths: WarehousePaths, now: Callable[[], datetime], wait: float = LOCK_WAIT, retype: RowParser = no_parser
 ) -> RebuildResult:
-    """Make the database anew from the kept landings, put the old one aside, and publish.
+    """Load all landings into a new database, keep the previous one as a backup, and publish the new one.
 
-    What only the old database knows (older than the kept landings) stays in the file put aside. Landings that
-    were set aside are tried again. What backfills brought with others may be fetched again. Raises
-    WarehouseLocked, WarehouseFull and WarehouseUnfit.
+    Data older than the landings stays only in the backup. Quarantined landings are tried again. Shards of
+    backfills whose landings are gone count as not fetched. Raises WarehouseLocked, WarehouseFull and
+    WarehouseUnusable.
     """
-    fresh = home.writer.with_name("rebuild.duckdb")
-    with writer_lock(home, wait), _replace_target(fresh):
-        broken: list[CorruptLanding] = []
-        runs = rebuildable_landings(home, broken.append)
-        with open_writer(fresh) as db:
-            load_runs(db, runs, now, broken.append, retype)
-            state = AlertStore(home.state)
-            for error in broken:
-                quarantine_landing(error, state, now())
-            copy_alerts(db, state)
-        loaded = {run.folder for run in runs} - {error.folder for error in broken}
-        discard_lost_shards(
-            BackfillStore(home.state, now), loaded
-        )  # before: a kill may cost requests, and no rows
-        aside = _keep_backup(home.writer, f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
-        fresh.replace(home.writer)
-        publish(home)
+    rebuilt = paths.writer.with_name("rebuild.duckdb")
+    with writer_lock(paths, wait), _temporary_target(rebuilt):
+        corrupt: list[CorruptLanding] = []
+        runs = rebuildable_landings(paths, corrupt.append)
+        with open_writer(rebuilt) as db:
+            load_runs(db, runs, now, corrupt.append, retype)
+            alerts = AlertStore(paths.state)
+            for error in corrupt:
+                quarantine_landing(error, alerts, now())
+            copy_alerts(db, alerts)
+        loaded = {run.folder for run in runs} - {error.folder for error in corrupt}
+        # Before the swap: a kill in between costs repeated requests, but no rows.
+        discard_lost_shards(BackfillStore(paths.state, now), loaded)
+        backup = _keep_backup(paths.writer, f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
+        rebuilt.replace(paths.writer)
+        publish(paths)
         for folder in loaded:
             mark_loaded(folder)
-    return RebuildResult(len(loaded), aside)
+    return RebuildResult(len(loaded), backup)
 
 
-def export_duckdb(home: WarehousePaths, to: Path) -> None:
-    """Write one compact DuckDB file that is readable on its own. Raises AlreadyThere where `to` exists."""
-    _refuse_existing(to)
-    partial = to.with_name(to.name + ".partial")
+def export_duckdb(paths: WarehousePaths, target: Path) -> None:
+    """Write the database as one compact DuckDB file. Raises TargetExists where `target` exists."""
+    _refuse_existing(target)
+    partial = target.with_name(target.name + ".partial")
     with (
-        _replace_target(partial),
-        translate_duckdb_errors(to),
-        open_reader(home.published),
+        _temporary_target(partial),
+        translate_duckdb_errors(target),
+        open_reader(paths.published),
         duckdb.connect() as db,
     ):
-        db.execute(f"ATTACH {_quoted(home.published)} AS published (READ_ONLY)")
-        db.execute(f"ATTACH {_quoted(partial)} AS exported")
+        db.execute(f"ATTACH {_quote(paths.published)} AS published (READ_ONLY)")
+        db.execute(f"ATTACH {_quote(partial)} AS exported")
         db.execute("COPY FROM DATABASE published TO exported")
         db.execute("DETACH exported")
-        partial.rename(to)
+        partial.rename(target)
 
 
-def export_parquet(home: WarehousePaths, to: Path) -> Sequence[Path]:
-    """One Parquet file a view in a new folder; the files. Raises AlreadyThere where `to` exists."""
-    _refuse_existing(to)
-    partial = to.with_name(to.name + ".partial")
-    with _replace_target(partial), translate_duckdb_errors(to), open_reader(home.published) as db:
+def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
+    """Write one Parquet file per view into a new folder; return the files.
+
+    Raises TargetExists where `target` exists.
+    """
+    _refuse_existing(target)
+    partial = target.with_name(target.name + ".partial")
+    with _temporary_target(partial), translate_duckdb_errors(target), open_reader(paths.published) as db:
         partial.mkdir(parents=True)
         for view in VIEWS:
-            file = _quoted(partial / f"{view}.parquet")
+            file = _quote(partial / f"{view}.parquet")
             db.execute(f"COPY (FROM {view}) TO {file} (FORMAT parquet, COMPRESSION zstd)")
-        partial.rename(to)
-    return [to / f"{view}.parquet" for view in VIEWS]
+        partial.rename(target)
+    return [target / f"{view}.parquet" for view in VIEWS]
 
 
-def _refuse_existing(to: Path) -> None:
-    if to.exists():
-        raise TargetExists(f"{to} exists already", to)
+def _refuse_existing(target: Path) -> None:
+    if target.exists():
+        raise TargetExists(f"{target} exists already", target)
 
 
 @contextlib.contextmanager
-def _replace_target(path: Path) -> Iterator[None]:
-    """Work on a file or folder that is there neither before nor, unless it was renamed, after."""
-    log = path.with_name(path.name + ".wal")
+def _temporary_target(path: Path) -> Iterator[None]:
+    """Delete a file or folder, and its write-ahead log, before and after; a rename in between keeps it."""
+    leftovers = (path, path.with_name(path.name + ".wal"))
     try:
-        for leftover in (path, log):
+        for leftover in leftovers:
             _remove(leftover)
         yield
     finally:
-        for leftover in (path, log):
+        for leftover in leftovers:
             _remove(leftover)
 
 
@@ -141,16 +144,19 @@ def _remove(path: Path) -> None:
 
 
 def _keep_backup(path: Path, name: str) -> Path | None:
-    """Give a database a second name, a killed writer's log with it; its own name is never without a file."""
+    """Link the database under a second name, so that the first one is never missing; return the backup.
+
+    The write-ahead log that a killed writer left belongs to the backup and moves with it.
+    """
     if not path.exists():
         return None
-    aside = path.with_name(name)
-    os.link(path, aside)
+    backup = path.with_name(name)
+    os.link(path, backup)
     log = path.with_name(path.name + ".wal")
     if log.exists():
-        log.rename(aside.with_name(aside.name + ".wal"))
-    return aside
+        log.rename(backup.with_name(backup.name + ".wal"))
+    return backup
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Where each file of the warehouse lies, and whether there is room for more."""
+"""The paths of a warehouse's files, and the check for free disk space."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from common.files import translate_os_errors
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WarehousePaths:
-    """The folder of one warehouse. Nothing in it is named by what an API said."""
+    """The folder of one warehouse. No name of a file or folder in it comes from an API."""
 
     root: Path
 
     @property
     def published(self) -> Path:
-        """The read-only database that everybody queries."""
+        """The read-only database for queries."""
         return self.root / "market.duckdb"
 
     @property
     def writer(self) -> Path:
-        """The loader's database, which nobody else opens."""
+        """The loader's database; only the loader opens it."""
         return self.root / "writer" / "market.duckdb"
 
     @property
     def lock(self) -> Path:
-        """The file whose lock the one writer holds."""
+        """The lock file of the one writer."""
         return self.root / "writer" / "lock"
 
     @property
     def landing(self) -> Path:
-        """The folder with one folder a run."""
+        """The folder of the landings, one folder per run."""
         return self.root / "landing"
 
     @property
     def catalog(self) -> Path:
-        """The folder of the cached catalogs, one folder a source."""
+        """The folder of the cached catalogs, one folder per source."""
         return self.root / "catalog"
 
     @property
     def state(self) -> Path:
-        """SQLite: what several processes touch (alerts, budgets, backfills)."""
+        """The SQLite file that all processes share: alerts, rate limits, backfills."""
         return self.root / "state.db"
 
     def prepare(self) -> None:
-        """Make the folders. Raise WarehouseUnfit or WarehouseFull where that cannot be done."""
+        """Create the folders. Raises WarehouseUnusable or WarehouseFull where that fails."""
         with translate_os_errors(self.root):
             for folder in (self.root, self.writer.parent, self.landing, self.catalog):
                 try:
@@ -59,13 +59,13 @@ class WarehousePaths:
             raise WarehouseUnusable(f"cannot write to {self.root}: permission denied", self.root)
 
     def ensure_free_space(self, least: int) -> None:
-        """Raise WarehouseFull unless there is room for a run; see `room_wanted`."""
-        need, free = self.required_free_space(least), shutil.disk_usage(self.root).free
-        if free < need:
+        """Raise WarehouseFull where less than `required_free_space(least)` is free."""
+        required, free = self.required_free_space(least), shutil.disk_usage(self.root).free
+        if free < required:
             raise WarehouseFull(
-                f"{self.root} has {free / 1e6:.0f} MB free and a run wants {need / 1e6:.0f} MB", self.root
+                f"{self.root} has {free / 1e6:.0f} MB free and a run needs {required / 1e6:.0f} MB", self.root
             )
 
     def required_free_space(self, least: int) -> int:
-        """The bytes that a run wants free: `least`, a load and the published copy."""
+        """Return the bytes that a run needs: `least`, and twice the database for the load and its copy."""
         return least + (2 * self.writer.stat().st_size if self.writer.exists() else 0)

@@ -1,42 +1,33 @@
-"""Publishing: a read-only copy that readers open, swapped in whole. Readers never meet the writer."""
+"""Publish the database: replace the read-only copy that readers open, so that they never meet the writer."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 from common.files import fsync_directory
 from warehouse.database import translate_duckdb_errors
 from warehouse.paths import WarehousePaths
 
 
-def publish(home: WarehousePaths) -> None:
+def publish(paths: WarehousePaths) -> None:
     """Copy the closed writer's database and rename the copy into place. Call it under `writer_lock`.
 
     A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
-    file would not open: it goes before the rename and once more after it.
+    file would not open. Delete the `.wal` before the rename and again after it.
     """
-    stray = home.published.with_name(home.published.name + ".wal")
-    partial = home.published.with_name(home.published.name + ".partial")
-    with translate_duckdb_errors(home.published):
+    stray_wal = paths.published.with_name(paths.published.name + ".wal")
+    partial = paths.published.with_name(paths.published.name + ".partial")
+    with translate_duckdb_errors(paths.published):
         try:
-            partial.unlink(missing_ok=True)  # a publish that was killed left it, read-only
-            _copy(home.writer, partial)
-            stray.unlink(missing_ok=True)
-            partial.replace(home.published)
-            stray.unlink(missing_ok=True)
-            fsync_directory(home.root)
+            partial.unlink(missing_ok=True)  # left by a killed publish, and read-only
+            shutil.copyfile(paths.writer, partial)
+            partial.chmod(0o444)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            stray_wal.unlink(missing_ok=True)
+            partial.replace(paths.published)
+            stray_wal.unlink(missing_ok=True)
+            fsync_directory(paths.root)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _copy(source: Path, to: Path) -> None:
-    """Copy a file, durable and read-only."""
-    shutil.copyfile(source, to)
-    to.chmod(0o444)
-    handle = os.open(to, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

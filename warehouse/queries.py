@@ -1,13 +1,38 @@
-"""Reading the published database: questions of the user's, and the ones that Floorline itself asks."""
+"""Query the published database: the user's own SQL, and the queries of Floorline itself."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
+
+# One row per basket: its last runs.
+LAST_RUNS: Final = """
+SELECT basket, source, max(started_at) FILTER (state = 'done') AS last_success,
+    arg_max(state, started_at) AS last_state, arg_max_null(incomplete_reason, started_at) AS last_reason,
+    arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
+    arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
+    arg_max_null(interval_seconds, started_at) AS interval_seconds
+FROM runs WHERE flow = 'snapshot'
+GROUP BY basket, source ORDER BY basket
+"""
+LISTED_PROVIDERS: Final = """
+SELECT DISTINCT p.provider
+FROM store.current c
+JOIN store.item i USING (item_key)
+JOIN store.provider p USING (provider_key)
+WHERE i.source = $source AND c.currency = $currency AND list_contains($deliveries, c.delivery)
+    AND c.lowest_ask IS NOT NULL AND ($all_items OR list_contains($item_ids, i.item_id))
+    AND NOT list_contains($excluded, p.provider)
+"""
+CATALOG_ROW_COUNTS: Final = """
+SELECT delivery, provider, arg_max(rows, observed_to) AS rows
+FROM observations WHERE source = $source AND complete AND scope = 'catalog'
+GROUP BY delivery, provider
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,62 +43,49 @@ class QueryResult:
     rows: tuple[tuple[Any, ...], ...]
 
     def records(self) -> list[dict[str, Any]]:
-        """One dictionary a row."""
+        """Return one dictionary per row."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def run_query(home: WarehousePaths, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
-    """Run one query on the published database. Raises duckdb.Error for a query that DuckDB rejects."""
-    with open_reader(home.published) as db:
-        done = db.execute(sql, list(parameters))
-        columns = tuple(column[0] for column in done.description or ())
-        return QueryResult(columns, tuple(done.fetchall()))
+def run_query(
+    paths: WarehousePaths, sql: str, parameters: Sequence[object] | dict[str, object] = ()
+) -> QueryResult:
+    """Run one query on the published database.
 
-
-LAST_RUNS = """
-SELECT basket, source, max(started_at) FILTER (state = 'done') AS last_success,
-    arg_max(state, started_at) AS last_state, arg_max_null(incomplete_reason, started_at) AS last_reason,
-    arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
-    arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
-    arg_max_null(interval_seconds, started_at) AS interval_seconds
-FROM runs WHERE flow = 'snapshot'
-GROUP BY basket, source ORDER BY basket
-"""
-LISTED = """
-SELECT DISTINCT p.provider
-FROM store.current c
-JOIN store.item i USING (item_key)
-JOIN store.provider p USING (provider_key)
-WHERE i.source = ? AND c.currency = ? AND list_contains(?, c.delivery) AND c.lowest_ask IS NOT NULL
-    AND (? OR list_contains(?, i.item_id)) AND NOT list_contains(?, p.provider)
-"""
+    Raises NotPublished where there is no database yet, and duckdb.Error for a query that DuckDB rejects.
+    """
+    with open_reader(paths.published) as db:
+        cursor = db.execute(sql, parameters)
+        columns = tuple(column[0] for column in cursor.description or ())
+        return QueryResult(columns, tuple(cursor.fetchall()))
 
 
 def previously_listed_providers(
-    home: WarehousePaths,
+    paths: WarehousePaths,
     source: str,
     currency: str,
+    *,
     deliveries: Sequence[str],
     item_ids: Sequence[str] | None,
-    brought: Sequence[str],
+    excluded: Sequence[str],
 ) -> set[str]:
-    """Providers that listed some of these items (None: any) when last seen and are not among `brought`."""
-    if not home.published.exists():
+    """Return the providers that list one of these items (None: any item) now, without the `excluded` ones."""
+    if not paths.published.exists():
         return set()
-    items = (item_ids is None, list(item_ids or ()))
-    found = run_query(home, LISTED, [source, currency, list(deliveries), *items, list(brought)])
-    return {row[0] for row in found.rows}
+    parameters = {
+        "source": source,
+        "currency": currency,
+        "deliveries": list(deliveries),
+        "all_items": item_ids is None,
+        "item_ids": list(item_ids or ()),
+        "excluded": list(excluded),
+    }
+    return {provider for (provider,) in run_query(paths, LISTED_PROVIDERS, parameters).rows}
 
 
-SIZES = """
-SELECT delivery, provider, arg_max(rows, observed_to) AS rows
-FROM observations WHERE source = ? AND complete AND scope = 'catalog'
-GROUP BY delivery, provider
-"""
-
-
-def catalog_row_counts(home: WarehousePaths, source: str) -> dict[tuple[str, str], int]:
-    """How many rows each catalog of a source had at its last complete look, by delivery and provider."""
-    if not home.published.exists():
+def catalog_row_counts(paths: WarehousePaths, source: str) -> dict[tuple[str, str], int]:
+    """Return the rows of each catalog at its last complete observation, by delivery and provider."""
+    if not paths.published.exists():
         return {}
-    return {(delivery, provider): rows for delivery, provider, rows in run_query(home, SIZES, [source]).rows}
+    result = run_query(paths, CATALOG_ROW_COUNTS, {"source": source})
+    return {(delivery, provider): rows for delivery, provider, rows in result.rows}

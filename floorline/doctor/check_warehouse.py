@@ -126,7 +126,7 @@ def check_disk(home: WarehousePaths, least_free: int) -> list[Finding]:
     """Whether there is room for a run, a load and the published copy."""
     folder = next(path for path in (home.root.absolute(), *home.root.absolute().parents) if path.exists())
     free, need = shutil.disk_usage(folder).free, home.required_free_space(least_free)
-    seen = f"{free / 1e6:,.0f} MB free at {folder}; a run wants {need / 1e6:,.0f} MB"
+    seen = f"{free / 1e6:,.0f} MB free at {folder}; a run needs {need / 1e6:,.0f} MB"
     advice = "make room, or shorten [warehouse] keep_landings"
     if free < need:
         return [fail("disk", seen, advice)]

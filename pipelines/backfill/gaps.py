@@ -151,7 +151,15 @@ def _holes(
         return [
             (code, hole)
             for code in codes
-            for hole in find_coverage_gaps(reader, basket.name, basket.source, basket.every, code, begin, now)
+            for hole in find_coverage_gaps(
+                reader,
+                basket.name,
+                basket.source,
+                interval=basket.every,
+                currency=code,
+                since=begin,
+                until=now,
+            )
         ]
 
 

@@ -192,9 +192,9 @@ class BasketExtractor:
                     self._paths,
                     self._basket.source,
                     currency,
-                    deliveries,
-                    self._item_ids(currency),
-                    sorted(seen),
+                    deliveries=deliveries,
+                    item_ids=self._item_ids(currency),
+                    excluded=sorted(seen),
                 )
         if not silent:
             return ()

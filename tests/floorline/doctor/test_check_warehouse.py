@@ -171,7 +171,7 @@ def test_a_disk_that_fills_up(small: Path) -> None:
     (full,) = check_disk(home, 15_000_000)
     assert (low.verdict, full.verdict) == ("warn", "fail")
     assert "10 MB free" in full.seen
-    assert "a run wants 15 MB" in full.seen
+    assert "a run needs 15 MB" in full.seen
     assert "make room" in full.advice
 
 

@@ -67,6 +67,21 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         yield db
 
 
+def find_gaps(
+    reader: duckdb.DuckDBPyConnection,
+    basket: str,
+    source: str = "cs2cap",
+    *,
+    interval: timedelta = TEN,
+    currency: str = "USD",
+) -> list[CoverageGap]:
+    """Return the gaps of a basket in the hour from minute 0 on."""
+    since, until = minute(0), minute(60)
+    return find_coverage_gaps(
+        reader, basket, source, interval=interval, currency=currency, since=since, until=until
+    )
+
+
 def hole(start: float, end: float, *told: object) -> CoverageGap:
     return CoverageGap(minute(start), minute(end), *(told or ("absent",)))  # type: ignore[arg-type]
 
@@ -89,13 +104,12 @@ CUT = ("no connection", "steam EUR #2: cut")
 def test_a_hole_tells_its_cause_and_its_runs(
     reader: duckdb.DuckDBPyConnection, basket: str, currency: str, expected: list[CoverageGap]
 ) -> None:
-    assert find_coverage_gaps(reader, basket, "cs2cap", TEN, currency, minute(0), minute(60)) == expected
+    assert find_gaps(reader, basket, currency=currency) == expected
 
 
 def test_another_source_and_a_longer_interval_have_their_own_holes(reader: duckdb.DuckDBPyConnection) -> None:
-    within = minute(0), minute(60)
-    assert find_coverage_gaps(reader, "partial", "other", TEN, "USD", *within) == [hole(0, 60)]
-    assert find_coverage_gaps(reader, "partial", "cs2cap", 3 * TEN, "USD", *within) == []
+    assert find_gaps(reader, "partial", "other") == [hole(0, 60)]
+    assert find_gaps(reader, "partial", interval=3 * TEN) == []
 
 
 @pytest.mark.parametrize(

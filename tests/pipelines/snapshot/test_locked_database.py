@@ -84,7 +84,7 @@ def test_no_room_is_told_before_a_request_is_spent(tmp_path: Path, sandbox: Sand
     bench = Bench.at(tmp_path, sandbox, basket(), warehouse={"least_free": "900TB"})
     said = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
     assert said.code == 6
-    assert "MB free and a run wants 900000000 MB" in said.err
+    assert "MB free and a run needs 900000000 MB" in said.err
     assert len(sandbox.requests) == 0
 
 
