@@ -43,7 +43,7 @@ from common.shards import Item
 from tests.support.backfill_state import mark
 from warehouse.state.backfills import BackfillStore
 backfills = BackfillStore(Path(sys.argv[1]))
-number = backfills.shards(sys.argv[2])[0].page
+number = backfills.list_shards(sys.argv[2])[0].page
 while True:
     print(number, flush=True)
     backfills.record_pages(sys.argv[2], 0, mark(number))
