@@ -128,7 +128,7 @@ class HttpConnector:
     @property
     def rate_limiter(self) -> RateLimiter:
         """The budget of the key: its pace, its month and its stream starts."""
-        return self._client.throttle
+        return self._client.rate_limiter
 
     async def aclose(self) -> None:
         """Close the connections."""

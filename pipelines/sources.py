@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 from common.clock import Clock
 from common.errors import KeyMissing
 from connectors.base import Connector
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
-from connectors.http.auth import ApiKeyAuth, Key, read_key
+from connectors.http.auth import Key, read_key
 from connectors.http.client import Client, HeaderHook
 from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.skinshark import envelope
+from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
 
@@ -29,28 +29,30 @@ def build_connector(
     *,
     state: Path | None = None,
     retry: RetryPolicy | None = None,
-    listen: HeaderHook = lambda _headers: None,
+    on_headers: HeaderHook = lambda _headers: None,
 ) -> Connector:
     """Return a connector for this source and key; see `rate_limiter_for` for `state`.
 
     Raises ConfigError for an address that no key may be sent to, and WarehouseError.
     """
-    client = partial(
-        Client,
-        name,
-        source.base_url,
-        key,
-        clock,
-        concurrency=source.concurrency,
-        deadline=source.deadline.total_seconds(),
-        retry=retry,
-        throttle=rate_limiter_for(name, source, key, clock, state),
-        listen=listen,
-    )
+
+    def connect(client_class: type[Client]) -> Client:
+        return client_class(
+            name,
+            source.base_url,
+            key,
+            clock,
+            concurrency=source.concurrency,
+            deadline=source.deadline.total_seconds(),
+            retry=retry,
+            rate_limiter=rate_limiter_for(name, source, key, clock, state),
+            on_headers=on_headers,
+        )
+
     if isinstance(source, Cs2capSettings):
-        return CS2Cap(client(), stream_deadline=source.stream_deadline.total_seconds())
+        return CS2Cap(connect(Cs2capClient), stream_deadline=source.stream_deadline.total_seconds())
     return SkinShark(
-        client(classify=envelope.classify, auth=ApiKeyAuth),
+        connect(SkinsharkClient),
         source.market,
         include_fees=source.include_fees,
         tier=source.tier,

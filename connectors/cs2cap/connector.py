@@ -46,7 +46,7 @@ class CS2Cap(HttpConnector):
 
     async def account(self) -> Account:
         """Prove the key, at no cost of the month, and keep to the limits that come with it from here on."""
-        throttle = self._client.throttle
+        throttle = self._client.rate_limiter
         asked_at = throttle.sync_point()
         answer = await self._client.get("/v1/account/key", metered=False)
         account = directory.parse_account(answer.body, answer.headers.get("x-ratelimit-tier"), self.source)
@@ -79,7 +79,7 @@ class CS2Cap(HttpConnector):
     async def fx(self) -> pl.DataFrame:
         """Return the rates, schema `FX`."""
         answer = await self._client.get("/v1/fx")
-        return directory.parse_fx(answer.body, answer.moment, self.source)
+        return directory.parse_fx(answer.body, answer.server_time, self.source)
 
     async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
         """Fetch every page of `shard`, handing each to `land` as it arrives; see `Connector.walk`."""

@@ -1,12 +1,13 @@
-"""One authenticated, paced and bounded way to ask an API for JSON."""
+"""The HTTP client of one price API: authenticated, rate-limited, retried and bounded."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from common.clock import Clock
 from common.concurrency import run_to_completion
@@ -25,8 +26,7 @@ from common.errors import (
     Unavailable,
 )
 from common.text import sanitize
-from connectors.cs2cap.errors import classify
-from connectors.http.auth import BearerAuth, HeaderAuth, Key
+from connectors.http.auth import HeaderAuth, Key
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
 from connectors.http.headers import parse_http_date, parse_quota
@@ -35,36 +35,45 @@ from connectors.http.transport import ApiRequest, Params, StreamingResponse, Tra
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
 
-ErrorClassifier = Callable[[str, int, bytes, Mapping[str, str], str], SourceError | None]
 HeaderHook = Callable[[Mapping[str, str]], None]
 _T = TypeVar("_T")
+# Gets the decompression of the body, and the server's time.
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
-_JSON: Final = frozenset({"application/json", "application/x-ndjson", "application/ndjson"})
-_KEPT: Final = ("date", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-tier", "x-request-id")
+_JSON_TYPES: Final = frozenset({"application/json", "application/x-ndjson", "application/ndjson"})
+_RETURNED_HEADERS: Final = (
+    "date",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-tier",
+    "x-request-id",
+)
+_MAX_ERROR_BODY: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse(Generic[_T]):
-    """A good response: its status, the headers worth keeping (lower-case), its body and the server's moment.
+    """A successful response: status, selected headers (lower-case names), body and the server's time.
 
-    `moment` is the `Date` header (UTC, whole seconds), or our own clock where the server sent none.
+    `server_time` is the `Date` header (UTC, whole seconds), or the local clock's time without that header.
     """
 
     status: int
     headers: Mapping[str, str]
     body: _T
-    moment: datetime
+    server_time: datetime
 
 
-class Client:
-    """Asks one source; at most `concurrency` requests at once, each within `deadline` seconds.
+class Client(ABC):
+    """Send requests to one source: at most `concurrency` at once, each within `deadline` seconds.
 
-    `requests` counts what was sent, retries included; `throttle` is the budget that they keep within;
-    `request_id` is the source's own id of the last answer, where it gives such. `listen` hears the headers of
-    every answer as it arrives.
+    A subclass speaks the dialect of one API: `auth` puts the key into a header, `classify` turns a response
+    into an error. `requests` counts the requests sent, retries included; `request_id` is the API's own id of
+    the last response, where the API gives one. `on_headers` gets the headers of every response.
     """
 
-    def __init__(  # noqa: PLR0913 - every one of them is a decision of the caller's
+    auth: ClassVar[type[HeaderAuth]]
+
+    def __init__(  # noqa: PLR0913 - each parameter is a decision of the caller
         self,
         source: str,
         base_url: str,
@@ -74,201 +83,214 @@ class Client:
         concurrency: int = 8,
         deadline: float = 30.0,
         retry: RetryPolicy | None = None,
-        throttle: RateLimiter | None = None,
-        classify: ErrorClassifier = classify,
-        auth: type[HeaderAuth] = BearerAuth,
-        listen: HeaderHook = lambda _headers: None,
+        rate_limiter: RateLimiter | None = None,
+        on_headers: HeaderHook = lambda _headers: None,
     ) -> None:
         self.source = source
         self.requests = 0
         self.request_id = ""
-        self.throttle = throttle or RateLimiter(None, clock)
+        self.rate_limiter = rate_limiter or RateLimiter(None, clock)
         self._key = key
         self._clock = clock
         self._retry = retry or RetryPolicy()
-        self._classify = classify
-        self._listen = listen
-        self._turns = asyncio.Semaphore(concurrency)
-        self._room = asyncio.Semaphore(2 * concurrency)  # answers that are not read yet stay few
-        self._gate = CircuitBreaker()
-        self._wire = Transport(source, base_url, key, concurrency, deadline, auth)
+        self._on_headers = on_headers
+        self._connections = asyncio.Semaphore(concurrency)
+        # Bounds the memory of responses that have arrived and are not read yet.
+        self._responses = asyncio.Semaphore(2 * concurrency)
+        self._circuit_breaker = CircuitBreaker()
+        self._transport = Transport(
+            source, base_url, self.auth(key, base_url), key, concurrency=concurrency, deadline=deadline
+        )
+
+    @abstractmethod
+    def classify(
+        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
+    ) -> SourceError | None:
+        """Return the error that a response means, or None for a success.
+
+        `route` is the method and the path, such as "GET /v1/prices"; `headers` has lower-case names.
+        """
 
     @property
     def quota_remaining(self) -> int | None:
-        """Requests left in the month, as far as the source has told of it."""
-        return self.throttle.month_usage().left
+        """Requests left in the month, as far as the source has reported them."""
+        return self.rate_limiter.month_usage().left
 
     async def get(
         self, route: str, params: Params = (), *, cost: int = 1, metered: bool = True
     ) -> ApiResponse[bytes]:
-        """Return the answer to `GET route` (a path such as "/v1/prices"), after as many tries as it takes.
+        """Return the response to `GET route` (a path such as "/v1/prices"); retry what may be retried.
 
-        Raises a SourceError. The first AuthRejected or QuotaExhausted (of the month) ends every other
-        request, those that wait included, with the same error.
+        Raises SourceError. The first AuthRejected or QuotaExhausted (of the month) ends every other request
+        of the source with the same error, also the requests that wait.
         """
-        return await self.read(route, params, _inflate_here, cost=cost, metered=metered)
+        return await self.read(route, params, _decompress_here, cost=cost, metered=metered)
 
     async def read(
         self,
         route: str,
         params: Params,
-        read: BodyReader[_T],
+        read_body: BodyReader[_T],
         *,
         cost: int = 1,
         metered: bool = True,
         retry: RetryPolicy | None = None,
     ) -> ApiResponse[_T]:
-        """Do as `get` does, and let `read` make something of the body, which it inflates where it likes.
+        """Send `GET route` as `get` does, and return what `read_body` makes of the body.
 
-        `read` also gets the server's moment, and may have the body inflated in another process. It may take
-        longer than the body took to arrive: the next request is under way meanwhile. It is not interrupted:
-        what has arrived was paid for. A Transient that it raises is worth another try, as any other.
+        `read_body` decompresses the body where it likes, also in another process. It may take longer than the
+        transfer did: the next request is sent meanwhile. It is not cancelled, because the response was paid
+        for. A TransientError that it raises is retried like any other.
         """
-        return await self._send_with_retry(
-            ApiRequest("GET", route, params, cost=cost, metered=metered), read, retry
-        )
+        request = ApiRequest("GET", route, params, cost=cost, metered=metered)
+        return await self._send_with_retry(request, read_body, retry)
 
-    async def query(self, route: str, content: bytes, read: BodyReader[_T]) -> ApiResponse[_T]:
-        """Do as `read` does with `POST route`, which changes nothing: `content` (JSON) says what is asked."""
-        return await self._send_with_retry(ApiRequest("POST", route, content=content), read)
+    async def query(self, route: str, content: bytes, read_body: BodyReader[_T]) -> ApiResponse[_T]:
+        """Send `POST route` with `content` (JSON), a query that changes nothing; otherwise as `read` does."""
+        return await self._send_with_retry(ApiRequest("POST", route, content=content), read_body)
 
     @asynccontextmanager
     async def stream(self, route: str, params: Params, deadline: float) -> AsyncIterator[StreamingResponse]:
-        """Begin `POST route`, whose answer is to be read as it arrives, all of it within `deadline` seconds.
+        """Start `POST route`, whose body is read as it arrives, all of it within `deadline` seconds.
 
-        It is begun again only where the source has refused it or was not reached: a start counts. Raises
-        WalkBroken where nobody knows, besides what `get` does.
+        Each start counts, so a start is retried only where the source refused it or was not reached. Raises
+        PaginationError where the outcome of the start is unknown, and what `get` raises.
         """
-        call = ApiRequest("POST", route, params)
-        async with self._gate.guard(), self._turns:
-            incoming = await self._retry.run(lambda: self._open_stream(call, deadline), self._clock)
+        request = ApiRequest("POST", route, params)
+        async with self._circuit_breaker.guard(), self._connections:
+            response = await self._retry.run(lambda: self._open_stream(request, deadline), self._clock)
             try:
-                yield incoming
+                yield response
             finally:
-                await incoming.aclose()
+                await response.aclose()
 
     async def post(self, route: str) -> ApiResponse[bytes]:
-        """Return the answer to `POST route` without a body: one request outside the month, whatever happens.
+        """Return the response to `POST route` without a body: one request, never retried, not metered.
 
-        Raises OutcomeUnknown where it may have taken effect; after any other SourceError it has not. No
-        error shows anything of an answer that the route gives to a success.
+        Raises OutcomeUnknown where the request may have taken effect; after any other SourceError it has not.
+        No error shows any part of a successful response, which may be a secret.
         """
-        call = ApiRequest("POST", route, metered=False)
+        request = ApiRequest("POST", route, metered=False)
         try:
-            async with self._gate.guard():
-                return await self._attempt(call, _inflate_here)
+            async with self._circuit_breaker.guard():
+                return await self._attempt(request, _decompress_here)
         except SourceError as error:
-            failure = _as_outcome_unknown(call, error)
-        raise failure  # outside of the handler: the frames below hold the answer
+            failure = _as_outcome_unknown(request, error)
+        raise failure  # outside of the handler, whose frames hold the response
 
     def server_time(self, headers: Mapping[str, str]) -> datetime:
-        """Return the server's moment as the headers of an answer tell it, or our own clock's."""
+        """Return the server's time by the headers of a response, or the local clock's time."""
         return parse_http_date(headers.get("date")) or self._clock.now()
 
     async def aclose(self) -> None:
-        """Close the connections, and let go of the budget."""
-        await self._wire.aclose()
-        self.throttle.close()
+        """Close the connections and the rate limiter."""
+        await self._transport.aclose()
+        self.rate_limiter.close()
 
     async def _send_with_retry(
-        self, call: ApiRequest, read: BodyReader[_T], retry: RetryPolicy | None = None
+        self, request: ApiRequest, read_body: BodyReader[_T], retry: RetryPolicy | None = None
     ) -> ApiResponse[_T]:
-        async with self._gate.guard():
-            return await (retry or self._retry).run(lambda: self._attempt(call, read), self._clock)
+        async with self._circuit_breaker.guard():
+            return await (retry or self._retry).run(lambda: self._attempt(request, read_body), self._clock)
 
-    async def _open_stream(self, call: ApiRequest, deadline: float) -> StreamingResponse:
-        """Count a start and send it; raise what came instead of a stream."""
-        self.throttle.claim_stream_start(str(call))
-        try:
-            async with self.throttle.acquire() as slot:
+    async def _attempt(self, request: ApiRequest, read_body: BodyReader[_T]) -> ApiResponse[_T]:
+        async with self._responses:
+            async with (
+                self._connections,
+                self.rate_limiter.acquire(request.cost, metered=request.metered) as permit,
+            ):
                 self.requests += 1
-                return await self._check_stream_response(call, slot, await self._wire.stream(call, deadline))
+                status, headers, raw = await self._transport.send(request)
+                # Before the connection passes to the next request, which an error here may forbid.
+                self._raise_for_error(request, permit, status, headers, raw)
+            server_time = self.server_time(headers)
+            read = read_body(self._decompression(raw, headers, request), server_time)
+            body = await run_to_completion(read)
+        returned = {name: headers[name] for name in _RETURNED_HEADERS if name in headers}
+        return ApiResponse(status, returned, body, server_time)
+
+    async def _open_stream(self, request: ApiRequest, deadline: float) -> StreamingResponse:
+        """Claim a stream start and send the request; raise the error of an unsuccessful response."""
+        self.rate_limiter.claim_stream_start(str(request))
+        try:
+            async with self.rate_limiter.acquire() as permit:
+                self.requests += 1
+                response = await self._transport.stream(request, deadline)
+                await self._check_stream_response(request, permit, response)
+                return response
         except ConnectFailed as error:
-            self.throttle.observe_error(str(call), error)
+            self.rate_limiter.observe_error(str(request), error)
             raise
         except (ConnectionLost, RequestTimeout) as error:
             if error.status is None:
-                raise PaginationError(
-                    f"{error.detail}; whether it was begun is not known", self.source
-                ) from None
+                detail = f"{error.detail}; the stream may have started"
+                raise PaginationError(detail, self.source) from None
             raise
 
     async def _check_stream_response(
-        self, call: ApiRequest, slot: Permit, incoming: StreamingResponse
-    ) -> StreamingResponse:
+        self, request: ApiRequest, permit: Permit, response: StreamingResponse
+    ) -> None:
         try:
-            raw = b"" if incoming.status < 300 else await incoming.read()
-            self._raise_for_error(call, slot, incoming.status, incoming.headers, raw)
+            raw = b"" if response.status < 300 else await response.read()
+            self._raise_for_error(request, permit, response.status, response.headers, raw)
         except BaseException:
-            await incoming.aclose()
+            await response.aclose()
             raise
-        return incoming
-
-    async def _attempt(self, call: ApiRequest, read: BodyReader[_T]) -> ApiResponse[_T]:
-        async with self._room:
-            async with self._turns, self.throttle.acquire(call.cost, metered=call.metered) as slot:
-                self.requests += 1
-                status, headers, raw = await self._wire.send(call)
-                # Before the turn passes to the next request, which may then no longer be sent.
-                self._raise_for_error(call, slot, status, headers, raw)
-            moment = self.server_time(headers)
-            content = await run_to_completion(read(self._decompress(raw, headers, call), moment))
-        kept = {name: headers[name] for name in _KEPT if name in headers}
-        return ApiResponse(status, kept, content, moment)
 
     def _raise_for_error(
-        self, call: ApiRequest, slot: Permit, status: int, headers: Mapping[str, str], raw: bytes
+        self, request: ApiRequest, permit: Permit, status: int, headers: Mapping[str, str], raw: bytes
     ) -> None:
-        """Raise what is wrong with a response, and let the other requests know what it means for them."""
-        self._listen(headers)
-        told = b"" if status < 300 else self._redact(self._decompress(raw, headers, call)())
-        error = self._classify(str(call), status, told, headers, self.source)
-        error = error or _unexpected_content_type(headers, self.source, status)
-        self.request_id = (error and error.request_id) or sanitize(
-            headers.get("x-request-id", self.request_id)
-        )
-        self.throttle.observe_headers(str(call), slot, parse_quota(headers), error)
+        """Raise the error that a response means; report the response to rate limiter and circuit breaker."""
+        self._on_headers(headers)
+        body = b""
+        if status >= 300:
+            body = self._decompression(raw, headers, request)()[:_MAX_ERROR_BODY]
+            # The server may have sent the key back.
+            body = self._key.redact(body.decode(errors="replace")).encode()
+        route = str(request)
+        error = self.classify(route, status, body, headers) or self._check_content_type(headers, status)
+        request_id = sanitize(headers.get("x-request-id", self.request_id))
+        self.request_id = (error and error.request_id) or request_id
+        self.rate_limiter.observe_headers(route, permit, parse_quota(headers), error)
+        if error is None:
+            return
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
-            self._gate.trip(error)
+            self._circuit_breaker.trip(error)
         if isinstance(error, RateLimited):
-            self.throttle.pause(error.retry_after or 1.0)
-        if error is not None:
-            self.throttle.observe_error(str(call), error)
-            raise error
+            self.rate_limiter.pause(error.retry_after or 1.0)
+        self.rate_limiter.observe_error(route, error)
+        raise error
 
-    def _decompress(self, raw: bytes, headers: Mapping[str, str], call: ApiRequest) -> Decompress:
-        return partial(decompress, raw, headers.get("content-encoding", ""), str(call), self.source)
+    def _check_content_type(self, headers: Mapping[str, str], status: int) -> Unavailable | None:
+        """Return the error of a response that is not JSON.
 
-    def _redact(self, body: bytes) -> bytes:
-        """Return the body of a failure without the key, should the server have sent it back."""
-        return self._key.redact(body[:65_536].decode(errors="replace")).encode()
+        It comes from something in front of the API: a failing cache, or a login page. The first is temporary
+        and the second costs no quota, so both are retried.
+        """
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type in _JSON_TYPES or media_type.endswith("+json"):
+            return None
+        received = sanitize(media_type, 60) or "no content type"
+        detail = f"{received} instead of JSON: something answers in the API's place"
+        return Unavailable(detail, self.source, status=status)
 
-
-async def _inflate_here(inflate: Decompress, _moment: datetime) -> bytes:
-    return inflate()
-
-
-def _unexpected_content_type(headers: Mapping[str, str], source: str, status: int) -> Unavailable | None:
-    """Say what is wrong with a page that is not JSON.
-
-    It comes from something before the API, a cache that hiccups or a login page. The first passes and the
-    second costs no quota, so both are tried again.
-    """
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in _JSON or kind.endswith("+json"):
-        return None
-    told = sanitize(kind, 60) or "no content type"
-    return Unavailable(f"{told} instead of JSON: something answers in the API's place", source, "", status)
+    def _decompression(self, raw: bytes, headers: Mapping[str, str], request: ApiRequest) -> Decompress:
+        return partial(decompress, raw, headers.get("content-encoding", ""), str(request), self.source)
 
 
-def _as_outcome_unknown(call: ApiRequest, error: SourceError) -> SourceError:
-    """Return what a failure means for a request that is sent once; without the frames that it came through.
+async def _decompress_here(decompress_body: Decompress, _server_time: datetime) -> bytes:
+    return decompress_body()
 
-    An answer from 400 to 499 is a refusal, and what could not connect was never sent. Anything else may have
-    come from before the API, or after the deed.
+
+def _as_outcome_unknown(request: ApiRequest, error: SourceError) -> SourceError:
+    """Return the error of a request that is sent once, without the frames that `error` passed.
+
+    A status of 400 to 499 is a refusal, and a request that found no connection was never sent. Any other
+    error may come from something in front of the API, or follow the effect of the request.
     """
     refused = error.status is not None and 400 <= error.status < 500 and error.status != 408
     if refused or isinstance(error, ConnectFailed | ConfigError):
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
-    return OutcomeUnknown(f"{call}: {error.detail}", error.source, error.code, error.status, error.request_id)
+    detail = f"{request}: {error.detail}"
+    return OutcomeUnknown(detail, error.source, error.code, error.status, error.request_id)

@@ -1,4 +1,4 @@
-"""The wire: a request out, its response in, httpx's exceptions made ours; only this module knows httpx."""
+"""The HTTP transport: send a request, return its response. The only module that imports httpx."""
 
 import asyncio
 import ssl
@@ -19,22 +19,22 @@ from common.errors import (
     UnexpectedResponse,
 )
 from common.text import sanitize
-from connectors.http.auth import BearerAuth, HeaderAuth, Key
+from connectors.http.auth import HeaderAuth, Key
 from connectors.http.compression import MAX_BODY_BYTES
 
 Params = Sequence[tuple[str, str]]
 _T = TypeVar("_T")
-_IDLE: Final = 20.0
-# Failures before the first byte of a request has left.
+_READ_TIMEOUT: Final = 20.0
+# Failures before the first byte of a request is sent.
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """What is asked for; as text "GET /v1/prices", by which answers and errors are told apart.
+    """One request; its text is the route, such as "GET /v1/prices", which names it in errors.
 
-    `content` is JSON, or None for a request without a body. `cost` is what it takes of the minute, and
-    `metered` says that it counts in the month.
+    `content` is JSON, or None for a request without a body. `cost` is what the request takes of the limit
+    per minute; a `metered` request counts in the month.
     """
 
     method: str
@@ -49,72 +49,69 @@ class ApiRequest:
 
 
 class StreamingResponse:
-    """A response whose body is still under way; `headers` has lower-case names."""
+    """A response whose body is still arriving; `headers` has lower-case names."""
 
-    def __init__(self, call: ApiRequest, response: httpx.Response, line: "_Deadline") -> None:
+    def __init__(self, request: ApiRequest, response: httpx.Response, deadline: "_Deadline") -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self._call = call
+        self._request = request
         self._response = response
-        self._line = line
+        self._deadline = deadline
         self._chunks: AsyncGenerator[bytes] = response.aiter_raw()  # type: ignore[assignment]
 
     async def read_chunk(self) -> bytes:
-        """Return what has arrived since, as it was sent; empty at the end."""
-        return await self._line.run(partial(anext, self._chunks, b""))
+        """Return the bytes that have arrived since the last call, not decompressed; empty at the end."""
+        return await self._deadline.run(partial(anext, self._chunks, b""))
 
     async def read(self) -> bytes:
-        """Read the body to its end."""
+        """Return the rest of the body."""
         raw = bytearray()
         while chunk := await self.read_chunk():
             raw += chunk
             if len(raw) > MAX_BODY_BYTES:
-                raise UnexpectedResponse(f"{self._call}: an answer without end", self._line.source)
+                raise UnexpectedResponse(f"{self._request}: a response without end", self._deadline.source)
         return bytes(raw)
 
     async def aclose(self) -> None:
-        """Let go of the response; what was not read of it ends the connection."""
+        """Close the response; an unread rest closes the connection."""
         await self._response.aclose()
 
 
 class Transport:
-    """The connections to one source, `concurrency` of them; an answer has `deadline` seconds unless said."""
+    """A pool of `concurrency` connections to one source; a response must arrive within `deadline` seconds."""
 
     def __init__(
-        self,
-        source: str,
-        base_url: str,
-        key: Key,
-        concurrency: int,
-        deadline: float,
-        auth: type[HeaderAuth] = BearerAuth,
+        self, source: str, base_url: str, auth: HeaderAuth, key: Key, *, concurrency: int, deadline: float
     ) -> None:
         self._source = source
         self._key = key
         self._deadline = deadline
-        base_url = _check_base_url(base_url, source)
-        self._http = _build_client(base_url, auth(key, base_url), concurrency, deadline)
+        self._http = _build_client(_check_base_url(base_url, source), auth, concurrency, deadline)
 
-    async def stream(self, call: ApiRequest, deadline: float | None = None) -> StreamingResponse:
-        """Send one request and return its response, whose body must be there within the same deadline.
+    async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
+        """Send a request and return its response, whose body must arrive within the same deadline.
 
-        Raises Unreachable where nothing was sent, Timeout and Disconnected; `Incoming` does too.
+        Raises ConnectFailed where nothing was sent, RequestTimeout and ConnectionLost; so does the response.
         """
-        line = _Deadline(self._source, call, self._key, deadline or self._deadline)
-        kind = {} if call.content is None else {"Content-Type": "application/json"}
-        request = self._http.build_request(
-            call.method, call.path, params=list(call.params), content=call.content, headers=kind
+        timer = _Deadline(self._source, request, self._key, deadline or self._deadline)
+        headers = {} if request.content is None else {"Content-Type": "application/json"}
+        prepared = self._http.build_request(
+            request.method,
+            request.path,
+            params=list(request.params),
+            content=request.content,
+            headers=headers,
         )
-        response = await line.run(partial(self._http.send, request, stream=True))
-        return StreamingResponse(call, response, line)
+        response = await timer.run(partial(self._http.send, prepared, stream=True))
+        return StreamingResponse(request, response, timer)
 
-    async def send(self, call: ApiRequest) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request and read its whole body."""
-        incoming = await self.stream(call)
+    async def send(self, request: ApiRequest) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request; return status, headers and body of the response."""
+        response = await self.stream(request)
         try:
-            return incoming.status, incoming.headers, await incoming.read()
+            return response.status, response.headers, await response.read()
         finally:
-            await incoming.aclose()
+            await response.aclose()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -122,44 +119,47 @@ class Transport:
 
 
 class _Deadline:
-    """One request's share of time, and the words for what befalls it."""
+    """The time limit of one request, and the translation of httpx's exceptions."""
 
-    def __init__(self, source: str, call: ApiRequest, key: Key, deadline: float) -> None:
+    def __init__(self, source: str, request: ApiRequest, key: Key, seconds: float) -> None:
         self.source = source
-        self._call = call
+        self._request = request
         self._key = key
-        self._deadline = deadline
-        self._until = asyncio.get_running_loop().time() + deadline
+        self._seconds = seconds
+        self._ends_at = asyncio.get_running_loop().time() + seconds
 
     async def run(self, step: Callable[[], Awaitable[_T]]) -> _T:
-        """Do a step of the request before its time is up; httpx's exceptions end here.
+        """Run a step of the request before the deadline; raise SourceErrors in place of httpx's exceptions.
 
-        Each of them holds the request, whose headers hold the key: ours are raised outside of every handler,
-        so that none of them hangs on as `__context__`.
+        An exception of httpx holds the request, whose headers hold the key. The errors are raised outside of
+        every handler, so that none of them keeps such an exception as its `__context__`.
         """
         try:
-            async with asyncio.timeout_at(self._until):
+            async with asyncio.timeout_at(self._ends_at):
                 return await step()
         except _UNSENT as error:
-            told = sanitize(self._key.redact(str(error))) or "no connection could be made"
-            failure: SourceError = ConnectFailed(f"{self._call}: {told}", self.source)
+            reason = self._describe(error) or "no connection could be made"
+            failure: SourceError = ConnectFailed(f"{self._request}: {reason}", self.source)
         except httpx.ReadTimeout:
-            failure = RequestTimeout(f"{self._call}: nothing arrived for {_IDLE:g} s", self.source)
+            failure = RequestTimeout(f"{self._request}: nothing arrived for {_READ_TIMEOUT:g} s", self.source)
         except (TimeoutError, httpx.TimeoutException):
-            failure = RequestTimeout(f"{self._call}: no answer in {self._deadline:g} s", self.source)
+            failure = RequestTimeout(f"{self._request}: no answer in {self._seconds:g} s", self.source)
         except httpx.HTTPError as error:
-            told = sanitize(self._key.redact(str(error))) or "the connection broke"
-            failure = ConnectionLost(f"{self._call}: {told}", self.source)
+            reason = self._describe(error) or "the connection broke"
+            failure = ConnectionLost(f"{self._request}: {reason}", self.source)
         except asyncio.CancelledError as error:
-            raise _strip_frames(error)  # noqa: B904 - the cancellation itself goes on, without httpx's frames
+            raise _strip_frames(error)  # noqa: B904 - the same cancellation, without httpx's frames
         raise failure
+
+    def _describe(self, error: httpx.HTTPError) -> str:
+        return sanitize(self._key.redact(str(error)))
 
 
 def _build_client(base_url: str, auth: HeaderAuth, concurrency: int, deadline: float) -> httpx.AsyncClient:
-    """Open the pool.
+    """Create the connection pool.
 
-    The environment's proxies are used for https, where they see ciphertext only; plain http goes straight to
-    its host, which is this machine.
+    The environment's proxies serve https only, where they see ciphertext. Plain http goes straight to its
+    host, which is this machine.
     """
     secure = base_url.startswith("https:")
     return httpx.AsyncClient(
@@ -170,28 +170,28 @@ def _build_client(base_url: str, auth: HeaderAuth, concurrency: int, deadline: f
             "Accept-Encoding": "gzip",
             "User-Agent": "floorline",
         },
-        timeout=httpx.Timeout(connect=10.0, read=_IDLE, write=10.0, pool=deadline),
+        timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),
         limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         follow_redirects=False,
         trust_env=secure,
-        # a plain http host shows no certificate, and loading the authorities takes a while
+        # Plain http needs no certificate authorities, which take long to load.
         verify=secure or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
     )
 
 
 def _check_base_url(base_url: str, source: str) -> str:
-    """Return `base_url` without a trailing slash, if a key may be sent there."""
+    """Return `base_url` without a trailing slash. Raises ConfigError where the key must not be sent there."""
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError("base_url must be an http or https address", source)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
-        raise ConfigError("base_url must be https: over http anyone on the way could read the key", source)
+        raise ConfigError("base_url must be https: plain http would expose the key on the network", source)
     return base_url.rstrip("/")
 
 
 def _strip_frames(error: asyncio.CancelledError) -> asyncio.CancelledError:
-    """Return `error` without the frames of httpx below, whose locals hold the headers."""
+    """Return `error` without the frames of httpx, whose locals hold the headers."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -67,7 +67,7 @@ class SkinShark(HttpConnector):
     async def account(self) -> Account:
         """Prove the key by the cheapest route, the merchant's profile, and keep to the tier's pace."""
         terms = limits_for("standard" if self._tier == "auto" else self._tier, kind="skinshark")
-        self._client.throttle.set_rate(terms.per_minute)
+        self._client.rate_limiter.set_rate(terms.per_minute)
         await self._client.read(MERCHANT, (), self._request(MERCHANT, _nothing), metered=False)
         tier = None if self._tier == "auto" else self._tier
         return Account(tier, terms.per_minute, None, None, None, active=True)

@@ -117,7 +117,7 @@ async def _key(name: str, settings: SourceSettings, base: Path) -> Key:
 
 def _connector(name: str, settings: AnySource, key: Key, hearing: ClockSkewProbe) -> Connector:
     hasty = settings.model_copy(update={"concurrency": 1, "deadline": ANSWER_WITHIN})
-    return build_connector(name, hasty, key, hearing.clock, retry=RetryPolicy(attempts=1), listen=hearing)
+    return build_connector(name, hasty, key, hearing.clock, retry=RetryPolicy(attempts=1), on_headers=hearing)
 
 
 async def _query_account(

@@ -9,11 +9,11 @@ import polars as pl
 from common import errors
 from common.shards import Item
 from connectors.base import ExtractResult
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide
 from connectors.cs2cap.parser import parse_rows
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES
@@ -34,7 +34,7 @@ def use(
     """Do `job` with a connector whose waits take no time."""
 
     async def main() -> T:
-        client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
+        client = Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
         source = CS2Cap(client, limit)
         try:
             return await job(source)

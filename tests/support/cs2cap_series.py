@@ -13,9 +13,9 @@ import polars as pl
 from common import errors
 from common.shards import Item, SeriesShard
 from connectors.base import ExtractResult
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.schemas import SCHEMAS, provider_keys_by_name
 from connectors.series import Series, SeriesPage
@@ -91,7 +91,7 @@ def told(
 
     async def main() -> ExtractResult:
         async with canned(serve) as server:
-            client = Client(
+            client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=RetryPolicy(attempts=1)
             )
             source = CS2Cap(client)

@@ -10,13 +10,12 @@ import polars as pl
 
 from common.clock import Clock, SystemClock
 from common.shards import Item
-from connectors.http.auth import ApiKeyAuth, Key
-from connectors.http.client import Client
+from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard
-from connectors.skinshark import envelope
+from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import MARKETS, SkinShark
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -39,15 +38,13 @@ def shark(
     **how: Any,
 ) -> SkinShark:
     """A connector on the API at `url`."""
-    client = Client(
+    client = SkinsharkClient(
         "shark",
         url,
         Key(key),
         clock or SystemClock(),
         retry=retry,
         deadline=deadline,
-        classify=envelope.classify,
-        auth=ApiKeyAuth,
     )
     return SkinShark(client, market, **how)
 

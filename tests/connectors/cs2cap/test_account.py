@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from common import errors
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
@@ -30,7 +30,7 @@ def test_the_account_tells_the_limits_and_they_are_kept(make_sandbox: MakeSandbo
     clock = VirtualClock()
 
     async def main() -> CS2Cap:
-        source = CS2Cap(Client("cs2cap", sandbox.url, Key(VALID_KEY), clock))
+        source = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock))
         account = await source.account()
         assert (account.requests_per_minute, account.requests_per_month, account.used) == (20, 1000, 0)
         assert account.active
@@ -55,7 +55,7 @@ def test_the_minute_is_kept_without_a_single_429(make_sandbox: MakeSandbox) -> N
 
     async def main() -> None:
         clock = Together()
-        client = Client("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
         source = CS2Cap(client, 10)
         await source.account()
         await source.extract(STEAM, Landing().land)

@@ -11,9 +11,9 @@ from common import errors
 from common.clock import SystemClock
 from common.shards import Item
 from connectors.base import ExtractResult
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageBuilder, PageSink
 from connectors.pagination import PageInfo
@@ -152,10 +152,13 @@ async def answered(answer: Callable[[dict[str, str]], bytes], shard: Shard, land
         writer.write(response(answer(dict(parse_qsl(urlsplit(target).query)))))
 
     async with canned(respond) as server:
-        client = Client(
-            *("cs2cap", server.url, Key(VALID_KEY), SystemClock()),
+        client = Cs2capClient(
+            "cs2cap",
+            server.url,
+            Key(VALID_KEY),
+            SystemClock(),
             retry=RetryPolicy(attempts=1),
-            throttle=RateLimiter(None, SystemClock()),
+            rate_limiter=RateLimiter(None, SystemClock()),
         )
         source = CS2Cap(client)
         try:

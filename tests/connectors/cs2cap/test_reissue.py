@@ -8,9 +8,9 @@ import pytest
 
 from common import errors
 from common.clock import SystemClock
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
@@ -23,7 +23,7 @@ EAGER = RetryPolicy(attempts=5, base=0.001)
 
 
 async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
-    connector = CS2Cap(Client("cs2cap", url, Key(key), SystemClock(), retry=EAGER, deadline=deadline))
+    connector = CS2Cap(Cs2capClient("cs2cap", url, Key(key), SystemClock(), retry=EAGER, deadline=deadline))
     try:
         return await connector.reissue()
     except errors.SourceError as error:
@@ -156,7 +156,7 @@ def test_the_account_names_the_tier_by_its_limits(
 ) -> None:
     async def main() -> str | None:
         box = make_sandbox(tier=tier, limits=limits)
-        connector = CS2Cap(Client("cs2cap", box.url, Key(VALID_KEY), SystemClock()))
+        connector = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock()))
         try:
             return (await connector.account()).tier
         finally:

@@ -11,10 +11,10 @@ from common import errors
 from common.clock import SystemClock
 from common.shards import Item
 from connectors.base import ExtractResult
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.cs2cap.errors import GATED_ROUTES
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BIDS, Shard
@@ -129,7 +129,7 @@ def test_a_body_that_stops_coming_breaks_off_at_the_deadline(box: Sandbox) -> No
     box.fault("stall", seconds=5, method="POST")
 
     async def main() -> ExtractResult:
-        source = CS2Cap(Client("cs2cap", box.url, Key(VALID_KEY), SystemClock()), stream_deadline=0.5)
+        source = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock()), stream_deadline=0.5)
         try:
             return await source.extract(STREAM, Landing().land)
         finally:
@@ -188,7 +188,7 @@ def test_one_stream_at_a_time_and_the_next_waits_as_told(box: Sandbox) -> None:
     box.fault("stall", seconds=0.5, method="POST")
 
     async def both() -> list[ExtractResult]:
-        client = Client("cs2cap", box.url, Key(VALID_KEY), SystemClock())
+        client = Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock())
         source = CS2Cap(client)
         try:
             walks = [source.extract(STREAM, Landing().land) for _ in range(2)]
@@ -205,7 +205,7 @@ def test_an_answer_that_was_lost_is_not_asked_for_again(box: Sandbox) -> None:
     box.fault("lost_answer", method="POST", times=None)
     landing, error = failed(box)
     assert isinstance(error, errors.PaginationError)
-    assert "whether it was begun is not known" in error.detail
+    assert "the stream may have started" in error.detail
     assert landing.pages == []
     assert count_posts(box) == 1
 

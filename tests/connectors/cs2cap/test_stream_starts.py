@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from common import errors
 from connectors.base import ExtractResult
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.client import Client
 from connectors.ratelimit.limiter import RateLimiter
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -27,7 +27,7 @@ def counted(
     async def main() -> tuple[RateLimiter, object]:
         clock = VirtualClock()
         throttle = RateLimiter(None, clock, source="cs2cap")
-        source = CS2Cap(Client("cs2cap", box.url, Key(VALID_KEY), clock, throttle=throttle))
+        source = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), clock, rate_limiter=throttle))
         before(throttle)
         try:
             return throttle, await source.extract(STREAM, Landing().land)

@@ -12,6 +12,7 @@ import pytest
 
 from common import errors
 from common.clock import SystemClock
+from connectors.cs2cap.client import Cs2capClient
 from connectors.http.auth import Key
 from connectors.http.client import ApiResponse, Client
 from connectors.http.retry import RetryPolicy
@@ -32,7 +33,7 @@ def ask(
     url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, ask: Ask = account
 ) -> ApiResponse[bytes]:
     async def main() -> ApiResponse[bytes]:
-        client = Client("cs2cap", url, Key(VALID_KEY), VirtualClock(), retry=retry, deadline=deadline)
+        client = Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock(), retry=retry, deadline=deadline)
         try:
             return await ask(client)
         finally:
@@ -44,7 +45,7 @@ def ask(
 def ask_canned(response: bytes, deadline: float = 30.0) -> ApiResponse[bytes]:
     async def main() -> ApiResponse[bytes]:
         async with canned(response) as server:
-            client = Client(
+            client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=ONCE, deadline=deadline
             )
             try:
@@ -58,17 +59,17 @@ def ask_canned(response: bytes, deadline: float = 30.0) -> ApiResponse[bytes]:
 def test_an_answer_carries_the_servers_moment(sandbox: Sandbox) -> None:
     got = ask(sandbox.url)
     assert got.status == 200
-    assert got.moment == NOON
+    assert got.server_time == NOON
     assert got.body.startswith(b"{")
 
 
 def test_without_a_date_the_moment_is_our_own_clocks() -> None:
-    assert ask_canned(answer(b"{}")).moment == NOON
+    assert ask_canned(answer(b"{}")).server_time == NOON
 
 
 def test_a_skewed_date_is_the_servers_word(sandbox: Sandbox) -> None:
     sandbox.fault("skewed_date", path="/v1/account/key", seconds=3600)
-    assert ask(sandbox.url).moment == datetime(2026, 6, 1, 13, tzinfo=UTC)
+    assert ask(sandbox.url).server_time == datetime(2026, 6, 1, 13, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,9 @@ def test_an_answer_that_dribbles_ends_at_the_deadline() -> None:
 
     async def main() -> None:
         async with canned(dribble) as server:
-            client = Client("cs2cap", server.url, Key(VALID_KEY), SystemClock(), retry=ONCE, deadline=0.2)
+            client = Cs2capClient(
+                "cs2cap", server.url, Key(VALID_KEY), SystemClock(), retry=ONCE, deadline=0.2
+            )
             with pytest.raises(errors.RequestTimeout, match=r"0\.2 s"):
                 await account(client)
             await client.aclose()
@@ -171,8 +174,8 @@ def test_every_try_is_counted(sandbox: Sandbox) -> None:
 def test_remaining_is_believed_only_where_it_speaks_of_the_month(limit: str, left: int | None) -> None:
     async def main() -> int | None:
         async with canned(answer(b"{}", x_ratelimit_limit=limit, x_ratelimit_remaining="41")) as server:
-            client = Client("cs2cap", server.url, Key(VALID_KEY), VirtualClock())
-            client.throttle.sync_month(0, 1000, since=client.throttle.sync_point())
+            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock())
+            client.rate_limiter.sync_month(0, 1000, since=client.rate_limiter.sync_point())
             await account(client)
             await client.aclose()
             return client.quota_remaining
@@ -185,7 +188,7 @@ def test_a_429_holds_every_other_request(sandbox: Sandbox) -> None:
     clock = VirtualClock()
 
     async def main() -> None:
-        client = Client("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
         await asyncio.gather(*(account(client) for _ in range(3)))
         assert client.requests == 4
         await client.aclose()
@@ -209,7 +212,9 @@ def test_no_more_at_once_than_allowed(concurrency: int) -> None:
 
     async def main() -> None:
         async with canned(busy) as server:
-            client = Client("cs2cap", server.url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
+            client = Cs2capClient(
+                "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency
+            )
             await asyncio.gather(*(account(client) for _ in range(9)))
             await client.aclose()
 
@@ -230,7 +235,7 @@ def test_a_rejected_key_turns_out_whoever_waits() -> None:
 
     async def main() -> list[ApiResponse[bytes] | BaseException]:
         async with canned(second_is_revoked) as server:
-            client = Client("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
+            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
             results = await asyncio.gather(*(account(client) for _ in range(4)), return_exceptions=True)
             with pytest.raises(errors.KeyRevoked):
                 await account(client)
@@ -249,7 +254,7 @@ def test_an_exhausted_month_shuts_the_gate_too(make_sandbox: Callable[..., Sandb
     sandbox = make_sandbox(limits=True, tier="free")
 
     async def main() -> int:
-        client = Client("cs2cap", sandbox.url, Key(VALID_KEY), VirtualClock())
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), VirtualClock())
         for _ in range(3):
             with pytest.raises(errors.QuotaExhausted):
                 await client.get("/v1/fx")
@@ -273,7 +278,7 @@ def test_an_exhausted_month_shuts_the_gate_too(make_sandbox: Callable[..., Sandb
 )
 def test_an_address_the_key_must_not_go_to_is_refused(url: str) -> None:
     with pytest.raises(errors.ConfigError) as caught:
-        Client("cs2cap", url, Key(VALID_KEY), VirtualClock())
+        Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock())
     assert "secret" not in str(caught.value)
 
 

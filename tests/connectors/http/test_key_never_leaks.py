@@ -11,9 +11,9 @@ import pytest
 
 from common import errors
 from common.clock import SystemClock
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import BearerAuth, Key, read_key
-from connectors.http.client import Client
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageBuilder
 from connectors.pagination import PageInfo
@@ -30,7 +30,7 @@ async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> Ba
     """Walk a shard with the planted key; return how it failed."""
     retry = RetryPolicy(attempts=2, base=0.001)
     client = CS2Cap(
-        Client("cs2cap", url, Key(SECRET), SystemClock(), retry=retry, deadline=deadline), page_limit=20
+        Cs2capClient("cs2cap", url, Key(SECRET), SystemClock(), retry=retry, deadline=deadline), page_limit=20
     )
 
     async def land(make: PageBuilder) -> PageInfo:
@@ -236,7 +236,7 @@ def test_a_key_in_the_configuration_itself_is_refused_without_showing_it(spec: s
 
 
 def test_the_clients_parts_do_not_show_it() -> None:
-    client = Client("cs2cap", "https://api.example", Key(SECRET), VirtualClock())
+    client = Cs2capClient("cs2cap", "https://api.example", Key(SECRET), VirtualClock())
     assert_no_secret(repr(client), *(repr(part) for part in vars(client).values()))
     assert_no_secret(repr(BearerAuth(Key(SECRET), "https://api.example")))
     asyncio.run(client.aclose())

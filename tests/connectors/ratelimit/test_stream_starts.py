@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from common.errors import StreamsExhausted
+from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from connectors.http.client import Client
@@ -35,7 +36,9 @@ def use(box: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T
     async def main() -> _T:
         clock = VirtualClock()
         throttle = shared(state, None, clock)
-        client = Client("cs2cap", box.url, Key(VALID_KEY), clock, retry=RetryPolicy(), throttle=throttle)
+        client = Cs2capClient(
+            "cs2cap", box.url, Key(VALID_KEY), clock, retry=RetryPolicy(), rate_limiter=throttle
+        )
         try:
             return await work(client, CS2Cap(client))
         finally:
@@ -52,7 +55,7 @@ async def stream(client: Client) -> None:
 def test_the_tier_tells_how_many_may_start(box: Sandbox, tmp_path: Path) -> None:
     async def work(client: Client, source: CS2Cap) -> tuple[int, int | None]:
         await source.account()
-        return client.throttle.stream_usage(STREAM)
+        return client.rate_limiter.stream_usage(STREAM)
 
     assert use(box, tmp_path / "state.db", work) == (0, 50)
 
@@ -60,10 +63,10 @@ def test_the_tier_tells_how_many_may_start(box: Sandbox, tmp_path: Path) -> None
 def test_a_stream_tells_of_the_starts_that_others_made(box: Sandbox, tmp_path: Path) -> None:
     async def work(client: Client, _: CS2Cap) -> list[tuple[int, int | None]]:
         await stream(client)
-        seen = [client.throttle.stream_usage(STREAM)]
+        seen = [client.rate_limiter.stream_usage(STREAM)]
         box.key(VALID_KEY).set_streams_left(4, NOON)
         await stream(client)
-        return [*seen, client.throttle.stream_usage(STREAM)]
+        return [*seen, client.rate_limiter.stream_usage(STREAM)]
 
     assert use(box, tmp_path / "state.db", work) == [(1, 50), (47, 50)]
 
