@@ -15,9 +15,9 @@ FloorlineError
 │   ├── PaginationError          the pages do not add up to a listing; the shard is incomplete
 │   └── UnexpectedResponse       a response that the contract of the API does not allow
 └── WarehouseError               the storage; what was fetched stays in its landing
-    ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy
+    ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
     └── WarehouseUnusable
-        └── NotPublished · TargetExists · BackfillNotFound
+        └── NotPublished · TargetExists · BackfillNotFound · DatabaseUnreadable
 """
 
 from __future__ import annotations
@@ -237,6 +237,13 @@ class BackfillBusy(WarehouseError):
 
 
 @dataclass(eq=False)
+class QueryRejected(WarehouseError):
+    """DuckDB cannot run a query; `detail` has DuckDB's reason."""
+
+    guidance: ClassVar[str] = ""
+
+
+@dataclass(eq=False)
 class WarehouseUnusable(WarehouseError):
     """The path cannot be written, or the files are not a database that this version knows."""
 
@@ -248,6 +255,13 @@ class NotPublished(WarehouseUnusable):
     """There is no database to read yet."""
 
     guidance: ClassVar[str] = "run `floorline snapshot` first"
+
+
+@dataclass(eq=False)
+class DatabaseUnreadable(WarehouseUnusable):
+    """DuckDB cannot read a database file; `detail` has DuckDB's reason."""
+
+    guidance: ClassVar[str] = "put it aside and run `floorline maintain rebuild`, or restore a backup"
 
 
 @dataclass(eq=False)

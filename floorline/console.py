@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 
 
 def explain_failure(error: Exception) -> tuple[str, int]:
-    """The line and the exit code for an error that the user can act on; any other is raised again."""
-    import duckdb
-
+    """Return the message and the exit code of an error that the user can act on; raise any other again."""
     from common.errors import FloorlineError
     from pipelines.results import error_exit_code
 
     if isinstance(error, FloorlineError):
         return str(error), error_exit_code(error)
-    if isinstance(error, duckdb.Error):
-        return f"DuckDB says: {sanitize(str(error), 400)}", 2
     raise error
 
 

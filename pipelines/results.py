@@ -12,6 +12,7 @@ from common.errors import (
     FloorlineError,
     KeyMissing,
     PlanForbids,
+    QueryRejected,
     QuotaExhausted,
     SourceError,
     WarehouseUnusable,
@@ -94,7 +95,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 def error_exit_code(error: FloorlineError) -> int:
     """The exit code of an error that ended the command before it had runs to tell of."""
-    if isinstance(error, WarehouseUnusable | ConfigError | KeyMissing):
+    if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
         return 2
     if not isinstance(error, SourceError):
         return 6

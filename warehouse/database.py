@@ -14,8 +14,16 @@ from typing import Final
 import duckdb
 from filelock import FileLock, Timeout
 
-from common.errors import NotPublished, WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnusable
+from common.errors import (
+    DatabaseUnreadable,
+    NotPublished,
+    WarehouseError,
+    WarehouseFull,
+    WarehouseLocked,
+    WarehouseUnusable,
+)
 from common.files import translate_os_errors
+from common.text import sanitize
 from warehouse.paths import WarehousePaths
 
 SQL: Final = resources.files("warehouse") / "sql"
@@ -30,7 +38,7 @@ WRITER_SETTINGS: Final = {
 
 
 def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
-    """Return our error for a DuckDB error on the file `path`, or None for an error that is a bug of ours."""
+    """Return our error for a locked, full or foreign file; None for any other error of DuckDB."""
     text = str(error)
     if "No space left on device" in text:
         return WarehouseFull(f"no space left on the disk of {path}", path)
@@ -40,20 +48,22 @@ def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | 
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
     if "not a valid DuckDB database file" in text or "read a database file with version" in text:
         return WarehouseUnusable(f"{path} is not a database that this Floorline can read", path)
+    if "Cannot open file" in text:
+        return WarehouseUnusable(f"{path} cannot be opened: check its folder and the permissions", path)
     return None
 
 
 @contextlib.contextmanager
 def translate_duckdb_errors(path: Path) -> Iterator[None]:
-    """Raise WarehouseFull, WarehouseLocked or WarehouseUnusable for an error of DuckDB or the disk."""
+    """Raise a WarehouseError for every error of DuckDB, and for a locked or full disk."""
     try:
         with translate_os_errors(path):
             yield
     except duckdb.Error as error:
-        translated = translate_duckdb_error(error, path)
-        if translated is None:
-            raise
-        raise translated from None
+        known = translate_duckdb_error(error, path)
+        if known is not None:
+            raise known from None
+        raise DatabaseUnreadable(f"{path}: {sanitize(str(error), 400)}", path) from error
 
 
 @contextlib.contextmanager

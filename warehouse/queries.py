@@ -6,7 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
-from warehouse.database import open_reader
+import duckdb
+
+from common.errors import QueryRejected
+from common.text import sanitize
+from warehouse.database import open_reader, translate_duckdb_error
 from warehouse.paths import WarehousePaths
 
 # One row per basket: its last runs.
@@ -52,12 +56,16 @@ def run_query(
 ) -> QueryResult:
     """Run one query on the published database.
 
-    Raises NotPublished where there is no database yet, and duckdb.Error for a query that DuckDB rejects.
+    Raises NotPublished where there is no database yet, and QueryRejected for a query that DuckDB rejects.
     """
     with open_reader(paths.published) as db:
-        cursor = db.execute(sql, parameters)
-        columns = tuple(column[0] for column in cursor.description or ())
-        return QueryResult(columns, tuple(cursor.fetchall()))
+        try:
+            cursor = db.execute(sql, parameters)
+            rows = tuple(cursor.fetchall())
+        except duckdb.Error as error:
+            rejected = QueryRejected(f"DuckDB says: {sanitize(str(error), 400)}", paths.published)
+            raise translate_duckdb_error(error, paths.published) or rejected from None
+        return QueryResult(tuple(column[0] for column in cursor.description or ()), rows)
 
 
 def previously_listed_providers(

@@ -105,6 +105,15 @@ def test_a_query_that_is_none_is_one_message(bench: Bench) -> None:
     assert "Traceback" not in failed.err
     for sql in ("DELETE FROM store.run", "CREATE TABLE x (a INT)"):
         assert "read-only" in said(bench, "query", sql, code=2).err
+    missing = said(bench, "query", "FROM 'missing.parquet'", code=2)
+    assert missing.err.startswith("floorline: DuckDB says: IO Error")
+
+
+def test_an_export_that_cannot_be_written_is_one_message(bench: Bench) -> None:
+    bench.snapshot()
+    target = bench.folder / "missing" / "all.duckdb"
+    (line,) = said(bench, "export", str(target), code=2).err.splitlines()
+    assert line.startswith(f"floorline: {target} cannot be opened: check its folder")
 
 
 def test_a_prefect_api_that_does_not_answer_is_one_line(bench: Bench, sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from common.clock import SystemClock
@@ -125,6 +126,14 @@ def test_a_file_that_is_no_database(home: WarehousePaths, which: str) -> None:
     path.write_bytes(b"not a database" * 1000)
     (found,) = check_database(home) if which == "published" else looked(home)
     assert (found.verdict, str(path) in found.seen) == ("fail", True)
+
+
+def test_database_of_another_program(home: WarehousePaths) -> None:
+    for path in (home.published, home.writer):
+        path.unlink()
+        duckdb.connect(str(path)).close()
+    for (finding,) in (check_database(home), looked(home)):
+        assert (finding.verdict, "maintain rebuild" in finding.advice) == ("fail", True)
 
 
 def test_a_database_with_a_rotten_block(tmp_path: Path) -> None:
