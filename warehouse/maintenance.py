@@ -91,8 +91,8 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     with (
         _temporary_target(partial),
-        translate_duckdb_errors(target),
         open_reader(paths.published),
+        translate_duckdb_errors(target),
         duckdb.connect() as db,
     ):
         db.execute(f"ATTACH {_quote(paths.published)} AS published (READ_ONLY)")
@@ -109,7 +109,7 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     """
     _refuse_existing(target)
     partial = target.with_name(target.name + ".partial")
-    with _temporary_target(partial), translate_duckdb_errors(target), open_reader(paths.published) as db:
+    with _temporary_target(partial), open_reader(paths.published) as db, translate_duckdb_errors(target):
         partial.mkdir(parents=True)
         for view in VIEWS:
             file = _quote(partial / f"{view}.parquet")
