@@ -47,7 +47,7 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
                     offset=meta.offset if shard.head.paged else rows_seen,
                     rejects=tuple((reject.reason, reject.raw) for reject in parsed.rejects),
                 ),
-                parsed.frame,
+                parsed.rows,
                 parsed.unknown_fields,
             )
             rows_seen += chunk.count(b"\n")

@@ -1,6 +1,5 @@
-"""Up to 100 items a request: what is asked, whether the answer is one to it, and its page."""
+"""Extract up to 100 items a request: build the requests, check the responses, parse them into pages."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,19 +9,15 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from common.concurrency import gather_fail_fast
 from common.errors import RequestRejected, UnexpectedResponse
 from common.shards import Item
 from common.text import sanitize
 from connectors.base import ExtractResult
-from connectors.cs2cap.contract import (
-    BOOK_SIDES,
-    BookSide,
-    Int64,
-    NonEmptyStr,
-    check_providers,
-    decode_response,
-)
+from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, decode_response
 from connectors.cs2cap.parser import parse_rows
+from connectors.cs2cap.query import check_currency, check_providers, named_providers
+from connectors.cs2cap.typed_page import prebuilt_page
 from connectors.http.client import Client
 from connectors.http.compression import Decompress
 from connectors.pages import PageSink, TypedPage, fingerprint_keys
@@ -42,159 +37,177 @@ class _Meta(Struct):
     currency: str
 
 
-class _Batch(Struct):
+class _BatchResponse(Struct):
     meta: _Meta
     items: list[_Item]
     items_not_found: list[int]
     names_not_found: list[str] = []
 
 
-_BATCH: Final = msgspec.json.Decoder(_Batch)
+_BATCH: Final = msgspec.json.Decoder(_BatchResponse)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """The items of one request: an item goes by its id, so that a phase is not lost, else by its name."""
+    """One request for `items`: by id, so that a phase is not lost, or by name where an item has no id."""
 
     source: str
-    offers: BookSide
-    place: int
+    side: BookSide
+    number: int
     currency: str
     providers: tuple[str, ...]
     items: tuple[Item, ...]
 
     @property
     def ids(self) -> list[int]:
-        """The ids to ask for."""
+        """The ids of the items that have one."""
         return [int(item.item_id) for item in self.items if item.item_id is not None]
 
     @property
     def names(self) -> list[str]:
-        """The names to ask for: those of items without an id."""
+        """The names of the items without an id."""
         return [item.market_hash_name for item in self.items if item.item_id is None]
 
     @property
     def path(self) -> str:
-        """The route that they are asked by."""
-        return f"{self.offers.path}/batch"
+        """The path of the route."""
+        return f"{self.side.path}/batch"
 
     @property
     def body(self) -> bytes:
-        """What is sent; without a list of providers, all are asked."""
+        """The request's JSON; without a list of providers, the API returns all of them."""
         lists = {"item_ids": self.ids, "market_hash_names": self.names, "providers": self.providers}
-        return msgspec.json.encode(
-            {"currency": self.currency, **{name: told for name, told in lists.items() if told}}
-        )
+        filters = {name: values for name, values in lists.items() if values}
+        return msgspec.json.encode({"currency": self.currency, **filters})
 
     @property
     def fingerprint(self) -> str:
-        """What these entries are known by, should the page be taken up again."""
+        """A digest of the requested items, by which a resumed extraction recognises a landed page."""
         return fingerprint_keys(["batch", *map(str, self.ids), *self.names])
 
 
 def split_into_batches(shard: Shard, source: str) -> Iterator[BatchRequest]:
-    """Divide a shard into its requests; raises RequestRejected for an item whose phase a name would lose."""
-    providers = () if shard.every_provider else shard.providers
+    """Divide a shard into requests; raises RequestRejected for an item with a phase but without an id."""
     items = shard.items or ()
-    lost = [item for item in items if item.item_id is None and item.phase is not None]
-    if lost:
-        told = f"{lost[0].market_hash_name} @ {lost[0].phase}"
-        raise RequestRejected(f"a batch takes names without a phase, and {told} has no id", source)
-    for place, at in enumerate(range(0, len(items), BATCH_ITEMS)):
-        part = items[at : at + BATCH_ITEMS]
-        yield BatchRequest(source, BOOK_SIDES[shard.deliveries[0]], place, shard.currency, providers, part)
+    without_id = next((item for item in items if item.item_id is None and item.phase is not None), None)
+    if without_id is not None:
+        name = f"{without_id.market_hash_name} @ {without_id.phase}"
+        raise RequestRejected(f"a batch takes names without a phase, and {name} has no id", source)
+    for number, start in enumerate(range(0, len(items), BATCH_ITEMS)):
+        yield BatchRequest(
+            source=source,
+            side=BOOK_SIDES[shard.deliveries[0]],
+            number=number,
+            currency=shard.currency,
+            providers=named_providers(shard),
+            items=items[start : start + BATCH_ITEMS],
+        )
 
 
 class BatchExtraction:
-    """The requests of a batch shard, a page each."""
+    """The requests of a batch shard; each gives one page."""
 
-    def __init__(self, client: Client, shard: Shard, land: PageSink) -> None:
+    def __init__(self, client: Client, shard: Shard, sink: PageSink) -> None:
         self._client = client
-        self._entries = list(split_into_batches(shard, client.source))
-        self._land = land
+        self._requests = list(split_into_batches(shard, client.source))
+        self._sink = sink
         self._fetched = 0
 
-    async def run(self, have: Sequence[TypedPage]) -> ExtractResult:
-        """Ask for and land what `have` lacks.
+    async def run(self, resume_pages: Sequence[TypedPage]) -> ExtractResult:
+        """Fetch and land the pages that `resume_pages` lacks.
 
-        Raises RequestRejected, once all is landed, where a name is not known: of its quotes nothing is known.
+        Raises RequestRejected, after every page is landed, where the API does not know a name.
         """
-        landed = {(page.request, page.fingerprint): page for page in have}
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._one(asked, landed.get((asked.place, asked.fingerprint))))
-                for asked in self._entries
-            ]
-        sheets = [task.result() for task in tasks]
-        if strangers := [name for sheet in sheets for name in sheet.strangers]:
-            told = sanitize(", ".join(strangers), 500)
-            raise RequestRejected(f"{self._entries[0].path}: no item is called {told}", self._client.source)
-        return ExtractResult(self._fetched, sum(len(sheet.keys) + sheet.others for sheet in sheets), 0)
+        landed = {(page.request, page.fingerprint): page for page in resume_pages}
+        infos = await gather_fail_fast(
+            *(
+                self._fetch_or_resume(request, landed.get((request.number, request.fingerprint)))
+                for request in self._requests
+            )
+        )
+        if unknown := [name for info in infos for name in info.strangers]:
+            names = sanitize(", ".join(unknown), 500)
+            raise RequestRejected(f"{self._requests[0].path}: no item is called {names}", self._client.source)
+        rows = sum(len(info.keys) + info.others for info in infos)
+        return ExtractResult(self._fetched, rows, rounds=0)
 
-    async def _one(self, asked: BatchRequest, landed: TypedPage | None) -> PageInfo:
+    async def _fetch_or_resume(self, request: BatchRequest, landed: TypedPage | None) -> PageInfo:
         if landed is not None:
-            return await self._land(partial(_as_it_is, landed))
-        answer = await self._client.query(asked.path, asked.body, partial(self._arrived, asked))
+            info = _page_info(quote_keys(landed.rows), landed.fingerprint)
+            return await self._sink(partial(prebuilt_page, landed, info))
+
+        async def land(decompress: Decompress, observed_at: datetime) -> PageInfo:
+            return await self._sink(partial(parse_batch_page, request, decompress, observed_at))
+
+        response = await self._client.query(request.path, request.body, land)
         self._fetched += 1
-        return answer.body
-
-    async def _arrived(self, asked: BatchRequest, inflate: Decompress, moment: datetime) -> PageInfo:
-        return await self._land(partial(parse_batch_page, asked, inflate, moment))
-
-
-def _as_it_is(page: TypedPage) -> tuple[TypedPage, PageInfo]:
-    return page, PageInfo(0, BATCH_ITEMS, -1, False, quote_keys(page.rows), page.fingerprint)
+        return response.body
 
 
 def parse_batch_page(
-    asked: BatchRequest, inflate: Decompress, moment: datetime
+    request: BatchRequest, decompress: Decompress, observed_at: datetime
 ) -> tuple[TypedPage, PageInfo]:
-    """Make the page of an answer that `inflate` gives and that the server sent at `moment` (UTC).
+    """Parse the only page of `request`, which the server sent at `observed_at` (UTC); its total is -1.
 
-    Its total is not told: it is the only page of its request, and no listing's. Raises ContractBroken, and
-    Disconnected where the body was cut.
+    Raises UnexpectedResponse, and ConnectionLost where the body is truncated.
     """
-    batch = decode_response(_BATCH, inflate(), asked.path, asked.source)
-    _check(asked, batch)
-    rows = parse_rows([raw for item in batch.items for raw in _flatten(item)], asked.offers, asked.source)
-    check_providers(providers_in(rows.frame), frozenset(asked.providers), asked.source)
+    batch = decode_response(_BATCH, decompress(), route=request.path, source=request.source)
+    _check(request, batch)
+    raws = [raw for item in batch.items for raw in _flatten(item)]
+    parsed = parse_rows(raws, request.side, request.source)
+    check_providers(providers_in(parsed.rows), frozenset(request.providers), request.source)
     page = TypedPage(
-        request=asked.place,
+        request=request.number,
         offset=0,
         total=-1,
-        observed_at=moment,
-        rows=rows.frame,
-        rejects=rows.rejects,
-        unknown_fields=rows.unknown_fields,
-        # whoever takes it up again must hear of an unknown name
-        fingerprint="" if batch.names_not_found else asked.fingerprint,
+        observed_at=observed_at,
+        rows=parsed.rows,
+        rejects=parsed.rejects,
+        unknown_fields=parsed.unknown_fields,
+        # without a fingerprint a resumed extraction sends the request again, and reports the unknown names
+        fingerprint="" if batch.names_not_found else request.fingerprint,
     )
-    others = len(rows.rejects) + rows.surplus
-    strangers = tuple(batch.names_not_found)
-    return page, PageInfo(0, BATCH_ITEMS, -1, False, rows.keys, page.fingerprint, others, strangers)
+    unknown_names = tuple(batch.names_not_found)
+    return page, _page_info(parsed.keys, page.fingerprint, others=parsed.others, unknown_names=unknown_names)
+
+
+def _page_info(
+    keys: Sequence[str], fingerprint: str, *, others: int = 0, unknown_names: tuple[str, ...] = ()
+) -> PageInfo:
+    return PageInfo(
+        offset=0,
+        limit=BATCH_ITEMS,
+        total=-1,
+        has_next=False,
+        keys=keys,
+        fingerprint=fingerprint,
+        others=others,
+        strangers=unknown_names,
+    )
 
 
 def _flatten(item: _Item) -> Iterator[bytes]:
-    """Write each quote as the other routes do, its item in it."""
-    named = {"item_id": item.item_id, "market_hash_name": item.market_hash_name, "phase": item.phase}
-    head = msgspec.json.encode(named)[:-1] + b","
+    """Write each quote as the other routes do, with the fields of its item."""
+    fields = {"item_id": item.item_id, "market_hash_name": item.market_hash_name, "phase": item.phase}
+    head = msgspec.json.encode(fields)[:-1] + b","
     for raw in map(bytes, item.quotes):
         yield head + raw[1:] if raw.startswith(b"{") else raw
 
 
-def _check(asked: BatchRequest, batch: _Batch) -> None:
-    """See that every entry was answered, and no other: on silence, quotes would be taken for vanished."""
-    source, path = asked.source, asked.path
-    if batch.meta.currency != asked.currency:
-        raise UnexpectedResponse(
-            f"asked for {asked.currency}, got {sanitize(batch.meta.currency, 20)}", source
-        )
-    ids, names = set(asked.ids), set(asked.names)
-    strange = [item for item in batch.items if item.item_id not in ids and item.market_hash_name not in names]
-    if strange:
-        raise UnexpectedResponse(f"{path}: not asked for {sanitize(strange[0].market_hash_name)}", source)
-    unanswered = ids - {item.item_id for item in batch.items} - set(batch.items_not_found)
-    nameless = names - {item.market_hash_name for item in batch.items} - set(batch.names_not_found)
-    # a name that was resolved, and that nobody lists, is told by an id that we did not know
-    if unanswered or len(nameless) > len(set(batch.items_not_found) - ids):
-        raise UnexpectedResponse(f"{path}: no answer for {len(unanswered) + len(nameless)} entries", source)
+def _check(request: BatchRequest, batch: _BatchResponse) -> None:
+    """Raise UnexpectedResponse unless the response covers the requested items and no others.
+
+    An item that it does not mention would otherwise lose its quotes: they would count as gone.
+    """
+    source, path = request.source, request.path
+    check_currency(batch.meta.currency, request.currency, source)
+    ids, names = set(request.ids), set(request.names)
+    for item in batch.items:
+        if item.item_id not in ids and item.market_hash_name not in names:
+            raise UnexpectedResponse(f"{path}: not asked for {sanitize(item.market_hash_name)}", source)
+    missing_ids = ids - {item.item_id for item in batch.items} - set(batch.items_not_found)
+    missing_names = names - {item.market_hash_name for item in batch.items} - set(batch.names_not_found)
+    # for a known name that no provider lists, the API reports an id that we did not request
+    if missing_ids or len(missing_names) > len(set(batch.items_not_found) - ids):
+        missing = len(missing_ids) + len(missing_names)
+        raise UnexpectedResponse(f"{path}: no answer for {missing} entries", source)

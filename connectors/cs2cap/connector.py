@@ -1,8 +1,8 @@
-"""The CS2Cap connector: what its routes tell, and the walk of a shard."""
+"""The CS2Cap connector: the account, reference data, and the extraction of shards."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -10,9 +10,16 @@ from common.concurrency import gather_fail_fast
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
 from connectors.base import Account, ExtractResult, HttpConnector
-from connectors.cs2cap import reference_data as directory
 from connectors.cs2cap.batch import BatchExtraction
+from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
+from connectors.cs2cap.reference_data import (
+    parse_account,
+    parse_fx,
+    parse_items,
+    parse_new_key,
+    parse_providers,
+)
 from connectors.cs2cap.series.extraction import SeriesExtraction
 from connectors.cs2cap.stream import StreamExtraction
 from connectors.http.auth import Key
@@ -23,20 +30,16 @@ from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
 from connectors.tiers import AUTO, limits_for
 
-# Each counts its own starts.
-STREAMS: Final = ("POST /v1/prices", "POST /v1/bids")
-
 
 class _Extraction(Protocol):
-    async def run(self, have: Sequence[TypedPage], /) -> ExtractResult: ...
+    async def run(self, resume_pages: Sequence[TypedPage], /) -> ExtractResult: ...
 
 
 class CS2Cap(HttpConnector):
     """CS2Cap behind `client`.
 
-    `page_limit` is the rows to ask for in a page; without it the first page of a walk shows what the tier
-    allows, because the API defaults to the tier's cap and no route tells it. A stream may take
-    `stream_deadline` seconds.
+    `page_limit` is the page size to request. Without it, the first page shows what the tier allows: the API
+    defaults to the tier's maximum, which no route reports. A stream may take `stream_deadline` seconds.
     """
 
     def __init__(self, client: Client, page_limit: int | None = None, stream_deadline: float = 600.0) -> None:
@@ -45,45 +48,49 @@ class CS2Cap(HttpConnector):
         self._stream_deadline = stream_deadline
 
     async def account(self) -> Account:
-        """Prove the key, at no cost of the month, and keep to the limits that come with it from here on."""
-        throttle = self._client.rate_limiter
-        asked_at = throttle.sync_point()
-        answer = await self._client.get("/v1/account/key", metered=False)
-        account = directory.parse_account(answer.body, answer.headers.get("x-ratelimit-tier"), self.source)
-        throttle.set_rate(account.requests_per_minute)
-        throttle.sync_month(account.used, account.requests_per_month, since=asked_at)
+        """Authenticate, without using the month's quota, and apply the account's limits to later requests."""
+        rate_limiter = self._client.rate_limiter
+        synced_at = rate_limiter.sync_point()
+        response = await self._client.get("/v1/account/key", metered=False)
+        account = parse_account(response.body, response.headers.get("x-ratelimit-tier"), self.source)
+        rate_limiter.set_rate(account.requests_per_minute)
+        rate_limiter.sync_month(account.used, account.requests_per_month, since=synced_at)
         if starts := limits_for(AUTO, account).streams_a_day:
-            for route in STREAMS:
-                throttle.set_stream_limit(route, starts)
+            for side in BOOK_SIDES.values():
+                rate_limiter.set_stream_limit(side.stream_route, starts)
         return account
 
     async def reissue(self) -> Key:
-        """Revoke this key and all its sub-keys at once and return the one that takes its place.
+        """Revoke this key and all its sub-keys at once, and return the key that replaces it.
 
-        One request, never repeated: nothing tells the new key a second time. Raises OutcomeUnknown where the
-        old key may be gone and the new one did not arrive; after any other SourceError nothing has
+        The request is sent once: the API shows a new key only in this response. Raises OutcomeUnknown where
+        the old key may be revoked and the new one was not received; after any other SourceError nothing has
         changed.
         """
-        answer = self._client.post("/v1/account/key/reissue")
-        return directory.parse_new_key((await answer).body, self.source)
+        # no local variable holds the response: a traceback may show local variables
+        request = self._client.post("/v1/account/key/reissue")
+        return parse_new_key((await request).body, self.source)
 
     async def items(self) -> pl.DataFrame:
-        """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends all of it at once."""
-        answer = await self._client.get("/v1/items")
-        return await asyncio.to_thread(directory.parse_items, answer.body, self.source)
+        """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends it in one response."""
+        response = await self._client.get("/v1/items")
+        return await asyncio.to_thread(parse_items, response.body, self.source)
 
     async def providers(self) -> pl.DataFrame:
-        """Return the marketplaces, schema `PROVIDERS`."""
-        return directory.parse_providers((await self._client.get("/v1/providers")).body, self.source)
+        """Return the providers, schema `PROVIDERS`."""
+        return parse_providers((await self._client.get("/v1/providers")).body, self.source)
 
     async def fx(self) -> pl.DataFrame:
-        """Return the rates, schema `FX`."""
-        answer = await self._client.get("/v1/fx")
-        return directory.parse_fx(answer.body, answer.server_time, self.source)
+        """Return the exchange rates, schema `FX`."""
+        response = await self._client.get("/v1/fx")
+        return parse_fx(response.body, response.server_time, self.source)
 
-    async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
-        """Fetch every page of `shard`, handing each to `land` as it arrives; see `Connector.walk`."""
-        results = await gather_fail_fast(*(walk.run(have) for walk in self._extractions(shard, land)))
+    async def extract(
+        self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
+    ) -> ExtractResult:
+        """Fetch every page of `shard` and hand each to `sink` as it arrives; see `Connector.extract`."""
+        extractions = self._extractions(shard, sink)
+        results = await gather_fail_fast(*(extraction.run(resume_pages) for extraction in extractions))
         return ExtractResult(
             pages=sum(result.pages for result in results),
             rows=sum(result.rows for result in results),
@@ -93,37 +100,43 @@ class CS2Cap(HttpConnector):
     async def extract_series(
         self,
         series: Series,
-        ask: SeriesShard,
-        land: SeriesPageSink,
+        shard: SeriesShard,
+        sink: SeriesPageSink,
         *,
         cursor: str | None = None,
         number: int = 0,
         providers: Mapping[str, str],
     ) -> ExtractResult:
-        """Fetch what `ask` asks for, page by page, each landed by `land` before the next is asked for.
+        """Fetch `shard` of `series` page by page; `sink` lands each page before the next one is requested.
 
-        A walk that was interrupted goes on from its last `next_cursor`, with the `number` of the page that
-        comes there. `providers` maps keys and display names to keys (see `provider_keys`). Raises WalkBroken
-        where a cursor repeats, goes round or is refused, with both cursors named; what the API refuses
-        otherwise is RequestRejected.
+        An interrupted extraction continues from its last `next_cursor`, with the `number` of that page.
+        `providers` maps keys and display names to keys (see `provider_keys_by_name`). Raises PaginationError,
+        which names both cursors, where a cursor repeats, goes back in time or is rejected; RequestRejected
+        for any other rejection.
         """
-        paging = CursorPaginator(self.source, ask.start, cursor, number)
-        walk = SeriesExtraction(
-            self._client, series, ask, land, providers=providers, paging=paging, limit=self._page_limit
+        extraction = SeriesExtraction(
+            self._client,
+            shard,
+            sink,
+            series=series,
+            providers=providers,
+            paginator=CursorPaginator(self.source, shard.start, cursor, number),
+            limit=self._page_limit,
         )
-        return await walk.run()
+        return await extraction.run()
 
-    def _extractions(self, shard: Shard, land: PageSink) -> Sequence[_Extraction]:
-        """Turn a shard into the walks of its route: one an item, else one."""
+    def _extractions(self, shard: Shard, sink: PageSink) -> Sequence[_Extraction]:
+        """Return the extractions of a shard: one per item on the item route, else one."""
         if shard.route == "stream":
-            return [StreamExtraction(self._client, shard, land, self._stream_deadline)]
+            return [StreamExtraction(self._client, shard, sink, deadline=self._stream_deadline)]
         if shard.route == "batch":
-            return [BatchExtraction(self._client, shard, land)]
+            return [BatchExtraction(self._client, shard, sink)]
         if shard.route == "listing":
             raise ConfigError("CS2Cap has no route that lists everything at once", self.source)
-        whole = shard.items is None or shard.route == "catalog"
-        scopes: Sequence[Item | None] = (None,) if whole else shard.items or ()
+        listed = shard.items is None or shard.route == "catalog"
+        items: Sequence[Item | None] = (None,) if listed else shard.items or ()
+        limit = self._page_limit
         return [
-            PagedExtraction(self._client, shard, place, item, land, self._page_limit)
-            for place, item in enumerate(scopes)
+            PagedExtraction(self._client, shard, sink, number=number, item=item, limit=limit)
+            for number, item in enumerate(items)
         ]

@@ -1,4 +1,4 @@
-"""CS2Cap's offers, typed: a body in, a frame with a given schema out, and what does not fit aside."""
+"""Parse rows of CS2Cap's asks and bids: a frame of the rows that fit, rejects, and unknown fields."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,120 +9,88 @@ from msgspec import Raw
 
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
-from connectors.cs2cap.contract import (
-    ASKS,
-    BOOK_SIDES,
-    BookSide,
-    decode_listing,
-    normalize_timestamps,
-)
-from connectors.pages import QUOTE_KEY_COLUMNS, Reject, fingerprint_keys
+from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, normalize_timestamps
+from connectors.pages import QUOTE_KEY_COLUMNS, Reject
 from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import join_keys, keep_latest, quote_keys
 
-_ROWS: Final = {delivery: RowDecoder(offers.checked) for delivery, offers in BOOK_SIDES.items()}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PricePage:
-    """One answer of `/v1/prices` or `/v1/bids`: what it says about itself, and its rows.
-
-    `rows` has the schema `QUOTES`, each key once, `keys` are their keys and `fingerprint` stands for them;
-    `surplus` counts the rows that were repeated inside the answer, `rejects` are those that do not fit, and
-    `unknown_fields` tells how many rows carry a field the contract does not know.
-    """
-
-    currency: str
-    limit: int
-    offset: int
-    total: int
-    has_next: bool
-    rows: pl.DataFrame
-    keys: Sequence[str]
-    fingerprint: str
-    surplus: int
-    rejects: tuple[Reject, ...]
-    unknown_fields: dict[str, int]
+_STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side in BOOK_SIDES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedRows:
-    """Rows of an answer: those that fit, schema `QUOTES`, and what there is to tell of the others."""
+    """The rows that fit, schema `QUOTES`, each key once, and their `keys`.
 
-    frame: pl.DataFrame
+    `surplus` counts the repeated rows that were dropped; `unknown_fields` counts the rows that carry a field
+    that the contract does not know.
+    """
+
+    rows: pl.DataFrame
     keys: Sequence[str]
     surplus: int = 0
     rejects: tuple[Reject, ...] = ()
     unknown_fields: dict[str, int] = field(default_factory=dict)
 
-
-def parse_price_page(body: bytes, source: str = "", offers: BookSide = ASKS) -> PricePage:
-    """Type one answer that lists `offers`; raises ContractBroken if it is no such answer at all."""
-    page = decode_listing(body, source, offers)
-    rows = parse_rows(page.items, offers, source)
-    return PricePage(
-        currency=page.meta.currency,
-        limit=page.pagination.limit,
-        offset=page.pagination.offset,
-        total=page.pagination.total,
-        has_next=page.pagination.has_next,
-        rows=rows.frame,
-        keys=rows.keys,
-        fingerprint=fingerprint_keys(rows.keys),
-        surplus=rows.surplus,
-        rejects=rows.rejects,
-        unknown_fields=rows.unknown_fields,
-    )
+    @property
+    def others(self) -> int:
+        """Count the rows that were received but have no key of their own: repeats and rejects."""
+        return self.surplus + len(self.rejects)
 
 
 def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
-    """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
-    offers = BOOK_SIDES[delivery]
+    """Parse a rejected row again, schema `QUOTES`; None if it still does not fit."""
     try:
-        row = normalize_timestamps(_ROWS[delivery].decode(raw.encode()))
+        row = normalize_timestamps(_STRICT_ROWS[delivery].decode(raw.encode()))
     except DECODE_ERRORS:
         return None
-    typed = to_quotes_frame([row], offers)
+    typed = to_quotes_frame([row], BOOK_SIDES[delivery])
     return typed[0] if typed else None
 
 
-def parse_rows(raws: Sequence[Raw] | Sequence[bytes], offers: BookSide, source: str) -> ParsedRows:
-    """Type rows that came one by one.
+def parse_rows(raws: Sequence[Raw] | Sequence[bytes], side: BookSide, source: str) -> ParsedRows:
+    """Parse rows, all at once with Arrow if they fit the contract exactly, else one by one.
 
-    Almost always they are as the contract has them and are typed in one go; only where they are not are they
-    looked at row by row, to tell those that fit from those that do not.
+    Raises UnexpectedResponse as `parse_rows_individually` does.
     """
-    columns = parse_ndjson_columns(b"\n".join(raws), offers)
+    columns = parse_ndjson_columns(b"\n".join(raws), side)
     if columns is None or len(columns["item_id"]) != len(raws):
-        return parse_rows_individually(raws, offers, source)
-    return _deduplicate(to_frame(columns), join_keys(*(columns[name] for name in QUOTE_KEY_COLUMNS)))
+        return parse_rows_individually(raws, side, source)
+    keys = join_keys(*(columns[name] for name in QUOTE_KEY_COLUMNS))
+    return _deduplicate(ParsedRows(to_frame(columns), keys))
 
 
-def parse_ndjson(lines: bytes, offers: BookSide, source: str) -> ParsedRows:
-    """Type whole lines, as rows are; their `keys` are left out."""
-    columns = parse_ndjson_columns(lines, offers)
+def parse_ndjson(lines: bytes, side: BookSide, source: str) -> ParsedRows:
+    """Parse complete lines, a row each, like `parse_rows`; of rows that fit exactly, `keys` is empty."""
+    columns = parse_ndjson_columns(lines, side)
     if columns is None:
-        return parse_rows_individually(filter(bytes.strip, lines.split(b"\n")), offers, source)
+        return parse_rows_individually(filter(bytes.strip, lines.split(b"\n")), side, source)
     return ParsedRows(to_frame(columns), ())
 
 
-def parse_rows_individually(raws: Iterable[bytes | Raw], offers: BookSide, source: str) -> ParsedRows:
-    """Type the rows that fit, reject those that do not, and count the fields nobody knows."""
-    decoded = _ROWS[offers.delivery].decode_all(raws)
-    typed = to_quotes_frame(list(map(normalize_timestamps, decoded.fitting)), offers)
+def parse_rows_individually(raws: Iterable[bytes | Raw], side: BookSide, source: str) -> ParsedRows:
+    """Parse rows one by one: reject those that do not fit, and count unknown fields.
+
+    Raises UnexpectedResponse where an amount or timestamp cannot be represented exactly.
+    """
+    decoded = _STRICT_ROWS[side.delivery].decode_all(raws)
+    typed = to_quotes_frame([normalize_timestamps(row) for row in decoded.fitting], side)
     if typed is None:
-        raise UnexpectedResponse(f"{offers.path}: amounts that are not exact", source)
-    return _deduplicate(*typed, decoded.rejects, decoded.unknown_fields)
+        raise UnexpectedResponse(f"{side.path}: amounts that are not exact", source)
+    rows, keys = typed
+    return _deduplicate(
+        ParsedRows(rows, keys, rejects=decoded.rejects, unknown_fields=decoded.unknown_fields)
+    )
 
 
-def _deduplicate(
-    rows: pl.DataFrame,
-    keys: list[str],
-    rejects: tuple[Reject, ...] = (),
-    unknown: dict[str, int] | None = None,
-) -> ParsedRows:
-    """Keep each key once."""
-    if surplus := len(keys) - len(set(keys)):
-        rows = keep_latest(rows)
-        keys = quote_keys(rows)
-    return ParsedRows(rows, keys, surplus, rejects, unknown or {})
+def _deduplicate(parsed: ParsedRows) -> ParsedRows:
+    surplus = len(parsed.keys) - len(set(parsed.keys))
+    if not surplus:
+        return parsed
+    rows = keep_latest(parsed.rows)
+    return ParsedRows(
+        rows=rows,
+        keys=quote_keys(rows),
+        surplus=surplus,
+        rejects=parsed.rejects,
+        unknown_fields=parsed.unknown_fields,
+    )

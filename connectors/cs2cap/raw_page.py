@@ -1,7 +1,6 @@
-"""The pages of a walk through everything, passed on as they came.
+"""Build raw pages: each row stays JSON, and is only validated and read for its key and provider.
 
-Each row is looked at once, to see that it is what the contract says, and for what it is about: the walk
-depends on it. Nothing here needs more than that, so that a process of its own is soon ready for it.
+The worker process imports this module: polars and pyarrow are imported only for rows that do not fit.
 """
 
 from collections.abc import Sequence
@@ -11,90 +10,92 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from connectors.cs2cap.contract import (
-    BOOK_SIDES,
-    BookSide,
-    PageQuery,
-    Row,
-    check_providers,
-    check_response,
-    decode_listing,
-)
+from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing
+from connectors.cs2cap.query import PageQuery, check_listing, check_providers
 from connectors.http.compression import Decompress
 from connectors.pages import NO_PHASE, RawPage, fingerprint_keys
 from connectors.pagination import PageInfo
 
-_ROWS: Final = {name: msgspec.json.Decoder(offers.row) for name, offers in BOOK_SIDES.items()}
+_ROWS: Final = {delivery: msgspec.json.Decoder(side.row) for delivery, side in BOOK_SIDES.items()}
 
 
 def parse_raw_page(
-    question: PageQuery, offset: int, inflate: Decompress, moment: datetime
+    query: PageQuery, offset: int, decompress: Decompress, observed_at: datetime
 ) -> tuple[RawPage, PageInfo]:
-    """Pass on the rows of an answer that `inflate` gives and that the server sent at `moment` (UTC).
+    """Build the page at `offset` that the server sent at `observed_at` (UTC).
 
-    Raises ContractBroken, WalkBroken, and Disconnected where the body was cut.
+    Raises UnexpectedResponse, PaginationError, and ConnectionLost where the body is truncated.
     """
-    source, offers = question.source, question.offers
-    body = inflate()
-    listing = decode_listing(body, source, offers)
-    footer = listing.pagination
-    check_response(question, offset, listing.meta.currency, footer.offset)
+    body = decompress()
+    listing = decode_listing(body, query.side, query.source)
+    check_listing(listing, query, offset)
     raws = _strip_newlines(listing.items) if b"\n" in body else listing.items
-    rows = decode_exact_rows(b"\n".join(raws), offers)
-    keys, providers, others = (
-        _keys_and_providers(rows) if rows is not None else _keys_and_providers_leniently(raws, offers, source)
+    rows = decode_exact_rows(b"\n".join(raws), query.side)
+    if rows is None:
+        keys, providers, others = _keys_and_providers_leniently(raws, query.side, query.source)
+    else:
+        keys, providers, others = *_keys_and_providers(rows), 0
+    check_providers(providers, query.providers, query.source)
+    fingerprint = fingerprint_keys(keys)
+    page = RawPage(
+        request=query.number,
+        offset=offset,
+        total=listing.pagination.total,
+        observed_at=observed_at,
+        fingerprint=fingerprint,
+        rows=raws,
+        written=query.side.wire_names,
+        exact=rows is not None,
+        providers=providers,
     )
-    check_providers(providers, question.providers, source)
-    fingerprint, distinct = fingerprint_keys(keys), len(set(keys))
-    told = RawPage(
-        *(question.place, footer.offset, footer.total, moment, fingerprint, raws, offers.wire_names),
-        *(rows is not None, providers),
-    )
-    sheet = PageInfo(
-        *(footer.offset, footer.limit, footer.total, footer.has_next),
-        *(list(dict.fromkeys(keys)) if distinct < len(keys) else keys, fingerprint),
-        others=others + len(keys) - distinct,
-    )
-    return told, sheet
+    if repeats := len(keys) - len(set(keys)):
+        keys = list(dict.fromkeys(keys))
+    return page, listing.pagination.page_info(keys, fingerprint, others + repeats)
 
 
 def empty_raw_page(
-    question: PageQuery, offset: int, total: int, moment: datetime
+    query: PageQuery, offset: int, *, total: int, observed_at: datetime
 ) -> tuple[RawPage, PageInfo]:
-    """What takes the place of a page that is no more."""
-    fingerprint = fingerprint_keys([])
-    told = RawPage(
-        *(question.place, offset, total, moment, fingerprint, (), question.offers.wire_names),
-        *(True, frozenset()),
+    """Build the page that replaces one beyond the end of a listing that has shrunk."""
+    page = RawPage(
+        request=query.number,
+        offset=offset,
+        total=total,
+        observed_at=observed_at,
+        fingerprint=fingerprint_keys([]),
+        rows=(),
+        written=query.side.wire_names,
+        exact=True,
+        providers=frozenset(),
     )
-    return told, PageInfo(offset, 1, total, False, [], fingerprint)
+    return page, PageInfo(offset, limit=1, total=total, has_next=False, keys=[], fingerprint=page.fingerprint)
 
 
 def _strip_newlines(raws: Sequence[Raw]) -> Sequence[Raw]:
-    """The same rows where between the values of one a line may have ended: in a text, none does."""
+    """Put each row on one line: JSON has line breaks between values only, never inside a string."""
     return [Raw(b" ".join(bytes(raw).splitlines())) for raw in raws]
 
 
-def decode_exact_rows(lines: bytes, offers: BookSide) -> list[Row] | None:
-    """The rows of whole lines, if each has the fields of the contract and no others, each of its kind."""
+def decode_exact_rows(lines: bytes, side: BookSide) -> list[Row] | None:
+    """Decode complete lines; None unless each row has exactly the contract's fields and types."""
     try:
-        return _ROWS[offers.delivery].decode_lines(lines)
+        return _ROWS[side.delivery].decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str], int]:
-    """What rows are about, as `frames.joined` has it, and whom they are from."""
+def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str]]:
+    """Return the key of each row, as `connectors.schemas.join_keys` writes it, and all providers."""
     keys = [f"{row.item_id}\t{NO_PHASE if row.phase is None else row.phase}\t{row.provider}" for row in rows]
-    return keys, frozenset({row.provider for row in rows}), 0
+    return keys, frozenset({row.provider for row in rows})
 
 
 def _keys_and_providers_leniently(
-    raws: Sequence[Raw], offers: BookSide, source: str
+    raws: Sequence[Raw], side: BookSide, source: str
 ) -> tuple[list[str], frozenset[str], int]:
-    """The same of rows that are not all as they should be, and how many of them do not fit at all."""
+    """Return the same of rows that may not fit, and how many have no key of their own."""
     from connectors.cs2cap.parser import parse_rows_individually
     from connectors.schemas import providers_in
 
-    rows = parse_rows_individually(raws, offers, source)
-    return list(rows.keys), providers_in(rows.frame), len(rows.rejects) + rows.surplus
+    parsed = parse_rows_individually(raws, side, source)
+    return list(parsed.keys), providers_in(parsed.rows), parsed.others

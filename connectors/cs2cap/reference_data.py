@@ -1,4 +1,4 @@
-"""CS2Cap's other answers, typed: the catalog, the marketplaces, the rates and the account."""
+"""Parse CS2Cap's reference data: the catalog, the providers, the exchange rates and the account."""
 
 from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
@@ -15,10 +15,10 @@ from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, decode
 from connectors.http.auth import Key
 from connectors.schemas import FX, ITEMS, PROVIDERS
 
-_WIDE: Final = Context(prec=38)
+_PRECISION: Final = Context(prec=38)
 
 
-class _ItemOut(Struct, gc=False):
+class _Item(Struct, gc=False):
     market_hash_name: NonEmptyStr
     item_id: Int64 | None = None
     phase: str | None = None
@@ -35,7 +35,7 @@ class _ItemOut(Struct, gc=False):
 
 
 class _Items(Struct):
-    items: list[_ItemOut]
+    items: list[_Item]
 
 
 class _Fees(Struct):
@@ -75,7 +75,7 @@ class _KeyInfo(Struct):
     effective_rate_requests_per_minute: int | None = None
 
 
-class _KeyAnswer(Struct):
+class _KeyResponse(Struct):
     key: _KeyInfo
     requests_this_month: int | None = None
 
@@ -87,9 +87,9 @@ class _NewKey(Struct):
 _ITEMS: Final = msgspec.json.Decoder(_Items)
 _PROVIDERS: Final = msgspec.json.Decoder(dict[str, _Provider])
 _FX: Final = msgspec.json.Decoder(_Fx)
-_KEY: Final = msgspec.json.Decoder(_KeyAnswer)
+_KEY: Final = msgspec.json.Decoder(_KeyResponse)
 _NEW_KEY: Final = msgspec.json.Decoder(_NewKey)
-# The documented tiers, by requests a minute and a month; the API names the tier only near a limit.
+# The documented tiers by requests per minute and month: the API names the tier only near a limit.
 _TIERS: Final = {
     (20, 1_000): "free",
     (40, 50_000): "starter",
@@ -99,16 +99,16 @@ _TIERS: Final = {
 
 
 def parse_items(body: bytes, source: str = "") -> pl.DataFrame:
-    """Type the catalog, `/v1/items`, as `ITEMS`; raises ContractBroken if it is none."""
-    items = decode_response(_ITEMS, body, "/v1/items", source).items
+    """Parse `/v1/items`, the catalog, schema `ITEMS`; raises UnexpectedResponse where it does not fit."""
+    items = decode_response(_ITEMS, body, route="/v1/items", source=source).items
     columns = {name: [getattr(item, name) for item in items] for name in ITEMS}
     columns["item_id"] = [None if item.item_id is None else str(item.item_id) for item in items]
     return pl.DataFrame(columns, schema=ITEMS, strict=True)
 
 
 def parse_providers(body: bytes, source: str = "") -> pl.DataFrame:
-    """Type the marketplaces, `/v1/providers`, as `PROVIDERS`; raises ContractBroken if these are none."""
-    told = decode_response(_PROVIDERS, body, "/v1/providers", source)
+    """Parse `/v1/providers`, schema `PROVIDERS`; raises UnexpectedResponse where it does not fit."""
+    providers = decode_response(_PROVIDERS, body, route="/v1/providers", source=source)
     rows = [
         (
             info.key,
@@ -122,27 +122,27 @@ def parse_providers(body: bytes, source: str = "") -> pl.DataFrame:
             info.features.has_recent_sales,
             info.health.status,
         )
-        for name, info in told.items()
+        for name, info in providers.items()
     ]
     return pl.DataFrame(rows, schema=PROVIDERS, orient="row", strict=True)
 
 
 def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFrame:
-    """Type the rates, `/v1/fx`, as `FX`: units of a currency for one USD, exact to 18 places.
+    """Parse `/v1/fx`, schema `FX`: units of a currency for one USD, exact to 18 places.
 
-    `moment` is the API's own, or `observed_at` where it gives none. Raises ContractBroken if a rate is not a
-    positive number.
+    The column `moment` is the API's timestamp, or `observed_at` (UTC) where it gives none. Raises
+    UnexpectedResponse where a rate is not a positive number.
     """
-    told = decode_response(_FX, body, "/v1/fx", source)
-    rates = {code.upper(): _rate(code, rate, source) for code, rate in told.rates.items()}
-    moment = told.timestamp or observed_at
+    fx = decode_response(_FX, body, route="/v1/fx", source=source)
+    rates = {code.upper(): _rate(code, rate, source) for code, rate in fx.rates.items()}
+    moment = fx.timestamp or observed_at
     columns = {"currency": list(rates), "rate": list(rates.values()), "moment": [moment] * len(rates)}
     return pl.DataFrame(columns, schema=FX, strict=True)
 
 
 def _rate(code: str, rate: Decimal, source: str) -> Decimal:
     try:
-        exact = rate.quantize(Decimal(1).scaleb(-18), context=_WIDE)
+        exact = rate.quantize(Decimal(1).scaleb(-18), context=_PRECISION)
     except InvalidOperation:
         exact = Decimal(0)
     if not exact > 0:
@@ -151,28 +151,29 @@ def _rate(code: str, rate: Decimal, source: str) -> Decimal:
 
 
 def parse_account(body: bytes, tier: str | None, source: str = "") -> Account:
-    """Type `/v1/account/key`; raises ContractBroken if it is no such answer.
+    """Parse `/v1/account/key`; raises UnexpectedResponse where it does not fit.
 
-    A limit of 0 is how the contract leaves one unsaid.
+    `tier` is the one that a header names, if any. In the API's contract a limit of 0 means an unknown limit.
     """
-    told = decode_response(_KEY, body, "/v1/account/key", source)
-    minute = told.key.effective_rate_requests_per_minute or None
-    month = told.key.effective_quota_requests_per_month or None
+    response = decode_response(_KEY, body, route="/v1/account/key", source=source)
+    key = response.key
+    per_minute = key.effective_rate_requests_per_minute or None
+    per_month = key.effective_quota_requests_per_month or None
     return Account(
-        tier=tier or _TIERS.get((minute or 0, month or 0)),
-        requests_per_minute=minute,
-        requests_per_month=month,
-        used=told.requests_this_month,
-        expires_at=told.key.expires_at,
-        active=told.key.is_active,
-        root=told.key.is_root_key,
+        tier=tier or _TIERS.get((per_minute or 0, per_month or 0)),
+        requests_per_minute=per_minute,
+        requests_per_month=per_month,
+        used=response.requests_this_month,
+        expires_at=key.expires_at,
+        active=key.is_active,
+        root=key.is_root_key,
     )
 
 
 def parse_new_key(body: bytes, source: str = "") -> Key:
-    """Take the key out of the answer of `/v1/account/key/reissue`; raises OutcomeUnknown if it holds none."""
+    """Parse `/v1/account/key/reissue`; raises OutcomeUnknown where it does not contain a key."""
     try:
         return Key(_NEW_KEY.decode(body).key, source)
     except (msgspec.DecodeError, UnicodeDecodeError, KeyInvalid):
-        body = b""  # tracebacks may be shown with their locals
-    raise OutcomeUnknown("POST /v1/account/key/reissue: an answer without a key", source)
+        body = b""  # a traceback may show local variables
+    raise OutcomeUnknown("POST /v1/account/key/reissue: the response holds no key", source)

@@ -1,4 +1,4 @@
-"""The walk of a stream: begun once, landed in pieces as it arrives, whole only if it ended as it should."""
+"""Extract a stream: one request whose body is landed in chunks while it arrives."""
 
 import asyncio
 from collections import deque
@@ -12,6 +12,7 @@ from common.errors import ConfigError, PaginationError, TransientError, Unexpect
 from common.text import sanitize
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import BOOK_SIDES
+from connectors.cs2cap.query import named_providers
 from connectors.cs2cap.stream_parser import RawStreamParser, StreamEnd, StreamInfo, TypedStreamParser
 from connectors.http.client import Client
 from connectors.http.transport import StreamingResponse
@@ -19,116 +20,118 @@ from connectors.pages import PageBuilder, PageSink, RawChunk, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard
 
-# About five megabytes of text either way.
-_PIECE: Final = 512 * 2**10
-_PLAIN_PIECE: Final = 5 * 2**20
-_MakeNext = Callable[[bytes, StreamEnd], tuple[TypedPage | RawChunk, PageInfo]]
+# Either is about five megabytes of text.
+_GZIP_CHUNK: Final = 512 * 2**10
+_PLAIN_CHUNK: Final = 5 * 2**20
+_ParseChunk = Callable[[bytes, StreamEnd], tuple[TypedPage | RawChunk, PageInfo]]
 
 
 class StreamExtraction:
-    """The one request of a stream shard; its answer has `deadline` seconds."""
+    """The one request of a stream shard, which may take `deadline` seconds."""
 
-    def __init__(self, client: Client, shard: Shard, land: PageSink, deadline: float) -> None:
+    def __init__(self, client: Client, shard: Shard, sink: PageSink, *, deadline: float) -> None:
         self._client = client
         self._shard = shard
-        self._offers = BOOK_SIDES[shard.deliveries[0]]
-        self._land = land
+        self._side = BOOK_SIDES[shard.deliveries[0]]
+        self._sink = sink
         self._deadline = deadline
         self._landings: deque[asyncio.Future[PageInfo]] = deque()
         self._ended = False
         self._pages = 0
         self._rows = 0
 
-    async def run(self, _have: Sequence[TypedPage]) -> ExtractResult:
-        """Begin the stream and land what comes; pages of an earlier one are another snapshot's.
+    async def run(self, _resume_pages: Sequence[TypedPage]) -> ExtractResult:
+        """Open the stream and land its rows; pages of an earlier stream are of another snapshot.
 
-        Raises WalkBroken where it broke off, or brought less than it said; it is not begun again.
+        Raises PaginationError where the stream breaks or holds fewer rows than its header says; the request
+        is not sent again. Raises ConfigError for another currency than USD.
         """
         if self._shard.currency != "USD":
             raise ConfigError(f"a stream is in USD, not in {self._shard.currency}", self._client.source)
-        keys = () if self._shard.every_provider else self._shard.providers
-        params = [("providers", key) for key in keys]
-        async with self._client.stream(self._offers.path, params, self._deadline) as incoming:
-            stream = self._read_headers(incoming)
+        params = [("providers", provider) for provider in named_providers(self._shard)]
+        async with self._client.stream(self._side.path, params, self._deadline) as response:
+            stream = self._read_headers(response)
             try:
-                await self._read(incoming, stream.encoding, self._reader(stream))
+                await self._read_body(response, stream.encoding, self._parser(stream))
             except TransientError as error:
                 raise self._broken(error.detail) from None
         if not self._ended:
             raise self._broken("its gzip was cut")
         if self._rows < stream.total:
             raise self._broken(f"it ended, and {stream.total} were promised")
-        return ExtractResult(self._pages, self._rows, 0)
+        return ExtractResult(self._pages, self._rows, rounds=0)
 
-    def _broken(self, why: str) -> PaginationError:
-        about = f"POST {self._offers.path} broke off after {self._rows} rows: {why}"
-        return PaginationError(about, self._client.source)
+    def _broken(self, reason: str) -> PaginationError:
+        detail = f"{self._side.stream_route} broke off after {self._rows} rows: {reason}"
+        return PaginationError(detail, self._client.source)
 
-    def _reader(self, stream: StreamInfo) -> _MakeNext:
-        """Have everything passed on as it comes; of a part of it, each row is looked at and kept or not."""
-        shard = self._shard
-        whole = shard.items is None and shard.every_provider
-        return RawStreamParser(stream, shard.providers).feed if whole else TypedStreamParser(stream).feed
+    def _parser(self, stream: StreamInfo) -> _ParseChunk:
+        """Keep a complete index as raw chunks; of a part of it, parse the rows to drop the other items."""
+        if self._shard.items is None and self._shard.every_provider:
+            return RawStreamParser(stream, self._shard.providers).feed
+        return TypedStreamParser(stream).feed
 
-    def _read_headers(self, incoming: StreamingResponse) -> StreamInfo:
-        headers, source = incoming.headers, self._client.source
+    def _read_headers(self, response: StreamingResponse) -> StreamInfo:
+        headers, source = response.headers, self._client.source
         currency, total = headers.get("x-snapshot-currency", "USD"), headers.get("x-snapshot-total", "")
         if currency != "USD":
             raise UnexpectedResponse(
-                f"POST {self._offers.path}: in {sanitize(currency, 20)} instead of USD", source
+                f"{self._side.stream_route}: in {sanitize(currency, 20)} instead of USD", source
             )
-        told = _moment(headers.get("x-snapshot-timestamp", ""))
+        snapshot_at = _parse_timestamp(headers.get("x-snapshot-timestamp", ""))
         return StreamInfo(
             source=source,
-            offers=self._offers,
-            providers=frozenset() if self._shard.every_provider else frozenset(self._shard.providers),
-            wanted=self._shard.items,
+            side=self._side,
+            providers=frozenset(named_providers(self._shard)),
+            selection=self._shard.items,
             encoding=headers.get("content-encoding", ""),
-            moment=told or self._client.server_time(headers),
+            observed_at=snapshot_at or self._client.server_time(headers),
             total=int(total) if total.isascii() and total.isdecimal() else -1,
         )
 
-    async def _read(self, incoming: StreamingResponse, encoding: str, make: _MakeNext) -> None:
-        """Land the body as it arrives; what has arrived is landed however it ends."""
-        size = _PIECE if encoding == "gzip" else _PLAIN_PIECE
-        held = bytearray()
-        ending: StreamEnd = "torn"
+    async def _read_body(self, response: StreamingResponse, encoding: str, parse: _ParseChunk) -> None:
+        """Land the body while it arrives; what has arrived is landed even if reading fails."""
+        size = _GZIP_CHUNK if encoding == "gzip" else _PLAIN_CHUNK
+        buffer = bytearray()
+        end: StreamEnd = "broken"
         try:
-            while chunk := await incoming.read_chunk():
-                held += chunk
-                if len(held) >= size:
-                    await self._enqueue(partial(make, bytes(held), "more"))
-                    held.clear()
-            ending = "whole"
+            while received := await response.read_chunk():
+                buffer += received
+                if len(buffer) >= size:
+                    await self._enqueue(partial(parse, bytes(buffer), "open"))
+                    buffer.clear()
+            end = "complete"
         finally:
-            await run_to_completion(self._submit(partial(make, bytes(held), ending)))
+            await run_to_completion(self._submit_last(partial(parse, bytes(buffer), end)))
 
-    async def _enqueue(self, make: PageBuilder) -> None:
-        """Have a piece made while the one before it is landed and the next one arrives."""
+    async def _enqueue(self, build: PageBuilder) -> None:
+        """Start to land a chunk; at most two are in progress while the next one arrives."""
         if len(self._landings) > 1:
             await self._drain_oldest()
-        self._landings.append(asyncio.ensure_future(self._land(make)))
+        self._landings.append(asyncio.ensure_future(self._sink(build)))
 
-    async def _submit(self, make: PageBuilder) -> None:
+    async def _submit_last(self, build: PageBuilder) -> None:
         try:
-            await self._enqueue(make)
+            await self._enqueue(build)
             while self._landings:
                 await self._drain_oldest()
         finally:
             await asyncio.gather(*self._landings, return_exceptions=True)
 
     async def _drain_oldest(self) -> None:
-        """Wait for the oldest piece that is being landed, and count its rows."""
-        sheet = await asyncio.shield(self._landings[0])  # a cancelled walk still wants it landed
+        """Wait for the oldest chunk that is being landed, and count its rows."""
+        info = await asyncio.shield(
+            self._landings[0]
+        )  # cancelling the extraction must not cancel the landing
         self._landings.popleft()
         self._pages += 1
-        self._rows += sheet.others
-        self._ended = not sheet.has_next
+        self._rows += info.others
+        self._ended = not info.has_next
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_timestamp(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
+    return timestamp.astimezone(UTC) if timestamp.tzinfo else None

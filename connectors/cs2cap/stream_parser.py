@@ -1,4 +1,4 @@
-"""The text of a stream, typed: pieces of its body in, a page of whole lines out."""
+"""Parse a streamed NDJSON body chunk by chunk, into typed pages or raw chunks of complete lines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import Final, Literal
 
 from common.errors import UnexpectedResponse
 from common.shards import Item
-from connectors.cs2cap.contract import BookSide, check_providers
+from connectors.cs2cap.contract import BookSide
 from connectors.cs2cap.parser import parse_ndjson
+from connectors.cs2cap.query import check_providers
 from connectors.cs2cap.raw_page import decode_exact_rows
 from connectors.cs2cap.typed_page import filter_items
 from connectors.http.compression import Decompressor
@@ -16,107 +17,135 @@ from connectors.pages import RawChunk, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in
 
-# What comes after a piece: another one; nothing, and the body is whole; nothing, because it broke off.
-StreamEnd = Literal["more", "whole", "torn"]
-_LONGEST_LINE: Final = 2**20
+# The state of the body after a chunk: more follows, it ended as it should, or reading it failed.
+StreamEnd = Literal["open", "complete", "broken"]
+_MAX_LINE_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """One answer that streams `offers`: what was asked for and what its headers say.
+    """One stream of `side`: what was requested, and what the response's headers say.
 
-    `total` is -1 where it was not told. The rows of other items than those `wanted` are dropped, if there are
-    such.
+    `total` is -1 where no header gives it. Only rows of the items in `selection` are kept; None keeps all.
     """
 
     source: str
-    offers: BookSide
+    side: BookSide
     providers: frozenset[str]
-    wanted: tuple[Item, ...] | None
+    selection: tuple[Item, ...] | None
     encoding: str
-    moment: datetime
+    observed_at: datetime
     total: int
 
 
 class NdjsonReader:
-    """A body that comes in pieces: between two of them stay the inflater and a line that was cut."""
+    """Decompresses a body and splits it into lines; keeps an incomplete line until the next chunk."""
 
     def __init__(self, stream: StreamInfo) -> None:
-        self._what, self._source = f"POST {stream.offers.path}", stream.source
-        self.inflater = Decompressor(stream.encoding, self._what, self._source)
-        self._cut = b""
+        self._route, self._source = stream.side.stream_route, stream.source
+        self._decompressor = Decompressor(stream.encoding, self._route, self._source)
+        self._incomplete = b""
 
-    def feed(self, raw: bytes, ending: StreamEnd) -> Iterator[bytes]:
-        """Return the lines that `raw` completes, some at a time; those of a whole body all have an end."""
-        for told in self.inflater.feed(raw):
-            text = self._cut + told
-            end = text.rfind(b"\n") + 1
-            self._cut = text[end:]
-            if len(self._cut) > _LONGEST_LINE:
-                raise UnexpectedResponse(f"{self._what}: a line without end", self._source)
-            if end:
-                yield text[:end]
-        if ending == "whole" and self.inflater.at_end and self._cut:
-            last, self._cut = self._cut, b""
+    @property
+    def at_end(self) -> bool:
+        """Whether the compressed body has ended."""
+        return self._decompressor.at_end
+
+    def feed(self, chunk: bytes, end: StreamEnd) -> Iterator[bytes]:
+        """Yield the lines that `chunk` completes, several at a time, each with its line break.
+
+        The last line of a complete body may lack a line break. Raises UnexpectedResponse for a line that is
+        too long, and ConnectionLost for a chunk that cannot be decompressed.
+        """
+        for text in self._decompressor.feed(chunk):
+            lines = self._incomplete + text
+            cut = lines.rfind(b"\n") + 1
+            self._incomplete = lines[cut:]
+            if len(self._incomplete) > _MAX_LINE_BYTES:
+                raise UnexpectedResponse(f"{self._route}: a line without end", self._source)
+            if cut:
+                yield lines[:cut]
+        if end == "complete" and self.at_end and self._incomplete:
+            last, self._incomplete = self._incomplete, b""
             yield last + b"\n"
 
 
-class TypedStreamParser:
-    """Makes pages of a body that comes in pieces."""
-
+class _StreamParser:
     def __init__(self, stream: StreamInfo) -> None:
         self._stream = stream
-        self._reading = NdjsonReader(stream)
+        self._reader = NdjsonReader(stream)
         self._rows = 0
 
-    def feed(self, raw: bytes, ending: StreamEnd) -> tuple[TypedPage, PageInfo]:
-        """Make the page of the lines that `raw`, the next piece of the body, completes.
-
-        Its sheet counts all rows, also those of no wanted item, and says `has_next` for as long as the body
-        has not ended. Raises ContractBroken, and Disconnected for what cannot be inflated.
-        """
-        stream, offset = self._stream, self._rows
-        rows = parse_ndjson(b"".join(self._reading.feed(raw, ending)), stream.offers, stream.source)
-        check_providers(providers_in(rows.frame), stream.providers, stream.source)
-        count = rows.frame.height + rows.surplus + len(rows.rejects)
-        self._rows += count
-        # its total is no listing's: nothing else can be asked for from an offset
-        page = TypedPage(
-            *(0, offset, -1, stream.moment, filter_items(rows.frame, stream.wanted)),
-            *(rows.rejects, rows.unknown_fields, ""),
+    def _next_page_info(self, rows: int, end: StreamEnd) -> PageInfo:
+        """Count the rows of a chunk, dropped ones included; `has_next` until the body has ended."""
+        offset, self._rows = self._rows, self._rows + rows
+        return PageInfo(
+            offset=offset,
+            limit=max(rows, 1),
+            total=self._stream.total,
+            has_next=end != "complete" or not self._reader.at_end,
+            keys=(),
+            fingerprint="",
+            others=rows,
         )
-        more = ending != "whole" or not self._reading.inflater.at_end
-        return page, PageInfo(offset, max(count, 1), stream.total, more, (), "", count)
 
 
-class RawStreamParser:
-    """Makes pieces of a body that arrives; `keys` are the providers to look out for."""
+class TypedStreamParser(_StreamParser):
+    """Parses each chunk into a typed page."""
 
-    def __init__(self, stream: StreamInfo, keys: Iterable[str]) -> None:
-        self._stream = stream
-        self._reading = NdjsonReader(stream)
-        self._unseen = {key: f'"{key}"'.encode() for key in keys}
-        self._rows = 0
+    def feed(self, chunk: bytes, end: StreamEnd) -> tuple[TypedPage, PageInfo]:
+        """Return the page of the lines that `chunk` completes.
 
-    def feed(self, raw: bytes, ending: StreamEnd) -> tuple[RawChunk, PageInfo]:
-        """Make the next piece; its sheet is that of a page of the lines which it completes.
-
-        Raises ContractBroken, and Disconnected for what cannot be inflated.
+        Raises UnexpectedResponse, and ConnectionLost for a chunk that cannot be decompressed.
         """
-        stream, count, exact, seen = self._stream, 0, True, set[str]()
-        parts = []
-        for lines in self._reading.feed(raw, ending):
+        stream = self._stream
+        parsed = parse_ndjson(b"".join(self._reader.feed(chunk, end)), stream.side, stream.source)
+        check_providers(providers_in(parsed.rows), stream.providers, stream.source)
+        info = self._next_page_info(parsed.rows.height + parsed.others, end)
+        page = TypedPage(
+            request=0,
+            offset=info.offset,
+            total=-1,  # a stream cannot be continued from an offset
+            observed_at=stream.observed_at,
+            rows=filter_items(parsed.rows, stream.selection),
+            rejects=parsed.rejects,
+            unknown_fields=parsed.unknown_fields,
+            fingerprint="",
+        )
+        return page, info
+
+
+class RawStreamParser(_StreamParser):
+    """Keeps each chunk as lines, and notes which of the given `providers` appear in them."""
+
+    def __init__(self, stream: StreamInfo, providers: Iterable[str]) -> None:
+        super().__init__(stream)
+        self._unseen = {provider: f'"{provider}"'.encode() for provider in providers}
+
+    def feed(self, chunk: bytes, end: StreamEnd) -> tuple[RawChunk, PageInfo]:
+        """Return the lines that `chunk` completes.
+
+        Raises UnexpectedResponse, and ConnectionLost for a chunk that cannot be decompressed.
+        """
+        parts: list[bytes] = []
+        count, exact, seen = 0, True, set[str]()
+        for lines in self._reader.feed(chunk, end):
             parts.append(lines)
-            rows = decode_exact_rows(lines, stream.offers)
+            rows = decode_exact_rows(lines, self._stream.side)
             exact = exact and rows is not None
             count += lines.count(b"\n") if rows is None else len(rows)
-            seen |= {key for key, quoted in self._unseen.items() if quoted in lines}
-        for key in seen:
-            del self._unseen[key]
-        offset, self._rows = self._rows, self._rows + count
-        piece = RawChunk(
-            *(tuple(parts), stream.offers.wire_names, stream.moment, stream.total, offset, count, exact),
+            seen |= {provider for provider, quoted in self._unseen.items() if quoted in lines}
+        for provider in seen:
+            del self._unseen[provider]
+        info = self._next_page_info(count, end)
+        raw_chunk = RawChunk(
+            parts=tuple(parts),
+            written=self._stream.side.wire_names,
+            observed_at=self._stream.observed_at,
+            total=self._stream.total,
+            offset=info.offset,
+            count=count,
+            exact=exact,
             providers=frozenset(seen),
         )
-        more = ending != "whole" or not self._reading.inflater.at_end
-        return piece, PageInfo(offset, max(count, 1), stream.total, more, (), "", count)
+        return raw_chunk, info

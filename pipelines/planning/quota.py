@@ -8,19 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from common.errors import QuotaExhausted
+from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.ratelimit.ledger import StoredUsage, read_usage
 from connectors.ratelimit.limiter import MonthUsage, RateLimiter
 from pipelines.config import Settings
 from pipelines.planning.baskets import PlannedBasket
 from warehouse.paths import WarehousePaths
 
-# The routes whose starts are counted, by the delivery that they bring.
-STREAMS: Final = {"standard": "POST /v1/prices", "bid": "POST /v1/bids"}
-
 
 def exhausted_streams(budget: RateLimiter) -> list[str]:
     """Deliveries whose streams may not start now: the starts of the last 24 hours are used up."""
-    counts = {delivery: budget.stream_usage(route) for delivery, route in STREAMS.items()}
+    counts = {delivery: budget.stream_usage(side.stream_route) for delivery, side in BOOK_SIDES.items()}
     return [delivery for delivery, (used, limit) in counts.items() if limit is not None and used >= limit]
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import UnexpectedResponse
-from connectors.cs2cap.parser import PricePage, parse_price_page, reparse_reject
+from connectors.cs2cap.contract import ASKS, decode_listing
+from connectors.cs2cap.parser import ParsedRows, parse_rows, reparse_reject
+from connectors.pages import fingerprint_keys
 from connectors.schemas import QUOTES
 from tests.support.clocks import NOON
 
@@ -38,8 +40,8 @@ def page(*rows: object, **pagination: object) -> bytes:
     return f'{{"items": [{", ".join(texts)}], {rest[1:]}'.encode()
 
 
-def read(*rows: object) -> PricePage:
-    return parse_price_page(page(*rows), "cs2cap")
+def read(*rows: object) -> ParsedRows:
+    return parse_rows(decode_listing(page(*rows), ASKS, "cs2cap").items, ASKS, "cs2cap")
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -63,7 +65,9 @@ def test_a_row_as_the_contract_has_it() -> None:
         "url": "https://steam.example/7",
     }
     assert (prices.rejects, prices.unknown_fields, prices.surplus) == ((), {}, 0)
-    assert (prices.currency, prices.limit, prices.offset, prices.total) == ("USD", 1000, 0, 1)
+    listing = decode_listing(page(ROW), ASKS, "cs2cap")
+    footer = listing.pagination
+    assert (listing.meta.currency, footer.limit, footer.offset, footer.total) == ("USD", 1000, 0, 1)
 
 
 @pytest.mark.parametrize("rows", [(), (without("phase", "url", "timestamp", "last_updated"),)])
@@ -244,9 +248,9 @@ def test_keys_without_a_phase_are_keys_too() -> None:
 
 def test_a_fingerprint_stands_for_keys_and_not_for_prices() -> None:
     same = read({**ROW, "lowest_ask": 1, "lowest_ask_decimal": "0.01", "timestamp": None})
-    assert same.fingerprint == read(ROW).fingerprint
+    assert fingerprint_keys(same.keys) == fingerprint_keys(read(ROW).keys)
     for name, value in (("item_id", 8), ("phase", None), ("provider", "buff163")):
-        assert read({**ROW, name: value}).fingerprint != read(ROW).fingerprint
+        assert fingerprint_keys(read({**ROW, name: value}).keys) != fingerprint_keys(read(ROW).keys)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +274,7 @@ def test_a_fingerprint_stands_for_keys_and_not_for_prices() -> None:
 )
 def test_a_page_that_is_no_page(body: bytes) -> None:
     with pytest.raises(UnexpectedResponse, match=r"cs2cap: .*/v1/prices"):
-        parse_price_page(body, "cs2cap")
+        decode_listing(body, ASKS, "cs2cap")
 
 
 JSON = st.recursive(

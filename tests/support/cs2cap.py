@@ -67,7 +67,7 @@ class Landing:
         self.pieces.append(piece)
         rows = parse_rows([line for line in b"".join(piece.parts).split(b"\n") if line], _offers(piece), "")
         return TypedPage(
-            *(0, piece.offset, -1, piece.observed_at, rows.frame, rows.rejects, rows.unknown_fields, ""),
+            *(0, piece.offset, -1, piece.observed_at, rows.rows, rows.rejects, rows.unknown_fields, ""),
         )
 
     @property
@@ -84,9 +84,9 @@ class Landing:
 
 def _page_of(told: RawPage) -> TypedPage:
     rows = parse_rows(told.rows, _offers(told), "")
-    assert len(told.rows) == rows.frame.height + rows.surplus + len(rows.rejects)
+    assert len(told.rows) == rows.rows.height + rows.surplus + len(rows.rejects)
     return TypedPage(
-        *(told.request, told.offset, told.total, told.observed_at, rows.frame, rows.rejects),
+        *(told.request, told.offset, told.total, told.observed_at, rows.rows, rows.rejects),
         *(rows.unknown_fields, told.fingerprint),
     )
 

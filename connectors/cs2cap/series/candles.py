@@ -1,27 +1,25 @@
-"""CS2Cap's candles, over all providers: a window in one answer, typed."""
+"""CS2Cap's candles over all providers: request parameters, and one response per window."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
+import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
 from common.errors import UnexpectedResponse
-from common.shards import SeriesShard
 from common.text import sanitize
 from common.time_ranges import ceil_to, floor_to
+from connectors.cs2cap.contract import Count, MinorUnits, decode_response
+from connectors.cs2cap.query import check_currency, check_items, item_params
 from connectors.cs2cap.series.parser import (
-    Count,
     ItemFields,
-    Minor,
+    SeriesQuery,
     SeriesResponse,
-    build_response,
-    check_currency,
-    check_items,
-    decode_response,
+    fingerprint_rows,
     iso8601,
-    item_params,
+    rows_to_frame,
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import CANDLES
@@ -29,10 +27,29 @@ from connectors.tiers import LOOKBACK_DAYS
 
 PATH: Final = "/v1/prices/candles"
 _DAY: Final = timedelta(days=1)
-# By how much the API's midnight may come before ours.
-_SKEW: Final = timedelta(minutes=5)
-# The calendar's last day: whatever is later is told in another unit.
-_LAST_SECOND: Final = 253_402_214_400
+# The API's clock may reach midnight this much before ours.
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+# The last day of year 9999: a larger number is in another unit than seconds.
+_MAX_TIMESTAMP: Final = 253_402_214_400
+_SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c"}
+
+
+class _Providers(Struct, gc=False, rename=_SHORT_NAMES):
+    open: str | None = None
+    high: str | None = None
+    low: str | None = None
+    close: str | None = None
+
+
+class _Candle(Struct, kw_only=True, rename={**_SHORT_NAMES, "time": "t", "volume": "v", "quantity": "q"}):
+    time: Annotated[int, Meta(ge=0, le=_MAX_TIMESTAMP)]
+    open: MinorUnits
+    high: MinorUnits
+    low: MinorUnits
+    close: MinorUnits
+    volume: Count
+    quantity: Count | None = None
+    providers: _Providers
 
 
 class _Meta(ItemFields, kw_only=True):
@@ -40,80 +57,64 @@ class _Meta(ItemFields, kw_only=True):
     interval: str
 
 
-class _Answer(Struct):
+class _CandlesResponse(Struct):
     meta: _Meta
     data: list[Raw]
 
 
-class _Providers(Struct, gc=False):
-    o: str | None = None
-    h: str | None = None
-    l: str | None = None  # noqa: E741 - the API's name
-    c: str | None = None
+_CANDLES: Final = RowDecoder(_Candle)
+_RESPONSE: Final = msgspec.json.Decoder(_CandlesResponse)
 
 
-class _Candle(Struct, kw_only=True):
-    t: Annotated[int, Meta(ge=0, le=_LAST_SECOND)]
-    o: Minor
-    h: Minor
-    l: Minor  # noqa: E741 - the API's name
-    c: Minor
-    v: Count
-    q: Count | None = None
-    providers: _Providers
-
-
-_ROWS: Final = RowDecoder(_Candle)
-
-
-def build_params(ask: SeriesShard, now: datetime) -> list[tuple[str, str]]:
-    """Ask for a window, or for as many days back from `now` (UTC) as it takes."""
-    window = [("start", iso8601(ask.start)), ("end", iso8601(ask.request_end))]
-    if ask.lookback:
-        window = [("lookback", f"{_days_back(ask.start, now)}d")]
-    interval = [] if ask.interval is None else [("interval", ask.interval)]
-    return [*item_params(ask.item), *window, *interval, ("currency", ask.currency)]
+def build_params(query: SeriesQuery) -> list[tuple[str, str]]:
+    """Return the parameters for a window, or for the days from now back to its start."""
+    shard = query.shard
+    window = [("start", iso8601(shard.start)), ("end", iso8601(shard.request_end))]
+    if shard.lookback:
+        window = [("lookback", f"{_days_back(shard.start, query.now)}d")]
+    interval = [] if shard.interval is None else [("interval", shard.interval)]
+    return [*item_params(shard.item), *window, *interval, ("currency", shard.currency)]
 
 
 def _days_back(start: datetime, now: datetime) -> int:
-    """Count the whole days from the first that begins at or after `start`; today is not one of them."""
-    days = (floor_to(now + _SKEW, _DAY) - ceil_to(start, _DAY)) // _DAY
+    """Count the whole days before today, from the first that begins at or after `start`."""
+    days = (floor_to(now + _CLOCK_SKEW, _DAY) - ceil_to(start, _DAY)) // _DAY
     return min(max(days, 1), LOOKBACK_DAYS)
 
 
-def parse(body: bytes, ask: SeriesShard, source: str) -> SeriesResponse:
-    """Type an answer, schema `CANDLES`; raises ContractBroken for what is none, or not one to `ask`."""
-    answer = decode_response(body, _Answer, PATH, source)
-    meta = answer.meta
-    check_currency(meta.currency, ask, source)
-    if meta.interval != ask.interval:
+def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
+    """Parse the candles of a window, schema `CANDLES`.
+
+    Raises UnexpectedResponse where the body holds no candles, or others than requested.
+    """
+    source, shard = query.source, query.shard
+    response = decode_response(_RESPONSE, body, route=PATH, source=source)
+    interval = response.meta.interval
+    check_currency(response.meta.currency, shard.currency, source)
+    if interval != shard.interval:
         raise UnexpectedResponse(
-            f"asked for candles of {ask.interval}, got {sanitize(meta.interval, 20)}", source
+            f"asked for candles of {shard.interval}, got {sanitize(interval, 20)}", source
         )
-    decoded = _ROWS.decode_all(answer.data)
-    rows = _frame(decoded.fitting, meta)
-    check_items(rows, ask, source)
-    return build_response(rows, decoded, answer.data)
+    decoded = _CANDLES.decode_all(response.data)
+    rows = _to_frame(decoded.fitting, response.meta)
+    check_items(rows, shard.item, source)
+    fingerprint = fingerprint_rows(response.data)
+    return SeriesResponse(rows, decoded.rejects, decoded.unknown_fields, fingerprint=fingerprint)
 
 
-def _frame(candles: Sequence[_Candle], meta: _Meta) -> pl.DataFrame:
-    said = [candle.providers for candle in candles]
+def _to_frame(candles: Sequence[_Candle], meta: _Meta) -> pl.DataFrame:
     count = len(candles)
-    columns = {
-        "item_id": [str(meta.item_id)] * count,
-        "market_hash_name": [meta.market_hash_name] * count,
-        "phase": [meta.phase] * count,
-        "time": [datetime.fromtimestamp(candle.t, UTC) for candle in candles],
-        "interval": [meta.interval] * count,
-        "open": [candle.o for candle in candles],
-        "high": [candle.h for candle in candles],
-        "low": [candle.l for candle in candles],
-        "close": [candle.c for candle in candles],
-        "volume": [candle.v for candle in candles],
-        "quantity": [candle.q for candle in candles],
-        "open_provider": [providers.o for providers in said],
-        "high_provider": [providers.h for providers in said],
-        "low_provider": [providers.l for providers in said],
-        "close_provider": [providers.c for providers in said],
-    }
-    return pl.DataFrame(columns, schema=CANDLES)
+    providers = [candle.providers for candle in candles]
+    return rows_to_frame(
+        candles,
+        CANDLES,
+        item_id=[str(meta.item_id)] * count,
+        market_hash_name=[meta.market_hash_name] * count,
+        phase=[meta.phase] * count,
+        time=[datetime.fromtimestamp(candle.time, UTC) for candle in candles],
+        interval=[meta.interval] * count,
+        open_provider=[each.open for each in providers],
+        high_provider=[each.high for each in providers],
+        low_provider=[each.low for each in providers],
+        close_provider=[each.close for each in providers],
+    )

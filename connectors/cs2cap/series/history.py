@@ -1,28 +1,20 @@
-"""CS2Cap's raw history: asked for page by page, newest first, and typed as points."""
+"""CS2Cap's price history: request parameters, and pages parsed into points, newest first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from common.shards import SeriesShard
-from connectors.cs2cap.contract import AwareDatetime, NonEmptyStr
+import polars as pl
+
+from connectors.cs2cap.contract import Count, MinorUnits
+from connectors.cs2cap.query import item_params
 from connectors.cs2cap.series.parser import (
-    Count,
-    CursorResponse,
-    ItemFields,
-    Minor,
+    SeriesQuery,
     SeriesResponse,
-    build_response,
-    check_currency,
-    check_items,
-    check_providers,
-    decode_response,
+    SeriesRow,
     iso8601,
-    item_ids,
-    item_params,
-    reject_reason,
+    parse_cursor_page,
     rows_to_frame,
-    to_utc,
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import POINTS
@@ -30,44 +22,32 @@ from connectors.schemas import POINTS
 PATH: Final = "/v1/prices/history"
 
 
-class _Point(ItemFields, gc=False, kw_only=True, rename={"lowest_ask": "price"}):
-    provider: NonEmptyStr
-    time: AwareDatetime
-    lowest_ask: Minor
-    currency: str
+class _Point(SeriesRow, gc=False, kw_only=True, rename={"lowest_ask": "price"}):
+    lowest_ask: MinorUnits
     quantity: Count
 
-    def __post_init__(self) -> None:
-        self.time = to_utc(self.time)
+
+_POINTS: Final = RowDecoder(_Point)
 
 
-_ROWS: Final = RowDecoder(_Point)
+def build_params(query: SeriesQuery) -> list[tuple[str, str]]:
+    """Return the parameters for the points of a window, of one provider or of all."""
+    shard = query.shard
+    provider = [] if shard.provider is None else [("provider", shard.provider)]
+    window = [("start", iso8601(shard.start)), ("end", iso8601(shard.end))]
+    return [*item_params(shard.item), *provider, *window, ("currency", shard.currency)]
 
 
-def build_params(ask: SeriesShard) -> list[tuple[str, str]]:
-    """Ask for the points of a window, at one provider or at all of them."""
-    provider = [] if ask.provider is None else [("provider", ask.provider)]
-    window = [("start", iso8601(ask.start)), ("end", iso8601(ask.end))]
-    return [*item_params(ask.item), *provider, *window, ("currency", ask.currency)]
+def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
+    """Parse a page of points, schema `POINTS`; raises what `parse_cursor_page` raises."""
+    return parse_cursor_page(body, query, path=PATH, decoder=_POINTS, to_frame=_to_frame)
 
 
-def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: str) -> SeriesResponse:
-    """Type a page of points, schema `POINTS`; `providers` maps what the API may call a provider to its key.
-
-    Raises ContractBroken for what is no such page, or not the answer to `ask`.
-    """
-    page = decode_response(body, CursorResponse, PATH, source)
-    check_currency(page.meta.currency, ask, source)
-    decoded = _ROWS.decode_all(
-        page.items, lambda row: reject_reason(row.provider, row.currency, ask, providers)
-    )
-    points = decoded.fitting
-    rows = rows_to_frame(
-        *(points, POINTS),
-        item_id=item_ids(points),
+def _to_frame(points: Sequence[_Point], providers: Mapping[str, str]) -> pl.DataFrame:
+    return rows_to_frame(
+        points,
+        POINTS,
+        item_id=[str(point.item_id) for point in points],
         provider=[providers[point.provider] for point in points],
         price=[Decimal(point.lowest_ask).scaleb(-2) for point in points],
     )
-    check_items(rows, ask, source)
-    check_providers(rows, ask, source)
-    return build_response(rows, decoded, page.items, page.pagination)

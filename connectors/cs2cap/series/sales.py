@@ -1,83 +1,64 @@
-"""CS2Cap's sales: asked for page by page, newest first, and typed. They have no ids, and no window."""
+"""CS2Cap's sales: request parameters, and pages parsed into sales, newest first. A sale has no id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+import polars as pl
 
-from common.shards import SeriesShard
-from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr
+from connectors.cs2cap.contract import AwareDatetime, Int64, MinorUnits
+from connectors.cs2cap.query import item_params
 from connectors.cs2cap.series.parser import (
-    CursorResponse,
-    ItemFields,
-    Minor,
+    SeriesQuery,
     SeriesResponse,
-    build_response,
-    check_currency,
-    check_items,
-    check_providers,
-    decode_response,
-    item_ids,
-    item_params,
-    reject_reason,
+    SeriesRow,
+    parse_cursor_page,
     rows_to_frame,
-    to_utc,
 )
 from connectors.rows import RowDecoder
 from connectors.schemas import SALES
 
 PATH: Final = "/v1/sales"
-_JSON: Final = msgspec.json.Encoder(order="sorted")
+_SORTED_JSON: Final = msgspec.json.Encoder(order="sorted")
 
 
-class _Sale(ItemFields, kw_only=True, rename={"time": "date", "float_value": "float"}):
-    provider: NonEmptyStr
+class _Sale(SeriesRow, kw_only=True, rename={"time": "date", "float_value": "float"}):
     time: AwareDatetime
-    price: Minor
-    currency: str
+    price: MinorUnits
     float_value: float | None = None
     paint_seed: Int64 | None = None
     stickers: Any = None
     charms: Any = None
     inspect: Any = None
 
-    def __post_init__(self) -> None:
-        self.time = to_utc(self.time)
+
+_SALES: Final = RowDecoder(_Sale)
 
 
-_ROWS: Final = RowDecoder(_Sale)
+def build_params(query: SeriesQuery) -> list[tuple[str, str]]:
+    """Return the parameters for sales of one provider or of all; the API takes no window."""
+    shard = query.shard
+    provider = [] if shard.provider is None else [("providers", shard.provider)]
+    return [*item_params(shard.item), *provider, ("currency", shard.currency)]
 
 
-def build_params(ask: SeriesShard) -> list[tuple[str, str]]:
-    """Ask for sales, at one provider or at all of them; of a window the API knows nothing."""
-    provider = [] if ask.provider is None else [("providers", ask.provider)]
-    return [*item_params(ask.item), *provider, ("currency", ask.currency)]
+def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
+    """Parse a page of sales, schema `SALES`; raises what `parse_cursor_page` raises."""
+    return parse_cursor_page(body, query, path=PATH, decoder=_SALES, to_frame=_to_frame)
 
 
-def parse(body: bytes, ask: SeriesShard, providers: Mapping[str, str], source: str) -> SeriesResponse:
-    """Type a page of sales, schema `SALES`; `providers` maps what the API may call a provider to its key.
-
-    Raises ContractBroken for what is no such page, or not the answer to `ask`.
-    """
-    page = decode_response(body, CursorResponse, PATH, source)
-    check_currency(page.meta.currency, ask, source)
-    decoded = _ROWS.decode_all(
-        page.items, lambda row: reject_reason(row.provider, row.currency, ask, providers)
-    )
-    sales = decoded.fitting
-    rows = rows_to_frame(
-        *(sales, SALES),
-        item_id=item_ids(sales),
+def _to_frame(sales: Sequence[_Sale], providers: Mapping[str, str]) -> pl.DataFrame:
+    return rows_to_frame(
+        sales,
+        SALES,
+        item_id=[str(sale.item_id) for sale in sales],
         provider=[providers[sale.provider] for sale in sales],
-        stickers=[_as_json(sale.stickers) for sale in sales],
-        charms=[_as_json(sale.charms) for sale in sales],
-        inspect=[_as_json(sale.inspect) for sale in sales],
+        stickers=[_to_json(sale.stickers) for sale in sales],
+        charms=[_to_json(sale.charms) for sale in sales],
+        inspect=[_to_json(sale.inspect) for sale in sales],
     )
-    check_items(rows, ask, source)
-    check_providers(rows, ask, source)
-    return build_response(rows, decoded, page.items, page.pagination)
 
 
-def _as_json(value: object) -> str | None:
-    """What the API told, as JSON that is always the same for the same value."""
-    return None if value is None else _JSON.encode(value).decode()
+def _to_json(value: object) -> str | None:
+    """Encode a value so that equal values have equal text: a sale without an id is known by its content."""
+    return None if value is None else _SORTED_JSON.encode(value).decode()

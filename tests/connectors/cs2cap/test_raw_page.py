@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from connectors.cs2cap.contract import ASKS, PageQuery
+from connectors.cs2cap.contract import ASKS
+from connectors.cs2cap.query import PageQuery
 from connectors.cs2cap.raw_page import parse_raw_page
 from connectors.cs2cap.typed_page import parse_typed_page
 from connectors.pages import RawPage

@@ -26,11 +26,11 @@ def stream(encoding: str = "", offers: BookSide = ASKS) -> StreamInfo:
 
 
 def read(
-    pieces: Sequence[bytes], encoding: str = "", last: StreamEnd = "whole"
+    pieces: Sequence[bytes], encoding: str = "", last: StreamEnd = "complete"
 ) -> tuple[list[TypedPage], bool]:
     """The pages of a body that comes in these pieces, and whether more is to come."""
     typing = TypedStreamParser(stream(encoding))
-    made = [typing.feed(piece, "more") for piece in pieces]
+    made = [typing.feed(piece, "open") for piece in pieces]
     made.append(typing.feed(b"", last))
     return [page for page, _ in made], made[-1][1].has_next
 
@@ -59,7 +59,7 @@ def test_where_it_is_cut_makes_no_difference(
 @given(kept=st.integers(0, 400))
 def test_a_torn_body_gives_its_whole_lines_and_no_reject(kept: int) -> None:
     text = stream_line(item_id=1) + stream_line(item_id=2)
-    pages, more = read([text[:kept]], last="torn")
+    pages, more = read([text[:kept]], last="broken")
     assert rows_of(pages).height == text[:kept].count(b"\n")
     assert not any(page.rejects for page in pages)
     assert more
@@ -88,10 +88,10 @@ def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd
         parse_ndjson(text, offers, ""),
         parse_rows_individually(text.splitlines(), offers, ""),
     )
-    assert_frame_equal(at_once.frame, one_by_one.frame)
+    assert_frame_equal(at_once.rows, one_by_one.rows)
     assert at_once.rejects == one_by_one.rejects
     assert at_once.unknown_fields == one_by_one.unknown_fields
-    assert at_once.frame.height + at_once.surplus + len(at_once.rejects) == 3
+    assert at_once.rows.height + at_once.surplus + len(at_once.rejects) == 3
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd
 )
 def test_a_line_that_is_no_row_is_rejected_alone(bad: bytes) -> None:
     rows = parse_ndjson(stream_line() + bad + b"\n" + stream_line(item_id=2), ASKS, "")
-    assert rows.frame["item_id"].to_list() == ["1", "2"]
+    assert rows.rows["item_id"].to_list() == ["1", "2"]
     assert [reject.raw for reject in rows.rejects] == ([bad.decode(errors="replace")] if bad else [])
 
 

@@ -17,6 +17,7 @@ from common.shards import Item, SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import MAX_MINOR_UNITS
 from connectors.cs2cap.series.history import parse
+from connectors.cs2cap.series.parser import SeriesQuery
 from connectors.schemas import POINTS, provider_keys_by_name
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
@@ -25,6 +26,7 @@ from tests.support.sandboxes import MakeSandbox
 
 DAY = timedelta(days=1)
 ASK = SeriesShard("USD", NOON - DAY, NOON, REDLINE)
+QUERY = SeriesQuery("cs2cap", ASK, NAMES, now=NOON)
 PATH = "/v1/prices/history"
 
 
@@ -184,7 +186,7 @@ def test_an_item_without_an_id_goes_by_name_and_phase() -> None:
         (point(price=-1), "Expected `int` >= 0 - at `$.price`"),
         (point(price=MAX_MINOR_UNITS + 1), f"Expected `int` <= {MAX_MINOR_UNITS} - at `$.price`"),
         (point(time="2026-06-01T11:00:00"), "Expected `datetime` with a timezone component"),
-        (point(time="0001-01-01T00:00:00+14:00"), "a moment beyond the calendar"),
+        (point(time="0001-01-01T00:00:00+14:00"), "the time is outside the calendar in UTC"),
         (point(quantity=None), "Expected `int`, got `null` - at `$.quantity`"),
         (point(market_hash_name=""), "Expected `str` of length >= 1 - at `$.market_hash_name`"),
         ({"price": 1}, "Object missing required field `item_id`"),
@@ -205,7 +207,7 @@ def test_what_nests_without_end_is_put_aside_as_well() -> None:
     deep = "[" * 50_000 + "]" * 50_000
     body = body_of(paged([point()])).replace(b'"quantity"', f'"deep":{deep},"quantity"'.encode())
     with pytest.raises(errors.UnexpectedResponse, match=PATH):
-        parse(body, ASK, NAMES, "cs2cap")
+        parse(body, QUERY)
 
 
 def test_fields_that_nobody_knows_are_counted() -> None:
@@ -272,7 +274,7 @@ def test_a_tier_without_history_is_told_so(make_sandbox: MakeSandbox) -> None:
 
 @given(st.lists(st.integers(0, MAX_MINOR_UNITS), max_size=20))
 def test_money_is_exact(amounts: list[int]) -> None:
-    rows = parse(body_of(paged([point(price=amount) for amount in amounts])), ASK, NAMES, "x").rows
+    rows = parse(body_of(paged([point(price=amount) for amount in amounts])), QUERY).rows
     assert rows["lowest_ask"].to_list() == amounts
     assert rows["price"].to_list() == [Decimal(amount) / 100 for amount in amounts]
 
