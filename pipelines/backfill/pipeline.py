@@ -107,7 +107,7 @@ class BackfillPipeline:
         self._books = BackfillStore(self.home.state, self._clock.now)
 
     def _find_running(self) -> Record | None:
-        found = self._books.latest(self._request.digest)
+        found = self._books.find_latest(self._request.digest)
         return found if found is not None and found.state in RESUMABLE_STATES else None
 
     async def _run(

@@ -1,15 +1,15 @@
-"""Backfills for the warehouse's tests: shards, the marks of their pages, and landings of them."""
+"""Backfills for tests of the warehouse: shards, the metadata of their pages, and their landings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from common.shards import SeriesShard
+from common.shards import Item, SeriesShard
 from common.time_ranges import TimeRange
 from tests.support.clocks import NOON
 from tests.support.warehouse import header, name_of
@@ -19,24 +19,31 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 
-GRID = timedelta(minutes=5)
-EMPTY: pl.DataFrame = pl.from_arrow(SCHEMAS["points"].empty_table())  # type: ignore[assignment]
+NO_ROWS: pl.DataFrame = pl.from_arrow(SCHEMAS["points"].empty_table())  # type: ignore[assignment]
 
 
 def before(minutes: float) -> datetime:
-    """The moment so many minutes before noon."""
+    """Return the time so many minutes before noon."""
     return NOON - timedelta(minutes=minutes)
 
 
-def wanted(item: str | None = "1", **told: Any) -> SeriesShard:
-    """A shard for the hour before noon."""
-    named = None if item is None else (item, name_of(item), None)
-    return SeriesShard(**{"currency": "USD", "start": before(60), "end": NOON, "item": named, **told})
+def spans(*bounds: float) -> list[TimeRange]:
+    """Return time ranges by their bounds in minutes before noon: start, end, start, end, ..."""
+    pairs = zip(bounds[::2], bounds[1::2], strict=True)
+    return [(before(start), before(end)) for start, end in pairs]
 
 
-def mark(number: int, *, last: bool = False, oldest: datetime | None = None, **told: Any) -> SeriesPageMeta:
-    """A page of ten rows, read at noon, ten minutes of the past each."""
-    usual: dict[str, Any] = {
+def series_shard(item_id: str | None = "1", **fields: Any) -> SeriesShard:
+    """Return a shard of the hour before noon, of one item or of all items."""
+    item = None if item_id is None else Item(item_id, name_of(item_id), None)
+    return SeriesShard(**{"currency": "USD", "start": before(60), "end": NOON, "item": item, **fields})
+
+
+def page_meta(
+    number: int, *, last: bool = False, oldest: datetime | None = None, **fields: Any
+) -> SeriesPageMeta:
+    """Return the metadata of a page of ten rows, read at noon; each page covers ten minutes."""
+    defaults: dict[str, Any] = {
         "cursor": f"c{number}" if number else None,
         "next_cursor": None if last else f"c{number + 1}",
         "observed_at": NOON,
@@ -44,62 +51,57 @@ def mark(number: int, *, last: bool = False, oldest: datetime | None = None, **t
         "oldest": oldest or before(10 * (number + 1)),
         "rows": 10,
     }
-    return SeriesPageMeta(number=number, **{**usual, **told})
+    return SeriesPageMeta(number=number, **{**defaults, **fields})
 
 
-def begin(backfills: BackfillStore, *shards: SeriesShard, digest: str = "d", **told: Any) -> BackfillRecord:
-    """Open a backfill of points."""
-    usual = {"series": "points", "source": "cs2cap", "request": {"items": ["1"]}, "cost": (1, 10)}
-    return backfills.begin_or_find(digest, shards=shards or (wanted(),), **{**usual, **told})
+def begin_backfill(
+    backfills: BackfillStore, *shards: SeriesShard, digest: str = "d", **fields: Any
+) -> BackfillRecord:
+    """Begin a backfill of points."""
+    defaults = {"series": "points", "source": "cs2cap", "request": {"items": ["1"]}, "cost": (1, 10)}
+    return backfills.begin_or_find(digest, shards=shards or (series_shard(),), **{**defaults, **fields})
 
 
-def read(backfills: BackfillStore, *shards: SeriesShard, **told: Any) -> BackfillRecord:
-    """A backfill of which every shard was read by one page."""
-    observed = told.pop("observed_at", NOON)
+def finished_backfill(
+    backfills: BackfillStore, *shards: SeriesShard, observed_at: datetime = NOON, **fields: Any
+) -> BackfillRecord:
+    """Begin a backfill and finish it with one page per shard."""
     digest = f"{len(backfills.list_all())}"
-    begun = begin(backfills, *shards, digest=digest, **told)
-    for shard in backfills.list_shards(begun.backfill_id):
-        backfills.record_pages(begun.backfill_id, shard.number, mark(0, last=True, observed_at=observed))
-    return backfills.finish(begun.backfill_id, "done")
+    record = begin_backfill(backfills, *shards, digest=digest, **fields)
+    for shard in backfills.list_shards(record.backfill_id):
+        page = page_meta(0, last=True, observed_at=observed_at)
+        backfills.record_pages(record.backfill_id, shard.number, page)
+    return backfills.finish(record.backfill_id, "done")
 
 
 def land_pages(
-    home: WarehousePaths,
+    paths: WarehousePaths,
     run_id: str,
     backfill_id: str,
-    pages: dict[int, Sequence[SeriesPageMeta]],
+    pages: Mapping[int, Sequence[SeriesPageMeta]],
     *,
-    complete: Iterable[int] = (),
+    complete: Collection[int] = (),
     flow: str = "backfill",
 ) -> Path:
-    """Land one leg: the pages of each shard, without rows; only `complete` shards say how they ended."""
+    """Land one micro-batch: pages without rows by shard; only the `complete` shards are finished."""
     run = header(run_id, NOON, flow=flow, basket=backfill_id)
-    whole = set(complete)
-    with LandingWriter(home.landing, run) as landing:
-        for place, (shard, marks) in enumerate(pages.items(), 1):
-            named = wanted()
-            writer = SeriesWriter(
-                landing.folder,
-                SeriesHeader(
-                    place,
-                    "points",
-                    backfill_id,
-                    shard,
-                    named.currency,
-                    None,
-                    named.item,
-                    named.start,
-                    named.end,
-                ),
+    shard = series_shard()
+    with LandingWriter(paths.landing, run) as landing:
+        for number, (shard_number, shard_pages) in enumerate(pages.items(), 1):
+            shard_header = SeriesHeader(
+                number=number,
+                series="points",
+                backfill_id=backfill_id,
+                shard=shard_number,
+                currency=shard.currency,
+                provider=None,
+                item=shard.item,
+                start=shard.start,
+                end=shard.end,
             )
-            for one in marks:
-                writer.append(one, EMPTY)
-            if shard in whole:
+            writer = SeriesWriter(landing.folder, shard_header)
+            for page in shard_pages:
+                writer.append(page, NO_ROWS)
+            if shard_number in complete:
                 writer.finish(complete=True, reason=None)
     return landing.folder
-
-
-def spans(*bounds: float) -> list[TimeRange]:
-    """Spans by pairs of minutes before noon."""
-    pairs = zip(bounds[::2], bounds[1::2], strict=True)
-    return [(before(start), before(end)) for start, end in pairs]

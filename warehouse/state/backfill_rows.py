@@ -1,4 +1,4 @@
-"""The rows of backfills in `state.db`: their tables, their types, and how one becomes the other."""
+"""The rows of backfills and their shards in `state.db`, as dataclasses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.shards import Item, SeriesShard
 from common.time_ranges import TimeRange
 from warehouse.state.coverage import unread_end
 
-BACKFILLS: Final = """
+SELECT_BACKFILLS: Final = """
 SELECT backfill.*, count(number) AS shards, count(number) FILTER (WHERE s.state = 'done') AS done,
     count(number) FILTER (WHERE s.state = 'broken') AS broken,
     coalesce(sum(rows), 0) AS rows, coalesce(sum(requests), 0) AS requests
@@ -21,22 +21,30 @@ FROM backfill LEFT JOIN backfill_shard s USING (backfill_id)
 WHERE (?1 IS NULL OR backfill_id = ?1) AND (?2 IS NULL OR digest = ?2)
 GROUP BY backfill_id ORDER BY created_at DESC, backfill.rowid DESC
 """
-SHARDS: Final = "SELECT * FROM backfill_shard WHERE backfill_id = ? ORDER BY number"
-# A shard that names an item without an id is of no use to whoever asks by id.
-HELD: Final = """
+SELECT_SHARDS: Final = "SELECT * FROM backfill_shard WHERE backfill_id = ? ORDER BY number"
+# Coverage is looked up by item id: a shard that knows only the item's name is left out.
+SELECT_COVERED_SHARDS: Final = """
 SELECT s.* FROM backfill_shard s JOIN backfill USING (backfill_id)
 WHERE series = ? AND source = ? AND currency = ? AND interval IS ? AND settled_to IS NOT NULL
     AND (item_id IS NOT NULL OR market_hash_name IS NULL)
+"""
+INSERT_SHARD: Final = """
+INSERT INTO backfill_shard (
+    backfill_id, number, item_id, market_hash_name, phase, provider, currency, interval,
+    start_at, end_at, walk_end, lookback)
+VALUES (:backfill_id, :number, :item_id, :market_hash_name, :phase, :provider, :currency, :interval,
+    :start_at, :end_at, :walk_end, :lookback)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillShard:
-    """One shard and how far it is: `waiting` before its first page, `running`, `done` or `broken`.
+    """One shard and its checkpoint; `state` is `waiting` (no page yet), `running`, `done` or `broken`.
 
-    `page` is the number of the next page and `cursor` what it is asked for with: None at the beginning of a
-    walk, which asks for `walk`. `rows` and `requests` are of the pages that landed, `oldest` is the time of
-    their oldest row, and what lies before `settled_to` could change no more when the first was read.
+    `ask` is the shard as planned. The extraction under way requests `walk`, whose end a retry moves, and
+    continues with the page number `page` at `cursor` (None: from the start). `rows` and `requests` count the
+    landed pages, `oldest` is the time of their oldest row. Rows before `settled_to` could change no more when
+    the first page was read.
     """
 
     backfill_id: str
@@ -54,15 +62,15 @@ class BackfillShard:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Which shard of which backfill."""
+        """The primary key: backfill id and number."""
         return self.backfill_id, self.number
 
     def unread_end(self, series: str) -> datetime:
-        """The end of what has not been read yet (exclusive, UTC). Candles come in the order of time."""
+        """Return the end of the unread rest (exclusive, UTC); candles are always read again as a whole."""
         return self.ask.end if series == "candles" else unread_end(self.ask.end, self.oldest)
 
     def covered_span(self, series: str) -> TimeRange | None:
-        """The span of which the database holds all there is, once what landed is loaded."""
+        """Return the time range that is complete once all landed pages are loaded, or None."""
         if self.settled_to is None:
             return None
         start = self.ask.start if self.state == "done" else self.unread_end(series)
@@ -71,10 +79,11 @@ class BackfillShard:
 
 @dataclass(frozen=True, slots=True)
 class BackfillRecord:
-    """One backfill: `running`, `done`, `stopped`, `incomplete` (shards are broken) or `cancelled`.
+    """One backfill; `state` is `running`, `done`, `stopped`, `incomplete` (broken shards) or `cancelled`.
 
-    `holder` is the process that ran it last. `at_least` and `at_most` (None: unknown) are the requests that
-    the plan told. `shards`, of which so many are `done` and `broken`, `rows` and `requests` are sums. UTC.
+    `holder` is the process that ran it last. `at_least` and `at_most` (None: unknown) are the planned
+    requests. `shards` counts the shards, `done` and `broken` those in these states; `rows` and `requests` are
+    sums over the shards. Times are UTC.
     """
 
     backfill_id: str
@@ -96,26 +105,26 @@ class BackfillRecord:
     requests: int = 0
 
 
-def format_timestamp(moment: datetime) -> str:
-    """A moment as it is stored: texts sort as the moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def format_timestamp(at: datetime) -> str:
+    """Return a time as stored text, which sorts like the times."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def parse_timestamp(text: str | None) -> datetime | None:
-    """A stored moment."""
+    """Return the time of a stored text."""
     return None if text is None else datetime.fromisoformat(text)
 
 
 def backfill_from_row(row: sqlite3.Row) -> BackfillRecord:
-    """From a row of BACKFILLS."""
-    moments = {name: datetime.fromisoformat(row[name]) for name in ("created_at", "updated_at")}
-    return BackfillRecord(**{**dict(row), **moments, "request": json.loads(row["request"])})
+    """Return the backfill in a row of SELECT_BACKFILLS."""
+    times = {name: datetime.fromisoformat(row[name]) for name in ("created_at", "updated_at")}
+    return BackfillRecord(**{**row, **times, "request": json.loads(row["request"])})
 
 
 def shard_from_row(row: sqlite3.Row) -> BackfillShard:
-    """From a row of `backfill_shard`."""
+    """Return the shard in a row of `backfill_shard`."""
     item = Item(row["item_id"], row["market_hash_name"], row["phase"])
-    ask = SeriesShard(
+    planned = SeriesShard(
         currency=row["currency"],
         start=datetime.fromisoformat(row["start_at"]),
         end=datetime.fromisoformat(row["end_at"]),
@@ -124,30 +133,30 @@ def shard_from_row(row: sqlite3.Row) -> BackfillShard:
         interval=row["interval"],
         lookback=bool(row["lookback"]),
     )
-    plain = ("backfill_id", "number", "state", "cursor", "page", "rows", "requests", "reason")
+    same = ("backfill_id", "number", "state", "cursor", "page", "rows", "requests", "reason")
     return BackfillShard(
-        **{name: row[name] for name in plain},
-        ask=ask,
-        walk=replace(ask, end=datetime.fromisoformat(row["walk_end"])),
+        **{name: row[name] for name in same},
+        ask=planned,
+        walk=replace(planned, end=datetime.fromisoformat(row["walk_end"])),
         oldest=parse_timestamp(row["oldest"]),
         settled_to=parse_timestamp(row["settled_to"]),
     )
 
 
-def shard_to_row(backfill_id: str, number: int, ask: SeriesShard) -> dict[str, object]:
-    """A new shard, as `backfill_shard` takes it."""
-    item_id, name, phase = ask.item or (None, None, None)
+def shard_to_row(backfill_id: str, number: int, shard: SeriesShard) -> dict[str, object]:
+    """Return the columns of a new row of `backfill_shard`."""
+    item_id, market_hash_name, phase = shard.item or (None, None, None)
     return {
         "backfill_id": backfill_id,
         "number": number,
         "item_id": item_id,
-        "market_hash_name": name,
+        "market_hash_name": market_hash_name,
         "phase": phase,
-        "provider": ask.provider,
-        "currency": ask.currency,
-        "interval": ask.interval,
-        "start_at": format_timestamp(ask.start),
-        "end_at": format_timestamp(ask.end),
-        "walk_end": format_timestamp(ask.end),
-        "lookback": ask.lookback,
+        "provider": shard.provider,
+        "currency": shard.currency,
+        "interval": shard.interval,
+        "start_at": format_timestamp(shard.start),
+        "end_at": format_timestamp(shard.end),
+        "walk_end": format_timestamp(shard.end),
+        "lookback": shard.lookback,
     }

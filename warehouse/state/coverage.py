@@ -1,4 +1,4 @@
-"""Which spans of which series are held already: what the shards of all backfills brought."""
+"""The covered time ranges of a series: those that backfills have fetched completely."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, floor_to, union
 
-# A sale is told up to a day late; twice that is the window that every read of sales goes back by.
+# The API lists a sale up to a day late. Every read of sales overlaps the last one by twice that time.
 SALES_LAG: Final = timedelta(hours=48)
-# An item by its id and a provider by its key; None is all of them.
+# (item_id, provider); None stands for all items or all providers.
 Scope = tuple[str | None, str | None]
 
 
 def stable_until(series: str, interval: Interval | None, observed_at: datetime) -> datetime:
-    """Up to when (exclusive, UTC) a series could change no more when it was read at this server's moment.
+    """Return the time (exclusive, UTC) before which rows that were read at `observed_at` change no more.
 
-    `series` is points, candles or sales; `interval` is of candles: 5m, 1h or 1d.
+    `series` is points, candles or sales; `interval` is that of candles.
     """
     if series == "sales":
         return observed_at - SALES_LAG
@@ -26,31 +26,32 @@ def stable_until(series: str, interval: Interval | None, observed_at: datetime) 
 
 
 def unread_end(end: datetime, oldest: datetime | None) -> datetime:
-    """Where the part of a window lies that a walk from its end has not read yet (exclusive, UTC).
+    """Return the end (exclusive, UTC) of the unread rest of a window that is read from its end backwards.
 
-    `oldest` is the time of the oldest row that landed. Others may share it: its slot is read again.
+    `oldest` is the time of the oldest landed row. Its grid slot is read again, because a slot can hold rows
+    of both pages.
     """
     return end if oldest is None else min(end, floor_to(oldest, GRID) + GRID)
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The spans of one series (one source, currency and interval) that are held, by item and provider."""
+    """The covered time ranges of one series (of one source, currency and interval) by scope."""
 
     held: Mapping[Scope, list[TimeRange]] = field(default_factory=dict)
 
     @classmethod
-    def from_spans(cls, held: Iterable[tuple[Scope, TimeRange]]) -> Coverage:
-        """From single spans, in any order."""
-        gathered: dict[Scope, list[TimeRange]] = {}
-        for scope, span in held:
-            gathered.setdefault(scope, []).append(span)
-        return cls({scope: union(spans) for scope, spans in gathered.items()})
+    def from_spans(cls, spans: Iterable[tuple[Scope, TimeRange]]) -> Coverage:
+        """Return the union of single time ranges, given in any order."""
+        by_scope: dict[Scope, list[TimeRange]] = {}
+        for scope, span in spans:
+            by_scope.setdefault(scope, []).append(span)
+        return cls({scope: union(scope_spans) for scope, scope_spans in by_scope.items()})
 
     def spans_of(self, item_id: str | None, provider: str | None) -> list[TimeRange]:
-        """What is held of an item (None: of everything) at a provider (None: at all of them).
+        """Return the covered time ranges of an item (None: all items) at a provider (None: all providers).
 
-        What was read of everything, or at all providers, holds each of them.
+        A read of all items or of all providers covers each single one.
         """
         scopes = {(item, key) for item in (item_id, None) for key in (provider, None)}
         return union(span for scope in scopes for span in self.held.get(scope, ()))

@@ -1,4 +1,4 @@
-"""Bringing backfills in `state.db` in line with their landings, which are the truth."""
+"""Update the checkpoints of backfills in `state.db` from their landings, which are authoritative."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from warehouse.landing.reader import CorruptLanding, list_landings, read_header
 from warehouse.landing.series import LandedSeries, read_series
@@ -13,42 +14,46 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 
-FLOWS = frozenset({"backfill", "sales"})
+FLOWS: Final = frozenset({"backfill", "sales"})
 
 
-def recover_progress(home: WarehousePaths, backfills: BackfillStore, backfill_id: str) -> BackfillRecord:
-    """Note every whole page that the landings of a backfill hold, loaded or not; the backfill as it is then.
+def recover_progress(paths: WarehousePaths, backfills: BackfillStore, backfill_id: str) -> BackfillRecord:
+    """Record every complete landed page of a backfill, loaded or not; return the updated backfill.
 
-    Call it under `Backfills.hold`, before the first page. A landing that cannot be read counts for nothing:
-    what it brought is fetched again. Raises NoBackfill.
+    Call it under `BackfillStore.lock`, before the first page. Corrupt landings are skipped: their pages are
+    fetched again. Raises BackfillNotFound.
     """
     backfill = backfills.get(backfill_id)
-    landed = list(_landed(home, backfill))
-    for number in sorted({series.header.shard for series in landed}):
-        mine = [series for series in landed if series.header.shard == number]
-        marks = sorted((mark for series in mine for mark in series.pages), key=lambda mark: mark.number)
-        backfills.record_pages(backfill_id, number, *marks)
-        if any(series.complete for series in mine):
+    landed_by_shard: defaultdict[int, list[LandedSeries]] = defaultdict(list)
+    for landed in _landed_series(paths, backfill):
+        landed_by_shard[landed.header.shard].append(landed)
+    for number, landings in sorted(landed_by_shard.items()):
+        pages = sorted((page for landed in landings for page in landed.pages), key=lambda page: page.number)
+        backfills.record_pages(backfill_id, number, *pages)
+        if any(landed.complete for landed in landings):
             backfills.finish_shard(backfill_id, number, "done")
     return backfills.get(backfill_id)
 
 
 def discard_lost_shards(backfills: BackfillStore, folders: Iterable[Path]) -> None:
-    """Forget what backfills held but for what these landings brought: the database has nothing else."""
-    there: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    """Remove the shards from the coverage of which a page is in none of these landings.
+
+    A database that was rebuilt from the landings has no other rows.
+    """
+    landed_pages: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
     for folder in folders:
-        for series in read_series(folder):
-            key = series.header.backfill_id, series.header.shard
-            there[key].update(mark.number for mark in series.pages)
+        for landed in read_series(folder):
+            key = landed.header.backfill_id, landed.header.shard
+            landed_pages[key].update(page.number for page in landed.pages)
     for backfill in backfills.list_all():
         shards = backfills.list_shards(backfill.backfill_id)
-        lost = [shard.number for shard in shards if not there[shard.key].issuperset(range(shard.page))]
+        lost = [shard.number for shard in shards if not landed_pages[shard.key].issuperset(range(shard.page))]
         if lost:
             backfills.discard_shards(backfill.backfill_id, lost)
 
 
-def _landed(home: WarehousePaths, backfill: BackfillRecord) -> Iterator[LandedSeries]:
-    for folder in list_landings(home.landing):
+def _landed_series(paths: WarehousePaths, backfill: BackfillRecord) -> Iterator[LandedSeries]:
+    for folder in list_landings(paths.landing):
         with contextlib.suppress(ValueError, LookupError, TypeError, CorruptLanding):
             header = read_header(folder)
             if header.flow in FLOWS and header.basket == backfill.backfill_id:

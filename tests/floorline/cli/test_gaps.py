@@ -20,7 +20,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.backfill_state import read
+from tests.support.backfill_state import finished_backfill
 from tests.support.clocks import NOON, BoxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import both, sharks
@@ -159,7 +159,7 @@ def test_who_has_no_gap_is_told_so(bench: Bench) -> None:
 def held(bench: Bench, box: Sandbox, item_id: str, start: datetime, end: datetime) -> None:
     """Note a shard that is read whole."""
     ask = SeriesShard("EUR", start, end, Item(item_id, "an item", None), "steam")
-    read(BackfillStore(bench.home.state), ask, observed_at=box.clock.now() + TEN)
+    finished_backfill(BackfillStore(bench.home.state), ask, observed_at=box.clock.now() + TEN)
 
 
 def catalog(bench: Bench) -> pl.DataFrame:

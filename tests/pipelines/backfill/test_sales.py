@@ -14,7 +14,7 @@ from flows.deployments import render_prefect_yaml
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.sales import next_request, watermark
 from pipelines.config import Settings, parse_settings
-from tests.support.backfill_state import begin, mark, wanted
+from tests.support.backfill_state import begin_backfill, page_meta, series_shard
 from tests.support.clocks import NOON
 from tests.support.snapshots import basket
 from warehouse.state.backfills import BackfillStore
@@ -39,15 +39,15 @@ def was_read(
     """Note a read of all sales since a moment, unless `told` says otherwise."""
     source = told.pop("source", "cs2cap")
     request = BackfillRequest(**{"series": "sales", "source": source, "start": start, **told})
-    begun = begin(
+    begun = begin_backfill(
         backfills,
-        wanted(None, start=start, end=request.end or observed),
+        series_shard(None, start=start, end=request.end or observed),
         series=request.series,
         source=source,
         request=request.model_dump(mode="json"),
         digest=request.digest,
     )
-    backfills.record_pages(begun.backfill_id, 0, mark(0, last=done, observed_at=observed, oldest=start))
+    backfills.record_pages(begun.backfill_id, 0, page_meta(0, last=done, observed_at=observed, oldest=start))
     backfills.finish(begun.backfill_id, "done" if done else "incomplete")
 
 
