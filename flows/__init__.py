@@ -1,1 +1,6 @@
-"""What runs: snapshots, configuration, alerts, the command line. Orchestrates; computes nothing."""
+"""Prefect flows and their deployments: thin wrappers around pipelines."""
+
+from typing import Final
+
+# Here, because a process that only needs the name need not import Prefect.
+WORK_POOL: Final = "floorline"

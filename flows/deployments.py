@@ -12,9 +12,9 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from pydantic import ValidationError
 
 from common.errors import ConfigError
+from flows import WORK_POOL
 from pipelines.config import BasketSettings, Settings
 
-POOL: Final = "floorline"
 TAG: Final = "floorline"
 HEARTBEAT: Final = 30  # seconds, the least that Prefect allows; flows/automations.py counts on it
 ANCHOR: Final = "2026-01-01T00:00:00+00:00"  # slots lie on round times, however often this is applied
@@ -93,7 +93,7 @@ def _work_pool_settings(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
     return {
         "concurrency_limit": {"limit": 1, "collision_strategy": strategy, "grace_period_seconds": 120},
         "work_pool": {
-            "name": POOL,
+            "name": WORK_POOL,
             "job_variables": {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}},
         },
     }

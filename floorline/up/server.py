@@ -22,9 +22,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 from prefect.types import DateTime
 
-from flows import automations
+from flows import WORK_POOL, automations
 from flows.automations import FILE, apply_automations
-from flows.deployments import POOL, TAG
+from flows.deployments import TAG
 from pipelines.config import Settings
 
 MISSED = timedelta(minutes=1)
@@ -40,10 +40,10 @@ async def prepare_server(settings: Settings, shipped: Path) -> None:
     """The work pool, unpaused, and the automations; those in `shipped` if the user has none of their own."""
     async with get_client() as client:
         try:
-            await client.read_work_pool(POOL)
+            await client.read_work_pool(WORK_POOL)
         except ObjectNotFound:
-            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        await client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
+            await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"))
+        await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
         await automations.install_crash_automation(client)
     await _apply_alerts(settings, shipped)
 
@@ -94,7 +94,7 @@ async def _remove_missed(client: PrefectClient) -> None:
 async def pause_work_pool() -> None:
     """Let the pool hand out no more runs."""
     async with get_client() as client:
-        await client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+        await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=True))
 
 
 async def running_pids() -> list[int]:

@@ -18,6 +18,7 @@ from common.errors import ConfigError
 from floorline import console
 from floorline.up import environment
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
+from flows import WORK_POOL
 from pipelines.config import Settings
 
 CODE: Final = Path(__file__).resolve().parents[2]  # the entrypoints of prefect.yaml start from here
@@ -26,7 +27,6 @@ FINISH_TIMEOUT: Final = 10.0  # seconds in which runs may come to their end by t
 STOP_TIMEOUT: Final = 10.0  # seconds in which a part may end by itself, and again at SIGTERM
 LAND_TIMEOUT: Final = 15.0  # seconds in which runs that were told to stop may load what arrived
 MAX_RESTARTS: Final = 3  # of one worker within WINDOW seconds; one more is no accident
-POOL: Final = "floorline"  # as flows/deployments.py has it, which imports Prefect
 RESTART_WINDOW: Final = 300.0
 POLL_INTERVAL: Final = 60.0
 
@@ -183,7 +183,7 @@ class Supervisor:
         asyncio.run(remove_stale(self._config, baskets, self._settings.sales_every))
 
     def _start_worker(self, name: str) -> None:
-        of_pool = ["--pool", POOL, "--type", "process", "--name", f"{POOL}-{name}"]
+        of_pool = ["--pool", WORK_POOL, "--type", "process", "--name", f"{WORK_POOL}-{name}"]
         worker = self._part(name, ["worker", "start", *of_pool], environment.client_env())
         self._workers.append(worker)
         worker.start(CODE)
