@@ -1,4 +1,4 @@
-"""One function turns a response of CS2Cap into an error, or into none."""
+"""Classify a failed response of CS2Cap as an error."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,12 +20,12 @@ from common.errors import (
     StreamsExhausted,
     TransientError,
     Unavailable,
-    UnexpectedResponse,
 )
 from common.text import sanitize
-from connectors.http.headers import BY_STATUS, parse_reset, reason_phrase, retry_after, strip_query
+from connectors.http.errors import describe_failure, error_class_of
+from connectors.http.headers import parse_reset, retry_after
 
-# The tier table of the API's documentation: what not every tier may call.
+# The routes that not every tier includes, by the tier table of the API's documentation.
 GATED_ROUTES: Final = frozenset(
     {
         "POST /v1/prices",
@@ -54,60 +54,56 @@ _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
 
 
 def classify(
-    route: str, status: int, body: bytes, headers: Mapping[str, str], source: str
+    route: str, status: int, body: bytes, headers: Mapping[str, str], *, source: str
 ) -> SourceError | None:
-    """Say what is wrong with a response: by its code, by its status where there is none it knows.
+    """Return the error that a response means, None for a status of 2xx.
 
-    `route` is the method and the path, as "GET /v1/prices"; `headers` has lower-case names. None for 2xx.
+    The API's error code decides, or the status where the code is missing or unknown. `route` is the method
+    and the path, such as "GET /v1/prices"; `headers` has lower-case names.
     """
     if 200 <= status < 300:
         return None
     code, detail = _parse_error(body)
-    kind = _BY_CODE.get(code) or _kind_by_status(route, status, detail)
-    if 300 <= status < 400:
-        detail = f"redirected to {strip_query(headers.get('location', 'nowhere'))}, which is not followed"
-    about = sanitize(detail or reason_phrase(status))
-    request_id = sanitize(headers.get("x-request-id", ""))
-    if issubclass(kind, QuotaExhausted):
-        return kind(about, source, sanitize(code), status, request_id, parse_reset(headers))
-    if issubclass(kind, TransientError):
-        return kind(about, source, sanitize(code), status, request_id, retry_after(headers))
-    return kind(about, source, sanitize(code), status, request_id)
-
-
-def _kind_by_status(route: str, status: int, detail: str) -> type[SourceError]:
-    if status == 403:
-        return _classify_forbidden(route, detail)
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    if status >= 500:
-        return Unavailable
-    return RequestRejected if status >= 400 else UnexpectedResponse
+    error_class = _BY_CODE.get(code)
+    if error_class is None:
+        error_class = _classify_forbidden(route, detail) if status == 403 else error_class_of(status)
+    error = error_class(
+        describe_failure(detail, status, headers),
+        source=source,
+        code=sanitize(code),
+        status=status,
+        request_id=sanitize(headers.get("x-request-id", "")),
+    )
+    if isinstance(error, QuotaExhausted):
+        error.resets_at = parse_reset(headers)
+    elif isinstance(error, TransientError):
+        error.retry_after = retry_after(headers)
+    return error
 
 
 def _classify_forbidden(route: str, detail: str) -> type[SourceError]:
-    """Tell the three meanings of a 403 apart; without any detail it did not come from the API itself."""
+    """Distinguish the three meanings of 403; without a detail, the response is not the API's own."""
     if not detail:
         return AddressDenied
-    about = detail.casefold()
-    if "disabled" not in about and (route in GATED_ROUTES or "tier" in about):
+    text = detail.casefold()
+    if "disabled" not in text and (route in GATED_ROUTES or "tier" in text):
         return PlanForbids
     return AccountDisabled
 
 
 def _parse_error(body: bytes) -> tuple[str, str]:
-    """Return code and detail of an error body, either empty where it has none."""
+    """Return the code and the detail of an error body; each is empty where the body has none."""
     try:
-        told: object = msgspec.json.decode(body)
+        content: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "", ""
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         return "", ""
-    code = told.get("code")
-    return code if isinstance(code, str) else "", _detail(told.get("detail"))
+    code = content.get("code")
+    return code if isinstance(code, str) else "", _parse_detail(content.get("detail"))
 
 
-def _detail(detail: object) -> str:
+def _parse_detail(detail: object) -> str:
     if isinstance(detail, list):
         return "; ".join(filter(None, map(_describe_validation_error, detail)))
     return detail if isinstance(detail, str) else ""
@@ -116,6 +112,6 @@ def _detail(detail: object) -> str:
 def _describe_validation_error(entry: object) -> str:
     if not isinstance(entry, dict):
         return ""
-    where = entry.get("loc")
-    path = ".".join(map(str, where)) if isinstance(where, list) else ""
+    location = entry.get("loc")
+    path = ".".join(map(str, location)) if isinstance(location, list) else ""
     return f"{path}: {entry.get('msg', '')}"

@@ -1,46 +1,10 @@
-"""Retry-After, Date, quota headers, reason phrases: what no single API owns."""
+"""Parse response headers that any API may send: Retry-After, Date and the quota headers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import Final
-from urllib.parse import urlsplit
 
-from common.errors import (
-    Busy,
-    KeyInvalid,
-    PlanForbids,
-    RateLimited,
-    RequestTimeout,
-    SourceError,
-    Unavailable,
-)
 from connectors.ratelimit.limiter import QuotaHeaders
-
-BY_STATUS: Final[Mapping[int, type[SourceError]]] = {
-    401: KeyInvalid,
-    402: PlanForbids,
-    408: RequestTimeout,
-    409: Busy,
-    425: Unavailable,
-    429: RateLimited,
-}
-
-
-def reason_phrase(status: int) -> str:
-    """Say what a status means."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"HTTP status {status}"
-
-
-def strip_query(location: str) -> str:
-    """Show an address without what it may carry along."""
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" if host else parts.path
 
 
 def parse_http_date(text: str | None) -> datetime | None:

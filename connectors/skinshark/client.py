@@ -14,7 +14,11 @@ class SkinsharkClient(Client):
     auth = ApiKeyAuth
 
     def classify(
-        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
+        self,
+        route: str,  # noqa: ARG002 - an error key means the same on every route
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
     ) -> SourceError | None:
         """Return the error that a response of SkinShark means, or None for a success."""
-        return classify(route, status, body, headers, self.source)
+        return classify(status, body, headers, source=self.source)

@@ -1,4 +1,4 @@
-"""SkinShark's envelope: what is in it, or the error that it tells, by its key."""
+"""Unwrap SkinShark's response envelope: return its content, or classify its error."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,14 +23,9 @@ from common.errors import (
     UnexpectedResponse,
 )
 from common.text import sanitize
-from connectors.http.headers import (
-    BY_STATUS,
-    parse_http_date,
-    parse_reset,
-    reason_phrase,
-    retry_after,
-    strip_query,
-)
+from connectors.http.errors import describe_failure, error_class_of
+from connectors.http.headers import parse_http_date, parse_reset, retry_after
+from connectors.rows import DECODE_ERRORS
 
 _BY_KEY: Final[Mapping[str, type[SourceError]]] = {
     "MISSING_API_KEY": KeyMissing,
@@ -65,9 +60,9 @@ class _Error(Struct):
     meta: _Meta | None = None
 
 
-class _Envelope(Struct):
+class _Envelope(Struct, rename="camel"):
     success: bool
-    requestId: str = ""  # noqa: N815 - as the API spells it
+    request_id: str = ""
     data: Raw = Raw(b"")
     error: _Error | None = None
 
@@ -76,88 +71,78 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 class EnvelopeContent(NamedTuple):
-    """What an envelope held: `data` is JSON."""
+    """The content of a successful response: `data` is JSON."""
 
     request_id: str
     data: bytes
 
 
 def unwrap(body: bytes, route: str, source: str) -> EnvelopeContent:
-    """Take out what a good answer's envelope holds. Raises ContractBroken where it holds nothing.
+    """Return the content of a response with a status of 2xx.
 
-    An envelope that tells an error under a good status is that error.
+    Raises UnexpectedResponse where the envelope or its data is missing, and the error of an envelope that
+    reports one.
     """
     envelope = _decode(body)
     if envelope is None:
         raise UnexpectedResponse(f"{route}: no envelope around the answer", source)
-    request_id = sanitize(envelope.requestId)
+    request_id = sanitize(envelope.request_id)
     if not envelope.success:
-        raise _classify_envelope(envelope, HTTPStatus.OK, {}, source)
+        raise _classify_envelope(envelope, HTTPStatus.OK, {}, source=source)
     if not bytes(envelope.data):
         raise UnexpectedResponse(f"{route}: an envelope without data", source, request_id=request_id)
     return EnvelopeContent(request_id, bytes(envelope.data))
 
 
-def classify(
-    route: str,  # noqa: ARG001 - what a key means does not depend on it
-    status: int,
-    body: bytes,
-    headers: Mapping[str, str],
-    source: str,
-) -> SourceError | None:
-    """Say what is wrong with a response: by its key, by its status where there is none it knows.
+def classify(status: int, body: bytes, headers: Mapping[str, str], *, source: str) -> SourceError | None:
+    """Return the error that a response means, None for a status of 2xx.
 
-    `headers` has lower-case names. None for 2xx.
+    The envelope's error key decides, or the status where the key is missing or unknown. `headers` has
+    lower-case names.
     """
     if 200 <= status < 300:
         return None
-    return _classify_envelope(_decode(body) or _Envelope(success=False), status, headers, source)
+    return _classify_envelope(_decode(body) or _Envelope(success=False), status, headers, source=source)
 
 
 def _decode(body: bytes) -> _Envelope | None:
     try:
         return _ENVELOPE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return None
 
 
 def _classify_envelope(
-    envelope: _Envelope, status: int, headers: Mapping[str, str], source: str
+    envelope: _Envelope, status: int, headers: Mapping[str, str], *, source: str
 ) -> SourceError:
-    error = envelope.error or _Error()
-    kind = _BY_KEY.get(error.key) or _kind_by_status(status, known=bool(error.key))
-    detail = error.message
-    if error.meta is not None and bytes(error.meta.details):
-        detail = f"{detail}: {bytes(error.meta.details).decode(errors='replace')}"
-    if 300 <= status < 400:
-        detail = f"redirected to {strip_query(headers.get('location', 'nowhere'))}, which is not followed"
-    about, code, request_id = (
-        sanitize(detail or reason_phrase(status)),
-        sanitize(error.key),
-        sanitize(envelope.requestId),
+    content = envelope.error or _Error()
+    detail = content.message
+    if content.meta is not None and bytes(content.meta.details):
+        detail = f"{detail}: {bytes(content.meta.details).decode(errors='replace')}"
+    error_class = _BY_KEY.get(content.key) or _error_class_of(status, has_key=bool(content.key))
+    error = error_class(
+        describe_failure(detail, status, headers),
+        source=source,
+        code=sanitize(content.key),
+        status=status,
+        request_id=sanitize(envelope.request_id),
     )
-    if issubclass(kind, TransientError):
-        return kind(about, source, code, status, request_id, _retry_after(headers))
-    return kind(about, source, code, status, request_id)
+    if isinstance(error, TransientError):
+        error.retry_after = _retry_after(headers)
+    return error
 
 
-def _kind_by_status(status: int, *, known: bool) -> type[SourceError]:
-    """Read a status; a 403 without a key did not come from the API itself."""
+def _error_class_of(status: int, *, has_key: bool) -> type[SourceError]:
+    """Return the error class of a status; a 403 without an error key is not the API's own response."""
     if status == HTTPStatus.FORBIDDEN:
-        return AccountDisabled if known else AddressDenied
-    if status == HTTPStatus.GATEWAY_TIMEOUT:
-        return RequestTimeout
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    if status >= 500:
-        return Unavailable
-    return RequestRejected if status >= 400 else UnexpectedResponse
+        return AccountDisabled if has_key else AddressDenied
+    return RequestTimeout if status == HTTPStatus.GATEWAY_TIMEOUT else error_class_of(status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how long to wait, also where only the bucket's reset is told: a Unix time, or seconds."""
-    told = retry_after(headers)
-    until, now = parse_reset(headers), parse_http_date(headers.get("date"))
-    if told is None and until and now:
-        return max((until - now).total_seconds(), 0.0)
-    return told
+    """Return the seconds to wait: those of Retry-After, else those until the token bucket's reset."""
+    seconds = retry_after(headers)
+    reset_at, now = parse_reset(headers), parse_http_date(headers.get("date"))
+    if seconds is None and reset_at and now:
+        return max((reset_at - now).total_seconds(), 0.0)
+    return seconds

@@ -71,7 +71,7 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
     ("route", "status", "body", "kind"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
 def test_table(route: str, status: int, body: bytes, kind: type[errors.SourceError] | None) -> None:
-    error = classify(route, status, body, {}, "cs2cap")
+    error = classify(route, status, body, {}, source="cs2cap")
     assert type(error) is (kind or type(None))
     if error is not None:
         assert (error.source, error.status) == ("cs2cap", status)
@@ -84,7 +84,7 @@ def test_details_of_a_list_are_told_with_their_place() -> None:
         {"type": "enum", "loc": ["query", "providers", 0], "msg": "Unknown provider"},
         "nonsense",
     ]
-    error = classify(PRICES, 422, body("VALIDATION_ERROR", detail), {}, "cs2cap")
+    error = classify(PRICES, 422, body("VALIDATION_ERROR", detail), {}, source="cs2cap")
     assert error is not None
     assert error.detail == ("query.limit: Input should be at most 1000; query.providers.0: Unknown provider")
 
@@ -105,7 +105,7 @@ def test_details_of_a_list_are_told_with_their_place() -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers, "cs2cap")
+    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers, source="cs2cap")
     assert isinstance(error, errors.RateLimited)
     assert error.retry_after == seconds
 
@@ -123,14 +123,14 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     ],
 )
 def test_reset_is_a_unix_time_or_seconds(headers: dict[str, str], moment: datetime | None) -> None:
-    error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers, "cs2cap")
+    error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers, source="cs2cap")
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at == moment
 
 
 def test_a_redirect_tells_where_to_without_user_and_query() -> None:
     headers = {"location": "https://user:secret@elsewhere.example/login?token=secret"}
-    error = classify(PRICES, 302, b"", headers, "cs2cap")
+    error = classify(PRICES, 302, b"", headers, source="cs2cap")
     assert error is not None
     assert "https://elsewhere.example/login" in error.detail
     assert "secret" not in str(error)
@@ -143,7 +143,7 @@ def test_only_routes_of_the_tier_table_are_gated() -> None:
 
 @given(st.integers(300, 599), st.binary(), st.dictionaries(st.just("retry-after"), st.text()))
 def test_any_failure_is_an_error_of_ours(status: int, body: bytes, headers: dict[str, str]) -> None:
-    error = classify(PRICES, status, body, headers, "cs2cap")
+    error = classify(PRICES, status, body, headers, source="cs2cap")
     assert isinstance(error, errors.SourceError)
     assert str(error).isprintable()
     assert len(error.detail) <= 200

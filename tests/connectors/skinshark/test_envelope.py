@@ -67,7 +67,7 @@ def told(key: str, message: str = "What happened", **meta: object) -> bytes:
 
 def classified(status: int, body: bytes, **headers: str) -> SourceError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    error = classify(ROUTE, status, body, named, "shark")
+    error = classify(status, body, named, source="shark")
     assert error is not None
     return error
 
@@ -88,7 +88,7 @@ def test_every_error_that_the_sandbox_knows_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_a_good_status_is_no_error(status: int) -> None:
-    assert classify(ROUTE, status, told("FORBIDDEN"), {}, "shark") is None
+    assert classify(status, told("FORBIDDEN"), {}, source="shark") is None
 
 
 def test_the_request_and_what_is_wrong_with_it_are_told() -> None:
