@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, Protocol
 
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -20,11 +20,9 @@ from prefect.settings import PREFECT_UI_URL
 
 from common.clock import Clock
 from common.errors import SourceError
-from connectors.shards import Shard
 from pipelines.alerts.rules import CAUSE_BY_STATE
+from pipelines.backfill.results import BackfillResult
 from pipelines.results import RunResult
-from pipelines.snapshot.page_writers import LandedPage
-from pipelines.snapshot.progress import PageCounter, Progress
 
 SHOW_AFTER: Final = 10.0  # seconds after which a walk is long enough to be watched
 UPDATE_INTERVAL: Final = 5.0  # seconds between two updates of what is shown
@@ -42,42 +40,6 @@ class PublishesProgress(Protocol):
     def description(self) -> str:
         """How far it is, in words."""
         ...
-
-
-class ProgressTracker:
-    """Passes progress on, and counts it for whoever asks."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.tallies: dict[str, PageCounter] = {}
-
-    def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """A basket is about to be fetched."""
-        self.tallies[basket] = PageCounter(shards)
-        self._progress.planned(basket, shards)
-
-    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """A page is on disk."""
-        self.tallies[basket].landed(shard, page)
-        self._progress.landed(basket, shard, page)
-
-    def finished(self, basket: str) -> None:
-        """Nothing more will come for a basket."""
-        self._progress.finished(basket)
-
-    @property
-    def percent(self) -> float:
-        """How much of the known pages of all baskets is on disk, of 100."""
-        total = sum(tally.total for tally in self.tallies.values())
-        return round(100 * sum(tally.pages for tally in self.tallies.values()) / total, 1) if total else 0.0
-
-    @property
-    def description(self) -> str:
-        """How far each basket is."""
-        return "; ".join(
-            f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
-            for basket, tally in self.tallies.items()
-        )
 
 
 @contextlib.asynccontextmanager
@@ -118,14 +80,13 @@ async def _pause(clock: Clock, seconds: float, ended: asyncio.Event) -> None:
             wait.cancel()
 
 
-async def publish_results(results: Sequence[RunResult]) -> None:
-    """A table for each basket, and for each source that failed an event and a page that says what to do."""
-    for result in results:
-        await acreate_table_artifact(
-            table=[_row(result)], key=artifact_key("snapshot", result.basket), description=summarize(result)
-        )
-        if result.state in CAUSE_BY_STATE and result.error is not None:
-            await publish_alert(result, result.error)
+async def publish_result(
+    result: RunResult | BackfillResult, row: Mapping[str, object], *, key: str, description: str
+) -> None:
+    """Publish the table row of one result and, where an error stopped the source, an alert page."""
+    await acreate_table_artifact(table=[dict(row)], key=key, description=description)
+    if result.state in CAUSE_BY_STATE and result.error is not None:
+        await _publish_alert(result, result.error)
 
 
 def artifact_key(*parts: str) -> str:
@@ -133,17 +94,13 @@ def artifact_key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-def summarize(result: RunResult) -> str:
-    """What a run came to, in one line."""
-    if result.incomplete_reason:
-        return f"{result.state}: {result.incomplete_reason}"
-    load = result.load
-    changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
-    return f"{result.state}: {result.requests} requests{changed}"
-
-
-async def publish_alert(result: RunResult, error: SourceError) -> None:
-    """A page that says what stopped a source and what to do, and the way to it."""
+async def _publish_alert(result: RunResult | BackfillResult, error: SourceError) -> None:
+    """Publish a page that says what stopped a source and what to do, and a link to that page."""
+    name, run_id = (
+        (result.basket, result.run_id)
+        if isinstance(result, RunResult)
+        else (f"backfill {result.series}", result.backfill_id)
+    )
     cause = CAUSE_BY_STATE[result.state]
     key = artifact_key("alert", cause, result.source)
     await acreate_markdown_artifact(
@@ -151,7 +108,7 @@ async def publish_alert(result: RunResult, error: SourceError) -> None:
         markdown=(
             f"# {cause}: {result.source}\n\n{error}\n\n"
             f"- code: `{error.code or type(error).__name__}`\n- key: `…{result.key_tail}`\n"
-            f"- run: `{result.run_id}`\n"
+            f"- run: `{run_id}`\n"
             f"- what to do: {error.guidance}\n"
         ),
         description=f"{result.source} stopped: {error.code or type(error).__name__}",
@@ -159,21 +116,6 @@ async def publish_alert(result: RunResult, error: SourceError) -> None:
     await acreate_link_artifact(
         link=f"{PREFECT_UI_URL.value() or ''}/artifacts/key/{key}",
         link_text=f"The alert {cause} of {result.source}",
-        key=artifact_key("alert-of", result.basket),
-        description=f"Why {result.basket} was not looked at",
+        key=artifact_key("alert-of", name),
+        description=f"Why {name} was not looked at",
     )
-
-
-def _row(result: RunResult) -> dict[str, Any]:
-    load = result.load
-    return {
-        "basket": result.basket,
-        "source": result.source,
-        "state": result.state,
-        "rows": load.rows_fetched if load else 0,
-        "changed": load.rows_changed if load else 0,
-        "rejected": load.rows_rejected if load else 0,
-        "requests": result.requests,
-        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
-        "run": result.run_id,
-    }

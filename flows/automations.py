@@ -171,11 +171,12 @@ def crash_automation() -> AutomationCore:
     )
 
 
-async def install_crash_automation(client: PrefectClient) -> None:
-    """Put the automation in place, however often this is called."""
-    wanted = crash_automation()
-    found = await client.read_automations_by_name(NAME)
-    if found:
-        await client.update_automation(found[0].id, wanted)
-    else:
-        await client.create_automation(wanted)
+async def install_crash_automation() -> None:
+    """Create the automation that marks lost runs, or update it."""
+    automation = crash_automation()
+    async with get_client() as client:
+        existing = await client.read_automations_by_name(NAME)
+        if existing:
+            await client.update_automation(existing[0].id, automation)
+        else:
+            await client.create_automation(automation)

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from common.clock import SystemClock
-from flows.artifacts import artifact_key, publish_alert, publish_progress
-from flows.run_context import flow_run_name
-from flows.snapshot import NAMES
-from pipelines.alerts.rules import CAUSE_BY_STATE
+from flows.artifacts import artifact_key, publish_progress, publish_result
+from flows.in_process import CallerContext
+from flows.run_context import FAILED_STATES, flow_run_name
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress, ProgressUpdate
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import STOPPED, BackfillResult
 from pipelines.backfill.sales import next_request
 from pipelines.config import Settings, load_settings
-from pipelines.results import RunResult
 
-# What a caller in this process wants to see of a flow run; parameters would end up in Prefect's database.
-_progress: ContextVar[BackfillProgress] = ContextVar("progress", default=NullBackfillProgress())  # noqa: B039 - no state
-_results: ContextVar[list[BackfillResult] | None] = ContextVar("results", default=None)
-
-
-@contextmanager
-def collect_results(progress: BackfillProgress) -> Iterator[list[BackfillResult]]:
-    """Show the progress of flow runs called inside, and collect their results."""
-    results: list[BackfillResult] = []
-    tokens = _progress.set(progress), _results.set(results)
-    try:
-        yield results
-    finally:
-        _progress.reset(tokens[0])
-        _results.reset(tokens[1])
+caller = CallerContext[BackfillProgress, BackfillResult]("backfill", NullBackfillProgress())
+collect_results = caller.collect_results
 
 
 class BackfillProgressTracker:
@@ -96,44 +77,35 @@ async def sales(source: str, config: str | None = None) -> State[Any]:
     return await _run_backfill(settings, next_request(settings, source, SystemClock().now()))
 
 
+async def run_in_process(
+    request: BackfillRequest, config: Path | None, progress: BackfillProgress
+) -> list[BackfillResult]:
+    """Run the flow `backfill` and return its results; raises as `CallerContext.run`."""
+    path = str(config) if config else None
+    return await caller.run(lambda: backfill(request, path, return_state=True), progress)
+
+
 async def _run_backfill(settings: Settings, request: BackfillRequest) -> State[Any]:
-    clock, followed = SystemClock(), BackfillProgressTracker(_progress.get())
-    async with publish_progress(followed, artifact_key("backfill", request.series, "progress"), clock):
-        result = await BackfillPipeline(settings, request, clock, followed).run()
-    collected = _results.get()
-    if collected is not None:
-        collected.append(result)
+    progress, collected = caller.get()
+    clock, tracker = SystemClock(), BackfillProgressTracker(progress)
+    async with publish_progress(tracker, artifact_key("backfill", request.series, "progress"), clock):
+        result = await BackfillPipeline(settings, request, clock, tracker).run()
+    collected.append(result)
     return await _final_state(result)
 
 
 async def _final_state(result: BackfillResult) -> State[Any]:
     """Report what the backfill came to; the flow run's state."""
     message = summarize(result)
-    get_run_logger().log(logging.ERROR if result.state in NAMES else logging.INFO, "%s", message)
-    await acreate_table_artifact(
-        table=[_row(result)], key=artifact_key("backfill", result.series), description=message
+    get_run_logger().log(logging.ERROR if result.state in FAILED_STATES else logging.INFO, "%s", message)
+    await publish_result(
+        result, _row(result), key=artifact_key("backfill", result.series), description=message
     )
-    if result.state in CAUSE_BY_STATE and result.error is not None:
-        await publish_alert(_as_run(result), result.error)
-    if result.state in NAMES:
-        return Failed(name=NAMES[result.state], message=message)
+    if result.state in FAILED_STATES:
+        return Failed(name=FAILED_STATES[result.state], message=message)
     if result.state == "cancelled":
         return Cancelled(message=message)
     return Completed(name="Stopped" if result.state == STOPPED else None, message=message)
-
-
-def _as_run(result: BackfillResult) -> RunResult:
-    """The backfill as what an alert tells of."""
-    return RunResult(
-        run_id=result.backfill_id,
-        basket=f"backfill {result.series}",
-        source=result.source,
-        state=result.state,
-        requests=result.requests,
-        pages=0,
-        error=result.error,
-        key_tail=result.key_tail,
-    )
 
 
 def summarize(result: BackfillResult) -> str:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
+
+# The names of the flow-run states of type FAILED, by the state of a run, the worst first.
+FAILED_STATES: Final = {
+    "auth_failed": "AuthFailed",
+    "quota_exhausted": "QuotaExhausted",
+    "plan_forbids": "PlanForbids",
+    "failed": "Failed",
+    "incomplete": "Incomplete",
+}
 
 
 def is_stale(expected: datetime | None, now: datetime, every: timedelta) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +12,56 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
-from flows.artifacts import ProgressTracker, artifact_key, publish_progress, publish_results, summarize
-from flows.run_context import flow_run_name, is_stale, scheduled_time
+from connectors.shards import Shard
+from flows.artifacts import artifact_key, publish_progress, publish_result
+from flows.in_process import CallerContext
+from flows.run_context import FAILED_STATES, flow_run_name, is_stale, scheduled_time
 from pipelines.config import load_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.extraction import ShardTask
+from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
-from pipelines.snapshot.progress import NullProgress, Progress
+from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
 from warehouse.loading.run import LoadReport
 
-# The names of the states, all of type FAILED, by what befell a run; the first that did counts.
-NAMES = {
-    "auth_failed": "AuthFailed",
-    "quota_exhausted": "QuotaExhausted",
-    "plan_forbids": "PlanForbids",
-    "failed": "Failed",
-    "incomplete": "Incomplete",
-}
-# What a caller in this process wants to see of a flow run; parameters would end up in Prefect's database.
-_progress: ContextVar[Progress] = ContextVar("progress", default=NullProgress())  # noqa: B039 - it has no state
-_results: ContextVar[list[RunResult] | None] = ContextVar("results", default=None)
+caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
+collect_results = caller.collect_results
 
 
-@contextmanager
-def collect_results(progress: Progress) -> Iterator[list[RunResult]]:
-    """Show the progress of flow runs called inside, and collect their results."""
-    results: list[RunResult] = []
-    tokens = _progress.set(progress), _results.set(results)
-    try:
-        yield results
-    finally:
-        _progress.reset(tokens[0])
-        _results.reset(tokens[1])
+class ProgressTracker:
+    """Passes progress on, and counts it for whoever asks."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.tallies: dict[str, PageCounter] = {}
+
+    def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
+        """A basket is about to be fetched."""
+        self.tallies[basket] = PageCounter(shards)
+        self._progress.planned(basket, shards)
+
+    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
+        """A page is on disk."""
+        self.tallies[basket].landed(shard, page)
+        self._progress.landed(basket, shard, page)
+
+    def finished(self, basket: str) -> None:
+        """Nothing more will come for a basket."""
+        self._progress.finished(basket)
+
+    @property
+    def percent(self) -> float:
+        """How much of the known pages of all baskets is on disk, of 100."""
+        total = sum(tally.total for tally in self.tallies.values())
+        return round(100 * sum(tally.pages for tally in self.tallies.values()) / total, 1) if total else 0.0
+
+    @property
+    def description(self) -> str:
+        """How far each basket is."""
+        return "; ".join(
+            f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
+            for basket, tally in self.tallies.items()
+        )
 
 
 @flow(name="snapshot", flow_run_name=flow_run_name, persist_result=False, log_prints=False)
@@ -55,23 +71,31 @@ async def snapshot(
     """Take a snapshot of these baskets (all of them by default) with the configuration at `config`.
 
     A basket that cannot fit into what is left of the month is refused unless `force` is set.
-    Ends as Completed, as Skipped (of type COMPLETED) where its tick comes too late, or as one of `NAMES`.
+    Ends as Completed, as Skipped (of type COMPLETED) if it starts more than one interval late, or as one of
+    `FAILED_STATES`.
     """
     settings = load_settings(Path(config) if config else None)
     chosen = settings.chosen(tuple(baskets or ()))
     tick, clock = scheduled_time(), SystemClock()
     if is_stale(tick, clock.now(), max(basket.every for basket in chosen)):
         return Completed(name="Skipped", message=f"the tick of {tick} comes more than one interval late")
-    watched_walk = ProgressTracker(_progress.get())
-    taking = SnapshotPipeline(settings, tuple(baskets or ()), progress=watched_walk, force=force)
-    async with publish_progress(
-        watched_walk, artifact_key("walk", *(basket.name for basket in chosen)), clock
-    ):
-        results = await taking.run(_wrap_as_task, _wrap_load_as_task)
-    collected = _results.get()
-    if collected is not None:
-        collected.extend(results)
+    progress, collected = caller.get()
+    tracker = ProgressTracker(progress)
+    pipeline = SnapshotPipeline(settings, tuple(baskets or ()), progress=tracker, force=force)
+    async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in chosen)), clock):
+        results = await pipeline.run(_wrap_as_task, _wrap_load_as_task)
+    collected.extend(results)
     return await _final_state(results)
+
+
+async def run_in_process(
+    names: Sequence[str], config: Path | None, progress: Progress, *, force: bool
+) -> list[RunResult]:
+    """Run the flow for these baskets (none: all) and return its results; raises as `CallerContext.run`."""
+    path = str(config) if config else None
+    return await caller.run(
+        lambda: snapshot(list(names) or None, path, force=force, return_state=True), progress
+    )
 
 
 async def _final_state(results: Sequence[RunResult]) -> State[Any]:
@@ -79,9 +103,11 @@ async def _final_state(results: Sequence[RunResult]) -> State[Any]:
     logger = get_run_logger()
     for result in results:
         logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, summarize(result))
-    await publish_results(results)
+        await publish_result(
+            result, _row(result), key=artifact_key("snapshot", result.basket), description=summarize(result)
+        )
     states = {result.state for result in results}
-    failed = next((name for state, name in NAMES.items() if state in states), None)
+    failed = next((name for state, name in FAILED_STATES.items() if state in states), None)
     message = "; ".join(f"{result.basket}: {summarize(result)}" for result in results)
     return Failed(name=failed, message=message) if failed else Completed(message=message)
 
@@ -96,3 +122,27 @@ def _wrap_load_as_task(step: LoadStep) -> LoadStep:
         return await step()
 
     return task(name="load and publish", persist_result=False, cache_policy=NO_CACHE)(load_and_publish)
+
+
+def summarize(result: RunResult) -> str:
+    """What a run came to, in one line."""
+    if result.incomplete_reason:
+        return f"{result.state}: {result.incomplete_reason}"
+    load = result.load
+    changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
+    return f"{result.state}: {result.requests} requests{changed}"
+
+
+def _row(result: RunResult) -> dict[str, Any]:
+    load = result.load
+    return {
+        "basket": result.basket,
+        "source": result.source,
+        "state": result.state,
+        "rows": load.rows_fetched if load else 0,
+        "changed": load.rows_changed if load else 0,
+        "rejected": load.rows_rejected if load else 0,
+        "requests": result.requests,
+        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
+        "run": result.run_id,
+    }

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from floorline import console
+from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import load_settings
 from pipelines.snapshot.progress import NullProgress, Progress
@@ -62,6 +63,23 @@ def run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(guarded())
     except (KeyboardInterrupt, asyncio.CancelledError):
         exit_interrupted(143 if terminated else 130)
+
+
+def run_flow_or_pipeline(
+    flow: Callable[[], Coroutine[Any, Any, _T]],
+    pipeline: Callable[[], Coroutine[Any, Any, _T]],
+    *,
+    prefect: bool | None,
+) -> _T:
+    """Run `flow` if `prefect` is set, else `pipeline`; if None, `flow` where a Prefect API is configured."""
+    if not (prefect_configured() if prefect is None else prefect):
+        return run_interruptible(pipeline())
+    from flows.in_process import FlowTerminated
+
+    try:
+        return run_interruptible(flow())
+    except FlowTerminated:
+        exit_interrupted(143)
 
 
 def exit_interrupted(code: int) -> NoReturn:

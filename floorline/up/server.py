@@ -22,8 +22,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 from prefect.types import DateTime
 
-from flows import WORK_POOL, automations
-from flows.automations import FILE, apply_automations
+from flows import WORK_POOL
+from flows.automations import FILE, apply_automations, install_crash_automation
 from flows.deployments import TAG
 from pipelines.config import Settings
 
@@ -44,7 +44,7 @@ async def prepare_server(settings: Settings, shipped: Path) -> None:
         except ObjectNotFound:
             await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"))
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
-        await automations.install_crash_automation(client)
+    await install_crash_automation()
     await _apply_alerts(settings, shipped)
 
 

@@ -22,9 +22,9 @@ from prefect.types import DateTime
 
 from common.clock import SystemClock
 from connectors.shards import Shard
-from flows.artifacts import ProgressTracker, publish_progress
+from flows.artifacts import publish_progress
 from flows.maintain import maintain
-from flows.snapshot import snapshot
+from flows.snapshot import ProgressTracker, snapshot
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect

@@ -112,8 +112,6 @@ def alerts_apply(
     """Install or update the automations of Prefect's server that send alerts."""
     import asyncio
 
-    from prefect.client.orchestration import get_client
-
     from flows.automations import apply_automations, install_crash_automation
     from flows.prefect_api import check_prefect_reachable
     from pipelines.config import load_settings
@@ -121,8 +119,7 @@ def alerts_apply(
     async def install() -> None:
         await check_prefect_reachable()
         changes = await apply_automations(load_settings(config), file)
-        async with get_client() as client:
-            await install_crash_automation(client)
+        await install_crash_automation()
         if as_json:
             console.print_line(console.to_json(changes))
             return

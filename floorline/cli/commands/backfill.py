@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 from floorline.cli.options import LATEST, AsJson, ConfigFile, WithPrefect
 
 if TYPE_CHECKING:
+    from pipelines.backfill.pipeline import OnPlan
     from pipelines.backfill.progress import BackfillProgress
     from pipelines.backfill.request import BackfillRequest
     from pipelines.backfill.results import BackfillResult
@@ -169,53 +171,39 @@ def _run_all(
     quiet: bool,
 ) -> None:
     """Run the backfills one after another, print their results and exit."""
-    from floorline.cli.execution import backfill_progress, run_interruptible
+    from floorline.cli.execution import backfill_progress, run_flow_or_pipeline
     from floorline.cli.render.backfill import print_announcement, print_results
-    from flows.prefect_api import prefect_configured
-    from pipelines.backfill.pipeline import BackfillPipeline
     from pipelines.results import worst_exit_code
 
-    as_flow = prefect_configured() if prefect is None else prefect
     announce = (lambda _plan: None) if quiet or as_json else print_announcement
     results: list[BackfillResult] = []
     with backfill_progress(quiet=quiet) as progress:
         for request in requests:
-            if as_flow:
-                results += _run_as_flow(request, config, progress)
-            else:
-                pipeline = BackfillPipeline(settings, request, progress=progress, announce=announce)
-                results.append(run_interruptible(pipeline.run()))
+            results += run_flow_or_pipeline(
+                partial(_run_flow, request, config, progress),
+                partial(_run_pipeline, settings, request, progress, announce),
+                prefect=prefect,
+            )
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
     print_results(results, as_json=as_json, several=several)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))
 
 
-def _run_as_flow(
+async def _run_flow(
     request: BackfillRequest, config: Path | None, progress: BackfillProgress
 ) -> list[BackfillResult]:
-    from prefect.exceptions import TerminationSignal
+    from flows.backfill import run_in_process
 
-    from floorline.cli.execution import exit_interrupted, run_interruptible
-    from flows.backfill import collect_results
-
-    with collect_results(progress) as results:
-        try:
-            run_interruptible(_flow_run(request, config, results))
-        except TerminationSignal:  # Prefect takes SIGTERM for itself
-            exit_interrupted(143)
-    return results
+    return await run_in_process(request, config, progress)
 
 
-async def _flow_run(request: BackfillRequest, config: Path | None, results: list[BackfillResult]) -> None:
-    """Run the flow once. Raises the error that ended the flow before there was a result."""
-    from flows.backfill import backfill as flow
-    from flows.prefect_api import check_prefect_reachable
+async def _run_pipeline(
+    settings: Settings, request: BackfillRequest, progress: BackfillProgress, announce: OnPlan
+) -> list[BackfillResult]:
+    from pipelines.backfill.pipeline import BackfillPipeline
 
-    await check_prefect_reachable()
-    state = await flow(request, str(config) if config else None, return_state=True)
-    if not results:
-        await state.aresult()
+    return [await BackfillPipeline(settings, request, progress=progress, announce=announce).run()]
 
 
 def _find_store(config: Path | None) -> BackfillStore | None:
