@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-slow lint lock clean
+.PHONY: setup demo test test-unit test-slow lint lock clean
 
 setup: $(READY)
 
@@ -19,6 +19,9 @@ demo: $(READY)  ## four snapshots against the sandbox, the last with a revoked k
 
 test: lint  ## lint, types, import rules and the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-unit: $(READY)  ## the quick tests that start no server and no process
+	$(BIN)/python -m pytest -n 2 -m "not slow and not server"
 
 test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not prefect"

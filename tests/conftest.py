@@ -18,10 +18,28 @@ from sandbox.server import serve
 from tests.support.clocks import NOON
 from tests.support.rate_limits import MakeThrottle, shared
 from tests.support.sandboxes import HttpGet, MakeSandbox
+from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
 
 settings.register_profile("busy", deadline=None)  # a busy machine fails no property
 settings.load_profile("busy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a server or a process with `server`."""
+    for item in items:
+        if isinstance(item, pytest.Function) and starts_server(item):
+            item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture(autouse=True)
+def without_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that starts a server or a process and has not the marker `server`."""
+    if request.node.get_closest_marker("server"):
+        yield
+    else:
+        with no_server(monkeypatch):
+            yield
 
 
 @pytest.fixture

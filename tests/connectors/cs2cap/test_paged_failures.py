@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -25,6 +26,8 @@ from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.cs2cap import PROVIDERS, STEAM, Landing, as_ledger, ledger, use, walk
+from tests.support.http_servers import answer as response
+from tests.support.http_servers import canned
 from tests.support.sandboxes import MakeSandbox
 
 
@@ -142,10 +145,6 @@ def test_a_landing_that_fails_ends_the_walk_with_its_own_error(sandbox: Sandbox)
 
 async def answered(answer: Callable[[dict[str, str]], bytes], shard: Shard, land: PageSink) -> ExtractResult:
     """Walk at a server that answers by the query."""
-    from urllib.parse import parse_qsl, urlsplit
-
-    from tests.support.http_servers import answer as response
-    from tests.support.http_servers import canned
 
     async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
         target = head.split(b" ")[1].decode()

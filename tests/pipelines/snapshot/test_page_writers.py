@@ -123,7 +123,7 @@ def plan(requests: int, *shards: Shard) -> SnapshotPlan:
 @pytest.mark.parametrize(
     ("requests", "route", "apart"),
     [
-        (PROCESS_MIN_PAGES, "catalog", True),
+        pytest.param(PROCESS_MIN_PAGES, "catalog", True, marks=pytest.mark.server),
         (PROCESS_MIN_PAGES - 1, "catalog", False),
         (PROCESS_MIN_PAGES, "stream", False),
     ],
