@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for machines; an API's strings are shown, not interpreted."""
+"""Terminal output: tables for people, JSON for programs; text from an API is sanitized."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from common.text import sanitize
 if TYPE_CHECKING:
     from warehouse.queries import QueryResult
 
+MAX_UNBROKEN_CELL = 24  # characters; a column with a longer cell may wrap
+WIDTH_WITHOUT_TERMINAL = 160
+
 
 def explain_failure(error: Exception) -> tuple[str, int]:
-    """Return the message and the exit code of an error that the user can act on; raise any other again."""
+    """Return the message and the exit code of a FloorlineError; raise any other error again."""
     from common.errors import FloorlineError
     from pipelines.results import error_exit_code
 
@@ -28,9 +31,9 @@ def explain_failure(error: Exception) -> tuple[str, int]:
 
 
 def to_json(value: object) -> str:
-    """JSON with exact amounts as strings and moments in ISO 8601."""
+    """Return JSON: datetimes in ISO 8601, durations in seconds, Decimals as text, dataclasses as objects."""
 
-    def other(item: object) -> object:
+    def convert(item: object) -> object:
         if isinstance(item, datetime):
             return item.isoformat()
         if isinstance(item, timedelta):
@@ -39,36 +42,55 @@ def to_json(value: object) -> str:
             return dataclasses.asdict(item)
         return str(item)
 
-    return json.dumps(value, default=other, ensure_ascii=False, indent=2)
+    return json.dumps(value, default=convert, ensure_ascii=False, indent=2)
 
 
 def print_line(text: str) -> None:
-    """One line on stdout."""
+    """Print one line on stdout."""
     sys.stdout.write(text + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Rows below their columns on stdout; numbers to the right."""
+def print_error(text: str) -> None:
+    """Print one line on stderr, after everything that stdout has buffered."""
+    sys.stdout.flush()
+    sys.stderr.write(f"floorline: {text}\n")
+
+
+def print_rows(result: QueryResult, *, as_json: bool, as_csv: bool = False) -> None:
+    """Print the result of a query as a table, as JSON or as CSV."""
+    if as_json:
+        print_line(to_json(result.records()))
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(result.columns)
+        writer.writerows(result.rows)
+    else:
+        print_table(result.columns, result.rows)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on stdout, with numbers aligned to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        numeric = all(isinstance(row[number], int | float | Decimal | None) for row in rows)
-        long = any(len(format_cell(row[number])) > 24 for row in rows)
-        side: Literal["right", "left"] = "right" if numeric and rows else "left"
-        shown.add_column(column, justify=side, overflow="fold", no_wrap=not long)
+        cells = [row[number] for row in rows]
+        numeric = bool(cells) and all(isinstance(cell, int | float | Decimal | None) for cell in cells)
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        wraps = any(len(format_cell(cell)) > MAX_UNBROKEN_CELL for cell in cells)
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=not wraps)
     for row in rows:
-        shown.add_row(*(Text(format_cell(value)) for value in row))
+        table.add_row(*(Text(format_cell(cell)) for cell in row))
     console = Console(file=sys.stdout)
     if not console.is_terminal:
-        console.width = 160
-    console.print(shown)
+        console.width = WIDTH_WITHOUT_TERMINAL
+    console.print(table)
 
 
 def format_cell(value: object) -> str:
-    """A value as people read it; a moment in UTC, an API's string on one line."""
+    """Return a value as people read it: datetimes in UTC, numbers with separators, text on one line."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -83,25 +105,6 @@ def format_cell(value: object) -> str:
 
 
 def format_amount(value: Decimal) -> str:
-    """An exact amount with at least two places and no idle zeros behind them."""
-    text = f"{value:f}"
-    whole, _, places = text.partition(".")
-    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
-
-
-def print_error(text: str) -> None:
-    """One line on stderr, behind what stdout has said so far."""
-    sys.stdout.flush()
-    sys.stderr.write(f"floorline: {text}\n")
-
-
-def print_rows(found: QueryResult, *, as_json: bool, as_csv: bool = False) -> None:
-    """Rows of a query."""
-    if as_json:
-        print_line(to_json(found.records()))
-    elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(found.columns)
-        writer.writerows(found.rows)
-    else:
-        print_table(found.columns, found.rows)
+    """Return an exact amount with at least two decimal places and no further trailing zeros."""
+    integer, _, decimals = f"{value:f}".partition(".")
+    return f"{integer}.{decimals.rstrip('0').ljust(2, '0')}"

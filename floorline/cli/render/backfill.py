@@ -1,4 +1,4 @@
-"""What `floorline backfill` prints: a plan and its cost, what came of it, backfills and their shards."""
+"""Print the results of `floorline backfill`: plans and their cost, results, backfills and their shards."""
 
 from __future__ import annotations
 
@@ -16,200 +16,196 @@ from pipelines.backfill.results import BackfillResult
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 
 WIDTH: Final = 100
-# A person reads so many; --json has all of them.
-SHOWN: Final = 20
-RESULT: Final = (
+MAX_LINES: Final = 20  # of shards; --json has all of them
+RESULT_COLUMNS: Final = (
     *("backfill", "series", "state", "shards done", "broken", "left", "rows", "new", "rejected", "requests"),
     "quota left",
 )
-LISTED: Final = ("backfill", "series", "source", "state", "asked for", "shards", "broken", "rows", "requests")
+LIST_COLUMNS: Final = (
+    *("backfill", "series", "source", "state", "request", "shards", "broken", "rows", "requests"),
+)
 
 
 def print_announcement(plan: BackfillPlan) -> None:
-    """Say on stderr what is about to be fetched and what it costs."""
-    print_error(f"{_begun(plan)}: {_cost(plan)}")
+    """Print on stderr what the run will fetch and what it costs."""
+    print_error(f"{_describe_shards(plan)}: {_describe_cost(plan)}")
 
 
-def print_plans(found: Sequence[BackfillPlan], *, as_json: bool, several: bool) -> None:
-    """What would be fetched and what it would cost; a list where there may be `several`."""
+def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool, several: bool) -> None:
+    """Print what would be fetched and its cost; the JSON is a list if there may be `several` plans."""
     if as_json:
-        made = [_plan_json(plan) for plan in found]
-        print_line(to_json(made if several else made[0]))
+        records = [_plan_json(plan) for plan in plans]
+        print_line(to_json(records if several else records[0]))
         return
-    if not found:
-        print_line("there is nothing to fill")
-    for plan in found:
-        print_line(f"{_asked(plan)}, from {plan.source} ({plan.tier} tier)")
-        print_line(f"  {_begun(plan)}")
-        print_line(f"  {_cost(plan)}")
+    if not plans:
+        print_line("there is no gap to fill")
+    for plan in plans:
+        print_line(f"{_describe_request(plan)}, from {plan.source} ({plan.tier} tier)")
+        print_line(f"  {_describe_shards(plan)}")
+        print_line(f"  {_describe_cost(plan)}")
         for note in plan.notes:
             print_line(fill(sanitize(note, 400), WIDTH, initial_indent="  ", subsequent_indent="    "))
         if not plan.fits:
-            print_line("  that does not fit into what is left of the month")
+            print_line("  the month does not have enough requests left for this backfill")
 
 
-def print_results(found: Sequence[BackfillResult], *, as_json: bool, several: bool) -> None:
-    """What came of it; what ended it, and what to do next, goes to stderr."""
+def print_results(results: Sequence[BackfillResult], *, as_json: bool, several: bool) -> None:
+    """Print results on stdout; broken shards, errors and hints on stderr."""
     if as_json:
-        told = [result.as_json() for result in found]
-        print_line(to_json(told if several else told[0]))
-    elif found:
-        print_table(RESULT, [_result_row(result) for result in found])
+        records = [result.as_json() for result in results]
+        print_line(to_json(records if several else records[0]))
+    elif results:
+        print_table(RESULT_COLUMNS, [_result_row(result) for result in results])
     else:
-        print_line("there is nothing to fill")
-    for result in found:
-        for reason in result.broken[:SHOWN]:
+        print_line("there is no gap to fill")
+    for result in results:
+        for reason in result.broken[:MAX_LINES]:
             print_error(sanitize(reason, 1000))
-        if len(result.broken) > SHOWN:
-            print_error(
-                f"and {len(result.broken) - SHOWN:,} more: `floorline backfill show {result.backfill_id}`"
-            )
-        aside = [f"a landing could not be loaded: {reason}" for reason in result.set_aside]
-        for remark in filter(None, (*aside, str(result.error or ""), result.hint)):
-            print_error(remark)
+        if len(result.broken) > MAX_LINES:
+            more = len(result.broken) - MAX_LINES
+            print_error(f"and {more:,} more: `floorline backfill show {result.backfill_id}`")
+        failed_loads = [f"a landing could not be loaded: {reason}" for reason in result.set_aside]
+        for note in filter(None, (*failed_loads, str(result.error or ""), result.hint)):
+            print_error(note)
 
 
-def print_list(found: Sequence[tuple[BackfillRecord, str | None]], *, as_json: bool) -> None:
-    """All backfills, with who runs them at this moment."""
+def print_list(backfills: Sequence[tuple[BackfillRecord, str | None]], *, as_json: bool) -> None:
+    """Print all backfills, each with the process that runs it now."""
     if as_json:
-        print_line(to_json([_record_json(one, holder) for one, holder in found]))
-    elif not found:
+        print_line(to_json([_record_json(record, holder) for record, holder in backfills]))
+    elif not backfills:
         print_line("there is no backfill")
     else:
-        print_table(LISTED, [_listed_row(one, holder) for one, holder in found])
+        print_table(LIST_COLUMNS, [_list_row(record, holder) for record, holder in backfills])
 
 
 def print_backfill(
-    found: BackfillRecord, shards: Sequence[BackfillShard], holder: str | None, *, as_json: bool
+    record: BackfillRecord, shards: Sequence[BackfillShard], holder: str | None, *, as_json: bool
 ) -> None:
-    """One backfill, with the shards that are not whole."""
+    """Print one backfill and its unfinished shards; the JSON has all shards."""
     if as_json:
-        told = [dataclasses.asdict(shard) for shard in shards]
-        print_line(to_json({**_record_json(found, holder), "shards": told}))
+        records = [dataclasses.asdict(shard) for shard in shards]
+        print_line(to_json({**_record_json(record, holder), "shards": records}))
         return
-    for name, value in _facts(found, holder):
+    for name, value in _fields(record, holder):
         print_line(f"{name:>10}  {sanitize(value, 400)}")
-    rest = [shard for shard in shards if shard.state != "done"]
-    for shard in rest[:SHOWN]:
-        why = f": {sanitize(shard.reason, 1000)}" if shard.reason else ""
-        reached = f", read down to {_moment(shard.oldest)}" if shard.oldest else ""
-        print_line(f"  {sanitize(shard_label(shard))}: {shard.state}{reached}{why}")
-    if len(rest) > SHOWN:
-        print_line(f"  and {len(rest) - SHOWN:,} more")
+    unfinished = [shard for shard in shards if shard.state != "done"]
+    for shard in unfinished[:MAX_LINES]:
+        reason = f": {sanitize(shard.reason, 1000)}" if shard.reason else ""
+        reached = f", read down to {_format_minute(shard.oldest)}" if shard.oldest else ""
+        print_line(f"  {sanitize(shard_label(shard))}: {shard.state}{reached}{reason}")
+    if len(unfinished) > MAX_LINES:
+        print_line(f"  and {len(unfinished) - MAX_LINES:,} more")
 
 
-def print_cancelled(found: BackfillRecord, holder: str | None, *, as_json: bool) -> None:
-    """One that was given up."""
+def print_cancelled(record: BackfillRecord, holder: str | None, *, as_json: bool) -> None:
+    """Print a cancelled backfill, and the process that still runs it."""
     if as_json:
-        print_line(to_json(_record_json(found, holder)))
+        print_line(to_json(_record_json(record, holder)))
         return
-    left = found.shards - found.done
-    hears = f"; {holder} stops with its next page" if holder else ""
-    print_line(f"{found.backfill_id} is cancelled, {left:,} of {found.shards:,} shards left undone{hears}")
+    left = f"{record.shards - record.done:,} of {record.shards:,} shards left undone"
+    stops = f"; {holder} stops at its next page" if holder else ""
+    print_line(f"{record.backfill_id} is cancelled, {left}{stops}")
 
 
-def pluralize(number: int, what: str) -> str:
-    """So many of them, in words: one has no plural."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def pluralize(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural unless the number is 1."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _asked(plan: BackfillPlan) -> str:
+def _describe_request(plan: BackfillPlan) -> str:
     request = plan.request
-    what = f"{request.series} of {request.interval}" if request.interval else request.series
-    items = "everything" if plan.items is None else pluralize(plan.items, "item")
-    where = "all providers" if list(request.providers) == ["all"] else ", ".join(request.providers)
-    window = f"{_moment(plan.start)} to {_moment(plan.end)}"
-    return f"{what}: {items} at {where}, {request.currency.upper()}, {window}"
+    series = f"{request.series} of {request.interval}" if request.interval else request.series
+    items = "all items" if plan.items is None else pluralize(plan.items, "item")
+    providers = "all providers" if list(request.providers) == ["all"] else ", ".join(request.providers)
+    window = f"{_format_minute(plan.start)} to {_format_minute(plan.end)}"
+    return f"{series}: {items} at {providers}, {request.currency.upper()}, {window}"
 
 
-def _begun(plan: BackfillPlan) -> str:
-    if not plan.shards:
-        return (
-            "all of it is held already"
-            if not plan.backfill_id
-            else f"{plan.backfill_id} has all of its shards"
-        )
+def _describe_shards(plan: BackfillPlan) -> str:
+    if plan.backfill_id and plan.shards:
+        left = pluralize(plan.begun, "shard")
+        return f"{plan.backfill_id} resumes: {left} left, {len(plan.asks):,} new"
     if plan.backfill_id:
-        return f"{plan.backfill_id} goes on: {pluralize(plan.begun, 'shard')} left, {len(plan.asks):,} new"
-    return pluralize(plan.shards, "shard")
+        return f"{plan.backfill_id} has all of its shards"
+    return pluralize(plan.shards, "shard") if plan.shards else "the database has all of it already"
 
 
-def _cost(plan: BackfillPlan) -> str:
-    """The least and the most requests, their minutes, their share of what is left of the month."""
+def _describe_cost(plan: BackfillPlan) -> str:
+    """Return the fewest and the most requests, their minutes, and their share of the month's rest."""
     least, most = plan.at_least, plan.at_most
-    told = pluralize(least, "request")
-    requests = told if least == most else f"at least {told}, {_most(most)}"
+    requests = pluralize(least, "request")
+    if least != most:
+        limit = "no known maximum" if most is None else f"at most {most:,}"
+        requests = f"at least {requests}, {limit}"
     parts = [requests]
     if plan.minutes[0] is not None:
-        parts.append(f"{_between(*(_minutes(number) for number in plan.minutes))} at the tier's pace")
+        parts.append(f"{_format_range(*map(_format_minutes, plan.minutes))} at the tier's pace")
     if left := plan.month.left:
-        parts.append(f"{_between(_share(least, left), _share(most, left))} of the {left:,} left of the month")
+        share = _format_range(_format_share(least, left), _format_share(most, left))
+        parts.append(f"{share} of the {left:,} left of the month")
     return "; ".join(parts)
 
 
-def _most(most: int | None) -> str:
-    return "nobody knows how many at most" if most is None else f"at most {most:,}"
-
-
-def _share(number: int | None, left: int) -> str | None:
+def _format_share(number: int | None, left: int) -> str | None:
     if number is None:
         return None
     return f"{number / left:.1%}" if number / left >= 0.001 else "less than 0.1%"
 
 
-def _minutes(number: float | None) -> str | None:
+def _format_minutes(number: float | None) -> str | None:
     return None if number is None else format_duration(timedelta(minutes=number))
 
 
-def _between(least: str | None, most: str | None) -> str:
+def _format_range(least: str | None, most: str | None) -> str:
     if most is None:
         return f"{least} or more"
     return least if least == most and least else f"{least} to {most}"
 
 
 def _result_row(result: BackfillResult) -> tuple[Any, ...]:
+    names = (result.backfill_id, result.series, result.state)
     shards = (result.shards_done, result.shards_broken, result.shards_left)
     rows = (result.rows, result.rows_new, result.rows_rejected)
-    names = (result.backfill_id, result.series, result.state)
     return (*names, *shards, *rows, result.requests, result.quota_remaining)
 
 
-def _listed_row(found: BackfillRecord, holder: str | None) -> tuple[Any, ...]:
-    names = (found.backfill_id, found.series, found.source, _state(found, holder), _request(found))
-    return (*names, f"{found.done:,}/{found.shards:,}", found.broken, found.rows, found.requests)
+def _list_row(record: BackfillRecord, holder: str | None) -> tuple[Any, ...]:
+    names = (record.backfill_id, record.series, record.source, _state(record, holder), _request(record))
+    return (*names, f"{record.done:,}/{record.shards:,}", record.broken, record.rows, record.requests)
 
 
-def _facts(found: BackfillRecord, holder: str | None) -> list[tuple[str, str]]:
-    at_most = "unknown" if found.at_most is None else f"{found.at_most:,}"
+def _fields(record: BackfillRecord, holder: str | None) -> list[tuple[str, str]]:
+    at_most = "unknown" if record.at_most is None else f"{record.at_most:,}"
     return [
-        ("backfill", found.backfill_id),
-        ("state", _state(found, holder)),
-        ("asked for", _request(found)),
-        ("source", found.source),
-        ("shards", f"{found.done:,} of {found.shards:,} done, {found.broken:,} broken"),
-        ("rows", f"{found.rows:,}"),
-        ("requests", f"{found.requests:,} (planned: at least {found.at_least:,}, at most {at_most})"),
-        ("begun", _moment(found.created_at)),
-        ("updated", _moment(found.updated_at)),
-        *([("reason", found.reason)] if found.reason else []),
+        ("backfill", record.backfill_id),
+        ("state", _state(record, holder)),
+        ("request", _request(record)),
+        ("source", record.source),
+        ("shards", f"{record.done:,} of {record.shards:,} done, {record.broken:,} broken"),
+        ("rows", f"{record.rows:,}"),
+        ("requests", f"{record.requests:,} (planned: at least {record.at_least:,}, at most {at_most})"),
+        ("created", _format_minute(record.created_at)),
+        ("updated", _format_minute(record.updated_at)),
+        *([("reason", record.reason)] if record.reason else []),
     ]
 
 
-def _state(found: BackfillRecord, holder: str | None) -> str:
-    """The state as it is now: one that nobody runs any more was interrupted."""
-    if found.state != "running":
-        return found.state
+def _state(record: BackfillRecord, holder: str | None) -> str:
+    """Return the current state: a running backfill without a process was interrupted."""
+    if record.state != "running":
+        return record.state
     return f"running ({holder})" if holder else "interrupted"
 
 
-def _request(found: BackfillRecord) -> str:
-    """What was asked for, in one line."""
-    asked = found.request
-    items, providers = (list(asked.get(name) or ()) for name in ("items", "providers"))
-    named = str(items[0]) if len(items) == 1 else f"{len(items):,} items"
-    start, end = (str(asked.get(name) or "")[:16].replace("T", " ") for name in ("start", "end"))
-    where = "all providers" if providers == ["all"] else ", ".join(map(str, providers))
-    return f"{named} at {where}, {asked.get('currency')}, {start} to {end or 'now'}"
+def _request(record: BackfillRecord) -> str:
+    """Return the request in one line."""
+    request = record.request
+    items, providers = (list(request.get(name) or ()) for name in ("items", "providers"))
+    item_label = str(items[0]) if len(items) == 1 else f"{len(items):,} items"
+    provider_label = "all providers" if providers == ["all"] else ", ".join(map(str, providers))
+    start, end = (str(request.get(name) or "")[:16].replace("T", " ") for name in ("start", "end"))
+    return f"{item_label} at {provider_label}, {request.get('currency')}, {start} to {end or 'now'}"
 
 
 def _plan_json(plan: BackfillPlan) -> dict[str, Any]:
@@ -233,13 +229,13 @@ def _plan_json(plan: BackfillPlan) -> dict[str, Any]:
     }
 
 
-def _record_json(found: BackfillRecord, holder: str | None) -> dict[str, Any]:
-    counts = {"shards": found.shards, "shards_done": found.done, "shards_broken": found.broken}
-    fields = dataclasses.asdict(found)
+def _record_json(record: BackfillRecord, holder: str | None) -> dict[str, Any]:
+    counts = {"shards": record.shards, "shards_done": record.done, "shards_broken": record.broken}
+    fields = dataclasses.asdict(record)
     for name in ("shards", "done", "broken", "holder"):
         del fields[name]
     return {**fields, **counts, "run_by": holder}
 
 
-def _moment(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else ""
+def _format_minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""

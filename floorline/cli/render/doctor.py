@@ -1,33 +1,33 @@
-"""What `floorline doctor` prints: a line a finding, with what to do below it, and how many there are."""
+"""Print the findings of `floorline doctor`: a line per finding, its advice below, and a summary."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from common.text import sanitize
 from floorline.console import print_line, to_json
 from floorline.doctor.findings import Finding
 
-LONGEST = 400  # characters
+MAX_CHARACTERS: Final = 400
 
 
-def print_findings(found: Sequence[Finding], *, as_json: bool) -> None:
-    """Everything that was found, in the order of the checks."""
+def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print all findings, in the order of the checks."""
     if as_json:
-        print_line(to_json(list(found)))
+        print_line(to_json(findings))
         return
-    width = max(len(finding.name) for finding in found)
-    for finding in found:
-        print_line(
-            f"{finding.verdict:<4}  {sanitize(finding.name):<{width}}  {sanitize(finding.seen, LONGEST)}"
-        )
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        seen = sanitize(finding.seen, MAX_CHARACTERS)
+        print_line(f"{finding.verdict:<4}  {sanitize(finding.name):<{width}}  {seen}")
         if finding.advice:
-            print_line(f"{'':<{width + 8}}-> {sanitize(finding.advice, LONGEST)}")
-    print_line(_summary(Counter(finding.verdict for finding in found)))
+            print_line(f"{'':<{width + 8}}-> {sanitize(finding.advice, MAX_CHARACTERS)}")
+    print_line(_summary(Counter(finding.verdict for finding in findings)))
 
 
-def _summary(counts: Counter[str]) -> str:
-    if counts["fail"]:
-        return f"{counts['fail']} of {counts.total()} fail"
-    return f"nothing fails, {counts['warn']} to look at" if counts["warn"] else "all is well"
+def _summary(verdicts: Counter[str]) -> str:
+    if verdicts["fail"]:
+        return f"{verdicts['fail']} of {verdicts.total()} checks fail"
+    return f"no check fails, {verdicts['warn']} warn" if verdicts["warn"] else "all checks are ok"

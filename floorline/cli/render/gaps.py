@@ -1,4 +1,4 @@
-"""What `floorline gaps` prints: what is missing, why, and what the API can still give."""
+"""Print the result of `floorline gaps`: the gaps, their causes, and what the API can still provide."""
 
 from __future__ import annotations
 
@@ -15,44 +15,36 @@ WIDTH: Final = 100
 COLUMNS: Final = ("basket", "currency", "from", "to", "length", "what", "cause", "runs")
 
 
-def print_gaps(found: Sequence[Gap], command: str, *, as_json: bool) -> None:
-    """The gaps, piece by piece, and the `command` that fills what can be filled. Times are UTC."""
-    fillable = any(gap.of("fillable") for gap in found)
+def print_gaps(gaps: Sequence[Gap], fill_command: str, *, as_json: bool) -> None:
+    """Print the parts of the gaps, and `fill_command` if a part can be filled. Times are UTC."""
+    fillable = any(gap.of("fillable") for gap in gaps)
     if as_json:
-        gaps = [dataclasses.asdict(gap) for gap in found]
-        print_line(to_json({"gaps": gaps, "fill": command if fillable else None}))
+        records = [dataclasses.asdict(gap) for gap in gaps]
+        print_line(to_json({"gaps": records, "fill": fill_command if fillable else None}))
         return
-    if not found:
-        print_line("no gap: every basket was looked at in time")
+    if not gaps:
+        print_line("no gap: every basket was observed in time")
         return
-    print_table(COLUMNS, [row for gap in found for row in _rows(gap)])
-    for remark in dict.fromkeys(remark for gap in found for remark in gap_notes(gap)):
-        print_line(fill(remark, WIDTH, initial_indent="  ", subsequent_indent="    "))
+    print_table(COLUMNS, [row for gap in gaps for row in _rows(gap)])
+    for note in dict.fromkeys(note for gap in gaps for note in gap_notes(gap)):
+        print_line(fill(note, WIDTH, initial_indent="  ", subsequent_indent="    "))
     if fillable:
-        print_line(f"`{command}` fills what can be filled; with --dry-run it shows the cost")
+        print_line(f"`{fill_command}` fills the fillable gaps; with --dry-run it shows the cost")
 
 
 def gap_notes(gap: Gap) -> Iterator[str]:
-    """What a person should know of a gap beyond its span: why it is there, and what is lost for good."""
-    named = f"{gap.basket}, {gap.currency}"
+    """Yield what the table does not say about a gap: the reasons of its runs, and what is lost."""
+    label = f"{gap.basket}, {gap.currency}"
     for reason in gap.reasons:
-        yield f"{named}, from {format_cell(gap.start)}: {sanitize(reason)}"
-    for piece in gap.of("lost"):
-        yield f"{named}: lost from {format_cell(piece.start)} to {format_cell(piece.end)}: {piece.why}"
+        yield f"{label}, from {format_cell(gap.start)}: {sanitize(reason)}"
+    for part in gap.of("lost"):
+        yield f"{label}: lost from {format_cell(part.start)} to {format_cell(part.end)}: {part.why}"
     if gap.bids_lost:
-        yield f"{gap.basket}: the bids in its gaps are lost: the API keeps no history of them"
+        yield f"{gap.basket}: the bids in its gaps are lost: the API keeps no history of bids"
 
 
 def _rows(gap: Gap) -> Iterator[tuple[Any, ...]]:
-    for piece in gap.pieces:
-        yield (
-            *(
-                gap.basket,
-                gap.currency,
-                piece.start,
-                piece.end,
-                format_duration(piece.end - piece.start),
-                piece.what,
-            ),
-            *(gap.cause, ", ".join(gap.runs)),
-        )
+    for part in gap.pieces:
+        length = format_duration(part.end - part.start)
+        span = (part.start, part.end, length, part.what)
+        yield (gap.basket, gap.currency, *span, gap.cause, ", ".join(gap.runs))

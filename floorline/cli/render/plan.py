@@ -1,7 +1,8 @@
-"""What `floorline plan` prints: what each basket costs, why so, and whether the month holds it."""
+"""Print the result of `floorline plan`: the cost of each basket, and whether the month's quota is enough."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any, Final
@@ -12,24 +13,24 @@ from pipelines.planning.forecast import Forecast, SourceForecast
 from pipelines.planning.model import SnapshotPlan
 
 WIDTH: Final = 100
-COLUMNS: Final = ("basket", "route", "a run", "minutes", "runs a day", "a month", "share", "verdict")
+COLUMNS: Final = ("basket", "route", "per run", "minutes", "runs per day", "per month", "share", "verdict")
 
 
-def print_forecasts(found: Sequence[SourceForecast], *, as_json: bool) -> None:
-    """The forecasts; JSON has shares as fractions and lengths of time in minutes."""
+def print_forecasts(forecasts: Sequence[SourceForecast], *, as_json: bool) -> None:
+    """Print the forecasts as tables, or as JSON with shares as fractions and durations in minutes."""
     if as_json:
-        fits = all(source.fits for source in found)
-        print_line(to_json({"fits": fits, "sources": [_source_json(source) for source in found]}))
+        fits = all(source.fits for source in forecasts)
+        print_line(to_json({"fits": fits, "sources": [_source_json(source) for source in forecasts]}))
         return
-    for source in found:
-        _show_source(source)
+    for source in forecasts:
+        _print_source(source)
 
 
-def _show_source(source: SourceForecast) -> None:
+def _print_source(source: SourceForecast) -> None:
     print_line(_headline(source))
     rows = [_row(basket) for basket in source.baskets]
     refresh = ("catalogs, daily", "", None, "", "", source.catalogs_a_month, "", "")
-    total = ("total", "", None, "", "", source.requests_a_month, _percent(source.share), "")
+    total = ("total", "", None, "", "", source.requests_a_month, _format_percent(source.share), "")
     print_table(COLUMNS, [*rows, refresh, total])
     for basket in source.baskets:
         verdict = () if basket.fits else (basket.verdict,)
@@ -38,42 +39,37 @@ def _show_source(source: SourceForecast) -> None:
 
 
 def _headline(source: SourceForecast) -> str:
-    terms = source.terms
-    limits = [
-        f"{terms.per_minute:,} requests a minute" if terms.per_minute else "no limit a minute",
-        f"{terms.per_month:,} a month" if terms.per_month else "no limit a month",
+    limits = source.terms
+    parts = [
+        f"{limits.per_minute:,} requests per minute" if limits.per_minute else "no limit per minute",
+        f"{limits.per_month:,} per month" if limits.per_month else "no limit per month",
     ]
     if source.used is not None:
-        limits.append(f"{source.used:,} of this month used")
-    return f"{source.source}, {terms.tier} tier: {', '.join(limits)}"
+        parts.append(f"{source.used:,} of this month used")
+    return f"{source.source}, {limits.tier} tier: {', '.join(parts)}"
 
 
 def _row(basket: Forecast) -> tuple[Any, ...]:
-    """As `COLUMNS` has it; a count that is the most it can be says so."""
-    made = basket.plan
+    """Return the values of COLUMNS; an uncertain number of requests is marked as a maximum."""
+    plan, runs_a_day = basket.plan, _format_number(basket.runs_a_day)
     verdict = "fits" if basket.fits else "does not fit"
-    if made is None:
-        return (basket.basket, "", None, "", _format_number(basket.runs_a_day), None, "", verdict)
-    most = "" if made.least_requests == made.requests else "at most "
-    return (
-        *(basket.basket, _routes(made), f"{most}{made.requests:,}"),
-        "" if basket.minutes is None else _format_number(basket.minutes),
-        *(_format_number(basket.runs_a_day), basket.requests_a_month, _percent(basket.share), verdict),
-    )
+    if plan is None:
+        return (basket.basket, "", None, "", runs_a_day, None, "", verdict)
+    at_most = "" if plan.least_requests == plan.requests else "at most "
+    routes = ", ".join(dict.fromkeys(step.route for step in plan.legs))
+    minutes = "" if basket.minutes is None else _format_number(basket.minutes)
+    cost = (f"{at_most}{plan.requests:,}", minutes, runs_a_day, basket.requests_a_month)
+    return (basket.basket, routes, *cost, _format_percent(basket.share), verdict)
 
 
-def _routes(made: SnapshotPlan) -> str:
-    return ", ".join(dict.fromkeys(leg.route for leg in made.legs))
-
-
-def _percent(share: float | None) -> str:
+def _format_percent(share: float | None) -> str:
     if share is None:
         return ""
     return f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
 def _format_number(number: float) -> str:
-    """A number with as many places as say something."""
+    """Return a number with two significant digits, and with all digits before the point."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
@@ -93,27 +89,28 @@ def _source_json(source: SourceForecast) -> dict[str, Any]:
 
 
 def _basket_json(basket: Forecast) -> dict[str, Any]:
-    made = basket.plan
+    plan = basket.plan
     return {
         "basket": basket.basket,
-        "routes": _legs_json(made) if made else [],
-        "requests": made.requests if made else None,
-        "exact": made.least_requests == made.requests if made else None,
+        "routes": _routes_json(plan) if plan else [],
+        "requests": plan.requests if plan else None,
+        "exact": plan.least_requests == plan.requests if plan else None,
         "minutes": basket.minutes,
         "runs_a_day": basket.runs_a_day,
         "requests_a_month": basket.requests_a_month,
         "share": basket.share,
         "fits": basket.fits,
         "verdict": basket.verdict,
-        "notes": made.notes if made else (),
+        "notes": plan.notes if plan else (),
     }
 
 
-def _legs_json(made: SnapshotPlan) -> list[dict[str, Any]]:
-    """Each route of each currency, asks and bids apart."""
-    counted: dict[tuple[str, str, str], int] = {}
-    for leg in made.legs:
-        key = (leg.route, leg.currency, "bids" if leg.deliveries == BIDS else "asks")
-        counted[key] = counted.get(key, 0) + leg.requests
-    legs = [dict(zip(("route", "currency", "side"), key, strict=True)) for key in counted]
-    return [{**leg, "requests": count} for leg, count in zip(legs, counted.values(), strict=True)]
+def _routes_json(plan: SnapshotPlan) -> list[dict[str, Any]]:
+    """Return the requests of each route, currency and side of the book."""
+    requests: Counter[tuple[str, str, str]] = Counter()
+    for step in plan.legs:
+        requests[step.route, step.currency, "bids" if step.deliveries == BIDS else "asks"] += step.requests
+    return [
+        {"route": route, "currency": currency, "side": side, "requests": count}
+        for (route, currency, side), count in requests.items()
+    ]

@@ -1,4 +1,4 @@
-"""Progress bars on stderr: pages, rows, rate and time left of each basket."""
+"""Progress bars on stderr, of snapshots and of backfills. They disappear at the end of the run."""
 
 from __future__ import annotations
 
@@ -26,58 +26,59 @@ from pipelines.snapshot.progress import PageCounter
 
 
 class BackfillBar:
-    """One bar on `progress`: shards, rows, requests, the month, the time left."""
+    """The bar of a backfill: its share of the time range, shards, rows, requests, and the month's quota."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("backfill", total=None, told="")
+        self._task = progress.add_task("backfill", total=None, counts="")
 
-    def update(self, standing: ProgressUpdate) -> None:
-        """Move the bar."""
-        month = "" if standing.left is None else f"  {standing.left:,} left"
-        shards = f"{standing.ended:,}/{standing.shards:,} shards"
-        told = f"{shards}  {standing.rows:,} rows  {standing.requests:,} requests{month}"
-        self._progress.update(self._task, total=1.0, completed=standing.share, told=told)
+    def update(self, update: ProgressUpdate) -> None:
+        """Show the progress."""
+        counts = [
+            f"{update.ended:,}/{update.shards:,} shards",
+            f"{update.rows:,} rows",
+            f"{update.requests:,} requests",
+        ]
+        if update.left is not None:
+            counts.append(f"{update.left:,} left")
+        self._progress.update(self._task, total=1.0, completed=update.share, counts="  ".join(counts))
 
 
 @contextlib.contextmanager
 def backfill_bar(console: Console) -> Iterator[BackfillBar]:
-    """A bar on `console` while the block runs; it leaves no trace."""
-    columns = (
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
-    )
+    """Show the bar of a backfill on `console` while the block runs."""
+    columns = (BarColumn(bar_width=16), TextColumn("{task.fields[counts]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield BackfillBar(progress)
 
 
 class PageRateColumn(ProgressColumn):
-    """Pages a second, once it can be told."""
+    """Pages per second; empty until the rate is known."""
 
     def render(self, task: Task) -> Text:
-        """As text."""
+        """Return the rate as text."""
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 class ProgressBars:
-    """One bar a basket on `progress`. A catalog's first page tells how many there are."""
+    """The bars of a snapshot, one per basket: pages, rows, rate and time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._tallies: dict[str, PageCounter] = {}
+        self._counters: dict[str, PageCounter] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """Begin the basket's bar with the fewest requests that its plan can need."""
-        tally = self._tallies[basket] = PageCounter(shards)
-        self._tasks[basket] = self._progress.add_task(basket, total=tally.total, rows="0 rows")
+        """Add the basket's bar, with the fewest pages that its plan can need."""
+        counter = self._counters[basket] = PageCounter(shards)
+        self._tasks[basket] = self._progress.add_task(basket, total=counter.total, rows="0 rows")
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """Move the bar by a page; the first page of a catalog tells how long it is."""
-        tally = self._tallies[basket]
-        tally.landed(shard, page)
-        self._progress.update(self._tasks[basket], advance=1, total=tally.total, rows=f"{tally.rows:,} rows")
+        """Advance the bar by a page; the first page of a catalog corrects the bar's total."""
+        counter = self._counters[basket]
+        counter.landed(shard, page)
+        rows = f"{counter.rows:,} rows"
+        self._progress.update(self._tasks[basket], advance=1, total=counter.total, rows=rows)
 
     def finished(self, basket: str) -> None:
         """Fill the bar."""
@@ -87,7 +88,7 @@ class ProgressBars:
 
 @contextlib.contextmanager
 def progress_bars(console: Console) -> Iterator[ProgressBars]:
-    """Bars on `console` while the block runs; they leave no trace."""
+    """Show the bars of a snapshot on `console` while the block runs."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

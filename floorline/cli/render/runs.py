@@ -1,4 +1,4 @@
-"""Results, alerts, loads."""
+"""Print the results of runs, loads, rebuilds and replays, and alerts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ if TYPE_CHECKING:
     from warehouse.maintenance import RebuildResult
 
 
-def print_results(found: Sequence[RunResult], *, as_json: bool) -> None:
-    """What runs came to; the errors that ended some of them go to stderr."""
+def print_results(results: Sequence[RunResult], *, as_json: bool) -> None:
+    """Print the results of runs on stdout, and the errors that ended runs on stderr."""
     if as_json:
-        print_line(to_json([result.as_json() for result in found]))
+        print_line(to_json([result.as_json() for result in results]))
     else:
-        _results_table(found)
-    for error in dict.fromkeys(str(result.error) for result in found if result.error):
+        columns = (
+            "basket",
+            "source",
+            "state",
+            "rows",
+            "changed",
+            "closed",
+            "rejected",
+            "requests",
+            "quota left",
+        )
+        print_table(columns, [_result_row(result) for result in results])
+        for result in results:
+            for note in result_notes(result):
+                print_line(f"  {result.basket}: {note}")
+    for error in dict.fromkeys(str(result.error) for result in results if result.error):
         print_error(error)
-
-
-def _results_table(found: Sequence[RunResult]) -> None:
-    columns = ("basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left")
-    print_table(columns, [_result_row(result) for result in found])
-    for result in found:
-        for remark in result_notes(result):
-            print_line(f"  {result.basket}: {remark}")
 
 
 def _result_row(result: RunResult) -> tuple[Any, ...]:
@@ -45,79 +51,81 @@ def _result_row(result: RunResult) -> tuple[Any, ...]:
 
 
 def result_notes(result: RunResult) -> list[str]:
-    """What a person should know of a run beyond its counts."""
-    told = [result.incomplete_reason] if result.incomplete_reason and not result.error else []
-    told += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
+    """Return what the counts do not say about a run: its failures, new fields, changes and outliers."""
+    notes = [result.incomplete_reason] if result.incomplete_reason and not result.error else []
+    notes += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
     load = result.load
     if load is not None:
-        told += [f"{held.provider}: {held.reason}; none of its quotes was closed" for held in load.held]
-        told += [f"contract changed: {change}" for change in load.contract_changes]
-        told += [
+        notes += [f"{held.provider}: {held.reason}; none of its quotes was closed" for held in load.held]
+        notes += [f"contract changed: {change}" for change in load.contract_changes]
+        notes += [
             f"ten times off: {o.market_hash_name}{f' ({o.phase})' if o.phase else ''} at {o.provider},"
             f" {format_amount(o.was)} -> {format_amount(o.price)} {o.currency}"
             for o in load.outliers
         ]
-    return [sanitize(remark, 400) for remark in told]
+    return [sanitize(note, 400) for note in notes]
 
 
-def print_alerts(found: Sequence[Alert], *, as_json: bool) -> None:
-    """A list of alerts."""
+def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
+    """Print a list of alerts."""
     if as_json:
-        print_line(to_json(list(found)))
-    elif not found:
-        print_line("no alert stands open")
+        print_line(to_json(alerts))
+    elif not alerts:
+        print_line("no alert is open")
     else:
         columns = ("alert", "cause", "source", "subject", "since", "repeats", "message")
-        print_table(
-            columns,
-            [
-                (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message)
-                for a in found
-            ],
-        )
+        rows = [
+            (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message) for a in alerts
+        ]
+        print_table(columns, rows)
 
 
-def print_alert(found: Alert, *, as_json: bool) -> None:
-    """One alert, whole."""
+def print_alert(alert: Alert, *, as_json: bool) -> None:
+    """Print all fields of one alert."""
     if as_json:
-        print_line(to_json(found))
+        print_line(to_json(alert))
         return
-    for name, value in dataclasses.asdict(found).items():
+    for name, value in dataclasses.asdict(alert).items():
         if value is not None:
             print_line(f"{name:>10}  {format_cell(value)}")
 
 
-def print_files(found: Sequence[Path], *, as_json: bool) -> None:
-    """Files that were written."""
-    print_line(to_json([str(path) for path in found]) if as_json else "\n".join(str(path) for path in found))
+def print_files(files: Sequence[Path], *, as_json: bool) -> None:
+    """Print the paths of written files."""
+    print_line(to_json(files) if as_json else "\n".join(map(str, files)))
 
 
-def print_loads(found: Sequence[LoadReport], *, as_json: bool) -> None:
-    """Landings that were loaded."""
+def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:
+    """Print the landings that were loaded."""
     if as_json:
-        print_line(to_json(list(found)))
+        print_line(to_json(loads))
         return
-    print_line(f"{len(found)} landings loaded" if found else "nothing waited")
-    if found:
+    print_line(f"{len(loads)} landings loaded" if loads else "there was no landing to load")
+    if loads:
         columns = ("run", "basket", "state", "rows", "changed")
-        print_table(columns, [(o.run_id, o.basket, o.state, o.rows_fetched, o.rows_changed) for o in found])
-
-
-def print_rebuild(done: RebuildResult, *, as_json: bool) -> None:
-    """A rebuild."""
-    if as_json:
-        print_line(to_json(done))
-    else:
-        print_line(
-            f"{done.runs} landings loaded into a new database; the old one is {done.aside or 'not there'}"
+        print_table(
+            columns,
+            [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loads],
         )
 
 
-def print_replay(done: Sequence[Replayed], *, as_json: bool) -> None:
-    """Rejects that were read again."""
+def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:
+    """Print the result of a rebuild."""
     if as_json:
-        print_line(to_json(list(done)))
+        print_line(to_json(rebuild))
         return
-    print_line("no reject fits by now" if not done else "")
-    for one in done:
-        print_line(f"{one.basket} {one.currency}: {one.fitting} of {one.read} rejects fit now and are loaded")
+    old = f"the old one is {rebuild.aside}" if rebuild.aside else "there was no old one"
+    print_line(f"{rebuild.runs} landings loaded into a new database; {old}")
+
+
+def print_replay(replays: Sequence[Replayed], *, as_json: bool) -> None:
+    """Print the rejects that were parsed again."""
+    if as_json:
+        print_line(to_json(replays))
+        return
+    print_line("" if replays else "no reject can be parsed yet")
+    for replay in replays:
+        print_line(
+            f"{replay.basket} {replay.currency}: {replay.fitting} of {replay.read} rejects can be parsed now"
+            " and are loaded"
+        )

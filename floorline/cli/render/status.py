@@ -1,11 +1,11 @@
-"""What `floorline status` prints: each basket against its interval, and what stands open beside them."""
+"""Print the result of `floorline status`: the baskets, the database, the quotas and the open alerts."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from common.text import format_duration
 from floorline.cli.render.runs import print_alerts
@@ -15,10 +15,13 @@ from pipelines.planning.quota import MonthUsageReport
 from warehouse.landing.reader import LandedRun
 from warehouse.state.alerts import Alert
 
+# Headings of the table and keys of the JSON.
+STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What `floorline status` tells: each basket's last run, what stands open, and the months' use (UTC)."""
+    """What `floorline status` prints: last runs, open alerts, pending landings, quotas. Times are UTC."""
 
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
@@ -28,62 +31,59 @@ class StatusReport:
     months: Sequence[MonthUsageReport] = ()
 
 
-STATUS = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
-
-
-def print_status(settings: Settings, found: StatusReport, *, as_json: bool) -> None:
-    """Baskets, database, landings, alerts. JSON has lengths of time in seconds."""
-    last = {(run["basket"], run["source"]): run for run in found.runs}
+def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> None:
+    """Print the status as tables and lines, or as JSON with durations in seconds."""
+    last = {(run["basket"], run["source"]): run for run in report.runs}
     rows = [
-        _basket_row(basket, last.get((basket.name, basket.source)), found.now) for basket in settings.baskets
+        _basket_row(basket, last.get((basket.name, basket.source)), report.now) for basket in settings.baskets
     ]
     if as_json:
-        print_line(to_json(_status_json(rows, found)))
+        print_line(to_json(_status_json(rows, report)))
         return
-    print_table(STATUS, [(*row[:2], _age(row), format_duration(row[3]), *row[4:]) for row in rows])
-    print_line(_published(settings, found))
-    for burn in found.months:
-        print_line(_format_usage(burn))
-    if found.waiting:
-        print_line(_waiting(found))
-    if found.alerts:
-        print_alerts(found.alerts, as_json=False)
+    print_table(STATUS, [(*row[:2], _format_age(row), format_duration(row[3]), *row[4:]) for row in rows])
+    print_line(_describe_database(settings, report))
+    for month in report.months:
+        print_line(_format_usage(month))
+    if report.waiting:
+        print_line(_describe_pending(report))
+    if report.alerts:
+        print_alerts(report.alerts, as_json=False)
 
 
-def _status_json(rows: Sequence[tuple[Any, ...]], found: StatusReport) -> dict[str, Any]:
+def _status_json(rows: Sequence[tuple[Any, ...]], report: StatusReport) -> dict[str, Any]:
     return {
-        "baskets": [{**dict(zip(STATUS, row, strict=True)), "late": _late(row)} for row in rows],
-        "published_at": found.published_at,
-        "alerts": list(found.alerts),
-        "landings_waiting": [run.header.run_id for run in found.waiting],
-        "months": list(found.months),
+        "baskets": [{**dict(zip(STATUS, row, strict=True)), "late": _is_late(row)} for row in rows],
+        "published_at": report.published_at,
+        "alerts": report.alerts,
+        "landings_waiting": [run.header.run_id for run in report.waiting],
+        "months": report.months,
     }
 
 
-def _published(settings: Settings, found: StatusReport) -> str:
+def _describe_database(settings: Settings, report: StatusReport) -> str:
     path = settings.root / "market.duckdb"
-    if found.published_at is None:
+    if report.published_at is None:
         return f"database: {path}, not published yet"
-    ago = format_duration(found.now - found.published_at)
-    return f"database: {path}, published {format_cell(found.published_at)} ({ago} ago)"
+    age = format_duration(report.now - report.published_at)
+    return f"database: {path}, published {format_cell(report.published_at)} ({age} ago)"
 
 
-def _format_usage(burn: MonthUsageReport) -> str:
-    pace = f"{burn.a_day:,.0f} a day"
-    if burn.limit is None:
-        return f"{burn.source}: {burn.used:,} requests this month, {pace}"
-    end = f"used up on {format_cell(burn.ends_at)} UTC" if burn.ends_at else "enough for the month"
-    return f"{burn.source}: {burn.used:,} of the month's {burn.limit:,} requests, {pace}: {end}"
+def _format_usage(month: MonthUsageReport) -> str:
+    pace = f"{month.a_day:,.0f} a day"
+    if month.limit is None:
+        return f"{month.source}: {month.used:,} requests this month, {pace}"
+    end = f"used up on {format_cell(month.ends_at)} UTC" if month.ends_at else "enough for the month"
+    return f"{month.source}: {month.used:,} of the month's {month.limit:,} requests, {pace}: {end}"
 
 
-def _waiting(found: StatusReport) -> str:
-    since = format_cell(min(run.header.started_at for run in found.waiting))
-    count = "1 landing waits" if len(found.waiting) == 1 else f"{len(found.waiting)} landings wait"
-    return f"{count}, since {since}: loaded by the next run, or by `floorline maintain load`"
+def _describe_pending(report: StatusReport) -> str:
+    since = format_cell(min(run.header.started_at for run in report.waiting))
+    count = "1 landing is" if len(report.waiting) == 1 else f"{len(report.waiting)} landings are"
+    return f"{count} not loaded, since {since}: the next run or `floorline maintain load` loads them"
 
 
 def _basket_row(basket: BasketSettings, run: dict[str, Any] | None, now: datetime) -> tuple[Any, ...]:
-    """As `STATUS` has it; lengths of time as such."""
+    """Return the values of STATUS, with the age and the interval as timedeltas."""
     if run is None:
         return (basket.name, None, None, basket.every, "never ran", None, None, None)
     success = run["last_success"]
@@ -92,12 +92,12 @@ def _basket_row(basket: BasketSettings, run: dict[str, Any] | None, now: datetim
     return (basket.name, success, age, basket.every, run["last_state"], *counts)
 
 
-def _late(row: tuple[Any, ...]) -> bool | None:
-    """Whether the last success is older than three intervals; unknown where there was none."""
+def _is_late(row: tuple[Any, ...]) -> bool | None:
+    """Return whether the last success is older than three intervals; None if there was no success."""
     age, every = row[2:4]
     return None if age is None else age > 3 * every
 
 
-def _age(row: tuple[Any, ...]) -> str | None:
+def _format_age(row: tuple[Any, ...]) -> str | None:
     age = row[2]
-    return None if age is None else f"{format_duration(age)}{', late' if _late(row) else ''}"
+    return None if age is None else f"{format_duration(age)}{', late' if _is_late(row) else ''}"

@@ -76,7 +76,7 @@ def test_from_the_plan_to_the_end(bench: Bench, box: Sandbox) -> None:
     assert (listed["state"], listed["shards_done"], listed["run_by"]) == ("done", 3, None)
     assert "there is nothing to resume" in said(bench, "--resume", resume[1], code=2).err
     again = said(bench, *WINDOW, *ITEMS)
-    assert "all of it is held already: 0 requests" in again.err
+    assert "the database has all of it already: 0 requests" in again.err
 
 
 @pytest.mark.slow

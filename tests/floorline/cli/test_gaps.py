@@ -137,7 +137,7 @@ def test_the_command_shows_the_hole_and_what_fills_it(bench: Bench) -> None:
     row = next(line for line in said.out.splitlines() if line.startswith("core"))
     for part in ("USD", "2h", "fillable", "absent"):
         assert part in row
-    assert "core: the bids in its gaps are lost: the API keeps no history of them" in said.out
+    assert "core: the bids in its gaps are lost: the API keeps no history of bids" in said.out
     assert f"`floorline backfill --gaps --config {bench.config}` fills" in said.out.replace("\n", " ")
 
 
@@ -152,7 +152,7 @@ def test_as_json_it_has_every_piece_and_the_command(bench: Bench) -> None:
 
 def test_who_has_no_gap_is_told_so(bench: Bench) -> None:
     table = ("gaps", "--basket", "table", "--config", str(bench.config))
-    assert main_with(*table).out == "no gap: every basket was looked at in time\n"
+    assert main_with(*table).out == "no gap: every basket was observed in time\n"
     assert json.loads(main_with(*table, "--json").out) == {"gaps": [], "fill": None}
 
 

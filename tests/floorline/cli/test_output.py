@@ -83,7 +83,7 @@ def test_what_failed_is_told_once_on_stderr(bench: Bench, sandbox: Sandbox) -> N
 
 def test_before_the_first_run(bench: Bench) -> None:
     assert "never ran" in said(bench, "status").out
-    assert "no alert stands open" in said(bench, "alerts", "list").out
+    assert "no alert is open" in said(bench, "alerts", "list").out
     for arguments in (
         ["query", "SELECT 1"],
         ["rejects", "list"],

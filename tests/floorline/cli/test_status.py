@@ -95,7 +95,7 @@ def test_what_the_command_says(bench: Bench, sandbox: Sandbox) -> None:
     assert "wait" not in quiet
     land(home, "b", look(minute(10), Quote("1")))
     one = main_with("status", "--config", str(bench.config)).out
-    assert "1 landing waits, since 2026-06-01 12:10:00: loaded by the next run" in one
+    assert "1 landing is not loaded, since 2026-06-01 12:10:00: the next run" in one
     land(home, "c", look(minute(20), Quote("1")))
     sandbox.key(VALID_KEY, "revoked")
     two = main_with("status", "--config", str(bench.config)).out
