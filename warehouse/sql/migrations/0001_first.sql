@@ -1,11 +1,11 @@
--- The first schema. Facts are narrow and carry no key and no index (indexes slow the load and have
--- corrupted under upserts); names live in the dimensions; analysts see the views.
+-- The first schema. Fact tables are narrow and have no primary key and no index: indexes slow the load, and DuckDB has
+-- corrupted them under upserts. Names are in the dimension tables; users query the views.
 
 CREATE SCHEMA store;
 
 CREATE TABLE store.schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL);
 
--- Who an item is: (source, the source's id as text, phase, base name). Names are attributes.
+-- An item is identified by (source, the source's id as text, phase, base name). Other names are attributes.
 CREATE TABLE store.item (
     item_key INTEGER NOT NULL,
     source VARCHAR NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE store.item (
     phase VARCHAR,
     base_name VARCHAR NOT NULL,
     market_hash_name VARCHAR NOT NULL,
-    aggregate BOOLEAN NOT NULL,             -- no phase of its own, but others of its name have one
+    aggregate BOOLEAN NOT NULL,             -- without a phase, while other items of its name have one
     item_type VARCHAR, item_subtype VARCHAR, weapon_type VARCHAR, skin_name VARCHAR, wear_name VARCHAR,
     collection VARCHAR, rarity_name VARCHAR, is_stattrak BOOLEAN, is_souvenir BOOLEAN
 );
@@ -37,7 +37,7 @@ CREATE TABLE store.run (
     incomplete_reason VARCHAR, interval_seconds INTEGER, unknown_fields VARCHAR
 );
 
--- What a shard asked for: a whole catalog, or a set of items (scope_item); its providers are observed apart.
+-- What a shard requested: a whole catalog, or the items in scope_item. Each of its providers has its own observations.
 CREATE TABLE store.scope (
     scope_key INTEGER NOT NULL, source VARCHAR NOT NULL, currency VARCHAR NOT NULL,
     delivery VARCHAR NOT NULL, selection VARCHAR NOT NULL
@@ -50,13 +50,13 @@ CREATE TABLE store.observation (
     complete BOOLEAN NOT NULL, reason VARCHAR, rows BIGINT NOT NULL, newest_last_updated TIMESTAMPTZ
 );
 
--- The last answer for each key; a quote that vanished stays as a row with null price and quantity 0.
+-- The last state of each quote; a removed quote stays as a row with null price and quantity 0.
 CREATE TABLE store.current (
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, delivery VARCHAR NOT NULL,
     lowest_ask BIGINT, price DECIMAL(20, 8), quantity BIGINT NOT NULL,
     changed_at TIMESTAMPTZ, last_updated TIMESTAMPTZ, url VARCHAR,
-    valid_from TIMESTAMPTZ NOT NULL,        -- of this key's newest row in store.history
-    seen_at TIMESTAMPTZ NOT NULL,           -- when the answer stored here was observed
+    valid_from TIMESTAMPTZ NOT NULL,        -- of this quote's newest row in store.history
+    seen_at TIMESTAMPTZ NOT NULL,           -- when this state was observed last
     run_key INTEGER NOT NULL
 );
 

@@ -1,5 +1,5 @@
--- Series that the API itself keeps: its history of asks on a grid of five minutes, candles, and sales. Amounts are minor
--- units. `observed_at` is the server's moment of the page: of two looks at one row the later one counts.
+-- The series of the API's own history: lowest asks every five minutes (points), candles, and sales. Amounts are in
+-- minor units. `observed_at` is the server's time of the page: of two observations of a row the later one counts.
 
 CREATE TABLE store.point (
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, time TIMESTAMPTZ NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE store.candle (
     observed_at TIMESTAMPTZ NOT NULL, run_key INTEGER NOT NULL
 );
 
--- A sale has no id: those that are alike in everything are told apart by how many of them one walk brought.
+-- A sale has no id: sales that are equal in every column are numbered by `occurrence` within one extraction.
 CREATE TABLE store.sold (
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, time TIMESTAMPTZ NOT NULL,
     amount BIGINT NOT NULL, float_value DOUBLE, paint_seed BIGINT,
@@ -23,7 +23,7 @@ CREATE TABLE store.sold (
     observed_at TIMESTAMPTZ NOT NULL, run_key INTEGER NOT NULL
 );
 
--- Where a walk of sales went on in another landing: what lies next to that cursor, on its newer or its older side.
+-- An extraction of sales that continues in another landing: the sale next to the cursor, on its newer or older side.
 CREATE TABLE store.sold_seam (
     backfill_id VARCHAR NOT NULL, shard INTEGER NOT NULL, "cursor" VARCHAR NOT NULL, newer BOOLEAN NOT NULL,
     sale STRUCT(item_key INTEGER, provider_key INTEGER, currency VARCHAR, time TIMESTAMPTZ, amount BIGINT,

@@ -1,5 +1,5 @@
--- A quote is one item's entry in one book: what a provider lists in one currency and delivery. Loads compare by this
--- one number, which takes a quarter of the time that its four parts do.
+-- A book is what a provider lists in one currency and delivery; a quote is the entry of an item in a book. Loads
+-- compare by the one number `quote_key`, which takes a quarter of the time of its four parts.
 
 CREATE TABLE store.book (
     book_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, delivery VARCHAR NOT NULL
@@ -7,15 +7,15 @@ CREATE TABLE store.book (
 INSERT INTO store.book
 SELECT row_number() OVER (ORDER BY provider_key, currency, delivery), * FROM (SELECT DISTINCT provider_key, currency, delivery FROM store.current);
 
--- made anew: so much is quicker than an UPDATE of every row
+-- A new table, because that is faster than an UPDATE of every row.
 ALTER TABLE store.current RENAME TO current_3;
 CREATE TABLE store.current (
     quote_key BIGINT NOT NULL,              -- (item_key << 20) | book_key
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, delivery VARCHAR NOT NULL,
     lowest_ask BIGINT, price DECIMAL(20, 8), quantity BIGINT,
     changed_at TIMESTAMPTZ, last_updated TIMESTAMPTZ, url VARCHAR,
-    valid_from TIMESTAMPTZ NOT NULL,        -- of this key's newest row in store.history
-    seen_at TIMESTAMPTZ NOT NULL,           -- when the answer stored here was observed
+    valid_from TIMESTAMPTZ NOT NULL,        -- of this quote's newest row in store.history
+    seen_at TIMESTAMPTZ NOT NULL,           -- when this state was observed last
     run_key INTEGER NOT NULL
 );
 INSERT INTO store.current

@@ -1,3 +1,3 @@
--- Which views the database has, as a digest of their text: making them anew takes a load a tenth of a second.
+-- The digest of the views' text. Views are created again only where it differs: that takes 0.1 seconds of every load.
 
 CREATE TABLE store.views_made (digest VARCHAR NOT NULL);

@@ -1,20 +1,20 @@
--- Almost every price is its minor units in hundredths: only another one is kept. DECIMAL(20, 8) has 128 bits: no column
--- took as long to write anew, nor as much room in the history.
+-- Almost every price equals its minor units in hundredths: only other prices are stored. DECIMAL(20, 8) takes 128 bits;
+-- no other column took as long to write, or as much space in the history.
 
 ALTER TABLE store.current RENAME TO current_5;
 CREATE TABLE store.current (
     quote_key BIGINT NOT NULL,              -- (item_key << 20) | book_key
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, delivery VARCHAR NOT NULL,
     lowest_ask BIGINT,                      -- null: not listed
-    other_price DECIMAL(20, 8),             -- where it is not what lowest_ask says; see store.price_by
+    other_price DECIMAL(20, 8),             -- where it differs from lowest_ask; see store.price_by
     quantity BIGINT,
     changed_at TIMESTAMPTZ, last_updated TIMESTAMPTZ, url VARCHAR,
-    valid_from TIMESTAMPTZ NOT NULL,        -- of this key's newest row in store.history
-    seen_at TIMESTAMPTZ NOT NULL,           -- when the answer stored here was observed
+    valid_from TIMESTAMPTZ NOT NULL,        -- of this quote's newest row in store.history
+    seen_at TIMESTAMPTZ NOT NULL,           -- when this state was observed last
     run_key INTEGER NOT NULL,
     CHECK (lowest_ask IS NOT NULL OR other_price IS NULL)
 );
--- store.price_of, which a new database does not have yet
+-- The same as store.price_of, which a new database does not have yet.
 CREATE TEMP MACRO said_by(minor_units) AS (minor_units::DECIMAL(16, 0) * 0.01)::DECIMAL(20, 8);
 INSERT INTO store.current
 SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask,

@@ -1,7 +1,7 @@
--- Quotes now and then. Asks and buy orders are stored alike; a buy order is a quote of the delivery `bid`.
+-- Current quotes and their history. Asks and buy orders share their tables: a buy order has the delivery `bid`.
 
--- When a key was last looked at by a complete observation, through its catalog or by being named, and until when
--- that counts as fresh: for three intervals of the basket that looked.
+-- The last complete observation of each scope and provider, and the end of its freshness: three intervals of the
+-- basket that made it.
 CREATE OR REPLACE VIEW store.look AS
 SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
     max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
@@ -11,12 +11,14 @@ JOIN store.run r USING (run_key)
 WHERE o.complete
 GROUP BY ALL;
 
+-- The last complete observation of a provider's catalog, for items and for aggregates.
 CREATE OR REPLACE VIEW store.seen_in_catalog AS
 SELECT kind.aggregate, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
     max(l.fresh_until) AS fresh_until
 FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate)
 GROUP BY ALL;
 
+-- The last complete observation of an item by a scope that names it.
 CREATE OR REPLACE VIEW store.seen_by_name AS
 SELECT m.item_key, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
     max(l.fresh_until) AS fresh_until
@@ -27,17 +29,18 @@ CREATE OR REPLACE VIEW store.listed AS
 SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
     c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity,
     coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
-    greatest(c.seen_at, walked.observed_to, named.observed_to) AS observed_at,
+    greatest(c.seen_at, in_catalog.observed_to, by_name.observed_to) AS observed_at,
     r.run_id, c.url, i.aggregate, c.provider_key,
-    greatest(c.seen_at + to_seconds(3 * r.interval_seconds), walked.fresh_until, named.fresh_until) AS fresh_until
+    greatest(c.seen_at + to_seconds(3 * r.interval_seconds), in_catalog.fresh_until, by_name.fresh_until)
+        AS fresh_until
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN store.provider p USING (provider_key)
 JOIN store.run r USING (run_key)
-LEFT JOIN store.seen_in_catalog walked ON walked.provider_key = c.provider_key AND walked.currency = c.currency
-    AND walked.delivery = c.delivery AND walked.aggregate = i.aggregate
-LEFT JOIN store.seen_by_name named ON named.item_key = c.item_key AND named.provider_key = c.provider_key
-    AND named.currency = c.currency AND named.delivery = c.delivery
+LEFT JOIN store.seen_in_catalog in_catalog ON in_catalog.provider_key = c.provider_key
+    AND in_catalog.currency = c.currency AND in_catalog.delivery = c.delivery AND in_catalog.aggregate = i.aggregate
+LEFT JOIN store.seen_by_name by_name ON by_name.item_key = c.item_key AND by_name.provider_key = c.provider_key
+    AND by_name.currency = c.currency AND by_name.delivery = c.delivery
 WHERE c.lowest_ask IS NOT NULL;
 
 CREATE OR REPLACE VIEW quotes AS
@@ -68,7 +71,7 @@ SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask 
     quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
 FROM store.changes WHERE delivery = 'bid';
 
--- What was listed at `ts` (TIMESTAMPTZ): each key's newest change at or before it, unless that closed it.
+-- The quotes listed at `ts` (TIMESTAMPTZ): of each quote the newest change at or before `ts`, unless it is a removal.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
 SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,

@@ -1,4 +1,4 @@
--- Series that the API itself keeps. A point says what was listed at its time; where there is none, nothing is said.
+-- The series of the API's own history. No point at a time does not mean that nothing was listed.
 
 CREATE OR REPLACE VIEW price_points AS
 SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, p.currency, p.time,

@@ -1,12 +1,12 @@
--- What to watch the collection by.
+-- Views to monitor the collection.
 
 CREATE OR REPLACE VIEW stale_quotes AS
 SELECT * EXCLUDE (provider_key, fresh) FROM store.dated WHERE NOT fresh AND delivery <> 'bid';
 
 CREATE OR REPLACE VIEW coverage AS
 SELECT source, provider, currency, delivery, count(*) AS listed, count(*) FILTER (fresh) AS fresh,
-    known.items, count(*) / known.items AS share, max(observed_at) AS observed_at
+    total.items, count(*) / total.items AS share, max(observed_at) AS observed_at
 FROM store.dated
-JOIN (SELECT source, count(*) AS items FROM store.item WHERE NOT aggregate GROUP BY source) known USING (source)
+JOIN (SELECT source, count(*) AS items FROM store.item WHERE NOT aggregate GROUP BY source) total USING (source)
 WHERE NOT aggregate
-GROUP BY source, provider, currency, delivery, known.items;
+GROUP BY source, provider, currency, delivery, total.items;

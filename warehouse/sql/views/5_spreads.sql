@@ -1,12 +1,11 @@
--- Across marketplaces: the best ask, and what is left of buying here and selling there. Items of two sources meet
--- by name and phase.
+-- The best ask over all marketplaces, and the spreads between them. Items of two sources are matched by name and phase.
 
--- Fresh as of the newest look at anything: a basket that was removed leaves no ghosts, and a database that nobody
--- feeds any more keeps what it held last. What came without a run's interval (a replay) is not fresh by itself.
+-- Freshness is relative to the newest observation in the database: quotes of a removed basket go stale, and a database
+-- without new runs keeps its last quotes. Quotes of a run without an interval (a replay) are not fresh by themselves.
 CREATE OR REPLACE VIEW store.dated AS
 SELECT *, coalesce(fresh_until >= (SELECT max(observed_to) FROM store.observation), false) AS fresh FROM store.listed;
 
--- An entry without a phase is no one item where its name has phases.
+-- A quote without a phase is left out where items of its name have phases: it is a quote of no single item.
 CREATE OR REPLACE VIEW store.live AS
 SELECT * FROM store.dated
 WHERE fresh
@@ -19,13 +18,13 @@ SELECT market_hash_name, phase, currency, unnest(min_by(
 FROM store.live WHERE delivery <> 'bid'
 GROUP BY market_hash_name, phase, currency;
 
--- Which marketplaces a provider's quotes are from: SkinShark blends two; any other is one, whoever tells of it.
+-- The marketplaces behind a provider: SkinShark combines two; any other provider is one marketplace in every source.
 CREATE OR REPLACE VIEW store.stands_for AS
 SELECT p.provider_key, coalesce(m.marketplace, p.provider) AS marketplace
 FROM store.provider p
 LEFT JOIN (VALUES ('skinshark', 'c5'), ('skinshark', 'ecosteam')) m(provider, marketplace) USING (provider);
 
--- Where what was bought at one provider can be sold at another: they have no marketplace in common.
+-- Pairs of providers to buy at and sell at: without a common marketplace.
 CREATE OR REPLACE VIEW store.way AS
 SELECT b.provider_key AS bought_key, s.provider_key AS sold_key
 FROM store.provider b CROSS JOIN store.provider s
@@ -34,8 +33,8 @@ ANTI JOIN (
     FROM store.stands_for x JOIN store.stands_for y USING (marketplace)
 ) same ON same.bought_key = b.provider_key AND same.sold_key = s.provider_key;
 
--- What a sale brings after the fee: listed at the lowest ask, or at once into the highest bid. Nothing is sold where
--- no fee is known; a provider that tells none of its own for a sale at once takes the usual one.
+-- The proceeds of a sale after the fee: by a listing at the lowest ask, or at once to the highest bid. Providers
+-- without a known fee are left out; a provider without an own fee for instant sales takes its usual fee.
 CREATE OR REPLACE VIEW store.sale AS
 SELECT *, (price * (1 - fee))::DECIMAL(20, 8) AS proceeds
 FROM (
@@ -50,7 +49,8 @@ SELECT b.market_hash_name, b.phase, b.currency,
     b.source AS bought_source, b.provider AS bought_at, b.delivery AS bought_by, b.price AS bought_price,
     b.quantity AS bought_quantity,
     s.source AS sold_source, s.provider AS sold_at,
-    CASE WHEN s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, s.price AS sold_price, s.quantity AS sold_quantity, s.fee AS sold_fee, s.proceeds,
+    CASE WHEN s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, s.price AS sold_price,
+    s.quantity AS sold_quantity, s.fee AS sold_fee, s.proceeds,
     s.proceeds - b.price AS profit, (s.proceeds - b.price)::DOUBLE / nullif(b.price::DOUBLE, 0) AS margin,
     least(b.observed_at, s.observed_at) AS observed_at
 FROM store.live b

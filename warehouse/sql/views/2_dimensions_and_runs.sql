@@ -1,4 +1,4 @@
--- What surrounds the quotes: the dimensions, what ran, what was looked at, what did not fit, what was raised.
+-- Dimensions, runs, observations, rejects, alerts and exchange rates.
 
 CREATE OR REPLACE VIEW items AS
 SELECT source, item_id, market_hash_name, phase, aggregate, base_name, item_type, item_subtype, weapon_type,

@@ -1,7 +1,8 @@
--- Amounts by a source's own table of exchange rates: exact, then rounded as the source rounds.
+-- Convert prices by a source's own exchange rates: exactly, then rounded like the source rounds.
 
--- DuckDB divides a HUGEINT bit by bit. Below 1e15 a DOUBLE is off by less than a half, and one comparison, or none,
--- makes an exact result of it. Whole 1e-8 parts of a price; n // d of what is not negative.
+-- parts_of: a price in units of 1e-8. quotient: n // d for numbers that are not negative.
+-- DuckDB divides a HUGEINT bit by bit, which is slow. Below 1e15 a DOUBLE is off by less than 0.5, so that rounding it
+-- and at most one correction give the exact result.
 CREATE OR REPLACE MACRO store.parts_of(price) AS
     CASE WHEN price < 10000000 THEN (price::DOUBLE * 1e8)::BIGINT::HUGEINT ELSE (price * 100000000)::HUGEINT END;
 
@@ -10,11 +11,11 @@ CREATE OR REPLACE MACRO store.quotient(n, d) AS
         THEN (n::DOUBLE / d::DOUBLE)::BIGINT - (n < (n::DOUBLE / d::DOUBLE)::BIGINT * d)::BIGINT
         ELSE n // d END;
 
--- The dollar quotes in another currency, by the newest rate that their source tells of it; where it tells none, by
--- the newest of all. No decimal has room for the product of a price and a rate, so it is counted in whole parts: a
--- price in 1e-8 dollars times the digits of a rate with `unit` as its 1.
+-- The quotes in USD, converted by the newest rate of their source, or by the newest rate of any source where theirs
+-- has none for this currency. No DECIMAL can hold the product of a price and a rate, so the product is an integer: the
+-- price in units of 1e-8 dollars times the digits of the rate, in which `unit` stands for 1.
 CREATE OR REPLACE MACRO quotes_in(wanted) AS TABLE
-WITH told AS (
+WITH newest_rate AS (
     SELECT source, arg_max(rate, rate_at) AS rate, max(rate_at) AS rate_at
     FROM store.fx_rate WHERE currency = upper(wanted) AND upper(wanted) <> 'USD' GROUP BY source
     UNION ALL
@@ -22,7 +23,7 @@ WITH told AS (
 ), fx AS (
     SELECT s.source, unnest(coalesce(any_value(struct_pack(t.rate, t.rate_at)) FILTER (t.source = s.source),
         max_by(struct_pack(t.rate, t.rate_at), t.rate_at)))
-    FROM (SELECT DISTINCT source FROM store.provider) s CROSS JOIN told t
+    FROM (SELECT DISTINCT source FROM store.provider) s CROSS JOIN newest_rate t
     GROUP BY s.source
 ), parts AS (
     SELECT source, rate, rate_at, replace(digits, '.', '')::HUGEINT AS factor,

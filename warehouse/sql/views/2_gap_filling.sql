@@ -1,36 +1,38 @@
--- What the API's history says of the time in which nobody looked: the changes that `quote_history` has beside
--- store.history. Worked out when read, so that it is right in whatever order looks and points were loaded.
+-- Fill the coverage gaps of `quote_history` with the changes in the API's own history (store.point). The views compute
+-- this at every query, so that the result does not depend on the order in which observations and points were loaded.
+-- In stored names a look is an observation, and a hole is a coverage gap.
 
--- The spans in which a scope was looked at, by provider. Where the next look comes within one and a half intervals of
--- its basket nothing is missing between the two; where none does, the hole begins right behind the look.
+-- The time ranges in which a scope was observed, by provider. Two observations belong to one range where the second
+-- one starts within 1.5 intervals of its basket; else a gap starts right after the first one.
 CREATE OR REPLACE VIEW store.watch AS
-WITH look AS (
+WITH scope_observation AS (
     SELECT o.scope_key, s.selection, s.currency, o.provider_key, o.observed_from, o.observed_to, o.run_key,
         o.observed_to + to_seconds(coalesce(1.5 * r.interval_seconds, 0)) AS covered_to
     FROM store.observation o
     JOIN store.scope s USING (scope_key)
     JOIN store.run r USING (run_key)
     WHERE o.complete AND s.delivery = 'standard' AND o.provider_key IN (SELECT provider_key FROM store.point)
-), first AS (
+), range_start AS (
     SELECT scope_key, selection, currency, provider_key, struct_pack(observed_from, observed_to, run_key) AS first_look,
-        max(observed_from) OVER past AS was_last_from, max(observed_from) OVER whole AS last_from,
-        max(observed_to) OVER past AS was_last_to, max(observed_to) OVER whole AS last_to,
-        max(covered_to) OVER past AS was_covered_to, max(covered_to) OVER whole AS covered_to
-    FROM look
-    WINDOW whole AS (PARTITION BY scope_key, provider_key),
+        max(observed_from) OVER past AS past_last_from, max(observed_from) OVER total AS last_from,
+        max(observed_to) OVER past AS past_last_to, max(observed_to) OVER total AS last_to,
+        max(covered_to) OVER past AS past_covered_to, max(covered_to) OVER total AS covered_to
+    FROM scope_observation
+    WINDOW total AS (PARTITION BY scope_key, provider_key),
         past AS (
             PARTITION BY scope_key, provider_key ORDER BY observed_from
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    QUALIFY was_covered_to IS NULL OR was_covered_to < observed_from
+    QUALIFY past_covered_to IS NULL OR past_covered_to < observed_from
 )
 SELECT scope_key, selection, currency, provider_key, first_look,
-    coalesce(lead(was_last_from) OVER spans, last_from) AS last_from,
-    coalesce(lead(was_last_to) OVER spans, last_to) AS last_to,
-    coalesce(lead(was_covered_to) OVER spans, covered_to) AS covered_to
-FROM first
-WINDOW spans AS (PARTITION BY scope_key, provider_key ORDER BY first_look);
+    coalesce(lead(past_last_from) OVER ranges, last_from) AS last_from,
+    coalesce(lead(past_last_to) OVER ranges, last_to) AS last_to,
+    coalesce(lead(past_covered_to) OVER ranges, covered_to) AS covered_to
+FROM range_start
+WINDOW ranges AS (PARTITION BY scope_key, provider_key ORDER BY first_look);
 
--- Items with points; those that are looked at through the same scopes go by the least key among them.
+-- Items with points. Items of the same scopes have the same coverage: `peer_key`, the smallest of their keys, stands
+-- for all of them.
 CREATE OR REPLACE VIEW store.alike AS
 SELECT item_key, aggregate, min(item_key) OVER (PARTITION BY aggregate, scopes) AS peer_key
 FROM (
@@ -41,12 +43,13 @@ FROM (
     GROUP BY i.item_key, i.aggregate
 );
 
--- The spans that no look covers. The last look before one began at `last_from`; `next_look` ends it.
+-- The coverage gaps: time ranges without an observation. The last observation before a gap started at `last_from`;
+-- `next_look` is the observation that ends the gap.
 CREATE OR REPLACE VIEW store.hole AS
 WITH peer AS (
     SELECT DISTINCT a.peer_key, a.aggregate, p.provider_key, p.currency
     FROM (SELECT DISTINCT item_key, provider_key, currency FROM store.point) p JOIN store.alike a USING (item_key)
-), seen AS (
+), observed AS (
     SELECT peer_key, provider_key, currency, w.first_look, w.last_from, w.last_to, w.covered_to
     FROM peer p JOIN store.watch w USING (provider_key, currency)
     WHERE covers(w.selection, p.aggregate)
@@ -58,14 +61,14 @@ WITH peer AS (
 )
 SELECT peer_key, provider_key, currency, max(last_from) OVER past AS last_from, max(last_to) OVER past AS hole_from,
     lead(first_look) OVER later AS next_look
-FROM seen
+FROM observed
 WINDOW later AS (PARTITION BY peer_key, provider_key, currency ORDER BY first_look NULLS FIRST),
     past AS (PARTITION BY peer_key, provider_key, currency ORDER BY first_look NULLS FIRST ROWS UNBOUNDED PRECEDING)
 QUALIFY next_look IS NULL OR max(covered_to) OVER past < struct_extract(next_look, 'observed_from');
 
--- The changes that points tell of in holes, and at the end of a hole the return of what history says, where the look
--- that ended it found nothing else: without it the last point would hide that. A point that came after the last look,
--- while that still covered its key, counts from where the hole begins.
+-- The changes that points show in gaps. At the end of a gap the state in store.history is repeated where the
+-- observation that ended the gap found no change: else the last point would hide that state. A point after the last
+-- observation, but in the time that this observation still covers, counts from the start of the gap.
 CREATE OR REPLACE VIEW store.filling AS
 WITH point AS (
     SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, a.peer_key, p.*
@@ -73,7 +76,7 @@ WITH point AS (
     JOIN store.item i USING (item_key)
     JOIN store.provider v USING (provider_key)
     JOIN store.alike a USING (item_key)
-), lying AS (
+), point_in_gap AS (
     SELECT p.* EXCLUDE (peer_key, observed_at), h.hole_from, h.next_look,
         lag(struct_pack(p.time, p.lowest_ask, p.quantity)) OVER w AS last, lead(p.time) OVER w AS next_time
     FROM point p
@@ -86,37 +89,37 @@ WITH point AS (
         ORDER BY p.time)
 ), event AS (
     SELECT *, CASE WHEN ends THEN next_look.observed_to + INTERVAL 1 SECOND - INTERVAL 1 MICROSECOND
-        ELSE greatest(time, hole_from) END AS moment
+        ELSE greatest(time, hole_from) END AS effective_at
     FROM (
         SELECT *, unnest(
             CASE WHEN next_time IS NULL AND next_look IS NOT NULL THEN [false, true] ELSE [false] END) AS ends
-        FROM lying
+        FROM point_in_gap
     )
     WHERE ends OR next_time IS NULL OR next_time > hole_from
-), told AS (
-    SELECT e.*, h.valid_from AS was_from, h.lowest_ask AS was_ask,
-        store.price_by(h.other_price, h.lowest_ask) AS was_price, h.quantity AS was_quantity,
-        h.changed_at AS was_changed_at, h.last_updated AS was_last_updated
+), event_with_state AS (
+    SELECT e.*, h.valid_from AS history_from, h.lowest_ask AS history_ask,
+        store.price_by(h.other_price, h.lowest_ask) AS history_price, h.quantity AS history_quantity,
+        h.changed_at AS history_changed_at, h.last_updated AS history_last_updated
     FROM event e
     ASOF LEFT JOIN store.history h ON h.item_key = e.item_key AND h.provider_key = e.provider_key
-        AND h.currency = e.currency AND h.delivery = 'standard' AND h.valid_from <= e.moment
+        AND h.currency = e.currency AND h.delivery = 'standard' AND h.valid_from <= e.effective_at
 )
 SELECT source, provider, item_id, market_hash_name, phase, aggregate, item_key, provider_key, currency,
     'standard' AS delivery,
-    CASE WHEN ends THEN was_ask ELSE lowest_ask END AS lowest_ask,
-    CASE WHEN ends THEN was_price ELSE store.price_of(lowest_ask) END AS price,
-    CASE WHEN NOT ends THEN quantity WHEN was_price IS NOT NULL THEN was_quantity ELSE 0 END AS quantity,
-    CASE WHEN ends THEN was_changed_at ELSE time END AS changed_at,
-    CASE WHEN ends THEN was_last_updated END AS last_updated,
-    CASE WHEN ends THEN next_look.observed_from ELSE moment END AS valid_from,
+    CASE WHEN ends THEN history_ask ELSE lowest_ask END AS lowest_ask,
+    CASE WHEN ends THEN history_price ELSE store.price_of(lowest_ask) END AS price,
+    CASE WHEN NOT ends THEN quantity WHEN history_price IS NOT NULL THEN history_quantity ELSE 0 END AS quantity,
+    CASE WHEN ends THEN history_changed_at ELSE time END AS changed_at,
+    CASE WHEN ends THEN history_last_updated END AS last_updated,
+    CASE WHEN ends THEN next_look.observed_from ELSE effective_at END AS valid_from,
     CASE WHEN ends THEN next_look.run_key ELSE run_key END AS run_key
-FROM told
-WHERE (was_from IS NULL OR was_from < time)
-    AND CASE WHEN ends OR last IS NULL OR time <= hole_from OR was_from >= last.time
-        THEN was_ask IS DISTINCT FROM lowest_ask OR was_quantity IS DISTINCT FROM quantity
+FROM event_with_state
+WHERE (history_from IS NULL OR history_from < time)
+    AND CASE WHEN ends OR last IS NULL OR time <= hole_from OR history_from >= last.time
+        THEN history_ask IS DISTINCT FROM lowest_ask OR history_quantity IS DISTINCT FROM quantity
         ELSE last.lowest_ask IS DISTINCT FROM lowest_ask OR last.quantity IS DISTINCT FROM quantity END;
 
--- The whole history. Its names come along, so that a question about one item reads no other's.
+-- The complete history. It includes the item's names, so that a filter on one item reads only the rows of that item.
 CREATE OR REPLACE VIEW store.filled AS
 SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.* EXCLUDE (other_price),
     store.price_by(h.other_price, h.lowest_ask) AS price
