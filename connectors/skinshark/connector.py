@@ -1,4 +1,4 @@
-"""The SkinShark connector: a merchant's price listing, in one request where the source allows it."""
+"""The SkinShark connector: a merchant's price listing, in one request where the API allows it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,24 +22,24 @@ from connectors.skinshark.contract import ROUTE, Row
 from connectors.skinshark.envelope import unwrap
 from connectors.skinshark.listing import (
     WHOLE_LISTING,
-    PageQuery,
+    ListingQuery,
     PageRange,
-    items_in,
+    list_items,
     parse_page,
     parse_page_info,
 )
 from connectors.tiers import limits_for
 
 _T = TypeVar("_T")
-# Asks for the page at a place, and makes something of its content, which the server sent at a moment (UTC).
-PageBuilder = Callable[[PageRange, bytes, datetime], Awaitable[PageInfo]]
-MERCHANT: Final = "/merchant"
-LARGEST_PAGE: Final = 500
-# The documentation says that listing routes cost 5, and not whether this is one: too slow never earns a 429.
-COST: Final = 5
-# Asked for twice; then pages, which are smaller and get the patience of any other request.
-LISTING_RETRY: Final = RetryPolicy(attempts=2)
-# What each marketplace is called here (two as CS2Cap calls them), by the API, and by people.
+# Handles the content of the page at a range, which the server sent at a time (UTC).
+_PageHandler = Callable[[PageRange, bytes, datetime], Awaitable[PageInfo]]
+_MERCHANT_ROUTE: Final = "/merchant"
+_PAGE_LIMIT: Final = 500
+# A listing route costs 5 tokens. The documentation does not say whether this is one: assume that it is.
+_LISTING_COST: Final = 5
+# The whole listing is tried twice; then pages, which are smaller, with the usual retries.
+_WHOLE_LISTING_RETRY: Final = RetryPolicy(attempts=2)
+# For each marketplace: our provider key (CS2Cap's where CS2Cap has it), the API's number, and the name.
 MARKETS: Final = {
     "all": ("skinshark", "0", "SkinShark"),
     "c5": ("c5", "3", "C5Game"),
@@ -48,113 +48,139 @@ MARKETS: Final = {
 
 
 class SkinShark(HttpConnector):
-    """SkinShark behind `client`, whose only provider is one of `MARKETS`; prices are in US dollars.
+    """SkinShark behind `client`; its only provider is one of `MARKETS`, its prices are in US dollars.
 
-    `include_fees` adds the merchant's own fee to every price. `tier` says how many tokens a minute has;
-    "auto" stands for the smallest, since no route tells.
+    `include_fees` adds the merchant's own fee to every price. `tier` sets the tokens per minute; "auto" means
+    the lowest tier, because no route reports it.
     """
 
     def __init__(
         self, client: Client, market: str = "all", *, include_fees: bool = False, tier: str = "auto"
     ) -> None:
         super().__init__(client)
-        self._tier = tier
+        self._tier = None if tier == "auto" else tier
         self._market = market
-        self._fees = "true" if include_fees else "false"
+        self._include_fees = "true" if include_fees else "false"
         self._paged = False
-        self.provider, self._number, self._name = MARKETS[market]
+        self.provider, self._market_number, self._provider_name = MARKETS[market]
 
     async def account(self) -> Account:
-        """Prove the key by the cheapest route, the merchant's profile, and keep to the tier's pace."""
-        terms = limits_for("standard" if self._tier == "auto" else self._tier, kind="skinshark")
-        self._client.rate_limiter.set_rate(terms.per_minute)
-        await self._client.read(MERCHANT, (), self._request(MERCHANT, _nothing), metered=False)
-        tier = None if self._tier == "auto" else self._tier
-        return Account(tier, terms.per_minute, None, None, None, active=True)
+        """Authenticate with the cheapest route, the merchant's profile, and apply the tier's rate limit."""
+        per_minute = limits_for(self._tier or "standard", kind="skinshark").per_minute
+        self._client.rate_limiter.set_rate(per_minute)
+        await self._client.read(
+            _MERCHANT_ROUTE, (), self._unwrapping(_MERCHANT_ROUTE, _ignore), metered=False
+        )
+        return Account(
+            tier=self._tier,
+            requests_per_minute=per_minute,
+            requests_per_month=None,
+            used=None,
+            expires_at=None,
+            active=True,
+        )
 
     async def items(self) -> pl.DataFrame:
-        """Return the items of the listing, for sale or not, schema `ITEMS`; it costs what a listing does."""
+        """Return the items of the listing, for sale or not, schema `ITEMS`; fetches the listing."""
         rows: dict[int, tuple[Row, ...]] = {}
 
-        async def keep(place: PageRange, data: bytes, _moment: datetime) -> PageInfo:
-            listing, sheet = await asyncio.to_thread(parse_page_info, place, data, self.source)
-            rows[place.offset] = listing.rows
-            return sheet
+        async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
+            listing, info = await asyncio.to_thread(parse_page_info, page_range, data, self.source)
+            rows[page_range.offset] = listing.rows
+            return info
 
-        await self._extract_listing(keep)
-        listed = [row for offset in sorted(rows) for row in rows[offset]]
-        return await asyncio.to_thread(items_in, listed, phased=self._market != "c5")
+        await self._extract_listing(collect)
+        ordered = [row for offset in sorted(rows) for row in rows[offset]]
+        return await asyncio.to_thread(list_items, ordered, phased=self._market != "c5")
 
     async def providers(self) -> pl.DataFrame:
-        """Return the one marketplace, schema `PROVIDERS`; nothing is asked for it."""
-        told = {"provider": self.provider, "name": self._name, "default_currency": "USD"}
-        known = {"has_buy_orders": False, "has_recent_sales": False}
-        columns = {name: [{**told, **known}.get(name)] for name in PROVIDERS}
-        return pl.DataFrame(columns, schema=PROVIDERS)
+        """Return the one marketplace, schema `PROVIDERS`, without a request."""
+        row = {
+            "provider": self.provider,
+            "name": self._provider_name,
+            "default_currency": "USD",
+            "has_buy_orders": False,
+            "has_recent_sales": False,
+        }
+        return pl.DataFrame([row], schema=PROVIDERS)
 
     async def fx(self) -> pl.DataFrame:
-        """Raise ConfigError: the source converts nothing."""
+        """Raise ConfigError: the source converts no prices."""
         raise ConfigError("prices are in US dollars only: ask for USD", self.source)
 
-    async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
-        """Fetch the listing, handing each page to `land` as it arrives; see `Connector.walk`.
+    async def extract(
+        self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
+    ) -> ExtractResult:
+        """Fetch the listing and hand each page to `sink` as it arrives; see `Connector.extract`.
 
-        `have` is of no use: a landed page does not tell the items that were not for sale. Raises ConfigError
-        for a marketplace or a currency that is not this source's.
+        `resume_pages` cannot be used: a landed page lacks the items that were not for sale. Raises
+        ConfigError for a marketplace or a currency that this source does not have.
         """
-        del have
+        del resume_pages
         if shard.providers != (self.provider,) or shard.currency != "USD":
-            told = f"{', '.join(shard.providers)} in {shard.currency}"
-            raise ConfigError(f"the source has {self.provider} in USD, not {told}", self.source)
-        question = PageQuery.of(shard, self.source)
+            requested = f"{', '.join(shard.providers)} in {shard.currency}"
+            raise ConfigError(f"the source has {self.provider} in USD, not {requested}", self.source)
+        query = ListingQuery.of(shard, self.source)
 
-        async def landed(place: PageRange, data: bytes, moment: datetime) -> PageInfo:
-            return await land(partial(parse_page, question, place, data, moment))
+        async def land(page_range: PageRange, data: bytes, observed_at: datetime) -> PageInfo:
+            return await sink(partial(parse_page, query, page_range, data, observed_at=observed_at))
 
-        return await self._extract_listing(landed)
+        return await self._extract_listing(land)
 
-    async def _extract_listing(self, make: PageBuilder) -> ExtractResult:
-        """Walk the listing in one page; in pages where that does not come through, from then on."""
+    async def _extract_listing(self, handle: _PageHandler) -> ExtractResult:
+        """Fetch the listing as one page; once that fails, page by page from then on."""
         if not self._paged:
             try:
-                return await self._extract_pages(make, WHOLE_LISTING, LISTING_RETRY)
+                return await self._extract_pages(handle, WHOLE_LISTING, _WHOLE_LISTING_RETRY)
             except (RequestRejected, TransientError):
                 self._paged = True
-        return await self._extract_pages(make, LARGEST_PAGE, None)
+        return await self._extract_pages(handle, _PAGE_LIMIT, None)
 
-    async def _extract_pages(self, make: PageBuilder, limit: int, retry: RetryPolicy | None) -> ExtractResult:
-        paging, pages = OffsetPaginator(self.source), 0
-        while offsets := paging.next_offsets():
-            for sheet in await gather_fail_fast(
-                *(self._page(PageRange(offset, limit), make, retry) for offset in offsets)
-            ):
+    async def _extract_pages(
+        self, handle: _PageHandler, limit: int, retry: RetryPolicy | None
+    ) -> ExtractResult:
+        paginator, pages = OffsetPaginator(self.source), 0
+        while offsets := paginator.next_offsets():
+            requests = (self._fetch_page(PageRange(offset, limit), handle, retry) for offset in offsets)
+            for info in await gather_fail_fast(*requests):
                 pages += 1
-                limit = sheet.limit
-                paging.add_page(sheet)
-        return ExtractResult(pages, paging.rows, paging.rounds)
+                limit = info.limit
+                paginator.add_page(info)
+        return ExtractResult(pages, paginator.rows, paginator.rounds)
 
-    async def _page(self, place: PageRange, make: PageBuilder, retry: RetryPolicy | None) -> PageInfo:
-        limit = "-1" if place.limit == WHOLE_LISTING else str(place.limit)
-        params = [("page", str(place.number)), ("limit", limit)]
-        params += [("market", self._number), ("includeFees", self._fees)]
-        read = self._request(ROUTE, partial(make, place))
-        answer = await self._client.read(ROUTE, params, read, cost=COST, metered=False, retry=retry)
-        return answer.body
+    async def _fetch_page(
+        self, page_range: PageRange, handle: _PageHandler, retry: RetryPolicy | None
+    ) -> PageInfo:
+        limit = -1 if page_range.limit == WHOLE_LISTING else page_range.limit
+        params = [
+            ("page", str(page_range.number)),
+            ("limit", str(limit)),
+            ("market", self._market_number),
+            ("includeFees", self._include_fees),
+        ]
+        read_body = self._unwrapping(ROUTE, partial(handle, page_range))
+        response = await self._client.read(
+            ROUTE, params, read_body, cost=_LISTING_COST, metered=False, retry=retry
+        )
+        return response.body
 
-    def _request(self, route: str, use: Callable[[bytes, datetime], Awaitable[_T]]) -> BodyReader[_T]:
-        """Let `use` have what an envelope holds, and keep its request's id, with an error of `use` too."""
+    def _unwrapping(self, route: str, handle: Callable[[bytes, datetime], Awaitable[_T]]) -> BodyReader[_T]:
+        """Return a reader that unwraps the envelope for `handle` and keeps the id of the request.
 
-        async def read(inflate: Decompress, moment: datetime) -> _T:
-            content = await asyncio.to_thread(lambda: unwrap(inflate(), route, self.source))
+        An error that `handle` raises gets the id, too.
+        """
+
+        async def read_body(decompress: Decompress, observed_at: datetime) -> _T:
+            content = await asyncio.to_thread(lambda: unwrap(decompress(), route, self.source))
             self._client.request_id = content.request_id
             try:
-                return await use(content.data, moment)
+                return await handle(content.data, observed_at)
             except SourceError as error:
                 error.request_id = error.request_id or content.request_id
                 raise
 
-        return read
+        return read_body
 
 
-async def _nothing(_data: bytes, _moment: datetime) -> None:
-    """That there was an envelope is enough."""
+async def _ignore(_data: bytes, _observed_at: datetime) -> None:
+    """Accept any content: a valid envelope proves the key."""

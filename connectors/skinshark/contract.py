@@ -1,4 +1,4 @@
-"""A page of SkinShark's price listing, typed: dollars with two places become exact cents."""
+"""The rows of SkinShark's price listing, parsed: dollars with two decimal places become exact cents."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import QUOTES
 
 ROUTE: Final = "/market/prices"
-_MOST: Final = Decimal(10**12)
-Text = Annotated[str, Meta(min_length=1)]
+_MAX_DOLLARS: Final = Decimal(10**12)
+_NonEmptyStr = Annotated[str, Meta(min_length=1)]
 
 
 class Row(Struct, gc=False, rename="camel"):
-    """A row as the contract has it; a price is null where nothing is listed, else whole cents."""
+    """The prices of one item: each is a whole number of cents, or null where nothing is for sale."""
 
-    item_id: Text
-    market_hash_name: Text
+    item_id: _NonEmptyStr
+    market_hash_name: _NonEmptyStr
     instant: Decimal | None
     standard: Decimal | None
-    phases: dict[Text, Decimal] = {}
+    phases: dict[_NonEmptyStr, Decimal] = {}
 
     def __post_init__(self) -> None:
         for price in (self.instant, self.standard, *self.phases.values()):
@@ -49,9 +49,9 @@ _ROWS: Final = RowDecoder(Row)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedListing:
-    """One answer of the listing: its rows in their order, those that do not fit, and its place.
+    """One page of the listing: its rows in order, its rejects, and its position.
 
-    `limit` is what the source says that a page holds, -1 for everything; `unknown_fields` tells how many rows
+    `limit` is the page size that the API reports, -1 for everything; `unknown_fields` counts the rows that
     carry a field that the contract does not know.
     """
 
@@ -65,26 +65,26 @@ class ParsedListing:
 
 
 def parse_listing(data: bytes, source: str = "") -> ParsedListing:
-    """Type the content of an envelope; raises ContractBroken if it is no listing."""
+    """Parse the content of an envelope; raises UnexpectedResponse where it is not a listing."""
     try:
-        told = _LISTING.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        listing = _LISTING.decode(data)
+    except DECODE_ERRORS as error:
         raise UnexpectedResponse(f"{ROUTE}: {sanitize(str(error))}", source) from None
-    decoded = _ROWS.decode_all(told.items)
+    decoded = _ROWS.decode_all(listing.items)
     return ParsedListing(
         rows=tuple(decoded.fitting),
         rejects=decoded.rejects,
         unknown_fields=decoded.unknown_fields,
-        total=told.total,
-        page=told.page,
-        limit=told.limit,
-        total_pages=told.total_pages,
+        total=listing.total,
+        page=listing.page,
+        limit=listing.limit,
+        total_pages=listing.total_pages,
     )
 
 
 def to_cents(dollars: Decimal) -> int:
-    """Return `dollars` in cents. Raises ValueError where that would lose something, and for no price."""
-    if dollars.is_finite() and 0 <= dollars < _MOST:
+    """Convert a price to cents; raises ValueError unless it is a whole number of cents, and in range."""
+    if dollars.is_finite() and 0 <= dollars < _MAX_DOLLARS:
         cents = int(dollars.scaleb(2))
         if Decimal(cents).scaleb(-2) == dollars:
             return cents
@@ -92,9 +92,9 @@ def to_cents(dollars: Decimal) -> int:
 
 
 def to_quotes_frame(rows: Iterable[Row], provider: str) -> pl.DataFrame:
-    """Put what `rows` ask into a frame of the schema `QUOTES`; a null is no quote, and no row.
+    """Return the prices of `rows` as a frame of the schema `QUOTES`; a null price gives no row.
 
-    The source tells neither a quantity nor a moment of change: both are null.
+    The API reports no quantity, timestamp or address: these columns are null.
     """
     quotes = [quote for row in rows for quote in _quotes(row)]
     count = len(quotes)
@@ -108,22 +108,23 @@ def to_quotes_frame(rows: Iterable[Row], provider: str) -> pl.DataFrame:
         "lowest_ask": [to_cents(dollars) for dollars in price],
         "price": price,
     }
-    unknown = {name: [None] * count for name in QUOTES.names() if name not in columns}
-    return pl.DataFrame({**columns, **unknown}, schema=QUOTES, strict=True)
+    missing = {name: [None] * count for name in QUOTES.names() if name not in columns}
+    return pl.DataFrame({**columns, **missing}, schema=QUOTES, strict=True)
 
 
 def _quotes(row: Row) -> Iterator[tuple[str, str, str | None, str, Decimal]]:
-    about = row.item_id, row.market_hash_name
+    """Yield item id, name, phase, delivery and price of each thing for sale."""
+    item = row.item_id, row.market_hash_name
     if row.standard is not None:
-        yield *about, None, "standard", row.standard
+        yield *item, None, "standard", row.standard
     if row.instant is not None:
-        yield *about, None, "instant", row.instant
+        yield *item, None, "instant", row.instant
     for phase, price in row.phases.items():
-        yield *about, phase, "standard", price
+        yield *item, phase, "standard", price
 
 
 def reparse_reject(raw: str, provider: str) -> pl.DataFrame | None:
-    """Type one rejected row anew, schema `QUOTES`; None if it still does not fit."""
+    """Parse a rejected row again, schema `QUOTES`; None if it still does not fit."""
     try:
         return to_quotes_frame([_ROWS.decode(raw.encode())], provider)
     except DECODE_ERRORS:

@@ -1,37 +1,34 @@
-"""An answer of SkinShark's listing on its way to a page: typed, and seen to answer what was asked.
-
-As with CS2Cap, nothing here knows of a loop, a connection or a disk.
-"""
+"""Build typed pages and catalog items of SkinShark's listing. Pure functions."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import polars as pl
 
 from common.errors import PaginationError, RequestRejected
-from common.shards import Item
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
+from connectors.rows import DECODE_ERRORS
 from connectors.schemas import ITEMS
 from connectors.shards import Shard
 from connectors.skinshark.contract import ROUTE, ParsedListing, Row, parse_listing, to_quotes_frame
 
-# The limit of a page that holds everything, beyond which nothing lies.
+# The limit of the one page that holds the whole listing: no offset lies beyond it.
 WHOLE_LISTING: Final = 10**9
-# The finishes that have phases, and which: a listing names only those that are for sale just now.
+# The finishes with phases, the more specific name first. A listing names only the phases that are for sale.
 _PHASES: Final = (
     ("Gamma Doppler", ("Phase 1", "Phase 2", "Phase 3", "Phase 4", "Emerald")),
     ("Doppler", ("Phase 1", "Phase 2", "Phase 3", "Phase 4", "Ruby", "Sapphire", "Black Pearl")),
 )
-_ID: Final = msgspec.json.Decoder(dict[str, object])
+_FIELDS: Final = msgspec.json.Decoder(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
 class PageRange:
-    """Where in the listing a page lies: `limit` items from `offset` on, or `EVERYTHING`."""
+    """The position of a page in the listing: `limit` items from `offset`, or `WHOLE_LISTING`."""
 
     offset: int
     limit: int
@@ -43,100 +40,107 @@ class PageRange:
 
 
 @dataclass(frozen=True, slots=True)
-class PageQuery:
-    """What a walk asks for: the listing of one marketplace, of which `wanted` is kept, or all if None."""
+class ListingQuery:
+    """The listing of one marketplace, of which only quotes in `selection` are kept; None keeps all.
+
+    `selection` has pairs of item id and phase.
+    """
 
     source: str
     provider: str
-    wanted: frozenset[tuple[str, str | None]] | None
+    selection: frozenset[tuple[str, str | None]] | None
 
     @classmethod
-    def of(cls, shard: Shard, source: str) -> "PageQuery":
-        """Return the question that a shard puts."""
-        wanted = None if shard.items is None else frozenset(map(_named, shard.items))
-        return cls(source, shard.providers[0], wanted)
+    def of(cls, shard: Shard, source: str) -> Self:
+        """Return the query for a shard."""
+        if shard.items is None:
+            return cls(source, shard.providers[0], None)
+        selection = frozenset((item.item_id or "", item.phase) for item in shard.items)
+        return cls(source, shard.providers[0], selection)
 
     @property
     def ids(self) -> frozenset[str]:
-        """The ids among what is wanted."""
-        return frozenset(item_id for item_id, _ in self.wanted or ())
-
-
-def _named(item: Item) -> tuple[str, str | None]:
-    return item.item_id or "", item.phase
+        """The item ids in `selection`."""
+        return frozenset(item_id for item_id, _ in self.selection or ())
 
 
 def parse_page(
-    question: PageQuery, place: PageRange, data: bytes, moment: datetime
+    query: ListingQuery, page_range: PageRange, data: bytes, observed_at: datetime
 ) -> tuple[TypedPage, PageInfo]:
-    """Make the page of the content that the server sent at `moment` (UTC).
+    """Parse a page that the server sent at `observed_at` (UTC).
 
-    Items that are not wanted count for the paging, and stay out of the page. Raises as `read_sheet` does.
+    Items that are not selected count for the pagination only. Raises what `parse_page_info` raises.
     """
-    listing, sheet = parse_page_info(place, data, question.source)
+    listing, info = parse_page_info(page_range, data, query.source)
     page = TypedPage(
         request=0,
-        offset=place.offset,
+        offset=page_range.offset,
         total=listing.total,
-        observed_at=moment,
-        rows=_wanted_rows(question, listing.rows),
-        rejects=tuple(_wanted_rejects(question, listing.rejects)),
+        observed_at=observed_at,
+        rows=_selected_quotes(query, listing.rows),
+        rejects=tuple(_selected_rejects(query, listing.rejects)),
         unknown_fields=listing.unknown_fields,
-        fingerprint=sheet.fingerprint,
+        fingerprint=info.fingerprint,
     )
-    return page, sheet
+    return page, info
 
 
-def parse_page_info(place: PageRange, data: bytes, source: str) -> tuple[ParsedListing, PageInfo]:
-    """Read a listing, and what paging has to know of it: each item counts, also one that is not for sale.
+def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[ParsedListing, PageInfo]:
+    """Parse a page and what the paginator needs to know of it; items that are not for sale count, too.
 
-    Raises ContractBroken, WalkBroken for another page than the one asked for, and RequestRejected where the
-    source keeps to pages although everything was asked for.
+    Raises UnexpectedResponse, PaginationError for another page than requested, and RequestRejected where the
+    API sends one of several pages although the whole listing was requested.
     """
     listing = parse_listing(data, source)
-    if listing.page != place.number:
-        raise PaginationError(f"{ROUTE}: asked for page {place.number}, got {listing.page}", source)
-    more = listing.page < listing.total_pages
-    if place.limit == WHOLE_LISTING and more:
+    if listing.page != page_range.number:
+        raise PaginationError(f"{ROUTE}: asked for page {page_range.number}, got {listing.page}", source)
+    whole = page_range.limit == WHOLE_LISTING
+    has_next = listing.page < listing.total_pages
+    if whole and has_next:
         raise RequestRejected(
             f"{ROUTE}: everything asked for, one of {listing.total_pages} pages got", source
         )
     keys = list(dict.fromkeys(row.item_id for row in listing.rows))
-    limit = place.limit if place.limit == WHOLE_LISTING else max(listing.limit, 1)
-    surplus = len(listing.rows) - len(keys) + len(listing.rejects)
-    prints = fingerprint_keys(keys)
-    return listing, PageInfo(place.offset, limit, listing.total, more, keys, prints, surplus)
+    return listing, PageInfo(
+        offset=page_range.offset,
+        limit=WHOLE_LISTING if whole else max(listing.limit, 1),
+        total=listing.total,
+        has_next=has_next,
+        keys=keys,
+        fingerprint=fingerprint_keys(keys),
+        others=len(listing.rows) - len(keys) + len(listing.rejects),
+    )
 
 
-def _wanted_rows(question: PageQuery, rows: Iterable[Row]) -> pl.DataFrame:
-    wanted, ids = question.wanted, question.ids
-    if wanted is None:
-        return to_quotes_frame(rows, question.provider)
-    quotes = to_quotes_frame((row for row in rows if row.item_id in ids), question.provider)
-    kept = [named in wanted for named in quotes.select("item_id", "phase").iter_rows()]
-    return quotes.filter(pl.Series(kept, dtype=pl.Boolean))
+def _selected_quotes(query: ListingQuery, rows: Iterable[Row]) -> pl.DataFrame:
+    selection, ids = query.selection, query.ids
+    if selection is None:
+        return to_quotes_frame(rows, query.provider)
+    quotes = to_quotes_frame((row for row in rows if row.item_id in ids), query.provider)
+    selected = [key in selection for key in quotes.select("item_id", "phase").iter_rows()]
+    return quotes.filter(pl.Series(selected, dtype=pl.Boolean))
 
 
-def _wanted_rejects(question: PageQuery, rejects: Iterable[Reject]) -> Iterator[Reject]:
-    """Yield those that may be about what is wanted: all that do not tell another item."""
+def _selected_rejects(query: ListingQuery, rejects: Iterable[Reject]) -> Iterator[Reject]:
+    """Yield the rejects that may be of a selected item: all but those that name another item."""
     for reject in rejects:
-        told = _id_of(reject.raw)
-        if question.wanted is None or told is None or told in question.ids:
+        item_id = _item_id_of(reject.raw)
+        if query.selection is None or item_id is None or item_id in query.ids:
             yield reject
 
 
-def _id_of(raw: str) -> str | None:
+def _item_id_of(raw: str) -> str | None:
     try:
-        told = _ID.decode(raw.encode()).get("itemId")
-    except (msgspec.DecodeError, UnicodeError):
+        item_id = _FIELDS.decode(raw.encode()).get("itemId")
+    except DECODE_ERRORS:
         return None
-    return told if isinstance(told, str) else None
+    return item_id if isinstance(item_id, str) else None
 
 
-def items_in(rows: Iterable[Row], *, phased: bool) -> pl.DataFrame:
-    """List the items that `rows` are about, schema `ITEMS`; with their phases where the market has `phased`.
+def list_items(rows: Iterable[Row], *, phased: bool) -> pl.DataFrame:
+    """List the items of `rows`, schema `ITEMS`; with `phased`, also each phase of an item.
 
-    The phases of an item share its id. The item itself comes after them: what names the id alone means it.
+    The phases of an item share its id. The item itself comes after them, because an id alone means the item.
     """
     entries = [
         (row.item_id, row.market_hash_name, phase)
@@ -144,8 +148,8 @@ def items_in(rows: Iterable[Row], *, phased: bool) -> pl.DataFrame:
         for phase in (*(_phases(row) if phased else ()), None)
     ]
     frame = pl.DataFrame(entries, schema=dict(list(ITEMS.items())[:3]), orient="row")
-    rest = [pl.lit(None, kind).alias(name) for name, kind in ITEMS.items() if name not in frame.columns]
-    return frame.unique(maintain_order=True).with_columns(rest).select(ITEMS.names())
+    missing = [pl.lit(None, kind).alias(name) for name, kind in ITEMS.items() if name not in frame.columns]
+    return frame.unique(maintain_order=True).with_columns(missing).select(ITEMS.names())
 
 
 def _phases(row: Row) -> tuple[str, ...]:

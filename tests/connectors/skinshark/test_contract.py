@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.errors import UnexpectedResponse
 from connectors.schemas import ITEMS, QUOTES
 from connectors.skinshark.contract import parse_listing, reparse_reject, to_quotes_frame
-from connectors.skinshark.listing import items_in
+from connectors.skinshark.listing import list_items
 
 CENTS = st.integers(0, 10**14 - 1)
 
@@ -107,10 +107,10 @@ def test_items_have_the_phases_of_their_finish_whatever_is_for_sale_now() -> Non
     rows = parse_listing(
         body(row("1"), row("2", itemId="8", marketHashName=name, phases={"Emerald": 9}))
     ).rows
-    items = items_in(rows, phased=True)
+    items = list_items(rows, phased=True)
     assert items.schema == ITEMS
     assert items.filter(items["item_id"] == "8")["phase"].to_list() == [
         *("Phase 1", "Phase 2", "Phase 3", "Phase 4", "Emerald"),
         None,
     ]
-    assert items_in(rows, phased=False)["phase"].to_list() == [None, None]
+    assert list_items(rows, phased=False)["phase"].to_list() == [None, None]
