@@ -92,7 +92,7 @@ def test_before_the_first_run(bench: Bench) -> None:
     ):
         (line,) = said(bench, *arguments, code=2).err.splitlines()
         assert "there is no database" in line
-    assert "nothing waited" in said(bench, "maintain", "load").out
+    assert "there was no landing to load" in said(bench, "maintain", "load").out
     assert "to rebuild the database from" in said(bench, "maintain", "rebuild", code=2).err
     assert "there is no alert 7" in said(bench, "alerts", "show", "7", code=2).err
     assert "there is no open alert 7" in said(bench, "alerts", "clear", "7", code=2).err

@@ -99,6 +99,6 @@ def test_what_the_command_says(bench: Bench, sandbox: Sandbox) -> None:
     land(home, "c", look(minute(20), Quote("1")))
     sandbox.key(VALID_KEY, "revoked")
     two = main_with("status", "--config", str(bench.config)).out
-    assert "2 landings wait, since 2026-06-01 12:10:00" in two
+    assert "2 landings are not loaded, since 2026-06-01 12:10:00" in two
     bench.snapshot()
     assert "auth.failed" in main_with("status", "--config", str(bench.config)).out

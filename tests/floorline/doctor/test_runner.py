@@ -37,7 +37,7 @@ def test_all_is_well_after_a_snapshot(tmp_path: Path, box: Sandbox) -> None:
     said = main_with("doctor", "--config", str(bench.config))
     assert said.code == 0, said.out
     lines = said.out.splitlines()
-    assert lines[-1] == "all is well"
+    assert lines[-1] == "all checks are ok"
     assert {line.split()[0] for line in lines[:-1]} == {"ok"}
     assert [entry.path for entry in box.requests.since(asked)] == ["/v1/account/key"]
 
@@ -65,7 +65,7 @@ def test_what_to_do_stands_below_what_fails(tmp_path: Path, box: Sandbox) -> Non
 
 def test_warnings_alone_exit_0(tmp_path: Path, box: Sandbox) -> None:
     said = main_with("doctor", "--config", str(Bench.at(tmp_path, box, basket()).config))
-    assert (said.code, said.out.splitlines()[-1]) == (0, "nothing fails, 1 to look at")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "no check fails, 1 warn")
 
 
 def test_fastapi_too_new(tmp_path: Path, box: Sandbox) -> None:
