@@ -1,4 +1,4 @@
-"""atomic_write, fsync_directory, UnbufferedFile, to_json, translate_os_errors."""
+"""atomic_write, append_durably, fsync_directory, UnbufferedFile, to_json, translate_os_errors."""
 
 from __future__ import annotations
 
@@ -52,6 +52,24 @@ def atomic_write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     partial.replace(path)
     fsync_directory(path.parent)
+
+
+def append_durably(path: Path, content: ReadableBuffer, *, header_size: int = 0) -> None:
+    """Append to a file, durable on return; a write that fails leaves the file as it was.
+
+    The first `header_size` bytes of `content` are written only where the file is empty. Raises WarehouseFull
+    and WarehouseUnusable.
+    """
+    with translate_os_errors(path.parent), UnbufferedFile(path, "ab") as file:
+        end = file.tell()
+        try:
+            file.write(memoryview(content)[header_size if end else 0 :])
+            os.fdatasync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+        if not end:
+            fsync_directory(path.parent)
 
 
 def to_json(value: object) -> bytes:

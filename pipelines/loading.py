@@ -79,7 +79,7 @@ def load_and_publish(
             now=clock.now,
             keep=settings.warehouse.keep_landings,
             wait=min(settings.warehouse.lock_wait.total_seconds(), lock_wait),
-            retype=parse_raw_rows,
+            row_parser=parse_raw_rows,
             on_loaded=on_loaded,
         )
     finally:

@@ -56,7 +56,11 @@ def rebuildable_landings(
 
 
 def rebuild(
-    paths: WarehousePaths, now: Callable[[], datetime], wait: float = LOCK_WAIT, retype: RowParser = no_parser
+    paths: WarehousePaths,
+    now: Callable[[], datetime],
+    wait: float = LOCK_WAIT,
+    *,
+    row_parser: RowParser = no_parser,
 ) -> RebuildResult:
     """Load all landings into a new database, keep the previous one as a backup, and publish the new one.
 
@@ -69,7 +73,7 @@ def rebuild(
         corrupt: list[CorruptLanding] = []
         runs = rebuildable_landings(paths, corrupt.append)
         with open_writer(rebuilt) as db:
-            load_runs(db, runs, now, corrupt.append, retype)
+            load_runs(db, runs, now, on_corrupt=corrupt.append, row_parser=row_parser)
             alerts = AlertStore(paths.state)
             for error in corrupt:
                 quarantine_landing(error, alerts, now())

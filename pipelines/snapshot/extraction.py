@@ -166,7 +166,11 @@ class BasketExtractor:
         if self._interrupted_run is None:
             return []
         pages = reusable_pages(
-            self._interrupted_run, header, self._clock.now(), self._basket.fresh, parse_raw_rows
+            self._interrupted_run,
+            header,
+            now=self._clock.now(),
+            lifetime=self._basket.fresh,
+            row_parser=parse_raw_rows,
         )
         return [
             TypedPage(

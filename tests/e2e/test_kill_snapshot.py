@@ -40,7 +40,7 @@ def landed_pages(bench: Bench) -> set[tuple[str, int]]:
         (read_run(folder) for folder in list_landings(bench.home.landing)), key=lambda r: r.header.started_at
     )
     pages = {(s.header.providers[0], mark.offset) for s in run.shards for _, mark in s.pages}
-    return pages | {(s.header.providers[0], mark.offset) for s in run.lines for mark, _ in s.chunks()}
+    return pages | {(s.header.providers[0], mark.offset) for s in run.raw_shards for mark, _ in s.chunks()}
 
 
 def asked_pages(box: Sandbox, since: int) -> set[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Lines that hold something else than expected, or were torn: typed row by row, into a file of pages."""
+"""Convert raw shards that DuckDB cannot load as they are: parse them row by row into typed pages."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from warehouse.landing.writer import ShardWriter
 
 
 def no_parser(shard: LandedRawShard) -> NoReturn:
-    """For callers that have lines typed by nobody. Raises Unreadable."""
-    raise CorruptLanding(shard.path.parent, f"{shard.path.name} is to be typed row by row")
+    """Refuse to parse, for callers without a connector. Raises CorruptLanding."""
+    raise CorruptLanding(shard.path.parent, f"{shard.path.name} must be parsed row by row")
 
 
 def convert_raw_shards(
-    run: LandedRun, retype: RowParser, which: Callable[[LandedRawShard], bool] = lambda _: True
+    run: LandedRun, row_parser: RowParser, condition: Callable[[LandedRawShard], bool] = lambda _: True
 ) -> LandedRun:
-    """The landing with pages in place of those lines. Raises Unreadable and WarehouseFull."""
-    chosen = [shard for shard in run.lines if which(shard)]
-    for shard in chosen:
-        _convert(shard, retype)
-    return read_run(run.folder) if chosen else run
+    """Convert the raw shards that meet a condition; return the landing as it is then.
+
+    Raises CorruptLanding and WarehouseFull.
+    """
+    selected = [shard for shard in run.raw_shards if condition(shard)]
+    for shard in selected:
+        _convert(shard, row_parser)
+    return read_run(run.folder) if selected else run
 
 
 def needs_row_parsing(shard: LandedRawShard) -> bool:
-    """Whether it may lack its end, or hold a row that is not as it should be."""
+    """Return whether a shard may be truncated, or has a row that is not exact."""
     return shard.count is None
 
 
-def _convert(shard: LandedRawShard, retype: RowParser) -> None:
+def _convert(shard: LandedRawShard, row_parser: RowParser) -> None:
     writer = ShardWriter(shard.path.parent, shard.header)
-    writer.file.path.unlink(missing_ok=True)  # of a process that was killed at this
-    unknown: Counter[str] = Counter()
-    for mark, rows, fields in retype(shard):
-        writer.append(mark, rows)
-        unknown.update(fields)
-    writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown)
+    writer.arrow_writer.path.unlink(missing_ok=True)  # left by a conversion that was killed
+    unknown_fields: Counter[str] = Counter()
+    for meta, rows, fields in row_parser(shard):
+        writer.append(meta, rows)
+        unknown_fields.update(fields)
+    writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown_fields)

@@ -1,4 +1,4 @@
-"""What a landing says of a shard and of its pages, and how that is written down."""
+"""What a landing says about its run, its shards and their pages. The fields are the format on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import msgspec
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunHeader:
-    """Who runs. `started_at` is UTC by this machine's clock; `interval_seconds` is the basket's `every`."""
+    """Which run wrote a landing: the content of run.json.
+
+    `started_at` is UTC by this machine's clock; `interval_seconds` is the basket's `every`.
+    """
 
     run_id: str
     flow: str
@@ -23,11 +26,11 @@ class RunHeader:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardHeader:
-    """What a shard asks for.
+    """What a shard requests.
 
-    `deliveries` are those that its answer tells of, each row naming its own. `items` holds (item_id or None,
-    market_hash_name, phase or None); None stands for everything: the whole catalog, in which no aggregate is,
-    or with `listing` all that the source lists, aggregates among it.
+    `deliveries` are those of its rows, of which each names its own. `items` holds (item_id or None,
+    market_hash_name, phase or None). None means everything: the catalog, which has no aggregates, or with
+    `listing` all that the source lists, aggregates included.
     """
 
     number: int
@@ -39,7 +42,7 @@ class ShardHeader:
 
     @classmethod
     def parse(cls, content: bytes | str) -> Self:
-        """Decode the JSON of a stream's schema; the first version wrote one `delivery`. Raises ValueError."""
+        """Decode the JSON of a header; the first version wrote one `delivery`. Raises ValueError."""
         fields = msgspec.json.decode(content, type=dict[str, Any])
         if "delivery" in fields:
             fields["deliveries"] = [fields["delivery"]]
@@ -48,10 +51,10 @@ class ShardHeader:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PageMeta:
-    """Where a page belongs: the newest page of the same (`request`, `offset`) is the one that counts.
+    """The metadata of a page. Of several pages with the same `request` and `offset`, the last one is current.
 
-    `observed_at` is the server's moment, `landed_at` this machine's; `total` is -1 where it is unknown.
-    `rejects` are its rows that did not fit: (reason, raw text).
+    `observed_at` is the server's time, `landed_at` this machine's; `total` is -1 where it is unknown.
+    `rejects` are the rows that could not be parsed: (reason, raw text).
     """
 
     request: int
@@ -61,3 +64,6 @@ class PageMeta:
     landed_at: datetime
     fingerprint: str
     rejects: tuple[tuple[str, str], ...] = ()
+
+
+NumberedPages = tuple[tuple[int, PageMeta], ...]

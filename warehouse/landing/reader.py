@@ -1,4 +1,4 @@
-"""Reading landings back: what waits to be loaded, and what was torn."""
+"""Read landings: which are pending, what they hold, also where a file is truncated; quarantine and prune."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from common.files import atomic_write
-from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA
-from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
+from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA, read_pages, read_schema
+from warehouse.landing.model import NumberedPages, PageMeta, RunHeader, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard, raw_shard_paths, read_raw_shard, shard_number
 
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
@@ -26,149 +26,144 @@ CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the mi
 
 @dataclasses.dataclass(eq=False)
 class CorruptLanding(Exception):
-    """A landing that is not what was landed, and why. It is set aside, so that the others load."""
+    """A landing cannot be read or loaded. It is quarantined, so that the others load."""
 
     folder: Path
     reason: str
 
     @classmethod
     def from_error(cls, folder: Path, error: BaseException) -> Self:
-        """Because of this error; its first line tells enough."""
+        """Take the first line of an error as the reason."""
         return cls(folder, f"{type(error).__name__}: {error}".splitlines()[0])
 
     def __str__(self) -> str:
-        """Which, and why."""
         return f"{self.folder.name}: {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedShard:
-    """One shard as it lies on disk. `pages` holds (batch number, mark) of the pages that count, in order.
+    """A shard of typed pages on disk. `pages` holds (batch number, metadata) of the current pages, in order.
 
-    `unknown_fields` are those that were found when lines were typed.
+    `unknown_fields` is the number of rows by unknown field, where the pages were converted from raw rows.
     """
 
     path: Path
     header: ShardHeader
     complete: bool
     reason: str | None
-    pages: tuple[tuple[int, PageMeta], ...]
+    pages: NumberedPages
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def batches(self, columns: Sequence[str] = ()) -> Iterator[tuple[PageMeta, pa.RecordBatch]]:
-        """The pages that count, with their rows; all columns, or just these.
+        """Yield the current pages with their rows: all columns, or these.
 
-        Raises Unreadable where a page is missing: its quotes would be taken for vanished.
+        Raises CorruptLanding where a page is missing: its quotes would seem to have vanished.
         """
-        wanted = dict(self.pages)
-        for number, (mark, batch) in enumerate(read_stream(self.path, columns)):
-            if wanted.pop(number, None) is not None:
-                yield mark, batch
-        if wanted:
-            raise CorruptLanding(self.path.parent, f"{self.path.name} lacks {len(wanted)} of its pages")
+        missing = dict(self.pages)
+        for number, (meta, batch) in enumerate(read_pages(self.path, PageMeta, columns)):
+            if missing.pop(number, None) is not None:
+                yield meta, batch
+        if missing:
+            raise CorruptLanding(self.path.parent, f"{self.path.name} lacks {len(missing)} of its pages")
 
     def rejects(self) -> Iterator[dict[str, str]]:
-        """`reject_id`, `observed_at`, `reason`, `raw`: the rows that did not fit, of the pages that count."""
-        for number, mark in self.pages:
-            for place, (reason, raw) in enumerate(mark.rejects):
+        """Yield `reject_id`, `observed_at`, `reason` and `raw` of each reject of the current pages."""
+        for number, meta in self.pages:
+            for index, (reason, raw) in enumerate(meta.rejects):
                 yield {
-                    "reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}/{place}",
-                    "observed_at": mark.observed_at.isoformat(),
+                    "reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}/{index}",
+                    "observed_at": meta.observed_at.isoformat(),
                     "reason": reason,
                     "raw": raw,
                 }
 
     def pages_without_rejects(self) -> Iterator[tuple[PageMeta, pa.RecordBatch]]:
-        """The pages that count and had no reject, with their rows. Raises Unreadable."""
-        pages = tuple((number, mark) for number, mark in self.pages if not mark.rejects)
+        """Yield the current pages that have no reject, with their rows. Raises CorruptLanding."""
+        pages = tuple((number, meta) for number, meta in self.pages if not meta.rejects)
         return dataclasses.replace(self, pages=pages).batches()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedRun:
-    """One run as it lies on disk; `done` is how it ended (state, requests and so on).
+    """A run on disk: shards of typed pages, and raw shards.
 
-    `shards` hold pages, `lines` what was landed as it came and still is.
+    `done` says how the run ended: its state, and further columns of `runs`.
     """
 
     folder: Path
     header: RunHeader
     done: dict[str, Any]
     shards: tuple[LandedShard, ...]
-    lines: tuple[LandedRawShard, ...] = ()
+    raw_shards: tuple[LandedRawShard, ...] = ()
+
+    @property
+    def all_shards(self) -> tuple[LandedShard | LandedRawShard, ...]:
+        """The shards of either kind."""
+        return (*self.shards, *self.raw_shards)
 
     @property
     def observed_from(self) -> datetime:
-        """The server's moment of the first page; without a page, the run's start."""
-        shards: tuple[LandedShard | LandedRawShard, ...] = (*self.shards, *self.lines)
-        moments = [mark.observed_at for shard in shards for _, mark in shard.pages]
-        return min(moments, default=self.header.started_at)
+        """The server's time of the first page; without a page, the start of the run."""
+        times = [meta.observed_at for shard in self.all_shards for _, meta in shard.pages]
+        return min(times, default=self.header.started_at)
 
     @property
     def unknown_fields(self) -> dict[str, int]:
-        """How many rows carry which field that nobody knows."""
-        found = Counter(self.done.get("unknown_fields") or {})
+        """The number of rows by unknown field."""
+        counts = Counter(self.done.get("unknown_fields") or {})
         for shard in self.shards:
-            found.update(shard.unknown_fields)
-        return dict(found)
+            counts.update(shard.unknown_fields)
+        return dict(counts)
 
     def catalog(self, name: str) -> pl.DataFrame | None:
-        """A catalog that was fetched on the way: `items`, `providers` or `fx`."""
+        """Read a catalog that the run fetched (`items`, `providers` or `fx`); None where there is none."""
         path = self.folder / f"{name}.arrow"
         return pl.read_ipc(path) if path.exists() else None
-
-
-def read_stream(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[PageMeta, pa.RecordBatch]]:
-    """Every whole page of a shard's stream, in the order of landing; stops at a torn tail."""
-    with pa.memory_map(str(path)) as source:
-        schema = pa.ipc.open_stream(source).schema
-        source.seek(0)
-        fields = [schema.get_field_index(name) for name in columns]
-        # a page is too small for threads to share
-        wanted = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
-        reader = pa.ipc.open_stream(source, options=wanted)
-        while True:
-            try:
-                batch, metadata = reader.read_next_batch_with_custom_metadata()
-            except (StopIteration, pa.ArrowInvalid, OSError):
-                return
-            yield msgspec.json.decode(metadata[FORMAT], type=PageMeta), batch
-
-
-def read_shard(path: Path) -> LandedShard | None:
-    """A shard by its stream's path; None where not even the head of it was written."""
-    try:
-        with pa.memory_map(str(path)) as source:
-            schema = pa.ipc.open_stream(source).schema
-    except (pa.ArrowInvalid, OSError):
-        return None
-    if not schema.equals(PAGE_SCHEMA):
-        raise TypeError(f"{path.name} has other columns than this Floorline knows")
-    header = ShardHeader.parse(schema.metadata[FORMAT])
-    ended = path.with_suffix(".json")
-    end = msgspec.json.decode(ended.read_bytes(), type=_Manifest) if ended.exists() else None
-    if end is None or end.bytes != path.stat().st_size:
-        return LandedShard(path, header, False, "interrupted", _read_truncated(path))
-    return LandedShard(path, header, end.complete, end.reason, end.pages, end.unknown_fields)
 
 
 class _Manifest(msgspec.Struct):
     complete: bool
     reason: str | None
-    pages: tuple[tuple[int, PageMeta], ...]
+    pages: NumberedPages
     bytes: int
     unknown_fields: dict[str, int] = {}
 
 
-def _read_truncated(path: Path) -> tuple[tuple[int, PageMeta], ...]:
-    newest: dict[tuple[int, int], tuple[int, PageMeta]] = {}
-    for number, (mark, _) in enumerate(read_stream(path)):
-        newest[mark.request, mark.offset] = (number, mark)
-    return tuple(sorted(newest.values(), key=lambda page: page[0]))
+def read_shard(path: Path) -> LandedShard | None:
+    """Read a shard by the path of its stream; None where the stream ends before its first page.
+
+    Raises ValueError and TypeError where the files are not what was landed.
+    """
+    schema = read_schema(path)
+    if schema is None:
+        return None
+    if not schema.equals(PAGE_SCHEMA):
+        raise TypeError(f"{path.name} has other columns than this version of Floorline knows")
+    header = ShardHeader.parse(schema.metadata[FORMAT])
+    manifest = path.with_suffix(".json")
+    end = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
+    if end is None or end.bytes != path.stat().st_size:
+        pages = _find_current_pages(path)
+        return LandedShard(path, header, complete=False, reason="interrupted", pages=pages)
+    return LandedShard(
+        path,
+        header,
+        complete=end.complete,
+        reason=end.reason,
+        pages=end.pages,
+        unknown_fields=end.unknown_fields,
+    )
+
+
+def _find_current_pages(path: Path) -> NumberedPages:
+    current: dict[tuple[int, int], tuple[int, PageMeta]] = {}
+    for number, (meta, _) in enumerate(read_pages(path, PageMeta)):
+        current[meta.request, meta.offset] = (number, meta)
+    return tuple(sorted(current.values(), key=lambda page: page[0]))
 
 
 def read_run(folder: Path) -> LandedRun:
-    """A landing by its folder. Raises Unreadable."""
+    """Read the landing in a folder. Raises CorruptLanding."""
     try:
         return _read_run(folder)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -176,29 +171,27 @@ def read_run(folder: Path) -> LandedRun:
 
 
 def _read_run(folder: Path) -> LandedRun:
-    ended = folder / "done.json"
-    lines = raw_shard_paths(folder)
-    to_type = {
-        shard_number(path) for path in lines
-    }  # pages beside them were left by a process that was killed
-    pages = [path for path in sorted(folder.glob("[0-9]*.arrow")) if shard_number(path) not in to_type]
-    shards = [read_shard(path) for path in pages]
+    manifests = raw_shard_paths(folder)
+    # Pages beside a raw shard were left by a conversion that was killed.
+    unconverted = {shard_number(path) for path in manifests}
+    streams = [path for path in sorted(folder.glob("[0-9]*.arrow")) if shard_number(path) not in unconverted]
+    done = folder / "done.json"
     return LandedRun(
         folder=folder,
         header=read_header(folder),
-        done={"state": None, **json.loads(ended.read_bytes())} if ended.exists() else dict(CRASHED),
-        shards=tuple(shard for shard in shards if shard is not None),
-        lines=tuple(map(read_raw_shard, lines)),
+        done={"state": None, **json.loads(done.read_bytes())} if done.exists() else dict(CRASHED),
+        shards=tuple(shard for path in streams if (shard := read_shard(path)) is not None),
+        raw_shards=tuple(map(read_raw_shard, manifests)),
     )
 
 
 def read_header(folder: Path) -> RunHeader:
-    """Return who wrote a landing. Raises ValueError where that cannot be read."""
+    """Read the header of a landing's run. Raises ValueError."""
     return msgspec.json.decode((folder / "run.json").read_bytes(), type=RunHeader)
 
 
 def is_being_written(folder: Path) -> bool:
-    """Whether the process that writes this landing still runs."""
+    """Return whether the process that writes a landing is still alive."""
     try:
         with FileLock(folder / "lock", timeout=0):
             return False
@@ -207,68 +200,67 @@ def is_being_written(folder: Path) -> bool:
 
 
 def list_landings(root: Path) -> list[Path]:
-    """The folders of all landings whose run at least began."""
+    """List the folders of all landings that have a header."""
     return sorted(path.parent for path in root.glob("*/run.json"))
 
 
 def pending_landings(
-    root: Path, unreadable: Callable[[CorruptLanding], object] = lambda _: None
+    root: Path, on_corrupt: Callable[[CorruptLanding], object] = lambda _: None
 ) -> list[LandedRun]:
-    """What no database holds yet, in the order of observation; not what is still written, nor was set aside.
+    """Read the landings that no database holds, in the order of observation.
 
-    `unreadable` hears of the landings that cannot be read.
+    Landings that are still being written, or are quarantined, are left out. `on_corrupt` gets those that
+    cannot be read.
     """
-    return read_landings(
-        [
-            folder
-            for folder in list_landings(root)
-            if not any((folder / mark).exists() for mark in ("loaded", "unreadable"))
-            and not is_being_written(folder)
-        ],
-        unreadable,
-    )
+    folders = [
+        folder
+        for folder in list_landings(root)
+        if not any((folder / name).exists() for name in ("loaded", "unreadable"))
+        and not is_being_written(folder)
+    ]
+    return read_landings(folders, on_corrupt)
 
 
-def read_landings(folders: Sequence[Path], unreadable: Callable[[CorruptLanding], object]) -> list[LandedRun]:
-    """These landings in the order of observation; `unreadable` hears of those that cannot be read."""
+def read_landings(folders: Sequence[Path], on_corrupt: Callable[[CorruptLanding], object]) -> list[LandedRun]:
+    """Read landings in the order of observation; `on_corrupt` gets those that cannot be read."""
     runs = []
     for folder in folders:
         try:
             runs.append(read_run(folder))
         except CorruptLanding as error:
-            unreadable(error)
+            on_corrupt(error)
     return sorted(runs, key=lambda run: (run.observed_from, run.header.started_at))
 
 
 def quarantine(error: CorruptLanding) -> None:
-    """Note on a landing why it cannot be loaded; it stays, and no load tries it again."""
+    """Exclude a landing from further loads; the file `unreadable` has the reason."""
     atomic_write(error.folder / "unreadable", error.reason.encode(errors="replace"))
 
 
 def mark_loaded(folder: Path) -> None:
-    """Note on a landing that the database holds it."""
+    """Record that the database holds a landing."""
     atomic_write(folder / "loaded", b"")
     (folder / "unreadable").unlink(missing_ok=True)
 
 
 def prune(root: Path, keep: timedelta, now: float | None = None) -> int:
-    """Drop the landings that were loaded, or never quite began, longer than `keep` ago; how many went."""
+    """Delete the landings that were loaded, or created without a header, before `keep`; return how many."""
     before = (time.time() if now is None else now) - keep.total_seconds()
-    old = [folder for folder in root.iterdir() if folder.is_dir() and _expired(folder, before)]
-    for folder in old:
-        # in this order a prune that is killed leaves nothing that a rebuild would take for a landing
+    expired = [folder for folder in root.iterdir() if folder.is_dir() and _is_expired(folder, before)]
+    for folder in expired:
+        # In this order, a prune that is killed leaves nothing that a rebuild would take for a landing.
         (folder / "run.json").unlink(missing_ok=True)
         for path in folder.iterdir():
             if path.name != "loaded":
                 path.unlink()
         (folder / "loaded").unlink(missing_ok=True)
         folder.rmdir()
-    return len(old)
+    return len(expired)
 
 
-def _expired(folder: Path, before: float) -> bool:
-    mark = folder / "loaded"
-    if mark.exists():
-        return mark.stat().st_mtime < before
-    never_began = not (folder / "run.json").exists() and folder.stat().st_mtime < before
-    return never_began and not is_being_written(folder)
+def _is_expired(folder: Path, before: float) -> bool:
+    loaded = folder / "loaded"
+    if loaded.exists():
+        return loaded.stat().st_mtime < before
+    has_header = (folder / "run.json").exists()
+    return not has_header and folder.stat().st_mtime < before and not is_being_written(folder)

@@ -1,56 +1,54 @@
-"""The pages of one shard of a series on disk: an Arrow IPC stream that grows by whole pages, and its reader.
+"""Series on disk: the pages of a shard of points, candles or sales, their writer and reader.
 
-They lie in an ordinary landing, beside no quotes: `s0001.arrow` and, once the shard has ended, `s0001.json`.
+The files are part of an ordinary landing: `s0001.arrow`, an Arrow IPC stream, and `s0001.json` at the end.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 
-from common.files import UnbufferedFile, atomic_write, fsync_directory, to_json, translate_os_errors
-from warehouse.landing.arrow import COMPRESSION, FORMAT, MOMENT, TEXT
+from common.files import atomic_write, to_json, translate_os_errors
+from warehouse.landing.arrow import FORMAT, TEXT, TIMESTAMP, append_page, read_pages, read_schema
 from warehouse.landing.reader import CorruptLanding
 
 NAME_FIELDS = {"item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT}
-# What a page of each series holds. Amounts are minor units, `price` of a point is exact; times are UTC.
+# The columns of a page, by series. Amounts are minor units, but the exact `price` of a point; times are UTC.
 SCHEMAS = {
     "points": pa.schema({
-        **NAME_FIELDS, "provider": TEXT, "time": MOMENT,
+        **NAME_FIELDS, "provider": TEXT, "time": TIMESTAMP,
         "lowest_ask": pa.int64(), "price": pa.decimal128(20, 8), "quantity": pa.int64(),
     }),
     "candles": pa.schema({
-        **NAME_FIELDS, "time": MOMENT, "interval": TEXT,
+        **NAME_FIELDS, "time": TIMESTAMP, "interval": TEXT,
         "open": pa.int64(), "high": pa.int64(), "low": pa.int64(), "close": pa.int64(),
         "volume": pa.int64(), "quantity": pa.int64(),
         "open_provider": TEXT, "high_provider": TEXT, "low_provider": TEXT, "close_provider": TEXT,
     }),
     "sales": pa.schema({
-        **NAME_FIELDS, "provider": TEXT, "time": MOMENT, "price": pa.int64(), "float_value": pa.float64(),
+        **NAME_FIELDS, "provider": TEXT, "time": TIMESTAMP, "price": pa.int64(), "float_value": pa.float64(),
         "paint_seed": pa.int64(), "stickers": TEXT, "charms": TEXT, "inspect": TEXT,
     }),
 }  # fmt: skip
 FILES = "s[0-9]*.arrow"
-# What says that a file is not what was landed.
+# The errors of a file that is not what was landed.
 CORRUPT_FILE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesHeader:
-    """What a shard of a series asks for.
+    """What a shard of a series requests.
 
     `series` is points, candles or sales. `number` counts within the landing; `shard` is the shard's number in
-    the backfill `backfill_id`. `item` is (item_id, market_hash_name, phase or None), None for sales of
-    everything; `provider` None for all of them. The window is half-open, [start, end), UTC. `interval` is a
-    candle's (5m, 1h, 1d).
+    the backfill `backfill_id`. `item` is (item_id, market_hash_name, phase or None); None requests the sales
+    of all items. `provider` is None for all providers. The range [start, end) is UTC. `interval` is that of
+    candles (5m, 1h, 1d).
     """
 
     number: int
@@ -67,11 +65,11 @@ class SeriesHeader:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesPageMeta:
-    """One page: `number` counts the shard's pages from 0, also across landings.
+    """The metadata of a page: `number` counts the shard's pages from 0, also across landings.
 
-    `cursor` is the one that it was asked with, None for the first; `next_cursor` is None on the last.
-    `observed_at` is the server's moment, `landed_at` this machine's, `oldest` the time of its oldest row.
-    `rejects` are its rows that did not fit: (reason, raw text).
+    `cursor` is the requested one, None for the first page; `next_cursor` is None on the last page.
+    `observed_at` is the server's time, `landed_at` this machine's, `oldest` the time of the oldest row.
+    `rejects` are the rows that could not be parsed: (reason, raw text).
     """
 
     number: int
@@ -85,7 +83,7 @@ class SeriesPageMeta:
 
 
 class SeriesWriter:
-    """Appends the pages of one shard of a series. One process at a time may do so."""
+    """Writes the pages of one shard of a series. One process at a time may append."""
 
     def __init__(self, folder: Path, header: SeriesHeader) -> None:
         self.header = header
@@ -93,44 +91,21 @@ class SeriesWriter:
         self._schema = SCHEMAS[header.series].with_metadata({FORMAT: to_json(header)})
         self._pages = 0
 
-    def append(self, mark: SeriesPageMeta, rows: pl.DataFrame) -> None:
-        """Land a page, durable on return; one that has no room whole leaves no trace.
-
-        Raises WarehouseFull, and TypeError for rows that have not the columns and types of their series.
-        """
-        content = self._encoded(mark, rows)
-        with translate_os_errors(self._path.parent), UnbufferedFile(self._path, "ab") as file:
-            end = file.tell()
-            try:
-                file.write(content[self._schema.serialize().size if end else 0 :])
-                os.fdatasync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
-            if not end:
-                fsync_directory(self._path.parent)
+    def append(self, meta: SeriesPageMeta, rows: pl.DataFrame) -> None:
+        """Append a page with the columns of its series in SCHEMAS; see `append_page`."""
+        append_page(self._path, self._schema, meta=meta, rows=rows)
         self._pages += 1
 
     def finish(self, *, complete: bool, reason: str | None) -> None:
-        """Say how the shard ended; without this it counts as torn. Raises WarehouseFull."""
+        """Write how the shard ended; without this it counts as interrupted. Raises WarehouseFull."""
         end = {"complete": complete, "reason": reason, "pages": self._pages}
         with translate_os_errors(self._path.parent):
             atomic_write(self._path.with_suffix(".json"), to_json(end))
 
-    def _encoded(self, mark: SeriesPageMeta, rows: pl.DataFrame) -> memoryview:
-        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
-        if not table.schema.equals(self._schema, check_metadata=False):
-            raise TypeError(f"a page of {self.header.series} must have the columns {self._schema.names}")
-        (batch,) = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=self._schema)]
-        stream = BytesIO()
-        writer = pa.ipc.new_stream(stream, self._schema, options=COMPRESSION)
-        writer.write_batch(batch, custom_metadata={FORMAT: to_json(mark)})
-        return stream.getbuffer()
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedSeries:
-    """One shard of a series as it lies on disk: its whole pages, in order."""
+    """A shard of a series on disk: its complete pages, in order."""
 
     path: Path
     header: SeriesHeader
@@ -139,48 +114,14 @@ class LandedSeries:
     pages: tuple[SeriesPageMeta, ...]
 
     def batches(self) -> Iterator[tuple[SeriesPageMeta, pa.RecordBatch]]:
-        """The pages with their rows; all columns of the series (`SCHEMAS`)."""
-        return _read_stream(self.path)
+        """Yield the pages with their rows, all columns of the series (`SCHEMAS`)."""
+        return read_pages(self.path, SeriesPageMeta)
 
     def rejects(self) -> Iterator[tuple[str, SeriesPageMeta, str, str]]:
-        """The rows that did not fit: reject_id, the mark of their page, reason and raw text."""
-        for page, mark in enumerate(self.pages):
-            for place, (reason, raw) in enumerate(mark.rejects):
-                yield f"{self.path.parent.name}/{self.path.stem}/{page}/{place}", mark, reason, raw
-
-
-def is_series_landing(folder: Path) -> bool:
-    """Whether a landing is one of series."""
-    return any(folder.glob(FILES))
-
-
-def read_series(folder: Path) -> tuple[LandedSeries, ...]:
-    """The series of a landing; a torn tail costs its last page. Raises Unreadable."""
-    try:
-        read = [_read_one(path) for path in sorted(folder.glob(FILES))]
-    except CORRUPT_FILE_ERRORS as error:
-        raise CorruptLanding.from_error(folder, error) from error
-    return tuple(series for series in read if series is not None)
-
-
-def _read_one(path: Path) -> LandedSeries | None:
-    """A shard by its stream's path; None where not even the head of it was written."""
-    try:
-        with pa.memory_map(str(path)) as source:
-            schema = pa.ipc.open_stream(source).schema
-    except (pa.ArrowInvalid, OSError):
-        return None
-    header = msgspec.json.decode(schema.metadata[FORMAT], type=SeriesHeader)
-    if not schema.equals(SCHEMAS[header.series]):
-        raise TypeError(f"{path.name} has other columns than this Floorline knows")
-    pages = tuple(mark for mark, _ in _read_stream(path))
-    ended = path.with_suffix(".json")
-    end = msgspec.json.decode(ended.read_bytes(), type=_Manifest) if ended.exists() else None
-    if end is None:
-        return LandedSeries(path, header, False, "interrupted", pages)
-    if end.pages != len(pages):
-        raise ValueError(f"{path.name} has {len(pages)} of its {end.pages} pages")
-    return LandedSeries(path, header, end.complete, end.reason, pages)
+        """Yield the reject_id, the metadata of the page, the reason and the raw text of each reject."""
+        for page, meta in enumerate(self.pages):
+            for index, (reason, raw) in enumerate(meta.rejects):
+                yield f"{self.path.parent.name}/{self.path.stem}/{page}/{index}", meta, reason, raw
 
 
 class _Manifest(msgspec.Struct):
@@ -189,13 +130,33 @@ class _Manifest(msgspec.Struct):
     pages: int
 
 
-def _read_stream(path: Path) -> Iterator[tuple[SeriesPageMeta, pa.RecordBatch]]:
-    with pa.memory_map(str(path)) as source:
-        # a page is too small for threads to share
-        reader = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
-        while True:
-            try:
-                batch, metadata = reader.read_next_batch_with_custom_metadata()
-            except (StopIteration, pa.ArrowInvalid, OSError):
-                return
-            yield msgspec.json.decode(metadata[FORMAT], type=SeriesPageMeta), batch
+def is_series_landing(folder: Path) -> bool:
+    """Return whether a landing holds series."""
+    return any(folder.glob(FILES))
+
+
+def read_series(folder: Path) -> tuple[LandedSeries, ...]:
+    """Read the series of a landing; a truncated stream loses its last page. Raises CorruptLanding."""
+    try:
+        shards = [_read_shard(path) for path in sorted(folder.glob(FILES))]
+    except CORRUPT_FILE_ERRORS as error:
+        raise CorruptLanding.from_error(folder, error) from error
+    return tuple(shard for shard in shards if shard is not None)
+
+
+def _read_shard(path: Path) -> LandedSeries | None:
+    """Read a shard by the path of its stream; None where the stream ends before its first page."""
+    schema = read_schema(path)
+    if schema is None:
+        return None
+    header = msgspec.json.decode(schema.metadata[FORMAT], type=SeriesHeader)
+    if not schema.equals(SCHEMAS[header.series]):
+        raise TypeError(f"{path.name} has other columns than this version of Floorline knows")
+    pages = tuple(meta for meta, _ in read_pages(path, SeriesPageMeta))
+    manifest = path.with_suffix(".json")
+    if not manifest.exists():
+        return LandedSeries(path, header, complete=False, reason="interrupted", pages=pages)
+    end = msgspec.json.decode(manifest.read_bytes(), type=_Manifest)
+    if end.pages != len(pages):
+        raise ValueError(f"{path.name} has {len(pages)} of its {end.pages} pages")
+    return LandedSeries(path, header, complete=end.complete, reason=end.reason, pages=pages)

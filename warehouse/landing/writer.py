@@ -1,17 +1,17 @@
-"""Landings: what a run fetched, durable page by page before anything else happens to it.
+"""Write a landing: what a run fetched, durable page by page before anything else happens to it.
 
 A landing is the folder of one run:
 
-    lock                   held by the process that writes it; free once that process is gone
-    run.json               who runs, written first
+    lock                   held by the process that writes the landing; free once that process has ended
+    run.json               the header of the run, written first
     0001.arrow             an Arrow IPC stream a shard, a record batch a page, its rejects in the metadata;
-                           a torn tail costs the last page
+                           a truncated stream loses its last page
     0001.json              how the shard ended, renamed into place
-    0001.lines.zst ...     instead, for an answer that is landed as it came: see warehouse/landing/ndjson.py
-    items.arrow ...        catalogs that were fetched on the way
+    0001.lines.zst ...     instead of the two: rows as the API sent them, see warehouse/landing/ndjson.py
+    items.arrow ...        catalogs that the run fetched
     done.json              how the run ended, renamed into place
     loaded                 written once the database holds the run
-    unreadable             written instead where it cannot be loaded: why. Removed, the landing is tried again
+    unreadable             written where the landing cannot be loaded: the reason. Remove it to load again
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ if TYPE_CHECKING:
 
 
 class ShardWriter:
-    """Keeps count of the pages of one shard, which lie in `file`; or has `lines` landed instead."""
+    """Writes one shard: typed pages by `append`, or raw rows by its `ndjson_writer`."""
 
     def __init__(self, folder: Path, header: ShardHeader) -> None:
         self.folder, self.header = folder, header
-        self.lines = NdjsonShardWriter(folder, header)
-        self._pages: dict[tuple[int, int], tuple[int, PageMeta]] = {}
+        self.ndjson_writer = NdjsonShardWriter(folder, header)
+        self._current_pages: dict[tuple[int, int], tuple[int, PageMeta]] = {}
         self._batches = 0
 
     @cached_property
-    def file(self) -> ArrowShardWriter:
-        """The pages that were typed."""
-        from warehouse.landing.arrow import ArrowShardWriter  # and all that types: not for lines
+    def arrow_writer(self) -> ArrowShardWriter:
+        """The writer of typed pages."""
+        from warehouse.landing.arrow import ArrowShardWriter  # imports polars, which raw rows do not need
 
         return ArrowShardWriter(self.folder / f"{self.header.number:04}.arrow", self.header)
 
-    def append(self, mark: PageMeta, rows: pl.DataFrame) -> None:
-        """Land one page; see `ShardFile.append`."""
-        self.file.append(mark, rows)
-        self._pages[mark.request, mark.offset] = (self._batches, mark)
+    def append(self, meta: PageMeta, rows: pl.DataFrame) -> None:
+        """Append a typed page; see `ArrowShardWriter.append`."""
+        self.arrow_writer.append(meta, rows)
+        self._current_pages[meta.request, meta.offset] = (self._batches, meta)
         self._batches += 1
 
     def finish(
         self, *, complete: bool, reason: str | None, unknown_fields: Mapping[str, int] | None = None
     ) -> None:
-        """Say how the shard ended; without this it counts as torn. Raises WarehouseFull."""
-        if self.lines.has_pages:
-            self.lines.finish(complete=complete, reason=reason)
+        """Write how the shard ended; without this it counts as interrupted. Raises WarehouseFull."""
+        if self.ndjson_writer.has_pages:
+            self.ndjson_writer.finish(complete=complete, reason=reason)
             return
-        path = self.file.path
+        path = self.arrow_writer.path
         end = {
-            "header": self.file.header,
+            "header": self.header,
             "complete": complete,
             "reason": reason,
-            "pages": sorted(self._pages.values(), key=lambda page: page[0]),
+            "pages": sorted(self._current_pages.values(), key=lambda page: page[0]),
             "bytes": path.stat().st_size if path.exists() else 0,
             "unknown_fields": unknown_fields or {},
         }
@@ -77,7 +77,7 @@ class ShardWriter:
 
 
 class LandingWriter:
-    """A landing being written. Use as a context manager: its lock tells others that the run lives."""
+    """Writes the landing of one run; as a context manager it holds the lock of a run that is alive."""
 
     def __init__(self, root: Path, header: RunHeader) -> None:
         self.header = header
@@ -104,13 +104,13 @@ class LandingWriter:
         return ShardWriter(self.folder, header)
 
     def add_catalog(self, name: str, rows: pl.DataFrame) -> None:
-        """Keep a catalog (`items`, `providers` or `fx`) beside the prices that were read with it."""
+        """Write a catalog (`items`, `providers` or `fx`) that the run fetched. Raises WarehouseFull."""
         content = BytesIO()
         rows.write_ipc(content)
         with translate_os_errors(self.folder):
             atomic_write(self.folder / f"{name}.arrow", content.getvalue())
 
     def finish(self, state: str, **facts: object) -> None:
-        """Say how the run ended: its state, and what else `runs` tells of it."""
+        """Write how the run ended: its state, and further columns of `runs`. Raises WarehouseFull."""
         with translate_os_errors(self.folder):
             atomic_write(self.folder / "done.json", to_json({"state": state, **facts}))

@@ -1,4 +1,4 @@
-"""Lines into the load's tables as the source wrote them, where they hold nothing but what was expected."""
+"""Load raw NDJSON rows into the staging tables with DuckDB's own reader, where all rows are as expected."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import duckdb
 
 from warehouse.landing.ndjson import PAGE, LandedRawShard
 
-# The fields that are numbers; the others are texts.
+# The fields that are numbers; every other field is text.
 NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
-# No row is as long. What DuckDB sets aside to read with, some 100 MB, does not depend on it.
+# Longer than any row. The memory that DuckDB reserves for reading, about 100 MB, does not depend on it.
 MAX_LINE_BYTES = 2**20
-# A name that is unknown gets its key, and the rows are read once more.
+# A row of a new item or provider gets a null key; it is read once more when the name has a key.
 INSERT_ROWS = """
-INSERT INTO arrived
-SELECT (n.item_key::BIGINT << 20) | b.book_key, l.lowest_ask, other_price(l.lowest_ask_decimal, l.lowest_ask),
-    l.quantity, moment(l.timestamp), moment(l.last_updated), l.url, l.page
+INSERT INTO staged_row
+SELECT (n.item_key::BIGINT << 20) | b.book_key, l.lowest_ask,
+    exact_other_price(l.lowest_ask_decimal, l.lowest_ask), l.quantity,
+    utc_timestamp(l.timestamp), utc_timestamp(l.last_updated), l.url, l.page
 FROM {lines} l
 LEFT JOIN name_key n ON n.number = l.item_id AND n.phase = coalesce(l.phase, '')
     AND n.market_hash_name = l.market_hash_name
@@ -28,68 +29,73 @@ LEFT JOIN (
 ) b ON b.provider = l.provider
 """
 INSERT_NAMES = """
-INSERT INTO named
+INSERT INTO landed_name
 SELECT item_id::VARCHAR, phase, market_hash_name, provider FROM {lines}
 GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))
 """
-COUNT_ROWS_BY_SHARD = "SELECT p.shard, count(*) FROM arrived JOIN page p USING (page) GROUP BY p.shard"
+COUNT_ROWS_BY_SHARD = "SELECT p.shard, count(*) FROM staged_row JOIN page p USING (page) GROUP BY p.shard"
 
 
 class UnexpectedContent(Exception):
-    """Lines that hold something else than expected: they are to be typed row by row."""
+    """Raw rows hold something unexpected: they must be parsed row by row."""
 
 
 def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
-    """Add the rows of shards to arrived. Raises Unlike; what it has added then is not to be used."""
+    """Insert the rows of raw shards into staged_row.
+
+    Raises UnexpectedContent where a row is not as expected; staged_row is then incomplete.
+    """
     if not shards:
         return
-    for alike in _group_by_layout(shards):
-        header = alike[0].header
-        given = {"currency": header.currency, "delivery": header.deliveries[0], "paths": _paths(alike)}
-        _read(db, INSERT_ROWS.format(lines=_ndjson_table(alike)), given)
-    found = dict(db.execute(COUNT_ROWS_BY_SHARD).fetchall())
+    for group in _group_by_layout(shards):
+        header = group[0].header
+        parameters = {"currency": header.currency, "delivery": header.deliveries[0]}
+        _insert(db, INSERT_ROWS, group, parameters)
+    counts = dict(db.execute(COUNT_ROWS_BY_SHARD).fetchall())
     for shard in shards:
-        if (rows := found.get(shard.header.number, 0)) != shard.count:
+        if (rows := counts.get(shard.header.number, 0)) != shard.count:
             raise UnexpectedContent(f"{rows} rows of {shard.count}")
 
 
 def insert_ndjson_names(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
-    """Add to named each (item_id, phase, market_hash_name) and each provider of these shards' rows.
+    """Insert the distinct (item_id, phase, market_hash_name) and the distinct providers into landed_name.
 
-    Raises Unlike.
+    Raises UnexpectedContent where a row is not as expected.
     """
-    for alike in _group_by_layout(shards):
-        _read(db, INSERT_NAMES.format(lines=_ndjson_table(alike)), {"paths": _paths(alike)})
+    for group in _group_by_layout(shards):
+        _insert(db, INSERT_NAMES, group, {})
 
 
 def _group_by_layout(shards: Sequence[LandedRawShard]) -> list[list[LandedRawShard]]:
-    """The shards that one query can read: a page tells its number, a stream has none."""
+    """Group the shards that one query can read: rows of a page carry its number, rows of a stream do not."""
     groups: dict[object, list[LandedRawShard]] = {}
     for shard in shards:
         header, head = shard.header, shard.head
-        kind = (header.currency, header.deliveries, tuple(head.written.items())) if head.paged else shard
-        groups.setdefault(str(kind), []).append(shard)
+        layout = (header.currency, header.deliveries, tuple(head.written.items())) if head.paged else shard
+        groups.setdefault(str(layout), []).append(shard)
     return list(groups.values())
 
 
-def _paths(shards: Sequence[LandedRawShard]) -> list[str]:
-    return [str(shard.path) for shard in shards]
-
-
-def _read(db: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any]) -> None:
+def _insert(
+    db: duckdb.DuckDBPyConnection,
+    statement: str,
+    shards: Sequence[LandedRawShard],
+    parameters: Mapping[str, Any],
+) -> None:
+    paths = [str(shard.path) for shard in shards]
     try:
         with preserve_join_order(db):
-            db.execute(query, dict(given))
+            db.execute(statement.format(lines=_ndjson_table(shards)), {**parameters, "paths": paths})
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise UnexpectedContent(str(error)) from None
 
 
 @contextlib.contextmanager
 def preserve_join_order(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Have each row on the left of a join looked up in the table on its right.
+    """Build the hash table of each join from its right side.
 
-    DuckDB cannot tell how much a compressed file or a stream of batches holds: it takes the names for the
-    larger side, and keeps every row in a hash table, which doubles the time.
+    DuckDB cannot estimate the rows of a compressed file or a stream of batches. It takes the names for the
+    larger side and puts every row into a hash table, which doubles the time.
     """
     db.execute("SET disabled_optimizers = 'build_side_probe_side'")
     try:
@@ -99,28 +105,30 @@ def preserve_join_order(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _ndjson_table(shards: Sequence[LandedRawShard]) -> str:
-    """The files as a table with our names of the fields, and the page of each row."""
+    """Return a SQL subquery over the files of $paths: our names of the fields, and the page of each row."""
     head = shards[0].head
-    columns = {there: NUMBERS.get(here, "VARCHAR") for here, there in head.written.items()}
-    ours = ", ".join(f"{_name(there)} AS {_name(here)}" for here, there in head.written.items())
+    types = {there: NUMBERS.get(here, "VARCHAR") for here, there in head.written.items()}
+    names = [f"{_quote_name(there)} AS {_quote_name(here)}" for here, there in head.written.items()]
     if head.paged:
-        columns[PAGE] = "INTEGER"
-        ours += f", {PAGE} AS page"
+        types[PAGE] = "INTEGER"
+        names.append(f"{PAGE} AS page")
+        # A line of metadata has no page number; of a page that was fetched twice, `page` has the last one.
+        condition = f"{PAGE} IN (SELECT page FROM page)"  # noqa: S608 - our own name
     else:
-        ours += f", {shards[0].pages[0][0]} AS page"
-    options = (
-        f"columns = {{{', '.join(f'{_text(name)}: {_text(kind)}' for name, kind in columns.items())}}},"
-        f" compression = 'zstd', maximum_object_size = {MAX_LINE_BYTES}"
+        page, _ = shards[0].pages[0]
+        names.append(f"{page} AS page")
+        condition = "true"
+    columns = ", ".join(f"{_quote_text(name)}: {_quote_text(kind)}" for name, kind in types.items())
+    rows = (
+        f"read_json($paths, format = 'newline_delimited', columns = {{{columns}}}, compression = 'zstd',"
+        f" maximum_object_size = {MAX_LINE_BYTES})"
     )
-    # the line with a page's mark has no number; of a page that was walked again, the last time is in `page`
-    which = f"{PAGE} IN (SELECT page FROM page)" if head.paged else "true"  # noqa: S608 - our own name
-    read = f"read_json($paths, format = 'newline_delimited', {options})"
-    return f"(SELECT {ours} FROM {read} WHERE {which})"  # noqa: S608 - quoted
+    return f"(SELECT {', '.join(names)} FROM {rows} WHERE {condition})"  # noqa: S608 - quoted
 
 
-def _name(name: str) -> str:
+def _quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text(text: str) -> str:
+def _quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

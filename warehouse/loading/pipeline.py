@@ -1,4 +1,4 @@
-"""What happens after a fetch: under one lock, load what waits, mirror the alerts, publish, tidy up."""
+"""Load what a fetch landed: under one lock, load pending landings, copy the alerts, publish, prune."""
 
 from __future__ import annotations
 
@@ -26,78 +26,77 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.state.alerts import ALERT_COLUMNS, Alert, AlertStore
 
-LOCK_WAIT = 60.0  # seconds that a loader waits for another one
-RETRY_ADVICE = "remove the file `unreadable` from that landing to have it tried again"
+LOCK_WAIT = 60.0  # seconds to wait for another loader
+RETRY_ADVICE = "remove the file `unreadable` from that landing to load it again"
 
 
 def load_pending(
-    home: WarehousePaths,
+    paths: WarehousePaths,
     *,
     now: Callable[[], datetime],
     keep: timedelta,
     wait: float = LOCK_WAIT,
-    retype: RowParser = no_parser,
+    row_parser: RowParser = no_parser,
     on_loaded: Callable[[Sequence[LoadReport]], None] = lambda _: None,
 ) -> list[LoadReport]:
-    """Load every landing that waits, in the order of observation, and publish; the loads, in that order.
+    """Load every pending landing in the order of observation, publish, and prune; return the reports.
 
-    A landing that cannot be read is set aside, with an alert and, after the loads, a report that says why.
-    `retype` reads lines that cannot be taken as they are. `on_loaded` hears of the loads before the alerts
-    are mirrored, so that what it raises is published too. Raises WarehouseLocked, WarehouseFull and
-    WarehouseUnfit; what was not loaded waits for the next call.
+    A corrupt landing is quarantined with an alert; its report follows those of the loads. `on_loaded` gets
+    the loads before the alerts are copied, so that the alerts that it raises are published too. Raises
+    WarehouseLocked, WarehouseFull and WarehouseUnusable; what was not loaded stays pending.
     """
-    with writer_lock(home, wait):
-        with open_writer(home.writer) as db:
-            broken: list[CorruptLanding] = []
-            runs = pending_landings(home.landing, broken.append)
-            loaded = load_runs(db, runs, now, broken.append, retype)
-            state = AlertStore(home.state)
-            unread = [quarantine_landing(error, state, now()) for error in broken]
+    with writer_lock(paths, wait):
+        with open_writer(paths.writer) as db:
+            corrupt: list[CorruptLanding] = []
+            runs = pending_landings(paths.landing, corrupt.append)
+            loaded = load_runs(db, runs, now, on_corrupt=corrupt.append, row_parser=row_parser)
+            alerts = AlertStore(paths.state)
+            quarantined = [quarantine_landing(error, alerts, now()) for error in corrupt]
             on_loaded(loaded)
-            copy_alerts(db, state)
-        publish(home)
-        for folder in {run.folder for run in runs} - {error.folder for error in broken}:
+            copy_alerts(db, alerts)
+        publish(paths)
+        for folder in {run.folder for run in runs} - {error.folder for error in corrupt}:
             mark_loaded(folder)
-        prune(home.landing, keep)
-    return [*loaded, *unread]
+        prune(paths.landing, keep)
+    return [*loaded, *quarantined]
 
 
 def load_runs(
     db: duckdb.DuckDBPyConnection,
     runs: Sequence[LandedRun],
     now: Callable[[], datetime],
-    unreadable: Callable[[CorruptLanding], object],
-    retype: RowParser = no_parser,
+    *,
+    on_corrupt: Callable[[CorruptLanding], object],
+    row_parser: RowParser = no_parser,
 ) -> list[LoadReport]:
-    """Load landings one by one; those that the database already holds are passed over."""
+    """Load landings one by one; skip those that the database already holds."""
     reports = []
     for run in runs:
         try:
-            reports.append(load_run(db, run, now(), retype))
+            reports.append(load_run(db, run, now(), row_parser))
         except CorruptLanding as error:
-            unreadable(error)
+            on_corrupt(error)
     return [report for report in reports if report is not None]
 
 
-def quarantine_landing(error: CorruptLanding, state: AlertStore, now: datetime) -> LoadReport:
-    """Set a landing aside, raise an alert, and report it."""
+def quarantine_landing(error: CorruptLanding, alerts: AlertStore, now: datetime) -> LoadReport:
+    """Quarantine a landing, raise an alert, and report it."""
     quarantine(error)
     run_id, source, basket = error.folder.name, "", ""
     with contextlib.suppress(ValueError):
         header = read_header(error.folder)
         source, basket = header.source, header.basket
-    state.raise_alert(
-        Alert("landing.unreadable", source, run_id, error.reason, guidance=RETRY_ADVICE, run_id=run_id), now
-    )
-    return LoadReport(run_id, source, basket, "unreadable", reason=error.reason)
+    alert = Alert("landing.unreadable", source, run_id, error.reason, guidance=RETRY_ADVICE, run_id=run_id)
+    alerts.raise_alert(alert, now)
+    return LoadReport(run_id, source, basket, state="unreadable", reason=error.reason)
 
 
-def copy_alerts(db: duckdb.DuckDBPyConnection, state: AlertStore) -> None:
-    """Copy the alerts to where analysts can query them."""
+def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:
+    """Replace store.alert by the alerts of state.db, for analysts."""
     db.begin()
     db.execute("DELETE FROM store.alert")
-    for alert in state.list_alerts():
-        values = [getattr(alert, name) for name in ALERT_COLUMNS]
-        marks = ", ".join("?" for _ in ALERT_COLUMNS)
-        db.execute(f"INSERT INTO store.alert ({', '.join(ALERT_COLUMNS)}) VALUES ({marks})", values)  # noqa: S608
+    placeholders = ", ".join("?" for _ in ALERT_COLUMNS)
+    insert = f"INSERT INTO store.alert ({', '.join(ALERT_COLUMNS)}) VALUES ({placeholders})"  # noqa: S608
+    for alert in alerts.list_alerts():
+        db.execute(insert, [getattr(alert, name) for name in ALERT_COLUMNS])
     db.commit()

@@ -1,4 +1,4 @@
-"""LoadReport, SuspectProvider, Outlier; the transaction and the row in `runs`."""
+"""What the load of every kind of landing shares: its report, SQL steps, transaction and row in `runs`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from decimal import Decimal
 
 import duckdb
 
+from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outlier:
-    """A price ten times off its last value: kept, and shown. Prices are decimals in `currency`."""
+    """A price that moved by a factor of ten or more; it is loaded all the same. Prices are in `currency`."""
 
     market_hash_name: str
     phase: str | None
@@ -28,7 +29,7 @@ class Outlier:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SuspectProvider:
-    """A provider of which nothing was closed: it is down, or too much vanished at once to believe it."""
+    """A provider of which no quote was closed: it is down, or too many of its quotes vanished at once."""
 
     provider: str
     reason: str
@@ -36,10 +37,10 @@ class SuspectProvider:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did with one run. `rows_changed` counts what entered the history, closings included.
+    """What the load of one run did. `rows_changed` counts the new rows of the history, closures included.
 
-    `brought` names the providers that a complete look found something at. A landing that could not be read
-    was set aside: its state is `unreadable`, and `reason` says why.
+    `held` are the providers of which nothing was closed, `brought` those of which a complete observation has
+    quotes. The state of a quarantined landing is `unreadable`; `reason` says why.
     """
 
     run_id: str
@@ -59,8 +60,19 @@ class LoadReport:
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
+def run_step(db: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Execute one SQL file, by its path below sql/ without the suffix."""
+    db.execute((SQL / f"{name}.sql").read_text())
+
+
+def fetch_count(db: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Return the one number that a query selects."""
+    return int(db.execute(query).fetchall()[0][0])
+
+
 @contextlib.contextmanager
-def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit on a clean exit, roll back on any exception."""
     db.begin()
     try:
         yield
@@ -71,9 +83,10 @@ def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
+    """Set the SQL variables run_key, source, observed_from and started_at, which the steps read."""
     values = {
-        "run_key": _number(db, "SELECT coalesce(max(run_key), 0) + 1 FROM store.run"),
+        "run_key": fetch_count(db, "SELECT coalesce(max(run_key), 0) + 1 FROM store.run"),
         "source": run.header.source,
         "observed_from": run.observed_from,
         "started_at": run.header.started_at,
@@ -82,9 +95,10 @@ def _set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         db.execute(f"SET VARIABLE {name} = ?", [value])
 
 
-def _write_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, now: datetime) -> None:
+def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, now: datetime) -> None:
+    """Insert the run into store.run, loaded at `now`."""
     header, done = run.header, run.done
-    fields = {
+    row = {
         "run_id": header.run_id,
         "flow": header.flow,
         "source": header.source,
@@ -104,12 +118,9 @@ def _write_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport
         "unknown_fields": json.dumps(run.unknown_fields) if run.unknown_fields else None,
         "request_id": done.get("request_id"),
     }
-    marks = ", ".join("?" for _ in fields)
+    placeholders = ", ".join("?" for _ in row)
     db.execute(
-        f"INSERT INTO store.run (run_key, {', '.join(fields)}) VALUES (getvariable('run_key'), {marks})",  # noqa: S608
-        list(fields.values()),
+        f"INSERT INTO store.run (run_key, {', '.join(row)})"  # noqa: S608 - our own column names
+        f" VALUES (getvariable('run_key'), {placeholders})",
+        list(row.values()),
     )
-
-
-def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int(db.execute(query).fetchall()[0][0])

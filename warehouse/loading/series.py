@@ -1,6 +1,6 @@
-"""Loading a landing of series: points, candles and sales; the SQL files in sql/load_series are its steps.
+"""Load one landing of points, candles or sales in one transaction; the steps are in sql/load_series.
 
-Loading the same landing twice changes nothing, and any order of landings gives the same tables.
+Loading a landing twice changes nothing, and any order of landings gives the same tables.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from warehouse.database import SQL
-from warehouse.landing.arrow import MOMENT, TEXT
+from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
-from warehouse.loading.run import LoadReport, _set_variables, _transaction, _write_run
+from warehouse.loading.run import LoadReport, fetch_count, insert_run, run_step, set_variables, transaction
 from warehouse.loading.staging import stage_frame
 
-# What a page says once for all of its rows; `part` is the shard's place in the landing.
-EXTRA_FIELDS = (pa.field("currency", TEXT), pa.field("observed_at", MOMENT), pa.field("part", pa.int32()))
+# The columns that are the same for every row of a page; `part` is the number of the shard in this landing.
+EXTRA_FIELDS = (pa.field("currency", TEXT), pa.field("observed_at", TIMESTAMP), pa.field("part", pa.int32()))
 PART_SCHEMA: dict[str, Any] = {
     "part": pl.Int32, "backfill_id": pl.String, "shard": pl.Int32,
     "cursor": pl.String, "next_cursor": pl.String,
@@ -30,80 +29,80 @@ REJECT_SCHEMA: dict[str, Any] = {
     "reject_id": pl.String, "currency": pl.String, "provider": pl.String,
     "observed_at": pl.Datetime("us", "UTC"), "reason": pl.String, "raw": pl.String,
 }  # fmt: skip
-# The rows that enter, by series, and how many of them say what the store did not.
-STAGED_TABLES = {"points": "newer_point", "candles": "newer_candle", "sales": "more_sale"}
+# The temporary table of each series with the rows to insert.
+STAGED_TABLES = {"points": "newer_point", "candles": "newer_candle", "sales": "new_sale"}
 
 
 def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport:
-    """Load a landing that the database does not hold; its rows enter whole or not at all.
+    """Load a landing that the database does not hold, whole or not at all.
 
-    `rows_changed` counts the rows that are new or say something else than those they replace. New names enter
-    before the transaction: a name without a row is no half of a run. Raises Unreadable.
+    `rows_changed` counts the rows that are new or differ from those that they replace. New items and
+    providers are stored before the transaction: one without a row is no part of a run. Raises CorruptLanding.
     """
-    landed = [series for series in read_series(run.folder) if series.pages]
-    present = sorted({series.header.series for series in landed})
-    _set_variables(db, run)
-    for name in present:
-        _prepare(db, name, [series for series in landed if series.header.series == name])
-    stage_frame(db, "reject", pl.DataFrame(list(_rejects(landed)), schema=REJECT_SCHEMA, orient="row"))
-    with _transaction(db):
-        for name in present:
-            _step(db, f"load_series/3_{name}")
-        _step(db, "load_series/4_rejects")
-        report = _report(db, run, landed)
-        _write_run(db, run, report, now)
+    shards = [shard for shard in read_series(run.folder) if shard.pages]
+    kinds = sorted({shard.header.series for shard in shards})
+    set_variables(db, run)
+    for kind in kinds:
+        _prepare(db, kind, [shard for shard in shards if shard.header.series == kind])
+    stage_frame(db, "reject", pl.DataFrame(list(_rejects(shards)), schema=REJECT_SCHEMA, orient="row"))
+    with transaction(db):
+        for kind in kinds:
+            run_step(db, f"load_series/insert_{kind}")
+        run_step(db, "load_series/insert_rejects")
+        report = _report(db, run, shards)
+        insert_run(db, run, report, now)
     return report
 
 
-def _prepare(db: duckdb.DuckDBPyConnection, name: str, landed: Sequence[LandedSeries]) -> None:
-    """Work out in temporary tables what one series of a landing changes."""
-    schema = pa.schema([*SCHEMAS[name], *EXTRA_FIELDS])
-    db.register("staged", pa.RecordBatchReader.from_batches(schema, _rows(schema, landed)))
-    db.execute("CREATE OR REPLACE TEMP TABLE brought AS FROM staged")
-    db.unregister("staged")
-    stage_frame(
-        db, "part", pl.DataFrame([_part(series) for series in landed], schema=PART_SCHEMA, orient="row")
-    )
-    for step in ("load/0_begin", "load_series/1_names", "load/2_dimensions", f"load_series/2_{name}"):
-        _step(db, step)
+def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSeries]) -> None:
+    """Work out in temporary tables what one kind of series changes."""
+    schema = pa.schema([*SCHEMAS[kind], *EXTRA_FIELDS])
+    db.register("landed_row", pa.RecordBatchReader.from_batches(schema, _batches(schema, shards)))
+    db.execute("CREATE OR REPLACE TEMP TABLE staged_row AS FROM landed_row")
+    db.unregister("landed_row")
+    parts = [_part(shard) for shard in shards]
+    stage_frame(db, "part", pl.DataFrame(parts, schema=PART_SCHEMA, orient="row"))
+    run_step(db, "load/create_load_tables")
+    run_step(db, "load_series/collect_names")
+    run_step(db, "load/assign_keys")
+    run_step(db, f"load_series/find_{kind}")
 
 
-def _rows(schema: pa.Schema, landed: Sequence[LandedSeries]) -> Iterator[pa.RecordBatch]:
-    for series in landed:
-        for mark, batch in series.batches():
-            said = (series.header.currency, mark.observed_at, series.header.number)
-            added = [
+def _batches(schema: pa.Schema, shards: Sequence[LandedSeries]) -> Iterator[pa.RecordBatch]:
+    for shard in shards:
+        for meta, batch in shard.batches():
+            values = (shard.header.currency, meta.observed_at, shard.header.number)
+            extra = [
                 pa.repeat(pa.scalar(value, field.type), len(batch))
-                for value, field in zip(said, EXTRA_FIELDS, strict=True)
+                for value, field in zip(values, EXTRA_FIELDS, strict=True)
             ]
-            yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+            yield pa.RecordBatch.from_arrays([*batch.columns, *extra], schema=schema)
 
 
-def _part(series: LandedSeries) -> tuple[object, ...]:
-    header, pages = series.header, series.pages
+def _part(shard: LandedSeries) -> tuple[object, ...]:
+    header, pages = shard.header, shard.pages
     return (header.number, header.backfill_id, header.shard, pages[0].cursor, pages[-1].next_cursor)
 
 
-def _rejects(landed: Sequence[LandedSeries]) -> Iterator[tuple[object, ...]]:
-    for series in landed:
-        header = series.header
-        for reject_id, mark, reason, raw in series.rejects():
-            yield reject_id, header.currency, header.provider, mark.observed_at, reason, raw
+def _rejects(shards: Sequence[LandedSeries]) -> Iterator[tuple[object, ...]]:
+    for shard in shards:
+        header = shard.header
+        for reject_id, meta, reason, raw in shard.rejects():
+            yield reject_id, header.currency, header.provider, meta.observed_at, reason, raw
 
 
-def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, landed: Sequence[LandedSeries]) -> LoadReport:
-    present = {series.header.series for series in landed}
-    counts = [f"SELECT count(*) FILTER (fresh) FROM {STAGED_TABLES[name]}" for name in present]  # noqa: S608
+def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, shards: Sequence[LandedSeries]) -> LoadReport:
+    tables = {STAGED_TABLES[shard.header.series] for shard in shards}
+    pages = [meta for shard in shards for meta in shard.pages]
     return LoadReport(
         run_id=run.header.run_id,
         source=run.header.source,
         basket=run.header.basket,
         state=run.done["state"],
-        rows_fetched=sum(mark.rows for series in landed for mark in series.pages),
-        rows_changed=sum(db.execute(count).fetchall()[0][0] for count in counts),
-        rows_rejected=sum(len(mark.rejects) for series in landed for mark in series.pages),
+        rows_fetched=sum(meta.rows for meta in pages),
+        rows_changed=sum(
+            fetch_count(db, f"SELECT count(*) FILTER (changed) FROM {table}")  # noqa: S608 - our own names
+            for table in tables
+        ),
+        rows_rejected=sum(len(meta.rejects) for meta in pages),
     )
-
-
-def _step(db: duckdb.DuckDBPyConnection, name: str) -> None:
-    db.execute((SQL / f"{name}.sql").read_text())

@@ -100,4 +100,4 @@ def maintain_rebuild(
             abort=True,
             err=True,
         )
-    print_rebuild(rebuild(paths, SystemClock().now, retype=parse_raw_rows), as_json=as_json)
+    print_rebuild(rebuild(paths, SystemClock().now, row_parser=parse_raw_rows), as_json=as_json)

@@ -67,7 +67,7 @@ def test_pages_are_counted_as_they_lie_though_some_fail_and_some_callers_leave(
     _, two, three, _ = pressing(job, apart=apart)
     assert isinstance(two, RateLimited)
     assert isinstance(three, asyncio.CancelledError)
-    landed = read_shard(writer.file.path)
+    landed = read_shard(writer.arrow_writer.path)
     assert landed is not None
     assert [(number, mark.offset) for number, mark in landed.pages] == [(0, 1), (1, 2), (2, 3)]
     assert [mark.offset for mark, _ in landed.batches()] == [1, 2, 3]

@@ -134,7 +134,7 @@ def test_raw_shard_is_read(folder: Path, paged: bool) -> None:
         SHARD, b"true" if paged else b"false", PAGE,
     )  # fmt: skip
     (folder / "0001.lines.json").write_bytes(head + b"}")
-    (torn,) = read_run(folder).lines
+    (torn,) = read_run(folder).raw_shards
     assert (torn.header, torn.head.mark, torn.head.paged) == (SHARD_HEADER, PAGE_META, paged)
     assert (torn.complete, torn.reason, torn.count) == (False, "interrupted", None)
 
@@ -143,7 +143,7 @@ def test_raw_shard_is_read(folder: Path, paged: bool) -> None:
         (folder / "0001.lines.zst").stat().st_size,
     )
     (folder / "0001.lines.json").write_bytes(head + end)
-    (shard,) = read_run(folder).lines
+    (shard,) = read_run(folder).raw_shards
     assert (shard.complete, shard.reason, shard.count, shard.head.written) == (
         True, None, 1, {"item_id": "item_id"},
     )  # fmt: skip

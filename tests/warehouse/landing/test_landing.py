@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import NOON
 from tests.support.warehouse import (
+    DAY,
     Page,
     Quote,
     Shard,
@@ -100,7 +101,7 @@ def test_a_page_of_another_schema_is_refused(tmp_path: Path) -> None:
     with LandingWriter(home.landing, header("run", minute(0))) as landing:
         shard = look(minute(0), Quote())
         rowsless = frame([Quote()]).drop("url")
-        with pytest.raises(TypeError, match="a page must have the columns"):
+        with pytest.raises(TypeError, match=r"a page of 0001\.arrow must have the columns"):
             landing.open_shard(shard.header(1)).append(shard.pages[0].mark(), rowsless)
 
 
@@ -117,10 +118,10 @@ def test_pages_of_an_interrupted_run_are_fresh_for_a_while(tmp_path: Path) -> No
     assert run is not None
 
     asked = Shard(PAGES).header(7)
-    half = reusable_pages(run, asked, minute(5), timedelta(minutes=5) - timedelta(seconds=1.5))
+    half = reusable_pages(run, asked, now=minute(5), lifetime=timedelta(minutes=5) - timedelta(seconds=1.5))
     assert (run.header.run_id, [mark.offset for mark, _ in half]) == ("new", [6, 9])
     assert [page["item_id"].to_list() for _, page in half] == [["6", "7", "8"], ["9", "10", "11"]]
-    assert reusable_pages(run, Shard(PAGES, currency="EUR").header(1), NOON, timedelta(days=1)) == []
+    assert reusable_pages(run, Shard(PAGES, currency="EUR").header(1), now=NOON, lifetime=DAY) == []
 
 
 def test_pages_with_rejects_are_fetched_again(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_pages_with_rejects_are_fetched_again(tmp_path: Path) -> None:
     home = home_in(tmp_path)
     pages = [Page(minute(0), [Quote("1")]), Page(minute(0), [Quote("2")], offset=1, rejects=[("bad", "{}")])]
     folder = land(home, "run", Shard(pages), state="crashed")
-    again = reusable_pages(read_run(folder), Shard(pages).header(1), minute(0), timedelta(days=1))
+    again = reusable_pages(read_run(folder), Shard(pages).header(1), now=minute(0), lifetime=DAY)
     assert [mark.offset for mark, _ in again] == [0]
 
 

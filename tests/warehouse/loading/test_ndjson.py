@@ -44,7 +44,9 @@ def count_of(text: bytes, offers: BookSide) -> int | None:
 def append(writer: ShardWriter, *pieces: bytes, offers: BookSide = ASKS) -> None:
     for piece in pieces:
         count = count_of(piece, offers)
-        writer.lines.append([piece], count, written=offers.wire_names, observed_at=NOON, landed_at=NOON)
+        writer.ndjson_writer.append(
+            [piece], count, written=offers.wire_names, observed_at=NOON, landed_at=NOON
+        )
 
 
 def land(
@@ -60,14 +62,14 @@ def land(
 
 
 def load(home: WarehousePaths) -> LoadReport:
-    (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0, retype=parse_raw_rows)
+    (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0, row_parser=parse_raw_rows)
     return report
 
 
 def typed_first(home: WarehousePaths) -> None:
     """Have what waits typed row by row, as if the load could not take it."""
     for run in pending_landings(home.landing):
-        assert convert_raw_shards(run, parse_raw_rows).lines == ()
+        assert convert_raw_shards(run, parse_raw_rows).raw_shards == ()
 
 
 def both_ways(
@@ -191,12 +193,12 @@ def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -
 def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
     home = home_in(tmp_path)
     folder = land(home, stream_line() + stream_line(item_id="2"))
-    (lines,) = read_run(folder).lines
+    (lines,) = read_run(folder).raw_shards
     assert isinstance(lines, LandedRawShard)
     writer = ShardWriter(folder, lines.header)
     for mark, page, _ in parse_raw_rows(lines):
         writer.append(mark, page)  # and never finished
-    assert read_run(folder).lines == (lines,)
+    assert read_run(folder).raw_shards == (lines,)
     assert read_run(folder).shards == ()
     report = load(home)
     assert (report.rows_changed, report.rows_rejected) == (1, 1)
@@ -229,7 +231,7 @@ def land_pages(
         writer = landing.open_shard(shard())
         for place, (offset, lines, exact) in enumerate(pages):
             mark = PageMeta(0, offset, 9, minute(at + place), minute(at + place), f"{offset}")
-            writer.lines.append_page(mark, lines.splitlines(), exact=exact, written=ASKS.wire_names)
+            writer.ndjson_writer.append_page(mark, lines.splitlines(), exact=exact, written=ASKS.wire_names)
         if ends:
             writer.finish(complete=True, reason=None)
             landing.finish("done")
@@ -281,7 +283,7 @@ def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFact
     (path,) = folder.glob("*.lines.zst")
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
-    (told,) = read_run(folder).lines
+    (told,) = read_run(folder).raw_shards
     kept = [(mark.offset, lines) for mark, lines in told.chunks()]
     assert kept == [(0, priced(1, 100)), (1, priced(2, 200)), (2, priced(3, 300))][: len(kept)]
     assert len(kept) == 3 or cut < len(whole)
@@ -294,8 +296,10 @@ def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) 
     land_pages(home, (0, priced(1, 100), True), (1, priced(2, 200), True), walked_again, ends=False)
     run = find_interrupted_run(home.landing, "cs2cap", "all")
     assert run is not None
-    found = reusable_pages(run, shard(), minute(5), timedelta(minutes=4.5), parse_raw_rows)
+    found = reusable_pages(
+        run, shard(), now=minute(5), lifetime=timedelta(minutes=4.5), row_parser=parse_raw_rows
+    )
     assert [(mark.offset, page["lowest_ask"].to_list()) for mark, page in found] == [(1, [222])]
     land(home, stream_line(), run="stream", at=20)
     (stream,) = (run for run in pending_landings(home.landing) if run.header.run_id == "stream")
-    assert reusable_pages(stream, shard(), minute(20), timedelta(days=1), parse_raw_rows) == []
+    assert reusable_pages(stream, shard(), now=minute(20), lifetime=DAY, row_parser=parse_raw_rows) == []

@@ -1,4 +1,5 @@
--- What the later steps report, empty where they have nothing to do, and the names that are known. Out: name_key.
+-- Create the tables that a later step may skip, and map the names that the store knows to their keys.
+-- In: store.item. Out: contract_change (empty), name_key.
 
 CREATE OR REPLACE TEMP TABLE contract_change (
     item_id VARCHAR, was_name VARCHAR, was_phase VARCHAR, market_hash_name VARCHAR, phase VARCHAR

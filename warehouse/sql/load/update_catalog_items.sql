@@ -1,6 +1,7 @@
--- What a catalog that was fetched on the way says of items. In: catalog_items. Out: described, what is not known yet.
+-- Update the attributes of items from a catalog that the run fetched. In: catalog_items.
+-- Out: store.item; updated_item, the items whose attributes differ.
 
-CREATE OR REPLACE TEMP TABLE described AS
+CREATE OR REPLACE TEMP TABLE updated_item AS
 SELECT DISTINCT ON (i.item_key) i.* REPLACE (
     c.item_type AS item_type, c.item_subtype AS item_subtype, c.weapon_type AS weapon_type,
     c.skin_name AS skin_name, c.wear_name AS wear_name, c.collection AS collection, c.rarity_name AS rarity_name,
@@ -10,7 +11,7 @@ JOIN catalog_items c ON i.source = getvariable('source') AND i.item_id = c.item_
     AND i.phase IS NOT DISTINCT FROM c.phase
 EXCEPT FROM store.item;
 
--- the rows anew: an UPDATE of text columns takes DuckDB forty times as long
-DELETE FROM store.item WHERE item_key IN (SELECT item_key FROM described);
+-- DELETE and INSERT, because an UPDATE of text columns takes DuckDB forty times as long.
+DELETE FROM store.item WHERE item_key IN (SELECT item_key FROM updated_item);
 
-INSERT INTO store.item FROM described;
+INSERT INTO store.item FROM updated_item;

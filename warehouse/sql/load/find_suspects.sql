@@ -1,9 +1,10 @@
--- What stands in the way of taking absence for vanishing. In: reject, down_key. Out: reject_key, down_provider.
+-- Find what forbids a closure: rejects, and providers that the API reports down. In: reject, reported_down, staged_quote.
+-- Out: reject_key, down_provider; late_row (empty).
 
--- whom the broken rows are about, by id or by name; null: they no longer say so, and it may be anyone.
--- A row that tells both, and neither is known, is about an item that cannot vanish yet.
+-- The items and providers that a reject may be about, by id or by name; null: the reject names none and may be about any.
+-- A reject that has both an id and a name, and neither is known, is about a new item, which cannot vanish yet.
 CREATE OR REPLACE TEMP TABLE reject_key AS
-WITH meant AS (
+WITH matched AS (
     SELECT r.reject_id, i.item_key FROM reject r
     JOIN store.item i ON i.source = getvariable('source') AND i.item_id = r.item_id
     UNION
@@ -12,12 +13,12 @@ WITH meant AS (
 )
 SELECT DISTINCT r.shard, m.item_key, p.provider_key
 FROM reject r
-LEFT JOIN meant m USING (reject_id)
+LEFT JOIN matched m USING (reject_id)
 LEFT JOIN store.provider p ON p.source = getvariable('source') AND p.provider = r.provider
 WHERE m.item_key IS NOT NULL OR r.item_id IS NULL OR r.market_hash_name IS NULL;
 
 CREATE OR REPLACE TEMP TABLE down_provider AS
-SELECT p.provider_key FROM down_key d
+SELECT p.provider_key FROM reported_down d
 JOIN store.provider p ON p.source = getvariable('source') AND p.provider = d.provider;
 
-CREATE OR REPLACE TEMP TABLE late AS FROM incoming LIMIT 0;
+CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote LIMIT 0;

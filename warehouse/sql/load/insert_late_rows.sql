@@ -1,4 +1,5 @@
--- Late rows enter history in their place. In: late_change, stood_again.
+-- Insert the late rows into the history at their time. In: late_change, reverted_change.
+-- Out: store.history; store.current gets the time of its newest history row.
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
@@ -8,9 +9,9 @@ UNION ALL
 SELECT item_key, provider_key, currency, delivery, was_lowest_ask, was_other_price,
     CASE WHEN was_lowest_ask IS NULL THEN 0 ELSE was_quantity END,
     was_changed_at, was_last_updated, next_from, next_run
-FROM stood_again;
+FROM reverted_change;
 
--- a later row that repeats the late one is no change any more
+-- A later row that repeats the late row is not a change any more.
 DELETE FROM store.history WHERE rowid IN (
     SELECT id FROM (
         SELECT h.id, h.valid_from > c.observed_at AND NOT is_change(h.currency,

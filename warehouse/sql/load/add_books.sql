@@ -1,4 +1,5 @@
--- The books that this run may bring something of get a key. In: shard.
+-- Give a key to every book that this run may hold rows of: each known provider with the run's currencies and
+-- deliveries. In: shard, store.provider. Out: store.book.
 
 INSERT INTO store.book
 SELECT (SELECT coalesce(max(book_key), 0) FROM store.book) + row_number() OVER (), *

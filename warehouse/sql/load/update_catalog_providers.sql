@@ -1,4 +1,4 @@
--- What a catalog that was fetched on the way says of providers. In: catalog_providers.
+-- Update the attributes of providers from a catalog that the run fetched. In: catalog_providers. Out: store.provider.
 
 UPDATE store.provider p SET name = c.name, market_type = c.market_type, default_currency = c.default_currency,
     sell_fee = c.sell_fee, insta_sell_fee = c.insta_sell_fee, trading_spread_fee = c.trading_spread_fee,

@@ -1,0 +1,50 @@
+-- Give a key to every new item and provider. In: named_item, named_provider. Out: store.item, store.provider, name_key
+-- (the names of this run), contract_change (the ids whose phase or base name differs from what the store knows).
+
+-- The name that the source uses now takes precedence over a requested one.
+CREATE OR REPLACE TEMP TABLE distinct_item AS
+SELECT item_id, phase, base_name(market_hash_name) AS base_name, bool_or(is_current) AS is_current,
+    coalesce(max(market_hash_name) FILTER (is_current), max(market_hash_name)) AS market_hash_name
+FROM named_item GROUP BY ALL;
+
+CREATE OR REPLACE TEMP TABLE new_item AS
+SELECT d.* FROM distinct_item d
+ANTI JOIN store.item i ON i.source = getvariable('source') AND i.item_id = d.item_id
+    AND i.phase IS NOT DISTINCT FROM d.phase AND i.base_name = d.base_name;
+
+-- One id may serve several phases at once: only an id whose known phase or base name is no longer in use has changed.
+INSERT INTO contract_change
+SELECT n.item_id, i.market_hash_name AS was_name, i.phase AS was_phase, n.market_hash_name, n.phase
+FROM new_item n JOIN store.item i ON i.source = getvariable('source') AND i.item_id = n.item_id
+ANTI JOIN distinct_item d ON d.is_current AND d.item_id = i.item_id AND d.phase IS NOT DISTINCT FROM i.phase
+    AND d.base_name = i.base_name
+WHERE n.is_current;
+
+INSERT INTO store.item (item_key, source, item_id, phase, base_name, market_hash_name, aggregate)
+SELECT (SELECT coalesce(max(item_key), 0) FROM store.item) + row_number() OVER (),
+    getvariable('source'), item_id, phase, base_name, market_hash_name, false
+FROM new_item;
+
+-- A finish was renamed: the item keeps its key.
+UPDATE store.item i SET market_hash_name = d.market_hash_name
+FROM distinct_item d
+WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id AND i.phase IS NOT DISTINCT FROM d.phase
+    AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name;
+
+UPDATE store.item SET aggregate = true
+WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (
+    SELECT (source, market_hash_name) FROM store.item WHERE phase IS NOT NULL
+);
+
+INSERT INTO store.provider (provider_key, source, provider)
+SELECT (SELECT coalesce(max(provider_key), 0) FROM store.provider) + row_number() OVER (),
+    getvariable('source'), n.provider
+FROM named_provider n
+ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = n.provider;
+
+CREATE OR REPLACE TEMP TABLE name_key AS
+SELECT DISTINCT n.item_id, TRY_CAST(n.item_id AS BIGINT) AS number, coalesce(n.phase, '') AS phase, n.market_hash_name,
+    i.item_key
+FROM named_item n
+JOIN store.item i ON i.source = getvariable('source') AND i.item_id = n.item_id
+    AND i.phase IS NOT DISTINCT FROM n.phase AND i.base_name = base_name(n.market_hash_name);

@@ -1,0 +1,48 @@
+-- Work out what the shards requested and observed. In: shard, shard_item, shard_provider, staged_row, page.
+-- Out: observed_book, one row a shard and book; shard_observation, one row a shard and provider; store.scope,
+-- store.scope_item. A shard that names no provider requested all of them. A provider that was not requested is observed,
+-- but never completely.
+
+CREATE OR REPLACE TEMP TABLE observed_book AS
+SELECT p.shard, b.provider_key, b.delivery, sum(r.rows)::BIGINT AS rows, max(r.newest) AS newest
+FROM (
+    SELECT quote_key & 1048575 AS book_key, page, count(*) AS rows, max(last_updated) AS newest FROM staged_row GROUP BY ALL
+) r
+JOIN page p USING (page)
+JOIN store.book b USING (book_key)
+GROUP BY ALL;
+
+INSERT INTO store.scope
+SELECT (SELECT coalesce(max(scope_key), 0) FROM store.scope) + row_number() OVER (), getvariable('source'), s.*
+FROM (SELECT DISTINCT currency, delivery, selection FROM shard) s
+ANTI JOIN store.scope o ON o.source = getvariable('source') AND o.currency = s.currency
+    AND o.delivery = s.delivery AND o.selection = s.selection;
+
+CREATE OR REPLACE TEMP TABLE shard_observation AS
+SELECT s.shard, o.scope_key, p.provider_key, s.currency, s.delivery, s.selection, s.complete AND p.requested AS complete,
+    CASE WHEN p.requested THEN s.reason ELSE coalesce(s.reason, 'not asked for') END AS reason,
+    s.observed_from, s.observed_to
+FROM shard s
+JOIN store.scope o ON o.source = getvariable('source') AND o.currency = s.currency
+    AND o.delivery = s.delivery AND o.selection = s.selection
+JOIN (
+    SELECT shard, provider_key,
+        bool_or(requested) OR shard NOT IN (SELECT shard FROM shard_provider) AS requested
+    FROM (
+        SELECT sp.shard, p.provider_key, true AS requested
+        FROM shard_provider sp
+        JOIN store.provider p ON p.source = getvariable('source') AND p.provider = sp.provider
+        UNION ALL
+        SELECT shard, provider_key, false FROM observed_book
+    )
+    GROUP BY shard, provider_key
+) p USING (shard);
+
+INSERT INTO store.scope_item
+SELECT DISTINCT o.scope_key, i.item_key
+FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
+JOIN shard_item m USING (shard)
+JOIN store.item i ON i.source = getvariable('source') AND i.phase IS NOT DISTINCT FROM m.phase
+    AND i.base_name = base_name(m.market_hash_name)
+    AND CASE WHEN m.item_id IS NULL THEN i.market_hash_name = m.market_hash_name ELSE i.item_id = m.item_id END
+ANTI JOIN store.scope_item k ON k.scope_key = o.scope_key AND k.item_key = i.item_key;
