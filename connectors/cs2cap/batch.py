@@ -14,7 +14,7 @@ from common.errors import RequestRejected, UnexpectedResponse
 from common.shards import Item
 from common.text import sanitize
 from connectors.base import ExtractResult
-from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, decode_response
+from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, ResponseMeta, decode_response
 from connectors.cs2cap.parser import parse_rows
 from connectors.cs2cap.query import check_currency, check_providers, named_providers
 from connectors.cs2cap.typed_page import prebuilt_page
@@ -33,12 +33,8 @@ class _Item(Struct, gc=False):
     phase: str | None = None
 
 
-class _Meta(Struct):
-    currency: str
-
-
 class _BatchResponse(Struct):
-    meta: _Meta
+    meta: ResponseMeta
     items: list[_Item]
     items_not_found: list[int]
     names_not_found: list[str] = []

@@ -127,14 +127,16 @@ class _Pagination(Struct):
         )
 
 
-class _Meta(Struct):
+class ResponseMeta(Struct):
+    """The part of every response that says what its prices are in."""
+
     currency: str
 
 
 class ListingResponse(Struct):
     """One page of asks or bids; `items` are its rows as JSON."""
 
-    meta: _Meta
+    meta: ResponseMeta
     items: list[Raw]
     pagination: _Pagination
 

@@ -110,21 +110,18 @@ def parse_providers(body: bytes, source: str = "") -> pl.DataFrame:
     """Parse `/v1/providers`, schema `PROVIDERS`; raises UnexpectedResponse where it does not fit."""
     providers = decode_response(_PROVIDERS, body, route="/v1/providers", source=source)
     rows = [
-        (
-            info.key,
-            name,
-            info.market_type,
-            info.default_currency,
-            info.fees.sell_fee,
-            info.fees.insta_sell_fee,
-            info.fees.trading_spread_fee,
-            info.features.has_buy_orders,
-            info.features.has_recent_sales,
-            info.health.status,
-        )
+        {
+            "provider": info.key,
+            "name": name,
+            "market_type": info.market_type,
+            "default_currency": info.default_currency,
+            "health": info.health.status,
+            **msgspec.structs.asdict(info.fees),
+            **msgspec.structs.asdict(info.features),
+        }
         for name, info in providers.items()
     ]
-    return pl.DataFrame(rows, schema=PROVIDERS, orient="row", strict=True)
+    return pl.DataFrame(rows, schema=PROVIDERS, strict=True)
 
 
 def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFrame:

@@ -82,11 +82,11 @@ class SkinShark(HttpConnector):
 
     async def items(self) -> pl.DataFrame:
         """Return the items of the listing, for sale or not, schema `ITEMS`; fetches the listing."""
-        rows: dict[int, tuple[Row, ...]] = {}
+        rows: dict[int, list[Row]] = {}
 
         async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
-            listing, info = await asyncio.to_thread(parse_page_info, page_range, data, self.source)
-            rows[page_range.offset] = listing.rows
+            decoded, info = await asyncio.to_thread(parse_page_info, page_range, data, self.source)
+            rows[page_range.offset] = decoded.fitting
             return info
 
         await self._extract_listing(collect)

@@ -1,7 +1,6 @@
 """The rows of SkinShark's price listing, parsed: dollars with two decimal places become exact cents."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -11,7 +10,6 @@ from msgspec import Meta, Raw, Struct
 
 from common.errors import UnexpectedResponse
 from common.text import sanitize
-from connectors.pages import Reject
 from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import QUOTES
 
@@ -35,7 +33,9 @@ class Row(Struct, gc=False, rename="camel"):
                 to_cents(price)
 
 
-class _Listing(Struct, rename="camel"):
+class Listing(Struct, rename="camel"):
+    """One page of the listing; `items` are its rows as JSON, `limit` is -1 for the whole listing."""
+
     items: list[Raw]
     total: Annotated[int, Meta(ge=0)]
     page: Annotated[int, Meta(ge=1)]
@@ -43,43 +43,16 @@ class _Listing(Struct, rename="camel"):
     total_pages: Annotated[int, Meta(ge=0)]
 
 
-_LISTING: Final = msgspec.json.Decoder(_Listing)
-_ROWS: Final = RowDecoder(Row)
+ROWS: Final = RowDecoder(Row)
+_LISTING: Final = msgspec.json.Decoder(Listing)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ParsedListing:
-    """One page of the listing: its rows in order, its rejects, and its position.
-
-    `limit` is the page size that the API reports, -1 for everything; `unknown_fields` counts the rows that
-    carry a field that the contract does not know.
-    """
-
-    rows: tuple[Row, ...]
-    rejects: tuple[Reject, ...]
-    unknown_fields: dict[str, int]
-    total: int
-    page: int
-    limit: int
-    total_pages: int
-
-
-def parse_listing(data: bytes, source: str = "") -> ParsedListing:
-    """Parse the content of an envelope; raises UnexpectedResponse where it is not a listing."""
+def decode_listing(data: bytes, source: str = "") -> Listing:
+    """Decode the content of an envelope; raises UnexpectedResponse where it is not a listing."""
     try:
-        listing = _LISTING.decode(data)
+        return _LISTING.decode(data)
     except DECODE_ERRORS as error:
         raise UnexpectedResponse(f"{ROUTE}: {sanitize(str(error))}", source) from None
-    decoded = _ROWS.decode_all(listing.items)
-    return ParsedListing(
-        rows=tuple(decoded.fitting),
-        rejects=decoded.rejects,
-        unknown_fields=decoded.unknown_fields,
-        total=listing.total,
-        page=listing.page,
-        limit=listing.limit,
-        total_pages=listing.total_pages,
-    )
 
 
 def to_cents(dollars: Decimal) -> int:
@@ -126,6 +99,6 @@ def _quotes(row: Row) -> Iterator[tuple[str, str, str | None, str, Decimal]]:
 def reparse_reject(raw: str, provider: str) -> pl.DataFrame | None:
     """Parse a rejected row again, schema `QUOTES`; None if it still does not fit."""
     try:
-        return to_quotes_frame([_ROWS.decode(raw.encode())], provider)
+        return to_quotes_frame([ROWS.decode(raw.encode())], provider)
     except DECODE_ERRORS:
         return None

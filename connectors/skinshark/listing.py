@@ -11,10 +11,10 @@ import polars as pl
 from common.errors import PaginationError, RequestRejected
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
-from connectors.rows import DECODE_ERRORS
+from connectors.rows import DECODE_ERRORS, DecodedRows
 from connectors.schemas import ITEMS
 from connectors.shards import Shard
-from connectors.skinshark.contract import ROUTE, ParsedListing, Row, parse_listing, to_quotes_frame
+from connectors.skinshark.contract import ROUTE, ROWS, Row, decode_listing, to_quotes_frame
 
 # The limit of the one page that holds the whole listing: no offset lies beyond it.
 WHOLE_LISTING: Final = 10**9
@@ -71,27 +71,27 @@ def parse_page(
 
     Items that are not selected count for the pagination only. Raises what `parse_page_info` raises.
     """
-    listing, info = parse_page_info(page_range, data, query.source)
+    decoded, info = parse_page_info(page_range, data, query.source)
     page = TypedPage(
         request=0,
         offset=page_range.offset,
-        total=listing.total,
+        total=info.total,
         observed_at=observed_at,
-        rows=_selected_quotes(query, listing.rows),
-        rejects=tuple(_selected_rejects(query, listing.rejects)),
-        unknown_fields=listing.unknown_fields,
+        rows=_selected_quotes(query, decoded.fitting),
+        rejects=tuple(_selected_rejects(query, decoded.rejects)),
+        unknown_fields=decoded.unknown_fields,
         fingerprint=info.fingerprint,
     )
     return page, info
 
 
-def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[ParsedListing, PageInfo]:
-    """Parse a page and what the paginator needs to know of it; items that are not for sale count, too.
+def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[DecodedRows[Row], PageInfo]:
+    """Parse the rows of a page, and its `PageInfo`, which also counts the items that are not for sale.
 
     Raises UnexpectedResponse, PaginationError for another page than requested, and RequestRejected where the
     API sends one of several pages although the whole listing was requested.
     """
-    listing = parse_listing(data, source)
+    listing = decode_listing(data, source)
     if listing.page != page_range.number:
         raise PaginationError(f"{ROUTE}: asked for page {page_range.number}, got {listing.page}", source)
     whole = page_range.limit == WHOLE_LISTING
@@ -100,15 +100,16 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[Pa
         raise RequestRejected(
             f"{ROUTE}: everything asked for, one of {listing.total_pages} pages got", source
         )
-    keys = list(dict.fromkeys(row.item_id for row in listing.rows))
-    return listing, PageInfo(
+    decoded = ROWS.decode_all(listing.items)
+    keys = list(dict.fromkeys(row.item_id for row in decoded.fitting))
+    return decoded, PageInfo(
         offset=page_range.offset,
         limit=WHOLE_LISTING if whole else max(listing.limit, 1),
         total=listing.total,
         has_next=has_next,
         keys=keys,
         fingerprint=fingerprint_keys(keys),
-        others=len(listing.rows) - len(keys) + len(listing.rejects),
+        others=len(listing.items) - len(keys),
     )
 
 

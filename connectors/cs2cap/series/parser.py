@@ -12,7 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from common.shards import SeriesShard
 from common.text import sanitize
-from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, decode_response
+from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta, decode_response
 from connectors.cs2cap.query import check_currency, check_items, check_providers
 from connectors.pages import Reject
 from connectors.pagination import MAX_CURSOR_LENGTH
@@ -81,17 +81,13 @@ class SeriesResponse:
     has_next: bool = False
 
 
-class _Meta(Struct):
-    currency: str
-
-
 class _Pagination(Struct):
     has_next: bool
     next_cursor: Annotated[str, Meta(max_length=MAX_CURSOR_LENGTH)] | None = None
 
 
 class _CursorPage(Struct):
-    meta: _Meta
+    meta: ResponseMeta
     items: list[Raw]
     pagination: _Pagination
 

@@ -1,4 +1,4 @@
-"""What SkinShark's answers mean: by their key, by their status where they have none."""
+"""SkinShark's failed responses are classified by error key, or by status where they have no key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from connectors.skinshark.envelope import classify, unwrap
 from sandbox.skinshark.merchant import ERRORS
 
 ROUTE, DATE = "GET /market/prices", "Mon, 01 Jun 2026 12:00:00 GMT"
-MEANT: list[tuple[str, int, type[SourceError]]] = [
+EXPECTED: list[tuple[str, int, type[SourceError]]] = [
     ("MISSING_API_KEY", 401, KeyMissing),
     ("INVALID_API_KEY", 401, KeyInvalid),
     ("API_KEY_REVOKED", 401, KeyRevoked),
@@ -60,41 +60,43 @@ MEANT: list[tuple[str, int, type[SourceError]]] = [
 ]
 
 
-def told(key: str, message: str = "What happened", **meta: object) -> bytes:
+def error_body(key: str, message: str = "Something failed", **meta: object) -> bytes:
     error = {"code": 1, "key": key, "message": message, **({"meta": meta} if meta else {})}
     return json.dumps({"requestId": "req-7", "success": False, "error": error}).encode()
 
 
-def classified(status: int, body: bytes, **headers: str) -> SourceError:
+def classify_response(status: int, body: bytes, **headers: str) -> SourceError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     error = classify(status, body, named, source="shark")
     assert error is not None
     return error
 
 
-@pytest.mark.parametrize(("key", "status", "kind"), MEANT, ids=[f"{key}-{code}" for key, code, _ in MEANT])
-def test_the_key_says_what_it_is_and_the_status_where_there_is_none(
-    key: str, status: int, kind: type[SourceError]
+@pytest.mark.parametrize(
+    ("key", "status", "error_class"), EXPECTED, ids=[f"{key}-{code}" for key, code, _ in EXPECTED]
+)
+def test_error_key_decides_or_the_status_without_a_known_key(
+    key: str, status: int, error_class: type[SourceError]
 ) -> None:
-    error = classified(status, told(key) if key else b"Oops")
-    assert isinstance(error, kind)
+    error = classify_response(status, error_body(key) if key else b"Oops")
+    assert isinstance(error, error_class)
     assert (error.code, error.status, error.source) == (key, status, "shark")
-    assert (error.request_id, error.detail) == ("req-7", "What happened") or not key
+    assert (error.request_id, error.detail) == ("req-7", "Something failed") or not key
 
 
-def test_every_error_that_the_sandbox_knows_is_in_the_table() -> None:
-    assert set(ERRORS) <= {key for key, _, _ in MEANT}
+def test_every_error_of_the_sandbox_is_in_the_table() -> None:
+    assert set(ERRORS) <= {key for key, _, _ in EXPECTED}
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_a_good_status_is_no_error(status: int) -> None:
-    assert classify(status, told("FORBIDDEN"), {}, source="shark") is None
+def test_successful_status_is_no_error(status: int) -> None:
+    assert classify(status, error_body("FORBIDDEN"), {}, source="shark") is None
 
 
-def test_the_request_and_what_is_wrong_with_it_are_told() -> None:
-    error = classified(422, told("VALIDATION_FAILED", details=[{"path": "limit"}]))
+def test_error_shows_request_id_and_validation_details() -> None:
+    error = classify_response(422, error_body("VALIDATION_FAILED", details=[{"path": "limit"}]))
     assert "request req-7" in str(error)
-    assert error.detail == 'What happened: [{"path": "limit"}]'
+    assert error.detail == 'Something failed: [{"path": "limit"}]'
 
 
 @pytest.mark.parametrize(
@@ -107,39 +109,39 @@ def test_the_request_and_what_is_wrong_with_it_are_told() -> None:
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_read_from_either_header(headers: dict[str, str], wait: float | None) -> None:
-    error = classified(429, told("RATE_LIMITED"), **headers)
+def test_retry_after_is_read_from_either_header(headers: dict[str, str], wait: float | None) -> None:
+    error = classify_response(429, error_body("RATE_LIMITED"), **headers)
     assert isinstance(error, RateLimited)
     assert error.retry_after == wait
 
 
-def test_a_redirect_is_not_followed_and_shows_no_query() -> None:
-    error = classified(302, b"", location="https://elsewhere.example/login?key=secret")
+def test_redirect_is_not_followed_and_its_query_is_not_shown() -> None:
+    error = classify_response(302, b"", location="https://elsewhere.example/login?key=secret")
     assert isinstance(error, UnexpectedResponse)
     assert "elsewhere.example/login" in error.detail
     assert "secret" not in str(error)
 
 
-def test_an_envelope_gives_what_is_in_it() -> None:
+def test_unwrap_returns_request_id_and_data() -> None:
     content = unwrap(b'{"requestId":"req-1","success":true,"data":{"a":[1]}}', ROUTE, "shark")
     assert content == ("req-1", b'{"a":[1]}')
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "error_class"),
     [
         (b'{"items":[]}', UnexpectedResponse),
         (b"[]", UnexpectedResponse),
         (b"\xff", UnexpectedResponse),
         (b'{"requestId":"req-7","success":true}', UnexpectedResponse),
-        (told("API_KEY_REVOKED"), KeyRevoked),
+        (error_body("API_KEY_REVOKED"), KeyRevoked),
     ],
 )
-def test_what_is_no_good_envelope(body: bytes, kind: type[SourceError]) -> None:
-    with pytest.raises(kind):
+def test_invalid_or_failed_envelope_raises(body: bytes, error_class: type[SourceError]) -> None:
+    with pytest.raises(error_class):
         unwrap(body, ROUTE, "shark")
 
 
-def test_control_characters_of_the_api_do_not_reach_a_terminal() -> None:
-    error = classified(403, told("FORBIDDEN\x1b[2J", "no\x1b]0;x\x07"))
+def test_control_characters_are_removed_from_errors() -> None:
+    error = classify_response(403, error_body("FORBIDDEN\x1b[2J", "no\x1b]0;x\x07"))
     assert "\x1b" not in str(error)
