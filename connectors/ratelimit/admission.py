@@ -1,4 +1,4 @@
-"""The way out of one process: requests leave in the order in which they came, with the store's leave."""
+"""The admission queue of one process: requests leave in the order of their arrival, as the ledger permits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,16 +8,17 @@ from typing import Final, NamedTuple
 
 from common.clock import Clock
 from common.errors import BudgetSpent, ConnectFailed, QuotaExhausted
-from connectors.ratelimit.store import WINDOW, RateLimitStore
+from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger_tables import WINDOW
 
-# The store lets several requests go at once where there is plenty of room: asking it takes a transaction, and
-# threads that are at work make each of its steps wait. Who does not leave within `KEPT` asks anew.
+# The ledger grants several permits at once where there is plenty of room, because each call is a transaction,
+# and busy threads slow down every step of it. Unused permits go back after BATCH_TTL seconds.
 MAX_BATCH: Final = 16
 BATCH_TTL: Final = 1.0
 
 
 class Permit(NamedTuple):
-    """A request that may be sent: its number in the store, and when it was let go (monotonic seconds)."""
+    """The right to send one request: the ticket in the ledger, the time of the grant (monotonic seconds)."""
 
     ticket: int
     sent_at: float
@@ -25,134 +26,145 @@ class Permit(NamedTuple):
 
 @dataclass(slots=True)
 class _Batch:
-    """Requests that the store let go together: `left` may still leave, `out` have no answer yet."""
+    """Permits of one ticket: `unused` may still be taken, `in_flight` wait for a response."""
 
-    number: int
+    ticket: int
     cost: int
     metered: bool
-    left: int
-    kept_until: float
-    answered_at: float
-    out: int = 0
+    unused: int
+    expires_at: float
+    last_response_at: float
+    in_flight: int = 0
 
 
 class AdmissionQueue:
-    """Lets requests out as `store` allows; `lease` is what one counts for at most, were it sent at once."""
+    """Grants permits as `ledger` allows; a request sent at once counts for `lease` seconds at most."""
 
-    def __init__(self, store: RateLimitStore, clock: Clock, source: str, lease: float) -> None:
-        self._store = store
+    def __init__(self, ledger: RequestLedger, clock: Clock, source: str, lease: float) -> None:
+        self._ledger = ledger
         self._clock = clock
         self._source = source
         self._lease = lease
-        # One of a process's requests waits in the store, so that processes take turns however many they have.
-        self._first = asyncio.Lock()
+        # Only one request of a process waits in the ledger, so that processes take turns whatever their load.
+        self._turn = asyncio.Lock()
         self._present = 0
-        self._kept: _Batch | None = None
-        self._allowed: int | None = None
+        self._open_batch: _Batch | None = None
+        self._budget: int | None = None
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait here or are under way."""
+        """The requests that wait for a permit or for a response."""
         return self._present
 
     def set_budget(self, requests: int) -> None:
-        """Let so many more requests of the month go; the next one raises BudgetSpent."""
-        self._allowed = requests
+        """Allow `requests` more metered requests; the next one raises BudgetSpent."""
+        self._budget = requests
 
     @asynccontextmanager
     async def acquire(self, cost: int, *, metered: bool) -> AsyncIterator[Permit]:
-        """Wait for the right to send one request, and hold it until the answer is there.
+        """Wait for the permit to send one request, and hold it until the response has arrived.
 
-        Raises QuotaExhausted where the month is used up, and BudgetSpent where the cap is.
+        Raises QuotaExhausted where the month is used up, and BudgetSpent where the budget is.
         """
         self._present += 1
         try:
-            async with self._first:
-                ticket = await self._ticket(cost, metered=metered)
+            async with self._turn:
+                batch = await self._take_permit(cost, metered=metered)
             try:
-                yield Permit(ticket.number, self._clock.monotonic())
+                yield Permit(batch.ticket, self._clock.monotonic())
             except ConnectFailed:
-                self._store.release(ticket.number, cost)
+                self._ledger.release(batch.ticket, cost)
                 raise
             finally:
-                self._answered(ticket)
+                batch.in_flight -= 1
+                batch.last_response_at = self._clock.monotonic()
+                self._settle_if_done(batch)
         finally:
             self._present -= 1
             if not self._present or self._expired():
                 self.release_unused()
 
     def release_unused(self) -> None:
-        """Return to the store what it let go and was not sent."""
-        ticket, self._kept = self._kept, None
-        if ticket is not None:
-            left, ticket.left = ticket.left, 0
-            self._store.release(ticket.number, left * ticket.cost)
-            self._settle(ticket)
+        """Return the unused permits to the ledger."""
+        batch, self._open_batch = self._open_batch, None
+        if batch is not None:
+            unused, batch.unused = batch.unused, 0
+            self._ledger.release(batch.ticket, unused * batch.cost)
+            self._settle_if_done(batch)
 
-    async def _ticket(self, cost: int, *, metered: bool) -> _Batch:
-        """Take one request off a ticket."""
-        if metered and self._allowed is not None and self._allowed <= 0:
+    async def _take_permit(self, cost: int, *, metered: bool) -> _Batch:
+        """Take one permit off the open batch, or off a new one; return the batch."""
+        if metered and self._budget is not None and self._budget <= 0:
             raise BudgetSpent("the requests that this run was allowed are used up", self._source)
-        ticket = self._matching_batch(cost, metered=metered) or await self._wait_for_admission(
-            cost, metered=metered
-        )
-        if metered and self._allowed is not None:
-            self._allowed -= 1
-        ticket.left -= 1
-        ticket.out += 1
-        if ticket.left:
-            self._kept = ticket
-        elif ticket is self._kept:
-            self._kept = None
-        return ticket
+        batch = self._matching_batch(cost, metered=metered)
+        if batch is None:
+            batch = await self._wait_for_admission(cost, metered=metered)
+        if metered and self._budget is not None:
+            self._budget -= 1
+        batch.unused -= 1
+        batch.in_flight += 1
+        if batch.unused:
+            self._open_batch = batch
+        elif batch is self._open_batch:
+            self._open_batch = None
+        return batch
 
     def _matching_batch(self, cost: int, *, metered: bool) -> _Batch | None:
-        """Return what is kept for such a request; what was kept for too long goes back."""
+        """Return the open batch for this cost; release an expired batch to the ledger."""
         if self._expired():
             self.release_unused()
-        kept = self._kept
-        return kept if kept is not None and (kept.cost, kept.metered) == (cost, metered) else None
+        batch = self._open_batch
+        return batch if batch is not None and (batch.cost, batch.metered) == (cost, metered) else None
 
     def _expired(self) -> bool:
-        return self._kept is not None and self._clock.monotonic() >= self._kept.kept_until
+        return self._open_batch is not None and self._clock.monotonic() >= self._open_batch.expires_at
 
     async def _wait_for_admission(self, cost: int, *, metered: bool) -> _Batch:
-        number = 0
+        ticket = 0
         try:
             while True:
                 now = self._clock.monotonic()
-                number, wait, many = self._ask(number, cost, now, metered=metered)
+                ticket, wait, permits = self._request_permits(ticket, cost, now, metered=metered)
                 if wait <= 0:
-                    return _Batch(number, cost, metered, many, now + BATCH_TTL, now)
+                    return _Batch(
+                        ticket,
+                        cost,
+                        metered,
+                        unused=permits,
+                        expires_at=now + BATCH_TTL,
+                        last_response_at=now,
+                    )
                 await self._clock.sleep(wait)
         except BaseException:
-            self._store.release(number, cost)
+            self._ledger.release(ticket, cost)
             raise
 
-    def _ask(self, number: int, cost: int, now: float, *, metered: bool) -> tuple[int, float, int]:
-        at, most = self._clock.now(), self._batch_size(cost, metered=metered)
-        lease = self._lease + (BATCH_TTL if most > 1 else 0.0)
-        number, wait, many = self._store.acquire(
-            number, cost, metered=metered, lease=lease, now=now, at=at, most=most
+    def _request_permits(
+        self, ticket: int, cost: int, now: float, *, metered: bool
+    ) -> tuple[int, float, int]:
+        at, max_permits = self._clock.now(), self._batch_size(cost, metered=metered)
+        ticket, wait, permits = self._ledger.acquire(
+            ticket,
+            cost,
+            metered=metered,
+            lease=self._lease + (BATCH_TTL if max_permits > 1 else 0.0),
+            now=now,
+            at=at,
+            max_permits=max_permits,
         )
         if wait is None:
-            resets_at = self._store.month(at)[2]
-            raise QuotaExhausted("the month's requests are used up", self._source, resets_at=resets_at)
-        return number, wait, many
+            detail, resets_at = "the month's requests are used up", self._ledger.month(at).resets_at
+            raise QuotaExhausted(detail, self._source, resets_at=resets_at)
+        return ticket, wait, permits
 
     def _batch_size(self, cost: int, *, metered: bool) -> int:
-        """How many are likely to leave soon: those that are here, and one more after each of the others."""
-        if cost != 1 or self._kept is not None:
+        """Return how many requests are likely soon: those present, and one more after each of the others."""
+        if cost != 1 or self._open_batch is not None:
             return 1
-        most = min(2 * self._present - 1, MAX_BATCH)
-        return most if not metered or self._allowed is None else max(min(most, self._allowed), 1)
+        size = min(2 * self._present - 1, MAX_BATCH)
+        return size if not metered or self._budget is None else max(min(size, self._budget), 1)
 
-    def _answered(self, ticket: _Batch) -> None:
-        ticket.out -= 1
-        ticket.answered_at = self._clock.monotonic()
-        self._settle(ticket)
-
-    def _settle(self, ticket: _Batch) -> None:
-        """Have a ticket count for a minute from its last answer on, once there is nothing more to come."""
-        if not ticket.left and not ticket.out:
-            self._store.settle(ticket.number, ticket.answered_at + WINDOW)
+    def _settle_if_done(self, batch: _Batch) -> None:
+        """Let a finished batch count for a minute from its last response."""
+        if not batch.unused and not batch.in_flight:
+            self._ledger.settle(batch.ticket, batch.last_response_at + WINDOW)

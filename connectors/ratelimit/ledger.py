@@ -1,4 +1,4 @@
-"""What was sent with a key, in `state.db`: the one budget of all processes of this machine that use it."""
+"""The request ledger: what was sent with a key, in `state.db`, which all processes of the machine share."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.errors import WarehouseLocked
 from common.sqlite import LOCK_TIMEOUT, open_state_db, state_transaction, translate_sqlite_errors
-from connectors.ratelimit.ledger_tables import ASK_AGAIN, BATCH_DIVISOR, DAY, RequestTable, StreamStartTable
+from connectors.ratelimit.ledger_tables import (
+    BATCH_DIVISOR,
+    DAY,
+    POLL_INTERVAL,
+    RequestTable,
+    StreamStartTable,
+)
 
-ROW: Final = """
-SELECT per_minute, held_at, held_until, used, per_month, resets_at FROM budget WHERE key_print = ?
+# SQLite's name for a database of this process only.
+IN_MEMORY: Final = Path(":memory:")
+SELECT_KEY: Final = """
+SELECT per_minute, held_at, held_until, used, per_month, resets_at, told_at FROM budget WHERE key_print = ?
 """
 ADD_REQUESTS: Final = "UPDATE budget SET used = max(used + ?, 0) WHERE key_print = ?"
 NEW_MONTH: Final = "UPDATE budget SET used = 0, resets_at = NULL WHERE key_print = ?"
@@ -24,24 +32,44 @@ SYNC_MONTH: Final = (
 PAUSE: Final = """
 UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0)) WHERE key_print = ?3
 """
-# What is asked for every request, or need not be written, does not keep the others waiting for a lock.
+# For statements that run for every request, or that may be left out: another process's lock must not
+# block this process's event loop for long.
 SHORT_LOCK_TIMEOUT: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class StoredUsage:
-    """What of a month is used, of how much, when it starts anew, and when the source last told (all UTC)."""
+class MonthUsage(NamedTuple):
+    """The requests of a month: `used` of `limit` (None: unknown).
+
+    `resets_at` is when the next month starts, `reported_at` when the source last reported (both UTC).
+    """
 
     used: int
     limit: int | None
     resets_at: datetime | None
-    told_at: datetime | None
+    reported_at: datetime | None = None
+
+    @property
+    def left(self) -> int | None:
+        """The requests left of the month; None where the limit is unknown."""
+        return None if self.limit is None else max(self.limit - self.used, 0)
 
 
-def read_usage(state: Path, source: str) -> StoredUsage | None:
-    """The month of a source's key, as it was last known; None where nothing is known.
+class Admission(NamedTuple):
+    """The ledger's decision on a request.
 
-    `state` is the path of `state.db`. Raises WarehouseLocked and WarehouseUnfit.
+    `ticket` is the place of the request in the ledger. `wait` is 0 where `permits` requests may be sent now,
+    the seconds after which to ask again, or None where the month is used up.
+    """
+
+    ticket: int
+    wait: float | None
+    permits: int
+
+
+def read_usage(state: Path, source: str) -> MonthUsage | None:
+    """Return the last known month of a source's key; None where the source never reported one.
+
+    `state` is the path of `state.db`. Raises WarehouseLocked and WarehouseUnusable.
     """
     if not state.exists():
         return None
@@ -51,61 +79,61 @@ def read_usage(state: Path, source: str) -> StoredUsage | None:
             " ORDER BY told_at DESC LIMIT 1",
             (source,),
         ).fetchone()
-    return StoredUsage(row[0], row[1], _moment(row[2]), _moment(row[3])) if row else None
+    if row is None:
+        return None
+    used, limit, resets_at, reported_at = row
+    return MonthUsage(used, limit, _parse(resets_at), reported_at=_parse(reported_at))
 
 
 @dataclass(frozen=True, slots=True)
 class _KeyRow:
-    """What is written of a key, but for its requests and stream starts."""
+    """The row of a key: all that is stored of the key but its requests and stream starts."""
 
     per_minute: int | None
-    held_at: float
-    held_until: float
+    paused_at: float
+    paused_until: float
     used: int
     limit: int | None
-    reset: str | None
+    resets_at: str | None
+    reported_at: str | None
 
     @property
-    def resets_at(self) -> datetime | None:
-        return _moment(self.reset)
+    def month(self) -> MonthUsage:
+        reported_at = _parse(self.reported_at)
+        return MonthUsage(self.used, self.limit, _parse(self.resets_at), reported_at=reported_at)
 
-    @property
-    def left(self) -> int | None:
-        return None if self.limit is None else max(self.limit - self.used, 0)
+    def pause_left(self, now: float) -> float:
+        """Return the seconds that the pause still lasts; a pause from before a reboot has ended."""
+        return self.paused_until - now if self.paused_at <= now else 0.0
 
-    def paused_until(self, now: float) -> float:
-        """Until when all are held: what a machine said that has started anew since holds nobody."""
-        return self.held_until if self.held_at <= now else now
+    def shortfall(self, in_use: int, cost: int) -> int:
+        """Return what the minute lacks for a request, where others use `in_use`; 0 or less if it fits."""
+        return 0 if self.per_minute is None else in_use + min(cost, self.per_minute) - self.per_minute
 
-    def shortfall(self, taken: int, cost: int) -> int:
-        """How much the minute lacks for a request, where others take so much; 0 or less where it fits."""
-        return 0 if self.per_minute is None else taken + min(cost, self.per_minute) - self.per_minute
-
-    def batch_size(self, taken: int, most: int, *, metered: bool) -> int:
-        """How many requests may go at once, of those that the minute and the month have room for."""
-        minute = None if self.per_minute is None else self.per_minute - taken
-        month = self.left if metered else None
-        return max(min([most, *(room // BATCH_DIVISOR for room in (minute, month) if room is not None)]), 1)
+    def batch_size(self, in_use: int, month_left: int | None, max_permits: int) -> int:
+        """Return how many requests may be sent at once: a small part of what minute and month have left."""
+        minute_left = None if self.per_minute is None else self.per_minute - in_use
+        shares = [left // BATCH_DIVISOR for left in (minute_left, month_left) if left is not None]
+        return max(min([max_permits, *shares]), 1)
 
 
 class RequestLedger:
-    """The counts of one key, named by its fingerprint; every call is one transaction.
+    """The counts of one key, named by its fingerprint; every method is one transaction.
 
-    `now` is monotonic seconds: all processes of a machine share them, and setting the clock does not disturb
-    them; they start anew with the machine. `at` is aware, in UTC. Nothing waits for the disk: after a power
-    cut the newest counts may be gone, and the source tells them again. Raises WarehouseLocked, WarehouseFull
-    and WarehouseUnfit.
+    `now` is in monotonic seconds, which all processes of a machine share and which start anew with the
+    machine. `at` is UTC. Writes do not wait for the disk: after a power cut the newest counts may be lost,
+    and the source reports them again. Raises WarehouseLocked, WarehouseFull and WarehouseUnusable.
     """
 
-    def __init__(self, path: Path, key_print: str, source: str) -> None:
+    def __init__(self, path: Path = IN_MEMORY, key_print: str = "", source: str = "") -> None:
         self._path = path
         self._key = key_print
         self._locked_since: float | None = None
-        self._patience = LOCK_TIMEOUT
-        self._restarted = False
+        self._lock_timeout = LOCK_TIMEOUT
+        self._reboot_checked = False
         self._db = open_state_db(path)
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._slots = RequestTable(self._db, key_print)
+        self._requests = RequestTable(self._db, key_print)
         with self._transaction():
             self._db.execute(
                 "INSERT INTO budget (key_print, source) VALUES (?, ?)"
@@ -114,77 +142,91 @@ class RequestLedger:
             )
 
     def acquire(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime, most: int = 1
-    ) -> tuple[int, float | None, int]:
-        """Let a request go, or put it in line; `ticket` is its place from an earlier asking, 0 at first.
+        self,
+        ticket: int,
+        cost: int,
+        *,
+        metered: bool,
+        lease: float,
+        now: float,
+        at: datetime,
+        max_permits: int = 1,
+    ) -> Admission:
+        """Admit a request, or put it in the queue; `ticket` is its place from an earlier call, 0 at first.
 
-        Where there is plenty of room, up to `most` requests like it (more than one only of cost 1) may go on
-        the same ticket: one for every `SHARE` that the minute and the month still have room for.
-
-        Returns the ticket, the seconds after which to ask again, and how many may be sent now: 0 seconds
-        where some may, None where the month is used up. What was let go counts until `lease` from now, if
-        nobody says `answered`; who stands in line goes as soon as there is room for it and for all
-        who came before.
+        Where much of the minute and of the month is left, up to `max_permits` requests of cost 1 are admitted
+        on the same ticket: one for every `BATCH_DIVISOR` that are left. An admitted ticket counts for `lease`
+        seconds, unless `settle` says otherwise. A queued request is admitted as soon as there is room for it
+        and for every request before it.
         """
         try:
             with self._transaction(SHORT_LOCK_TIMEOUT):
-                answer = self._decide(ticket, cost, most, metered=metered, lease=lease, now=now, at=at)
+                admission = self._admit(
+                    ticket, cost, max_permits, metered=metered, lease=lease, now=now, at=at
+                )
         except WarehouseLocked:
             self._locked_since = now if self._locked_since is None else self._locked_since
             if now - self._locked_since >= LOCK_TIMEOUT:
                 raise
-            return ticket, SHORT_LOCK_TIMEOUT, 0
+            return Admission(ticket, SHORT_LOCK_TIMEOUT, 0)
         self._locked_since = None
-        return answer
+        return admission
 
-    def _decide(
-        self, ticket: int, cost: int, most: int, *, metered: bool, lease: float, now: float, at: datetime
-    ) -> tuple[int, float | None, int]:
-        self._tidy(now, lease)
-        row = self._row(at)
-        if metered and row.left == 0:
-            return ticket, None, 0
-        taken, everybody = (0, 0) if row.per_minute is None else self._slots.count_in_use(ticket)
-        wait = min(
-            max(row.paused_until(now) - now, self._slots.wait_time(row.shortfall(taken, cost), now)),
-            ASK_AGAIN,
-        )
+    def _admit(
+        self,
+        ticket: int,
+        cost: int,
+        max_permits: int,
+        *,
+        metered: bool,
+        lease: float,
+        now: float,
+        at: datetime,
+    ) -> Admission:
+        self._remove_expired(now, lease)
+        row = self._load_key_row(at)
+        month_left = row.month.left if metered else None
+        if month_left == 0:
+            return Admission(ticket, None, 0)
+        before, in_use = (0, 0) if row.per_minute is None else self._requests.count_in_use(ticket)
+        room_in = self._requests.wait_time(row.shortfall(before, cost), now)
+        wait = min(max(row.pause_left(now), room_in), POLL_INTERVAL)
         if wait > 0:
-            free_at = now + wait + ASK_AGAIN
-            return self._slots.upsert(ticket, cost, metered, sent=False, free_at=free_at), wait, 0
-        many = row.batch_size(everybody, most, metered=metered)
+            leaves_queue_at = now + wait + POLL_INTERVAL
+            ticket = self._requests.upsert(ticket, cost, metered, sent=False, free_at=leaves_queue_at)
+            return Admission(ticket, wait, 0)
+        permits = row.batch_size(in_use, month_left, max_permits)
         if metered:
-            self._count(many)
-        put = self._slots.upsert(ticket, many * cost, many * metered, sent=True, free_at=now + lease)
-        return put, 0.0, many
+            self._add_requests(permits)
+        ticket = self._requests.upsert(
+            ticket, permits * cost, permits * metered, sent=True, free_at=now + lease
+        )
+        return Admission(ticket, 0.0, permits)
 
-    def _tidy(self, now: float, lease: float) -> None:
-        if not self._restarted:
-            self._slots.rebase_after_reboot(now, lease)
-            self._restarted = True
-        self._slots.delete_expired(now)
+    def _remove_expired(self, now: float, lease: float) -> None:
+        if not self._reboot_checked:
+            self._requests.rebase_after_reboot(now, lease)
+            self._reboot_checked = True
+        self._requests.delete_expired(now)
 
     def settle(self, ticket: int, free_at: float) -> None:
-        """Have what was let go on a ticket count until `free_at`."""
-        with (
-            contextlib.suppress(WarehouseLocked),
-            self._patient(SHORT_LOCK_TIMEOUT),
-        ):  # else it counts for its lease
-            self._slots.settle(ticket, free_at)
+        """Let the requests of a ticket count until `free_at`; with a locked file they count for the lease."""
+        with contextlib.suppress(WarehouseLocked), self._statement(SHORT_LOCK_TIMEOUT):
+            self._requests.settle(ticket, free_at)
 
     def release(self, ticket: int, cost: int) -> None:
-        """Forget what was not sent, whether it was let go or stands in line; `cost` is what it all costs."""
+        """Remove requests that were not sent, admitted or queued; `cost` is what they cost in total."""
         with contextlib.suppress(WarehouseLocked), self._transaction(SHORT_LOCK_TIMEOUT):
-            self._count(-self._slots.remove(ticket, cost))
+            self._add_requests(-self._requests.remove(ticket, cost))
 
     def set_rate(self, per_minute: int) -> None:
-        """Set what a minute allows."""
-        with self._patient():
+        """Set the limit of a minute."""
+        with self._statement():
             self._db.execute("UPDATE budget SET per_minute = ? WHERE key_print = ?", (per_minute, self._key))
 
     def pause(self, now: float, until: float) -> None:
-        """Let nothing go before `until`."""
-        with self._patient():
+        """Admit no request before `until`."""
+        with self._statement():
             self._db.execute(PAUSE, (now, until, self._key))
 
     def sync_month(
@@ -197,92 +239,94 @@ class RequestLedger:
         resets_at: datetime | None,
         at: datetime,
     ) -> None:
-        """Correct the month by what the source said.
+        """Correct the month by the source's report.
 
-        Our own count stands where it can be right: the source has counted what was answered before `since`,
-        and may not have counted the others yet, but for the ticket `own`. Else the highest count that can be
-        right takes its place.
+        The source has counted what was answered before `since`, and the ticket `own`; it may or may not have
+        counted other requests. The ledger's count stays where it can be right; otherwise the highest count
+        that can be right replaces it.
         """
         with self._transaction():
-            row = self._row(at)
-            ours, resets = row.used, resets_at or row.resets_at
+            month = self._load_key_row(at).month
+            count, resets_at = month.used, resets_at or month.resets_at
             if used is not None:
-                most = used + self._slots.count_unsettled(since, own)
-                ours = ours if used <= ours <= most else min(most, max(used, limit))
-            told = (ours, limit, resets and resets.isoformat(), at.isoformat(), self._key)
-            self._db.execute(SYNC_MONTH, told)
+                highest = used + self._requests.count_unsettled(since, own)
+                count = count if used <= count <= highest else min(highest, max(used, limit))
+            stored = (count, limit, resets_at and resets_at.isoformat(), at.isoformat(), self._key)
+            self._db.execute(SYNC_MONTH, stored)
 
-    def month(self, at: datetime) -> tuple[int, int | None, datetime | None]:
-        """What of the month is used, its limit, and when it starts anew."""
+    def month(self, at: datetime) -> MonthUsage:
+        """Return the requests of the month."""
         with self._transaction():
-            row = self._row(at)
-        return row.used, row.limit, row.resets_at
+            return self._load_key_row(at).month
 
-    def _row(self, at: datetime) -> _KeyRow:
-        row = _KeyRow(*self._db.execute(ROW, (self._key,)).fetchone())
-        if row.resets_at is not None and at >= row.resets_at:
+    def _load_key_row(self, at: datetime) -> _KeyRow:
+        row = _KeyRow(*self._db.execute(SELECT_KEY, (self._key,)).fetchone())
+        if row.resets_at is not None and at >= datetime.fromisoformat(row.resets_at):
             self._db.execute(NEW_MONTH, (self._key,))
-            return replace(row, used=0, reset=None)
+            return replace(row, used=0, resets_at=None)
         return row
 
-    def _count(self, requests: int) -> None:
+    def _add_requests(self, requests: int) -> None:
         self._db.execute(ADD_REQUESTS, (requests, self._key))
 
     def start_stream(self, route: str, at: datetime) -> tuple[bool, datetime | None]:
-        """Count a start, unless they are used up; whether it was, and else when the oldest is a day old."""
+        """Count a stream start, unless the starts of 24 hours are used up.
+
+        Returns whether the start was counted, and if not, when the next one is possible.
+        """
         with self._transaction():
-            known, now = self._starts(route), at.timestamp()
-            limit = known.limit()
-            if limit is not None and known.count(now) >= limit:
-                return False, known.next_free_at()
-            known.add(now)
+            starts, now = self._stream_starts(route), at.timestamp()
+            limit = starts.limit()
+            if limit is not None and starts.count(now) >= limit:
+                return False, starts.next_free_at()
+            starts.add(now)
             return True, None
 
     def release_stream_start(self, route: str) -> None:
-        """Forget the newest start."""
+        """Remove the newest start."""
         with self._transaction():
-            self._starts(route).drop(1, newest=True)
+            self._stream_starts(route).drop(1, newest=True)
 
     def sync_streams(
         self, route: str, used: int | None, limit: int, *, resets_at: datetime | None, at: datetime
     ) -> None:
-        """Correct the starts by what the source said; `resets_at` is when the oldest is a day old."""
+        """Correct the starts by the source's report; `resets_at` is when the oldest one is a day old."""
         with self._transaction():
-            known, now = self._starts(route), at.timestamp()
-            known.set_limit(limit)
+            starts, now = self._stream_starts(route), at.timestamp()
+            starts.set_limit(limit)
             if used is not None:
-                unseen = used - known.count(now)
-                known.add(resets_at.timestamp() - DAY if resets_at else now, unseen)
-                known.drop(-unseen)
+                unknown = used - starts.count(now)
+                starts.add(resets_at.timestamp() - DAY if resets_at else now, unknown)
+                starts.drop(-unknown)
 
     def streams(self, route: str, at: datetime) -> tuple[int, int | None]:
-        """The starts of the last 24 hours, and how many there may be, if known."""
+        """Return the stream starts of the last 24 hours, and their limit if known."""
         with self._transaction():
-            known = self._starts(route)
-            return known.count(at.timestamp()), known.limit()
+            starts = self._stream_starts(route)
+            return starts.count(at.timestamp()), starts.limit()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
-    def _starts(self, route: str) -> StreamStartTable:
+    def _stream_starts(self, route: str) -> StreamStartTable:
         return StreamStartTable(self._db, self._key, route)
 
     @contextlib.contextmanager
-    def _transaction(self, patience: float = LOCK_TIMEOUT) -> Iterator[None]:
-        with self._patient(patience), self._db:
+    def _transaction(self, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+        with self._statement(lock_timeout), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield
 
     @contextlib.contextmanager
-    def _patient(self, patience: float = LOCK_TIMEOUT) -> Iterator[None]:
-        """Wait so long for the file's lock; a single statement is a transaction."""
+    def _statement(self, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+        """Set the time to wait for the file's lock. A single statement is a transaction of its own."""
         with translate_sqlite_errors(self._path):
-            if patience != self._patience:
-                self._db.execute(f"PRAGMA busy_timeout = {1000 * patience:.0f}")
-                self._patience = patience
+            if lock_timeout != self._lock_timeout:
+                self._db.execute(f"PRAGMA busy_timeout = {1000 * lock_timeout:.0f}")
+                self._lock_timeout = lock_timeout
             yield
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text is not None else None
+def _parse(timestamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(timestamp) if timestamp is not None else None

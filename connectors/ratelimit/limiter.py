@@ -1,9 +1,9 @@
-"""The budget of one key: its pace, its month and its stream starts, kept before a request leaves."""
+"""The rate limiter of one key: requests per minute, requests per month and stream starts per day."""
 
-# No limiter library does this. pyrate-limiter (with its SQLite bucket), limits and aiolimiter count a request
-# when it is let go. The source counts it when it arrives: one that travelled slowly, and one that was let go
-# a minute later and travelled fast, may arrive in the same minute. Nor do waiting processes take turns with
-# any of them, and limits and aiolimiter share nothing between processes without a server.
+# No rate-limit library fits. pyrate-limiter (with its SQLite bucket), limits and aiolimiter count a request
+# when it is admitted, but the source counts it when it arrives: a slow request, and a fast one that was
+# admitted a minute later, may arrive in the same minute. None of them lets waiting processes take turns, and
+# limits and aiolimiter share nothing between processes without a server.
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -12,201 +12,198 @@ from typing import Final, NamedTuple
 from common.clock import Clock
 from common.errors import QuotaExhausted, StreamsExhausted
 from connectors.ratelimit.admission import MAX_BATCH, AdmissionQueue, Permit
-from connectors.ratelimit.memory import InMemoryStore
-from connectors.ratelimit.store import BATCH_DIVISOR, WINDOW, RateLimitStore
+from connectors.ratelimit.ledger import MonthUsage, RequestLedger
+from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, WINDOW
 
-# However long a source asks to wait: then one asks again, so that a slip of its pen stops nobody for days.
+# A longer Retry-After is cut to this, so that a mistake of the source stops nobody for days.
 MAX_PAUSE: Final = 600.0
-# What a source may say of its quotas and be believed: each start is kept, and SQLite has integers of 64 bits.
+# The largest reports that are believed: each stream start is a row, and SQLite's integers have 64 bits.
 MAX_STREAM_STARTS: Final = 10_000
 MAX_REPORTED: Final = 10**12
-# Every answer tells the month: while there is much of it left, it is written down so often (seconds).
+# Every response reports the month. While plenty of it is left, a report is stored this often (seconds).
 SYNC_INTERVAL: Final = 0.25
 PLENTY: Final = BATCH_DIVISOR * MAX_BATCH
 
 
-class MonthUsage(NamedTuple):
-    """What of a month is used, of how much (None = not known), and when it starts anew (UTC, if known)."""
-
-    used: int
-    limit: int | None
-    resets_at: datetime | None
-
-    @property
-    def left(self) -> int | None:
-        """Requests that are left of the month, if its size is known."""
-        return None if self.limit is None else max(self.limit - self.used, 0)
-
-
 class QuotaHeaders(NamedTuple):
-    """What an answer's headers say of some quota: its size, what is left, and when it starts anew (UTC)."""
+    """The quota in the headers of a response: its limit, what is left, and when it resets (UTC)."""
 
     limit: int | None
     remaining: int | None
     resets_at: datetime | None
 
 
-class _QuotaReport(NamedTuple):
-    """What the source said of the month to the request `own`, which was sent at the moment `since`."""
+class _MonthReport(NamedTuple):
+    """The source's report of the month to the request of ticket `own`, which was sent at `since`."""
 
     used: int | None
     limit: int
     since: float
-    own: int
-    resets_at: datetime | None
+    own: int = 0
+    resets_at: datetime | None = None
 
 
 class RateLimiter:
-    """The budget of one key on `clock`, kept in `store`; in this process's memory without one.
+    """The limits of one key on `clock`, kept in `ledger`; without one in the memory of this process.
 
-    `per_minute` requests (None = no limit, until `pace` sets one) may arrive at the source in any minute: one
-    is counted before it leaves and until 60 s after its answer came, however long either travels. Of a
-    process that dies with requests under way, these count for `deadline` seconds more. `source` is named in
-    errors.
+    At most `per_minute` requests (None: no limit, until `set_rate` sets one) arrive at the source in any
+    minute: a request counts from before it is sent until 60 s after its response arrived, however long either
+    takes. The unfinished requests of a process that dies count for `deadline` seconds more. `source` is named
+    in errors.
     """
 
     def __init__(
         self,
         per_minute: int | None,
         clock: Clock,
-        store: RateLimitStore | None = None,
+        ledger: RequestLedger | None = None,
         *,
         source: str = "",
         deadline: float = 30.0,
     ) -> None:
         self._clock = clock
-        self._store = store or InMemoryStore()
+        self._ledger = ledger or RequestLedger()
         self._source = source
-        self._admission = AdmissionQueue(self._store, clock, source, deadline + WINDOW)
-        self._streaming: set[str] = set()
-        self._word: _QuotaReport | None = None
+        self._queue = AdmissionQueue(self._ledger, clock, source, lease=deadline + WINDOW)
+        self._stream_routes: set[str] = set()
+        self._report: _MonthReport | None = None
         self._limit: int | None = None
-        self._write_at = self._look_at = float("-inf")
+        self._next_store = self._next_load = float("-inf")
         self.set_rate(per_minute)
 
     def set_rate(self, per_minute: int | None) -> None:
-        """Set what a minute allows, from now on; what was sent in the last minute counts."""
+        """Set the limit of a minute, from now on; the requests of the last minute count."""
         if per_minute is not None:
-            self._store.set_rate(min(per_minute, MAX_REPORTED))
+            self._ledger.set_rate(min(per_minute, MAX_REPORTED))
 
     def set_budget(self, requests: int) -> None:
-        """Let so many more requests of the month go from here; the next one raises BudgetSpent."""
-        self._admission.set_budget(requests)
+        """Allow `requests` more metered requests of this process; the next one raises BudgetSpent."""
+        self._queue.set_budget(requests)
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for `seconds` (ten minutes at most), because the API said so to one request."""
-        self._admission.release_unused()
+        """Send nothing for `seconds` (ten minutes at most), in all processes."""
+        self._queue.release_unused()
         now = self._clock.monotonic()
-        self._store.pause(now, now + min(seconds, MAX_PAUSE))
+        self._ledger.pause(now, now + min(seconds, MAX_PAUSE))
 
     def acquire(self, cost: int = 1, *, metered: bool = True) -> AbstractAsyncContextManager[Permit]:
-        """Wait for the right to send one request that costs so much, and hold it until the answer is there.
+        """Wait for the permit to send one request, and hold it until the response has arrived.
 
-        `metered` says that it counts in the month. Raises QuotaExhausted where the month is used up, and
-        BudgetSpent where the cap is.
+        `cost` is what the request takes of the minute; a `metered` request counts in the month. Raises
+        QuotaExhausted where the month is used up, and BudgetSpent where the budget is.
         """
-        return self._admission.acquire(cost, metered=metered)
+        return self._queue.acquire(cost, metered=metered)
 
     def month_usage(self) -> MonthUsage:
-        """Return what is known of the month."""
-        return MonthUsage(*self._store.month(self._clock.now()))
+        """Return the requests of the month."""
+        return self._ledger.month(self._clock.now())
 
     def sync_point(self) -> float:
-        """Return the moment to name as `since`, before what will be told is asked for."""
+        """Return the time to pass to `sync_month` as `since`; call it before the request for the account."""
         return self._clock.monotonic()
 
     def sync_month(self, used: int | None, limit: int | None, *, since: float) -> None:
-        """Take the account's word for the month, which was asked for at the moment `since`."""
+        """Correct the month by the account, which was requested at `since`."""
         if limit is not None:
-            used, limit = None if used is None else min(used, MAX_REPORTED), min(limit, MAX_REPORTED)
-            self._apply_report(_QuotaReport(used, limit, since, 0, None))
+            used = None if used is None else min(used, MAX_REPORTED)
+            self._apply_report(_MonthReport(used, min(limit, MAX_REPORTED), since))
 
     def observe_headers(
-        self, route: str, slot: Permit, quota: QuotaHeaders, error: Exception | None = None
+        self, route: str, permit: Permit, quota: QuotaHeaders, error: Exception | None = None
     ) -> None:
-        """Take the word of an answer's headers, of an answer that means `error`.
+        """Correct the counts by the headers of a response that means `error`.
 
-        A stream's speak of its starts, and so do those of a refusal for want of starts. Others speak of the
-        month only where their limit is the month's: on a burst they describe the minute.
+        The quota of a stream is its starts, also in a refusal for that reason. Any other quota is the month's
+        only where its limit is the month's: after a burst the headers describe the minute.
         """
-        at = self._clock.now()
         limit, remaining, resets_at = quota
         if limit is None or remaining is None or remaining > limit:
             return
-        if route in self._streaming and (error is None or isinstance(error, StreamsExhausted)):
-            if limit > MAX_STREAM_STARTS:
-                return
-            self._store.sync_streams(route, limit - remaining, limit, resets_at=resets_at, at=at)
-        elif limit == self._months_limit():
-            self._word = _QuotaReport(limit - remaining, limit, slot.sent_at, slot.ticket, resets_at)
-            alone = self._admission.in_flight <= 1
-            if alone or remaining < PLENTY or self._clock.monotonic() >= self._write_at:
+        if route in self._stream_routes and (error is None or isinstance(error, StreamsExhausted)):
+            if limit <= MAX_STREAM_STARTS:
+                self._sync_streams(route, limit - remaining, limit, resets_at)
+        elif limit == self._month_limit():
+            self._report = _MonthReport(
+                limit - remaining, limit, permit.sent_at, own=permit.ticket, resets_at=resets_at
+            )
+            alone = self._queue.in_flight <= 1
+            if alone or remaining < PLENTY or self._clock.monotonic() >= self._next_store:
                 self._store_report()
 
     def claim_stream_start(self, route: str) -> None:
-        """Count the start of a stream on `route` ("POST /v1/prices"), before it is sent.
+        """Count a stream start on `route` ("POST /v1/prices") before it is sent.
 
-        Raises StreamsExhausted, with the moment of the next, where those of the last 24 hours are used up.
+        Raises StreamsExhausted, with the time of the next start, where the starts of 24 hours are used up.
         """
-        self._streaming.add(route)
-        started, free_at = self._store.start_stream(route, self._clock.now())
+        self._stream_routes.add(route)
+        started, free_at = self._ledger.start_stream(route, self._clock.now())
         if not started:
-            told = f"the stream starts of {route} in 24 hours are used up"
-            raise StreamsExhausted(told, self._source, resets_at=free_at)
+            detail = f"the stream starts of {route} in 24 hours are used up"
+            raise StreamsExhausted(detail, self._source, resets_at=free_at)
 
     def observe_error(self, route: str, error: Exception) -> None:
-        """Take a refusal's word: what is exhausted is used up, whatever its headers say.
+        """Correct the counts by a refusal: an exhausted quota is used up, whatever the headers say.
 
-        The start of a stream that was refused is taken back: only those that succeed are counted.
+        The source counts successful stream starts only, so a refused start is released.
         """
         if isinstance(error, StreamsExhausted):
-            limit = self.stream_usage(route)[1]
+            _, limit = self.stream_usage(route)
             if limit is not None:
-                at = self._clock.now()
-                self._store.sync_streams(route, limit, limit, resets_at=error.resets_at, at=at)
+                self._sync_streams(route, limit, limit, error.resets_at)
             return
         if isinstance(error, QuotaExhausted):
-            most = self.month_usage().limit
-            if most is not None:
-                self._apply_report(_QuotaReport(most, most, self.sync_point(), 0, error.resets_at))
-        if route in self._streaming:
-            self._store.release_stream_start(route)
+            limit = self.month_usage().limit
+            if limit is not None:
+                since = self.sync_point()
+                self._apply_report(_MonthReport(limit, limit, since, resets_at=error.resets_at))
+        if route in self._stream_routes:
+            self._ledger.release_stream_start(route)
 
     def set_stream_limit(self, route: str, limit: int) -> None:
-        """Set how many streams may start on `route` in 24 hours, as the tier has it."""
-        self._store.sync_streams(route, None, limit, resets_at=None, at=self._clock.now())
+        """Set how many streams may start on `route` in 24 hours."""
+        self._sync_streams(route, None, limit, None)
 
     def stream_usage(self, route: str) -> tuple[int, int | None]:
-        """Return the stream starts of the last 24 hours on `route`, and how many there may be, if known."""
-        return self._store.streams(route, self._clock.now())
+        """Return the stream starts of the last 24 hours on `route`, and their limit if known."""
+        return self._ledger.streams(route, self._clock.now())
 
     def close(self) -> None:
-        """Give back what was not sent, and let go of the store."""
+        """Return the unused permits, store the last report and close the ledger."""
         try:
-            self._admission.release_unused()
+            self._queue.release_unused()
             self._store_report()
         finally:
-            self._store.close()
+            self._ledger.close()
 
-    def _months_limit(self) -> int | None:
-        """The month's limit, as it was in the store a moment ago."""
+    def _sync_streams(self, route: str, used: int | None, limit: int, resets_at: datetime | None) -> None:
+        self._ledger.sync_streams(route, used, limit, resets_at=resets_at, at=self._clock.now())
+
+    def _month_limit(self) -> int | None:
+        """Return the month's limit, at most SYNC_INTERVAL old: other processes may correct it."""
         now = self._clock.monotonic()
-        if now >= self._look_at:
-            self._limit, self._look_at = self.month_usage().limit, now + SYNC_INTERVAL
+        if now >= self._next_load:
+            self._limit, self._next_load = self.month_usage().limit, now + SYNC_INTERVAL
         return self._limit
 
     def _store_report(self) -> None:
-        """Write down the last word, unless what it may not have counted is forgotten since."""
-        word = self._word
-        if word is not None and self._clock.monotonic() < word.since + WINDOW:
-            self._apply_report(word)
+        """Store the last report, unless it is too old.
 
-    def _apply_report(self, word: _QuotaReport) -> None:
-        if word.used is None or word.limit - word.used < PLENTY:
-            self._admission.release_unused()
-        used, limit, since, own, resets_at = word
-        at = self._clock.now()
-        self._store.sync_month(used, limit, since=since, own=own, resets_at=resets_at, at=at)
-        now = self._clock.monotonic()
-        self._word, self._limit = None, limit
-        self._look_at = self._write_at = now + SYNC_INTERVAL
+        After a minute the ledger forgets requests that the source may not have counted in the report.
+        """
+        report = self._report
+        if report is not None and self._clock.monotonic() < report.since + WINDOW:
+            self._apply_report(report)
+
+    def _apply_report(self, report: _MonthReport) -> None:
+        if report.used is None or report.limit - report.used < PLENTY:
+            self._queue.release_unused()
+        self._ledger.sync_month(
+            report.used,
+            report.limit,
+            since=report.since,
+            own=report.own,
+            resets_at=report.resets_at,
+            at=self._clock.now(),
+        )
+        self._report, self._limit = None, report.limit
+        self._next_load = self._next_store = self._clock.monotonic() + SYNC_INTERVAL

@@ -9,8 +9,8 @@ from typing import Final
 
 from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
-from connectors.ratelimit.ledger import StoredUsage, read_usage
-from connectors.ratelimit.limiter import MonthUsage, RateLimiter
+from connectors.ratelimit.ledger import MonthUsage, read_usage
+from connectors.ratelimit.limiter import RateLimiter
 from pipelines.config import Settings
 from pipelines.planning.baskets import PlannedBasket
 from warehouse.paths import WarehousePaths
@@ -74,10 +74,10 @@ def month_usage(settings: Settings, now: datetime) -> list[MonthUsageReport]:
     return [usage_report(source, usage, now) for source, usage in known if usage is not None]
 
 
-def usage_report(source: str, usage: StoredUsage, now: datetime) -> MonthUsageReport:
+def usage_report(source: str, usage: MonthUsage, now: datetime) -> MonthUsageReport:
     """What a usage, as it was last known, comes to at the moment `now` (UTC)."""
     start, end = _month(usage.resets_at, now)
-    current = usage.told_at is None or usage.told_at >= start
+    current = usage.reported_at is None or usage.reported_at >= start
     used = usage.used if current else 0
     a_day = used * (DAY / max(now - start, MIN_ELAPSED))
     ends_at = None

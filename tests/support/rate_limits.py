@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger_tables import WINDOW
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.ratelimit.store import WINDOW
 from tests.support.clocks import VirtualClock
 
 Travel = tuple[float, float]

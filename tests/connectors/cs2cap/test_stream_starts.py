@@ -19,22 +19,24 @@ from tests.support.sandboxes import MakeSandbox
 ROUTE = "POST /v1/prices"
 
 
-def counted(
-    box: Sandbox, before: Callable[[RateLimiter], None] = lambda _: None
-) -> tuple[RateLimiter, object]:
-    """A stream within a budget, and what came of it."""
+def extract_stream(
+    box: Sandbox, prepare: Callable[[RateLimiter], None] = lambda _: None
+) -> tuple[tuple[int, int | None], object]:
+    """Extract one stream; return the stream starts and their limit, and the result or the error."""
 
-    async def main() -> tuple[RateLimiter, object]:
+    async def main() -> tuple[tuple[int, int | None], object]:
         clock = VirtualClock()
-        throttle = RateLimiter(None, clock, source="cs2cap")
-        source = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), clock, rate_limiter=throttle))
-        before(throttle)
+        rate_limiter = RateLimiter(None, clock, source="cs2cap")
+        source = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), clock, rate_limiter=rate_limiter))
+        prepare(rate_limiter)
+        outcome: object
         try:
-            return throttle, await source.extract(STREAM, Landing().land)
+            outcome = await source.extract(STREAM, Landing().land)
         except errors.SourceError as error:
-            return throttle, error
-        finally:
-            await source.aclose()
+            outcome = error
+        usage = rate_limiter.stream_usage(ROUTE)
+        await source.aclose()
+        return usage, outcome
 
     return asyncio.run(main())
 
@@ -42,39 +44,39 @@ def counted(
 def test_a_start_is_counted_and_one_that_was_refused_is_not(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro", limits=True)
     box.fault("unavailable", method="POST", times=2)
-    throttle, outcome = counted(box)
+    usage, outcome = extract_stream(box)
     assert isinstance(outcome, ExtractResult)
-    assert throttle.stream_usage(ROUTE) == (1, 50)
+    assert usage == (1, 50)
     assert count_posts(box) == 3
 
 
 def test_without_a_start_left_nothing_is_sent(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro")
 
-    def used_up(throttle: RateLimiter) -> None:
-        throttle.set_stream_limit(ROUTE, 1)
-        throttle.claim_stream_start(ROUTE)
+    def use_up_starts(rate_limiter: RateLimiter) -> None:
+        rate_limiter.set_stream_limit(ROUTE, 1)
+        rate_limiter.claim_stream_start(ROUTE)
 
-    throttle, error = counted(box, used_up)
+    usage, error = extract_stream(box, use_up_starts)
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at == NOON + timedelta(hours=24)
-    assert throttle.stream_usage(ROUTE) == (1, 1)
+    assert usage == (1, 1)
     assert count_posts(box) == 0
 
 
 def test_the_sources_own_count_is_believed_when_it_refuses(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro", limits=True)
     box.key(VALID_KEY).set_streams_left(0, box.clock.now())
-    throttle, error = counted(box)
+    usage, error = extract_stream(box)
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at is not None
-    assert throttle.stream_usage(ROUTE) == (50, 50)
+    assert usage == (50, 50)
     assert count_posts(box) == 1
 
 
 def test_a_revoked_key_ends_it_at_once(make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro")
     box.key(VALID_KEY, "revoked")
-    _, error = counted(box)
+    _, error = extract_stream(box)
     assert isinstance(error, errors.KeyRevoked)
     assert count_posts(box) == 1

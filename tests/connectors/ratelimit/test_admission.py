@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from common.errors import BudgetSpent, ConnectFailed, QuotaExhausted
 from connectors.ratelimit.admission import BATCH_TTL, MAX_BATCH
-from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger import Admission, RequestLedger
+from connectors.ratelimit.ledger_tables import BATCH_DIVISOR
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.ratelimit.memory import InMemoryStore
-from connectors.ratelimit.store import BATCH_DIVISOR
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import MakeThrottle, arrivals, most_in_a_minute, send, shared
 
@@ -24,17 +23,27 @@ PER_MINUTE = 256
 MONTH = 100_000
 
 
-class Asked(InMemoryStore):
+class Asked(RequestLedger):
     """Counts how often it is asked."""
 
     times = 0
 
     def acquire(
-        self, ticket: int, cost: int, *, metered: bool, lease: float, now: float, at: datetime, most: int = 1
-    ) -> tuple[int, float | None, int]:
+        self,
+        ticket: int,
+        cost: int,
+        *,
+        metered: bool,
+        lease: float,
+        now: float,
+        at: datetime,
+        max_permits: int = 1,
+    ) -> Admission:
         """Count, and let go as ever."""
         self.times += 1
-        return super().acquire(ticket, cost, metered=metered, lease=lease, now=now, at=at, most=most)
+        return super().acquire(
+            ticket, cost, metered=metered, lease=lease, now=now, at=at, max_permits=max_permits
+        )
 
 
 def work(throttle: RateLimiter, clock: VirtualClock, workers: int, requests: int, pause: float = 0.0) -> None:
@@ -77,7 +86,7 @@ def test_who_sends_one_after_another_asks_for_each(make_throttle: MakeThrottle) 
 def test_on_a_small_plan_requests_go_one_by_one(tmp_path: Path, per_minute: int) -> None:
     ledger = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
     ledger.set_rate(per_minute)
-    assert ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, most=MAX_BATCH)[2] == 1
+    assert ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=MAX_BATCH)[2] == 1
     ledger.close()
 
 

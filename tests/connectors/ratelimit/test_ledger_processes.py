@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger_tables import WINDOW
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.ratelimit.store import WINDOW
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import arrivals, most_in_a_minute, send, shared
 

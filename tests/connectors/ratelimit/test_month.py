@@ -18,8 +18,8 @@ from common.errors import (
     Unavailable,
 )
 from connectors.ratelimit.admission import Permit
-from connectors.ratelimit.ledger import read_usage
-from connectors.ratelimit.limiter import MonthUsage, QuotaHeaders, RateLimiter
+from connectors.ratelimit.ledger import MonthUsage, read_usage
+from connectors.ratelimit.limiter import QuotaHeaders, RateLimiter
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import MakeThrottle, arrivals, shared
 
@@ -48,7 +48,7 @@ def test_a_request_counts_in_the_month_unless_it_is_exempt(make_throttle: MakeTh
     told(throttle, 41)
     send(throttle, 3)
     send(throttle, 5, metered=False)
-    assert throttle.month_usage() == MonthUsage(44, 1000, None)
+    assert throttle.month_usage() == MonthUsage(44, 1000, None, NOON)
     assert throttle.month_usage().left == 956
 
 
@@ -89,7 +89,7 @@ def test_a_new_month_starts_from_zero(make_throttle: MakeThrottle) -> None:
     clock.time = 29
     assert throttle.month_usage().left == 0
     clock.time = 30
-    assert throttle.month_usage() == MonthUsage(0, 1000, None)
+    assert throttle.month_usage() == MonthUsage(0, 1000, None, NOON)
     send(throttle)
 
 
@@ -98,7 +98,7 @@ def test_headers_that_describe_the_minute_do_not_speak_of_the_month(make_throttl
     told(throttle, 41)
     throttle.observe_headers(PRICES, send(throttle), QuotaHeaders(20, 0, NOON + timedelta(seconds=30)))
     throttle.observe_headers(PRICES, send(throttle), QuotaHeaders(None, None, None))
-    assert throttle.month_usage() == MonthUsage(43, 1000, None)
+    assert throttle.month_usage() == MonthUsage(43, 1000, None, NOON)
 
 
 @pytest.mark.parametrize(("used", "expected"), [(600, 600), (10, 10), (44, 44)])
@@ -142,7 +142,7 @@ def test_the_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Pat
     assert again.month_usage().left == 8
     known = read_usage(tmp_path / "state.db", "cs2cap")
     assert known is not None
-    assert (known.used, known.limit, known.told_at) == (992, 1000, NOON)
+    assert (known.used, known.limit, known.reported_at) == (992, 1000, NOON)
     assert read_usage(tmp_path / "state.db", "other") is None
     assert read_usage(tmp_path / "nowhere.db", "cs2cap") is None
 
@@ -249,7 +249,7 @@ def test_a_month_that_the_source_calls_used_up_is_used_up(make_throttle: MakeThr
     throttle = make_throttle(None, VirtualClock())
     told(throttle, 10)
     throttle.observe_error(PRICES, QuotaExhausted("used up", resets_at=JULY))
-    assert throttle.month_usage() == MonthUsage(1000, 1000, JULY)
+    assert throttle.month_usage() == MonthUsage(1000, 1000, JULY, NOON)
 
 
 def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make_throttle: MakeThrottle) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from connectors.ratelimit.ledger import RequestLedger, read_usage
 from connectors.ratelimit.limiter import QuotaHeaders
-from connectors.ratelimit.memory import InMemoryStore
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import MakeThrottle, send, shared
 
@@ -65,8 +64,8 @@ def test_a_word_that_came_long_ago_is_not_written(make_throttle: MakeThrottle) -
 
 @pytest.mark.parametrize("own", [True, False])
 def test_all_that_was_let_go_together_may_not_have_been_counted(tmp_path: Path, own: bool) -> None:
-    for store in (InMemoryStore(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
-        ticket, _, many = store.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, most=5)
+    for store in (RequestLedger(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
+        ticket, _, many = store.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=5)
         store.sync_month(100, MONTH, since=0.0, own=ticket if own else 0, resets_at=None, at=NOON)
         assert store.month(NOON)[0] == 100 + many - own == 105 - own
         store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.ratelimit.ledger import StoredUsage
+from connectors.ratelimit.ledger import MonthUsage
 from pipelines.planning.quota import usage_report
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("no_prefect")
 TENTH = datetime(2026, 6, 11, tzinfo=UTC)  # ten days after June began
 
 
-def usage(used: int, limit: int | None = 30_000, **fields: datetime | None) -> StoredUsage:
-    return StoredUsage(used, limit, fields.get("resets_at"), fields.get("told_at", TENTH))
+def usage(used: int, limit: int | None = 30_000, **fields: datetime | None) -> MonthUsage:
+    return MonthUsage(used, limit, fields.get("resets_at"), fields.get("reported_at", TENTH))
 
 
 def test_a_pace_that_lasts() -> None:
@@ -38,7 +38,7 @@ def test_the_sources_own_month_counts_where_it_tells_it() -> None:
 
 
 def test_what_was_told_of_an_earlier_month_is_over() -> None:
-    found = usage_report("cs2cap", usage(29_000, told_at=TENTH - timedelta(days=20)), TENTH)
+    found = usage_report("cs2cap", usage(29_000, reported_at=TENTH - timedelta(days=20)), TENTH)
     assert (found.used, found.a_day, found.ends_at) == (0, 0, None)
 
 
