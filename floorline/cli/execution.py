@@ -47,47 +47,45 @@ def backfill_progress(*, quiet: bool) -> contextlib.AbstractContextManager[Backf
     return backfill_bar(Console(stderr=True))
 
 
-def run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run `work` to its end; SIGTERM and Ctrl-C cancel `work`, and the process exits with 143 or 130.
-
-    A cancelled run lands and loads the pages that arrived.
-    """
-
-    async def guarded() -> _T:
-        task = asyncio.ensure_future(work)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _terminate, task, terminated)
-        return await task
-
-    terminated: list[bool] = []
-    try:
-        return asyncio.run(guarded())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        exit_interrupted(143 if terminated else 130)
-
-
 def run_flow_or_pipeline(
     flow: Callable[[], Coroutine[Any, Any, _T]],
     pipeline: Callable[[], Coroutine[Any, Any, _T]],
     *,
     prefect: bool | None,
 ) -> _T:
-    """Run `flow` if `prefect` is set, else `pipeline`; if None, `flow` where a Prefect API is configured."""
+    """Run `flow` if `prefect` is true, else `pipeline`; None: `flow` where a Prefect API is configured.
+
+    Exits with 130 on Ctrl-C and with 143 on SIGTERM, after the data that arrived is landed and loaded.
+    """
     if not (prefect_configured() if prefect is None else prefect):
-        return run_interruptible(pipeline())
+        return _run_interruptible(pipeline())
     from flows.in_process import FlowTerminated
 
     try:
-        return run_interruptible(flow())
+        return _run_interruptible(flow())
     except FlowTerminated:
-        exit_interrupted(143)
+        _exit_interrupted(143)
 
 
-def exit_interrupted(code: int) -> NoReturn:
-    """End the process after a signal with this exit code."""
+def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
+    exit_code = 130
+
+    def terminate(task: asyncio.Future[_T]) -> None:
+        nonlocal exit_code
+        exit_code = 143
+        task.cancel()
+
+    async def cancel_on_sigterm() -> _T:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate, task)
+        return await task
+
+    try:
+        return asyncio.run(cancel_on_sigterm())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _exit_interrupted(exit_code)
+
+
+def _exit_interrupted(code: int) -> NoReturn:
     console.print_error("stopped; the data that had arrived is kept")
     raise SystemExit(code) from None
-
-
-def _terminate(task: asyncio.Future[Any], terminated: list[bool]) -> None:
-    terminated.append(True)
-    task.cancel()

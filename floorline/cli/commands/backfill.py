@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -171,7 +170,7 @@ def _run_all(
     quiet: bool,
 ) -> None:
     """Run the backfills one after another, print their results and exit."""
-    from floorline.cli.execution import backfill_progress, run_flow_or_pipeline
+    from floorline.cli.execution import backfill_progress
     from floorline.cli.render.backfill import print_announcement, print_results
     from pipelines.results import worst_exit_code
 
@@ -179,31 +178,35 @@ def _run_all(
     results: list[BackfillResult] = []
     with backfill_progress(quiet=quiet) as progress:
         for request in requests:
-            results += run_flow_or_pipeline(
-                partial(_run_flow, request, config, progress),
-                partial(_run_pipeline, settings, request, progress, announce),
-                prefect=prefect,
-            )
+            results += _run(request, settings, config, progress=progress, announce=announce, prefect=prefect)
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
     print_results(results, as_json=as_json, several=several)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))
 
 
-async def _run_flow(
-    request: BackfillRequest, config: Path | None, progress: BackfillProgress
+def _run(
+    request: BackfillRequest,
+    settings: Settings,
+    config: Path | None,
+    *,
+    progress: BackfillProgress,
+    announce: OnPlan,
+    prefect: bool | None,
 ) -> list[BackfillResult]:
-    from flows.backfill import run_in_process
-
-    return await run_in_process(request, config, progress)
-
-
-async def _run_pipeline(
-    settings: Settings, request: BackfillRequest, progress: BackfillProgress, announce: OnPlan
-) -> list[BackfillResult]:
+    from floorline.cli.execution import run_flow_or_pipeline
     from pipelines.backfill.pipeline import BackfillPipeline
 
-    return [await BackfillPipeline(settings, request, progress=progress, announce=announce).run()]
+    async def run_flow() -> list[BackfillResult]:
+        from flows.backfill import run_in_process
+
+        return await run_in_process(request, config, progress)
+
+    async def run_pipeline() -> list[BackfillResult]:
+        pipeline = BackfillPipeline(settings, request, progress=progress, announce=announce)
+        return [await pipeline.run()]
+
+    return run_flow_or_pipeline(run_flow, run_pipeline, prefect=prefect)
 
 
 def _find_store(config: Path | None) -> BackfillStore | None:

@@ -146,7 +146,7 @@ def test_stopped_it_keeps_what_arrived_and_goes_on(
     with under_way(bench, box) as run:
         run.send_signal(stop)
         _, err = run.communicate(timeout=30)
-    assert (run.returncode, err) == (code, "floorline: stopped; what had arrived is kept\n")
+    assert (run.returncode, err) == (code, "floorline: stopped; the data that had arrived is kept\n")
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs WHERE rows_fetched > 0")
     assert (state, bench.ask("SELECT count(*) FROM price_points")) == ("cancelled", [(rows,)])
     (listed,) = told(bench, "list")

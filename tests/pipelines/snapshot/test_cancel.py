@@ -73,7 +73,7 @@ def test_what_arrived_is_loaded_and_the_run_is_cancelled(
     tmp_path: Path, box: Sandbox, stop: signal.Signals, code: int
 ) -> None:
     bench = bench_at(tmp_path, box)
-    assert stopped(bench, box, stop) == (code, "floorline: stopped; what had arrived is kept\n")
+    assert stopped(bench, box, stop) == (code, "floorline: stopped; the data that had arrived is kept\n")
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert 400 <= rows == len(bench.quotes())
@@ -148,7 +148,7 @@ def test_stopped_while_another_loader_is_busy_it_does_not_wait_for_long(tmp_path
     with FileLock(bench.home.lock), under_way(bench, box) as run:
         run.send_signal(signal.SIGTERM)
         _, said = run.communicate(timeout=15)
-        assert (run.returncode, said) == (143, "floorline: stopped; what had arrived is kept\n")
+        assert (run.returncode, said) == (143, "floorline: stopped; the data that had arrived is kept\n")
     assert len(pending_landings(bench.home.landing)) == 1
     bench.command("maintain", "load")
     assert bench.ask("SELECT state FROM runs") == [("cancelled",)]
