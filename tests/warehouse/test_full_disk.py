@@ -1,4 +1,4 @@
-"""A full disk: said as what it is, nothing that was landed is lost, and the next settle loads it."""
+"""A full disk is reported as such; landed pages are not lost, and the next load takes them."""
 
 from pathlib import Path
 
@@ -17,33 +17,33 @@ MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") f
 
 
 @pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
-def test_what_is_landed_waits_until_there_is_room(small: Path, leave: int) -> None:
-    home = home_in(small)
-    land(home, "a", look(minute(0), *MANY[:10]))
-    load(home)
-    land(home, "b", look(minute(10), *MANY))
+def test_a_landing_waits_until_there_is_free_space(small: Path, leave: int) -> None:
+    paths = home_in(small)
+    land(paths, "a", look(minute(0), *MANY[:10]))
+    load(paths)
+    land(paths, "b", look(minute(10), *MANY))
     ballast = fill_disk(small, leave)
     with pytest.raises(WarehouseFull, match=r"no space left.*make room"):
-        load(home)
-    assert rows(home, "SELECT count(*) FROM quotes") == [(10,)]
+        load(paths)
+    assert rows(paths, "SELECT count(*) FROM quotes") == [(10,)]
     ballast.unlink()
 
-    load(home)
-    assert rows(home, "SELECT count(*), sum(lowest_ask) FROM quotes") == [(20_000, sum(range(20_000)))]
-    assert rows(home, "SELECT run_id, rows_fetched FROM runs ORDER BY ALL") == [("a", 10), ("b", 20_000)]
+    load(paths)
+    assert rows(paths, "SELECT count(*), sum(lowest_ask) FROM quotes") == [(20_000, sum(range(20_000)))]
+    assert rows(paths, "SELECT run_id, rows_fetched FROM runs ORDER BY ALL") == [("a", 10), ("b", 20_000)]
 
 
-def test_a_page_that_does_not_fit_leaves_no_trace_and_those_around_it_stay(small: Path) -> None:
-    home = WarehousePaths(small)
-    home.prepare()
+def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small: Path) -> None:
+    paths = WarehousePaths(small)
+    paths.prepare()
     pages = [Page(minute(n), MANY[n * 2000 : (n + 1) * 2000], offset=n * 2000) for n in range(10)]
     shard = Shard(pages)
-    with LandingWriter(home.landing, header("run", minute(0))) as landing:
+    with LandingWriter(paths.landing, header("run", minute(0))) as landing:
         writer = landing.open_shard(shard.header(1))
         writer.append(pages[0].mark(), frame(pages[0].quotes))
         ballast = fill_disk(small, 50_000)
         landed = 1
-        with pytest.raises(WarehouseFull):  # noqa: PT012 - any of the pages may be the first without room
+        with pytest.raises(WarehouseFull):  # noqa: PT012 - any of the pages may be the first without space
             for page in pages[1:]:
                 writer.append(page.mark(), frame(page.quotes))
                 landed += 1
@@ -56,11 +56,11 @@ def test_a_page_that_does_not_fit_leaves_no_trace_and_those_around_it_stay(small
     (read,) = read_run(landing.folder).shards
     assert (read.complete, len(read.pages)) == (False, landed)
     assert sum(len(batch) for _, batch in read.batches()) == landed * 2000
-    assert load(home)[0].rows_fetched == landed * 2000
+    assert load(paths)[0].rows_fetched == landed * 2000
 
 
-def test_a_file_takes_all_it_is_given_or_raises(small: Path) -> None:
-    """The system writes what fits and reports no error for it."""
+def test_an_unbuffered_file_writes_everything_or_raises(small: Path) -> None:
+    """The operating system writes a part and reports no error."""
     fill_disk(small, 200_000)
     with UnbufferedFile(small / "page", "wb") as file:
         assert file.write(memoryview(bytes(100_000)).cast("i")) == 100_000
@@ -68,16 +68,16 @@ def test_a_file_takes_all_it_is_given_or_raises(small: Path) -> None:
             file.write(bytes(200_000))
 
 
-def test_a_run_cannot_begin_on_a_full_disk(small: Path) -> None:
-    home = home_in(small)
+def test_a_run_cannot_start_on_a_full_disk(small: Path) -> None:
+    paths = home_in(small)
     fill_disk(small, 0)
-    with pytest.raises(WarehouseFull), LandingWriter(home.landing, header("run", minute(0))):
+    with pytest.raises(WarehouseFull), LandingWriter(paths.landing, header("run", minute(0))):
         pass
 
 
-def test_an_alert_on_a_full_disk_says_so(small: Path) -> None:
-    state = AlertStore(small / "state.db")
+def test_an_alert_on_a_full_disk_raises_warehouse_full(small: Path) -> None:
+    alerts = AlertStore(small / "state.db")
     fill_disk(small, 0)
-    with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some room of its own
+    with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some free pages
         for number in range(1000):
-            state.raise_alert(Alert("auth.failed", "cs2cap", str(number), "x" * 4096), minute(0))
+            alerts.raise_alert(Alert("auth.failed", "cs2cap", str(number), "x" * 4096), minute(0))

@@ -1,4 +1,4 @@
-"""kill -9 anywhere in a settle: the database opens, holds each run whole or not at all, and goes on."""
+"""After kill -9 during a load, the database opens, has all or no rows of each run, and loads the rest."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.support.warehouse import Quote, home_in, land, load, look, minute, ro
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 
-SETTLE = """
+LOAD = """
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,15 +21,15 @@ from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 print("ready", flush=True)
 load_pending(WarehousePaths(Path(sys.argv[1])), now=lambda: datetime.now(UTC), keep=timedelta(days=1))
-print("settled", flush=True)
+print("loaded", flush=True)
 """
 ROWS, RUNS = 400, 4
 
 
-def kill_a_settle(home: WarehousePaths, after: float) -> bool:
-    """Start a settle in another process and kill it so many seconds on; whether it was still at it."""
+def kill_a_load(paths: WarehousePaths, after: float) -> bool:
+    """Start a load in another process and kill it after so many seconds; return whether it still ran."""
     with subprocess.Popen(
-        [sys.executable, "-c", SETTLE, str(home.root)],
+        [sys.executable, "-c", LOAD, str(paths.root)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -39,39 +39,39 @@ def kill_a_settle(home: WarehousePaths, after: float) -> bool:
         return process.stdout.readline() == ""
 
 
-def check_whole(home: WarehousePaths) -> None:
-    """Every run that the database holds brought all of its rows; readers see a whole database or none yet."""
-    if home.published.exists():
-        with open_reader(home.published) as db:
-            changed = db.execute("SELECT rows_fetched FROM runs").fetchall()
-            held = db.execute("SELECT run_id, count(*) FROM quote_history GROUP BY run_id").fetchall()
-        assert all(fetched == ROWS for (fetched,) in changed)
-        assert all(count == ROWS for _, count in held)
-        assert len(changed) == len(held)
+def check_runs_are_complete(paths: WarehousePaths) -> None:
+    """Check that every published run has all of its rows; there may be no published database yet."""
+    if paths.published.exists():
+        with open_reader(paths.published) as db:
+            fetched = db.execute("SELECT rows_fetched FROM runs").fetchall()
+            stored = db.execute("SELECT run_id, count(*) FROM quote_history GROUP BY run_id").fetchall()
+        assert all(count == ROWS for (count,) in fetched)
+        assert all(count == ROWS for _, count in stored)
+        assert len(fetched) == len(stored)
 
 
-def kills(folder: Path, moments: list[float]) -> int:
-    """Kill a settle at each of these moments, landing more between; how many were hit at work."""
-    home, hit = home_in(folder), 0
-    for number, after in enumerate(moments):
+def kill_loads(folder: Path, delays: list[float]) -> int:
+    """Kill a load after each of these delays, with new runs for each; return how many were still running."""
+    paths, interrupted = home_in(folder), 0
+    for number, after in enumerate(delays):
         for run in range(RUNS):
             at = number * RUNS + run
             quotes = [Quote(str(item), 1000 + at) for item in range(ROWS)]
-            land(home, f"r{at:03}", look(minute(at), *quotes))
-        hit += kill_a_settle(home, after)
-        check_whole(home)
-    load(home)
-    check_whole(home)
-    expected = [(f"r{at:03}", ROWS) for at in range(len(moments) * RUNS)]
-    assert rows(home, "SELECT run_id, count(*) FROM quote_history GROUP BY ALL ORDER BY ALL") == expected
-    assert rows(home, "SELECT DISTINCT lowest_ask FROM quotes") == [(1000 + len(expected) - 1,)]
-    return hit
+            land(paths, f"r{at:03}", look(minute(at), *quotes))
+        interrupted += kill_a_load(paths, after)
+        check_runs_are_complete(paths)
+    load(paths)
+    check_runs_are_complete(paths)
+    expected = [(f"r{at:03}", ROWS) for at in range(len(delays) * RUNS)]
+    assert rows(paths, "SELECT run_id, count(*) FROM quote_history GROUP BY ALL ORDER BY ALL") == expected
+    assert rows(paths, "SELECT DISTINCT lowest_ask FROM quotes") == [(1000 + len(expected) - 1,)]
+    return interrupted
 
 
-def test_a_settle_that_is_killed_is_taken_up(tmp_path: Path) -> None:
-    assert kills(tmp_path, [0.01, 0.15, 0.4]) > 0
+def test_a_killed_load_is_continued_by_the_next_one(tmp_path: Path) -> None:
+    assert kill_loads(tmp_path, [0.01, 0.15, 0.4]) > 0
 
 
 @pytest.mark.slow
-def test_twenty_kills(tmp_path: Path) -> None:
-    assert kills(tmp_path, [number * 0.05 for number in range(20)]) > 5
+def test_twenty_killed_loads(tmp_path: Path) -> None:
+    assert kill_loads(tmp_path, [number * 0.05 for number in range(20)]) > 5

@@ -1,4 +1,4 @@
-"""A database of an older Floorline: brought forward with what it holds, also if a writer is killed then."""
+"""A database of an older Floorline is migrated with its rows, even if the writer is killed after that."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from warehouse.paths import WarehousePaths
 
 FIRST = (SQL / "migrations" / "0001_first.sql").read_text()
 NEWEST = max(int(step.name[:4]) for step in (SQL / "migrations").iterdir() if step.name.endswith(".sql"))
-HELD = """
+OLD_ROWS = """
 CREATE TEMP MACRO noon() AS TIMESTAMPTZ '2026-06-01 12:00:00Z';
 INSERT INTO store.schema_version VALUES (1, now());
 INSERT INTO store.item BY NAME SELECT 1 AS item_key, 'cs2cap' AS source, '1' AS item_id, 'AK-47' AS base_name,
@@ -31,8 +31,8 @@ INSERT INTO store.current VALUES (1, 1, 'USD', 'standard', 100, 1, 3, NULL, NULL
 INSERT INTO store.history VALUES (1, 1, 'USD', 'standard', 100, 1, 3, NULL, NULL, noon(), 1);
 INSERT INTO store.reject VALUES ('old/0', 1, 'USD', 'standard', noon(), 'why', '{}', NULL);
 """
-# Migrates a database, and ends before anything but its log holds that.
-KILLED = """
+# Migrates a database and exits while only the write-ahead log contains the result.
+MIGRATE_AND_EXIT = """
 import duckdb, os, pathlib, sys
 from warehouse.database import migrate
 db = duckdb.connect(sys.argv[1])
@@ -42,60 +42,62 @@ os._exit(9)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
-    """Return a warehouse whose database has schema 1, with a quote and a reject."""
-    home = home_in(tmp_path)
-    with duckdb.connect(str(home.writer)) as db:
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse with a database of schema 1 that has a quote and a reject."""
+    paths = home_in(tmp_path)
+    with duckdb.connect(str(paths.writer)) as db:
         db.execute(FIRST)
-        db.execute(HELD)
-    return home
+        db.execute(OLD_ROWS)
+    return paths
 
 
-def held(path: Path) -> list[tuple[object, ...]]:
+def quotes_and_rejects(path: Path) -> list[tuple[object, ...]]:
     with open_reader(path) as db:
         return db.execute(
             "SELECT q.price, q.quantity, r.deliveries, r.provider, r.reason FROM quotes q, rejects r"
         ).fetchall()
 
 
-def test_what_it_holds_stays(home: WarehousePaths) -> None:
-    with open_writer(home.writer) as db:
+def test_a_migration_keeps_all_rows(paths: WarehousePaths) -> None:
+    with open_writer(paths.writer) as db:
         assert schema_version(db) == NEWEST
-    assert held(home.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
+    assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
-def test_a_price_stays_whatever_its_minor_units_say(home: WarehousePaths) -> None:
-    told = {minute(-30): "1", minute(-20): "1.005", minute(-10): None}
-    with duckdb.connect(str(home.writer)) as db:
-        for moment, price in told.items():
+def test_a_migration_keeps_prices_that_differ_from_their_minor_units(paths: WarehousePaths) -> None:
+    price_at = {minute(-30): "1", minute(-20): "1.005", minute(-10): None}
+    with duckdb.connect(str(paths.writer)) as db:
+        for at, price in price_at.items():
             db.execute(
                 "INSERT INTO store.history VALUES (1, 1, 'USD', 'standard', ?, ?, ?, NULL, NULL, ?, 1)",
-                [100 if price else None, price, 3 if price else 0, moment],
+                [100 if price else None, price, 3 if price else 0, at],
             )
         db.execute("UPDATE store.current SET lowest_ask = 0, price = 0.00000001")
-    with open_writer(home.writer) as db:
-        asked = "SELECT price FROM quote_history WHERE valid_from < ? ORDER BY valid_from"
-        prices = db.execute(asked, [minute(0)]).fetchall()
-        now = db.execute("SELECT price FROM quotes").fetchall()
-    assert prices == [(Decimal(price) if price else None,) for price in told.values()]
-    assert now == [(Decimal("0.00000001"),)]
+    with open_writer(paths.writer) as db:
+        history = "SELECT price FROM quote_history WHERE valid_from < ? ORDER BY valid_from"
+        prices = db.execute(history, [minute(0)]).fetchall()
+        current = db.execute("SELECT price FROM quotes").fetchall()
+    assert prices == [(Decimal(price) if price else None,) for price in price_at.values()]
+    assert current == [(Decimal("0.00000001"),)]
 
 
-def test_the_next_snapshot_goes_on_from_it(home: WarehousePaths) -> None:
-    report = snapshot(home, "b", look(minute(10), Quote("1", 100, 3, stamp=None)))
+def test_the_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> None:
+    report = snapshot(paths, "b", look(minute(10), Quote("1", 100, 3, stamp=None)))
     assert report.rows_changed == 0
-    untold = snapshot(home, "c", look(minute(20), Quote("1", 100, None, stamp=None)))
-    assert untold.rows_changed == 1
-    assert rows(home, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
+    without_quantity = snapshot(paths, "c", look(minute(20), Quote("1", 100, None, stamp=None)))
+    assert without_quantity.rows_changed == 1
+    assert rows(paths, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
 
 
-def test_a_writer_that_is_killed_right_after_it_costs_nothing(home: WarehousePaths) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(home.writer)], check=False, timeout=60)
-    assert ended.returncode == 9
-    assert home.writer.with_name("market.duckdb.wal").stat().st_size > 0
-    with open_writer(home.writer) as db:
+def test_a_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) -> None:
+    completed = subprocess.run(
+        [sys.executable, "-c", MIGRATE_AND_EXIT, str(paths.writer)], check=False, timeout=60
+    )
+    assert completed.returncode == 9
+    assert paths.writer.with_name("market.duckdb.wal").stat().st_size > 0
+    with open_writer(paths.writer) as db:
         assert schema_version(db) == NEWEST
-    assert held(home.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
+    assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
 def test_a_landing_of_an_older_floorline_is_read() -> None:
@@ -103,9 +105,9 @@ def test_a_landing_of_an_older_floorline_is_read() -> None:
     assert ShardHeader.parse(json.dumps(fields)) == ShardHeader(1, "USD", ("standard",), ("steam",), None)
 
 
-def test_views_are_made_anew_where_they_are_not_this_floorlines(home: WarehousePaths) -> None:
-    with open_writer(home.writer) as db:
+def test_views_of_another_version_are_replaced(paths: WarehousePaths) -> None:
+    with open_writer(paths.writer) as db:
         db.execute("CREATE OR REPLACE VIEW quotes AS SELECT 'of another version' AS price")
         db.execute("UPDATE store.views_made SET digest = 'another'")
-    with open_writer(home.writer) as db:
+    with open_writer(paths.writer) as db:
         assert db.execute("SELECT price FROM quotes").fetchall() == [(Decimal(1),)]

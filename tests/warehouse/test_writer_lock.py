@@ -1,4 +1,4 @@
-"""One writer: who holds the database is named, and what was landed waits."""
+"""There is one writer: an error names the process that holds the database, and landings wait."""
 
 import threading
 import time
@@ -15,68 +15,68 @@ from warehouse.paths import WarehousePaths
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
-    """Return a warehouse with one run loaded and another one waiting."""
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote("1")))
-    land(home, "b", look(minute(10), Quote("1"), Quote("2")))
-    return home
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse with a loaded run and a waiting one."""
+    paths = home_in(tmp_path)
+    snapshot(paths, "a", look(minute(0), Quote("1")))
+    land(paths, "b", look(minute(10), Quote("1"), Quote("2")))
+    return paths
 
 
 @pytest.mark.parametrize("script", [HOLD_DATABASE, HOLD_LOCK], ids=["database", "lock"])
-def test_the_holder_is_named_and_the_landing_waits(home: WarehousePaths, script: str) -> None:
-    with process_holding(home, script) as holder:
+def test_the_holder_is_named_and_the_landing_waits(paths: WarehousePaths, script: str) -> None:
+    with process_holding(paths, script) as holder:
         with pytest.raises(WarehouseLocked) as caught:
-            load(home)
+            load(paths)
         assert f"PID {holder.pid}" in caught.value.holder
         assert f"PID {holder.pid}" in str(caught.value)
         assert "the next run loads it" in str(caught.value)
-        assert set(prices(home)) == {"1"}
-    assert [report.run_id for report in load(home)] == ["b"]
-    assert set(prices(home)) == {"1", "2"}
+        assert set(prices(paths)) == {"1"}
+    assert [report.run_id for report in load(paths)] == ["b"]
+    assert set(prices(paths)) == {"1", "2"}
 
 
-def test_a_lock_of_a_killed_process_is_free(home: WarehousePaths) -> None:
-    with process_holding(home, HOLD_LOCK) as holder:
+def test_the_lock_of_a_killed_process_is_free(paths: WarehousePaths) -> None:
+    with process_holding(paths, HOLD_LOCK) as holder:
         holder.kill()
-    assert [report.run_id for report in load(home)] == ["b"]
+    assert [report.run_id for report in load(paths)] == ["b"]
 
 
-def test_a_loader_waits_for_another_one(home: WarehousePaths) -> None:
-    taken, loads = threading.Event(), []
+def test_a_loader_waits_for_another_one(paths: WarehousePaths) -> None:
+    locked = threading.Event()
 
     def hold() -> None:
-        with writer_lock(home, 0):
-            taken.set()
+        with writer_lock(paths, 0):
+            locked.set()
             time.sleep(0.3)
 
     other = threading.Thread(target=hold)
     other.start()
-    taken.wait()
-    loads = load_pending(home, now=lambda: minute(60), keep=DAY, wait=30)
+    locked.wait()
+    reports = load_pending(paths, now=lambda: minute(60), keep=DAY, wait=30)
     other.join()
-    assert [report.run_id for report in loads] == ["b"]
+    assert [report.run_id for report in reports] == ["b"]
 
 
-def test_the_wait_has_an_end(home: WarehousePaths) -> None:
-    with process_holding(home, HOLD_LOCK):
-        begun = time.monotonic()
+def test_the_wait_for_the_lock_times_out(paths: WarehousePaths) -> None:
+    with process_holding(paths, HOLD_LOCK):
+        started = time.monotonic()
         with pytest.raises(WarehouseLocked, match=r"for more than 0\.2 s"):
-            load_pending(home, now=lambda: minute(60), keep=DAY, wait=0.2)
-        assert 0.2 <= time.monotonic() - begun < 5
+            load_pending(paths, now=lambda: minute(60), keep=DAY, wait=0.2)
+        assert 0.2 <= time.monotonic() - started < 5
 
 
-def test_several_loaders_at_once_load_each_run_once(home: WarehousePaths) -> None:
-    loads: list[str] = []
+def test_several_loaders_at_once_load_each_run_once(paths: WarehousePaths) -> None:
+    loaded: list[str] = []
 
-    def one() -> None:
-        loads.extend(
-            report.run_id for report in load_pending(home, now=lambda: minute(60), keep=DAY, wait=60)
+    def load_all() -> None:
+        loaded.extend(
+            report.run_id for report in load_pending(paths, now=lambda: minute(60), keep=DAY, wait=60)
         )
 
-    loaders = [threading.Thread(target=one) for _ in range(3)]
+    loaders = [threading.Thread(target=load_all) for _ in range(3)]
     for loader in loaders:
         loader.start()
     for loader in loaders:
         loader.join()
-    assert loads == ["b"]
+    assert loaded == ["b"]

@@ -1,4 +1,4 @@
-"""Across marketplaces: the lowest ask of all sources, and what buying here and selling there leaves."""
+"""`best_ask` is the lowest ask over all sources; `spreads` are the profits between two marketplaces."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -20,186 +20,193 @@ FEES = {"steam": 0.15, "c5": 0.05, "ecosteam": 0.01, "buff163": 0.025}
 BEST = (
     "SELECT market_hash_name, phase, source, provider, delivery, price, quantity FROM best_ask ORDER BY ALL"
 )
-EDGES = "SELECT bought_at, sold_at, sold_by, proceeds, profit FROM spreads ORDER BY ALL"
+SPREADS = "SELECT bought_at, sold_at, sold_by, proceeds, profit FROM spreads ORDER BY ALL"
 
 
-def know(
-    home: WarehousePaths,
+def load_fees(
+    paths: WarehousePaths,
     fees: Mapping[str, float],
     at: float = -1,
     source: str = "cs2cap",
-    insta: float | None = None,
+    insta_sell_fee: float | None = None,
 ) -> None:
     """Land a run that fetched the source's providers, and load it."""
     columns: dict[str, object] = {name: [None] * len(fees) for name in PROVIDERS}
-    known = {"provider": list(fees), "sell_fee": list(fees.values()), "insta_sell_fee": [insta] * len(fees)}
-    with LandingWriter(home.landing, header(f"fees-{source}-{at}", minute(at), source=source)) as landing:
-        landing.add_catalog("providers", pl.DataFrame({**columns, **known}, schema=PROVIDERS))
+    providers = {
+        "provider": list(fees),
+        "sell_fee": list(fees.values()),
+        "insta_sell_fee": [insta_sell_fee] * len(fees),
+    }
+    with LandingWriter(paths.landing, header(f"fees-{source}-{at}", minute(at), source=source)) as landing:
+        landing.add_catalog("providers", pl.DataFrame({**columns, **providers}, schema=PROVIDERS))
         landing.finish("done")
-    load(home)
+    load(paths)
 
 
-def ask(cents: int, provider: str, item: str = "1", quantity: int | None = 1, **told: str) -> Quote:
-    return Quote(item, cents, quantity, provider, **told)  # type: ignore[arg-type]
+def ask(cents: int, provider: str, item: str = "1", quantity: int | None = 1, **fields: str) -> Quote:
+    return Quote(item, cents, quantity, provider, **fields)  # type: ignore[arg-type]
 
 
-def market(home: WarehousePaths, run_id: str, at: float, *quotes: Quote, **told: object) -> None:
-    """One look at everything that these quotes' providers list."""
+def observe_cs2cap(paths: WarehousePaths, run_id: str, at: float, *quotes: Quote, **fields: object) -> None:
+    """Load a complete observation of the providers of these quotes."""
     providers = tuple(sorted({quote.provider for quote in quotes}))
-    snapshot(home, run_id, look(minute(at), *quotes, providers=providers), **told)
+    snapshot(paths, run_id, look(minute(at), *quotes, providers=providers), **fields)
 
 
-def shark(home: WarehousePaths, run_id: str, at: float, *quotes: Quote) -> None:
-    """One look at all that SkinShark lists."""
-    whole = look(
+def observe_skinshark(paths: WarehousePaths, run_id: str, at: float, *quotes: Quote) -> None:
+    """Load a complete observation of SkinShark."""
+    listing = look(
         minute(at), *quotes, providers=("skinshark",), deliveries=("standard", "instant"), listing=True
     )
-    snapshot(home, run_id, whole, source="skinshark", basket="shark")
+    snapshot(paths, run_id, listing, source="skinshark", basket="shark")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
-    """Return a warehouse that knows the fees of four marketplaces."""
-    home = home_in(tmp_path)
-    know(home, FEES)
-    return home
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse with the fees of four marketplaces."""
+    paths = home_in(tmp_path)
+    load_fees(paths, FEES)
+    return paths
 
 
-def test_it_is_the_lowest_of_all_providers(home: WarehousePaths) -> None:
-    market(
-        home, "a", 0, ask(120, "steam", quantity=9), ask(110, "buff163", quantity=3), ask(90, "steam", "2")
+def test_the_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> None:
+    observe_cs2cap(
+        paths, "a", 0, ask(120, "steam", quantity=9), ask(110, "buff163", quantity=3), ask(90, "steam", "2")
     )
-    assert rows(home, BEST) == [
+    assert rows(paths, BEST) == [
         (name_of("1"), None, "cs2cap", "buff163", "standard", Decimal("1.1"), 3),
         (name_of("2"), None, "cs2cap", "steam", "standard", Decimal("0.9"), 1),
     ]
 
 
-def test_two_sources_meet_by_name_and_phase(home: WarehousePaths) -> None:
+def test_items_of_two_sources_are_matched_by_name_and_phase(paths: WarehousePaths) -> None:
     ruby = ask(900, "steam", "11", name=KNIFE, phase="Ruby")
-    market(home, "a", 0, ask(120, "steam"), ruby)
-    shark(
-        home,
+    observe_cs2cap(paths, "a", 0, ask(120, "steam"), ruby)
+    observe_skinshark(
+        paths,
         "b",
         1,
         ask(115, "skinshark", "shark-1", None, name=name_of("1")),
         ask(118, "skinshark", "shark-1", None, name=name_of("1"), delivery="instant"),
         ask(880, "skinshark", "shark-9", None, name=KNIFE, phase="Ruby"),
     )
-    assert rows(home, BEST) == [
+    assert rows(paths, BEST) == [
         (name_of("1"), None, "skinshark", "skinshark", "standard", Decimal("1.15"), None),
         (KNIFE, "Ruby", "skinshark", "skinshark", "standard", Decimal("8.8"), None),
     ]
-    market(home, "c", 2, ask(114, "steam"), ruby)
-    assert rows(home, BEST)[0][2:] == ("cs2cap", "steam", "standard", Decimal("1.14"), 1)
+    observe_cs2cap(paths, "c", 2, ask(114, "steam"), ruby)
+    assert rows(paths, BEST)[0][2:] == ("cs2cap", "steam", "standard", Decimal("1.14"), 1)
 
 
-def test_each_currency_has_its_own(home: WarehousePaths) -> None:
+def test_each_currency_has_its_own_best_ask(paths: WarehousePaths) -> None:
     dollars = look(minute(0), ask(120, "steam"))
-    snapshot(home, "a", dollars, look(minute(0), ask(90, "steam"), currency="EUR"))
-    assert rows(home, "SELECT currency, lowest_ask FROM best_ask ORDER BY ALL") == [("EUR", 90), ("USD", 120)]
+    snapshot(paths, "a", dollars, look(minute(0), ask(90, "steam"), currency="EUR"))
+    assert rows(paths, "SELECT currency, lowest_ask FROM best_ask ORDER BY ALL") == [
+        ("EUR", 90),
+        ("USD", 120),
+    ]
 
 
-def test_what_several_phases_have_in_common_is_no_item(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(900, "steam", "11", name=KNIFE, phase="Ruby"))
+def test_quotes_without_a_phase_of_items_with_phases_are_left_out(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(900, "steam", "11", name=KNIFE, phase="Ruby"))
     aggregate = ask(100, "steam", "10", name=KNIFE)
-    snapshot(home, "b", look(minute(0), aggregate, items=(("10", KNIFE, None),)))
-    shark(home, "c", 0, ask(90, "skinshark", "shark-9", None, name=KNIFE))
-    assert rows(home, "SELECT phase, price FROM best_ask") == [("Ruby", Decimal(9))]
+    snapshot(paths, "b", look(minute(0), aggregate, items=(("10", KNIFE, None),)))
+    observe_skinshark(paths, "c", 0, ask(90, "skinshark", "shark-9", None, name=KNIFE))
+    assert rows(paths, "SELECT phase, price FROM best_ask") == [("Ruby", Decimal(9))]
 
 
-def test_a_basket_that_was_removed_leaves_no_ghosts(home: WarehousePaths) -> None:
-    market(home, "removed", 0, ask(50, "steam"), basket="removed")
-    market(home, "a", 30, ask(120, "buff163"))
-    assert rows(home, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(0))]
-    market(home, "b", 31, ask(120, "buff163"))
-    assert rows(home, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
-    assert rows(home, "SELECT count(*) FROM quotes") == [(2,)]
+def test_quotes_of_a_removed_basket_go_stale(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "removed", 0, ask(50, "steam"), basket="removed")
+    observe_cs2cap(paths, "a", 30, ask(120, "buff163"))
+    assert rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(0))]
+    observe_cs2cap(paths, "b", 31, ask(120, "buff163"))
+    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
+    assert rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
 
 
-def test_a_slow_basket_counts_for_three_of_its_own_intervals(home: WarehousePaths) -> None:
-    market(home, "slow", 0, ask(50, "steam"), basket="slow", interval_seconds=3600)
-    market(home, "a", 180, ask(120, "buff163"))
-    assert rows(home, "SELECT price FROM best_ask") == [(Decimal("0.5"),)]
-    market(home, "b", 181, ask(120, "buff163"))
-    assert rows(home, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
+def test_a_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "slow", 0, ask(50, "steam"), basket="slow", interval_seconds=3600)
+    observe_cs2cap(paths, "a", 180, ask(120, "buff163"))
+    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("0.5"),)]
+    observe_cs2cap(paths, "b", 181, ask(120, "buff163"))
+    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
 
 
-def test_a_look_that_finds_nothing_changed_keeps_a_quote_fresh(home: WarehousePaths) -> None:
+def test_an_observation_without_changes_keeps_a_quote_fresh(paths: WarehousePaths) -> None:
     for at in (0, 20, 40):
-        market(home, f"r{at}", at, ask(50, "steam"))
-    market(home, "last", 70, ask(120, "buff163"))
-    assert rows(home, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(40))]
+        observe_cs2cap(paths, f"r{at}", at, ask(50, "steam"))
+    observe_cs2cap(paths, "last", 70, ask(120, "buff163"))
+    assert rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(40))]
 
 
-def test_equal_asks_are_told_in_a_fixed_order(home: WarehousePaths) -> None:
-    market(home, "a", 0, *(ask(100, key) for key in ("steam", "ecosteam", "buff163", "c5")))
-    assert rows(home, "SELECT provider FROM best_ask") == [("buff163",)]
+def test_equal_asks_have_a_fixed_order(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, *(ask(100, key) for key in ("steam", "ecosteam", "buff163", "c5")))
+    assert rows(paths, "SELECT provider FROM best_ask") == [("buff163",)]
 
 
-def test_a_spread_is_what_a_sale_leaves_after_its_fee(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(120, "steam"))
-    assert rows(home, EDGES) == [("buff163", "steam", "listing", Decimal("1.02"), Decimal("0.02"))]
-    assert rows(home, "SELECT sold_fee, margin, observed_at FROM spreads") == [
+def test_a_spread_is_the_profit_of_a_sale_after_its_fee(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
+    assert rows(paths, SPREADS) == [("buff163", "steam", "listing", Decimal("1.02"), Decimal("0.02"))]
+    assert rows(paths, "SELECT sold_fee, margin, observed_at FROM spreads") == [
         (Decimal("0.15"), pytest.approx(0.02), minute(0))
     ]
 
 
-def test_what_the_fee_eats_is_no_spread(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(117, "steam"))
-    assert rows(home, EDGES) == []
+def test_a_sale_without_profit_after_its_fee_is_no_spread(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(117, "steam"))
+    assert rows(paths, SPREADS) == []
 
 
-def test_spreads_follow_the_fees(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(120, "steam"))
-    know(home, {"steam": 0.2}, at=1)
-    assert rows(home, EDGES) == []
-    know(home, {"steam": 0.1}, at=2)
-    assert rows(home, "SELECT proceeds FROM spreads") == [(Decimal("1.08"),)]
+def test_spreads_use_the_newest_fees(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
+    load_fees(paths, {"steam": 0.2}, at=1)
+    assert rows(paths, SPREADS) == []
+    load_fees(paths, {"steam": 0.1}, at=2)
+    assert rows(paths, "SELECT proceeds FROM spreads") == [(Decimal("1.08"),)]
 
 
-def test_fees_that_come_late_do_not_replace_newer_ones(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(120, "steam"))
-    know(home, {"steam": 0.9}, at=-60)
-    assert rows(home, "SELECT sell_fee FROM providers WHERE provider = 'steam'") == [(0.15,)]
+def test_fees_of_a_late_run_do_not_replace_newer_fees(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
+    load_fees(paths, {"steam": 0.9}, at=-60)
+    assert rows(paths, "SELECT sell_fee FROM providers WHERE provider = 'steam'") == [(0.15,)]
 
 
-def test_nothing_is_sold_where_no_fee_is_known(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(900, "dmarket"))
-    assert rows(home, EDGES) == []
+def test_a_provider_without_a_known_fee_is_no_selling_side(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(900, "dmarket"))
+    assert rows(paths, SPREADS) == []
 
 
-def test_one_marketplace_is_never_both_sides(home: WarehousePaths) -> None:
-    know(home, {"skinshark": 0.0}, source="skinshark")
-    market(home, "a", 0, ask(300, "c5"), ask(290, "ecosteam"), ask(280, "steam"))
-    shark(home, "b", 0, ask(100, "skinshark", "shark-1", None, name=name_of("1")))
-    assert rows(home, "SELECT bought_at, sold_at FROM spreads ORDER BY ALL") == [
+def test_one_marketplace_is_never_both_sides(paths: WarehousePaths) -> None:
+    load_fees(paths, {"skinshark": 0.0}, source="skinshark")
+    observe_cs2cap(paths, "a", 0, ask(300, "c5"), ask(290, "ecosteam"), ask(280, "steam"))
+    observe_skinshark(paths, "b", 0, ask(100, "skinshark", "shark-1", None, name=name_of("1")))
+    assert rows(paths, "SELECT bought_at, sold_at FROM spreads ORDER BY ALL") == [
         ("skinshark", "steam"),
         ("steam", "c5"),
         ("steam", "ecosteam"),
     ]
 
 
-def test_one_marketplace_told_of_by_two_sources_is_one(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(300, "c5"))
-    know(home, {"c5": 0.0}, source="skinshark")
-    market(home, "b", 0, ask(100, "c5"), source="skinshark")
-    assert rows(home, EDGES) == []
+def test_a_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(300, "c5"))
+    load_fees(paths, {"c5": 0.0}, source="skinshark")
+    observe_cs2cap(paths, "b", 0, ask(100, "c5"), source="skinshark")
+    assert rows(paths, SPREADS) == []
 
 
-def test_a_bid_is_sold_into_at_the_usual_fee_or_its_own(home: WarehousePaths) -> None:
-    market(home, "a", 0, ask(100, "buff163"), ask(110, "steam"))
-    snapshot(home, "b", look(minute(0), ask(130, "steam", quantity=4, delivery="bid"), deliveries=("bid",)))
-    assert rows(home, EDGES) == [("buff163", "steam", "bid", Decimal("1.105"), Decimal("0.105"))]
-    assert rows(home, "SELECT sold_quantity FROM spreads") == [(4,)]
-    know(home, {"steam": 0.15}, at=1, insta=0.2)
-    assert rows(home, EDGES) == [("buff163", "steam", "bid", Decimal("1.04"), Decimal("0.04"))]
+def test_a_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(110, "steam"))
+    snapshot(paths, "b", look(minute(0), ask(130, "steam", quantity=4, delivery="bid"), deliveries=("bid",)))
+    assert rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.105"), Decimal("0.105"))]
+    assert rows(paths, "SELECT sold_quantity FROM spreads") == [(4,)]
+    load_fees(paths, {"steam": 0.15}, at=1, insta_sell_fee=0.2)
+    assert rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.04"), Decimal("0.04"))]
 
 
-def test_a_ghost_is_neither_bought_nor_sold(home: WarehousePaths) -> None:
-    market(home, "removed", 0, ask(50, "buff163"), ask(500, "c5"), basket="removed")
-    market(home, "a", 31, ask(120, "steam"))
-    assert rows(home, EDGES) == []
+def test_a_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "removed", 0, ask(50, "buff163"), ask(500, "c5"), basket="removed")
+    observe_cs2cap(paths, "a", 31, ask(120, "steam"))
+    assert rows(paths, SPREADS) == []
 
 
 def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -214,5 +221,5 @@ def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:
     assert {(name, phase): price for name, phase, price, _ in best} == lowest
     assert {source for *_, source in best} == {"cs2cap", "skinshark"}
 
-    sold = bench.ask("SELECT DISTINCT sold_at FROM spreads WHERE bought_at = 'skinshark' ORDER BY ALL")
-    assert sold == [("csfloat",), ("steam",)]
+    sold_at = bench.ask("SELECT DISTINCT sold_at FROM spreads WHERE bought_at = 'skinshark' ORDER BY ALL")
+    assert sold_at == [("csfloat",), ("steam",)]
