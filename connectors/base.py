@@ -1,4 +1,4 @@
-"""What every connector offers to the flows: an account, dimensions, and the walk of one shard."""
+"""The connector protocol: what every source offers, and the base class of connectors that speak HTTP."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a source says about the key: its limits, what of them is used, and until when (UTC) it holds.
+    """What a source reports of a key: its tier and limits, the requests `used`, its expiry (UTC).
 
-    A key that is not `root` is a sub-key: it cannot be issued anew by itself.
+    A key that is not `root` is a sub-key, which cannot be reissued by itself.
     """
 
     tier: str | None
@@ -35,7 +35,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ExtractResult:
-    """What a finished walk came to: pages fetched, distinct rows, and rounds of walking pages again."""
+    """A finished extraction: pages fetched, distinct rows, and rounds in which pages were fetched again."""
 
     pages: int
     rows: int
@@ -43,7 +43,7 @@ class ExtractResult:
 
 
 class Connector(Protocol):
-    """One source, authenticated and paced. Every method but `aclose` raises FloorlineErrors."""
+    """An authenticated and rate-limited source. Every method but `aclose` raises SourceErrors."""
 
     @property
     def source(self) -> str:
@@ -52,26 +52,26 @@ class Connector(Protocol):
 
     @property
     def requests(self) -> int:
-        """Requests sent so far, retries included."""
+        """The requests sent so far, retries included."""
         ...
 
     @property
     def request_id(self) -> str:
-        """The source's own id of the last request that it answered; empty where it gives none."""
+        """The API's own id of the last answered request; empty where the API gives none."""
         ...
 
     @property
     def quota_remaining(self) -> int | None:
-        """Requests left in the month, if the source has told."""
+        """The requests left in the month, if the source has reported them."""
         ...
 
     @property
     def rate_limiter(self) -> RateLimiter:
-        """The budget of the key: its pace, its month and its stream starts."""
+        """The rate limiter of the key."""
         ...
 
     async def account(self) -> Account:
-        """Prove the key and learn its limits, at no cost where the source allows it."""
+        """Verify the key and apply its limits, without metered requests where the source allows it."""
         ...
 
     async def items(self) -> pl.DataFrame:
@@ -83,14 +83,16 @@ class Connector(Protocol):
         ...
 
     async def fx(self) -> pl.DataFrame:
-        """Return the rates with which the source converts, schema `FX`."""
+        """Return the exchange rates of the source, schema `FX`."""
         ...
 
-    async def extract(self, shard: Shard, land: PageSink, have: Sequence[TypedPage] = ()) -> ExtractResult:
-        """Fetch every page of `shard`, handing each to `land` as it arrives.
+    async def extract(
+        self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
+    ) -> ExtractResult:
+        """Fetch every page of `shard` and hand each to `sink` as it arrives.
 
-        `have` are pages that an earlier, interrupted walk of the same shard has landed; they are landed again
-        instead of being fetched. Raises WalkBroken where the pages cannot be reconciled.
+        `resume_pages` were landed by an interrupted extraction of the same shard; they are landed again
+        instead of being fetched. Raises PaginationError where the pages do not add up to a listing.
         """
         ...
 
@@ -100,7 +102,7 @@ class Connector(Protocol):
 
 
 class HttpConnector:
-    """A source behind `client`; see `connectors.base.Connector`."""
+    """The part of `Connector` that every connector on an HTTP client shares."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -112,22 +114,22 @@ class HttpConnector:
 
     @property
     def requests(self) -> int:
-        """Requests sent so far, retries included."""
+        """The requests sent so far, retries included."""
         return self._client.requests
 
     @property
     def request_id(self) -> str:
-        """The source's own id of the last request that it answered, where it gives such."""
+        """The API's own id of the last answered request; empty where the API gives none."""
         return self._client.request_id
 
     @property
     def quota_remaining(self) -> int | None:
-        """Requests left in the month, as far as the source has told of one."""
+        """The requests left in the month, if the source has reported them."""
         return self._client.quota_remaining
 
     @property
     def rate_limiter(self) -> RateLimiter:
-        """The budget of the key: its pace, its month and its stream starts."""
+        """The rate limiter of the key."""
         return self._client.rate_limiter
 
     async def aclose(self) -> None:

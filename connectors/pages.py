@@ -1,4 +1,4 @@
-"""TypedPage, RawPage, RawChunk, Reject, PageBuilder, PageSink, fingerprint. Imports no polars or pyarrow."""
+"""The pages of an extraction: typed, or raw as the API sent them. Imports no data frame library."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     import polars as pl
     from msgspec import Raw
 
+# The columns of schema QUOTES that identify a quote.
+QUOTE_KEY_COLUMNS = ("item_id", "phase", "provider")
+# Stands for a missing phase in a key.
+NO_PHASE = "\0"
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that does not fit: why, and its exact text as it came."""
+    """A row that does not fit the contract: the reason, and its exact text."""
 
     reason: str
     raw: str
@@ -25,12 +30,12 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TypedPage:
-    """One answer of a walk, typed.
+    """A page parsed into columns.
 
-    `request` is the place of the request in its shard (0 for a catalog), `offset` and `total` are the API's,
-    `observed_at` is the server's moment (UTC), `rows` has the schema `QUOTES`, `unknown_fields` counts the
-    rows that carry a field the contract does not know, and `fingerprint` stands for the rows' keys. A later
-    page with the same request and offset replaces an earlier one.
+    `request` is the number of the request in its shard (0 for a catalog); `offset` and `total` are the API's.
+    `observed_at` is the server's time (UTC). `rows` has the schema `QUOTES`. `unknown_fields` counts the rows
+    that carry a field outside of the contract. `fingerprint` is a digest of the rows' keys. A later page with
+    the same request and offset replaces an earlier one.
     """
 
     request: int
@@ -45,15 +50,15 @@ class TypedPage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawChunk:
-    """A part of one streamed answer as it came: JSON lines, which are typed when they are loaded.
+    """A chunk of a streamed response, kept as NDJSON and parsed during the load.
 
-    `parts` are the `count` lines that it completes, some at a time, the first of them at `offset`; they are
-    `exact` as those of `Told` are. `written` has the API's names of a row's fields, by ours. `providers` are
-    those that none of the pieces before told of. `observed_at` is UTC, `total` -1 where it was not told.
+    `parts` hold the `count` lines that the chunk completes, the first of them at `offset`. `wire_names` and
+    `exact` are those of `RawPage`. `providers` are the providers that no earlier chunk had. `observed_at` is
+    UTC; `total` is -1 where the API gave none.
     """
 
     parts: tuple[bytes, ...]
-    written: Mapping[str, str]
+    wire_names: Mapping[str, str]
     observed_at: datetime
     total: int
     offset: int
@@ -64,12 +69,12 @@ class RawChunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawPage:
-    """One answer of a walk as it came: its rows as JSON, which are typed when they are loaded.
+    """A page kept as the API sent it: its rows as JSON, which are parsed during the load.
 
-    What stands in a `Page`, but `rows`: the text of each, without the end of a line in it, and with the API's
-    names of its fields, which `written` has by ours. `exact` says that they have the fields of the contract
-    and no others, each of its kind, though not that amounts and moments are such. `providers` are those they
-    tell of.
+    `request` to `fingerprint` are those of `TypedPage`. Each of `rows` is the text of a row, without a line
+    break in it. `wire_names` maps our name of a field to the API's name. `exact` rows have the fields of the
+    contract and no others, each of its JSON type; amounts and timestamps are not checked yet. `providers` are
+    those of the rows.
     """
 
     request: int
@@ -78,20 +83,17 @@ class RawPage:
     observed_at: datetime
     fingerprint: str
     rows: Sequence[Raw]
-    written: Mapping[str, str]
+    wire_names: Mapping[str, str]
     exact: bool
     providers: frozenset[str]
 
 
-# The work that turns an answer into a page, or into a piece of one; it raises FloorlineErrors.
+# Turns a response into a page, or into a chunk of one; can be pickled, and raises SourceErrors.
 PageBuilder = Callable[[], tuple[TypedPage | RawChunk | RawPage, PageInfo]]
-# Does that work, where it likes, and has the page on disk before it returns.
+# Runs the builder, in whatever process, and returns once the page is on disk.
 PageSink = Callable[[PageBuilder], Awaitable[PageInfo]]
-# What makes a row of the schema QUOTES the quote it is.
-QUOTE_KEY_COLUMNS = ("item_id", "phase", "provider")
-NO_PHASE = "\0"
 
 
 def fingerprint_keys(keys: Sequence[str]) -> str:
-    """Digest `keys` in their order; prices are left out, so that a moving market has stable pages."""
+    """Return a digest of `keys` in their order; prices are left out, so that they do not change a page."""
     return hashlib.blake2b("\n".join(keys).encode(), digest_size=8).hexdigest()

@@ -1,8 +1,8 @@
-"""One offset walk, without I/O: which pages to ask for next, and whether they add up to a listing.
+"""Paginators without I/O: which page to request next, and whether the pages add up to a listing.
 
-What counts can show: a page that is another one again, a listing without end, rows that came twice, rows that
-are missing. What they cannot: inside one walk, a row added and another removed before it keep the total, and
-may hide one row that slipped over a seam while a removed one is still held.
+An offset paginator detects a repeated page, a listing without end, duplicate rows and missing rows. It cannot
+detect one case: a row that is added and an earlier row that is removed during the extraction keep the total,
+and may hide a row that moved to a page already fetched, while the removed row is still counted.
 """
 
 from collections.abc import Hashable, Sequence
@@ -13,19 +13,21 @@ from typing import Final
 from common.errors import PaginationError, RequestRejected
 from common.text import sanitize
 
-# A longer one would not fit into an address.
+# A longer cursor would not fit into a URL.
 MAX_CURSOR_LENGTH: Final = 4_096
-# What of a cursor is shown: cursors often begin alike.
+# The parts of a long cursor that a message shows; many cursors have the same beginning.
 _HEAD: Final = 24
 _TAIL: Final = 12
+# More than thirty times the size of a marketplace's listing.
+MAX_PAGES: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class CursorPageInfo:
-    """What paging needs to know of a page.
+    """What cursor pagination needs to know of a page.
 
-    `newest` and `oldest` are the times of its rows, None where it has none; `fingerprint` stands for all that
-    it brought.
+    `newest` and `oldest` are the times of its rows, None for an empty page; `fingerprint` is a digest of the
+    content.
     """
 
     next_cursor: str | None
@@ -36,10 +38,10 @@ class CursorPageInfo:
 
 
 class CursorPaginator:
-    """Take pages, newest first, one after another, until there is none or they are older than `since`.
+    """Follow cursors from page to page, newest rows first, until there are none or they precede `since`.
 
-    Ask with `cursor`; `check` the page that comes, keep it, and `follow` it; until `ended`. Both raise
-    WalkBroken. `number` counts the pages, those before `cursor` included.
+    Request a page with `cursor`, `check` the page, land it, and `advance`; until `ended`. Both methods raise
+    PaginationError. `number` counts the pages, those before the first `cursor` included.
     """
 
     def __init__(self, source: str, since: datetime, cursor: str | None = None, number: int = 0) -> None:
@@ -48,76 +50,80 @@ class CursorPaginator:
         self.ended = False
         self._source = source
         self._since = since
-        self._before: str | None = None
-        self._asked = {cursor}
+        self._previous_cursor: str | None = None
+        self._requested_cursors = {cursor}
         self._reached: datetime | None = None
-        self._brought: set[Hashable] = set()
+        self._fingerprints: set[Hashable] = set()
 
-    def next_cursor(self, leaf: CursorPageInfo) -> str | None:
-        """Return the cursor of the next page; None where no other is wanted."""
-        return leaf.next_cursor if self._goes_on(leaf) else None
+    def next_cursor(self, page: CursorPageInfo) -> str | None:
+        """Return the cursor of the next page; None after the last page that is needed."""
+        return page.next_cursor if self._continues(page) else None
 
-    def check(self, leaf: CursorPageInfo) -> None:
-        """See that a page goes on where the last one ended, before it is kept."""
-        if self._reached and leaf.newest and leaf.newest > self._reached:
-            began, reached = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (leaf.newest, self._reached))
-            raise self._broken(f"brought a page from {began} on, though {reached} had been reached")
-        if self._goes_on(leaf) and not leaf.next_cursor:
-            raise self._broken("promises another page and names no cursor")
-        if self._goes_on(leaf) and leaf.fingerprint in self._brought:
-            raise self._broken("brought a page that had come before")
+    def check(self, page: CursorPageInfo) -> None:
+        """Check, before the page is landed, that it continues where the last page ended."""
+        if self._reached and page.newest and page.newest > self._reached:
+            newest, reached = (f"{time:%Y-%m-%d %H:%M:%S}" for time in (page.newest, self._reached))
+            raise self._error(
+                f"returned a page that starts at {newest}, after the listing had reached {reached}"
+            )
+        if self._continues(page) and not page.next_cursor:
+            raise self._error("promises another page and names no cursor")
+        if self._continues(page) and page.fingerprint in self._fingerprints:
+            raise self._error("returned a page that had been returned before")
 
-    def advance(self, leaf: CursorPageInfo) -> None:
-        """Go on to the page that `leaf` leads to."""
-        following = self.next_cursor(leaf)
-        if following is not None and following in self._asked:
-            before, after = shorten_cursor(self.cursor), shorten_cursor(following)
-            raise PaginationError(f"{before} led to {after}, which was asked for before", self._source)
-        self._remember(leaf)
-        self._before, self.cursor = self.cursor, following
-        self._asked.add(following)
+    def advance(self, page: CursorPageInfo) -> None:
+        """Move on to the page after `page`."""
+        next_cursor = self.next_cursor(page)
+        if next_cursor is not None and next_cursor in self._requested_cursors:
+            previous, repeated = shorten_cursor(self.cursor), shorten_cursor(next_cursor)
+            raise PaginationError(f"{previous} led to {repeated}, which was requested before", self._source)
+        self._remember(page)
+        self._previous_cursor, self.cursor = self.cursor, next_cursor
+        self._requested_cursors.add(next_cursor)
         self.number += 1
-        self.ended = following is None
+        self.ended = next_cursor is None
 
     def explain_rejected_cursor(self, error: RequestRejected) -> PaginationError:
-        """Return what it means that the API refused the cursor, in its own words."""
-        told = self._broken(f"was refused: {error.detail}")
-        return PaginationError(told.detail, error.source, error.code, error.status, error.request_id)
+        """Return the pagination error for a cursor that the API rejected, with the API's own words."""
+        return PaginationError(
+            self._error(f"was refused: {error.detail}").detail,
+            error.source,
+            code=error.code,
+            status=error.status,
+            request_id=error.request_id,
+        )
 
-    def _goes_on(self, leaf: CursorPageInfo) -> bool:
-        return leaf.has_next and not (leaf.oldest is not None and leaf.oldest < self._since)
+    def _continues(self, page: CursorPageInfo) -> bool:
+        return page.has_next and not (page.oldest is not None and page.oldest < self._since)
 
-    def _remember(self, leaf: CursorPageInfo) -> None:
-        """Keep what a page brought until a later one is older."""
-        if leaf.oldest is not None and (self._reached is None or leaf.oldest < self._reached):
-            self._reached = leaf.oldest
-            self._brought.clear()
-        self._brought.add(leaf.fingerprint)
+    def _remember(self, page: CursorPageInfo) -> None:
+        """Remember the content of a page until a later page reaches older rows."""
+        if page.oldest is not None and (self._reached is None or page.oldest < self._reached):
+            self._reached = page.oldest
+            self._fingerprints.clear()
+        self._fingerprints.add(page.fingerprint)
 
-    def _broken(self, what: str) -> PaginationError:
-        led = f", to which {shorten_cursor(self._before)} led," if len(self._asked) > 1 else ""
-        return PaginationError(f"{shorten_cursor(self.cursor)}{led} {what}", self._source)
+    def _error(self, problem: str) -> PaginationError:
+        is_first = len(self._requested_cursors) == 1
+        origin = "" if is_first else f", to which {shorten_cursor(self._previous_cursor)} led,"
+        return PaginationError(f"{shorten_cursor(self.cursor)}{origin} {problem}", self._source)
 
 
 def shorten_cursor(cursor: str | None) -> str:
-    """Name a cursor, which is an API's string, on one line of a log: its head and its tail, if it is long."""
+    """Name a cursor on one line of a message: the head and the tail of a long one, which is foreign text."""
     if cursor is None:
         return "the first page"
     text = sanitize(cursor, MAX_CURSOR_LENGTH)
     return f"cursor {text if len(text) <= _HEAD + _TAIL else f'{text[:_HEAD]}…{text[-_TAIL:]}'}"
 
 
-# More than thirty times a marketplace's listing; whatever goes on longer is no listing.
-MAX_PAGES = 5_000
-
-
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    """What paging needs to know of a page.
+    """What offset pagination needs to know of a page.
 
-    `keys` are its rows' keys, each once; `others` counts the rows that came but have no place among the keys:
-    rejects, and repeats inside the page. `total` is -1 where the API does not tell it. `strangers` are names
-    that were asked for and that the API does not know.
+    `keys` are the distinct keys of its rows; `others` counts its other rows: rejects, and duplicates inside
+    the page. `total` is -1 where the API gives none. `unknown_names` are requested item
+    names that the API does not know.
     """
 
     offset: int
@@ -127,21 +133,21 @@ class PageInfo:
     keys: Sequence[Hashable]
     fingerprint: str
     others: int = 0
-    strangers: tuple[str, ...] = ()
+    unknown_names: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
-        """Whether no row came at all."""
+        """Whether the page has no row at all."""
         return not self.keys and not self.others
 
 
 class OffsetPaginator:
-    """Take sheets in any order; say what is wanted until the listing is whole.
+    """Collect pages in any order; name the offsets to fetch until the listing is complete.
 
-    Ask `wanted()`, `accept()` an answer for each offset it names, and ask again until it names none. Both
-    raise WalkBroken. `rows` are the distinct rows once all is there, those without a key included; `rounds`
-    counts how often pages were walked again; `emptied` collects the offsets that held rows and now lie beyond
-    the end of a listing that has shrunk.
+    Fetch `next_offsets()`, `add_page()` each of them, and repeat until no offset is left. Both methods raise
+    PaginationError. `rows` are the distinct rows of the complete listing, those without a key included;
+    `rounds` counts how often pages were fetched again; `emptied` collects the offsets of non-empty pages that
+    lie beyond the end of a listing that has shrunk.
     """
 
     def __init__(self, source: str = "", rounds: int = 3) -> None:
@@ -149,62 +155,62 @@ class OffsetPaginator:
         self.rows = 0
         self.rounds = 0
         self.emptied: list[int] = []
-        self._most_rounds = rounds
-        self._sheets: dict[int, PageInfo] = {}
-        self._seen: dict[tuple[str, int], int] = {}
+        self._max_rounds = rounds
+        self._pages: dict[int, PageInfo] = {}
+        self._offset_of_content: dict[tuple[str, int], int] = {}
         self._total = -1
-        self._asked = 0
-        self._before: dict[int, str] | None = None
+        self._requested = 0
+        self._last_round: dict[int, str] | None = None
 
-    def add_page(self, sheet: PageInfo) -> None:
-        """Take an answer; a later one for the same offset replaces the earlier."""
-        limit = next(iter(self._sheets.values()), sheet).limit
-        if sheet.limit != limit:
+    def add_page(self, page: PageInfo) -> None:
+        """Add a page; it replaces an earlier page of the same offset."""
+        limit = next(iter(self._pages.values()), page).limit
+        if page.limit != limit:
             raise PaginationError(
-                f"the page size changed from {limit} to {sheet.limit} inside the walk", self._source
+                f"the page size changed from {limit} to {page.limit} during the extraction", self._source
             )
-        self._drop(sheet.offset)
-        if not sheet.empty:
-            self._remember(sheet)
-        self._sheets[sheet.offset] = sheet
-        self._total = sheet.total
+        self._drop(page.offset)
+        if not page.empty:
+            self._check_content(page)
+        self._pages[page.offset] = page
+        self._total = page.total
 
     def next_offsets(self) -> tuple[int, ...]:
-        """Return the offsets to fetch next, concurrently where there are several; none when all is there."""
-        wanted = self._missing() or self._stale_offsets()
-        self._asked += len(wanted)
-        self._check_length(self._asked)
-        return wanted
+        """Return the offsets to fetch next, concurrently where there are several; none once complete."""
+        offsets = self._missing_offsets() or self._stale_offsets()
+        self._requested += len(offsets)
+        self._check_length(self._requested)
+        return offsets
 
     def _check_length(self, pages: int) -> None:
         if pages > MAX_PAGES:
             raise PaginationError(f"no end after {MAX_PAGES} pages", self._source)
 
-    def _remember(self, sheet: PageInfo) -> None:
-        """Break on rows that another offset had, unless the listing has grown or shrunk between the two."""
-        other = self._seen.setdefault((sheet.fingerprint, sheet.total), sheet.offset)
-        if other != sheet.offset:
-            raise PaginationError(f"offsets {other} and {sheet.offset} brought the same page", self._source)
+    def _check_content(self, page: PageInfo) -> None:
+        """Raise for the content of another offset, unless the listing has grown or shrunk in between."""
+        other = self._offset_of_content.setdefault((page.fingerprint, page.total), page.offset)
+        if other != page.offset:
+            raise PaginationError(f"offsets {other} and {page.offset} returned the same page", self._source)
 
     def _drop(self, offset: int) -> PageInfo | None:
-        sheet = self._sheets.pop(offset, None)
-        if sheet is not None:
-            self._seen.pop((sheet.fingerprint, sheet.total), None)
-        return sheet
+        page = self._pages.pop(offset, None)
+        if page is not None:
+            self._offset_of_content.pop((page.fingerprint, page.total), None)
+        return page
 
-    def _missing(self) -> tuple[int, ...]:
-        """Return the offsets that the listing reaches to and that no sheet is there for."""
-        if not self._sheets:
+    def _missing_offsets(self) -> tuple[int, ...]:
+        """Return the offsets inside the listing that have no page."""
+        if not self._pages:
             return (0,)
         self._drop_beyond_end()
-        limit = self._sheets[0].limit
+        limit = self._pages[0].limit
         self._check_length(self._total // limit)
-        missing = tuple(at for at in range(0, self._total, limit) if at not in self._sheets)
+        missing = tuple(offset for offset in range(0, self._total, limit) if offset not in self._pages)
         return missing or self._offsets_after_last()
 
     def _offsets_after_last(self) -> tuple[int, ...]:
-        """Follow a `has_next`; where a total is told, one page past it, which may lag, and no further."""
-        last = self._sheets[max(self._sheets)]
+        """Follow `has_next`; with a known total, which may lag, follow it for one page only."""
+        last = self._pages[max(self._pages)]
         if not last.has_next:
             return ()
         if 0 <= self._total <= last.offset:
@@ -214,53 +220,58 @@ class OffsetPaginator:
         return (last.offset + last.limit,)
 
     def _drop_beyond_end(self) -> None:
-        """Drop what lies beyond the end of a listing that has shrunk since."""
-        ends = (at for at, sheet in self._sheets.items() if not sheet.has_next)
-        end = self._total if self._total >= 0 else min(ends, default=max(self._sheets)) + 1
-        for offset in sorted(at for at in self._sheets if at >= max(end, 1)):
-            if self._sheets[offset].total != self._total or self._total < 0:
-                sheet = self._drop(offset)
-                if sheet is not None and not sheet.empty:
+        """Drop the pages beyond the end of a listing that has shrunk since they were fetched."""
+        last_pages = (offset for offset, page in self._pages.items() if not page.has_next)
+        end = self._total if self._total >= 0 else min(last_pages, default=max(self._pages)) + 1
+        for offset in sorted(offset for offset in self._pages if offset >= max(end, 1)):
+            if self._pages[offset].total != self._total or self._total < 0:
+                page = self._drop(offset)
+                if page is not None and not page.empty:
                     self.emptied.append(offset)
 
     def _stale_offsets(self) -> tuple[int, ...]:
-        """Return the pages of another listing than the last page's; all of them where none is told apart."""
-        self.rows = self._distinct()
+        """Return the pages whose total differs from the last page's; all pages where none does."""
+        self.rows = self._count_distinct()
         if self._is_complete() or self._accept_if_stable():
             return ()
-        if self.rounds == self._most_rounds:
+        if self.rounds == self._max_rounds:
             raise PaginationError(f"{self._counts()}, after {self.rounds} more rounds", self._source)
         self.rounds += 1
-        other = tuple(at for at, sheet in self._sheets.items() if sheet.total != self._total)
-        self._before = None if other else self._fingerprints()
-        return other or tuple(self._sheets)
+        stale = tuple(offset for offset, page in self._pages.items() if page.total != self._total)
+        self._last_round = None if stale else self._fingerprints()
+        return stale or tuple(self._pages)
 
     def _fingerprints(self) -> dict[int, str]:
-        return {offset: sheet.fingerprint for offset, sheet in self._sheets.items()}
+        return {offset: page.fingerprint for offset, page in self._pages.items()}
 
     def _accept_if_stable(self) -> bool:
-        """Accept what two whole rounds brought alike: then rows that come twice are the API's own."""
-        agreed = all(sheet.total == self._total for sheet in self._sheets.values())
-        return agreed and self._fingerprints() == self._before and self._total in {-1, self._received()}
+        """Accept two complete rounds with the same content: then the duplicate rows are the API's own."""
+        same_total = all(page.total == self._total for page in self._pages.values())
+        return (
+            same_total
+            and self._fingerprints() == self._last_round
+            and self._total in {-1, self._count_received()}
+        )
 
     def _is_complete(self) -> bool:
-        """Compare counts.
+        """Compare the distinct rows with the total.
 
-        A total that grew is no drift if the distinct rows account for it. One that was higher before is: a
-        row that vanished from a page already held shifts another over a seam unseen, and the counts agree.
+        A total that has grown is no drift if the distinct rows account for it. A total that has shrunk is: a
+        row that vanished from a page already fetched moves another row to that page unseen, and the counts
+        still agree.
         """
         if self._total < 0:
-            return self.rows == self._received()
-        return self.rows == self._total and all(sheet.total <= self._total for sheet in self._sheets.values())
+            return self.rows == self._count_received()
+        return self.rows == self._total and all(page.total <= self._total for page in self._pages.values())
 
-    def _distinct(self) -> int:
+    def _count_distinct(self) -> int:
         keys: set[Hashable] = set()
-        keys.update(*(sheet.keys for sheet in self._sheets.values()))
-        return len(keys) + sum(sheet.others for sheet in self._sheets.values())
+        keys.update(*(page.keys for page in self._pages.values()))
+        return len(keys) + sum(page.others for page in self._pages.values())
 
-    def _received(self) -> int:
-        return sum(len(sheet.keys) + sheet.others for sheet in self._sheets.values())
+    def _count_received(self) -> int:
+        return sum(len(page.keys) + page.others for page in self._pages.values())
 
     def _counts(self) -> str:
-        told = "an unknown total" if self._total < 0 else f"{self._total} in the last total"
-        return f"{self.rows} distinct rows of {self._received()} received, {told}"
+        total = "an unknown total" if self._total < 0 else f"{self._total} in the last total"
+        return f"{self.rows} distinct rows of {self._count_received()} received, {total}"

@@ -121,7 +121,7 @@ class BatchExtraction:
                 for request in self._requests
             )
         )
-        if unknown := [name for info in infos for name in info.strangers]:
+        if unknown := [name for info in infos for name in info.unknown_names]:
             names = sanitize(", ".join(unknown), 500)
             raise RequestRejected(f"{self._requests[0].path}: no item is called {names}", self._client.source)
         rows = sum(len(info.keys) + info.others for info in infos)
@@ -178,7 +178,7 @@ def _page_info(
         keys=keys,
         fingerprint=fingerprint,
         others=others,
-        strangers=unknown_names,
+        unknown_names=unknown_names,
     )
 
 

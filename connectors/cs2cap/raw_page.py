@@ -44,7 +44,7 @@ def parse_raw_page(
         observed_at=observed_at,
         fingerprint=fingerprint,
         rows=raws,
-        written=query.side.wire_names,
+        wire_names=query.side.wire_names,
         exact=rows is not None,
         providers=providers,
     )
@@ -64,7 +64,7 @@ def empty_raw_page(
         observed_at=observed_at,
         fingerprint=fingerprint_keys([]),
         rows=(),
-        written=query.side.wire_names,
+        wire_names=query.side.wire_names,
         exact=True,
         providers=frozenset(),
     )

@@ -140,7 +140,7 @@ class RawStreamParser(_StreamParser):
         info = self._next_page_info(count, end)
         raw_chunk = RawChunk(
             parts=tuple(parts),
-            written=self._stream.side.wire_names,
+            wire_names=self._stream.side.wire_names,
             observed_at=self._stream.observed_at,
             total=self._stream.total,
             offset=info.offset,

@@ -84,7 +84,7 @@ def write_page(
 
 def _write_raw_page(writer: ShardWriter, told: RawPage, sheet: PageInfo, landed_at: datetime) -> LandedPage:
     mark = PageMeta(told.request, told.offset, told.total, told.observed_at, landed_at, told.fingerprint)
-    writer.ndjson_writer.append_page(mark, told.rows, exact=told.exact, written=told.written)
+    writer.ndjson_writer.append_page(mark, told.rows, exact=told.exact, written=told.wire_names)
     return LandedPage(mark, sheet, len(told.rows), told.providers, {})
 
 
@@ -106,7 +106,7 @@ def _write_raw_chunk(
 ) -> LandedPage:
     mark = writer.ndjson_writer.append(
         *(piece.parts, piece.count if piece.exact else None),
-        written=piece.written,
+        written=piece.wire_names,
         observed_at=piece.observed_at,
         landed_at=landed_at,
     )

@@ -125,7 +125,7 @@ def test_the_same_page_under_ever_new_cursors_breaks_the_walk(rows: int) -> None
             walk.check(leaf)
             walk.advance(leaf)
     with pytest.raises(
-        PaginationError, match="cursor a, to which the first page led, brought a page that had"
+        PaginationError, match="cursor a, to which the first page led, returned a page that had"
     ):
         walk.check(leaf)
 
@@ -145,9 +145,12 @@ def walked(*leaves: CursorPageInfo, cursor: str | None = None) -> CursorPaginato
 @pytest.mark.parametrize(
     ("leaves", "told"),
     [
-        ([leaf("a"), leaf("a", 1)], "cursor a led to cursor a, which was asked for before"),
-        ([leaf("a"), leaf("b", 1), leaf("a", 2)], "cursor b led to cursor a, which was asked for before"),
-        ([leaf("a", 5), leaf("b", 4)], "cursor a, to which the first page led, brought a page from"),
+        ([leaf("a"), leaf("a", 1)], "cursor a led to cursor a, which was requested before"),
+        ([leaf("a"), leaf("b", 1), leaf("a", 2)], "cursor b led to cursor a, which was requested before"),
+        (
+            [leaf("a", 5), leaf("b", 4)],
+            "cursor a, to which the first page led, returned a page that starts",
+        ),
         ([leaf("a"), leaf(None)], "cursor a, to which the first page led, promises another page and"),
         ([leaf("")], "the first page promises another page and names no cursor"),
     ],

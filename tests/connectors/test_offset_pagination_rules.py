@@ -92,7 +92,7 @@ def test_offsets_beyond_a_listing_that_shrank_are_emptied() -> None:
 def test_a_page_at_two_offsets_breaks_the_walk() -> None:
     walk = OffsetPaginator("cs2cap")
     walk.add_page(sheet(0, "ab", 6, has_next=True))
-    with pytest.raises(PaginationError, match="offsets 0 and 2 brought the same page") as caught:
+    with pytest.raises(PaginationError, match="offsets 0 and 2 returned the same page") as caught:
         walk.add_page(sheet(2, "ab", 6, has_next=True))
     assert caught.value.source == "cs2cap"
 

@@ -92,7 +92,7 @@ def _page_of(told: RawPage) -> TypedPage:
 
 
 def _offers(told: RawPage | RawChunk) -> BookSide:
-    (offers,) = (offers for offers in BOOK_SIDES.values() if offers.wire_names == told.written)
+    (offers,) = (offers for offers in BOOK_SIDES.values() if offers.wire_names == told.wire_names)
     return offers
 
 

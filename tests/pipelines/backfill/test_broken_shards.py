@@ -22,8 +22,8 @@ REQUEST = asked(*ITEMS, days=0.5)
 CURSOR = r"cursor \S{8,}"
 WORDS = {
     "cursor_expired": rf"{CURSOR}, to which {CURSOR} led, was refused: cursor has expired",
-    "cursor_repeats": rf"{CURSOR} led to {CURSOR}, which was asked for before",
-    "cursor_goes_round": rf"{CURSOR}, to which {CURSOR} led, brought a page from .* had been reached",
+    "cursor_repeats": rf"{CURSOR} led to {CURSOR}, which was requested before",
+    "cursor_goes_round": rf"{CURSOR}, to which {CURSOR} led, returned a page that starts at .* had reached",
 }
 
 

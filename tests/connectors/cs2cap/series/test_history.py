@@ -117,8 +117,8 @@ def test_a_walk_goes_on_from_any_of_its_cursors(quant: Sandbox) -> None:
     ("kind", "told"),
     [
         ("cursor_expired", "was refused: cursor has expired"),
-        ("cursor_repeats", "which was asked for before"),
-        ("cursor_goes_round", "had been reached"),
+        ("cursor_repeats", "which was requested before"),
+        ("cursor_goes_round", "had reached"),
     ],
 )
 def test_a_cursor_that_leads_nowhere_breaks_the_walk(quant: Sandbox, kind: str, told: str) -> None:
