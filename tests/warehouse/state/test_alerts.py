@@ -1,4 +1,4 @@
-"""Alerts in `state.db`: one open for each cause, whoever raises it."""
+"""Alerts in `state.db`: one open alert per cause, source and subject, raised by any process."""
 
 import subprocess
 import sys
@@ -13,93 +13,93 @@ from warehouse.state.alerts import Alert, AlertStore
 REVOKED = Alert(
     "auth.failed", "cs2cap", "", "the key was revoked", code="AUTH_API_KEY_REVOKED", guidance="a new key"
 )
-RAISE = """
+RAISE_ALERTS = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from warehouse.state.alerts import Alert, AlertStore
-state = AlertStore(Path(sys.argv[1]))
+alerts = AlertStore(Path(sys.argv[1]))
 alert = Alert("auth.failed", "cs2cap", "", "revoked")
-print(sum(state.raise_alert(alert, datetime.now(UTC)) for _ in range(50)))
+print(sum(alerts.raise_alert(alert, datetime.now(UTC)) for _ in range(50)))
 """
 
 
-def test_a_repeat_counts_and_tells_the_newest(tmp_path: Path) -> None:
-    state = AlertStore(tmp_path / "state.db")
-    assert state.raise_alert(REVOKED, minute(0))
-    assert not state.raise_alert(Alert("auth.failed", "cs2cap", "", "still revoked", run_id="b"), minute(10))
+def test_a_repeat_is_counted_and_updates_the_message(tmp_path: Path) -> None:
+    alerts = AlertStore(tmp_path / "state.db")
+    assert alerts.raise_alert(REVOKED, minute(0))
+    assert not alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "still revoked", run_id="b"), minute(10))
 
-    (alert,) = state.list_alerts(open_only=True)
+    (alert,) = alerts.list_alerts(open_only=True)
     assert (alert.message, alert.run_id, alert.repeats) == ("still revoked", "b", 1)
     assert (alert.opened_at, alert.last_at, alert.closed_at) == (minute(0), minute(10), None)
 
 
-def test_other_causes_sources_and_subjects_stand_apart(tmp_path: Path) -> None:
-    state = AlertStore(tmp_path / "state.db")
+def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path) -> None:
+    alerts = AlertStore(tmp_path / "state.db")
     others = [
         Alert("quota.exhausted", "cs2cap", "", "m"), Alert("auth.failed", "other", "", "m"),
         Alert("auth.failed", "cs2cap", "core", "m"),
     ]  # fmt: skip
-    assert all(state.raise_alert(alert, minute(0)) for alert in (REVOKED, *others))
-    assert state.resolve("auth.failed", "cs2cap", "", minute(1))
-    assert [(a.cause, a.source, a.subject) for a in state.list_alerts(open_only=True)] == [
+    assert all(alerts.raise_alert(alert, minute(0)) for alert in (REVOKED, *others))
+    assert alerts.resolve("auth.failed", "cs2cap", "", minute(1))
+    assert [(a.cause, a.source, a.subject) for a in alerts.list_alerts(open_only=True)] == [
         (a.cause, a.source, a.subject) for a in reversed(others)
     ]
 
 
-def test_a_resolved_alert_opens_anew(tmp_path: Path) -> None:
-    state = AlertStore(tmp_path / "state.db")
-    state.raise_alert(REVOKED, minute(0))
-    assert state.resolve("auth.failed", "cs2cap", "", minute(5))
-    assert not state.resolve("auth.failed", "cs2cap", "", minute(6))
-    assert state.raise_alert(REVOKED, minute(10))
-    assert [(a.opened_at, a.closed_at) for a in state.list_alerts()] == [
+def test_a_resolved_alert_can_open_again(tmp_path: Path) -> None:
+    alerts = AlertStore(tmp_path / "state.db")
+    alerts.raise_alert(REVOKED, minute(0))
+    assert alerts.resolve("auth.failed", "cs2cap", "", minute(5))
+    assert not alerts.resolve("auth.failed", "cs2cap", "", minute(6))
+    assert alerts.raise_alert(REVOKED, minute(10))
+    assert [(a.opened_at, a.closed_at) for a in alerts.list_alerts()] == [
         (minute(10), None),
         (minute(0), minute(5)),
     ]
 
 
-def test_someone_clears_an_alert_by_its_number(tmp_path: Path) -> None:
-    state = AlertStore(tmp_path / "state.db")
-    state.raise_alert(REVOKED, minute(0))
-    number = state.list_alerts()[0].alert_id
+def test_an_alert_is_cleared_by_its_number(tmp_path: Path) -> None:
+    alerts = AlertStore(tmp_path / "state.db")
+    alerts.raise_alert(REVOKED, minute(0))
+    number = alerts.list_alerts()[0].alert_id
     assert number is not None
-    assert not state.clear(number + 1, minute(1))
-    assert state.clear(number, minute(1))
-    assert not state.clear(number, minute(2))
-    assert state.list_alerts(open_only=True) == []
+    assert not alerts.clear(number + 1, minute(1))
+    assert alerts.clear(number, minute(1))
+    assert not alerts.clear(number, minute(2))
+    assert alerts.list_alerts(open_only=True) == []
 
 
 def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    raising = [
+    processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RAISE, str(path)],
+            [sys.executable, "-c", RAISE_ALERTS, str(path)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[3],
         )
         for _ in range(3)
     ]
-    new = [int(process.communicate(timeout=60)[0]) for process in raising]
+    opened = [int(process.communicate(timeout=60)[0]) for process in processes]
 
-    assert sorted(new) == [0, 0, 1]
+    assert sorted(opened) == [0, 0, 1]
     assert [alert.repeats for alert in AlertStore(path).list_alerts()] == [149]
 
 
-def test_alerts_are_mirrored_for_analysts(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    state = AlertStore(home.state)
-    state.raise_alert(REVOKED, minute(0))
-    land(home, "a", look(minute(0)))
-    load(home)
-    state.resolve("auth.failed", "cs2cap", "", minute(5))
-    load(home)
-    assert rows(home, "SELECT cause, code, guidance, opened_at, repeats, closed_at FROM alerts") == [
+def test_the_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
+    paths = home_in(tmp_path)
+    alerts = AlertStore(paths.state)
+    alerts.raise_alert(REVOKED, minute(0))
+    land(paths, "a", look(minute(0)))
+    load(paths)
+    alerts.resolve("auth.failed", "cs2cap", "", minute(5))
+    load(paths)
+    assert rows(paths, "SELECT cause, code, guidance, opened_at, repeats, closed_at FROM alerts") == [
         ("auth.failed", "AUTH_API_KEY_REVOKED", "a new key", minute(0), 0, minute(5))
     ]
 
 
-def test_a_place_without_a_folder_is_unfit(tmp_path: Path) -> None:
+def test_a_missing_folder_is_unusable(tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnusable, match="cannot write to"):
         AlertStore(tmp_path / "missing" / "state.db")
