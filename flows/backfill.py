@@ -41,7 +41,7 @@ class BackfillProgressTracker:
     @property
     def percent(self) -> float:
         """How much of the time that is asked for is fetched, of 100."""
-        return round(100 * self._standing.share, 1) if self._standing else 0.0
+        return round(100 * self._standing.fraction, 1) if self._standing else 0.0
 
     @property
     def description(self) -> str:
@@ -89,7 +89,7 @@ async def _run_backfill(settings: Settings, request: BackfillRequest) -> State[A
     progress, collected = caller.get()
     clock, tracker = SystemClock(), BackfillProgressTracker(progress)
     async with publish_progress(tracker, artifact_key("backfill", request.series, "progress"), clock):
-        result = await BackfillPipeline(settings, request, clock, tracker).run()
+        result = await BackfillPipeline(settings, request, clock, progress=tracker).run()
     collected.append(result)
     return await _final_state(result)
 

@@ -1,4 +1,4 @@
-"""The walks of a backfill's shards: side by side, their pages serial, each on disk before it is noted."""
+"""Extract the shards of a backfill: several at once, each page landed before its checkpoint is recorded."""
 
 from __future__ import annotations
 
@@ -25,87 +25,89 @@ from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.backfills import BackfillStore
 
 UNKNOWN_PROVIDER: Final = "unknown provider"
-# What is about to be dropped by the API would end a walk before it is through.
+# The API must still keep the start of a shard when the extraction reaches it.
 RETENTION_MARGIN: Final = timedelta(minutes=15)
-# So many walks that a source ended one after another, without a page between them: it is down.
+# After this number of shards that failed one after another, without a page between them, the source is down.
 MAX_CONSECUTIVE_FAILURES: Final = 20
 PROGRESS_INTERVAL: Final = 1.0  # seconds
 
 
 class BackfillCancelled(Exception):
-    """Somebody cancelled this backfill."""
+    """The backfill was cancelled with `floorline backfill cancel`."""
 
 
 class ShardExtractor:
-    """Walks the shards of one backfill, so many `at_once`; `providers` maps names and keys to keys.
+    """Extracts the shards of one backfill, `concurrency` of them at once.
 
-    `kept_since` tells since when (UTC) the API keeps the series at this moment, None: since ever.
+    `providers` maps provider names and keys to keys. `retention_start` returns the start (UTC) of what the
+    API keeps of the series now, None if the API keeps everything.
     """
 
-    def __init__(  # noqa: PLR0913 - what a walk stands on
+    def __init__(  # noqa: PLR0913 - the collaborators of an extraction
         self,
         record: BackfillRecord,
         shards: Sequence[BackfillShard],
-        books: BackfillStore,
+        backfills: BackfillStore,
+        *,
         connector: CS2Cap,
         providers: Mapping[str, str],
-        *,
-        legs: MicroBatchWriter,
+        micro_batches: MicroBatchWriter,
         clock: Clock,
         progress: BackfillProgress,
-        kept_since: Callable[[], datetime | None],
-        at_once: int,
+        retention_start: Callable[[], datetime | None],
+        concurrency: int,
     ) -> None:
+        self.totals = ExtractTotals()
         self._id = record.backfill_id
         self._series = cast("Series", record.series)
-        self._books = books
+        self._backfills = backfills
         self._connector = connector
         self._providers = providers
-        self._legs = legs
+        self._micro_batches = micro_batches
         self._clock = clock
         self._progress = progress
-        self._kept_since = kept_since
-        self._at_once = at_once
+        self._retention_start = retention_start
+        self._concurrency = concurrency
         self._queue = deque(shard for shard in shards if shard.state != "done")
-        self._ended = len(shards) - len(self._queue)
-        self._read = {shard.number: self._fraction_read(shard.ask, shard.oldest) for shard in self._queue}
-        self._share_read = self._ended + sum(self._read.values())
         self._shards = len(shards)
-        self._used_up: QuotaExhausted | None = None
-        self._in_vain = 0
-        self._left: tuple[float, int | None] = -PROGRESS_INTERVAL, None
-        self.brought = ExtractTotals()
+        self._ended = len(shards) - len(self._queue)
+        self._fractions = {shard.number: self._fraction_read(shard, shard.oldest) for shard in self._queue}
+        self._fraction_sum = self._ended + sum(self._fractions.values())
+        self._quota_error: QuotaExhausted | None = None
+        self._consecutive_failures = 0
+        self._quota_checked_at = -PROGRESS_INTERVAL  # monotonic seconds
+        self._quota_remaining: int | None = None
 
     async def run(self) -> SourceError | None:
-        """Walk every shard that has not ended; what stopped the source, if anything did.
+        """Extract every shard that is not done; return the error that stopped the source, if any.
 
-        Raises GivenUp where somebody cancelled the backfill, and WarehouseError.
+        Raises BackfillCancelled and WarehouseError.
         """
         self._publish_progress()
         try:
-            await gather_fail_fast(*(self._worker() for _ in range(self._at_once)))
+            await gather_fail_fast(*(self._worker() for _ in range(self._concurrency)))
         except FATAL_SOURCE_ERRORS as error:
             return error
-        return self._used_up
+        return self._quota_error
 
     async def _worker(self) -> None:
         while self._queue:
             try:
                 await self._extract_shard(self._queue.popleft())
             except QuotaExhausted as error:
-                # the others go on to their next request: what is under way was paid for
-                self._used_up = error
+                # The other workers finish the request that they have sent: it is paid for.
+                self._quota_error = error
                 self._queue.clear()
 
     async def _extract_shard(self, shard: BackfillShard) -> None:
-        """Walk one shard. Only what stops the whole source, or the disk, is raised."""
+        """Extract one shard. Raises what stops the whole source, BackfillCancelled and WarehouseError."""
         reason: str | None = "interrupted"
-        place = ShardSink(self._legs, partial(self._header, shard))
+        sink = ShardSink(self._micro_batches, partial(self._header, shard))
         try:
             await self._connector.extract_series(
                 self._series,
                 self._clip_to_retention(shard),
-                partial(self._land, shard, place),
+                partial(self._land, shard, sink),
                 cursor=shard.cursor,
                 number=shard.page,
                 providers=self._providers,
@@ -116,54 +118,49 @@ class ShardExtractor:
             raise
         except SourceError as error:
             reason = str(error)
-            self.brought.broken.append(f"{shard_label(shard)}: {reason}")
-            self._failed(error)
+            self.totals.broken.append(f"{shard_label(shard)}: {reason}")
+            self._count_failure(error)
         finally:
-            place.close(reason)
-        self._end(shard, reason)
+            sink.close(reason)
+        self._backfills.finish_shard(self._id, shard.number, "done" if reason is None else "broken", reason)
+        self._ended += 1
+        self._update_progress(shard, 1.0)
 
-    def _failed(self, error: SourceError) -> None:
-        """Leave the rest for the next run where the source has failed again and again."""
-        self._in_vain += isinstance(error, TransientError)
-        if self._in_vain >= MAX_CONSECUTIVE_FAILURES and self._queue:
-            self.brought.broken.append(f"{len(self._queue):,} shards were left: the source does not answer")
+    def _count_failure(self, error: SourceError) -> None:
+        """Leave the remaining shards to the next run if the source fails again and again."""
+        self._consecutive_failures += isinstance(error, TransientError)
+        if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES and self._queue:
+            self.totals.broken.append(f"{len(self._queue):,} shards were left: the source does not answer")
             self._queue.clear()
 
     def _clip_to_retention(self, shard: BackfillShard) -> SeriesShard:
-        """What to ask for, less what the API will have dropped before the walk's end.
+        """Return the shard to request, without the time that the API drops before the extraction ends.
 
-        Raises RequestRejected where that is all of it.
+        Raises RequestRejected if that is all of the shard.
         """
-        ask, since = shard.walk, self._kept_since()
-        if since is None or since + RETENTION_MARGIN <= ask.start:
-            return ask
-        if since + RETENTION_MARGIN >= ask.end:
-            raise RequestRejected("the API keeps it no longer", self._connector.source)
-        return dataclasses.replace(ask, start=since + RETENTION_MARGIN)
+        request, start = shard.walk, self._retention_start()
+        if start is None or start + RETENTION_MARGIN <= request.start:
+            return request
+        if start + RETENTION_MARGIN >= request.end:
+            raise RequestRejected("the API does not keep this time range any longer", self._connector.source)
+        return dataclasses.replace(request, start=start + RETENTION_MARGIN)
 
-    def _end(self, shard: BackfillShard, reason: str | None) -> None:
-        """Note that a shard is whole, or broken for a `reason`."""
-        self._books.finish_shard(self._id, shard.number, "done" if reason is None else "broken", reason)
-        self._ended += 1
-        self._note(shard, 1.0)
-
-    async def _land(self, shard: BackfillShard, place: ShardSink, page: SeriesPage) -> None:
-        writer = place.writer(page.rows.height)
-        goes_on = await run_to_completion(asyncio.to_thread(self._land_and_record, shard, writer, page))
-        self._in_vain = 0
-        brought = self.brought
-        brought.rows += page.rows.height
-        brought.pages += 1
-        brought.unknown_fields.update(page.unknown_fields)
-        brought.strangers.update(r.reason for r in page.rejects if r.reason.startswith(UNKNOWN_PROVIDER))
-        self._note(shard, self._fraction_read(shard.ask, page.oldest))
-        if not goes_on:
+    async def _land(self, shard: BackfillShard, sink: ShardSink, page: SeriesPage) -> None:
+        writer = sink.writer(page.rows.height)
+        running = await run_to_completion(asyncio.to_thread(self._land_and_record, shard, writer, page))
+        self._consecutive_failures = 0
+        self.totals.rows += page.rows.height
+        self.totals.pages += 1
+        self.totals.unknown_fields.update(page.unknown_fields)
+        reasons = [reject.reason for reject in page.rejects]
+        self.totals.unknown_providers.update(r for r in reasons if r.startswith(UNKNOWN_PROVIDER))
+        self._update_progress(shard, self._fraction_read(shard, page.oldest))
+        if not running:
             raise BackfillCancelled
 
     def _land_and_record(self, shard: BackfillShard, writer: SeriesWriter, page: SeriesPage) -> bool:
-        """Have a page on disk, then note it; whether the backfill goes on."""
-        rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
-        mark = SeriesPageMeta(
+        """Land a page durably, then record the checkpoint; return False if the backfill was cancelled."""
+        meta = SeriesPageMeta(
             number=page.number,
             cursor=page.cursor,
             next_cursor=page.next_cursor,
@@ -171,32 +168,37 @@ class ShardExtractor:
             landed_at=self._clock.now(),
             oldest=page.oldest,
             rows=page.rows.height,
-            rejects=rejects,
+            rejects=tuple((reject.reason, reject.raw) for reject in page.rejects),
         )
-        writer.append(mark, page.rows)
-        return self._books.record_pages(self._id, shard.number, mark)
+        writer.append(meta, page.rows)
+        return self._backfills.record_pages(self._id, shard.number, meta)
 
     def _header(self, shard: BackfillShard, number: int) -> SeriesHeader:
-        ask = shard.walk
         return SeriesHeader(
-            number,
-            self._series,
-            self._id,
-            shard.number,
-            *(ask.currency, ask.provider, ask.item, ask.start, ask.end, ask.interval),
+            number=number,
+            series=self._series,
+            backfill_id=self._id,
+            shard=shard.number,
+            currency=shard.walk.currency,
+            provider=shard.walk.provider,
+            item=shard.walk.item,
+            start=shard.walk.start,
+            end=shard.walk.end,
+            interval=shard.walk.interval,
         )
 
-    def _fraction_read(self, ask: SeriesShard, oldest: datetime | None) -> float:
-        """How much of a shard's time is read, newest first; candles come all at once."""
+    def _fraction_read(self, shard: BackfillShard, oldest: datetime | None) -> float:
+        """Return how much of a shard's time range is read, newest first; candles come in one page."""
         if oldest is None or self._series == "candles":
             return 0.0
-        return min(max((ask.end - oldest) / (ask.end - ask.start), 0.0), 1.0)
+        start, end = shard.ask.start, shard.ask.end
+        return min(max((end - oldest) / (end - start), 0.0), 1.0)
 
-    def _note(self, shard: BackfillShard, share: float) -> None:
-        """Note how much of a shard is read; it never becomes less."""
-        more = max(share - self._read[shard.number], 0.0)
-        self._read[shard.number] += more
-        self._share_read += more
+    def _update_progress(self, shard: BackfillShard, fraction: float) -> None:
+        """Raise the fraction of a shard that is read; the fraction never decreases."""
+        increase = max(fraction - self._fractions[shard.number], 0.0)
+        self._fractions[shard.number] += increase
+        self._fraction_sum += increase
         self._publish_progress()
 
     def _publish_progress(self) -> None:
@@ -204,23 +206,23 @@ class ShardExtractor:
             ProgressUpdate(
                 shards=self._shards,
                 ended=self._ended,
-                share=self._share_read / self._shards if self._shards else 1.0,
-                rows=self.brought.rows,
-                requests=self._legs.sent(),
-                left=self._month_left(),
+                fraction=self._fraction_sum / self._shards if self._shards else 1.0,
+                rows=self.totals.rows,
+                requests=self._micro_batches.requests_sent(),
+                quota_remaining=self._read_quota(),
             )
         )
 
-    def _month_left(self) -> int | None:
-        """What is left of the month; all processes of the key share it, so it is looked up now and then."""
+    def _read_quota(self) -> int | None:
+        """Return the month's remaining quota; all processes share it, so read it once per interval."""
         now = self._clock.monotonic()
-        if now - self._left[0] >= PROGRESS_INTERVAL:
-            self._left = now, self._connector.quota_remaining
-        return self._left[1]
+        if now - self._quota_checked_at >= PROGRESS_INTERVAL:
+            self._quota_checked_at, self._quota_remaining = now, self._connector.quota_remaining
+        return self._quota_remaining
 
 
 def shard_label(shard: BackfillShard) -> str:
-    """What a shard is called where people read it."""
+    """Return the name of a shard in messages: number, item, provider and time range."""
     ask = shard.ask
     item = "everything" if ask.item is None else f"{ask.item[1]}{f' ({ask.item[2]})' if ask.item[2] else ''}"
     where = f" at {ask.provider}" if ask.provider else ""

@@ -1,4 +1,4 @@
-"""Gaps: where a basket was not looked at in time, and what of that the API can still give."""
+"""Coverage gaps of the baskets: when they were not observed in time, and what the API can still provide."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.state.backfills import BackfillStore
 
-# A walk of the oldest that is kept takes its time, and what it asks for must still be kept at its end.
+# The API must still keep the start of a gap when the backfill that fills the gap ends.
 RETENTION_MARGIN: Final = timedelta(hours=1)
 BEGINNING_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
 FIRST_RUN: Final = "SELECT min(started_at) FROM runs WHERE flow = 'snapshot' AND source = ? AND basket = ?"
-What = Literal["filled", "fillable", "lost", "too new"]
+PartKind = Literal["filled", "fillable", "lost", "too new"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GapPart:
-    """A part of a gap, half-open, UTC: filled already, fillable, lost, and then `why`, or too new.
+    """A part of a gap, half-open, UTC: already filled, fillable, lost for the reason `why`, or too new.
 
-    Too new is what lies behind the last slot of the API's grid: it may still change, and is fillable soon.
+    A part is too new after the last point of the API's grid: it may still change, and is fillable soon.
     """
 
     start: datetime
     end: datetime
-    what: What
+    what: PartKind
     why: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gap:
-    """A span that no complete look of a basket covers in one currency, and its pieces in order; UTC.
+    """A time range (UTC) without a complete observation of a basket in one currency, in ordered `pieces`.
 
-    `cause` is absent (nothing ran), failed or incomplete; `runs` are those that ran in it, with `reasons`.
-    `bids_lost`: the basket wants bids, too, of which the API keeps no history.
+    `cause` is absent (no run), failed or incomplete. `runs` are the runs in the gap, and `reasons` say why
+    they were not complete. `bids_lost`: the basket has bids too, of which the API keeps no history.
     """
 
     basket: str
@@ -61,23 +61,23 @@ class Gap:
     pieces: tuple[GapPart, ...]
     bids_lost: bool = False
 
-    def of(self, what: What) -> tuple[GapPart, ...]:
-        """Its pieces of one sort."""
-        return tuple(piece for piece in self.pieces if piece.what == what)
+    def parts(self, kind: PartKind) -> tuple[GapPart, ...]:
+        """Return the parts of one kind."""
+        return tuple(part for part in self.pieces if part.what == kind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BasketGap:
-    """A hole of a basket in one currency."""
+    """A coverage gap of a basket in one currency, before its parts are classified."""
 
     basket: BasketSettings
     currency: str
-    hole: CoverageGap
+    gap: CoverageGap
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RetentionWindow:
-    """The span (UTC) of the past that a source tells, empty where none, and `why` what is older is lost."""
+    """The time range (UTC) that a source still has, empty if none; `why` says why older time is lost."""
 
     span: TimeRange
     why: str
@@ -87,47 +87,47 @@ async def find_gaps(
     settings: Settings,
     clock: Clock,
     names: tuple[str, ...] = (),
-    since: datetime | None = None,
     *,
-    tell: Callable[[str], None],
+    since: datetime | None = None,
+    on_request: Callable[[str], None],
 ) -> list[Gap]:
-    """The gaps of these baskets (none: all) since a moment (UTC), or since each one's first run.
+    """Return the gaps of these baskets (none: all) since `since` (UTC), or since each basket's first run.
 
-    Asks for a tier, which is free, and only where something is missing; `tell` hears what was paid for.
-    Raises ConfigError for an unknown basket or a `since` to come, WarehouseError where nothing is published,
-    and what the connectors raise.
+    Requests the account only if there is a gap; `on_request` gets a message about requests that use quota.
+    Raises ConfigError for an unknown basket or a `since` in the future, WarehouseError if nothing is
+    published, and what the connectors raise.
     """
     now = clock.now()
     if since is not None and since >= now:
         raise ConfigError(f"--since {since:%Y-%m-%d %H:%M} UTC lies in the future")
-    chosen, found = settings.chosen(names), []
-    for source in dict.fromkeys(basket.source for basket in chosen):
-        missing = [
-            BasketGap(basket, *hole)
-            for basket in chosen
+    baskets, gaps = settings.chosen(names), []
+    for source in dict.fromkeys(basket.source for basket in baskets):
+        basket_gaps = [
+            gap
+            for basket in baskets
             if basket.source == source
-            for hole in _holes(settings, basket, since, now)
+            for gap in _find_basket_gaps(settings, basket, since=since, now=now)
         ]
-        if missing:
-            found += await _classify(settings, source, missing, clock, tell)
-    return found
+        if basket_gaps:
+            gaps += await _classify(settings, source, basket_gaps, clock=clock, on_request=on_request)
+    return gaps
 
 
 def fill_requests(settings: Settings, gaps: Sequence[Gap]) -> list[BackfillRequest]:
-    """What to ask for so that all that is fillable is filled: a request a gap."""
+    """Return the backfill requests that fill the fillable parts: one for each gap."""
     baskets = {basket.name: basket for basket in settings.baskets}
-    fillable = [(gap, gap.of("fillable")) for gap in gaps]
+    fillable = [(gap, gap.parts("fillable")) for gap in gaps]
     return [
-        request_for(baskets[gap.basket], gap.currency, pieces[0].start, pieces[-1].end)
-        for gap, pieces in fillable
-        if pieces
+        request_for(baskets[gap.basket], gap.currency, parts[0].start, parts[-1].end)
+        for gap, parts in fillable
+        if parts
     ]
 
 
 def request_for(
     basket: BasketSettings, currency: str, start: datetime, end: datetime | None = None
 ) -> BackfillRequest:
-    """The request for a span of what a basket looks at."""
+    """Return the backfill request for a time range of a basket."""
     return BackfillRequest(
         source=basket.source,
         items=basket.items,
@@ -138,104 +138,118 @@ def request_for(
     )
 
 
-def _holes(
-    settings: Settings, basket: BasketSettings, since: datetime | None, now: datetime
-) -> list[tuple[str, CoverageGap]]:
-    """The holes of a basket with their currencies; none of one that never ran and is not asked about."""
-    home = WarehousePaths(settings.root)
-    begin = since or run_query(home, FIRST_RUN, [basket.source, basket.name]).rows[0][0]
-    if begin is None:
+def _find_basket_gaps(
+    settings: Settings, basket: BasketSettings, *, since: datetime | None, now: datetime
+) -> list[BasketGap]:
+    """Return the gaps of a basket in each currency; none for a basket that never ran, without `since`."""
+    paths = WarehousePaths(settings.root)
+    start = since or run_query(paths, FIRST_RUN, [basket.source, basket.name]).rows[0][0]
+    if start is None:
         return []
-    codes = ("USD",) if basket.fx == "table" else tuple(code.upper() for code in basket.currencies)
-    with open_reader(home.published) as reader:
+    currencies = ("USD",) if basket.fx == "table" else tuple(code.upper() for code in basket.currencies)
+    with open_reader(paths.published) as reader:
         return [
-            (code, hole)
-            for code in codes
-            for hole in find_coverage_gaps(
+            BasketGap(basket, currency, gap)
+            for currency in currencies
+            for gap in find_coverage_gaps(
                 reader,
                 basket.name,
                 basket.source,
                 interval=basket.every,
-                currency=code,
-                since=begin,
+                currency=currency,
+                since=start,
                 until=now,
             )
         ]
 
 
 async def _classify(
-    settings: Settings, source: str, missing: Sequence[BasketGap], clock: Clock, tell: Callable[[str], None]
+    settings: Settings,
+    source: str,
+    basket_gaps: Sequence[BasketGap],
+    *,
+    clock: Clock,
+    on_request: Callable[[str], None],
 ) -> list[Gap]:
-    """Say of the holes of one source's baskets what is filled, what can be, and what is lost."""
-    far = LazySource(settings, source, clock, offline=False)
+    """Split the gaps of one source into the parts that are filled, fillable, lost or too new."""
+    lazy_source = LazySource(settings, source, clock, offline=False)
     try:
         now = clock.now()
-        kept = await _retention(settings, far, now)
-        catalogs = CatalogCache(WarehousePaths(settings.root).catalog, far, clock, lifetime=timedelta.max)
-        looked_at = dict.fromkeys((one.basket, one.currency) for one in missing)
-        held = {
-            key: await _covered_by_backfills(settings, *key, now=now, catalogs=catalogs) for key in looked_at
+        retention = await _retention(settings, lazy_source, now)
+        catalogs = CatalogCache(
+            WarehousePaths(settings.root).catalog, lazy_source, clock, lifetime=timedelta.max
+        )
+        covered = {
+            (basket, currency): await _covered_by_backfills(
+                settings, basket, currency, now=now, catalogs=catalogs
+            )
+            for basket, currency in dict.fromkeys((one.basket, one.currency) for one in basket_gaps)
         }
     finally:
-        await far.aclose()
-    if far.fetched:
-        fetched = ", ".join(far.fetched)
-        tell(f"{source}: asked for {fetched}, which were not at hand: {far.requests_spent} of the month")
-    return [_gap(one, kept, held[one.basket, one.currency]) for one in missing]
+        await lazy_source.aclose()
+    if lazy_source.fetched:
+        on_request(
+            f"{source}: fetched {', '.join(lazy_source.fetched)}, which were not cached:"
+            f" {lazy_source.requests_spent} of the month's requests"
+        )
+    return [_classify_gap(one, retention, covered[one.basket, one.currency]) for one in basket_gaps]
 
 
-async def _retention(settings: Settings, far: LazySource, now: datetime) -> RetentionWindow:
-    """What the source still keeps; only an API that has a history is asked for the tier."""
-    if not isinstance(settings.sources[far.source], Cs2capSettings):
-        return RetentionWindow((now, now), f"{far.source} tells nothing of the past")
-    terms, _ = await limits_of_source(settings, far)
+async def _retention(settings: Settings, lazy_source: LazySource, now: datetime) -> RetentionWindow:
+    """Return what the source still keeps; request the tier only from an API with a history."""
+    if not isinstance(settings.sources[lazy_source.source], Cs2capSettings):
+        return RetentionWindow((now, now), f"{lazy_source.source} has no price history")
+    limits, _ = await limits_of_source(settings, lazy_source)
     try:
-        may = allowed_window("points", None, terms, now)
+        allowed = allowed_window("points", None, limits, now=now)
     except ConfigError as error:
         return RetentionWindow((now, now), error.detail)
-    lost = may.since or BEGINNING_OF_TIME
-    return RetentionWindow((lost + RETENTION_MARGIN, floor_to(now, GRID)), f"older than {may.days} days")
+    since = allowed.since or BEGINNING_OF_TIME
+    return RetentionWindow((since + RETENTION_MARGIN, floor_to(now, GRID)), f"older than {allowed.days} days")
 
 
 async def _covered_by_backfills(
     settings: Settings, basket: BasketSettings, currency: str, *, now: datetime, catalogs: CatalogCache
 ) -> list[TimeRange]:
-    """The spans that backfills brought of every item and provider that a basket wants."""
+    """Return the time ranges that backfills cover for every item and provider of a basket."""
     backfills = BackfillStore(WarehousePaths(settings.root).state)
     coverage = backfills.load_coverage(basket.source, "points", currency)
     if not coverage.held:
         return []
-    chosen = await resolve_request(request_for(basket, currency, now), settings.base, catalogs)
-    keys = (None,) if chosen.every_provider else chosen.providers
+    resolved = await resolve_request(request_for(basket, currency, now), settings.base, catalogs)
+    providers = (None,) if resolved.every_provider else resolved.providers
     common = [(BEGINNING_OF_TIME, now)]
-    for item, key in product(chosen.items or (), keys):
-        common = intersect(common, coverage.spans_of(item.item_id, key))
+    for item, provider in product(resolved.items or (), providers):
+        common = intersect(common, coverage.spans_of(item.item_id, provider))
         if not common:
             break
     return common
 
 
-def _gap(missing: BasketGap, kept: RetentionWindow, held: Sequence[TimeRange]) -> Gap:
-    basket, hole = missing.basket, missing.hole
-    since, until = kept.span
-    spans: dict[What, list[TimeRange]] = {
-        "filled": intersect([(hole.start, hole.end)], held),
-        "lost": intersect(unfilled_spans(hole, held), [(BEGINNING_OF_TIME, since)]),
-        "fillable": intersect(unfilled_spans(hole, held), [kept.span]),
-        "too new": intersect(unfilled_spans(hole, held), [(until, hole.end)]),
+def _classify_gap(basket_gap: BasketGap, retention: RetentionWindow, covered: Sequence[TimeRange]) -> Gap:
+    basket, gap = basket_gap.basket, basket_gap.gap
+    kept_from, kept_to = retention.span
+    unfilled = unfilled_spans(gap, covered)
+    spans: dict[PartKind, list[TimeRange]] = {
+        "filled": intersect([(gap.start, gap.end)], covered),
+        "lost": intersect(unfilled, [(BEGINNING_OF_TIME, kept_from)]),
+        "fillable": intersect(unfilled, [retention.span]),
+        "too new": intersect(unfilled, [(kept_to, gap.end)]),
     }
-    pieces = [
-        GapPart(*span, what, kept.why if what == "lost" else "") for what in spans for span in spans[what]
+    parts = [
+        GapPart(start, end, kind, retention.why if kind == "lost" else "")
+        for kind in spans
+        for start, end in spans[kind]
     ]
     return Gap(
         basket=basket.name,
         source=basket.source,
-        currency=missing.currency,
-        start=hole.start,
-        end=hole.end,
-        cause=hole.cause,
-        runs=hole.runs,
-        reasons=hole.reasons,
-        pieces=tuple(sorted(pieces, key=lambda piece: piece.start)),
+        currency=basket_gap.currency,
+        start=gap.start,
+        end=gap.end,
+        cause=gap.cause,
+        runs=gap.runs,
+        reasons=gap.reasons,
+        pieces=tuple(sorted(parts, key=lambda part: part.start)),
         bids_lost=basket.bids,
     )

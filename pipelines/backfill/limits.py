@@ -1,4 +1,4 @@
-"""What may be asked of the past: the window, the interval, the items and providers; said before it costs."""
+"""Check a request before it costs anything: time window, interval, items, providers and currency."""
 
 from __future__ import annotations
 
@@ -11,45 +11,46 @@ import polars as pl
 
 from common.errors import ConfigError
 from common.shards import Item
-from common.time_ranges import GRID, ceil_to
+from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, ceil_to
+from connectors.series import Series
 from connectors.tiers import TierLimits
-from pipelines.backfill.request import BackfillRequest, Interval, Series
+from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.config import expanded
 from pipelines.planning.selectors import ALL, resolve_currencies, resolve_items, resolve_providers
 
-INTERVALS: Final[tuple[Interval, ...]] = ("5m", "1h", "1d")
-NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
+SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AllowedWindow:
-    """What a tier lets one ask of a series at the moment `now` (UTC): `days` back, None for any past."""
+    """The time that a tier includes of a series, at the time `now` (UTC): `days` back, None for any time."""
 
     tier: str
-    what: str
+    series_name: str
     days: int | None
     now: datetime
 
     @property
     def since(self) -> datetime | None:
-        """The earliest start, on the five-minute grid, UTC."""
+        """The earliest start (UTC), on the five-minute grid; None for any time."""
         return None if self.days is None else ceil_to(self.now - timedelta(days=self.days), GRID)
 
     def __str__(self) -> str:
         if self.since is None:
-            return f"{self.what}: any time up to now, {format_minute(self.now)}"
+            return f"{self.series_name}: any time up to now, {format_minute(self.now)}"
         return (
-            f"the {self.tier} tier has {self.what} of {self.days} days: from {format_minute(self.since)} to"
-            f" {format_minute(self.now)} (now)"
+            f"the {self.tier} tier has {self.series_name} of {self.days} days:"
+            f" from {format_minute(self.since)} to {format_minute(self.now)} (now)"
         )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """What a request names, in the source's own words. `items` None: sales of everything.
+    """The items, providers and currency of a request as the source names them.
 
-    `marketplaces` is how many providers the source has: a walk that names none may tell of each.
+    `items` None means sales of every item. `marketplaces` is the number of the source's providers: a shard
+    without a provider may return rows of each.
     """
 
     items: tuple[Item, ...] | None
@@ -59,102 +60,110 @@ class ResolvedRequest:
     marketplaces: int
 
 
-def format_minute(when: datetime) -> str:
-    """A moment as errors tell it, to the minute, or the second where that says more."""
-    when = when.astimezone(UTC)
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC" if when.second else f"{when:%Y-%m-%d %H:%M} UTC"
+def format_minute(time: datetime) -> str:
+    """Return a time for messages, in UTC, to the minute, or to the second if it is not a full minute."""
+    time = time.astimezone(UTC)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time.second else f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def allowed_window(
-    series: Series, interval: Interval | None, terms: TierLimits, now: datetime
+    series: Series, interval: Interval | None, limits: TierLimits, *, now: datetime
 ) -> AllowedWindow:
-    """What the tier of `terms` lets one ask of a series at the moment `now` (UTC).
+    """Return the time that a tier includes of a series, at the time `now` (UTC).
 
-    Raises ConfigError, with what the tier has, where it has nothing of this series.
+    Raises ConfigError, which names what the tier includes, if the tier does not include the series.
     """
-    what, days = NAMES[series], None
+    name, days = SERIES_NAMES[series], None
     if series == "candles":
         if interval is None:
-            raise ConfigError("say which candles: --interval 5m, 1h or 1d")
-        what, days = f"candles of {interval}", terms.candle_days(interval)
+            raise ConfigError("candles need an interval: --interval 5m, 1h or 1d")
+        name, days = f"candles of {interval}", limits.candle_days(interval)
     elif interval is not None:
-        raise ConfigError(f"an interval ({interval}) is for candles only: leave it out for {what}")
+        raise ConfigError(f"an interval ({interval}) is for candles only: leave it out for {name}")
     elif series == "points":
-        days = terms.history_days if terms.history else None
-    elif terms.sales:
-        return AllowedWindow(terms.tier, what, None, now)
+        days = limits.history_days if limits.history else None
+    elif limits.sales:
+        return AllowedWindow(limits.tier, name, None, now)
     if days is None:
-        raise ConfigError(f"the {terms.tier} tier has no {what}; {_describe_tier(terms)}")
-    return AllowedWindow(terms.tier, what, days, now)
+        raise ConfigError(f"the {limits.tier} tier has no {name}; {_describe_tier(limits)}")
+    return AllowedWindow(limits.tier, name, days, now)
 
 
-def requested_window(request: BackfillRequest, terms: TierLimits, now: datetime) -> tuple[datetime, datetime]:
-    """The half-open window of a request, UTC, its open end being `now`.
+def requested_window(request: BackfillRequest, limits: TierLimits, now: datetime) -> TimeRange:
+    """Return the half-open window of a request (UTC); an open end is `now`.
 
-    Raises ConfigError, naming the window that the tier allows, for one that is empty, lies in the future or
-    begins before what the API keeps; and as `allowed`.
+    Raises ConfigError, which names the allowed window, if the window is empty, lies in the future or starts
+    before what the API keeps; and as `allowed_window`.
     """
-    may = allowed_window(request.series, request.interval, terms, now)
+    allowed = allowed_window(request.series, request.interval, limits, now=now)
     start, end = request.start, request.end or now
-    for name, when in (("start (--from)", start), ("end (--to)", end)):
-        if when > now:
-            raise ConfigError(f"the {name}, {format_minute(when)}, lies in the future; {may}")
+    for name, time in (("start (--from)", start), ("end (--to)", end)):
+        if time > now:
+            raise ConfigError(f"the {name}, {format_minute(time)}, lies in the future; {allowed}")
     if start >= end:
         raise ConfigError(
             f"the start (--from), {format_minute(start)}, is not before"
-            f" the end (--to), {format_minute(end)}; {may}"
+            f" the end (--to), {format_minute(end)}; {allowed}"
         )
-    if may.since is not None and start < may.since:
+    if allowed.since is not None and start < allowed.since:
         raise ConfigError(
-            f"the start (--from), {format_minute(start)}, is before what the API still keeps; {may}"
+            f"the start (--from), {format_minute(start)}, is before what the API still keeps; {allowed}"
         )
     return start, end
 
 
 async def resolve_request(request: BackfillRequest, base: Path, catalogs: CatalogCache) -> ResolvedRequest:
-    """The items, providers and currency that a request names; "file:PATH" starts from `base`.
+    """Return the items, providers and currency that a request names; "file:PATH" is relative to `base`.
 
-    Asks the source for catalogs only where none is at hand. Raises ConfigError with the nearest name for what
-    the source does not know, and what the connector raises.
+    Requests a catalog only if it is not cached. Raises ConfigError, with the nearest name, for an unknown
+    name, and what the connector raises.
     """
     marketplaces = await catalogs.providers()
-    providers, every = _providers(request, marketplaces)
-    upper = request.currency.upper()
-    (currency,) = resolve_currencies([upper], None if upper == "USD" else await catalogs.fx())
-    items = await _items(request, base, catalogs)
-    return ResolvedRequest(items, providers, every, currency, marketplaces.height)
+    providers, every_provider = _resolve_providers(request, marketplaces)
+    code = request.currency.upper()
+    (currency,) = resolve_currencies([code], None if code == "USD" else await catalogs.fx())
+    return ResolvedRequest(
+        items=await _resolve_items(request, base, catalogs),
+        providers=providers,
+        every_provider=every_provider,
+        currency=currency,
+        marketplaces=marketplaces.height,
+    )
 
 
-def _providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> tuple[tuple[str, ...], bool]:
-    """The providers' keys, and whether these are all that there are for this series."""
-    named = resolve_providers(request.providers, marketplaces)
+def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> tuple[tuple[str, ...], bool]:
+    """Return the providers' keys, and whether they are all providers of this series."""
+    keys = resolve_providers(request.providers, marketplaces)
     every = list(request.providers) == [ALL]
     if request.series == "points" or (every and request.series == "candles"):
-        return named, every
+        return keys, every
     if request.series == "candles":
-        raise ConfigError("a candle is of all providers together: leave the providers out")
-    telling = tuple(marketplaces.filter(pl.col("has_recent_sales"))["provider"])
-    silent = [] if every else [key for key in named if key not in telling]
-    if silent:
-        raise ConfigError(f"no sales are told by {', '.join(silent)}; {', '.join(telling)} tell theirs")
-    return (telling, True) if every else (named, False)
+        raise ConfigError("a candle covers all providers together: leave the providers out")
+    with_sales = tuple(marketplaces.filter(pl.col("has_recent_sales"))["provider"])
+    without_sales = [] if every else [key for key in keys if key not in with_sales]
+    if without_sales:
+        raise ConfigError(f"no sales from {', '.join(without_sales)}; {', '.join(with_sales)} have sales")
+    return (with_sales, True) if every else (keys, False)
 
 
-async def _items(request: BackfillRequest, base: Path, catalogs: CatalogCache) -> tuple[Item, ...] | None:
-    wanted = expanded(request.items, base, "the backfill")
-    if list(wanted) == [ALL]:
+async def _resolve_items(
+    request: BackfillRequest, base: Path, catalogs: CatalogCache
+) -> tuple[Item, ...] | None:
+    entries = expanded(request.items, base, "the backfill")
+    if list(entries) == [ALL]:
         if request.series == "sales":
             return None
-        wanted = ("*",)  # as a walk of the whole catalog: phases instead of their aggregate
-    return resolve_items(wanted, await catalogs.items())
+        entries = ("*",)  # unlike "all", the glob selects the phases of an item instead of their aggregate
+    return resolve_items(entries, await catalogs.items())
 
 
-def _describe_tier(terms: TierLimits) -> str:
-    """What of the past a tier has, in words."""
-    days = {interval: terms.candle_days(interval) for interval in INTERVALS}
-    has = [f"candles of {interval}, {back} days back" for interval, back in days.items() if back is not None]
-    if terms.history:
-        has.append(f"price history, {terms.history_days} days back")
-    if terms.sales:
-        has.append("sales")
-    return f"it has {'; '.join(has)}" if has else "it tells nothing of the past"
+def _describe_tier(limits: TierLimits) -> str:
+    days = {interval: limits.candle_days(interval) for interval in INTERVALS}
+    parts = [
+        f"candles of {interval}, {back} days back" for interval, back in days.items() if back is not None
+    ]
+    if limits.history:
+        parts.append(f"price history, {limits.history_days} days back")
+    if limits.sales:
+        parts.append("sales")
+    return f"it has {'; '.join(parts)}" if parts else "it has no history"

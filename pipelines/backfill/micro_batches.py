@@ -1,4 +1,4 @@
-"""Legs of a backfill: landings of a minute or so, each loaded while the next one is being fetched."""
+"""Micro-batches of a backfill: landings of about a minute, each loaded while the next one is fetched."""
 
 from __future__ import annotations
 
@@ -20,68 +20,77 @@ from warehouse.landing.series import SeriesHeader, SeriesWriter
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
-# The files of a landing, and the rows of a load, however quick the source is.
+# Limits of the files in a landing and of the rows in a load, however fast the source is.
 MICRO_BATCH_SHARDS: Final = 200
 MICRO_BATCH_ROWS: Final = 200_000
 
 
 class MicroBatch:
-    """One landing that shards are being walked into."""
+    """One landing, and the shards whose pages it takes; `started` is in monotonic seconds."""
 
-    def __init__(self, landing: LandingWriter, began: float) -> None:
-        self.landing = landing
-        self.began = began  # monotonic seconds
+    def __init__(self, header: RunHeader, paths: WarehousePaths, started: float) -> None:
+        self._lock = contextlib.ExitStack()
+        self.landing = self._lock.enter_context(LandingWriter(paths.landing, header))
+        self.started = started
         self.shards = 0
         self.rows = 0
-        self.walking = 0
+        self.open_shards = 0
         self.reasons: list[str] = []
 
-    def next_number(self) -> int:
-        """The number, from 1, of one more shard that is walked into it."""
+    def add_shard(self) -> int:
+        """Add a shard and return its number in the landing, from 1."""
         self.shards += 1
-        self.walking += 1
+        self.open_shards += 1
         return self.shards
+
+    def unlock(self) -> None:
+        """Unlock the landing: it can be loaded, as interrupted if it was not finished."""
+        self._lock.close()
 
 
 class ShardSink:
-    """Where the pages of one shard land: in one of `legs` after another, under the header that each gets."""
+    """Lands the pages of one shard, in one micro-batch after another.
 
-    def __init__(self, legs: MicroBatchWriter, header: Callable[[int], SeriesHeader]) -> None:
-        self._legs = legs
+    `header` returns the shard's header for its number in a landing.
+    """
+
+    def __init__(self, micro_batches: MicroBatchWriter, header: Callable[[int], SeriesHeader]) -> None:
+        self._micro_batches = micro_batches
         self._header = header
-        self._at: tuple[MicroBatch, SeriesWriter] | None = None
+        self._current: tuple[MicroBatch, SeriesWriter] | None = None
 
     def writer(self, rows: int) -> SeriesWriter:
-        """Where to append a page of so many rows. Raises WarehouseError."""
-        if self._at is not None and self._legs.is_full(self._at[0]):
-            self._leave(*self._at, complete=False)
-        leg, writer = self._at = self._at or self._begin()
-        leg.rows += rows
+        """Return the writer for a page with this number of rows. Raises WarehouseError."""
+        if self._current is not None and self._micro_batches.is_full(self._current[0]):
+            self._leave(*self._current, complete=False)
+        micro_batch, writer = self._current = self._current or self._enter()
+        micro_batch.rows += rows
         return writer
 
     def close(self, reason: str | None) -> None:
-        """Say that the shard has ended, whole or for a `reason`. Raises WarehouseError."""
-        if self._at is not None:
-            self._leave(*self._at, complete=reason is None, reason=reason)
+        """End the shard, complete or incomplete for a `reason`. Raises WarehouseError."""
+        if self._current is not None:
+            self._leave(*self._current, complete=reason is None, reason=reason)
         elif reason is not None:
-            self._legs.record_failure(reason)
+            self._micro_batches.record_failure(reason)
 
-    def _begin(self) -> tuple[MicroBatch, SeriesWriter]:
-        leg = self._legs.current()
-        return leg, SeriesWriter(leg.landing.folder, self._header(leg.next_number()))
+    def _enter(self) -> tuple[MicroBatch, SeriesWriter]:
+        micro_batch = self._micro_batches.current()
+        header = self._header(micro_batch.add_shard())
+        return micro_batch, SeriesWriter(micro_batch.landing.folder, header)
 
     def _leave(
-        self, leg: MicroBatch, writer: SeriesWriter, *, complete: bool, reason: str | None = None
+        self, micro_batch: MicroBatch, writer: SeriesWriter, *, complete: bool, reason: str | None = None
     ) -> None:
         writer.finish(complete=complete, reason=reason)
-        self._legs.release(leg, reason)
-        self._at = None
+        self._micro_batches.release(micro_batch, reason)
+        self._current = None
 
 
 class MicroBatchWriter:
-    """The landings of one run of the backfill `backfill_id`; a leg takes pages for `seconds`.
+    """The micro-batches of one run of the backfill `backfill_id`; each takes pages for `seconds`.
 
-    `sent` tells the requests that were sent so far; `runs` are the ids of its landings.
+    `requests_sent` returns the number of requests sent so far. `runs` are the run ids of the landings.
     """
 
     def __init__(
@@ -89,115 +98,121 @@ class MicroBatchWriter:
         settings: Settings,
         source: str,
         backfill_id: str,
-        clock: Clock,
         *,
-        sent: Callable[[], int],
+        clock: Clock,
+        requests_sent: Callable[[], int],
         seconds: float,
     ) -> None:
+        self.requests_sent = requests_sent
+        self.runs: list[str] = []
         self._settings = settings
         self._source = source
         self._backfill_id = backfill_id
         self._clock = clock
-        self.sent = sent
         self._seconds = seconds
-        self._charged = 0
+        self._requests_recorded = 0
         self._newest: MicroBatch | None = None
         self._open: list[MicroBatch] = []
-        self._turn = asyncio.Lock()
-        self._settling: list[asyncio.Task[None]] = []
-        self.runs: list[str] = []
+        self._load_lock = asyncio.Lock()
+        self._loads: list[asyncio.Task[None]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of what was not finished: it counts as interrupted."""
-        for leg in self._open:
-            leg.landing.__exit__()
+        for micro_batch in self._open:
+            micro_batch.unlock()
 
     def current(self) -> MicroBatch:
-        """The leg for what is about to land. Raises WarehouseError, also of an earlier load."""
-        for task in [task for task in self._settling if task.done()]:
-            self._settling.remove(task)
+        """Return the micro-batch for the next page. Raises WarehouseError, also that of an earlier load."""
+        for task in [task for task in self._loads if task.done()]:
+            self._loads.remove(task)
             task.result()
-        leg = self._newest
-        if leg is None or self.is_full(leg):
-            leg = self._newest = self._begin()
-            self._end_idle()
-        return leg
+        if self._newest is None or self.is_full(self._newest):
+            self._newest = self._begin()
+            self._finish_idle()
+        return self._newest
 
-    def release(self, leg: MicroBatch, reason: str | None = None) -> None:
-        """A shard has ended, whole or for a `reason`; the last one of an older leg has it loaded."""
-        leg.walking -= 1
+    def is_full(self, micro_batch: MicroBatch) -> bool:
+        """Return whether the next page belongs in a newer micro-batch."""
+        return (
+            micro_batch is not self._newest
+            or micro_batch.shards >= MICRO_BATCH_SHARDS
+            or micro_batch.rows >= MICRO_BATCH_ROWS
+            or self._clock.monotonic() - micro_batch.started >= self._seconds
+        )
+
+    def release(self, micro_batch: MicroBatch, reason: str | None = None) -> None:
+        """End a shard of a micro-batch, incomplete for a `reason`; load an older one after its last shard."""
+        micro_batch.open_shards -= 1
         if reason is not None:
-            leg.reasons.append(reason)
-        if leg is not self._newest:
-            self._end_idle()
+            micro_batch.reasons.append(reason)
+        if micro_batch is not self._newest:
+            self._finish_idle()
 
     def record_failure(self, reason: str) -> None:
-        """Note why a shard that brought nothing at all is not whole. Raises WarehouseError."""
+        """Record why a shard without any page is incomplete. Raises WarehouseError."""
         self._newest = self._newest or self._begin()
         self._newest.reasons.append(reason)
 
     async def wait_for_loads(self) -> None:
-        """Wait for the loads that are under way. Raises WarehouseError."""
-        tasks, self._settling = self._settling, []
+        """Wait for the running loads. Raises WarehouseError."""
+        tasks, self._loads = self._loads, []
         await asyncio.gather(*tasks)
 
     def land_catalogs(self, catalogs: Mapping[str, pl.DataFrame]) -> None:
-        """Land the catalogs that were fetched on the way, apart from what is read with them."""
+        """Land the catalogs that were fetched for this run, in a landing of their own."""
         if not catalogs:
             return
-        leg = self._begin()
+        micro_batch = self._begin()
         for name, rows in catalogs.items():
-            leg.landing.add_catalog(name, rows)
-        self._finish(leg)
+            micro_batch.landing.add_catalog(name, rows)
+        self._finish(micro_batch)
 
     def finish(self, state: str | None = None, reason: str | None = None) -> None:
-        """Say how the legs that are still open ended; they wait to be loaded. Raises WarehouseError.
+        """Finish the open micro-batches, which then can be loaded. Raises WarehouseError.
 
-        Without a `state`, they tell by their shards whether they are whole.
+        Without a `state`, each is done or incomplete according to its shards.
         """
-        for leg in list(self._open):
-            self._finish(leg, state, reason)
-
-    def is_full(self, leg: MicroBatch) -> bool:
-        """Whether what comes next belongs into another leg."""
-        full = leg.shards >= MICRO_BATCH_SHARDS or leg.rows >= MICRO_BATCH_ROWS
-        return full or leg is not self._newest or self._clock.monotonic() - leg.began >= self._seconds
+        for micro_batch in list(self._open):
+            self._finish(micro_batch, state, reason)
 
     def _begin(self) -> MicroBatch:
         now = self._clock.now()
-        header = RunHeader(new_run_id(now), "backfill", self._source, self._backfill_id, now)
-        leg = MicroBatch(
-            LandingWriter(WarehousePaths(self._settings.root).landing, header).__enter__(),
-            self._clock.monotonic(),
+        header = RunHeader(
+            run_id=new_run_id(now),
+            flow="backfill",
+            source=self._source,
+            basket=self._backfill_id,
+            started_at=now,
         )
-        self._open.append(leg)
+        micro_batch = MicroBatch(header, WarehousePaths(self._settings.root), self._clock.monotonic())
+        self._open.append(micro_batch)
         self.runs.append(header.run_id)
-        return leg
+        return micro_batch
 
-    def _end_idle(self) -> None:
-        idle = [leg for leg in self._open if leg is not self._newest and not leg.walking]
-        for leg in idle:
-            self._finish(leg)
+    def _finish_idle(self) -> None:
+        """Finish and load the older micro-batches whose last shard has left."""
+        idle = [one for one in self._open if one is not self._newest and not one.open_shards]
+        for micro_batch in idle:
+            self._finish(micro_batch)
         if idle:
-            self._settling.append(asyncio.create_task(self._load_pending()))
+            self._loads.append(asyncio.create_task(self._load_pending()))
 
-    def _finish(self, leg: MicroBatch, state: str | None = None, reason: str | None = None) -> None:
-        sent = self.sent()
-        leg.landing.finish(
-            state or ("incomplete" if leg.reasons else "done"),
+    def _finish(self, micro_batch: MicroBatch, state: str | None = None, reason: str | None = None) -> None:
+        sent = self.requests_sent()
+        micro_batch.landing.finish(
+            state or ("incomplete" if micro_batch.reasons else "done"),
             finished_at=self._clock.now(),
-            requests=sent - self._charged,
-            incomplete_reason=reason or "; ".join(leg.reasons[:MAX_REASONS]) or None,
+            requests=sent - self._requests_recorded,
+            incomplete_reason=reason or "; ".join(micro_batch.reasons[:MAX_REASONS]) or None,
         )
-        leg.landing.__exit__()
-        self._open.remove(leg)
-        self._charged = sent
+        micro_batch.unlock()
+        self._open.remove(micro_batch)
+        self._requests_recorded = sent
 
     async def _load_pending(self) -> None:
-        """Load what waits; another loader that is busy for long has it done by the next one."""
-        async with self._turn:
+        """Load all finished landings; if another loader holds the lock for long, the next load does it."""
+        async with self._load_lock:
             with contextlib.suppress(WarehouseLocked):
                 await asyncio.to_thread(load_and_publish, self._settings, [], self._clock)

@@ -1,7 +1,7 @@
-"""A backfill from end to end: open, plan, walk in legs, load, tell. Knows no scheduler.
+"""The backfill pipeline, from end to end: open, plan, extract, land, load, report. Knows no scheduler.
 
-What was fetched once is not paid for again: the landings and `state.db` tell what is held, and how far each
-shard was when a run ended, however it did.
+Nothing is fetched twice: the landings and `state.db` record the complete time ranges and the checkpoint of
+each shard, however the last run ended.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from common.clock import Clock, SystemClock
-from common.errors import BudgetSpent, ConfigError, SourceError
+from common.errors import ConfigError, SourceError
 from common.text import sanitize
 from connectors.schemas import provider_keys_by_name
 from connectors.tiers import TierLimits
@@ -30,19 +30,19 @@ from pipelines.backfill.plan import (
 )
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.backfill.request import BackfillRequest
-from pipelines.backfill.results import STOPPED, BackfillOutcome, BackfillResult, build_result, summarize_loads
+from pipelines.backfill.results import BackfillOutcome, BackfillResult, build_result, summarize_loads
 from pipelines.backfill.session import BackfillSession, resolve_source
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.loading import load_and_publish, load_before_exit
-from pipelines.results import DONE, RunResult, run_state
+from pipelines.results import DONE, RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
-from warehouse.state.backfill_rows import BackfillRecord as Record
+from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import recover_progress
 
-MICRO_BATCH_SECONDS: Final = 90.0  # seconds for which pages land together
+MICRO_BATCH_SECONDS: Final = 90.0
 RESUMABLE_STATES: Final = frozenset({"running", "stopped", "incomplete"})
 CANCELLED: Final = "cancelled"
 UNKNOWN_PROVIDERS_HINT: Final = "Their rows are kept as rejects: `floorline rejects list` shows them."
@@ -50,10 +50,10 @@ OnPlan = Callable[[BackfillPlan], object]
 
 
 class BackfillPipeline:
-    """One run of what `request` asks for; an earlier one that did not come to its end goes on.
+    """One run of the backfill that `request` describes; the run resumes an unfinished one.
 
-    `announce` hears the plan before the first page is asked for; `leg` is for how many seconds pages land
-    together, before they are loaded.
+    `on_plan` is called with the plan before the first page is requested. `micro_batch_seconds` is how long
+    pages land together before they are loaded.
     """
 
     def __init__(
@@ -61,208 +61,225 @@ class BackfillPipeline:
         settings: Settings,
         request: BackfillRequest,
         clock: Clock | None = None,
-        progress: BackfillProgress | None = None,
         *,
-        announce: OnPlan = lambda _plan: None,
-        leg: float = MICRO_BATCH_SECONDS,
+        progress: BackfillProgress | None = None,
+        on_plan: OnPlan = lambda _plan: None,
+        micro_batch_seconds: float = MICRO_BATCH_SECONDS,
     ) -> None:
         self._settings = settings
-        self._name = resolve_source(settings, request.source)
-        self._request = request.model_copy(update={"source": self._name})
+        self._source = resolve_source(settings, request.source)
+        self._request = request.model_copy(update={"source": self._source})
         self._clock = clock or SystemClock()
         self._progress = progress or NullBackfillProgress()
-        self._announce = announce
-        self._leg = leg
-        self.home = WarehousePaths(settings.root)
+        self._on_plan = on_plan
+        self._micro_batch_seconds = micro_batch_seconds
+        self._paths = WarehousePaths(settings.root)
 
     async def plan(self) -> BackfillPlan:
-        """What a run would fetch, and at what cost, without spending anything of the month.
+        """Return what a run would fetch, and at what cost, without using any of the month's quota.
 
-        Raises ConfigError for what cannot be asked for, or planned without asking, and what the account does.
+        Raises ConfigError for a request that is not allowed or needs a catalog that is not cached, and what
+        the authentication raises.
         """
         self._prepare()
-        async with BackfillSession(self._settings, self._name, self._clock) as past:
-            terms = await past.open(self._alarm)
-            return await self._plan_rest(past, terms, past.cached_catalogs, self._find_running())
+        async with BackfillSession(self._settings, self._source, self._clock) as session:
+            limits = await session.open(self._breaker)
+            record = self._find_resumable()
+            return await self._plan_missing(session, session.cached_catalogs, limits=limits, record=record)
 
     async def run(self) -> BackfillResult:
-        """Fetch it, load it and say what came of it.
+        """Fetch and load the missing data and return the result.
 
-        Raises ConfigError before anything is asked for, BackfillBusy where another process runs the same, and
-        WarehouseError with everything landed.
+        Raises ConfigError before any paid request, BackfillBusy if another process runs the same backfill,
+        and WarehouseError after everything is landed.
         """
         self._prepare()
-        self.home.ensure_free_space(int(self._settings.warehouse.least_free))
-        with contextlib.ExitStack() as held:
-            record = self._find_running()
+        self._paths.ensure_free_space(int(self._settings.warehouse.least_free))
+        with contextlib.ExitStack() as locks:
+            record = self._find_resumable()
             if record is not None:
-                held.enter_context(self._books.lock(record.backfill_id))
-                record = recover_progress(self.home, self._books, record.backfill_id)
-            async with BackfillSession(self._settings, self._name, self._clock) as past:
-                return await self._run(past, record, held)
+                locks.enter_context(self._backfills.lock(record.backfill_id))
+                record = recover_progress(self._paths, self._backfills, record.backfill_id)
+            async with BackfillSession(self._settings, self._source, self._clock) as session:
+                return await self._run(session, record, locks)
 
     def _prepare(self) -> None:
-        self.home.prepare()
-        self._alarm = AuthBreaker(self._settings, self._clock)
-        self._books = BackfillStore(self.home.state, self._clock.now)
+        self._paths.prepare()
+        self._breaker = AuthBreaker(self._settings, self._clock)
+        self._backfills = BackfillStore(self._paths.state, self._clock.now)
 
-    def _find_running(self) -> Record | None:
-        found = self._books.find_latest(self._request.digest)
-        return found if found is not None and found.state in RESUMABLE_STATES else None
+    def _find_resumable(self) -> BackfillRecord | None:
+        record = self._backfills.find_latest(self._request.digest)
+        return record if record is not None and record.state in RESUMABLE_STATES else None
 
     async def _run(
-        self, past: BackfillSession, record: Record | None, held: contextlib.ExitStack
+        self, session: BackfillSession, record: BackfillRecord | None, locks: contextlib.ExitStack
     ) -> BackfillResult:
         try:
-            terms = await past.open(self._alarm)
+            limits = await session.open(self._breaker)
             if self._request.budget is not None:
-                past.connector.rate_limiter.set_budget(self._request.budget)
-            catalogs = past.catalogs
-            plan = await self._plan_rest(past, terms, catalogs, record)
-            names = provider_keys_by_name(await catalogs.providers())
+                session.connector.rate_limiter.set_budget(self._request.budget)
+            plan = await self._plan_missing(session, session.catalogs, limits=limits, record=record)
+            providers = provider_keys_by_name(await session.catalogs.providers())
         except ConfigError:
             raise
         except SourceError as error:
-            return await self._fail_early(past, record, error)
-        self._announce(plan)
+            return await self._conclude(session, record, BackfillOutcome.from_run(error))
+        self._on_plan(plan)
         if not plan.shards and record is None:
-            return await self._conclude(past, None, BackfillOutcome(DONE))
-        begun = self._open_record(plan, record, held)
-        legs = MicroBatchWriter(
+            return await self._conclude(session, None, BackfillOutcome(DONE))
+        record = self._open_record(plan, record, locks)
+        with MicroBatchWriter(
             self._settings,
-            self._name,
-            begun.backfill_id,
-            self._clock,
-            sent=lambda: past.requests,
-            seconds=self._leg,
-        )
-        with legs:
-            legs.land_catalogs(catalogs.fetched)
-            ended = await self._extract(past, begun, terms, names, legs)
-            return await self._conclude(past, begun, ended, legs)
+            self._source,
+            record.backfill_id,
+            clock=self._clock,
+            requests_sent=lambda: session.requests,
+            seconds=self._micro_batch_seconds,
+        ) as micro_batches:
+            micro_batches.land_catalogs(session.catalogs.fetched)
+            extractor = self._extractor(session, record, micro_batches, limits=limits, providers=providers)
+            outcome = await self._extract(extractor, record, micro_batches)
+            return await self._conclude(session, record, outcome, micro_batches)
 
-    async def _plan_rest(
-        self, past: BackfillSession, terms: TierLimits, catalogs: CatalogCache, record: Record | None
+    async def _plan_missing(
+        self,
+        session: BackfillSession,
+        catalogs: CatalogCache,
+        *,
+        limits: TierLimits,
+        record: BackfillRecord | None,
     ) -> BackfillPlan:
-        """Check what is asked for, then plan what of it is missing. Raises ConfigError."""
-        now = self._clock.now()
-        span = effective_window(self._request, terms, now, begun=record is not None)
-        chosen = await resolve_request(self._request, self._settings.base, catalogs)
-        if any(item.item_id is None for item in chosen.items or ()):
-            chosen = expand_aggregates(chosen, await catalogs.items())
-        request = self._request
-        held = self._books.load_coverage(self._name, request.series, chosen.currency, request.interval)
-        shards = [] if record is None else self._books.list_shards(record.backfill_id)
-        known = PriorProgress(held, record, shards)
-        month = past.connector.rate_limiter.month_usage()
-        return plan_backfill(request, span, chosen, known, terms=terms, month=month, now=now)
+        """Check the request, and plan the part of it that is missing. Raises ConfigError."""
+        request, now = self._request, self._clock.now()
+        window = effective_window(request, limits, now, resumed=record is not None)
+        resolved = await resolve_request(request, self._settings.base, catalogs)
+        if any(item.item_id is None for item in resolved.items or ()):
+            resolved = expand_aggregates(resolved, await catalogs.items())
+        covered = self._backfills.load_coverage(
+            self._source, request.series, resolved.currency, request.interval
+        )
+        shards = [] if record is None else self._backfills.list_shards(record.backfill_id)
+        return plan_backfill(
+            request,
+            resolved,
+            window,
+            prior=PriorProgress(covered, record, shards),
+            limits=limits,
+            month=session.connector.rate_limiter.month_usage(),
+            now=now,
+        )
 
-    def _open_record(self, plan: BackfillPlan, record: Record | None, held: contextlib.ExitStack) -> Record:
-        """The record of what is begun or taken up again, for nobody else to run meanwhile."""
+    def _open_record(
+        self, plan: BackfillPlan, record: BackfillRecord | None, locks: contextlib.ExitStack
+    ) -> BackfillRecord:
+        """Resume the record, or create and lock a new one; add the planned shards."""
         if record is not None:
-            self._books.add_shards(record.backfill_id, plan.asks)
-            return self._books.resume(record.backfill_id)
-        made = self._books.begin_or_find(
+            self._backfills.add_shards(record.backfill_id, plan.asks)
+            return self._backfills.resume(record.backfill_id)
+        record = self._backfills.begin_or_find(
             self._request.digest,
             series=self._request.series,
-            source=self._name,
+            source=self._source,
             request=self._request.model_dump(mode="json"),
             cost=(plan.at_least, plan.at_most),
             shards=plan.asks,
         )
-        held.enter_context(self._books.lock(made.backfill_id))
-        return made
+        locks.enter_context(self._backfills.lock(record.backfill_id))
+        return record
 
-    async def _extract(
+    def _extractor(
         self,
-        past: BackfillSession,
-        record: Record,
-        terms: TierLimits,
-        names: Mapping[str, str],
-        legs: MicroBatchWriter,
-    ) -> BackfillOutcome:
-        """Walk what is left of it. Raises WarehouseError; where it is stopped, what arrived is loaded."""
-        request = self._request
-        walks = ShardExtractor(
+        session: BackfillSession,
+        record: BackfillRecord,
+        micro_batches: MicroBatchWriter,
+        *,
+        limits: TierLimits,
+        providers: Mapping[str, str],
+    ) -> ShardExtractor:
+        series, interval = self._request.series, self._request.interval
+        return ShardExtractor(
             record,
-            self._books.list_shards(record.backfill_id),
-            self._books,
-            past.connector,
-            names,
-            legs=legs,
+            self._backfills.list_shards(record.backfill_id),
+            self._backfills,
+            connector=session.connector,
+            providers=providers,
+            micro_batches=micro_batches,
             clock=self._clock,
             progress=self._progress,
-            kept_since=lambda: (
-                allowed_window(request.series, request.interval, terms, self._clock.now()).since
-            ),
-            at_once=self._settings.sources[self._name].concurrency,
+            retention_start=lambda: allowed_window(series, interval, limits, now=self._clock.now()).since,
+            concurrency=session.source.concurrency,
         )
+
+    async def _extract(
+        self, extractor: ShardExtractor, record: BackfillRecord, micro_batches: MicroBatchWriter
+    ) -> BackfillOutcome:
+        """Extract the unfinished shards. An interrupted run loads what it has landed, then re-raises."""
         try:
-            error = await walks.run()
+            error = await extractor.run()
         except BackfillCancelled:
-            return BackfillOutcome(CANCELLED, brought=walks.brought)
+            return BackfillOutcome(CANCELLED, totals=extractor.totals)
         except Exception:
             raise
-        except BaseException:  # cancelled, or the exception that Prefect makes of SIGTERM
-            legs.finish(CANCELLED, "stopped")
-            self._books.finish(record.backfill_id, "stopped", "stopped")
+        except BaseException:  # a cancellation, or the exception that Prefect raises on SIGTERM
+            micro_batches.finish(CANCELLED, "stopped")
+            self._backfills.finish(record.backfill_id, "stopped", "stopped")
             load_before_exit(self._settings, self._clock)
             raise
-        state = STOPPED if isinstance(error, BudgetSpent) else None
-        state = state or run_state(error, complete=not walks.brought.broken)
-        return BackfillOutcome(state, error, walks.brought)
-
-    async def _fail_early(
-        self, past: BackfillSession, record: Record | None, error: SourceError
-    ) -> BackfillResult:
-        """What ended it before its first page."""
-        state = STOPPED if isinstance(error, BudgetSpent) else run_state(error, complete=False)
-        return await self._conclude(past, record, BackfillOutcome(state, error))
+        return BackfillOutcome.from_run(error, extractor.totals)
 
     async def _conclude(
         self,
-        past: BackfillSession,
-        record: Record | None,
-        ended: BackfillOutcome,
-        legs: MicroBatchWriter | None = None,
+        session: BackfillSession,
+        record: BackfillRecord | None,
+        outcome: BackfillOutcome,
+        micro_batches: MicroBatchWriter | None = None,
     ) -> BackfillResult:
-        """Say how it ended, raise what must be known, load the rest."""
-        if legs is not None:
-            legs.finish(None if ended.error is None else ended.state, ended.reason)
-            await legs.wait_for_loads()
+        """Record how the run ended, raise and resolve alerts, load the rest and return the result."""
+        if micro_batches is not None:
+            micro_batches.finish(None if outcome.error is None else outcome.state, outcome.reason)
+            await micro_batches.wait_for_loads()
         if record is not None:
-            kept = ended.state if ended.state in {DONE, "incomplete"} else "stopped"
-            record = self._books.finish(record.backfill_id, kept, ended.reason)
-        run = self._as_run(past, record, ended)
-        self._alert_unknown_providers(ended)
-        await self._alarm.report_failures([run], None if past.blocked_by_breaker else past.key)
+            state = outcome.state if outcome.state in {DONE, "incomplete"} else "stopped"
+            record = self._backfills.finish(record.backfill_id, state, outcome.reason)
+        run = self._as_run(session, record, outcome)
+        self._alert_unknown_providers(outcome)
+        await self._breaker.report_failures([run], None if session.blocked_by_breaker else session.key)
         await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
-        runs = legs.runs if legs is not None else ()
-        return build_result(run, self._request.series, record, ended, summarize_loads(self.home, runs))
+        loads = summarize_loads(self._paths, micro_batches.runs if micro_batches is not None else ())
+        return build_result(run, self._request.series, record, outcome=outcome, loads=loads)
 
-    def _as_run(self, past: BackfillSession, record: Record | None, ended: BackfillOutcome) -> RunResult:
-        """The whole as one run, for the alerts that it raises and resolves.
+    def _as_run(
+        self, session: BackfillSession, record: BackfillRecord | None, outcome: BackfillOutcome
+    ) -> RunResult:
+        """Return the backfill as one run, for the alerts that the run raises and resolves.
 
-        A shard that broke is told by the result and no alert: nobody has to wait for the next slot.
+        An incomplete backfill counts as done: its broken shards are in the result and raise no alert, because
+        the user can retry at any time.
         """
         return RunResult(
             run_id="",
             basket=record.backfill_id if record else "",
-            source=self._name,
-            state=DONE if ended.state == "incomplete" else ended.state,
-            requests=past.requests,
-            pages=ended.brought.pages,
-            error=ended.error,
-            quota_remaining=past.quota_remaining,
-            unknown_fields=dict(ended.brought.unknown_fields),
-            key_tail=past.key_tail,
+            source=self._source,
+            state=DONE if outcome.state == "incomplete" else outcome.state,
+            requests=session.requests,
+            pages=outcome.totals.pages,
+            error=outcome.error,
+            quota_remaining=session.quota_remaining,
+            unknown_fields=dict(outcome.totals.unknown_fields),
+            key_tail=session.key_tail,
         )
 
-    def _alert_unknown_providers(self, ended: BackfillOutcome) -> None:
-        """One alert for all providers that the API told of and its list does not know."""
-        if ended.brought.strangers:
-            told = "; ".join(f"{reason} ({rows:,} rows)" for reason, rows in ended.brought.strangers.items())
+    def _alert_unknown_providers(self, outcome: BackfillOutcome) -> None:
+        """Raise one alert for all providers in the rows that the API's list of providers does not have."""
+        counts = outcome.totals.unknown_providers
+        if counts:
+            text = "; ".join(f"{reason} ({rows:,} rows)" for reason, rows in counts.items())
             alert = Alert(
-                CONTRACT, self._name, "providers", sanitize(told, 1000), guidance=UNKNOWN_PROVIDERS_HINT
+                cause=CONTRACT,
+                source=self._source,
+                subject="providers",
+                message=sanitize(text, 1000),
+                guidance=UNKNOWN_PROVIDERS_HINT,
             )
-            AlertStore(self.home.state).raise_alert(alert, self._clock.now())
+            AlertStore(self._paths.state).raise_alert(alert, self._clock.now())

@@ -1,9 +1,9 @@
-"""What a backfill has to fetch, and what that costs: what is wanted, less what is held or on its way."""
+"""Plan a backfill: the shards to fetch and their cost, without what is already covered or under way. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -16,18 +16,16 @@ from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested
 from pipelines.backfill.request import BackfillRequest
 from pipelines.planning.series_planner import SeriesPlan, SeriesRequest, plan_series
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
-from warehouse.state.coverage import Coverage
-
-Group = tuple[TimeRange, tuple[str, ...]]
+from warehouse.state.coverage import Coverage, Scope
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackfillPlan:
-    """What a run of a backfill will fetch: `begun` shards of earlier runs, and `asks` that are new.
+    """What a run of a backfill will fetch: `begun` shards of earlier runs, and the new shards `asks`.
 
-    `backfill_id` is that of the one to take up again, empty for a new one. The window is half-open, UTC.
-    `at_most` is None where nothing bounds it; `minutes` are those of the least and the most requests at the
-    tier's pace, `month` is what the key has used and may.
+    `backfill_id` is that of the backfill to resume, empty for a new one. The window is half-open, UTC.
+    `at_most` is None if there is no upper bound. `minutes` are for the least and the most requests at the
+    tier's rate. `month` is the key's usage of the month.
     """
 
     backfill_id: str
@@ -47,153 +45,159 @@ class BackfillPlan:
 
     @property
     def shards(self) -> int:
-        """How many are to be walked."""
+        """The number of shards to extract."""
         return len(self.asks) + self.begun
 
     @property
     def fits(self) -> bool:
-        """Whether the least that it takes is left of the month, as far as is known."""
+        """Whether the least number of requests is left of the month; true if the quota is unknown."""
         return self.month.left is None or self.at_least <= self.month.left
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PriorProgress:
-    """What is there already: the spans that are held, and the record and shards of an earlier run."""
+    """The covered time ranges, and the record and the shards of an earlier run."""
 
-    held: Coverage
+    covered: Coverage
     record: BackfillRecord | None = None
     shards: Sequence[BackfillShard] = ()
 
     @property
     def pending(self) -> list[BackfillShard]:
-        """The shards that have not come to their end."""
+        """The shards that are not done."""
         return [shard for shard in self.shards if shard.state != "done"]
 
 
 def plan_backfill(
     request: BackfillRequest,
-    span: TimeRange,
-    chosen: ResolvedRequest,
-    known: PriorProgress,
+    resolved: ResolvedRequest,
+    window: TimeRange,
     *,
-    terms: TierLimits,
+    prior: PriorProgress,
+    limits: TierLimits,
     month: MonthUsage,
     now: datetime,
 ) -> BackfillPlan:
-    """Plan what is `chosen` in `span`, less what is `known`. Raises PlanForbids and ConfigError."""
-    made = [
-        plan_series(_want(request, chosen, group, items, now), terms)
-        for group, items in _uncovered(chosen, span, known).items()
+    """Plan the resolved request in `window`, without what `prior` has. Raises PlanForbids and ConfigError."""
+    plans = [
+        plan_series(series_request, limits)
+        for series_request in _missing_requests(request, resolved, window, prior=prior, now=now)
     ]
-    begun = known.pending
-    at_least = len(begun) + sum(plan.at_least for plan in made)
-    at_most = _at_most(known, made)
+    begun = len(prior.pending)
+    at_least = begun + sum(plan.at_least for plan in plans)
+    at_most = _at_most(prior, plans)
     return BackfillPlan(
-        backfill_id=known.record.backfill_id if known.record else "",
+        backfill_id=prior.record.backfill_id if prior.record else "",
         source=request.source or "",
         request=request,
-        tier=terms.tier,
-        start=span[0],
-        end=span[1],
-        items=None if chosen.items is None else len(chosen.items),
-        asks=tuple(ask for plan in made for ask in plan.shards),
-        begun=len(begun),
+        tier=limits.tier,
+        start=window[0],
+        end=window[1],
+        items=None if resolved.items is None else len(resolved.items),
+        asks=tuple(shard for plan in plans for shard in plan.shards),
+        begun=begun,
         at_least=at_least,
         at_most=at_most,
-        minutes=(_minutes(at_least, terms), _minutes(at_most, terms)),
+        minutes=(_minutes(at_least, limits), _minutes(at_most, limits)),
         month=month,
-        notes=tuple(dict.fromkeys(note for plan in made for note in plan.notes)),
+        notes=tuple(dict.fromkeys(note for plan in plans for note in plan.notes)),
     )
 
 
 def effective_window(
-    request: BackfillRequest, terms: TierLimits, now: datetime, *, begun: bool = False
+    request: BackfillRequest, limits: TierLimits, now: datetime, *, resumed: bool = False
 ) -> TimeRange:
-    """The window to fetch, UTC; an open end of points is the last place of their grid, which is settled.
+    """Return the window to fetch (UTC). An open end of points is the last point of their grid: it is final.
 
-    Of one that was `begun`, what the API has dropped meanwhile is left out. Raises ConfigError as `window`.
+    The window of a `resumed` backfill leaves out what the API has dropped since. Raises ConfigError as
+    `requested_window`.
     """
-    since = allowed_window(request.series, request.interval, terms, now).since
-    if begun and since is not None and request.start < since:
+    since = allowed_window(request.series, request.interval, limits, now=now).since
+    if resumed and since is not None and request.start < since:
         request = request.model_copy(update={"start": since})
-    start, end = requested_window(request, terms, now)
+    start, end = requested_window(request, limits, now)
     if request.end is None and request.series == "points":
         end = max(floor_to(now, GRID), start)
     return start, end
 
 
-def expand_aggregates(chosen: ResolvedRequest, catalog: pl.DataFrame) -> ResolvedRequest:
-    """The same with each aggregate that has no id of its own replaced by its phases, which have a past.
+def expand_aggregates(resolved: ResolvedRequest, catalog: pl.DataFrame) -> ResolvedRequest:
+    """Replace each aggregate without an item id by its phases, which have a history.
 
     `catalog` has the schema `ITEMS`.
     """
-    rows = catalog.select("item_id", "market_hash_name", "phase").rows()
     phases: dict[str, list[Item]] = {}
-    for row in rows:
-        phases.setdefault(row[1], []).append(Item(*row))
-    items = [phases.get(i.market_hash_name, []) if i.item_id is None else [i] for i in chosen.items or ()]
-    return dataclasses.replace(chosen, items=tuple(dict.fromkeys(item for some in items for item in some)))
+    for row in catalog.select("item_id", "market_hash_name", "phase").iter_rows():
+        item = Item(*row)
+        phases.setdefault(item.market_hash_name, []).append(item)
+    items: list[Item] = []
+    for item in resolved.items or ():
+        items += phases.get(item.market_hash_name, []) if item.item_id is None else [item]
+    return dataclasses.replace(resolved, items=tuple(dict.fromkeys(items)))
 
 
-def _uncovered(
-    chosen: ResolvedRequest, window: TimeRange, known: PriorProgress
-) -> dict[Group, list[Item | None]]:
-    """What is neither held nor on its way: the items of each span and its providers (none: all)."""
-    coming = Coverage.from_spans(_spans_by_scope(known.pending))
-    groups: dict[Group, list[Item | None]] = {}
-    for item in (None,) if chosen.items is None else chosen.items:
+def _missing_requests(
+    request: BackfillRequest,
+    resolved: ResolvedRequest,
+    window: TimeRange,
+    *,
+    prior: PriorProgress,
+    now: datetime,
+) -> Iterator[SeriesRequest]:
+    """Yield a request for each group of items that lack the same time range at the same providers."""
+    for (span, providers), items in _group_missing(resolved, window, prior).items():
+        yield SeriesRequest(
+            source=request.source or "",
+            series=request.series,
+            items=tuple(item for item in items if item is not None) or None,
+            start=span[0],
+            end=span[1],
+            now=now,
+            currency=resolved.currency,
+            providers=providers,
+            all_providers=resolved.marketplaces,
+            interval=request.interval,
+        )
+
+
+def _group_missing(
+    resolved: ResolvedRequest, window: TimeRange, prior: PriorProgress
+) -> dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]]:
+    """Group the items by missing time range and providers (empty: all); the item None is every item."""
+    under_way = Coverage.from_spans(_scope_and_span(shard) for shard in prior.pending)
+    groups: dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]] = {}
+    for item in (None,) if resolved.items is None else resolved.items:
         item_id = None if item is None else item.item_id
-        lacking: dict[TimeRange, list[str]] = {}
-        for provider in (None,) if chosen.every_provider else chosen.providers:
-            there = union([*known.held.spans_of(item_id, provider), *coming.spans_of(item_id, provider)])
-            for span in subtract([window], there):
-                lacking.setdefault(span, []).extend([] if provider is None else [provider])
-        for span, providers in lacking.items():
+        missing: dict[TimeRange, list[str]] = {}
+        for provider in (None,) if resolved.every_provider else resolved.providers:
+            present = union(
+                [*prior.covered.spans_of(item_id, provider), *under_way.spans_of(item_id, provider)]
+            )
+            for span in subtract([window], present):
+                missing.setdefault(span, []).extend([] if provider is None else [provider])
+        for span, providers in missing.items():
             groups.setdefault((span, tuple(providers)), []).append(item)
     return groups
 
 
-def _spans_by_scope(
-    shards: Iterable[BackfillShard],
-) -> Iterable[tuple[tuple[str | None, str | None], TimeRange]]:
-    for shard in shards:
-        item_id = shard.ask.item[0] if shard.ask.item else None
-        yield (item_id, shard.ask.provider), (shard.ask.start, shard.ask.end)
+def _scope_and_span(shard: BackfillShard) -> tuple[Scope, TimeRange]:
+    item_id = shard.ask.item.item_id if shard.ask.item else None
+    return (item_id, shard.ask.provider), (shard.ask.start, shard.ask.end)
 
 
-def _want(
-    request: BackfillRequest,
-    chosen: ResolvedRequest,
-    group: Group,
-    items: Sequence[Item | None],
-    now: datetime,
-) -> SeriesRequest:
-    (start, end), providers = group
-    named = tuple(item for item in items if item is not None)
-    return SeriesRequest(
-        source=request.source or "",
-        series=request.series,
-        items=named or None,
-        start=start,
-        end=end,
-        now=now,
-        currency=chosen.currency,
-        providers=providers,
-        all_providers=chosen.marketplaces,
-        interval=request.interval,
-    )
+def _minutes(requests: int | None, limits: TierLimits) -> float | None:
+    return None if requests is None or limits.per_minute is None else requests / limits.per_minute
 
 
-def _minutes(requests: int | None, terms: TierLimits) -> float | None:
-    return None if requests is None or terms.per_minute is None else requests / terms.per_minute
-
-
-def _at_most(known: PriorProgress, made: Sequence[SeriesPlan]) -> int | None:
-    """The most that it can take, the earlier plan's rest among it; None where nothing bounds it."""
-    rest = 0
-    if known.record is not None:
-        if known.record.at_most is None:
+def _at_most(prior: PriorProgress, plans: Sequence[SeriesPlan]) -> int | None:
+    """Return the most requests, those that an earlier plan has left included; None without an upper bound."""
+    total = 0
+    if prior.record is not None:
+        if prior.record.at_most is None:
             return None
-        rest = max(known.record.at_most - known.record.requests, len(known.pending))
-    most = [plan.at_most for plan in made]
-    return None if None in most else rest + sum(count or 0 for count in most)
+        total = max(prior.record.at_most - prior.record.requests, len(prior.pending))
+    for plan in plans:
+        if plan.at_most is None:
+            return None
+        total += plan.at_most
+    return total

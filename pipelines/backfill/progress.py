@@ -1,4 +1,4 @@
-"""What a backfill tells about itself while it goes on, and the bar that shows it."""
+"""The progress that a running backfill reports."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Protocol
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProgressUpdate:
-    """How far a backfill is.
+    """The state of a running backfill.
 
-    `ended` of `shards` have ended, broken ones among them, and `share` of the time that all of them cover is
-    fetched (0 to 1). `rows` and `requests` are of this run; `left` is what the month still has, if known.
+    `ended` of `shards` have ended, broken ones included. `fraction` (0 to 1) is the part of the shards' time
+    that is fetched. `rows` and `requests` count this run. `quota_remaining` is None if unknown.
     """
 
     shards: int
     ended: int = 0
-    share: float = 0.0
+    fraction: float = 0.0
     rows: int = 0
     requests: int = 0
-    left: int | None = None
+    quota_remaining: int | None = None
 
 
 class BackfillProgress(Protocol):
-    """Whoever watches a backfill."""
+    """An observer of a backfill."""
 
-    def update(self, standing: ProgressUpdate) -> None:
-        """Hear how far it is: at its beginning, after each page and after each shard."""
+    def update(self, update: ProgressUpdate) -> None:
+        """Receive the progress: at the start, after each page and after each shard."""
 
 
 class NullBackfillProgress:
-    """Shows nothing."""
+    """Ignores the progress."""
 
-    def update(self, standing: ProgressUpdate) -> None:
-        """Nothing."""
+    def update(self, update: ProgressUpdate) -> None:
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""What a backfill came to, what is left of it, and the exit code that says so."""
+"""The result of a backfill run: its state, its counts, its exit code, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from common.errors import KeyMissing, QuotaExhausted, SourceError
-from pipelines.results import DONE, EXIT_CODES, RunResult
+from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
+from pipelines.results import DONE, EXIT_CODES, RunResult, run_state
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.state.backfill_rows import BackfillRecord
 
-STOPPED: Final = "stopped"  # by its budget
+STOPPED: Final = "stopped"  # by the request's own budget
 MAX_REASONS: Final = 5
-COUNTS: Final = """
+LOADED_ROWS: Final = """
 SELECT coalesce(sum(rows_changed), 0)::BIGINT, coalesce(sum(rows_rejected), 0)::BIGINT
 FROM runs WHERE list_contains(?, run_id)
 """
@@ -24,39 +24,46 @@ FROM runs WHERE list_contains(?, run_id)
 
 @dataclasses.dataclass(slots=True)
 class ExtractTotals:
-    """What a run has brought so far; `strangers` counts the rows of unknown providers, by reason."""
+    """Running totals of an extraction; `unknown_providers` counts rejected rows by reason."""
 
     rows: int = 0
     pages: int = 0
     broken: list[str] = dataclasses.field(default_factory=list)
-    strangers: Counter[str] = dataclasses.field(default_factory=Counter)
+    unknown_providers: Counter[str] = dataclasses.field(default_factory=Counter)
     unknown_fields: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackfillOutcome:
-    """How a run ended: its state, the error that ended it if one did, and what it had brought."""
+    """How a run ended: its state, the error that ended it if there was one, and its totals."""
 
     state: str
     error: SourceError | None = None
-    brought: ExtractTotals = dataclasses.field(default_factory=ExtractTotals)
+    totals: ExtractTotals = dataclasses.field(default_factory=ExtractTotals)
+
+    @classmethod
+    def from_run(cls, error: SourceError | None, totals: ExtractTotals | None = None) -> BackfillOutcome:
+        """Return the outcome of a run that `error` ended, or that reached the end of its shards."""
+        totals = totals or ExtractTotals()
+        stopped = isinstance(error, BudgetSpent)
+        return cls(STOPPED if stopped else run_state(error, complete=not totals.broken), error, totals)
 
     @property
     def reason(self) -> str | None:
-        """Why it is not whole; of many broken shards, the first few say it."""
-        broken = self.brought.broken
+        """Why the backfill is not complete: the error, or the first few broken shards; None if complete."""
+        broken = self.totals.broken
         more = [f"and {len(broken) - MAX_REASONS:,} more"] if len(broken) > MAX_REASONS else []
         return str(self.error) if self.error else "; ".join([*broken[:MAX_REASONS], *more]) or None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackfillResult:
-    """One run of a backfill. Shards are counted over all its runs, rows and requests in this one.
+    """One run of a backfill. The shards are counted over all its runs, rows and requests in this run only.
 
-    `state` is done, incomplete, stopped (by `--budget`), cancelled, or what befell the source (auth_failed,
-    quota_exhausted, plan_forbids, failed). `rows_new` counts rows that were new or different; `broken` says
-    of each broken shard why, `set_aside` of each landing that could not be loaded; `hint` says what to do
-    next. `backfill_id` is empty where nothing was begun.
+    `state` is done, incomplete, stopped (by `--budget`), cancelled, or what stopped the source (auth_failed,
+    quota_exhausted, plan_forbids, failed). `rows_new` counts new and changed rows. `broken` has the reason of
+    each broken shard, `set_aside` that of each landing that could not be loaded. `hint` says what to do next.
+    `backfill_id` is empty if no backfill was started.
     """
 
     backfill_id: str
@@ -81,20 +88,20 @@ class BackfillResult:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """The exit code of the command if this is the only result."""
         if isinstance(self.error, KeyMissing):
             return 2
         return 5 if self.state == STOPPED else EXIT_CODES[self.state]
 
     def as_json(self) -> dict[str, object]:
-        """Everything, for machines."""
+        """Return all fields; the error as text."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {**fields, "error": str(self.error) if self.error else None}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadSummary:
-    """What became of the landings of a run; `set_aside` says of each that cannot be read why."""
+    """The loads of a run's landings; `set_aside` has the reason of each landing that cannot be read."""
 
     runs: tuple[str, ...]
     rows_new: int
@@ -102,53 +109,59 @@ class LoadSummary:
     set_aside: tuple[str, ...]
 
 
-def summarize_loads(home: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
-    """What became of the landings of these runs, whichever process loaded them."""
-    ((new, rejected),) = run_query(home, COUNTS, [list(runs)]).rows
-    marks = {run_id: home.landing / run_id / "unreadable" for run_id in runs}
-    aside = tuple(f"{run_id}: {mark.read_text('utf-8')}" for run_id, mark in marks.items() if mark.exists())
-    return LoadSummary(tuple(runs), new, rejected, aside)
+def summarize_loads(paths: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
+    """Return the loads of the landings with these run ids, whichever process loaded them."""
+    ((new, rejected),) = run_query(paths, LOADED_ROWS, [list(runs)]).rows
+    unreadable = {run_id: paths.landing / run_id / "unreadable" for run_id in runs}
+    set_aside = tuple(
+        f"{run_id}: {file.read_text('utf-8')}" for run_id, file in unreadable.items() if file.exists()
+    )
+    return LoadSummary(tuple(runs), new, rejected, set_aside)
 
 
 def build_result(
-    run: RunResult, series: str, record: BackfillRecord | None, ended: BackfillOutcome, loaded: LoadSummary
+    run: RunResult,
+    series: str,
+    record: BackfillRecord | None,
+    *,
+    outcome: BackfillOutcome,
+    loads: LoadSummary,
 ) -> BackfillResult:
-    """What a run came to, from how it ended and what was loaded of it."""
+    """Return the result of a run from its outcome and its loads."""
     shards, done, broken = (record.shards, record.done, record.broken) if record else (0, 0, 0)
     return BackfillResult(
         backfill_id=run.basket,
         series=series,
         source=run.source,
-        state="incomplete" if loaded.set_aside and ended.state == DONE else ended.state,
+        state="incomplete" if loads.set_aside and outcome.state == DONE else outcome.state,
         shards_done=done,
         shards_broken=broken,
         shards_left=shards - done - broken,
-        rows=ended.brought.rows,
-        rows_new=loaded.rows_new,
-        rows_rejected=loaded.rows_rejected,
+        rows=outcome.totals.rows,
+        rows_new=loads.rows_new,
+        rows_rejected=loads.rows_rejected,
         requests=run.requests,
         quota_remaining=run.quota_remaining,
-        broken=tuple(ended.brought.broken),
-        set_aside=loaded.set_aside,
+        broken=tuple(outcome.totals.broken),
+        set_aside=loads.set_aside,
         unknown_fields=run.unknown_fields,
-        runs=loaded.runs,
-        error=ended.error,
+        runs=loads.runs,
+        error=outcome.error,
         key_tail=run.key_tail,
-        hint=_hint(run.basket, ended),
+        hint=_hint(run.basket, outcome),
     )
 
 
-def _hint(backfill_id: str, ended: BackfillOutcome) -> str:
-    """What to do next."""
-    if ended.state in {DONE, "cancelled"}:
+def _hint(backfill_id: str, outcome: BackfillOutcome) -> str:
+    if outcome.state in {DONE, "cancelled"}:
         return ""
-    again = f"`floorline backfill --resume {backfill_id}`" if backfill_id else "the same command"
-    if ended.state == "incomplete":
-        return f"{again} begins anew what broke, where it broke"
-    if isinstance(ended.error, QuotaExhausted) and ended.state != STOPPED:
-        return f"the month starts anew {_at(ended.error.resets_at)}; {again} goes on then"
-    return f"{again} goes on where it stopped" if backfill_id else f"{again} tries again"
+    command = f"`floorline backfill --resume {backfill_id}`" if backfill_id else "the same command"
+    if outcome.state == "incomplete":
+        return f"{command} retries the broken shards from where they broke"
+    if isinstance(outcome.error, QuotaExhausted) and outcome.state != STOPPED:
+        return f"the month's quota resets {_format_reset(outcome.error.resets_at)}; {command} continues then"
+    return f"{command} continues where it stopped" if backfill_id else f"{command} tries again"
 
 
-def _at(moment: datetime | None) -> str:
-    return f"at {moment:%Y-%m-%d %H:%M} UTC" if moment else "with the next month"
+def _format_reset(at: datetime | None) -> str:
+    return f"at {at:%Y-%m-%d %H:%M} UTC" if at else "with the next month"

@@ -1,4 +1,4 @@
-"""Sales: each read goes back 48 hours behind the last complete one, for they are told up to a day late."""
+"""Sales on schedule: each read starts 48 hours before the last complete one, because sales arrive late."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from warehouse.state.coverage import SALES_LAG
 
 
 def watermark(backfills: BackfillStore, source: str, currency: str = "USD") -> datetime | None:
-    """The moment (UTC) up to which complete reads have told all sales of a source; None without any.
+    """Return the time (UTC) up to which the sales of a source are complete; None without a complete read.
 
-    A read that begins after it leaves sales out, and does not move it.
+    A read that starts after the watermark leaves sales out, and does not move the watermark.
     """
     reached: datetime | None = None
-    for read in reversed(backfills.list_all()):
-        span = _complete_span(backfills, read, source, currency)
+    for record in reversed(backfills.list_all()):
+        span = _complete_span(backfills, record, source=source, currency=currency)
         if span is not None and (reached is None or span[0] <= reached):
             reached = max(reached or span[1], span[1])
     return reached
 
 
 def next_request(settings: Settings, source: str, now: datetime, currency: str = "USD") -> BackfillRequest:
-    """What to ask for so that no sale is missed since the last complete read, late ones included.
+    """Return the request that reads all sales since the last complete read, late ones included.
 
-    The first read goes back 48 hours from `now` (UTC). Raises WarehouseError.
+    The first read starts 48 hours before `now` (UTC). Raises WarehouseError.
     """
-    home = WarehousePaths(settings.root)
-    home.prepare()
-    since = (watermark(BackfillStore(home.state), source, currency) or now) - SALES_LAG
+    paths = WarehousePaths(settings.root)
+    paths.prepare()
+    since = (watermark(BackfillStore(paths.state), source, currency) or now) - SALES_LAG
     return BackfillRequest(series="sales", source=source, currency=currency, start=since)
 
 
 def _complete_span(
-    backfills: BackfillStore, read: BackfillRecord, source: str, currency: str
+    backfills: BackfillStore, record: BackfillRecord, *, source: str, currency: str
 ) -> TimeRange | None:
-    """The span that a read of all sales told; None for any other, and for one that did not come through."""
-    if (read.series, read.source, read.state) != ("sales", source, "done"):
+    """Return the time range of a complete read of all sales; None for any other backfill."""
+    if (record.series, record.source, record.state) != ("sales", source, "done"):
         return None
-    asked = BackfillRequest.model_validate(read.request)
-    settled = [shard.settled_to for shard in backfills.list_shards(read.backfill_id) if shard.settled_to]
-    if (asked.items, asked.providers, asked.currency) != (("all",), ("all",), currency) or not settled:
+    request = BackfillRequest.model_validate(record.request)
+    settled = [shard.settled_to for shard in backfills.list_shards(record.backfill_id) if shard.settled_to]
+    scope = request.items, request.providers, request.currency
+    if scope != (("all",), ("all",), currency) or not settled:
         return None
     observed = min(settled) + SALES_LAG
-    return asked.start, observed if asked.end is None else min(asked.end, observed)
+    return request.start, observed if request.end is None else min(request.end, observed)

@@ -1,4 +1,4 @@
-"""The one source of a backfill: its key proven, its catalogs at hand, its budget shared with every run."""
+"""The session of a backfill with its one source, and catalogs that are read without a request."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from pipelines.source_session import SourceSession
 
 
 def resolve_source(settings: Settings, name: str | None) -> str:
-    """The source to ask: the one called so, or the only one that keeps a past. Raises ConfigError."""
-    able = [known for known, source in settings.sources.items() if source.kind == "cs2cap"]
+    """Return the source called `name`, or the only source that keeps a history. Raises ConfigError."""
+    capable = [known for known, source in settings.sources.items() if source.kind == "cs2cap"]
     if name is not None and name not in settings.sources:
         raise ConfigError(f"no source is called {name}; there is {', '.join(settings.sources) or 'none'}")
-    if name is not None and name not in able:
-        raise ConfigError(f"{name} tells nothing of the past; {', '.join(able) or 'no source'} does")
+    if name is not None and name not in capable:
+        raise ConfigError(f"{name} has no price history; {', '.join(capable) or 'no source'} has")
     if name is not None:
         return name
-    if len(able) != 1:
-        found = ", ".join(able) or "none"
-        raise ConfigError(f"say which source to ask (--source): of those that keep a past there is {found}")
-    return able[0]
+    if len(capable) != 1:
+        raise ConfigError(f"name the source (--source); sources with history: {', '.join(capable) or 'none'}")
+    return capable[0]
 
 
 class BackfillSession(SourceSession):
@@ -36,41 +35,41 @@ class BackfillSession(SourceSession):
         """The connector. Raises ConfigError for a source without history series."""
         connector = super().connector
         if not isinstance(connector, CS2Cap):
-            raise ConfigError("serves no history series", self.name)
+            raise ConfigError("the source serves no history series", self.name)
         return connector
 
     @property
     def requests(self) -> int:
-        """Requests sent so far that count in the month: all but those of the authentication."""
+        """The requests sent so far that use quota: all but those of the authentication."""
         return self.requests_sent - self.requests_at_open
 
     @property
     def cached_catalogs(self) -> CatalogCache:
-        """The catalogs as they are cached; the source is not asked for a missing one."""
+        """The cached catalogs, however old; a missing catalog raises ConfigError."""
         return CatalogCache(self._paths.catalog, CachedOnly(self.name), self._clock, lifetime=timedelta.max)
 
 
 class CachedOnly:
-    """Stands for a source that must not be asked: what is not cached is not known."""
+    """The reference data of a source that must not be requested: every read raises ConfigError."""
 
     def __init__(self, source: str) -> None:
         self.source = source
 
     async def items(self) -> pl.DataFrame:
-        """Raises ConfigError."""
+        """Raise ConfigError."""
         raise self._missing("items")
 
     async def providers(self) -> pl.DataFrame:
-        """Raises ConfigError."""
+        """Raise ConfigError."""
         raise self._missing("marketplaces")
 
     async def fx(self) -> pl.DataFrame:
-        """Raises ConfigError."""
+        """Raise ConfigError."""
         raise self._missing("exchange rates")
 
-    def _missing(self, what: str) -> ConfigError:
+    def _missing(self, catalog: str) -> ConfigError:
         return ConfigError(
-            f"the catalog of {what} is not at hand and costs a request, which --dry-run does not spend;"
-            " `floorline plan` asks for it, and so does any run",
+            f"the catalog of {catalog} is not cached and costs a request, which --dry-run does not send;"
+            " run `floorline plan` or any snapshot first",
             self.source,
         )

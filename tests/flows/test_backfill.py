@@ -53,7 +53,7 @@ def test_the_request_is_a_form_with_a_line_for_each_field() -> None:
 def test_progress_is_passed_on_and_remembered() -> None:
     followed = BackfillProgressTracker(NullBackfillProgress())
     assert (followed.percent, followed.description) == (0.0, "0 of 0 shards, 0 rows, 0 requests")
-    followed.update(ProgressUpdate(shards=8, ended=3, share=0.4567, rows=12_345, requests=20))
+    followed.update(ProgressUpdate(shards=8, ended=3, fraction=0.4567, rows=12_345, requests=20))
     assert followed.percent == 45.7
     assert followed.description == "3 of 8 shards, 12,345 rows, 20 requests"
 

@@ -45,7 +45,10 @@ def run(
     leg: float = 90.0,
 ) -> BackfillResult:
     """Run a backfill by the sandbox's time."""
-    return asyncio.run(BackfillPipeline(bench.settings, request, BoxClock(box), progress, leg=leg).run())
+    pipeline = BackfillPipeline(
+        bench.settings, request, BoxClock(box), progress=progress, micro_batch_seconds=leg
+    )
+    return asyncio.run(pipeline.run())
 
 
 def plan(bench: Bench, box: Sandbox, request: BackfillRequest) -> BackfillPlan:

@@ -174,11 +174,11 @@ def _run_all(
     from floorline.cli.render.backfill import print_announcement, print_results
     from pipelines.results import worst_exit_code
 
-    announce = (lambda _plan: None) if quiet or as_json else print_announcement
+    on_plan = (lambda _plan: None) if quiet or as_json else print_announcement
     results: list[BackfillResult] = []
     with backfill_progress(quiet=quiet) as progress:
         for request in requests:
-            results += _run(request, settings, config, progress=progress, announce=announce, prefect=prefect)
+            results += _run(request, settings, config, progress=progress, on_plan=on_plan, prefect=prefect)
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
     print_results(results, as_json=as_json, several=several)
@@ -191,7 +191,7 @@ def _run(
     config: Path | None,
     *,
     progress: BackfillProgress,
-    announce: OnPlan,
+    on_plan: OnPlan,
     prefect: bool | None,
 ) -> list[BackfillResult]:
     from floorline.cli.execution import run_flow_or_pipeline
@@ -203,7 +203,7 @@ def _run(
         return await run_in_process(request, config, progress)
 
     async def run_pipeline() -> list[BackfillResult]:
-        pipeline = BackfillPipeline(settings, request, progress=progress, announce=announce)
+        pipeline = BackfillPipeline(settings, request, progress=progress, on_plan=on_plan)
         return [await pipeline.run()]
 
     return run_flow_or_pipeline(run_flow, run_pipeline, prefect=prefect)

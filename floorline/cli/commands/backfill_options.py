@@ -94,7 +94,7 @@ def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
 
 def _fill_gaps(settings: Settings) -> list[BackfillRequest]:
     """Return the requests that fill the gaps; report lost gaps on stderr."""
-    gaps = asyncio.run(find_gaps(settings, SystemClock(), tell=console.print_error))
-    for note in dict.fromkeys(note for gap in gaps if gap.of("lost") for note in gap_notes(gap)):
+    gaps = asyncio.run(find_gaps(settings, SystemClock(), on_request=console.print_error))
+    for note in dict.fromkeys(note for gap in gaps if gap.parts("lost") for note in gap_notes(gap)):
         console.print_error(note)
     return fill_requests(settings, gaps)

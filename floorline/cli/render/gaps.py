@@ -17,7 +17,7 @@ COLUMNS: Final = ("basket", "currency", "from", "to", "length", "what", "cause",
 
 def print_gaps(gaps: Sequence[Gap], fill_command: str, *, as_json: bool) -> None:
     """Print the parts of the gaps, and `fill_command` if a part can be filled. Times are UTC."""
-    fillable = any(gap.of("fillable") for gap in gaps)
+    fillable = any(gap.parts("fillable") for gap in gaps)
     if as_json:
         records = [dataclasses.asdict(gap) for gap in gaps]
         print_line(to_json({"gaps": records, "fill": fill_command if fillable else None}))
@@ -37,7 +37,7 @@ def gap_notes(gap: Gap) -> Iterator[str]:
     label = f"{gap.basket}, {gap.currency}"
     for reason in gap.reasons:
         yield f"{label}, from {format_cell(gap.start)}: {sanitize(reason)}"
-    for part in gap.of("lost"):
+    for part in gap.parts("lost"):
         yield f"{label}: lost from {format_cell(part.start)} to {format_cell(part.end)}: {part.why}"
     if gap.bids_lost:
         yield f"{gap.basket}: the bids in its gaps are lost: the API keeps no history of bids"

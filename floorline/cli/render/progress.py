@@ -39,9 +39,9 @@ class BackfillBar:
             f"{update.rows:,} rows",
             f"{update.requests:,} requests",
         ]
-        if update.left is not None:
-            counts.append(f"{update.left:,} left")
-        self._progress.update(self._task, total=1.0, completed=update.share, counts="  ".join(counts))
+        if update.quota_remaining is not None:
+            counts.append(f"{update.quota_remaining:,} left")
+        self._progress.update(self._task, total=1.0, completed=update.fraction, counts="  ".join(counts))
 
 
 @contextlib.contextmanager

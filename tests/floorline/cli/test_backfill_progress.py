@@ -28,7 +28,9 @@ class Heard:
 def test_the_bar_tells_shards_rows_requests_and_the_month() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=10)
     with backfill_bar(console) as bar:
-        bar.update(ProgressUpdate(40, ended=3, share=0.25, rows=12_345, requests=67, left=499_933))
+        bar.update(
+            ProgressUpdate(40, ended=3, fraction=0.25, rows=12_345, requests=67, quota_remaining=499_933)
+        )
         bar._progress.refresh()
     assert isinstance(console.file, io.StringIO)
     assert "3/40 shards  12,345 rows  67 requests  499,933 left" in console.file.getvalue()
@@ -40,8 +42,8 @@ def test_a_run_tells_how_far_it_is(tmp_path: Path, make_sandbox: MakeSandbox) ->
     heard = Heard()
     result = run(bench_at(tmp_path, box), box, asked(1, 2, 3, days=0.5), progress=heard)
     first, last = heard.standings[0], heard.standings[-1]
-    assert (first.shards, first.ended, first.share, first.rows) == (3, 0, 0.0, 0)
-    assert (last.ended, round(last.share, 6), last.rows) == (3, 1.0, result.rows)
-    shares = [standing.share for standing in heard.standings]
+    assert (first.shards, first.ended, first.fraction, first.rows) == (3, 0, 0.0, 0)
+    assert (last.ended, round(last.fraction, 6), last.rows) == (3, 1.0, result.rows)
+    shares = [standing.fraction for standing in heard.standings]
     assert shares == sorted(shares)
     assert len(set(shares)) > 5

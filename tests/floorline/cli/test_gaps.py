@@ -44,7 +44,7 @@ def looked(bench: Bench, box: Sandbox, *after: timedelta) -> None:
 
 def gaps(bench: Bench, box: Sandbox, *names: str, since: datetime | None = None) -> list[Gap]:
     told: list[str] = []
-    found = asyncio.run(find_gaps(bench.settings, BoxClock(box), names, since, tell=told.append))
+    found = asyncio.run(find_gaps(bench.settings, BoxClock(box), names, since=since, on_request=told.append))
     assert told == []  # nothing was paid for
     return found
 
@@ -202,7 +202,7 @@ def test_a_source_that_tells_nothing_of_the_past_is_not_asked(tmp_path: Path, sa
     looked(bench, sandbox, timedelta(0), TWO_HOURS)
     before = len(sandbox.requests)
     (gap,) = gaps(bench, sandbox)
-    why = "skinshark tells nothing of the past"
+    why = "skinshark has no price history"
     assert [(piece.what, piece.why) for piece in gap.pieces] == [("lost", why)]
     assert len(sandbox.requests) == before
 

@@ -38,7 +38,7 @@ def passed(bench: Bench, box: Sandbox) -> None:
 
 
 def found(bench: Bench, box: Sandbox) -> list[Gap]:
-    return asyncio.run(find_gaps(bench.settings, BoxClock(box), tell=pytest.fail))
+    return asyncio.run(find_gaps(bench.settings, BoxClock(box), on_request=pytest.fail))
 
 
 def filled(bench: Bench, box: Sandbox) -> list[BackfillResult]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
+from common.time_ranges import Interval
 from connectors.tiers import limits_for
 from pipelines.backfill.limits import allowed_window, requested_window
-from pipelines.backfill.request import BackfillRequest, Interval
+from pipelines.backfill.request import BackfillRequest
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
@@ -69,8 +70,8 @@ def test_candles_reach_as_far_back_as_their_interval_allows(interval: Interval, 
 
 def test_the_first_moment_that_is_kept_is_told_on_the_grid() -> None:
     odd = NOON + timedelta(minutes=1, seconds=7)
-    assert allowed_window("points", None, PRO, odd).since == NOON - 35 * DAY + timedelta(minutes=5)
-    assert allowed_window("points", None, PRO, NOON).since == NOON - 35 * DAY
+    assert allowed_window("points", None, PRO, now=odd).since == NOON - 35 * DAY + timedelta(minutes=5)
+    assert allowed_window("points", None, PRO, now=NOON).since == NOON - 35 * DAY
 
 
 @pytest.mark.parametrize("interval", ["5m", "1h"])
@@ -87,14 +88,14 @@ def test_a_tier_without_a_series_says_what_it_has(series: str, what: str) -> Non
 
 def test_a_source_without_a_past_says_so() -> None:
     sharks = limits_for("premium", kind="skinshark")
-    with pytest.raises(ConfigError, match="the premium tier has no price history; it tells nothing of the"):
+    with pytest.raises(ConfigError, match="the premium tier has no price history; it has no history"):
         requested_window(request(), sharks, NOON)
 
 
 def test_an_interval_is_for_candles_and_for_no_other() -> None:
     with pytest.raises(ConfigError, match=r"an interval \(1h\) is for candles only"):
         requested_window(request(interval="1h"), PRO, NOON)
-    with pytest.raises(ConfigError, match="say which candles: --interval 5m, 1h or 1d"):
+    with pytest.raises(ConfigError, match="candles need an interval: --interval 5m, 1h or 1d"):
         requested_window(request(series="candles"), PRO, NOON)
 
 
@@ -139,11 +140,11 @@ BAD = {
     "an unknown provider": (["--from", ago(1), "--providers", "steem"], "did you mean 'steam'?"),
     "a provider without sales": (
         ["--from", ago(3), "--series", "sales", "--providers", "steam"],
-        "no sales are told by steam; ",
+        "no sales from steam; ",
     ),
     "a provider of candles": (
         ["--from", ago(3), "--series", "candles", "--interval", "1d", "--providers", "steam"],
-        "a candle is of all providers together",
+        "a candle covers all providers together",
     ),
 }
 BAD_FREE = {

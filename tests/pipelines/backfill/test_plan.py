@@ -42,7 +42,9 @@ def planned(held: list[tuple[Scope, TimeRange]], *, every: bool) -> BackfillPlan
     request = BackfillRequest(items=NAMES, start=START, end=END)
     known = PriorProgress(Coverage.from_spans(held))
     month = MonthUsage(0, 1_000, None)
-    return plan_backfill(request, (START, END), chosen, known, terms=limits_for("pro"), month=month, now=NOON)
+    return plan_backfill(
+        request, chosen, (START, END), prior=known, limits=limits_for("pro"), month=month, now=NOON
+    )
 
 
 @given(held)
@@ -77,7 +79,9 @@ def test_a_walk_that_names_no_provider_may_tell_of_every_one() -> None:
     request = BackfillRequest(items=("1",), start=START, end=END)
     month = MonthUsage(0, 1_000, None)
     known = PriorProgress(Coverage.from_spans([]))
-    plan = plan_backfill(request, (START, END), chosen, known, terms=limits_for("pro"), month=month, now=NOON)
+    plan = plan_backfill(
+        request, chosen, (START, END), prior=known, limits=limits_for("pro"), month=month, now=NOON
+    )
     assert [ask.provider for ask in plan.asks] == [None]
     assert plan.at_most == -(-100 * 41 // 1_000)
 

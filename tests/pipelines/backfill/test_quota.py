@@ -28,7 +28,9 @@ def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 7, box.clock.now())
     result = run(bench, box, REQUEST)
     assert (result.state, result.exit_code, result.requests) == ("quota_exhausted", 5, 7)
-    assert result.hint.startswith("the month starts anew at 2026-07-01 00:00 UTC; `floorline backfill --res")
+    assert result.hint.startswith(
+        "the month's quota resets at 2026-07-01 00:00 UTC; `floorline backfill --res"
+    )
     assert (result.quota_remaining, result.shards_left > 0) == (0, True)
     assert [alert.cause for alert in bench.alerts()] == ["quota.exhausted"]
     assert len(points(bench)) == result.rows_new > 0
