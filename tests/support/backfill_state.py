@@ -12,7 +12,7 @@ import polars as pl
 from common.shards import Item, SeriesShard
 from common.time_ranges import TimeRange
 from tests.support.clocks import NOON
-from tests.support.warehouse import header, name_of
+from tests.support.warehouse import item_name, run_header
 from warehouse.landing.series import SCHEMAS, SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
@@ -35,7 +35,7 @@ def spans(*bounds: float) -> list[TimeRange]:
 
 def series_shard(item_id: str | None = "1", **fields: Any) -> SeriesShard:
     """Return a shard of the hour before noon, of one item or of all items."""
-    item = None if item_id is None else Item(item_id, name_of(item_id), None)
+    item = None if item_id is None else Item(item_id, item_name(item_id), None)
     return SeriesShard(**{"currency": "USD", "start": before(60), "end": NOON, "item": item, **fields})
 
 
@@ -84,7 +84,7 @@ def land_pages(
     flow: str = "backfill",
 ) -> Path:
     """Land one micro-batch: pages without rows by shard; only the `complete` shards are finished."""
-    run = header(run_id, NOON, flow=flow, basket=backfill_id)
+    run = run_header(run_id, NOON, flow=flow, basket=backfill_id)
     shard = series_shard()
     with LandingWriter(paths.landing, run) as landing:
         for number, (shard_number, shard_pages) in enumerate(pages.items(), 1):

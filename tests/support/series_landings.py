@@ -1,4 +1,4 @@
-"""Small landings of series for the warehouse's tests: points, candles and sales of a few items."""
+"""Small landings of series for tests of the warehouse: points, candles and sales of a few items."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from connectors.schemas import CANDLES, POINTS, SALES
 from tests.support.clocks import NOON
-from tests.support.warehouse import DAY, header, load_into_memory, minute, name_of
+from tests.support.warehouse import DAY, item_name, load_into_memory, minute, run_header
 from warehouse.landing.reader import read_run
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
@@ -28,7 +28,7 @@ GRID = timedelta(minutes=5)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Point:
-    """What was listed at a moment."""
+    """The ask of an item at one time."""
 
     at: datetime
     cents: int = 100
@@ -39,9 +39,9 @@ class Point:
     phase: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """As a frame takes it."""
+        """Return the row by the column names of a frame."""
         return {
-            "item_id": self.item, "market_hash_name": self.name or name_of(self.item), "phase": self.phase,
+            "item_id": self.item, "market_hash_name": self.name or item_name(self.item), "phase": self.phase,
             "provider": self.provider, "time": self.at,
             "lowest_ask": self.cents, "price": Decimal(self.cents) / 100, "quantity": self.quantity,
         }  # fmt: skip
@@ -49,7 +49,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Candle:
-    """One bucket of an hour."""
+    """A candle of one hour."""
 
     at: datetime
     close: int = 100
@@ -57,9 +57,9 @@ class Candle:
     quantity: int | None = 3
 
     def row(self) -> dict[str, Any]:
-        """As a frame takes it."""
+        """Return the row by the column names of a frame."""
         return {
-            "item_id": "1", "market_hash_name": name_of("1"), "phase": None,
+            "item_id": "1", "market_hash_name": item_name("1"), "phase": None,
             "time": self.at, "interval": "1h",
             "open": 100, "high": 120, "low": 90, "close": self.close, "volume": self.volume,
             "quantity": self.quantity, "open_provider": "steam", "high_provider": "steam",
@@ -69,7 +69,7 @@ class Candle:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sale:
-    """One sale; without a float it is like any other of its price and moment."""
+    """A sale; without a float value it equals any other of the same price and time."""
 
     at: datetime
     cents: int = 100
@@ -78,9 +78,9 @@ class Sale:
     item: str = "1"
 
     def row(self) -> dict[str, Any]:
-        """As a frame takes it."""
+        """Return the row by the column names of a frame."""
         return {
-            "item_id": self.item, "market_hash_name": name_of(self.item), "phase": None,
+            "item_id": self.item, "market_hash_name": item_name(self.item), "phase": None,
             "provider": "skinport", "time": self.at, "price": self.cents,
             "float_value": self.float_value, "paint_seed": None,
             "stickers": self.stickers, "charms": None, "inspect": None,
@@ -94,8 +94,8 @@ SERIES: dict[type[Row], tuple[str, pl.Schema]] = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Told:
-    """One answer: when it was observed, its rows, and its place in its walk."""
+class SeriesPage:
+    """One page of a response: the time of observation, the rows and the cursors."""
 
     at: datetime
     rows: Sequence[Row]
@@ -103,50 +103,50 @@ class Told:
     next_cursor: str | None = None
     rejects: tuple[tuple[str, str], ...] = ()
 
-    def mark(self, number: int) -> SeriesPageMeta:
-        """What the landing notes of it."""
+    def meta(self, number: int) -> SeriesPageMeta:
+        """Return the metadata of the page."""
         oldest = min((row.at for row in self.rows), default=None)
         return SeriesPageMeta(
             number, self.cursor, self.next_cursor, self.at, self.at, oldest, len(self.rows), self.rejects
         )
 
 
-def series_header(kind: type[Row] = Point, number: int = 1, **told: Any) -> SeriesHeader:
+def series_header(kind: type[Row] = Point, number: int = 1, **fields: Any) -> SeriesHeader:
     series, _ = SERIES[kind]
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "backfill_id": "b1", "shard": number, "currency": "USD", "provider": None,
-        "item": ("1", name_of("1"), None), "start": NOON - DAY, "end": NOON + DAY,
+        "item": ("1", item_name("1"), None), "start": NOON - DAY, "end": NOON + DAY,
         "interval": "1h" if kind is Candle else None,
     }  # fmt: skip
-    return SeriesHeader(number=number, series=series, **{**usual, **told})
+    return SeriesHeader(number=number, series=series, **{**defaults, **fields})
 
 
-def frame_of(rows: Sequence[Row], kind: type[Row] = Point) -> pl.DataFrame:
+def series_frame(rows: Sequence[Row], kind: type[Row] = Point) -> pl.DataFrame:
     return pl.DataFrame([row.row() for row in rows], schema=SERIES[kind][1], orient="row")
 
 
 def land_series(
-    home: WarehousePaths,
+    paths: WarehousePaths,
     run_id: str,
-    *pages: Told,
+    *pages: SeriesPage,
     kind: type[Row] = Point,
     complete: bool = True,
-    **told: Any,
+    **fields: Any,
 ) -> Path:
-    """Land one shard of a series in a landing of its own; its folder."""
-    started = min((page.at for page in pages), default=NOON)
-    run = header(run_id, started, flow="backfill", basket="b1", interval_seconds=None)
-    with LandingWriter(home.landing, run) as landing:
-        writer = SeriesWriter(landing.folder, series_header(kind, **told))
+    """Land a run with one shard of a series; return its folder."""
+    started_at = min((page.at for page in pages), default=NOON)
+    header = run_header(run_id, started_at, flow="backfill", basket="b1", interval_seconds=None)
+    with LandingWriter(paths.landing, header) as landing:
+        writer = SeriesWriter(landing.folder, series_header(kind, **fields))
         for number, page in enumerate(pages):
-            writer.append(page.mark(number), frame_of(page.rows, kind))
+            writer.append(page.meta(number), series_frame(page.rows, kind))
         writer.finish(complete=complete, reason=None if complete else "cut short")
         landing.finish("done", finished_at=minute(600), requests=len(pages))
     return landing.folder
 
 
-def load_one(db: duckdb.DuckDBPyConnection, folder: Path) -> LoadReport:
-    """Load one landing, which the database does not hold yet."""
+def load_landing(db: duckdb.DuckDBPyConnection, folder: Path) -> LoadReport:
+    """Load a landing that the database does not hold."""
     report = load_run(db, read_run(folder), minute(600))
     assert report is not None
     return report
@@ -157,13 +157,13 @@ def _database() -> duckdb.DuckDBPyConnection:
     return load_into_memory([])
 
 
-def fresh(folders: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
-    """An empty database with these landings, loaded in the order given; the one before is emptied for it."""
+def database_with(folders: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
+    """Empty the database that the tests share, load these landings in this order, and return it."""
     db = _database()
     tables = db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'").fetchall()
     for (table,) in tables:
         if table != "schema_version":
             db.execute(f"DELETE FROM store.{table}")
     for folder in folders:
-        load_one(db, folder)
+        load_landing(db, folder)
     return db

@@ -1,4 +1,4 @@
-"""Small landings for the warehouse's tests: quotes, looks at them, and what the database then says."""
+"""Small landings of quotes for tests of the warehouse, and queries of what the database holds then."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 
 DAY = timedelta(days=1)
-UTC_MOMENT = pl.Datetime("us", "UTC")
+UTC_TIMESTAMP = pl.Datetime("us", "UTC")
 COLUMNS = pl.Schema(
     {
         "item_id": pl.String(), "market_hash_name": pl.String(), "phase": pl.String(),
         "provider": pl.String(), "delivery": pl.String(),
         "lowest_ask": pl.Int64(), "price": pl.Decimal(20, 8), "quantity": pl.Int64(),
-        "timestamp": UTC_MOMENT, "last_updated": UTC_MOMENT, "url": pl.String(),
+        "timestamp": UTC_TIMESTAMP, "last_updated": UTC_TIMESTAMP, "url": pl.String(),
     }
 )  # fmt: skip
-Named = tuple[str | None, str, str | None]
+ItemTuple = tuple[str | None, str, str | None]
 
 
 def minute(number: float) -> datetime:
-    """The moment so many minutes after noon."""
+    """Return the time so many minutes after noon."""
     return NOON + timedelta(minutes=number)
 
 
-def name_of(item: str) -> str:
+def item_name(item: str) -> str:
     return f"AK-47 | Finish {item} (Field-Tested)"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Quote:
-    """One row of a page. `cents` gives the price, unless an exact one is given."""
+    """One row of a page. `price` is exact; without it, `cents` gives the price."""
 
     item: str = "1"
     cents: int = 100
     quantity: int | None = 1
     provider: str = "steam"
-    stamp: datetime | None = NOON
-    updated: datetime | None = NOON
+    timestamp: datetime | None = NOON
+    last_updated: datetime | None = NOON
     name: str | None = None
     phase: str | None = None
     price: Decimal | None = None
@@ -62,29 +62,29 @@ class Quote:
     delivery: str = "standard"
 
     def row(self) -> dict[str, Any]:
-        """As a frame takes it."""
+        """Return the row by the column names of a frame."""
         return {
             "item_id": self.item,
-            "market_hash_name": self.name or name_of(self.item),
+            "market_hash_name": self.name or item_name(self.item),
             "phase": self.phase,
             "provider": self.provider,
             "delivery": self.delivery,
             "lowest_ask": self.cents,
             "price": self.price if self.price is not None else Decimal(self.cents) / 100,
             "quantity": self.quantity,
-            "timestamp": self.stamp,
-            "last_updated": self.updated,
+            "timestamp": self.timestamp,
+            "last_updated": self.last_updated,
             "url": self.url,
         }
 
 
-def frame(quotes: Sequence[Quote]) -> pl.DataFrame:
+def quotes_frame(quotes: Sequence[Quote]) -> pl.DataFrame:
     return pl.DataFrame([quote.row() for quote in quotes], schema=COLUMNS, orient="row")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Page:
-    """One answer, and its (reason, raw text) rejects."""
+    """One page of a response, with its rejects: (reason, raw text)."""
 
     at: datetime
     quotes: Sequence[Quote]
@@ -92,67 +92,70 @@ class Page:
     request: int = 0
     rejects: Sequence[tuple[str, str]] = ()
 
-    def mark(self) -> PageMeta:
-        """Where it belongs."""
+    def meta(self) -> PageMeta:
+        """Return the metadata of the page."""
         total, rejects = len(self.quotes), tuple(self.rejects)
         return PageMeta(self.request, self.offset, total, self.at, self.at, "", rejects)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Shard:
-    """What one shard asked for and got. Without `items` it is a whole catalog."""
+class ShardSpec:
+    """What a shard requests and gets. Without `items` it requests the catalog."""
 
     pages: Sequence[Page]
     currency: str = "USD"
     providers: tuple[str, ...] = ("steam",)
-    items: tuple[Named, ...] | None = None
+    items: tuple[ItemTuple, ...] | None = None
     complete: bool = True
     deliveries: tuple[str, ...] = ("standard",)
     listing: bool = False
 
     def header(self, number: int) -> ShardHeader:
-        """What it asks for."""
+        """Return the header of the shard."""
         return ShardHeader(number, self.currency, self.deliveries, self.providers, self.items, self.listing)
 
 
-def look(
-    at: datetime, *quotes: Quote, items: tuple[Named, ...] | None = None, complete: bool = True, **told: Any
-) -> Shard:
-    """A shard of one page."""
-    rejects = told.pop("rejects", ())
-    return Shard([Page(at, quotes, rejects=rejects)], items=items, complete=complete, **told)
+def observe(
+    at: datetime,
+    *quotes: Quote,
+    rejects: Sequence[tuple[str, str]] = (),
+    items: tuple[ItemTuple, ...] | None = None,
+    **fields: Any,
+) -> ShardSpec:
+    """Return a shard of one page."""
+    return ShardSpec([Page(at, quotes, rejects=rejects)], items=items, **fields)
 
 
-def named(*items: str) -> tuple[Named, ...]:
-    return tuple((item, name_of(item), None) for item in items)
+def by_ids(*items: str) -> tuple[ItemTuple, ...]:
+    return tuple((item, item_name(item), None) for item in items)
 
 
-def home_in(folder: Path) -> WarehousePaths:
-    home = WarehousePaths(folder)
-    home.prepare()
-    return home
+def create_warehouse(folder: Path) -> WarehousePaths:
+    paths = WarehousePaths(folder)
+    paths.prepare()
+    return paths
 
 
-def header(run_id: str, started_at: datetime, **told: Any) -> RunHeader:
-    usual = {"flow": "snapshot", "source": "cs2cap", "basket": "all", "interval_seconds": 600}
-    return RunHeader(**{**usual, **told}, run_id=run_id, started_at=started_at)
+def run_header(run_id: str, started_at: datetime, **fields: Any) -> RunHeader:
+    defaults = {"flow": "snapshot", "source": "cs2cap", "basket": "all", "interval_seconds": 600}
+    return RunHeader(**{**defaults, **fields}, run_id=run_id, started_at=started_at)
 
 
 def land(
-    home: WarehousePaths,
+    paths: WarehousePaths,
     run_id: str,
-    *shards: Shard,
+    *shards: ShardSpec,
     state: str | None = "done",
     facts: Any = None,
-    **told: Any,
+    **fields: Any,
 ) -> Path:
-    """Land a run whole; its folder. With `state=None` the process died before it could say how it ended."""
-    started = told.pop("started_at", min((p.at for s in shards for p in s.pages), default=NOON))
-    with LandingWriter(home.landing, header(run_id, started, **told)) as landing:
+    """Land a run and return its folder. With `state=None` the process died before the end of the run."""
+    started_at = fields.pop("started_at", min((p.at for s in shards for p in s.pages), default=NOON))
+    with LandingWriter(paths.landing, run_header(run_id, started_at, **fields)) as landing:
         for number, shard in enumerate(shards, 1):
             writer = landing.open_shard(shard.header(number))
             for page in shard.pages:
-                writer.append(page.mark(), frame(page.quotes))
+                writer.append(page.meta(), quotes_frame(page.quotes))
             if state is not None:
                 writer.finish(complete=shard.complete, reason=None if shard.complete else "cut short")
         if state is not None:
@@ -160,46 +163,45 @@ def land(
     return landing.folder
 
 
-def load(home: WarehousePaths) -> list[LoadReport]:
-    """Settle what waits; nothing is pruned and nobody is waited for."""
-    return load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0)
+def load(paths: WarehousePaths) -> list[LoadReport]:
+    """Load what is pending; prune nothing and wait for no lock."""
+    return load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=0)
 
 
-def snapshot(home: WarehousePaths, run_id: str, *shards: Shard, **told: Any) -> LoadReport:
+def land_and_load(paths: WarehousePaths, run_id: str, *shards: ShardSpec, **fields: Any) -> LoadReport:
     """Land and load one run."""
-    land(home, run_id, *shards, **told)
-    return load(home)[0]
+    land(paths, run_id, *shards, **fields)
+    return load(paths)[0]
 
 
-def rows(home: WarehousePaths, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    return list(run_query(home, query, parameters).rows)
+def query_rows(paths: WarehousePaths, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    return list(run_query(paths, query, parameters).rows)
 
 
-def prices(home: WarehousePaths) -> dict[str, Decimal]:
-    """What is listed now: price by item, of one provider and currency."""
-    return dict(rows(home, "SELECT item_id, price FROM quotes"))
+def current_prices(paths: WarehousePaths) -> dict[str, Decimal]:
+    """Return the listed price of each item, of one provider and currency."""
+    return dict(query_rows(paths, "SELECT item_id, price FROM quotes"))
 
 
-def history(home: WarehousePaths, item: str = "1") -> list[tuple[Any, ...]]:
-    """(minutes after noon, price in cents or None, quantity) of one item, in order of time."""
-    found = rows(
-        home,
-        "SELECT valid_from, price, quantity FROM quote_history WHERE item_id = ? ORDER BY valid_from",
-        item,
-    )
-    return [((at - NOON).total_seconds() / 60, price and price * 100, count) for at, price, count in found]
+def price_history(paths: WarehousePaths, item: str = "1") -> list[tuple[Any, ...]]:
+    """Return (minutes after noon, price in cents or None, quantity) of one item, in order of time."""
+    query = "SELECT valid_from, price, quantity FROM quote_history WHERE item_id = ? ORDER BY valid_from"
+    return [
+        ((at - NOON).total_seconds() / 60, price and price * 100, quantity)
+        for at, price, quantity in query_rows(paths, query, item)
+    ]
 
 
-def dump(home: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything the facts hold but when it was loaded, to compare one database with another."""
+def dump_facts(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all facts but the time of their load, to compare one database with another."""
     facts = ("observation", "current", "history", "reject", "fx_rate")
     tables = ("item", "provider", "scope", "scope_item", *facts)
-    held = {name: rows(home, f"FROM store.{name} ORDER BY ALL") for name in tables}
-    return {**held, "run": rows(home, "SELECT * EXCLUDE (loaded_at) FROM store.run ORDER BY ALL")}
+    rows = {name: query_rows(paths, f"FROM store.{name} ORDER BY ALL") for name in tables}
+    return {**rows, "run": query_rows(paths, "SELECT * EXCLUDE (loaded_at) FROM store.run ORDER BY ALL")}
 
 
 def load_into_memory(folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
-    """A database in memory with these landings, loaded in the order given."""
+    """Load landings, in this order, into a database in memory."""
     db = duckdb.connect(config={"threads": 1})
     db.execute("SET TimeZone = 'UTC'")
     migrate(db, Path("memory"))

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.series_landings import Point, Told, fresh, land_series
-from tests.support.warehouse import Quote, Shard, home_in, land, look, minute, named
+from tests.support.series_landings import Point, SeriesPage, database_with, land_series
+from tests.support.warehouse import Quote, ShardSpec, by_ids, create_warehouse, land, minute, observe
 
 Row = tuple[Any, ...]
 Load = Callable[..., duckdb.DuckDBPyConnection]
@@ -51,13 +51,13 @@ CASES: dict[str, tuple[int | None, int | None, list[tuple[int, int, int]], list[
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
     """Return a function that loads points, then observations, each a (minute, shard), into a database."""
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
 
     def load_all(
-        observations: list[tuple[int, Shard]], *points: Point, **run: Any
+        observations: list[tuple[int, ShardSpec]], *points: Point, **run: Any
     ) -> duckdb.DuckDBPyConnection:
         landings = [land(paths, f"look{at}", shard, **run) for at, shard in observations]
-        return fresh([land_series(paths, "points", Told(minute(500), points)), *landings])
+        return database_with([land_series(paths, "points", SeriesPage(minute(500), points)), *landings])
 
     return load_all
 
@@ -73,7 +73,7 @@ def history(db: duckdb.DuckDBPyConnection, item: str = "1") -> list[Row]:
 def test_points_between_two_observations(load: Load) -> None:
     observed = {0: {n: case[0] for n, case in CASES.items()}, 60: {n: case[1] for n, case in CASES.items()}}
     observations = [
-        (at, look(minute(at), *(Quote(name, cents) for name, cents in prices.items() if cents)))
+        (at, observe(minute(at), *(Quote(name, cents) for name, cents in prices.items() if cents)))
         for at, prices in observed.items()
     ]
     points = [
@@ -86,7 +86,7 @@ def test_points_between_two_observations(load: Load) -> None:
 
 
 def test_a_repeated_state_equals_the_observed_one(load: Load) -> None:
-    db = load([(at, look(minute(at), Quote())) for at in (0, 60)], Point(minute(30), 120))
+    db = load([(at, observe(minute(at), Quote())) for at in (0, 60)], Point(minute(30), 120))
     query = "SELECT lowest_ask, price, changed_at, last_updated, run_id FROM quotes_as_of(?)"
     point = (120, Decimal("1.2"), minute(30), None, "points")
     assert db.execute(query, [minute(59)]).fetchall() == [point]
@@ -94,7 +94,7 @@ def test_a_repeated_state_equals_the_observed_one(load: Load) -> None:
 
 
 def test_a_basket_covers_only_its_named_items(load: Load) -> None:
-    observations = [(at, look(minute(at), Quote("2"), items=named("2"))) for at in (20, 30)]
+    observations = [(at, observe(minute(at), Quote("2"), items=by_ids("2"))) for at in (20, 30)]
     db = load(observations, Point(minute(35), 120), Point(minute(35), 120, item="2"))
     assert history(db) == [(35, 120, 1, "backfill")]
     assert history(db, "2")[:1] == [(20, 100, 1, "snapshot")]
@@ -103,10 +103,10 @@ def test_a_basket_covers_only_its_named_items(load: Load) -> None:
 
 def test_an_observation_of_another_scope_covers_nothing(load: Load) -> None:
     others = [
-        look(minute(20), Quote("2"), currency="EUR"),
-        look(minute(21), Quote("2", provider="csfloat"), providers=("csfloat",)),
-        look(minute(22), Quote("2"), complete=False),
-        look(minute(23), Quote("2", delivery="instant"), deliveries=("instant",)),
+        observe(minute(20), Quote("2"), currency="EUR"),
+        observe(minute(21), Quote("2", provider="csfloat"), providers=("csfloat",)),
+        observe(minute(22), Quote("2"), complete=False),
+        observe(minute(23), Quote("2", delivery="instant"), deliveries=("instant",)),
     ]
     db = load([(20 + number, other) for number, other in enumerate(others)], Point(minute(30), 120))
     assert history(db) == [CHANGED]
@@ -114,16 +114,16 @@ def test_an_observation_of_another_scope_covers_nothing(load: Load) -> None:
 
 def test_a_catalog_does_not_cover_an_aggregate(load: Load) -> None:
     phased = Quote("7", name="AK-47 | Finish 1 (Field-Tested)", phase="Ruby")
-    db = load([(20, look(minute(20), phased))], Point(minute(30), 120))
+    db = load([(20, observe(minute(20), phased))], Point(minute(30), 120))
     assert db.execute("SELECT aggregate FROM items WHERE item_id = '1'").fetchall() == [(True,)]
     assert history(db) == [CHANGED]
 
 
 def test_an_incomplete_observation_covers_nothing_and_its_rows_count(load: Load) -> None:
     observations = [
-        (0, look(minute(0), Quote())),
-        (35, look(minute(35), Quote(cents=110), complete=False)),
-        (60, look(minute(60), Quote(cents=110))),
+        (0, observe(minute(0), Quote())),
+        (35, observe(minute(35), Quote(cents=110), complete=False)),
+        (60, observe(minute(60), Quote(cents=110))),
     ]
     db = load(observations, Point(minute(30), 120), Point(minute(40), 110), Point(minute(45), 130))
     observed = (35, 110, 1, "snapshot")
@@ -131,7 +131,7 @@ def test_an_incomplete_observation_covers_nothing_and_its_rows_count(load: Load)
 
 
 def test_an_observation_without_an_interval_covers_only_its_own_time(load: Load) -> None:
-    observations = [(0, look(minute(0), Quote()))]
+    observations = [(0, observe(minute(0), Quote()))]
     db = load(observations, Point(minute(0), 130), Point(minute(5), 120), interval_seconds=None)
     assert history(db) == [FIRST, (5, 120, 1, "backfill")]
 
@@ -139,7 +139,7 @@ def test_an_observation_without_an_interval_covers_only_its_own_time(load: Load)
 def test_points_do_not_change_other_deliveries(load: Load) -> None:
     kinds = ("instant", "bid")
     observations = [
-        (n, look(minute(n), Quote(delivery=kind), deliveries=(kind,))) for n, kind in enumerate(kinds)
+        (n, observe(minute(n), Quote(delivery=kind), deliveries=(kind,))) for n, kind in enumerate(kinds)
     ]
     db = load(observations, Point(minute(30), 120))
     query = "SELECT delivery, lowest_ask FROM quote_history ORDER BY ALL"

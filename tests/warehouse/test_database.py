@@ -11,7 +11,17 @@ import duckdb
 import pytest
 
 from common.errors import WarehouseFull, WarehouseUnusable
-from tests.support.warehouse import Quote, home_in, land, load, look, minute, prices, rows, snapshot
+from tests.support.warehouse import (
+    Quote,
+    create_warehouse,
+    current_prices,
+    land,
+    land_and_load,
+    load,
+    minute,
+    observe,
+    query_rows,
+)
 from warehouse.database import open_reader, open_writer, schema_version
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
@@ -52,17 +62,17 @@ def test_a_new_file_is_migrated_once(tmp_path: Path) -> None:
 
 
 def test_a_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     with open_writer(paths.writer) as db:
         db.execute("INSERT INTO store.schema_version VALUES (99, now())")
-    landing = land(paths, "a", look(minute(0), Quote()))
+    landing = land(paths, "a", observe(minute(0), Quote()))
     with pytest.raises(WarehouseUnusable, match=r"has schema 99, this Floorline knows \d.*update Floorline"):
         load(paths)
     assert not (landing / "loaded").exists()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     paths.writer.write_text("not a database" * 1000)
     with pytest.raises(WarehouseUnusable, match="is not a database"):
         load(paths)
@@ -90,15 +100,15 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_little_free_space_is_refused(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     paths.ensure_free_space(0)
     with pytest.raises(WarehouseFull, match="MB free and a run needs"):
         paths.ensure_free_space(1 << 60)
 
 
 def test_the_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
-    snapshot(paths, "a", look(minute(0), Quote()))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote()))
     assert paths.published.stat().st_mode & 0o777 == 0o444
     assert paths.published.read_bytes() == paths.writer.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -109,23 +119,23 @@ def test_the_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> 
 
 
 def test_a_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     partial = tmp_path / "market.duckdb.partial"
     partial.write_text("half a copy")
     partial.chmod(0o444)
     other_name = tmp_path / "other-name"
     os.link(partial, other_name)
-    snapshot(paths, "a", look(minute(0), Quote()))
+    land_and_load(paths, "a", observe(minute(0), Quote()))
     assert other_name.read_text() == "half a copy"
     assert not partial.exists()
 
 
 def test_an_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
-    snapshot(paths, "r0", look(minute(0), Quote(cents=100)))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "r0", observe(minute(0), Quote(cents=100)))
     with open_reader(paths.published) as early:
         for number in range(1, 4):
-            snapshot(paths, f"r{number}", look(minute(number), Quote(cents=100 + number)))
+            land_and_load(paths, f"r{number}", observe(minute(number), Quote(cents=100 + number)))
             # Within a process DuckDB shares one database per path, so the second reader is another process.
             reader = subprocess.run(
                 [sys.executable, "-c", "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True)"
@@ -137,8 +147,8 @@ def test_an_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: 
 
 
 def test_the_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
-    snapshot(paths, "a", look(minute(0), Quote(cents=100)))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote(cents=100)))
     paths.published.chmod(0o644)
     with subprocess.Popen(
         [sys.executable, "-c", INTRUDER, str(paths.published)], stdout=subprocess.PIPE, text=True
@@ -148,27 +158,27 @@ def test_the_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tm
         intruder.send_signal(signal.SIGKILL)
     log = paths.published.with_name("market.duckdb.wal")
     assert log.exists()
-    snapshot(paths, "b", look(minute(10), Quote(cents=120)))
+    land_and_load(paths, "b", observe(minute(10), Quote(cents=120)))
 
     assert not log.exists()
-    assert rows(paths, "SELECT lowest_ask FROM quotes") == [(120,)]
-    assert rows(paths, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'intruder'") == [(0,)]
+    assert query_rows(paths, "SELECT lowest_ask FROM quotes") == [(120,)]
+    assert query_rows(paths, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'intruder'") == [(0,)]
 
 
 def test_a_publish_that_fails_leaves_the_old_copy(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
-    snapshot(paths, "a", look(minute(0), Quote()))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote()))
     paths.writer.unlink()
     with pytest.raises(FileNotFoundError):
         publish(paths)
-    assert set(prices(paths)) == {"1"}
+    assert set(current_prices(paths)) == {"1"}
     assert not (tmp_path / "market.duckdb.partial").exists()
 
 
 def test_previously_listed_providers_depend_on_source_currency_and_items(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     both = ("steam", "buff163")
-    snapshot(paths, "a", look(minute(0), Quote("1"), Quote("2", provider="buff163"), providers=both))
+    land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2", provider="buff163"), providers=both))
     assert listed_providers(paths) == {"steam", "buff163"}
     assert listed_providers(paths, excluded=["steam"]) == {"buff163"}
     assert listed_providers(paths, item_ids=["1"]) == {"steam"}

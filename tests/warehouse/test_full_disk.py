@@ -6,7 +6,19 @@ import pytest
 
 from common.errors import WarehouseFull
 from common.files import UnbufferedFile
-from tests.support.warehouse import Page, Quote, Shard, frame, header, home_in, land, load, look, minute, rows
+from tests.support.warehouse import (
+    Page,
+    Quote,
+    ShardSpec,
+    create_warehouse,
+    land,
+    load,
+    minute,
+    observe,
+    query_rows,
+    quotes_frame,
+    run_header,
+)
 from tests.support.warehouse_failures import fill_disk
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
@@ -18,37 +30,40 @@ MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") f
 
 @pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
 def test_a_landing_waits_until_there_is_free_space(small: Path, leave: int) -> None:
-    paths = home_in(small)
-    land(paths, "a", look(minute(0), *MANY[:10]))
+    paths = create_warehouse(small)
+    land(paths, "a", observe(minute(0), *MANY[:10]))
     load(paths)
-    land(paths, "b", look(minute(10), *MANY))
+    land(paths, "b", observe(minute(10), *MANY))
     ballast = fill_disk(small, leave)
     with pytest.raises(WarehouseFull, match=r"no space left.*make room"):
         load(paths)
-    assert rows(paths, "SELECT count(*) FROM quotes") == [(10,)]
+    assert query_rows(paths, "SELECT count(*) FROM quotes") == [(10,)]
     ballast.unlink()
 
     load(paths)
-    assert rows(paths, "SELECT count(*), sum(lowest_ask) FROM quotes") == [(20_000, sum(range(20_000)))]
-    assert rows(paths, "SELECT run_id, rows_fetched FROM runs ORDER BY ALL") == [("a", 10), ("b", 20_000)]
+    assert query_rows(paths, "SELECT count(*), sum(lowest_ask) FROM quotes") == [(20_000, sum(range(20_000)))]
+    assert query_rows(paths, "SELECT run_id, rows_fetched FROM runs ORDER BY ALL") == [
+        ("a", 10),
+        ("b", 20_000),
+    ]
 
 
 def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small: Path) -> None:
     paths = WarehousePaths(small)
     paths.prepare()
     pages = [Page(minute(n), MANY[n * 2000 : (n + 1) * 2000], offset=n * 2000) for n in range(10)]
-    shard = Shard(pages)
-    with LandingWriter(paths.landing, header("run", minute(0))) as landing:
+    shard = ShardSpec(pages)
+    with LandingWriter(paths.landing, run_header("run", minute(0))) as landing:
         writer = landing.open_shard(shard.header(1))
-        writer.append(pages[0].mark(), frame(pages[0].quotes))
+        writer.append(pages[0].meta(), quotes_frame(pages[0].quotes))
         ballast = fill_disk(small, 50_000)
         landed = 1
         with pytest.raises(WarehouseFull):  # noqa: PT012 - any of the pages may be the first without space
             for page in pages[1:]:
-                writer.append(page.mark(), frame(page.quotes))
+                writer.append(page.meta(), quotes_frame(page.quotes))
                 landed += 1
         ballast.unlink()
-        writer.append(pages[9].mark(), frame(pages[9].quotes))
+        writer.append(pages[9].meta(), quotes_frame(pages[9].quotes))
         landed += 1
         writer.finish(complete=False, reason="one did not fit")
         landing.finish("incomplete")
@@ -69,9 +84,9 @@ def test_an_unbuffered_file_writes_everything_or_raises(small: Path) -> None:
 
 
 def test_a_run_cannot_start_on_a_full_disk(small: Path) -> None:
-    paths = home_in(small)
+    paths = create_warehouse(small)
     fill_disk(small, 0)
-    with pytest.raises(WarehouseFull), LandingWriter(paths.landing, header("run", minute(0))):
+    with pytest.raises(WarehouseFull), LandingWriter(paths.landing, run_header("run", minute(0))):
         pass
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.warehouse import Quote, home_in, land, load, look, minute, rows
+from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe, query_rows
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 
@@ -52,19 +52,21 @@ def check_runs_are_complete(paths: WarehousePaths) -> None:
 
 def kill_loads(folder: Path, delays: list[float]) -> int:
     """Kill a load after each of these delays, with new runs for each; return how many were still running."""
-    paths, interrupted = home_in(folder), 0
+    paths, interrupted = create_warehouse(folder), 0
     for number, after in enumerate(delays):
         for run in range(RUNS):
             at = number * RUNS + run
             quotes = [Quote(str(item), 1000 + at) for item in range(ROWS)]
-            land(paths, f"r{at:03}", look(minute(at), *quotes))
+            land(paths, f"r{at:03}", observe(minute(at), *quotes))
         interrupted += kill_a_load(paths, after)
         check_runs_are_complete(paths)
     load(paths)
     check_runs_are_complete(paths)
     expected = [(f"r{at:03}", ROWS) for at in range(len(delays) * RUNS)]
-    assert rows(paths, "SELECT run_id, count(*) FROM quote_history GROUP BY ALL ORDER BY ALL") == expected
-    assert rows(paths, "SELECT DISTINCT lowest_ask FROM quotes") == [(1000 + len(expected) - 1,)]
+    assert (
+        query_rows(paths, "SELECT run_id, count(*) FROM quote_history GROUP BY ALL ORDER BY ALL") == expected
+    )
+    assert query_rows(paths, "SELECT DISTINCT lowest_ask FROM quotes") == [(1000 + len(expected) - 1,)]
     return interrupted
 
 

@@ -12,16 +12,16 @@ from common.errors import WarehouseUnusable
 from tests.support.warehouse import (
     Page,
     Quote,
-    Shard,
-    dump,
-    home_in,
+    ShardSpec,
+    by_ids,
+    create_warehouse,
+    dump_facts,
     land,
+    land_and_load,
     load,
-    look,
     minute,
-    named,
-    rows,
-    snapshot,
+    observe,
+    query_rows,
 )
 from warehouse.maintenance import VIEWS, export_duckdb, export_parquet, rebuild, rebuildable_landings
 from warehouse.paths import WarehousePaths
@@ -32,15 +32,17 @@ from warehouse.state.alerts import Alert, AlertStore
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with changes, a removed quote, a reject, a late run and an alert."""
-    paths = home_in(tmp_path / "home")
+    paths = create_warehouse(tmp_path / "home")
     rejects = [("did not fit", '{"item_id": 9}')]
-    snapshot(paths, "a", look(minute(0), Quote("1"), Quote("2"), Quote("3", provider="buff163"),
+    land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3", provider="buff163"),
                              providers=("steam", "buff163"), rejects=rejects))  # fmt: skip
-    snapshot(paths, "b", look(minute(10), Quote("1", 120)), look(minute(10), Quote("1", 110), currency="EUR"))
-    snapshot(paths, "d", look(minute(30), Quote("1", 120), items=named("1")), basket="core")
-    snapshot(paths, "c", look(minute(20), Quote("1", 130)), state="incomplete")
+    land_and_load(
+        paths, "b", observe(minute(10), Quote("1", 120)), observe(minute(10), Quote("1", 110), currency="EUR")
+    )
+    land_and_load(paths, "d", observe(minute(30), Quote("1", 120), items=by_ids("1")), basket="core")
+    land_and_load(paths, "c", observe(minute(20), Quote("1", 130)), state="incomplete")
     AlertStore(paths.state).raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), minute(1))
-    land(paths, "e", Shard([Page(minute(40), [Quote("4")])]), state=None)
+    land(paths, "e", ShardSpec([Page(minute(40), [Quote("4")])]), state=None)
     load(paths)
     return paths
 
@@ -49,10 +51,10 @@ def test_a_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     quotes = "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL"
     changes = "SELECT * EXCLUDE (last_updated) FROM quote_history ORDER BY ALL"
     queries = (quotes, changes, "FROM rejects ORDER BY ALL", "FROM alerts")
-    before = [rows(paths, query) for query in queries]
+    before = [query_rows(paths, query) for query in queries]
     result = rebuild(paths, lambda: minute(600), wait=0)
 
-    assert [rows(paths, query) for query in queries] == before
+    assert [query_rows(paths, query) for query in queries] == before
     assert result.runs == 5
     assert result.aside == paths.writer.with_name("market.before-20260601T220000Z.duckdb")
     assert duckdb.connect(str(result.aside), read_only=True).execute(
@@ -63,10 +65,10 @@ def test_a_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
 
 
 def test_a_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
-    before = rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL")
+    before = query_rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL")
     paths.writer.write_text("ruined")
     result = rebuild(paths, lambda: minute(600), wait=0)
-    assert rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL") == before
+    assert query_rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL") == before
     assert result.aside is not None
     assert result.aside.read_text() == "ruined"
     paths.writer.unlink()
@@ -83,7 +85,7 @@ def test_the_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths)
     assert backup is not None
     with duckdb.connect(str(backup)) as db:
         assert db.execute("SELECT count(*) FROM mine").fetchall() == [(0,)]
-    assert dump(paths)["run"]
+    assert dump_facts(paths)["run"]
     load(paths)
 
 
@@ -93,11 +95,11 @@ def test_an_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_
     with duckdb.connect(str(target), read_only=True) as db:
         db.execute("SET TimeZone = 'UTC'")
         for view in VIEWS:
-            assert db.execute(f"FROM {view} ORDER BY ALL").fetchall() == rows(
+            assert db.execute(f"FROM {view} ORDER BY ALL").fetchall() == query_rows(
                 paths, f"FROM {view} ORDER BY ALL"
             )
         as_of = "SELECT count(*) FROM quotes_as_of('2026-06-01 12:05:00Z')"
-        assert db.execute(as_of).fetchall() == rows(paths, as_of)
+        assert db.execute(as_of).fetchall() == query_rows(paths, as_of)
     with pytest.raises(WarehouseUnusable, match="exists already"):
         export_duckdb(paths, target)
 
@@ -106,9 +108,9 @@ def test_exported_parquet_files_equal_the_views(paths: WarehousePaths, tmp_path:
     files = export_parquet(paths, tmp_path / "backup")
     assert [file.stem for file in files] == list(VIEWS)
     for file in files:
-        assert pl.read_parquet(file).height == rows(paths, f"SELECT count(*) FROM {file.stem}")[0][0]
+        assert pl.read_parquet(file).height == query_rows(paths, f"SELECT count(*) FROM {file.stem}")[0][0]
         exported = run_query(paths, f"FROM '{file}' ORDER BY ALL").rows
-        assert list(exported) == rows(paths, f"FROM {file.stem} ORDER BY ALL")
+        assert list(exported) == query_rows(paths, f"FROM {file.stem} ORDER BY ALL")
     with pytest.raises(WarehouseUnusable, match="exists already"):
         export_parquet(paths, tmp_path / "backup")
 
@@ -121,7 +123,7 @@ def test_a_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_
 
 
 def test_an_export_without_a_database_is_refused(tmp_path: Path) -> None:
-    empty = home_in(tmp_path / "empty")
+    empty = create_warehouse(tmp_path / "empty")
     for export in (export_duckdb, export_parquet):
         with pytest.raises(WarehouseUnusable, match="floorline snapshot"):
             export(empty, tmp_path / "backup")
@@ -129,11 +131,13 @@ def test_an_export_without_a_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     facts = {"requests": 3, "quota_remaining": 900, "incomplete_reason": "the quota is used up"}
-    snapshot(paths, "a", look(minute(0), Quote()), state="incomplete", facts=facts, interval_seconds=600)
-    snapshot(paths, "b", look(minute(10), Quote()), facts={"requests": 5}, interval_seconds=None)
-    snapshot(paths, "c", look(minute(20), Quote()), flow="backfill")
+    land_and_load(
+        paths, "a", observe(minute(0), Quote()), state="incomplete", facts=facts, interval_seconds=600
+    )
+    land_and_load(paths, "b", observe(minute(10), Quote()), facts={"requests": 5}, interval_seconds=None)
+    land_and_load(paths, "c", observe(minute(20), Quote()), flow="backfill")
 
     (last,) = run_query(paths, LAST_RUNS).records()
     assert last == {

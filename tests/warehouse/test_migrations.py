@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.warehouse import Quote, home_in, look, minute, rows, snapshot
+from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
 from warehouse.database import SQL, open_reader, open_writer, schema_version
 from warehouse.landing.model import ShardHeader
 from warehouse.paths import WarehousePaths
@@ -44,7 +44,7 @@ os._exit(9)
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with a database of schema 1 that has a quote and a reject."""
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     with duckdb.connect(str(paths.writer)) as db:
         db.execute(FIRST)
         db.execute(OLD_ROWS)
@@ -82,11 +82,11 @@ def test_a_migration_keeps_prices_that_differ_from_their_minor_units(paths: Ware
 
 
 def test_the_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> None:
-    report = snapshot(paths, "b", look(minute(10), Quote("1", 100, 3, stamp=None)))
+    report = land_and_load(paths, "b", observe(minute(10), Quote("1", 100, 3, timestamp=None)))
     assert report.rows_changed == 0
-    without_quantity = snapshot(paths, "c", look(minute(20), Quote("1", 100, None, stamp=None)))
+    without_quantity = land_and_load(paths, "c", observe(minute(20), Quote("1", 100, None, timestamp=None)))
     assert without_quantity.rows_changed == 1
-    assert rows(paths, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
+    assert query_rows(paths, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
 
 
 def test_a_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) -> None:

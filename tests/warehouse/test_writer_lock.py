@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from common.errors import WarehouseLocked
-from tests.support.warehouse import DAY, Quote, home_in, land, load, look, minute, prices, snapshot
+from tests.support.warehouse import (
+    DAY,
+    Quote,
+    create_warehouse,
+    current_prices,
+    land,
+    land_and_load,
+    load,
+    minute,
+    observe,
+)
 from tests.support.warehouse_failures import HOLD_DATABASE, HOLD_LOCK, process_holding
 from warehouse.database import writer_lock
 from warehouse.loading.pipeline import load_pending
@@ -17,9 +27,9 @@ from warehouse.paths import WarehousePaths
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with a loaded run and a waiting one."""
-    paths = home_in(tmp_path)
-    snapshot(paths, "a", look(minute(0), Quote("1")))
-    land(paths, "b", look(minute(10), Quote("1"), Quote("2")))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote("1")))
+    land(paths, "b", observe(minute(10), Quote("1"), Quote("2")))
     return paths
 
 
@@ -31,9 +41,9 @@ def test_the_holder_is_named_and_the_landing_waits(paths: WarehousePaths, script
         assert f"PID {holder.pid}" in caught.value.holder
         assert f"PID {holder.pid}" in str(caught.value)
         assert "the next run loads it" in str(caught.value)
-        assert set(prices(paths)) == {"1"}
+        assert set(current_prices(paths)) == {"1"}
     assert [report.run_id for report in load(paths)] == ["b"]
-    assert set(prices(paths)) == {"1", "2"}
+    assert set(current_prices(paths)) == {"1", "2"}
 
 
 def test_the_lock_of_a_killed_process_is_free(paths: WarehousePaths) -> None:

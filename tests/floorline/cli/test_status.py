@@ -16,7 +16,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
 from tests.support.snapshots import Bench, basket, main_with
-from tests.support.warehouse import Quote, land, look, minute
+from tests.support.warehouse import Quote, land, minute, observe
 from warehouse.paths import WarehousePaths
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -93,10 +93,10 @@ def test_what_the_command_says(bench: Bench, sandbox: Sandbox) -> None:
     quiet = main_with("status", "--config", str(bench.config)).out
     assert "market.duckdb, published 20" in quiet
     assert "wait" not in quiet
-    land(home, "b", look(minute(10), Quote("1")))
+    land(home, "b", observe(minute(10), Quote("1")))
     one = main_with("status", "--config", str(bench.config)).out
     assert "1 landing is not loaded, since 2026-06-01 12:10:00: the next run" in one
-    land(home, "c", look(minute(20), Quote("1")))
+    land(home, "c", observe(minute(20), Quote("1")))
     sandbox.key(VALID_KEY, "revoked")
     two = main_with("status", "--config", str(bench.config)).out
     assert "2 landings are not loaded, since 2026-06-01 12:10:00" in two

@@ -24,7 +24,7 @@ from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
 from tests.support.snapshots import Bench, basket
-from tests.support.warehouse import DAY, Quote, home_in, land, look, minute, snapshot
+from tests.support.warehouse import DAY, Quote, create_warehouse, land, land_and_load, minute, observe
 from tests.support.warehouse_failures import HOLD_DATABASE, HOLD_LOCK, fill_disk, process_holding
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
@@ -36,8 +36,8 @@ WAIT = timedelta(seconds=60)
 @pytest.fixture
 def home(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with one run loaded."""
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote("1"), Quote("2")))
+    home = create_warehouse(tmp_path)
+    land_and_load(home, "a", observe(minute(0), Quote("1"), Quote("2")))
     return home
 
 
@@ -112,7 +112,7 @@ def test_a_load_that_starts_meanwhile_is_not_turned_away(home: WarehousePaths) -
     looking.start()
     try:
         for number in range(1, 6):
-            land(home, f"b{number}", look(minute(10 * number), Quote("3", cents=number)))
+            land(home, f"b{number}", observe(minute(10 * number), Quote("3", cents=number)))
             assert len(load_pending(home, now=lambda: minute(600), keep=DAY, wait=30)) == 1
     finally:
         through.set()
@@ -137,8 +137,10 @@ def test_database_of_another_program(home: WarehousePaths) -> None:
 
 
 def test_a_database_with_a_rotten_block(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), *(Quote(str(n), url=f"https://a.com/{n**3}") for n in range(5000))))
+    home = create_warehouse(tmp_path)
+    land_and_load(
+        home, "a", observe(minute(0), *(Quote(str(n), url=f"https://a.com/{n**3}") for n in range(5000)))
+    )
     home.published.chmod(0o644)
     whole = bytearray(home.published.read_bytes())
     for place in range(3 * 4096 + 64, len(whole), 262_144):
@@ -149,16 +151,16 @@ def test_a_database_with_a_rotten_block(tmp_path: Path) -> None:
 
 
 def test_a_landing_that_waits(home: WarehousePaths) -> None:
-    land(home, "b", look(minute(10), Quote("1")))
+    land(home, "b", observe(minute(10), Quote("1")))
     (found,) = check_landings(home)
     assert (found.verdict, found.seen) == ("warn", "one waits for the load, since 2026-06-01 12:10:00 UTC")
     assert "floorline maintain load" in found.advice
-    land(home, "c", look(minute(20), Quote("1")), state=None)
+    land(home, "c", observe(minute(20), Quote("1")), state=None)
     assert "2 wait for the load, since 2026-06-01 12:10:00 UTC" in check_landings(home)[0].seen
 
 
 def test_a_landing_that_was_set_aside(home: WarehousePaths) -> None:
-    folder = land(home, "b", look(minute(10), Quote("1")))
+    folder = land(home, "b", observe(minute(10), Quote("1")))
     (folder / "0001.json").write_text("{")
     (before,) = check_landings(home)
     (folder / "unreadable").write_text("JSONDecodeError: no end")
@@ -171,7 +173,7 @@ def test_a_landing_that_was_set_aside(home: WarehousePaths) -> None:
 
 
 def test_a_disk_that_fills_up(small: Path) -> None:
-    home = home_in(small)
+    home = create_warehouse(small)
     assert check_disk(home, 15_000_000)[0].verdict == "ok"
     fill_disk(small, 20_000_000)
     (low,) = check_disk(home, 15_000_000)

@@ -12,16 +12,25 @@ from hypothesis import strategies as st
 
 from common.time_ranges import intersect, union
 from tests.support.backfill_state import spans
-from tests.support.warehouse import Page, Quote, Shard, home_in, land, load_into_memory, look, minute
+from tests.support.warehouse import (
+    Page,
+    Quote,
+    ShardSpec,
+    create_warehouse,
+    land,
+    load_into_memory,
+    minute,
+    observe,
+)
 from warehouse.gaps import CoverageGap, find_coverage_gaps, uncovered_spans, unfilled_spans
 from warehouse.paths import WarehousePaths
 
 TEN, LATE = timedelta(minutes=10), timedelta(minutes=15)
 
 
-def seen(at: float, **told: Any) -> Shard:
+def seen(at: float, **told: Any) -> ShardSpec:
     """A look at one quote, which took two minutes."""
-    return Shard([Page(minute(at), [Quote()]), Page(minute(at + 2), [], offset=1)], **told)
+    return ShardSpec([Page(minute(at), [Quote()]), Page(minute(at + 2), [], offset=1)], **told)
 
 
 def failed(home: WarehousePaths, run_id: str, at: float, reason: str, basket: str) -> None:
@@ -53,14 +62,14 @@ def partial(home: WarehousePaths) -> None:
 def strangers(home: WarehousePaths) -> None:
     """A shard that was cut short in a run that says it is done, and a provider that came unasked."""
     land(home, "s0", seen(0, complete=False), basket="strangers")
-    land(home, "s20", look(minute(20), Quote(), Quote(provider="csfloat")), basket="strangers")
+    land(home, "s20", observe(minute(20), Quote(), Quote(provider="csfloat")), basket="strangers")
     land(home, "s30", seen(30), basket="strangers", flow="replay")
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """Return a database with some baskets of which each has its own way of failing."""
-    home = home_in(tmp_path_factory.mktemp("gaps"))
+    home = create_warehouse(tmp_path_factory.mktemp("gaps"))
     for world in (failing, partial, strangers):
         world(home)
     with load_into_memory(sorted(home.landing.iterdir())) as db:

@@ -1,4 +1,4 @@
-"""What counts as a change, and what `quotes` and `quote_history` then say."""
+"""Which rows are a change, and what `quotes` and `quote_history` then hold."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -7,40 +7,51 @@ from pathlib import Path
 import pytest
 
 from tests.support.clocks import NOON
-from tests.support.warehouse import Quote, history, home_in, land, load, look, minute, named, rows, snapshot
+from tests.support.warehouse import (
+    Quote,
+    by_ids,
+    create_warehouse,
+    land,
+    land_and_load,
+    load,
+    minute,
+    observe,
+    price_history,
+    query_rows,
+)
 
 LATER = NOON + timedelta(minutes=7)
 
 
-def test_an_unmoved_market_adds_nothing(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    first = snapshot(home, "a", look(minute(0), Quote("1"), Quote("2")))
-    again = snapshot(home, "b", look(minute(10), Quote("1"), Quote("2")))
+def test_unchanged_quotes_add_nothing(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    first = land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
+    second = land_and_load(paths, "b", observe(minute(10), Quote("1"), Quote("2")))
 
     assert (first.rows_fetched, first.rows_changed) == (2, 2)
-    assert (again.rows_fetched, again.rows_changed) == (2, 0)
-    assert history(home) == [(0, 100, 1)]
-    assert rows(home, "SELECT DISTINCT observed_at, run_id FROM quotes") == [(minute(10), "a")]
+    assert (second.rows_fetched, second.rows_changed) == (2, 0)
+    assert price_history(paths) == [(0, 100, 1)]
+    assert query_rows(paths, "SELECT DISTINCT observed_at, run_id FROM quotes") == [(minute(10), "a")]
 
 
 @pytest.mark.parametrize("moved", [Quote(cents=101), Quote(quantity=2)], ids=["price", "quantity"])
-def test_another_price_or_quantity_is_a_change(tmp_path: Path, moved: Quote) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote()))
-    report = snapshot(home, "b", look(minute(10), moved))
+def test_other_price_or_quantity_is_a_change(tmp_path: Path, moved: Quote) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote()))
+    report = land_and_load(paths, "b", observe(minute(10), moved))
 
     assert report.rows_changed == 1
-    assert history(home) == [(0, 100, 1), (10, moved.cents, moved.quantity)]
-    assert rows(home, "SELECT valid_from, valid_to FROM quote_history ORDER BY valid_from") == [
+    assert price_history(paths) == [(0, 100, 1), (10, moved.cents, moved.quantity)]
+    assert query_rows(paths, "SELECT valid_from, valid_to FROM quote_history ORDER BY valid_from") == [
         (minute(0), minute(10)),
         (minute(10), None),
     ]
 
 
-def test_a_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote()))
-    assert snapshot(home, "b", look(minute(10), Quote(stamp=LATER))).rows_changed == 0
+def test_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote()))
+    assert land_and_load(paths, "b", observe(minute(10), Quote(timestamp=LATER))).rows_changed == 0
 
 
 @pytest.mark.parametrize(
@@ -54,99 +65,100 @@ def test_a_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None
         (NOON, 100, 2, True),
         (LATER, 100, 1, True),
     ],
-    ids=["fx", "precision", "older", "no-longer-told", "a-second-newer", "quantity", "newer-same-amount"],
+    ids=["fx", "precision", "older", "no-timestamp", "a-second-newer", "quantity", "newer-same-amount"],
 )
-def test_a_converted_amount_moves_with_fx(
+def test_converted_amount_that_moves_with_fx_is_no_change(
     tmp_path: Path, stamp: datetime | None, cents: int, quantity: int, changed: bool
 ) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote(stamp=NOON), currency="EUR"))
-    now = Quote(cents=cents, quantity=quantity, stamp=stamp)
-    report = snapshot(home, "b", look(minute(10), now, currency="EUR"))
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote(timestamp=NOON), currency="EUR"))
+    quote = Quote(cents=cents, quantity=quantity, timestamp=stamp)
+    report = land_and_load(paths, "b", observe(minute(10), quote, currency="EUR"))
 
     assert report.rows_changed == int(changed)
-    assert rows(home, "SELECT price, quantity FROM quotes") == [(Decimal(cents) / 100, quantity)]
+    assert query_rows(paths, "SELECT price, quantity FROM quotes") == [(Decimal(cents) / 100, quantity)]
 
 
-def test_without_any_timestamp_a_converted_amount_counts(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote(stamp=None), currency="EUR"))
-    assert snapshot(home, "b", look(minute(10), Quote(stamp=None), currency="EUR")).rows_changed == 0
-    assert (
-        snapshot(home, "c", look(minute(20), Quote(cents=101, stamp=None), currency="EUR")).rows_changed == 1
-    )
-    assert rows(home, "SELECT changed_at FROM quotes") == [(minute(20),)]
+def test_converted_amount_without_any_timestamp_is_a_change(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote(timestamp=None), currency="EUR"))
+    same = observe(minute(10), Quote(timestamp=None), currency="EUR")
+    assert land_and_load(paths, "b", same).rows_changed == 0
+    moved = observe(minute(20), Quote(cents=101, timestamp=None), currency="EUR")
+    assert land_and_load(paths, "c", moved).rows_changed == 1
+    assert query_rows(paths, "SELECT changed_at FROM quotes") == [(minute(20),)]
 
 
-@pytest.mark.parametrize("odd", [None, NOON - timedelta(minutes=5)], ids=["none", "older"])
-def test_a_route_that_tells_an_odd_timestamp_makes_no_change_of_the_next(
-    tmp_path: Path, odd: datetime | None
+@pytest.mark.parametrize("unusual", [None, NOON - timedelta(minutes=5)], ids=["none", "older"])
+def test_route_with_an_unusual_timestamp_makes_no_change_of_the_next_row(
+    tmp_path: Path, unusual: datetime | None
 ) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote(stamp=NOON), currency="EUR"))
-    snapshot(home, "b", look(minute(10), Quote(cents=105, stamp=odd), currency="EUR"))
-    assert snapshot(home, "c", look(minute(20), Quote(stamp=NOON), currency="EUR")).rows_changed == 0
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote(timestamp=NOON), currency="EUR"))
+    land_and_load(paths, "b", observe(minute(10), Quote(cents=105, timestamp=unusual), currency="EUR"))
+    same = observe(minute(20), Quote(timestamp=NOON), currency="EUR")
+    assert land_and_load(paths, "c", same).rows_changed == 0
 
 
-def test_changed_at_is_the_sources_word_or_else_the_observation(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(5), Quote("1", stamp=NOON), Quote("2", stamp=None)))
+def test_changed_at_is_the_timestamp_of_the_source_or_else_the_observation(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(5), Quote("1", timestamp=NOON), Quote("2", timestamp=None)))
 
     for view in ("quotes", "quote_history", "quotes_as_of('2026-06-01 13:00:00Z')"):
-        found = rows(home, f"SELECT item_id, changed_at FROM {view} ORDER BY item_id")
-        assert found == [("1", NOON), ("2", minute(5))]
+        rows = query_rows(paths, f"SELECT item_id, changed_at FROM {view} ORDER BY item_id")
+        assert rows == [("1", NOON), ("2", minute(5))]
 
 
-def test_two_runs_in_the_same_second_both_count(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote(cents=100)), started_at=minute(-2))
-    snapshot(home, "b", look(minute(0), Quote(cents=101)), started_at=minute(-1))
+def test_two_runs_in_the_same_second_both_enter_the_history(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote(cents=100)), started_at=minute(-2))
+    land_and_load(paths, "b", observe(minute(0), Quote(cents=101)), started_at=minute(-1))
 
-    moments = rows(home, "SELECT price, valid_from, valid_to FROM quote_history ORDER BY valid_from")
-    behind = NOON + timedelta(microseconds=1)
-    assert moments == [(Decimal(1), NOON, behind), (Decimal("1.01"), behind, None)]
-    assert rows(home, "SELECT price FROM quotes_as_of(?)", minute(1)) == [(Decimal("1.01"),)]
-
-
-def test_two_baskets_that_finish_in_the_same_second_both_load(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    land(home, "b", look(minute(0), Quote("1"), items=named("1")), basket="b")
-    land(home, "a", look(minute(0), Quote("1"), Quote("2"), items=named("1", "2")), basket="a")
-    assert [report.rows_fetched for report in load(home)] == [2, 1]
-    assert rows(home, "SELECT count(*) FROM quotes") == [(2,)]
-    assert rows(home, "SELECT count(*) FROM runs") == [(2,)]
+    rows = query_rows(paths, "SELECT price, valid_from, valid_to FROM quote_history ORDER BY valid_from")
+    just_after = NOON + timedelta(microseconds=1)
+    assert rows == [(Decimal(1), NOON, just_after), (Decimal("1.01"), just_after, None)]
+    assert query_rows(paths, "SELECT price FROM quotes_as_of(?)", minute(1)) == [(Decimal("1.01"),)]
 
 
-def test_a_price_ten_times_off_is_kept_and_shown(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote("1", 100), Quote("2", 100), Quote("3", 100)))
-    report = snapshot(home, "b", look(minute(10), Quote("1", 1000), Quote("2", 999), Quote("3", 0)))
+def test_two_baskets_in_the_same_second_both_load(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land(paths, "b", observe(minute(0), Quote("1"), items=by_ids("1")), basket="b")
+    land(paths, "a", observe(minute(0), Quote("1"), Quote("2"), items=by_ids("1", "2")), basket="a")
+    assert [report.rows_fetched for report in load(paths)] == [2, 1]
+    assert query_rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
+    assert query_rows(paths, "SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_price_that_moves_tenfold_is_loaded_and_reported(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote("1", 100), Quote("2", 100), Quote("3", 100)))
+    report = land_and_load(paths, "b", observe(minute(10), Quote("1", 1000), Quote("2", 999), Quote("3", 0)))
 
     assert {(o.market_hash_name[15], o.was, o.price) for o in report.outliers} == {
         ("1", Decimal(1), Decimal(10)),
         ("3", Decimal(1), Decimal(0)),
     }
-    assert rows(home, "SELECT lowest_ask FROM quotes ORDER BY item_id") == [(1000,), (999,), (0,)]
+    assert query_rows(paths, "SELECT lowest_ask FROM quotes ORDER BY item_id") == [(1000,), (999,), (0,)]
 
 
-def test_duplicates_inside_a_batch_resolve_to_the_latest(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    same = [
-        Quote(cents=1, stamp=None, updated=LATER),
-        Quote(cents=2, stamp=LATER, updated=NOON),
-        Quote(cents=3, stamp=LATER, updated=LATER),
-        Quote(cents=4, stamp=NOON, updated=LATER),
+def test_latest_of_duplicate_rows_wins(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    duplicates = [
+        Quote(cents=1, timestamp=None, last_updated=LATER),
+        Quote(cents=2, timestamp=LATER, last_updated=NOON),
+        Quote(cents=3, timestamp=LATER, last_updated=LATER),
+        Quote(cents=4, timestamp=NOON, last_updated=LATER),
     ]
-    report = snapshot(home, "a", look(minute(0), *same))
+    report = land_and_load(paths, "a", observe(minute(0), *duplicates))
 
     assert report.rows_fetched == 1
-    assert history(home) == [(0, 3, 1)]
+    assert price_history(paths) == [(0, 3, 1)]
 
 
-def test_an_address_that_was_not_told_before_is_kept(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote()))
-    report = snapshot(home, "b", look(minute(10), Quote(url="https://example.com/1")))
+def test_first_url_of_a_quote_is_stored_without_a_change(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote()))
+    report = land_and_load(paths, "b", observe(minute(10), Quote(url="https://example.com/1")))
 
     assert report.rows_changed == 0
-    assert rows(home, "SELECT url FROM quotes") == [("https://example.com/1",)]
+    assert query_rows(paths, "SELECT url FROM quotes") == [("https://example.com/1",)]

@@ -1,4 +1,4 @@
-"""What absence closes: only what a complete look, and no later one, should have brought."""
+"""Which absent quotes close: those that a complete observation covers, and no later one has."""
 
 from pathlib import Path
 
@@ -7,133 +7,134 @@ import pytest
 from tests.support.warehouse import (
     Page,
     Quote,
-    Shard,
-    history,
-    home_in,
-    look,
+    ShardSpec,
+    by_ids,
+    create_warehouse,
+    current_prices,
+    item_name,
+    land_and_load,
     minute,
-    name_of,
-    named,
-    prices,
-    rows,
-    snapshot,
+    observe,
+    price_history,
+    query_rows,
 )
 from warehouse.paths import WarehousePaths
 
 
-def listed(home: WarehousePaths) -> set[str]:
-    return set(prices(home))
+def listed_items(paths: WarehousePaths) -> set[str]:
+    return set(current_prices(paths))
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
-    """Return a warehouse that has seen items 1, 2 and 3 in the whole catalog at noon."""
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote("1"), Quote("2"), Quote("3")))
-    return home
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse that observed items 1, 2 and 3 in the catalog at noon."""
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3")))
+    return paths
 
 
-def test_a_quote_vanishes_and_returns_unchanged(home: WarehousePaths) -> None:
-    gone = snapshot(home, "b", look(minute(10), Quote("2"), Quote("3")))
-    assert (gone.rows_closed, gone.rows_changed, listed(home)) == (1, 1, {"2", "3"})
-    still = snapshot(home, "c", look(minute(20), Quote("2"), Quote("3")))
-    assert (still.rows_closed, still.rows_changed) == (0, 0)
-    back = snapshot(home, "d", look(minute(30), Quote("1"), Quote("2"), Quote("3")))
+def test_quote_vanishes_and_returns_unchanged(paths: WarehousePaths) -> None:
+    closed = land_and_load(paths, "b", observe(minute(10), Quote("2"), Quote("3")))
+    assert (closed.rows_closed, closed.rows_changed, listed_items(paths)) == (1, 1, {"2", "3"})
+    unchanged = land_and_load(paths, "c", observe(minute(20), Quote("2"), Quote("3")))
+    assert (unchanged.rows_closed, unchanged.rows_changed) == (0, 0)
+    returned = land_and_load(paths, "d", observe(minute(30), Quote("1"), Quote("2"), Quote("3")))
 
-    assert (back.rows_changed, listed(home)) == (1, {"1", "2", "3"})
-    assert history(home) == [(0, 100, 1), (10, None, 0), (30, 100, 1)]
-    assert rows(home, "SELECT lowest_ask, quantity FROM store.current WHERE valid_from = ?", minute(30)) == [
-        (100, 1)
-    ]
+    assert (returned.rows_changed, listed_items(paths)) == (1, {"1", "2", "3"})
+    assert price_history(paths) == [(0, 100, 1), (10, None, 0), (30, 100, 1)]
+    assert query_rows(
+        paths, "SELECT lowest_ask, quantity FROM store.current WHERE valid_from = ?", minute(30)
+    ) == [(100, 1)]
 
 
-def test_a_converted_quote_returns_although_its_timestamp_does_not_move(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+def test_converted_quote_returns_with_its_old_timestamp(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
     for run, quotes in enumerate([(Quote("1"), Quote("2")), (Quote("2"),), (Quote("1"), Quote("2"))]):
-        snapshot(home, f"r{run}", look(minute(run * 10), *quotes, currency="EUR"))
-    assert history(home) == [(0, 100, 1), (10, None, 0), (20, 100, 1)]
+        land_and_load(paths, f"r{run}", observe(minute(run * 10), *quotes, currency="EUR"))
+    assert price_history(paths) == [(0, 100, 1), (10, None, 0), (20, 100, 1)]
 
 
-def test_an_empty_answer_to_a_complete_question_closes(home: WarehousePaths) -> None:
-    assert snapshot(home, "b", look(minute(10), items=named("1", "2"))).rows_closed == 2
-    assert listed(home) == {"3"}
+def test_complete_shard_without_rows_closes_its_items(paths: WarehousePaths) -> None:
+    assert land_and_load(paths, "b", observe(minute(10), items=by_ids("1", "2"))).rows_closed == 2
+    assert listed_items(paths) == {"3"}
 
 
 @pytest.mark.parametrize(
-    "absent",
+    "shard",
     [
-        look(minute(10), Quote("2"), complete=False),
-        look(minute(10), Quote("2"), items=named("2")),
-        look(minute(10), Quote("2", provider="buff163"), providers=("buff163",)),
-        look(minute(10), Quote("2"), currency="EUR"),
-        look(minute(10), Quote("2", provider="buff163"), providers=("buff163",), items=named("1", "2")),
+        observe(minute(10), Quote("2"), complete=False),
+        observe(minute(10), Quote("2"), items=by_ids("2")),
+        observe(minute(10), Quote("2", provider="buff163"), providers=("buff163",)),
+        observe(minute(10), Quote("2"), currency="EUR"),
+        observe(minute(10), Quote("2", provider="buff163"), providers=("buff163",), items=by_ids("1", "2")),
     ],
-    ids=["incomplete", "other-items", "other-provider", "other-currency", "provider-not-asked"],
+    ids=["incomplete", "other-items", "other-provider", "other-currency", "provider-not-requested"],
 )
-def test_what_was_not_asked_for_completely_stays(home: WarehousePaths, absent: Shard) -> None:
-    assert snapshot(home, "b", absent).rows_closed == 0
-    assert {"1", "2", "3"} <= listed(home)
+def test_quote_outside_a_complete_request_stays_open(paths: WarehousePaths, shard: ShardSpec) -> None:
+    assert land_and_load(paths, "b", shard).rows_closed == 0
+    assert {"1", "2", "3"} <= listed_items(paths)
 
 
-def test_a_provider_that_comes_unasked_is_never_seen_completely(home: WarehousePaths) -> None:
-    stray = look(minute(10), Quote("9", provider="buff163"), Quote("2"), providers=("buff163",))
-    assert snapshot(home, "b", stray).rows_closed == 0
-    told = "SELECT provider, complete, reason FROM observations WHERE run_id = 'b' ORDER BY provider"
-    assert rows(home, told) == [("buff163", True, None), ("steam", False, "not asked for")]
-    # the same again, when every name is known already
-    later = look(minute(20), Quote("9", provider="buff163"), Quote("2"), providers=("buff163",))
-    assert snapshot(home, "c", later).rows_closed == 0
+def test_provider_that_was_not_requested_is_never_observed_completely(paths: WarehousePaths) -> None:
+    unrequested = observe(minute(10), Quote("9", provider="buff163"), Quote("2"), providers=("buff163",))
+    assert land_and_load(paths, "b", unrequested).rows_closed == 0
+    query = "SELECT provider, complete, reason FROM observations WHERE run_id = 'b' ORDER BY provider"
+    assert query_rows(paths, query) == [("buff163", True, None), ("steam", False, "not asked for")]
+    # The same once more, now that every name is known.
+    later = observe(minute(20), Quote("9", provider="buff163"), Quote("2"), providers=("buff163",))
+    assert land_and_load(paths, "c", later).rows_closed == 0
 
 
-def test_a_question_without_providers_asks_for_all(home: WarehousePaths) -> None:
-    report = snapshot(home, "b", look(minute(10), Quote("2"), providers=(), items=named("1", "2")))
-    assert (report.rows_closed, listed(home)) == (1, {"2", "3"})
+def test_shard_without_providers_requests_all(paths: WarehousePaths) -> None:
+    report = land_and_load(paths, "b", observe(minute(10), Quote("2"), providers=(), items=by_ids("1", "2")))
+    assert (report.rows_closed, listed_items(paths)) == (1, {"2", "3"})
 
 
-def test_a_later_look_by_another_shard_holds_the_closing(home: WarehousePaths) -> None:
-    """A slow walk of the catalog began before a basket saw the item; its page came without it."""
-    snapshot(home, "basket", look(minute(15), Quote("1"), items=named("1")))
-    slow = Shard([Page(minute(10), [Quote("2"), Quote("3")]), Page(minute(20), [], offset=2)])
+def test_later_observation_by_another_shard_prevents_a_closure(paths: WarehousePaths) -> None:
+    """The extraction of the catalog began before the basket observed the item; its page lacks the item."""
+    land_and_load(paths, "basket", observe(minute(15), Quote("1"), items=by_ids("1")))
+    extraction = ShardSpec([Page(minute(10), [Quote("2"), Quote("3")]), Page(minute(20), [], offset=2)])
 
-    assert snapshot(home, "catalog", slow).rows_closed == 0
-    assert listed(home) == {"1", "2", "3"}
-
-
-def test_an_earlier_look_by_another_shard_does_not(home: WarehousePaths) -> None:
-    snapshot(home, "basket", look(minute(5), Quote("1"), items=named("1")))
-    assert snapshot(home, "catalog", look(minute(10), Quote("2"), Quote("3"))).rows_closed == 1
+    assert land_and_load(paths, "catalog", extraction).rows_closed == 0
+    assert listed_items(paths) == {"1", "2", "3"}
 
 
-def test_overlapping_baskets_close_once_and_only_their_own(home: WarehousePaths) -> None:
-    snapshot(home, "one", look(minute(10), Quote("1"), Quote("2"), items=named("1", "2")), basket="one")
-    snapshot(home, "two", look(minute(11), Quote("2"), Quote("3"), items=named("2", "3")), basket="two")
-    first = snapshot(home, "one2", look(minute(20), Quote("1"), items=named("1", "2")), basket="one")
-    second = snapshot(home, "two2", look(minute(21), Quote("3"), items=named("2", "3")), basket="two")
-
-    assert (first.rows_closed, second.rows_closed, listed(home)) == (1, 0, {"1", "3"})
-    assert history(home, "2") == [(0, 100, 1), (20, None, 0)]
+def test_earlier_observation_by_another_shard_does_not_prevent_a_closure(paths: WarehousePaths) -> None:
+    land_and_load(paths, "basket", observe(minute(5), Quote("1"), items=by_ids("1")))
+    assert land_and_load(paths, "catalog", observe(minute(10), Quote("2"), Quote("3"))).rows_closed == 1
 
 
-def test_closing_follows_an_item_asked_for_by_name(home: WarehousePaths) -> None:
-    by_name = ((None, name_of("1"), None),)
-    assert snapshot(home, "b", look(minute(10), items=by_name)).rows_closed == 1
-    assert listed(home) == {"2", "3"}
+def test_overlapping_baskets_close_once_and_only_their_own_items(paths: WarehousePaths) -> None:
+    one, two = by_ids("1", "2"), by_ids("2", "3")
+    land_and_load(paths, "one", observe(minute(10), Quote("1"), Quote("2"), items=one), basket="one")
+    land_and_load(paths, "two", observe(minute(11), Quote("2"), Quote("3"), items=two), basket="two")
+    first = land_and_load(paths, "one2", observe(minute(20), Quote("1"), items=one), basket="one")
+    second = land_and_load(paths, "two2", observe(minute(21), Quote("3"), items=two), basket="two")
+
+    assert (first.rows_closed, second.rows_closed, listed_items(paths)) == (1, 0, {"1", "3"})
+    assert price_history(paths, "2") == [(0, 100, 1), (20, None, 0)]
 
 
-def test_a_page_that_was_walked_again_replaces_the_one_before(home: WarehousePaths) -> None:
+def test_item_requested_by_name_closes(paths: WarehousePaths) -> None:
+    by_name = ((None, item_name("1"), None),)
+    assert land_and_load(paths, "b", observe(minute(10), items=by_name)).rows_closed == 1
+    assert listed_items(paths) == {"2", "3"}
+
+
+def test_page_that_was_fetched_twice_counts_once(paths: WarehousePaths) -> None:
     pages = [
         Page(minute(10), [Quote("1", 500), Quote("2")], offset=0),
         Page(minute(10), [Quote("3")], offset=2),
         Page(minute(11), [Quote("2"), Quote("3")], offset=0),
         Page(minute(11), [], offset=2),
     ]
-    report = snapshot(home, "b", Shard(pages))
+    report = land_and_load(paths, "b", ShardSpec(pages))
 
-    assert (report.rows_fetched, report.rows_closed, listed(home)) == (2, 1, {"2", "3"})
-    assert history(home) == [(0, 100, 1), (11, None, 0)]
+    assert (report.rows_fetched, report.rows_closed, listed_items(paths)) == (2, 1, {"2", "3"})
+    assert price_history(paths) == [(0, 100, 1), (11, None, 0)]
 
 
-def test_the_same_offset_of_another_request_is_another_page(home: WarehousePaths) -> None:
+def test_same_offset_of_another_request_is_another_page(paths: WarehousePaths) -> None:
     pages = [Page(minute(10), [Quote("1")], request=0), Page(minute(10), [Quote("2")], request=1)]
-    assert snapshot(home, "b", Shard(pages, items=named("1", "2"))).rows_fetched == 2
-    assert listed(home) == {"1", "2", "3"}
+    assert land_and_load(paths, "b", ShardSpec(pages, items=by_ids("1", "2"))).rows_fetched == 2
+    assert listed_items(paths) == {"1", "2", "3"}

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.warehouse import Quote, Shard, history, home_in, look, minute, named, rows, snapshot
+from tests.support.warehouse import (
+    Quote,
+    ShardSpec,
+    by_ids,
+    create_warehouse,
+    land_and_load,
+    minute,
+    observe,
+    price_history,
+    query_rows,
+)
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
@@ -24,26 +34,26 @@ def standard(item: str = "1", cents: int = 100) -> Quote:
     return Quote(item, cents, None)
 
 
-def listing(at: float, *quotes: Quote, **told: Any) -> Shard:
+def listing(at: float, *quotes: Quote, **told: Any) -> ShardSpec:
     """One look at everything that a source lists, for both deliveries."""
-    return look(minute(at), *quotes, deliveries=BOTH, listing=True, **told)
+    return observe(minute(at), *quotes, deliveries=BOTH, listing=True, **told)
 
 
 def listed(home: WarehousePaths) -> set[tuple[str, str]]:
-    return set(rows(home, "SELECT item_id, delivery FROM quotes"))
+    return set(query_rows(home, "SELECT item_id, delivery FROM quotes"))
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse that has seen items 1 and 2, each of both deliveries, in a listing at noon."""
-    home = home_in(tmp_path)
-    first = snapshot(home, "a", listing(0, standard("1"), instant("1"), standard("2"), instant("2")))
+    home = create_warehouse(tmp_path)
+    first = land_and_load(home, "a", listing(0, standard("1"), instant("1"), standard("2"), instant("2")))
     assert (first.rows_fetched, first.rows_changed) == (4, 4)
     return home
 
 
 def again(home: WarehousePaths, run_id: str, at: float, *quotes: Quote, **told: Any) -> LoadReport:
-    return snapshot(home, run_id, listing(at, *quotes, **told))
+    return land_and_load(home, run_id, listing(at, *quotes, **told))
 
 
 def test_one_listing_closes_quotes_of_either_delivery(home: WarehousePaths) -> None:
@@ -52,13 +62,15 @@ def test_one_listing_closes_quotes_of_either_delivery(home: WarehousePaths) -> N
 
 
 def test_a_look_at_one_delivery_leaves_the_other_alone(home: WarehousePaths) -> None:
-    assert snapshot(home, "b", look(minute(10), listing=True)).rows_closed == 2
+    assert land_and_load(home, "b", observe(minute(10), listing=True)).rows_closed == 2
     assert listed(home) == {("1", "instant"), ("2", "instant")}
 
 
 def test_an_observation_counts_the_rows_of_its_delivery(home: WarehousePaths) -> None:
     again(home, "b", 10, standard("1"), standard("2"), instant("2"))
-    assert rows(home, "SELECT run_id, delivery, scope, complete, rows FROM observations ORDER BY ALL") == [
+    assert query_rows(
+        home, "SELECT run_id, delivery, scope, complete, rows FROM observations ORDER BY ALL"
+    ) == [
         ("a", "instant", "listing", True, 2),
         ("a", "standard", "listing", True, 2),
         ("b", "instant", "listing", True, 1),
@@ -71,21 +83,21 @@ def test_a_reject_may_be_of_any_delivery_that_was_asked_for(home: WarehousePaths
     report = again(home, "b", 10, standard("2"), rejects=[("no price", raw)])
     assert report.rows_closed == 1
     assert listed(home) == {("1", "standard"), ("1", "instant"), ("2", "standard")}
-    assert rows(home, "SELECT deliveries, provider FROM rejects") == [(list(BOTH), "steam")]
+    assert query_rows(home, "SELECT deliveries, provider FROM rejects") == [(list(BOTH), "steam")]
 
 
 def test_a_listing_closes_the_aggregates_that_it_no_longer_holds(home: WarehousePaths) -> None:
     again(home, "b", 10, standard("1"), ANY, RUBY)
-    assert rows(home, "SELECT aggregate, observed_at FROM quotes WHERE phase IS NULL AND item_id = '9'") == [
-        (True, minute(10))
-    ]
+    assert query_rows(
+        home, "SELECT aggregate, observed_at FROM quotes WHERE phase IS NULL AND item_id = '9'"
+    ) == [(True, minute(10))]
     again(home, "c", 20, standard("1"), ANY, RUBY)
-    assert rows(home, "SELECT phase, observed_at FROM quotes WHERE item_id = '9' ORDER BY ALL") == [
+    assert query_rows(home, "SELECT phase, observed_at FROM quotes WHERE item_id = '9' ORDER BY ALL") == [
         ("Ruby", minute(20)),
         (None, minute(20)),
     ]
     assert again(home, "d", 30, standard("1"), RUBY).rows_closed == 1
-    assert rows(home, "SELECT phase FROM quotes WHERE item_id = '9'") == [("Ruby",)]
+    assert query_rows(home, "SELECT phase FROM quotes WHERE item_id = '9'") == [("Ruby",)]
 
 
 def test_a_late_listing_leaves_what_was_seen_after_it_alone(home: WarehousePaths) -> None:
@@ -96,8 +108,8 @@ def test_a_late_listing_leaves_what_was_seen_after_it_alone(home: WarehousePaths
         "SELECT phase, lowest_ask, valid_from FROM quote_history"
         " WHERE delivery = 'standard' AND item_id = ? ORDER BY ALL"
     )
-    assert rows(home, changes, "9") == [("Ruby", 900, minute(10)), (None, 500, minute(10))]
-    assert rows(home, changes, "1") == [
+    assert query_rows(home, changes, "9") == [("Ruby", 900, minute(10)), (None, 500, minute(10))]
+    assert query_rows(home, changes, "1") == [
         (None, 100, minute(0)),
         (None, 130, minute(10)),
         (None, 150, minute(20)),
@@ -108,26 +120,26 @@ def test_a_quantity_that_is_not_told_is_no_change(home: WarehousePaths) -> None:
     again(home, "b", 10, standard("1"), instant("1"), standard("2"), instant("2"))
     same = again(home, "c", 20, standard("1"), instant("1"), standard("2"), instant("2"))
     assert same.rows_changed == 0
-    assert rows(home, "SELECT DISTINCT quantity, observed_at FROM quotes") == [(None, minute(20))]
+    assert query_rows(home, "SELECT DISTINCT quantity, observed_at FROM quotes") == [(None, minute(20))]
 
 
 def test_a_quantity_that_is_told_at_last_is_a_change(home: WarehousePaths) -> None:
     for at, quantity in ((10, None), (20, 4), (30, 4), (40, None)):
-        snapshot(home, f"r{at}", look(minute(at), Quote("3", 100, quantity), items=named("3")))
-    assert history(home, "3") == [(10, 100, None), (20, 100, 4), (40, 100, None)]
+        land_and_load(home, f"r{at}", observe(minute(at), Quote("3", 100, quantity), items=by_ids("3")))
+    assert price_history(home, "3") == [(10, 100, None), (20, 100, 4), (40, 100, None)]
 
 
 def test_a_quote_without_a_quantity_vanishes_and_returns(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     for at, quotes in ((0, [standard("1")]), (10, []), (20, [standard("1")])):
         again(home, f"r{at}", at, *quotes)
-    assert history(home) == [(0, 100, None), (10, None, 0), (20, 100, None)]
+    assert price_history(home) == [(0, 100, None), (10, None, 0), (20, 100, None)]
 
 
 def test_late_rows_without_a_quantity_find_their_place(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     for at, cents in ((0, 100), (20, 100), (10, 110)):
         again(home, f"r{at}", at, standard("1", cents))
-    assert history(home) == [(0, 100, None), (10, 110, None), (20, 100, None)]
+    assert price_history(home) == [(0, 100, None), (10, 110, None), (20, 100, None)]
     again(home, "late", 15, standard("1", 110))
-    assert history(home) == [(0, 100, None), (10, 110, None), (20, 100, None)]
+    assert price_history(home) == [(0, 100, None), (10, 110, None), (20, 100, None)]

@@ -17,15 +17,15 @@ from sandbox.market.money import convert
 from tests.support.snapshots import Bench, catalog_of, ledger, ordered
 from tests.support.warehouse import (
     Quote,
-    frame,
-    header,
-    home_in,
+    create_warehouse,
+    land_and_load,
     load,
     load_into_memory,
-    look,
     minute,
-    rows,
-    snapshot,
+    observe,
+    query_rows,
+    quotes_frame,
+    run_header,
 )
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import LandingWriter
@@ -71,9 +71,9 @@ def with_rates(
 ) -> None:
     """Land a run that fetched a table of rates on the way, and load it."""
     moment = minute(at)
-    with LandingWriter(home.landing, header(run_id, moment, source=source)) as landing:
+    with LandingWriter(home.landing, run_header(run_id, moment, source=source)) as landing:
         writer = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), None))
-        writer.append(PageMeta(0, 0, len(quotes), moment, moment, ""), frame(quotes))
+        writer.append(PageMeta(0, 0, len(quotes), moment, moment, ""), quotes_frame(quotes))
         writer.finish(complete=True, reason=None)
         landing.add_catalog("fx", table(minute(at - 1), rates))
         landing.finish("done")
@@ -83,13 +83,15 @@ def with_rates(
 @pytest.fixture
 def home(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with a quote of 12.34 dollars and a table of rates from a minute before noon."""
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     with_rates(home, "a", 0, {"USD": "1", "EUR": "0.8547", "BTC": "0.0000081412345678"}, Quote("1", 1234))
     return home
 
 
 def test_rates_are_kept_exactly(home: WarehousePaths) -> None:
-    assert rows(home, "SELECT source, currency, rate, rate_at, observed_at FROM fx_rates ORDER BY ALL") == [
+    assert query_rows(
+        home, "SELECT source, currency, rate, rate_at, observed_at FROM fx_rates ORDER BY ALL"
+    ) == [
         ("cs2cap", "BTC", Decimal("0.0000081412345678"), minute(-1), minute(0)),
         ("cs2cap", "EUR", Decimal("0.8547"), minute(-1), minute(0)),
         ("cs2cap", "USD", Decimal(1), minute(-1), minute(0)),
@@ -97,57 +99,57 @@ def test_rates_are_kept_exactly(home: WarehousePaths) -> None:
 
 
 def test_a_quote_is_converted_by_the_newest_rates(home: WarehousePaths) -> None:
-    assert rows(home, IN, "EUR") == [
+    assert query_rows(home, IN, "EUR") == [
         ("1", Decimal("10.55"), 1055, Decimal("0.8547"), minute(-1), True),
     ]
     with_rates(home, "b", 10, {"EUR": "0.9"}, Quote("1", 1234))
-    assert rows(home, IN, "eur") == [("1", Decimal("11.11"), 1111, Decimal("0.9"), minute(9), True)]
+    assert query_rows(home, IN, "eur") == [("1", Decimal("11.11"), 1111, Decimal("0.9"), minute(9), True)]
 
 
 def test_a_table_that_comes_late_stays_behind_the_newer_one(home: WarehousePaths) -> None:
     with_rates(home, "b", -10, {"EUR": "0.7"}, Quote("1", 1234))
-    assert rows(home, "SELECT price FROM quotes_in('EUR')") == [(Decimal("10.55"),)]
-    assert rows(home, "SELECT count(*) FROM fx_rates WHERE currency = 'EUR'") == [(2,)]
+    assert query_rows(home, "SELECT price FROM quotes_in('EUR')") == [(Decimal("10.55"),)]
+    assert query_rows(home, "SELECT count(*) FROM fx_rates WHERE currency = 'EUR'") == [(2,)]
 
 
 def test_a_table_that_is_told_again_is_kept_once(home: WarehousePaths) -> None:
     moment = minute(5)
-    with LandingWriter(home.landing, header("b", moment)) as landing:
+    with LandingWriter(home.landing, run_header("b", moment)) as landing:
         landing.add_catalog("fx", table(minute(-1), {"EUR": "0.8547"}))
         landing.finish("done")
     load(home)
-    assert rows(home, "SELECT count(*) FROM fx_rates") == [(3,)]
+    assert query_rows(home, "SELECT count(*) FROM fx_rates") == [(3,)]
 
 
 def test_crypto_is_shown_with_eight_places(home: WarehousePaths) -> None:
-    assert rows(home, "SELECT price, lowest_ask FROM quotes_in('BTC')") == [(Decimal("0.00010046"), 0)]
+    assert query_rows(home, "SELECT price, lowest_ask FROM quotes_in('BTC')") == [(Decimal("0.00010046"), 0)]
 
 
 def test_dollars_stay_what_they_are(home: WarehousePaths) -> None:
-    assert rows(home, IN, "usd") == [("1", Decimal("12.34"), 1234, Decimal(1), None, False)]
+    assert query_rows(home, IN, "usd") == [("1", Decimal("12.34"), 1234, Decimal(1), None, False)]
 
 
 def test_a_currency_without_a_rate_has_no_quotes(home: WarehousePaths) -> None:
-    assert rows(home, IN, "ZZZ") == []
+    assert query_rows(home, IN, "ZZZ") == []
 
 
 def test_what_the_source_converted_itself_is_not_converted_again(home: WarehousePaths) -> None:
-    snapshot(home, "b", look(minute(5), Quote("1", 1056), currency="EUR"))
-    assert rows(home, "SELECT lowest_ask FROM quotes_in('EUR')") == [(1055,)]
+    land_and_load(home, "b", observe(minute(5), Quote("1", 1056), currency="EUR"))
+    assert query_rows(home, "SELECT lowest_ask FROM quotes_in('EUR')") == [(1055,)]
 
 
 def test_a_source_without_rates_takes_the_newest_of_another(home: WarehousePaths) -> None:
-    snapshot(home, "b", look(minute(5), Quote("1", 1000)), source="skinshark")
+    land_and_load(home, "b", observe(minute(5), Quote("1", 1000)), source="skinshark")
     asked = "SELECT source, price, rate_at FROM quotes_in('EUR') ORDER BY ALL"
-    assert rows(home, asked) == [
+    assert query_rows(home, asked) == [
         ("cs2cap", Decimal("10.55"), minute(-1)),
         ("skinshark", Decimal("8.55"), minute(-1)),
     ]
 
 
 def test_it_has_the_columns_of_quotes_and_how_it_was_converted(home: WarehousePaths) -> None:
-    quotes = [name for name, *_ in rows(home, "DESCRIBE FROM quotes")]
-    converted = [name for name, *_ in rows(home, "DESCRIBE FROM quotes_in('EUR')")]
+    quotes = [name for name, *_ in query_rows(home, "DESCRIBE FROM quotes")]
+    converted = [name for name, *_ in query_rows(home, "DESCRIBE FROM quotes_in('EUR')")]
     assert converted == [*quotes, "rate", "rate_at", "converted"]
 
 

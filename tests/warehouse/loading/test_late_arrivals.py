@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from tests.support.warehouse import (
     Page,
     Quote,
-    Shard,
-    history,
-    home_in,
+    ShardSpec,
+    by_ids,
+    create_warehouse,
     land,
     load,
     load_into_memory,
-    look,
     minute,
-    named,
-    rows,
+    observe,
+    price_history,
+    query_rows,
 )
 
 # One look: the price of item 1 and item 2 in cents.
@@ -32,14 +32,16 @@ LOOKS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=2, ma
 
 def taken(folder: Path, looks: Sequence[tuple[int, int]], currency: str) -> list[Path]:
     """Landings of the whole catalog, one each ten minutes; prices move with their timestamps."""
-    home, landed = home_in(folder), []
+    home, landed = create_warehouse(folder), []
     stamps = [minute(0)] * 2
     for number, cents in enumerate(looks):
         at = minute(number * 10)
         if number:
             stamps = [at if c != b else s for c, b, s in zip(cents, looks[number - 1], stamps, strict=True)]
-        quotes = [Quote(str(i), c, stamp=s) for i, (c, s) in enumerate(zip(cents, stamps, strict=True), 1)]
-        landed.append(land(home, f"r{number}", look(at, *quotes, currency=currency)))
+        quotes = [
+            Quote(str(i), c, timestamp=s) for i, (c, s) in enumerate(zip(cents, stamps, strict=True), 1)
+        ]
+        landed.append(land(home, f"r{number}", observe(at, *quotes, currency=currency)))
     return landed
 
 
@@ -70,26 +72,26 @@ def test_any_order_of_loading_gives_what_the_order_of_observation_gives(
 
 
 def test_quotes_do_not_go_back(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    held_back = land(home, "early", look(minute(0), Quote(cents=100)))
+    home = create_warehouse(tmp_path)
+    held_back = land(home, "early", observe(minute(0), Quote(cents=100)))
     aside = held_back.rename(tmp_path / "held-back")
-    land(home, "late", look(minute(10), Quote(cents=120)))
+    land(home, "late", observe(minute(10), Quote(cents=120)))
     load(home)
     aside.rename(held_back)
     report = load(home)[0]
 
     assert (report.rows_late, report.rows_changed) == (1, 1)
-    assert rows(home, "SELECT price, observed_at FROM quotes") == [(Decimal("1.20"), minute(10))]
-    assert history(home) == [(0, 100, 1), (10, 120, 1)]
-    assert rows(home, "SELECT price FROM quotes_as_of(?)", minute(5)) == [(1,)]
+    assert query_rows(home, "SELECT price, observed_at FROM quotes") == [(Decimal("1.20"), minute(10))]
+    assert price_history(home) == [(0, 100, 1), (10, 120, 1)]
+    assert query_rows(home, "SELECT price FROM quotes_as_of(?)", minute(5)) == [(1,)]
 
 
 def test_an_item_that_only_a_late_landing_saw_was_listed_until_the_next_look(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     folders = [
-        land(home, "a", look(minute(0), Quote("1"))),
-        land(home, "c", look(minute(20), Quote("1"))),
-        land(home, "b", look(minute(10), Quote("1"), Quote("2", 70))),
+        land(home, "a", observe(minute(0), Quote("1"))),
+        land(home, "c", observe(minute(20), Quote("1"))),
+        land(home, "b", observe(minute(10), Quote("1"), Quote("2", 70))),
     ]
     db = load_into_memory(folders)
 
@@ -99,11 +101,11 @@ def test_an_item_that_only_a_late_landing_saw_was_listed_until_the_next_look(tmp
 
 
 def test_a_late_landing_closes_nothing_that_was_seen_later(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     folders = [
-        land(home, "a", look(minute(0), Quote("1"), Quote("2"))),
-        land(home, "c", look(minute(20), Quote("1"), Quote("2"))),
-        land(home, "b", look(minute(10), Quote("1"))),
+        land(home, "a", observe(minute(0), Quote("1"), Quote("2"))),
+        land(home, "c", observe(minute(20), Quote("1"), Quote("2"))),
+        land(home, "b", observe(minute(10), Quote("1"))),
     ]
     db = load_into_memory(folders)
     assert db.execute("SELECT count(*) FROM quotes").fetchall() == [(2,)]
@@ -111,12 +113,12 @@ def test_a_late_landing_closes_nothing_that_was_seen_later(tmp_path: Path) -> No
 
 def test_a_row_between_the_pages_of_a_later_walk_is_told_once(tmp_path: Path) -> None:
     """The later walk took 20 s and brought the item on its last page: no row at its first page is wanted."""
-    home = home_in(tmp_path)
-    walk = Shard([Page(minute(20), [Quote("2")]), Page(minute(20.5), [Quote("1", 130)], offset=1)])
+    home = create_warehouse(tmp_path)
+    walk = ShardSpec([Page(minute(20), [Quote("2")]), Page(minute(20.5), [Quote("1", 130)], offset=1)])
     folders = [
-        land(home, "a", look(minute(0), Quote("1"), Quote("2"))),
+        land(home, "a", observe(minute(0), Quote("1"), Quote("2"))),
         land(home, "c", walk),
-        land(home, "b", look(minute(10), Quote("1", 120), Quote("2"))),
+        land(home, "b", observe(minute(10), Quote("1", 120), Quote("2"))),
     ]
     db = load_into_memory(folders)
     seen = "SELECT valid_from, lowest_ask FROM quote_history WHERE item_id = '1' ORDER BY valid_from"
@@ -124,11 +126,11 @@ def test_a_row_between_the_pages_of_a_later_walk_is_told_once(tmp_path: Path) ->
 
 
 def test_a_basket_is_late_only_where_someone_looked_later(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     folders = [
-        land(home, "a", look(minute(0), Quote("1"), Quote("2"), items=named("1", "2"))),
-        land(home, "c", look(minute(20), Quote("1"), items=named("1"))),
-        land(home, "b", look(minute(10), Quote("1", 110), Quote("2", 110), items=named("1", "2"))),
+        land(home, "a", observe(minute(0), Quote("1"), Quote("2"), items=by_ids("1", "2"))),
+        land(home, "c", observe(minute(20), Quote("1"), items=by_ids("1"))),
+        land(home, "b", observe(minute(10), Quote("1", 110), Quote("2", 110), items=by_ids("1", "2"))),
     ]
     db = load_into_memory(folders)
     assert db.execute("SELECT item_id, lowest_ask FROM quotes ORDER BY ALL").fetchall() == [

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import NOON
-from tests.support.warehouse import Quote, home_in, land, load, load_into_memory, look, minute, rows, snapshot
+from tests.support.warehouse import (
+    Quote,
+    create_warehouse,
+    land,
+    land_and_load,
+    load,
+    load_into_memory,
+    minute,
+    observe,
+    query_rows,
+)
 
 EXACT = st.decimals(min_value=0, max_value=Decimal("999999999999.99999999"), places=8, allow_nan=False)
 
@@ -21,9 +31,9 @@ EXACT = st.decimals(min_value=0, max_value=Decimal("999999999999.99999999"), pla
 def test_amounts_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, amounts: list[Decimal]
 ) -> None:
-    home = home_in(tmp_path_factory.mktemp("money"))
+    home = create_warehouse(tmp_path_factory.mktemp("money"))
     quotes = [Quote(str(number), price=amount) for number, amount in enumerate(amounts)]
-    db = load_into_memory([land(home, "run", look(minute(0), *quotes, currency="BTC"))])
+    db = load_into_memory([land(home, "run", observe(minute(0), *quotes, currency="BTC"))])
     for view in ("quotes", "quote_history", "quotes_as_of(TIMESTAMPTZ '2026-06-02 00:00:00Z')"):
         told = db.execute(f"SELECT price FROM {view} ORDER BY item_id::INTEGER").fetchall()
         assert [row[0] for row in told] == amounts
@@ -31,18 +41,18 @@ def test_amounts_come_out_as_they_went_in(
 
 @pytest.mark.parametrize("amount", ["0.00041600", "0.00000001", "100000000000", "19.99", "0"])
 def test_amounts_at_the_edges(tmp_path: Path, amount: str) -> None:
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote(cents=0, price=Decimal(amount)), currency="BTC"))
-    assert rows(home, "SELECT lowest_ask, price, price::VARCHAR FROM quotes") == [
+    home = create_warehouse(tmp_path)
+    land_and_load(home, "a", observe(minute(0), Quote(cents=0, price=Decimal(amount)), currency="BTC"))
+    assert query_rows(home, "SELECT lowest_ask, price, price::VARCHAR FROM quotes") == [
         (0, Decimal(amount), f"{Decimal(amount):.8f}")
     ]
 
 
 def test_a_cent_of_a_coin_is_a_change_only_with_its_timestamp(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
-    first, moved = (Quote(cents=0, price=Decimal(p), stamp=None) for p in ("0.00041600", "0.00041601"))
-    snapshot(home, "a", look(minute(0), first, currency="BTC"))
-    assert snapshot(home, "b", look(minute(10), moved, currency="BTC")).rows_changed == 1
+    home = create_warehouse(tmp_path)
+    first, moved = (Quote(cents=0, price=Decimal(p), timestamp=None) for p in ("0.00041600", "0.00041601"))
+    land_and_load(home, "a", observe(minute(0), first, currency="BTC"))
+    assert land_and_load(home, "b", observe(minute(10), moved, currency="BTC")).rows_changed == 1
 
 
 ASK = """
@@ -51,9 +61,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
-from tests.support.warehouse import Quote, load, look, land, minute
+from tests.support.warehouse import Quote, land, load, minute, observe
 home = WarehousePaths(Path(sys.argv[1]))
-land(home, "c", look(minute(20), Quote("1", 120), Quote("2", 100)))
+land(home, "c", observe(minute(20), Quote("1", 120), Quote("2", 100)))
 load(home)
 answer = {
     "observed": [str(row[0]) for row in run_query(home, "SELECT observed_at FROM quotes ORDER BY ALL").rows],
@@ -72,9 +82,9 @@ print(json.dumps(answer))
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
 def test_the_machines_zone_does_not_matter(tmp_path: Path, zone: str) -> None:
-    home = home_in(tmp_path)
-    land(home, "a", look(minute(0), Quote("1", 100), Quote("2", 100)))
-    land(home, "b", look(minute(10), Quote("1", 110), Quote("2", 100)))
+    home = create_warehouse(tmp_path)
+    land(home, "a", observe(minute(0), Quote("1", 100), Quote("2", 100)))
+    land(home, "b", observe(minute(10), Quote("1", 110), Quote("2", 100)))
     load(home)
     root = Path(__file__).parents[3]
     told = subprocess.run(

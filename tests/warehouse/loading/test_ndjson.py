@@ -18,7 +18,7 @@ from connectors.cs2cap.raw_page import decode_exact_rows
 from pipelines.loading import parse_raw_rows
 from tests.support.clocks import NOON
 from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
-from tests.support.warehouse import DAY, header, home_in, minute, rows
+from tests.support.warehouse import DAY, create_warehouse, minute, query_rows, run_header
 from warehouse.landing.conversion import convert_raw_shards
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard
@@ -53,7 +53,7 @@ def land(
     home: WarehousePaths, *pieces: bytes, run: str = "one", offers: BookSide = ASKS, at: int = 0
 ) -> Path:
     """Land a whole stream as it came, and beside nothing; its folder."""
-    with LandingWriter(home.landing, header(run, minute(at))) as landing:
+    with LandingWriter(home.landing, run_header(run, minute(at))) as landing:
         writer = landing.open_shard(shard(offers))
         append(writer, *pieces, offers=offers)
         writer.finish(complete=True, reason=None)
@@ -76,7 +76,7 @@ def both_ways(
     folder: Path, land_in: Callable[[WarehousePaths], object]
 ) -> tuple[WarehousePaths, WarehousePaths]:
     """The same landing in two warehouses: taken as it is where it can be, and typed first."""
-    homes = home_in(folder / "as it came"), home_in(folder / "typed")
+    homes = create_warehouse(folder / "as it came"), create_warehouse(folder / "typed")
     for home in homes:
         land_in(home)
     typed_first(homes[1])
@@ -95,8 +95,8 @@ def told(home: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
         "items",
         "providers",
     )
-    found = {view: rows(home, f"FROM {view} ORDER BY ALL") for view in views}
-    return {**found, "runs": rows(home, "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL")}
+    found = {view: query_rows(home, f"FROM {view} ORDER BY ALL") for view in views}
+    return {**found, "runs": query_rows(home, "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL")}
 
 
 def was_typed(home: WarehousePaths) -> bool:
@@ -112,7 +112,7 @@ def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: BookSide)
     assert load(one) == load(other)
     assert told(one) == told(other)
     assert (was_typed(one), was_typed(other)) == (False, True)
-    assert len(rows(one, "FROM store.current")) == 49
+    assert len(query_rows(one, "FROM store.current")) == 49
 
 
 def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path
     one, other = both_ways(tmp_path, lambda home: land(home, *lines))
     for home in (one, other):
         load(home)
-        held = rows(
+        held = query_rows(
             home, "SELECT other_price FROM store.current JOIN store.item USING (item_key) ORDER BY item_id"
         )
         assert [price for (price,) in held] == [None] * 4 + [Decimal(told) for _, told in prices[4:] if told]
-        said = rows(home, "SELECT price FROM quotes ORDER BY item_id")
+        said = query_rows(home, "SELECT price FROM quotes ORDER BY item_id")
         assert [price for (price,) in said] == [Decimal(told or "25.5") for _, told in prices]
     assert (was_typed(one), was_typed(other)) == (False, True)
 
@@ -163,10 +163,10 @@ def test_an_odd_row_loads_as_if_it_had_been_typed_first(
 def test_a_torn_stream_keeps_its_whole_pieces_and_closes_nothing(
     tmp_path_factory: pytest.TempPathFactory, cut: int, told: bool
 ) -> None:
-    home = home_in(tmp_path_factory.mktemp("torn"))
+    home = create_warehouse(tmp_path_factory.mktemp("torn"))
     land(home, b"".join(stream_line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
     load(home)
-    with LandingWriter(home.landing, header("torn", NOON)) as landing:
+    with LandingWriter(home.landing, run_header("torn", NOON)) as landing:
         writer, ends = landing.open_shard(shard()), []
         for number in range(1, 4):
             append(writer, stream_line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01"))
@@ -179,19 +179,19 @@ def test_a_torn_stream_keeps_its_whole_pieces_and_closes_nothing(
     assert report.rows_closed == 0
     assert report.rows_rejected == 0
     assert report.rows_changed == sum(end <= cut for end in ends)
-    assert rows(home, "SELECT count(*) FROM quotes") == [(3,)]
+    assert query_rows(home, "SELECT count(*) FROM quotes") == [(3,)]
 
 
 def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     land(home, stream_line() + stream_line(item_id=2, float_value=0.5))
     assert load(home).unknown_fields == {"float_value": 1}
-    ((told,),) = rows(home, "SELECT unknown_fields FROM runs")
+    ((told,),) = query_rows(home, "SELECT unknown_fields FROM runs")
     assert json.loads(told) == {"float_value": 1}
 
 
 def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     folder = land(home, stream_line() + stream_line(item_id="2"))
     (lines,) = read_run(folder).raw_shards
     assert isinstance(lines, LandedRawShard)
@@ -205,18 +205,18 @@ def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
 
 
 def test_rows_that_came_twice_count_once(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     land(
         home,
         stream_line()
         + stream_line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07"),
     )
     assert load(home).rows_fetched == 1
-    assert rows(home, "SELECT lowest_ask FROM quotes") == [(7,)]
+    assert query_rows(home, "SELECT lowest_ask FROM quotes") == [(7,)]
 
 
 def test_lines_that_nobody_types_are_set_aside(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     land(home, stream_line(lowest_ask="1"))
     (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0)
     assert report.state == "unreadable"
@@ -227,7 +227,7 @@ def land_pages(
     home: WarehousePaths, *pages: tuple[int, bytes, bool], run: str = "one", at: int = 0, ends: bool = True
 ) -> Path:
     """Land the pages of a walk as they came: (offset, lines, whether all are as they should be)."""
-    with LandingWriter(home.landing, header(run, minute(at))) as landing:
+    with LandingWriter(home.landing, run_header(run, minute(at))) as landing:
         writer = landing.open_shard(shard())
         for place, (offset, lines, exact) in enumerate(pages):
             mark = PageMeta(0, offset, 9, minute(at + place), minute(at + place), f"{offset}")
@@ -243,11 +243,11 @@ def priced(item: int, cents: int) -> bytes:
 
 
 def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     first = (0, priced(1, 100) + priced(2, 200), True)
     land_pages(home, first, (2, priced(3, 300) + priced(4, 400), True), (2, priced(4, 444), True))
     assert load(home).rows_fetched == 3
-    seen = rows(home, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
+    seen = query_rows(home, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
     assert seen == [("1", 100, minute(0)), ("2", 200, minute(0)), ("4", 444, minute(2))]
     assert not was_typed(home)
 
@@ -263,12 +263,12 @@ def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) ->
     ids=["text", "null", "empty", "exponent"],
 )
 def test_an_odd_page_has_them_all_typed_and_keeps_its_text(tmp_path: Path, odd: bytes, exact: bool) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     land_pages(home, (0, priced(1, 100), True), (1, odd, exact))
     report = load(home)
     assert (report.rows_fetched, report.rows_rejected) == (1, 1)
-    assert rows(home, "SELECT raw FROM rejects") == [(odd.decode().strip(),)]
-    assert rows(home, "SELECT observed_at FROM rejects") == [(minute(1),)]
+    assert query_rows(home, "SELECT raw FROM rejects") == [(odd.decode().strip(),)]
+    assert query_rows(home, "SELECT observed_at FROM rejects") == [(minute(1),)]
     assert was_typed(home)
 
 
@@ -276,7 +276,7 @@ def test_an_odd_page_has_them_all_typed_and_keeps_its_text(tmp_path: Path, odd: 
 @settings(deadline=None, max_examples=20)
 @given(cut=st.integers(0, 900))
 def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
-    home = home_in(tmp_path_factory.mktemp("torn"))
+    home = create_warehouse(tmp_path_factory.mktemp("torn"))
     folder = land_pages(
         home, (0, priced(1, 100), True), (1, priced(2, 200), True), (2, priced(3, 300), True), ends=False
     )
@@ -291,7 +291,7 @@ def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFact
 
 
 def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) -> None:
-    home = home_in(tmp_path)
+    home = create_warehouse(tmp_path)
     walked_again = (1, priced(2, 222), True)
     land_pages(home, (0, priced(1, 100), True), (1, priced(2, 200), True), walked_again, ends=False)
     run = find_interrupted_run(home.landing, "cs2cap", "all")

@@ -9,15 +9,15 @@ from tests.support.clocks import NOON
 from tests.support.warehouse import (
     Page,
     Quote,
-    Shard,
-    home_in,
+    ShardSpec,
+    create_warehouse,
+    current_prices,
     land,
+    land_and_load,
     load,
-    look,
     minute,
-    prices,
-    rows,
-    snapshot,
+    observe,
+    query_rows,
 )
 from warehouse.paths import WarehousePaths
 
@@ -29,20 +29,22 @@ def raw(**fields: object) -> str:
 @pytest.fixture
 def home(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse that has seen items 1, 2 and 3 at noon."""
-    home = home_in(tmp_path)
-    snapshot(home, "a", look(minute(0), Quote("1"), Quote("2"), Quote("3")))
+    home = create_warehouse(tmp_path)
+    land_and_load(home, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3")))
     return home
 
 
 def test_a_reject_is_stored_with_its_text_and_the_reason(home: WarehousePaths) -> None:
     text = '{"item_id": 1, "lowest_ask": "abc", "name": "★ \\u2605 \\" \\n"}'
-    report = snapshot(home, "b", look(minute(10), Quote("2"), Quote("3"), rejects=[("no integer", text)]))
+    report = land_and_load(
+        home, "b", observe(minute(10), Quote("2"), Quote("3"), rejects=[("no integer", text)])
+    )
 
     assert report.rows_rejected == 1
-    assert rows(home, "SELECT reject_id, run_id, observed_at, reason, raw, replayed_run_id FROM rejects") == [
-        ("b/0001/0/0", "b", minute(10), "no integer", text, None)
-    ]
-    assert rows(home, "SELECT rows_rejected FROM runs WHERE run_id = 'b'") == [(1,)]
+    assert query_rows(
+        home, "SELECT reject_id, run_id, observed_at, reason, raw, replayed_run_id FROM rejects"
+    ) == [("b/0001/0/0", "b", minute(10), "no integer", text, None)]
+    assert query_rows(home, "SELECT rows_rejected FROM runs WHERE run_id = 'b'") == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +70,16 @@ def test_a_reject_is_stored_with_its_text_and_the_reason(home: WarehousePaths) -
 )  # fmt: skip
 def test_whom_a_reject_may_be_about_is_not_closed(home: WarehousePaths, text: str, left: set[str]) -> None:
     """The page brought item 2 and one row that did not fit: items 1 and 3 are absent from the rest."""
-    snapshot(home, "b", look(minute(10), Quote("2"), rejects=[("did not fit", text)]))
-    assert set(prices(home)) == left
+    land_and_load(home, "b", observe(minute(10), Quote("2"), rejects=[("did not fit", text)]))
+    assert set(current_prices(home)) == left
 
 
 def test_a_reject_of_another_provider_holds_nothing(home: WarehousePaths) -> None:
-    snapshot(home, "b", look(minute(5), Quote("1", provider="buff163"), providers=("buff163",)))
+    land_and_load(home, "b", observe(minute(5), Quote("1", provider="buff163"), providers=("buff163",)))
     broken = [("did not fit", raw(item_id=1, provider="buff163"))]
-    steam, buff = look(minute(10), Quote("2")), look(minute(10), providers=("buff163",), rejects=broken)
-    snapshot(home, "c", steam, buff)
-    assert rows(home, "SELECT provider, item_id FROM quotes ORDER BY ALL") == [
+    steam, buff = observe(minute(10), Quote("2")), observe(minute(10), providers=("buff163",), rejects=broken)
+    land_and_load(home, "c", steam, buff)
+    assert query_rows(home, "SELECT provider, item_id FROM quotes ORDER BY ALL") == [
         ("buff163", "1"),
         ("steam", "2"),
     ]
@@ -88,37 +90,37 @@ def test_rejects_of_a_page_that_was_walked_again_do_not_count(home: WarehousePat
         Page(minute(10), [Quote("1"), Quote("2")], rejects=[("did not fit", raw(item_id=3))]),
         Page(minute(11), [Quote("1"), Quote("2")]),
     ]
-    assert snapshot(home, "b", Shard(pages)).rows_rejected == 0
-    assert set(prices(home)) == {"1", "2"}
+    assert land_and_load(home, "b", ShardSpec(pages)).rows_rejected == 0
+    assert set(current_prices(home)) == {"1", "2"}
 
 
 def test_a_torn_page_takes_its_rejects_with_it(home: WarehousePaths) -> None:
     broken = [[("did not fit", raw(item_id=number))] for number in (1, 2)]
     pages = [Page(minute(10), [], offset=n, rejects=rejects) for n, rejects in enumerate(broken)]
-    file = land(home, "b", Shard(pages), state=None) / "0001.arrow"
+    file = land(home, "b", ShardSpec(pages), state=None) / "0001.arrow"
     file.write_bytes(file.read_bytes()[:-5])
 
     assert load(home)[0].rows_rejected == 1
-    assert set(prices(home)) == {"1", "2", "3"}
+    assert set(current_prices(home)) == {"1", "2", "3"}
 
 
 def test_text_that_is_no_text_is_kept_as_well_as_it_can_be(home: WarehousePaths) -> None:
-    snapshot(home, "b", look(minute(10), rejects=[("no \ud800 text", "half \ud800 \x00 a pair")]))
-    assert rows(home, "SELECT reason, raw FROM rejects") == [("no ? text", "half ? \x00 a pair")]
+    land_and_load(home, "b", observe(minute(10), rejects=[("no \ud800 text", "half \ud800 \x00 a pair")]))
+    assert query_rows(home, "SELECT reason, raw FROM rejects") == [("no ? text", "half ? \x00 a pair")]
 
 
 def test_a_replay_marks_the_rejects_it_brought_in(home: WarehousePaths) -> None:
     broken = [("did not fit", raw(item_id=number)) for number in (1, 3)]
-    snapshot(home, "b", look(minute(10), Quote("2"), rejects=broken))
-    replay = look(minute(10), Quote("1", 150), complete=False)
+    land_and_load(home, "b", observe(minute(10), Quote("2"), rejects=broken))
+    replay = observe(minute(10), Quote("1", 150), complete=False)
     land(home, "replay-1", replay, flow="replay", started_at=minute(60), facts={"replayed": ["b/0001/0/0"]})
     load(home)
 
-    assert rows(home, "SELECT reject_id, replayed_run_id FROM rejects ORDER BY ALL") == [
+    assert query_rows(home, "SELECT reject_id, replayed_run_id FROM rejects ORDER BY ALL") == [
         ("b/0001/0/0", "replay-1"),
         ("b/0001/0/1", None),
     ]
     origins = (
         "SELECT origin, lowest_ask, valid_from FROM quote_history WHERE item_id = '1' ORDER BY valid_from"
     )
-    assert rows(home, origins) == [("snapshot", 100, NOON), ("replay", 150, minute(10))]
+    assert query_rows(home, origins) == [("snapshot", 100, NOON), ("replay", 150, minute(10))]

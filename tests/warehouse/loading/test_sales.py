@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.series_landings import Sale, Told, fresh, land_series, load_one
-from tests.support.warehouse import home_in, minute, name_of
+from tests.support.series_landings import Sale, SeriesPage, database_with, land_series, load_landing
+from tests.support.warehouse import create_warehouse, item_name, minute
 from warehouse.paths import WarehousePaths
 
 COUNTED = """SELECT time, amount, max(occurrence) FROM sales
@@ -22,33 +22,33 @@ COUNTED = """SELECT time, amount, max(occurrence) FROM sales
 
 @pytest.fixture
 def home(tmp_path: Path) -> WarehousePaths:
-    return home_in(tmp_path)
+    return create_warehouse(tmp_path)
 
 
 def told(home: WarehousePaths, run_id: str, at: float, *sales: Sale, **shard: Any) -> Path:
-    return land_series(home, run_id, Told(minute(at), sales), kind=Sale, **shard)
+    return land_series(home, run_id, SeriesPage(minute(at), sales), kind=Sale, **shard)
 
 
 def test_a_sale_is_as_it_was_told(home: WarehousePaths) -> None:
     stickers = '[{"name": "Crown (Foil)"}]'
-    db = fresh([told(home, "a", 100, Sale(minute(1), 250, 0.123456789, stickers))])
+    db = database_with([told(home, "a", 100, Sale(minute(1), 250, 0.123456789, stickers))])
     (sale,) = db.execute("SELECT * EXCLUDE (price), price = 2.5 FROM sales").fetchall()
     assert sale == (
-        "cs2cap", "skinport", "1", name_of("1"), None, "USD", minute(1), 250, 0.123456789, None, stickers,
+        "cs2cap", "skinport", "1", item_name("1"), None, "USD", minute(1), 250, 0.123456789, None, stickers,
         None, None, 1, "a", True,
     )  # fmt: skip
 
 
 def test_equal_sales_are_told_apart_by_their_occurrence(home: WarehousePaths) -> None:
     alike = [Sale(minute(1)), Sale(minute(1))]
-    db = fresh([told(home, "a", 100, *alike, Sale(minute(1), 101), Sale(minute(1), stickers="[]"))])
+    db = database_with([told(home, "a", 100, *alike, Sale(minute(1), 101), Sale(minute(1), stickers="[]"))])
     held = db.execute("SELECT amount, stickers, occurrence FROM sales ORDER BY ALL").fetchall()
     assert held == [(100, "[]", 1), (100, None, 1), (100, None, 2), (101, None, 1)]
 
 
 def test_a_walk_that_overlaps_adds_what_it_has_more_of(home: WarehousePaths) -> None:
-    db = fresh([told(home, "a", 100, Sale(minute(1)), Sale(minute(2)))])
-    report = load_one(db, told(home, "b", 200, Sale(minute(1)), Sale(minute(1)), Sale(minute(3))))
+    db = database_with([told(home, "a", 100, Sale(minute(1)), Sale(minute(2)))])
+    report = load_landing(db, told(home, "b", 200, Sale(minute(1)), Sale(minute(1)), Sale(minute(3))))
     assert (report.rows_fetched, report.rows_changed) == (3, 2)
     assert db.execute("SELECT time, occurrence, run_id FROM sales ORDER BY ALL").fetchall() == [
         (minute(1), 1, "a"), (minute(1), 2, "b"), (minute(2), 1, "a"), (minute(3), 1, "b"),
@@ -56,8 +56,8 @@ def test_a_walk_that_overlaps_adds_what_it_has_more_of(home: WarehousePaths) -> 
 
 
 def test_an_earlier_walk_that_is_loaded_later_told_it_first(home: WarehousePaths) -> None:
-    db = fresh([told(home, "late", 200, Sale(minute(1)), Sale(minute(1)))])
-    assert load_one(db, told(home, "early", 100, Sale(minute(1)))).rows_changed == 0
+    db = database_with([told(home, "late", 200, Sale(minute(1)), Sale(minute(1)))])
+    assert load_landing(db, told(home, "early", 100, Sale(minute(1)))).rows_changed == 0
     assert db.execute("SELECT occurrence, run_id FROM sales ORDER BY ALL").fetchall() == [
         (1, "early"), (2, "late"),
     ]  # fmt: skip
@@ -72,14 +72,14 @@ WALKED = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 2)), max_size=5)
 @given(walks=st.lists(WALKED, min_size=2, max_size=3), order=st.randoms(use_true_random=False))
 def test_any_order_of_loading_holds_the_greatest_count(walks: list[Any], order: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        home = home_in(Path(folder))
+        home = create_warehouse(Path(folder))
         landed = [
             told(home, f"r{number}", 100 + number, *(Sale(minute(at), cents) for at, cents in walk))
             for number, walk in enumerate(walks)
         ]
         orders = (landed, order.sample(landed, len(landed)))
-        held = [fresh(some).execute("FROM sales ORDER BY ALL").fetchall() for some in orders]
-        counted = fresh(landed).execute(COUNTED).fetchall()
+        held = [database_with(some).execute("FROM sales ORDER BY ALL").fetchall() for some in orders]
+        counted = database_with(landed).execute(COUNTED).fetchall()
 
     most: Counter[tuple[int, int]] = Counter()
     for walk in walks:
@@ -93,11 +93,11 @@ def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
     home: WarehousePaths, order: tuple[int, ...]
 ) -> None:
     """A walk that was stopped at a page's end and went on there, in another landing, is one walk."""
-    newer = Told(minute(100), [Sale(minute(9)), Sale(minute(5)), Sale(minute(5))], None, "c1")
-    older = Told(minute(101), [Sale(minute(5)), Sale(minute(4))], "c1", "c2")
-    last = Told(minute(102), [Sale(minute(4)), Sale(minute(3))], "c2", None)
+    newer = SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5)), Sale(minute(5))], None, "c1")
+    older = SeriesPage(minute(101), [Sale(minute(5)), Sale(minute(4))], "c1", "c2")
+    last = SeriesPage(minute(102), [Sale(minute(4)), Sale(minute(3))], "c2", None)
     landed = [land_series(home, f"r{n}", page, kind=Sale) for n, page in enumerate((newer, older, last))]
-    db = fresh(landed[place] for place in order)
+    db = database_with(landed[place] for place in order)
     assert db.execute(COUNTED).fetchall() == [
         (minute(3), 100, 1), (minute(4), 100, 2), (minute(5), 100, 3), (minute(9), 100, 1),
     ]  # fmt: skip
@@ -105,10 +105,10 @@ def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
 
 def test_a_walk_that_was_begun_anew_is_another_walk(home: WarehousePaths) -> None:
     pages = (
-        Told(minute(100), [Sale(minute(9)), Sale(minute(5))], None, "c1"),
-        Told(minute(200), [Sale(minute(5)), Sale(minute(4))], None, None),
+        SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5))], None, "c1"),
+        SeriesPage(minute(200), [Sale(minute(5)), Sale(minute(4))], None, None),
     )
     landed = [land_series(home, f"r{n}", page, kind=Sale) for n, page in enumerate(pages)]
-    assert fresh(landed).execute(COUNTED).fetchall() == [
+    assert database_with(landed).execute(COUNTED).fetchall() == [
         (minute(4), 100, 1), (minute(5), 100, 1), (minute(9), 100, 1),
     ]  # fmt: skip

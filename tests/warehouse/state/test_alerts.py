@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import WarehouseUnusable
-from tests.support.warehouse import home_in, land, load, look, minute, rows
+from tests.support.warehouse import create_warehouse, land, load, minute, observe, query_rows
 from warehouse.state.alerts import Alert, AlertStore
 
 REVOKED = Alert(
@@ -88,14 +88,14 @@ def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
 
 
 def test_the_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     alerts = AlertStore(paths.state)
     alerts.raise_alert(REVOKED, minute(0))
-    land(paths, "a", look(minute(0)))
+    land(paths, "a", observe(minute(0)))
     load(paths)
     alerts.resolve("auth.failed", "cs2cap", "", minute(5))
     load(paths)
-    assert rows(paths, "SELECT cause, code, guidance, opened_at, repeats, closed_at FROM alerts") == [
+    assert query_rows(paths, "SELECT cause, code, guidance, opened_at, repeats, closed_at FROM alerts") == [
         ("auth.failed", "AUTH_API_KEY_REVOKED", "a new key", minute(0), 0, minute(5))
     ]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.backfill_state import before, begin_backfill, land_pages, page_meta, series_shard, spans
 from tests.support.clocks import NOON
-from tests.support.warehouse import home_in
+from tests.support.warehouse import create_warehouse
 from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import BackfillShard
@@ -21,7 +21,7 @@ from warehouse.state.recovery import recover_progress
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
-    return home_in(tmp_path)
+    return create_warehouse(tmp_path)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_any_number_of_kills_changes_no_checkpoint(
         pages[-1] = page_meta(len(pages) - 1, last=True)
 
     def extract(folder: Path, *, killed: bool) -> list[BackfillShard]:
-        paths = home_in(folder)
+        paths = create_warehouse(folder)
         backfills = BackfillStore(paths.state, lambda: NOON)
         id_, first = begin_with_items(backfills, 1), 0
         for number, (count, cut_short) in enumerate(micro_batches):

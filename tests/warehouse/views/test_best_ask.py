@@ -11,7 +11,17 @@ from connectors.schemas import PROVIDERS
 from sandbox.core import Sandbox
 from tests.support.skinshark import both, sharks
 from tests.support.snapshots import catalog_of
-from tests.support.warehouse import Quote, header, home_in, load, look, minute, name_of, rows, snapshot
+from tests.support.warehouse import (
+    Quote,
+    create_warehouse,
+    item_name,
+    land_and_load,
+    load,
+    minute,
+    observe,
+    query_rows,
+    run_header,
+)
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
@@ -37,7 +47,9 @@ def load_fees(
         "sell_fee": list(fees.values()),
         "insta_sell_fee": [insta_sell_fee] * len(fees),
     }
-    with LandingWriter(paths.landing, header(f"fees-{source}-{at}", minute(at), source=source)) as landing:
+    with LandingWriter(
+        paths.landing, run_header(f"fees-{source}-{at}", minute(at), source=source)
+    ) as landing:
         landing.add_catalog("providers", pl.DataFrame({**columns, **providers}, schema=PROVIDERS))
         landing.finish("done")
     load(paths)
@@ -50,21 +62,21 @@ def ask(cents: int, provider: str, item: str = "1", quantity: int | None = 1, **
 def observe_cs2cap(paths: WarehousePaths, run_id: str, at: float, *quotes: Quote, **fields: object) -> None:
     """Load a complete observation of the providers of these quotes."""
     providers = tuple(sorted({quote.provider for quote in quotes}))
-    snapshot(paths, run_id, look(minute(at), *quotes, providers=providers), **fields)
+    land_and_load(paths, run_id, observe(minute(at), *quotes, providers=providers), **fields)
 
 
 def observe_skinshark(paths: WarehousePaths, run_id: str, at: float, *quotes: Quote) -> None:
     """Load a complete observation of SkinShark."""
-    listing = look(
+    listing = observe(
         minute(at), *quotes, providers=("skinshark",), deliveries=("standard", "instant"), listing=True
     )
-    snapshot(paths, run_id, listing, source="skinshark", basket="shark")
+    land_and_load(paths, run_id, listing, source="skinshark", basket="shark")
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with the fees of four marketplaces."""
-    paths = home_in(tmp_path)
+    paths = create_warehouse(tmp_path)
     load_fees(paths, FEES)
     return paths
 
@@ -73,9 +85,9 @@ def test_the_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> N
     observe_cs2cap(
         paths, "a", 0, ask(120, "steam", quantity=9), ask(110, "buff163", quantity=3), ask(90, "steam", "2")
     )
-    assert rows(paths, BEST) == [
-        (name_of("1"), None, "cs2cap", "buff163", "standard", Decimal("1.1"), 3),
-        (name_of("2"), None, "cs2cap", "steam", "standard", Decimal("0.9"), 1),
+    assert query_rows(paths, BEST) == [
+        (item_name("1"), None, "cs2cap", "buff163", "standard", Decimal("1.1"), 3),
+        (item_name("2"), None, "cs2cap", "steam", "standard", Decimal("0.9"), 1),
     ]
 
 
@@ -86,22 +98,22 @@ def test_items_of_two_sources_are_matched_by_name_and_phase(paths: WarehousePath
         paths,
         "b",
         1,
-        ask(115, "skinshark", "shark-1", None, name=name_of("1")),
-        ask(118, "skinshark", "shark-1", None, name=name_of("1"), delivery="instant"),
+        ask(115, "skinshark", "shark-1", None, name=item_name("1")),
+        ask(118, "skinshark", "shark-1", None, name=item_name("1"), delivery="instant"),
         ask(880, "skinshark", "shark-9", None, name=KNIFE, phase="Ruby"),
     )
-    assert rows(paths, BEST) == [
-        (name_of("1"), None, "skinshark", "skinshark", "standard", Decimal("1.15"), None),
+    assert query_rows(paths, BEST) == [
+        (item_name("1"), None, "skinshark", "skinshark", "standard", Decimal("1.15"), None),
         (KNIFE, "Ruby", "skinshark", "skinshark", "standard", Decimal("8.8"), None),
     ]
     observe_cs2cap(paths, "c", 2, ask(114, "steam"), ruby)
-    assert rows(paths, BEST)[0][2:] == ("cs2cap", "steam", "standard", Decimal("1.14"), 1)
+    assert query_rows(paths, BEST)[0][2:] == ("cs2cap", "steam", "standard", Decimal("1.14"), 1)
 
 
 def test_each_currency_has_its_own_best_ask(paths: WarehousePaths) -> None:
-    dollars = look(minute(0), ask(120, "steam"))
-    snapshot(paths, "a", dollars, look(minute(0), ask(90, "steam"), currency="EUR"))
-    assert rows(paths, "SELECT currency, lowest_ask FROM best_ask ORDER BY ALL") == [
+    dollars = observe(minute(0), ask(120, "steam"))
+    land_and_load(paths, "a", dollars, observe(minute(0), ask(90, "steam"), currency="EUR"))
+    assert query_rows(paths, "SELECT currency, lowest_ask FROM best_ask ORDER BY ALL") == [
         ("EUR", 90),
         ("USD", 120),
     ]
@@ -110,77 +122,77 @@ def test_each_currency_has_its_own_best_ask(paths: WarehousePaths) -> None:
 def test_quotes_without_a_phase_of_items_with_phases_are_left_out(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(900, "steam", "11", name=KNIFE, phase="Ruby"))
     aggregate = ask(100, "steam", "10", name=KNIFE)
-    snapshot(paths, "b", look(minute(0), aggregate, items=(("10", KNIFE, None),)))
+    land_and_load(paths, "b", observe(minute(0), aggregate, items=(("10", KNIFE, None),)))
     observe_skinshark(paths, "c", 0, ask(90, "skinshark", "shark-9", None, name=KNIFE))
-    assert rows(paths, "SELECT phase, price FROM best_ask") == [("Ruby", Decimal(9))]
+    assert query_rows(paths, "SELECT phase, price FROM best_ask") == [("Ruby", Decimal(9))]
 
 
 def test_quotes_of_a_removed_basket_go_stale(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "removed", 0, ask(50, "steam"), basket="removed")
     observe_cs2cap(paths, "a", 30, ask(120, "buff163"))
-    assert rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(0))]
+    assert query_rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(0))]
     observe_cs2cap(paths, "b", 31, ask(120, "buff163"))
-    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
-    assert rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
+    assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
+    assert query_rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
 
 
 def test_a_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "slow", 0, ask(50, "steam"), basket="slow", interval_seconds=3600)
     observe_cs2cap(paths, "a", 180, ask(120, "buff163"))
-    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("0.5"),)]
+    assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("0.5"),)]
     observe_cs2cap(paths, "b", 181, ask(120, "buff163"))
-    assert rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
+    assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
 
 
 def test_an_observation_without_changes_keeps_a_quote_fresh(paths: WarehousePaths) -> None:
     for at in (0, 20, 40):
         observe_cs2cap(paths, f"r{at}", at, ask(50, "steam"))
     observe_cs2cap(paths, "last", 70, ask(120, "buff163"))
-    assert rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(40))]
+    assert query_rows(paths, "SELECT price, observed_at FROM best_ask") == [(Decimal("0.5"), minute(40))]
 
 
 def test_equal_asks_have_a_fixed_order(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, *(ask(100, key) for key in ("steam", "ecosteam", "buff163", "c5")))
-    assert rows(paths, "SELECT provider FROM best_ask") == [("buff163",)]
+    assert query_rows(paths, "SELECT provider FROM best_ask") == [("buff163",)]
 
 
 def test_a_spread_is_the_profit_of_a_sale_after_its_fee(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
-    assert rows(paths, SPREADS) == [("buff163", "steam", "listing", Decimal("1.02"), Decimal("0.02"))]
-    assert rows(paths, "SELECT sold_fee, margin, observed_at FROM spreads") == [
+    assert query_rows(paths, SPREADS) == [("buff163", "steam", "listing", Decimal("1.02"), Decimal("0.02"))]
+    assert query_rows(paths, "SELECT sold_fee, margin, observed_at FROM spreads") == [
         (Decimal("0.15"), pytest.approx(0.02), minute(0))
     ]
 
 
 def test_a_sale_without_profit_after_its_fee_is_no_spread(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(117, "steam"))
-    assert rows(paths, SPREADS) == []
+    assert query_rows(paths, SPREADS) == []
 
 
 def test_spreads_use_the_newest_fees(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
     load_fees(paths, {"steam": 0.2}, at=1)
-    assert rows(paths, SPREADS) == []
+    assert query_rows(paths, SPREADS) == []
     load_fees(paths, {"steam": 0.1}, at=2)
-    assert rows(paths, "SELECT proceeds FROM spreads") == [(Decimal("1.08"),)]
+    assert query_rows(paths, "SELECT proceeds FROM spreads") == [(Decimal("1.08"),)]
 
 
 def test_fees_of_a_late_run_do_not_replace_newer_fees(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
     load_fees(paths, {"steam": 0.9}, at=-60)
-    assert rows(paths, "SELECT sell_fee FROM providers WHERE provider = 'steam'") == [(0.15,)]
+    assert query_rows(paths, "SELECT sell_fee FROM providers WHERE provider = 'steam'") == [(0.15,)]
 
 
 def test_a_provider_without_a_known_fee_is_no_selling_side(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(900, "dmarket"))
-    assert rows(paths, SPREADS) == []
+    assert query_rows(paths, SPREADS) == []
 
 
 def test_one_marketplace_is_never_both_sides(paths: WarehousePaths) -> None:
     load_fees(paths, {"skinshark": 0.0}, source="skinshark")
     observe_cs2cap(paths, "a", 0, ask(300, "c5"), ask(290, "ecosteam"), ask(280, "steam"))
-    observe_skinshark(paths, "b", 0, ask(100, "skinshark", "shark-1", None, name=name_of("1")))
-    assert rows(paths, "SELECT bought_at, sold_at FROM spreads ORDER BY ALL") == [
+    observe_skinshark(paths, "b", 0, ask(100, "skinshark", "shark-1", None, name=item_name("1")))
+    assert query_rows(paths, "SELECT bought_at, sold_at FROM spreads ORDER BY ALL") == [
         ("skinshark", "steam"),
         ("steam", "c5"),
         ("steam", "ecosteam"),
@@ -191,22 +203,24 @@ def test_a_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) 
     observe_cs2cap(paths, "a", 0, ask(300, "c5"))
     load_fees(paths, {"c5": 0.0}, source="skinshark")
     observe_cs2cap(paths, "b", 0, ask(100, "c5"), source="skinshark")
-    assert rows(paths, SPREADS) == []
+    assert query_rows(paths, SPREADS) == []
 
 
 def test_a_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(110, "steam"))
-    snapshot(paths, "b", look(minute(0), ask(130, "steam", quantity=4, delivery="bid"), deliveries=("bid",)))
-    assert rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.105"), Decimal("0.105"))]
-    assert rows(paths, "SELECT sold_quantity FROM spreads") == [(4,)]
+    land_and_load(
+        paths, "b", observe(minute(0), ask(130, "steam", quantity=4, delivery="bid"), deliveries=("bid",))
+    )
+    assert query_rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.105"), Decimal("0.105"))]
+    assert query_rows(paths, "SELECT sold_quantity FROM spreads") == [(4,)]
     load_fees(paths, {"steam": 0.15}, at=1, insta_sell_fee=0.2)
-    assert rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.04"), Decimal("0.04"))]
+    assert query_rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.04"), Decimal("0.04"))]
 
 
 def test_a_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "removed", 0, ask(50, "buff163"), ask(500, "c5"), basket="removed")
     observe_cs2cap(paths, "a", 31, ask(120, "steam"))
-    assert rows(paths, SPREADS) == []
+    assert query_rows(paths, SPREADS) == []
 
 
 def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:

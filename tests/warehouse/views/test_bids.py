@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.warehouse import Quote, home_in, look, minute, rows, snapshot
+from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
 from warehouse.paths import WarehousePaths
 
 
@@ -16,9 +16,9 @@ def bid(item: str = "1", cents: int = 90, count: int | None = 7, **fields: str) 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with an ask of item 1 and bids for items 1 and 2, observed at noon."""
-    paths = home_in(tmp_path)
-    asks = look(minute(0), Quote("1", 100))
-    snapshot(paths, "a", asks, look(minute(0), bid("1"), bid("2", 50, 1), deliveries=("bid",)))
+    paths = create_warehouse(tmp_path)
+    asks = observe(minute(0), Quote("1", 100))
+    land_and_load(paths, "a", asks, observe(minute(0), bid("1"), bid("2", 50, 1), deliveries=("bid",)))
     return paths
 
 
@@ -26,7 +26,7 @@ def test_bids_show_the_highest_buy_orders(paths: WarehousePaths) -> None:
     bids = (
         "SELECT provider, item_id, currency, highest_bid, price, num_bids, observed_at FROM bids ORDER BY ALL"
     )
-    assert rows(paths, bids) == [
+    assert query_rows(paths, bids) == [
         ("steam", "1", "USD", 90, Decimal("0.9"), 7, minute(0)),
         ("steam", "2", "USD", 50, Decimal("0.5"), 1, minute(0)),
     ]
@@ -34,20 +34,20 @@ def test_bids_show_the_highest_buy_orders(paths: WarehousePaths) -> None:
 
 def test_views_of_quotes_show_no_bid(paths: WarehousePaths) -> None:
     asks = [("1", 100)]
-    assert rows(paths, "SELECT item_id, lowest_ask FROM quotes") == asks
-    assert rows(paths, "SELECT item_id, lowest_ask FROM quote_history") == asks
-    assert rows(paths, "SELECT item_id, lowest_ask FROM quotes_as_of(?)", minute(5)) == asks
-    assert rows(paths, "SELECT market_hash_name, lowest_ask FROM best_ask") == [
+    assert query_rows(paths, "SELECT item_id, lowest_ask FROM quotes") == asks
+    assert query_rows(paths, "SELECT item_id, lowest_ask FROM quote_history") == asks
+    assert query_rows(paths, "SELECT item_id, lowest_ask FROM quotes_as_of(?)", minute(5)) == asks
+    assert query_rows(paths, "SELECT market_hash_name, lowest_ask FROM best_ask") == [
         ("AK-47 | Finish 1 (Field-Tested)", 100)
     ]
-    assert rows(paths, "SELECT item_id, lowest_ask FROM quotes_in('USD')") == asks
+    assert query_rows(paths, "SELECT item_id, lowest_ask FROM quotes_in('USD')") == asks
 
 
 def test_a_bid_changes_and_is_removed_separately_from_the_ask(paths: WarehousePaths) -> None:
-    report = snapshot(paths, "b", look(minute(10), bid("1", 95), deliveries=("bid",)))
+    report = land_and_load(paths, "b", observe(minute(10), bid("1", 95), deliveries=("bid",)))
     assert (report.rows_changed, report.rows_closed) == (2, 1)
-    assert rows(paths, "SELECT item_id, highest_bid FROM bids") == [("1", 95)]
-    assert rows(
+    assert query_rows(paths, "SELECT item_id, highest_bid FROM bids") == [("1", 95)]
+    assert query_rows(
         paths, "SELECT item_id, highest_bid, num_bids, valid_from, valid_to FROM bid_history ORDER BY ALL"
     ) == [
         ("1", 90, 7, minute(0), minute(10)),
@@ -55,9 +55,9 @@ def test_a_bid_changes_and_is_removed_separately_from_the_ask(paths: WarehousePa
         ("2", 50, 1, minute(0), minute(10)),
         ("2", None, 0, minute(10), None),
     ]
-    assert rows(paths, "SELECT lowest_ask, observed_at FROM quotes") == [(100, minute(0))]
+    assert query_rows(paths, "SELECT lowest_ask, observed_at FROM quotes") == [(100, minute(0))]
 
 
 def test_an_observation_of_asks_removes_no_bid(paths: WarehousePaths) -> None:
-    assert snapshot(paths, "b", look(minute(10))).rows_closed == 1
-    assert rows(paths, "SELECT count(*) FROM bids") == [(2,)]
+    assert land_and_load(paths, "b", observe(minute(10))).rows_closed == 1
+    assert query_rows(paths, "SELECT count(*) FROM bids") == [(2,)]

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.series_landings import Point, Told, fresh, land_series
-from tests.support.warehouse import Page, Quote, Shard, home_in, land, minute, named
+from tests.support.series_landings import Point, SeriesPage, database_with, land_series
+from tests.support.warehouse import Page, Quote, ShardSpec, by_ids, create_warehouse, land, minute
 
 # All times are minutes after noon. An observation covers the TAIL after its end if another one follows in it.
 END, GRID, TAIL = 80, 5, 15
@@ -64,17 +64,17 @@ class Observation:
         """The minute of the last page."""
         return max(self.time_of(item) for item in self.items)
 
-    def shard(self, histories: dict[str, ItemHistory]) -> Shard:
+    def shard(self, histories: dict[str, ItemHistory]) -> ShardSpec:
         """Return the fetched pages."""
         pages = []
         for offset, time in enumerate((self.start, self.start + 1)):
             states = {
                 item: histories[item].state_at(time) for item in self.items if self.time_of(item) == time
             }
-            quotes = [Quote(item, *state, stamp=None) for item, state in states.items() if state]
+            quotes = [Quote(item, *state, timestamp=None) for item, state in states.items() if state]
             pages.append(Page(minute(time), quotes, offset=offset))
-        items = None if self.items == ITEMS else named(*self.items)
-        return Shard(pages, items=items, complete=self.complete)
+        items = None if self.items == ITEMS else by_ids(*self.items)
+        return ShardSpec(pages, items=items, complete=self.complete)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Scenario:
 
     def land(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """Return the landings of the observations, in order, and of the points; some points land twice."""
-        paths = home_in(folder)
+        paths = create_warehouse(folder)
         observed = [
             land(paths, f"look{one.start:02}", one.shard(self.histories)) for one in self.observations
         ]
@@ -110,7 +110,9 @@ class Scenario:
             for time, state in history.points(dense=self.dense)
         ]
         parts = enumerate((points[::2], points[1::2], points[3:9]))
-        return observed, [land_series(paths, f"points{n}", Told(minute(200 + n), part)) for n, part in parts]
+        return observed, [
+            land_series(paths, f"points{n}", SeriesPage(minute(200 + n), part)) for n, part in parts
+        ]
 
 
 def in_order(observations: list[Observation]) -> list[Observation]:
@@ -185,7 +187,7 @@ def load_and_check(scenario: Scenario, as_of: list[int], order: Any) -> None:
         landings, points = scenario.land(Path(folder))
         for landing in points:
             landings.insert(order.randint(0, len(landings)), landing)
-        check_history(scenario, fresh(landings), as_of)
+        check_history(scenario, database_with(landings), as_of)
 
 
 AS_OF = st.lists(st.integers(0, END + 30), min_size=2, max_size=3)
