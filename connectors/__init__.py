@@ -1,1 +1,1 @@
-"""How to talk to a price API: authenticate, page, retry, classify, type. Knows neither Prefect nor DuckDB."""
+"""Connectors to price APIs: authentication, pagination, retries, typed rows. No Prefect, no DuckDB."""

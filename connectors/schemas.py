@@ -1,4 +1,4 @@
-"""The typed tables that connectors hand on: their schemas, and what becomes of a row that does not fit."""
+"""The schemas of the tables that connectors return, and the keys of quotes."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -58,46 +58,47 @@ PROVIDERS = pl.Schema(
         "health": pl.String(),
     }
 )
-# Rates reach from a hundred thousand to the billionth of a dollar; beyond 18 places they are rounded.
+# Rates range from a hundred thousand to a billionth of a dollar; beyond 18 decimal places they are rounded.
 FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": MOMENT})
 
 
 def quote_keys(rows: pl.DataFrame) -> list[str]:
-    """List what makes `rows` (schema `QUOTES`) the quotes they are: item id, phase and provider.
+    """Return the keys of `rows` (schema `QUOTES`), each made of item id, phase and provider.
 
-    As text, because a hundred thousand tuples keep the garbage collector busy; and by Arrow, which takes a
-    third of the time that Polars does for a page.
+    The keys are strings, because a hundred thousand tuples would burden the garbage collector. Arrow joins
+    them in a third of the time that Polars takes for a page.
     """
-    named = (rows[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in QUOTE_KEY_COLUMNS)
-    return join_keys(*named)
+    item_id, phase, provider = (
+        rows[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in QUOTE_KEY_COLUMNS
+    )
+    return join_keys(item_id, phase, provider)
 
 
 def join_keys(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
-    """List the keys that these columns make; see `keys_of`."""
-    known = pc.fill_null(phase, pa.scalar(NO_PHASE, phase.type))
-    return pc.binary_join_element_wise(item_id, known, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
+    """Return the keys of these columns; see `quote_keys`."""
+    phase = pc.fill_null(phase, pa.scalar(NO_PHASE, phase.type))
+    return pc.binary_join_element_wise(item_id, phase, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
 
 
 def providers_in(rows: pl.DataFrame) -> frozenset[str]:
-    """Name the providers that `rows` (schema `QUOTES`) are from."""
+    """Return the providers of `rows` (schema `QUOTES`)."""
     return frozenset(pc.unique(rows["provider"].to_arrow(compat_level=pl.CompatLevel.oldest())).to_pylist())
 
 
 def keep_latest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep one of `rows` (schema `QUOTES`) of each key: latest `timestamp`, then latest `last_updated`."""
-    order = ["timestamp", "last_updated"]
-    newest_first = rows.with_row_index("place").sort(
-        order, descending=True, nulls_last=True, maintain_order=True
+    """Return one of `rows` (schema `QUOTES`) per key: latest `timestamp`, then latest `last_updated`."""
+    newest_first = rows.with_row_index("position").sort(
+        ["timestamp", "last_updated"], descending=True, nulls_last=True, maintain_order=True
     )
-    kept = newest_first.unique(QUOTE_KEY_COLUMNS, keep="first", maintain_order=True)
-    return kept.sort("place").drop("place")
+    latest = newest_first.unique(QUOTE_KEY_COLUMNS, keep="first", maintain_order=True)
+    return latest.sort("position").drop("position")
 
 
-_NAMED: Final = {"item_id": pl.String(), "market_hash_name": pl.String(), "phase": pl.String()}
+_ITEM_COLUMNS: Final = {"item_id": pl.String(), "market_hash_name": pl.String(), "phase": pl.String()}
 # `lowest_ask` is the API's integer, in minor units; `price` is a hundredth of it.
 POINTS = pl.Schema(
     {
-        **_NAMED,
+        **_ITEM_COLUMNS,
         "provider": pl.String(),
         "time": MOMENT,
         "lowest_ask": pl.Int64(),
@@ -105,10 +106,10 @@ POINTS = pl.Schema(
         "quantity": pl.Int64(),
     }
 )
-# Amounts are minor units; `time` is where the bucket starts.
+# Amounts are in minor units; `time` is the start of the candle.
 CANDLES = pl.Schema(
     {
-        **_NAMED,
+        **_ITEM_COLUMNS,
         "time": MOMENT,
         "interval": pl.String(),
         "open": pl.Int64(),
@@ -123,10 +124,10 @@ CANDLES = pl.Schema(
         "close_provider": pl.String(),
     }
 )
-# `price` is minor units; `stickers`, `charms` and `inspect` are JSON as the API told it, keys sorted.
+# `price` is in minor units; `stickers`, `charms` and `inspect` are the API's JSON with sorted keys.
 SALES = pl.Schema(
     {
-        **_NAMED,
+        **_ITEM_COLUMNS,
         "provider": pl.String(),
         "time": MOMENT,
         "price": pl.Int64(),
@@ -141,7 +142,7 @@ SCHEMAS: Final[Mapping[Series, pl.Schema]] = {"points": POINTS, "candles": CANDL
 
 
 def provider_keys_by_name(providers: pl.DataFrame) -> dict[str, str]:
-    """Map whatever the API may call a provider to its key: the key itself first, then the display name.
+    """Map the names of each provider in the API's responses to its key; a key precedes a display name.
 
     `providers` has the schema `PROVIDERS`.
     """

@@ -1,4 +1,4 @@
-"""What a series is asked for by, and the pages that it comes in: points, candles and sales. Data only."""
+"""The pages of a series (points, candles or sales), and the sink that lands them. Data only."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,13 +16,13 @@ _RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesPage:
-    """One answer, typed.
+    """A page of a series, parsed into columns.
 
-    `number` counts a shard's pages from 0, those of earlier walks included. `cursor` is the one that it was
-    asked with, None for the first page; `next_cursor` is None for the last. `observed_at` is the server's
-    moment (UTC). `rows` are those inside the window of the ask, in the schema of their series (see
-    `series_frames`), and `oldest` is the time of the oldest of them, None if there are none. `unknown_fields`
-    counts the rows that carry a field the contract does not know.
+    `number` counts the pages of a shard from 0, those of earlier extractions included. `cursor` requested the
+    page, None for the first one; `next_cursor` is None for the last one. `observed_at` is the server's time
+    (UTC). `rows` are those inside of the shard's window, in the schema of the series (`schemas.SCHEMAS`);
+    `oldest` is the time of the oldest row, None without rows. `unknown_fields` counts the rows that carry a
+    field outside of the contract.
     """
 
     number: int
@@ -35,11 +35,11 @@ class SeriesPage:
     oldest: datetime | None
 
 
-# Has the page on disk before it returns.
+# Returns once the page is on disk.
 SeriesPageSink = Callable[[SeriesPage], Awaitable[None]]
 
 
 def parse_retention_days(detail: str) -> int | None:
-    """Return how many days the API keeps a series, where the `detail` of a RequestRejected tells it."""
-    told = _RETENTION.search(detail)
-    return int(told[1]) if told else None
+    """Return how many days the API keeps a series, if the `detail` of a RequestRejected says so."""
+    match = _RETENTION.search(detail)
+    return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""What a plan is: which shards fetch what is wanted, by which routes, for how many requests. Data only."""
+"""The shard of a snapshot plan: which items it fetches, by which route, for how many requests. Data only."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -8,8 +8,8 @@ from common.shards import Item
 SHARD_ITEMS: Final = 100
 BATCH_SHARD_ITEMS: Final = 1_000
 BATCH_ITEMS: Final = 100
-# How a shard is asked for: an item a request, a catalog by pages, up to 100 items a request, the whole index
-# as one stream, or the pages of a source that lists everything at once.
+# One request per item, the pages of a provider's catalog, one request per 100 items, the whole index as one
+# stream, or the pages of a source that lists everything at once.
 Route = Literal["item", "catalog", "batch", "stream", "listing"]
 ASKS: Final = ("standard",)
 BIDS: Final = ("bid",)
@@ -18,10 +18,10 @@ LISTED: Final = ("standard", "instant")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one walk fetches: `items` (None = the whole catalog) at `providers`, in one currency, by `route`.
+    """The scope of one extraction: `items` (None: the whole catalog) at `providers`, in one currency.
 
-    `number` counts from 0 within its plan. `providers` is the exact scope, one provider for a catalog;
-    `every_provider` says that these are all the source has, so that a request need not name them.
+    `number` counts from 0 within the plan. `providers` is the exact scope, one provider for a catalog;
+    `every_provider` says that the source has no others, so that a request need not name them.
     """
 
     number: int
@@ -35,17 +35,17 @@ class Shard:
 
     @property
     def uses_listing(self) -> bool:
-        """Whether it takes what a listing brings, rather than asking for its items by name."""
+        """Whether the shard takes its items from a listing, instead of requesting them by name."""
         return self.items is None or self.route not in {"item", "batch"}
 
     @property
     def least_requests(self) -> int:
-        """What the walk costs at least: a request an item, one for 100 items, or the first page."""
+        """The least number of requests: one per item, one per 100 items, or the first page."""
         return 1 if self.items is None else request_count(self.route, len(self.items))
 
 
 def request_count(route: Route, items: int) -> int:
-    """How many requests so many items cost by this route, where the pages of a listing count as one."""
+    """Return the requests for `items` items by `route`; the pages of a listing count as one."""
     if route == "item":
         return items
     return -(-items // BATCH_ITEMS) if route == "batch" else 1

@@ -1,1 +1,1 @@
-"""Authenticated, bounded, retried HTTP. Only `transport` knows httpx, only `retry` tenacity."""
+"""Authenticated, rate-limited and retried HTTP. Only `transport` imports httpx, only `retry` tenacity."""

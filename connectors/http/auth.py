@@ -1,4 +1,4 @@
-"""Keys: where they come from, and the one place they go to. Nothing here shows one."""
+"""API keys: read them, and send them in a header to their own source. No text or error shows a key."""
 
 import hashlib
 import re
@@ -14,10 +14,10 @@ _PORTS = {"http": 80, "https": 443}
 
 @final
 class Key:
-    """An API key that does not show itself: `repr` and `str` are masked, and it refuses to be pickled.
+    """An API key with a masked `repr` and `str`; it cannot be pickled or copied.
 
-    `tail` is its last four characters (none of a short key's), `fingerprint` twelve hexadecimal digits of its
-    SHA-256: enough to see whether the key has changed. Raises KeyInvalid for what no header can carry.
+    `tail` is the last four characters (empty for a short key). `fingerprint` is twelve hexadecimal digits of
+    the SHA-256, which show whether the key has changed. Raises KeyInvalid for text that no header can carry.
     """
 
     __slots__ = ("_secret", "fingerprint", "tail")
@@ -25,7 +25,7 @@ class Key:
     def __init__(self, secret: str, source: str = "") -> None:
         self.tail = self.fingerprint = ""
         if not re.fullmatch(r"[\x21-\x7e]+", secret):
-            secret = ""  # tracebacks may be shown with their locals
+            secret = ""  # some tracebacks show local variables
             raise KeyInvalid("the key is empty or holds a space, a control or a non-ASCII character", source)
         self._secret = secret
         if len(secret) >= 12:
@@ -33,39 +33,39 @@ class Key:
         self.fingerprint = hashlib.sha256(secret.encode()).hexdigest()[:12]
 
     def reveal(self) -> str:
-        """Return the key itself, for the header that carries it."""
+        """Return the secret, for the header that carries it."""
         return self._secret
 
     def redact(self, text: str) -> str:
-        """Return `text` with the key masked, for a server that sends it back."""
+        """Return `text` with the key masked: a server may send the key back."""
         return text.replace(self._secret, repr(self))
 
     def __repr__(self) -> str:
         return f"Key(…{self.tail})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key is never written down")
+        raise TypeError("a key cannot be pickled or copied")
 
 
 def read_key(spec: str, source: str, env: Mapping[str, str]) -> Key:
-    """Read the key that `spec` ("env:NAME" or "file:PATH") points to; `source` is whose key it is.
+    """Return the key of `source` that `spec` ("env:NAME" or "file:PATH") names.
 
-    Raises KeyMissing where there is none, saying where to put it, KeyInvalid for what cannot be a key, and
-    ConfigError for any other spec (not repeated: it may be the key itself) and for a file that others can
-    read.
+    Raises KeyMissing where there is no key, KeyInvalid for a text that cannot be a key, and ConfigError for
+    any other spec (which the error does not show: it may be the key itself) and for a file that other users
+    can read.
     """
-    kind, _, where = spec.partition(":")
-    if kind == "env" and where:
-        if not env.get(where, "").strip():
-            env = {}  # tracebacks may be shown with their locals
-            raise KeyMissing(f"the environment variable {where} is not set", source)
-        return Key(env[where].strip(), source)
-    if kind == "file" and where:
-        return Key(_read_private(Path(where).expanduser(), source), source)
+    kind, _, location = spec.partition(":")
+    if kind == "env" and location:
+        if not env.get(location, "").strip():
+            env = {}  # some tracebacks show local variables
+            raise KeyMissing(f"the environment variable {location} is not set", source)
+        return Key(env[location].strip(), source)
+    if kind == "file" and location:
+        return Key(_read_private_file(Path(location).expanduser(), source), source)
     raise ConfigError("a key is given as env:NAME or file:PATH, never as itself", source)
 
 
-def _read_private(path: Path, source: str) -> str:
+def _read_private_file(path: Path, source: str) -> str:
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"the key file {path} is open to others: chmod 600 it", source)
@@ -87,18 +87,18 @@ class _Url(Protocol):
     def port(self) -> int | None: ...
 
 
-class _Outgoing(Protocol):
+class _HttpRequest(Protocol):
     @property
     def url(self) -> _Url: ...
     @property
     def headers(self) -> MutableMapping[str, str]: ...
 
 
-_Request = TypeVar("_Request", bound=_Outgoing)
+_Request = TypeVar("_Request", bound=_HttpRequest)
 
 
 class HeaderAuth:
-    """Puts the key into a header of a request to the source's own scheme, host and port, and of no other."""
+    """Sends the key in a header, to the source's own scheme, host and port only. A callable auth of httpx."""
 
     header: ClassVar[str]
     prefix: ClassVar[str] = ""
@@ -109,7 +109,7 @@ class HeaderAuth:
         self._origin = _origin(parts.scheme, parts.hostname or "", parts.port)
 
     def __call__(self, request: _Request) -> _Request:
-        """Return `request`, with the key where it may go."""
+        """Return `request`, with the key if the request goes to the source."""
         url = request.url
         if _origin(url.scheme, url.host, url.port) == self._origin:
             request.headers[self.header] = f"{self.prefix}{self._key.reveal()}"
@@ -118,7 +118,7 @@ class HeaderAuth:
 
 @final
 class BearerAuth(HeaderAuth):
-    """`Authorization: Bearer KEY`, as CS2Cap has it."""
+    """The header `Authorization: Bearer KEY`, as CS2Cap requires."""
 
     header = "Authorization"
     prefix = "Bearer "
@@ -126,7 +126,7 @@ class BearerAuth(HeaderAuth):
 
 @final
 class ApiKeyAuth(HeaderAuth):
-    """`api-key: KEY`, as SkinShark has it: that name and no other."""
+    """The header `api-key: KEY`, as SkinShark requires."""
 
     header = "api-key"
 

@@ -1,4 +1,4 @@
-"""The gate that every request of a source passes, and that the first hopeless failure shuts."""
+"""The circuit breaker of a source: the first failure that no retry helps stops every other request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,30 +9,30 @@ from common.errors import SourceError
 
 
 class CircuitBreaker:
-    """Open until `shut`; then whoever is inside, waiting or under way, or comes later gets the error."""
+    """Lets requests pass until it trips; then every running, waiting and later request gets the error."""
 
     def __init__(self) -> None:
         self._error: SourceError | None = None
-        self._inside: set[asyncio.Timeout] = set()
+        self._running: set[asyncio.Timeout] = set()
 
     def trip(self, error: SourceError) -> None:
-        """Turn everyone out, at once; the first error stands."""
+        """Cancel every running request at once. Only the first error counts."""
         if self._error is None:
             self._error = error
-            for passage in self._inside:
-                passage.reschedule(0)
+            for timeout in self._running:
+                timeout.reschedule(0)
 
     @asynccontextmanager
     async def guard(self) -> AsyncIterator[None]:
-        """Stay inside for as long as the gate is open; raises a copy of the error that shut it."""
+        """Run a request inside; raise a copy of the error that tripped the breaker."""
         if self._error is None:
             try:
-                async with asyncio.timeout(None) as passage:
-                    self._inside.add(passage)
+                async with asyncio.timeout(None) as timeout:
+                    self._running.add(timeout)
                     try:
                         yield
                     finally:
-                        self._inside.discard(passage)
+                        self._running.discard(timeout)
             except TimeoutError:
                 if self._error is None:
                     raise

@@ -8,16 +8,46 @@ from connectors.ratelimit.limiter import QuotaHeaders
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """Read an HTTP date as an aware moment in UTC; None for anything else."""
+    """Return an HTTP date as a datetime in UTC; None for any other text."""
     try:
-        moment = parsedate_to_datetime(text or "")
+        date = parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _seconds(text: str | None) -> float | None:
-    """Read a header as a number of seconds of at most a year."""
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait by Retry-After, which holds seconds or a date."""
+    value = headers.get("retry-after")
+    until, now = parse_http_date(value), parse_http_date(headers.get("date"))
+    if until and now:
+        return max((until - now).total_seconds(), 0.0)
+    return _parse_seconds(value)
+
+
+def parse_quota(headers: Mapping[str, str]) -> QuotaHeaders:
+    """Return the quota in `headers` (lower-case names); route and limit tell which quota it is."""
+    limit, remaining = (
+        _parse_count(headers.get(f"x-ratelimit-{name}", "")) for name in ("limit", "remaining")
+    )
+    return QuotaHeaders(limit, remaining, parse_reset(headers))
+
+
+def parse_reset(headers: Mapping[str, str]) -> datetime | None:
+    """Return when a quota resets (UTC).
+
+    CS2Cap's documentation describes the header both as a Unix time and as seconds from now. A value under
+    10^9 cannot be a Unix time of today.
+    """
+    value = headers.get("x-ratelimit-reset", "")
+    if value.isascii() and value.isdecimal() and 10**9 <= int(value) < 10**11:
+        return datetime.fromtimestamp(int(value), UTC)
+    now, seconds = parse_http_date(headers.get("date")), _parse_seconds(value)
+    return now + timedelta(seconds=seconds) if now and seconds is not None else None
+
+
+def _parse_seconds(text: str | None) -> float | None:
+    """Return a number of seconds of at most a year; None for any other text."""
     try:
         seconds = float(text or "")
     except ValueError:
@@ -25,32 +55,5 @@ def _seconds(text: str | None) -> float | None:
     return max(seconds, 0.0) if seconds < 366 * 86_400 else None
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds a server asks to wait, told as such or as a date."""
-    told = headers.get("retry-after")
-    until, now = parse_http_date(told), parse_http_date(headers.get("date"))
-    if until and now:
-        return max((until - now).total_seconds(), 0.0)
-    return _seconds(told)
-
-
-def parse_quota(headers: Mapping[str, str]) -> QuotaHeaders:
-    """Read the quota that `headers` (lower-case names) speak of; the route and the size tell which it is."""
-    limit, left = (_count(headers.get(f"x-ratelimit-{name}", "")) for name in ("limit", "remaining"))
-    return QuotaHeaders(limit, left, parse_reset(headers))
-
-
-def _count(text: str) -> int | None:
+def _parse_count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
-
-
-def parse_reset(headers: Mapping[str, str]) -> datetime | None:
-    """Read when a quota resets: a Unix time, or seconds from the server's own moment; the API says both.
-
-    A value under 10^9 cannot be a Unix time of today.
-    """
-    told = headers.get("x-ratelimit-reset", "")
-    if told.isascii() and told.isdecimal() and 10**9 <= int(told) < 10**11:
-        return datetime.fromtimestamp(int(told), UTC)
-    now, wait = parse_http_date(headers.get("date")), _seconds(told)
-    return now + timedelta(seconds=wait) if now and wait is not None else None

@@ -1,4 +1,4 @@
-"""What is tried again, how often and how long: transient failures only, within a budget of waiting."""
+"""The retry policy: which failures are retried, how often and how long. The only module with tenacity."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """At most `attempts` tries of one request, waiting at most `budget` seconds in all between them.
+    """Retry TransientErrors: at most `attempts` attempts, with at most `max_wait` seconds of waiting in all.
 
-    The n-th wait lies between half and all of `base` * 2^n seconds, at most `cap`; never less than the API's
-    Retry-After. A wait that would exceed the budget is not begun: the failure is raised at once.
-    `random` draws from [0, 1).
+    The n-th wait is a random part, between half and all, of `base` * 2^n seconds, at most `cap`, and never
+    less than the API's Retry-After. A wait that would exceed `max_wait` is not started: the failure is raised
+    at once. `random` draws from [0, 1).
     """
 
     attempts: int = 6
@@ -29,7 +29,7 @@ class RetryPolicy:
     random: Callable[[], float] = random.random
 
     async def run(self, attempt: Callable[[], Awaitable[_T]], clock: Clock) -> _T:
-        """Return what `attempt` returns; raise its last failure, as it was, when no other try is due."""
+        """Return the result of `attempt`, or raise the failure of the last attempt."""
         retrying = tenacity.AsyncRetrying(
             sleep=clock.sleep,
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -38,17 +38,17 @@ class RetryPolicy:
             reraise=True,
         )
 
-        async def once() -> _T:
+        async def call() -> _T:  # tenacity awaits the result of a coroutine function only
             return await attempt()
 
-        return await retrying(once)
+        return await retrying(call)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         longest = min(self.cap, self.base * 2.0 ** (state.attempt_number - 1))
         backoff = longest * (1 + self.random()) / 2
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, TransientError) else None
-        return backoff if asked is None else max(asked, backoff)
+        retry_after = error.retry_after if isinstance(error, TransientError) else None
+        return backoff if retry_after is None else max(retry_after, backoff)
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
         waited = state.idle_for + state.upcoming_sleep

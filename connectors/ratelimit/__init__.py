@@ -1,1 +1,1 @@
-"""The rate limit and the quota of one key, shared by all processes of a machine."""
+"""The rate limit and the quota of a key, shared by all processes of a machine."""
