@@ -1,4 +1,4 @@
-"""Installing automations.yaml in a Prefect server: made once, brought up to date after that."""
+"""Install automations in a Prefect server: those of automations.yaml, and one that marks lost runs."""
 
 from __future__ import annotations
 
@@ -25,129 +25,129 @@ from pipelines.alerts.silence import MISSED_INTERVALS
 from pipelines.config import Settings
 
 FILE: Final = "automations.yaml"
-OURS: Final = "floorline: "  # how the names of our automations begin; what else is so called is taken away
-SHORTEST: Final = 10  # seconds that Prefect can wait for what does not come
+NAME_PREFIX: Final = "floorline: "  # an automation with this prefix that is not in the file is removed
+MIN_SILENCE: Final = 10  # seconds, the shortest that Prefect can wait for a missing event
+CRASH_AUTOMATION: Final = "floorline marks lost runs"
+LOST_AFTER: Final = timedelta(seconds=3 * HEARTBEAT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AppliedAutomation:
-    """What was done with one automation: created, updated, unchanged or removed."""
+    """One automation and what was done: created, updated, unchanged or removed."""
 
     name: str
     done: str
 
 
 async def apply_automations(settings: Settings, file: Path | None = None) -> list[AppliedAutomation]:
-    """Install the automations of `file` (beside the configuration by default) in the configured server.
+    """Install the automations of `file` (by default the one beside the configuration) in Prefect's server.
 
-    Raises ConfigError for a file that is not there or not understood, and for a block that does not exist.
+    Raises ConfigError for a missing or invalid file, and for a notification block that does not exist.
     """
-    specs = _read(file or settings.base / FILE)
+    specs = _read_specs(file or settings.base / FILE)
     async with get_client() as client:
         blocks = [
             await _find_block(client, entry) for entry in settings.alerts.notify if entry.startswith(BLOCK)
         ]
-        wanted = [_automation(spec, blocks) for spec in _expanded(specs, settings)]
-        there = [one for one in await client.read_automations(limit=200) if one.name.startswith(OURS)]
-        done = [await _install(client, one, there) for one in wanted]
-        return [*done, *[await _remove(client, one) for one in there if one.name not in _names(wanted)]]
+        automations = [_build_automation(spec, blocks) for spec in _expand(specs, settings)]
+        names = {automation.name for automation in automations}
+        installed = [
+            one for one in await client.read_automations(limit=200) if one.name.startswith(NAME_PREFIX)
+        ]
+        applied = [await _install(client, automation, installed) for automation in automations]
+        for obsolete in [one for one in installed if one.name not in names]:
+            await client.delete_automation(obsolete.id)
+            applied.append(AppliedAutomation(obsolete.name, "removed"))
+        return applied
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
+def _read_specs(file: Path) -> list[dict[str, Any]]:
     try:
-        found = yaml.safe_load(file.read_text("utf-8"))
-        return [dict(spec) for spec in found["automations"]]
+        content = yaml.safe_load(file.read_text("utf-8"))
+        return [dict(spec) for spec in content["automations"]]
     except FileNotFoundError:
-        raise ConfigError(f"there is no {file}: it says of what Prefect is to tell people") from None
+        raise ConfigError(f"there is no {file}: it defines the automations to install") from None
     except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be understood: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{file} is invalid: {' '.join(str(error).split())}") from None
 
 
-def _expanded(specs: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[dict[str, Any]]:
-    """Each automation; one that is for `each` basket, once for each of them."""
+def _expand(specs: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield each automation; one with `each: basket` once for every basket."""
     for spec in specs:
-        rest = {name: value for name, value in spec.items() if name != "each"}
+        fields = {name: value for name, value in spec.items() if name != "each"}
         if "each" not in spec:
-            yield rest
+            yield fields
             continue
         for basket in settings.baskets:
-            silence = max(int(MISSED_INTERVALS * basket.every.total_seconds()), SHORTEST)
-            yield _fill_placeholders(rest, {"{basket}": basket.name, "{silence}": str(silence)})
+            silence = max(int(MISSED_INTERVALS * basket.every.total_seconds()), MIN_SILENCE)
+            yield _fill_placeholders(fields, {"{basket}": basket.name, "{silence}": str(silence)})
 
 
-def _fill_placeholders(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401 - as YAML has it
-    """The same with every placeholder in its texts filled in."""
+def _fill_placeholders(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any YAML value
+    """Return the YAML value with each placeholder in its strings replaced."""
     text = json.dumps(value)
-    for placeholder, told in known.items():
-        text = text.replace(placeholder, json.dumps(told)[1:-1])
+    for placeholder, replacement in values.items():
+        text = text.replace(placeholder, json.dumps(replacement)[1:-1])
     return json.loads(text)
 
 
 async def _find_block(client: PrefectClient, entry: str) -> tuple[str, UUID]:
-    """The type and the id of the block that `block:TYPE/NAME` points to."""
-    kind, _, name = entry.removeprefix(BLOCK).partition("/")
+    """Return the type and the id of the block that `block:TYPE/NAME` names."""
+    block_type, _, name = entry.removeprefix(BLOCK).partition("/")
     try:
-        document = await client.read_block_document_by_name(name, kind, include_secrets=False)
+        document = await client.read_block_document_by_name(name, block_type, include_secrets=False)
     except ObjectNotFound:
-        raise ConfigError(f"[alerts] notify: Prefect has no block {kind}/{name}: make it first") from None
-    return kind, document.id
+        raise ConfigError(
+            f"[alerts] notify: Prefect has no block {block_type}/{name}: create it first"
+        ) from None
+    return block_type, document.id
 
 
-def _automation(spec: Mapping[str, Any], blocks: Sequence[tuple[str, UUID]]) -> AutomationCore:
+def _build_automation(spec: Mapping[str, Any], blocks: Sequence[tuple[str, UUID]]) -> AutomationCore:
     try:
-        actions = [_action(kind, number, spec) for kind, number in blocks] or [DoNothing()]
+        actions = [_build_action(spec, block_type, block_id) for block_type, block_id in blocks]
         trigger = {**spec["trigger"], "within": timedelta(seconds=float(spec["trigger"]["within"]))}
-        named = {name: spec[name] for name in ("name", "description")}
-        return AutomationCore.model_validate({**named, "trigger": trigger, "actions": actions})
+        names = {name: spec[name] for name in ("name", "description")}
+        return AutomationCore.model_validate(
+            {**names, "trigger": trigger, "actions": actions or [DoNothing()]}
+        )
     except (ValueError, TypeError, LookupError) as error:
-        told = " ".join(str(error).split())
-        raise ConfigError(f"the automation {spec.get('name')} cannot be understood: {told}") from None
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"the automation {spec.get('name')} is invalid: {reason}") from None
 
 
-def _action(kind: str, number: UUID, spec: Mapping[str, Any]) -> ActionTypes:
-    if kind == "webhook":
-        return CallWebhook(block_document_id=number, payload=spec["payload"])
-    return SendNotification(block_document_id=number, subject=spec["subject"], body=spec["body"])
-
-
-def _names(automations: Sequence[AutomationCore]) -> set[str]:
-    return {automation.name for automation in automations}
+def _build_action(spec: Mapping[str, Any], block_type: str, block_id: UUID) -> ActionTypes:
+    if block_type == "webhook":
+        return CallWebhook(block_document_id=block_id, payload=spec["payload"])
+    return SendNotification(block_document_id=block_id, subject=spec["subject"], body=spec["body"])
 
 
 async def _install(
-    client: PrefectClient, wanted: AutomationCore, there: Sequence[Automation]
+    client: PrefectClient, automation: AutomationCore, installed: Sequence[Automation]
 ) -> AppliedAutomation:
-    found = [one for one in there if one.name == wanted.name]
-    if not found:
-        await client.create_automation(wanted)
-        return AppliedAutomation(wanted.name, "created")
-    if _content(found[0]) == _content(wanted):
-        return AppliedAutomation(wanted.name, "unchanged")
-    await client.update_automation(found[0].id, wanted)
-    return AppliedAutomation(wanted.name, "updated")
+    existing = next((one for one in installed if one.name == automation.name), None)
+    if existing is None:
+        await client.create_automation(automation)
+        return AppliedAutomation(automation.name, "created")
+    if _content(existing) == _content(automation):
+        return AppliedAutomation(automation.name, "unchanged")
+    await client.update_automation(existing.id, automation)
+    return AppliedAutomation(automation.name, "updated")
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
+    """Return the fields that decide whether an installed automation is up to date."""
     fields = ("description", "trigger", "actions", "enabled")
     content = {name: automation.model_dump(mode="json")[name] for name in fields}
     content["trigger"].pop("id", None)
     return content
 
 
-async def _remove(client: PrefectClient, one: Automation) -> AppliedAutomation:
-    await client.delete_automation(one.id)
-    return AppliedAutomation(one.name, "removed")
-
-
-NAME: Final = "floorline marks lost runs"
-LOST_AFTER: Final = timedelta(seconds=3 * HEARTBEAT)
-
-
 def crash_automation() -> AutomationCore:
-    """The automation: after a sign of life of a flow run of ours, three heartbeats without another."""
+    """Return the automation that marks a flow run as crashed after three missed heartbeats."""
     return AutomationCore(
-        name=NAME,
-        description="Marks a flow run Crashed when neither a heartbeat nor a change of state is heard of it.",
+        name=CRASH_AUTOMATION,
+        description="Marks a flow run Crashed when it sends neither a heartbeat nor a change of state.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
@@ -164,8 +164,8 @@ def crash_automation() -> AutomationCore:
             ChangeFlowRunState(
                 state=StateType.CRASHED,
                 name="Crashed",
-                force=False,  # a heartbeat heard after the end of its run must not change that end
-                message=f"nothing was heard of its process for {LOST_AFTER.seconds} seconds",
+                force=False,  # a heartbeat that arrives after the end of its run must not change that end
+                message=f"no sign of life from its process for {LOST_AFTER.seconds} seconds",
             )
         ],
     )
@@ -175,7 +175,7 @@ async def install_crash_automation() -> None:
     """Create the automation that marks lost runs, or update it."""
     automation = crash_automation()
     async with get_client() as client:
-        existing = await client.read_automations_by_name(NAME)
+        existing = await client.read_automations_by_name(CRASH_AUTOMATION)
         if existing:
             await client.update_automation(existing[0].id, automation)
         else:

@@ -1,4 +1,4 @@
-"""Backfills as Prefect flows: on demand, the request being a form, and sales on schedule."""
+"""The flows `backfill`, whose request is a form in Prefect, and `sales`, which runs on schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flows.run_context import FAILED_STATES, flow_run_name
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress, ProgressUpdate
 from pipelines.backfill.request import BackfillRequest
-from pipelines.backfill.results import STOPPED, BackfillResult
+from pipelines.backfill.results import MAX_REASONS, STOPPED, BackfillResult
 from pipelines.backfill.sales import next_request
 from pipelines.config import Settings, load_settings
 
@@ -27,52 +27,49 @@ collect_results = caller.collect_results
 
 
 class BackfillProgressTracker:
-    """Passes progress on, and remembers how far it is for whoever asks."""
+    """Forwards the progress, and keeps the last update for the progress artifact."""
 
     def __init__(self, progress: BackfillProgress) -> None:
         self._progress = progress
-        self._standing: ProgressUpdate | None = None
+        self._last = ProgressUpdate(shards=0)
 
-    def update(self, standing: ProgressUpdate) -> None:
-        """Hear how far it is."""
-        self._standing = standing
-        self._progress.update(standing)
+    def update(self, update: ProgressUpdate) -> None:
+        """Keep and forward an update."""
+        self._last = update
+        self._progress.update(update)
 
     @property
     def percent(self) -> float:
-        """How much of the time that is asked for is fetched, of 100."""
-        return round(100 * self._standing.fraction, 1) if self._standing else 0.0
+        """The fetched part of the requested time range, from 0 to 100."""
+        return round(100 * self._last.fraction, 1)
 
     @property
     def description(self) -> str:
-        """How far it is: shards, rows, requests."""
-        now = self._standing or ProgressUpdate(0)
-        return f"{now.ended:,} of {now.shards:,} shards, {now.rows:,} rows, {now.requests:,} requests"
+        """The shards that have ended, and the rows and requests so far."""
+        last = self._last
+        return f"{last.ended:,} of {last.shards:,} shards, {last.rows:,} rows, {last.requests:,} requests"
 
 
-def _name() -> str:
-    return flow_run_name(f"backfill {_series(flow_run.parameters.get('request'))}")
+def _backfill_run_name() -> str:
+    # Prefect passes the parameter on as it was given: as a model, or as the fields of one
+    request = flow_run.parameters.get("request")
+    series = request.get("series") if isinstance(request, dict) else getattr(request, "series", None)
+    return flow_run_name(f"backfill {series or BackfillRequest.model_fields['series'].default}")
 
 
-def _series(request: object) -> str:
-    """The series of a request, which Prefect hands on as it was given: a model, or what becomes one."""
-    told = request.get("series") if isinstance(request, dict) else getattr(request, "series", None)
-    return str(told or BackfillRequest.model_fields["series"].default)
-
-
-@flow(name="backfill", flow_run_name=_name, persist_result=False, log_prints=False)
+@flow(name="backfill", flow_run_name=_backfill_run_name, persist_result=False, log_prints=False)
 async def backfill(request: BackfillRequest, config: str | None = None) -> State[Any]:
-    """Fill the past with what the API still has of it, with the configuration at `config`.
+    """Backfill from the API's history, with the configuration at `config`.
 
-    Ends as Completed, as Stopped (of type COMPLETED) by the request's own budget, as Cancelled where somebody
-    gave the backfill up, or as one of the names of a snapshot's states.
+    Ends as Completed, as Stopped (of type COMPLETED) by the request's own budget, as Cancelled if a user
+    cancelled the backfill, or in a state of FAILED_STATES.
     """
     return await _run_backfill(load_settings(Path(config) if config else None), request)
 
 
 @flow(name="sales", flow_run_name=lambda: flow_run_name("sales"), persist_result=False, log_prints=False)
 async def sales(source: str, config: str | None = None) -> State[Any]:
-    """Read the sales of a source since the last complete read, and 48 hours behind it; ends as `backfill`."""
+    """Read the sales of a source since 48 hours before the last complete read. Ends as `backfill`."""
     settings = load_settings(Path(config) if config else None)
     return await _run_backfill(settings, next_request(settings, source, SystemClock().now()))
 
@@ -80,7 +77,7 @@ async def sales(source: str, config: str | None = None) -> State[Any]:
 async def run_in_process(
     request: BackfillRequest, config: Path | None, progress: BackfillProgress
 ) -> list[BackfillResult]:
-    """Run the flow `backfill` and return its results; raises as `CallerContext.run`."""
+    """Run the flow `backfill` and return its results. Raises as `CallerContext.run`."""
     path = str(config) if config else None
     return await caller.run(lambda: backfill(request, path, return_state=True), progress)
 
@@ -95,7 +92,7 @@ async def _run_backfill(settings: Settings, request: BackfillRequest) -> State[A
 
 
 async def _final_state(result: BackfillResult) -> State[Any]:
-    """Report what the backfill came to; the flow run's state."""
+    """Log and publish the result; return the state of the flow run."""
     message = summarize(result)
     get_run_logger().log(logging.ERROR if result.state in FAILED_STATES else logging.INFO, "%s", message)
     await publish_result(
@@ -109,11 +106,11 @@ async def _final_state(result: BackfillResult) -> State[Any]:
 
 
 def summarize(result: BackfillResult) -> str:
-    """What a backfill came to, in one line."""
-    done = f"{result.shards_done:,} shards done, {result.rows_new:,} new rows, {result.requests:,} requests"
+    """Return the result of a backfill in one line."""
+    counts = f"{result.shards_done:,} shards done, {result.rows_new:,} new rows, {result.requests:,} requests"
     left = f", {result.shards_left:,} shards left" if result.shards_left else ""
-    why = str(result.error).rstrip(".") if result.error else "; ".join(result.broken[:5])
-    return "; ".join(filter(None, (f"{result.state}: {done}{left}", why, result.hint)))
+    reason = str(result.error).rstrip(".") if result.error else "; ".join(result.broken[:MAX_REASONS])
+    return "; ".join(filter(None, (f"{result.state}: {counts}{left}", reason, result.hint)))
 
 
 def _row(result: BackfillResult) -> dict[str, Any]:

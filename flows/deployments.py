@@ -1,4 +1,4 @@
-"""From floorline.toml to prefect.yaml: each basket's deployment, backfills, sales, the nightly care."""
+"""Render prefect.yaml from the configuration: a deployment per basket, backfills, sales, maintenance."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from flows import WORK_POOL
 from pipelines.config import BasketSettings, Settings
 
 TAG: Final = "floorline"
-HEARTBEAT: Final = 30  # seconds, the least that Prefect allows; flows/automations.py counts on it
-ANCHOR: Final = "2026-01-01T00:00:00+00:00"  # slots lie on round times, however often this is applied
+HEARTBEAT: Final = 30  # seconds, the shortest that Prefect allows
+ANCHOR: Final = (
+    "2026-01-01T00:00:00+00:00"  # schedule slots are round times, whenever the deployment is applied
+)
 NIGHTLY: Final = {"cron": "40 3 * * *", "timezone": "UTC", "active": True}
 HEADER: Final = """\
 # The deployments of floorline.toml, written by `floorline deployments`, for `prefect deploy --all`.
@@ -26,10 +28,10 @@ HEADER: Final = """\
 
 
 def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
-    """The text of prefect.yaml; the same settings give the same text.
+    """Return the text of prefect.yaml; the same settings give the same text.
 
-    `config` is what flow runs are told to read; None leaves it to their environment and working directory.
-    Raises ConfigError for a cron line or a time zone that does not exist.
+    Flow runs read the configuration at `config`; None: the one of their environment or working directory.
+    Raises ConfigError for an invalid cron expression or time zone.
     """
     deployments = [_snapshot(basket, config) for basket in settings.baskets]
     deployments += [_on_demand(config), *_sales(settings, config)]
@@ -44,16 +46,18 @@ def _snapshot(basket: BasketSettings, config: Path | None) -> dict[str, Any]:
         "entrypoint": "flows/snapshot.py:snapshot",
         "parameters": {"baskets": [basket.name], "config": str(config) if config else None},
         "tags": [TAG, f"basket:{basket.name}", f"source:{basket.source}"],
-        "schedules": [_schedule(f"basket {basket.name}", basket.every, basket.cron, basket.timezone)],
+        "schedules": [
+            _schedule(f"basket {basket.name}", basket.every, basket.cron, timezone=basket.timezone)
+        ],
         **_work_pool_settings(),
     }
 
 
 def _on_demand(config: Path | None) -> dict[str, Any]:
-    """Runs that somebody asked for by the form; a second one waits for the first."""
+    """Return the deployment of backfills that a user starts; a second run waits for the first."""
     return {
         "name": "on-demand",
-        "description": "Fills the past from what the API still has: price history, candles or sales.",
+        "description": "Backfills from the API's history: price points, candles or sales.",
         "entrypoint": "flows/backfill.py:backfill",
         "parameters": {"config": str(config) if config else None},
         "tags": [TAG],
@@ -63,11 +67,11 @@ def _on_demand(config: Path | None) -> dict[str, Any]:
 
 
 def _sales(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
-    """The sales of each source that is read for them on schedule."""
+    """Yield the deployment of each source whose sales are read on schedule."""
     for source, every in settings.sales_every.items():
         yield {
             "name": source,
-            "description": f"Reads the sales that {source} tells, with those that arrived late.",
+            "description": f"Reads the recent sales of {source}, late ones included.",
             "entrypoint": "flows/backfill.py:sales",
             "parameters": {"source": source, "config": str(config) if config else None},
             "tags": [TAG, f"source:{source}"],
@@ -79,7 +83,7 @@ def _sales(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
 def _maintenance(config: Path | None) -> dict[str, Any]:
     return {
         "name": "nightly",
-        "description": "Loads what waits, prunes the landings, publishes; asks no API anything.",
+        "description": "Loads pending landings, prunes old ones and publishes; sends no API request.",
         "entrypoint": "flows/maintain.py:maintain",
         "parameters": {"config": str(config) if config else None},
         "tags": [TAG],
@@ -89,7 +93,7 @@ def _maintenance(config: Path | None) -> dict[str, Any]:
 
 
 def _work_pool_settings(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
-    """Where and how runs go: one at a time each; by default a slow one makes the next tick give way."""
+    """Return the work pool and the concurrency: one run at a time; by default a slow run cancels the next."""
     return {
         "concurrency_limit": {"limit": 1, "collision_strategy": strategy, "grace_period_seconds": 120},
         "work_pool": {
@@ -99,16 +103,20 @@ def _work_pool_settings(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
     }
 
 
-def _schedule(whose: str, every: timedelta, cron: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
-    """A schedule by cron line or interval. Raises ConfigError, naming `whose`, where Prefect takes it not."""
-    when: dict[str, Any] = {"interval": int(every.total_seconds()), "anchor_date": ANCHOR}
-    kind: type[CronSchedule | IntervalSchedule] = IntervalSchedule
+def _schedule(
+    owner: str, every: timedelta, cron: str | None = None, *, timezone: str = "UTC"
+) -> dict[str, Any]:
+    """Return a schedule, by cron or interval. Raises ConfigError, naming `owner`, if Prefect rejects it."""
     if cron is not None:
-        when, kind = {"cron": cron}, CronSchedule
-    schedule = {**when, "timezone": timezone}
+        schedule: dict[str, Any] = {"cron": cron, "timezone": timezone}
+        model: type[CronSchedule | IntervalSchedule] = CronSchedule
+    else:
+        seconds = int(every.total_seconds())
+        schedule = {"interval": seconds, "anchor_date": ANCHOR, "timezone": timezone}
+        model = IntervalSchedule
     try:
-        kind.model_validate(schedule)
+        model.model_validate(schedule)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{whose}: its schedule does not work: {reason}") from None
+        raise ConfigError(f"{owner}: its schedule does not work: {reason}") from None
     return {**schedule, "active": True}

@@ -1,4 +1,4 @@
-"""The nightly care as a flow: load what waits, prune, publish, look for silence; at no request."""
+"""The flow `maintain`: load pending landings, prune, publish and check for silence, without a request."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from warehouse.paths import WarehousePaths
 
 @flow(name="maintain", flow_run_name=lambda: flow_run_name("maintain"), persist_result=False)
 async def maintain(config: str | None = None) -> State[Any]:
-    """Care for the warehouse of the configuration at `config`.
+    """Maintain the warehouse of the configuration at `config`.
 
-    Ends as Completed, or as Failed where the warehouse is locked, full or unfit.
+    Ends as Completed, or as Failed if the warehouse is locked, full or unusable.
     """
     settings = load_settings(Path(config) if config else None)
     WarehousePaths(settings.root).prepare()
@@ -37,9 +37,11 @@ async def maintain(config: str | None = None) -> State[Any]:
         get_run_logger().error("%s", error)
         return Failed(message=str(error))
     await acreate_table_artifact(
-        table=[_row(load) for load in loads], key="maintain", description="What had waited and was loaded"
+        table=[_row(load) for load in loads],
+        key="maintain",
+        description="The pending landings that were loaded",
     )
-    return Completed(message=f"{len(loads)} landing{'' if len(loads) == 1 else 's'} had waited")
+    return Completed(message=f"{len(loads)} pending landing{'' if len(loads) == 1 else 's'} loaded")
 
 
 def _row(load: LoadReport) -> dict[str, Any]:

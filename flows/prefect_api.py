@@ -1,4 +1,4 @@
-"""Whether a Prefect API is configured, told without importing Prefect, which takes two seconds."""
+"""Whether a Prefect API is configured, found without importing Prefect, which takes two seconds."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from common.errors import ConfigError
 
 
 def prefect_configured() -> bool:
-    """Whether a Prefect API is set, in the environment or in the active profile."""
+    """Return whether a Prefect API is set, in the environment or in the active profile."""
     if os.environ.get("PREFECT_API_URL"):
         return True
     profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"
     try:
-        found = tomllib.loads(profiles.read_text("utf-8"))
+        content = tomllib.loads(profiles.read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
-    return bool(found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
+    active = os.environ.get("PREFECT_PROFILE") or content.get("active", "")
+    return bool(content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
 
 
 async def check_prefect_reachable() -> None:
-    """Raise ConfigError where a Prefect API is configured and does not answer."""
+    """Raise ConfigError if a Prefect API is configured and does not answer."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 

@@ -1,4 +1,4 @@
-"""Ticks of a schedule: what a run is called, and which one comes too late to be worth its quota."""
+"""The current flow run: its name, its scheduled time, whether it is stale, and the names of its states."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ FAILED_STATES: Final = {
 
 
 def is_stale(expected: datetime | None, now: datetime, every: timedelta) -> bool:
-    """Whether a tick that was expected at that moment starts more than one interval late.
+    """Return whether a run starts more than one interval after its `expected` time.
 
-    `expected` is None for a run that somebody started by hand: it is never late.
+    `expected` is None for a run without a schedule, which is never stale.
     """
     return expected is not None and now - expected > every
 
 
 def run_name(baskets: Sequence[str], slot: datetime) -> str:
-    """The name of a run of these baskets (none: all of them) in this slot of the schedule, in UTC."""
+    """Return the name of a run of these baskets (none: all) in this slot of the schedule, in UTC."""
     slot = slot.astimezone(UTC)
     time = f"{slot:%H:%M}" if slot.second == 0 else f"{slot:%H:%M:%S}"
     return f"{', '.join(baskets) or 'all'} {slot:%Y-%m-%d}T{time}Z"
 
 
-def flow_run_name(work: str = "") -> str:
-    """The name of the flow run that is about to begin, by its baskets or by what else it works on."""
-    names = (work,) if work else flow_run.parameters.get("baskets") or ()
+def flow_run_name(subject: str = "") -> str:
+    """Return the name of the flow run that is starting: `subject` or its baskets, and its time."""
+    names = (subject,) if subject else flow_run.parameters.get("baskets") or ()
     return run_name(names, flow_run.scheduled_start_time)
 
 
 def scheduled_time() -> datetime | None:
-    """When the schedule expected the current flow run; None if no schedule made it."""
+    """Return the scheduled time of the current flow run; None if no schedule created it."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or not context.flow_run.auto_scheduled:
         return None

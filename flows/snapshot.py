@@ -1,7 +1,8 @@
-"""The market snapshot as a Prefect flow: a task a shard, one that loads; a rejected key fails it."""
+"""The flow `snapshot`: one task per shard, and one task that loads and publishes."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,38 +30,39 @@ collect_results = caller.collect_results
 
 
 class ProgressTracker:
-    """Passes progress on, and counts it for whoever asks."""
+    """Forwards the progress, and counts the pages of each basket for the progress artifact."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.tallies: dict[str, PageCounter] = {}
+        self.counters: dict[str, PageCounter] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """A basket is about to be fetched."""
-        self.tallies[basket] = PageCounter(shards)
+        """Start counting the pages of a basket."""
+        self.counters[basket] = PageCounter(shards)
         self._progress.planned(basket, shards)
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """A page is on disk."""
-        self.tallies[basket].landed(shard, page)
+        """Count a landed page."""
+        self.counters[basket].landed(shard, page)
         self._progress.landed(basket, shard, page)
 
     def finished(self, basket: str) -> None:
-        """Nothing more will come for a basket."""
+        """Forward the end of a basket."""
         self._progress.finished(basket)
 
     @property
     def percent(self) -> float:
-        """How much of the known pages of all baskets is on disk, of 100."""
-        total = sum(tally.total for tally in self.tallies.values())
-        return round(100 * sum(tally.pages for tally in self.tallies.values()) / total, 1) if total else 0.0
+        """The landed part of the expected pages of all baskets, from 0 to 100."""
+        total = sum(counter.total for counter in self.counters.values())
+        landed = sum(counter.pages for counter in self.counters.values())
+        return round(100 * landed / total, 1) if total else 0.0
 
     @property
     def description(self) -> str:
-        """How far each basket is."""
+        """The landed pages and rows of each basket."""
         return "; ".join(
-            f"{basket}: {tally.pages:,} of {tally.total:,} pages, {tally.rows:,} rows"
-            for basket, tally in self.tallies.items()
+            f"{basket}: {counter.pages:,} of {counter.total:,} pages, {counter.rows:,} rows"
+            for basket, counter in self.counters.items()
         )
 
 
@@ -68,21 +70,21 @@ class ProgressTracker:
 async def snapshot(
     baskets: list[str] | None = None, config: str | None = None, *, force: bool = False
 ) -> State[Any]:
-    """Take a snapshot of these baskets (all of them by default) with the configuration at `config`.
+    """Take a snapshot of these baskets (all by default) with the configuration at `config`.
 
-    A basket that cannot fit into what is left of the month is refused unless `force` is set.
-    Ends as Completed, as Skipped (of type COMPLETED) if it starts more than one interval late, or as one of
-    `FAILED_STATES`.
+    A basket that needs more requests than the month has left is not run, unless `force` is set.
+    Ends as Completed, as Skipped (of type COMPLETED) if the run starts more than one interval late, or in a
+    state of FAILED_STATES.
     """
     settings = load_settings(Path(config) if config else None)
-    chosen = settings.chosen(tuple(baskets or ()))
-    tick, clock = scheduled_time(), SystemClock()
-    if is_stale(tick, clock.now(), max(basket.every for basket in chosen)):
-        return Completed(name="Skipped", message=f"the tick of {tick} comes more than one interval late")
+    selected = settings.chosen(tuple(baskets or ()))
+    scheduled, clock = scheduled_time(), SystemClock()
+    if is_stale(scheduled, clock.now(), max(basket.every for basket in selected)):
+        return Completed(name="Skipped", message=f"the run of {scheduled} starts more than one interval late")
     progress, collected = caller.get()
     tracker = ProgressTracker(progress)
     pipeline = SnapshotPipeline(settings, tuple(baskets or ()), progress=tracker, force=force)
-    async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in chosen)), clock):
+    async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in selected)), clock):
         results = await pipeline.run(_wrap_as_task, _wrap_load_as_task)
     collected.extend(results)
     return await _final_state(results)
@@ -91,7 +93,7 @@ async def snapshot(
 async def run_in_process(
     names: Sequence[str], config: Path | None, progress: Progress, *, force: bool
 ) -> list[RunResult]:
-    """Run the flow for these baskets (none: all) and return its results; raises as `CallerContext.run`."""
+    """Run the flow for these baskets (none: all) and return the results. Raises as `CallerContext.run`."""
     path = str(config) if config else None
     return await caller.run(
         lambda: snapshot(list(names) or None, path, force=force, return_state=True), progress
@@ -99,10 +101,15 @@ async def run_in_process(
 
 
 async def _final_state(results: Sequence[RunResult]) -> State[Any]:
-    """Report what the runs came to; the flow run's state."""
+    """Log and publish the results; return the state of the flow run."""
     logger = get_run_logger()
     for result in results:
-        logger.log(20 if result.exit_code == 0 else 40, "%s: %s", result.basket, summarize(result))
+        logger.log(
+            logging.INFO if result.exit_code == 0 else logging.ERROR,
+            "%s: %s",
+            result.basket,
+            summarize(result),
+        )
         await publish_result(
             result, _row(result), key=artifact_key("snapshot", result.basket), description=summarize(result)
         )
@@ -113,19 +120,19 @@ async def _final_state(results: Sequence[RunResult]) -> State[Any]:
 
 
 def _wrap_as_task(label: str, fetch: ShardTask) -> ShardTask:
-    """The fetch of one shard as a task; it takes nothing and returns nothing, so nothing of it is stored."""
+    """Return the fetch of one shard as a task, without parameters and results that Prefect would store."""
     return task(name=f"fetch {label}", persist_result=False, cache_policy=NO_CACHE)(fetch)
 
 
 def _wrap_load_as_task(step: LoadStep) -> LoadStep:
-    async def load_and_publish() -> Sequence[LoadReport]:
+    async def load_and_publish() -> Sequence[LoadReport]:  # a task needs a function with a name
         return await step()
 
     return task(name="load and publish", persist_result=False, cache_policy=NO_CACHE)(load_and_publish)
 
 
 def summarize(result: RunResult) -> str:
-    """What a run came to, in one line."""
+    """Return the result of a run in one line."""
     if result.incomplete_reason:
         return f"{result.state}: {result.incomplete_reason}"
     load = result.load

@@ -115,7 +115,7 @@ def test_a_walk_that_ends_during_an_update_is_shown_to_its_end() -> None:
             watched.planned("core", shards)
             while not await artifacts("walk-brief"):
                 pass
-            watched.tallies["core"].pages = 2
+            watched.counters["core"].pages = 2
 
     asyncio.run(walk())
     (told,) = asyncio.run(artifacts("walk-brief"))
@@ -144,6 +144,6 @@ def test_the_nightly_care_loads_what_waits_and_spends_no_request(sandbox: Sandbo
     since = len(sandbox.requests.since(0))
     state = asyncio.run(cared_for(bench))
     assert state.is_completed()
-    assert state.message == "1 landing had waited"
+    assert state.message == "1 pending landing loaded"
     assert bench.quotes() == quotes != []
     assert len(sandbox.requests.since(0)) == since
