@@ -119,13 +119,13 @@ class _Others(threading.Thread):
 
     def run(self) -> None:
         """Until this process ends."""
-        children = Path(f"/proc/self/task/{os.getpid()}/children")
         while True:
             time.sleep(0.05)
-            for pid in children.read_text().split():
-                with contextlib.suppress(OSError, ValueError):  # it has just ended
-                    status = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2]
-                    self.peak_mb = max(self.peak_mb, int(status.split()[0]) / 1024)
+            for children in Path("/proc/self/task").glob("*/children"):
+                with contextlib.suppress(OSError, ValueError):  # the thread or the process has just ended
+                    for pid in children.read_text().split():
+                        status = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2]
+                        self.peak_mb = max(self.peak_mb, int(status.split()[0]) / 1024)
 
 
 async def _bare(url: str, concurrency: int) -> int:

@@ -1,153 +1,142 @@
-"""A process of its own for work that would hold up the event loop: it does one thing after another.
+"""A worker process for work that would block the event loop. It runs one call after another.
 
-Between the two go pickles, each behind its length. The process ends when its input does: it outlives its
-parent by no more than what it has in hand.
+Both processes exchange pickles through a socket. The worker ends when the socket closes: it outlives its
+parent by the call that it is running, at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import importlib
 import os
 import pickle
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections import deque
 from collections.abc import Callable
-from typing import IO, Any, Final, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-_LENGTH: Final = 8
-# A page of a catalog fits some times over, so that neither side waits for the other in the middle of one.
-_PIPE: Final = 2**20
 
 
 class WorkerDied(Exception):
-    """The process is gone with whatever it had in hand, or never came to be: the text says which."""
-
-    def __init__(self, how: str = "was killed, maybe for want of memory") -> None:
-        super().__init__(how)
+    """The worker process could not be started, or it died during a call. The text says which."""
 
 
 class WorkerProcess:
-    """Runs functions of `module` in one process of its own, in the order of the calls, for one event loop."""
+    """Runs functions of `module` in one worker process, in the order of the calls."""
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._started: asyncio.Task[Process] | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._thread = ThreadPoolExecutor(1, "worker-process")  # waits for the worker, one call at a time
+        self._worker: Future[_Worker] | None = None
 
     @property
     def started(self) -> bool:
-        """Whether there is such a process, or will be in a moment."""
-        return self._started is not None
+        """Whether the worker process was started."""
+        return self._worker is not None
 
-    def start(self) -> asyncio.Task[Process]:
-        """Start the process, if that was not done yet."""
-        if self._started is None:
-            self._started = asyncio.create_task(_start_process(self._module))
-        return self._started
+    def start(self) -> Future[_Worker]:
+        """Start the worker process on the first call, without waiting for it."""
+        if self._worker is None:
+            self._worker = self._thread.submit(_Worker, self._module)
+        return self._worker
 
     async def run(self, work: Callable[..., _T], *args: object) -> _T:
-        """What `work(*args)` comes to, or raises; all of it must be such as can be pickled.
+        """Return what `work(*args)` returns, or raise what it raises; all of these must be picklable.
 
-        Raises ProcessDied.
+        Raises WorkerDied.
         """
+        worker = self.start()  # done before the thread takes up the next call
         request = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
-        process = await self._process()
-        assert process.stdin is not None  # noqa: S101 - asked for; this tells the type checker
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read(process))
-        if self._reading.done():
-            raise WorkerDied
-        answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._asked.append(answer)
-        process.stdin.write(len(request).to_bytes(_LENGTH) + request)
-        return await answer
+        loop = asyncio.get_running_loop()
+        result: _T = await loop.run_in_executor(self._thread, lambda: worker.result().call(request))
+        return result
 
     async def close(self) -> None:
-        """Let the process finish what it has in hand, and end."""
-        if self._started is None:
-            return
-        try:
-            process = await self._process()
-        except WorkerDied:  # whoever had work for it was told
-            return
-        assert process.stdin is not None  # noqa: S101 - as above
-        process.stdin.close()
-        if self._reading is not None:
-            await self._reading
-        await process.wait()
+        """Wait until the worker process has finished its calls and ended."""
+        worker = self._worker
+        if worker is not None:
+            self._thread.submit(lambda: worker.result().stop())
+        await asyncio.to_thread(self._thread.shutdown)
 
-    async def _process(self) -> Process:
+
+class _Worker:
+    """The parent's end of the worker process. Its methods block."""
+
+    def __init__(self, module: str) -> None:
+        self._socket, theirs = Pipe()
+        # A session of its own: Ctrl-C is for the parent, which still has pages for the worker.
+        # -P: packages of our names in the working directory are not ours.
+        command = (sys.executable, "-P", "-m", __name__, module, str(theirs.fileno()))
         try:
-            return await asyncio.shield(self.start())
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # stdout is for the result of the command
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
         except OSError as error:
+            self._socket.close()
             raise WorkerDied(f"could not be started: {error.strerror}") from error
+        finally:
+            theirs.close()
+        import_error = self._receive()
+        if import_error is not None:
+            self.stop()
+            raise WorkerDied(f"could not be started: {import_error}")
 
-    async def _read(self, process: Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - as above
+    def call(self, request: bytes) -> Any:  # noqa: ANN401 - what the work returns
+        """Return or raise the outcome of a pickled call. Raises WorkerDied."""
+        with contextlib.suppress(OSError):  # the worker has died, as _receive will find
+            self._socket.send_bytes(request)
+        result, error = self._receive()
+        if error is not None:
+            raise error
+        return result
+
+    def stop(self) -> None:
+        """Let the process end, and wait for it."""
+        self._socket.close()
+        self._process.wait()
+
+    def _receive(self) -> Any:  # noqa: ANN401
         try:
-            while True:
-                length = int.from_bytes(await process.stdout.readexactly(_LENGTH))
-                result, error = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - ours
-                _resolve(self._asked.popleft(), result, error)
-        except asyncio.IncompleteReadError:
-            for answer in self._asked:
-                _resolve(answer, None, WorkerDied())
-
-
-def _resolve(answer: asyncio.Future[Any], result: object, error: Exception | None) -> None:
-    if answer.cancelled():
-        return
-    if error is None:
-        answer.set_result(result)
-    else:
-        answer.set_exception(error)
-
-
-async def _start_process(module: str) -> Process:
-    # a session of its own: Ctrl-C is the parent's to hear, which still has pages for this process;
-    # -P: a folder of our name where the user stands is none of ours
-    command = (sys.executable, "-P", "-m", __name__, module)
-    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
+            answer = self._socket.recv_bytes()
+        except (EOFError, OSError):
+            code = self._process.wait()
+            killed = code == -signal.SIGKILL
+            reason = "was killed, maybe for want of memory" if killed else f"ended with exit code {code}"
+            raise WorkerDied(reason) from None
+        return pickle.loads(answer)  # noqa: S301 - from our own worker
 
 
 def main() -> None:
-    """Do what the parent asks for until it asks no more."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager tells every process; see _spawn
-    _enlarge_pipes(0, 1)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the work prints is no answer
-    importlib.import_module(sys.argv[1])  # before it is asked for
-    while request := _read(sys.stdin.buffer):
-        answer = _answer(request)
-        answers.write(len(answer).to_bytes(_LENGTH) + answer)
-        answers.flush()
-    os._exit(0)  # the parent waits, and there is nothing left to put in order
-
-
-def _enlarge_pipes(*pipes: int) -> None:
-    """Have pipes hold more, where the system lets them."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):
-            for pipe in pipes:
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
-
-
-def _read(requests: IO[bytes]) -> bytes:
-    return requests.read(int.from_bytes(requests.read(_LENGTH)))
-
-
-def _answer(request: bytes) -> bytes:
+    """Serve the calls of the parent until it closes the socket."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager signals every process of a service
+    socket = Connection(int(sys.argv[2]))
     try:
-        work, args = pickle.loads(request)  # noqa: S301 - the parent's own
+        importlib.import_module(sys.argv[1])  # now, not with the first call
+    except Exception as error:  # noqa: BLE001 - the parent reports it
+        socket.send(f"{type(error).__name__}: {error}")
+        return
+    socket.send(None)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            socket.send_bytes(_run(socket.recv_bytes()))
+    os._exit(0)  # the parent waits, and there is nothing to clean up
+
+
+def _run(request: bytes) -> bytes:
+    try:
+        work, args = pickle.loads(request)  # noqa: S301 - from our own parent
         return pickle.dumps((work(*args), None), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - the caller's to handle
+    except Exception as error:  # noqa: BLE001 - `call` raises it in the parent
         return pickle.dumps((None, error), pickle.HIGHEST_PROTOCOL)
 
 

@@ -1,4 +1,4 @@
-"""What tests have done in another process, which imports it from here."""
+"""Page builders and other work that tests run in a worker process, which imports them from here."""
 
 from __future__ import annotations
 
@@ -13,23 +13,35 @@ from connectors.schemas import QUOTES
 from tests.support.clocks import NOON
 
 
-def empty(offset: int) -> tuple[TypedPage, PageInfo]:
-    """A page without rows."""
+def build_empty_page(offset: int) -> tuple[TypedPage, PageInfo]:
+    """Return a page without rows."""
     page = TypedPage(0, offset, 3, NOON, QUOTES.to_frame(), (), {}, "")
     return page, PageInfo(offset, 1, 3, False, (), "")
 
 
-def killed() -> tuple[TypedPage, PageInfo]:
-    """End the process as the kernel does when memory is short."""
+def kill_worker() -> tuple[TypedPage, PageInfo]:
+    """Kill the process, as the kernel does when memory is short."""
     os.kill(os.getpid(), signal.SIGKILL)
-    return empty(0)
+    return build_empty_page(0)
 
 
-def limited() -> tuple[TypedPage, PageInfo]:
-    """Fail with an error that says when to come again."""
+def raise_rate_limited() -> tuple[TypedPage, PageInfo]:
+    """Raise an error that has a field of its own."""
     raise RateLimited("too fast", "cs2cap", retry_after=7.0)
 
 
-def full() -> tuple[TypedPage, PageInfo]:
-    """Find no room."""
+def raise_warehouse_full() -> tuple[TypedPage, PageInfo]:
+    """Raise the error of a full disk."""
     raise WarehouseFull("no space left", Path("here"))
+
+
+class UnpicklableError(Exception):
+    """An error that pickle writes but cannot read again."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+
+
+def raise_unpicklable() -> None:
+    """Raise an error that the parent cannot unpickle."""
+    raise UnpicklableError(reason="anything")

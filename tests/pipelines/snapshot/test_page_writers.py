@@ -1,4 +1,4 @@
-"""Where answers become landed pages: counted as they lie, whatever befalls their makers and callers."""
+"""Page writers: land pages in order through threads or the worker process, and report its failures."""
 
 from __future__ import annotations
 
@@ -23,92 +23,105 @@ from pipelines.snapshot.page_writers import (
     ThreadPageWriter,
 )
 from tests.support.clocks import NOON
-from tests.support.picklable import empty, full, killed, limited
+from tests.support.picklable import (
+    build_empty_page,
+    kill_worker,
+    raise_rate_limited,
+    raise_warehouse_full,
+)
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.reader import read_shard
 from warehouse.landing.writer import ShardWriter
 
 _T = TypeVar("_T")
-AnyPress = ThreadPageWriter | ProcessPageWriter
+PageWriter = ThreadPageWriter | ProcessPageWriter
 HEADER = ShardHeader(1, "USD", ("standard",), ("steam",), None)
-BOTH = pytest.mark.parametrize("apart", [False, True], ids=["here", "apart"])
+IN_PROCESS = pytest.param(ProcessPageWriter, marks=pytest.mark.server)
+EACH_WRITER = pytest.mark.parametrize("writer_class", [ThreadPageWriter, IN_PROCESS])
 
 
-def pressing(job: Callable[[AnyPress], Awaitable[_T]], *, apart: bool) -> _T:
-    """Do `job` with a press, and close it."""
+def run_with(writer_class: type[PageWriter], job: Callable[[PageWriter], Awaitable[_T]]) -> _T:
+    """Run `job` with a page writer, and close the page writer."""
 
     async def main() -> _T:
-        press = ProcessPageWriter() if apart else ThreadPageWriter()
+        page_writer = writer_class()
         try:
-            return await job(press)
+            return await job(page_writer)
         finally:
-            closed = press.close()
-            if closed is not None:
-                await closed
+            closing = page_writer.close()
+            if closing is not None:
+                await closing
 
     return asyncio.run(main())
 
 
-@BOTH
-def test_pages_are_counted_as_they_lie_though_some_fail_and_some_callers_leave(
-    tmp_path: Path, apart: bool
+@EACH_WRITER
+def test_page_numbers_follow_the_file_although_a_page_fails_and_a_caller_is_cancelled(
+    tmp_path: Path, writer_class: type[PageWriter]
 ) -> None:
     writer = ShardWriter(tmp_path, HEADER)
 
-    async def job(press: AnyPress) -> list[object]:
-        makes: list[PageBuilder] = [partial(empty, 1), limited, partial(empty, 2), partial(empty, 3)]
-        tasks = [asyncio.create_task(press.land(writer, make, NOON)) for make in makes]
+    async def job(page_writer: PageWriter) -> list[object]:
+        builders: list[PageBuilder] = [
+            partial(build_empty_page, 1),
+            raise_rate_limited,
+            partial(build_empty_page, 2),
+            partial(build_empty_page, 3),
+        ]
+        tasks = [asyncio.create_task(page_writer.land(writer, build, NOON)) for build in builders]
         await asyncio.sleep(0)
         tasks[2].cancel()
-        ended: list[object] = list(await asyncio.gather(*tasks, return_exceptions=True))
-        await press.finish(writer, complete=True, reason=None)
-        return ended
+        results: list[object] = list(await asyncio.gather(*tasks, return_exceptions=True))
+        await page_writer.finish(writer, complete=True, reason=None)
+        return results
 
-    _, two, three, _ = pressing(job, apart=apart)
-    assert isinstance(two, RateLimited)
-    assert isinstance(three, asyncio.CancelledError)
+    _, second, third, _ = run_with(writer_class, job)
+    assert isinstance(second, RateLimited)
+    assert isinstance(third, asyncio.CancelledError)
     landed = read_shard(writer.arrow_writer.path)
     assert landed is not None
-    assert [(number, mark.offset) for number, mark in landed.pages] == [(0, 1), (1, 2), (2, 3)]
-    assert [mark.offset for mark, _ in landed.batches()] == [1, 2, 3]
+    assert [(number, meta.offset) for number, meta in landed.pages] == [(0, 1), (1, 2), (2, 3)]
+    assert [meta.offset for meta, _ in landed.batches()] == [1, 2, 3]
 
 
-@BOTH
-def test_a_full_disk_is_told_as_such(tmp_path: Path, apart: bool) -> None:
-    async def job(press: AnyPress) -> None:
-        await press.land(ShardWriter(tmp_path, HEADER), full, NOON)
+@EACH_WRITER
+def test_full_disk_raises_warehouse_full_with_its_fields(
+    tmp_path: Path, writer_class: type[PageWriter]
+) -> None:
+    async def job(page_writer: PageWriter) -> None:
+        await page_writer.land(ShardWriter(tmp_path, HEADER), raise_warehouse_full, NOON)
 
     with pytest.raises(WarehouseFull) as caught:
-        pressing(job, apart=apart)
+        run_with(writer_class, job)
     assert (caught.value.detail, caught.value.path) == ("no space left", Path("here"))
 
 
-@BOTH
-def test_a_shard_without_a_page_ends_too(tmp_path: Path, apart: bool) -> None:
+@EACH_WRITER
+def test_shard_without_a_page_is_finished(tmp_path: Path, writer_class: type[PageWriter]) -> None:
     writer = ShardWriter(tmp_path, HEADER)
-    pressing(lambda press: press.finish(writer, complete=False, reason="refused"), apart=apart)
-    ended = json.loads((tmp_path / "0001.json").read_text())
-    assert (ended["complete"], ended["reason"], ended["pages"]) == (False, "refused", [])
+    run_with(writer_class, lambda page_writer: page_writer.finish(writer, complete=False, reason="refused"))
+    summary = json.loads((tmp_path / "0001.json").read_text())
+    assert (summary["complete"], summary["reason"], summary["pages"]) == (False, "refused", [])
 
 
-def test_a_press_that_was_killed_is_said_to_be_dead(tmp_path: Path) -> None:
-    async def job(press: AnyPress) -> None:
-        await press.land(ShardWriter(tmp_path, HEADER), killed, NOON)
+def test_killed_worker_process_is_reported(tmp_path: Path) -> None:
+    async def job(page_writer: PageWriter) -> None:
+        await page_writer.land(ShardWriter(tmp_path, HEADER), kill_worker, NOON)
 
     with pytest.raises(WriterProcessDied, match="killed"):
-        pressing(job, apart=True)
+        run_with(ProcessPageWriter, job)
 
 
-def test_a_press_that_cannot_be_started_is_said_to_be_that(
+def test_worker_process_that_cannot_be_started_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
 
-    async def job(press: AnyPress) -> None:
-        await press.finish(ShardWriter(tmp_path, HEADER), complete=True, reason=None)
+    async def job(page_writer: PageWriter) -> None:
+        await page_writer.finish(ShardWriter(tmp_path, HEADER), complete=True, reason=None)
 
     with pytest.raises(WriterProcessDied, match="could not be started"):
-        pressing(job, apart=True)
+        run_with(ProcessPageWriter, job)
 
 
 def shard(route: Route = "catalog") -> Shard:
@@ -116,25 +129,25 @@ def shard(route: Route = "catalog") -> Shard:
 
 
 def plan(requests: int, *shards: Shard) -> SnapshotPlan:
-    leg = PlanStep("catalog", ("standard",), "USD", ("steam",), None, requests, requests)
-    return SnapshotPlan(shards, (), (leg,))
+    step = PlanStep("catalog", ("standard",), "USD", ("steam",), None, requests, requests)
+    return SnapshotPlan(shards, (), (step,))
 
 
 @pytest.mark.parametrize(
-    ("requests", "route", "apart"),
+    ("requests", "route", "expected"),
     [
-        pytest.param(PROCESS_MIN_PAGES, "catalog", True, marks=pytest.mark.server),
-        (PROCESS_MIN_PAGES - 1, "catalog", False),
-        (PROCESS_MIN_PAGES, "stream", False),
+        pytest.param(PROCESS_MIN_PAGES, "catalog", ProcessPageWriter, marks=pytest.mark.server),
+        (PROCESS_MIN_PAGES - 1, "catalog", ThreadPageWriter),
+        (PROCESS_MIN_PAGES, "stream", ThreadPageWriter),
     ],
 )
-def test_many_pages_of_catalogs_go_to_a_process_of_their_own(
-    requests: int, route: Route, apart: bool
+def test_long_catalog_extraction_uses_the_worker_process(
+    requests: int, route: Route, expected: type[PageWriter]
 ) -> None:
-    async def main() -> bool:
-        async with PageWriters() as presses:
-            presses.warm_up(plan(requests, shard(route)))
-            assert isinstance(presses.for_shard(shard("stream")), ThreadPageWriter)
-            return isinstance(presses.for_shard(shard(route)), ProcessPageWriter)
+    async def main() -> PageWriter:
+        async with PageWriters() as page_writers:
+            page_writers.warm_up(plan(requests, shard(route)))
+            assert isinstance(page_writers.for_shard(shard("stream")), ThreadPageWriter)
+            return page_writers.for_shard(shard(route))
 
-    assert asyncio.run(main()) == apart
+    assert isinstance(asyncio.run(main()), expected)

@@ -1,4 +1,4 @@
-"""Work in a process of its own: in order, with its errors, and gone when its parent is."""
+"""The worker process: order of the calls, errors, signals, failed starts, and the end of its parent."""
 
 from __future__ import annotations
 
@@ -16,106 +16,152 @@ import pytest
 
 from common.errors import RateLimited
 from pipelines.snapshot.worker_process import WorkerDied, WorkerProcess
-from tests.support.picklable import limited
+from tests.support.picklable import raise_rate_limited, raise_unpicklable
 from tests.support.waiting import wait_until
 
 _T = TypeVar("_T")
+PAGE_WRITERS = "pipelines.snapshot.page_writers"
 
 
-def using(job: Callable[[WorkerProcess], Awaitable[_T]]) -> _T:
-    """Do `job` with a process, and see it end."""
+def run_with_worker(job: Callable[[WorkerProcess], Awaitable[_T]], module: str = PAGE_WRITERS) -> _T:
+    """Run `job` with a worker process and wait for its end; fail where anything hangs."""
 
     async def main() -> _T:
-        apart = WorkerProcess("pipelines.snapshot.page_writers")
-        try:
-            return await job(apart)
-        finally:
-            await apart.close()
+        worker = WorkerProcess(module)
+        async with asyncio.timeout(30):
+            try:
+                return await job(worker)
+            finally:
+                await worker.close()
 
     return asyncio.run(main())
 
 
-def alive(pid: int) -> bool:
-    """Whether a process still runs; one that nobody waited for yet does not."""
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie does not."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
 
 
-def test_it_is_one_other_process_and_answers_in_the_order_of_the_calls() -> None:
-    async def job(apart: WorkerProcess) -> tuple[list[int], list[int]]:
-        ended: list[int] = []
+def test_one_process_answers_in_the_order_of_the_calls() -> None:
+    async def job(worker: WorkerProcess) -> tuple[list[int], list[int]]:
+        finished: list[int] = []
 
-        async def one(number: int) -> int:
-            result: int = await apart.run(operator.mul, number, 2)
-            ended.append(number)
+        async def call(number: int) -> int:
+            result: int = await worker.run(operator.mul, number, 2)
+            finished.append(number)
             return result
 
-        results = await asyncio.gather(*(one(number) for number in range(50)))
-        pids = {await apart.run(os.getpid) for _ in range(3)}
+        results = await asyncio.gather(*(call(number) for number in range(50)))
+        pids = {await worker.run(os.getpid) for _ in range(3)}
         assert len(pids - {os.getpid()}) == 1
-        return results, ended
+        return results, finished
 
-    assert using(job) == ([number * 2 for number in range(50)], list(range(50)))
+    assert run_with_worker(job) == ([number * 2 for number in range(50)], list(range(50)))
 
 
-def test_what_the_work_raises_is_raised_here_and_the_next_call_goes_on() -> None:
-    async def job(apart: WorkerProcess) -> RateLimited:
+def test_error_is_raised_in_the_parent_and_the_next_call_succeeds() -> None:
+    async def job(worker: WorkerProcess) -> RateLimited:
         with pytest.raises(ZeroDivisionError):
-            await apart.run(operator.truediv, 1, 0)
+            await worker.run(operator.truediv, 1, 0)
         with pytest.raises(RateLimited) as caught:
-            await apart.run(limited)
-        assert await apart.run(operator.add, 1, 1) == 2
+            await worker.run(raise_rate_limited)
+        assert await worker.run(operator.add, 1, 1) == 2
         return caught.value
 
-    error = using(job)
+    error = run_with_worker(job)
     assert (error.detail, error.source, error.retry_after) == ("too fast", "cs2cap", 7.0)
 
 
-def test_what_the_work_prints_is_no_answer() -> None:
-    async def job(apart: WorkerProcess) -> int:
-        await apart.run(os.system, "echo printed")
-        return await apart.run(int, "4")
+def test_error_that_cannot_be_unpickled_does_not_hang_the_parent() -> None:
+    async def job(worker: WorkerProcess) -> int:
+        with pytest.raises(TypeError, match="UnpicklableError"):
+            await worker.run(raise_unpicklable)
+        return await worker.run(operator.add, 1, 1)
 
-    assert using(job) == 4
-
-
-def test_a_process_that_was_killed_is_said_to_be_dead() -> None:
-    async def job(apart: WorkerProcess) -> None:
-        pid = await apart.run(os.getpid)
-        with pytest.raises(WorkerDied):
-            await apart.run(os.kill, pid, signal.SIGKILL)
-        with pytest.raises(WorkerDied):
-            await apart.run(os.getpid)
-
-    using(job)
+    assert run_with_worker(job) == 2
 
 
-def test_a_process_that_cannot_be_started_is_said_to_be_that(
+def test_output_of_the_work_does_not_mix_with_results(capfd: pytest.CaptureFixture[str]) -> None:
+    async def job(worker: WorkerProcess) -> int:
+        await worker.run(os.system, "echo printed")
+        return await worker.run(int, "4")
+
+    assert run_with_worker(job) == 4
+    assert capfd.readouterr() == ("", "printed\n")
+
+
+def test_killed_worker_is_reported_to_every_call() -> None:
+    async def job(worker: WorkerProcess) -> None:
+        pid = await worker.run(os.getpid)
+        with pytest.raises(WorkerDied, match="was killed"):
+            await worker.run(os.kill, pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match="was killed"):
+            await worker.run(os.getpid)
+
+    run_with_worker(job)
+
+
+def test_missing_executable_is_reported_to_every_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
 
-    async def job(apart: WorkerProcess) -> None:
+    async def job(worker: WorkerProcess) -> None:
         for _ in range(2):
             with pytest.raises(WorkerDied, match="could not be started: No such file"):
-                await apart.run(os.getpid)
+                await worker.run(os.getpid)
 
-    using(job)
+    run_with_worker(job)
 
 
-def test_it_does_not_hear_the_signals_that_are_meant_for_the_parent() -> None:
-    async def job(apart: WorkerProcess) -> int:
-        pid = await apart.run(os.getpid)
+def test_failed_import_is_reported_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    async def job(worker: WorkerProcess) -> None:
+        worker.start()
+        for _ in range(2):
+            with pytest.raises(WorkerDied, match="could not be started: ModuleNotFoundError: No module"):
+                await worker.run(os.getpid)
+
+    run_with_worker(job, "no.such.module")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_worker_that_ends_before_it_is_ready_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable = tmp_path / "python"
+    executable.write_text("#!/bin/sh\nexit 7\n")
+    executable.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(executable))
+
+    async def job(worker: WorkerProcess) -> None:
+        worker.start()
+        for _ in range(2):
+            with pytest.raises(WorkerDied, match="ended with exit code 7"):
+                await worker.run(os.getpid)
+
+    run_with_worker(job)
+
+
+def test_worker_ignores_signals_for_the_parent() -> None:
+    async def job(worker: WorkerProcess) -> int:
+        pid = await worker.run(os.getpid)
         assert os.getsid(pid) != os.getsid(0)
         os.kill(pid, signal.SIGTERM)
-        return await apart.run(int, "6")
+        return await worker.run(int, "6")
 
-    assert using(job) == 6
+    assert run_with_worker(job) == 6
 
 
-def test_it_ends_when_its_parent_was_killed() -> None:
+def test_worker_starts_without_data_frames() -> None:
+    modules: list[str] = run_with_worker(lambda worker: worker.run(eval, "[*__import__('sys').modules]"))
+    assert PAGE_WRITERS in modules
+    assert {"polars", "pyarrow", "prefect"}.isdisjoint(modules)
+
+
+def test_worker_ends_when_its_parent_was_killed() -> None:
     program = """if True:
         import asyncio, os
         from pipelines.snapshot.worker_process import WorkerProcess
@@ -127,15 +173,15 @@ def test_it_ends_when_its_parent_was_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert alive(child)
+        assert is_alive(child)
         parent.kill()
-    wait_until(lambda: not alive(child))
+    wait_until(lambda: not is_alive(child))
 
 
-def test_a_folder_of_our_name_where_the_user_stands_is_not_taken_for_ours(
+def test_package_of_our_name_in_the_working_directory_is_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "flows").mkdir()
-    (tmp_path / "flows" / "__init__.py").write_text("raise SystemExit('not ours')")
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "__init__.py").write_text("raise SystemExit('not ours')")
     monkeypatch.chdir(tmp_path)
-    assert using(lambda apart: apart.run(operator.add, 1, 2)) == 3
+    assert run_with_worker(lambda worker: worker.run(operator.add, 1, 2)) == 3
