@@ -53,14 +53,14 @@ class AuthBreaker:
         """Note and tell that `following` takes the place of a key that was turned down."""
         message = f"the key …{key.tail} is no longer accepted, and …{following.tail} takes its place"
         guidance = "Put the new key where `key` points, and take it away from where `key_next` does."
-        alert = Alert(NEXT_KEY, source, key.fingerprint, message, error.code, guidance)
+        alert = Alert(NEXT_KEY, source, key.fingerprint, message, code=error.code, guidance=guidance)
         with contextlib.suppress(WarehouseError):
             await asyncio.to_thread(self._raise, alert)
 
     def clear_failover(self, source: str) -> None:
         """Note that the source accepts the key that comes first: no other has to stand in for it."""
         for alert in self._successions(source):
-            self._state.resolve(NEXT_KEY, source, alert.subject, self._clock.now())
+            self._state.resolve(NEXT_KEY, source, alert.subject, now=self._clock.now())
 
     def _successions(self, source: str) -> list[Alert]:
         alerts = self._state.list_alerts(open_only=True)

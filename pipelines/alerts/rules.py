@@ -30,7 +30,7 @@ def raise_alerts(
     for load in loads:
         over |= {(DARK, load.source, provider) for provider in load.brought}
     for cause, source, subject in over - wanted.keys():
-        state.resolve(cause, source, subject, now)
+        state.resolve(cause, source, subject, now=now)
     return raised
 
 
@@ -43,9 +43,9 @@ def _of_results(results: Iterable[RunResult]) -> Iterable[Alert]:
                 result.source,
                 "",
                 str(error),
-                error.code or type(error).__name__,
-                error.guidance,
-                result.run_id,
+                code=error.code or type(error).__name__,
+                guidance=error.guidance,
+                run_id=result.run_id,
             )
         elif result.state in {"incomplete", "failed"}:
             reason = result.incomplete_reason or "some shards are missing"

@@ -35,7 +35,7 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
         if basket in silent and basket.name not in known:
             state.raise_alert(_alert(basket, heard[basket.name]), now)
         elif basket not in silent:
-            state.resolve(SILENCE, basket.source, basket.name, now)
+            state.resolve(SILENCE, basket.source, basket.name, now=now)
     deliver(state, settings.alerts.notify, now)
     return silent
 

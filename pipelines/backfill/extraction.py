@@ -122,7 +122,9 @@ class ShardExtractor:
             self._count_failure(error)
         finally:
             sink.close(reason)
-        self._backfills.finish_shard(self._id, shard.number, "done" if reason is None else "broken", reason)
+        self._backfills.finish_shard(
+            self._id, shard.number, "done" if reason is None else "broken", reason=reason
+        )
         self._ended += 1
         self._update_progress(shard, 1.0)
 

@@ -214,7 +214,7 @@ async def _covered_by_backfills(
     """Return the time ranges that backfills cover for every item and provider of a basket."""
     backfills = BackfillStore(WarehousePaths(settings.root).state)
     coverage = backfills.load_coverage(basket.source, "points", currency)
-    if not coverage.held:
+    if not coverage.by_scope:
         return []
     resolved = await resolve_request(request_for(basket, currency, now), settings.base, catalogs)
     providers = (None,) if resolved.every_provider else resolved.providers

@@ -157,7 +157,7 @@ class BackfillPipeline:
         if any(item.item_id is None for item in resolved.items or ()):
             resolved = expand_aggregates(resolved, await catalogs.items())
         covered = self._backfills.load_coverage(
-            self._source, request.series, resolved.currency, request.interval
+            self._source, request.series, resolved.currency, interval=request.interval
         )
         shards = [] if record is None else self._backfills.list_shards(record.backfill_id)
         return plan_backfill(

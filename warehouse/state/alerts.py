@@ -51,6 +51,7 @@ class Alert:
     source: str
     subject: str
     message: str
+    _: dataclasses.KW_ONLY
     code: str | None = None
     guidance: str | None = None
     run_id: str | None = None
@@ -104,7 +105,7 @@ class AlertStore:
                 db.execute(OPEN_ALERT, values)
         return opened
 
-    def resolve(self, cause: str, source: str, subject: str, now: datetime) -> bool:
+    def resolve(self, cause: str, source: str, subject: str, *, now: datetime) -> bool:
         """Close the open alert of this cause, source and subject; return False where there is none."""
         with state_transaction(self._path) as db:
             closed = db.execute(

@@ -192,7 +192,7 @@ class BackfillStore:
             )
             return bool(updated.fetchone()[0] != "cancelled")
 
-    def finish_shard(self, backfill_id: str, number: int, state: str, reason: str | None = None) -> None:
+    def finish_shard(self, backfill_id: str, number: int, state: str, *, reason: str | None = None) -> None:
         """Set a shard to `done` or `broken`, with the reason, unless it is done."""
         with state_transaction(self._path) as db:
             db.execute(
@@ -221,7 +221,9 @@ class BackfillStore:
             )
         self._update(backfill_id, state="cancelled", reason="its landed rows are lost")
 
-    def load_coverage(self, source: str, series: str, currency: str, interval: str | None = None) -> Coverage:
+    def load_coverage(
+        self, source: str, series: str, currency: str, *, interval: str | None = None
+    ) -> Coverage:
         """Return the coverage of a series by the shards of all backfills, cancelled backfills included."""
         with state_transaction(self._path) as db:
             rows = db.execute(SELECT_COVERED_SHARDS, (series, source, currency, interval))

@@ -38,15 +38,15 @@ def unread_end(end: datetime, oldest: datetime | None) -> datetime:
 class Coverage:
     """The covered time ranges of one series (of one source, currency and interval) by scope."""
 
-    held: Mapping[Scope, list[TimeRange]] = field(default_factory=dict)
+    by_scope: Mapping[Scope, list[TimeRange]] = field(default_factory=dict)
 
     @classmethod
     def from_spans(cls, spans: Iterable[tuple[Scope, TimeRange]]) -> Coverage:
         """Return the union of single time ranges, given in any order."""
-        by_scope: dict[Scope, list[TimeRange]] = {}
+        gathered: dict[Scope, list[TimeRange]] = {}
         for scope, span in spans:
-            by_scope.setdefault(scope, []).append(span)
-        return cls({scope: union(scope_spans) for scope, scope_spans in by_scope.items()})
+            gathered.setdefault(scope, []).append(span)
+        return cls({scope: union(scope_spans) for scope, scope_spans in gathered.items()})
 
     def spans_of(self, item_id: str | None, provider: str | None) -> list[TimeRange]:
         """Return the covered time ranges of an item (None: all items) at a provider (None: all providers).
@@ -54,4 +54,4 @@ class Coverage:
         A read of all items or of all providers covers each single one.
         """
         scopes = {(item, key) for item in (item_id, None) for key in (provider, None)}
-        return union(span for scope in scopes for span in self.held.get(scope, ()))
+        return union(span for scope in scopes for span in self.by_scope.get(scope, ()))

@@ -197,7 +197,7 @@ def test_alerts_that_stand_open(home: WarehousePaths) -> None:
     state.raise_alert(Alert("provider.dark", "cs2cap", "steam", "steam vanished"), NOON)
     state.raise_alert(Alert("auth.failed", "cs2cap", "", "revoked", guidance="Issue a new key"), NOON)
     state.raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), NOON)
-    state.resolve("quota.exhausted", "cs2cap", "", NOON)
+    state.resolve("quota.exhausted", "cs2cap", "", now=NOON)
     key, dark = check_alerts(home)
     assert (key.verdict, key.seen) == ("fail", "auth.failed, cs2cap since 2026-06-01 12:00 UTC: revoked")
     assert key.advice.startswith("Issue a new key (where the key is accepted by now, the next run")

@@ -84,7 +84,7 @@ def test_what_did_not_get_through_is_told_later_and_to_that_one_alone(state: Ale
 
 def test_what_closed_before_it_was_told_is_not_told(state: AlertStore, told: Sink) -> None:
     state.raise_alert(DARK, NOON)
-    state.resolve(DARK.cause, DARK.source, DARK.subject, NOON)
+    state.resolve(DARK.cause, DARK.source, DARK.subject, now=NOON)
     deliver(state, [told.url], NOON)
     assert told.got == []
 
@@ -94,7 +94,7 @@ def test_an_alert_that_opens_again_is_told_again(state: AlertStore, told: Sink) 
         moment = NOON + timedelta(minutes=minute)
         state.raise_alert(DARK, moment)
         deliver(state, [told.url], moment)
-        state.resolve(DARK.cause, DARK.source, DARK.subject, moment)
+        state.resolve(DARK.cause, DARK.source, DARK.subject, now=moment)
         deliver(state, [told.url], moment)
     opened, over = (
         "[floorline] provider.dark: cs2cap, steam",

@@ -41,7 +41,7 @@ def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path
         Alert("auth.failed", "cs2cap", "core", "m"),
     ]  # fmt: skip
     assert all(alerts.raise_alert(alert, minute(0)) for alert in (REVOKED, *others))
-    assert alerts.resolve("auth.failed", "cs2cap", "", minute(1))
+    assert alerts.resolve("auth.failed", "cs2cap", "", now=minute(1))
     assert [(a.cause, a.source, a.subject) for a in alerts.list_alerts(open_only=True)] == [
         (a.cause, a.source, a.subject) for a in reversed(others)
     ]
@@ -50,8 +50,8 @@ def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path
 def test_a_resolved_alert_can_open_again(tmp_path: Path) -> None:
     alerts = AlertStore(tmp_path / "state.db")
     alerts.raise_alert(REVOKED, minute(0))
-    assert alerts.resolve("auth.failed", "cs2cap", "", minute(5))
-    assert not alerts.resolve("auth.failed", "cs2cap", "", minute(6))
+    assert alerts.resolve("auth.failed", "cs2cap", "", now=minute(5))
+    assert not alerts.resolve("auth.failed", "cs2cap", "", now=minute(6))
     assert alerts.raise_alert(REVOKED, minute(10))
     assert [(a.opened_at, a.closed_at) for a in alerts.list_alerts()] == [
         (minute(10), None),
@@ -93,7 +93,7 @@ def test_the_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
     alerts.raise_alert(REVOKED, minute(0))
     land(paths, "a", observe(minute(0)))
     load(paths)
-    alerts.resolve("auth.failed", "cs2cap", "", minute(5))
+    alerts.resolve("auth.failed", "cs2cap", "", now=minute(5))
     load(paths)
     assert query_rows(paths, "SELECT cause, code, guidance, opened_at, repeats, closed_at FROM alerts") == [
         ("auth.failed", "AUTH_API_KEY_REVOKED", "a new key", minute(0), 0, minute(5))

@@ -84,7 +84,7 @@ def covered_spans(
     currency: str = "USD",
     interval: str | None = None,
 ) -> list[TimeRange]:
-    return backfills.load_coverage(source, series, currency, interval).spans_of(item_id, provider)
+    return backfills.load_coverage(source, series, currency, interval=interval).spans_of(item_id, provider)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_shard_only_advances(backfills: BackfillStore) -> None:
     assert (shard.requests, shard.oldest) == (2, before(20))
     backfills.record_pages(id_, 0, page_meta(2, oldest=before(15)), page_meta(3, last=True))
     backfills.record_pages(id_, 0, page_meta(4))
-    backfills.finish_shard(id_, 0, "broken", "too late to break")
+    backfills.finish_shard(id_, 0, "broken", reason="too late to break")
     (shard,) = backfills.list_shards(id_)
     assert (shard.state, shard.page, shard.cursor, shard.rows) == ("done", 4, None, 40)
     assert (shard.oldest, shard.reason) == (before(40), None)
@@ -183,8 +183,8 @@ def test_a_resumed_broken_shard_restarts_at_its_oldest_row(backfills: BackfillSt
     id_ = begin_backfill(backfills, series_shard(), series_shard("2"), series_shard("3")).backfill_id
     backfills.record_pages(id_, 0, page_meta(0, oldest=before(22)))
     backfills.record_pages(id_, 1, page_meta(0))
-    backfills.finish_shard(id_, 0, "broken", "the cursor 'c1' led back to 'c0'")
-    backfills.finish_shard(id_, 2, "broken", "the first page was refused")
+    backfills.finish_shard(id_, 0, "broken", reason="the cursor 'c1' led back to 'c0'")
+    backfills.finish_shard(id_, 2, "broken", reason="the first page was refused")
     backfills.finish(id_, "incomplete", "2 shards broke")
     assert backfills.list_shards(id_)[0].reason == "the cursor 'c1' led back to 'c0'"
 
@@ -324,7 +324,7 @@ def test_an_unfinished_shard_covers_the_time_after_its_oldest_grid_slot(
     id_ = begin_backfill(backfills, series_shard(), series_shard("2"), series_shard("3")).backfill_id
     backfills.record_pages(id_, 0, page_meta(0, oldest=before(22)))
     backfills.record_pages(id_, 1, page_meta(0, oldest=before(22), observed_at=before(28)))
-    backfills.finish_shard(id_, 2, "broken", "refused")
+    backfills.finish_shard(id_, 2, "broken", reason="refused")
     coverage = backfills.load_coverage("cs2cap", "points", "USD")
     assert coverage.spans_of("1", None) == spans(20, 0)
     assert coverage.spans_of("2", None) == coverage.spans_of("3", None) == []
