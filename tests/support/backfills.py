@@ -1,4 +1,4 @@
-"""Backfills from sandboxes: how one is run, and what the warehouse and the market then say."""
+"""Run backfills against a sandbox, and compare the warehouse with the market."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipelines.backfill.pipeline import BackfillPipeline
+from pipelines.backfill.pipeline import MICRO_BATCH_SECONDS, BackfillPipeline
 from pipelines.backfill.plan import BackfillPlan
 from pipelines.backfill.progress import BackfillProgress
 from pipelines.backfill.request import BackfillRequest
@@ -27,57 +27,59 @@ Point = tuple[str, str, datetime, int, int]
 def bench_at(
     folder: Path, box: Sandbox, *, warehouse: Mapping[str, object] | None = None, **source: object
 ) -> Bench:
-    """A configuration without a basket, whose source is a pro account."""
+    """Return a bench without a basket, whose source is a pro account."""
     return Bench.at(folder, box, source={"tier": "pro", **source}, warehouse=warehouse)
 
 
-def asked(*items: int, days: float = 1, **fields: Any) -> BackfillRequest:
-    """Points of these items, so many days back from noon, unless `fields` say otherwise."""
+def points_request(*items: int, days: float = 1, **fields: Any) -> BackfillRequest:
+    """Return a request for the points of these items in the days before noon; `fields` override."""
     return BackfillRequest(**{"items": items or (1,), "start": NOON - days * DAY, **fields})
 
 
-def run(
+def run_backfill(
     bench: Bench,
     box: Sandbox,
     request: BackfillRequest,
     *,
     progress: BackfillProgress | None = None,
-    leg: float = 90.0,
+    micro_batch_seconds: float = MICRO_BATCH_SECONDS,
 ) -> BackfillResult:
-    """Run a backfill by the sandbox's time."""
+    """Run a backfill by the sandbox's clock."""
     pipeline = BackfillPipeline(
-        bench.settings, request, BoxClock(box), progress=progress, micro_batch_seconds=leg
+        bench.settings,
+        request,
+        BoxClock(box),
+        progress=progress,
+        micro_batch_seconds=micro_batch_seconds,
     )
     return asyncio.run(pipeline.run())
 
 
-def plan(bench: Bench, box: Sandbox, request: BackfillRequest) -> BackfillPlan:
-    """Only plan it."""
+def plan_backfill(bench: Bench, box: Sandbox, request: BackfillRequest) -> BackfillPlan:
+    """Plan a backfill by the sandbox's clock."""
     return asyncio.run(BackfillPipeline(bench.settings, request, BoxClock(box)).plan())
 
 
-def points(bench: Bench, currency: str = "USD") -> list[Point]:
-    """What `price_points` holds, in order."""
-    found = bench.ask(
+def loaded_points(bench: Bench, currency: str = "USD") -> list[Point]:
+    """Return the rows of `price_points`, sorted."""
+    rows = bench.ask(
         "SELECT provider, item_id, time, lowest_ask, quantity FROM price_points WHERE currency = ?", currency
     )
-    return sorted((provider, item, time, ask, quantity) for provider, item, time, ask, quantity in found)
+    return sorted((provider, item, time, ask, quantity) for provider, item, time, ask, quantity in rows)
 
 
-def truth(box: Sandbox, items: Sequence[int], start: datetime, end: datetime) -> list[Point]:
-    """The points that the market had."""
+def market_points(box: Sandbox, items: Sequence[int], start: datetime, end: datetime) -> list[Point]:
+    """Return the points of the sandbox's market, sorted."""
     frame = box.history(list(items), start=start, end=end)
-    columns = frame.select("provider", "item_id", "time", "price", "quantity").iter_rows()
-    return sorted(
-        (provider, str(item), time, ask, quantity) for provider, item, time, ask, quantity in columns
-    )
+    rows = frame.select("provider", "item_id", "time", "price", "quantity").iter_rows()
+    return sorted((provider, str(item), time, ask, quantity) for provider, item, time, ask, quantity in rows)
 
 
-def history(box: Sandbox, since: int = 0) -> list[LogEntry]:
-    """The requests for points that a sandbox got after number `since`."""
+def history_requests(box: Sandbox, since: int = 0) -> list[LogEntry]:
+    """Return the requests for points that a sandbox got after number `since`."""
     return box.requests.of_path("/v1/prices/history", since)
 
 
-def shards(bench: Bench, result: BackfillResult) -> list[BackfillShard]:
-    """How far the shards of a backfill are."""
+def list_shards(bench: Bench, result: BackfillResult) -> list[BackfillShard]:
+    """Return the shards of a backfill with their checkpoints."""
     return BackfillStore(bench.home.state).list_shards(result.backfill_id)

@@ -1,4 +1,4 @@
-"""A temporary Prefect server for a module's tests, and what Prefect itself leaves lying about."""
+"""A temporary Prefect server for the tests of a module, and the marks of tests that use one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ WITH_PREFECT: Final = [
 
 @contextlib.contextmanager
 def temporary_prefect() -> Iterator[Path]:
-    """A temporary Prefect server; its SQLite file."""
+    """Run a temporary Prefect server; yield its SQLite file."""
     with prefect_test_harness(server_startup_timeout=90):
         yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
-    gc.collect()  # what Prefect did not close is found here, and not in a test that knows nothing of it
+    gc.collect()  # report the resources that Prefect did not close here, not in an unrelated test
 
 
 def dump_sqlite(database: Path) -> str:

@@ -17,7 +17,7 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.backfills import bench_at, history
+from tests.support.backfills import bench_at, history_requests
 from tests.support.snapshots import FLOORLINE, Bench, Said, clean_env, main_with
 from tests.support.waiting import wait_until
 
@@ -71,7 +71,11 @@ def test_from_the_plan_to_the_end(bench: Bench, box: Sandbox) -> None:
     assert [entry.path for entry in box.requests.since(since)] == ["/v1/account/key"]
     done = told(bench, "--resume")
     assert (done["state"], done["shards_done"], done["backfill_id"]) == ("done", 3, resume[1])
-    assert len({entry.query for entry in history(box)}) == len(history(box)) == 5 + done["requests"]
+    assert (
+        len({entry.query for entry in history_requests(box)})
+        == len(history_requests(box))
+        == 5 + done["requests"]
+    )
     (listed,) = told(bench, "list")
     assert (listed["state"], listed["shards_done"], listed["run_by"]) == ("done", 3, None)
     assert "there is nothing to resume" in said(bench, "--resume", resume[1], code=2).err
@@ -98,7 +102,7 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
     since = len(box.requests.since(0))
     fresh = told(bench, *WINDOW, *ITEMS)
     assert (fresh["state"], fresh["shards_done"]) == ("done", 1)  # what was read of it is not read again
-    assert all("item_id=2" in entry.query for entry in history(box, since))
+    assert all("item_id=2" in entry.query for entry in history_requests(box, since))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def under_way(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
         try:
-            wait_until(lambda: sum(entry.status == 200 for entry in history(box)) >= 4)
+            wait_until(lambda: sum(entry.status == 200 for entry in history_requests(box)) >= 4)
             yield run
         finally:
             run.kill()
@@ -152,9 +156,9 @@ def test_stopped_it_keeps_what_arrived_and_goes_on(
     (listed,) = told(bench, "list")
     assert listed["state"] == "stopped"
     box.faults.clear()
-    paid = len(history(box))
+    paid = len(history_requests(box))
     assert told(bench, "--resume")["state"] == "done"
-    again = [entry.query for entry in history(box)]
+    again = [entry.query for entry in history_requests(box)]
     assert len(again) - len(set(again)) <= 3  # at most what was under way
     assert len(again) > paid
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from floorline.cli.render.progress import backfill_bar
 from pipelines.backfill.progress import ProgressUpdate
-from tests.support.backfills import asked, bench_at, run
+from tests.support.backfills import bench_at, points_request, run_backfill
 from tests.support.sandboxes import MakeSandbox
 
 
@@ -40,7 +40,7 @@ def test_the_bar_tells_shards_rows_requests_and_the_month() -> None:
 def test_a_run_tells_how_far_it_is(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     heard = Heard()
-    result = run(bench_at(tmp_path, box), box, asked(1, 2, 3, days=0.5), progress=heard)
+    result = run_backfill(bench_at(tmp_path, box), box, points_request(1, 2, 3, days=0.5), progress=heard)
     first, last = heard.standings[0], heard.standings[-1]
     assert (first.shards, first.ended, first.fraction, first.rows) == (3, 0, 0.0, 0)
     assert (last.ended, round(last.fraction, 6), last.rows) == (3, 1.0, result.rows)

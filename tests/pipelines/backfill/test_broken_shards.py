@@ -12,13 +12,22 @@ import pytest
 
 from pipelines.backfill.pipeline import BackfillPipeline
 from sandbox.core import Sandbox
-from tests.support.backfills import DAY, asked, bench_at, history, points, run, shards, truth
+from tests.support.backfills import (
+    DAY,
+    bench_at,
+    history_requests,
+    list_shards,
+    loaded_points,
+    market_points,
+    points_request,
+    run_backfill,
+)
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench
 
 ITEMS = (1, 2, 3)
-REQUEST = asked(*ITEMS, days=0.5)
+REQUEST = points_request(*ITEMS, days=0.5)
 CURSOR = r"cursor \S{8,}"
 WORDS = {
     "cursor_expired": rf"{CURSOR}, to which {CURSOR} led, was refused: cursor has expired",
@@ -42,11 +51,11 @@ def check_repaired(bench: Bench, box: Sandbox) -> None:
     """Once nothing leads astray any more, the shard alone is begun anew, where it broke."""
     box.faults.clear()
     since = len(box.requests.since(0))
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.exit_code) == ("done", 0)
-    assert {re.search(r"item_id=(\d+)", entry.query)[1] for entry in history(box, since)} == {"2"}  # type: ignore[index]
-    assert all("end=2026-06-01T12" not in entry.query for entry in history(box, since))
-    assert points(bench) == truth(box, ITEMS, NOON - DAY / 2, NOON)
+    assert {re.search(r"item_id=(\d+)", entry.query)[1] for entry in history_requests(box, since)} == {"2"}  # type: ignore[index]
+    assert all("end=2026-06-01T12" not in entry.query for entry in history_requests(box, since))
+    assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY / 2, NOON)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +65,10 @@ def check_repaired(bench: Bench, box: Sandbox) -> None:
 def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box: Sandbox, kind: str) -> None:
     bench = bench_at(tmp_path, box)
     mislead(box, kind)
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.exit_code) == ("incomplete", 3)
     assert (result.shards_done, result.shards_broken, result.shards_left) == (2, 1, 0)
-    assert [(one.state, bool(one.reason)) for one in shards(bench, result)] == [
+    assert [(one.state, bool(one.reason)) for one in list_shards(bench, result)] == [
         ("done", False),
         ("broken", True),
         ("done", False),
@@ -67,7 +76,7 @@ def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box:
     (told,) = result.broken
     assert re.search(WORDS[kind], told)
     assert result.backfill_id in result.hint
-    assert len(points(bench)) == result.rows_new > 0
+    assert len(loaded_points(bench)) == result.rows_new > 0
     check_repaired(bench, box)
 
 
@@ -75,7 +84,7 @@ def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box:
 def test_a_request_that_is_refused_breaks_its_shard_alone(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.fault("status_500", path="/v1/prices/history", match={"item_id": "2"}, times=None, status=404)
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.shards_done, result.shards_broken) == ("incomplete", 2, 1)
     assert bench.alerts() == []  # nobody has to be woken
     assert bench.ask("SELECT count(*) FROM runs WHERE state = 'incomplete'") == [(1,)]
@@ -84,20 +93,20 @@ def test_a_request_that_is_refused_breaks_its_shard_alone(tmp_path: Path, box: S
 
 def check_whole(bench: Bench, box: Sandbox) -> None:
     box.faults.clear()
-    assert run(bench, box, REQUEST).state == "done"
-    assert points(bench) == truth(box, ITEMS, NOON - DAY / 2, NOON)
+    assert run_backfill(bench, box, REQUEST).state == "done"
+    assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY / 2, NOON)
 
 
 @pytest.mark.slow
 def test_providers_that_nobody_knows_raise_one_alert(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
-    run(bench, box, asked(9))
+    run_backfill(bench, box, points_request(9))
     catalog = bench.home.catalog / "cs2cap" / "providers.arrow"
     at = NOON.timestamp()
     known = pl.read_ipc(catalog.read_bytes()).filter(~pl.col("provider").is_in(["steam", "buff163"]))
     known.write_ipc(catalog)
     os.utime(catalog, (at, at))
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert result.state == "done"
     assert result.rows_rejected > 0
     (alert,) = bench.alerts()
@@ -112,12 +121,12 @@ def test_a_source_that_is_down_is_not_asked_for_every_shard(
 ) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
-    run(bench, box, asked(1))
+    run_backfill(bench, box, points_request(1))
     box.fault("unavailable", path="/v1/prices/history", times=None)
     clock = VirtualClock()
-    result = asyncio.run(BackfillPipeline(bench.settings, asked(*range(2, 60)), clock).run())
+    result = asyncio.run(BackfillPipeline(bench.settings, points_request(*range(2, 60)), clock).run())
     assert (result.state, result.exit_code) == ("incomplete", 3)
     assert result.shards_broken < 58 / 2
     assert "shards were left: the source does not answer" in " ".join(result.broken)
     box.faults.clear()
-    assert run(bench, box, asked(*range(2, 60))).shards_done == 58
+    assert run_backfill(bench, box, points_request(*range(2, 60))).shards_done == 58

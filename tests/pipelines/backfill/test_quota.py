@@ -9,12 +9,20 @@ import pytest
 from common.errors import KeyRevoked
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
+from tests.support.backfills import (
+    DAY,
+    bench_at,
+    history_requests,
+    loaded_points,
+    market_points,
+    points_request,
+    run_backfill,
+)
 from tests.support.clocks import NOON
 from tests.support.sandboxes import MakeSandbox
 
 ITEMS = (1, 2, 3, 4)
-REQUEST = asked(*ITEMS, days=0.25)
+REQUEST = points_request(*ITEMS, days=0.25)
 
 
 @pytest.fixture
@@ -26,23 +34,23 @@ def box(make_sandbox: MakeSandbox) -> Sandbox:
 def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.keys.set_remaining(VALID_KEY, 7, box.clock.now())
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.exit_code, result.requests) == ("quota_exhausted", 5, 7)
     assert result.hint.startswith(
         "the month's quota resets at 2026-07-01 00:00 UTC; `floorline backfill --res"
     )
     assert (result.quota_remaining, result.shards_left > 0) == (0, True)
     assert [alert.cause for alert in bench.alerts()] == ["quota.exhausted"]
-    assert len(points(bench)) == result.rows_new > 0
-    asked_before = len(history(box))
-    assert run(bench, box, REQUEST).state == "quota_exhausted"
-    assert len(history(box)) == asked_before  # the month is known to be used up
+    assert len(loaded_points(bench)) == result.rows_new > 0
+    asked_before = len(history_requests(box))
+    assert run_backfill(bench, box, REQUEST).state == "quota_exhausted"
+    assert len(history_requests(box)) == asked_before  # the month is known to be used up
     box.keys.set_remaining(VALID_KEY, 1000, box.clock.now())
-    done = run(bench, box, REQUEST)
+    done = run_backfill(bench, box, REQUEST)
     assert (done.state, done.backfill_id) == ("done", result.backfill_id)
-    pages = [entry.query for entry in history(box)]
+    pages = [entry.query for entry in history_requests(box)]
     assert len(pages) == len(set(pages)) == 5 + done.requests
-    assert points(bench) == truth(box, ITEMS, NOON - DAY / 4, NOON)
+    assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY / 4, NOON)
     assert bench.alerts() == []
 
 
@@ -50,13 +58,13 @@ def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
 def test_a_key_that_is_revoked_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.fault("revoke_key", path="/v1/prices/history", after=4)
-    result = run(bench, box, REQUEST)
+    result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.exit_code) == ("auth_failed", 4)
     assert isinstance(result.error, KeyRevoked)
     assert [alert.cause for alert in bench.alerts()] == ["auth.failed"]
-    assert len(points(bench)) == result.rows_new > 0
+    assert len(loaded_points(bench)) == result.rows_new > 0
     sent = len(box.requests.since(0))
-    refused = run(bench, box, REQUEST)
+    refused = run_backfill(bench, box, REQUEST)
     assert (refused.state, refused.exit_code) == ("auth_failed", 4)
     assert len(box.requests.since(0)) == sent  # the key is not sent again
     assert refused.backfill_id == result.backfill_id

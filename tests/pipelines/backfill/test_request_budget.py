@@ -9,7 +9,15 @@ import pytest
 
 from common.errors import BudgetSpent
 from connectors.ratelimit.limiter import RateLimiter
-from tests.support.backfills import DAY, asked, bench_at, history, points, run, truth
+from tests.support.backfills import (
+    DAY,
+    bench_at,
+    history_requests,
+    loaded_points,
+    market_points,
+    points_request,
+    run_backfill,
+)
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.sandboxes import MakeSandbox
 
@@ -38,18 +46,18 @@ def test_a_cap_counts_what_the_month_counts() -> None:
 def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)
-    first = run(bench, box, asked(*ITEMS, days=0.25, budget=7))
+    first = run_backfill(bench, box, points_request(*ITEMS, days=0.25, budget=7))
     assert (first.state, first.exit_code, first.requests) == ("stopped", 5, 7)
     assert isinstance(first.error, BudgetSpent)
     assert first.shards_left > 0
     assert f"--resume {first.backfill_id}" in first.hint
-    assert len(points(bench)) == first.rows_new > 0
+    assert len(loaded_points(bench)) == first.rows_new > 0
     assert bench.alerts() == []
-    second = run(bench, box, asked(*ITEMS, days=0.25))
+    second = run_backfill(bench, box, points_request(*ITEMS, days=0.25))
     assert (second.state, second.backfill_id) == ("done", first.backfill_id)
-    pages = [entry.query for entry in history(box)]
+    pages = [entry.query for entry in history_requests(box)]
     assert len(pages) == len(set(pages)) == 5 + second.requests
-    assert points(bench) == truth(box, ITEMS, NOON - DAY / 4, NOON)
+    assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY / 4, NOON)
 
 
 @pytest.mark.slow
@@ -57,13 +65,13 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, make_sandbox:
 def test_any_budget_comes_to_the_same_end(tmp_path: Path, make_sandbox: MakeSandbox, budget: int) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)
-    request = asked(1, 2, days=0.25, budget=budget)
-    results = [run(bench, box, request)]
+    request = points_request(1, 2, days=0.25, budget=budget)
+    results = [run_backfill(bench, box, request)]
     while results[-1].state == "stopped" and len(results) < 20:
-        results.append(run(bench, box, request))
+        results.append(run_backfill(bench, box, request))
     assert results[-1].state == "done"
     costs = [result.requests for result in results]
     assert set(costs[:-1]) <= {budget}
-    pages = [entry.query for entry in history(box)]
+    pages = [entry.query for entry in history_requests(box)]
     assert len(pages) == len(set(pages)) == sum(costs) - 2
-    assert points(bench) == truth(box, (1, 2), NOON - DAY / 4, NOON)
+    assert loaded_points(bench) == market_points(box, (1, 2), NOON - DAY / 4, NOON)
