@@ -140,7 +140,7 @@ class BasketExtractor:
         async def land(build_page: PageBuilder) -> PageInfo:
             page = await page_writer.land(writer, build_page, self._clock.now())
             self._record_page(shard, page)
-            return page.sheet
+            return page.info
 
         failure: str | None = "interrupted"
         try:
@@ -187,7 +187,7 @@ class BasketExtractor:
         ]
 
     async def _find_down_providers(self) -> tuple[str, ...]:
-        """Return the providers that listed quotes before, list none now, and are down by the API's word."""
+        """Return the providers that the API calls down and that list no quotes now, but did before."""
         requested = {key for shard in self._plan.shards for key in shard.providers}
         silent: set[str] = set()
         for (currency, deliveries), seen in self._providers_seen.items():

@@ -1,7 +1,4 @@
-"""Where answers become landed pages, in threads: those of a shard one after another.
-
-Several threads, because each waits for the disk to have its page; meanwhile the next one is made.
-"""
+"""Page writers: build the pages of a snapshot and land them, in threads or in a worker process."""
 
 from __future__ import annotations
 
@@ -24,173 +21,179 @@ from pipelines.snapshot.worker_process import WorkerDied, WorkerProcess
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import ShardWriter
 
-MAX_THREADS: Final = 4
+MAX_THREADS: Final = 4  # a thread waits for the disk while another one builds the next page
+PROCESS_MIN_PAGES: Final = 200  # so many pages save as much time as the start of the worker process takes
+_T = TypeVar("_T")
+# The open shards of the worker process; always empty in the main process.
+_shard_writers: Final[dict[tuple[Path, int], ShardWriter]] = {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedPage:
-    """What is left to know of a page, or of a piece of an answer, that is on disk."""
+    """What the extraction needs to know of a page, or of a chunk of a stream, that is on disk."""
 
-    mark: PageMeta
-    sheet: PageInfo
+    meta: PageMeta
+    info: PageInfo
     rows: int
     providers: frozenset[str]
     unknown_fields: dict[str, int]
 
 
 class ThreadPageWriter:
-    """Makes and lands pages, those of a shard one after another. Use it in one event loop."""
+    """Builds and lands pages in threads, those of one shard in order. Use it in one event loop."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(MAX_THREADS, "press")
-        self._making: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._landing: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "page-writer")
+        self._build_locks: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._write_locks: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def close(self) -> None:
-        """Finish what is in hand."""
+        """Wait until all pages are written."""
         self._threads.shutdown()
 
-    async def land(self, writer: ShardWriter, make: PageBuilder, landed_at: datetime) -> LandedPage:
-        """Make a page and have it on disk, as landed at `landed_at` by our own clock; not to be interrupted.
+    async def land(self, writer: ShardWriter, build: PageBuilder, landed_at: datetime) -> LandedPage:
+        """Build a page and write it to disk, also if the caller is cancelled meanwhile.
 
-        Raises what `make` raises, and WarehouseError.
+        `landed_at` (UTC) is the time by our own clock. Raises what `build` raises, and WarehouseError.
         """
-        return await run_to_completion(self._land(writer, make, landed_at))
+        return await run_to_completion(self._land(writer, build, landed_at))
 
     async def finish(self, writer: ShardWriter, *, complete: bool, reason: str | None) -> None:
-        """Say how a shard ended, all of whose pages are landed. Raises WarehouseFull."""
+        """Finish a shard whose pages are all landed. Raises WarehouseFull."""
         writer.finish(complete=complete, reason=reason)
 
-    async def _land(self, writer: ShardWriter, make: PageBuilder, landed_at: datetime) -> LandedPage:
+    async def _land(self, writer: ShardWriter, build: PageBuilder, landed_at: datetime) -> LandedPage:
         loop = asyncio.get_running_loop()
-        async with self._making[writer]:
-            made, sheet = await loop.run_in_executor(self._threads, make)
-        async with self._landing[writer]:  # who came first is first here, too
-            return await loop.run_in_executor(self._threads, write_page, writer, made, sheet, landed_at)
+        async with self._build_locks[writer]:
+            page, info = await loop.run_in_executor(self._threads, build)
+        async with self._write_locks[writer]:  # locks are fair: pages are written in the order of the calls
+            return await loop.run_in_executor(self._threads, write_page, writer, page, info, landed_at)
 
 
 def write_page(
-    writer: ShardWriter, made: TypedPage | RawChunk | RawPage, sheet: PageInfo, landed_at: datetime
+    writer: ShardWriter, page: TypedPage | RawChunk | RawPage, info: PageInfo, landed_at: datetime
 ) -> LandedPage:
-    """Land what was made."""
-    match made:
+    """Write a page of any kind to its shard. Raises WarehouseError."""
+    match page:
         case TypedPage():
-            return _write_typed_page(writer, made, sheet, landed_at)
+            return _write_typed_page(writer, page, info, landed_at)
         case RawPage():
-            return _write_raw_page(writer, made, sheet, landed_at)
+            return _write_raw_page(writer, page, info, landed_at)
         case RawChunk():
-            return _write_raw_chunk(writer, made, sheet, landed_at)
-
-
-def _write_raw_page(writer: ShardWriter, told: RawPage, sheet: PageInfo, landed_at: datetime) -> LandedPage:
-    mark = PageMeta(told.request, told.offset, told.total, told.observed_at, landed_at, told.fingerprint)
-    writer.ndjson_writer.append_page(mark, told.rows, exact=told.exact, written=told.wire_names)
-    return LandedPage(mark, sheet, len(told.rows), told.providers, {})
+            return _write_raw_chunk(writer, page, info, landed_at)
 
 
 def _write_typed_page(
-    writer: ShardWriter, page: TypedPage, sheet: PageInfo, landed_at: datetime
+    writer: ShardWriter, page: TypedPage, info: PageInfo, landed_at: datetime
 ) -> LandedPage:
-    from connectors.schemas import providers_in  # and all that types: not for lines
+    from connectors.schemas import providers_in  # imports polars, which raw pages do not need
 
-    rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
-    mark = PageMeta(
-        page.request, page.offset, page.total, page.observed_at, landed_at, page.fingerprint, rejects
+    meta = PageMeta(
+        page.request,
+        page.offset,
+        page.total,
+        observed_at=page.observed_at,
+        landed_at=landed_at,
+        fingerprint=page.fingerprint,
+        rejects=tuple((reject.reason, reject.raw) for reject in page.rejects),
     )
-    writer.append(mark, page.rows)
-    return LandedPage(mark, sheet, page.rows.height, providers_in(page.rows), page.unknown_fields)
+    writer.append(meta, page.rows)
+    return LandedPage(meta, info, page.rows.height, providers_in(page.rows), page.unknown_fields)
 
 
-def _write_raw_chunk(
-    writer: ShardWriter, piece: RawChunk, sheet: PageInfo, landed_at: datetime
-) -> LandedPage:
-    mark = writer.ndjson_writer.append(
-        *(piece.parts, piece.count if piece.exact else None),
-        written=piece.wire_names,
-        observed_at=piece.observed_at,
+def _write_raw_page(writer: ShardWriter, page: RawPage, info: PageInfo, landed_at: datetime) -> LandedPage:
+    meta = PageMeta(
+        page.request,
+        page.offset,
+        page.total,
+        observed_at=page.observed_at,
+        landed_at=landed_at,
+        fingerprint=page.fingerprint,
+    )
+    writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
+    return LandedPage(meta, info, len(page.rows), page.providers, {})
+
+
+def _write_raw_chunk(writer: ShardWriter, chunk: RawChunk, info: PageInfo, landed_at: datetime) -> LandedPage:
+    meta = writer.ndjson_writer.append(
+        chunk.parts,
+        chunk.count if chunk.exact else None,
+        written=chunk.wire_names,
+        observed_at=chunk.observed_at,
         landed_at=landed_at,
     )
-    return LandedPage(mark, sheet, piece.count, piece.providers, {})
-
-
-_T = TypeVar("_T")
-# The shards that are being written, in that process; here there are none.
-_writers: Final[dict[tuple[Path, int], ShardWriter]] = {}
+    return LandedPage(meta, info, chunk.count, chunk.providers, {})
 
 
 class ProcessPageWriter:
-    """Makes and lands pages one after another, of whatever shards. Use it in one event loop."""
+    """Builds and lands pages in one worker process, in the order of the calls. Use it in one event loop."""
 
     def __init__(self) -> None:
         self._process = WorkerProcess(__name__)
 
     @property
     def started(self) -> bool:
-        """Whether it was started."""
+        """Whether the worker process was started."""
         return self._process.started
 
     def start(self) -> None:
-        """Start the process: it takes as long as to fetch some pages."""
+        """Start the worker process, without waiting for it."""
         self._process.start()
 
     async def close(self) -> None:
-        """Finish what is in hand."""
+        """Wait until all pages are written and the worker process has ended."""
         await self._process.close()
 
-    async def land(self, writer: ShardWriter, make: PageBuilder, landed_at: datetime) -> LandedPage:
-        """Do as `Press.land` does; `make` must be such as can be pickled. Raises PressDied, too."""
-        return await self._run(_land, writer.folder, writer.header, make, landed_at)
+    async def land(self, writer: ShardWriter, build: PageBuilder, landed_at: datetime) -> LandedPage:
+        """Do as `ThreadPageWriter.land`; `build` must be picklable. Raises WriterProcessDied, too."""
+        return await self._run(_land_in_worker, writer.folder, writer.header, build, landed_at)
 
     async def finish(self, writer: ShardWriter, *, complete: bool, reason: str | None) -> None:
-        """Do as `Press.finish` does. Raises PressDied, too."""
-        await self._run(_finish, writer.folder, writer.header, complete, reason)
+        """Do as `ThreadPageWriter.finish`. Raises WriterProcessDied, too."""
+        await self._run(_finish_in_worker, writer.folder, writer.header, complete, reason)
 
     async def _run(self, work: Callable[..., _T], *args: object) -> _T:
         try:
             return await run_to_completion(self._process.run(work, *args))
-        except WorkerDied as died:
-            raise WriterProcessDied(f"the process that lands pages {died}") from None
+        except WorkerDied as error:
+            raise WriterProcessDied(f"the process that lands pages {error}") from None
 
 
-def _land(folder: Path, header: ShardHeader, make: PageBuilder, landed_at: datetime) -> LandedPage:
-    writer = _writers.setdefault((folder, header.number), ShardWriter(folder, header))
-    return write_page(writer, *make(), landed_at)
+def _land_in_worker(folder: Path, header: ShardHeader, build: PageBuilder, landed_at: datetime) -> LandedPage:
+    writer = _shard_writers.setdefault((folder, header.number), ShardWriter(folder, header))
+    page, info = build()
+    return write_page(writer, page, info, landed_at)
 
 
-def _finish(folder: Path, header: ShardHeader, complete: bool, reason: str | None) -> None:
-    writer = _writers.pop((folder, header.number), None) or ShardWriter(folder, header)
+def _finish_in_worker(folder: Path, header: ShardHeader, complete: bool, reason: str | None) -> None:
+    writer = _shard_writers.pop((folder, header.number), None) or ShardWriter(folder, header)
     writer.finish(complete=complete, reason=reason)
 
 
-# The process takes about as long to start as it saves on so many pages.
-PROCESS_MIN_PAGES: Final = 200
-
-
 class PageWriters:
-    """The presses of a run. Use it in one event loop."""
+    """The page writers of one run: threads, and a worker process for long extractions of catalogs."""
 
     def __init__(self) -> None:
-        self._here = ThreadPageWriter()
-        self._apart = ProcessPageWriter()
+        self._threads = ThreadPageWriter()
+        self._process = ProcessPageWriter()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Finish what is in hand."""
-        self._here.close()
-        await self._apart.close()
+        self._threads.close()
+        await self._process.close()
 
     def warm_up(self, plan: SnapshotPlan) -> None:
-        """Have the process start where a plan is worth it."""
+        """Start the worker process if the plan is long enough to profit from it."""
         if plan.requests >= PROCESS_MIN_PAGES and any(_is_picklable(shard) for shard in plan.shards):
-            self._apart.start()
+            self._process.start()
 
     def for_shard(self, shard: Shard) -> ThreadPageWriter | ProcessPageWriter:
-        """The press for the pages of `shard`, the same for all of them."""
-        return self._apart if self._apart.started and _is_picklable(shard) else self._here
+        """Return the page writer for all pages of a shard."""
+        return self._process if self._process.started and _is_picklable(shard) else self._threads
 
 
 def _is_picklable(shard: Shard) -> bool:
-    """Whether what makes its pages can go to another process: what it wants of them would go with each."""
+    """Return whether the page builders of a shard are cheap to pickle: those with items carry the items."""
     return shard.route == "catalog" and shard.items is None

@@ -1,4 +1,4 @@
-"""What a fetch tells about itself while it goes on, to whoever watches."""
+"""The progress of an extraction, published to whoever displays it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pipelines.snapshot.page_writers import LandedPage
 
 
 class Progress(Protocol):
-    """What the fetch tells about itself."""
+    """Receives the progress of the baskets of a snapshot."""
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """A basket is about to be fetched."""
+        """Receive a basket whose extraction starts."""
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """A page is on disk."""
+        """Receive a page that is on disk."""
 
     def finished(self, basket: str) -> None:
-        """Nothing more will come for a basket."""
+        """Receive a basket whose extraction has ended."""
 
 
 class PageCounter:
-    """How far a basket is: pages and rows. A catalog's first page tells how many pages there are."""
+    """Counts the pages and rows of a basket, and estimates its total number of pages."""
 
     def __init__(self, shards: tuple[Shard, ...]) -> None:
         self._expected = {shard.number: shard.least_requests for shard in shards}
@@ -30,26 +30,26 @@ class PageCounter:
         self.rows = 0
 
     def landed(self, shard: Shard, page: LandedPage) -> None:
-        """Count a page."""
-        if shard.uses_listing and page.mark.offset == 0 and page.mark.total > 0:
-            self._expected[shard.number] = -(-page.mark.total // max(page.sheet.limit, 1))
+        """Count a page; the first page of a catalog gives the number of pages of its shard."""
+        if shard.uses_listing and page.meta.offset == 0 and page.meta.total > 0:
+            self._expected[shard.number] = -(-page.meta.total // max(page.info.limit, 1))
         self.pages += 1
         self.rows += page.rows
 
     @property
     def total(self) -> int:
-        """How many pages there will be, as far as is known."""
+        """The expected number of pages, as far as is known."""
         return max(sum(self._expected.values()), self.pages)
 
 
 class NullProgress:
-    """Shows nothing."""
+    """Ignores the progress."""
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finished(self, basket: str) -> None:
-        """Nothing."""
+        """Do nothing."""
