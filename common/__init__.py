@@ -1,1 +1,1 @@
-"""What every package may import: errors, time, text, files. Imports nothing of ours."""
+"""The shared ground of all packages: errors, clock, time ranges, text, files. Imports no other package."""

@@ -1,4 +1,4 @@
-"""Time, as an argument: the only place in this package that reads a clock or sleeps."""
+"""The clock as an argument: the only module that reads the time or sleeps, so that tests can control both."""
 
 import asyncio
 import time
@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the connectors need to know about time."""
+    """The time, and a way to wait."""
 
     def now(self) -> datetime:
-        """Return the current moment, aware, in UTC."""
+        """Return the current time in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds from an arbitrary start; never goes back."""
+        """Return seconds from an arbitrary start; the value never decreases."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -26,11 +26,11 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> datetime:
-        """Return the current moment, aware, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds from an arbitrary start; never goes back."""
+        """Return seconds from an arbitrary start; the value never decreases."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Every error that Floorline raises on purpose, grouped by what the user or the caller does about the error.
+"""Every error that Floorline raises on purpose, grouped by what the user or the caller does about it.
 
 FloorlineError
 ├── SourceError                  a price API, or what the configuration asks of a price API
@@ -72,17 +72,17 @@ class SourceError(FloorlineError):
 
 
 class ConfigError(SourceError):
-    """The configuration asks for something that does not exist or cannot be."""
+    """The configuration names something that does not exist or is not possible."""
 
 
 class AuthRejected(SourceError):
-    """The source does not accept the key; never retried, and nothing else is sent to it."""
+    """The source rejects the key; never retried, and no other request is sent to the source."""
 
-    guidance = "Check the key of this source; `floorline doctor` tries it."
+    guidance = "Check the key of this source; `floorline doctor` tests it."
 
 
 class KeyMissing(AuthRejected):
-    """There is no key to send, or none arrived."""
+    """There is no key to send, or the source received none."""
 
     guidance = "Set the key where the configuration looks for it."
 
@@ -90,11 +90,13 @@ class KeyMissing(AuthRejected):
 class KeyInvalid(AuthRejected):
     """The source does not know the key."""
 
-    guidance = "Copy the key again from the source's dashboard, whole and without spaces; or it has expired."
+    guidance = (
+        "Copy the complete key again from the source's dashboard, without spaces. The key may have expired."
+    )
 
 
 class KeyRevoked(AuthRejected):
-    """The key was revoked, by hand or because another one was issued."""
+    """The key was revoked, by a person or because a new key was issued."""
 
     guidance = "Issue a new key in the source's dashboard and put it where the configuration looks for it."
 
@@ -102,11 +104,11 @@ class KeyRevoked(AuthRejected):
 class AccountDisabled(AuthRejected):
     """The account behind the key is disabled, locked or suspended."""
 
-    guidance = "Settle it with the source's support; the key itself may be good."
+    guidance = "Contact the source's support; the key itself may be valid."
 
 
 class AddressDenied(AuthRejected):
-    """The key is pinned to other addresses than ours."""
+    """The allowlist of the key does not include this machine's address."""
 
     guidance = "Add this machine's public address to the key's allowlist."
 
@@ -114,85 +116,85 @@ class AddressDenied(AuthRejected):
 class PlanForbids(SourceError):
     """The account's tier does not include this route; never retried."""
 
-    guidance = "Upgrade the tier or take this out of the basket."
+    guidance = "Upgrade the tier, or remove this from the basket."
 
 
 @dataclass(eq=False)
 class QuotaExhausted(SourceError):
-    """The month's or the day's requests are used up; `resets_at` (UTC) says until when, if known."""
+    """The requests of the month or day are used up; `resets_at` (UTC) is the start of the next, if known."""
 
-    guidance = "Wait for the reset, ask for less, or upgrade the tier."
+    guidance = "Wait for the reset, request less, or upgrade the tier."
 
     resets_at: datetime | None = None
 
 
 class StreamsExhausted(QuotaExhausted):
-    """The stream starts of 24 hours are used up; the source's other routes are not affected."""
+    """The stream starts of 24 hours are used up; other routes of the source still work."""
 
-    guidance = "Wait for the reset, or let the basket take another route."
+    guidance = "Wait for the reset, or choose another route for the basket."
 
 
 class BudgetSpent(QuotaExhausted):
-    """The requests that this run was allowed are used up; the source would answer more."""
+    """The request budget of this run is used up; the source would accept more."""
 
-    guidance = "Run the same command again to go on."
+    guidance = "Run the same command again to continue."
 
 
 class RequestRejected(SourceError):
-    """The source refuses the request as such (4xx); never retried."""
+    """The source rejects the request itself (4xx); never retried."""
 
-    guidance = "This request is wrong and will stay so; the rest of the run is not affected."
+    guidance = "A retry cannot help; the rest of the run is not affected."
 
 
 class OutcomeUnknown(SourceError):
-    """A request that must not be sent twice has no good answer; it may have taken effect."""
+    """A request that must not be repeated got no valid response; it may have taken effect."""
 
-    guidance = "Look in the source's dashboard what became of it; do not simply try again."
+    guidance = "Check in the source's dashboard whether the request took effect before you repeat it."
 
 
 @dataclass(eq=False)
 class TransientError(SourceError):
-    """A failure that passes; `retry_after` is the seconds the source asks to wait, if it told."""
+    """A temporary failure; `retry_after` is the seconds that the source asks to wait, if it does."""
 
-    guidance = "Tried several times in vain; the next run tries again."
+    guidance = "Several attempts failed; the next run tries again."
 
     retry_after: float | None = None
 
 
 class RateLimited(TransientError):
-    """More requests in a minute than the tier allows."""
+    """The requests in a minute exceed the tier's limit."""
 
 
 class Busy(TransientError):
-    """The source is still serving another request of this key."""
+    """The source still serves another request of this key."""
 
 
 class Unavailable(TransientError):
-    """The source, or what it needs, is down (5xx)."""
+    """The source, or a service behind it, is down (5xx)."""
 
 
 class RequestTimeout(TransientError):
-    """No complete answer within the deadline of one request."""
+    """No complete response within the deadline of one request."""
 
 
 class ConnectionLost(TransientError):
-    """No connection, or one that ended before the answer did."""
+    """No connection, or a connection that ended before the response was complete."""
 
 
 class ConnectFailed(ConnectionLost):
-    """No connection could be made: nothing was sent."""
+    """No connection could be established: nothing was sent."""
 
 
 class PaginationError(SourceError):
-    """The pages of a listing do not add up to a listing; what was landed stays landed."""
+    """The pages do not add up to a complete listing; the landed pages are not lost."""
 
-    guidance = "The shard is incomplete; nothing is closed by it, and the next run walks it again."
+    guidance = "The shard is incomplete: it closes no quotes, and the next run fetches it again."
 
 
 class UnexpectedResponse(SourceError):
-    """An answer that is not what the source's contract says."""
+    """A response that the contract of the source does not allow."""
 
-    guidance = "Check `base_url` and whatever stands between; else the API has changed."
+    guidance = "Check `base_url` and any proxy; otherwise the API has changed."
 
 
 @dataclass(eq=False)
@@ -201,12 +203,12 @@ class WarehouseError(FloorlineError):
 
     path: Path | None = None
 
-    guidance: ClassVar[str] = "look at the file named above"
+    guidance: ClassVar[str] = "check the file named above"
 
 
 @dataclass(eq=False)
 class WarehouseLocked(WarehouseError):
-    """Another process holds the database. `holder` names it where that is known."""
+    """Another process holds the lock of the database. `holder` names the process, if known."""
 
     holder: str = ""
 
@@ -215,25 +217,25 @@ class WarehouseLocked(WarehouseError):
 
 @dataclass(eq=False)
 class WarehouseFull(WarehouseError):
-    """There is no room on disk."""
+    """The disk is full."""
 
-    guidance: ClassVar[str] = "make room; what was fetched is landed and the next run loads it"
+    guidance: ClassVar[str] = "free some space; what was fetched is landed and the next run loads it"
 
 
 @dataclass(eq=False)
 class WriterProcessDied(WarehouseError):
-    """The process that lands pages was killed by somebody else, or could not be started."""
+    """The worker process that lands pages was killed from outside, or could not start."""
 
-    guidance: ClassVar[str] = "see to free memory and run again; what had landed before is loaded then"
+    guidance: ClassVar[str] = "free some memory and run again, which also loads the landed pages"
 
 
 @dataclass(eq=False)
 class BackfillBusy(WarehouseError):
-    """Another process runs the backfill. `holder` names it where that is known."""
+    """Another process runs the backfill. `holder` names the process, if known."""
 
     holder: str = ""
 
-    guidance: ClassVar[str] = "wait for it to end, or stop it; this one then goes on where it stopped"
+    guidance: ClassVar[str] = "wait for that process to end, or stop it; the next run continues there"
 
 
 @dataclass(eq=False)
@@ -245,14 +247,14 @@ class QueryRejected(WarehouseError):
 
 @dataclass(eq=False)
 class WarehouseUnusable(WarehouseError):
-    """The path cannot be written, or the files are not a database that this version knows."""
+    """The path is not writable, or the files are not a database that this version can read."""
 
-    guidance: ClassVar[str] = "set [warehouse] path to a folder of yours, or update Floorline"
+    guidance: ClassVar[str] = "set [warehouse] path to a folder that you may write, or update Floorline"
 
 
 @dataclass(eq=False)
 class NotPublished(WarehouseUnusable):
-    """There is no database to read yet."""
+    """No database has been published yet."""
 
     guidance: ClassVar[str] = "run `floorline snapshot` first"
 
@@ -261,12 +263,12 @@ class NotPublished(WarehouseUnusable):
 class DatabaseUnreadable(WarehouseUnusable):
     """DuckDB cannot read a database file; `detail` has DuckDB's reason."""
 
-    guidance: ClassVar[str] = "put it aside and run `floorline maintain rebuild`, or restore a backup"
+    guidance: ClassVar[str] = "move the file away and run `floorline maintain rebuild`, or restore a backup"
 
 
 @dataclass(eq=False)
 class TargetExists(WarehouseUnusable):
-    """A file or folder that would be written exists."""
+    """The file or folder to write exists already."""
 
     guidance: ClassVar[str] = "choose another name"
 
@@ -275,20 +277,19 @@ class TargetExists(WarehouseUnusable):
 class BackfillNotFound(WarehouseUnusable):
     """No backfill has this id."""
 
-    guidance: ClassVar[str] = "`floorline backfill list` shows those there are"
+    guidance: ClassVar[str] = "`floorline backfill list` shows all backfills"
 
 
 def most_severe(failure: BaseException) -> BaseException:
-    """Return the exception of a group, however deep, that the user must act on first.
+    """Return the exception in a (nested) group that the user must act on first.
 
     The order is: an exception that ends the process, a bug, the warehouse, a rejected key, a used-up quota,
-    any other error. Among equals the first one counts. An exception that is no group is returned itself.
+    any other error. Among equals the first one counts. An exception that is not a group is returned as it is.
     """
     return min(_flatten(failure), key=_severity)
 
 
 def _flatten(failure: BaseException) -> Iterator[BaseException]:
-    """Yield `failure`, or every exception in its group, however deep."""
     if not isinstance(failure, BaseExceptionGroup):
         yield failure
         return
@@ -297,7 +298,6 @@ def _flatten(failure: BaseException) -> Iterator[BaseException]:
 
 
 def _severity(failure: BaseException) -> int:
-    """Return the rank of an exception: 0 is the most severe."""
     if not isinstance(failure, Exception):
         return 0
     if not isinstance(failure, FloorlineError):

@@ -1,4 +1,4 @@
-"""atomic_write, append_durably, fsync_directory, UnbufferedFile, to_json, translate_os_errors."""
+"""Files: durable writes, JSON, and the operating system's errors as errors of Floorline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Turn the system's word of a full disk, or of one that cannot be written, into our errors."""
+    """Raise WarehouseFull or WarehouseUnusable for the system's errors of a full or read-only disk."""
     try:
         yield
     except OSError as error:
@@ -35,7 +35,7 @@ def translate_os_errors(path: Path) -> Iterator[None]:
 
 
 def fsync_directory(folder: Path) -> None:
-    """Make the names in a folder durable, as fsync of the files alone does not."""
+    """Make the names in a folder durable; fsync of a file covers its content only."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -44,7 +44,7 @@ def fsync_directory(folder: Path) -> None:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole and durable, or not at all."""
+    """Write a file completely and durably, or not at all."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         file.write(content)
@@ -73,20 +73,20 @@ def append_durably(path: Path, content: ReadableBuffer, *, header_size: int = 0)
 
 
 def to_json(value: object) -> bytes:
-    """Dataclasses and moments as JSON; what is no character in a text becomes a question mark."""
+    """Return `value` as JSON, with dataclasses and datetimes; lone surrogates become question marks."""
 
-    def plain(item: object) -> object:
+    def encode(item: object) -> object:
         if isinstance(item, datetime):
             return item.isoformat()
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return dataclasses.asdict(item)
         raise TypeError(type(item).__name__)
 
-    return json.dumps(value, default=plain, ensure_ascii=False).encode(errors="replace")
+    return json.dumps(value, default=encode, ensure_ascii=False).encode(errors="replace")
 
 
 class UnbufferedFile(FileIO):
-    """An unbuffered file that writes all it is given or raises; FileIO may write less without a word."""
+    """An unbuffered file whose `write` writes all bytes or raises; FileIO.write may silently write fewer."""
 
     def write(self, content: ReadableBuffer, /) -> int:
         """Write all of `content`."""

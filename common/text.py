@@ -1,4 +1,4 @@
-"""sanitize (one safe line of foreign text), format_duration."""
+"""Text for people: one safe line of foreign text, and the length of a time span."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import timedelta
 
 
 def sanitize(text: str, limit: int = 200) -> str:
-    """`text` on one line, without control or invisible characters, at most `limit` characters long.
+    """Return `text` on one line, without control or invisible characters, at most `limit` characters long.
 
-    Strings from an API end up in logs and terminals; this is what makes them safe to print.
+    Text from an API may contain escape sequences; sanitized text is safe to log and to print on a terminal.
     """
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def format_duration(length: timedelta) -> str:
-    """A length of time in whole units, as "90s", "12m", "3h" or "5d"; its sign is dropped."""
+    """Return a duration in whole units, such as "90s", "12m", "3h" or "5d", without its sign."""
     seconds = round(abs(length).total_seconds())
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= 2 * size or (seconds >= size and seconds % size == 0):

@@ -27,9 +27,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def parse_quota(headers: Mapping[str, str]) -> QuotaHeaders:
     """Return the quota in `headers` (lower-case names); route and limit tell which quota it is."""
-    limit, remaining = (
-        _parse_count(headers.get(f"x-ratelimit-{name}", "")) for name in ("limit", "remaining")
-    )
+    limit = _parse_count(headers.get("x-ratelimit-limit", ""))
+    remaining = _parse_count(headers.get("x-ratelimit-remaining", ""))
     return QuotaHeaders(limit, remaining, parse_reset(headers))
 
 

@@ -1,4 +1,4 @@
-"""Work side by side: results in order, the first failure ends the rest, the gravest one is raised alone."""
+"""Concurrent work returns results in order; the first failure cancels the rest, the most severe is raised."""
 
 from __future__ import annotations
 
@@ -10,28 +10,27 @@ from common.concurrency import gather_fail_fast
 from common.errors import KeyRevoked, UnexpectedResponse, WarehouseFull
 
 
-async def after(turns: int, outcome: object, ended: list[object]) -> object:
-    """Give way so many times, then raise or return `outcome`; a cancelled one takes its time to end."""
+async def work(steps: int, outcome: object, cancelled: list[object]) -> object:
+    """Yield to the event loop `steps` times, then raise or return `outcome`; take time to cancel."""
     try:
-        for _ in range(turns):
+        for _ in range(steps):
             await asyncio.sleep(0)
     except asyncio.CancelledError:
         await asyncio.sleep(0.01)
-        ended.append(outcome)
+        cancelled.append(outcome)
         raise
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 
 
-def run(*outcomes: tuple[int, object], ended: list[object] | None = None) -> list[object]:
-    noted = [] if ended is None else ended
-    work = [after(turns, outcome, noted) for turns, outcome in outcomes]
+def run(*jobs: tuple[int, object], cancelled: list[object] | None = None) -> list[object]:
+    log = [] if cancelled is None else cancelled
 
-    async def all_of_it() -> list[object]:
-        return await gather_fail_fast(*work)
+    async def main() -> list[object]:
+        return await gather_fail_fast(*(work(steps, outcome, log) for steps, outcome in jobs))
 
-    return asyncio.run(all_of_it())
+    return asyncio.run(main())
 
 
 def test_results_come_in_the_order_of_the_work() -> None:
@@ -39,38 +38,38 @@ def test_results_come_in_the_order_of_the_work() -> None:
     assert run() == []
 
 
-def test_the_first_failure_ends_the_rest_and_is_raised_once_all_have_ended() -> None:
-    ended: list[object] = []
+def test_first_failure_cancels_the_rest_and_is_raised_once_all_have_ended() -> None:
+    cancelled: list[object] = []
     with pytest.raises(KeyRevoked):
-        run((10_000, "slow"), (1, KeyRevoked("revoked")), (10_000, "slower"), ended=ended)
-    assert sorted(map(str, ended)) == ["slow", "slower"]
+        run((10_000, "slow"), (1, KeyRevoked("revoked")), (10_000, "slower"), cancelled=cancelled)
+    assert sorted(map(str, cancelled)) == ["slow", "slower"]
 
 
-GRAVE: list[BaseException] = [
+BY_SEVERITY: list[BaseException] = [
     ValueError("a bug"),
-    WarehouseFull("no room"),
+    WarehouseFull("disk full"),
     KeyRevoked("revoked"),
 ]
 
 
-@pytest.mark.parametrize("place", range(len(GRAVE)))
-def test_of_several_the_gravest_is_raised(place: int) -> None:
-    failures = [UnexpectedResponse("odd"), *reversed(GRAVE[place:])]
-    with pytest.raises(type(GRAVE[place])) as raised:
+@pytest.mark.parametrize("rank", range(len(BY_SEVERITY)))
+def test_most_severe_of_several_failures_is_raised(rank: int) -> None:
+    failures = [UnexpectedResponse("odd"), *reversed(BY_SEVERITY[rank:])]
+    with pytest.raises(type(BY_SEVERITY[rank])) as raised:
         run(*((1, failure) for failure in failures))
-    assert raised.value is GRAVE[place]
+    assert raised.value is BY_SEVERITY[rank]
 
 
-def test_being_cancelled_waits_for_all_to_end() -> None:
-    ended: list[object] = []
+def test_cancellation_waits_for_all_work_to_end() -> None:
+    cancelled: list[object] = []
 
-    async def cancelled() -> None:
-        work = asyncio.ensure_future(gather_fail_fast(after(10_000, 1, ended), after(10_000, 2, ended)))
+    async def main() -> None:
+        task = asyncio.ensure_future(gather_fail_fast(work(10_000, 1, cancelled), work(10_000, 2, cancelled)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        work.cancel()
-        await work
+        task.cancel()
+        await task
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(cancelled())
-    assert len(ended) == 2
+        asyncio.run(main())
+    assert len(cancelled) == 2

@@ -1,4 +1,4 @@
-"""An error says in one line what happened and what to do, and survives the way between processes."""
+"""An error says in one line what happened and what to do, and can be sent between processes."""
 
 import pickle
 from dataclasses import replace
@@ -17,7 +17,7 @@ KINDS = [
 ]
 
 
-def test_str_tells_source_code_status_request_detail_and_what_to_do() -> None:
+def test_str_has_source_code_status_request_detail_and_guidance() -> None:
     error = errors.KeyRevoked("API key has been revoked.", "cs2cap", "AUTH_API_KEY_REVOKED", 401, "r-1")
     assert str(error) == (
         "cs2cap: AUTH_API_KEY_REVOKED (401): request r-1: API key has been revoked. "
@@ -30,16 +30,16 @@ def test_str_without_context_is_the_detail() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_survives_pickling_and_copying(kind: type[errors.SourceError]) -> None:
-    error = kind("what", "cs2cap", code="CODE", status=429, request_id="r-1")
-    for twin in (pickle.loads(pickle.dumps(error)), replace(error)):  # noqa: S301 - our own bytes
-        assert type(twin) is kind
-        assert vars(twin) == vars(error)
-        assert str(twin) == str(error)
+def test_every_error_can_be_pickled_and_copied(kind: type[errors.SourceError]) -> None:
+    error = kind("detail", "cs2cap", code="CODE", status=429, request_id="r-1")
+    for copy in (pickle.loads(pickle.dumps(error)), replace(error)):  # noqa: S301 - our own bytes
+        assert type(copy) is kind
+        assert vars(copy) == vars(error)
+        assert str(copy) == str(error)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_but_a_configuration_error_says_what_to_do(kind: type[errors.SourceError]) -> None:
+def test_every_error_but_a_configuration_error_has_guidance(kind: type[errors.SourceError]) -> None:
     assert bool(kind.guidance) == (kind not in {errors.SourceError, errors.ConfigError})
 
 
@@ -52,11 +52,11 @@ def test_every_error_but_a_configuration_error_says_what_to_do(kind: type[errors
         *[(kind, errors.TransientError) for kind in (errors.RequestTimeout, errors.ConnectionLost)],
     ],
 )
-def test_kinds_belong_to_what_to_do_about_them(kind: type[Any], group: type[Any]) -> None:
+def test_errors_are_grouped_by_recovery(kind: type[Any], group: type[Any]) -> None:
     assert issubclass(kind, group)
 
 
-def test_only_some_errors_know_when_to_come_back() -> None:
+def test_only_some_errors_have_a_time_to_retry() -> None:
     noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
     assert errors.QuotaExhausted("gone", resets_at=noon).resets_at == noon
     assert errors.RateLimited("slow", retry_after=3.0).retry_after == 3.0
@@ -64,7 +64,7 @@ def test_only_some_errors_know_when_to_come_back() -> None:
 
 
 @given(st.text())
-def test_text_from_outside_is_one_printable_bounded_line(text: str) -> None:
+def test_sanitized_text_is_one_printable_bounded_line(text: str) -> None:
     line = sanitize(text)
     assert len(line) <= 200
     assert line.isprintable()
@@ -72,5 +72,5 @@ def test_text_from_outside_is_one_printable_bounded_line(text: str) -> None:
 
 
 @given(st.text(), st.text(), st.text())
-def test_no_message_breaks_a_line(detail: str, code: str, request_id: str) -> None:
+def test_every_message_is_one_line(detail: str, code: str, request_id: str) -> None:
     assert str(errors.RequestRejected(detail, "cs2cap", code, 400, request_id)).isprintable()

@@ -1,1 +1,1 @@
-"""tests/connectors."""
+"""Tests of the package `connectors`."""

@@ -1,1 +1,1 @@
-"""tests/connectors/http."""
+"""Tests of the package `connectors.http`."""

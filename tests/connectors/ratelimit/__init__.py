@@ -1,1 +1,1 @@
-"""tests/connectors/ratelimit."""
+"""Tests of the package `connectors.ratelimit`."""
