@@ -1,4 +1,4 @@
-"""Cursors that lead nowhere break their own shard: both are named, the others come through."""
+"""An invalid cursor, a rejected request or a dead source: which shards break, and how a retry goes on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.snapshots import Bench
 ITEMS = (1, 2, 3)
 REQUEST = points_request(*ITEMS, days=0.5)
 CURSOR = r"cursor \S{8,}"
-WORDS = {
+MESSAGES = {
     "cursor_expired": rf"{CURSOR}, to which {CURSOR} led, was refused: cursor has expired",
     "cursor_repeats": rf"{CURSOR} led to {CURSOR}, which was requested before",
     "cursor_goes_round": rf"{CURSOR}, to which {CURSOR} led, returned a page that starts at .* had reached",
@@ -38,17 +38,17 @@ WORDS = {
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """Three pages or so of an item and half a day."""
+    """Return a sandbox with about three pages per item and half a day."""
     return make_sandbox(history="dense")
 
 
-def mislead(box: Sandbox, kind: str) -> None:
-    """Have the second cursor of one item lead nowhere."""
+def break_cursor(box: Sandbox, kind: str) -> None:
+    """Make the second cursor of one item fail."""
     box.fault(kind, path="/v1/prices/history", match={"item_id": "2"}, after=1, times=None)
 
 
-def check_repaired(bench: Bench, box: Sandbox) -> None:
-    """Once nothing leads astray any more, the shard alone is begun anew, where it broke."""
+def check_only_broken_shard_is_retried(bench: Bench, box: Sandbox) -> None:
+    """Check that a retry without the fault requests only the broken shard, from where it broke."""
     box.faults.clear()
     since = len(box.requests.since(0))
     result = run_backfill(bench, box, REQUEST)
@@ -60,11 +60,11 @@ def check_repaired(bench: Bench, box: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["cursor_expired", *(pytest.param(k, marks=pytest.mark.slow) for k in WORDS if k != "cursor_expired")],
+    ["cursor_expired", *(pytest.param(k, marks=pytest.mark.slow) for k in MESSAGES if k != "cursor_expired")],
 )
-def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box: Sandbox, kind: str) -> None:
+def test_invalid_cursor_breaks_only_its_shard(tmp_path: Path, box: Sandbox, kind: str) -> None:
     bench = bench_at(tmp_path, box)
-    mislead(box, kind)
+    break_cursor(box, kind)
     result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.exit_code) == ("incomplete", 3)
     assert (result.shards_done, result.shards_broken, result.shards_left) == (2, 1, 0)
@@ -73,32 +73,33 @@ def test_a_cursor_that_leads_nowhere_breaks_its_shard_alone(tmp_path: Path, box:
         ("broken", True),
         ("done", False),
     ]
-    (told,) = result.broken
-    assert re.search(WORDS[kind], told)
+    (reason,) = result.broken
+    assert re.search(MESSAGES[kind], reason)
     assert result.backfill_id in result.hint
     assert len(loaded_points(bench)) == result.rows_new > 0
-    check_repaired(bench, box)
+    check_only_broken_shard_is_retried(bench, box)
 
 
 @pytest.mark.slow
-def test_a_request_that_is_refused_breaks_its_shard_alone(tmp_path: Path, box: Sandbox) -> None:
+def test_rejected_request_breaks_only_its_shard(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.fault("status_500", path="/v1/prices/history", match={"item_id": "2"}, times=None, status=404)
     result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.shards_done, result.shards_broken) == ("incomplete", 2, 1)
-    assert bench.alerts() == []  # nobody has to be woken
+    assert bench.alerts() == []  # the result names the broken shard
     assert bench.ask("SELECT count(*) FROM runs WHERE state = 'incomplete'") == [(1,)]
-    check_whole(bench, box)
+    check_retry_completes(bench, box)
 
 
-def check_whole(bench: Bench, box: Sandbox) -> None:
+def check_retry_completes(bench: Bench, box: Sandbox) -> None:
+    """Check that a retry without the fault loads all points."""
     box.faults.clear()
     assert run_backfill(bench, box, REQUEST).state == "done"
     assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY / 2, NOON)
 
 
 @pytest.mark.slow
-def test_providers_that_nobody_knows_raise_one_alert(tmp_path: Path, box: Sandbox) -> None:
+def test_unknown_providers_raise_one_alert(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(9))
     catalog = bench.home.catalog / "cs2cap" / "providers.arrow"
@@ -116,9 +117,7 @@ def test_providers_that_nobody_knows_raise_one_alert(tmp_path: Path, box: Sandbo
 
 
 @pytest.mark.slow
-def test_a_source_that_is_down_is_not_asked_for_every_shard(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_extraction_stops_after_consecutive_failures(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(1))

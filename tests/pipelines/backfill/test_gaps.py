@@ -1,4 +1,4 @@
-"""Where nobody took a complete look at a basket for longer than 1.5 intervals, and why."""
+"""Coverage gaps: time ranges of more than 1.5 intervals without a complete observation of a basket."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -25,54 +25,54 @@ from tests.support.warehouse import (
 from warehouse.gaps import CoverageGap, find_coverage_gaps, uncovered_spans, unfilled_spans
 from warehouse.paths import WarehousePaths
 
-TEN, LATE = timedelta(minutes=10), timedelta(minutes=15)
+TEN_MINUTES, LONGEST_PAUSE = timedelta(minutes=10), timedelta(minutes=15)
 
 
-def seen(at: float, **told: Any) -> ShardSpec:
-    """A look at one quote, which took two minutes."""
-    return ShardSpec([Page(minute(at), [Quote()]), Page(minute(at + 2), [], offset=1)], **told)
+def observed(at: float, **fields: Any) -> ShardSpec:
+    """Return an observation of one quote that takes two minutes."""
+    return ShardSpec([Page(minute(at), [Quote()]), Page(minute(at + 2), [], offset=1)], **fields)
 
 
-def failed(home: WarehousePaths, run_id: str, at: float, reason: str, basket: str) -> None:
-    """A run that saw nothing."""
+def land_failed_run(paths: WarehousePaths, run_id: str, at: float, reason: str, basket: str) -> None:
+    """Land a run without an observation."""
     facts = {"incomplete_reason": reason, "finished_at": minute(at + 1)}
-    land(home, run_id, state="auth_failed", started_at=minute(at), facts=facts, basket=basket)
+    land(paths, run_id, state="auth_failed", started_at=minute(at), facts=facts, basket=basket)
 
 
-def failing(home: WarehousePaths) -> None:
-    """Two runs that the source refused, and one that was killed."""
-    land(home, "f0", seen(0), basket="failing")
+def land_rejected_runs(paths: WarehousePaths) -> None:
+    """Land two runs that the source rejected, and one that was killed, between two complete runs."""
+    land(paths, "f0", observed(0), basket="failing")
     for at in (10, 20):
-        failed(home, f"f{at}", at, "the key was revoked", "failing")
-    land(home, "f30", state=None, started_at=minute(30), basket="failing")
-    land(home, "f50", seen(50), basket="failing")
+        land_failed_run(paths, f"f{at}", at, "the key was revoked", "failing")
+    land(paths, "f30", state=None, started_at=minute(30), basket="failing")
+    land(paths, "f50", observed(50), basket="failing")
 
 
-def partial(home: WarehousePaths) -> None:
-    """A run that saw one currency of two, behind one that saw nothing; another that failed left no hole."""
-    failed(home, "p2", 2, "no connection", "partial")
-    land(home, "p3", seen(3), seen(3, currency="EUR"), basket="partial")
-    failed(home, "p10", 10, "no connection", "partial")
-    looks = seen(20), seen(20, currency="EUR", complete=False)
-    why = {"incomplete_reason": "steam EUR #2: cut"}
-    land(home, "p20", *looks, state="incomplete", facts=why, basket="partial")
-    land(home, "p40", seen(40), basket="partial")
+def land_partial_runs(paths: WarehousePaths) -> None:
+    """Land runs that failed or observed only one of two currencies, between complete runs."""
+    land_failed_run(paths, "p2", 2, "no connection", "partial")
+    land(paths, "p3", observed(3), observed(3, currency="EUR"), basket="partial")
+    land_failed_run(paths, "p10", 10, "no connection", "partial")
+    observations = observed(20), observed(20, currency="EUR", complete=False)
+    facts = {"incomplete_reason": "steam EUR #2: cut"}
+    land(paths, "p20", *observations, state="incomplete", facts=facts, basket="partial")
+    land(paths, "p40", observed(40), basket="partial")
 
 
-def strangers(home: WarehousePaths) -> None:
-    """A shard that was cut short in a run that says it is done, and a provider that came unasked."""
-    land(home, "s0", seen(0, complete=False), basket="strangers")
-    land(home, "s20", observe(minute(20), Quote(), Quote(provider="csfloat")), basket="strangers")
-    land(home, "s30", seen(30), basket="strangers", flow="replay")
+def land_unrequested_provider(paths: WarehousePaths) -> None:
+    """Land a run that is done but has an incomplete shard, and one with a provider that was not requested."""
+    land(paths, "s0", observed(0, complete=False), basket="strangers")
+    land(paths, "s20", observe(minute(20), Quote(), Quote(provider="csfloat")), basket="strangers")
+    land(paths, "s30", observed(30), basket="strangers", flow="replay")
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Return a database with some baskets of which each has its own way of failing."""
-    home = create_warehouse(tmp_path_factory.mktemp("gaps"))
-    for world in (failing, partial, strangers):
-        world(home)
-    with load_into_memory(sorted(home.landing.iterdir())) as db:
+    """Return a database with three baskets whose runs fail in different ways."""
+    paths = create_warehouse(tmp_path_factory.mktemp("gaps"))
+    for land_runs in (land_rejected_runs, land_partial_runs, land_unrequested_provider):
+        land_runs(paths)
+    with load_into_memory(sorted(paths.landing.iterdir())) as db:
         yield db
 
 
@@ -81,7 +81,7 @@ def find_gaps(
     basket: str,
     source: str = "cs2cap",
     *,
-    interval: timedelta = TEN,
+    interval: timedelta = TEN_MINUTES,
     currency: str = "USD",
 ) -> list[CoverageGap]:
     """Return the gaps of a basket in the hour from minute 0 on."""
@@ -91,8 +91,8 @@ def find_gaps(
     )
 
 
-def hole(start: float, end: float, *told: object) -> CoverageGap:
-    return CoverageGap(minute(start), minute(end), *(told or ("absent",)))  # type: ignore[arg-type]
+def gap_at(start: float, end: float, *cause: object) -> CoverageGap:
+    return CoverageGap(minute(start), minute(end), *(cause or ("absent",)))  # type: ignore[arg-type]
 
 
 REVOKED = ("the key was revoked", "the process ended in the middle of the run")
@@ -102,27 +102,27 @@ CUT = ("no connection", "steam EUR #2: cut")
 @pytest.mark.parametrize(
     ("basket", "currency", "expected"),
     [
-        ("failing", "USD", [hole(2, 50, "failed", ("f10", "f20", "f30"), REVOKED)]),
-        ("partial", "USD", [hole(5, 40, "incomplete", ("p10", "p20"), CUT), hole(42, 60)]),
-        ("partial", "EUR", [hole(5, 60, "incomplete", ("p10", "p20"), CUT)]),
-        ("strangers", "USD", [hole(0, 20, "incomplete", ("s0",), ("cut short",)), hole(20, 60)]),
-        ("failing", "EUR", [hole(0, 60, "failed", ("f10", "f20", "f30"), REVOKED)]),
-        ("other", "USD", [hole(0, 60)]),
+        ("failing", "USD", [gap_at(2, 50, "failed", ("f10", "f20", "f30"), REVOKED)]),
+        ("partial", "USD", [gap_at(5, 40, "incomplete", ("p10", "p20"), CUT), gap_at(42, 60)]),
+        ("partial", "EUR", [gap_at(5, 60, "incomplete", ("p10", "p20"), CUT)]),
+        ("strangers", "USD", [gap_at(0, 20, "incomplete", ("s0",), ("cut short",)), gap_at(20, 60)]),
+        ("failing", "EUR", [gap_at(0, 60, "failed", ("f10", "f20", "f30"), REVOKED)]),
+        ("other", "USD", [gap_at(0, 60)]),
     ],
 )
-def test_a_hole_tells_its_cause_and_its_runs(
+def test_gap_has_its_cause_and_runs(
     reader: duckdb.DuckDBPyConnection, basket: str, currency: str, expected: list[CoverageGap]
 ) -> None:
     assert find_gaps(reader, basket, currency=currency) == expected
 
 
-def test_another_source_and_a_longer_interval_have_their_own_holes(reader: duckdb.DuckDBPyConnection) -> None:
-    assert find_gaps(reader, "partial", "other") == [hole(0, 60)]
-    assert find_gaps(reader, "partial", interval=3 * TEN) == []
+def test_gaps_depend_on_source_and_interval(reader: duckdb.DuckDBPyConnection) -> None:
+    assert find_gaps(reader, "partial", "other") == [gap_at(0, 60)]
+    assert find_gaps(reader, "partial", interval=3 * TEN_MINUTES) == []
 
 
 @pytest.mark.parametrize(
-    ("looks", "expected"),
+    ("observations", "expected"),
     [
         ((0, 1, 10, 11, 26, 27, 42, 47), ()),
         ((0, 1, 10, 11, 27, 28, 44, 45), (11, 27, 28, 44)),
@@ -138,50 +138,54 @@ def test_another_source_and_a_longer_interval_have_their_own_holes(reader: duckd
     ids=[
         "in time",
         "late",
-        "at first",
-        "at last",
-        "from before",
+        "late at the start",
+        "late at the end",
+        "from before the window",
         "long",
-        "moments",
-        "one in another",
-        "around",
+        "instants",
+        "nested",
+        "around the window",
         "none",
     ],
 )
-def test_spans_between_looks_are_too_long_by_more_than_half_an_interval(
-    looks: tuple[int, ...], expected: tuple[int, ...]
+def test_pause_longer_than_one_and_a_half_intervals_is_a_gap(
+    observations: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    taken = spans(*(-at for at in looks))
-    assert uncovered_spans(taken, LATE, (minute(0), minute(60))) == spans(*(-at for at in expected))
+    observed_spans = spans(*(-at for at in observations))
+    assert uncovered_spans(observed_spans, LONGEST_PAUSE, (minute(0), minute(60))) == spans(
+        *(-at for at in expected)
+    )
 
 
-def test_what_is_held_is_not_missing() -> None:
-    gap = hole(0, 60)
+def test_unfilled_spans_exclude_covered_time() -> None:
+    gap = gap_at(0, 60)
     assert unfilled_spans(gap, []) == [(minute(0), minute(60))]
     assert unfilled_spans(gap, spans(10, -5, -30, -90)) == [(minute(5), minute(30))]
     assert unfilled_spans(gap, [(minute(0), minute(60))]) == []
 
 
-moments = st.tuples(st.integers(0, 120), st.integers(0, 20))
+durations = st.tuples(st.integers(0, 120), st.integers(0, 20))
 
 
-@given(st.lists(moments, max_size=10), st.integers(0, 120), st.integers(0, 120), st.integers(1, 30))
-def test_no_moment_is_missed_and_none_told_without_cause(
-    told: Sequence[tuple[int, int]], since: int, length: int, late: int
+@given(st.lists(durations, max_size=10), st.integers(0, 120), st.integers(0, 120), st.integers(1, 30))
+def test_uncovered_spans_hold_exactly_the_missing_minutes(
+    drawn: Sequence[tuple[int, int]], since: int, length: int, late: int
 ) -> None:
-    """A minute is missing where the look before it and the one behind it are far apart."""
-    looks = [(minute(start), minute(start + took)) for start, took in told if start + took <= since + length]
+    """A minute is missing if the observations before and after it are too far apart."""
+    observations = [
+        (minute(start), minute(start + took)) for start, took in drawn if start + took <= since + length
+    ]
     within = minute(since), minute(since + length)
-    found = uncovered_spans(looks, timedelta(minutes=late), within)
-    assert union(found) == intersect(found, [within])
-    assert all(earlier[1] <= later[0] for earlier, later in pairwise(found))
+    pauses = uncovered_spans(observations, timedelta(minutes=late), within)
+    assert union(pauses) == intersect(pauses, [within])
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(pauses))
 
-    def missing(number: int) -> bool:
+    def is_missing(number: int) -> bool:
         at = minute(number)
-        begun = max((end for start, end in looks if start <= at), default=minute(since))
-        following = min([start for start, _ in looks if start > at] + [within[1]])
-        return begun <= at and following - begun > timedelta(minutes=late)
+        last_end = max((end for start, end in observations if start <= at), default=minute(since))
+        next_start = min([start for start, _ in observations if start > at] + [within[1]])
+        return last_end <= at and next_start - last_end > timedelta(minutes=late)
 
-    assert {n for n in range(since, since + length) if any(a <= minute(n) < b for a, b in found)} == {
-        n for n in range(since, since + length) if missing(n)
+    assert {n for n in range(since, since + length) if any(a <= minute(n) < b for a, b in pauses)} == {
+        n for n in range(since, since + length) if is_missing(n)
     }

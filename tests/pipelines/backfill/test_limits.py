@@ -1,4 +1,4 @@
-"""What may be asked of the past: refused with the allowed range, and before a request that counts."""
+"""The limits of a backfill request: an invalid one names the allowed window and uses no quota."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ PRO, FREE = limits_for("pro"), limits_for("free")
 
 
 def request(**fields: Any) -> BackfillRequest:
-    """A request for the points of the last two days, unless `fields` say otherwise."""
+    """Return a request for the points of the last two days; `fields` override."""
     return BackfillRequest(**{"start": NOON - 2 * DAY, **fields})
 
 
-def test_a_window_is_what_was_asked_for_and_ends_now_by_default() -> None:
+def test_window_ends_now_by_default() -> None:
     end = NOON - DAY
     assert requested_window(request(end=end), PRO, NOON) == (NOON - 2 * DAY, end)
     assert requested_window(request(), PRO, NOON) == (NOON - 2 * DAY, NOON)
 
 
-def test_a_moment_without_a_zone_is_utc_and_another_zone_is_converted() -> None:
+def test_time_without_zone_is_utc_and_other_zones_are_converted() -> None:
     east = timezone(timedelta(hours=2))
     naive = request(start=datetime(2026, 5, 30, 12), end=datetime(2026, 5, 31, 14, tzinfo=east))  # noqa: DTZ001
     assert requested_window(naive, PRO, NOON) == (NOON - 2 * DAY, NOON - DAY)
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"end": NOON - 3 * DAY}, "2026-05-30 12:00 UTC, is not before the end (--to), 2026-05-29 12:00 UTC"),
         ({"end": NOON - 2 * DAY}, "is not before the end"),
@@ -50,15 +50,15 @@ def test_a_moment_without_a_zone_is_utc_and_another_zone_is_converted() -> None:
         ({"start": NOON - 36 * DAY}, "the start (--from), 2026-04-26 12:00 UTC, is before"),
     ],
 )
-def test_a_window_that_cannot_be_names_the_one_that_can(fields: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_invalid_window_names_the_allowed_one(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
         requested_window(request(**fields), PRO, NOON)
-    assert told in str(refused.value)
-    assert "35 days: from 2026-04-27 12:00 UTC to 2026-06-01 12:00 UTC" in str(refused.value)
+    assert message in str(error.value)
+    assert "35 days: from 2026-04-27 12:00 UTC to 2026-06-01 12:00 UTC" in str(error.value)
 
 
 @pytest.mark.parametrize(("interval", "days"), [("5m", 7), ("1h", 30), ("1d", 365)])
-def test_candles_reach_as_far_back_as_their_interval_allows(interval: Interval, days: int) -> None:
+def test_candle_window_depends_on_the_interval(interval: Interval, days: int) -> None:
     start = NOON - days * DAY
     assert requested_window(request(series="candles", interval=interval, start=start), PRO, NOON) == (
         start,
@@ -68,46 +68,46 @@ def test_candles_reach_as_far_back_as_their_interval_allows(interval: Interval, 
         requested_window(request(series="candles", interval=interval, start=start - DAY), PRO, NOON)
 
 
-def test_the_first_moment_that_is_kept_is_told_on_the_grid() -> None:
+def test_earliest_start_is_on_the_grid() -> None:
     odd = NOON + timedelta(minutes=1, seconds=7)
     assert allowed_window("points", None, PRO, now=odd).since == NOON - 35 * DAY + timedelta(minutes=5)
     assert allowed_window("points", None, PRO, now=NOON).since == NOON - 35 * DAY
 
 
 @pytest.mark.parametrize("interval", ["5m", "1h"])
-def test_an_interval_beyond_the_tier_names_the_one_within(interval: Interval) -> None:
+def test_interval_beyond_the_tier_names_the_allowed_one(interval: Interval) -> None:
     with pytest.raises(ConfigError, match=f"no candles of {interval}; it has candles of 1d, 30 days back"):
         requested_window(request(series="candles", interval=interval), FREE, NOON)
 
 
 @pytest.mark.parametrize(("series", "what"), [("points", "price history"), ("sales", "sales")])
-def test_a_tier_without_a_series_says_what_it_has(series: str, what: str) -> None:
+def test_series_beyond_the_tier_names_what_the_tier_has(series: str, what: str) -> None:
     with pytest.raises(ConfigError, match=f"the free tier has no {what}; it has candles of 1d, 30 days back"):
         requested_window(request(series=series), FREE, NOON)
 
 
-def test_a_source_without_a_past_says_so() -> None:
-    sharks = limits_for("premium", kind="skinshark")
+def test_source_without_history_is_a_config_error() -> None:
+    skinshark = limits_for("premium", kind="skinshark")
     with pytest.raises(ConfigError, match="the premium tier has no price history; it has no history"):
-        requested_window(request(), sharks, NOON)
+        requested_window(request(), skinshark, NOON)
 
 
-def test_an_interval_is_for_candles_and_for_no_other() -> None:
+def test_interval_is_required_for_candles_and_rejected_otherwise() -> None:
     with pytest.raises(ConfigError, match=r"an interval \(1h\) is for candles only"):
         requested_window(request(interval="1h"), PRO, NOON)
     with pytest.raises(ConfigError, match="candles need an interval: --interval 5m, 1h or 1d"):
         requested_window(request(series="candles"), PRO, NOON)
 
 
-def test_sales_may_be_asked_for_from_any_past_moment() -> None:
+def test_sales_may_start_at_any_past_time() -> None:
     long_ago = NOON - 400 * DAY
     assert requested_window(request(series="sales", start=long_ago), PRO, NOON) == (long_ago, NOON)
     with pytest.raises(ConfigError, match="lies in the future; sales: any time up to now, 2026-06-01 12:00"):
         requested_window(request(series="sales", start=NOON + DAY), PRO, NOON)
 
 
-def ago(days: float) -> str:
-    """A moment so many days before this one, as the command takes it."""
+def days_ago(days: float) -> str:
+    """Return the time this number of days ago, as the command takes it."""
     return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%S}"
 
 
@@ -119,7 +119,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def bench(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Accounts of two plans at one source; their catalogs are at hand."""
+    """Return a bench with accounts of two tiers at one source, and cached catalogs."""
     folder = tmp_path_factory.mktemp("limits")
     bench = Bench.at(folder, box, basket(), source={"tier": "pro"})
     (folder / "free.toml").write_text(bench.config.read_text("utf-8").replace('"pro"', '"free"'), "utf-8")
@@ -127,58 +127,58 @@ def bench(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench
 
 
-BAD = {
-    "from after to": (["--from", ago(1), "--to", ago(2)], "is not before the end (--to)"),
-    "from in the future": (["--from", ago(-1)], "lies in the future"),
-    "to in the future": (["--from", ago(1), "--to", ago(-1)], "lies in the future"),
-    "beyond retention": (["--from", ago(36)], "the pro tier has price history of 35 days: from "),
+INVALID = {
+    "from after to": (["--from", days_ago(1), "--to", days_ago(2)], "is not before the end (--to)"),
+    "from in the future": (["--from", days_ago(-1)], "lies in the future"),
+    "to in the future": (["--from", days_ago(1), "--to", days_ago(-1)], "lies in the future"),
+    "beyond retention": (["--from", days_ago(36)], "the pro tier has price history of 35 days: from "),
     "beyond a candle's retention": (
-        ["--from", ago(8), "--series", "candles", "--interval", "5m"],
+        ["--from", days_ago(8), "--series", "candles", "--interval", "5m"],
         "the pro tier has candles of 5m of 7 days: from ",
     ),
-    "an unknown item": (["--from", ago(1), "--items", "AK-47 | Redlin"], f"did you mean '{REDLINE}'?"),
-    "an unknown provider": (["--from", ago(1), "--providers", "steem"], "did you mean 'steam'?"),
+    "an unknown item": (["--from", days_ago(1), "--items", "AK-47 | Redlin"], f"did you mean '{REDLINE}'?"),
+    "an unknown provider": (["--from", days_ago(1), "--providers", "steem"], "did you mean 'steam'?"),
     "a provider without sales": (
-        ["--from", ago(3), "--series", "sales", "--providers", "steam"],
+        ["--from", days_ago(3), "--series", "sales", "--providers", "steam"],
         "no sales from steam; ",
     ),
     "a provider of candles": (
-        ["--from", ago(3), "--series", "candles", "--interval", "1d", "--providers", "steam"],
+        ["--from", days_ago(3), "--series", "candles", "--interval", "1d", "--providers", "steam"],
         "a candle covers all providers together",
     ),
 }
-BAD_FREE = {
+INVALID_ON_FREE_TIER = {
     "an interval beyond the tier": (
-        ["--from", ago(1), "--series", "candles", "--interval", "1h"],
+        ["--from", days_ago(1), "--series", "candles", "--interval", "1h"],
         "the free tier has no candles of 1h; it has candles of 1d, 30 days back",
     ),
     "a window beyond the tier": (
-        ["--from", ago(31), "--series", "candles", "--interval", "1d"],
+        ["--from", days_ago(31), "--series", "candles", "--interval", "1d"],
         "the free tier has candles of 1d of 30 days: from ",
     ),
-    "a series beyond the tier": (["--from", ago(1)], "the free tier has no price history"),
+    "a series beyond the tier": (["--from", days_ago(1)], "the free tier has no price history"),
 }
 
 
-def refused(bench: Bench, box: Sandbox, config: str, arguments: list[str], told: str) -> None:
-    """It ends with 2 and one line that says what is allowed, and nothing that counts was asked for."""
+def check_rejected(bench: Bench, box: Sandbox, config: str, arguments: list[str], message: str) -> None:
+    """Check that the command exits with 2 and one line, and sends no request that uses quota."""
     before = len(box.requests)
     items = [] if "--items" in arguments else ["--items", REDLINE]
-    said = main_with("backfill", *arguments, *items, "--no-prefect", "--config", str(bench.folder / config))
-    assert (said.code, said.err.count("\n")) == (2, 1), said
-    assert told in said.err
+    result = main_with("backfill", *arguments, *items, "--no-prefect", "--config", str(bench.folder / config))
+    assert (result.code, result.err.count("\n")) == (2, 1), result
+    assert message in result.err
     assert {entry.path for entry in box.requests.since(before)} <= {"/v1/account/key"}
 
 
-@pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD)
-def test_what_cannot_be_ends_before_a_request_that_counts(
-    bench: Bench, box: Sandbox, arguments: list[str], told: str
+@pytest.mark.parametrize(("arguments", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_request_uses_no_quota(
+    bench: Bench, box: Sandbox, arguments: list[str], message: str
 ) -> None:
-    refused(bench, box, "floorline.toml", arguments, told)
+    check_rejected(bench, box, "floorline.toml", arguments, message)
 
 
-@pytest.mark.parametrize(("arguments", "told"), BAD_FREE.values(), ids=BAD_FREE)
-def test_what_the_tier_lacks_ends_before_a_request_that_counts(
-    bench: Bench, box: Sandbox, arguments: list[str], told: str
+@pytest.mark.parametrize(("arguments", "message"), INVALID_ON_FREE_TIER.values(), ids=INVALID_ON_FREE_TIER)
+def test_request_beyond_the_tier_uses_no_quota(
+    bench: Bench, box: Sandbox, arguments: list[str], message: str
 ) -> None:
-    refused(bench, box, "free.toml", arguments, told)
+    check_rejected(bench, box, "free.toml", arguments, message)

@@ -1,4 +1,4 @@
-"""A backfill brings exactly what the market had, once: again, it asks only for what is new since."""
+"""A backfill loads exactly the points of the market; a repeated run requests only what is new."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.sandboxes import MakeSandbox
 from warehouse.state.backfills import BackfillStore
 
 ITEMS = tuple(range(1, 7))
-MANY = 200
+MANY_ITEMS = 200
 
 
 @pytest.mark.slow
-def test_the_points_are_the_markets_own(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_loaded_points_equal_the_market(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     result = run_backfill(bench, box, points_request(*ITEMS, days=2))
@@ -37,12 +37,10 @@ def test_the_points_are_the_markets_own(tmp_path: Path, make_sandbox: MakeSandbo
     assert (result.shards_done, result.shards_broken, result.shards_left) == (len(ITEMS), 0, 0)
     assert loaded_points(bench) == market_points(box, ITEMS, NOON - 2 * DAY, NOON)
     assert result.rows == result.rows_new == len(loaded_points(bench)) > 1000
-    assert result.requests == len(history_requests(box)) + 2  # and the catalogs of items and marketplaces
+    assert result.requests == len(history_requests(box)) + 2  # two for the catalogs of items and marketplaces
 
 
-def test_again_it_costs_nothing_and_later_only_what_came_since(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_repeated_run_requests_only_what_is_new(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(*ITEMS))
@@ -59,9 +57,7 @@ def test_again_it_costs_nothing_and_later_only_what_came_since(
 
 
 @pytest.mark.slow
-def test_what_another_backfill_holds_is_not_asked_for_again(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_time_covered_by_another_backfill_is_not_requested(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(*ITEMS, end=NOON - DAY / 2))
@@ -69,14 +65,14 @@ def test_what_another_backfill_holds_is_not_asked_for_again(
     wider = run_backfill(bench, box, points_request(1, 7, days=2, providers=("steam", "buff163")))
     assert wider.state == "done"
     windows = [dict(parse_qsl(entry.query)) for entry in history_requests(box, since)]
-    around = [(w["item_id"], w.get("provider"), w["start"][5:16], w["end"][5:16]) for w in windows]
-    lacking = [
+    requested = [(w["item_id"], w.get("provider"), w["start"][5:16], w["end"][5:16]) for w in windows]
+    missing = [
         ("1", "05-30T12:00", "05-31T12:00"),
         ("1", "06-01T00:00", "06-01T12:00"),
         ("7", "05-30T12:00", "06-01T12:00"),
     ]
-    assert sorted(around) == sorted(
-        (item, key, start, end) for item, start, end in lacking for key in ("steam", "buff163")
+    assert sorted(requested) == sorted(
+        (item, key, start, end) for item, start, end in missing for key in ("steam", "buff163")
     )
     assert [p for p in loaded_points(bench) if p[1] == "7"] == [
         p for p in market_points(box, [7], NOON - 2 * DAY, NOON) if p[0] in {"steam", "buff163"}
@@ -84,22 +80,20 @@ def test_what_another_backfill_holds_is_not_asked_for_again(
 
 
 @pytest.mark.slow
-def test_each_leg_is_a_run_of_its_own_and_loaded_while_the_next_is_fetched(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_each_micro_batch_is_a_run_of_its_own(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box, concurrency=2)
     result = run_backfill(bench, box, points_request(*ITEMS), micro_batch_seconds=0)
     assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY, NOON)
     runs = bench.ask("SELECT flow, basket, state, requests, rows_fetched FROM runs ORDER BY run_id")
-    assert len(runs) == len(ITEMS) + 1 == len(result.runs)  # and one for the catalogs
+    assert len(runs) == len(ITEMS) + 1 == len(result.runs)  # one for the catalogs
     assert {run[:3] for run in runs} == {("backfill", result.backfill_id, "done")}
     assert sum(run[3] for run in runs) == result.requests
     assert sum(run[4] for run in runs) == result.rows
 
 
 @pytest.mark.slow
-def test_a_long_shard_is_loaded_piece_by_piece(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_long_shard_is_loaded_in_several_micro_batches(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)
     stopped = run_backfill(bench, box, points_request(1, 2, days=0.5, budget=5), micro_batch_seconds=0)
@@ -111,7 +105,7 @@ def test_a_long_shard_is_loaded_piece_by_piece(tmp_path: Path, make_sandbox: Mak
 
 
 @pytest.mark.slow
-def test_catalogs_that_came_on_the_way_are_kept(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_fetched_catalogs_are_loaded(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(1))
@@ -120,71 +114,70 @@ def test_catalogs_that_came_on_the_way_are_kept(tmp_path: Path, make_sandbox: Ma
 
 
 @pytest.mark.slow
-def test_candles_and_sales_come_by_the_same_way(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_candles_and_sales_are_backfilled_like_points(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     candles = run_backfill(bench, box, points_request(*ITEMS, days=3, series="candles", interval="1h"))
     assert (candles.state, candles.requests) == ("done", len(ITEMS) + 2)
     assert bench.ask("SELECT count(*), count(DISTINCT item_id) FROM candles") == [(candles.rows, len(ITEMS))]
     sales = run_backfill(bench, box, points_request(days=4, series="sales", items=("all",)))
-    told = box.sales().filter((box.sales()["time"] >= NOON - 4 * DAY) & (box.sales()["time"] < NOON))
+    market_sales = box.sales().filter((box.sales()["time"] >= NOON - 4 * DAY) & (box.sales()["time"] < NOON))
     assert sales.state == "done"
-    assert bench.ask("SELECT count(*) FROM sales") == [(told.height,)]
+    assert bench.ask("SELECT count(*) FROM sales") == [(market_sales.height,)]
 
 
 @pytest.mark.slow
-def test_a_plan_tells_the_cost_and_spends_nothing(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_plan_estimates_the_cost_without_using_quota(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(1))
     since = len(box.requests.since(0))
-    made = plan_backfill(bench, box, points_request(*ITEMS))
+    plan = plan_backfill(bench, box, points_request(*ITEMS))
     assert [entry.path for entry in box.requests.since(since)] == ["/v1/account/key"]
-    assert (made.shards, made.at_least) == (5, 5)
+    assert (plan.shards, plan.at_least) == (5, 5)
     result = run_backfill(bench, box, points_request(*ITEMS))
-    assert made.at_least <= result.requests <= (made.at_most or 0)
+    assert plan.at_least <= result.requests <= (plan.at_most or 0)
 
 
 @pytest.mark.slow
-def test_while_another_loader_is_busy_it_goes_on_and_what_it_brought_waits(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_landings_wait_while_another_loader_holds_the_lock(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box, warehouse={"lock_wait": "0s"})
     bench.home.prepare()
     with FileLock(bench.home.lock), pytest.raises(WarehouseLocked):
         run_backfill(bench, box, points_request(*ITEMS), micro_batch_seconds=0)
     assert len(history_requests(box)) >= len(ITEMS)
-    (kept,) = BackfillStore(bench.home.state).list_all()
-    assert (kept.state, kept.done) == ("done", len(ITEMS))
+    (record,) = BackfillStore(bench.home.state).list_all()
+    assert (record.state, record.done) == ("done", len(ITEMS))
     again = run_backfill(bench, box, points_request(*ITEMS))
     assert again.requests == 0
     assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY, NOON)
 
 
 @pytest.mark.slow
-def test_what_the_api_is_about_to_drop_is_left_out_and_breaks_nothing(
-    tmp_path: Path, make_sandbox: MakeSandbox
-) -> None:
+def test_time_that_the_api_drops_soon_is_left_out(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
-    edge = NOON - 35 * DAY
-    stopped = run_backfill(bench, box, points_request(1, 2, 3, start=edge, end=edge + DAY, budget=3))
+    retention_start = NOON - 35 * DAY
+    stopped = run_backfill(
+        bench, box, points_request(1, 2, 3, start=retention_start, end=retention_start + DAY, budget=3)
+    )
     assert stopped.state == "stopped"
     box.advance(3600)
-    result = run_backfill(bench, box, points_request(1, 2, 3, start=edge, end=edge + DAY))
-    assert (result.state, result.shards_done) == ("done", 3)
-    kept = edge + timedelta(minutes=75)
-    assert [p for p in loaded_points(bench) if p[2] >= kept] == market_points(
-        box, [1, 2, 3], kept, edge + DAY
+    result = run_backfill(
+        bench, box, points_request(1, 2, 3, start=retention_start, end=retention_start + DAY)
     )
+    assert (result.state, result.shards_done) == ("done", 3)
+    start = retention_start + timedelta(minutes=75)
+    loaded = [point for point in loaded_points(bench) if point[2] >= start]
+    assert loaded == market_points(box, [1, 2, 3], start, retention_start + DAY)
 
 
 @pytest.mark.slow
-def test_fourteen_days_of_two_hundred_items(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_two_weeks_of_two_hundred_items(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
-    items = tuple(range(1, MANY + 1))
+    items = tuple(range(1, MANY_ITEMS + 1))
     result = run_backfill(bench, box, points_request(*items, days=14))
     assert result.state == "done"
     assert loaded_points(bench) == market_points(box, items, NOON - 14 * DAY, NOON)
@@ -195,5 +188,5 @@ def test_fourteen_days_of_two_hundred_items(tmp_path: Path, make_sandbox: MakeSa
     box.move(500)
     box.advance(600)
     later = run_backfill(bench, box, points_request(*items, days=14))
-    assert later.requests == MANY
+    assert later.requests == MANY_ITEMS
     assert loaded_points(bench) == market_points(box, items, NOON - 14 * DAY, NOON + timedelta(seconds=4200))

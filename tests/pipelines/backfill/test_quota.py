@@ -1,4 +1,4 @@
-"""A month that ends in the middle, and a key that is revoked there: nothing is lost, and it goes on later."""
+"""A used-up quota or a revoked key in the middle of a backfill: nothing is lost, and a retry resumes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ REQUEST = points_request(*ITEMS, days=0.25)
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """Two pages of an item and a quarter of a day, in a month that counts."""
+    """Return a sandbox with two pages per item and a quarter of a day, and a quota."""
     return make_sandbox(history="dense", tier="pro", limits=True)
 
 
-def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
+def test_used_up_quota_stops_and_a_new_month_resumes(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.keys.set_remaining(VALID_KEY, 7, box.clock.now())
     result = run_backfill(bench, box, REQUEST)
@@ -42,9 +42,9 @@ def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
     assert (result.quota_remaining, result.shards_left > 0) == (0, True)
     assert [alert.cause for alert in bench.alerts()] == ["quota.exhausted"]
     assert len(loaded_points(bench)) == result.rows_new > 0
-    asked_before = len(history_requests(box))
+    requests_before = len(history_requests(box))
     assert run_backfill(bench, box, REQUEST).state == "quota_exhausted"
-    assert len(history_requests(box)) == asked_before  # the month is known to be used up
+    assert len(history_requests(box)) == requests_before  # the quota is known to be used up
     box.keys.set_remaining(VALID_KEY, 1000, box.clock.now())
     done = run_backfill(bench, box, REQUEST)
     assert (done.state, done.backfill_id) == ("done", result.backfill_id)
@@ -55,7 +55,7 @@ def test_a_month_that_ends_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
 
 
 @pytest.mark.slow
-def test_a_key_that_is_revoked_in_the_middle(tmp_path: Path, box: Sandbox) -> None:
+def test_revoked_key_stops_and_is_not_sent_again(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     box.fault("revoke_key", path="/v1/prices/history", after=4)
     result = run_backfill(bench, box, REQUEST)

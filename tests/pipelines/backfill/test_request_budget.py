@@ -1,4 +1,4 @@
-"""`--budget N` is never exceeded, however many shards are walked at once, and no page is paid for twice."""
+"""`--budget N` is never exceeded, however many shards run at once, and no page is requested twice."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.sandboxes import MakeSandbox
 ITEMS = (1, 2, 3, 4)
 
 
-def test_a_cap_counts_what_the_month_counts() -> None:
-    throttle = RateLimiter(None, VirtualClock(), source="cs2cap")
-    throttle.set_budget(2)
+def test_budget_counts_metered_requests_only() -> None:
+    rate_limiter = RateLimiter(None, VirtualClock(), source="cs2cap")
+    rate_limiter.set_budget(2)
 
     async def send(*, metered: bool) -> None:
-        async with throttle.acquire(metered=metered):
+        async with rate_limiter.acquire(metered=metered):
             pass
 
     async def main() -> None:
@@ -40,10 +40,10 @@ def test_a_cap_counts_what_the_month_counts() -> None:
         await send(metered=False)
 
     asyncio.run(main())
-    assert throttle.month_usage().used == 2
+    assert rate_limiter.month_usage().used == 2
 
 
-def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_run_stops_at_its_budget_and_the_next_run_resumes(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)
     first = run_backfill(bench, box, points_request(*ITEMS, days=0.25, budget=7))
@@ -62,7 +62,9 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(tmp_path: Path, make_sandbox:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("budget", [1, 2, 3, 5])
-def test_any_budget_comes_to_the_same_end(tmp_path: Path, make_sandbox: MakeSandbox, budget: int) -> None:
+def test_runs_with_any_budget_reach_the_same_result(
+    tmp_path: Path, make_sandbox: MakeSandbox, budget: int
+) -> None:
     box = make_sandbox(history="dense")
     bench = bench_at(tmp_path, box)
     request = points_request(1, 2, days=0.25, budget=budget)
