@@ -25,17 +25,19 @@ CREATE TABLE IF NOT EXISTS alert (
     opened_at TEXT NOT NULL, last_at TEXT NOT NULL, repeats INTEGER NOT NULL, closed_at TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_alert ON alert (cause, source, subject) WHERE closed_at IS NULL;
--- When a channel delivered the opening and the closing of an alert; claimed_at: a process is delivering it.
+-- When a channel delivered the opening and the closing of an alert; claimed_at: a process is delivering now.
 CREATE TABLE IF NOT EXISTS telling (
     alert_id INTEGER NOT NULL, channel TEXT NOT NULL,
     opening_told TEXT, closing_told TEXT, claimed_at TEXT,
     PRIMARY KEY (alert_id, channel)
 );
+-- A source's rejection of the key with the fingerprint key_print; asked_at: the last request with this key.
 CREATE TABLE IF NOT EXISTS rejection (
     source TEXT PRIMARY KEY, key_print TEXT NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL, status INTEGER,
     detail TEXT NOT NULL, asked_at TEXT NOT NULL
 );
 
+-- at_least, at_most: the planned requests; holder: the process that ran the backfill last.
 CREATE TABLE IF NOT EXISTS backfill (
     backfill_id TEXT PRIMARY KEY, digest TEXT NOT NULL, series TEXT NOT NULL, source TEXT NOT NULL,
     request TEXT NOT NULL, at_least INTEGER NOT NULL, at_most INTEGER,
@@ -43,6 +45,8 @@ CREATE TABLE IF NOT EXISTS backfill (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_backfill ON backfill (digest)
     WHERE state NOT IN ('done', 'cancelled');
+-- A shard and its checkpoint. walk_end: the end of the extraction under way; page: number of the next page;
+-- oldest: the time of the oldest landed row; settled_to: rows before this time change no more.
 CREATE TABLE IF NOT EXISTS backfill_shard (
     backfill_id TEXT NOT NULL, number INTEGER NOT NULL,
     item_id TEXT, market_hash_name TEXT, phase TEXT, provider TEXT, currency TEXT NOT NULL, interval TEXT,
@@ -53,16 +57,20 @@ CREATE TABLE IF NOT EXISTS backfill_shard (
     PRIMARY KEY (backfill_id, number)
 ) WITHOUT ROWID;
 
+-- The rate limit and month of a key. held_at, held_until: a pause; told_at: when the source reported it.
+-- held_at, held_until and free_at are monotonic seconds.
 CREATE TABLE IF NOT EXISTS budget (
     key_print TEXT PRIMARY KEY, source TEXT NOT NULL, per_minute INTEGER,
     held_at REAL NOT NULL DEFAULT 0, held_until REAL NOT NULL DEFAULT 0,
     used INTEGER NOT NULL DEFAULT 0, per_month INTEGER, resets_at TEXT, told_at TEXT
 );
+-- A queued request, or a batch of sent requests, that counts until free_at; metered: requests of the month.
 CREATE TABLE IF NOT EXISTS slot (
     ticket INTEGER PRIMARY KEY AUTOINCREMENT, key_print TEXT NOT NULL,
     cost INTEGER NOT NULL, metered INTEGER NOT NULL, sent INTEGER NOT NULL, free_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS slot_of_key ON slot (key_print);
+-- at: Unix seconds; starts: how many are allowed in 24 hours.
 CREATE TABLE IF NOT EXISTS stream_start (key_print TEXT NOT NULL, route TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS stream_limit (
     key_print TEXT NOT NULL, route TEXT NOT NULL, starts INTEGER NOT NULL, PRIMARY KEY (key_print, route)
