@@ -1,4 +1,4 @@
-"""A CS2Cap connector on a sandbox, where its pages land, and what they must be."""
+"""A CS2Cap connector on a sandbox, a collector of its pages, and the rows that they must hold."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
-from connectors.cs2cap.contract import BOOK_SIDES, BookSide
+from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
 from connectors.http.auth import Key
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
@@ -28,97 +28,96 @@ PROVIDERS = ("steam", "buff163", "csfloat")
 STREAM = Shard(0, "cs2cap", "USD", PROVIDERS, None, route="stream")
 
 
-def use(
+def run_with_connector(
     url: str, job: Callable[[CS2Cap], Awaitable[T]], *, limit: int | None = 20, concurrency: int = 8
 ) -> T:
-    """Do `job` with a connector whose waits take no time."""
+    """Return the result of `job`, which gets a connector with a virtual clock."""
 
     async def main() -> T:
         client = Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
-        source = CS2Cap(client, limit)
+        connector = CS2Cap(client, limit)
         try:
-            return await job(source)
+            return await job(connector)
         finally:
-            await source.aclose()
+            await connector.aclose()
 
     return asyncio.run(main())
 
 
-class Landing:
-    """Keeps what a loader would find: the newest page of each request and offset; pieces are typed."""
+class PageCollector:
+    """A `PageSink` that keeps pages in memory; raw pages and raw chunks are parsed, as the loader does."""
 
     def __init__(self) -> None:
         self.pages: list[TypedPage] = []
-        self.pieces: list[RawChunk] = []
+        self.chunks: list[RawChunk] = []
 
-    async def land(self, make: PageBuilder) -> PageInfo:
-        """Keep a page, or make one of a piece."""
-        made, sheet = make()
-        match made:
+    async def __call__(self, build: PageBuilder) -> PageInfo:
+        """Build a page and keep it."""
+        page, info = build()
+        match page:
             case TypedPage():
-                self.pages.append(made)
+                self.pages.append(page)
             case RawPage():
-                self.pages.append(_page_of(made))
+                self.pages.append(_parse_raw(page, page.rows, page.request))
             case RawChunk():
-                self.pages.append(self._page_of(made))
-        return sheet
-
-    def _page_of(self, piece: RawChunk) -> TypedPage:
-        self.pieces.append(piece)
-        rows = parse_rows([line for line in b"".join(piece.parts).split(b"\n") if line], _offers(piece), "")
-        return TypedPage(
-            *(0, piece.offset, -1, piece.observed_at, rows.rows, rows.rejects, rows.unknown_fields, ""),
-        )
+                self.chunks.append(page)
+                lines = [line for line in b"".join(page.parts).split(b"\n") if line]
+                self.pages.append(_parse_raw(page, lines, 0))
+        return info
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The rows that stand in the end."""
-        newest = {(page.request, page.offset): page for page in self.pages}
-        return pl.concat([QUOTES.to_frame(), *(page.rows for page in newest.values())])
+        """The rows of the latest page of each request and offset."""
+        latest = {(page.request, page.offset): page for page in self.pages}
+        return pl.concat([QUOTES.to_frame(), *(page.rows for page in latest.values())])
 
     @property
     def offsets(self) -> list[int]:
-        """Where the pages were, in the order in which they came."""
+        """The offsets of the pages, in the order in which they arrived."""
         return [page.offset for page in self.pages]
 
 
-def _page_of(told: RawPage) -> TypedPage:
-    rows = parse_rows(told.rows, _offers(told), "")
-    assert len(told.rows) == rows.rows.height + rows.surplus + len(rows.rejects)
+def _parse_raw(page: RawPage | RawChunk, raws: Sequence[bytes], request: int) -> TypedPage:
+    (side,) = (side for side in BOOK_SIDES.values() if side.wire_names == page.wire_names)
+    parsed = parse_rows(raws, side, "")
+    assert len(raws) == parsed.rows.height + parsed.others
     return TypedPage(
-        *(told.request, told.offset, told.total, told.observed_at, rows.rows, rows.rejects),
-        *(rows.unknown_fields, told.fingerprint),
+        request=request,
+        offset=page.offset,
+        total=page.total if isinstance(page, RawPage) else -1,
+        observed_at=page.observed_at,
+        rows=parsed.rows,
+        rejects=parsed.rejects,
+        unknown_fields=parsed.unknown_fields,
+        fingerprint=page.fingerprint if isinstance(page, RawPage) else "",
     )
 
 
-def _offers(told: RawPage | RawChunk) -> BookSide:
-    (offers,) = (offers for offers in BOOK_SIDES.values() if offers.wire_names == told.wire_names)
-    return offers
-
-
-def walk(
-    url: str, shard: Shard, have: Sequence[TypedPage] = (), *, limit: int | None = 20
-) -> tuple[Landing, ExtractResult | errors.SourceError]:
-    landing = Landing()
+def extract(
+    url: str, shard: Shard, resume_pages: Sequence[TypedPage] = (), *, limit: int | None = 20
+) -> tuple[PageCollector, ExtractResult | errors.SourceError]:
+    """Extract a shard from the sandbox at `url`; return its pages, and the result or the error."""
+    collector = PageCollector()
     try:
-        return landing, use(url, lambda source: source.extract(shard, landing.land, have), limit=limit)
+        return collector, run_with_connector(
+            url, lambda connector: connector.extract(shard, collector, resume_pages), limit=limit
+        )
     except errors.SourceError as error:
-        return landing, error
+        return collector, error
 
 
-def as_ledger(rows: pl.DataFrame) -> list[tuple[object, ...]]:
+def comparable_rows(rows: pl.DataFrame) -> list[tuple[object, ...]]:
+    """Return `rows` (schema `QUOTES`) sorted and without the columns that the sandbox does not predict."""
     columns = ("provider", "item_id", "market_hash_name", "phase", "lowest_ask", "quantity", "timestamp")
     return sorted(rows.select(*columns, pl.col("price").cast(pl.String)).rows(), key=str)
 
 
-def ledger(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+def expected_rows(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+    """Return the rows that the sandbox must give for `shard`, as `comparable_rows` returns them."""
     items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
-    told = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
-    return as_ledger(
-        told.with_columns(
-            pl.col("item_id").cast(pl.String), price=pl.col("lowest_ask_decimal").cast(QUOTES["price"])
-        )
-    )
+    quotes = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
+    price = pl.col("lowest_ask_decimal").cast(QUOTES["price"])
+    return comparable_rows(quotes.with_columns(pl.col("item_id").cast(pl.String), price=price))
 
 
 def numbered_items(count: int) -> list[Item]:

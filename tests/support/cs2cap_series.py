@@ -1,4 +1,4 @@
-"""Walks of series for the tests: at a sandbox, or at a server that answers with whatever a test makes up."""
+"""Extract series from a sandbox, or from a stub server whose responses a test makes up."""
 
 from __future__ import annotations
 
@@ -21,94 +21,101 @@ from connectors.schemas import SCHEMAS, provider_keys_by_name
 from connectors.series import Series, SeriesPage
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
-from tests.support.cs2cap import use
+from tests.support.cs2cap import run_with_connector
 from tests.support.http_servers import answer, canned
 
-NAMES = {"steam": "steam", "Steam Community Market": "steam", "skinport": "skinport", "Skinport": "skinport"}
+PROVIDER_NAMES = {
+    "steam": "steam",
+    "Steam Community Market": "steam",
+    "skinport": "skinport",
+    "Skinport": "skinport",
+}
 REDLINE = Item("156", "AK-47 | Redline (Field-Tested)", None)
 Body = Mapping[str, Any]
+# Returns the response to a query: JSON, or a status and JSON.
+Respond = Callable[[dict[str, str]], Body | tuple[str, Body]]
 
 
-class Pages:
-    """Keeps the pages of a walk, in order."""
+class SeriesPageCollector:
+    """A `SeriesPageSink` that keeps the pages of an extraction in order."""
 
     def __init__(self, series: Series) -> None:
-        self.all: list[SeriesPage] = []
         self._series = series
+        self.pages: list[SeriesPage] = []
 
-    async def land(self, page: SeriesPage) -> None:
+    async def __call__(self, page: SeriesPage) -> None:
         """Keep a page."""
-        self.all.append(page)
-
-    def rows(self) -> pl.DataFrame:
-        """All rows."""
-        return pl.concat([SCHEMAS[self._series].to_frame(), *(page.rows for page in self.all)])
+        self.pages.append(page)
 
     @property
-    def rejects(self) -> list[str]:
+    def rows(self) -> pl.DataFrame:
+        """The rows of all pages."""
+        return pl.concat([SCHEMAS[self._series].to_frame(), *(page.rows for page in self.pages)])
+
+    @property
+    def reject_reasons(self) -> list[str]:
         """Why rows were rejected."""
-        return [reject.reason for page in self.all for reject in page.rejects]
+        return [reject.reason for page in self.pages for reject in page.rejects]
 
 
-Result = tuple[Pages, ExtractResult | errors.SourceError]
+def extract_series(
+    series: Series, url: str, shard: SeriesShard, *, limit: int | None = None, **options: Any
+) -> tuple[SeriesPageCollector, ExtractResult | errors.SourceError]:
+    """Extract a shard from a sandbox, after its providers; return the pages, and the result or the error."""
+    collector = SeriesPageCollector(series)
 
-
-def walk(series: Series, url: str, ask: SeriesShard, *, limit: int | None = None, **how: Any) -> Result:
-    """Walk at a sandbox, whose providers are asked for first."""
-    pages = Pages(series)
-
-    async def job(source: CS2Cap) -> ExtractResult:
-        names = provider_keys_by_name(await source.providers())
-        return await source.extract_series(series, ask, pages.land, providers=names, **how)
+    async def job(connector: CS2Cap) -> ExtractResult:
+        providers = provider_keys_by_name(await connector.providers())
+        return await connector.extract_series(series, shard, collector, providers=providers, **options)
 
     try:
-        return pages, use(url, job, limit=limit)
+        return collector, run_with_connector(url, job, limit=limit)
     except errors.SourceError as error:
-        return pages, error
+        return collector, error
 
 
-def item_of(url: str, which: int | pl.Expr) -> Item:
-    """The first item of a sandbox's catalog with this id, or of which this is true."""
-    catalog = use(url, lambda source: source.items()).select("item_id", "market_hash_name", "phase")
-    return Item(*catalog.filter(pl.col("item_id") == str(which) if isinstance(which, int) else which).row(0))
+def find_item(url: str, which: int | pl.Expr) -> Item:
+    """Return the first item of a sandbox's catalog with this id, or for which this expression is true."""
+    catalog = run_with_connector(url, lambda connector: connector.items())
+    condition = pl.col("item_id") == str(which) if isinstance(which, int) else which
+    return Item(*catalog.filter(condition).select("item_id", "market_hash_name", "phase").row(0))
 
 
-Answering = Callable[[dict[str, str]], Body | tuple[str, Body]]
-
-
-def told(
-    series: Series, respond: Answering, ask: SeriesShard, **how: Any
-) -> tuple[Pages, ExtractResult, list[dict[str, str]]]:
-    """Walk at a server that answers by the query, with JSON, or with a status and JSON; what it was asked."""
-    pages = Pages(series)
-    asked: list[dict[str, str]] = []
+def extract_from_stub(
+    series: Series, respond: Respond, shard: SeriesShard, **options: Any
+) -> tuple[SeriesPageCollector, ExtractResult, list[dict[str, str]]]:
+    """Extract a shard from a server that answers with `respond`; return pages, result and queries."""
+    collector = SeriesPageCollector(series)
+    queries: list[dict[str, str]] = []
 
     async def serve(head: bytes, writer: asyncio.StreamWriter) -> None:
-        asked.append(dict(parse_qsl(urlsplit(head.split(b" ")[1].decode()).query)))
-        said = respond(asked[-1])
-        status, body = said if isinstance(said, tuple) else ("200 OK", said)
-        writer.write(answer(body_of(body), status))
+        queries.append(dict(parse_qsl(urlsplit(head.split(b" ")[1].decode()).query)))
+        response = respond(queries[-1])
+        status, body = response if isinstance(response, tuple) else ("200 OK", response)
+        writer.write(answer(encode_json(body), status))
 
     async def main() -> ExtractResult:
         async with canned(serve) as server:
-            client = Cs2capClient(
-                "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=RetryPolicy(attempts=1)
-            )
-            source = CS2Cap(client)
+            retry = RetryPolicy(attempts=1)
+            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=retry)
+            connector = CS2Cap(client)
             try:
-                return await source.extract_series(series, ask, pages.land, providers=NAMES, **how)
+                return await connector.extract_series(
+                    series, shard, collector, providers=PROVIDER_NAMES, **options
+                )
             finally:
-                await source.aclose()
+                await connector.aclose()
 
-    return pages, asyncio.run(main()), asked
-
-
-def body_of(said: object) -> bytes:
-    """The same as the server writes it."""
-    return json.dumps(said, ensure_ascii=False).encode()
+    return collector, asyncio.run(main()), queries
 
 
-def paged(rows: Sequence[object], following: str | None = None, currency: str = "USD") -> Body:
-    """An answer that comes in pages."""
-    footer = {"limit": 1000, "has_next": following is not None, "has_prev": False, "next_cursor": following}
+def encode_json(body: object) -> bytes:
+    """Return the JSON of `body` as the stub server writes it."""
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def cursor_page(rows: Sequence[object], next_cursor: str | None = None, currency: str = "USD") -> Body:
+    """Return a page of a paged series."""
+    has_next = next_cursor is not None
+    footer = {"limit": 1000, "has_next": has_next, "has_prev": False, "next_cursor": next_cursor}
     return {"meta": {"currency": currency}, "items": list(rows), "pagination": footer}

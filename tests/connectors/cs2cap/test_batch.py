@@ -1,4 +1,4 @@
-"""The walk of a batch: 100 items a request, an answer for every entry, and names that nobody knows."""
+"""Batches: 100 items a request, a response that covers every item, and names that the API does not know."""
 
 import json
 from dataclasses import replace
@@ -15,151 +15,152 @@ from connectors.shards import BIDS, Shard
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
 from tests.support.clocks import NOON
-from tests.support.cs2cap import Landing, as_ledger, numbered_items, walk
+from tests.support.cs2cap import PROVIDERS, PageCollector, comparable_rows, extract, numbered_items
 from tests.support.sandboxes import MakeSandbox
 
-KEYS = ("steam", "buff163", "csfloat")
-NOBODY = "AK-47 | Nobody Made This (Field-Tested)"
+UNKNOWN_NAME = "AK-47 | Nobody Made This (Field-Tested)"
 
 
 def shard(*items: Item, **fields: object) -> Shard:
-    told = {"providers": KEYS, "items": items, "route": "batch", **fields}
-    return replace(Shard(0, "cs2cap", "USD", (), None), **told)  # type: ignore[arg-type]
+    batch = {"providers": PROVIDERS, "items": items, "route": "batch", **fields}
+    return replace(Shard(0, "cs2cap", "USD", (), None), **batch)  # type: ignore[arg-type]
 
 
-def asked(box: Sandbox, since: int = 0) -> list[LogEntry]:
-    return [entry for entry in box.requests.since(since) if entry.method == "POST"]
+def batch_requests(sandbox: Sandbox, since: int = 0) -> list[LogEntry]:
+    return [entry for entry in sandbox.requests.since(since) if entry.method == "POST"]
 
 
-def batched(box: Sandbox, wanted: Shard, have: tuple[TypedPage, ...] = ()) -> tuple[Landing, ExtractResult]:
-    landing, outcome = walk(box.url, wanted, have)
-    assert isinstance(outcome, ExtractResult), outcome
-    return landing, outcome
+def extract_batches(
+    sandbox: Sandbox, batch_shard: Shard, resume_pages: tuple[TypedPage, ...] = ()
+) -> tuple[PageCollector, ExtractResult]:
+    collector, result = extract(sandbox.url, batch_shard, resume_pages)
+    assert isinstance(result, ExtractResult), result
+    return collector, result
 
 
 @pytest.mark.parametrize("count", [1, 100, 101, 250])
-def test_a_page_a_request_and_a_request_a_hundred_items(sandbox: Sandbox, count: int) -> None:
-    wanted = shard(*numbered_items(count))
-    landing, outcome = batched(sandbox, wanted)
+def test_each_request_of_up_to_100_items_gives_one_page(sandbox: Sandbox, count: int) -> None:
+    batch_shard = shard(*numbered_items(count))
+    collector, result = extract_batches(sandbox, batch_shard)
     pages = -(-count // 100)
-    assert sorted(page.request for page in landing.pages) == list(range(pages))
-    assert outcome.pages == len(asked(sandbox)) == pages
-    assert brought(landing) == ledger(sandbox, wanted)
-    assert {page.observed_at for page in landing.pages} == {NOON}
+    assert sorted(page.request for page in collector.pages) == list(range(pages))
+    assert result.pages == len(batch_requests(sandbox)) == pages
+    assert rows_in_seconds(collector) == expected_in_seconds(sandbox, batch_shard)
+    assert {page.observed_at for page in collector.pages} == {NOON}
 
 
-def brought(landing: Landing) -> list[tuple[object, ...]]:
-    return as_ledger(_in_seconds(landing.rows))
+def rows_in_seconds(collector: PageCollector) -> list[tuple[object, ...]]:
+    return comparable_rows(_in_seconds(collector.rows))
 
 
-def ledger(box: Sandbox, wanted: Shard) -> list[tuple[object, ...]]:
-    """What the market serves, with moments as a batch tells them."""
-    items = [int(item.item_id) for item in wanted.items or () if item.item_id]
-    told = box.ledger(currency=wanted.currency, providers=wanted.providers, item_ids=items)
+def expected_in_seconds(sandbox: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+    """Return the expected rows with timestamps as a batch has them: in whole seconds."""
+    items = [int(item.item_id) for item in shard.items or () if item.item_id]
+    quotes = sandbox.ledger(currency=shard.currency, providers=shard.providers, item_ids=items)
     price = pl.col("lowest_ask_decimal").cast(pl.Decimal(20, 8))
-    return as_ledger(_in_seconds(told.with_columns(pl.col("item_id").cast(pl.String), price=price)))
+    return comparable_rows(_in_seconds(quotes.with_columns(pl.col("item_id").cast(pl.String), price=price)))
 
 
 def _in_seconds(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("timestamp").dt.truncate("1s"))
 
 
-def test_every_provider_is_not_named(sandbox: Sandbox) -> None:
-    wanted = shard(*numbered_items(3), every_provider=True)
-    (entries,) = split_into_batches(wanted, "cs2cap")
-    assert json.loads(entries.body) == {"currency": "USD", "item_ids": [1, 2, 3]}
-    landing, _ = batched(sandbox, wanted)
-    assert set(landing.rows["provider"]) > set(KEYS)
+def test_request_for_every_provider_names_none(sandbox: Sandbox) -> None:
+    batch_shard = shard(*numbered_items(3), every_provider=True)
+    (request,) = split_into_batches(batch_shard, "cs2cap")
+    assert json.loads(request.body) == {"currency": "USD", "item_ids": [1, 2, 3]}
+    collector, _ = extract_batches(sandbox, batch_shard)
+    assert set(collector.rows["provider"]) > set(PROVIDERS)
 
 
-def test_what_nobody_lists_is_no_quote_and_no_error(sandbox: Sandbox) -> None:
+def test_item_that_no_provider_lists_has_no_quotes(sandbox: Sandbox) -> None:
     sandbox.set_provider_dark("steam")
-    landing, outcome = batched(sandbox, shard(*numbered_items(3), providers=("steam",)))
-    assert outcome == ExtractResult(1, 0, 0)
-    assert landing.pages[0].rows.height == 0
+    collector, result = extract_batches(sandbox, shard(*numbered_items(3), providers=("steam",)))
+    assert result == ExtractResult(1, 0, 0)
+    assert collector.pages[0].rows.height == 0
 
 
-def test_an_id_that_is_gone_is_no_quote_and_no_error(sandbox: Sandbox) -> None:
-    landing, _ = batched(sandbox, shard(*numbered_items(2), Item("999999", "long gone", None)))
-    assert set(landing.rows["item_id"]) == {"1", "2"}
+def test_removed_id_has_no_quotes(sandbox: Sandbox) -> None:
+    collector, _ = extract_batches(sandbox, shard(*numbered_items(2), Item("999999", "long gone", None)))
+    assert set(collector.rows["item_id"]) == {"1", "2"}
 
 
-def test_a_name_that_nobody_knows_fails_the_shard_once_all_is_landed(sandbox: Sandbox) -> None:
-    wanted = shard(Item(None, NOBODY, None), *numbered_items(150))
-    landing, error = walk(sandbox.url, wanted)
+def test_unknown_name_fails_the_shard_after_its_pages_are_landed(sandbox: Sandbox) -> None:
+    batch_shard = shard(Item(None, UNKNOWN_NAME, None), *numbered_items(150))
+    collector, error = extract(sandbox.url, batch_shard)
     assert isinstance(error, errors.RequestRejected)
-    assert NOBODY in error.detail
-    assert {page.request for page in landing.pages} == {0, 1}
-    assert brought(landing) == ledger(sandbox, wanted)
+    assert UNKNOWN_NAME in error.detail
+    assert {page.request for page in collector.pages} == {0, 1}
+    assert rows_in_seconds(collector) == expected_in_seconds(sandbox, batch_shard)
 
 
-def test_a_name_that_nobody_knows_is_told_again_after_an_interruption(sandbox: Sandbox) -> None:
-    wanted = shard(Item(None, NOBODY, None), *numbered_items(150))
-    landing, _ = walk(sandbox.url, wanted)
+def test_unknown_name_is_reported_again_after_an_interruption(sandbox: Sandbox) -> None:
+    batch_shard = shard(Item(None, UNKNOWN_NAME, None), *numbered_items(150))
+    collector, _ = extract(sandbox.url, batch_shard)
     before = len(sandbox.requests)
-    _, error = walk(sandbox.url, wanted, landing.pages)
+    _, error = extract(sandbox.url, batch_shard, collector.pages)
     assert isinstance(error, errors.RequestRejected)
     assert len(sandbox.requests) - before == 1
 
 
-def test_a_phase_without_an_id_is_not_asked_for_by_its_name(sandbox: Sandbox) -> None:
-    _, error = walk(sandbox.url, shard(Item(None, "★ Karambit | Doppler (Factory New)", "Phase 2")))
+def test_item_with_a_phase_but_without_an_id_is_not_requested(sandbox: Sandbox) -> None:
+    _, error = extract(sandbox.url, shard(Item(None, "★ Karambit | Doppler (Factory New)", "Phase 2")))
     assert isinstance(error, errors.RequestRejected)
     assert "has no id" in error.detail
-    assert asked(sandbox) == []
+    assert batch_requests(sandbox) == []
 
 
-def test_pages_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> None:
-    wanted = shard(*numbered_items(250))
-    whole, _ = batched(sandbox, wanted)
+def test_landed_pages_are_not_fetched_again(sandbox: Sandbox) -> None:
+    batch_shard = shard(*numbered_items(250))
+    first, _ = extract_batches(sandbox, batch_shard)
     before = len(sandbox.requests)
-    kept = tuple(page for page in whole.pages if page.request != 1)
-    landing, outcome = batched(sandbox, wanted, kept)
-    assert len(asked(sandbox, before)) == outcome.pages == 1
-    assert as_ledger(landing.rows) == as_ledger(whole.rows)
-    assert outcome.rows == whole.rows.height
+    landed = tuple(page for page in first.pages if page.request != 1)
+    collector, result = extract_batches(sandbox, batch_shard, landed)
+    assert len(batch_requests(sandbox, before)) == result.pages == 1
+    assert comparable_rows(collector.rows) == comparable_rows(first.rows)
+    assert result.rows == first.rows.height
 
 
 @pytest.mark.parametrize(
     "routes", [("batch", "item"), ("item", "batch"), ("item", "catalog"), ("catalog", "item")]
 )
-def test_pages_of_another_route_are_no_answer(sandbox: Sandbox, routes: tuple[str, str]) -> None:
-    wanted = shard(*numbered_items(30), providers=("steam",))
-    first, _ = batched(sandbox, replace(wanted, route=routes[0]))  # type: ignore[arg-type]
-    landing, _ = batched(sandbox, replace(wanted, route=routes[1]), tuple(first.pages[:2]))  # type: ignore[arg-type]
-    assert brought(landing) == ledger(sandbox, wanted)
-    assert sum(page.rows.height for page in landing.pages) == landing.rows.height
+def test_pages_of_another_route_are_not_reused(sandbox: Sandbox, routes: tuple[str, str]) -> None:
+    batch_shard = shard(*numbered_items(30), providers=("steam",))
+    first, _ = extract_batches(sandbox, replace(batch_shard, route=routes[0]))  # type: ignore[arg-type]
+    collector, _ = extract_batches(sandbox, replace(batch_shard, route=routes[1]), tuple(first.pages[:2]))  # type: ignore[arg-type]
+    assert rows_in_seconds(collector) == expected_in_seconds(sandbox, batch_shard)
+    assert sum(page.rows.height for page in collector.pages) == collector.rows.height
 
 
-def test_a_broken_quote_is_rejected_with_the_item_it_is_about(sandbox: Sandbox) -> None:
+def test_rejected_quote_contains_its_item(sandbox: Sandbox) -> None:
     sandbox.fault("broken_row", path="/v1/prices/batch", field="lowest_ask", value="abc")
-    landing, outcome = batched(sandbox, shard(*numbered_items(3)))
-    (reject,) = landing.pages[0].rejects
-    told = json.loads(reject.raw)
-    assert (told["item_id"], told["lowest_ask"]) == (1, "abc")
-    assert outcome.rows == landing.rows.height + 1
+    collector, result = extract_batches(sandbox, shard(*numbered_items(3)))
+    (reject,) = collector.pages[0].rejects
+    raw = json.loads(reject.raw)
+    assert (raw["item_id"], raw["lowest_ask"]) == (1, "abc")
+    assert result.rows == collector.rows.height + 1
 
 
-def test_a_new_field_is_counted_and_no_quote_is_lost(sandbox: Sandbox) -> None:
+def test_unknown_field_is_counted_and_loses_no_quote(sandbox: Sandbox) -> None:
     sandbox.fault("new_field", path="/v1/prices/batch", name="new", value=1)
-    landing, outcome = batched(sandbox, shard(*numbered_items(3)))
-    assert landing.pages[0].unknown_fields == {"new": outcome.rows}
+    collector, result = extract_batches(sandbox, shard(*numbered_items(3)))
+    assert collector.pages[0].unknown_fields == {"new": result.rows}
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "unavailable", "status_500", "drop", "lost_answer", "html"])
-def test_what_passes_is_tried_again(sandbox: Sandbox, kind: str) -> None:
+def test_transient_failure_is_retried(sandbox: Sandbox, kind: str) -> None:
     sandbox.fault(kind, path="/v1/prices/batch", times=2)
-    landing, _ = batched(sandbox, shard(*numbered_items(3)))
-    assert landing.rows.height
-    assert len(asked(sandbox)) == 3
+    collector, _ = extract_batches(sandbox, shard(*numbered_items(3)))
+    assert collector.rows.height
+    assert len(batch_requests(sandbox)) == 3
 
 
 @pytest.mark.parametrize("deliveries", [("standard",), BIDS])
-def test_a_tier_without_batches_is_told(make_sandbox: MakeSandbox, deliveries: tuple[str, ...]) -> None:
-    box = make_sandbox(tier="free")
-    _, error = walk(box.url, shard(*numbered_items(3), deliveries=deliveries))
+def test_tier_without_batches_is_plan_forbids(make_sandbox: MakeSandbox, deliveries: tuple[str, ...]) -> None:
+    sandbox = make_sandbox(tier="free")
+    _, error = extract(sandbox.url, shard(*numbered_items(3), deliveries=deliveries))
     assert isinstance(error, errors.PlanForbids)
-    assert len(asked(box)) == 1
+    assert len(batch_requests(sandbox)) == 1
 
 
 META = {"currency": "USD"}
@@ -171,7 +172,7 @@ ITEM = {
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "message"),
     [
         ({"meta": {"currency": "EUR"}}, "asked for USD, got EUR"),
         ({"items": [ITEM]}, "no answer for 2 entries"),
@@ -184,21 +185,23 @@ ITEM = {
         ({"items": None}, "/v1/prices/batch"),
     ],
 )  # fmt: skip
-def test_silence_is_no_answer(answer: dict[str, object], told: str | None) -> None:
-    wanted = shard(Item("1", "AK-47", None), Item("2", "AWP", None), Item(None, "Name", None))
-    (entries,) = split_into_batches(wanted, "cs2cap")
-    body = json.dumps({"meta": META, "items": [], "items_not_found": [], **answer}).encode()
-    if told is None:
-        page, _ = parse_batch_page(entries, lambda: body, NOON)
+def test_response_must_cover_every_item_and_no_other(
+    response: dict[str, object], message: str | None
+) -> None:
+    batch_shard = shard(Item("1", "AK-47", None), Item("2", "AWP", None), Item(None, "Name", None))
+    (request,) = split_into_batches(batch_shard, "cs2cap")
+    body = json.dumps({"meta": META, "items": [], "items_not_found": [], **response}).encode()
+    if message is None:
+        page, _ = parse_batch_page(request, lambda: body, NOON)
         assert page.rows.height == 1
         return
-    with pytest.raises(errors.UnexpectedResponse, match=told):
-        parse_batch_page(entries, lambda: body, NOON)
+    with pytest.raises(errors.UnexpectedResponse, match=message):
+        parse_batch_page(request, lambda: body, NOON)
 
 
-def test_one_refused_request_does_not_hide_behind_the_others(sandbox: Sandbox) -> None:
+def test_one_rejected_request_fails_the_shard(sandbox: Sandbox) -> None:
     sandbox.fault("status_500", path="/v1/prices/batch", status=418, after=1)
-    landing, error = walk(sandbox.url, shard(*numbered_items(300)))
+    collector, error = extract(sandbox.url, shard(*numbered_items(300)))
     assert isinstance(error, errors.RequestRejected)
     assert error.status == 418
-    assert len(landing.pages) < 3
+    assert len(collector.pages) < 3

@@ -1,4 +1,4 @@
-"""What a response means: the table of the API's documentation, and everything it does not mention."""
+"""Failed responses of CS2Cap are classified by the API's documented codes, else by their status."""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ DISABLED = "Account is disabled"
 NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
 
 
-def body(code: str | None = None, detail: object = "what happened") -> bytes:
+def body(code: str | None = None, detail: object = "something failed") -> bytes:
     return json.dumps({"detail": detail} | ({} if code is None else {"code": code})).encode()
 
 
@@ -68,17 +68,19 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
 
 
 @pytest.mark.parametrize(
-    ("route", "status", "body", "kind"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+    ("route", "status", "body", "error_class"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )
-def test_table(route: str, status: int, body: bytes, kind: type[errors.SourceError] | None) -> None:
+def test_response_is_classified(
+    route: str, status: int, body: bytes, error_class: type[errors.SourceError] | None
+) -> None:
     error = classify(route, status, body, {}, source="cs2cap")
-    assert type(error) is (kind or type(None))
+    assert type(error) is (error_class or type(None))
     if error is not None:
         assert (error.source, error.status) == ("cs2cap", status)
         assert error.detail
 
 
-def test_details_of_a_list_are_told_with_their_place() -> None:
+def test_validation_details_show_their_location() -> None:
     detail = [
         {"type": "less_than_equal", "loc": ["query", "limit"], "msg": "Input should be at most 1000"},
         {"type": "enum", "loc": ["query", "providers", 0], "msg": "Unknown provider"},
@@ -104,14 +106,14 @@ def test_details_of_a_list_are_told_with_their_place() -> None:
         ({}, None),
     ],
 )
-def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_parsed(headers: dict[str, str], seconds: float | None) -> None:
     error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers, source="cs2cap")
     assert isinstance(error, errors.RateLimited)
     assert error.retry_after == seconds
 
 
 @pytest.mark.parametrize(
-    ("headers", "moment"),
+    ("headers", "resets_at"),
     [
         ({"x-ratelimit-reset": "1782864000"}, datetime(2026, 7, 1, tzinfo=UTC)),
         ({"x-ratelimit-reset": "3600", "date": NOON}, datetime(2026, 6, 1, 13, tzinfo=UTC)),
@@ -122,13 +124,13 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
         ({}, None),
     ],
 )
-def test_reset_is_a_unix_time_or_seconds(headers: dict[str, str], moment: datetime | None) -> None:
+def test_reset_is_a_unix_time_or_seconds(headers: dict[str, str], resets_at: datetime | None) -> None:
     error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers, source="cs2cap")
     assert isinstance(error, errors.QuotaExhausted)
-    assert error.resets_at == moment
+    assert error.resets_at == resets_at
 
 
-def test_a_redirect_tells_where_to_without_user_and_query() -> None:
+def test_redirect_shows_its_target_without_user_and_query() -> None:
     headers = {"location": "https://user:secret@elsewhere.example/login?token=secret"}
     error = classify(PRICES, 302, b"", headers, source="cs2cap")
     assert error is not None
@@ -136,13 +138,13 @@ def test_a_redirect_tells_where_to_without_user_and_query() -> None:
     assert "secret" not in str(error)
 
 
-def test_only_routes_of_the_tier_table_are_gated() -> None:
+def test_only_routes_in_the_tier_table_are_gated() -> None:
     assert PRICES not in GATED_ROUTES
     assert "POST /v1/prices" in GATED_ROUTES
 
 
 @given(st.integers(300, 599), st.binary(), st.dictionaries(st.just("retry-after"), st.text()))
-def test_any_failure_is_an_error_of_ours(status: int, body: bytes, headers: dict[str, str]) -> None:
+def test_any_failed_response_is_a_source_error(status: int, body: bytes, headers: dict[str, str]) -> None:
     error = classify(PRICES, status, body, headers, source="cs2cap")
     assert isinstance(error, errors.SourceError)
     assert str(error).isprintable()

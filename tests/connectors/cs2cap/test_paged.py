@@ -1,4 +1,4 @@
-"""The CS2Cap connector against the sandbox: what it brings equals the ledger."""
+"""Listings are extracted page by page, and equal the rows that the sandbox expects."""
 
 from dataclasses import replace
 
@@ -17,85 +17,87 @@ from pipelines.planning.selectors import resolve_items
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
-from tests.support.cs2cap import PROVIDERS, STEAM, as_ledger, ledger, use, walk
+from tests.support.cs2cap import PROVIDERS, STEAM, comparable_rows, expected_rows, extract, run_with_connector
 from tests.support.sandboxes import MakeSandbox
 
 
-def test_it_is_a_connector(sandbox: Sandbox) -> None:
-    async def name(source: Connector) -> str:
-        return source.source
+def test_cs2cap_is_a_connector(sandbox: Sandbox) -> None:
+    async def name(connector: Connector) -> str:
+        return connector.source
 
-    assert use(sandbox.url, name) == "cs2cap"
+    assert run_with_connector(sandbox.url, name) == "cs2cap"
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "BTC", "KWD"])
 @pytest.mark.parametrize("limit", [None, 7, 20])
-def test_a_catalog_equals_the_ledger(sandbox: Sandbox, currency: str, limit: int | None) -> None:
+def test_catalog_equals_the_expected_rows(sandbox: Sandbox, currency: str, limit: int | None) -> None:
     shard = replace(STEAM, currency=currency)
-    landing, outcome = walk(sandbox.url, shard, limit=limit)
-    assert as_ledger(landing.rows) == ledger(sandbox, shard)
-    assert isinstance(outcome, ExtractResult)
-    assert (outcome.rows, outcome.rounds) == (len(landing.rows), 0)
-    assert outcome.pages == len(landing.pages) == len(sandbox.requests)
-    assert {page.observed_at for page in landing.pages} == {NOON}
+    collector, result = extract(sandbox.url, shard, limit=limit)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, shard)
+    assert isinstance(result, ExtractResult)
+    assert (result.rows, result.rounds) == (len(collector.rows), 0)
+    assert result.pages == len(collector.pages) == len(sandbox.requests)
+    assert {page.observed_at for page in collector.pages} == {NOON}
 
 
-def test_a_tier_caps_the_page_and_the_first_page_tells(make_sandbox: MakeSandbox) -> None:
+def test_first_page_shows_the_tiers_page_limit(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(tier="free")
-    landing, outcome = walk(sandbox.url, STEAM, limit=None)
-    assert isinstance(outcome, ExtractResult)
-    assert landing.pages[0].rows.height == 100
-    assert sorted(landing.offsets) == list(range(0, outcome.rows, 100))
+    collector, result = extract(sandbox.url, STEAM, limit=None)
+    assert isinstance(result, ExtractResult)
+    assert collector.pages[0].rows.height == 100
+    assert sorted(collector.offsets) == list(range(0, result.rows, 100))
 
 
-def test_a_page_limit_above_the_tiers_cap_is_our_own_mistake(make_sandbox: MakeSandbox) -> None:
-    landing, error = walk(make_sandbox(tier="free").url, STEAM, limit=500)
+def test_page_limit_above_the_tiers_maximum_is_rejected(make_sandbox: MakeSandbox) -> None:
+    collector, error = extract(make_sandbox(tier="free").url, STEAM, limit=500)
     assert isinstance(error, errors.RequestRejected)
     assert "limit" in error.detail
-    assert landing.pages == []
+    assert collector.pages == []
 
 
-@pytest.mark.parametrize("every", [True, False])
-def test_items_equal_the_ledger(sandbox: Sandbox, every: bool) -> None:
-    async def everything(source: CS2Cap) -> tuple[pl.DataFrame, pl.DataFrame]:
-        return await source.items(), await source.providers()
+@pytest.mark.parametrize("every_provider", [True, False])
+def test_items_equal_the_expected_rows(sandbox: Sandbox, every_provider: bool) -> None:
+    async def read_catalogs(connector: CS2Cap) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return await connector.items(), await connector.providers()
 
-    catalog, providers = use(sandbox.url, everything)
+    catalog, providers = run_with_connector(sandbox.url, read_catalogs)
     items = resolve_items([1, "*Karambit*", "*Doppler*", 30, 31], catalog)
     assert items is not None
     assert any(item.phase for item in items)
-    keys = providers["provider"].to_list() if every else list(PROVIDERS)
-    want = SnapshotRequest("cs2cap", items, tuple(keys), ("USD", "BTC"), every_provider=every, route="item")
-    for shard in plan_snapshot(want, limits_for("pro"), CatalogSizes()).shards:
-        landing, outcome = walk(sandbox.url, shard, limit=None)
-        assert as_ledger(landing.rows) == ledger(sandbox, shard)
-        assert isinstance(outcome, ExtractResult)
-        assert sorted(page.request for page in landing.pages) == list(range(len(items)))
-    named = [entry.query for entry in sandbox.requests.since(0) if entry.path == "/v1/prices"]
-    assert any("providers=" in query for query in named) == (not every)
+    keys = providers["provider"].to_list() if every_provider else list(PROVIDERS)
+    request = SnapshotRequest(
+        "cs2cap", items, tuple(keys), ("USD", "BTC"), every_provider=every_provider, route="item"
+    )
+    for shard in plan_snapshot(request, limits_for("pro"), CatalogSizes()).shards:
+        collector, result = extract(sandbox.url, shard, limit=None)
+        assert comparable_rows(collector.rows) == expected_rows(sandbox, shard)
+        assert isinstance(result, ExtractResult)
+        assert sorted(page.request for page in collector.pages) == list(range(len(items)))
+    queries = [entry.query for entry in sandbox.requests.since(0) if entry.path == "/v1/prices"]
+    assert any("providers=" in query for query in queries) == (not every_provider)
 
 
-def test_a_phased_name_aggregates_its_phases(sandbox: Sandbox) -> None:
-    catalog = use(sandbox.url, lambda source: source.items())
+def test_name_without_a_phase_aggregates_the_phases(sandbox: Sandbox) -> None:
+    catalog = run_with_connector(sandbox.url, lambda connector: connector.items())
     name = catalog.filter(pl.col("phase").is_not_null())["market_hash_name"][0]
     by_name = Shard(0, "cs2cap", "USD", PROVIDERS, (Item(None, name, None),))
     aggregate = resolve_items([name], catalog)
-    landing, _ = walk(sandbox.url, by_name)
-    assert as_ledger(landing.rows) == ledger(sandbox, replace(by_name, items=aggregate))
-    assert set(landing.rows["phase"]) == {None}
+    collector, _ = extract(sandbox.url, by_name)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, replace(by_name, items=aggregate))
+    assert set(collector.rows["phase"]) == {None}
 
 
-def test_an_item_that_nobody_lists_is_an_empty_page(sandbox: Sandbox) -> None:
+def test_item_that_no_provider_lists_is_an_empty_page(sandbox: Sandbox) -> None:
     sandbox.set_provider_dark("steam")
-    landing, outcome = walk(sandbox.url, replace(STEAM, items=(Item("1", "whatever", None),)))
-    assert outcome == ExtractResult(pages=1, rows=0, rounds=0)
-    assert landing.pages[0].rows.schema == QUOTES
+    collector, result = extract(sandbox.url, replace(STEAM, items=(Item("1", "whatever", None),)))
+    assert result == ExtractResult(pages=1, rows=0, rounds=0)
+    assert collector.pages[0].rows.schema == QUOTES
 
 
-def test_every_page_carries_what_the_loader_needs(sandbox: Sandbox) -> None:
-    landing, _ = walk(sandbox.url, STEAM)
-    totals = {page.total for page in landing.pages}
-    assert totals == {len(landing.rows)}
-    assert len({page.fingerprint for page in landing.pages}) == len(landing.pages)
-    keys = quote_keys(landing.rows)
+def test_every_page_has_total_fingerprint_and_unique_keys(sandbox: Sandbox) -> None:
+    collector, _ = extract(sandbox.url, STEAM)
+    totals = {page.total for page in collector.pages}
+    assert totals == {len(collector.rows)}
+    assert len({page.fingerprint for page in collector.pages}) == len(collector.pages)
+    keys = quote_keys(collector.rows)
     assert len(set(keys)) == len(keys)

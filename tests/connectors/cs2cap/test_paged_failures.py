@@ -1,10 +1,8 @@
-"""What goes wrong during a walk of the CS2Cap connector: made good without a trace, or said, and stopped."""
+"""Failures of a paged extraction: transient ones are retried, the others end it with an error."""
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -25,9 +23,16 @@ from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.cs2cap import PROVIDERS, STEAM, Landing, as_ledger, ledger, use, walk
-from tests.support.http_servers import answer as response
-from tests.support.http_servers import canned
+from tests.support.cs2cap import (
+    PROVIDERS,
+    STEAM,
+    PageCollector,
+    comparable_rows,
+    expected_rows,
+    extract,
+    run_with_connector,
+)
+from tests.support.http_servers import answer, canned
 from tests.support.sandboxes import MakeSandbox
 
 
@@ -47,110 +52,107 @@ from tests.support.sandboxes import MakeSandbox
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
 @pytest.mark.parametrize("after", [0, 3])
-def test_what_passes_leaves_no_trace(sandbox: Sandbox, fault: dict[str, object], after: int) -> None:
+def test_transient_failures_change_nothing(sandbox: Sandbox, fault: dict[str, object], after: int) -> None:
     sandbox.fault(**{"times": 3, "after": after if fault["kind"] != "unknown_total" else 0, **fault})  # type: ignore[arg-type]
-    landing, outcome = walk(sandbox.url, STEAM)
-    assert isinstance(outcome, ExtractResult)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+    collector, result = extract(sandbox.url, STEAM)
+    assert isinstance(result, ExtractResult)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
 
 
 @pytest.mark.parametrize("kind", ["rows_appear", "rows_vanish"])
 @pytest.mark.parametrize("after", [1, 4, 8])
 @pytest.mark.parametrize("n", [1, 9])
-def test_drift_is_reconciled(sandbox: Sandbox, kind: str, after: int, n: int) -> None:
+def test_listing_that_changes_meanwhile_is_reconciled(
+    sandbox: Sandbox, kind: str, after: int, n: int
+) -> None:
     sandbox.set_provider_dark("skinport")
     shard = replace(STEAM, providers=("csfloat",))
     sandbox.vanish(40, provider="csfloat")
     sandbox.fault(kind, after=after, n=n, match={"providers": "csfloat"})
-    landing, outcome = walk(sandbox.url, shard)
-    assert isinstance(outcome, ExtractResult)
-    assert as_ledger(landing.rows) == ledger(sandbox, shard)
-    assert outcome.rows == len(landing.rows)
+    collector, result = extract(sandbox.url, shard)
+    assert isinstance(result, ExtractResult)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, shard)
+    assert result.rows == len(collector.rows)
 
 
-def test_a_broken_row_is_rejected_and_the_others_come(sandbox: Sandbox) -> None:
+def test_broken_row_is_rejected_and_the_others_are_landed(sandbox: Sandbox) -> None:
     sandbox.fault("broken_row", field="lowest_ask", value="abc", after=1)
-    landing, outcome = walk(sandbox.url, STEAM)
-    assert isinstance(outcome, ExtractResult)
-    rejects = [reject for page in landing.pages for reject in page.rejects]
+    collector, result = extract(sandbox.url, STEAM)
+    assert isinstance(result, ExtractResult)
+    rejects = [reject for page in collector.pages for reject in page.rejects]
     assert len(rejects) == 1
     assert '"abc"' in rejects[0].raw
-    assert len(landing.rows) == len(ledger(sandbox, STEAM)) - 1
-    assert outcome.rows == len(landing.rows) + 1
+    assert len(collector.rows) == len(expected_rows(sandbox, STEAM)) - 1
+    assert result.rows == len(collector.rows) + 1
 
 
 @pytest.mark.parametrize("after", [0, 2])
-def test_a_server_that_never_ends_breaks_the_walk(sandbox: Sandbox, after: int) -> None:
+def test_endless_listing_is_a_pagination_error(sandbox: Sandbox, after: int) -> None:
     sandbox.fault("endless", times=None, after=after)
-    landing, error = walk(sandbox.url, STEAM)
+    collector, error = extract(sandbox.url, STEAM)
     assert isinstance(error, errors.PaginationError)
     assert error.source == "cs2cap"
-    assert landing.pages
+    assert collector.pages
     assert len(sandbox.requests) < 40
 
 
-def test_a_key_revoked_in_the_middle_stops_everything_at_once(make_sandbox: MakeSandbox) -> None:
+def test_revoked_key_stops_all_requests(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(items=2000, tier="quant")
     concurrency = 4
     sandbox.fault("revoke_key", after=20)
-    landed = Landing()
+    collector = PageCollector()
 
-    async def both(source: CS2Cap) -> list[BaseException | ExtractResult]:
-        want = SnapshotRequest("cs2cap", None, PROVIDERS, ("USD", "EUR"), route="catalog")
-        shards = plan_snapshot(want, limits_for("quant"), CatalogSizes()).shards
-        walks = (source.extract(shard, landed.land) for shard in shards)
-        return await asyncio.gather(*walks, return_exceptions=True)
+    async def extract_currencies(connector: CS2Cap) -> list[BaseException | ExtractResult]:
+        request = SnapshotRequest("cs2cap", None, PROVIDERS, ("USD", "EUR"), route="catalog")
+        shards = plan_snapshot(request, limits_for("quant"), CatalogSizes()).shards
+        extractions = (connector.extract(shard, collector) for shard in shards)
+        return await asyncio.gather(*extractions, return_exceptions=True)
 
     started = time.monotonic()
-    outcomes = use(sandbox.url, both, concurrency=concurrency)
+    results = run_with_connector(sandbox.url, extract_currencies, concurrency=concurrency)
     assert time.monotonic() - started < 5
-    assert {type(outcome) for outcome in outcomes} == {errors.KeyRevoked}
+    assert {type(result) for result in results} == {errors.KeyRevoked}
     entries = sandbox.requests.since(0)
     first = next(entry.n for entry in entries if entry.status == 401)
     assert 20 <= first <= 21 + concurrency
     assert len(entries) - first <= concurrency
-    assert len({(entry.query) for entry in entries}) == len(entries), "nothing is sent twice"
-    assert len(landed.pages) >= 20 - concurrency
+    assert len({entry.query for entry in entries}) == len(entries), "no request is sent twice"
+    assert len(collector.pages) >= 20 - concurrency
 
 
-def test_a_cancelled_walk_stops_its_requests(sandbox: Sandbox) -> None:
+def test_cancelled_extraction_sends_no_more_requests(sandbox: Sandbox) -> None:
     sandbox.fault("latency", seconds=0.3, times=None)
 
-    async def main(source: CS2Cap) -> int:
-        walking = asyncio.create_task(source.extract(STEAM, Landing().land))
+    async def main(connector: CS2Cap) -> int:
+        extraction = asyncio.create_task(connector.extract(STEAM, PageCollector()))
         await asyncio.sleep(0.5)
-        walking.cancel()
+        extraction.cancel()
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
-            await walking
+            await extraction
         assert time.monotonic() - started < 0.2
-        sent = source.requests
+        sent = connector.requests
         await asyncio.sleep(0.4)
-        assert source.requests == sent
+        assert connector.requests == sent
         return sent
 
-    assert use(sandbox.url, main) > 1
+    assert run_with_connector(sandbox.url, main) > 1
 
 
-def test_a_landing_that_fails_ends_the_walk_with_its_own_error(sandbox: Sandbox) -> None:
+def test_error_of_the_sink_ends_the_extraction(sandbox: Sandbox) -> None:
     class FullError(Exception):
         pass
 
-    async def full(_: PageBuilder) -> PageInfo:
+    async def fail(_: PageBuilder) -> PageInfo:
         raise FullError
 
     with pytest.raises(FullError):
-        use(sandbox.url, lambda source: source.extract(STEAM, full))
+        run_with_connector(sandbox.url, lambda connector: connector.extract(STEAM, fail))
 
 
-async def answered(answer: Callable[[dict[str, str]], bytes], shard: Shard, land: PageSink) -> ExtractResult:
-    """Walk at a server that answers by the query."""
-
-    async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
-        target = head.split(b" ")[1].decode()
-        writer.write(response(answer(dict(parse_qsl(urlsplit(target).query)))))
-
-    async with canned(respond) as server:
+async def extract_from_stub(body: bytes, shard: Shard, sink: PageSink) -> ExtractResult:
+    """Extract from a server that answers every request with `body`."""
+    async with canned(answer(body)) as server:
         client = Cs2capClient(
             "cs2cap",
             server.url,
@@ -159,11 +161,11 @@ async def answered(answer: Callable[[dict[str, str]], bytes], shard: Shard, land
             retry=RetryPolicy(attempts=1),
             rate_limiter=RateLimiter(None, SystemClock()),
         )
-        source = CS2Cap(client)
+        connector = CS2Cap(client)
         try:
-            return await source.extract(shard, land)
+            return await connector.extract(shard, sink)
         finally:
-            await source.aclose()
+            await connector.aclose()
 
 
 ROW = b'{"provider": "%s", "item_id": %d, "market_hash_name": "%s", "lowest_ask": 1, "quantity": 1}'
@@ -174,7 +176,7 @@ PAGE = (
 
 
 @pytest.mark.parametrize(
-    ("page", "kind", "told"),
+    ("page", "error_class", "message"),
     [
         ((b"EUR", b"steam", 7, b"AK-47", 0), errors.UnexpectedResponse, "asked for USD, got EUR"),
         ((b"USD", b"buff163", 7, b"AK-47", 0), errors.UnexpectedResponse, "not asked for buff163"),
@@ -184,15 +186,15 @@ PAGE = (
         ((b"USD", b"steam", 9, b"AK-47", 0), None, ""),
     ],
 )
-def test_an_answer_to_another_question_is_refused(
-    page: tuple[bytes, bytes, int, bytes, int], kind: type[errors.SourceError] | None, told: str
+def test_response_to_another_request_is_an_error(
+    page: tuple[bytes, bytes, int, bytes, int], error_class: type[errors.SourceError] | None, message: str
 ) -> None:
     shard = replace(STEAM, items=(Item("7", "AK-47", None),))
-    landing = Landing()
-    if kind is None:
-        asyncio.run(answered(lambda _: PAGE % page, shard, landing.land))
-        assert len(landing.pages) == 1
+    collector = PageCollector()
+    if error_class is None:
+        asyncio.run(extract_from_stub(PAGE % page, shard, collector))
+        assert len(collector.pages) == 1
         return
-    with pytest.raises(kind, match=told):
-        asyncio.run(answered(lambda _: PAGE % page, shard, landing.land))
-    assert landing.pages == []
+    with pytest.raises(error_class, match=message):
+        asyncio.run(extract_from_stub(PAGE % page, shard, collector))
+    assert collector.pages == []

@@ -1,4 +1,4 @@
-"""The walk of a shard that an earlier, interrupted walk has landed pages of."""
+"""A paged extraction resumes from the pages that an interrupted one has landed."""
 
 from dataclasses import replace
 
@@ -8,44 +8,44 @@ from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.shards import Shard
 from sandbox.core import Sandbox
-from tests.support.cs2cap import PROVIDERS, STEAM, as_ledger, ledger, walk
+from tests.support.cs2cap import PROVIDERS, STEAM, comparable_rows, expected_rows, extract
 
 
-def test_pages_of_an_interrupted_walk_are_not_fetched_again(sandbox: Sandbox) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
+def test_landed_pages_are_not_fetched_again(sandbox: Sandbox) -> None:
+    first, _ = extract(sandbox.url, STEAM)
     before = len(sandbox.requests)
-    have = [page for page in whole.pages if page.offset in {0, 40, 60}]
-    landing, outcome = walk(sandbox.url, STEAM, have, limit=None)
-    assert isinstance(outcome, ExtractResult)
-    assert outcome.pages == len(sandbox.requests) - before == len(whole.pages) - 3
-    assert sorted(landing.offsets) == sorted(whole.offsets)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+    landed = [page for page in first.pages if page.offset in {0, 40, 60}]
+    collector, result = extract(sandbox.url, STEAM, landed, limit=None)
+    assert isinstance(result, ExtractResult)
+    assert result.pages == len(sandbox.requests) - before == len(first.pages) - 3
+    assert sorted(collector.offsets) == sorted(first.offsets)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
 
 
-@pytest.mark.parametrize("kept", [[20, 40], [0, 13], []])
-def test_pages_that_do_not_fit_together_are_fetched_anew(sandbox: Sandbox, kept: list[int]) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
-    odd = [replace(whole.pages[0], offset=13)]
-    have = [page for page in [*whole.pages, *odd] if page.offset in kept]
-    landing, outcome = walk(sandbox.url, STEAM, have)
-    assert isinstance(outcome, ExtractResult)
-    assert outcome.pages == len(whole.pages)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+@pytest.mark.parametrize("offsets", [[20, 40], [0, 13], []])
+def test_inconsistent_pages_are_fetched_again(sandbox: Sandbox, offsets: list[int]) -> None:
+    first, _ = extract(sandbox.url, STEAM)
+    odd = [replace(first.pages[0], offset=13)]
+    landed = [page for page in [*first.pages, *odd] if page.offset in offsets]
+    collector, result = extract(sandbox.url, STEAM, landed)
+    assert isinstance(result, ExtractResult)
+    assert result.pages == len(first.pages)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
 
 
-def test_pages_from_before_a_change_are_reconciled(sandbox: Sandbox) -> None:
-    whole, _ = walk(sandbox.url, STEAM)
+def test_pages_of_a_listing_that_has_changed_are_reconciled(sandbox: Sandbox) -> None:
+    first, _ = extract(sandbox.url, STEAM)
     sandbox.vanish(3, provider="steam", seed=1)
-    landing, outcome = walk(sandbox.url, STEAM, whole.pages[:4])
-    assert isinstance(outcome, ExtractResult)
-    assert as_ledger(landing.rows) == ledger(sandbox, STEAM)
+    collector, result = extract(sandbox.url, STEAM, first.pages[:4])
+    assert isinstance(result, ExtractResult)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
 
 
-def test_items_that_were_landed_are_not_asked_for_again(sandbox: Sandbox) -> None:
+def test_landed_items_are_not_fetched_again(sandbox: Sandbox) -> None:
     items = tuple(Item(str(number), f"item {number}", None) for number in range(1, 11))
     shard = Shard(0, "cs2cap", "USD", PROVIDERS, items)
-    whole, _ = walk(sandbox.url, shard)
+    first, _ = extract(sandbox.url, shard)
     before = len(sandbox.requests)
-    landing, _ = walk(sandbox.url, shard, [page for page in whole.pages if page.request != 4])
+    collector, _ = extract(sandbox.url, shard, [page for page in first.pages if page.request != 4])
     assert len(sandbox.requests) - before == 1
-    assert as_ledger(landing.rows) == as_ledger(whole.rows)
+    assert comparable_rows(collector.rows) == comparable_rows(first.rows)

@@ -1,4 +1,4 @@
-"""A page that is passed on as it came: a row a line, however the server writes its answer."""
+"""A raw page has one row per line, however the server formats its response."""
 
 from __future__ import annotations
 
@@ -17,60 +17,62 @@ from connectors.pagination import PageInfo
 from tests.support.clocks import NOON
 from tests.support.stream_rows import ROW, UNUSUAL_FIELDS
 
-QUESTION = PageQuery("cs2cap", ASKS, 0, "USD", frozenset({"steam"}), None)
-WRITTEN: dict[str, Callable[[Any], str]] = {
-    "compact": lambda answer: json.dumps(answer, separators=(",", ":")),
+QUERY = PageQuery("cs2cap", ASKS, 0, "USD", frozenset({"steam"}), None)
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "compact": lambda response: json.dumps(response, separators=(",", ":")),
     "with blanks": json.dumps,
-    "indented": lambda answer: json.dumps(answer, indent=2),
-    "with carriage returns": lambda answer: json.dumps(answer, indent=1).replace("\n", "\r\n"),
+    "indented": lambda response: json.dumps(response, indent=2),
+    "with carriage returns": lambda response: json.dumps(response, indent=1).replace("\n", "\r\n"),
 }
 
 
-def rows(*changed: dict[str, Any]) -> list[dict[str, Any]]:
-    listed = ({**ROW, "item_id": number, "provider": "steam", **one} for number, one in enumerate(changed, 1))
-    return [{name: value for name, value in row.items() if value is not ...} for row in listed]
+def make_rows(*changes: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = (
+        {**ROW, "item_id": number, "provider": "steam", **change} for number, change in enumerate(changes, 1)
+    )
+    return [{name: value for name, value in row.items() if value is not ...} for row in rows]
 
 
-def body(listed: list[dict[str, Any]], form: str) -> bytes:
-    footer = {"limit": 50, "offset": 0, "total": len(listed), "has_next": False}
-    return WRITTEN[form]({"meta": {"currency": "USD"}, "items": listed, "pagination": footer}).encode()
+def encode_page(rows: list[dict[str, Any]], format_name: str) -> bytes:
+    footer = {"limit": 50, "offset": 0, "total": len(rows), "has_next": False}
+    return FORMATS[format_name]({"meta": {"currency": "USD"}, "items": rows, "pagination": footer}).encode()
 
 
-def told(answer: bytes) -> tuple[RawPage, PageInfo]:
-    return parse_raw_page(QUESTION, 0, lambda: answer, NOON)
+def parse(body: bytes) -> tuple[RawPage, PageInfo]:
+    return parse_raw_page(QUERY, 0, lambda: body, NOON)
 
 
-def lines_of(page: RawPage) -> list[Any]:
+def decode_lines(page: RawPage) -> list[Any]:
     return [json.loads(line) for line in b"\n".join(page.rows).split(b"\n") if page.rows]
 
 
-@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("name", ["AWP", 'a "},{" b', "a\n},{\r\n b", "★ 龍王"])
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_each_row_is_a_line_of_its_own(form: str, name: str, count: int) -> None:
-    listed = rows(*({"market_hash_name": name} for _ in range(count)))
-    page, sheet = told(body(listed, form))
-    assert lines_of(page) == listed
-    assert (len(page.rows), page.exact, len(sheet.keys), sheet.others) == (count, True, count, 0)
+def test_each_row_is_on_one_line(format_name: str, name: str, count: int) -> None:
+    rows = make_rows(*({"market_hash_name": name} for _ in range(count)))
+    page, info = parse(encode_page(rows, format_name))
+    assert decode_lines(page) == rows
+    assert (len(page.rows), page.exact, len(info.keys), info.others) == (count, True, count, 0)
 
 
-def test_braces_in_a_name_are_not_taken_for_the_end_of_a_row() -> None:
-    listed = rows({}, {"market_hash_name": "a},{b"}, {"market_hash_name": "c},{"})
-    page, _ = told(body(listed, "with blanks"))
-    assert lines_of(page) == listed
+def test_braces_in_a_name_do_not_end_a_row() -> None:
+    rows = make_rows({}, {"market_hash_name": "a},{b"}, {"market_hash_name": "c},{"})
+    page, _ = parse(encode_page(rows, "with blanks"))
+    assert decode_lines(page) == rows
 
 
-@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize(
-    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
+    "fields", UNUSUAL_FIELDS, ids=lambda fields: ",".join(f"{k}={v!r}"[:40] for k, v in fields.items())
 )
-def test_an_odd_row_leaves_the_others_what_they_are(form: str, odd: dict[str, Any]) -> None:
-    listed = rows({}, {"item_id": 2, **odd}, {})
-    answer = body(listed, form)
-    page, sheet = told(answer)
-    assert lines_of(page) == listed
-    typed, known = parse_typed_page(QUESTION, 0, lambda: answer, NOON)
+def test_unusual_row_does_not_change_the_others(format_name: str, fields: dict[str, Any]) -> None:
+    rows = make_rows({}, {"item_id": 2, **fields}, {})
+    body = encode_page(rows, format_name)
+    page, info = parse(body)
+    assert decode_lines(page) == rows
+    typed, typed_info = parse_typed_page(QUERY, 0, lambda: body, NOON)
     if page.exact and not typed.rejects:
-        assert sheet == known
+        assert info == typed_info
     if not page.exact:
-        assert (list(sheet.keys), sheet.others) == (list(known.keys), known.others)
+        assert (list(info.keys), info.others) == (list(typed_info.keys), typed_info.others)

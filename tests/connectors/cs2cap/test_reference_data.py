@@ -1,4 +1,4 @@
-"""Items, providers, rates and the account, as the API tells them."""
+"""The catalog, the providers, the exchange rates and the account are parsed exactly."""
 
 import json
 from decimal import Decimal
@@ -11,22 +11,8 @@ from connectors.cs2cap.reference_data import parse_account, parse_fx, parse_item
 from connectors.schemas import FX, ITEMS, PROVIDERS
 from tests.support.clocks import NOON
 
-ROW: dict[str, Any] = {
-    "provider": "steam",
-    "item_id": 7,
-    "market_hash_name": "★ Karambit | Doppler (Factory New)",
-    "phase": "Phase 2",
-    "lowest_ask": 2464,
-    "lowest_ask_decimal": "24.64",
-    "quantity": 3,
-    "link": "https://cs2c.app/r/steam/7",
-    "url": "https://steam.example/7",
-    "timestamp": "2026-03-04T22:19:37.184309Z",
-    "last_updated": "2026-03-05T05:33:52Z",
-}
 
-
-def test_items() -> None:
+def test_items_are_parsed_with_missing_fields_as_null() -> None:
     first = {"item_id": 7, "market_hash_name": "AK-47", "phase": None, "is_stattrak": True, "supply": 3}
     items = parse_items(json.dumps({"items": [first, {"market_hash_name": "M4"}]}).encode())
     assert items.schema == ITEMS
@@ -36,7 +22,7 @@ def test_items() -> None:
     ]
 
 
-def test_providers() -> None:
+def test_providers_are_parsed_with_fees_and_features() -> None:
     info = {
         "key": "youpin",
         "logo": "",
@@ -66,18 +52,18 @@ def test_rates_are_exact() -> None:
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1e-30", "1e30", '"x"', "null"])
-def test_a_rate_that_is_no_rate(rate: str) -> None:
+def test_rate_that_is_not_positive_is_unexpected(rate: str) -> None:
     with pytest.raises(UnexpectedResponse):
         parse_fx(f'{{"rates": {{"USD": {rate}}}}}'.encode(), NOON)
 
 
-def test_an_account_whose_limits_are_unsaid() -> None:
+def test_account_limit_of_zero_is_unknown() -> None:
     account = parse_account(b'{"key": {"is_active": true, "effective_rate_requests_per_minute": 0}}', None)
     assert (account.requests_per_minute, account.requests_per_month, account.used) == (None, None, None)
     assert account.active
 
 
-@pytest.mark.parametrize("read", [parse_items, parse_providers, lambda body: parse_account(body, None)])
-def test_other_answers_that_are_none(read: Any) -> None:
+@pytest.mark.parametrize("parse", [parse_items, parse_providers, lambda body: parse_account(body, None)])
+def test_response_that_does_not_fit_is_unexpected(parse: Any) -> None:
     with pytest.raises(UnexpectedResponse):
-        read(b'{"items": 7, "detail": []}')
+        parse(b'{"items": 7, "detail": []}')

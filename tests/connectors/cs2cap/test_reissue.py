@@ -1,4 +1,4 @@
-"""The connector's reissue: one request whatever happens, and a new key that shows itself nowhere."""
+"""`CS2Cap.reissue` sends one request, whatever happens, and never shows the new key."""
 
 import asyncio
 import logging
@@ -19,11 +19,13 @@ from tests.support.sandboxes import HttpGet
 from tests.support.secrets import SECRET, assert_no_secret, render_exception
 
 REISSUE = "/v1/account/key/reissue"
-EAGER = RetryPolicy(attempts=5, base=0.001)
+FAST_RETRY = RetryPolicy(attempts=5, base=0.001)
 
 
-async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
-    connector = CS2Cap(Cs2capClient("cs2cap", url, Key(key), SystemClock(), retry=EAGER, deadline=deadline))
+async def reissue_async(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
+    connector = CS2Cap(
+        Cs2capClient("cs2cap", url, Key(key), SystemClock(), retry=FAST_RETRY, deadline=deadline)
+    )
     try:
         return await connector.reissue()
     except errors.SourceError as error:
@@ -33,18 +35,18 @@ async def asked(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | 
 
 
 def reissue(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
-    return asyncio.run(asked(url, key, deadline))
+    return asyncio.run(reissue_async(url, key, deadline))
 
 
-def told(response: bytes) -> tuple[Key | BaseException, Canned]:
+def reissue_from_stub(response: bytes) -> tuple[Key | BaseException, Canned]:
     async def main() -> tuple[Key | BaseException, Canned]:
         async with canned(response) as server:
-            return await asked(server.url), server
+            return await reissue_async(server.url), server
 
     return asyncio.run(main())
 
 
-def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_new_key_replaces_the_old_one(sandbox: Sandbox, http_get: HttpGet) -> None:
     key = reissue(sandbox.url)
     assert isinstance(key, Key)
     assert http_get(sandbox, "/v1/fx", key.reveal()).status_code == 200
@@ -54,7 +56,7 @@ def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, http_get: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "sent"),
+    ("fault", "took_effect"),
     [
         ({"kind": "lost_answer"}, True),
         ({"kind": "drop"}, False),
@@ -67,8 +69,8 @@ def test_the_new_key_takes_the_place_of_the_old_one(sandbox: Sandbox, http_get: 
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else None,
 )
-def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
-    sandbox: Sandbox, http_get: HttpGet, fault: dict[str, object], sent: bool
+def test_without_a_success_the_outcome_is_unknown_and_no_request_is_repeated(
+    sandbox: Sandbox, http_get: HttpGet, fault: dict[str, object], took_effect: bool
 ) -> None:
     sandbox.fault(**{"path": REISSUE, "times": None, **fault})  # type: ignore[arg-type]
     error = reissue(sandbox.url, deadline=0.5)
@@ -76,36 +78,38 @@ def test_without_a_good_answer_the_outcome_is_unknown_and_nothing_is_repeated(
     assert "dashboard" in str(error)
     assert len(sandbox.requests.of_path(REISSUE)) == 1
     if fault["kind"] != "latency":
-        assert (http_get(sandbox, "/v1/fx").status_code == 401) is sent
+        assert (http_get(sandbox, "/v1/fx").status_code == 401) is took_effect
 
 
 @pytest.mark.parametrize(
-    ("key", "kind"),
+    ("key", "error_class"),
     [
         (REVOKED_KEY, errors.KeyRevoked),
         (DISABLED_KEY, errors.AccountDisabled),
         ("cs2c_live_nobody_knows", errors.KeyInvalid),
     ],
 )
-def test_a_refusal_is_certain(sandbox: Sandbox, key: str, kind: type[errors.SourceError]) -> None:
-    assert type(reissue(sandbox.url, key)) is kind
+def test_rejected_key_is_a_certain_failure(
+    sandbox: Sandbox, key: str, error_class: type[errors.SourceError]
+) -> None:
+    assert type(reissue(sandbox.url, key)) is error_class
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 
 
-def test_a_burst_is_a_refusal_and_is_not_waited_out(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_rate_limited_reissue_is_not_retried(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("rate_limited", path=REISSUE)
     assert type(reissue(sandbox.url)) is errors.RateLimited
     assert len(sandbox.requests.of_path(REISSUE)) == 1
     assert http_get(sandbox, "/v1/fx").status_code == 200
 
 
-def test_where_nothing_listens_nothing_was_sent() -> None:
+def test_failed_connection_is_a_certain_failure() -> None:
     assert type(reissue("http://127.0.0.1:9")) is errors.ConnectFailed
 
 
 @pytest.mark.parametrize("status", ["408 Request Timeout", "504 Gateway Timeout", "303 See Other"])
-def test_an_answer_from_before_the_api_leaves_the_outcome_open(status: str) -> None:
-    error, server = told(answer(b"{}", status))
+def test_response_of_a_gateway_leaves_the_outcome_unknown(status: str) -> None:
+    error, server = reissue_from_stub(answer(b"{}", status))
     assert type(error) is errors.OutcomeUnknown
     assert len(server.heads) == 1
     assert server.heads[0].startswith(b"POST /v1/account/key/reissue HTTP/1.1")
@@ -123,11 +127,9 @@ def test_an_answer_from_before_the_api_leaves_the_outcome_open(status: str) -> N
     ],
     ids=["another name", "a line break", "a list", "not JSON", "cut", "half"],
 )
-def test_an_answer_that_cannot_be_taken_is_not_shown(
-    response: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_invalid_response_is_never_shown(response: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        error, server = told(response)
+        error, server = reissue_from_stub(response)
     assert type(error) is errors.OutcomeUnknown
     assert len(server.heads) == 1
     assert caplog.records
@@ -135,9 +137,9 @@ def test_an_answer_that_cannot_be_taken_is_not_shown(
     assert_no_secret(*(str(vars(record)) for record in caplog.records))
 
 
-def test_a_cancelled_reissue_was_sent_once(sandbox: Sandbox) -> None:
+def test_cancelled_reissue_is_sent_once(sandbox: Sandbox) -> None:
     async def main() -> object:
-        task = asyncio.ensure_future(asked(sandbox.url))
+        task = asyncio.ensure_future(reissue_async(sandbox.url))
         await asyncio.sleep(0.3)
         task.cancel()
         return (await asyncio.gather(task, return_exceptions=True))[0]
@@ -148,18 +150,18 @@ def test_a_cancelled_reissue_was_sent_once(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "limits", "named"),
+    ("tier", "limits", "expected"),
     [("starter", True, "starter"), ("quant", True, "quant"), ("pro", False, None)],
 )
-def test_the_account_names_the_tier_by_its_limits(
-    make_sandbox: Callable[..., Sandbox], tier: str, limits: bool, named: str | None
+def test_account_derives_the_tier_from_its_limits(
+    make_sandbox: Callable[..., Sandbox], tier: str, limits: bool, expected: str | None
 ) -> None:
     async def main() -> str | None:
-        box = make_sandbox(tier=tier, limits=limits)
-        connector = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock()))
+        sandbox = make_sandbox(tier=tier, limits=limits)
+        connector = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock()))
         try:
             return (await connector.account()).tier
         finally:
             await connector.aclose()
 
-    assert asyncio.run(main()) == named
+    assert asyncio.run(main()) == expected

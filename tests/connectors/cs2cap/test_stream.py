@@ -1,4 +1,4 @@
-"""The walk of a stream: what it lands, when it counts as whole, and that it begins as often as requested."""
+"""Streams: which rows are landed, when a stream is complete, and which requests are sent again."""
 
 import asyncio
 import random
@@ -21,80 +21,87 @@ from connectors.shards import BIDS, Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
-from tests.support.cs2cap import STREAM, Landing, as_ledger, count_posts, ledger, use, walk
+from tests.support.cs2cap import (
+    PROVIDERS,
+    STREAM,
+    PageCollector,
+    comparable_rows,
+    count_posts,
+    expected_rows,
+    extract,
+    run_with_connector,
+)
 from tests.support.sandboxes import MakeSandbox
-
-KEYS = ("steam", "buff163", "csfloat")
 
 
 @pytest.fixture
-def box(make_sandbox: MakeSandbox) -> Sandbox:
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     """A sandbox whose tier has streams."""
     return make_sandbox(tier="pro")
 
 
-def streamed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, ExtractResult]:
-    landing, outcome = walk(box.url, shard)
-    assert isinstance(outcome, ExtractResult), outcome
-    return landing, outcome
+def extract_stream(sandbox: Sandbox, shard: Shard = STREAM) -> tuple[PageCollector, ExtractResult]:
+    collector, result = extract(sandbox.url, shard)
+    assert isinstance(result, ExtractResult), result
+    return collector, result
 
 
-def failed(box: Sandbox, shard: Shard = STREAM) -> tuple[Landing, errors.SourceError]:
-    landing, error = walk(box.url, shard)
+def extract_with_error(sandbox: Sandbox, shard: Shard = STREAM) -> tuple[PageCollector, errors.SourceError]:
+    collector, error = extract(sandbox.url, shard)
     assert isinstance(error, errors.SourceError), error
-    return landing, error
+    return collector, error
 
 
-def test_a_stream_is_the_ledger_as_of_its_snapshot(box: Sandbox) -> None:
-    box.fault("skewed_date", seconds=90, method="POST", times=None)
-    landing, outcome = streamed(box)
-    assert as_ledger(landing.rows) == ledger(box, STREAM)
-    assert outcome == ExtractResult(len(landing.pages), landing.rows.height, 0)
-    assert {page.observed_at for page in landing.pages} == {NOON}
-    assert {page.request for page in landing.pages} == {0}
-    assert count_posts(box) == 1
+def test_stream_equals_the_expected_rows_at_its_snapshot(sandbox: Sandbox) -> None:
+    sandbox.fault("skewed_date", seconds=90, method="POST", times=None)
+    collector, result = extract_stream(sandbox)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STREAM)
+    assert result == ExtractResult(len(collector.pages), collector.rows.height, 0)
+    assert {page.observed_at for page in collector.pages} == {NOON}
+    assert {page.request for page in collector.pages} == {0}
+    assert count_posts(sandbox) == 1
 
 
-def test_a_long_stream_is_landed_in_pieces_that_follow_each_other(make_sandbox: MakeSandbox) -> None:
-    box = make_sandbox(items=1500, tier="pro")
+def test_long_stream_is_landed_in_consecutive_chunks(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(items=1500, tier="pro")
     shard = replace(STREAM, providers=(), every_provider=True)
-    landing, _ = streamed(box, shard)
-    assert len(landing.pages) > 1
-    ends = [page.offset + page.rows.height for page in landing.pages]
-    assert landing.offsets == [0, *ends[:-1]]
-    assert landing.rows.height == box.ledger().height
-    assert landing.rows.select("provider", "item_id").equals(
-        box.ledger().select("provider", pl.col("item_id").cast(pl.String))
+    collector, _ = extract_stream(sandbox, shard)
+    assert len(collector.pages) > 1
+    ends = [page.offset + page.rows.height for page in collector.pages]
+    assert collector.offsets == [0, *ends[:-1]]
+    assert collector.rows.height == sandbox.ledger().height
+    assert collector.rows.select("provider", "item_id").equals(
+        sandbox.ledger().select("provider", pl.col("item_id").cast(pl.String))
     )
 
 
-def test_only_the_wanted_items_are_kept(box: Sandbox) -> None:
-    wanted = tuple(Item(str(number), "", None) for number in (1, 7, 30))
-    shard = replace(STREAM, items=wanted)
-    landing, outcome = streamed(box, shard)
-    assert as_ledger(landing.rows) == ledger(box, shard)
-    assert outcome.rows == box.ledger(providers=KEYS).height
-    assert {page.total for page in landing.pages} == {-1}
+def test_only_selected_items_are_kept(sandbox: Sandbox) -> None:
+    selection = tuple(Item(str(number), "", None) for number in (1, 7, 30))
+    shard = replace(STREAM, items=selection)
+    collector, result = extract_stream(sandbox, shard)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, shard)
+    assert result.rows == sandbox.ledger(providers=PROVIDERS).height
+    assert {page.total for page in collector.pages} == {-1}
 
 
-def test_a_stream_of_bids(box: Sandbox) -> None:
-    landing, _ = streamed(box, replace(STREAM, deliveries=BIDS))
-    told = box.ledger(providers=KEYS, bids=True)
-    assert landing.rows["lowest_ask"].to_list() == told["highest_bid"].to_list()
-    assert landing.rows["quantity"].to_list() == told["num_bids"].to_list()
-    assert set(landing.rows["delivery"]) == {"bid"}
+def test_stream_of_bids_has_the_columns_of_asks(sandbox: Sandbox) -> None:
+    collector, _ = extract_stream(sandbox, replace(STREAM, deliveries=BIDS))
+    bids = sandbox.ledger(providers=PROVIDERS, bids=True)
+    assert collector.rows["lowest_ask"].to_list() == bids["highest_bid"].to_list()
+    assert collector.rows["quantity"].to_list() == bids["num_bids"].to_list()
+    assert set(collector.rows["delivery"]) == {"bid"}
 
 
-def test_nobody_at_all_is_a_whole_stream_without_rows(box: Sandbox) -> None:
-    for key in KEYS:
-        box.set_provider_dark(key)
-    landing, outcome = streamed(box)
-    assert outcome.rows == 0
-    assert len(landing.pages) == 1
+def test_stream_without_rows_is_complete(sandbox: Sandbox) -> None:
+    for key in PROVIDERS:
+        sandbox.set_provider_dark(key)
+    collector, result = extract_stream(sandbox)
+    assert result.rows == 0
+    assert len(collector.pages) == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ({"kind": "truncate", "rows": 100}, "broke off after 100 rows"),
         ({"kind": "truncate", "share": 0.5}, "broke off after"),
@@ -103,73 +110,79 @@ def test_nobody_at_all_is_a_whole_stream_without_rows(box: Sandbox) -> None:
     ],
     ids=["rows", "share", "gzip", "short"],
 )
-def test_one_that_breaks_off_lands_what_came_and_is_not_begun_again(
-    box: Sandbox, fault: dict[str, object], told: str
+def test_broken_stream_lands_its_rows_and_is_not_sent_again(
+    sandbox: Sandbox, fault: dict[str, object], message: str
 ) -> None:
-    box.fault(method="POST", times=None, **fault)  # type: ignore[arg-type]
-    landing, error = failed(box)
+    sandbox.fault(method="POST", times=None, **fault)  # type: ignore[arg-type]
+    collector, error = extract_with_error(sandbox)
     assert isinstance(error, errors.PaginationError)
-    assert told in error.detail
-    assert f"after {landing.rows.height} rows" in error.detail
-    assert as_ledger(landing.rows) == as_ledger(streamed_rows(box).head(landing.rows.height))
-    assert count_posts(box) == 1
+    assert message in error.detail
+    assert f"after {collector.rows.height} rows" in error.detail
+    assert comparable_rows(collector.rows) == comparable_rows(
+        rows_in_stream_order(sandbox).head(collector.rows.height)
+    )
+    assert count_posts(sandbox) == 1
 
 
-def streamed_rows(box: Sandbox) -> pl.DataFrame:
-    """What a whole catalog walk brings, in the order of a stream."""
-    walks = [walk(box.url, Shard(0, "cs2cap", "USD", (key,), None), limit=None)[0] for key in KEYS]
-    rows = pl.concat([landing.rows for landing in walks])
-    order = box.ledger(providers=KEYS).select("provider", pl.col("item_id").cast(pl.String))
+def rows_in_stream_order(sandbox: Sandbox) -> pl.DataFrame:
+    """Return the rows of the catalog route in the order of a stream."""
+    collectors = [
+        extract(sandbox.url, Shard(0, "cs2cap", "USD", (key,), None), limit=None)[0] for key in PROVIDERS
+    ]
+    rows = pl.concat([collector.rows for collector in collectors])
+    order = sandbox.ledger(providers=PROVIDERS).select("provider", pl.col("item_id").cast(pl.String))
     return order.join(rows, on=["provider", "item_id"], how="left", maintain_order="left").select(
         rows.columns
     )
 
 
-def test_a_body_that_stops_coming_breaks_off_at_the_deadline(box: Sandbox) -> None:
-    box.fault("stall", seconds=5, method="POST")
+def test_stalled_body_fails_at_the_deadline(sandbox: Sandbox) -> None:
+    sandbox.fault("stall", seconds=5, method="POST")
 
     async def main() -> ExtractResult:
-        source = CS2Cap(Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock()), stream_deadline=0.5)
+        connector = CS2Cap(
+            Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock()), stream_deadline=0.5
+        )
         try:
-            return await source.extract(STREAM, Landing().land)
+            return await connector.extract(STREAM, PageCollector())
         finally:
-            await source.aclose()
+            await connector.aclose()
 
     with pytest.raises(errors.PaginationError, match=r"no answer in 0\.5 s"):
         asyncio.run(main())
-    assert count_posts(box) == 1
+    assert count_posts(sandbox) == 1
 
 
-def test_no_total_is_no_reason_for_doubt(box: Sandbox) -> None:
-    box.fault("unknown_total", method="POST")
-    landing, outcome = streamed(box)
-    assert outcome.rows == landing.rows.height == box.ledger(providers=KEYS).height
+def test_stream_without_a_total_is_complete(sandbox: Sandbox) -> None:
+    sandbox.fault("unknown_total", method="POST")
+    collector, result = extract_stream(sandbox)
+    assert result.rows == collector.rows.height == sandbox.ledger(providers=PROVIDERS).height
 
 
-def test_a_broken_line_is_rejected_with_its_text_and_the_others_come(box: Sandbox) -> None:
-    box.fault("broken_line", method="POST", row=5, text='{"provider": "steam", "lowest_ask": "1"}')
-    landing, outcome = streamed(box)
-    (reject,) = (reject for page in landing.pages for reject in page.rejects)
+def test_broken_line_is_rejected_and_the_others_are_landed(sandbox: Sandbox) -> None:
+    sandbox.fault("broken_line", method="POST", row=5, text='{"provider": "steam", "lowest_ask": "1"}')
+    collector, result = extract_stream(sandbox)
+    (reject,) = (reject for page in collector.pages for reject in page.rejects)
     assert reject.raw == '{"provider": "steam", "lowest_ask": "1"}'
     assert reject.reason
-    assert outcome.rows == landing.rows.height + 1 == box.ledger(providers=KEYS).height
+    assert result.rows == collector.rows.height + 1 == sandbox.ledger(providers=PROVIDERS).height
 
 
-def test_a_line_without_end_ends_the_stream(box: Sandbox) -> None:
-    endless = "".join(random.Random(1).choices("01234567", k=2 * 2**20))  # the first piece is all within it
-    box.fault("broken_line", method="POST", row=5, text=endless)
-    landing, error = failed(box)
+def test_endless_line_ends_the_stream(sandbox: Sandbox) -> None:
+    endless = "".join(random.Random(1).choices("01234567", k=2 * 2**20))  # longer than the first chunk
+    sandbox.fault("broken_line", method="POST", row=5, text=endless)
+    collector, error = extract_with_error(sandbox)
     assert isinstance(error, errors.UnexpectedResponse)
     assert "a line without end" in error.detail
-    assert landing.pages == []
+    assert collector.pages == []
 
 
-def test_a_new_field_is_counted_in_every_row(box: Sandbox) -> None:
-    box.fault("new_field", method="POST", name="float_value", value=0.5)
-    landing, outcome = streamed(box)
-    assert as_ledger(landing.rows) == ledger(box, STREAM)
-    counted = [page.unknown_fields.get("float_value", 0) for page in landing.pages]
-    assert sum(counted) == outcome.rows
+def test_unknown_field_is_counted_in_every_row(sandbox: Sandbox) -> None:
+    sandbox.fault("new_field", method="POST", name="float_value", value=0.5)
+    collector, result = extract_stream(sandbox)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STREAM)
+    counts = [page.unknown_fields.get("float_value", 0) for page in collector.pages]
+    assert sum(counts) == result.rows
 
 
 @pytest.mark.parametrize(
@@ -177,95 +190,97 @@ def test_a_new_field_is_counted_in_every_row(box: Sandbox) -> None:
     [{"kind": "rate_limited", "retry_after": 30}, {"kind": "unavailable"}, {"kind": "html"}],
     ids=lambda fault: str(fault["kind"]),
 )
-def test_a_refusal_that_passes_is_waited_out(box: Sandbox, fault: dict[str, object]) -> None:
-    box.fault(method="POST", times=2, **fault)  # type: ignore[arg-type]
-    landing, _ = streamed(box)
-    assert as_ledger(landing.rows) == ledger(box, STREAM)
-    assert count_posts(box) == 3
+def test_temporary_rejection_is_retried(sandbox: Sandbox, fault: dict[str, object]) -> None:
+    sandbox.fault(method="POST", times=2, **fault)  # type: ignore[arg-type]
+    collector, _ = extract_stream(sandbox)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STREAM)
+    assert count_posts(sandbox) == 3
 
 
-def test_one_stream_at_a_time_and_the_next_waits_as_told(box: Sandbox) -> None:
-    box.fault("stall", seconds=0.5, method="POST")
+def test_second_stream_waits_for_the_first(sandbox: Sandbox) -> None:
+    sandbox.fault("stall", seconds=0.5, method="POST")
 
-    async def both() -> list[ExtractResult]:
-        client = Cs2capClient("cs2cap", box.url, Key(VALID_KEY), SystemClock())
-        source = CS2Cap(client)
+    async def extract_twice() -> list[ExtractResult]:
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock())
+        connector = CS2Cap(client)
         try:
-            walks = [source.extract(STREAM, Landing().land) for _ in range(2)]
-            return list(await asyncio.gather(*walks))
+            extractions = [connector.extract(STREAM, PageCollector()) for _ in range(2)]
+            return list(await asyncio.gather(*extractions))
         finally:
-            await source.aclose()
+            await connector.aclose()
 
-    whole = box.ledger(providers=KEYS).height
-    assert [outcome.rows for outcome in asyncio.run(both())] == [whole, whole]
-    assert sorted(entry.status or 0 for entry in box.requests.since(0)) == [200, 200, 409]
+    expected = sandbox.ledger(providers=PROVIDERS).height
+    assert [result.rows for result in asyncio.run(extract_twice())] == [expected, expected]
+    assert sorted(entry.status or 0 for entry in sandbox.requests.since(0)) == [200, 200, 409]
 
 
-def test_an_answer_that_was_lost_is_not_asked_for_again(box: Sandbox) -> None:
-    box.fault("lost_answer", method="POST", times=None)
-    landing, error = failed(box)
+def test_request_without_a_response_is_not_sent_again(sandbox: Sandbox) -> None:
+    sandbox.fault("lost_answer", method="POST", times=None)
+    collector, error = extract_with_error(sandbox)
     assert isinstance(error, errors.PaginationError)
     assert "the stream may have started" in error.detail
-    assert landing.pages == []
-    assert count_posts(box) == 1
+    assert collector.pages == []
+    assert count_posts(sandbox) == 1
 
 
 @pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
-def test_a_tier_without_streams_is_told(make_sandbox: MakeSandbox, path: str) -> None:
-    box = make_sandbox(tier="starter")
-    _, error = failed(box, replace(STREAM, deliveries=BIDS if path == "/v1/bids" else ("standard",)))
+def test_tier_without_streams_is_plan_forbids(make_sandbox: MakeSandbox, path: str) -> None:
+    sandbox = make_sandbox(tier="starter")
+    _, error = extract_with_error(
+        sandbox, replace(STREAM, deliveries=BIDS if path == "/v1/bids" else ("standard",))
+    )
     assert isinstance(error, errors.PlanForbids)
     assert f"POST {path}" in GATED_ROUTES
-    assert count_posts(box) == 1
+    assert count_posts(sandbox) == 1
 
 
-def test_another_currency_than_usd_is_our_own_mistake(box: Sandbox) -> None:
-    _, error = failed(box, replace(STREAM, currency="EUR"))
+def test_currency_other_than_usd_is_a_config_error(sandbox: Sandbox) -> None:
+    _, error = extract_with_error(sandbox, replace(STREAM, currency="EUR"))
     assert isinstance(error, errors.ConfigError)
-    assert count_posts(box) == 0
+    assert count_posts(sandbox) == 0
 
 
-def test_a_stream_that_nobody_asked_for_is_refused(box: Sandbox) -> None:
-    async def job(source: CS2Cap) -> ExtractResult:
-        return await source.extract(replace(STREAM, providers=("steam",)), landing.land)
+def test_stream_of_other_providers_is_an_error(sandbox: Sandbox) -> None:
+    async def job(connector: CS2Cap) -> ExtractResult:
+        return await connector.extract(replace(STREAM, providers=("steam",)), collector)
 
-    box.fault("broken_row", method="POST", field="provider", value="buff163", row=0)
-    landing = Landing()
+    sandbox.fault("broken_row", method="POST", field="provider", value="buff163", row=0)
+    collector = PageCollector()
     with pytest.raises(errors.UnexpectedResponse, match="not asked for buff163"):
-        use(box.url, job)
-    assert landing.pages == []
+        run_with_connector(sandbox.url, job)
+    assert collector.pages == []
 
 
-def test_a_cancelled_walk_lands_what_has_arrived(box: Sandbox) -> None:
-    box.fault("stall", seconds=30, method="POST")
-    landing = Landing()
+def test_cancelled_stream_lands_the_rows_that_have_arrived(sandbox: Sandbox) -> None:
+    sandbox.fault("stall", seconds=30, method="POST")
+    collector = PageCollector()
 
-    async def job(source: CS2Cap) -> None:
-        walking = asyncio.create_task(source.extract(STREAM, landing.land))
+    async def job(connector: CS2Cap) -> None:
+        extraction = asyncio.create_task(connector.extract(STREAM, collector))
         await asyncio.sleep(0.5)
-        walking.cancel()
+        extraction.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await walking
+            await extraction
 
-    use(box.url, job)
-    assert 0 < landing.rows.height < box.ledger(providers=KEYS).height
+    run_with_connector(sandbox.url, job)
+    assert 0 < collector.rows.height < sandbox.ledger(providers=PROVIDERS).height
 
 
-def test_a_landing_that_fails_ends_the_walk_with_its_own_error(make_sandbox: MakeSandbox) -> None:
-    box = make_sandbox(items=1500, tier="pro")
+def test_error_of_the_sink_ends_the_stream(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(items=1500, tier="pro")
     landed: list[TypedPage | RawChunk | RawPage] = []
 
     class FullError(Exception):
         pass
 
-    async def full(make: PageBuilder) -> PageInfo:
-        page, sheet = make()
+    async def fail_second(build: PageBuilder) -> PageInfo:
+        page, info = build()
         if landed:
             raise FullError
         landed.append(page)
-        return sheet
+        return info
 
     shard = replace(STREAM, every_provider=True)
     with pytest.raises(FullError):
-        use(box.url, lambda source: source.extract(shard, full))
+        run_with_connector(sandbox.url, lambda connector: connector.extract(shard, fail_second))
     assert len(landed) == 1

@@ -1,4 +1,4 @@
-"""The text of a stream, cut anywhere: its rows are the same, and what does not fit is told row by row."""
+"""A stream gives the same rows wherever it is cut into chunks; rows that do not fit are rejected alone."""
 
 import gzip
 import zlib
@@ -21,81 +21,91 @@ from tests.support.clocks import NOON
 from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
 
 
-def stream(encoding: str = "", offers: BookSide = ASKS) -> StreamInfo:
-    return StreamInfo("cs2cap", offers, frozenset(), None, encoding, NOON, -1)
+def stream_info(encoding: str = "") -> StreamInfo:
+    return StreamInfo(
+        source="cs2cap",
+        side=ASKS,
+        providers=frozenset(),
+        selection=None,
+        encoding=encoding,
+        observed_at=NOON,
+        total=-1,
+    )
 
 
-def read(
-    pieces: Sequence[bytes], encoding: str = "", last: StreamEnd = "complete"
+def parse_chunks(
+    chunks: Sequence[bytes], encoding: str = "", end: StreamEnd = "complete"
 ) -> tuple[list[TypedPage], bool]:
-    """The pages of a body that comes in these pieces, and whether more is to come."""
-    typing = TypedStreamParser(stream(encoding))
-    made = [typing.feed(piece, "open") for piece in pieces]
-    made.append(typing.feed(b"", last))
-    return [page for page, _ in made], made[-1][1].has_next
+    """Return the pages of a body in these chunks, and whether the parser expects more."""
+    parser = TypedStreamParser(stream_info(encoding))
+    parsed = [parser.feed(chunk, "open") for chunk in chunks]
+    parsed.append(parser.feed(b"", end))
+    return [page for page, _ in parsed], parsed[-1][1].has_next
 
 
 def rows_of(pages: Sequence[TypedPage]) -> pl.DataFrame:
     return pl.concat([QUOTES.to_frame(), *(page.rows for page in pages)])
 
 
-@given(data=st.data(), count=st.integers(0, 30), packed=st.booleans(), ends=st.booleans())
-def test_where_it_is_cut_makes_no_difference(
-    data: st.DataObject, count: int, packed: bool, ends: bool
+@given(data=st.data(), count=st.integers(0, 30), compressed=st.booleans(), last_newline=st.booleans())
+def test_cuts_between_chunks_make_no_difference(
+    data: st.DataObject, count: int, compressed: bool, last_newline: bool
 ) -> None:
     text = b"".join(stream_line(item_id=number) for number in range(count))
-    text = text if ends else text.removesuffix(b"\n")
-    body = gzip.compress(text, mtime=0) if packed else text
+    text = text if last_newline else text.removesuffix(b"\n")
+    body = gzip.compress(text, mtime=0) if compressed else text
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
-    pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-    pages, more = read(pieces, "gzip" if packed else "")
+    chunks = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    pages, has_next = parse_chunks(chunks, "gzip" if compressed else "")
     assert rows_of(pages)["item_id"].to_list() == [str(number) for number in range(count)]
-    assert not more
-    held = [page for page in pages if page.rows.height]
-    offsets = [sum(page.rows.height for page in held[:place]) for place in range(len(held))]
-    assert [page.offset for page in held] == offsets
+    assert not has_next
+    filled = [page for page in pages if page.rows.height]
+    offsets = [sum(page.rows.height for page in filled[:index]) for index in range(len(filled))]
+    assert [page.offset for page in filled] == offsets
 
 
-@given(kept=st.integers(0, 400))
-def test_a_torn_body_gives_its_whole_lines_and_no_reject(kept: int) -> None:
+@given(size=st.integers(0, 400))
+def test_broken_body_gives_its_complete_lines_and_no_reject(size: int) -> None:
     text = stream_line(item_id=1) + stream_line(item_id=2)
-    pages, more = read([text[:kept]], last="broken")
-    assert rows_of(pages).height == text[:kept].count(b"\n")
+    pages, has_next = parse_chunks([text[:size]], end="broken")
+    assert rows_of(pages).height == text[:size].count(b"\n")
     assert not any(page.rejects for page in pages)
-    assert more
+    assert has_next
 
 
-@given(kept=st.integers(1, 200))
-def test_a_gzip_that_was_cut_has_more_to_come(kept: int) -> None:
+@given(size=st.integers(1, 200))
+def test_truncated_gzip_expects_more(size: int) -> None:
     body = gzip.compress(stream_line() * 50, mtime=0)
-    assert read([body[: min(kept, len(body) - 1)]], "gzip")[1]
-    assert not read([body], "gzip")[1]
+    assert parse_chunks([body[: min(size, len(body) - 1)]], "gzip")[1]
+    assert not parse_chunks([body], "gzip")[1]
 
 
-def test_gzip_may_come_as_several_one_after_another() -> None:
-    pages, more = read([gzip.compress(stream_line()) + gzip.compress(stream_line(item_id=2))], "gzip")
-    assert rows_of(pages).height == 2
-    assert not more
-
-
-@pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
-@pytest.mark.parametrize(
-    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
-)
-def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd: dict[str, Any]) -> None:
-    text = stream_line(offers) + stream_line(offers, **{"item_id": 2, **odd}) + stream_line(offers, item_id=3)
-    at_once, one_by_one = (
-        parse_ndjson(text, offers, ""),
-        parse_rows_individually(text.splitlines(), offers, ""),
+def test_body_may_consist_of_several_gzip_members() -> None:
+    pages, has_next = parse_chunks(
+        [gzip.compress(stream_line()) + gzip.compress(stream_line(item_id=2))], "gzip"
     )
-    assert_frame_equal(at_once.rows, one_by_one.rows)
-    assert at_once.rejects == one_by_one.rejects
-    assert at_once.unknown_fields == one_by_one.unknown_fields
-    assert at_once.rows.height + at_once.surplus + len(at_once.rejects) == 3
+    assert rows_of(pages).height == 2
+    assert not has_next
+
+
+@pytest.mark.parametrize("side", [ASKS, BIDS], ids=lambda side: side.delivery)
+@pytest.mark.parametrize(
+    "fields", UNUSUAL_FIELDS, ids=lambda fields: ",".join(f"{k}={v!r}"[:40] for k, v in fields.items())
+)
+def test_rows_parsed_at_once_or_individually_are_equal(side: BookSide, fields: dict[str, Any]) -> None:
+    text = stream_line(side) + stream_line(side, **{"item_id": 2, **fields}) + stream_line(side, item_id=3)
+    at_once, individually = (
+        parse_ndjson(text, side, ""),
+        parse_rows_individually(text.splitlines(), side, ""),
+    )
+    assert_frame_equal(at_once.rows, individually.rows)
+    assert at_once.rejects == individually.rejects
+    assert at_once.unknown_fields == individually.unknown_fields
+    assert at_once.rows.height + at_once.others == 3
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "invalid",
     [
         b"",
         b"{}",
@@ -106,23 +116,25 @@ def test_all_at_once_or_line_by_line_the_rows_are_the_same(offers: BookSide, odd
         stream_line()[:-2].replace(b"steam", b"\xff"),
     ],
 )
-def test_a_line_that_is_no_row_is_rejected_alone(bad: bytes) -> None:
-    rows = parse_ndjson(stream_line() + bad + b"\n" + stream_line(item_id=2), ASKS, "")
-    assert rows.rows["item_id"].to_list() == ["1", "2"]
-    assert [reject.raw for reject in rows.rejects] == ([bad.decode(errors="replace")] if bad else [])
+def test_line_that_is_not_a_row_is_rejected_alone(invalid: bytes) -> None:
+    parsed = parse_ndjson(stream_line() + invalid + b"\n" + stream_line(item_id=2), ASKS, "")
+    assert parsed.rows["item_id"].to_list() == ["1", "2"]
+    assert [reject.raw for reject in parsed.rejects] == (
+        [invalid.decode(errors="replace")] if invalid else []
+    )
 
 
-def test_a_bomb_and_a_line_without_end_are_refused() -> None:
-    pack = zlib.compressobj(wbits=31)
-    bomb = b"".join(pack.compress(bytes(2**24)) for _ in range(12)) + pack.flush()
+def test_decompression_bomb_and_endless_line_are_errors() -> None:
+    compressor = zlib.compressobj(wbits=31)
+    bomb = b"".join(compressor.compress(bytes(2**24)) for _ in range(12)) + compressor.flush()
     with pytest.raises(UnexpectedResponse, match="without end"):
-        read([bomb], "gzip")
+        parse_chunks([bomb], "gzip")
     with pytest.raises(UnexpectedResponse, match="a line without end"):
-        read([b"x" * 2**21])
+        parse_chunks([b"x" * 2**21])
 
 
-def test_what_is_no_gzip_is_a_broken_connection() -> None:
+def test_invalid_gzip_is_a_lost_connection() -> None:
     with pytest.raises(ConnectionLost, match="broken"):
-        read([stream_line()], "gzip")
+        parse_chunks([stream_line()], "gzip")
     with pytest.raises(UnexpectedResponse, match="'br'"):
-        read([stream_line()], "br")
+        parse_chunks([stream_line()], "br")

@@ -1,4 +1,4 @@
-"""The walk of SkinShark's listing: one request for everything, pages where that is refused."""
+"""SkinShark's listing is extracted in one request, or page by page where the API rejects that."""
 
 from __future__ import annotations
 
@@ -30,254 +30,258 @@ from connectors.tiers import limits_for
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import SECOND_KEY
 from tests.support.clocks import VirtualClock
+from tests.support.cs2cap import PageCollector
 from tests.support.sandboxes import MakeSandbox
-from tests.support.skinshark import DOPPLER, Landed, asks, listing, shark, told
+from tests.support.skinshark import DOPPLER, listed_prices, listed_rows, listing_shard, make_skinshark
 
 T = TypeVar("T")
 MARKETS = {"all": 0, "c5": 3, "ecosteam": 4}
 
 
-def using(source: SkinShark, work: Callable[[SkinShark], Awaitable[T]]) -> T:
-    """What `work` does with a connector, which is closed then."""
+def run_and_close(connector: SkinShark, job: Callable[[SkinShark], Awaitable[T]]) -> T:
+    """Return the result of `job`; close the connector."""
 
-    async def run() -> T:
+    async def main() -> T:
         try:
-            return await work(source)
+            return await job(connector)
         finally:
-            await source.aclose()
+            await connector.aclose()
 
-    return asyncio.run(run())
-
-
-def walk(
-    source: SkinShark, market: str = "all", items: tuple[Item, ...] | None = None
-) -> tuple[ExtractResult, Landed]:
-    landed = Landed()
-    return using(source, lambda it: it.extract(listing(market, items), landed)), landed
+    return asyncio.run(main())
 
 
-def found(landed: Landed) -> set[tuple[Any, ...]]:
-    rows = landed.rows.select("item_id", "phase", "delivery", "price").iter_rows()
+def extract(
+    connector: SkinShark, market: str = "all", items: tuple[Item, ...] | None = None
+) -> tuple[ExtractResult, PageCollector]:
+    collector = PageCollector()
+    shard = listing_shard(market, items)
+    return run_and_close(connector, lambda source: source.extract(shard, collector)), collector
+
+
+def prices_of(collector: PageCollector) -> set[tuple[Any, ...]]:
+    rows = collector.rows.select("item_id", "phase", "delivery", "price").iter_rows()
     return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
 
 
-def limits(box: Sandbox) -> list[str]:
-    """The `limit` of each request for prices."""
-    return [entry.query.split("&")[1] for entry in box.skinshark.requests.of_path("/market/prices")]
+def requested_limits(sandbox: Sandbox) -> list[str]:
+    """Return the `limit` of each request for prices."""
+    return [entry.query.split("&")[1] for entry in sandbox.skinshark.requests.of_path("/market/prices")]
 
 
 @pytest.mark.parametrize(("market", "number"), MARKETS.items())
-def test_one_request_brings_everything(sandbox: Sandbox, market: str, number: int) -> None:
-    outcome, landed = walk(shark(sandbox.url, market), market)
-    assert found(landed) == asks(sandbox, number) != set()
-    assert (outcome.pages, outcome.rows, outcome.rounds) == (1, len(told(sandbox)), 0)
+def test_whole_listing_takes_one_request(sandbox: Sandbox, market: str, number: int) -> None:
+    result, collector = extract(make_skinshark(sandbox.url, market), market)
+    assert prices_of(collector) == listed_prices(sandbox, number) != set()
+    assert (result.pages, result.rows, result.rounds) == (1, len(listed_rows(sandbox)), 0)
     (sent,) = sandbox.skinshark.requests.since(0)
     assert sent.query == f"page=1&limit=-1&market={number}&includeFees=false"
 
 
-def test_fees_are_asked_for_as_configured(sandbox: Sandbox) -> None:
-    walk(shark(sandbox.url, include_fees=True))
+def test_fees_are_requested_as_configured(sandbox: Sandbox) -> None:
+    extract(make_skinshark(sandbox.url, include_fees=True))
     assert sandbox.skinshark.requests.since(0)[0].query.endswith("includeFees=true")
 
 
-def test_other_items_are_dropped_and_still_counted(sandbox: Sandbox) -> None:
-    every = {row["marketHashName"]: row["itemId"] for row in told(sandbox)}
-    plain = next(row["itemId"] for row in told(sandbox) if row["instant"] is not None)
-    wanted = (Item(plain, "", None), Item(every[DOPPLER], DOPPLER, "Ruby"))
-    outcome, landed = walk(shark(sandbox.url), items=wanted)
-    named = {(item.item_id, item.phase) for item in wanted}
-    assert found(landed) == {row for row in asks(sandbox) if row[:2] in named}
-    assert outcome.rows == len(told(sandbox))
+def test_items_outside_the_selection_are_dropped_but_counted(sandbox: Sandbox) -> None:
+    ids = {row["marketHashName"]: row["itemId"] for row in listed_rows(sandbox)}
+    plain = next(row["itemId"] for row in listed_rows(sandbox) if row["instant"] is not None)
+    selection = (Item(plain, "", None), Item(ids[DOPPLER], DOPPLER, "Ruby"))
+    result, collector = extract(make_skinshark(sandbox.url), items=selection)
+    keys = {(item.item_id, item.phase) for item in selection}
+    assert prices_of(collector) == {row for row in listed_prices(sandbox) if row[:2] in keys}
+    assert result.rows == len(listed_rows(sandbox))
 
 
 @pytest.mark.parametrize("kind", ["paged", "too_large", "VALIDATION_FAILED", "drop", "MARKET_TIMEOUT"])
-def test_pages_where_everything_at_once_does_not_come_through(make_sandbox: MakeSandbox, kind: str) -> None:
-    box = make_sandbox(items=1400)
-    box.skinshark.fault(kind, limit="-1", times=None)
-    outcome, landed = walk(shark(box.url, clock=VirtualClock()))
-    assert found(landed) == asks(box)
-    assert outcome.pages == 3
+def test_listing_is_read_page_by_page_where_one_request_fails(make_sandbox: MakeSandbox, kind: str) -> None:
+    sandbox = make_sandbox(items=1400)
+    sandbox.skinshark.fault(kind, limit="-1", times=None)
+    result, collector = extract(make_skinshark(sandbox.url, clock=VirtualClock()))
+    assert prices_of(collector) == listed_prices(sandbox)
+    assert result.pages == 3
     tries = 2 if kind in {"drop", "MARKET_TIMEOUT"} else 1
-    assert limits(box) == ["limit=-1"] * tries + ["limit=500"] * 3
+    assert requested_limits(sandbox) == ["limit=-1"] * tries + ["limit=500"] * 3
 
 
-def test_a_refusal_is_remembered(sandbox: Sandbox) -> None:
+def test_rejected_whole_listing_is_not_requested_again(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("VALIDATION_FAILED", limit="-1", times=None)
-    source = shark(sandbox.url)
+    connector = make_skinshark(sandbox.url)
 
-    async def twice(it: SkinShark) -> None:
-        await it.items()
-        await it.extract(listing(), Landed())
+    async def twice(source: SkinShark) -> None:
+        await source.items()
+        await source.extract(listing_shard(), PageCollector())
 
-    using(source, twice)
-    assert limits(sandbox) == ["limit=-1", "limit=500", "limit=500"]
+    run_and_close(connector, twice)
+    assert requested_limits(sandbox) == ["limit=-1", "limit=500", "limit=500"]
 
 
 @pytest.mark.parametrize("limit", ["-1", "500"])
-def test_a_listing_that_does_not_add_up_is_broken(sandbox: Sandbox, limit: str) -> None:
+def test_listing_with_wrong_total_is_a_pagination_error(sandbox: Sandbox, limit: str) -> None:
     if limit == "500":
         sandbox.skinshark.fault("paged", limit="-1")
     sandbox.skinshark.fault("wrong_total", limit=limit, times=None)
     with pytest.raises(PaginationError, match="distinct rows") as broken:
-        walk(shark(sandbox.url))
+        extract(make_skinshark(sandbox.url))
     assert broken.value.source == "shark"
 
 
-def test_another_page_than_the_one_asked_for(sandbox: Sandbox) -> None:
+def test_wrong_page_is_a_pagination_error(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("wrong_page")
     with pytest.raises(PaginationError, match="asked for page 1, got 2") as broken:
-        walk(shark(sandbox.url))
+        extract(make_skinshark(sandbox.url))
     assert broken.value.request_id == "req-00000001"
 
 
-def test_rows_that_do_not_fit_are_counted_and_kept(sandbox: Sandbox) -> None:
+def test_rows_that_do_not_fit_are_rejected_and_counted(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("broken_row")
     sandbox.skinshark.fault("new_field")
-    outcome, landed = walk(shark(sandbox.url))
-    (page,) = landed.pages.values()
+    result, collector = extract(make_skinshark(sandbox.url))
+    (page,) = collector.pages
     assert len(page.rejects) == 1
-    assert page.unknown_fields == {"volume24h": len(told(sandbox)) - 1}
-    assert outcome.rows == len(told(sandbox))
+    assert page.unknown_fields == {"volume24h": len(listed_rows(sandbox)) - 1}
+    assert result.rows == len(listed_rows(sandbox))
 
 
-@pytest.mark.parametrize(("row", "kept"), [(0, 1), (1, 0)])
-def test_a_reject_counts_where_it_may_be_about_what_is_wanted(sandbox: Sandbox, row: int, kept: int) -> None:
-    first = told(sandbox)[0]
+@pytest.mark.parametrize(("row", "rejects"), [(0, 1), (1, 0)])
+def test_reject_is_kept_if_it_may_be_of_a_selected_item(sandbox: Sandbox, row: int, rejects: int) -> None:
+    first = listed_rows(sandbox)[0]
     sandbox.skinshark.fault("broken_row", params={"row": row})
-    _, landed = walk(shark(sandbox.url), items=(Item(first["itemId"], "", None),))
-    (page,) = landed.pages.values()
-    assert len(page.rejects) == kept
+    _, collector = extract(make_skinshark(sandbox.url), items=(Item(first["itemId"], "", None),))
+    (page,) = collector.pages
+    assert len(page.rejects) == rejects
 
 
 @pytest.mark.parametrize("kind", ["bare", "untold"])
-def test_an_answer_outside_of_the_contract(sandbox: Sandbox, kind: str) -> None:
+def test_response_outside_of_the_contract_is_not_retried(sandbox: Sandbox, kind: str) -> None:
     sandbox.skinshark.fault(kind)
     with pytest.raises(UnexpectedResponse):
-        walk(shark(sandbox.url))
+        extract(make_skinshark(sandbox.url))
     assert len(sandbox.skinshark.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["INTERNAL", "MAINTENANCE_MODE", "MARKET_UNAVAILABLE", "html", "drop"])
-def test_what_passes_is_tried_again(sandbox: Sandbox, kind: str) -> None:
+def test_transient_failure_is_retried(sandbox: Sandbox, kind: str) -> None:
     sandbox.skinshark.fault(kind)
-    outcome, landed = walk(shark(sandbox.url, clock=VirtualClock()))
-    assert found(landed) == asks(sandbox)
-    assert (outcome.pages, limits(sandbox)) == (1, ["limit=-1"] * 2)
+    result, collector = extract(make_skinshark(sandbox.url, clock=VirtualClock()))
+    assert prices_of(collector) == listed_prices(sandbox)
+    assert (result.pages, requested_limits(sandbox)) == (1, ["limit=-1"] * 2)
 
 
-def test_what_does_not_pass_ends_the_walk(sandbox: Sandbox) -> None:
+def test_lasting_outage_ends_the_extraction(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("MAINTENANCE_MODE", times=None)
-    with pytest.raises(Unavailable, match="Maintenance mode") as down:
-        walk(shark(sandbox.url, clock=VirtualClock(), retry=RetryPolicy(attempts=3)))
-    assert down.value.request_id
-    assert limits(sandbox) == ["limit=-1"] * 2 + ["limit=500"] * 3
+    with pytest.raises(Unavailable, match="Maintenance mode") as outage:
+        extract(make_skinshark(sandbox.url, clock=VirtualClock(), retry=RetryPolicy(attempts=3)))
+    assert outage.value.request_id
+    assert requested_limits(sandbox) == ["limit=-1"] * 2 + ["limit=500"] * 3
 
 
-def test_a_refusal_for_want_of_tokens_waits_as_told(sandbox: Sandbox) -> None:
+def test_rate_limited_request_waits_as_the_header_says(sandbox: Sandbox) -> None:
     clock = VirtualClock()
     sandbox.skinshark.fault("RATE_LIMITED", params={"retry_after": 17})
-    walk(shark(sandbox.url, clock=clock))
+    extract(make_skinshark(sandbox.url, clock=clock))
     assert clock.time >= 17
 
 
-def test_the_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
-    """Twenty listings of five tokens each, at sixty a minute, on clocks that go together."""
-    box = make_sandbox(limits=True, frozen=None)
+def test_token_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
+    """Twenty listings of five tokens each, at sixty tokens a minute, on synchronized clocks."""
+    sandbox = make_sandbox(limits=True, frozen=None)
     clock = VirtualClock()
 
-    class Together(VirtualClock):
+    class SandboxClock(VirtualClock):
         async def sleep(self, seconds: float) -> None:
             await clock.sleep(seconds)
-            box.advance(seconds)
+            sandbox.advance(seconds)
 
         def monotonic(self) -> float:
             return clock.monotonic()
 
-    async def work(it: SkinShark) -> None:
-        await it.account()
+    async def work(source: SkinShark) -> None:
+        await source.account()
         for _ in range(20):
-            await it.extract(listing(), Landed())
+            await source.extract(listing_shard(), PageCollector())
 
-    using(shark(box.url, clock=Together()), work)
-    assert {entry.status for entry in box.skinshark.requests.since(0)} == {200}
+    run_and_close(make_skinshark(sandbox.url, clock=SandboxClock()), work)
+    assert {entry.status for entry in sandbox.skinshark.requests.since(0)} == {200}
     assert 60 <= clock.time <= 120
 
 
 @pytest.mark.parametrize("tier", ["auto", "standard", "premium", "enterprise"])
-def test_the_account_proves_the_key_and_sets_the_pace(sandbox: Sandbox, tier: str) -> None:
-    account = using(shark(sandbox.url, tier=tier), lambda it: it.account())
-    pace = limits_for("standard" if tier == "auto" else tier, kind="skinshark").per_minute
-    assert account == Account(None if tier == "auto" else tier, pace, None, None, None, active=True)
+def test_account_proves_the_key_and_sets_the_rate(sandbox: Sandbox, tier: str) -> None:
+    account = run_and_close(make_skinshark(sandbox.url, tier=tier), lambda source: source.account())
+    per_minute = limits_for("standard" if tier == "auto" else tier, kind="skinshark").per_minute
+    assert account == Account(None if tier == "auto" else tier, per_minute, None, None, None, active=True)
     assert [(entry.path, entry.status) for entry in sandbox.skinshark.requests.since(0)] == [
         ("/merchant", 200)
     ]
 
 
-def test_the_last_request_is_remembered_by_its_id(sandbox: Sandbox) -> None:
-    source = shark(sandbox.url)
+def test_id_of_the_last_request_is_known(sandbox: Sandbox) -> None:
+    connector = make_skinshark(sandbox.url)
 
-    async def work(it: SkinShark) -> list[str]:
-        seen = [it.request_id]
-        await it.account()
-        seen.append(it.request_id)
+    async def work(source: SkinShark) -> list[str]:
+        ids = [source.request_id]
+        await source.account()
+        ids.append(source.request_id)
         sandbox.skinshark.merchant.revoke()
         with pytest.raises(KeyRevoked):
-            await it.extract(listing(), Landed())
-        return [*seen, it.request_id]
+            await source.extract(listing_shard(), PageCollector())
+        return [*ids, source.request_id]
 
-    assert using(source, work) == ["", "req-00000001", "req-00000002"]
+    assert run_and_close(connector, work) == ["", "req-00000001", "req-00000002"]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind"),
+    ("cause", "error_class"),
     [
         ("revoked", KeyRevoked),
         ("pinned", AddressDenied),
         ("no merchant", PlanForbids),
     ],
 )
-def test_a_rejection_is_not_tried_again(sandbox: Sandbox, wrong: str, kind: type[SourceError]) -> None:
+def test_auth_rejection_is_not_retried(sandbox: Sandbox, cause: str, error_class: type[SourceError]) -> None:
     merchant = sandbox.skinshark.merchant
-    if wrong == "revoked":
+    if cause == "revoked":
         merchant.revoke()
-    elif wrong == "pinned":
+    elif cause == "pinned":
         merchant.pin("203.0.113.7")
     else:
         sandbox.skinshark.fault("FORBIDDEN", times=None)
-    with pytest.raises(kind) as rejected:
-        walk(shark(sandbox.url))
+    with pytest.raises(error_class) as rejected:
+        extract(make_skinshark(sandbox.url))
     assert rejected.value.request_id
     assert len(sandbox.skinshark.requests) == 1
 
 
-def test_a_key_never_shows_itself(sandbox: Sandbox) -> None:
+def test_errors_never_show_a_key(sandbox: Sandbox) -> None:
     secret = "sk_live_nobody_knows_this_secret"
     with pytest.raises(AuthRejected) as rejected:
-        walk(shark(sandbox.url, key=secret))
-    shown = f"{rejected.value} {rejected.value!r} {rejected.value.__context__!r} {Key(SECOND_KEY)!r}"
-    assert secret not in shown
-    assert SECOND_KEY not in shown
+        extract(make_skinshark(sandbox.url, key=secret))
+    text = f"{rejected.value} {rejected.value!r} {rejected.value.__context__!r} {Key(SECOND_KEY)!r}"
+    assert secret not in text
+    assert SECOND_KEY not in text
 
 
 @pytest.mark.parametrize(
-    ("shard", "told"),
+    ("shard", "message"),
     [
-        (listing("c5"), "the source has skinshark in USD, not c5 in USD"),
-        (listing(currency="EUR"), "not skinshark in EUR"),
+        (listing_shard("c5"), "the source has skinshark in USD, not c5 in USD"),
+        (listing_shard(currency="EUR"), "not skinshark in EUR"),
     ],
 )
-def test_what_the_source_does_not_have(sandbox: Sandbox, shard: Any, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        using(shark(sandbox.url), lambda it: it.extract(shard, Landed()))
+def test_unsupported_marketplace_or_currency_is_a_config_error(
+    sandbox: Sandbox, shard: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_and_close(make_skinshark(sandbox.url), lambda source: source.extract(shard, PageCollector()))
     with pytest.raises(ConfigError, match="US dollars only"):
-        using(shark(sandbox.url), lambda it: it.fx())
+        run_and_close(make_skinshark(sandbox.url), lambda source: source.fx())
     assert len(sandbox.skinshark.requests) == 0
 
 
-def test_items_are_those_of_the_listing(sandbox: Sandbox) -> None:
-    items = using(shark(sandbox.url), lambda it: it.items())
+def test_catalog_has_the_items_of_the_listing(sandbox: Sandbox) -> None:
+    items = run_and_close(make_skinshark(sandbox.url), lambda source: source.items())
     assert items.filter(items["phase"].is_null())["item_id"].to_list() == [
-        row["itemId"] for row in told(sandbox)
+        row["itemId"] for row in listed_rows(sandbox)
     ]
     phases = items.filter(items["market_hash_name"] == DOPPLER)["phase"].to_list()
     assert {"Ruby", "Sapphire", "Black Pearl", "Phase 1", None} <= set(phases)
@@ -285,19 +289,19 @@ def test_items_are_those_of_the_listing(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("market", "key"), [("all", "skinshark"), ("c5", "c5"), ("ecosteam", "ecosteam")])
-def test_the_only_provider_is_called_as_cs2cap_calls_it(sandbox: Sandbox, market: str, key: str) -> None:
-    providers = using(shark(sandbox.url, market), lambda it: it.providers())
+def test_provider_keys_equal_those_of_cs2cap(sandbox: Sandbox, market: str, key: str) -> None:
+    providers = run_and_close(make_skinshark(sandbox.url, market), lambda source: source.providers())
     assert providers.select("provider", "default_currency").rows() == [(key, "USD")]
     assert len(sandbox.skinshark.requests) == 0
 
 
-def test_a_limit_within_the_tries_is_told(sandbox: Sandbox) -> None:
+def test_rate_limit_longer_than_the_retries_is_raised(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("RATE_LIMITED", times=None, params={"retry_after": 500})
     with pytest.raises(RateLimited):
-        walk(shark(sandbox.url, clock=VirtualClock()))
+        extract(make_skinshark(sandbox.url, clock=VirtualClock()))
 
 
-def test_no_key_at_all(sandbox: Sandbox) -> None:
+def test_missing_key_is_raised(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("MISSING_API_KEY")
     with pytest.raises(KeyMissing):
-        walk(shark(sandbox.url))
+        extract(make_skinshark(sandbox.url))

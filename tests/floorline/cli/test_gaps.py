@@ -23,7 +23,7 @@ from sandbox.server import serve
 from tests.support.backfill_state import finished_backfill
 from tests.support.clocks import NOON, BoxClock
 from tests.support.sandboxes import MakeSandbox
-from tests.support.skinshark import both, sharks
+from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
 from warehouse.state.backfills import BackfillStore
 
@@ -198,7 +198,7 @@ def test_runs_in_the_hole_say_why_and_one_that_goes_on_is_fillable_up_to_the_gri
 
 
 def test_a_source_that_tells_nothing_of_the_past_is_not_asked(tmp_path: Path, sandbox: Sandbox) -> None:
-    bench = both(tmp_path, sandbox, sharks(every="10m"))
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(every="10m"))
     looked(bench, sandbox, timedelta(0), TWO_HOURS)
     before = len(sandbox.requests)
     (gap,) = gaps(bench, sandbox)

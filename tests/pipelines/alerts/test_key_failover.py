@@ -12,7 +12,7 @@ from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY
 from tests.support.doctor import examined
-from tests.support.skinshark import both, put, sharks
+from tests.support.skinshark import configure_both_sources, skinshark_basket, write_key
 from tests.support.snapshots import REDLINE, Bench, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -21,8 +21,8 @@ THIRD_KEY = "sk_live_sandbox_third_00000003"
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    bench = both(tmp_path, sandbox, sharks(items=[REDLINE]))
-    put(tmp_path, "next", SECOND_KEY)
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(items=[REDLINE]))
+    write_key(tmp_path, "next", SECOND_KEY)
     return bench
 
 
@@ -75,7 +75,7 @@ def test_a_revoked_key_is_not_sent_again(bench: Bench, sandbox: Sandbox) -> None
 def test_it_is_over_once_the_new_key_stands_in_the_first_place(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke()
     take(bench)
-    put(bench.folder, "skinshark", SECOND_KEY)
+    write_key(bench.folder, "skinshark", SECOND_KEY)
     (bench.folder / "next.key").unlink()
     assert take(bench) == "done 0002"
     assert causes(bench) == []
@@ -86,7 +86,7 @@ def test_another_first_key_is_tried_at_once(bench: Bench, sandbox: Sandbox) -> N
     take(bench)
     tried(sandbox)
     sandbox.skinshark.merchant.restore(THIRD_KEY)
-    put(bench.folder, "skinshark", THIRD_KEY)
+    write_key(bench.folder, "skinshark", THIRD_KEY)
     assert take(bench) == "done 0003"
     assert (tried(sandbox), causes(bench)) == ([("0003", 200)], [])
 

@@ -17,7 +17,7 @@ from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.clocks import NOON
-from tests.support.cs2cap import walk
+from tests.support.cs2cap import extract
 
 BUYERS = ("steam", "buff163", "csfloat", "youpin")
 WHOLE = ("catalog", "stream")
@@ -36,7 +36,7 @@ def fetched(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
         parts = [replace(shard, providers=(key,)) for key in shard.providers]
     rows = []
     for part in parts:
-        landing, outcome = walk(box.url, part, limit=30)
+        landing, outcome = extract(box.url, part, limit=30)
         assert isinstance(outcome, ExtractResult), outcome
         rows.append(landing.rows)
     return comparable(pl.concat(rows).with_columns(pl.col("price").cast(pl.String)))
@@ -103,7 +103,7 @@ def test_all_routes_bring_the_same(
 def test_an_aggregate_is_asked_for_by_id_or_by_name(sandbox: Sandbox, route: Route) -> None:
     phased = next(item for item in catalog(sandbox) if item.phase is not None)
     by_name = Item(None, phased.market_hash_name, None)
-    landing, outcome = walk(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, (by_name,), route=route))
+    landing, outcome = extract(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, (by_name,), route=route))
     assert isinstance(outcome, ExtractResult)
     assert set(landing.rows["market_hash_name"]) == {phased.market_hash_name}
     assert set(landing.rows["phase"]) == {None}
@@ -111,6 +111,6 @@ def test_an_aggregate_is_asked_for_by_id_or_by_name(sandbox: Sandbox, route: Rou
 
 
 def test_the_listing_of_other_sources_is_none_of_this_api(sandbox: Sandbox) -> None:
-    _, error = walk(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, None, route="listing"))
+    _, error = extract(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, None, route="listing"))
     assert "no route that lists everything at once" in str(error)
     assert len(sandbox.requests) == 0

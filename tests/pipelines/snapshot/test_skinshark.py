@@ -10,7 +10,13 @@ import pytest
 
 from common.errors import ConfigError
 from sandbox.core import Sandbox
-from tests.support.skinshark import DOPPLER, asks, both, sharks, told
+from tests.support.skinshark import (
+    DOPPLER,
+    configure_both_sources,
+    listed_prices,
+    listed_rows,
+    skinshark_basket,
+)
 from tests.support.snapshots import REDLINE, Bench, basket
 
 NO_QUANTITY = "SELECT count(*) FROM quotes WHERE source = 'skinshark' AND quantity IS NOT NULL"
@@ -18,7 +24,7 @@ NO_QUANTITY = "SELECT count(*) FROM quotes WHERE source = 'skinshark' AND quanti
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    return both(tmp_path, sandbox, sharks())
+    return configure_both_sources(tmp_path, sandbox, skinshark_basket())
 
 
 def stored(bench: Bench, source: str = "skinshark") -> set[tuple[Any, ...]]:
@@ -37,7 +43,7 @@ def sent(box: Sandbox, since: int = 0) -> list[str]:
 def test_what_is_for_sale_is_what_is_stored(bench: Bench, sandbox: Sandbox) -> None:
     (result,) = bench.snapshot()
     assert (result.state, result.requests) == ("done", 2)  # the items, once a day, and the prices
-    assert stored(bench) == asks(sandbox) != set()
+    assert stored(bench) == listed_prices(sandbox) != set()
     assert bench.ask(NO_QUANTITY) == [(0,)]
     assert result.request_id == "req-00000003"
     done = json.loads((bench.home.landing / result.run_id / "done.json").read_text())
@@ -63,13 +69,13 @@ def test_what_moves_comes_goes_and_returns(bench: Bench, sandbox: Sandbox) -> No
         before, were = bench.changes(), stored(bench)
         assert take(bench) == ["done"]
         now = stored(bench)
-        assert now == asks(sandbox) != were
+        assert now == listed_prices(sandbox) != were
         assert bench.changes() - before == len({row[:3] for row in now ^ were})
 
 
 def test_a_phased_name_that_is_no_longer_for_sale_is_closed(bench: Bench, sandbox: Sandbox) -> None:
     take(bench)
-    phased = [row for row in told(sandbox) if row.get("phases")]
+    phased = [row for row in listed_rows(sandbox) if row.get("phases")]
     ids = {int(row["itemId"]) - 100_000: row["itemId"] for row in phased}
     board = sandbox.market.board
     of_name = [i.item_id for i in board.catalog.items if i.name == board.catalog.by_id[next(iter(ids))].name]
@@ -80,16 +86,18 @@ def test_a_phased_name_that_is_no_longer_for_sale_is_closed(bench: Bench, sandbo
     assert take(bench) == ["done"]
     gone = ids[of_name[0]]
     assert gone not in {row[0] for row in stored(bench)}
-    assert stored(bench) == asks(sandbox)
+    assert stored(bench) == listed_prices(sandbox)
 
 
 def test_a_basket_of_some_items_takes_one_request_and_only_these(tmp_path: Path, sandbox: Sandbox) -> None:
     items = [REDLINE, f"{DOPPLER} @ Ruby", "AUG | *"]
-    bench = both(tmp_path, sandbox, sharks(items=items))
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(items=items))
     assert take(bench) == ["done"]
-    wanted = {row["itemId"] for row in told(sandbox) if row["marketHashName"].startswith(("AUG | ", REDLINE))}
-    doppler = next(row["itemId"] for row in told(sandbox) if row["marketHashName"] == DOPPLER)
-    expected = {row for row in asks(sandbox) if row[0] in wanted or row[:2] == (doppler, "Ruby")}
+    wanted = {
+        row["itemId"] for row in listed_rows(sandbox) if row["marketHashName"].startswith(("AUG | ", REDLINE))
+    }
+    doppler = next(row["itemId"] for row in listed_rows(sandbox) if row["marketHashName"] == DOPPLER)
+    expected = {row for row in listed_prices(sandbox) if row[0] in wanted or row[:2] == (doppler, "Ruby")}
     assert stored(bench) == expected != set()
     asked = len(sandbox.skinshark.requests)
     assert take(bench) == ["done"]
@@ -98,16 +106,16 @@ def test_a_basket_of_some_items_takes_one_request_and_only_these(tmp_path: Path,
 
 @pytest.mark.parametrize(("market", "number"), [("c5", 3), ("ecosteam", 4)])
 def test_one_marketplace_alone(tmp_path: Path, sandbox: Sandbox, market: str, number: int) -> None:
-    bench = both(tmp_path, sandbox, sharks(providers=[market]), market=market)
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(providers=[market]), market=market)
     assert take(bench) == ["done"]
-    assert stored(bench) == asks(sandbox, number)
+    assert stored(bench) == listed_prices(sandbox, number)
     assert bench.ask("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
 def test_the_best_ask_of_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
     names = [REDLINE, "AUG | *", "★ StatTrak™ Karambit | Doppler (Factory New) @ *"]
     theirs = basket(items=names, providers=["steam", "csfloat", "skinport"])
-    bench = both(tmp_path, sandbox, theirs, sharks(items=names))
+    bench = configure_both_sources(tmp_path, sandbox, theirs, skinshark_basket(items=names))
     assert take(bench) == ["done", "done"]
     asked = bench.ask("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
     lowest: dict[tuple[str, str | None], Any] = {}
@@ -124,7 +132,7 @@ def test_the_best_ask_of_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_one_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sandbox) -> None:
     theirs = basket(items=["all"], providers=["c5", "ecosteam", "steam"])
-    bench = both(tmp_path, sandbox, theirs, sharks())
+    bench = configure_both_sources(tmp_path, sandbox, theirs, skinshark_basket())
     assert take(bench) == ["done", "done"]
     pairs = set(
         bench.ask("SELECT DISTINCT bought_at, sold_at FROM spreads WHERE bought_source = 'skinshark'")
@@ -134,7 +142,7 @@ def test_one_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox
 
 def test_a_row_that_does_not_fit_is_kept_and_closes_nothing(bench: Bench, sandbox: Sandbox) -> None:
     take(bench)
-    place = next(n for n, row in enumerate(told(sandbox)) if row["standard"] is not None)
+    place = next(n for n, row in enumerate(listed_rows(sandbox)) if row["standard"] is not None)
     before = stored(bench)
     sandbox.skinshark.fault("broken_row", params={"row": place})
     sandbox.advance(600)
@@ -144,7 +152,7 @@ def test_a_row_that_does_not_fit_is_kept_and_closes_nothing(bench: Bench, sandbo
 
 
 def test_a_source_that_is_down_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:
-    bench = both(tmp_path, sandbox, basket(), sharks())
+    bench = configure_both_sources(tmp_path, sandbox, basket(), skinshark_basket())
     sandbox.skinshark.merchant.pin("203.0.113.7")
     assert take(bench) == ["done", "auth_failed"]
     (alert,) = bench.alerts()
@@ -165,11 +173,11 @@ def test_what_the_source_does_not_have_is_told_before_a_price(
     tmp_path: Path, sandbox: Sandbox, fields: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        both(tmp_path, sandbox, sharks(**fields)).snapshot()
+        configure_both_sources(tmp_path, sandbox, skinshark_basket(**fields)).snapshot()
 
 
 def test_nobody_is_acted_for(tmp_path: Path, sandbox: Sandbox) -> None:
-    bench = both(tmp_path, sandbox, sharks(), on_behalf_of="customer-7")
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), on_behalf_of="customer-7")
     with pytest.raises(ConfigError, match="rejects On-Behalf-Of"):
         bench.snapshot()
     assert len(sandbox.skinshark.requests) == 0

@@ -10,7 +10,7 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY
 from tests.support.sandboxes import MakeSandbox
-from tests.support.skinshark import told
+from tests.support.skinshark import listed_rows
 
 PRICES = "/market/prices"
 
@@ -109,7 +109,7 @@ def test_what_is_asked_wrongly(sandbox: Sandbox, query: dict[str, Any], told: tu
 
 
 def test_the_listing_is_the_market_that_cs2cap_serves(sandbox: Sandbox) -> None:
-    c5 = {row["marketHashName"]: row["standard"] for row in told(sandbox, 3)}
+    c5 = {row["marketHashName"]: row["standard"] for row in listed_rows(sandbox, 3)}
     asked = sandbox.ledger(providers=["c5"])
     lowest: dict[str, int] = {}
     for name, cents in asked.select("market_hash_name", "lowest_ask").iter_rows():
@@ -118,7 +118,7 @@ def test_the_listing_is_the_market_that_cs2cap_serves(sandbox: Sandbox) -> None:
 
 
 def test_ecosteam_has_phases_and_nobody_who_delivers_at_once(sandbox: Sandbox) -> None:
-    eco, c5, blend = (told(sandbox, market) for market in (4, 3, 0))
+    eco, c5, blend = (listed_rows(sandbox, market) for market in (4, 3, 0))
     assert {row["instant"] for row in eco} == {None}
     assert [row for row in eco if "phases" in row]
     assert not [row for row in c5 if "phases" in row]

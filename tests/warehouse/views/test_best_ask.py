@@ -9,7 +9,7 @@ import pytest
 
 from connectors.schemas import PROVIDERS
 from sandbox.core import Sandbox
-from tests.support.skinshark import both, sharks
+from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import catalog_of
 from tests.support.warehouse import (
     Quote,
@@ -224,7 +224,9 @@ def test_a_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
 
 
 def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:
-    bench = both(tmp_path, sandbox, catalog_of("steam", "csfloat", "c5"), sharks())
+    bench = configure_both_sources(
+        tmp_path, sandbox, catalog_of("steam", "csfloat", "c5"), skinshark_basket()
+    )
     assert [result.exit_code for result in bench.snapshot()] == [0, 0]
     phased = {name for (name,) in bench.ask("SELECT market_hash_name FROM items WHERE phase IS NOT NULL")}
     lowest: dict[tuple[str, str | None], Decimal] = {}

@@ -1,4 +1,4 @@
-"""Candles: a window in one answer, in whole buckets, or so many days back where the tier has no windows."""
+"""Candles: one response per window of complete buckets, or a lookback where the tier has no windows."""
 
 from __future__ import annotations
 
@@ -18,35 +18,46 @@ from connectors.tiers import limits_for
 from pipelines.planning.series_planner import SeriesRequest, plan_series
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
-from tests.support.cs2cap_series import REDLINE, Body, item_of, told, walk
+from tests.support.cs2cap_series import REDLINE, Body, extract_from_stub, extract_series, find_item
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-ASK = SeriesShard("USD", NOON - 6 * HOUR, NOON, REDLINE, None, "1h")
+SHARD = SeriesShard("USD", NOON - 6 * HOUR, NOON, REDLINE, None, "1h")
 
 
-def candle(hours: float, **more: Any) -> Body:
-    """A candle that began so many hours before noon."""
-    usual = {"t": int((NOON - hours * HOUR).timestamp()), "o": 2508, "h": 2535, "l": 2460, "c": 2516, "v": 24}
-    by = {"o": "csfloat", "h": "steam", "l": "csfloat", "c": "unknown"}
-    return {**usual, "q": 179, "providers": by, **more}
+def candle(hours: float, **fields: Any) -> Body:
+    """Return a candle that begins this many hours before noon."""
+    default = {
+        "t": int((NOON - hours * HOUR).timestamp()),
+        "o": 2508,
+        "h": 2535,
+        "l": 2460,
+        "c": 2516,
+        "v": 24,
+    }
+    providers = {"o": "csfloat", "h": "steam", "l": "csfloat", "c": "unknown"}
+    return {**default, "q": 179, "providers": providers, **fields}
 
 
-def answer(*candles: object, **meta: Any) -> Body:
-    usual = {
+def candles_response(*candles: object, **meta: Any) -> Body:
+    default = {
         "item_id": 156,
         "market_hash_name": REDLINE.market_hash_name,
         "provider": "All Providers",
         "currency": "USD",
         "interval": "1h",
     }
-    return {"meta": {**usual, **meta}, "data": list(candles)}
+    return {"meta": {**default, **meta}, "data": list(candles)}
 
 
-def raw(http_get: HttpGet, box: Sandbox, item_id: str | None, **query: Any) -> list[dict[str, Any]]:
-    """The candles as the sandbox tells them."""
-    data: list[dict[str, Any]] = http_get(box, "/v1/prices/candles", item_id=item_id, **query).json()["data"]
+def fetch_candles(
+    http_get: HttpGet, sandbox: Sandbox, item_id: str | None, **query: Any
+) -> list[dict[str, Any]]:
+    """Return the candles as the sandbox's API sends them."""
+    data: list[dict[str, Any]] = http_get(sandbox, "/v1/prices/candles", item_id=item_id, **query).json()[
+        "data"
+    ]
     return data
 
 
@@ -59,62 +70,65 @@ def raw(http_get: HttpGet, box: Sandbox, item_id: str | None, **query: Any) -> l
         ("1d", (9 * DAY, 0 * DAY), "USD"),
     ],
 )
-def test_candles_are_those_that_the_sandbox_tells(
+def test_candles_equal_those_of_the_sandbox(
     make_sandbox: MakeSandbox,
     http_get: HttpGet,
     interval: Interval,
     window: tuple[timedelta, timedelta],
     currency: str,
 ) -> None:
-    box = make_sandbox(tier="pro", items=100)
-    item = item_of(box.url, 6)
+    sandbox = make_sandbox(tier="pro", items=100)
+    item = find_item(sandbox.url, 6)
     start, end = NOON - window[0], NOON - window[1]
-    asked = SeriesShard(currency, start, end, item, None, interval)
-    pages, outcome = walk("candles", box.url, asked)
-    rows = pages.rows()
+    shard = SeriesShard(currency, start, end, item, None, interval)
+    collector, result = extract_series("candles", sandbox.url, shard)
+    rows = collector.rows
     assert rows.schema == CANDLES
-    everything = raw(
-        http_get, box, item.item_id, interval=interval, start=start.isoformat(), currency=currency
+    candles = fetch_candles(
+        http_get, sandbox, item.item_id, interval=interval, start=start.isoformat(), currency=currency
     )
-    expected = [one for one in everything if one["t"] < end.timestamp()]
+    expected = [each for each in candles if each["t"] < end.timestamp()]
     columns = ("time", "open", "high", "low", "close", "volume")
     assert rows.select(*columns).rows() == [
-        (datetime.fromtimestamp(one["t"], NOON.tzinfo), *(one[name] for name in "ohlcv")) for one in expected
+        (datetime.fromtimestamp(each["t"], NOON.tzinfo), *(each[name] for name in "ohlcv"))
+        for each in expected
     ]
-    assert rows["quantity"].to_list() == [one["q"] for one in expected]
-    assert rows["low_provider"].to_list() == [one["providers"]["l"] for one in expected]
+    assert rows["quantity"].to_list() == [each["q"] for each in expected]
+    assert rows["low_provider"].to_list() == [each["providers"]["l"] for each in expected]
     assert set(rows["interval"]) == {interval}
-    assert outcome == ExtractResult(1, rows.height, 0)
-    (page,) = pages.all
+    assert result == ExtractResult(1, rows.height, 0)
+    (page,) = collector.pages
     assert (page.number, page.cursor, page.next_cursor, page.oldest) == (0, None, None, rows["time"].min())
 
 
-def test_a_window_that_ends_inside_a_bucket_brings_that_bucket_whole(
+def test_window_that_ends_inside_a_bucket_has_the_complete_bucket(
     make_sandbox: MakeSandbox, http_get: HttpGet
 ) -> None:
-    box = make_sandbox(tier="pro", items=100)
-    item = item_of(box.url, 6)
+    sandbox = make_sandbox(tier="pro", items=100)
+    item = find_item(sandbox.url, 6)
     cut = NOON - DAY - timedelta(minutes=25)
-    asked = SeriesShard("USD", NOON - 2 * DAY, NOON, item, None, "1h")
-    parts = [replace(asked, end=cut), replace(asked, start=cut)]
-    rows = pl.concat([walk("candles", box.url, part)[0].rows() for part in parts])
-    assert rows.equals(walk("candles", box.url, asked)[0].rows())
+    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item, None, "1h")
+    parts = [replace(shard, end=cut), replace(shard, start=cut)]
+    rows = pl.concat([extract_series("candles", sandbox.url, part)[0].rows for part in parts])
+    assert rows.equals(extract_series("candles", sandbox.url, shard)[0].rows)
     assert (NOON - DAY - HOUR) in rows["time"].to_list()
 
 
-def test_a_small_tier_looks_back(make_sandbox: MakeSandbox) -> None:
-    box = make_sandbox(tier="free", items=100)
-    item = item_of(box.url, 6)
-    want = SeriesRequest("cs2cap", "candles", (item,), NOON - 30 * DAY, NOON - 3 * DAY, NOON)
-    (asked,) = plan_series(want, limits_for("free")).shards
-    pages, outcome = walk("candles", box.url, asked)
-    rows = pages.rows()
-    assert isinstance(outcome, ExtractResult)
+def test_tier_without_windows_uses_a_lookback(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="free", items=100)
+    item = find_item(sandbox.url, 6)
+    request = SeriesRequest("cs2cap", "candles", (item,), NOON - 30 * DAY, NOON - 3 * DAY, NOON)
+    (shard,) = plan_series(request, limits_for("free")).shards
+    collector, result = extract_series("candles", sandbox.url, shard)
+    rows = collector.rows
+    assert isinstance(result, ExtractResult)
     assert rows.height > 20
     times = rows["time"].to_list()
-    assert want.start <= min(times) <= max(times) < want.end
-    whole, _ = walk("candles", make_sandbox(tier="pro", items=100).url, replace(asked, lookback=False))
-    assert rows.equals(whole.rows())
+    assert request.start <= min(times) <= max(times) < request.end
+    complete, _ = extract_series(
+        "candles", make_sandbox(tier="pro", items=100).url, replace(shard, lookback=False)
+    )
+    assert rows.equals(complete.rows)
 
 
 @pytest.mark.parametrize(
@@ -128,16 +142,16 @@ def test_a_small_tier_looks_back(make_sandbox: MakeSandbox) -> None:
         (40 * DAY, "30d"),
     ],
 )
-def test_a_lookback_reaches_the_start_and_no_further_than_it_may(start: timedelta, lookback: str) -> None:
-    shard = replace(ASK, interval="1d", start=NOON - start, end=NOON + HOUR, lookback=True)
-    _, _, asked = told("candles", lambda _: answer(interval="1d"), shard)
-    assert asked == [{"item_id": "156", "lookback": lookback, "interval": "1d", "currency": "USD"}]
+def test_lookback_reaches_the_start_within_its_limit(start: timedelta, lookback: str) -> None:
+    shard = replace(SHARD, interval="1d", start=NOON - start, end=NOON + HOUR, lookback=True)
+    _, _, queries = extract_from_stub("candles", lambda _: candles_response(interval="1d"), shard)
+    assert queries == [{"item_id": "156", "lookback": lookback, "interval": "1d", "currency": "USD"}]
 
 
-def test_a_window_is_asked_for_with_the_end_of_its_last_bucket() -> None:
-    shard = replace(ASK, start=NOON - 90 * timedelta(minutes=1), end=NOON - timedelta(minutes=1))
-    _, _, asked = told("candles", lambda _: answer(), shard)
-    assert asked == [
+def test_window_is_requested_to_the_end_of_its_last_bucket() -> None:
+    shard = replace(SHARD, start=NOON - 90 * timedelta(minutes=1), end=NOON - timedelta(minutes=1))
+    _, _, queries = extract_from_stub("candles", lambda _: candles_response(), shard)
+    assert queries == [
         {
             "item_id": "156",
             "start": "2026-06-01T10:30:00Z",
@@ -148,11 +162,13 @@ def test_a_window_is_asked_for_with_the_end_of_its_last_bucket() -> None:
     ]
 
 
-def test_providers_are_kept_as_told_and_candles_beyond_the_window_left_out() -> None:
-    """The contract's own example brings the bucket that begins at the window's end."""
-    some = candle(1, providers={"h": "steam", "l": "csfloat"}, q=None)
-    pages, _, _ = told("candles", lambda _: answer(candle(7), candle(6), some, candle(0)), ASK)
-    rows = pages.rows()
+def test_missing_providers_are_null_and_candles_outside_of_the_window_are_dropped() -> None:
+    """The API documentation's own example has the bucket that begins at the window's end."""
+    partial = candle(1, providers={"h": "steam", "l": "csfloat"}, q=None)
+    collector, _, _ = extract_from_stub(
+        "candles", lambda _: candles_response(candle(7), candle(6), partial, candle(0)), SHARD
+    )
+    rows = collector.rows
     assert rows["time"].to_list() == [NOON - 6 * HOUR, NOON - HOUR]
     assert rows["open_provider"].to_list() == ["csfloat", None]
     assert rows["close_provider"].to_list() == ["unknown", None]
@@ -168,25 +184,30 @@ def test_providers_are_kept_as_told_and_candles_beyond_the_window_left_out() -> 
         (candle(2, providers=None), "Expected `object`, got `null` - at `$.providers`"),
     ],
 )
-def test_a_candle_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
-    pages, outcome, _ = told("candles", lambda _: answer(candle(3), row, candle(1, new=1)), ASK)
-    assert [reject.startswith(reason) for reject in pages.rejects] == [True]
-    assert outcome.rows == 2
-    assert pages.all[0].unknown_fields == {"new": 1}
+def test_candle_that_does_not_fit_is_rejected(row: Body, reason: str) -> None:
+    collector, result, _ = extract_from_stub(
+        "candles", lambda _: candles_response(candle(3), row, candle(1, new=1)), SHARD
+    )
+    assert [reject.startswith(reason) for reject in collector.reject_reasons] == [True]
+    assert result.rows == 2
+    assert collector.pages[0].unknown_fields == {"new": 1}
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("response", "message"),
     [
-        (answer(candle(1), currency="EUR"), "asked for USD, got EUR"),
-        (answer(candle(1), interval="1d"), "asked for candles of 1h, got 1d"),
-        (answer(candle(1), item_id=9, market_hash_name="M4A4"), r"asked for AK-47 .*, got other items"),
+        (candles_response(candle(1), currency="EUR"), "asked for USD, got EUR"),
+        (candles_response(candle(1), interval="1d"), "asked for candles of 1h, got 1d"),
+        (
+            candles_response(candle(1), item_id=9, market_hash_name="M4A4"),
+            r"asked for AK-47 .*, got other items",
+        ),
         ({"items": []}, "/v1/prices/candles: Object missing required field `meta`"),
     ],
 )
-def test_an_answer_to_another_question_is_refused(said: Body, reason: str) -> None:
-    with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told("candles", lambda _: said, ASK)
+def test_response_to_another_request_is_unexpected(response: Body, message: str) -> None:
+    with pytest.raises(errors.UnexpectedResponse, match=message):
+        extract_from_stub("candles", lambda _: response, SHARD)
 
 
 def test_every_interval_divides_a_day() -> None:

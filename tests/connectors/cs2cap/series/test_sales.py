@@ -1,4 +1,4 @@
-"""Sales: read back from now to the start, each as it was told, of an item or of everything."""
+"""Sales are extracted from the newest back to the start, of one item or of all items."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ from connectors.base import ExtractResult
 from connectors.schemas import SALES
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
-from tests.support.cs2cap_series import REDLINE, Body, item_of, paged, told, walk
+from tests.support.cs2cap_series import (
+    REDLINE,
+    Body,
+    cursor_page,
+    extract_from_stub,
+    extract_series,
+    find_item,
+)
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 EVERYTHING = SeriesShard("USD", NOON - 3 * DAY, NOON)
 ONE = replace(EVERYTHING, item=REDLINE)
 PATH = "/v1/sales"
-TOLD = ("provider", "item_id", "market_hash_name", "phase", "time", "price", "float_value", "paint_seed")
+COLUMNS = ("provider", "item_id", "market_hash_name", "phase", "time", "price", "float_value", "paint_seed")
 
 
-def sale(minutes: float, **more: Any) -> Body:
-    """A sale so many minutes before noon."""
-    usual = {
+def sale(minutes: float, **fields: Any) -> Body:
+    """Return a sale this many minutes before noon."""
+    default = {
         "date": (NOON - timedelta(minutes=minutes)).isoformat(),
         "provider": "skinport",
         "price": 2500,
@@ -36,88 +43,94 @@ def sale(minutes: float, **more: Any) -> Body:
         "item_id": 156,
         "market_hash_name": REDLINE.market_hash_name,
     }
-    return {**usual, **more}
+    return {**default, **fields}
 
 
-def ledger(sandbox: Sandbox, shard: SeriesShard) -> list[tuple[Any, ...]]:
+def expected_rows(sandbox: Sandbox, shard: SeriesShard) -> list[tuple[Any, ...]]:
     ids = None if shard.item is None else [int(shard.item.item_id or 0)]
-    known = sandbox.sales(currency=shard.currency, item_ids=ids)
-    inside = known.filter(pl.col("time").is_between(shard.start, shard.end, closed="left"))
-    mine = inside if shard.provider is None else inside.filter(pl.col("provider") == shard.provider)
-    return sorted(mine.with_columns(pl.col("item_id").cast(pl.String)).select(*TOLD).rows(), key=str)
+    sales = sandbox.sales(currency=shard.currency, item_ids=ids)
+    inside = sales.filter(pl.col("time").is_between(shard.start, shard.end, closed="left"))
+    expected = inside if shard.provider is None else inside.filter(pl.col("provider") == shard.provider)
+    return sorted(expected.with_columns(pl.col("item_id").cast(pl.String)).select(*COLUMNS).rows(), key=str)
 
 
-@pytest.mark.parametrize(("tier", "rows", "provider"), [("pro", 100, None), ("quant", 1_000, "youpin")])
-def test_all_sales_back_to_the_start(
-    make_sandbox: MakeSandbox, tier: str, rows: int, provider: str | None
+@pytest.mark.parametrize(("tier", "page_size", "provider"), [("pro", 100, None), ("quant", 1_000, "youpin")])
+def test_sales_are_complete_back_to_the_start(
+    make_sandbox: MakeSandbox, tier: str, page_size: int, provider: str | None
 ) -> None:
-    box = make_sandbox(tier=tier, items=100)
+    sandbox = make_sandbox(tier=tier, items=100)
     shard = replace(EVERYTHING, provider=provider)
-    pages, outcome = walk("sales", box.url, shard)
-    frame = pages.rows()
-    assert frame.schema == SALES
-    assert sorted(frame.select(*TOLD).rows(), key=str) == ledger(box, shard) != []
-    assert isinstance(outcome, ExtractResult)
-    older = [page.oldest for page in pages.all[:-1]]
-    assert all(oldest is not None and oldest >= shard.start for oldest in older)
-    assert pages.all[-1].next_cursor is None
-    assert len(pages.all) <= frame.height // rows + 1, "it stops at the start: the API would go on for weeks"
-
-
-def test_the_sales_of_one_item(make_sandbox: MakeSandbox) -> None:
-    box = make_sandbox(tier="pro", items=100)
-    shard = replace(
-        EVERYTHING, item=item_of(box.url, 6), currency="EUR", start=NOON - 9 * DAY, end=NOON - 2 * DAY
+    collector, result = extract_series("sales", sandbox.url, shard)
+    rows = collector.rows
+    assert rows.schema == SALES
+    assert sorted(rows.select(*COLUMNS).rows(), key=str) == expected_rows(sandbox, shard) != []
+    assert isinstance(result, ExtractResult)
+    oldest_times = [page.oldest for page in collector.pages[:-1]]
+    assert all(oldest is not None and oldest >= shard.start for oldest in oldest_times)
+    assert collector.pages[-1].next_cursor is None
+    assert len(collector.pages) <= rows.height // page_size + 1, (
+        "the extraction stops at the start, where the API has older pages"
     )
-    pages, _ = walk("sales", box.url, shard)
-    assert sorted(pages.rows().select(*TOLD).rows(), key=str) == ledger(box, shard) != []
 
 
-def test_what_was_attached_is_json_as_told(make_sandbox: MakeSandbox, http_get: HttpGet) -> None:
-    box = make_sandbox(tier="quant", items=100)
-    raw = http_get(box, PATH, limit=500).json()["items"]
-    rows = walk("sales", box.url, EVERYTHING)[0].rows().head(500)
+def test_sales_of_one_item(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="pro", items=100)
+    shard = replace(
+        EVERYTHING, item=find_item(sandbox.url, 6), currency="EUR", start=NOON - 9 * DAY, end=NOON - 2 * DAY
+    )
+    collector, _ = extract_series("sales", sandbox.url, shard)
+    assert sorted(collector.rows.select(*COLUMNS).rows(), key=str) == expected_rows(sandbox, shard) != []
+
+
+def test_attachments_are_stored_as_json(make_sandbox: MakeSandbox, http_get: HttpGet) -> None:
+    sandbox = make_sandbox(tier="quant", items=100)
+    raw = http_get(sandbox, PATH, limit=500).json()["items"]
+    rows = extract_series("sales", sandbox.url, EVERYTHING)[0].rows.head(500)
     for name in ("stickers", "charms", "inspect"):
         column = rows[name].to_list()
-        told = [None if text is None else json.loads(text) for text in column]
-        assert told == [row.get(name) for row in raw[: rows.height]]
-        assert any(told)
+        values = [None if text is None else json.loads(text) for text in column]
+        assert values == [row.get(name) for row in raw[: rows.height]]
+        assert any(values)
         assert all(text is None or text == text.strip() for text in column)
 
 
-def test_the_same_attachments_are_the_same_text() -> None:
+def test_equal_attachments_have_equal_text() -> None:
     first = sale(
         1, stickers=[{"name": "Crown é", "slot": 0, "wear": 0.1}], charms=[], inspect={"b": 1, "a": 2}
     )
     second = sale(2, stickers=[{"wear": 0.1, "slot": 0, "name": "Crown é"}], inspect={"a": 2, "b": 1})
-    pages, _, _ = told("sales", lambda _: paged([first, second]), ONE)
-    rows = pages.rows()
+    collector, _, _ = extract_from_stub("sales", lambda _: cursor_page([first, second]), ONE)
+    rows = collector.rows
     assert rows["stickers"].to_list() == ['[{"name":"Crown é","slot":0,"wear":0.1}]'] * 2
     assert rows["inspect"].to_list() == ['{"a":2,"b":1}'] * 2
     assert rows["charms"].to_list() == ["[]", None]
 
 
-def test_identical_sales_all_come() -> None:
-    pages, outcome, _ = told("sales", lambda _: paged([sale(1), sale(1), sale(2)]), ONE)
-    assert (outcome.rows, pages.rows().unique().height) == (3, 2)
+def test_identical_sales_are_all_landed() -> None:
+    collector, result, _ = extract_from_stub("sales", lambda _: cursor_page([sale(1), sale(1), sale(2)]), ONE)
+    assert (result.rows, collector.rows.unique().height) == (3, 2)
 
 
-def test_it_stops_once_a_page_reaches_behind_the_start() -> None:
-    pages_told = {None: ([sale(1)], "a"), "a": ([sale(2), sale(5_000)], "b")}
-    pages, outcome, asked = told("sales", lambda query: paged(*pages_told[query.get("cursor")]), ONE)
-    assert [query.get("cursor") for query in asked] == [None, "a"]
-    assert "limit" not in asked[0], "a page has what the tier allows"
-    assert "start" not in asked[0]
-    assert [page.next_cursor for page in pages.all] == ["a", None]
-    assert outcome == ExtractResult(2, 2, 0)
+def test_extraction_stops_at_the_first_page_before_the_start() -> None:
+    pages_by_cursor = {None: ([sale(1)], "a"), "a": ([sale(2), sale(5_000)], "b")}
+    collector, result, queries = extract_from_stub(
+        "sales", lambda query: cursor_page(*pages_by_cursor[query.get("cursor")]), ONE
+    )
+    assert [query.get("cursor") for query in queries] == [None, "a"]
+    assert "limit" not in queries[0], "the API defaults to the tier's maximum"
+    assert "start" not in queries[0]
+    assert [page.next_cursor for page in collector.pages] == ["a", None]
+    assert result == ExtractResult(2, 2, 0)
 
 
-def test_what_came_since_is_read_over() -> None:
-    """Of a window that ended long ago, the first pages bring nothing."""
+def test_pages_after_the_window_have_no_rows() -> None:
+    """The first pages are newer than a window that ended long ago."""
     shard = replace(ONE, start=NOON - 2 * DAY, end=NOON - DAY)
-    pages_told = {None: ([sale(1)], "a"), "a": ([sale(1_441), sale(1_440)], None)}
-    pages, _, _ = told("sales", lambda query: paged(*pages_told[query.get("cursor")]), shard)
-    assert [(page.rows.height, page.oldest) for page in pages.all] == [
+    pages_by_cursor = {None: ([sale(1)], "a"), "a": ([sale(1_441), sale(1_440)], None)}
+    collector, _, _ = extract_from_stub(
+        "sales", lambda query: cursor_page(*pages_by_cursor[query.get("cursor")]), shard
+    )
+    assert [(page.rows.height, page.oldest) for page in collector.pages] == [
         (0, None),
         (1, NOON - timedelta(minutes=1_441)),
     ]
@@ -133,40 +146,42 @@ def test_what_came_since_is_read_over() -> None:
         (sale(1, paint_seed=2**63), "Expected `int` <= 9223372036854775807 - at `$.paint_seed`"),
     ],
 )
-def test_a_sale_that_does_not_fit_is_put_aside(row: Body, reason: str) -> None:
-    pages, _, _ = told("sales", lambda _: paged([sale(0.5, float=1, paint_seed=7), row]), ONE)
-    assert [reject[: len(reason)] for reject in pages.rejects] == [reason]
-    assert pages.rows().select("float_value", "paint_seed").rows() == [(1.0, 7)]
+def test_sale_that_does_not_fit_is_rejected(row: Body, reason: str) -> None:
+    collector, _, _ = extract_from_stub(
+        "sales", lambda _: cursor_page([sale(0.5, float=1, paint_seed=7), row]), ONE
+    )
+    assert [reject[: len(reason)] for reject in collector.reject_reasons] == [reason]
+    assert collector.rows.select("float_value", "paint_seed").rows() == [(1.0, 7)]
 
 
 @pytest.mark.parametrize(
-    ("shard", "said", "reason"),
+    ("shard", "response", "message"),
     [
-        (ONE, paged([sale(1, item_id=9, market_hash_name="M4A4")]), "got other items"),
-        (replace(ONE, provider="steam"), paged([sale(1)]), "not asked for skinport"),
-        (ONE, paged([sale(1)], currency="EUR"), "asked for USD, got EUR"),
+        (ONE, cursor_page([sale(1, item_id=9, market_hash_name="M4A4")]), "got other items"),
+        (replace(ONE, provider="steam"), cursor_page([sale(1)]), "not asked for skinport"),
+        (ONE, cursor_page([sale(1)], currency="EUR"), "asked for USD, got EUR"),
     ],
 )
-def test_an_answer_to_another_question_is_refused(shard: SeriesShard, said: Body, reason: str) -> None:
-    with pytest.raises(errors.UnexpectedResponse, match=reason):
-        told("sales", lambda _: said, shard)
+def test_response_to_another_request_is_unexpected(shard: SeriesShard, response: Body, message: str) -> None:
+    with pytest.raises(errors.UnexpectedResponse, match=message):
+        extract_from_stub("sales", lambda _: response, shard)
 
 
-def test_an_item_that_nobody_knows_is_our_own_mistake(make_sandbox: MakeSandbox) -> None:
-    pages, error = walk(
+def test_unknown_item_is_a_rejected_request(make_sandbox: MakeSandbox) -> None:
+    collector, error = extract_series(
         "sales",
         make_sandbox(tier="pro", items=100).url,
         replace(ONE, item=REDLINE._replace(item_id="999999")),
     )
     assert isinstance(error, errors.RequestRejected)
     assert error.status == 404
-    assert pages.all == []
+    assert collector.pages == []
 
 
-def test_a_cursor_that_goes_round_breaks_the_walk(make_sandbox: MakeSandbox) -> None:
-    box = make_sandbox(tier="pro", items=100)
-    box.fault("cursor_goes_round", path=PATH, times=None)
-    pages, error = walk("sales", box.url, EVERYTHING)
+def test_cursor_that_goes_back_in_time_is_a_pagination_error(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="pro", items=100)
+    sandbox.fault("cursor_goes_round", path=PATH, times=None)
+    collector, error = extract_series("sales", sandbox.url, EVERYTHING)
     assert isinstance(error, errors.PaginationError)
     assert "had reached" in error.detail
-    assert len(pages.all) == 2
+    assert len(collector.pages) == 2
