@@ -104,15 +104,10 @@ async def _final_state(results: Sequence[RunResult]) -> State[Any]:
     """Log and publish the results; return the state of the flow run."""
     logger = get_run_logger()
     for result in results:
-        logger.log(
-            logging.INFO if result.exit_code == 0 else logging.ERROR,
-            "%s: %s",
-            result.basket,
-            summarize(result),
-        )
-        await publish_result(
-            result, _row(result), key=artifact_key("snapshot", result.basket), description=summarize(result)
-        )
+        summary, level = summarize(result), logging.ERROR if result.exit_code else logging.INFO
+        logger.log(level, "%s: %s", result.basket, summary)
+        key = artifact_key("snapshot", result.basket)
+        await publish_result(result, _row(result), key=key, description=summary)
     states = {result.state for result in results}
     failed = next((name for state, name in FAILED_STATES.items() if state in states), None)
     message = "; ".join(f"{result.basket}: {summarize(result)}" for result in results)
@@ -125,7 +120,7 @@ def _wrap_as_task(label: str, fetch: ShardTask) -> ShardTask:
 
 
 def _wrap_load_as_task(step: LoadStep) -> LoadStep:
-    async def load_and_publish() -> Sequence[LoadReport]:  # a task needs a function with a name
+    async def load_and_publish() -> Sequence[LoadReport]:  # Prefect awaits only a coroutine function
         return await step()
 
     return task(name="load and publish", persist_result=False, cache_policy=NO_CACHE)(load_and_publish)

@@ -1,4 +1,4 @@
-"""automations.yaml in a Prefect server: installed once, kept up to date, and heard of by a webhook."""
+"""automations.yaml in a Prefect server: installed once, updated, and delivered to a webhook."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -26,67 +27,64 @@ from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.http_servers import Sink, sink
 from tests.support.prefect_server import WITH_PREFECT
 from tests.support.snapshots import Bench, basket, clean_env
+from tests.support.waiting import wait_until
 
 pytestmark = WITH_PREFECT
 ROOT = Path(__file__).parents[2]
-TOLD, SILENT = "floorline: an alert opened or is over", "floorline: silence of core"
+ALERT_AUTOMATION, SILENCE_AUTOMATION = "floorline: an alert opened or is over", "floorline: silence of core"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A whole Prefect server, with the services that watch events; its API's address."""
-    home = tmp_path_factory.mktemp("prefect")
+    """Run a Prefect server with the services that evaluate automations; yield the address of its API."""
+    folder = tmp_path_factory.mktemp("prefect")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    env = clean_env(PREFECT_HOME=str(home), PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
+    env = clean_env(PREFECT_HOME=str(folder), PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
     url = f"http://127.0.0.1:{port}/api"
     with (
-        (home / "server.log").open("wb") as log,
+        (folder / "server.log").open("wb") as log,
         subprocess.Popen(command, env=env, stdout=log, stderr=log) as run,
     ):
         try:
-            _wait(lambda: httpx.get(f"{url}/health", timeout=2).is_success, 90)
-            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
+            wait_until(partial(is_healthy, url), 90, every=0.2)
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}):
                 yield url
         finally:
             run.terminate()
             run.wait(30)
 
 
-def _wait(true: object, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if callable(true) and true():
-                return
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < end
-        time.sleep(0.2)
+def is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
 
 
 @pytest.fixture
-def told(server: str) -> Iterator[Sink]:
-    with sink() as kept:
-        url = SecretStr(f"http://127.0.0.1:{kept.port}/alerts")
+def webhook(server: str) -> Iterator[Sink]:
+    """Receive the messages of the webhook block that the alerts are sent to."""
+    with sink() as receiver:
+        url = SecretStr(f"http://127.0.0.1:{receiver.port}/alerts")
         Webhook(url=url).save("floorline-test", overwrite=True)
-        yield kept
+        yield receiver
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox, told: Sink) -> Bench:
+def bench(tmp_path: Path, sandbox: Sandbox, webhook: Sink) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
     (bench.folder / "automations.yaml").write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
     return bench.telling("block:webhook/floorline-test")
 
 
-def applied(bench: Bench) -> list[AppliedAutomation]:
+def apply(bench: Bench) -> list[AppliedAutomation]:
     return asyncio.run(apply_automations(bench.settings))
 
 
-def names() -> list[str]:
+def installed_names() -> list[str]:
     async def read() -> list[str]:
         async with get_client() as client:
             return sorted(one.name for one in await client.read_automations())
@@ -94,75 +92,79 @@ def names() -> list[str]:
     return asyncio.run(read())
 
 
-def test_it_installs_once_and_follows_the_configuration(bench: Bench) -> None:
-    applied(bench)
-    assert applied(bench) == [AppliedAutomation(TOLD, "unchanged"), AppliedAutomation(SILENT, "unchanged")]
-    assert names() == [TOLD, SILENT]
+def test_automations_follow_the_configuration(bench: Bench) -> None:
+    apply(bench)
+    assert apply(bench) == [
+        AppliedAutomation(ALERT_AUTOMATION, "unchanged"),
+        AppliedAutomation(SILENCE_AUTOMATION, "unchanged"),
+    ]
+    assert installed_names() == [ALERT_AUTOMATION, SILENCE_AUTOMATION]
 
     text = bench.config.read_text("utf-8")
     bench.config.write_text(text.replace('name = "core"', 'name = "other"'), "utf-8")
-    other = SILENT.replace("core", "other")
-    assert applied(bench) == [
-        AppliedAutomation(TOLD, "unchanged"),
+    other = SILENCE_AUTOMATION.replace("core", "other")
+    assert apply(bench) == [
+        AppliedAutomation(ALERT_AUTOMATION, "unchanged"),
         AppliedAutomation(other, "created"),
-        AppliedAutomation(SILENT, "removed"),
+        AppliedAutomation(SILENCE_AUTOMATION, "removed"),
     ]
 
     file = bench.folder / "automations.yaml"
     file.write_text(file.read_text("utf-8").replace("Sends one message", "Sends a message"), "utf-8")
-    assert applied(bench)[0] == AppliedAutomation(TOLD, "updated")
-    assert names() == [TOLD, other]
+    assert apply(bench)[0] == AppliedAutomation(ALERT_AUTOMATION, "updated")
+    assert installed_names() == [ALERT_AUTOMATION, other]
 
 
-def test_what_does_not_exist_or_is_not_understood_is_said(bench: Bench) -> None:
+def test_missing_or_invalid_file_and_missing_block_are_config_errors(bench: Bench) -> None:
     file = bench.folder / "automations.yaml"
     for content in ("automations: 7", "{", "automations: [{name: x}]"):
         file.write_text(content, "utf-8")
         with pytest.raises(ConfigError, match="is invalid"):
-            applied(bench)
+            apply(bench)
     file.unlink()
     with pytest.raises(ConfigError, match=r"there is no .*automations.yaml"):
-        applied(bench)
+        apply(bench)
     text = bench.config.read_text("utf-8")
     bench.config.write_text(text.replace("floorline-test", "nowhere"), "utf-8")
     file.write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
     with pytest.raises(ConfigError, match="no block webhook/nowhere"):
-        applied(bench)
+        apply(bench)
 
 
-def test_the_command_does_the_same(bench: Bench, server: str) -> None:
-    applied(bench)
-    done = bench.command("alerts", "apply", PREFECT_API_URL=server)
-    assert done.stdout.splitlines() == [f"unchanged: {TOLD}", f"unchanged: {SILENT}"]
+def test_command_applies_the_automations(bench: Bench, server: str) -> None:
+    apply(bench)
+    result = bench.command("alerts", "apply", PREFECT_API_URL=server)
+    assert result.stdout.splitlines() == [
+        f"unchanged: {ALERT_AUTOMATION}",
+        f"unchanged: {SILENCE_AUTOMATION}",
+    ]
 
 
-def test_a_rejected_key_and_its_end_reach_the_webhook_once_each(
-    bench: Bench, sandbox: Sandbox, told: Sink
-) -> None:
-    applied(bench)
+def test_alert_and_its_end_reach_the_webhook_once_each(bench: Bench, sandbox: Sandbox, webhook: Sink) -> None:
+    apply(bench)
 
-    def run() -> None:
-        async def flow() -> None:
+    def run_snapshot() -> None:
+        async def main() -> None:
             with collect_results(NullProgress()):
                 await snapshot(None, str(bench.config), return_state=True)
 
-        asyncio.run(flow())
+        asyncio.run(main())
 
     sandbox.key(VALID_KEY, "disabled")
-    run()
-    run()
-    _wait(lambda: len(told.got) == 1, 30)
-    moment, message = told.got[0]
-    refused = next(entry for entry in sandbox.requests.since(0) if entry.status == 403)
+    run_snapshot()
+    run_snapshot()
+    wait_until(lambda: len(webhook.got) == 1)
+    received_at, message = webhook.got[0]
+    rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 403)
     assert message["title"] == "[floorline] auth.failed: cs2cap"
     assert "AUTH_ACCOUNT_DISABLED" in message["message"]
     assert VALID_KEY not in str(message)
-    assert moment - refused.t < 10
+    assert received_at - rejected.t < 10
 
     sandbox.key("cs2c_live_sandbox_next_000000009")
     (bench.folder / "cs2cap.key").write_text("cs2c_live_sandbox_next_000000009")
-    run()
-    run()
-    _wait(lambda: len(told.got) == 2, 30)
+    run_snapshot()
+    run_snapshot()
+    wait_until(lambda: len(webhook.got) == 2)
     time.sleep(2)
-    assert told.titles[1:] == ["[floorline] auth.failed is over: cs2cap"]
+    assert webhook.titles[1:] == ["[floorline] auth.failed is over: cs2cap"]

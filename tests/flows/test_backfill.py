@@ -1,4 +1,4 @@
-"""Backfills in Prefect: the form, a run with what it leaves, the states it ends in, sales on schedule."""
+"""The flows `backfill` and `sales` in Prefect: the form, the states, the artifacts and the schedule."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from tests.support.snapshots import Bench, priced
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 
-SLOW = pytest.mark.usefixtures("prefect")
+USES_PREFECT = pytest.mark.usefixtures("prefect")
 DAY = timedelta(days=1)
 KEY = "cs2c_live_planted_8e41c7d2a9035bf6"
 
 
-def slow(test: Any) -> Any:
-    """A test that needs Prefect's server."""
-    for mark in [SLOW, *WITH_PREFECT]:
+def needs_prefect(test: Any) -> Any:
+    """Mark a test that needs Prefect's server."""
+    for mark in [USES_PREFECT, *WITH_PREFECT]:
         test = mark(test)
     return test
 
 
-def test_the_request_is_a_form_with_a_line_for_each_field() -> None:
+def test_request_is_a_form_with_described_fields() -> None:
     schema = parameter_schema(backfill).model_dump()
     assert schema["required"] == ["request"]
     fields = schema["definitions"]["BackfillRequest"]["properties"]
@@ -50,12 +50,12 @@ def test_the_request_is_a_form_with_a_line_for_each_field() -> None:
     assert fields["start"]["format"] == "date-time"
 
 
-def test_progress_is_passed_on_and_remembered() -> None:
-    followed = BackfillProgressTracker(NullBackfillProgress())
-    assert (followed.percent, followed.description) == (0.0, "0 of 0 shards, 0 rows, 0 requests")
-    followed.update(ProgressUpdate(shards=8, ended=3, fraction=0.4567, rows=12_345, requests=20))
-    assert followed.percent == 45.7
-    assert followed.description == "3 of 8 shards, 12,345 rows, 20 requests"
+def test_tracker_keeps_the_last_update() -> None:
+    tracker = BackfillProgressTracker(NullBackfillProgress())
+    assert (tracker.percent, tracker.description) == (0.0, "0 of 0 shards, 0 rows, 0 requests")
+    tracker.update(ProgressUpdate(shards=8, ended=3, fraction=0.4567, rows=12_345, requests=20))
+    assert tracker.percent == 45.7
+    assert tracker.description == "3 of 8 shards, 12,345 rows, 20 requests"
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +75,12 @@ def bench(tmp_path: Path, box: Sandbox) -> Bench:
     return bench_at(tmp_path, box)
 
 
-def asked(**fields: Any) -> BackfillRequest:
+def points_request(**fields: Any) -> BackfillRequest:
     return BackfillRequest(**{"items": (1, 2, 3), "start": datetime.now(UTC) - DAY, **fields})
 
 
-def ran(bench: Bench, request: BackfillRequest) -> tuple[State[Any], list[BackfillResult]]:
-    """The state of a flow run of `backfill`, and its results."""
+def run_flow(bench: Bench, request: BackfillRequest) -> tuple[State[Any], list[BackfillResult]]:
+    """Run the flow `backfill`; return its state and its results."""
 
     async def run() -> tuple[State[Any], list[BackfillResult]]:
         with collect_results(NullBackfillProgress()) as results:
@@ -89,52 +89,52 @@ def ran(bench: Bench, request: BackfillRequest) -> tuple[State[Any], list[Backfi
     return asyncio.run(run())
 
 
-def left(state: State[Any]) -> tuple[str, dict[str, str]]:
-    """The name of a flow run, and its artifacts by key."""
+def read_flow_run(state: State[Any]) -> tuple[str, dict[str, str]]:
+    """Return the name of a flow run, and its artifacts by key."""
 
     async def read() -> tuple[str, dict[str, str]]:
         run_id = state.state_details.flow_run_id
         assert run_id is not None
-        chosen = {"artifacts": {"flow_run_id": {"any_": [str(run_id)]}}}
+        artifact_filter = {"artifacts": {"flow_run_id": {"any_": [str(run_id)]}}}
         async with get_client() as client:
-            found = (await client.request("POST", "/artifacts/filter", json=chosen)).json()
-            return (await client.read_flow_run(run_id)).name, {one["key"]: one["data"] for one in found}
+            artifacts = (await client.request("POST", "/artifacts/filter", json=artifact_filter)).json()
+            return (await client.read_flow_run(run_id)).name, {one["key"]: one["data"] for one in artifacts}
 
     return asyncio.run(read())
 
 
-@slow
-def test_a_run_that_came_through_is_completed_and_leaves_a_table(bench: Bench) -> None:
-    state, (result,) = ran(bench, asked())
+@needs_prefect
+def test_complete_run_is_completed_and_publishes_a_table(bench: Bench) -> None:
+    state, (result,) = run_flow(bench, points_request())
     assert state.is_completed()
     assert state.name == "Completed"
     assert (result.state, result.shards_done) == ("done", 3)
     assert bench.ask("SELECT count(*) FROM price_points") == [(result.rows_new,)]
-    name, artifacts = left(state)
+    name, artifacts = read_flow_run(state)
     assert name.startswith("backfill points 20")
     assert artifacts.keys() == {"backfill-points"}
     assert f'"new rows": {result.rows_new}' in artifacts["backfill-points"]
 
 
-@slow
-def test_its_own_budget_stops_it_and_the_same_again_goes_on(bench: Bench) -> None:
-    request = asked(budget=3)
-    state, (first,) = ran(bench, request)
+@needs_prefect
+def test_budget_stops_the_run_and_the_next_run_resumes(bench: Bench) -> None:
+    request = points_request(budget=3)
+    state, (first,) = run_flow(bench, request)
     assert (state.is_completed(), state.name) == (True, "Stopped")
     assert "shards left" in str(state.message)
-    state, (second,) = ran(bench, request.model_copy(update={"budget": None}))
+    state, (second,) = run_flow(bench, request.model_copy(update={"budget": None}))
     assert (state.name, second.backfill_id) == ("Completed", first.backfill_id)
 
 
-@slow
-def test_a_rejected_key_fails_it_by_name_and_is_told(
+@needs_prefect
+def test_rejected_key_fails_the_run_and_publishes_an_alert(
     bench: Bench, box: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (bench.folder / "cs2cap.key").write_text(KEY)
     box.key(KEY, "revoked")
-    state, (result,) = ran(bench, asked())
+    state, (result,) = run_flow(bench, points_request())
     assert (state.name, state.is_failed(), result.exit_code) == ("AuthFailed", True, 4)
-    _, artifacts = left(state)
+    _, artifacts = read_flow_run(state)
     page = artifacts["alert-auth-failed-cs2cap"]
     for part in ("cs2cap", "AUTH_API_KEY_REVOKED", "Issue a new key", f"…{KEY[-4:]}"):
         assert part in page
@@ -142,28 +142,26 @@ def test_a_rejected_key_fails_it_by_name_and_is_told(
     assert "alert-of-backfill-points" in artifacts
 
 
-@slow
-def test_a_broken_shard_ends_it_as_incomplete(bench: Bench, box: Sandbox) -> None:
+@needs_prefect
+def test_broken_shard_makes_the_run_incomplete(bench: Bench, box: Sandbox) -> None:
     box.fault("cursor_expired", times=None, match={"item_id": "2"})
-    state, (result,) = ran(bench, asked(start=datetime.now(UTC) - 2 * DAY))
+    state, (result,) = run_flow(bench, points_request(start=datetime.now(UTC) - 2 * DAY))
     assert (state.name, state.is_failed()) == ("Incomplete", True)
     assert (result.shards_done, result.shards_broken) == (2, 1)
 
 
-@slow
-def test_what_cannot_be_is_refused_by_the_form_or_before_a_price_is_asked_for(
-    bench: Bench, box: Sandbox
-) -> None:
-    wrong: Any = {"series": "prices", "start": "2026-01-01"}
+@needs_prefect
+def test_invalid_request_is_rejected_before_any_price_request(bench: Bench, box: Sandbox) -> None:
+    invalid: Any = {"series": "prices", "start": "2026-01-01"}
     with pytest.raises(ParameterTypeError, match="series"):
-        asyncio.run(backfill(wrong, str(bench.config)))
+        asyncio.run(backfill(invalid, str(bench.config)))
     with pytest.raises(ConfigError, match="the pro tier has price history of 35 days"):
-        asyncio.run(backfill(asked(start=datetime.now(UTC) - 60 * DAY), str(bench.config)))
+        asyncio.run(backfill(points_request(start=datetime.now(UTC) - 60 * DAY), str(bench.config)))
     assert priced(box) == []
 
 
 def read_sales(bench: Bench) -> State[Any]:
-    """The state of a flow run of `sales`."""
+    """Run the flow `sales`; return its state."""
 
     async def run() -> State[Any]:
         return await sales("cs2cap", str(bench.config), return_state=True)
@@ -171,27 +169,27 @@ def read_sales(bench: Bench) -> State[Any]:
     return asyncio.run(run())
 
 
-@slow
-def test_sales_are_read_again_from_where_they_were_settled(bench: Bench, box: Sandbox) -> None:
+@needs_prefect
+def test_sales_resume_where_the_last_read_was_final(bench: Bench, box: Sandbox) -> None:
     assert read_sales(bench).is_completed()
     ((rows,),) = bench.ask("SELECT count(*) FROM sales")
     assert rows > 0
-    again = read_sales(bench)
-    assert again.is_completed()
-    name, artifacts = left(again)
+    second_state = read_sales(bench)
+    assert second_state.is_completed()
+    name, artifacts = read_flow_run(second_state)
     assert name.startswith("sales 20")
     assert set(artifacts) == {"backfill-sales"}
-    second, first = (datetime.fromisoformat(read.request["start"]) for read in reads(bench))
-    # the second began where the first was read; the server tells whole seconds
+    second, first = (datetime.fromisoformat(record.request["start"]) for record in list_backfills(bench))
+    # the second read starts where the first was observed; the server's times are whole seconds
     assert timedelta(seconds=-1) < second - first < timedelta(minutes=5)
 
 
-def reads(bench: Bench) -> list[BackfillRecord]:
+def list_backfills(bench: Bench) -> list[BackfillRecord]:
     return BackfillStore(bench.home.state).list_all()
 
 
-@slow
-def test_the_key_is_nowhere(prefect: Path) -> None:
-    told = dump_sqlite(prefect)
-    assert "backfill points 20" in told  # it is the right file
-    assert KEY not in told
+@needs_prefect
+def test_key_is_stored_nowhere(prefect: Path) -> None:
+    dump = dump_sqlite(prefect)
+    assert "backfill points 20" in dump  # the dump is of the right file
+    assert KEY not in dump

@@ -1,4 +1,4 @@
-"""The Prefect flow: a task a shard and one that loads; a rejected key ends it by name and shows nowhere."""
+"""The flow `snapshot` in Prefect: its tasks, states, artifacts and events; the key is stored nowhere."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ KEY = "cs2c_live_planted_5d1f7a90c3e24b68"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ran:
-    """A flow run that has ended."""
+class FinishedRun:
+    """A finished flow run, and what Prefect's server knows of it."""
 
     bench: Bench
     state: State[Any]
@@ -52,21 +52,21 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A temporary Prefect server; its SQLite file."""
+    """Run a temporary Prefect server; yield its SQLite file."""
     os.environ["FLOORLINE_TEST_KEY"] = KEY
     with temporary_prefect() as database:
         yield database
     del os.environ["FLOORLINE_TEST_KEY"]
 
 
-def market(**options: Any) -> Options:
+def sandbox_options(**options: Any) -> Options:
     return Options(**{"items": 300, "frozen": NOON, "refresh": 0, "limits": False, **options})
 
 
 @pytest.fixture(scope="module")
-def completed(prefect: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """Two baskets, five shards, the key in a Secret block."""
-    with serve(market()) as box:
+def completed(prefect: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedRun]:
+    """Run two baskets with five shards; the key is in a Secret block."""
+    with serve(sandbox_options()) as box:
         box.key(KEY)
         Secret(value=SecretStr(KEY)).save("floorline-test", overwrite=True)
         bench = Bench.at(
@@ -76,64 +76,66 @@ def completed(prefect: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             basket("two"),
             source={"key": "block:floorline-test"},
         )
-        yield ran(bench)
+        yield run_flow(bench)
 
 
 @pytest.fixture(scope="module")
-def refused(prefect: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ran, Sandbox]]:
-    """A key that is revoked in the middle of four concurrent shards."""
-    with serve(market(items=2000, tier="free")) as box:
+def rejected(
+    prefect: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[FinishedRun, Sandbox]]:
+    """Run four concurrent shards; the key is revoked in the middle."""
+    with serve(sandbox_options(items=2000, tier="free")) as box:
         box.key(KEY, tier="free")
         box.fault("latency", seconds=0.05, times=None)
         box.fault("revoke_key", after=9, times=None)
         bench = Bench.at(
-            tmp_path_factory.mktemp("refused"),
+            tmp_path_factory.mktemp("rejected"),
             box,
             catalog_of("steam", "buff163", "csfloat", "youpin"),
             source={"key": "env:FLOORLINE_TEST_KEY", "concurrency": 4},
         )
-        yield ran(bench), box
+        yield run_flow(bench), box
 
 
-def ran(bench: Bench) -> Ran:
-    """Run the flow to its end and gather what the server then knows."""
+def run_flow(bench: Bench) -> FinishedRun:
+    """Run the flow, and read what the server knows of the run."""
 
     async def run() -> tuple[State[Any], list[RunResult]]:
         with collect_results(NullProgress()) as results:
             return await snapshot(None, str(bench.config), return_state=True), results
 
     state, results = asyncio.run(run())
-    return asyncio.run(gathered(bench, state, results))
+    return asyncio.run(read_finished_run(bench, state, results))
 
 
-async def gathered(bench: Bench, state: State[Any], results: list[RunResult]) -> Ran:
+async def read_finished_run(bench: Bench, state: State[Any], results: list[RunResult]) -> FinishedRun:
     async with get_client() as client:
         run_id = state.state_details.flow_run_id
         assert run_id is not None
-        chosen = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[run_id]))
-        tasks = await client.read_task_runs(task_run_filter=chosen)
+        task_filter = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[run_id]))
+        tasks = await client.read_task_runs(task_run_filter=task_filter)
         artifacts = await client.request(
             "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run_id)]}}}
         )
-        wanted = {"filter": {"event": {"prefix": ["floorline."]}}}
+        event_filter = {"filter": {"event": {"prefix": ["floorline."]}}}
         events: list[dict[str, Any]] = []
-        end = time.monotonic() + (15 if state.is_failed() else 0)
+        deadline = time.monotonic() + (15 if state.is_failed() else 0)
         while not events:
-            events = (await client.request("POST", "/events/filter", json=wanted)).json()["events"]
-            if time.monotonic() > end:
+            events = (await client.request("POST", "/events/filter", json=event_filter)).json()["events"]
+            if time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
         flow_run = await client.read_flow_run(run_id)
-    return Ran(bench, state, results, flow_run, tasks, events, artifacts.json())
+    return FinishedRun(bench, state, results, flow_run, tasks, events, artifacts.json())
 
 
-def test_a_run_that_came_through_is_completed(completed: Ran) -> None:
+def test_complete_run_is_completed(completed: FinishedRun) -> None:
     assert completed.state.is_completed()
     assert [result.state for result in completed.results] == ["done", "done"]
     assert "core: done: " in str(completed.state.message)
 
 
-def test_it_has_a_task_a_shard_and_one_that_loads(completed: Ran) -> None:
+def test_run_has_a_task_per_shard_and_a_load_task(completed: FinishedRun) -> None:
     names = Counter(task.name.rpartition("-")[0] for task in completed.tasks)
     assert names == {
         "fetch steam USD #0": 1,
@@ -146,7 +148,7 @@ def test_it_has_a_task_a_shard_and_one_that_loads(completed: Ran) -> None:
     assert {task.state_name for task in completed.tasks} == {"Completed"}
 
 
-def test_it_leaves_a_table_of_the_runs_and_no_alert(completed: Ran) -> None:
+def test_run_publishes_result_tables_and_no_alert(completed: FinishedRun) -> None:
     tables = {artifact["key"]: artifact["data"] for artifact in completed.artifacts}
     assert tables.keys() == {"snapshot-core", "snapshot-two"}
     for name in ("rows", "changed", "rejected", "requests", "quota left"):
@@ -154,27 +156,27 @@ def test_it_leaves_a_table_of_the_runs_and_no_alert(completed: Ran) -> None:
     assert completed.events == []
 
 
-def test_it_is_called_by_its_baskets_and_the_moment_of_its_start(completed: Ran) -> None:
+def test_run_name_has_baskets_and_start_time(completed: FinishedRun) -> None:
     assert re.fullmatch(r"all \d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z", completed.flow_run.name)
 
 
-def test_a_rejected_key_fails_it_by_name_and_is_not_retried(refused: tuple[Ran, Sandbox]) -> None:
-    run, box = refused
+def test_rejected_key_fails_the_run_without_retry(rejected: tuple[FinishedRun, Sandbox]) -> None:
+    run, box = rejected
     assert (run.state.name, run.flow_run.state_name) == ("AuthFailed", "AuthFailed")
     assert run.flow_run.state is not None
     assert run.flow_run.state.is_failed()
     assert run.flow_run.run_count == 1
     assert "AUTH_API_KEY_REVOKED" in str(run.state.message)
-    asked = priced(box)
-    assert Counter(entry.query for entry in asked).most_common(1)[0][1] == 1
-    first = next(entry for entry in asked if entry.status == 401)
-    assert sum(entry.t > first.t for entry in asked) <= 4
+    requests = priced(box)
+    assert Counter(entry.query for entry in requests).most_common(1)[0][1] == 1
+    first = next(entry for entry in requests if entry.status == 401)
+    assert sum(entry.t > first.t for entry in requests) <= 4
 
 
-def test_siblings_are_ended_and_what_had_landed_is_loaded(refused: tuple[Ran, Sandbox]) -> None:
-    run, box = refused
+def test_rejected_key_stops_all_shards_and_loads_landed_pages(rejected: tuple[FinishedRun, Sandbox]) -> None:
+    run, box = rejected
     states = Counter(task.state_name for task in run.tasks)
-    assert states["Completed"] == 1  # the one that loads
+    assert states["Completed"] == 1  # the load task
     assert states["Failed"] >= 1
     assert states["Failed"] + states["Crashed"] == 4
     (result,) = run.results
@@ -183,34 +185,34 @@ def test_siblings_are_ended_and_what_had_landed_is_loaded(refused: tuple[Ran, Sa
     assert set(run.bench.quotes()) < set(ledger(box, ["steam", "buff163", "csfloat", "youpin"]))
 
 
-def test_everybody_is_told(refused: tuple[Ran, Sandbox]) -> None:
-    run, _ = refused
+def test_rejected_key_publishes_event_and_alert(rejected: tuple[FinishedRun, Sandbox]) -> None:
+    run, _ = rejected
     (event,) = run.events
     assert event["event"] == "floorline.auth.failed"
     assert event["resource"]["prefect.resource.id"] == "floorline.source.cs2cap"
     assert event["payload"]["code"] == "AUTH_API_KEY_REVOKED"
-    told = {artifact["key"]: artifact["data"] for artifact in run.artifacts}
-    page = told["alert-auth-failed-cs2cap"]
+    artifacts = {artifact["key"]: artifact["data"] for artifact in run.artifacts}
+    page = artifacts["alert-auth-failed-cs2cap"]
     for part in ("cs2cap", "AUTH_API_KEY_REVOKED", "Issue a new key", f"…{KEY[-4:]}"):
         assert part in page
-    assert "/artifacts/key/alert-auth-failed-cs2cap" in told["alert-of-core"]
+    assert "/artifacts/key/alert-auth-failed-cs2cap" in artifacts["alert-of-core"]
     assert [alert.cause for alert in run.bench.alerts()] == ["auth.failed"]
 
 
-def test_a_wrong_configuration_is_raised_to_the_caller(
+def test_config_error_is_raised_to_the_caller(
     prefect: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with serve(market()) as box:
+    with serve(sandbox_options()) as box:
         bench = Bench.at(tmp_path_factory.mktemp("wrong"), box, basket(providers=["steem"]))
         with pytest.raises(ConfigError, match="did you mean 'steam'"):
             asyncio.run(snapshot(None, str(bench.config)))
         assert priced(box) == []
 
 
-def test_sigterm_ends_it_with_what_arrived_loaded(
+def test_sigterm_loads_landed_pages_and_exits_with_143(
     prefect: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with serve(market(items=1000, tier="free")) as box:
+    with serve(sandbox_options(items=1000, tier="free")) as box:
         box.fault("latency", seconds=0.1, times=None)
         bench = Bench.at(tmp_path_factory.mktemp("stopped"), box, catalog_of("steam", "buff163"))
 
@@ -221,22 +223,25 @@ def test_sigterm_ends_it_with_what_arrived_loaded(
 
         stopper = threading.Thread(target=stop)
         stopper.start()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exited:
             snapshot_command.snapshot(config=bench.config, as_json=True, prefect=True, quiet=True)
         stopper.join()
-    assert ended.value.code == 143
+    assert exited.value.code == 143
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert rows >= 100
 
 
-def test_the_key_is_nowhere(
-    prefect: Path, completed: Ran, refused: tuple[Ran, Sandbox], capfd: pytest.CaptureFixture[str]
+def test_key_is_stored_nowhere(
+    prefect: Path,
+    completed: FinishedRun,
+    rejected: tuple[FinishedRun, Sandbox],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     dump = dump_sqlite(prefect)
-    assert "fetch steam USD" in dump  # it is the right file
+    assert "fetch steam USD" in dump  # the dump is of the right file
     assert KEY not in dump
-    for run in (completed, refused[0]):
+    for run in (completed, rejected[0]):
         assert KEY not in dump_sqlite(run.bench.home.state)
         for view in ("runs", "rejects", "alerts", "observations", "providers", "quotes", "items"):
             assert KEY not in str(run.bench.ask(f"FROM {view}"))

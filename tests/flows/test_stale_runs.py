@@ -1,4 +1,4 @@
-"""A flow run whose tick comes too late ends as Skipped and asks nobody; a long walk shows its progress."""
+"""A stale flow run is skipped, a long one publishes its progress, and `maintain` sends no request."""
 
 from __future__ import annotations
 
@@ -36,105 +36,105 @@ pytestmark = WITH_PREFECT
 
 @pytest.fixture(scope="module", autouse=True)
 def prefect() -> Iterator[None]:
-    """A temporary Prefect server."""
+    """Run a temporary Prefect server."""
     with temporary_prefect():
         yield
 
 
-async def tick(bench: Bench, late: timedelta, *, scheduled: bool = True) -> tuple[State[Any], FlowRun]:
-    """Run a flow run that was expected so long ago, as a worker would; its last state."""
+async def run_scheduled(
+    bench: Bench, delay: timedelta, *, scheduled: bool = True
+) -> tuple[State[Any], FlowRun]:
+    """Run a flow run that was expected a delay ago, as a worker would; return its state."""
     parameters = {"baskets": ["core"], "config": str(bench.config)}
     async with get_client() as client:
-        due: State[Any] = Scheduled(scheduled_time=DateTime.now(UTC) - late)
-        made = await client.create_flow_run(snapshot, parameters=parameters, state=due)
+        scheduled_state: State[Any] = Scheduled(scheduled_time=DateTime.now(UTC) - delay)
+        flow_run = await client.create_flow_run(snapshot, parameters=parameters, state=scheduled_state)
         if scheduled:
-            as_the_scheduler_makes_them(made)
-        running = run_flow_async(snapshot, flow_run=made, parameters=parameters, return_type="state")
+            mark_as_scheduled(flow_run)
+        running = run_flow_async(snapshot, flow_run=flow_run, parameters=parameters, return_type="state")
         state = cast("State[Any]", await cast("Awaitable[object]", running))
-        return state, await client.read_flow_run(made.id)
+        return state, await client.read_flow_run(flow_run.id)
 
 
-def as_the_scheduler_makes_them(made: FlowRun) -> None:
-    """Only the scheduler may set this; the API takes it from nobody."""
+def mark_as_scheduled(flow_run: FlowRun) -> None:
+    """Set the field that Prefect's API does not accept and only its scheduler sets."""
     database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2]
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as db, db:
-        changed = db.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE id = ?", [str(made.id)])
+        changed = db.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE id = ?", [str(flow_run.id)])
         assert changed.rowcount == 1
 
 
-def test_a_tick_more_than_one_interval_late_is_skipped_without_a_request(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_stale_run_is_skipped_without_a_request(sandbox: Sandbox, tmp_path: Path) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"))
-    state, flow_run = asyncio.run(tick(bench, timedelta(minutes=11)))
+    state, flow_run = asyncio.run(run_scheduled(bench, timedelta(minutes=11)))
     assert (state.name, state.is_completed()) == ("Skipped", True)
     assert "more than one interval late" in str(state.message)
     assert flow_run.state_name == "Skipped"
     assert sandbox.requests.since(0) == []
 
 
-def test_a_tick_that_is_a_little_late_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_run_within_one_interval_is_not_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"))
-    state, flow_run = asyncio.run(tick(bench, timedelta(minutes=9)))
+    state, flow_run = asyncio.run(run_scheduled(bench, timedelta(minutes=9)))
     assert state.name == "Completed"
     assert flow_run.name.startswith("core 2")
 
 
-def test_what_somebody_started_by_hand_runs_however_late(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unscheduled_run_is_never_skipped(sandbox: Sandbox, tmp_path: Path) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"))
-    state, _ = asyncio.run(tick(bench, timedelta(hours=3), scheduled=False))
+    state, _ = asyncio.run(run_scheduled(bench, timedelta(hours=3), scheduled=False))
     assert state.name == "Completed"
     assert len(sandbox.requests.since(0)) > 0
 
 
-def test_a_walk_that_lasts_shows_how_far_it_is(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+def test_long_run_publishes_its_progress(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(items=1000, tier="free")
     box.fault("latency", seconds=4.0, times=None)
     bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163", "csfloat", "skinport"))
-    asyncio.run(tick(bench, timedelta()))
-    (shown,) = asyncio.run(artifacts("walk-core"))  # one artifact, brought up to date
-    assert shown["type"] == "progress"
-    assert shown["data"] == 100.0
-    assert shown["description"].startswith("core: ")
+    asyncio.run(run_scheduled(bench, timedelta()))
+    (artifact,) = asyncio.run(artifacts("walk-core"))  # one artifact, which is updated
+    assert artifact["type"] == "progress"
+    assert artifact["data"] == 100.0
+    assert artifact["description"].startswith("core: ")
 
 
-class Impatient(SystemClock):
-    """Waits for nothing, so that an update is under way at every moment."""
+class NoWaitClock(SystemClock):
+    """Never waits, so that an update is always under way."""
 
     async def sleep(self, seconds: float) -> None:
         """Return at once."""
 
 
-def test_a_walk_that_ends_during_an_update_is_shown_to_its_end() -> None:
+def test_progress_is_complete_after_a_run_that_ends_during_an_update() -> None:
     shards = tuple(Shard(number, "cs2cap", "USD", ("steam",), None) for number in range(2))
-    watched = ProgressTracker(NullProgress())
+    tracker = ProgressTracker(NullProgress())
 
     @flow
-    async def walk() -> None:
-        async with publish_progress(watched, "walk-brief", Impatient()):
-            watched.planned("core", shards)
+    async def long_run() -> None:
+        async with publish_progress(tracker, "walk-brief", NoWaitClock()):
+            tracker.planned("core", shards)
             while not await artifacts("walk-brief"):
                 pass
-            watched.counters["core"].pages = 2
+            tracker.counters["core"].pages = 2
 
-    asyncio.run(walk())
-    (told,) = asyncio.run(artifacts("walk-brief"))
-    assert (told["data"], told["description"]) == (100.0, "core: 2 of 2 pages, 0 rows")
+    asyncio.run(long_run())
+    (artifact,) = asyncio.run(artifacts("walk-brief"))
+    assert (artifact["data"], artifact["description"]) == (100.0, "core: 2 of 2 pages, 0 rows")
 
 
-async def cared_for(bench: Bench) -> State[Any]:
-    """The state in which the nightly care ended."""
+async def run_maintain(bench: Bench) -> State[Any]:
+    """Run the flow `maintain`; return its state."""
     return await maintain(str(bench.config), return_state=True)
 
 
 async def artifacts(key: str) -> list[dict[str, Any]]:
     async with get_client() as client:
         query = {"artifacts": {"key": {"any_": [key]}}}
-        answer = await client._client.post("/artifacts/filter", json=query)
-        return list(answer.json())
+        response = await client._client.post("/artifacts/filter", json=query)
+        return list(response.json())
 
 
-def test_the_nightly_care_loads_what_waits_and_spends_no_request(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_maintain_loads_pending_landings_without_a_request(sandbox: Sandbox, tmp_path: Path) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(providers=["buff163"]))
     bench.snapshot()
     quotes = bench.quotes()
@@ -142,7 +142,7 @@ def test_the_nightly_care_loads_what_waits_and_spends_no_request(sandbox: Sandbo
         (folder / "loaded").unlink()
     shutil.rmtree(bench.home.writer.parent)
     since = len(sandbox.requests.since(0))
-    state = asyncio.run(cared_for(bench))
+    state = asyncio.run(run_maintain(bench))
     assert state.is_completed()
     assert state.message == "1 pending landing loaded"
     assert bench.quotes() == quotes != []
