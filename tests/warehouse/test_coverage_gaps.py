@@ -44,7 +44,7 @@ CASES: dict[str, tuple[int | None, int | None, list[tuple[int, int, int]], list[
     ),
     "only points": (None, None, [(30, 120, 1)], [CHANGED, (60, None, 0, "snapshot")]),
     "before the first observation": (None, 100, [(30, 120, 1)], [CHANGED, LAST]),
-    "a removal": (100, None, [(30, 120, 1)], [FIRST, CHANGED, (60, None, 0, "snapshot")]),
+    "a closure": (100, None, [(30, 120, 1)], [FIRST, CHANGED, (60, None, 0, "snapshot")]),
 }  # fmt: skip
 
 

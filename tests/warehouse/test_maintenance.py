@@ -31,7 +31,7 @@ from warehouse.state.alerts import Alert, AlertStore
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
-    """Return a warehouse with changes, a removed quote, a reject, a late run and an alert."""
+    """Return a warehouse with changes, a closed quote, a reject, a late run and an alert."""
     paths = create_warehouse(tmp_path / "home")
     rejects = [("did not fit", '{"item_id": 9}')]
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3", provider="buff163"),

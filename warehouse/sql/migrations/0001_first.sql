@@ -50,7 +50,7 @@ CREATE TABLE store.observation (
     complete BOOLEAN NOT NULL, reason VARCHAR, rows BIGINT NOT NULL, newest_last_updated TIMESTAMPTZ
 );
 
--- The last state of each quote; a removed quote stays as a row with null price and quantity 0.
+-- The last state of each quote; a closed quote stays as a row with null price and quantity 0.
 CREATE TABLE store.current (
     item_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, currency VARCHAR NOT NULL, delivery VARCHAR NOT NULL,
     lowest_ask BIGINT, price DECIMAL(20, 8), quantity BIGINT NOT NULL,
