@@ -91,7 +91,7 @@ class KeyInvalid(AuthRejected):
     """The source does not know the key."""
 
     guidance = (
-        "Copy the complete key again from the source's dashboard, without spaces. The key may have expired."
+        "Copy the key again from the source's dashboard, complete and without spaces. It may have expired."
     )
 
 
