@@ -1,1 +1,1 @@
-"""`floorline doctor`."""
+"""The checks of `floorline doctor`."""

@@ -1,4 +1,4 @@
-"""The doctor's look at the versions that Floorline runs on."""
+"""Check the versions of Python and of the libraries that Floorline depends on."""
 
 from __future__ import annotations
 
@@ -6,49 +6,52 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from typing import Final
 
 from floorline.doctor.findings import Finding, fail, ok, warn
 
-LIBRARIES = ("duckdb", "prefect", "fastapi", "sqlalchemy")
-REINSTALL = "install Floorline anew: pip install --no-deps -r requirements.lock"
+LIBRARIES: Final = ("duckdb", "prefect", "fastapi", "sqlalchemy")
+REINSTALL: Final = "reinstall Floorline: pip install --no-deps -r requirements.lock"
 
 
 def installed_versions() -> dict[str, str]:
-    """The versions of what this process runs on, by name."""
+    """Return the installed versions of Python and of LIBRARIES, by name."""
     python = ".".join(map(str, sys.version_info[:3]))
     return {"python": python, **{name: metadata.version(name) for name in LIBRARIES}}
 
 
-def check_versions(found: Mapping[str, str]) -> list[Finding]:
-    """Judge the versions of python and LIBRARIES."""
-    return [_python(found["python"]), _duckdb(found["duckdb"]), _prefect(found)]
+def check_versions(versions: Mapping[str, str]) -> list[Finding]:
+    """Check the versions that `installed_versions` returns."""
+    return [_check_python(versions["python"]), _check_duckdb(versions["duckdb"]), _check_prefect(versions)]
 
 
-def _python(version: str) -> Finding:
-    if _of(version) < (3, 11):
+def _check_python(version: str) -> Finding:
+    if _major_minor(version) < (3, 11):
         return fail("python", version, "use Python 3.11 or newer")
     return ok("python", version)
 
 
-def _duckdb(version: str) -> Finding:
-    return (
-        ok("duckdb", version) if _of(version) == (1, 5) else fail("duckdb", f"{version}, not 1.5", REINSTALL)
-    )
+def _check_duckdb(version: str) -> Finding:
+    if _major_minor(version) != (1, 5):
+        return fail("duckdb", f"{version}, not 1.5", REINSTALL)
+    return ok("duckdb", version)
 
 
-def _prefect(found: Mapping[str, str]) -> Finding:
-    """FastAPI 0.151 broke the null fields of Prefect 3.8's API; with SQLAlchemy 2.1 it schedules no run."""
-    seen = f"{found['prefect']} with fastapi {found['fastapi']} and sqlalchemy {found['sqlalchemy']}"
-    if _of(found["prefect"]) != (3, 8):
+def _check_prefect(versions: Mapping[str, str]) -> Finding:
+    """Check Prefect and two of its libraries.
+
+    With FastAPI 0.151, Prefect 3.8's API rejects null fields; with SQLAlchemy 2.1, it schedules no run.
+    """
+    seen = f"{versions['prefect']} with fastapi {versions['fastapi']} and sqlalchemy {versions['sqlalchemy']}"
+    if _major_minor(versions["prefect"]) != (3, 8):
         return warn("prefect", f"{seen}; Floorline is tested with Prefect 3.8", REINSTALL)
-    for name, bound in (("fastapi", (0, 151)), ("sqlalchemy", (2, 1))):
-        if _of(found[name]) >= bound:
-            newest = ".".join(map(str, bound))
-            told = f"{seen}: Prefect 3.8 does not work with {name} {newest} or newer"
-            return fail("prefect", told, f"pip install '{name}<{newest}'")
+    for name, limit in (("fastapi", (0, 151)), ("sqlalchemy", (2, 1))):
+        if _major_minor(versions[name]) >= limit:
+            bound = ".".join(map(str, limit))
+            problem = f"{seen}: Prefect 3.8 does not work with {name} {bound} or newer"
+            return fail("prefect", problem, f"pip install '{name}<{bound}'")
     return ok("prefect", seen)
 
 
-def _of(version: str) -> tuple[int, ...]:
-    """Major and minor."""
+def _major_minor(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])

@@ -1,4 +1,4 @@
-"""What a check of `floorline doctor` found: a verdict, what was seen, and what to do about it."""
+"""The findings of `floorline doctor`: a verdict, what the check saw, and what to do about a problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's. `name` says what was looked at; `advice` is empty where all is well."""
+    """One result of a check: `name` is the subject of the check; `advice` is empty for the verdict "ok"."""
 
     name: str
     verdict: Verdict
@@ -21,27 +21,27 @@ class Finding:
 
 
 def ok(name: str, seen: str) -> Finding:
-    """All is well."""
+    """Return a finding without a problem."""
     return Finding(name, "ok", seen)
 
 
 def warn(name: str, seen: str, advice: str) -> Finding:
-    """It works for now."""
+    """Return a finding of a problem that does not make snapshots fail yet."""
     return Finding(name, "warn", seen, advice)
 
 
 def fail(name: str, seen: str, advice: str) -> Finding:
-    """Snapshots will fail, or do already."""
+    """Return a finding of a problem that makes snapshots fail."""
     return Finding(name, "fail", seen, advice)
 
 
 def from_error(name: str, error: FloorlineError) -> Finding:
-    """What an error says, as a finding that fails."""
+    """Return a failed finding that describes an error and its guidance."""
     return fail(name, error_summary(error), error.guidance)
 
 
 def error_summary(error: FloorlineError) -> str:
-    """What happened, with the API's code and status where there are such."""
+    """Return the detail of an error, after the API's code and the HTTP status if there are any."""
     if not isinstance(error, SourceError):
         return error.detail
     status = f"HTTP {error.status}" if error.status else ""

@@ -1,4 +1,4 @@
-"""`floorline doctor`: every check side by side, each with a deadline, and what they found."""
+"""Run all checks of `floorline doctor` concurrently, each with a deadline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from common.clock import Clock
 from common.errors import ConfigError
@@ -17,14 +17,14 @@ from floorline.doctor.findings import Finding, fail, from_error, ok
 from pipelines.config import Settings, expand_items, load_settings
 from warehouse.paths import WarehousePaths
 
-DEADLINE = 2.5  # seconds
-PREFECT_DEADLINE = 8.0  # seconds; importing it takes two, and more on a busy machine
+DEADLINE: Final = 2.5  # seconds
+PREFECT_DEADLINE: Final = 8.0  # seconds; the import of Prefect takes two, and longer on a busy machine
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class Check(NamedTuple):
-    """What is looked at, the look itself, and the seconds that it may take."""
+    """A check: the name of its subject, the function that returns findings, and its deadline in seconds."""
 
     name: str
     run: Callable[[], Awaitable[Sequence[Finding]]]
@@ -32,9 +32,9 @@ class Check(NamedTuple):
 
 
 async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
-    """Look at everything that the configuration at `config` names; no price is asked for, nothing written.
+    """Check everything that the configuration at `config` names; request no prices, write no file.
 
-    Call it in an event loop of its own: what hangs there is left behind, not waited for.
+    Call it in an event loop of its own: threads that miss their deadline stay behind until the process ends.
     """
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     versions = _in_thread(
@@ -44,43 +44,41 @@ async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
         settings = load_settings(config)
     except ConfigError as error:
         return [from_error("configuration", error), *await run_check(versions)]
-    scheduler = Check(
-        "prefect server", partial(check_prefect.check_prefect, settings, clock), PREFECT_DEADLINE
-    )
-    checks = [*_source_checks(settings, clock), *_warehouse_checks(settings, clock), scheduler, versions]
-    found = await asyncio.gather(*map(run_check, checks))
-    return [_configuration(settings), *(finding for findings in found for finding in findings)]
+    prefect = Check("prefect server", partial(check_prefect.check_prefect, settings, clock), PREFECT_DEADLINE)
+    checks = [*_source_checks(settings, clock), *_warehouse_checks(settings, clock), prefect, versions]
+    results = await asyncio.gather(*map(run_check, checks))
+    return [_check_configuration(settings), *(finding for findings in results for finding in findings)]
 
 
 async def run_check(check: Check) -> Sequence[Finding]:
-    """Make one check. Where it takes too long or breaks, that is what was found."""
+    """Run one check. A timeout or an unexpected error becomes a failed finding."""
     try:
         async with asyncio.timeout(check.deadline):
             return await check.run()
     except TimeoutError:
-        return [fail(check.name, f"no answer in {check.deadline:g} s", "see what holds it up, and ask again")]
-    except Exception as error:  # noqa: BLE001 - the other checks are worth having
+        return [fail(check.name, f"no answer in {check.deadline:g} s", "find what blocks it, then try again")]
+    except Exception as error:  # noqa: BLE001 - the other checks must still report
         seen = f"this check broke: {type(error).__name__}: {error}"
-        return [fail(check.name, seen, "see whether the other lines explain it; else report it")]
+        return [fail(check.name, seen, "see whether the other lines explain the error; else report it")]
 
 
-def _configuration(settings: Settings) -> Finding:
+def _check_configuration(settings: Settings) -> Finding:
     if not settings.baskets:
-        return fail("configuration", "no basket is configured", "say in [[baskets]] what to look at")
+        return fail("configuration", "no basket is configured", "add a [[baskets]] section")
     try:
         for basket in settings.baskets:
             expand_items(basket, settings.base)
     except ConfigError as error:
         return from_error("configuration", error)
-    names = ", ".join(basket.name for basket in settings.baskets)
-    return ok("configuration", f"sources: {', '.join(settings.sources)}; baskets: {names}")
+    baskets = ", ".join(basket.name for basket in settings.baskets)
+    return ok("configuration", f"sources: {', '.join(settings.sources)}; baskets: {baskets}")
 
 
 def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
     return [
         Check(
             f"{name} address",
-            partial(check_source.check_source, name, source, settings.base, clock),
+            partial(check_source.check_source, name, source, settings.base, clock=clock),
             PREFECT_DEADLINE if source.key.startswith("block:") else DEADLINE,
         )
         for name, source in settings.sources.items()
@@ -88,27 +86,27 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
 
 
 def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
-    home, care = WarehousePaths(settings.root), settings.warehouse
+    paths, limits = WarehousePaths(settings.root), settings.warehouse
     return [
-        _in_thread("database", lambda: check_warehouse.check_database(home)),
-        _in_thread("age", lambda: check_warehouse.check_age(home, settings, clock.now())),
-        _in_thread("loader", lambda: check_warehouse.check_loader(home, clock.now(), care.lock_wait)),
-        _in_thread("landings", lambda: check_warehouse.check_landings(home)),
-        _in_thread("disk", lambda: check_warehouse.check_disk(home, int(care.least_free))),
-        _in_thread("alerts", lambda: check_warehouse.check_alerts(home)),
+        _in_thread("database", lambda: check_warehouse.check_database(paths)),
+        _in_thread("age", lambda: check_warehouse.check_age(paths, settings, clock.now())),
+        _in_thread("loader", lambda: check_warehouse.check_loader(paths, clock.now(), limits.lock_wait)),
+        _in_thread("landings", lambda: check_warehouse.check_landings(paths)),
+        _in_thread("disk", lambda: check_warehouse.check_disk(paths, int(limits.least_free))),
+        _in_thread("alerts", lambda: check_warehouse.check_alerts(paths)),
     ]
 
 
-def _in_thread(name: str, look_at: Callable[[], Sequence[Finding]]) -> Check:
-    """A check that may block, in a thread of its own."""
-    return Check(name, lambda: asyncio.to_thread(look_at))
+def _in_thread(name: str, run: Callable[[], Sequence[Finding]]) -> Check:
+    """Return a check whose function may block."""
+    return Check(name, lambda: asyncio.to_thread(run))
 
 
 class DaemonThreadExecutor(ThreadPoolExecutor):
-    """Threads for which nobody waits: a dead disk or name server must not hold the command up."""
+    """An executor of daemon threads: the process does not wait for a hanging disk or name server."""
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Run `fn` in a thread that ends with the process."""
+        """Run `fn` in a new thread that ends with the process."""
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -116,7 +114,7 @@ class DaemonThreadExecutor(ThreadPoolExecutor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - the future hands it on
+            except BaseException as error:  # noqa: BLE001 - the caller receives the error from the future
                 future.set_exception(error)
 
         threading.Thread(target=run, daemon=True).start()

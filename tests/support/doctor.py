@@ -1,4 +1,4 @@
-"""What the doctor finds in a configuration, by the name of the line."""
+"""Run the doctor's checks on a configuration."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from floorline.doctor.runner import run_checks
 from tests.support.clocks import VirtualClock
 
 
-def examined(config: Path, clock: Clock | None = None) -> dict[str, Finding]:
-    """Every finding; the clock is the sandbox's unless another one is given. A name stands but once."""
-    found = asyncio.run(run_checks(config, clock or VirtualClock()))
-    named = {finding.name: finding for finding in found}
-    assert len(named) == len(found)
-    return named
+def findings_by_name(config: Path, clock: Clock | None = None) -> dict[str, Finding]:
+    """Run all checks and return the findings; the clock shows the sandbox's time by default.
+
+    Fails if two findings have the same name.
+    """
+    findings = asyncio.run(run_checks(config, clock or VirtualClock()))
+    by_name = {finding.name: finding for finding in findings}
+    assert len(by_name) == len(findings)
+    return by_name

@@ -1,1 +1,1 @@
-"""tests/floorline/doctor."""
+"""Tests of the checks of `floorline doctor`."""

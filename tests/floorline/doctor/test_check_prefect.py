@@ -1,4 +1,4 @@
-"""The doctor on Prefect, with a real server: is it there, are the baskets scheduled, does a worker live."""
+"""The doctor's checks of Prefect, with a real server: server, schedules and workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.snapshots import Bench, basket
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A temporary Prefect server; its address."""
+    """Return the address of a temporary Prefect server."""
     with temporary_prefect():
         yield PREFECT_API_URL.value() or ""
 
@@ -36,23 +36,23 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench.at(tmp_path, sandbox, basket("core"), basket("other"))
 
 
-class Later(SystemClock):
-    """Two minutes ahead."""
+class FastClock(SystemClock):
+    """A clock that is two minutes ahead."""
 
     def now(self) -> datetime:
-        """Return the moment in two minutes, in UTC."""
+        """Return the time in two minutes, in UTC."""
         return super().now() + timedelta(minutes=2)
 
 
-def looked(
+def check(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, url: str, clock: Clock | None = None
 ) -> dict[str, Finding]:
     monkeypatch.setenv("PREFECT_API_URL", url)
-    found = asyncio.run(check_prefect(bench.settings, clock or SystemClock()))
-    return {finding.name: finding for finding in found}
+    findings = asyncio.run(check_prefect(bench.settings, clock or SystemClock()))
+    return {finding.name: finding for finding in findings}
 
 
-def said(finding: Finding) -> str:
+def summary(finding: Finding) -> str:
     return f"{finding.verdict}: {finding.seen}"
 
 
@@ -66,19 +66,18 @@ async def deploy(*names: str) -> None:
             await client.create_deployment(flow, name, work_pool_name="floorline", schedules=[schedule])
 
 
-async def beat(worker: str) -> None:
+async def send_heartbeat(worker: str) -> None:
     async with get_client() as client:
         await client.send_worker_heartbeat("floorline", worker, heartbeat_interval_seconds=30)
 
 
-async def pause(name: str) -> None:
+async def pause_deployment(name: str) -> None:
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(f"snapshot/{name}")
         await client.update_deployment(deployment.id, DeploymentUpdate(paused=True))
 
 
-async def be_late(name: str, by: timedelta) -> None:
-    """Have a run that should have begun."""
+async def add_late_run(name: str, by: timedelta) -> None:
     late: State[None] = Scheduled(name="Late", scheduled_time=datetime.now(UTC) - by)
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(f"snapshot/{name}")
@@ -86,13 +85,15 @@ async def be_late(name: str, by: timedelta) -> None:
 
 
 @pytest.mark.usefixtures("no_prefect")
-def test_without_prefect(bench: Bench) -> None:
-    (found,) = asyncio.run(check_prefect(bench.settings, SystemClock()))
-    assert (found.name, found.verdict) == ("prefect server", "ok")
-    assert "by hand or by cron" in found.seen
+def test_prefect_is_optional(bench: Bench) -> None:
+    (finding,) = asyncio.run(check_prefect(bench.settings, SystemClock()))
+    assert (finding.name, finding.verdict) == ("prefect server", "ok")
+    assert "by hand or by cron" in finding.seen
 
 
-def test_a_server_that_is_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unreachable_server_fails_without_showing_its_password(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     done = bench.command("doctor", check=1, PREFECT_API_URL="http://me:secret@127.0.0.1:9/api")
     assert "fail  prefect server  no Prefect API answers at http://127.0.0.1:9/api" in done.stdout
@@ -103,28 +104,28 @@ def test_a_server_that_is_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("status", "seen", "advice"),
     [
-        ("401 Unauthorized", "Prefect refuses us (HTTP 401)", "PREFECT_API_AUTH_STRING"),
-        ("500 Internal Server Error", "Prefect answers HTTP 500", "log of its server"),
+        ("401 Unauthorized", "Prefect rejects the credentials (HTTP 401)", "PREFECT_API_AUTH_STRING"),
+        ("500 Internal Server Error", "Prefect answers HTTP 500", "log of the Prefect server"),
     ],
 )
-def test_a_server_that_refuses_us(
+def test_http_errors_of_the_server(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, status: str, seen: str, advice: str
 ) -> None:
-    async def guarded(head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
         path = head.split()[1].decode().removeprefix("/api")
         known = {"/health": b"true", "/admin/version": b'"3.9.0"'}
         writer.write(answer(known[path]) if path in known else answer(b"{}", status))
 
     async def serve() -> list[Finding]:
-        async with canned(guarded) as server:
+        async with canned(respond) as server:
             monkeypatch.setenv("PREFECT_API_URL", f"{server.url}/api")
             with temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
                 return await check_prefect(bench.settings, SystemClock())
 
-    version, refused = asyncio.run(serve())
+    version, schedules = asyncio.run(serve())
     assert (version.verdict, "Prefect 3.9.0" in version.seen) == ("warn", True)
-    assert (refused.verdict, refused.seen) == ("fail", seen)
-    assert advice in refused.advice
+    assert (schedules.verdict, schedules.seen) == ("fail", seen)
+    assert advice in schedules.advice
 
 
 @pytest.mark.slow
@@ -132,29 +133,34 @@ def test_a_server_that_refuses_us(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_operation_from_its_first_day_to_a_dead_worker(
+def test_schedules_and_workers_from_deployment_to_an_offline_worker(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    found = looked(bench, monkeypatch, url)
-    assert (found["prefect server"].verdict, f"at {url}" in found["prefect server"].seen) == ("ok", True)
-    assert said(found["prefect schedules"]) == "warn: not deployed: core, other"
+    findings = check(bench, monkeypatch, url)
+    assert (findings["prefect server"].verdict, f"at {url}" in findings["prefect server"].seen) == (
+        "ok",
+        True,
+    )
+    assert summary(findings["prefect schedules"]) == "warn: not deployed: core, other"
 
     asyncio.run(deploy("core", "other", "another"))
-    found = looked(bench, monkeypatch, url)
-    assert said(found["prefect schedules"]) == "ok: active: core, other"
-    assert said(found["prefect worker"]) == "fail: no worker has ever looked at the work pool floorline"
+    findings = check(bench, monkeypatch, url)
+    assert summary(findings["prefect schedules"]) == "ok: active: core, other"
+    assert summary(findings["prefect worker"]) == "fail: the work pool floorline has never had a worker"
 
-    asyncio.run(beat("w1"))
-    found = looked(bench, monkeypatch, url)
-    assert {finding.verdict for finding in found.values()} == {"ok"}
-    assert said(found["prefect worker"]).startswith("ok: w1 on the work pool floorline, heard ")
+    asyncio.run(send_heartbeat("w1"))
+    findings = check(bench, monkeypatch, url)
+    assert {finding.verdict for finding in findings.values()} == {"ok"}
+    assert summary(findings["prefect worker"]).startswith(
+        "ok: w1 on the work pool floorline, last heartbeat "
+    )
 
-    asyncio.run(pause("other"))
-    asyncio.run(be_late("core", timedelta(minutes=4)))
-    found = looked(bench, monkeypatch, url)
-    assert said(found["prefect schedules"]) == "warn: paused or without an active schedule: other"
-    assert said(found["prefect runs"]) == "warn: 1 late, the first by 4m"
+    asyncio.run(pause_deployment("other"))
+    asyncio.run(add_late_run("core", timedelta(minutes=4)))
+    findings = check(bench, monkeypatch, url)
+    assert summary(findings["prefect schedules"]) == "warn: paused or without an active schedule: other"
+    assert summary(findings["prefect runs"]) == "warn: 1 late, the first by 4m"
 
-    found = looked(bench, monkeypatch, url, Later())
-    assert found["prefect worker"].verdict == "fail"
-    assert found["prefect worker"].seen.endswith("not alive")
+    findings = check(bench, monkeypatch, url, FastClock())
+    assert findings["prefect worker"].verdict == "fail"
+    assert findings["prefect worker"].seen.endswith("offline")

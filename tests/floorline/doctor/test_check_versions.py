@@ -1,4 +1,4 @@
-"""The doctor on the versions that Floorline runs on."""
+"""The doctor's checks of versions."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ GOOD = {
 }  # fmt: skip
 
 
-def verdicts(**other: str) -> dict[str, str]:
-    return {finding.name: finding.verdict for finding in check_versions({**GOOD, **other})}
+def verdicts(**versions: str) -> dict[str, str]:
+    return {finding.name: finding.verdict for finding in check_versions({**GOOD, **versions})}
 
 
-def test_what_is_installed_here_is_good() -> None:
+def test_installed_versions_are_supported() -> None:
     assert {finding.verdict for finding in check_versions(installed_versions())} == {"ok"}
 
 
 @pytest.mark.parametrize("fastapi", ["0.151.0", "0.155.2", "1.0.0"])
-def test_fastapi_too_new(fastapi: str) -> None:
+def test_unsupported_fastapi(fastapi: str) -> None:
     (prefect,) = [one for one in check_versions({**GOOD, "fastapi": fastapi}) if one.name == "prefect"]
     assert prefect.verdict == "fail"
     assert f"fastapi {fastapi}" in prefect.seen
     assert prefect.advice == "pip install 'fastapi<0.151'"
 
 
-def test_sqlalchemy_too_new() -> None:
+def test_unsupported_sqlalchemy() -> None:
     (prefect,) = [one for one in check_versions({**GOOD, "sqlalchemy": "2.1.9"}) if one.name == "prefect"]
     assert (prefect.verdict, prefect.advice) == ("fail", "pip install 'sqlalchemy<2.1'")
 
 
 @pytest.mark.parametrize("fastapi", ["0.150.9", "0.139.0", "0.15.1"])
-def test_fastapi_as_it_should_be(fastapi: str) -> None:
+def test_supported_fastapi(fastapi: str) -> None:
     assert verdicts(fastapi=fastapi)["prefect"] == "ok"
 
 
-def test_another_prefect_is_not_judged_by_the_fastapi_of_this_one() -> None:
+def test_fastapi_is_not_checked_for_another_version_of_prefect() -> None:
     assert verdicts(prefect="3.9.1", fastapi="0.160.0")["prefect"] == "warn"
 
 
@@ -51,5 +51,5 @@ def test_another_prefect_is_not_judged_by_the_fastapi_of_this_one() -> None:
         ("duckdb", "1.5.6", "ok"),
     ],
 )
-def test_the_others(name: str, version: str, verdict: str) -> None:
+def test_python_and_duckdb(name: str, version: str, verdict: str) -> None:
     assert verdicts(**{name: version})[name] == verdict

@@ -1,4 +1,4 @@
-"""The doctor on the warehouse: database, loader, landings, disk and alerts."""
+"""The doctor's checks of the warehouse: database, loader, landings, disk and alerts."""
 
 from __future__ import annotations
 
@@ -34,177 +34,180 @@ WAIT = timedelta(seconds=60)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
+def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with one run loaded."""
-    home = create_warehouse(tmp_path)
-    land_and_load(home, "a", observe(minute(0), Quote("1"), Quote("2")))
-    return home
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
+    return paths
 
 
-def looked(home: WarehousePaths) -> list[Finding]:
-    return check_loader(home, SystemClock().now(), WAIT)
+def check_loader_now(paths: WarehousePaths) -> list[Finding]:
+    return check_loader(paths, SystemClock().now(), WAIT)
 
 
-def test_all_is_well(home: WarehousePaths) -> None:
-    before = {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()}
-    found = [
-        *check_database(home),
-        *looked(home),
-        *check_landings(home),
-        *check_disk(home, 1),
-        *check_alerts(home),
+def test_every_check_is_ok_and_writes_no_file(paths: WarehousePaths) -> None:
+    before = {path: path.stat().st_mtime_ns for path in paths.root.rglob("*") if path.is_file()}
+    findings = [
+        *check_database(paths),
+        *check_loader_now(paths),
+        *check_landings(paths),
+        *check_disk(paths, 1),
+        *check_alerts(paths),
     ]
-    assert [one.verdict for one in found] == ["ok"] * 5
-    assert "2 quotes" in found[0].seen
-    after = {path: path.stat().st_mtime_ns for path in home.root.rglob("*") if path.is_file()}
-    assert {path for path in before | after if before.get(path) != after.get(path)} <= {home.lock}
+    assert [finding.verdict for finding in findings] == ["ok"] * 5
+    assert "2 quotes" in findings[0].seen
+    after = {path: path.stat().st_mtime_ns for path in paths.root.rglob("*") if path.is_file()}
+    assert {path for path in before | after if before.get(path) != after.get(path)} <= {paths.lock}
 
 
-def test_before_the_first_run(tmp_path: Path) -> None:
-    home = WarehousePaths(tmp_path / "data")
-    found = [
-        *check_database(home),
-        *looked(home),
-        *check_landings(home),
-        *check_disk(home, 1),
-        *check_alerts(home),
+def test_checks_before_the_first_run(tmp_path: Path) -> None:
+    paths = WarehousePaths(tmp_path / "data")
+    findings = [
+        *check_database(paths),
+        *check_loader_now(paths),
+        *check_landings(paths),
+        *check_disk(paths, 1),
+        *check_alerts(paths),
     ]
-    assert [one.verdict for one in found] == ["warn", "ok", "ok", "ok", "ok"]
-    assert "run `floorline snapshot`" in found[0].advice
-    assert not home.root.exists()
+    assert [finding.verdict for finding in findings] == ["warn", "ok", "ok", "ok", "ok"]
+    assert "run `floorline snapshot`" in findings[0].advice
+    assert not paths.root.exists()
 
 
-def test_the_database_held_by_another_process(home: WarehousePaths) -> None:
-    with process_holding(home, HOLD_DATABASE) as holder:
-        (found,) = looked(home)
-    assert found.verdict == "fail"
-    assert f"(PID {holder.pid})" in found.seen
-    assert "end that process" in found.advice
+def test_loader_database_that_another_process_holds(paths: WarehousePaths) -> None:
+    with process_holding(paths, HOLD_DATABASE) as holder:
+        (finding,) = check_loader_now(paths)
+    assert finding.verdict == "fail"
+    assert f"(PID {holder.pid})" in finding.seen
+    assert "end that process" in finding.advice
 
 
-def test_the_published_copy_held_by_another_process(home: WarehousePaths) -> None:
-    home.published.chmod(0o644)
-    with process_holding(WarehousePaths(home.root), HOLD_DATABASE.replace("/writer/", "/")) as holder:
-        (found,) = check_database(home)
-    assert (found.verdict, f"(PID {holder.pid})" in found.seen) == ("fail", True)
+def test_published_copy_that_another_process_holds(paths: WarehousePaths) -> None:
+    paths.published.chmod(0o644)
+    with process_holding(WarehousePaths(paths.root), HOLD_DATABASE.replace("/writer/", "/")) as holder:
+        (finding,) = check_database(paths)
+    assert (finding.verdict, f"(PID {holder.pid})" in finding.seen) == ("fail", True)
 
 
-def test_a_loader_at_work_and_one_that_is_stuck(home: WarehousePaths) -> None:
-    with process_holding(home, HOLD_LOCK) as holder:
-        (working,) = looked(home)
-        begun = SystemClock().now().timestamp() - 600
-        os.utime(home.lock.with_name("lock.holder"), (begun, begun))
-        (stuck,) = looked(home)
-    assert (working.verdict, f"PID {holder.pid} is loading" in working.seen) == ("warn", True)
+def test_running_load_is_a_warning_and_a_stuck_load_fails(paths: WarehousePaths) -> None:
+    with process_holding(paths, HOLD_LOCK) as holder:
+        (running,) = check_loader_now(paths)
+        ten_minutes_ago = SystemClock().now().timestamp() - 600
+        os.utime(paths.lock.with_name("lock.holder"), (ten_minutes_ago, ten_minutes_ago))
+        (stuck,) = check_loader_now(paths)
+    assert (running.verdict, f"PID {holder.pid} is loading" in running.seen) == ("warn", True)
     assert (stuck.verdict, f"PID {holder.pid} has held" in stuck.seen) == ("fail", True)
     assert "for 10m" in stuck.seen
 
 
-def test_a_load_that_starts_meanwhile_is_not_turned_away(home: WarehousePaths) -> None:
-    """It waits for the doctor's look at the loader's database, and the doctor for the load."""
-    through = threading.Event()
+def test_load_that_starts_during_the_check_does_not_fail(paths: WarehousePaths) -> None:
+    """The load waits until the check has released the lock, and the check waits for the load."""
+    loaded = threading.Event()
 
-    def keep_looking() -> None:
-        while not through.is_set():
-            looked(home)
+    def check_repeatedly() -> None:
+        while not loaded.is_set():
+            check_loader_now(paths)
 
-    looking = threading.Thread(target=keep_looking)
-    looking.start()
+    checker = threading.Thread(target=check_repeatedly)
+    checker.start()
     try:
         for number in range(1, 6):
-            land(home, f"b{number}", observe(minute(10 * number), Quote("3", cents=number)))
-            assert len(load_pending(home, now=lambda: minute(600), keep=DAY, wait=30)) == 1
+            land(paths, f"b{number}", observe(minute(10 * number), Quote("3", cents=number)))
+            assert len(load_pending(paths, now=lambda: minute(600), keep=DAY, wait=30)) == 1
     finally:
-        through.set()
-        looking.join()
+        loaded.set()
+        checker.join()
 
 
 @pytest.mark.parametrize("which", ["published", "writer"])
-def test_a_file_that_is_no_database(home: WarehousePaths, which: str) -> None:
-    path = home.published if which == "published" else home.writer
+def test_file_that_is_no_database(paths: WarehousePaths, which: str) -> None:
+    path = paths.published if which == "published" else paths.writer
     path.chmod(0o644)
     path.write_bytes(b"not a database" * 1000)
-    (found,) = check_database(home) if which == "published" else looked(home)
-    assert (found.verdict, str(path) in found.seen) == ("fail", True)
+    (finding,) = check_database(paths) if which == "published" else check_loader_now(paths)
+    assert (finding.verdict, str(path) in finding.seen) == ("fail", True)
 
 
-def test_database_of_another_program(home: WarehousePaths) -> None:
-    for path in (home.published, home.writer):
+def test_database_of_another_program(paths: WarehousePaths) -> None:
+    for path in (paths.published, paths.writer):
         path.unlink()
         duckdb.connect(str(path)).close()
-    for (finding,) in (check_database(home), looked(home)):
+    for (finding,) in (check_database(paths), check_loader_now(paths)):
         assert (finding.verdict, "maintain rebuild" in finding.advice) == ("fail", True)
 
 
-def test_a_database_with_a_rotten_block(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
+def test_database_with_a_damaged_block(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
     land_and_load(
-        home, "a", observe(minute(0), *(Quote(str(n), url=f"https://a.com/{n**3}") for n in range(5000)))
+        paths, "a", observe(minute(0), *(Quote(str(n), url=f"https://a.com/{n**3}") for n in range(5000)))
     )
-    home.published.chmod(0o644)
-    whole = bytearray(home.published.read_bytes())
-    for place in range(3 * 4096 + 64, len(whole), 262_144):
-        whole[place : place + 64] = bytes(64)
-    home.published.write_bytes(whole)
-    (found,) = check_database(home)
-    assert found.verdict == "fail", found
+    paths.published.chmod(0o644)
+    content = bytearray(paths.published.read_bytes())
+    for offset in range(3 * 4096 + 64, len(content), 262_144):
+        content[offset : offset + 64] = bytes(64)
+    paths.published.write_bytes(content)
+    (finding,) = check_database(paths)
+    assert finding.verdict == "fail", finding
 
 
-def test_a_landing_that_waits(home: WarehousePaths) -> None:
-    land(home, "b", observe(minute(10), Quote("1")))
-    (found,) = check_landings(home)
-    assert (found.verdict, found.seen) == ("warn", "one waits for the load, since 2026-06-01 12:10:00 UTC")
-    assert "floorline maintain load" in found.advice
-    land(home, "c", observe(minute(20), Quote("1")), state=None)
-    assert "2 wait for the load, since 2026-06-01 12:10:00 UTC" in check_landings(home)[0].seen
+def test_landing_that_is_not_loaded(paths: WarehousePaths) -> None:
+    land(paths, "b", observe(minute(10), Quote("1")))
+    (finding,) = check_landings(paths)
+    assert (finding.verdict, finding.seen) == (
+        "warn",
+        "1 landing is not loaded yet, since 2026-06-01 12:10:00 UTC",
+    )
+    assert "floorline maintain load" in finding.advice
+    land(paths, "c", observe(minute(20), Quote("1")), state=None)
+    assert "2 landings are not loaded yet, since 2026-06-01 12:10:00 UTC" in check_landings(paths)[0].seen
 
 
-def test_a_landing_that_was_set_aside(home: WarehousePaths) -> None:
-    folder = land(home, "b", observe(minute(10), Quote("1")))
+def test_landing_that_cannot_be_read(paths: WarehousePaths) -> None:
+    folder = land(paths, "b", observe(minute(10), Quote("1")))
     (folder / "0001.json").write_text("{")
-    (before,) = check_landings(home)
+    (before,) = check_landings(paths)
     (folder / "unreadable").write_text("JSONDecodeError: no end")
-    (found,) = check_landings(home)
-    assert (before.verdict, found.verdict) == ("fail", "fail")
-    assert found.seen == "unreadable: b: JSONDecodeError: no end"
-    assert "remove the file `unreadable`" in found.advice
+    (finding,) = check_landings(paths)
+    assert (before.verdict, finding.verdict) == ("fail", "fail")
+    assert finding.seen == "unreadable: b: JSONDecodeError: no end"
+    assert "remove the file `unreadable`" in finding.advice
     (folder / "loaded").touch()
-    assert check_landings(home)[0].verdict == "ok"
+    assert check_landings(paths)[0].verdict == "ok"
 
 
-def test_a_disk_that_fills_up(small: Path) -> None:
-    home = create_warehouse(small)
-    assert check_disk(home, 15_000_000)[0].verdict == "ok"
+def test_disk_that_fills_up(small: Path) -> None:
+    paths = create_warehouse(small)
+    assert check_disk(paths, 15_000_000)[0].verdict == "ok"
     fill_disk(small, 20_000_000)
-    (low,) = check_disk(home, 15_000_000)
+    (low,) = check_disk(paths, 15_000_000)
     (small / "ballast").unlink()
     fill_disk(small, 10_000_000)
-    (full,) = check_disk(home, 15_000_000)
+    (full,) = check_disk(paths, 15_000_000)
     assert (low.verdict, full.verdict) == ("warn", "fail")
     assert "10 MB free" in full.seen
     assert "a run needs 15 MB" in full.seen
     assert "make room" in full.advice
 
 
-def test_a_disk_by_the_size_of_the_database(home: WarehousePaths) -> None:
-    with home.writer.open("r+b") as file:
-        file.truncate(shutil.disk_usage(home.root).free)
-    assert check_disk(home, 1)[0].verdict == "fail"
+def test_required_space_depends_on_the_size_of_the_database(paths: WarehousePaths) -> None:
+    with paths.writer.open("r+b") as file:
+        file.truncate(shutil.disk_usage(paths.root).free)
+    assert check_disk(paths, 1)[0].verdict == "fail"
 
 
-def test_alerts_that_stand_open(home: WarehousePaths) -> None:
-    state = AlertStore(home.state)
-    state.raise_alert(Alert("provider.dark", "cs2cap", "steam", "steam vanished"), NOON)
-    state.raise_alert(Alert("auth.failed", "cs2cap", "", "revoked", guidance="Issue a new key"), NOON)
-    state.raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), NOON)
-    state.resolve("quota.exhausted", "cs2cap", "", now=NOON)
-    key, dark = check_alerts(home)
+def test_open_alerts(paths: WarehousePaths) -> None:
+    alerts = AlertStore(paths.state)
+    alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", "steam vanished"), NOON)
+    alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "revoked", guidance="Issue a new key"), NOON)
+    alerts.raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), NOON)
+    alerts.resolve("quota.exhausted", "cs2cap", "", now=NOON)
+    key, dark = check_alerts(paths)
     assert (key.verdict, key.seen) == ("fail", "auth.failed, cs2cap since 2026-06-01 12:00 UTC: revoked")
-    assert key.advice.startswith("Issue a new key (where the key is accepted by now, the next run")
-    assert (dark.verdict, dark.advice) == ("warn", "`floorline alerts show 1`")
+    assert key.advice.startswith("Issue a new key (if the key is accepted by now, the next run")
+    assert (dark.verdict, dark.advice) == ("warn", "see `floorline alerts show 1`")
 
 
-def test_the_age_of_the_published_copy(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_age_of_the_published_copy(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="1h"), basket("often", every="10m"))
     assert check_age(bench.home, bench.settings, NOON) == []
     bench.snapshot()

@@ -11,7 +11,7 @@ import pytest
 from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY
-from tests.support.doctor import examined
+from tests.support.doctor import findings_by_name
 from tests.support.skinshark import configure_both_sources, skinshark_basket, write_key
 from tests.support.snapshots import REDLINE, Bench, main_with
 
@@ -152,7 +152,7 @@ def verdicts(found: Mapping[str, Finding]) -> dict[str, str]:
 
 
 def test_the_doctor_tries_both_keys(bench: Bench, sandbox: Sandbox) -> None:
-    assert verdicts(examined(bench.config)) == dict.fromkeys(
+    assert verdicts(findings_by_name(bench.config)) == dict.fromkeys(
         ("address", "key", "plan", "expiry", "clock", "next key"), "ok"
     )
     assert sorted(tried(sandbox)) == [("0001", 200), ("0002", 200)]
@@ -160,11 +160,11 @@ def test_the_doctor_tries_both_keys(bench: Bench, sandbox: Sandbox) -> None:
 
 def test_the_doctor_only_warns_of_a_revoked_key_that_is_followed(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
-    found = examined(bench.config)
+    found = findings_by_name(bench.config)
     assert (found["skinshark key"].verdict, found["skinshark next key"].verdict) == ("warn", "ok")
     assert "API_KEY_REVOKED (HTTP 401)" in found["skinshark key"].seen
     sandbox.skinshark.merchant.revoke(SECOND_KEY)
-    found = examined(bench.config)
+    found = findings_by_name(bench.config)
     assert (found["skinshark key"].verdict, found["skinshark next key"].verdict) == ("fail", "fail")
 
 
