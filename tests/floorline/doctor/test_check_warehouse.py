@@ -105,7 +105,7 @@ def test_load_that_starts_during_the_check_does_not_fail(paths: WarehousePaths) 
     loaded = threading.Event()
 
     def check_repeatedly() -> None:
-        while not loaded.is_set():
+        while not loaded.wait(0.06):  # longer than the poll of the load for the lock
             check_loader_now(paths)
 
     checker = threading.Thread(target=check_repeatedly)
