@@ -102,7 +102,7 @@ def test_shard_with_and_without_its_manifest_is_read(
     (shard,) = read_run(folder).shards
     assert (shard.header, shard.pages) == (expected[0], ((0, expected[1]),))
     assert (shard.complete, shard.reason, shard.unknown_fields) == (True, None, {"float_value": 2})
-    assert [mark for mark, _ in shard.batches()] == [expected[1]]
+    assert [meta for meta, _ in shard.batches()] == [expected[1]]
 
 
 def test_manifest_without_unknown_fields_is_read(folder: Path) -> None:
@@ -134,9 +134,9 @@ def test_raw_shard_is_read(folder: Path, paged: bool) -> None:
         SHARD, b"true" if paged else b"false", PAGE,
     )  # fmt: skip
     (folder / "0001.lines.json").write_bytes(head + b"}")
-    (torn,) = read_run(folder).raw_shards
-    assert (torn.header, torn.head.mark, torn.head.paged) == (SHARD_HEADER, PAGE_META, paged)
-    assert (torn.complete, torn.reason, torn.count) == (False, "interrupted", None)
+    (truncated,) = read_run(folder).raw_shards
+    assert (truncated.header, truncated.head.mark, truncated.head.paged) == (SHARD_HEADER, PAGE_META, paged)
+    assert (truncated.complete, truncated.reason, truncated.count) == (False, "interrupted", None)
 
     end = b', "end": {"complete": true, "reason": null, "count": 1, "pages": [%s], "bytes": %d}}' % (
         b"[100000, %s]" % PAGE if paged else b"",
@@ -148,7 +148,7 @@ def test_raw_shard_is_read(folder: Path, paged: bool) -> None:
         True, None, 1, {"item_id": "item_id"},
     )  # fmt: skip
     assert shard.pages == ((100000, PAGE_META),)
-    assert [(mark, rows.strip()) for mark, rows in shard.chunks()] == [(PAGE_META, row)]
+    assert [(meta, rows.strip()) for meta, rows in shard.chunks()] == [(PAGE_META, row)]
 
 
 @pytest.mark.parametrize("item", [["1", "AK-47 | Redline", None], None], ids=["item", "everything"])

@@ -46,7 +46,7 @@ def test_stream_cut_anywhere_keeps_the_pages_before_the_cut(finished: Path, data
     cut = data.draw(st.integers(0, size - 1), "cut")
     has_manifest = data.draw(st.booleans(), "with its manifest")
     with tempfile.TemporaryDirectory() as folder:
-        truncated = Path(shutil.copytree(finished, Path(folder) / "torn"))
+        truncated = Path(shutil.copytree(finished, Path(folder) / "truncated"))
         with (truncated / "0001.arrow").open("r+b") as file:
             file.truncate(cut)
         if not has_manifest:
@@ -61,7 +61,7 @@ def test_stream_cut_anywhere_keeps_the_pages_before_the_cut(finished: Path, data
 
 
 def test_truncated_stream_loses_only_its_last_page(finished: Path, tmp_path: Path) -> None:
-    truncated = Path(shutil.copytree(finished, tmp_path / "torn"))
+    truncated = Path(shutil.copytree(finished, tmp_path / "truncated"))
     (truncated / "0001.json").unlink()
     with (truncated / "0001.arrow").open("r+b") as file:
         file.truncate((finished / "0001.arrow").stat().st_size - 100)

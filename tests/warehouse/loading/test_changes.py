@@ -55,7 +55,7 @@ def test_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stamp", "cents", "quantity", "changed"),
+    ("timestamp", "cents", "quantity", "changed"),
     [
         (NOON, 105, 1, False),
         (NOON + timedelta(microseconds=999_999), 105, 1, False),
@@ -68,11 +68,11 @@ def test_newer_timestamp_alone_is_no_change_in_dollars(tmp_path: Path) -> None:
     ids=["fx", "precision", "older", "no-timestamp", "a-second-newer", "quantity", "newer-same-amount"],
 )
 def test_converted_amount_that_moves_with_fx_is_no_change(
-    tmp_path: Path, stamp: datetime | None, cents: int, quantity: int, changed: bool
+    tmp_path: Path, timestamp: datetime | None, cents: int, quantity: int, changed: bool
 ) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(timestamp=NOON), currency="EUR"))
-    quote = Quote(cents=cents, quantity=quantity, timestamp=stamp)
+    quote = Quote(cents=cents, quantity=quantity, timestamp=timestamp)
     report = land_and_load(paths, "b", observe(minute(10), quote, currency="EUR"))
 
     assert report.rows_changed == int(changed)

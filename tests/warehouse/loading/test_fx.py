@@ -31,16 +31,16 @@ from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
-IN = "SELECT item_id, price, lowest_ask, rate, rate_at, converted FROM quotes_in(?) ORDER BY ALL"
+QUOTES_IN = "SELECT item_id, price, lowest_ask, rate, rate_at, converted FROM quotes_in(?) ORDER BY ALL"
 CENTS = st.integers(min_value=0, max_value=10**9)
-# Twelve digits, as the sandbox has them, of what costs a million dollars or next to nothing.
+# Twelve digits, as in the sandbox, from a million dollars to a tiny fraction of a dollar.
 RATES = st.builds(
     lambda digits, places: Decimal(digits).scaleb(-places),
     st.integers(min_value=1, max_value=10**12 - 1),
     st.integers(min_value=3, max_value=18),
 )
-FEW = settings(max_examples=40, deadline=None)
-KNOWN = {
+FEW_EXAMPLES = settings(max_examples=40, deadline=None)
+DIMENSIONS = {
     "provider": "1 AS provider_key, 'a' AS source, 'p' AS provider",
     "item": "1 AS item_key, 'a' AS source, '1' AS item_id, '' AS base_name, '' AS market_hash_name,"
     " false AS aggregate",
@@ -48,49 +48,49 @@ KNOWN = {
     " now() AS started_at, now() AS loaded_at, 1 AS requests, 1 AS rows_fetched, 1 AS rows_changed,"
     " 0 AS rows_closed, 0 AS rows_rejected",
 }
-# `quantity` keeps the order.
-QUOTED = """
+# `quantity` preserves the order.
+SELECT_QUOTES = """
 SELECT (1 << 20) | 1 AS quote_key, 1 AS item_key, 1 AS provider_key, 'USD' AS currency,
     'standard' AS delivery, 1 AS run_key, now() AS valid_from, now() AS seen_at,
     unnest($1::DECIMAL(20, 8)[]) AS other_price, 0 AS lowest_ask, generate_subscripts($1, 1) AS quantity
 """
 
 
-def table(moment: datetime, rates: Mapping[str, str]) -> pl.DataFrame:
-    listed = [(currency, Decimal(rate), moment) for currency, rate in rates.items()]
-    return pl.DataFrame(listed, schema=FX, orient="row")
+def fx_frame(time: datetime, rates: Mapping[str, str]) -> pl.DataFrame:
+    rows = [(currency, Decimal(rate), time) for currency, rate in rates.items()]
+    return pl.DataFrame(rows, schema=FX, orient="row")
 
 
-def with_rates(
-    home: WarehousePaths,
+def land_rates(
+    paths: WarehousePaths,
     run_id: str,
     at: float,
     rates: Mapping[str, str],
     *quotes: Quote,
     source: str = "cs2cap",
 ) -> None:
-    """Land a run that fetched a table of rates on the way, and load it."""
-    moment = minute(at)
-    with LandingWriter(home.landing, run_header(run_id, moment, source=source)) as landing:
+    """Land and load a run that fetched a table of rates."""
+    time = minute(at)
+    with LandingWriter(paths.landing, run_header(run_id, time, source=source)) as landing:
         writer = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), None))
-        writer.append(PageMeta(0, 0, len(quotes), moment, moment, ""), quotes_frame(quotes))
+        writer.append(PageMeta(0, 0, len(quotes), time, time, ""), quotes_frame(quotes))
         writer.finish(complete=True, reason=None)
-        landing.add_catalog("fx", table(minute(at - 1), rates))
+        landing.add_catalog("fx", fx_frame(minute(at - 1), rates))
         landing.finish("done")
-    load(home)
+    load(paths)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> WarehousePaths:
+def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with a quote of 12.34 dollars and a table of rates from a minute before noon."""
-    home = create_warehouse(tmp_path)
-    with_rates(home, "a", 0, {"USD": "1", "EUR": "0.8547", "BTC": "0.0000081412345678"}, Quote("1", 1234))
-    return home
+    paths = create_warehouse(tmp_path)
+    land_rates(paths, "a", 0, {"USD": "1", "EUR": "0.8547", "BTC": "0.0000081412345678"}, Quote("1", 1234))
+    return paths
 
 
-def test_rates_are_kept_exactly(home: WarehousePaths) -> None:
+def test_rates_are_stored_exactly(paths: WarehousePaths) -> None:
     assert query_rows(
-        home, "SELECT source, currency, rate, rate_at, observed_at FROM fx_rates ORDER BY ALL"
+        paths, "SELECT source, currency, rate, rate_at, observed_at FROM fx_rates ORDER BY ALL"
     ) == [
         ("cs2cap", "BTC", Decimal("0.0000081412345678"), minute(-1), minute(0)),
         ("cs2cap", "EUR", Decimal("0.8547"), minute(-1), minute(0)),
@@ -98,58 +98,60 @@ def test_rates_are_kept_exactly(home: WarehousePaths) -> None:
     ]
 
 
-def test_a_quote_is_converted_by_the_newest_rates(home: WarehousePaths) -> None:
-    assert query_rows(home, IN, "EUR") == [
+def test_quote_is_converted_by_the_newest_rates(paths: WarehousePaths) -> None:
+    assert query_rows(paths, QUOTES_IN, "EUR") == [
         ("1", Decimal("10.55"), 1055, Decimal("0.8547"), minute(-1), True),
     ]
-    with_rates(home, "b", 10, {"EUR": "0.9"}, Quote("1", 1234))
-    assert query_rows(home, IN, "eur") == [("1", Decimal("11.11"), 1111, Decimal("0.9"), minute(9), True)]
+    land_rates(paths, "b", 10, {"EUR": "0.9"}, Quote("1", 1234))
+    assert query_rows(paths, QUOTES_IN, "eur") == [
+        ("1", Decimal("11.11"), 1111, Decimal("0.9"), minute(9), True)
+    ]
 
 
-def test_a_table_that_comes_late_stays_behind_the_newer_one(home: WarehousePaths) -> None:
-    with_rates(home, "b", -10, {"EUR": "0.7"}, Quote("1", 1234))
-    assert query_rows(home, "SELECT price FROM quotes_in('EUR')") == [(Decimal("10.55"),)]
-    assert query_rows(home, "SELECT count(*) FROM fx_rates WHERE currency = 'EUR'") == [(2,)]
+def test_late_table_does_not_replace_a_newer_one(paths: WarehousePaths) -> None:
+    land_rates(paths, "b", -10, {"EUR": "0.7"}, Quote("1", 1234))
+    assert query_rows(paths, "SELECT price FROM quotes_in('EUR')") == [(Decimal("10.55"),)]
+    assert query_rows(paths, "SELECT count(*) FROM fx_rates WHERE currency = 'EUR'") == [(2,)]
 
 
-def test_a_table_that_is_told_again_is_kept_once(home: WarehousePaths) -> None:
-    moment = minute(5)
-    with LandingWriter(home.landing, run_header("b", moment)) as landing:
-        landing.add_catalog("fx", table(minute(-1), {"EUR": "0.8547"}))
+def test_repeated_table_is_stored_once(paths: WarehousePaths) -> None:
+    time = minute(5)
+    with LandingWriter(paths.landing, run_header("b", time)) as landing:
+        landing.add_catalog("fx", fx_frame(minute(-1), {"EUR": "0.8547"}))
         landing.finish("done")
-    load(home)
-    assert query_rows(home, "SELECT count(*) FROM fx_rates") == [(3,)]
+    load(paths)
+    assert query_rows(paths, "SELECT count(*) FROM fx_rates") == [(3,)]
 
 
-def test_crypto_is_shown_with_eight_places(home: WarehousePaths) -> None:
-    assert query_rows(home, "SELECT price, lowest_ask FROM quotes_in('BTC')") == [(Decimal("0.00010046"), 0)]
+def test_crypto_has_eight_decimal_places(paths: WarehousePaths) -> None:
+    assert query_rows(paths, "SELECT price, lowest_ask FROM quotes_in('BTC')") == [(Decimal("0.00010046"), 0)]
 
 
-def test_dollars_stay_what_they_are(home: WarehousePaths) -> None:
-    assert query_rows(home, IN, "usd") == [("1", Decimal("12.34"), 1234, Decimal(1), None, False)]
+def test_dollars_are_not_converted(paths: WarehousePaths) -> None:
+    assert query_rows(paths, QUOTES_IN, "usd") == [("1", Decimal("12.34"), 1234, Decimal(1), None, False)]
 
 
-def test_a_currency_without_a_rate_has_no_quotes(home: WarehousePaths) -> None:
-    assert query_rows(home, IN, "ZZZ") == []
+def test_currency_without_a_rate_has_no_quotes(paths: WarehousePaths) -> None:
+    assert query_rows(paths, QUOTES_IN, "ZZZ") == []
 
 
-def test_what_the_source_converted_itself_is_not_converted_again(home: WarehousePaths) -> None:
-    land_and_load(home, "b", observe(minute(5), Quote("1", 1056), currency="EUR"))
-    assert query_rows(home, "SELECT lowest_ask FROM quotes_in('EUR')") == [(1055,)]
+def test_quotes_in_another_currency_are_not_converted(paths: WarehousePaths) -> None:
+    land_and_load(paths, "b", observe(minute(5), Quote("1", 1056), currency="EUR"))
+    assert query_rows(paths, "SELECT lowest_ask FROM quotes_in('EUR')") == [(1055,)]
 
 
-def test_a_source_without_rates_takes_the_newest_of_another(home: WarehousePaths) -> None:
-    land_and_load(home, "b", observe(minute(5), Quote("1", 1000)), source="skinshark")
-    asked = "SELECT source, price, rate_at FROM quotes_in('EUR') ORDER BY ALL"
-    assert query_rows(home, asked) == [
+def test_source_without_rates_uses_the_newest_of_another(paths: WarehousePaths) -> None:
+    land_and_load(paths, "b", observe(minute(5), Quote("1", 1000)), source="skinshark")
+    query = "SELECT source, price, rate_at FROM quotes_in('EUR') ORDER BY ALL"
+    assert query_rows(paths, query) == [
         ("cs2cap", Decimal("10.55"), minute(-1)),
         ("skinshark", Decimal("8.55"), minute(-1)),
     ]
 
 
-def test_it_has_the_columns_of_quotes_and_how_it_was_converted(home: WarehousePaths) -> None:
-    quotes = [name for name, *_ in query_rows(home, "DESCRIBE FROM quotes")]
-    converted = [name for name, *_ in query_rows(home, "DESCRIBE FROM quotes_in('EUR')")]
+def test_quotes_in_has_the_columns_of_quotes_and_the_rate(paths: WarehousePaths) -> None:
+    quotes = [name for name, *_ in query_rows(paths, "DESCRIBE FROM quotes")]
+    converted = [name for name, *_ in query_rows(paths, "DESCRIBE FROM quotes_in('EUR')")]
     assert converted == [*quotes, "rate", "rate_at", "converted"]
 
 
@@ -157,38 +159,38 @@ def test_it_has_the_columns_of_quotes_and_how_it_was_converted(home: WarehousePa
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
     """Return a database in memory that knows one item at one provider."""
     with load_into_memory([]) as db:
-        for name, known in KNOWN.items():
-            db.execute(f"INSERT INTO store.{name} BY NAME SELECT {known}")
+        for name, row in DIMENSIONS.items():
+            db.execute(f"INSERT INTO store.{name} BY NAME SELECT {row}")
         yield db
 
 
 def converted(
     db: duckdb.DuckDBPyConnection, prices: Sequence[Decimal], rate: Decimal
 ) -> list[tuple[int | None, Decimal]]:
-    """What `quotes_in` makes of prices in dollars: minor units and amounts, in their order."""
+    """Return the minor units and amounts that `quotes_in` converts prices in dollars to, in their order."""
     db.execute("DELETE FROM store.current")
     db.execute("DELETE FROM store.fx_rate")
     db.execute("INSERT INTO store.fx_rate VALUES ('a', 'EUR', ?::DECIMAL(38, 18), now(), now())", [rate])
-    db.execute(f"INSERT INTO store.current BY NAME {QUOTED}", [[str(price) for price in prices]])
+    db.execute(f"INSERT INTO store.current BY NAME {SELECT_QUOTES}", [[str(price) for price in prices]])
     return db.execute("SELECT lowest_ask, price FROM quotes_in('EUR') ORDER BY quantity").fetchall()
 
 
-@FEW
+@FEW_EXAMPLES
 @given(st.lists(CENTS, min_size=1, max_size=50), RATES)
 @example([10**9], Decimal("999999999.999"))
 @example([1], Decimal("99.9999999999"))
 @example([1], Decimal("0.000000000000000001"))
 @example([100], Decimal("0.999999995"))
 @example([3], Decimal("0.5"))
-def test_it_equals_the_sandbox_s_conversion(
+def test_conversion_equals_that_of_the_sandbox(
     db: duckdb.DuckDBPyConnection, cents: list[int], rate: Decimal
 ) -> None:
-    told = [convert(amount, rate) for amount in cents]
+    expected = [convert(amount, rate) for amount in cents]
     prices = [Decimal(amount).scaleb(-2) for amount in cents]
-    assert converted(db, prices, rate) == [(money.minor, Decimal(money.decimal)) for money in told]
+    assert converted(db, prices, rate) == [(money.minor, Decimal(money.decimal)) for money in expected]
 
 
-@FEW
+@FEW_EXAMPLES
 @given(
     st.lists(st.integers(min_value=0, max_value=10**18), min_size=1, max_size=50),
     st.decimals(Decimal("1e-9"), 10**4, places=14),
@@ -197,9 +199,9 @@ def test_it_equals_the_sandbox_s_conversion(
 @example([10**15], Decimal("9999.999999999999999999"))
 @example([10**15], Decimal(10**4))
 def test_prices_below_a_cent_and_rates_of_many_places_stay_exact(
-    db: duckdb.DuckDBPyConnection, parts: list[int], rate: Decimal
+    db: duckdb.DuckDBPyConnection, units: list[int], rate: Decimal
 ) -> None:
-    prices = [Decimal(part).scaleb(-8) for part in parts]
+    prices = [Decimal(unit).scaleb(-8) for unit in units]
     with localcontext(prec=60):
         for price, (minor, amount) in zip(prices, converted(db, prices, rate), strict=True):
             assert minor is not None
@@ -207,7 +209,7 @@ def test_prices_below_a_cent_and_rates_of_many_places_stay_exact(
             assert abs(amount - price * rate) <= Decimal("0.005" if amount >= 1 else "0.000000005")
 
 
-def test_an_amount_beyond_every_integer_is_still_exact(db: duckdb.DuckDBPyConnection) -> None:
+def test_amount_beyond_every_integer_stays_exact(db: duckdb.DuckDBPyConnection) -> None:
     assert converted(db, [Decimal(10**10), Decimal(1)], Decimal("999999999.999")) == [
         (None, Decimal(9_999_999_999_990_000_000)),
         (100_000_000_000, Decimal(1_000_000_000)),
@@ -215,11 +217,11 @@ def test_an_amount_beyond_every_integer_is_still_exact(db: duckdb.DuckDBPyConnec
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD", "BTC", "DOGE"])
-def test_a_basket_with_the_table_equals_what_the_api_converts(
+def test_conversion_with_the_table_equals_that_of_the_api(
     sandbox: Sandbox, tmp_path: Path, currency: str
 ) -> None:
     bench = Bench.at(tmp_path, sandbox, catalog_of("steam", "csfloat", currencies=[currency], fx="table"))
     bench.snapshot()
-    asked = "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes_in(?)"
-    assert ordered(bench.ask(asked, currency)) == ledger(sandbox, ("steam", "csfloat"), currency=currency)
+    query = "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes_in(?)"
+    assert ordered(bench.ask(query, currency)) == ledger(sandbox, ("steam", "csfloat"), currency=currency)
     assert bench.ask("SELECT DISTINCT currency FROM quotes") == [("USD",)]

@@ -1,4 +1,4 @@
-"""A stream that was landed as it came: loaded as if each row had been typed first, whatever is in it."""
+"""Raw shards load as if each row had been parsed first, whatever they hold."""
 
 from __future__ import annotations
 
@@ -29,231 +29,230 @@ from warehouse.loading.pipeline import load_pending
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
-KEYS = ("steam", "buff163")
+PROVIDERS = ("steam", "buff163")
 
 
-def shard(offers: BookSide = ASKS) -> ShardHeader:
-    return ShardHeader(0, "USD", (offers.delivery,), KEYS, None)
+def shard_header(book_side: BookSide = ASKS) -> ShardHeader:
+    return ShardHeader(0, "USD", (book_side.delivery,), PROVIDERS, None)
 
 
-def count_of(text: bytes, offers: BookSide) -> int | None:
-    lines = decode_exact_rows(text, offers)
-    return None if lines is None else len(lines)
+def count_exact_rows(text: bytes, book_side: BookSide) -> int | None:
+    rows = decode_exact_rows(text, book_side)
+    return None if rows is None else len(rows)
 
 
-def append(writer: ShardWriter, *pieces: bytes, offers: BookSide = ASKS) -> None:
-    for piece in pieces:
-        count = count_of(piece, offers)
+def append_chunks(writer: ShardWriter, *chunks: bytes, book_side: BookSide = ASKS) -> None:
+    for chunk in chunks:
+        count = count_exact_rows(chunk, book_side)
         writer.ndjson_writer.append(
-            [piece], count, written=offers.wire_names, observed_at=NOON, landed_at=NOON
+            [chunk], count, written=book_side.wire_names, observed_at=NOON, landed_at=NOON
         )
 
 
 def land(
-    home: WarehousePaths, *pieces: bytes, run: str = "one", offers: BookSide = ASKS, at: int = 0
+    paths: WarehousePaths, *chunks: bytes, run: str = "one", book_side: BookSide = ASKS, at: int = 0
 ) -> Path:
-    """Land a whole stream as it came, and beside nothing; its folder."""
-    with LandingWriter(home.landing, run_header(run, minute(at))) as landing:
-        writer = landing.open_shard(shard(offers))
-        append(writer, *pieces, offers=offers)
+    """Land the chunks of a complete stream; return the folder."""
+    with LandingWriter(paths.landing, run_header(run, minute(at))) as landing:
+        writer = landing.open_shard(shard_header(book_side))
+        append_chunks(writer, *chunks, book_side=book_side)
         writer.finish(complete=True, reason=None)
         landing.finish("done")
     return landing.folder
 
 
-def load(home: WarehousePaths) -> LoadReport:
-    (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0, row_parser=parse_raw_rows)
+def load(paths: WarehousePaths) -> LoadReport:
+    (report,) = load_pending(
+        paths, now=lambda: minute(600), keep=365 * DAY, wait=0, row_parser=parse_raw_rows
+    )
     return report
 
 
-def typed_first(home: WarehousePaths) -> None:
-    """Have what waits typed row by row, as if the load could not take it."""
-    for run in pending_landings(home.landing):
+def convert_pending(paths: WarehousePaths) -> None:
+    """Convert pending raw shards row by row, as if DuckDB could not load them."""
+    for run in pending_landings(paths.landing):
         assert convert_raw_shards(run, parse_raw_rows).raw_shards == ()
 
 
-def both_ways(
+def land_twice(
     folder: Path, land_in: Callable[[WarehousePaths], object]
 ) -> tuple[WarehousePaths, WarehousePaths]:
-    """The same landing in two warehouses: taken as it is where it can be, and typed first."""
-    homes = create_warehouse(folder / "as it came"), create_warehouse(folder / "typed")
-    for home in homes:
-        land_in(home)
-    typed_first(homes[1])
-    return homes
+    """Return two warehouses with the same landing: one to be loaded directly, one with converted shards."""
+    warehouses = create_warehouse(folder / "direct"), create_warehouse(folder / "converted")
+    for paths in warehouses:
+        land_in(paths)
+    convert_pending(warehouses[1])
+    return warehouses
 
 
-def told(home: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that the views tell of it; keys are given in any order."""
-    views = (
-        "quotes",
-        "bids",
-        "quote_history",
-        "bid_history",
-        "observations",
-        "rejects",
-        "items",
-        "providers",
-    )
-    found = {view: query_rows(home, f"FROM {view} ORDER BY ALL") for view in views}
-    return {**found, "runs": query_rows(home, "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL")}
+def dump_views(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of all views; keys are left out, because their order may differ."""
+    quotes = ("quotes", "bids", "quote_history", "bid_history")
+    views = (*quotes, "observations", "rejects", "items", "providers")
+    rows = {view: query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views}
+    return {**rows, "runs": query_rows(paths, "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL")}
 
 
-def was_typed(home: WarehousePaths) -> bool:
-    return bool(list(home.landing.glob("*/0000.arrow")))
+def was_converted(paths: WarehousePaths) -> bool:
+    return bool(list(paths.landing.glob("*/0000.arrow")))
 
 
-@pytest.mark.parametrize("offers", [ASKS, BIDS], ids=lambda offers: offers.delivery)
-def test_what_is_as_expected_is_taken_as_it_is(tmp_path: Path, offers: BookSide) -> None:
-    lines = (stream_line(offers, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
-    fine = [text.replace(b'"25.50"', b"null") for text in lines]
-    pieces = b"".join(fine[:20]), b"".join(fine[20:])
-    one, other = both_ways(tmp_path, lambda home: land(home, *pieces, offers=offers))
-    assert load(one) == load(other)
-    assert told(one) == told(other)
-    assert (was_typed(one), was_typed(other)) == (False, True)
-    assert len(query_rows(one, "FROM store.current")) == 49
+@pytest.mark.parametrize("book_side", [ASKS, BIDS], ids=lambda book_side: book_side.delivery)
+def test_expected_rows_load_without_a_conversion(tmp_path: Path, book_side: BookSide) -> None:
+    rows = (stream_line(book_side, item_id=number, lowest_ask=2500 + number) for number in range(1, 50))
+    rows_without_price = [row.replace(b'"25.50"', b"null") for row in rows]
+    chunks = b"".join(rows_without_price[:20]), b"".join(rows_without_price[20:])
+    direct, converted = land_twice(tmp_path, lambda paths: land(paths, *chunks, book_side=book_side))
+    assert load(direct) == load(converted)
+    assert dump_views(direct) == dump_views(converted)
+    assert (was_converted(direct), was_converted(converted)) == (False, True)
+    assert len(query_rows(direct, "FROM store.current")) == 49
 
 
-def test_a_price_is_kept_only_where_its_minor_units_do_not_say_it(tmp_path: Path) -> None:
-    most = 10**14 - 1
-    prices = [(2550, "25.50"), (2550, "25.5"), (2550, None), (most, "999999999999.99"), (0, "0.00000001"),
-              (2550, "25.505"), (most, "999999999999.98999999")]  # fmt: skip
+def test_price_is_stored_only_where_the_minor_units_differ(tmp_path: Path) -> None:
+    largest = 10**14 - 1
+    prices = [(2550, "25.50"), (2550, "25.5"), (2550, None), (largest, "999999999999.99"), (0, "0.00000001"),
+              (2550, "25.505"), (largest, "999999999999.98999999")]  # fmt: skip
     lines = [
-        stream_line(item_id=number, lowest_ask=minor, lowest_ask_decimal=told)
-        for number, (minor, told) in enumerate(prices)
+        stream_line(item_id=number, lowest_ask=minor, lowest_ask_decimal=price)
+        for number, (minor, price) in enumerate(prices)
     ]
-    one, other = both_ways(tmp_path, lambda home: land(home, *lines))
-    for home in (one, other):
-        load(home)
-        held = query_rows(
-            home, "SELECT other_price FROM store.current JOIN store.item USING (item_key) ORDER BY item_id"
+    direct, converted = land_twice(tmp_path, lambda paths: land(paths, *lines))
+    for paths in (direct, converted):
+        load(paths)
+        rows = query_rows(
+            paths, "SELECT other_price FROM store.current JOIN store.item USING (item_key) ORDER BY item_id"
         )
-        assert [price for (price,) in held] == [None] * 4 + [Decimal(told) for _, told in prices[4:] if told]
-        said = query_rows(home, "SELECT price FROM quotes ORDER BY item_id")
-        assert [price for (price,) in said] == [Decimal(told or "25.5") for _, told in prices]
-    assert (was_typed(one), was_typed(other)) == (False, True)
+        stored = [Decimal(price) for _, price in prices[4:] if price]
+        assert [price for (price,) in rows] == [None] * 4 + stored
+        rows = query_rows(paths, "SELECT price FROM quotes ORDER BY item_id")
+        assert [price for (price,) in rows] == [Decimal(price or "25.5") for _, price in prices]
+    assert (was_converted(direct), was_converted(converted)) == (False, True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True], ids=["new names", "known names"])
 @pytest.mark.parametrize(
-    "odd", UNUSUAL_FIELDS, ids=lambda odd: ",".join(f"{k}={v!r}"[:40] for k, v in odd.items())
+    "unusual", UNUSUAL_FIELDS, ids=lambda unusual: ",".join(f"{k}={v!r}"[:40] for k, v in unusual.items())
 )
-def test_an_odd_row_loads_as_if_it_had_been_typed_first(
-    tmp_path: Path, odd: dict[str, Any], known: bool
+def test_unusual_row_loads_as_if_it_had_been_converted_first(
+    tmp_path: Path, unusual: dict[str, Any], known: bool
 ) -> None:
-    sound = stream_line() + stream_line(item_id=2) + stream_line(item_id=3, provider="buff163")
-    text = stream_line() + stream_line(**{"item_id": 2, **odd}) + stream_line(item_id=3)
+    usual = stream_line() + stream_line(item_id=2) + stream_line(item_id=3, provider="buff163")
+    text = stream_line() + stream_line(**{"item_id": 2, **unusual}) + stream_line(item_id=3)
 
-    def land_in(home: WarehousePaths) -> None:
+    def land_in(paths: WarehousePaths) -> None:
         if known:
-            land(home, sound, run="earlier", at=-10)
-            load(home)
-        land(home, text)
+            land(paths, usual, run="earlier", at=-10)
+            load(paths)
+        land(paths, text)
 
-    one, other = both_ways(tmp_path, land_in)
-    assert load(one) == load(other)
-    assert told(one) == told(other)
+    direct, converted = land_twice(tmp_path, land_in)
+    assert load(direct) == load(converted)
+    assert dump_views(direct) == dump_views(converted)
 
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25)
-@given(cut=st.integers(0, 700), told=st.booleans())
-def test_a_torn_stream_keeps_its_whole_pieces_and_closes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, told: bool
+@given(cut=st.integers(0, 700), is_finished=st.booleans())
+def test_truncated_stream_keeps_its_complete_chunks_and_closes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, is_finished: bool
 ) -> None:
-    home = create_warehouse(tmp_path_factory.mktemp("torn"))
-    land(home, b"".join(stream_line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
-    load(home)
-    with LandingWriter(home.landing, run_header("torn", NOON)) as landing:
-        writer, ends = landing.open_shard(shard()), []
+    paths = create_warehouse(tmp_path_factory.mktemp("truncated"))
+    land(paths, b"".join(stream_line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
+    load(paths)
+    with LandingWriter(paths.landing, run_header("truncated", NOON)) as landing:
+        writer, ends = landing.open_shard(shard_header()), []
         for number in range(1, 4):
-            append(writer, stream_line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01"))
+            append_chunks(writer, stream_line(item_id=number, lowest_ask=1, lowest_ask_decimal="0.01"))
             (path,) = landing.folder.glob("*.lines.zst")
             ends.append(path.stat().st_size)
         path.write_bytes(path.read_bytes()[:cut])
-        if told:
+        if is_finished:
             writer.finish(complete=False, reason="broke off")
-    report = load(home)
+    report = load(paths)
     assert report.rows_closed == 0
     assert report.rows_rejected == 0
     assert report.rows_changed == sum(end <= cut for end in ends)
-    assert query_rows(home, "SELECT count(*) FROM quotes") == [(3,)]
+    assert query_rows(paths, "SELECT count(*) FROM quotes") == [(3,)]
 
 
-def test_a_new_field_is_counted_where_only_the_load_can_see_it(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    land(home, stream_line() + stream_line(item_id=2, float_value=0.5))
-    assert load(home).unknown_fields == {"float_value": 1}
-    ((told,),) = query_rows(home, "SELECT unknown_fields FROM runs")
-    assert json.loads(told) == {"float_value": 1}
+def test_new_field_is_counted_by_the_load(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land(paths, stream_line() + stream_line(item_id=2, float_value=0.5))
+    assert load(paths).unknown_fields == {"float_value": 1}
+    ((unknown_fields,),) = query_rows(paths, "SELECT unknown_fields FROM runs")
+    assert json.loads(unknown_fields) == {"float_value": 1}
 
 
-def test_a_typing_that_was_killed_begins_again(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    folder = land(home, stream_line() + stream_line(item_id="2"))
-    (lines,) = read_run(folder).raw_shards
-    assert isinstance(lines, LandedRawShard)
-    writer = ShardWriter(folder, lines.header)
-    for mark, page, _ in parse_raw_rows(lines):
-        writer.append(mark, page)  # and never finished
-    assert read_run(folder).raw_shards == (lines,)
+def test_killed_conversion_starts_again(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    folder = land(paths, stream_line() + stream_line(item_id="2"))
+    (raw_shard,) = read_run(folder).raw_shards
+    assert isinstance(raw_shard, LandedRawShard)
+    writer = ShardWriter(folder, raw_shard.header)
+    for meta, page, _ in parse_raw_rows(raw_shard):
+        writer.append(meta, page)  # and is never finished
+    assert read_run(folder).raw_shards == (raw_shard,)
     assert read_run(folder).shards == ()
-    report = load(home)
+    report = load(paths)
     assert (report.rows_changed, report.rows_rejected) == (1, 1)
 
 
-def test_rows_that_came_twice_count_once(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    land(
-        home,
-        stream_line()
-        + stream_line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07"),
-    )
-    assert load(home).rows_fetched == 1
-    assert query_rows(home, "SELECT lowest_ask FROM quotes") == [(7,)]
+def test_duplicate_rows_count_once(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    newer = stream_line(timestamp="2026-03-19T12:00:00Z", lowest_ask=7, lowest_ask_decimal="0.07")
+    land(paths, stream_line() + newer)
+    assert load(paths).rows_fetched == 1
+    assert query_rows(paths, "SELECT lowest_ask FROM quotes") == [(7,)]
 
 
-def test_lines_that_nobody_types_are_set_aside(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    land(home, stream_line(lowest_ask="1"))
-    (report,) = load_pending(home, now=lambda: minute(600), keep=365 * DAY, wait=0)
+def test_raw_shard_without_a_parser_is_quarantined(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land(paths, stream_line(lowest_ask="1"))
+    (report,) = load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=0)
     assert report.state == "unreadable"
     assert "row by row" in (report.reason or "")
 
 
 def land_pages(
-    home: WarehousePaths, *pages: tuple[int, bytes, bool], run: str = "one", at: int = 0, ends: bool = True
+    paths: WarehousePaths,
+    *pages: tuple[int, bytes, bool],
+    run: str = "one",
+    at: int = 0,
+    is_finished: bool = True,
 ) -> Path:
-    """Land the pages of a walk as they came: (offset, lines, whether all are as they should be)."""
-    with LandingWriter(home.landing, run_header(run, minute(at))) as landing:
-        writer = landing.open_shard(shard())
-        for place, (offset, lines, exact) in enumerate(pages):
-            mark = PageMeta(0, offset, 9, minute(at + place), minute(at + place), f"{offset}")
-            writer.ndjson_writer.append_page(mark, lines.splitlines(), exact=exact, written=ASKS.wire_names)
-        if ends:
+    """Land raw pages: (offset, rows, whether all rows are exact)."""
+    with LandingWriter(paths.landing, run_header(run, minute(at))) as landing:
+        writer = landing.open_shard(shard_header())
+        for index, (offset, text, exact) in enumerate(pages):
+            time, rows = minute(at + index), text.splitlines()
+            meta = PageMeta(0, offset, 9, observed_at=time, landed_at=time, fingerprint=f"{offset}")
+            writer.ndjson_writer.append_page(meta, rows, exact=exact, written=ASKS.wire_names)
+        if is_finished:
             writer.finish(complete=True, reason=None)
             landing.finish("done")
     return landing.folder
 
 
-def priced(item: int, cents: int) -> bytes:
+def priced_line(item: int, cents: int) -> bytes:
     return stream_line(item_id=item, lowest_ask=cents, lowest_ask_decimal=f"{cents / 100:.2f}")
 
 
-def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    first = (0, priced(1, 100) + priced(2, 200), True)
-    land_pages(home, first, (2, priced(3, 300) + priced(4, 400), True), (2, priced(4, 444), True))
-    assert load(home).rows_fetched == 3
-    seen = query_rows(home, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
-    assert seen == [("1", 100, minute(0)), ("2", 200, minute(0)), ("4", 444, minute(2))]
-    assert not was_typed(home)
+def test_last_copy_of_a_repeated_page_counts(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    first = (0, priced_line(1, 100) + priced_line(2, 200), True)
+    land_pages(
+        paths, first, (2, priced_line(3, 300) + priced_line(4, 400), True), (2, priced_line(4, 444), True)
+    )
+    assert load(paths).rows_fetched == 3
+    history = query_rows(paths, "SELECT item_id, lowest_ask, valid_from FROM quote_history ORDER BY item_id")
+    assert history == [("1", 100, minute(0)), ("2", 200, minute(0)), ("4", 444, minute(2))]
+    assert not was_converted(paths)
 
 
 @pytest.mark.parametrize(
-    ("odd", "exact"),
+    ("unusual", "exact"),
     [
         (stream_line(item_id="5"), False),
         (b"null\n", False),
@@ -262,44 +261,58 @@ def test_of_a_page_that_was_walked_again_the_last_time_counts(tmp_path: Path) ->
     ],
     ids=["text", "null", "empty", "exponent"],
 )
-def test_an_odd_page_has_them_all_typed_and_keeps_its_text(tmp_path: Path, odd: bytes, exact: bool) -> None:
-    home = create_warehouse(tmp_path)
-    land_pages(home, (0, priced(1, 100), True), (1, odd, exact))
-    report = load(home)
+def test_unusual_page_converts_the_shard_and_keeps_its_text(
+    tmp_path: Path, unusual: bytes, exact: bool
+) -> None:
+    paths = create_warehouse(tmp_path)
+    land_pages(paths, (0, priced_line(1, 100), True), (1, unusual, exact))
+    report = load(paths)
     assert (report.rows_fetched, report.rows_rejected) == (1, 1)
-    assert query_rows(home, "SELECT raw FROM rejects") == [(odd.decode().strip(),)]
-    assert query_rows(home, "SELECT observed_at FROM rejects") == [(minute(1),)]
-    assert was_typed(home)
+    assert query_rows(paths, "SELECT raw FROM rejects") == [(unusual.decode().strip(),)]
+    assert query_rows(paths, "SELECT observed_at FROM rejects") == [(minute(1),)]
+    assert was_converted(paths)
 
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(cut=st.integers(0, 900))
-def test_a_torn_walk_keeps_its_whole_pages(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
-    home = create_warehouse(tmp_path_factory.mktemp("torn"))
+def test_truncated_extraction_keeps_its_complete_pages(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    paths = create_warehouse(tmp_path_factory.mktemp("truncated"))
     folder = land_pages(
-        home, (0, priced(1, 100), True), (1, priced(2, 200), True), (2, priced(3, 300), True), ends=False
+        paths,
+        (0, priced_line(1, 100), True),
+        (1, priced_line(2, 200), True),
+        (2, priced_line(3, 300), True),
+        is_finished=False,
     )
     (path,) = folder.glob("*.lines.zst")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:cut])
-    (told,) = read_run(folder).raw_shards
-    kept = [(mark.offset, lines) for mark, lines in told.chunks()]
-    assert kept == [(0, priced(1, 100)), (1, priced(2, 200)), (2, priced(3, 300))][: len(kept)]
-    assert len(kept) == 3 or cut < len(whole)
-    assert load(home).rows_changed == len(kept)
-
-
-def test_the_pages_of_an_interrupted_walk_are_fresh_for_a_while(tmp_path: Path) -> None:
-    home = create_warehouse(tmp_path)
-    walked_again = (1, priced(2, 222), True)
-    land_pages(home, (0, priced(1, 100), True), (1, priced(2, 200), True), walked_again, ends=False)
-    run = find_interrupted_run(home.landing, "cs2cap", "all")
-    assert run is not None
-    found = reusable_pages(
-        run, shard(), now=minute(5), lifetime=timedelta(minutes=4.5), row_parser=parse_raw_rows
+    content = path.read_bytes()
+    path.write_bytes(content[:cut])
+    (raw_shard,) = read_run(folder).raw_shards
+    pages = [(meta.offset, rows) for meta, rows in raw_shard.chunks()]
+    assert (
+        pages == [(0, priced_line(1, 100)), (1, priced_line(2, 200)), (2, priced_line(3, 300))][: len(pages)]
     )
-    assert [(mark.offset, page["lowest_ask"].to_list()) for mark, page in found] == [(1, [222])]
-    land(home, stream_line(), run="stream", at=20)
-    (stream,) = (run for run in pending_landings(home.landing) if run.header.run_id == "stream")
-    assert reusable_pages(stream, shard(), now=minute(20), lifetime=DAY, row_parser=parse_raw_rows) == []
+    assert len(pages) == 3 or cut < len(content)
+    assert load(paths).rows_changed == len(pages)
+
+
+def test_pages_of_an_interrupted_extraction_are_reusable_for_their_lifetime(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    repeated = (1, priced_line(2, 222), True)
+    land_pages(
+        paths, (0, priced_line(1, 100), True), (1, priced_line(2, 200), True), repeated, is_finished=False
+    )
+    run = find_interrupted_run(paths.landing, "cs2cap", "all")
+    assert run is not None
+    pages = reusable_pages(
+        run, shard_header(), now=minute(5), lifetime=timedelta(minutes=4.5), row_parser=parse_raw_rows
+    )
+    assert [(meta.offset, page["lowest_ask"].to_list()) for meta, page in pages] == [(1, [222])]
+    land(paths, stream_line(), run="stream", at=20)
+    (stream,) = (run for run in pending_landings(paths.landing) if run.header.run_id == "stream")
+    assert (
+        reusable_pages(stream, shard_header(), now=minute(20), lifetime=DAY, row_parser=parse_raw_rows) == []
+    )
