@@ -71,7 +71,7 @@ SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask 
     quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
 FROM store.changes WHERE delivery = 'bid';
 
--- The quotes listed at `ts` (TIMESTAMPTZ): of each quote the newest change at or before `ts`, unless it closed the quote.
+-- The quotes listed at `ts` (TIMESTAMPTZ): each quote's newest change at or before `ts`, unless that closed the quote.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
 SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
