@@ -16,7 +16,7 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.clocks import NOON
-from tests.support.rate_limits import MakeThrottle, shared
+from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
 from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
@@ -67,11 +67,11 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 
 
 @pytest.fixture(params=["memory", "state.db"])
-def make_throttle(request: pytest.FixtureRequest, tmp_path: Path) -> MakeThrottle:
-    """Return a factory of throttles over one store or the other."""
+def make_rate_limiter(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRateLimiter:
+    """Return a factory of rate_limiters over one store or the other."""
     if request.param == "memory":
         return RateLimiter
-    return lambda per_minute, clock: shared(tmp_path / "state.db", per_minute, clock)
+    return lambda per_minute, clock: shared_rate_limiter(tmp_path / "state.db", per_minute, clock)
 
 
 @pytest.fixture

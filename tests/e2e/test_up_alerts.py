@@ -10,7 +10,7 @@ import pytest
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.http_servers import Sink, sink
+from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.snapshots import Bench, basket
 from tests.support.up import operation
 from tests.support.waiting import wait_until
@@ -21,7 +21,7 @@ PLANTED = "cs2c_live_planted_7c1e90b5d3f2a648"
 
 def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_path: Path) -> None:
     small = Options(items=300, refresh=0, limits=False)
-    with serve(small) as one, serve(small) as two, sink() as told:
+    with serve(small) as one, serve(small) as two, webhook_receiver() as told:
         one.key(PLANTED)
         bench = Bench.at(
             tmp_path,
@@ -59,9 +59,9 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
             assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
 
 
-def about(told: Sink, cause: str) -> list[tuple[float, str]]:
+def about(told: WebhookReceiver, cause: str) -> list[tuple[float, str]]:
     """When what was told of this cause. With intervals this short, silence may be told of as well."""
-    titled = ((moment, str(content["title"])) for moment, content in told.got)
+    titled = ((moment, str(content["title"])) for moment, content in told.received)
     return [(moment, title) for moment, title in titled if cause in title]
 
 

@@ -24,7 +24,7 @@ from flows.snapshot import collect_results, snapshot
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.http_servers import Sink, sink
+from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.prefect_server import WITH_PREFECT
 from tests.support.snapshots import Bench, basket, clean_env
 from tests.support.waiting import wait_until
@@ -65,16 +65,16 @@ def is_healthy(url: str) -> bool:
 
 
 @pytest.fixture
-def webhook(server: str) -> Iterator[Sink]:
+def webhook(server: str) -> Iterator[WebhookReceiver]:
     """Receive the messages of the webhook block that the alerts are sent to."""
-    with sink() as receiver:
+    with webhook_receiver() as receiver:
         url = SecretStr(f"http://127.0.0.1:{receiver.port}/alerts")
         Webhook(url=url).save("floorline-test", overwrite=True)
         yield receiver
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox, webhook: Sink) -> Bench:
+def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
     (bench.folder / "automations.yaml").write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
     return bench.telling("block:webhook/floorline-test")
@@ -140,7 +140,9 @@ def test_command_applies_the_automations(bench: Bench, server: str) -> None:
     ]
 
 
-def test_alert_and_its_end_reach_the_webhook_once_each(bench: Bench, sandbox: Sandbox, webhook: Sink) -> None:
+def test_alert_and_its_end_reach_the_webhook_once_each(
+    bench: Bench, sandbox: Sandbox, webhook: WebhookReceiver
+) -> None:
     apply(bench)
 
     def run_snapshot() -> None:
@@ -153,8 +155,8 @@ def test_alert_and_its_end_reach_the_webhook_once_each(bench: Bench, sandbox: Sa
     sandbox.key(VALID_KEY, "disabled")
     run_snapshot()
     run_snapshot()
-    wait_until(lambda: len(webhook.got) == 1)
-    received_at, message = webhook.got[0]
+    wait_until(lambda: len(webhook.received) == 1)
+    received_at, message = webhook.received[0]
     rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 403)
     assert message["title"] == "[floorline] auth.failed: cs2cap"
     assert "AUTH_ACCOUNT_DISABLED" in message["message"]
@@ -165,6 +167,6 @@ def test_alert_and_its_end_reach_the_webhook_once_each(bench: Bench, sandbox: Sa
     (bench.folder / "cs2cap.key").write_text("cs2c_live_sandbox_next_000000009")
     run_snapshot()
     run_snapshot()
-    wait_until(lambda: len(webhook.got) == 2)
+    wait_until(lambda: len(webhook.received) == 2)
     time.sleep(2)
     assert webhook.titles[1:] == ["[floorline] auth.failed is over: cs2cap"]

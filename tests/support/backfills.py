@@ -15,7 +15,7 @@ from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
-from tests.support.clocks import NOON, BoxClock
+from tests.support.clocks import NOON, SandboxClock
 from tests.support.snapshots import Bench
 from warehouse.state.backfill_rows import BackfillShard
 from warehouse.state.backfills import BackfillStore
@@ -48,7 +48,7 @@ def run_backfill(
     pipeline = BackfillPipeline(
         bench.settings,
         request,
-        BoxClock(box),
+        SandboxClock(box),
         progress=progress,
         micro_batch_seconds=micro_batch_seconds,
     )
@@ -57,7 +57,7 @@ def run_backfill(
 
 def plan_backfill(bench: Bench, box: Sandbox, request: BackfillRequest) -> BackfillPlan:
     """Plan a backfill by the sandbox's clock."""
-    return asyncio.run(BackfillPipeline(bench.settings, request, BoxClock(box)).plan())
+    return asyncio.run(BackfillPipeline(bench.settings, request, SandboxClock(box)).plan())
 
 
 def loaded_points(bench: Bench, currency: str = "USD") -> list[Point]:

@@ -1,4 +1,4 @@
-"""A clock that moves only when everybody waits for it."""
+"""Clocks for tests: one that follows a sandbox, and a virtual one that waits no real time."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from datetime import UTC, datetime, timedelta
 from common.clock import SystemClock
 from sandbox.core import Sandbox
 
-
-class BoxClock(SystemClock):
-    """The moment is the sandbox's; waiting is real."""
-
-    def __init__(self, box: Sandbox) -> None:
-        self._box = box
-
-    def now(self) -> datetime:
-        """Return the sandbox's moment, UTC."""
-        return self._box.clock.now()
-
-
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+class SandboxClock(SystemClock):
+    """Shows the time of a sandbox; waits in real time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def now(self) -> datetime:
+        """Return the sandbox's time, UTC."""
+        return self._sandbox.clock.now()
+
+
 class VirtualClock:
-    """Noon at first. A sleeper gives way to every task that can run, then time jumps to the first to wake."""
+    """Starts at noon. When every task sleeps, `time` (seconds since noon) jumps to the first wake-up.
+
+    `slept` logs the length of every sleep.
+    """
 
     def __init__(self) -> None:
         self.time = 0.0
         self.slept: list[float] = []
-        self._due: list[float] = []
+        self._wake_ups: list[float] = []
 
     def now(self) -> datetime:
-        """Return the current moment, aware, in UTC."""
+        """Return the current time, UTC."""
         return NOON + timedelta(seconds=self.time)
 
     def monotonic(self) -> float:
@@ -41,16 +43,16 @@ class VirtualClock:
         return self.time
 
     async def sleep(self, seconds: float) -> None:
-        """Return when time has come to it."""
+        """Let every other task run, then move the time if this is the first wake-up."""
         self.slept.append(seconds)
-        due = self.time + seconds
-        heapq.heappush(self._due, due)
+        wake_up = self.time + seconds
+        heapq.heappush(self._wake_ups, wake_up)
         try:
-            while self.time < due:
+            while self.time < wake_up:
                 for _ in range(20):
                     await asyncio.sleep(0)
-                if self._due[0] >= due:
-                    self.time = max(self.time, due)
+                if self._wake_ups[0] >= wake_up:
+                    self.time = max(self.time, wake_up)
         finally:
-            self._due.remove(due)
-            heapq.heapify(self._due)
+            self._wake_ups.remove(wake_up)
+            heapq.heapify(self._wake_ups)

@@ -22,7 +22,7 @@ from connectors.series import Series, SeriesPage
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
 from tests.support.cs2cap import run_with_connector
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 
 PROVIDER_NAMES = {
     "steam": "steam",
@@ -92,10 +92,10 @@ def extract_from_stub(
         queries.append(dict(parse_qsl(urlsplit(head.split(b" ")[1].decode()).query)))
         response = respond(queries[-1])
         status, body = response if isinstance(response, tuple) else ("200 OK", response)
-        writer.write(answer(encode_json(body), status))
+        writer.write(http_response(encode_json(body), status))
 
     async def main() -> ExtractResult:
-        async with canned(serve) as server:
+        async with stub_server(serve) as server:
             retry = RetryPolicy(attempts=1)
             client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=retry)
             connector = CS2Cap(client)

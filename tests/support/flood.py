@@ -1,4 +1,4 @@
-"""One process that asks a source as fast as its budget allows; tests start several."""
+"""A process that sends requests as fast as its rate limit allows; tests start several of them."""
 
 import asyncio
 import sys
@@ -15,27 +15,28 @@ from sandbox.cs2cap.keys import VALID_KEY
 
 
 async def flood(url: str, state: Path, seconds: float) -> int:
-    """Ask for that long, or until the month is used up, eight requests at once; how many were answered."""
+    """Send requests for `seconds` or until the month is used up; return the number of responses."""
     settings = Cs2capSettings(base_url=url)
-    source = build_connector("cs2cap", settings, Key(VALID_KEY), SystemClock(), state=state)
-    ends = time.monotonic() + seconds
+    connector = build_connector("cs2cap", settings, Key(VALID_KEY), SystemClock(), state=state)
+    ends_at = time.monotonic() + seconds
     try:
-        await source.account()
-        return sum(await asyncio.gather(*(_ask(source, ends) for _ in range(settings.concurrency))))
+        await connector.account()
+        workers = (_send_requests(connector, ends_at) for _ in range(settings.concurrency))
+        return sum(await asyncio.gather(*workers))
     finally:
-        await source.aclose()
+        await connector.aclose()
 
 
-async def _ask(source: Connector, ends: float) -> int:
-    answered = 0
-    while time.monotonic() < ends:
+async def _send_requests(connector: Connector, ends_at: float) -> int:
+    responses = 0
+    while time.monotonic() < ends_at:
         try:
-            async with asyncio.timeout(ends - time.monotonic()):
-                await source.fx()
+            async with asyncio.timeout(ends_at - time.monotonic()):
+                await connector.fx()
         except (TimeoutError, QuotaExhausted):
             break
-        answered += 1
-    return answered
+        responses += 1
+    return responses
 
 
 if __name__ == "__main__":

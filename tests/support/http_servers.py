@@ -1,15 +1,13 @@
-"""A loopback server that answers with given bytes: for what no decent API would send."""
+"""Loopback servers: a stub that sends given bytes, such as no real API sends, and a webhook receiver."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,17 +16,17 @@ Respond = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
-class Canned:
-    """Where it listens, and the heads of the requests it got."""
+class StubServer:
+    """The address of a stub server, and the heads (request line and headers) of the requests it received."""
 
     url: str = ""
     heads: list[bytes] = field(default_factory=list)
 
 
-@asynccontextmanager
-async def canned(respond: Respond | bytes) -> AsyncIterator[Canned]:
-    """Serve `respond`, one request a connection: bytes to send, or a coroutine that writes them."""
-    server = Canned()
+@contextlib.asynccontextmanager
+async def stub_server(respond: Respond | bytes) -> AsyncIterator[StubServer]:
+    """Serve `respond`, one request per connection: bytes to send, or a coroutine that writes them."""
+    server = StubServer()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -52,54 +50,54 @@ async def canned(respond: Respond | bytes) -> AsyncIterator[Canned]:
         listener.close()
 
 
-def answer(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
-    """Put a whole response together; underscores in header names become hyphens."""
-    given = {"content_type": "application/json", "content_length": str(len(body)), **headers}
-    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in given.items())]
+def http_response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    """Return the bytes of a response; underscores in header names become hyphens."""
+    fields = {"content_type": "application/json", "content_length": str(len(body)), **headers}
+    lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "connection: close", "", ""]).encode() + body
 
 
-@dataclasses.dataclass(slots=True)
-class Sink:
-    """Where it listens, what it got as (moment, JSON), and with what status it answers."""
+@dataclass(slots=True)
+class WebhookReceiver:
+    """The port of a webhook receiver, its `received` messages as (Unix time, JSON), and its HTTP status."""
 
     port: int = 0
     status: int = 200
-    got: list[tuple[float, dict[str, Any]]] = dataclasses.field(default_factory=list)
+    received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """As Apprise wants it, with a password that is nobody's business."""
+        """The URL for Apprise, with a password that no output may show."""
         return f"json://user:hunter22@127.0.0.1:{self.port}/alerts"
 
     @property
     def titles(self) -> list[str]:
-        """What was told, in order."""
-        return [told["title"] for _, told in self.got]
+        """The titles of the received messages, in order."""
+        return [message["title"] for _, message in self.received]
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[Sink]:
-    """Serve a sink."""
-    kept = Sink()
+def webhook_receiver() -> Iterator[WebhookReceiver]:
+    """Run a webhook receiver; it keeps the messages that it answers with a success."""
+    receiver = WebhookReceiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            if kept.status < 300:
-                kept.got.append((time.time(), json.loads(content)))
-            self.send_response(kept.status)
+            if receiver.status < 300:
+                receiver.received.append((time.time(), json.loads(content)))
+            self.send_response(receiver.status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            """Keep quiet."""
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+            pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        kept.port = server.server_address[1]
+        receiver.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield kept
+            yield receiver
         finally:
             server.shutdown()
             thread.join()

@@ -32,7 +32,7 @@ from tests.support.cs2cap import (
     extract,
     run_with_connector,
 )
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 from tests.support.sandboxes import MakeSandbox
 
 
@@ -152,7 +152,7 @@ def test_error_of_the_sink_ends_the_extraction(sandbox: Sandbox) -> None:
 
 async def extract_from_stub(body: bytes, shard: Shard, sink: PageSink) -> ExtractResult:
     """Extract from a server that answers every request with `body`."""
-    async with canned(answer(body)) as server:
+    async with stub_server(http_response(body)) as server:
         client = Cs2capClient(
             "cs2cap",
             server.url,

@@ -14,7 +14,7 @@ from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
-from tests.support.http_servers import Canned, answer, canned
+from tests.support.http_servers import StubServer, http_response, stub_server
 from tests.support.sandboxes import HttpGet
 from tests.support.secrets import SECRET, assert_no_secret, render_exception
 
@@ -38,9 +38,9 @@ def reissue(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | Base
     return asyncio.run(reissue_async(url, key, deadline))
 
 
-def reissue_from_stub(response: bytes) -> tuple[Key | BaseException, Canned]:
-    async def main() -> tuple[Key | BaseException, Canned]:
-        async with canned(response) as server:
+def reissue_from_stub(response: bytes) -> tuple[Key | BaseException, StubServer]:
+    async def main() -> tuple[Key | BaseException, StubServer]:
+        async with stub_server(response) as server:
             return await reissue_async(server.url), server
 
     return asyncio.run(main())
@@ -109,7 +109,7 @@ def test_failed_connection_is_a_certain_failure() -> None:
 
 @pytest.mark.parametrize("status", ["408 Request Timeout", "504 Gateway Timeout", "303 See Other"])
 def test_response_of_a_gateway_leaves_the_outcome_unknown(status: str) -> None:
-    error, server = reissue_from_stub(answer(b"{}", status))
+    error, server = reissue_from_stub(http_response(b"{}", status))
     assert type(error) is errors.OutcomeUnknown
     assert len(server.heads) == 1
     assert server.heads[0].startswith(b"POST /v1/account/key/reissue HTTP/1.1")
@@ -118,12 +118,12 @@ def test_response_of_a_gateway_leaves_the_outcome_unknown(status: str) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        answer(f'{{"token": "{SECRET}"}}'.encode()),
-        answer(f'{{"key": "{SECRET}\\n"}}'.encode()),
-        answer(f'{{"key": ["{SECRET}"]}}'.encode()),
-        answer(f'{{"key": "{SECRET}"}}'.encode(), content_type="text/html"),
-        answer(f'{{"key": "{SECRET}"}}'.encode(), content_length="500"),
-        answer(f'{{"key": "{SECRET}"'.encode()),
+        http_response(f'{{"token": "{SECRET}"}}'.encode()),
+        http_response(f'{{"key": "{SECRET}\\n"}}'.encode()),
+        http_response(f'{{"key": ["{SECRET}"]}}'.encode()),
+        http_response(f'{{"key": "{SECRET}"}}'.encode(), content_type="text/html"),
+        http_response(f'{{"key": "{SECRET}"}}'.encode(), content_length="500"),
+        http_response(f'{{"key": "{SECRET}"'.encode()),
     ],
     ids=["another name", "a line break", "a list", "not JSON", "cut", "half"],
 )

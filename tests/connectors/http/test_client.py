@@ -19,7 +19,7 @@ from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON, VirtualClock
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 
 ONCE = RetryPolicy(attempts=1)
 Ask = Callable[[Client], Awaitable[ApiResponse[bytes]]]
@@ -44,7 +44,7 @@ def ask(
 
 def ask_canned(response: bytes, deadline: float = 30.0) -> ApiResponse[bytes]:
     async def main() -> ApiResponse[bytes]:
-        async with canned(response) as server:
+        async with stub_server(response) as server:
             client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=ONCE, deadline=deadline
             )
@@ -64,7 +64,7 @@ def test_an_answer_carries_the_servers_moment(sandbox: Sandbox) -> None:
 
 
 def test_without_a_date_the_moment_is_our_own_clocks() -> None:
-    assert ask_canned(answer(b"{}")).server_time == NOON
+    assert ask_canned(http_response(b"{}")).server_time == NOON
 
 
 def test_a_skewed_date_is_the_servers_word(sandbox: Sandbox) -> None:
@@ -98,23 +98,23 @@ def test_what_passes_is_tried_again(
 def test_a_gzip_that_was_cut_is_not_taken_for_whole() -> None:
     whole = gzip.compress(b'{"items": []}' * 50)
     with pytest.raises(errors.ConnectionLost, match="cut"):
-        ask_canned(answer(whole[:-9], content_encoding="gzip"))
-    assert ask_canned(answer(whole, content_encoding="gzip")).body == b'{"items": []}' * 50
+        ask_canned(http_response(whole[:-9], content_encoding="gzip"))
+    assert ask_canned(http_response(whole, content_encoding="gzip")).body == b'{"items": []}' * 50
 
 
 def test_garbage_instead_of_gzip_is_a_broken_connection() -> None:
     with pytest.raises(errors.ConnectionLost, match="cut"):
-        ask_canned(answer(b"{}", content_encoding="gzip"))
+        ask_canned(http_response(b"{}", content_encoding="gzip"))
 
 
 def test_a_body_shorter_than_promised_is_a_broken_connection() -> None:
     with pytest.raises(errors.ConnectionLost):
-        ask_canned(answer(b"{}", content_length="500"))
+        ask_canned(http_response(b"{}", content_length="500"))
 
 
 def test_an_encoding_nobody_asked_for_breaks_the_contract() -> None:
     with pytest.raises(errors.UnexpectedResponse, match="'br'"):
-        ask_canned(answer(b"{}", content_encoding="br"))
+        ask_canned(http_response(b"{}", content_encoding="br"))
 
 
 def test_what_is_not_http_is_a_broken_connection() -> None:
@@ -136,14 +136,14 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
 
 def test_an_answer_that_dribbles_ends_at_the_deadline() -> None:
     async def dribble(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer(b"", content_length="1000000"))
+        writer.write(http_response(b"", content_length="1000000"))
         while not writer.is_closing():
             writer.write(b" ")
             await writer.drain()
             await asyncio.sleep(0.02)
 
     async def main() -> None:
-        async with canned(dribble) as server:
+        async with stub_server(dribble) as server:
             client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), SystemClock(), retry=ONCE, deadline=0.2
             )
@@ -173,7 +173,9 @@ def test_every_try_is_counted(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(("limit", "left"), [("1000", 41), ("20", 999), ("x", 999)])
 def test_remaining_is_believed_only_where_it_speaks_of_the_month(limit: str, left: int | None) -> None:
     async def main() -> int | None:
-        async with canned(answer(b"{}", x_ratelimit_limit=limit, x_ratelimit_remaining="41")) as server:
+        async with stub_server(
+            http_response(b"{}", x_ratelimit_limit=limit, x_ratelimit_remaining="41")
+        ) as server:
             client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock())
             client.rate_limiter.sync_month(0, 1000, since=client.rate_limiter.sync_point())
             await account(client)
@@ -216,10 +218,10 @@ def test_no_more_at_once_than_allowed(concurrency: int) -> None:
         most = max(most, at_once)
         await asyncio.sleep(0.02)
         at_once -= 1
-        writer.write(answer(b"{}"))
+        writer.write(http_response(b"{}"))
 
     async def main() -> None:
-        async with canned(busy) as server:
+        async with stub_server(busy) as server:
             client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency
             )
@@ -238,11 +240,11 @@ def test_a_rejected_key_turns_out_whoever_waits() -> None:
     async def second_is_revoked(_: bytes, writer: asyncio.StreamWriter) -> None:
         nonlocal seen
         seen += 1
-        first = answer(b"", "503 Service Unavailable", retry_after="100")
-        writer.write(first if seen == 1 else answer(revoked, "401 Unauthorized"))
+        first = http_response(b"", "503 Service Unavailable", retry_after="100")
+        writer.write(first if seen == 1 else http_response(revoked, "401 Unauthorized"))
 
     async def main() -> list[ApiResponse[bytes] | BaseException]:
-        async with canned(second_is_revoked) as server:
+        async with stub_server(second_is_revoked) as server:
             client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
             results = await asyncio.gather(*(account(client) for _ in range(4)), return_exceptions=True)
             with pytest.raises(errors.KeyRevoked):

@@ -20,7 +20,7 @@ from connectors.pagination import PageInfo
 from connectors.shards import Shard
 from sandbox.core import Sandbox
 from tests.support.clocks import VirtualClock
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 from tests.support.secrets import SECRET, assert_no_secret, render_exception
 
 CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
@@ -103,7 +103,7 @@ def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
     body = f'{{"code": "{SECRET}", "detail": "bad key Bearer {SECRET}"}}'.encode()
 
     async def main() -> BaseException | None:
-        async with canned(answer(body, status)) as server:
+        async with stub_server(http_response(body, status)) as server:
             return await fetch(server.url)
 
     error = asyncio.run(main())
@@ -113,7 +113,7 @@ def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
 
 def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) -> None:
     async def main() -> tuple[BaseException | None, list[bytes]]:
-        async with canned(answer(b"{}")) as elsewhere:
+        async with stub_server(http_response(b"{}")) as elsewhere:
             sandbox.fault("redirect", location=f"{elsewhere.url}/v1/prices", times=None)
             return await fetch(sandbox.url), elsewhere.heads
 
@@ -125,7 +125,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) ->
 
 def test_the_key_travels_in_its_header_only() -> None:
     async def main() -> list[bytes]:
-        async with canned(answer(b"{}")) as server:
+        async with stub_server(http_response(b"{}")) as server:
             await fetch(server.url)
             return server.heads
 

@@ -14,24 +14,30 @@ from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.ledger_tables import WINDOW
 from connectors.ratelimit.limiter import RateLimiter
 from tests.support.clocks import NOON, VirtualClock
-from tests.support.rate_limits import arrivals, most_in_a_minute, send, shared
+from tests.support.rate_limits import arrival_times, max_per_minute, send_request, shared_rate_limiter
 
 MINUTES = 20
 PER_MINUTE = 40
 
 
-def flood(throttles: list[RateLimiter], clock: VirtualClock, seed: int, slowest: float) -> list[list[float]]:
+def flood(
+    rate_limiters: list[RateLimiter], clock: VirtualClock, seed: int, slowest: float
+) -> list[list[float]]:
     """Have each client send as fast as it may, eight at once, for `MINUTES`; the arrivals of each."""
     luck = random.Random(seed)
 
-    async def worker(throttle: RateLimiter, arrived: list[float]) -> None:
+    async def worker(rate_limiter: RateLimiter, arrived: list[float]) -> None:
         while clock.time < MINUTES * WINDOW:
-            await send(throttle, clock, (luck.uniform(0, slowest), luck.uniform(0, slowest)), arrived)
+            await send_request(
+                rate_limiter, clock, (luck.uniform(0, slowest), luck.uniform(0, slowest)), arrived
+            )
 
     async def main() -> list[list[float]]:
-        clients: list[list[float]] = [[] for _ in throttles]
-        pairs = zip(throttles, clients, strict=True)
-        await asyncio.gather(*(worker(throttle, arrived) for throttle, arrived in pairs for _ in range(8)))
+        clients: list[list[float]] = [[] for _ in rate_limiters]
+        pairs = zip(rate_limiters, clients, strict=True)
+        await asyncio.gather(
+            *(worker(rate_limiter, arrived) for rate_limiter, arrived in pairs for _ in range(8))
+        )
         return [sorted(moment for moment in moments if moment < MINUTES * WINDOW) for moments in clients]
 
     return asyncio.run(main())
@@ -43,21 +49,19 @@ def test_twenty_minutes_of_two_clients_fill_the_budget_and_never_exceed_it(seed:
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
         state = Path(folder) / "state.db"
-        throttles = [shared(state, PER_MINUTE, clock) for _ in range(2)]
-        clients = flood(throttles, clock, seed, slowest)
-        for throttle in throttles:
-            throttle.close()
+        rate_limiters = [shared_rate_limiter(state, PER_MINUTE, clock) for _ in range(2)]
+        clients = flood(rate_limiters, clock, seed, slowest)
+        for rate_limiter in rate_limiters:
+            rate_limiter.close()
     moments = sorted(moment for client in clients for moment in client)
-    assert (
-        most_in_a_minute(moments) <= PER_MINUTE
-    )  # a fixed window is a sliding one that starts on the minute
+    assert max_per_minute(moments) <= PER_MINUTE  # a fixed window is a sliding one that starts on the minute
     assert len(moments) >= 0.95 * MINUTES * PER_MINUTE
     assert min(map(len, clients)) >= 0.45 * len(moments)
 
 
 def test_a_process_with_few_requests_does_not_wait_for_one_with_many(tmp_path: Path) -> None:
     clock = VirtualClock()
-    many, few = (shared(tmp_path / "state.db", 2, clock) for _ in range(2))
+    many, few = (shared_rate_limiter(tmp_path / "state.db", 2, clock) for _ in range(2))
 
     async def main() -> tuple[list[float], list[float]]:
         crowd: list[float] = []
@@ -65,9 +69,9 @@ def test_a_process_with_few_requests_does_not_wait_for_one_with_many(tmp_path: P
 
         async def late() -> None:
             await clock.sleep(1.0)
-            await send(few, clock, (0.0, 0.0), alone)
+            await send_request(few, clock, (0.0, 0.0), alone)
 
-        await asyncio.gather(*(send(many, clock, (0.0, 0.0), crowd) for _ in range(20)), late())
+        await asyncio.gather(*(send_request(many, clock, (0.0, 0.0), crowd) for _ in range(20)), late())
         return crowd, alone
 
     crowd, alone = asyncio.run(main())
@@ -77,16 +81,16 @@ def test_a_process_with_few_requests_does_not_wait_for_one_with_many(tmp_path: P
 
 def test_a_hold_of_one_process_holds_the_other(tmp_path: Path) -> None:
     clock = VirtualClock()
-    told, other = (shared(tmp_path / "state.db", 10, clock) for _ in range(2))
+    told, other = (shared_rate_limiter(tmp_path / "state.db", 10, clock) for _ in range(2))
     told.pause(25.0)
-    assert arrivals(other, clock, [(0.0, 0.0)] * 2) == [25, 25]
+    assert arrival_times(other, clock, [(0.0, 0.0)] * 2) == [25, 25]
 
 
 def test_keys_do_not_share_a_minute(tmp_path: Path) -> None:
     clock = VirtualClock()
-    mine = shared(tmp_path / "state.db", 1, clock)
+    mine = shared_rate_limiter(tmp_path / "state.db", 1, clock)
     yours = RateLimiter(1, clock, RequestLedger(tmp_path / "state.db", "beef", "cs2cap"))
-    assert arrivals(mine, clock, [(0.0, 0.0)]) == arrivals(yours, clock, [(0.0, 0.0)]) == [0]
+    assert arrival_times(mine, clock, [(0.0, 0.0)]) == arrival_times(yours, clock, [(0.0, 0.0)]) == [0]
 
 
 def test_what_a_killed_process_had_under_way_frees_itself(tmp_path: Path) -> None:
@@ -94,29 +98,29 @@ def test_what_a_killed_process_had_under_way_frees_itself(tmp_path: Path) -> Non
     RequestLedger(tmp_path / "state.db", "f00d", "cs2cap").acquire(
         0, 1, metered=True, lease=90.0, now=clock.monotonic(), at=clock.now()
     )
-    assert arrivals(shared(tmp_path / "state.db", 1, clock), clock, [(0.0, 0.0)]) == [90]
+    assert arrival_times(shared_rate_limiter(tmp_path / "state.db", 1, clock), clock, [(0.0, 0.0)]) == [90]
 
 
 def test_a_killed_process_that_stood_in_line_is_passed_over(tmp_path: Path) -> None:
     clock = VirtualClock()
-    throttle = shared(tmp_path / "state.db", 1, clock)
-    arrivals(throttle, clock, [(0.0, 0.0)])
+    rate_limiter = shared_rate_limiter(tmp_path / "state.db", 1, clock)
+    arrival_times(rate_limiter, clock, [(0.0, 0.0)])
     dead = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
     clock.time = 59.0
     assert dead.acquire(0, 1, metered=True, lease=90.0, now=59.0, at=clock.now())[1] == 1.0
-    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [pytest.approx(65, abs=5)]
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [pytest.approx(65, abs=5)]
 
 
 @pytest.mark.parametrize("uptime", [0.0, 40.0, 1e6])
 def test_a_machine_that_starts_anew_waits_for_a_minute_at_most(tmp_path: Path, uptime: float) -> None:
     before = VirtualClock()
     before.time = 500_000.0
-    throttle = shared(tmp_path / "state.db", 2, before)
-    arrivals(throttle, before, [(0.0, 0.0)] * 2)
-    throttle.pause(500.0)
+    rate_limiter = shared_rate_limiter(tmp_path / "state.db", 2, before)
+    arrival_times(rate_limiter, before, [(0.0, 0.0)] * 2)
+    rate_limiter.pause(500.0)
     after = VirtualClock()
     after.time = uptime
-    (moment,) = arrivals(shared(tmp_path / "state.db", 2, after), after, [(0.0, 0.0)])
+    (moment,) = arrival_times(shared_rate_limiter(tmp_path / "state.db", 2, after), after, [(0.0, 0.0)])
     assert moment - uptime <= WINDOW
 
 

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from common.errors import ConnectFailed
 from connectors.ratelimit.limiter import MAX_PAUSE, RateLimiter
 from tests.support.clocks import VirtualClock
-from tests.support.rate_limits import MakeThrottle, Travel, arrivals, most_in_a_minute, shared
+from tests.support.rate_limits import (
+    MakeRateLimiter,
+    TravelTimes,
+    arrival_times,
+    max_per_minute,
+    shared_rate_limiter,
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -20,64 +26,66 @@ from tests.support.rate_limits import MakeThrottle, Travel, arrivals, most_in_a_
     st.lists(st.tuples(st.floats(0, 70), st.floats(0, 70)), min_size=1, max_size=15),
     st.booleans(),
 )
-def test_no_minute_holds_more_than_allowed(per_minute: int, travels: list[Travel], in_memory: bool) -> None:
+def test_no_minute_holds_more_than_allowed(
+    per_minute: int, travels: list[TravelTimes], in_memory: bool
+) -> None:
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
         if in_memory:
-            throttle = RateLimiter(per_minute, clock, deadline=140)
+            rate_limiter = RateLimiter(per_minute, clock, deadline=140)
         else:
-            throttle = shared(Path(folder) / "state.db", per_minute, clock, deadline=140)
-        moments = arrivals(throttle, clock, travels)
-        throttle.close()
+            rate_limiter = shared_rate_limiter(Path(folder) / "state.db", per_minute, clock, deadline=140)
+        moments = arrival_times(rate_limiter, clock, travels)
+        rate_limiter.close()
     assert len(moments) == len(travels)
-    assert most_in_a_minute(moments) <= per_minute
+    assert max_per_minute(moments) <= per_minute
 
 
-def test_what_a_minute_allows_goes_at_once(make_throttle: MakeThrottle) -> None:
+def test_what_a_minute_allows_goes_at_once(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    moments = arrivals(make_throttle(3, clock), clock, [(0.0, 0.0)] * 7)
+    moments = arrival_times(make_rate_limiter(3, clock), clock, [(0.0, 0.0)] * 7)
     assert moments == [0, 0, 0, 60, 60, 60, 120]
 
 
-def test_without_a_limit_nothing_waits(make_throttle: MakeThrottle) -> None:
+def test_without_a_limit_nothing_waits(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    assert arrivals(make_throttle(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
+    assert arrival_times(make_rate_limiter(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
 
 
-def test_an_allowance_learned_later_counts_what_was_sent(make_throttle: MakeThrottle) -> None:
+def test_an_allowance_learned_later_counts_what_was_sent(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(None, clock)
-    arrivals(throttle, clock, [(0.0, 0.0)] * 2)
-    throttle.set_rate(3)
-    assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [0, 60, 60]
+    rate_limiter = make_rate_limiter(None, clock)
+    arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2)
+    rate_limiter.set_rate(3)
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 3) == [0, 60, 60]
 
 
 @pytest.mark.parametrize(("per_minute", "expected"), [(4, [0, 0, 60, 60]), (1, [60, 120, 180, 240])])
 def test_another_allowance_holds_from_now_on(
-    make_throttle: MakeThrottle, per_minute: int, expected: list[float]
+    make_rate_limiter: MakeRateLimiter, per_minute: int, expected: list[float]
 ) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(2, clock)
-    arrivals(throttle, clock, [(0.0, 0.0)] * 2)
-    throttle.set_rate(per_minute)
-    throttle.set_rate(None)
-    assert arrivals(throttle, clock, [(0.0, 0.0)] * 4) == expected
+    rate_limiter = make_rate_limiter(2, clock)
+    arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2)
+    rate_limiter.set_rate(per_minute)
+    rate_limiter.set_rate(None)
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 4) == expected
 
 
-def test_an_allowance_that_rises_frees_who_waits(make_throttle: MakeThrottle) -> None:
+def test_an_allowance_that_rises_frees_who_waits(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(1, clock)
+    rate_limiter = make_rate_limiter(1, clock)
 
     async def main() -> list[float]:
         moments: list[float] = []
 
         async def one() -> None:
-            async with throttle.acquire():
+            async with rate_limiter.acquire():
                 moments.append(clock.time)
 
         async def upgrade() -> None:
             await clock.sleep(7.0)
-            throttle.set_rate(2)
+            rate_limiter.set_rate(2)
 
         await asyncio.gather(one(), one(), upgrade())
         return moments
@@ -88,63 +96,63 @@ def test_an_allowance_that_rises_frees_who_waits(make_throttle: MakeThrottle) ->
 
 
 @pytest.mark.parametrize("per_minute", [None, 100])
-def test_a_hold_stops_every_request(make_throttle: MakeThrottle, per_minute: int | None) -> None:
+def test_a_hold_stops_every_request(make_rate_limiter: MakeRateLimiter, per_minute: int | None) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(per_minute, clock)
-    throttle.pause(9.0)
-    throttle.pause(4.0)
-    assert arrivals(throttle, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
+    rate_limiter = make_rate_limiter(per_minute, clock)
+    rate_limiter.pause(9.0)
+    rate_limiter.pause(4.0)
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
 
 
-def test_a_hold_ends_however_long_the_source_asked_for(make_throttle: MakeThrottle) -> None:
+def test_a_hold_ends_however_long_the_source_asked_for(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(None, clock)
-    throttle.pause(300 * 86_400.0)
-    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [MAX_PAUSE]
+    rate_limiter = make_rate_limiter(None, clock)
+    rate_limiter.pause(300 * 86_400.0)
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [MAX_PAUSE]
 
 
-def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_throttle: MakeThrottle) -> None:
+def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(1, clock)
+    rate_limiter = make_rate_limiter(1, clock)
 
     async def main() -> None:
-        throttle.pause(30.0)
-        waiting = asyncio.create_task(throttle.acquire().__aenter__())
+        rate_limiter.pause(30.0)
+        waiting = asyncio.create_task(rate_limiter.acquire().__aenter__())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
     asyncio.run(main())
-    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [30]
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [30]
 
 
 def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(
-    make_throttle: MakeThrottle,
+    make_rate_limiter: MakeRateLimiter,
 ) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(1, clock)
-    throttle.sync_month(5, 10, since=throttle.sync_point())
+    rate_limiter = make_rate_limiter(1, clock)
+    rate_limiter.sync_month(5, 10, since=rate_limiter.sync_point())
 
     async def main() -> None:
         with pytest.raises(ConnectFailed):
-            async with throttle.acquire():
+            async with rate_limiter.acquire():
                 raise ConnectFailed("no route to host")
 
     asyncio.run(main())
-    assert throttle.month_usage().used == 5
-    assert arrivals(throttle, clock, [(0.0, 0.0)]) == [0]
-    assert throttle.month_usage().used == 6
+    assert rate_limiter.month_usage().used == 5
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [0]
+    assert rate_limiter.month_usage().used == 6
 
 
-def test_a_costly_request_waits_for_as_much_room_as_it_takes(make_throttle: MakeThrottle) -> None:
+def test_a_costly_request_waits_for_as_much_room_as_it_takes(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    throttle = make_throttle(6, clock)
+    rate_limiter = make_rate_limiter(6, clock)
 
     async def main() -> list[tuple[int, float]]:
         moments: list[tuple[int, float]] = []
 
         async def one(cost: int) -> None:
-            async with throttle.acquire(cost):
+            async with rate_limiter.acquire(cost):
                 moments.append((cost, clock.time))
 
         await asyncio.gather(*(one(cost) for cost in (5, 5, 1, 1, 99)))

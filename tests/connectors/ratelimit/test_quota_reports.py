@@ -8,7 +8,7 @@ import pytest
 from connectors.ratelimit.ledger import RequestLedger, read_usage
 from connectors.ratelimit.limiter import QuotaHeaders
 from tests.support.clocks import NOON, VirtualClock
-from tests.support.rate_limits import MakeThrottle, send, shared
+from tests.support.rate_limits import MakeRateLimiter, send_request, shared_rate_limiter
 
 PRICES = "GET /v1/prices"
 MONTH = 100_000
@@ -16,50 +16,50 @@ MONTH = 100_000
 
 def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> None:
     clock = VirtualClock()
-    throttle = shared(tmp_path / "state.db", None, clock)
-    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+    rate_limiter = shared_rate_limiter(tmp_path / "state.db", None, clock)
+    rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
 
     async def main() -> None:
-        async with throttle.acquire() as first, throttle.acquire() as second:
-            throttle.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
-            throttle.observe_headers(PRICES, second, QuotaHeaders(MONTH, MONTH - 60, None))
-            assert throttle.month_usage().used < 60
+        async with rate_limiter.acquire() as first, rate_limiter.acquire() as second:
+            rate_limiter.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
+            rate_limiter.observe_headers(PRICES, second, QuotaHeaders(MONTH, MONTH - 60, None))
+            assert rate_limiter.month_usage().used < 60
 
     asyncio.run(main())
-    throttle.close()
+    rate_limiter.close()
     month = read_usage(tmp_path / "state.db", "cs2cap")
     assert month is not None
     assert month.used == 60
 
 
-def test_near_the_months_end_every_word_counts_at_once(make_throttle: MakeThrottle) -> None:
-    throttle = make_throttle(None, VirtualClock())
-    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+def test_near_the_months_end_every_word_counts_at_once(make_rate_limiter: MakeRateLimiter) -> None:
+    rate_limiter = make_rate_limiter(None, VirtualClock())
+    rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
 
     async def main() -> None:
-        async with throttle.acquire() as first, throttle.acquire() as second:
-            throttle.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
-            throttle.observe_headers(PRICES, second, QuotaHeaders(MONTH, 5, None))
-            assert throttle.month_usage().left == 4
+        async with rate_limiter.acquire() as first, rate_limiter.acquire() as second:
+            rate_limiter.observe_headers(PRICES, first, QuotaHeaders(MONTH, MONTH - 50, None))
+            rate_limiter.observe_headers(PRICES, second, QuotaHeaders(MONTH, 5, None))
+            assert rate_limiter.month_usage().left == 4
 
     asyncio.run(main())
 
 
-def test_a_word_that_came_long_ago_is_not_written(make_throttle: MakeThrottle) -> None:
+def test_a_word_that_came_long_ago_is_not_written(make_rate_limiter: MakeRateLimiter) -> None:
     """What was sent since then may be forgotten, and would be taken for counted."""
     clock = VirtualClock()
-    throttle = make_throttle(None, clock)
-    throttle.sync_month(10, MONTH, since=throttle.sync_point())
+    rate_limiter = make_rate_limiter(None, clock)
+    rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
 
     async def main() -> None:
-        async with throttle.acquire() as slow:
-            await asyncio.gather(*(send(throttle, clock, (0.0, 1.0), []) for _ in range(9)))
+        async with rate_limiter.acquire() as slow:
+            await asyncio.gather(*(send_request(rate_limiter, clock, (0.0, 1.0), []) for _ in range(9)))
             await clock.sleep(70.0)
-            await send(throttle, clock, (0.0, 0.0), [])
-            throttle.observe_headers(PRICES, slow, QuotaHeaders(MONTH, MONTH - 11, None))
+            await send_request(rate_limiter, clock, (0.0, 0.0), [])
+            rate_limiter.observe_headers(PRICES, slow, QuotaHeaders(MONTH, MONTH - 11, None))
 
     asyncio.run(main())
-    assert throttle.month_usage().used == 21
+    assert rate_limiter.month_usage().used == 21
 
 
 @pytest.mark.parametrize("own", [True, False])

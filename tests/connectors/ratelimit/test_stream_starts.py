@@ -17,7 +17,7 @@ from connectors.http.retry import RetryPolicy
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON, VirtualClock
-from tests.support.rate_limits import shared
+from tests.support.rate_limits import shared_rate_limiter
 from tests.support.sandboxes import MakeSandbox
 
 _T = TypeVar("_T")
@@ -35,9 +35,9 @@ def use(box: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T
 
     async def main() -> _T:
         clock = VirtualClock()
-        throttle = shared(state, None, clock)
+        rate_limiter = shared_rate_limiter(state, None, clock)
         client = Cs2capClient(
-            "cs2cap", box.url, Key(VALID_KEY), clock, retry=RetryPolicy(), rate_limiter=throttle
+            "cs2cap", box.url, Key(VALID_KEY), clock, retry=RetryPolicy(), rate_limiter=rate_limiter
         )
         try:
             return await work(client, CS2Cap(client))

@@ -21,7 +21,7 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfill_state import finished_backfill
-from tests.support.clocks import NOON, BoxClock
+from tests.support.clocks import NOON, SandboxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
@@ -39,12 +39,14 @@ def looked(bench: Bench, box: Sandbox, *after: timedelta) -> None:
     """Take a snapshot after each of these spans."""
     for step in after:
         box.advance(step.total_seconds())
-        bench.snapshot(clock=BoxClock(box))
+        bench.snapshot(clock=SandboxClock(box))
 
 
 def gaps(bench: Bench, box: Sandbox, *names: str, since: datetime | None = None) -> list[Gap]:
     told: list[str] = []
-    found = asyncio.run(find_gaps(bench.settings, BoxClock(box), names, since=since, on_request=told.append))
+    found = asyncio.run(
+        find_gaps(bench.settings, SandboxClock(box), names, since=since, on_request=told.append)
+    )
     assert told == []  # nothing was paid for
     return found
 

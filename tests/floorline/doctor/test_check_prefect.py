@@ -19,7 +19,7 @@ from common.clock import Clock, SystemClock
 from floorline.doctor.check_prefect import check_prefect
 from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 from tests.support.prefect_server import temporary_prefect
 from tests.support.snapshots import Bench, basket
 
@@ -114,10 +114,10 @@ def test_http_errors_of_the_server(
     async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
         path = head.split()[1].decode().removeprefix("/api")
         known = {"/health": b"true", "/admin/version": b'"3.9.0"'}
-        writer.write(answer(known[path]) if path in known else answer(b"{}", status))
+        writer.write(http_response(known[path]) if path in known else http_response(b"{}", status))
 
     async def serve() -> list[Finding]:
-        async with canned(respond) as server:
+        async with stub_server(respond) as server:
             monkeypatch.setenv("PREFECT_API_URL", f"{server.url}/api")
             with temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
                 return await check_prefect(bench.settings, SystemClock())

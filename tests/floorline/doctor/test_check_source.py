@@ -15,7 +15,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.doctor import findings_by_name
-from tests.support.http_servers import answer, canned
+from tests.support.http_servers import http_response, stub_server
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
@@ -31,7 +31,7 @@ def findings_for_response(folder: Path, response: bytes) -> dict[str, Finding]:
     """Run the doctor against a server that sends this response to every request."""
 
     async def serve() -> dict[str, Finding]:
-        async with canned(response) as server:
+        async with stub_server(response) as server:
             bench = Bench.written(folder, {"cs2cap": server.url}, basket())
             return await asyncio.to_thread(findings_by_name, bench.config)
 
@@ -121,7 +121,7 @@ def test_expired_key(bench: Bench, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.key(VALID_KEY).expires_at = NOON
     assert findings_by_name(bench.config)["cs2cap key"].verdict == "fail"
     body = {"key": {"is_active": True, "expires_at": "2026-05-31T12:00:00Z"}}
-    findings = findings_for_response(tmp_path, answer(json.dumps(body).encode(), date=DATE))
+    findings = findings_for_response(tmp_path, http_response(json.dumps(body).encode(), date=DATE))
     assert findings["cs2cap expiry"].verdict == "fail"
     assert "expired on 2026-05-31 12:00 UTC" in findings["cs2cap expiry"].seen
 
@@ -134,7 +134,7 @@ def test_expiry_is_compared_with_the_servers_clock(bench: Bench, sandbox: Sandbo
 
 
 def test_inactive_key(tmp_path: Path) -> None:
-    findings = findings_for_response(tmp_path, answer(b'{"key": {"is_active": false}}', date=DATE))
+    findings = findings_for_response(tmp_path, http_response(b'{"key": {"is_active": false}}', date=DATE))
     assert findings["cs2cap key"].verdict == "fail"
     assert "not active" in findings["cs2cap key"].seen
 
@@ -175,7 +175,7 @@ def test_clock_is_checked_even_if_the_key_is_rejected(bench: Bench, sandbox: San
 
 
 def test_response_without_a_date_gives_no_finding_about_the_clock(tmp_path: Path) -> None:
-    findings = findings_for_response(tmp_path, answer(b'{"key": {"is_active": true}}'))
+    findings = findings_for_response(tmp_path, http_response(b'{"key": {"is_active": true}}'))
     assert verdicts(findings) == {"address": "ok", "key": "ok", "plan": "ok", "expiry": "ok"}
 
 
@@ -199,10 +199,10 @@ def test_base_url_with_a_wrong_path(tmp_path: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        answer(b"<html>Welcome</html>", content_type="text/html"),
-        answer(b'{"status": "ok"}'),
-        answer(b"", "302 Found", location="https://login.example.com/"),
-        answer(b"", "503 Service Unavailable"),
+        http_response(b"<html>Welcome</html>", content_type="text/html"),
+        http_response(b'{"status": "ok"}'),
+        http_response(b"", "302 Found", location="https://login.example.com/"),
+        http_response(b"", "503 Service Unavailable"),
     ],
     ids=["a page", "other JSON", "a redirect", "down"],
 )
@@ -212,7 +212,7 @@ def test_response_of_another_server(tmp_path: Path, response: bytes) -> None:
 
 
 def test_rejection_without_a_code_of_the_api(tmp_path: Path) -> None:
-    findings = findings_for_response(tmp_path, answer(b"", "401 Unauthorized"))
+    findings = findings_for_response(tmp_path, http_response(b"", "401 Unauthorized"))
     assert verdicts(findings) == {"address": "warn", "key": "fail"}
     assert "without a code of this API" in findings["cs2cap address"].seen
 

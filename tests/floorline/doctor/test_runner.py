@@ -15,7 +15,7 @@ from floorline.doctor.runner import Check, run_check
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.doctor import findings_by_name
-from tests.support.http_servers import canned
+from tests.support.http_servers import stub_server
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 from warehouse.paths import WarehousePaths
@@ -103,7 +103,7 @@ def test_hanging_checks_end_at_their_deadlines(tmp_path: Path) -> None:
         await asyncio.sleep(30)
 
     async def serve() -> tuple[dict[str, Finding], float]:
-        async with canned(silent) as one, canned(silent) as two:
+        async with stub_server(silent) as one, stub_server(silent) as two:
             urls = {"one": one.url, "two": two.url}
             bench = Bench.written(tmp_path, urls, basket(source="one"))
             start = time.monotonic()

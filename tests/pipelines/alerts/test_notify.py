@@ -12,7 +12,7 @@ from pipelines.alerts.notify import body, deliver, title
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
-from tests.support.http_servers import Sink, sink
+from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.snapshots import Bench, basket
 from warehouse.state.alerts import Alert, AlertStore
 
@@ -21,13 +21,13 @@ DARK = Alert("provider.dark", "cs2cap", "steam", "steam is\x1b[31m down\nand out
 
 
 @pytest.fixture
-def told() -> Iterator[Sink]:
-    with sink() as kept:
+def told() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as kept:
         yield kept
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox, told: Sink) -> Bench:
+def bench(tmp_path: Path, sandbox: Sandbox, told: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
     return bench.telling(told.url)
 
@@ -38,14 +38,14 @@ def state(tmp_path: Path) -> AlertStore:
 
 
 def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
-    bench: Bench, sandbox: Sandbox, told: Sink
+    bench: Bench, sandbox: Sandbox, told: WebhookReceiver
 ) -> None:
     bench.snapshot()
     sandbox.key(VALID_KEY, "revoked")
     for _ in range(3):
         bench.snapshot()
     refused = next(entry for entry in sandbox.requests.since(0) if entry.status == 401)
-    ((moment, message),) = told.got
+    ((moment, message),) = told.received
     assert moment - refused.t < 3
     assert message["title"] == "[floorline] auth.failed: cs2cap"
     assert "AUTH_API_KEY_REVOKED" in message["message"]
@@ -55,7 +55,7 @@ def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
     (alert,) = bench.alerts()
     bench.command("alerts", "clear", str(alert.alert_id))
     bench.snapshot()
-    assert len(told.got) == 1  # whoever clears an alert knows
+    assert len(told.received) == 1  # whoever clears an alert knows
 
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot()
@@ -69,8 +69,10 @@ def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
     ]
 
 
-def test_what_did_not_get_through_is_told_later_and_to_that_one_alone(state: AlertStore, told: Sink) -> None:
-    with sink() as second:
+def test_what_did_not_get_through_is_told_later_and_to_that_one_alone(
+    state: AlertStore, told: WebhookReceiver
+) -> None:
+    with webhook_receiver() as second:
         second.status = 500
         notify = [told.url, second.url]
         state.raise_alert(DARK, NOON)
@@ -79,17 +81,17 @@ def test_what_did_not_get_through_is_told_later_and_to_that_one_alone(state: Ale
         second.status = 200
         deliver(state, notify, NOON + timedelta(minutes=2))
         deliver(state, notify, NOON + timedelta(minutes=4))
-        assert len(told.got) == len(second.got) == 1
+        assert len(told.received) == len(second.received) == 1
 
 
-def test_what_closed_before_it_was_told_is_not_told(state: AlertStore, told: Sink) -> None:
+def test_what_closed_before_it_was_told_is_not_told(state: AlertStore, told: WebhookReceiver) -> None:
     state.raise_alert(DARK, NOON)
     state.resolve(DARK.cause, DARK.source, DARK.subject, now=NOON)
     deliver(state, [told.url], NOON)
-    assert told.got == []
+    assert told.received == []
 
 
-def test_an_alert_that_opens_again_is_told_again(state: AlertStore, told: Sink) -> None:
+def test_an_alert_that_opens_again_is_told_again(state: AlertStore, told: WebhookReceiver) -> None:
     for minute in (0, 10):
         moment = NOON + timedelta(minutes=minute)
         state.raise_alert(DARK, moment)
@@ -103,7 +105,7 @@ def test_an_alert_that_opens_again_is_told_again(state: AlertStore, told: Sink) 
     assert told.titles == [opened, over, opened, over]
 
 
-def test_two_who_tell_at_once_tell_once(state: AlertStore, told: Sink, tmp_path: Path) -> None:
+def test_two_who_tell_at_once_tell_once(state: AlertStore, told: WebhookReceiver, tmp_path: Path) -> None:
     state.raise_alert(DARK, NOON)
     other = AlertStore(tmp_path / "state.db")
     assert len(state.claim_undelivered("x", NOON)) == 1
@@ -117,7 +119,7 @@ def test_an_apis_words_are_one_line_without_control_characters() -> None:
 
 
 def test_a_message_that_fails_names_the_channel_and_not_its_password(
-    bench: Bench, sandbox: Sandbox, told: Sink
+    bench: Bench, sandbox: Sandbox, told: WebhookReceiver
 ) -> None:
     told.status = 500
     sandbox.key(VALID_KEY, "revoked")
@@ -127,7 +129,7 @@ def test_a_message_that_fails_names_the_channel_and_not_its_password(
     assert "Traceback" not in done.stderr
 
 
-def test_everybody_can_be_tried(bench: Bench, told: Sink) -> None:
+def test_everybody_can_be_tried(bench: Bench, told: WebhookReceiver) -> None:
     done = bench.command("alerts", "test")
     assert done.stdout == "notify[0] (json): sent\n"
     assert told.titles == ["[floorline] test"]
@@ -135,7 +137,7 @@ def test_everybody_can_be_tried(bench: Bench, told: Sink) -> None:
     assert "not sent" in bench.command("alerts", "test", check=1).stdout
 
 
-def test_a_url_may_come_from_the_environment(bench: Bench, told: Sink) -> None:
+def test_a_url_may_come_from_the_environment(bench: Bench, told: WebhookReceiver) -> None:
     text = bench.config.read_text("utf-8").replace(told.url, "env:WHOM_TO_TELL")
     bench.config.write_text(text, "utf-8")
     assert "(env:WHOM_TO_TELL): sent" in bench.command("alerts", "test", WHOM_TO_TELL=told.url).stdout

@@ -12,18 +12,18 @@ from common.clock import SystemClock
 from pipelines.alerts.silence import check_silence
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.http_servers import Sink, sink
+from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.snapshots import Bench, basket
 
 
 @pytest.fixture
-def told() -> Iterator[Sink]:
-    with sink() as kept:
+def told() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as kept:
         yield kept
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox, told: Sink) -> Bench:
+def bench(tmp_path: Path, sandbox: Sandbox, told: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"), basket("never", every="10m"))
     return bench.telling(told.url)
 
@@ -35,7 +35,9 @@ def names(bench: Bench, minutes: float) -> list[str]:
     ]
 
 
-def test_three_intervals_without_a_success_are_told_once_and_so_is_the_end(bench: Bench, told: Sink) -> None:
+def test_three_intervals_without_a_success_are_told_once_and_so_is_the_end(
+    bench: Bench, told: WebhookReceiver
+) -> None:
     bench.snapshot("core")
     assert [names(bench, minutes) for minutes in (0, 29, 31, 60, 90)] == [
         [],

@@ -16,7 +16,7 @@ from pipelines.backfill.gaps import Gap, GapPart, fill_requests, find_gaps
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
-from tests.support.clocks import NOON, BoxClock
+from tests.support.clocks import NOON, SandboxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, Row, basket, catalog_of, main_with, ordered
 
@@ -31,19 +31,19 @@ def snapshot_with_outage(bench: Bench, box: Sandbox) -> None:
     while box.clock.now() <= NOON + 6 * HOUR:
         skipped = (box.clock.now() - NOON) % TEN_MINUTES or GAP[0] < box.clock.now() < GAP[1]
         if not skipped:
-            bench.snapshot(clock=BoxClock(box))
+            bench.snapshot(clock=SandboxClock(box))
         box.advance(GRID.total_seconds())
         box.restock(20)
 
 
 def find_current_gaps(bench: Bench, box: Sandbox) -> list[Gap]:
-    return asyncio.run(find_gaps(bench.settings, BoxClock(box), on_request=pytest.fail))
+    return asyncio.run(find_gaps(bench.settings, SandboxClock(box), on_request=pytest.fail))
 
 
 def fill_gaps(bench: Bench, box: Sandbox) -> list[BackfillResult]:
     """Fill the gaps like `backfill --gaps`, by the sandbox's clock."""
     return [
-        asyncio.run(BackfillPipeline(bench.settings, request, BoxClock(box)).run())
+        asyncio.run(BackfillPipeline(bench.settings, request, SandboxClock(box)).run())
         for request in fill_requests(bench.settings, find_current_gaps(bench, box))
     ]
 
@@ -102,9 +102,9 @@ def test_command_fills_kept_time_and_reports_lost_time(tmp_path: Path, make_sand
     now = floor_to(datetime.now(UTC), TEN_MINUTES)
     box = make_sandbox(frozen=now - timedelta(days=40), history="dense")
     bench = Bench.at(tmp_path, box, basket(every="10m"), source={"tier": "pro"})
-    bench.snapshot(clock=BoxClock(box))
+    bench.snapshot(clock=SandboxClock(box))
     box.advance(timedelta(days=40).total_seconds())
-    bench.snapshot(clock=BoxClock(box))
+    bench.snapshot(clock=SandboxClock(box))
     config = ("--config", str(bench.config))
     result = main_with("backfill", "--gaps", "--no-prefect", *config)
     assert result.code == 0, result
