@@ -188,10 +188,7 @@ async def _classify(
     finally:
         await lazy_source.aclose()
     if lazy_source.fetched:
-        on_request(
-            f"{source}: fetched {', '.join(lazy_source.fetched)}, which were not cached:"
-            f" {lazy_source.requests_spent} of the month's requests"
-        )
+        on_request(lazy_source.describe_fetches())
     return [_classify_gap(one, retention, covered[one.basket, one.currency]) for one in basket_gaps]
 
 

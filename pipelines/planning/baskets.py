@@ -1,4 +1,4 @@
-"""From a configured basket to the shards that fetch it; wrong names end here, before a price is asked for."""
+"""Plan the baskets of one source: resolve their names, and find the shards with the fewest requests."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from warehouse.queries import catalog_row_counts
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlannedBasket:
-    """A basket with what it wants and its plan."""
+    """A basket with its resolved request and its plan."""
 
     basket: BasketSettings
     plan: SnapshotPlan
-    want: SnapshotRequest
+    request: SnapshotRequest
 
 
 class BasketPlanner:
-    """Plans the baskets of one source; they share its stream starts in the order of the configuration.
+    """Plans the baskets of one source, which share its stream starts in the order of the configuration.
 
     `exhausted` names the sides, asks ("standard") and bids ("bid"), whose stream starts of the last 24 hours
     are used up.
@@ -43,114 +43,107 @@ class BasketPlanner:
         self,
         settings: Settings,
         catalogs: CatalogCache,
-        terms: TierLimits,
+        limits: TierLimits,
         now: datetime,
         *,
         exhausted: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._catalogs = catalogs
-        self.terms = terms
+        self._limits = limits
         self._now = now
-        self._starts = Counter(dict.fromkeys(("standard", "bid"), terms.streams_a_day))
+        self._starts_left = Counter(dict.fromkeys(("standard", "bid"), limits.streams_a_day))
         self._exhausted = exhausted
 
-    async def plan_all(self, chosen: Sequence[BasketSettings]) -> list[PlannedBasket]:
-        """Plan these baskets, all of one source.
+    async def plan_all(self, selection: Sequence[BasketSettings]) -> list[PlannedBasket]:
+        """Plan these baskets, all of one source, in their order.
 
-        Raises ConfigError for an item, provider or currency that does not exist, PlanForbids for what the
-        tier does not include, and what the connector raises.
+        Raises ConfigError for an item, provider or currency that does not exist, PlanForbids for a basket
+        that the tier does not include, and what the connector raises.
         """
-        prepared = [
-            found
-            for basket in self._up_to_last(chosen)
-            if (found := await self._plan_and_count(basket, chosen))
-        ]
-        return sorted(prepared, key=lambda ready: chosen.index(ready.basket))
+        planned = {}
+        for basket in self._baskets_up_to_last(selection):
+            if basket in selection:
+                planned[basket.name] = await self.plan_next(basket)
+            else:  # planned only for the stream starts that it takes; its own run reports its errors
+                with contextlib.suppress(SourceError):
+                    await self.plan_next(basket, refresh=False)
+        return [planned[basket.name] for basket in selection]
 
-    async def plan_next(self, basket: BasketSettings, *, doubt: bool = True) -> PlannedBasket:
-        """Plan the next basket, which gets the stream starts that those before it have left.
+    async def plan_next(self, basket: BasketSettings, *, refresh: bool = True) -> PlannedBasket:
+        """Plan the next basket with the stream starts that the baskets before it leave.
 
-        `doubt`: for a name that the catalog does not know, ask for the catalog anew. Raises as `baskets`.
+        `refresh`: fetch the catalog again if it does not know a name. Raises as `plan_all`.
         """
         try:
-            want = await self._want(basket, doubt=doubt)
-            made = plan_snapshot(want, self.terms, await self.catalog_sizes(), self.stream_starts_left)
+            request = await self._resolve(basket, refresh=refresh)
+            sizes = await self.catalog_sizes()
+            plan = plan_snapshot(request, self._limits, sizes, self.stream_starts_left)
         except ConfigError as error:
             raise ConfigError(f"basket {basket.name}: {error.detail}") from None
-        self._starts.subtract(made.starts)
-        return PlannedBasket(basket, made, want)
+        self._starts_left.subtract(plan.stream_starts)
+        return PlannedBasket(basket, plan, request)
 
     async def catalog_sizes(self) -> CatalogSizes:
-        """How large the source's catalogs are, as far as the warehouse has seen them."""
+        """Return the sizes of the source's catalogs, as far as the warehouse knows them."""
         seen = catalog_row_counts(WarehousePaths(self._settings.root), self._catalogs.source)
         return CatalogSizes(seen, (await self._catalogs.items()).height)
-
-    def _up_to_last(self, chosen: Sequence[BasketSettings]) -> list[BasketSettings]:
-        """The source's baskets up to the last of the chosen ones; only these where streams are not shared."""
-        if not self.terms.streams_a_day:
-            return list(chosen)
-        every = [basket for basket in self._settings.baskets if basket.source == self._catalogs.source]
-        return every[: max(every.index(basket) for basket in chosen) + 1]
-
-    async def _plan_and_count(
-        self, basket: BasketSettings, chosen: Sequence[BasketSettings]
-    ) -> PlannedBasket | None:
-        """Plan one and note the starts that it takes; None for one that only its starts matter of."""
-        if basket in chosen:
-            return await self.plan_next(basket)
-        with contextlib.suppress(SourceError):  # its own run will tell
-            await self.plan_next(basket, doubt=False)
-        return None
 
     @property
     def stream_starts_left(self) -> Mapping[str, int]:
         """The stream starts in 24 hours that are left for the next basket, by delivery."""
-        return {side: 0 if side in self._exhausted else left for side, left in self._starts.items()}
+        return {side: 0 if side in self._exhausted else left for side, left in self._starts_left.items()}
 
-    async def _want(self, basket: BasketSettings, *, doubt: bool) -> SnapshotRequest:
+    def _baskets_up_to_last(self, selection: Sequence[BasketSettings]) -> list[BasketSettings]:
+        """Return the source's baskets up to the last selected one; without streams, the selection."""
+        if not self._limits.streams_a_day:
+            return list(selection)
+        baskets = [basket for basket in self._settings.baskets if basket.source == self._catalogs.source]
+        return baskets[: max(baskets.index(basket) for basket in selection) + 1]
+
+    async def _resolve(self, basket: BasketSettings, *, refresh: bool) -> SnapshotRequest:
         marketplaces = await self._catalogs.providers()
         providers = resolve_providers(basket.providers, marketplaces)
-        everywhere = tuple(basket.providers) == ("all",)
+        every_provider = tuple(basket.providers) == ("all",)
         return SnapshotRequest(
             source=basket.source,
             providers=providers,
-            currencies=resolve_currencies(basket.currencies, await self._fx_table(basket)),
-            items=await self._items(basket, doubt=doubt),
+            currencies=resolve_currencies(basket.currencies, await self._currency_table(basket)),
+            items=await self._resolve_items(basket, refresh=refresh),
             bidders=_bidders(providers, marketplaces) if basket.bids else (),
-            every_provider=everywhere,
-            every_bidder=everywhere,
-            phased=_phased(await self._catalogs.items()),
+            every_provider=every_provider,
+            every_bidder=every_provider,
+            phased=_phased_names(await self._catalogs.items()),
             fx=basket.fx,
             route=basket.route,
-            runs_a_day=frequency_of(basket, self._now).a_day_at_most if self.terms.streams_a_day else 1,
+            runs_a_day=frequency_of(basket, self._now).a_day_at_most if self._limits.streams_a_day else 1,
         )
 
-    async def _fx_table(self, basket: BasketSettings) -> pl.DataFrame | None:
-        """The table of currencies, which USD alone does not need."""
+    async def _currency_table(self, basket: BasketSettings) -> pl.DataFrame | None:
+        """Return the table of currencies; None for a basket in USD, which needs no table."""
         only_usd = {code.upper() for code in basket.currencies} == {"USD"}
         return None if only_usd else await self._catalogs.fx()
 
-    async def _items(self, basket: BasketSettings, *, doubt: bool) -> tuple[Item, ...] | None:
-        wanted = expand_items(basket, self._settings.base)
-        if wanted == ("all",):
+    async def _resolve_items(self, basket: BasketSettings, *, refresh: bool) -> tuple[Item, ...] | None:
+        selectors = expand_items(basket, self._settings.base)
+        if selectors == ("all",):
             return None
         try:
-            return resolve_items(wanted, await self._catalogs.items())
+            return resolve_items(selectors, await self._catalogs.items())
         except ConfigError:
             age = self._catalogs.age("items")
-            if not doubt or age is None or age < REFRESH_IF_OLDER:
+            if not refresh or age is None or age < REFRESH_IF_OLDER:
                 raise
-            return resolve_items(wanted, await self._catalogs.items(REFRESH_IF_OLDER))
+            return resolve_items(selectors, await self._catalogs.items(REFRESH_IF_OLDER))
 
 
 def _bidders(providers: tuple[str, ...], marketplaces: pl.DataFrame) -> tuple[str, ...]:
-    taking = set(marketplaces.filter(pl.col("has_buy_orders"))["provider"])
-    bidders = tuple(provider for provider in providers if provider in taking)
+    with_buy_orders = set(marketplaces.filter(pl.col("has_buy_orders"))["provider"])
+    bidders = tuple(provider for provider in providers if provider in with_buy_orders)
     if not bidders:
         raise ConfigError("bids = true, but none of its providers takes buy orders")
     return bidders
 
 
-def _phased(catalog: pl.DataFrame) -> frozenset[str]:
+def _phased_names(catalog: pl.DataFrame) -> frozenset[str]:
     return frozenset(catalog.filter(pl.col("phase").is_not_null())["market_hash_name"].unique())

@@ -1,4 +1,4 @@
-"""What a plan needs to know of the sources, at hand or asked for: tiers, catalogs and their sizes."""
+"""Estimate the cost of the configured schedule with the cached catalogs; fetch only the missing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import read_usage
 from connectors.tiers import AUTO, TierLimits, limits_for
 from pipelines.catalogs import CatalogCache
-from pipelines.config import Settings
+from pipelines.config import BasketSettings, Settings
 from pipelines.planning.baskets import BasketPlanner
 from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
 from pipelines.planning.schedule import frequency_of
@@ -23,60 +23,60 @@ from warehouse.paths import WarehousePaths
 
 
 async def forecast_sources(
-    settings: Settings, clock: Clock, *, offline: bool, tell: Callable[[str], None]
+    settings: Settings, clock: Clock, *, offline: bool, on_request: Callable[[str], None]
 ) -> list[SourceForecast]:
-    """Plan and judge all baskets, by source; `tell` hears what was asked for and is paid for.
+    """Return the forecast of every source with all its baskets; `on_request` receives the paid fetches.
 
-    Raises ConfigError for what is configured wrong or cannot be known, and what the connectors raise.
+    Raises ConfigError for a wrong configuration, and for missing data if `offline`; raises what the
+    connectors raise.
     """
     settings.chosen(())
-    found = []
+    forecasts = []
     for name in dict.fromkeys(basket.source for basket in settings.baskets):
-        far = LazySource(settings, name, clock, offline=offline)
+        source = LazySource(settings, name, clock, offline=offline)
         try:
-            found.append(await _forecast(settings, far, clock))
+            forecasts.append(await _forecast(settings, source, clock))
         finally:
-            await far.aclose()
-        if far.fetched:
-            tell(
-                f"{name}: asked for {', '.join(far.fetched)}, which were not at hand: {far.requests_spent} of"
-                " the month"
-            )
-    return found
+            await source.aclose()
+        if source.fetched:
+            on_request(source.describe_fetches())
+    return forecasts
 
 
-async def _forecast(settings: Settings, far: LazySource, clock: Clock) -> SourceForecast:
-    home = WarehousePaths(settings.root)
-    terms, used = await limits_of_source(settings, far)
-    if used is None and (known := read_usage(home.state, far.source)) is not None:
-        used = known.used
-    catalogs = CatalogCache(home.catalog, far, clock, lifetime=timedelta.max)
-    planning = BasketPlanner(settings, catalogs, terms, clock.now())
-    cases = [
-        await _forecast_input(settings, planning, name, clock)
-        for name in (basket.name for basket in settings.baskets if basket.source == far.source)
+async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> SourceForecast:
+    paths = WarehousePaths(settings.root)
+    limits, used = await limits_of_source(settings, source)
+    if used is None and (stored := read_usage(paths.state, source.source)) is not None:
+        used = stored.used
+    catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max)
+    planner = BasketPlanner(settings, catalogs, limits, clock.now())
+    inputs = [
+        await _forecast_input(planner, basket, clock)
+        for basket in settings.baskets
+        if basket.source == source.source
     ]
-    return forecast(far.source, cases, terms, await planning.catalog_sizes(), used)
+    return forecast(source.source, inputs, limits, sizes=await planner.catalog_sizes(), used=used)
 
 
-async def _forecast_input(
-    settings: Settings, planning: BasketPlanner, name: str, clock: Clock
-) -> ForecastInput:
-    (basket,) = settings.chosen((name,))
-    rhythm, starts = frequency_of(basket, clock.now()), planning.stream_starts_left
+async def _forecast_input(planner: BasketPlanner, basket: BasketSettings, clock: Clock) -> ForecastInput:
+    frequency, stream_starts = frequency_of(basket, clock.now()), planner.stream_starts_left
     try:
-        return ForecastInput(name, rhythm, await planning.plan_next(basket, doubt=False), starts=starts)
+        planned = await planner.plan_next(basket, refresh=False)
     except PlanForbids as error:
-        return ForecastInput(name, rhythm, None, error.detail)
+        return ForecastInput(basket.name, frequency, None, problem=error.detail)
+    return ForecastInput(basket.name, frequency, planned, stream_starts=stream_starts)
 
 
-async def limits_of_source(settings: Settings, far: LazySource) -> tuple[TierLimits, int | None]:
-    """The source's terms, and what of the month is used if the account was asked. Raises as `forecasts`."""
-    source = settings.sources[far.source]
-    if source.tier != AUTO:
-        return limits_for(source.tier, kind=source.kind), None
-    account = await far.account()
-    return limits_for(AUTO, account, source.kind), account.used
+async def limits_of_source(settings: Settings, source: LazySource) -> tuple[TierLimits, int | None]:
+    """Return the limits of a source, and the month's usage if the account was requested.
+
+    The account is requested only for tier "auto". Raises as `forecast_sources`.
+    """
+    configured = settings.sources[source.source]
+    if configured.tier != AUTO:
+        return limits_for(configured.tier, kind=configured.kind), None
+    account = await source.account()
+    return limits_for(AUTO, account, configured.kind), account.used
 
 
 class LazySource:
@@ -108,6 +108,11 @@ class LazySource:
         """Return the exchange rates, schema `FX`."""
         return await self._fetch("exchange rates", lambda connector: connector.fx())
 
+    def describe_fetches(self) -> str:
+        """Return a message that says what was fetched, and at what cost."""
+        fetched = f"{self.source}: fetched {', '.join(self.fetched)}, which were not cached"
+        return f"{fetched}: {self.requests_spent} of the month's requests"
+
     async def aclose(self) -> None:
         """Close the connections, if there are any."""
         await self._session.aclose()
@@ -122,8 +127,8 @@ class LazySource:
 
     async def _connect(self, what: str) -> Connector:
         if self._offline:
-            raise ConfigError(f"{self.source}: {what} would have to be asked for: leave out --offline")
+            raise ConfigError(f"{self.source}: {what} must be fetched: leave out --offline")
         try:
             return await self._session.connect()
         except KeyMissing as error:
-            raise ConfigError(f"{what} cannot be asked for: {error.detail}", self.source) from None
+            raise ConfigError(f"{what} cannot be fetched: {error.detail}", self.source) from None

@@ -1,4 +1,4 @@
-"""What a schedule will cost in a month of 30 days, whether that fits, and what would; pure."""
+"""Forecast the cost of a schedule in a month of 30 days, whether it fits, and what would fit. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.schedule import MONTH, RunFrequency, frequency_of_interval
 from pipelines.planning.snapshot_planner import plan_snapshot
 
-# The intervals that people choose.
+# Suggested intervals.
 INTERVALS: Final = tuple(
     timedelta(minutes=minutes)
     for minutes in (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 2880, 10_080, 43_200)
@@ -25,9 +25,10 @@ INTERVALS: Final = tuple(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Forecast:
-    """What one basket will cost. `plan` is None where the tier does not allow any; `verdict` says why.
+    """The cost of one basket. `plan` is None if the tier does not allow the basket; `verdict` says why.
 
-    `minutes` is a run's length at the tier's pace, None where there is no limit; `share` is of the month.
+    `minutes` is the duration of a run at the tier's rate limit, None without a limit; `share` is of the
+    month's quota, from 0 to 1.
     """
 
     basket: str
@@ -42,13 +43,13 @@ class Forecast:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceForecast:
-    """What all baskets of a source will cost, the daily refresh of its catalogs included.
+    """The cost of all baskets of a source, and of the daily refresh of its catalogs.
 
-    `used` is what of this month is used, where it is known. `share` is of the month.
+    `used` counts the requests of the current month, None if unknown. `share` is of the month's quota.
     """
 
     source: str
-    terms: TierLimits
+    limits: TierLimits
     used: int | None
     baskets: tuple[Forecast, ...]
     catalogs_a_month: int
@@ -59,157 +60,188 @@ class SourceForecast:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ForecastInput:
-    """A basket to judge: how often it runs, its plan or why there is none, the stream starts it may have."""
+    """A basket, its run frequency, and its plan or the `problem` that prevents one.
+
+    `stream_starts` are the stream starts a day that the basket may use, by delivery.
+    """
 
     basket: str
-    rhythm: RunFrequency
-    prepared: PlannedBasket | None
+    frequency: RunFrequency
+    planned: PlannedBasket | None
     problem: str = ""
-    starts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    stream_starts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Capacity:
-    """What there is for a basket: the tier, the catalogs' sizes, and what others leave of the month."""
+    """The capacity for a basket: limits, catalog sizes, and the month's requests that other baskets leave."""
 
-    terms: TierLimits
+    limits: TierLimits
     sizes: CatalogSizes
-    left: int | None
+    requests_left: int | None
 
 
 def forecast(
-    source: str, cases: Sequence[ForecastInput], terms: TierLimits, sizes: CatalogSizes, used: int | None
+    source: str,
+    inputs: Sequence[ForecastInput],
+    limits: TierLimits,
+    *,
+    sizes: CatalogSizes,
+    used: int | None,
 ) -> SourceForecast:
-    """Judge the baskets of one source, each by what those before it leave of the month.
+    """Forecast the baskets of one source in order, each with the requests that the baskets before it leave.
 
-    One that does not fit leaves what it would if it were changed as its verdict says.
+    A basket that does not fit counts as if it were changed as its verdict suggests.
     """
-    catalogs = _catalogs(cases, terms)
-    left = None if terms.per_month is None else terms.per_month - catalogs
-    judged = []
-    for case in cases:
-        found, taken = _judge(case, Capacity(terms, sizes, left))
-        judged.append(found)
+    catalogs = _catalog_requests(inputs, limits)
+    left = None if limits.per_month is None else limits.per_month - catalogs
+    forecasts = []
+    for basket in inputs:
+        basket_forecast, taken = _forecast_basket(basket, Capacity(limits, sizes, left))
+        forecasts.append(basket_forecast)
         left = None if left is None else left - taken
-    total = catalogs + sum(found.requests_a_month for found in judged)
-    fits = all(found.fits for found in judged)
-    return SourceForecast(source, terms, used, tuple(judged), catalogs, total, _share(total, terms), fits)
+    total = catalogs + sum(each.requests_a_month for each in forecasts)
+    return SourceForecast(
+        source=source,
+        limits=limits,
+        used=used,
+        baskets=tuple(forecasts),
+        catalogs_a_month=catalogs,
+        requests_a_month=total,
+        share=_share(total, limits),
+        fits=all(each.fits for each in forecasts),
+    )
 
 
 def format_requests(number: float) -> str:
-    """So many requests in words: millions with one place."""
+    """Return a number of requests in words; millions with one decimal place."""
     return f"{number / 1e6:.1f} M requests" if number >= 1e6 else f"{number:,.0f} requests"
 
 
-def minutes_for(made: SnapshotPlan, terms: TierLimits) -> float | None:
-    """How long a run takes at the tier's pace, in minutes."""
-    cost = made.requests * (terms.listing_cost if terms.listing else 1)
-    return None if terms.per_minute is None else cost / terms.per_minute
+def minutes_for(plan: SnapshotPlan, limits: TierLimits) -> float | None:
+    """Return the duration of a run at the tier's rate limit in minutes; None without a limit."""
+    cost = plan.requests * (limits.listing_cost if limits.listing else 1)
+    return None if limits.per_minute is None else cost / limits.per_minute
 
 
-def _judge(case: ForecastInput, room: Capacity) -> tuple[Forecast, int]:
-    """The forecast of a basket, and what of the month it takes away from the next ones."""
-    runs_a_day = case.rhythm.a_month / 30
-    if case.prepared is None:
-        return Forecast(case.basket, None, None, runs_a_day, 0, None, fits=False, verdict=case.problem), 0
-    made = case.prepared.plan
-    monthly = _monthly(made, case.rhythm)
-    problem = _problem(made, case, case.rhythm, room)
-    remedy, taken = _suggestion(case, case.prepared.want, room) if problem else ("fits", monthly)
-    found = Forecast(
-        case.basket,
-        made,
-        minutes_for(made, room.terms),
-        runs_a_day,
-        monthly,
-        _share(monthly, room.terms),
-        fits=not problem,
-        verdict=f"{remedy}; {problem}" if problem else remedy,
-    )
-    return found, taken
-
-
-def _problem(made: SnapshotPlan, case: ForecastInput, rhythm: RunFrequency, room: Capacity) -> str:
-    """Why a plan does not fit a rhythm; empty where it does."""
-    often, minutes, monthly = (
-        _describe_frequency(rhythm),
-        minutes_for(made, room.terms),
-        _monthly(made, rhythm),
-    )
-    if room.left is not None and monthly > room.left:
-        return (
-            f"{often} would need {format_requests(monthly)} a month, of which {max(room.left, 0):,} are left"
+def _forecast_basket(basket: ForecastInput, capacity: Capacity) -> tuple[Forecast, int]:
+    """Return the forecast of a basket, and the month's requests that later baskets cannot use."""
+    runs_a_day = basket.frequency.a_month / 30
+    if basket.planned is None:
+        impossible = Forecast(
+            basket.basket,
+            plan=None,
+            minutes=None,
+            runs_a_day=runs_a_day,
+            requests_a_month=0,
+            share=None,
+            fits=False,
+            verdict=basket.problem,
         )
-    if minutes is not None and timedelta(minutes=minutes) > MONTH / rhythm.a_month:
-        return f"{often} is shorter than a run, which takes {format_duration(timedelta(minutes=minutes))}"
-    if any(runs > case.starts.get(side, 0) for side, runs in made.starts.items()):
-        return f"{often} would start more streams than a day has left"
+        return impossible, 0
+    plan = basket.planned.plan
+    monthly = _monthly(plan, basket.frequency)
+    problem = _find_problem(plan, basket, basket.frequency, capacity)
+    verdict, taken = "fits", monthly
+    if problem:
+        suggestion, taken = _suggestion(basket, basket.planned.request, capacity)
+        verdict = f"{suggestion}; {problem}"
+    result = Forecast(
+        basket.basket,
+        plan=plan,
+        minutes=minutes_for(plan, capacity.limits),
+        runs_a_day=runs_a_day,
+        requests_a_month=monthly,
+        share=_share(monthly, capacity.limits),
+        fits=not problem,
+        verdict=verdict,
+    )
+    return result, taken
+
+
+def _find_problem(
+    plan: SnapshotPlan, basket: ForecastInput, frequency: RunFrequency, capacity: Capacity
+) -> str:
+    """Return why a plan does not fit at this frequency; empty if it fits."""
+    interval = MONTH / frequency.a_month
+    every = f"every {format_duration(interval)}"
+    minutes, monthly = minutes_for(plan, capacity.limits), _monthly(plan, frequency)
+    if capacity.requests_left is not None and monthly > capacity.requests_left:
+        left = max(capacity.requests_left, 0)
+        return f"{every} would need {format_requests(monthly)} a month, of which {left:,} are left"
+    if minutes is not None and timedelta(minutes=minutes) > interval:
+        return f"{every} is shorter than a run, which takes {format_duration(timedelta(minutes=minutes))}"
+    if any(runs > basket.stream_starts.get(side, 0) for side, runs in plan.stream_starts.items()):
+        return f"{every} would start more streams than a day has left"
     return ""
 
 
-def _suggestion(case: ForecastInput, want: SnapshotRequest, room: Capacity) -> tuple[str, int]:
-    """The nearest change after which a basket fits, and what it then takes of the month.
+def _suggestion(basket: ForecastInput, request: SnapshotRequest, capacity: Capacity) -> tuple[str, int]:
+    """Return the smallest change after which a basket fits, and its requests a month then.
 
-    That is another route at the same rhythm, or else a longer interval; by another route, if that is shorter.
+    Another route at the same frequency comes first; else a longer interval, by another route if that allows
+    a shorter one.
     """
-    others = list(_alternatives(want))
-    for told, other in others:
-        monthly = _cost_at(other, case, case.rhythm, room)
+    alternatives = list(_alternatives(request))
+    for option, changed in alternatives:
+        monthly = _requests_at(changed, basket, basket.frequency, capacity)
         if monthly is not None:
-            return f"{told} fits", monthly
-    own, monthly = _nearest(want, case, room)
-    nearer = [
-        (interval, told) for told, other in others if (interval := _nearest(other, case, room)[0]) < own
+            return f"{option} fits", monthly
+    own_interval, monthly = _shortest_interval(request, basket, capacity)
+    shorter = [
+        (interval, option)
+        for option, changed in alternatives
+        if (interval := _shortest_interval(changed, basket, capacity)[0]) < own_interval
     ]
-    also = f", every {format_duration(min(nearer)[0])} with {min(nearer)[1]}" if nearer else ""
-    if own == timedelta.max:
-        return (f"no interval up to 30d fits{also and ' but'}{also}", 0)
-    return f"every {format_duration(own)} fits{also}", monthly
+    also = f", every {format_duration(min(shorter)[0])} with {min(shorter)[1]}" if shorter else ""
+    if own_interval == timedelta.max:
+        return f"no interval up to 30d fits{also and ' but'}{also}", 0
+    return f"every {format_duration(own_interval)} fits{also}", monthly
 
 
-def _nearest(want: SnapshotRequest, case: ForecastInput, room: Capacity) -> tuple[timedelta, int]:
-    """The shortest interval, longer than the basket's, that fits, and its requests a month."""
+def _shortest_interval(
+    request: SnapshotRequest, basket: ForecastInput, capacity: Capacity
+) -> tuple[timedelta, int]:
+    """Return the shortest interval that fits and is longer than the basket's, and its requests a month."""
     for interval in INTERVALS:
-        if frequency_of_interval(interval).a_month < case.rhythm.a_month:
-            monthly = _cost_at(want, case, frequency_of_interval(interval), room)
+        frequency = frequency_of_interval(interval)
+        if frequency.a_month < basket.frequency.a_month:
+            monthly = _requests_at(request, basket, frequency, capacity)
             if monthly is not None:
                 return interval, monthly
     return timedelta.max, 0
 
 
-def _alternatives(want: SnapshotRequest) -> Iterator[tuple[str, SnapshotRequest]]:
-    if want.route != "auto":
-        yield 'route = "auto"', dataclasses.replace(want, route="auto")
-    if want.fx == "api" and len(want.currencies) > 1:
-        yield 'fx = "table"', dataclasses.replace(want, fx="table")
+def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotRequest]]:
+    if request.route != "auto":
+        yield 'route = "auto"', dataclasses.replace(request, route="auto")
+    if request.fx == "api" and len(request.currencies) > 1:
+        yield 'fx = "table"', dataclasses.replace(request, fx="table")
 
 
-def _cost_at(want: SnapshotRequest, case: ForecastInput, rhythm: RunFrequency, room: Capacity) -> int | None:
-    """The requests a month of the best plan at this rhythm; None where there is none that fits."""
-    wanted = dataclasses.replace(want, runs_a_day=rhythm.a_day_at_most)
+def _requests_at(
+    request: SnapshotRequest, basket: ForecastInput, frequency: RunFrequency, capacity: Capacity
+) -> int | None:
+    """Return the requests a month of the best plan at this frequency; None if no plan fits."""
+    request = dataclasses.replace(request, runs_a_day=frequency.a_day_at_most)
     try:
-        made = plan_snapshot(wanted, room.terms, room.sizes, case.starts)
+        plan = plan_snapshot(request, capacity.limits, capacity.sizes, basket.stream_starts)
     except SourceError:
         return None
-    return None if _problem(made, case, rhythm, room) else _monthly(made, rhythm)
+    return None if _find_problem(plan, basket, frequency, capacity) else _monthly(plan, frequency)
 
 
-def _describe_frequency(rhythm: RunFrequency) -> str:
-    """A rhythm in words: its interval, on the average."""
-    return f"every {format_duration(MONTH / rhythm.a_month)}"
+def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:
+    return math.ceil(plan.requests * frequency.a_month)
 
 
-def _monthly(made: SnapshotPlan, rhythm: RunFrequency) -> int:
-    return math.ceil(made.requests * rhythm.a_month)
+def _catalog_requests(inputs: Sequence[ForecastInput], limits: TierLimits) -> int:
+    """Return the requests a month that refresh the catalogs, which are cached for a day."""
+    requests = [basket.planned.request for basket in inputs if basket.planned is not None]
+    needs_rates = any(request.fx == "api" and request.currencies != ("USD",) for request in requests)
+    days = min(30, math.ceil(sum(basket.frequency.a_month for basket in inputs)))
+    return days * (1 if limits.listing else 2 + needs_rates)
 
 
-def _catalogs(cases: Sequence[ForecastInput], terms: TierLimits) -> int:
-    """Requests a month that refresh the catalogs, which are kept for a day."""
-    wants = [case.prepared.want for case in cases if case.prepared is not None]
-    rates = any(want.fx == "api" and want.currencies != ("USD",) for want in wants)
-    days = min(30, math.ceil(sum(case.rhythm.a_month for case in cases)))
-    return days * (1 if terms.listing else 2 + rates)
-
-
-def _share(requests: int, terms: TierLimits) -> float | None:
-    return None if terms.per_month is None else requests / terms.per_month
+def _share(requests: int, limits: TierLimits) -> float | None:
+    return None if limits.per_month is None else requests / limits.per_month

@@ -1,4 +1,4 @@
-"""SnapshotRequest, CatalogSizes, PlanStep, SnapshotPlan."""
+"""The snapshot planner's input and output: what a basket requests, catalog sizes, and the resulting plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from connectors.shards import Route, Shard
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """What a basket wants of a source, in the source's own names.
+    """The quotes that a basket requests from a source, in the names of the source.
 
-    `items` None is the whole catalog. `bidders` are the providers whose buy orders are wanted too.
-    `every_provider` and `every_bidder` say that there are no others. `phased` are the names of items that
-    have phases. `fx` says whether the API converts, or one table of rates does when the quotes are read.
-    `runs_a_day` are the most runs that any 24 hours hold.
+    `items` None is the whole catalog. `bidders` are the providers whose buy orders are requested, too.
+    `every_provider` and `every_bidder` say that the source has no others. `phased` are the names of items
+    that have phases. `fx` says whether the API converts currencies, or one table of rates does when the
+    quotes are read. `runs_a_day` is the maximum number of runs in any 24 hours.
     """
 
     source: str
@@ -33,25 +33,30 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True)
 class CatalogSizes:
-    """How many rows catalogs have: at their last complete look, by delivery and provider, or else at most."""
+    """The number of rows of each provider's catalog.
+
+    `seen` has the sizes of the last complete extractions, by delivery and provider; `at_most` is the maximum
+    for all others.
+    """
 
     seen: Mapping[tuple[str, str], int] = field(default_factory=dict)
     at_most: int = 0
 
     def is_known(self, delivery: str, provider: str) -> bool:
-        """Whether this catalog was ever looked at."""
+        """Return whether this catalog was ever extracted completely."""
         return (delivery, provider) in self.seen
 
     def row_count(self, delivery: str, provider: str) -> int:
-        """The rows of a provider's catalog."""
+        """Return the number of rows of a provider's catalog, or their maximum."""
         return self.seen.get((delivery, provider), self.at_most)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """A part of a plan: some items (None = all) at some providers, in one currency, by one route.
+    """One route of a plan: some items (None: all) at some providers, in one currency.
 
-    `requests` is exact, or the most it can be where a catalog's size is not known; then `least` is smaller.
+    `requests` is the exact number, or the maximum if the size of a catalog is unknown; `at_least` is the
+    minimum.
     """
 
     route: Route
@@ -60,30 +65,30 @@ class PlanStep:
     providers: tuple[str, ...]
     items: tuple[Item, ...] | None
     requests: int
-    least: int
+    at_least: int
     every_provider: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """The shards of one basket, and `notes` for whoever reads the plan.
+    """The shards of one basket, and `notes` for the reader of the plan.
 
-    `legs` are the same by route. `fx_table` says that the run asks for the exchange rates too. `starts` are
-    the stream starts that the plan uses up in 24 hours, by delivery.
+    `steps` has the same by route. `fx_table` says that each run fetches the exchange rates, too.
+    `stream_starts` counts the starts of streams in 24 hours, by delivery.
     """
 
     shards: tuple[Shard, ...]
     notes: tuple[str, ...]
-    legs: tuple[PlanStep, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     fx_table: bool = False
-    starts: Mapping[str, int] = field(default_factory=dict)
+    stream_starts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
-        """What a run sends: exactly, or at most where a catalog was never looked at; retries come on top."""
-        return sum(leg.requests for leg in self.legs) + self.fx_table
+        """The requests of a run without retries: exact, or the maximum if a catalog's size is unknown."""
+        return sum(step.requests for step in self.steps) + self.fx_table
 
     @property
     def least_requests(self) -> int:
-        """What a run sends at least."""
-        return sum(leg.least for leg in self.legs) + self.fx_table
+        """The minimum number of requests of a run."""
+        return sum(step.at_least for step in self.steps) + self.fx_table

@@ -1,8 +1,8 @@
-"""From the names in a configuration to the items, providers and currencies that a source knows; pure."""
+"""Resolve the names in a configuration to the items, providers and currencies of a source. Pure."""
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
@@ -12,26 +12,26 @@ from common.shards import Item
 ALL = "all"
 
 
-def resolve_items(wanted: Sequence[str | int], catalog: pl.DataFrame) -> tuple[Item, ...] | None:
-    """Find the catalog entries that `wanted` names, in order, each once; None for the lone word "all".
+def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tuple[Item, ...] | None:
+    """Return the selected catalog entries in order, each once; None for the single selector "all".
 
-    `catalog` has the schema `ITEMS`. An entry of `wanted` is an id, an exact name (the phaseless entry, which
-    the API aggregates over phases), "NAME @ PHASE", "NAME @ *" for every phase, or a glob with `*`, which is
-    case-sensitive and takes a phased item's phases instead of its aggregate. Raises ConfigError for whatever
-    the catalog does not know.
+    `catalog` has the schema `ITEMS`. A selector is an id, an exact name (without a phase: the API aggregates
+    the phases), "NAME @ PHASE", "NAME @ *" for every phase, or a glob with `*`, which is case-sensitive and
+    selects the phases of a phased item instead of its aggregate. Raises ConfigError for a selector that
+    matches nothing.
     """
-    if [str(entry).strip() for entry in wanted] == [ALL]:
+    if [str(selector).strip() for selector in selectors] == [ALL]:
         return None
     index = _CatalogIndex(catalog)
-    found = [(entry, index.find(entry)) for entry in wanted]
-    unknown = [index.explain(entry) for entry, items in found if not items]
-    if unknown or not found:
+    matches = [(selector, index.find(selector)) for selector in selectors]
+    unknown = [index.explain(selector) for selector, items in matches if not items]
+    if unknown or not matches:
         raise ConfigError("; ".join(unknown[:5]) or "no items are configured")
-    return tuple(dict.fromkeys(item for _, items in found for item in items))
+    return tuple(dict.fromkeys(item for _, items in matches for item in items))
 
 
 class _CatalogIndex:
-    """The catalog by id and by name; a row becomes an Item only once it is asked for."""
+    """The catalog by id and by name. Only selected rows become Items."""
 
     def __init__(self, catalog: pl.DataFrame) -> None:
         self.rows = catalog.select("item_id", "market_hash_name", "phase").rows()
@@ -40,36 +40,35 @@ class _CatalogIndex:
         for row, (_, name, _) in enumerate(self.rows):
             self.by_name.setdefault(name, []).append(row)
 
-    def find(self, entry: str | int) -> list[Item]:
-        """Return the items that one configured entry names; none if the catalog knows none."""
-        text = str(entry).strip()
+    def find(self, selector: str | int) -> list[Item]:
+        """Return the items that a selector matches."""
+        text = str(selector).strip()
         if text in self.by_name:
             return [self._aggregate(text)]
-        if isinstance(entry, int) or text.isdecimal():
+        if isinstance(selector, int) or text.isdecimal():
             return [Item(*self.rows[self.by_id[text]])] if text in self.by_id else []
         name, at, phase = text.rpartition(" @ ")
         if at and name.strip() in self.by_name:
             return [item for item in self._phases(name.strip()) if phase.strip() in {"*", item.phase}]
         return list(self._glob(text)) if "*" in text else []
 
-    def explain(self, entry: str | int) -> str:
-        """Why `entry` names nothing, with the nearest thing that would."""
-        text = str(entry).strip()
-        if isinstance(entry, int) or text.isdecimal():
+    def explain(self, selector: str | int) -> str:
+        """Return why a selector matches nothing, with the nearest name."""
+        text = str(selector).strip()
+        if isinstance(selector, int) or text.isdecimal():
             return f"no item has the id {text}"
         name, at, _ = text.rpartition(" @ ")
         if at and name.strip() in self.by_name:
             phases = ", ".join(str(item.phase) for item in self._phases(name.strip()))
             return f"{text!r} names no phase; this item has {phases or 'none'}"
         if text == ALL:
-            return '"all" must stand alone'
+            return '"all" must be the only entry'
         if "*" in text:
             return f"the glob {text!r} matches no item (case matters)"
-        return f"no item is called {text!r}{_nearest(text, self.by_name)}"
+        return f"no item is called {text!r}{_suggest(text, self.by_name)}"
 
     def _aggregate(self, name: str) -> Item:
-        phaseless = (item for item in self._named(name) if item.phase is None)
-        return next(phaseless, Item(None, name, None))
+        return next((item for item in self._named(name) if item.phase is None), Item(None, name, None))
 
     def _phases(self, name: str) -> list[Item]:
         return [item for item in self._named(name) if item.phase is not None]
@@ -83,38 +82,38 @@ class _CatalogIndex:
             yield from self._phases(name) or self._named(name)
 
 
-def resolve_providers(wanted: Sequence[str], providers: pl.DataFrame) -> tuple[str, ...]:
-    """Check the provider keys that `wanted` names ("all" alone = every one); in order, each once.
+def resolve_providers(selectors: Sequence[str], providers: pl.DataFrame) -> tuple[str, ...]:
+    """Return the selected provider keys in order, each once; all of them for the single selector "all".
 
-    `providers` has the schema `PROVIDERS`. Raises ConfigError with the nearest key for one it does not know.
+    `providers` has the schema `PROVIDERS`. Raises ConfigError with the nearest key for an unknown one.
     """
     known = providers["provider"].to_list()
-    return tuple(known) if list(wanted) == [ALL] else _known(wanted, known, "provider")
+    return tuple(known) if list(selectors) == [ALL] else _check_known(selectors, known, "provider")
 
 
-def resolve_currencies(wanted: Sequence[str], fx: pl.DataFrame | None) -> tuple[str, ...]:
-    """Check the currency codes that `wanted` names; upper-cased, in order, each once.
+def resolve_currencies(selectors: Sequence[str], fx: pl.DataFrame | None) -> tuple[str, ...]:
+    """Return the selected currency codes in upper case, in order, each once.
 
-    `fx` has the schema `FX`; it may be None where only USD is wanted. Raises ConfigError with the nearest
-    code for one that the source does not convert to.
+    `fx` has the schema `FX`; it may be None for USD alone. Raises ConfigError with the nearest code for a
+    currency that the source does not convert to.
     """
     known = ["USD", *([] if fx is None else fx["currency"].to_list())]
-    return _known([code.upper() for code in wanted], known, "currency")
+    return _check_known([code.upper() for code in selectors], known, "currency")
 
 
-def _known(wanted: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
-    keys = [key.strip() for key in wanted]
+def _check_known(selectors: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
+    keys = [key.strip() for key in selectors]
     lookup = set(known)
-    unknown = [f"no {what} is called {key!r}{_nearest(key, known)}" for key in keys if key not in lookup]
+    unknown = [f"no {what} is called {key!r}{_suggest(key, known)}" for key in keys if key not in lookup]
     if unknown or not keys:
         raise ConfigError("; ".join(unknown[:5]) or f"no {what} is configured")
     return tuple(dict.fromkeys(keys))
 
 
-def _nearest(text: str, known: Iterable[str] | Mapping[str, object]) -> str:
-    """Ask whether the nearest of `known` was meant; empty where nothing is near."""
-    folded: dict[str, str] = {}
+def _suggest(text: str, known: Iterable[str]) -> str:
+    """Return a question for the nearest known name; empty if no name is near."""
+    by_folded_name: dict[str, str] = {}
     for name in known:
-        folded.setdefault(name.casefold(), name)
-    near = difflib.get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
-    return f"; did you mean {folded[near[0]]!r}?" if near else ""
+        by_folded_name.setdefault(name.casefold(), name)
+    near = difflib.get_close_matches(text.casefold(), by_folded_name, n=1, cutoff=0.5)
+    return f"; did you mean {by_folded_name[near[0]]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""From what is wanted of a series to its shards and what they cost; pure, so it can be shown beforehand."""
+"""Plan the shards of a price history, candles or sales, and their requests. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,26 +12,26 @@ from common.time_ranges import GRID, INTERVALS, Interval, ceil_to, floor_to
 from connectors.series import Series
 from connectors.tiers import TierLimits
 
-# How long a shard takes at the tier's pace, at most: what is lost with it is minutes, not hours.
+# A shard takes at most so many minutes at the tier's rate: no more is lost with it.
 SHARD_MINUTES: Final = 5
-# As many as the API keeps of the shortest interval: seven days of five minutes.
+# The API keeps seven days of candles of five minutes, the shortest interval.
 MAX_CANDLES: Final = 2_016
-# A request for days that starts more than 30 days back brings no quantities; two are left for the walk.
+# A request for daily candles that starts more than 30 days back returns no quantities; two days are reserve.
 RECENT: Final = timedelta(days=28)
-# Requests a minute to reckon with where a key has no limit.
-_UNPACED: Final = 300
+# The assumed requests per minute of a key without a limit.
+_UNLIMITED_RATE: Final = 300
 _DAY: Final = timedelta(days=1)
-# Fewer providers than this are asked one by one: a walk of all brings the others along.
+# Fewer providers are requested one by one; otherwise one request covers all providers.
 _FEW: Final = 3
 Window = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """What is wanted of a series in [start, end), UTC, in a source's own names; `now` (UTC) is the present.
+    """The part of a series in [start, end), UTC, that is requested from a source; `now` is the current time.
 
-    `items` None is every item, which only sales can be asked for. No `providers` are all of them, and
-    `all_providers` says how many those are. Without an `interval`, candles are daily.
+    `items` None is every item, which is possible for sales only. No `providers` are all of them;
+    `all_providers` is their number. Without an `interval`, candles are daily.
     """
 
     source: str
@@ -48,9 +48,9 @@ class SeriesRequest:
 
 @dataclass(frozen=True, slots=True)
 class SeriesPlan:
-    """The shards, how many requests they take at least and at most, and `notes` for whoever reads the plan.
+    """The shards, the minimum and maximum of their requests, and `notes` for the reader of the plan.
 
-    `at_most` is None where nothing bounds it. Retries come on top of both.
+    `at_most` is None if nothing bounds the requests. Retries are not included.
     """
 
     shards: tuple[SeriesShard, ...]
@@ -59,141 +59,142 @@ class SeriesPlan:
     notes: tuple[str, ...]
 
 
-def plan_series(want: SeriesRequest, terms: TierLimits) -> SeriesPlan:
-    """Choose the shards for what is wanted, within the account's `terms`; the oldest windows come first.
+def plan_series(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
+    """Choose the shards for a request within the limits of the account; the oldest windows come first.
 
-    Windows are half-open and disjoint and cover what is wanted, nothing else; an empty window has no
-    shards. Raises PlanForbids for what the tier does not include, and ConfigError for what no tier can do.
+    Windows are half-open and disjoint and cover exactly the requested time; an empty window has no shards.
+    Raises PlanForbids for a request that the tier does not include, and ConfigError for a request that no
+    tier can serve.
     """
-    _check(want, terms)
-    if want.series == "points":
-        return _plan_points(want, terms)
-    return _plan_candles(want, terms) if want.series == "candles" else _plan_sales(want)
+    _check(request, limits)
+    match request.series:
+        case "points":
+            return _plan_points(request, limits)
+        case "candles":
+            return _plan_candles(request, limits)
+        case "sales":
+            return _plan_sales(request)
 
 
-def _check(want: SeriesRequest, terms: TierLimits) -> None:
-    if want.items is None and want.series != "sales":
-        raise ConfigError(f"{want.series} are asked for item by item: name the items", want.source)
-    interval = want.interval or "1d"
-    lacking = {
-        "points": None if terms.history else "price history",
-        "candles": None if terms.candle_days(interval) else f"candles of {interval}",
-        "sales": None if terms.sales else "sales",
-    }[want.series]
-    if lacking:
-        raise PlanForbids(f"the {terms.tier} tier does not include {lacking}", want.source)
+def _check(request: SeriesRequest, limits: TierLimits) -> None:
+    if request.items is None and request.series != "sales":
+        raise ConfigError(f"{request.series} are requested item by item: name the items", request.source)
+    interval = request.interval or "1d"
+    missing = {
+        "points": None if limits.history else "price history",
+        "candles": None if limits.candle_days(interval) else f"candles of {interval}",
+        "sales": None if limits.sales else "sales",
+    }[request.series]
+    if missing:
+        raise PlanForbids(f"the {limits.tier} tier does not include {missing}", request.source)
 
 
-def _plan_points(want: SeriesRequest, terms: TierLimits) -> SeriesPlan:
-    """One walk an item and window: of all providers, or of each if few are wanted and that is no dearer."""
-    whole = (want.start, want.end)
-    apart, together = (_pages(whole, heads, terms) for heads in (1, want.all_providers))
-    few = 0 < len(want.providers) < _FEW and apart * len(want.providers) <= together
-    heads = 1 if few else want.all_providers
-    windows = _cut(whole, _steps(whole, _max_window(whole, heads, terms), GRID))
-    shards = _shards(want, windows, want.providers if few else (None,))
-    at_most = sum(_pages((shard.start, shard.end), heads, terms) for shard in shards)
-    notes = [
-        _describe_size(
-            want, windows, f"{_count(len(shards), 'walk')}, of {_describe_providers(want, few=few)}"
-        )
-    ]
+def _plan_points(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
+    """Plan one shard per item and window, of all providers, or of each of a few if that costs no more."""
+    whole = (request.start, request.end)
+    one_by_one = _max_pages(whole, 1, limits) * len(request.providers)
+    all_at_once = _max_pages(whole, request.all_providers, limits)
+    few = 0 < len(request.providers) < _FEW and one_by_one <= all_at_once
+    providers_a_shard = 1 if few else request.all_providers
+    windows = _split_at(whole, _grid_steps(whole, _max_window(whole, providers_a_shard, limits), GRID))
+    shards = _shards(request, windows, request.providers if few else (None,))
+    at_most = sum(_max_pages((shard.start, shard.end), providers_a_shard, limits) for shard in shards)
+    notes = [_describe_shards(request, windows, len(shards), few=few)]
     if len(windows) > 1:
-        notes.append(f"windows end where a walk would take {SHARD_MINUTES} minutes at the tier's pace")
-    notes.append(f"at most {at_most:,} requests: a point every 5 minutes, {terms.page_rows:,} a page")
+        notes.append(f"windows end where a shard would take {SHARD_MINUTES} minutes at the tier's rate limit")
+    notes.append(f"at most {at_most:,} requests: a point every 5 minutes, {limits.page_rows:,} a page")
     return SeriesPlan(shards, len(shards), at_most, tuple(notes))
 
 
-def _plan_candles(want: SeriesRequest, terms: TierLimits) -> SeriesPlan:
-    """One request an item and window, or one that looks back where the tier knows nothing else."""
-    whole, interval = (want.start, want.end), want.interval or "1d"
-    recent = floor_to(want.now, _DAY) - RECENT
-    cuts = _steps(whole, INTERVALS[interval] * MAX_CANDLES, INTERVALS[interval])
+def _plan_candles(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
+    """Plan one request per item and window; a tier without windows has one request that looks back."""
+    whole, interval = (request.start, request.end), request.interval or "1d"
+    recent = floor_to(request.now, _DAY) - RECENT
+    cuts = _grid_steps(whole, INTERVALS[interval] * MAX_CANDLES, INTERVALS[interval])
     if interval == "1d":
         cuts = [*cuts, recent]
-    windows = _cut(whole, cuts if terms.candle_windows else [])
-    asks = _shards(want, windows, (None,))
-    shards = tuple(replace(ask, interval=interval, lookback=not terms.candle_windows) for ask in asks)
-    notes = [
-        _describe_size(want, windows, f"{_count(len(shards), 'request')}, each for all providers together")
-    ]
-    if not terms.candle_windows:
-        notes.append(
-            f"the {terms.tier} tier looks back in days; what comes from outside the window is left out"
-        )
+    windows = _split_at(whole, cuts if limits.candle_windows else [])
+    shards = tuple(
+        replace(shard, interval=interval, lookback=not limits.candle_windows)
+        for shard in _shards(request, windows, (None,))
+    )
+    size = _describe_size(request, windows)
+    notes = [f"{size}: {_count(len(shards), 'request')}, each for all providers"]
+    if not limits.candle_windows:
+        notes.append(f"the {limits.tier} tier looks back in days; candles outside of the window are dropped")
     if recent in {start for start, _ in windows[1:]}:
-        notes.append(f"cut at {recent:%Y-%m-%d}: asked for together with older days, no day has a quantity")
+        notes.append(
+            f"split at {recent:%Y-%m-%d}: in one request with older days, no day would have a quantity"
+        )
     return SeriesPlan(shards, len(shards), len(shards), tuple(notes))
 
 
-def _plan_sales(want: SeriesRequest) -> SeriesPlan:
-    """One walk an item, or one of everything, back from now: the API knows no windows of sales."""
-    windows = _cut((want.start, want.end), ())
-    few = 0 < len(want.providers) < _FEW
-    shards = _shards(want, windows, want.providers if few else (None,))
+def _plan_sales(request: SeriesRequest) -> SeriesPlan:
+    """Plan one shard per item, or one of everything, back from now: the API has no windows of sales."""
+    windows = _split_at((request.start, request.end), ())
+    few = 0 < len(request.providers) < _FEW
+    shards = _shards(request, windows, request.providers if few else (None,))
     notes = (
-        _describe_size(
-            want, windows, f"{_count(len(shards), 'walk')}, of {_describe_providers(want, few=few)}"
-        ),
-        "how many pages there are is not known: a walk goes back from now to the start",
+        _describe_shards(request, windows, len(shards), few=few),
+        "the number of pages is unknown: each shard is read from now back to the start",
     )
     return SeriesPlan(shards, len(shards), None, notes)
 
 
 def _shards(
-    want: SeriesRequest, windows: Iterable[Window], providers: Sequence[str | None]
+    request: SeriesRequest, windows: Iterable[Window], providers: Sequence[str | None]
 ) -> tuple[SeriesShard, ...]:
-    """Every window, item and provider; the oldest windows first, because the API forgets them first."""
-    items: Sequence[Item | None] = (None,) if want.items is None else want.items
+    """Return a shard per window, item and provider; the oldest first, because the API drops them first."""
+    items: Sequence[Item | None] = (None,) if request.items is None else request.items
     return tuple(
-        SeriesShard(want.currency, start, end, item, provider)
+        SeriesShard(request.currency, start, end, item, provider)
         for (start, end), item, provider in product(windows, items, providers)
     )
 
 
-def _cut(whole: Window, cuts: Iterable[datetime]) -> tuple[Window, ...]:
-    """Divide a window at those of `cuts` that lie inside."""
+def _split_at(whole: Window, cuts: Iterable[datetime]) -> tuple[Window, ...]:
+    """Split a window at those of `cuts` that lie inside; an empty window has no parts."""
     start, end = whole
     inner = sorted({cut for cut in cuts if start < cut < end})
     return tuple(pairwise([start, *inner, end])) if start < end else ()
 
 
-def _steps(whole: Window, step: timedelta, grid: timedelta) -> list[datetime]:
-    """Mark off a window by `step`, a multiple of `grid`, from a place on the grid."""
+def _grid_steps(whole: Window, step: timedelta, grid: timedelta) -> list[datetime]:
+    """Return the times inside a window at every `step`, a multiple of `grid`, counted from the grid."""
     start = floor_to(whole[0], grid)
     return [start + step * n for n in range(1, -(-(whole[1] - start) // step))]
 
 
-def _max_window(whole: Window, heads: int, terms: TierLimits) -> timedelta:
-    """Return how long windows are that take minutes at the tier's pace, all of them about alike."""
-    pages = SHARD_MINUTES * (terms.per_minute or _UNPACED)
-    most = max((pages * terms.page_rows - 1) // heads - 1, 1)
-    total = max((ceil_to(whole[1], GRID) - floor_to(whole[0], GRID)) // GRID, 1)
-    return GRID * -(-total // -(-total // most))
+def _max_window(whole: Window, providers: int, limits: TierLimits) -> timedelta:
+    """Return the length of equal windows that take at most SHARD_MINUTES at the tier's rate limit."""
+    pages = SHARD_MINUTES * (limits.per_minute or _UNLIMITED_RATE)
+    max_points = max((pages * limits.page_rows - 1) // providers - 1, 1)
+    points = max((ceil_to(whole[1], GRID) - floor_to(whole[0], GRID)) // GRID, 1)
+    return GRID * -(-points // -(-points // max_points))
 
 
-def _pages(window: Window, heads: int, terms: TierLimits) -> int:
-    """Return how many pages points of so many providers fill at most: one each at every place of the grid.
+def _max_pages(window: Window, providers: int, limits: TierLimits) -> int:
+    """Return the maximum number of pages for the points of so many providers: one point per grid time each.
 
-    The end counts, because one of the API's descriptions includes it; and a last page that is full may be
-    followed by an empty one.
+    The end is included, as in one of the API's descriptions; an empty page may follow a full last page.
     """
-    places = (floor_to(window[1], GRID) - ceil_to(window[0], GRID)) // GRID + 1
-    return heads * places // terms.page_rows + 1
+    grid_times = (floor_to(window[1], GRID) - ceil_to(window[0], GRID)) // GRID + 1
+    return providers * grid_times // limits.page_rows + 1
 
 
-def _describe_size(want: SeriesRequest, windows: Sequence[Window], what: str) -> str:
-    items = "every item" if want.items is None else _count(len(want.items), "item")
-    return f"{items} in {_count(len(windows), 'window')}: {what}"
-
-
-def _describe_providers(want: SeriesRequest, *, few: bool) -> str:
-    """Say which providers a walk asks for."""
+def _describe_shards(request: SeriesRequest, windows: Sequence[Window], shards: int, *, few: bool) -> str:
     if few:
-        return " and of ".join(want.providers)
-    among = f", {_count(len(want.providers), 'wanted one')} among them" if want.providers else ""
-    return f"all providers at once{among}"
+        providers = " and of ".join(request.providers)
+    else:
+        among = f", {len(request.providers):,} requested among them" if request.providers else ""
+        providers = f"all providers at once{among}"
+    return f"{_describe_size(request, windows)}: {_count(shards, 'shard')}, of {providers}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _describe_size(request: SeriesRequest, windows: Sequence[Window]) -> str:
+    items = "every item" if request.items is None else _count(len(request.items), "item")
+    return f"{items} in {_count(len(windows), 'window')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

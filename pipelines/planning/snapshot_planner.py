@@ -1,4 +1,4 @@
-"""From what a basket wants to the plan with the fewest requests; pure, so it can be shown beforehand."""
+"""Plan a snapshot with the fewest requests. Pure: a plan can be displayed before any request is sent."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,38 +21,44 @@ from connectors.tiers import TierLimits
 from pipelines.planning.model import CatalogSizes, PlanStep, SnapshotPlan, SnapshotRequest
 
 USD: Final = "USD"
-# What a stream must save before it is worth one of the day's few starts.
+# A stream must save so many requests to be worth one of the few starts of a day.
 STREAM_MIN_SAVING: Final = 10
 SHARD_LIMITS: Final[Mapping[Route, int]] = {"item": SHARD_ITEMS, "batch": BATCH_SHARD_ITEMS}
 RouteOption = tuple[PlanStep, ...]
 
 
 def plan_snapshot(
-    want: SnapshotRequest, terms: TierLimits, sizes: CatalogSizes, starts: Mapping[str, int] | None = None
+    request: SnapshotRequest,
+    limits: TierLimits,
+    sizes: CatalogSizes,
+    stream_starts: Mapping[str, int] | None = None,
 ) -> SnapshotPlan:
-    """Choose the shards with the fewest requests for what is wanted, within the account's `terms`.
+    """Choose the shards with the fewest requests within the limits of the account.
 
-    `starts` are the stream starts a day that other baskets leave, by delivery; all of them by default. Where
-    two routes cost the same, the simpler one is taken. Raises PlanForbids for what the tier does not include,
-    and ConfigError for what no tier can do.
+    `stream_starts` are the stream starts a day that other baskets leave, by delivery; all of them by default.
+    Of two routes with the same cost, the simpler one is taken. Raises PlanForbids for a request that the tier
+    does not include, and ConfigError for a request that no tier can serve.
     """
-    _check(want, terms)
-    if terms.listing:
-        return _build_plan(want, [_listing(want)], ("everything is listed at once: one request",), {})
-    table = want.fx == "table" and want.currencies != (USD,)
-    left = {delivery: terms.streams_a_day for (delivery,) in (ASKS, BIDS)} | dict(starts or {})
-    legs: list[PlanStep] = []
+    _check(request, limits)
+    if limits.listing:
+        note = "everything is listed at once: one request"
+        return _build_plan(request, [_listing_step(request)], notes=(note,))
+    fx_table = request.fx == "table" and request.currencies != (USD,)
+    starts_left = {delivery: limits.streams_a_day for (delivery,) in (ASKS, BIDS)} | dict(stream_starts or {})
+    steps: list[PlanStep] = []
     notes: list[str] = []
-    used: dict[str, int] = {}
-    for side in _sides(want, (USD,) if table else want.currencies):
-        way, note = _choose(side, want, terms, sizes, streams=left[side.delivery] >= want.runs_a_day)
-        legs += way
+    starts_used: dict[str, int] = {}
+    for side in _sides(request, (USD,) if fx_table else request.currencies):
+        may_stream = starts_left[side.delivery] >= request.runs_a_day
+        option, note = _choose(side, request, limits, sizes=sizes, may_stream=may_stream)
+        steps += option
         notes.append(note)
-        if any(leg.route == "stream" for leg in way):
-            used[side.delivery] = want.runs_a_day
-    if table:
+        if any(step.route == "stream" for step in option):
+            starts_used[side.delivery] = request.runs_a_day
+    if fx_table:
         notes.append("one table of exchange rates a run, converted when read: 1 request")
-    return _build_plan(want, legs, (*notes, *_warnings(want, legs, sizes)), used, table=table)
+    notes += _warnings(request, steps, sizes)
+    return _build_plan(request, steps, notes=tuple(notes), stream_starts=starts_used, fx_table=fx_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,176 +78,198 @@ class _Side:
         return f"{self.currency} {'bids' if self.deliveries == BIDS else 'asks'}"
 
 
-def _check(want: SnapshotRequest, terms: TierLimits) -> None:
-    """Refuse what the tier does not include, and what cannot be."""
-    if terms.listing and (want.currencies != (USD,) or want.route != "auto" or want.bidders):
+def _check(request: SnapshotRequest, limits: TierLimits) -> None:
+    if limits.listing and (request.currencies != (USD,) or request.route != "auto" or request.bidders):
         raise ConfigError("this source lists asks in USD, all at once: leave out currencies, route and bids")
-    if want.items is None and want.route in {"item", "batch"}:
-        raise ConfigError(f'route = "{want.route}" needs named items; "all" goes by catalog or stream')
-    if want.route == "stream" and want.fx == "api" and want.currencies != (USD,):
+    if request.items is None and request.route in {"item", "batch"}:
+        raise ConfigError(f'route = "{request.route}" needs named items; "all" goes by catalog or stream')
+    if request.route == "stream" and request.fx == "api" and request.currencies != (USD,):
         raise ConfigError('route = "stream" is in USD only: set fx = "table" for other currencies')
-    lacking = {
-        "the batch route": want.route == "batch" and not terms.batch,
-        "the stream route": want.route == "stream" and not terms.streams_a_day,
-        "bids": bool(want.bidders) and not terms.bids,
+    missing = {
+        "the batch route": request.route == "batch" and not limits.batch,
+        "the stream route": request.route == "stream" and not limits.streams_a_day,
+        "bids": bool(request.bidders) and not limits.bids,
     }
-    forbidden = [what for what, lacks in lacking.items() if lacks]
+    forbidden = [what for what, is_missing in missing.items() if is_missing]
     if forbidden:
-        raise PlanForbids(f"the {terms.tier} tier does not include {' and '.join(forbidden)}", want.source)
+        raise PlanForbids(
+            f"the {limits.tier} tier does not include {' and '.join(forbidden)}", request.source
+        )
 
 
-def _sides(want: SnapshotRequest, currencies: Sequence[str]) -> Iterator[_Side]:
+def _sides(request: SnapshotRequest, currencies: Sequence[str]) -> Iterator[_Side]:
     for currency in currencies:
-        yield _Side(ASKS, currency, want.providers, want.every_provider)
-    for currency in currencies if want.bidders else ():
-        yield _Side(BIDS, currency, want.bidders, want.every_bidder)
+        yield _Side(ASKS, currency, request.providers, request.every_provider)
+    for currency in currencies if request.bidders else ():
+        yield _Side(BIDS, currency, request.bidders, request.every_bidder)
 
 
 def _choose(
-    side: _Side, want: SnapshotRequest, terms: TierLimits, sizes: CatalogSizes, *, streams: bool
+    side: _Side, request: SnapshotRequest, limits: TierLimits, *, sizes: CatalogSizes, may_stream: bool
 ) -> tuple[RouteOption, str]:
-    """The cheapest way, the simpler one of two, and why; a route that the user chose is kept."""
-    ways = _ways(side, want, terms, sizes)
-    if want.route in ways:
-        return ways[want.route], f"{side}: {_describe(ways[want.route])}, as configured"
-    paged: dict[Route, RouteOption] = {route: way for route, way in ways.items() if route != "stream"}
-    best = min(paged, key=lambda route: _cost(paged[route]))
-    if "stream" in ways and streams and _cost(paged[best]) - _cost(ways["stream"]) >= STREAM_MIN_SAVING:
+    """Return the configured route or the cheapest one, and a note that explains the choice."""
+    options = _route_options(side, request, limits, sizes)
+    if request.route in options:
+        option = options[request.route]
+        return option, f"{side}: {_describe(option)}, as configured"
+    costs = {route: _cost(option) for route, option in options.items()}
+    paged: list[Route] = [route for route in options if route != "stream"]
+    best = min(paged, key=costs.__getitem__)
+    if may_stream and "stream" in options and costs[best] - costs["stream"] >= STREAM_MIN_SAVING:
         best = "stream"
-    return ways[best], f"{side}: {_describe(ways[best])}{_explain_choice(ways, best, streams=streams)}"
+    choice = _explain_choice(costs, best, may_stream=may_stream)
+    return options[best], f"{side}: {_describe(options[best])}{choice}"
 
 
-def _ways(
-    side: _Side, want: SnapshotRequest, terms: TierLimits, sizes: CatalogSizes
+def _route_options(
+    side: _Side, request: SnapshotRequest, limits: TierLimits, sizes: CatalogSizes
 ) -> dict[Route, RouteOption]:
-    """Every way that the tier allows, the simplest route first."""
-    apart = tuple(i for i in want.items or () if i.phase is None and i.market_hash_name in want.phased)
-    listed = None if want.items is None else _without(want.items, apart)
-    by_name = {} if want.items is None else _by_name(side, want.items, terms)
-    aggregates = min(_by_name(side, apart, terms).values(), key=_cost)
-    ways: dict[Route, RouteOption] = dict(by_name)
-    if listed != ():
-        catalogs = (_catalog(side, provider, listed, terms, sizes) for provider in side.providers)
-        ways["catalog"] = (*catalogs, *aggregates)
-        if terms.streams_a_day and side.currency == USD:
-            ways["stream"] = (_leg(side, "stream", listed, 1), *aggregates)
-    return {route: ways[route] for route in ("item", "batch", "catalog", "stream") if route in ways}
+    """Return the steps of every route that the tier allows, the simplest route first."""
+    aggregates = tuple(
+        item for item in request.items or () if item.phase is None and item.market_hash_name in request.phased
+    )
+    options: dict[Route, RouteOption] = {}
+    if request.items is not None:
+        options.update(_named_options(side, request.items, limits))
+    listed = None if request.items is None else _without(request.items, aggregates)
+    if listed != ():  # a catalog does not list aggregates: they are requested by name
+        by_name = min(_named_options(side, aggregates, limits).values(), key=_cost)
+        catalogs = (_catalog_step(side, provider, listed, limits, sizes) for provider in side.providers)
+        options["catalog"] = (*catalogs, *by_name)
+        if limits.streams_a_day and side.currency == USD:
+            options["stream"] = (_step(side, "stream", listed, 1), *by_name)
+    return options
 
 
-def _by_name(side: _Side, items: tuple[Item, ...], terms: TierLimits) -> dict[Route, RouteOption]:
-    """One by one, and in batches where the tier has them; a phase without an id is never in a batch."""
+def _named_options(side: _Side, items: tuple[Item, ...], limits: TierLimits) -> dict[Route, RouteOption]:
+    """Return the steps for named items: one by one, and in batches if the tier has them.
+
+    A batch by name loses a phase that has no id.
+    """
     single = tuple(item for item in items if item.item_id is None and item.phase is not None)
     batched = _without(items, single)
-    ways: dict[Route, RouteOption] = {"item": _named(side, "item", items)}
-    if terms.batch and batched:
-        ways["batch"] = (*_named(side, "batch", batched), *_named(side, "item", single))
-    return ways
+    options: dict[Route, RouteOption] = {"item": _named_step(side, "item", items)}
+    if limits.batch and batched:
+        options["batch"] = (*_named_step(side, "batch", batched), *_named_step(side, "item", single))
+    return options
 
 
-def _named(side: _Side, route: Route, items: tuple[Item, ...]) -> RouteOption:
-    return (_leg(side, route, items, request_count(route, len(items))),) if items else ()
+def _named_step(side: _Side, route: Route, items: tuple[Item, ...]) -> RouteOption:
+    return (_step(side, route, items, request_count(route, len(items))),) if items else ()
 
 
-def _catalog(
-    side: _Side, provider: str, items: tuple[Item, ...] | None, terms: TierLimits, sizes: CatalogSizes
+def _catalog_step(
+    side: _Side, provider: str, items: tuple[Item, ...] | None, limits: TierLimits, sizes: CatalogSizes
 ) -> PlanStep:
-    pages = max(-(-sizes.row_count(side.delivery, provider) // terms.page_rows), 1)
-    leg = _leg(replace(side, providers=(provider,), every_provider=False), "catalog", items, pages)
-    return leg if sizes.is_known(side.delivery, provider) else replace(leg, least=1)
+    pages = max(-(-sizes.row_count(side.delivery, provider) // limits.page_rows), 1)
+    step = _step(replace(side, providers=(provider,), every_provider=False), "catalog", items, pages)
+    return step if sizes.is_known(side.delivery, provider) else replace(step, at_least=1)
 
 
-def _leg(side: _Side, route: Route, items: tuple[Item, ...] | None, requests: int) -> PlanStep:
+def _step(side: _Side, route: Route, items: tuple[Item, ...] | None, requests: int) -> PlanStep:
     return PlanStep(
-        *(route, side.deliveries, side.currency, side.providers, items, requests, requests),
+        route=route,
+        deliveries=side.deliveries,
+        currency=side.currency,
+        providers=side.providers,
+        items=items,
+        requests=requests,
+        at_least=requests,
         every_provider=side.every_provider,
     )
 
 
-def _listing(want: SnapshotRequest) -> PlanStep:
-    return PlanStep("listing", LISTED, USD, want.providers, want.items, 1, 1, want.every_provider)
+def _listing_step(request: SnapshotRequest) -> PlanStep:
+    side = _Side(LISTED, USD, request.providers, request.every_provider)
+    return _step(side, "listing", request.items, 1)
 
 
 def _without(items: tuple[Item, ...], others: tuple[Item, ...]) -> tuple[Item, ...]:
-    left_out = set(others)
-    return tuple(item for item in items if item not in left_out)
+    excluded = set(others)
+    return tuple(item for item in items if item not in excluded)
 
 
 def _build_plan(
-    want: SnapshotRequest,
-    legs: Sequence[PlanStep],
-    notes: tuple[str, ...],
-    starts: Mapping[str, int],
+    request: SnapshotRequest,
+    steps: Sequence[PlanStep],
     *,
-    table: bool = False,
+    notes: tuple[str, ...],
+    stream_starts: Mapping[str, int] | None = None,
+    fx_table: bool = False,
 ) -> SnapshotPlan:
-    parts = [(leg, items) for leg in legs for items in _split_items(leg)]
+    parts = [(step, items) for step in steps for items in _split_items(step)]
     shards = tuple(
         Shard(
-            *(number, want.source, leg.currency, leg.providers, items, leg.deliveries),
-            every_provider=leg.every_provider,
-            route=leg.route,
+            number=number,
+            source=request.source,
+            currency=step.currency,
+            providers=step.providers,
+            items=items,
+            deliveries=step.deliveries,
+            every_provider=step.every_provider,
+            route=step.route,
         )
-        for number, (leg, items) in enumerate(parts)
+        for number, (step, items) in enumerate(parts)
     )
-    return SnapshotPlan(shards, notes, tuple(legs), table, starts)
+    return SnapshotPlan(shards, notes, tuple(steps), fx_table=fx_table, stream_starts=stream_starts or {})
 
 
-def _split_items(leg: PlanStep) -> Iterator[tuple[Item, ...] | None]:
-    """The items of a leg's shards."""
-    size = SHARD_LIMITS.get(leg.route)
-    if leg.items is None or size is None:
-        yield leg.items
+def _split_items(step: PlanStep) -> Iterator[tuple[Item, ...] | None]:
+    """Yield the items of each shard of a step."""
+    size = SHARD_LIMITS.get(step.route)
+    if step.items is None or size is None:
+        yield step.items
         return
-    for at in range(0, len(leg.items), size):
-        yield leg.items[at : at + size]
+    for start in range(0, len(step.items), size):
+        yield step.items[start : start + size]
 
 
-def _cost(way: Iterable[PlanStep]) -> int:
-    return sum(leg.requests for leg in way)
+def _cost(option: Iterable[PlanStep]) -> int:
+    return sum(step.requests for step in option)
 
 
-def _describe(way: RouteOption) -> str:
-    """A way in words: its routes, each with its requests."""
-    counted: dict[Route, int] = {}
-    for leg in way:
-        counted[leg.route] = counted.get(leg.route, 0) + leg.requests
-    parts = [f"{count:,} by {route}" for route, count in counted.items()]
-    return f"{_cost(way):,} request{'s' if _cost(way) != 1 else ''} ({', '.join(parts)})"
+def _describe(option: RouteOption) -> str:
+    """Return the requests of an option in words, by route."""
+    by_route: dict[Route, int] = {}
+    for step in option:
+        by_route[step.route] = by_route.get(step.route, 0) + step.requests
+    parts = [f"{count:,} by {route}" for route, count in by_route.items()]
+    total = sum(by_route.values())
+    return f"{total:,} request{'' if total == 1 else 's'} ({', '.join(parts)})"
 
 
-def _explain_choice(ways: Mapping[Route, RouteOption], best: Route, *, streams: bool) -> str:
-    """What the other ways would have cost, and why a stream was left alone."""
-    others = [f"{route} {_cost(way):,}" for route, way in ways.items() if route not in {best, "stream"}]
-    if "stream" in ways and best != "stream":
-        why = f"saves less than {STREAM_MIN_SAVING}" if streams else "a day has too few starts left"
-        others.append(f"stream {_cost(ways['stream']):,} ({why})")
+def _explain_choice(costs: Mapping[Route, int], best: Route, *, may_stream: bool) -> str:
+    """Return the cost of the other routes, and why a stream was not chosen."""
+    others = [f"{route} {cost:,}" for route, cost in costs.items() if route not in {best, "stream"}]
+    if "stream" in costs and best != "stream":
+        why = f"saves less than {STREAM_MIN_SAVING}" if may_stream else "a day has too few starts left"
+        others.append(f"stream {costs['stream']:,} ({why})")
     return f"; instead: {', '.join(others)}" if others else ""
 
 
-def _warnings(want: SnapshotRequest, legs: Sequence[PlanStep], sizes: CatalogSizes) -> Iterator[str]:
-    guessed = {leg.providers[0] for leg in legs if leg.least < leg.requests}
-    if guessed:
+def _warnings(request: SnapshotRequest, steps: Sequence[PlanStep], sizes: CatalogSizes) -> Iterator[str]:
+    unknown = {step.providers[0] for step in steps if step.at_least < step.requests}
+    if unknown:
         yield (
-            f"catalogs that were never walked to their end count with {sizes.at_most:,} rows, the number of"
-            f" items, at most ({len(guessed)} here)"
+            f"catalogs that were never fetched completely count with {sizes.at_most:,} rows, the number of"
+            f" items, at most ({len(unknown)} here)"
         )
-    yield from _phases_lost(want)
+    yield from _phase_warnings(request)
 
 
-def _phases_lost(want: SnapshotRequest) -> Iterator[str]:
-    """Where a name stands for several phases, or a phase can only be asked for by its name."""
-    named = [item for item in want.items or () if item.market_hash_name in want.phased]
-    merged = [item for item in named if item.phase is None]
-    nameless = [item for item in named if item.phase is not None and item.item_id is None]
-    if merged:
-        name = sanitize(merged[0].market_hash_name, 80)
+def _phase_warnings(request: SnapshotRequest) -> Iterator[str]:
+    phased = [item for item in request.items or () if item.market_hash_name in request.phased]
+    aggregates = [item for item in phased if item.phase is None]
+    without_id = [item for item in phased if item.phase is not None and item.item_id is None]
+    if aggregates:
+        name = sanitize(aggregates[0].market_hash_name, 80)
         yield (
-            f"without a phase, a name brings the cheapest of its phases only ({len(merged)} here):"
-            f' "{name} @ *" asks for each'
+            f"without a phase, a name returns only the cheapest of its phases ({len(aggregates)} here):"
+            f' "{name} @ *" requests each phase'
         )
-    if nameless:
-        name = sanitize(nameless[0].market_hash_name, 80)
+    if without_id:
+        name = sanitize(without_id[0].market_hash_name, 80)
         yield (
-            f"a batch by name would lose the phases that have no id of their own ({len(nameless)} here, the"
-            f" first of {name}): these are asked for one by one"
+            f"a batch by name would lose the phases that have no id of their own ({len(without_id)} here, the"
+            f" first of {name}): these are requested one by one"
         )

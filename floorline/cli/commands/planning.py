@@ -28,7 +28,8 @@ def plan(
     from pipelines.planning.estimate import forecast_sources
 
     settings = load_settings(config)
-    forecasts = asyncio.run(forecast_sources(settings, SystemClock(), offline=offline, tell=print_error))
+    forecasting = forecast_sources(settings, SystemClock(), offline=offline, on_request=print_error)
+    forecasts = asyncio.run(forecasting)
     print_forecasts(forecasts, as_json=as_json)
     raise typer.Exit(0 if all(source.fits for source in forecasts) else 5)
 

@@ -39,7 +39,7 @@ def _print_source(source: SourceForecast) -> None:
 
 
 def _headline(source: SourceForecast) -> str:
-    limits = source.terms
+    limits = source.limits
     parts = [
         f"{limits.per_minute:,} requests per minute" if limits.per_minute else "no limit per minute",
         f"{limits.per_month:,} per month" if limits.per_month else "no limit per month",
@@ -56,7 +56,7 @@ def _row(basket: Forecast) -> tuple[Any, ...]:
     if plan is None:
         return (basket.basket, "", None, "", runs_a_day, None, "", verdict)
     at_most = "" if plan.least_requests == plan.requests else "at most "
-    routes = ", ".join(dict.fromkeys(step.route for step in plan.legs))
+    routes = ", ".join(dict.fromkeys(step.route for step in plan.steps))
     minutes = "" if basket.minutes is None else _format_number(basket.minutes)
     cost = (f"{at_most}{plan.requests:,}", minutes, runs_a_day, basket.requests_a_month)
     return (basket.basket, routes, *cost, _format_percent(basket.share), verdict)
@@ -76,9 +76,9 @@ def _format_number(number: float) -> str:
 def _source_json(source: SourceForecast) -> dict[str, Any]:
     return {
         "source": source.source,
-        "tier": source.terms.tier,
-        "requests_per_minute": source.terms.per_minute,
-        "requests_per_month": source.terms.per_month,
+        "tier": source.limits.tier,
+        "requests_per_minute": source.limits.per_minute,
+        "requests_per_month": source.limits.per_month,
         "used": source.used,
         "baskets": [_basket_json(basket) for basket in source.baskets],
         "catalogs_a_month": source.catalogs_a_month,
@@ -108,7 +108,7 @@ def _basket_json(basket: Forecast) -> dict[str, Any]:
 def _routes_json(plan: SnapshotPlan) -> list[dict[str, Any]]:
     """Return the requests of each route, currency and side of the book."""
     requests: Counter[tuple[str, str, str]] = Counter()
-    for step in plan.legs:
+    for step in plan.steps:
         requests[step.route, step.currency, "bids" if step.deliveries == BIDS else "asks"] += step.requests
     return [
         {"route": route, "currency": currency, "side": side, "requests": count}

@@ -125,8 +125,8 @@ def test_a_run_that_takes_longer_than_its_interval_does_not_fit() -> None:
         "skinshark",
         [ForecastInput("core", frequency_of_interval(timedelta(seconds=3)), ready)],
         terms,
-        CatalogSizes(),
-        None,
+        sizes=CatalogSizes(),
+        used=None,
     )
     assert found.baskets[0].verdict == "every 1m fits; every 3s is shorter than a run, which takes 5s"
     assert not found.fits

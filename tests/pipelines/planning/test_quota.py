@@ -1,4 +1,4 @@
-"""A run that cannot fit into what is left of the month is refused before its first price, unless forced."""
+"""A basket that does not fit into the rest of the month is refused before its first price request."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def box(make_sandbox: MakeSandbox) -> Sandbox:
 
 @pytest.fixture
 def bench(tmp_path: Path, box: Sandbox) -> Bench:
-    """A basket of twenty requests and one of two, the catalogs at hand."""
+    """Return a basket of twenty requests and one of two, with cached catalogs."""
     bench = Bench.at(tmp_path, box, basket("large", items=list(range(1, 21))), basket("small"))
     bench.snapshot("small")
     return bench
 
 
-def test_it_says_what_is_left_what_it_needs_and_when_it_resets(bench: Bench, box: Sandbox) -> None:
+def test_message_has_the_need_the_rest_and_the_reset(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 19, NOON)
     before = len(box.requests)
-    said = main_with("snapshot", "large", "--config", str(bench.config))
-    assert said.code == 5
-    assert "basket large needs 20 requests, and of the month's 50,000 are 19 left" in said.err
-    assert "it starts anew" in said.err
+    output = main_with("snapshot", "large", "--config", str(bench.config))
+    assert output.code == 5
+    assert "basket large needs 20 requests, but 19 of the month's 50,000 are left" in output.err
+    assert "the quota resets with the next month" in output.err
     assert priced(box, before) == []
 
 
-def test_a_basket_that_still_fits_is_not_held_up_by_one_that_does_not(bench: Bench, box: Sandbox) -> None:
+def test_basket_that_fits_runs_after_one_that_does_not(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 19, NOON)
     large, small = bench.snapshot()
     assert isinstance(large.error, QuotaExhausted)
@@ -50,7 +50,7 @@ def test_a_basket_that_still_fits_is_not_held_up_by_one_that_does_not(bench: Ben
     assert [alert.cause for alert in bench.alerts()] == ["quota.exhausted"]
 
 
-def test_what_the_first_basket_takes_is_not_there_for_the_next(bench: Bench, box: Sandbox) -> None:
+def test_requests_of_the_first_basket_are_not_left_for_the_next(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 21, NOON)
     before = len(box.requests)
     large, small = bench.snapshot()
@@ -58,7 +58,7 @@ def test_what_the_first_basket_takes_is_not_there_for_the_next(bench: Bench, box
     assert len(priced(box, before)) == 20
 
 
-def test_it_can_be_forced(bench: Bench, box: Sandbox) -> None:
+def test_forced_snapshot_sends_requests_up_to_the_quota(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 19, NOON)
     before = len(box.requests)
     (result,) = asyncio.run(SnapshotPipeline(bench.settings, ("large",), VirtualClock(), force=True).run())
@@ -68,13 +68,13 @@ def test_it_can_be_forced(bench: Bench, box: Sandbox) -> None:
     assert 429 not in {entry.status for entry in sent}
 
 
-def test_the_command_can_force_it(bench: Bench, box: Sandbox) -> None:
+def test_force_option_of_the_command(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 19, NOON)
     before = len(box.requests)
     assert main_with("snapshot", "large", "--force", "--config", str(bench.config)).code == 5
     assert priced(box, before)
 
 
-def test_exactly_what_is_left_is_enough(bench: Bench, box: Sandbox) -> None:
+def test_basket_may_use_the_whole_rest(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 20, NOON)
     assert bench.snapshot("large")[0].state == "done"

@@ -1,4 +1,4 @@
-"""What a configuration may call an item, a provider, a currency, and what it is told when there is none."""
+"""Selectors of items, providers and currencies, and the messages for unknown names."""
 
 import polars as pl
 import pytest
@@ -35,64 +35,64 @@ CATALOG = catalog(
 )
 
 
-def ids(*wanted: str | int) -> list[str | None]:
-    items = resolve_items(wanted, CATALOG)
+def ids(*selectors: str | int) -> list[str | None]:
+    items = resolve_items(selectors, CATALOG)
     assert items is not None
     return [item.item_id for item in items]
 
 
-@pytest.mark.parametrize("wanted", [4, "4", " 4 "])
-def test_an_id(wanted: str | int) -> None:
-    assert resolve_items([wanted], CATALOG) == (Item("4", DOPPLER, "Ruby"),)
+@pytest.mark.parametrize("selector", [4, "4", " 4 "])
+def test_id_selects_one_item(selector: str | int) -> None:
+    assert resolve_items([selector], CATALOG) == (Item("4", DOPPLER, "Ruby"),)
 
 
-def test_a_name_is_the_phaseless_entry() -> None:
+def test_name_selects_the_entry_without_a_phase() -> None:
     assert ids(REDLINE, DOPPLER, f"  {REDLINE} ") == ["1", "2"]
 
 
-def test_a_name_without_a_phaseless_entry_is_asked_by_name() -> None:
+def test_name_without_such_an_entry_is_requested_by_name() -> None:
     name = "★ Bayonet | Doppler (Factory New)"
     assert resolve_items([name], CATALOG) == (Item(None, name, None),)
 
 
-def test_an_item_without_an_id_is_asked_by_name() -> None:
+def test_item_without_an_id_is_requested_by_name() -> None:
     assert ids("Music Kit | Nobody") == [None]
 
 
-def test_one_phase_and_all_phases() -> None:
+def test_at_sign_selects_one_phase_or_all() -> None:
     assert ids(f"{DOPPLER} @ Ruby") == ["4"]
     assert ids(f"{DOPPLER} @ *") == ["3", "4"]
 
 
-def test_a_name_that_looks_like_a_phase_or_a_glob_is_a_name() -> None:
+def test_exact_name_comes_before_a_phase_or_a_glob() -> None:
     assert ids(ODD) == ["6"]
 
 
-def test_a_glob_takes_phases_instead_of_their_aggregate() -> None:
+def test_glob_selects_phases_instead_of_their_aggregate() -> None:
     assert ids("* Karambit | *") == ["3", "4", "5"]
     assert ids("*Doppler*") == ["3", "4", "9"]
     assert ids("*") == ["1", "3", "4", "5", "6", "7", None, "9"]
 
 
-def test_a_glob_minds_case_and_means_nothing_but_its_star() -> None:
+def test_glob_is_case_sensitive_and_has_no_other_wildcards() -> None:
     assert ids("AK-47 |*") == ["1"]
     assert ids("Sticker | me @ you [100%] ?*") == ["6"]
     with pytest.raises(ConfigError, match="matches no item"):
         resolve_items(["Sticker | me @ you [1-9]*"], CATALOG)
 
 
-def test_duplicates_are_dropped_and_the_order_is_kept() -> None:
+def test_duplicates_are_dropped_in_order() -> None:
     assert ids(5, 3, "5", f"{DOPPLER} @ *", "*Karambit*") == ["5", "3", "4"]
 
 
-def test_all_is_everything() -> None:
+def test_all_selects_the_whole_catalog() -> None:
     assert resolve_items(["all"], CATALOG) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("selector", "message"),
     [
-        (["all", 4], '"all" must stand alone'),
+        (["all", 4], '"all" must be the only entry'),
         ([], "no items are configured"),
         ([404], "no item has the id 404"),
         (["404"], "no item has the id 404"),
@@ -106,11 +106,11 @@ def test_all_is_everything() -> None:
         ([1, "x" * 40, 405], "'xxx.*; no item has the id 405"),
     ],
 )
-def test_what_is_unknown_is_named_with_what_is_near(wanted: list[str | int], message: str) -> None:
+def test_unknown_item_is_reported_with_the_nearest_name(selector: list[str | int], message: str) -> None:
     with pytest.raises(
         ConfigError, match=message.replace("(", r"\(").replace(")", r"\)").replace("|", r"\|")
     ):
-        resolve_items(wanted, CATALOG)
+        resolve_items(selector, CATALOG)
 
 
 NAMES = st.text(alphabet="aB*@ |★", min_size=1, max_size=8).filter(
@@ -119,25 +119,25 @@ NAMES = st.text(alphabet="aB*@ |★", min_size=1, max_size=8).filter(
 
 
 @given(st.lists(NAMES, min_size=1, unique=True))
-def test_every_name_finds_its_own_entry(names: list[str]) -> None:
-    found = resolve_items(names, catalog(*((str(at), name, None) for at, name in enumerate(names))))
-    assert found is not None
-    assert [item.market_hash_name for item in found] == names
+def test_each_name_selects_its_own_entry(names: list[str]) -> None:
+    items = resolve_items(names, catalog(*((str(at), name, None) for at, name in enumerate(names))))
+    assert items is not None
+    assert [item.market_hash_name for item in items] == names
 
 
 @given(NAMES, st.lists(NAMES, min_size=1, unique=True))
-def test_a_glob_finds_what_its_parts_are_found_in(glob: str, names: list[str]) -> None:
+def test_glob_selects_names_with_its_prefix(glob: str, names: list[str]) -> None:
     pattern = glob + "*"
     expected = [pattern] if pattern in names else [name for name in names if name.startswith(glob)]
     if "*" in glob:
         return
     frame = catalog(*((str(at), name, None) for at, name in enumerate(names)))
     try:
-        found = resolve_items([pattern], frame)
+        items = resolve_items([pattern], frame)
     except ConfigError:
-        found = ()
-    assert found is not None
-    assert [item.market_hash_name for item in found] == expected
+        items = ()
+    assert items is not None
+    assert [item.market_hash_name for item in items] == expected
 
 
 MARKETS = pl.DataFrame({"provider": ["steam", "buff163", "csfloat"]}).pipe(
@@ -148,13 +148,13 @@ MARKETS = pl.DataFrame({"provider": ["steam", "buff163", "csfloat"]}).pipe(
 RATES = pl.DataFrame({"currency": ["USD", "EUR", "BTC"], "rate": [None] * 3, "moment": [None] * 3}, schema=FX)
 
 
-def test_providers() -> None:
+def test_providers_are_resolved_in_order() -> None:
     assert resolve_providers(["all"], MARKETS) == ("steam", "buff163", "csfloat")
     assert resolve_providers(["csfloat", "steam", " csfloat"], MARKETS) == ("csfloat", "steam")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("selector", "message"),
     [
         (["buff"], "no provider is called 'buff'; did you mean 'buff163'"),
         (["CSFloat"], "did you mean 'csfloat'"),
@@ -162,17 +162,17 @@ def test_providers() -> None:
         ([], "no provider is configured"),
     ],
 )
-def test_unknown_providers(wanted: list[str], message: str) -> None:
+def test_unknown_provider_is_reported_with_the_nearest_key(selector: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        resolve_providers(wanted, MARKETS)
+        resolve_providers(selector, MARKETS)
 
 
-def test_currencies() -> None:
+def test_currencies_are_upper_cased() -> None:
     assert resolve_currencies(["usd", "Eur", "EUR"], RATES) == ("USD", "EUR")
     assert resolve_currencies(["usd"], None) == ("USD",)
 
 
-@pytest.mark.parametrize(("wanted", "near"), [("EURO", "EUR"), ("XBTC", "BTC")])
-def test_unknown_currencies(wanted: str, near: str) -> None:
-    with pytest.raises(ConfigError, match=f"no currency is called '{wanted}'; did you mean '{near}'"):
-        resolve_currencies([wanted], RATES)
+@pytest.mark.parametrize(("selector", "near"), [("EURO", "EUR"), ("XBTC", "BTC")])
+def test_unknown_currency_is_reported_with_the_nearest_code(selector: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=f"no currency is called '{selector}'; did you mean '{near}'"):
+        resolve_currencies([selector], RATES)

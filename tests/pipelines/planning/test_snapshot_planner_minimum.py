@@ -1,4 +1,4 @@
-"""The planner's count against the minimum over every plan of the design's shape, found by trying them all."""
+"""The planner against the minimum of all possible plans, found by enumeration."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FIVE = ("USD", "EUR", "GBP", "JPY", "BTC")
 
 
 class Shape(NamedTuple):
-    """A basket: plain items (None = the whole catalog), names without a phase, phases without an id."""
+    """A basket: plain items (None: the whole catalog), aggregates of phases, phases without an id."""
 
     plain: int | None
-    merged: int = 0
-    nameless: int = 0
+    aggregates: int = 0
+    without_id: int = 0
     rows: tuple[int, ...] = (14_700,)
     bids: tuple[int, ...] = ()
     currencies: tuple[str, ...] = ("USD",)
@@ -42,10 +42,10 @@ SHAPES = {
     "2 items x 3 providers": Shape(2, rows=(900, 100, 0)),
     "101 items x 41 providers": Shape(101, rows=ALL41),
     "120 items x 1 small provider": Shape(120, rows=(99,)),
-    "60 items, phases merged and nameless, x 2 providers x 2 currencies": Shape(
+    "60 items, aggregates and phases without an id, x 2 providers x 2 currencies": Shape(
         60, 3, 2, rows=(40, 1001), currencies=FIVE[:2]
     ),
-    "names without a phase only": Shape(0, 12, rows=(10,)),
+    "aggregates of phases only": Shape(0, 12, rows=(10,)),
     "90 items x 5 currencies by one table": Shape(90, rows=(5000,), currencies=FIVE, fx="table"),
     "all x 1 provider x 1 currency": Shape(None),
     "all x 3 providers x 2 currencies": Shape(None, rows=(14_700, 10_001, 900), currencies=FIVE[:2]),
@@ -58,11 +58,11 @@ SHAPES = {
 
 
 def minimum(shape: Shape, tier: str) -> int:
-    """The fewest requests of any plan: each side and currency by itself, and the table where there is one."""
-    table = shape.fx == "table" and shape.currencies != ("USD",)
-    currencies = ("USD",) if table else shape.currencies
+    """Return the fewest requests of any plan: of each side and currency, and of the table of rates."""
+    needs_table = shape.fx == "table" and shape.currencies != ("USD",)
+    currencies = ("USD",) if needs_table else shape.currencies
     sides = [rows for rows in (shape.rows, shape.bids) if rows]
-    return table + sum(
+    return needs_table + sum(
         _least(shape, rows, tier, streams=currency == "USD" and shape.runs_a_day <= STREAMS[tier])
         for rows in sides
         for currency in currencies
@@ -70,84 +70,86 @@ def minimum(shape: Shape, tier: str) -> int:
 
 
 def _least(shape: Shape, rows: tuple[int, ...], tier: str, *, streams: bool) -> int:
-    """The least of all plans without a stream, or with one where that saves ten requests."""
-    without, within = math.inf, math.inf
+    """Return the minimum without a stream, or with a stream if that saves ten requests."""
+    without_stream, with_stream = math.inf, math.inf
     pages = [max(math.ceil(count / PAGE[tier]), 1) for count in rows]
     for cost, streamed in _every_plan(shape, pages, batch=BATCHES[tier]):
         if not streamed:
-            without = min(without, cost)
+            without_stream = min(without_stream, cost)
         elif streams:
-            within = min(within, cost)
-    return int(within if without - within >= 10 else without)
+            with_stream = min(with_stream, cost)
+    return int(with_stream if without_stream - with_stream >= 10 else without_stream)
 
 
 def _every_plan(shape: Shape, pages: list[int], *, batch: bool) -> Iterator[tuple[int, bool]]:
-    """What each plan costs, and whether it has a stream."""
+    """Yield the cost of each plan, and whether it has a stream."""
     if shape.plain is None:
         return (yield from [(sum(pages), False), (1, True)])
-    for plain, merged, nameless in itertools.product(
-        _shared_out(shape.plain, 4), _shared_out(shape.merged, 2), _shared_out(shape.nameless, 3)
+    for plain, aggregates, without_id in itertools.product(
+        _distributions(shape.plain, 4),
+        _distributions(shape.aggregates, 2),
+        _distributions(shape.without_id, 3),
     ):
-        single = plain[0] + merged[0] + nameless[0]
-        batched = plain[1] + merged[1]
-        listed, streamed = plain[2] + nameless[1], plain[3] + nameless[2]
+        single = plain[0] + aggregates[0] + without_id[0]
+        batched = plain[1] + aggregates[1]
+        listed, streamed = plain[2] + without_id[1], plain[3] + without_id[2]
         if batched and not batch:
             continue
         cost = single + math.ceil(batched / 100) + sum(pages) * (listed > 0) + (streamed > 0)
         yield cost, streamed > 0
 
 
-def _shared_out(count: int, routes: int) -> Iterator[tuple[int, ...]]:
-    """Every way to share so many items out among routes."""
+def _distributions(count: int, routes: int) -> Iterator[tuple[int, ...]]:
+    """Yield every distribution of so many items over so many routes."""
     if routes == 1:
         yield (count,)
         return
     for first in range(count + 1):
-        for others in _shared_out(count - first, routes - 1):
+        for others in _distributions(count - first, routes - 1):
             yield (first, *others)
 
 
-def planned(shape: Shape, tier: str) -> int:
-    """What the planner counts."""
+def planned_requests(shape: Shape, tier: str) -> int:
+    """Return the requests of the planner's plan."""
     plain = tuple(Item(str(number), f"item {number}", None) for number in range(shape.plain or 0))
-    merged = tuple(Item(f"9{number}", f"{number} {DOPPLER}", None) for number in range(shape.merged))
-    nameless = tuple(Item(None, DOPPLER, f"Phase {number}") for number in range(shape.nameless))
+    aggregates = tuple(Item(f"9{number}", f"{number} {DOPPLER}", None) for number in range(shape.aggregates))
+    without_id = tuple(Item(None, DOPPLER, f"Phase {number}") for number in range(shape.without_id))
     providers = tuple(f"p{number}" for number in range(len(shape.rows)))
     sides = (("standard", shape.rows), ("bid", shape.bids))
     seen = {(side, key): rows for side, counts in sides for key, rows in zip(providers, counts, strict=False)}
-    want = SnapshotRequest(
-        "cs2cap",
-        None if shape.plain is None else (*plain, *merged, *nameless),
-        providers,
-        shape.currencies,
+    request = SnapshotRequest(
+        source="cs2cap",
+        items=None if shape.plain is None else (*plain, *aggregates, *without_id),
+        providers=providers,
+        currencies=shape.currencies,
         bidders=providers[: len(shape.bids)],
-        phased=frozenset(item.market_hash_name for item in (*merged, *nameless)),
+        phased=frozenset(item.market_hash_name for item in (*aggregates, *without_id)),
         fx="table" if shape.fx == "table" else "api",
         runs_a_day=shape.runs_a_day,
     )
-    return plan_snapshot(want, limits_for(tier), CatalogSizes(seen)).requests
+    return plan_snapshot(request, limits_for(tier), CatalogSizes(seen)).requests
 
 
 @pytest.mark.parametrize("tier", PAGE)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_no_plan_costs_less(shape: Shape, tier: str) -> None:
-    allowed = shape if BATCHES[tier] else shape._replace(bids=())  # no bids without the tier that has them
-    assert planned(allowed, tier) == minimum(allowed, tier)
+    allowed = shape if BATCHES[tier] else shape._replace(bids=())  # the tier has no bids
+    assert planned_requests(allowed, tier) == minimum(allowed, tier)
 
 
 @given(
     shape=st.builds(
         Shape,
         plain=st.one_of(st.none(), st.integers(0, 12)),
-        merged=st.integers(0, 3),
-        nameless=st.integers(0, 3),
+        aggregates=st.integers(0, 3),
+        without_id=st.integers(0, 3),
         rows=st.lists(st.integers(0, 4000), min_size=1, max_size=5).map(tuple),
         bids=st.just(()),
         currencies=st.lists(st.sampled_from(FIVE), min_size=1, unique=True).map(tuple),
         fx=st.sampled_from(["api", "table"]),
         runs_a_day=st.integers(1, 400),
-    ).filter(lambda shape: shape.plain is None or shape.plain + shape.merged + shape.nameless > 0),
+    ).filter(lambda shape: shape.plain is None or shape.plain + shape.aggregates + shape.without_id > 0),
     tier=st.sampled_from(list(PAGE)),
 )
-def test_no_plan_costs_less_whatever_the_basket(shape: Shape, tier: str) -> None:
-    assert planned(shape, tier) == minimum(shape, tier)
+def test_no_plan_of_a_random_basket_costs_less(shape: Shape, tier: str) -> None:
+    assert planned_requests(shape, tier) == minimum(shape, tier)

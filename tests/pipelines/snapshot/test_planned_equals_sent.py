@@ -47,7 +47,7 @@ def bench_of(folder: Path, box: Sandbox, tier: str) -> Bench:
 
 def said(bench: Bench, clock: VirtualClock) -> dict[str, Forecast]:
     """What `floorline plan` tells of each basket."""
-    (source,) = asyncio.run(forecast_sources(bench.settings, clock, offline=False, tell=lambda _: None))
+    (source,) = asyncio.run(forecast_sources(bench.settings, clock, offline=False, on_request=lambda _: None))
     return {found.basket: found for found in source.baskets}
 
 
