@@ -88,7 +88,7 @@ def split_into_batches(shard: Shard, source: str) -> Iterator[BatchRequest]:
     without_id = next((item for item in items if item.item_id is None and item.phase is not None), None)
     if without_id is not None:
         name = f"{without_id.market_hash_name} @ {without_id.phase}"
-        raise RequestRejected(f"a batch takes names without a phase, and {name} has no id", source)
+        raise RequestRejected(f"a batch request takes names without a phase, but {name} has no id", source)
     for number, start in enumerate(range(0, len(items), BATCH_ITEMS)):
         yield BatchRequest(
             source=source,
@@ -123,7 +123,9 @@ class BatchExtraction:
         )
         if unknown := [name for info in infos for name in info.unknown_names]:
             names = sanitize(", ".join(unknown), 500)
-            raise RequestRejected(f"{self._requests[0].path}: no item is called {names}", self._client.source)
+            raise RequestRejected(
+                f"{self._requests[0].path}: unknown item names: {names}", self._client.source
+            )
         rows = sum(len(info.keys) + info.others for info in infos)
         return ExtractResult(self._fetched, rows, rounds=0)
 
@@ -200,10 +202,11 @@ def _check(request: BatchRequest, batch: _BatchResponse) -> None:
     ids, names = set(request.ids), set(request.names)
     for item in batch.items:
         if item.item_id not in ids and item.market_hash_name not in names:
-            raise UnexpectedResponse(f"{path}: not asked for {sanitize(item.market_hash_name)}", source)
+            name = sanitize(item.market_hash_name)
+            raise UnexpectedResponse(f"{path}: received {name}, which was not requested", source)
     missing_ids = ids - {item.item_id for item in batch.items} - set(batch.items_not_found)
     missing_names = names - {item.market_hash_name for item in batch.items} - set(batch.names_not_found)
     # for a known name that no provider lists, the API reports an id that we did not request
     if missing_ids or len(missing_names) > len(set(batch.items_not_found) - ids):
         missing = len(missing_ids) + len(missing_names)
-        raise UnexpectedResponse(f"{path}: no answer for {missing} entries", source)
+        raise UnexpectedResponse(f"{path}: the response lacks {missing} of the requested items", source)

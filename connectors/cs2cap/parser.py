@@ -75,7 +75,7 @@ def parse_rows_individually(raws: Iterable[bytes | Raw], side: BookSide, source:
     decoded = _STRICT_ROWS[side.delivery].decode_all(raws)
     typed = to_quotes_frame([normalize_timestamps(row) for row in decoded.fitting], side)
     if typed is None:
-        raise UnexpectedResponse(f"{side.path}: amounts that are not exact", source)
+        raise UnexpectedResponse(f"{side.path}: a price or timestamp cannot be represented exactly", source)
     rows, keys = typed
     return _deduplicate(
         ParsedRows(rows, keys, rejects=decoded.rejects, unknown_fields=decoded.unknown_fields)

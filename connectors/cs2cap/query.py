@@ -55,19 +55,22 @@ def check_listing(listing: ListingResponse, query: PageQuery, offset: int) -> No
     """Raise UnexpectedResponse for another currency, PaginationError for another offset."""
     check_currency(listing.meta.currency, query.currency, query.source)
     if listing.pagination.offset != offset:
-        raise PaginationError(f"asked for offset {offset}, got {listing.pagination.offset}", query.source)
+        raise PaginationError(
+            f"requested offset {offset}, received {listing.pagination.offset}", query.source
+        )
 
 
 def check_currency(got: str, requested: str, source: str) -> None:
     """Raise UnexpectedResponse where a response is in another currency."""
     if got != requested:
-        raise UnexpectedResponse(f"asked for {requested}, got {sanitize(got, 20)}", source)
+        raise UnexpectedResponse(f"requested prices in {requested}, received {sanitize(got, 20)}", source)
 
 
 def check_providers(got: AbstractSet[str], requested: AbstractSet[str], source: str) -> None:
     """Raise UnexpectedResponse where rows are of providers beyond `requested`; none requested means all."""
     if requested and (others := got - requested):
-        raise UnexpectedResponse(f"not asked for {sanitize(', '.join(sorted(others)))}", source)
+        names = sanitize(", ".join(sorted(others)))
+        raise UnexpectedResponse(f"received prices of providers that were not requested: {names}", source)
 
 
 def check_items(rows: pl.DataFrame, requested: Item | None, source: str) -> None:
@@ -80,4 +83,4 @@ def check_items(rows: pl.DataFrame, requested: Item | None, source: str) -> None
     same_name = rows["market_hash_name"] == requested.market_hash_name
     if not (same_name | (rows["item_id"] == (requested.item_id or ""))).all():
         name = sanitize(requested.market_hash_name)
-        raise UnexpectedResponse(f"asked for {name}, got other items", source)
+        raise UnexpectedResponse(f"requested {name}, received other items", source)

@@ -56,9 +56,9 @@ class StreamExtraction:
             except TransientError as error:
                 raise self._broken(error.detail) from None
         if not self._ended:
-            raise self._broken("its gzip was cut")
+            raise self._broken("its gzip data is truncated")
         if self._rows < stream.total:
-            raise self._broken(f"it ended, and {stream.total} were promised")
+            raise self._broken(f"it ended, but its header announced {stream.total} rows")
         return ExtractResult(self._pages, self._rows, rounds=0)
 
     def _broken(self, reason: str) -> PaginationError:
@@ -76,7 +76,7 @@ class StreamExtraction:
         currency, total = headers.get("x-snapshot-currency", "USD"), headers.get("x-snapshot-total", "")
         if currency != "USD":
             raise UnexpectedResponse(
-                f"{self._side.stream_route}: in {sanitize(currency, 20)} instead of USD", source
+                f"{self._side.stream_route}: the stream is in {sanitize(currency, 20)} instead of USD", source
             )
         snapshot_at = _parse_timestamp(headers.get("x-snapshot-timestamp", ""))
         return StreamInfo(

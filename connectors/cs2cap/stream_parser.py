@@ -62,7 +62,9 @@ class NdjsonReader:
             cut = lines.rfind(b"\n") + 1
             self._incomplete = lines[cut:]
             if len(self._incomplete) > _MAX_LINE_BYTES:
-                raise UnexpectedResponse(f"{self._route}: a line without end", self._source)
+                raise UnexpectedResponse(
+                    f"{self._route}: a line is longer than {_MAX_LINE_BYTES} bytes", self._source
+                )
             if cut:
                 yield lines[:cut]
         if end == "complete" and self.at_end and self._incomplete:

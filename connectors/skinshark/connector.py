@@ -106,7 +106,7 @@ class SkinShark(HttpConnector):
 
     async def fx(self) -> pl.DataFrame:
         """Raise ConfigError: the source converts no prices."""
-        raise ConfigError("prices are in US dollars only: ask for USD", self.source)
+        raise ConfigError("prices are in US dollars only: set the currency to USD", self.source)
 
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()

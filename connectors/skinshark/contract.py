@@ -61,7 +61,7 @@ def to_cents(dollars: Decimal) -> int:
         cents = int(dollars.scaleb(2))
         if Decimal(cents).scaleb(-2) == dollars:
             return cents
-    raise ValueError(f"{sanitize(str(dollars), 40)} is no price in whole cents")
+    raise ValueError(f"{sanitize(str(dollars), 40)} is not a price in whole cents")
 
 
 def to_quotes_frame(rows: Iterable[Row], provider: str) -> pl.DataFrame:

@@ -85,12 +85,12 @@ def unwrap(body: bytes, route: str, source: str) -> EnvelopeContent:
     """
     envelope = _decode(body)
     if envelope is None:
-        raise UnexpectedResponse(f"{route}: no envelope around the answer", source)
+        raise UnexpectedResponse(f"{route}: the response has no envelope", source)
     request_id = sanitize(envelope.request_id)
     if not envelope.success:
         raise _classify_envelope(envelope, HTTPStatus.OK, {}, source=source)
     if not bytes(envelope.data):
-        raise UnexpectedResponse(f"{route}: an envelope without data", source, request_id=request_id)
+        raise UnexpectedResponse(f"{route}: the envelope has no data", source, request_id=request_id)
     return EnvelopeContent(request_id, bytes(envelope.data))
 
 

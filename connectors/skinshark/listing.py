@@ -93,12 +93,12 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[De
     """
     listing = decode_listing(data, source)
     if listing.page != page_range.number:
-        raise PaginationError(f"{ROUTE}: asked for page {page_range.number}, got {listing.page}", source)
+        raise PaginationError(f"{ROUTE}: requested page {page_range.number}, received {listing.page}", source)
     whole = page_range.limit == WHOLE_LISTING
     has_next = listing.page < listing.total_pages
     if whole and has_next:
         raise RequestRejected(
-            f"{ROUTE}: everything asked for, one of {listing.total_pages} pages got", source
+            f"{ROUTE}: requested the whole listing, received one of {listing.total_pages} pages", source
         )
     decoded = ROWS.decode_all(listing.items)
     keys = list(dict.fromkeys(row.item_id for row in decoded.fitting))

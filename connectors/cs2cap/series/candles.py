@@ -93,7 +93,7 @@ def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
     check_currency(response.meta.currency, shard.currency, source)
     if interval != shard.interval:
         raise UnexpectedResponse(
-            f"asked for candles of {shard.interval}, got {sanitize(interval, 20)}", source
+            f"requested candles of {shard.interval}, received {sanitize(interval, 20)}", source
         )
     decoded = _CANDLES.decode_all(response.data)
     rows = _to_frame(decoded.fitting, response.meta)

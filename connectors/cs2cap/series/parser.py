@@ -62,7 +62,7 @@ class SeriesQuery:
         if row.provider not in self.providers:
             return f"unknown provider {sanitize(row.provider, 60)}"
         if row.currency != self.shard.currency:
-            return f"asked for {self.shard.currency}, got {sanitize(row.currency, 20)}"
+            return f"requested prices in {self.shard.currency}, received {sanitize(row.currency, 20)}"
         return None
 
 

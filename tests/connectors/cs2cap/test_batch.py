@@ -174,14 +174,14 @@ ITEM = {
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        ({"meta": {"currency": "EUR"}}, "asked for USD, got EUR"),
-        ({"items": [ITEM]}, "no answer for 2 entries"),
-        ({"items": [ITEM], "items_not_found": [2]}, "no answer for 1 entries"),
-        ({"items": [ITEM, {**ITEM, "item_id": 8, "market_hash_name": "M4A4"}]}, "not asked for M4A4"),
+        ({"meta": {"currency": "EUR"}}, "requested prices in USD, received EUR"),
+        ({"items": [ITEM]}, "lacks 2 of"),
+        ({"items": [ITEM], "items_not_found": [2]}, "lacks 1 of"),
+        ({"items": [ITEM, {**ITEM, "item_id": 8, "market_hash_name": "M4A4"}]}, "M4A4, which was not"),
         ({"items": [ITEM], "items_not_found": [2], "names_not_found": ["Name"]}, None),
         ({"items": [ITEM], "items_not_found": [2, 77]}, None),
         ({"items": [{**ITEM, "quotes": [{"provider": "skinport", "lowest_ask": 1, "quantity": 1}]}],
-          "items_not_found": [2], "names_not_found": ["Name"]}, "not asked for skinport"),
+          "items_not_found": [2], "names_not_found": ["Name"]}, "not requested: skinport"),
         ({"items": None}, "/v1/prices/batch"),
     ],
 )  # fmt: skip

@@ -125,7 +125,7 @@ def test_cancelled_extraction_sends_no_more_requests(sandbox: Sandbox) -> None:
 
     async def main(connector: CS2Cap) -> int:
         extraction = asyncio.create_task(connector.extract(STEAM, PageCollector()))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         extraction.cancel()
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
@@ -178,10 +178,18 @@ PAGE = (
 @pytest.mark.parametrize(
     ("page", "error_class", "message"),
     [
-        ((b"EUR", b"steam", 7, b"AK-47", 0), errors.UnexpectedResponse, "asked for USD, got EUR"),
-        ((b"USD", b"buff163", 7, b"AK-47", 0), errors.UnexpectedResponse, "not asked for buff163"),
-        ((b"USD", b"steam", 8, b"M4A4", 0), errors.UnexpectedResponse, "asked for AK-47, got other items"),
-        ((b"USD", b"steam", 7, b"AK-47", 10), errors.PaginationError, "asked for offset 0, got 10"),
+        (
+            (b"EUR", b"steam", 7, b"AK-47", 0),
+            errors.UnexpectedResponse,
+            "requested prices in USD, received EUR",
+        ),
+        ((b"USD", b"buff163", 7, b"AK-47", 0), errors.UnexpectedResponse, "not requested: buff163"),
+        (
+            (b"USD", b"steam", 8, b"M4A4", 0),
+            errors.UnexpectedResponse,
+            "requested AK-47, received other items",
+        ),
+        ((b"USD", b"steam", 7, b"AK-47", 10), errors.PaginationError, "requested offset 0, received 10"),
         ((b"USD", b"steam", 7, b"AK-47", 0), None, ""),
         ((b"USD", b"steam", 9, b"AK-47", 0), None, ""),
     ],

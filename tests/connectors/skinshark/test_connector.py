@@ -127,7 +127,7 @@ def test_listing_with_wrong_total_is_a_pagination_error(sandbox: Sandbox, limit:
 
 def test_wrong_page_is_a_pagination_error(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("wrong_page")
-    with pytest.raises(PaginationError, match="asked for page 1, got 2") as broken:
+    with pytest.raises(PaginationError, match="requested page 1, received 2") as broken:
         extract(make_skinshark(sandbox.url))
     assert broken.value.request_id == "req-00000001"
 

@@ -196,11 +196,11 @@ def test_candle_that_does_not_fit_is_rejected(row: Body, reason: str) -> None:
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        (candles_response(candle(1), currency="EUR"), "asked for USD, got EUR"),
-        (candles_response(candle(1), interval="1d"), "asked for candles of 1h, got 1d"),
+        (candles_response(candle(1), currency="EUR"), "requested prices in USD, received EUR"),
+        (candles_response(candle(1), interval="1d"), "requested candles of 1h, received 1d"),
         (
             candles_response(candle(1), item_id=9, market_hash_name="M4A4"),
-            r"asked for AK-47 .*, got other items",
+            r"requested AK-47 .*, received other items",
         ),
         ({"items": []}, "/v1/prices/candles: Object missing required field `meta`"),
     ],

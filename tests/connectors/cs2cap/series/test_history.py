@@ -195,7 +195,7 @@ def test_item_without_an_id_is_requested_by_name_and_phase() -> None:
     ("row", "reason"),
     [
         (point(provider="Bazaar\n"), "unknown provider Bazaar"),
-        (point(currency="EUR"), "asked for USD, got EUR"),
+        (point(currency="EUR"), "requested prices in USD, received EUR"),
         (point(price=25.5), "Expected `int`, got `float` - at `$.price`"),
         (point(price=-1), "Expected `int` >= 0 - at `$.price`"),
         (point(price=MAX_MINOR_UNITS + 1), f"Expected `int` <= {MAX_MINOR_UNITS} - at `$.price`"),
@@ -236,16 +236,16 @@ def test_unknown_fields_are_counted() -> None:
 @pytest.mark.parametrize(
     ("response", "shard", "message"),
     [
-        (cursor_page([point()], currency="EUR"), SHARD, "asked for USD, got EUR"),
+        (cursor_page([point()], currency="EUR"), SHARD, "requested prices in USD, received EUR"),
         (
             cursor_page([point(market_hash_name="M4A4", item_id=9)]),
             SHARD,
-            "asked for AK-47 .*, got other items",
+            "requested AK-47 .*, received other items",
         ),
         (
             cursor_page([point(provider="Skinport")]),
             replace(SHARD, provider="steam"),
-            "not asked for skinport",
+            "not requested: skinport",
         ),
         ({"meta": {}, "items": [], "pagination": {}}, SHARD, f"{PATH}: Object missing required field `curr"),
         (cursor_page([point()], "x" * 4097), SHARD, f"{PATH}: Expected `str` of length <= 4096"),

@@ -157,9 +157,9 @@ def test_sale_that_does_not_fit_is_rejected(row: Body, reason: str) -> None:
 @pytest.mark.parametrize(
     ("shard", "response", "message"),
     [
-        (ONE, cursor_page([sale(1, item_id=9, market_hash_name="M4A4")]), "got other items"),
-        (replace(ONE, provider="steam"), cursor_page([sale(1)]), "not asked for skinport"),
-        (ONE, cursor_page([sale(1)], currency="EUR"), "asked for USD, got EUR"),
+        (ONE, cursor_page([sale(1, item_id=9, market_hash_name="M4A4")]), "received other items"),
+        (replace(ONE, provider="steam"), cursor_page([sale(1)]), "not requested: skinport"),
+        (ONE, cursor_page([sale(1)], currency="EUR"), "requested prices in USD, received EUR"),
     ],
 )
 def test_response_to_another_request_is_unexpected(shard: SeriesShard, response: Body, message: str) -> None:
