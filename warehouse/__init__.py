@@ -1,1 +1,1 @@
-"""Where prices stay: landing, load, publish, query. Knows neither httpx nor Prefect."""
+"""The storage: landings on disk, loads into DuckDB, the published copy and its queries, and state.db."""

@@ -1,1 +1,1 @@
-"""state.db: alerts, backfill checkpoints, coverage."""
+"""The state that processes share in state.db: alerts, backfills with their checkpoints, and coverage."""
