@@ -122,16 +122,16 @@ class PageInfo:
     """What offset pagination needs to know of a page.
 
     `keys` are the distinct keys of its rows; `others` counts its other rows: rejects, and duplicates inside
-    the page. `total` is -1 where the API gives none. `unknown_names` are requested item
-    names that the API does not know.
+    the page. `total` is -1 where the API gives none. `unknown_names` are requested item names that the API
+    does not know.
     """
 
     offset: int
     limit: int
     total: int
-    has_next: bool
-    keys: Sequence[Hashable]
-    fingerprint: str
+    has_next: bool = False
+    keys: Sequence[Hashable] = ()
+    fingerprint: str = ""
     others: int = 0
     unknown_names: tuple[str, ...] = ()
 

@@ -131,7 +131,8 @@ class BatchExtraction:
 
     async def _fetch_or_resume(self, request: BatchRequest, landed: TypedPage | None) -> PageInfo:
         if landed is not None:
-            info = _page_info(quote_keys(landed.rows), landed.fingerprint)
+            keys = quote_keys(landed.rows)
+            info = PageInfo(0, BATCH_ITEMS, total=-1, keys=keys, fingerprint=landed.fingerprint)
             return await self._sink(partial(prebuilt_page, landed, info))
 
         async def land(decompress: Decompress, observed_at: datetime) -> PageInfo:
@@ -165,23 +166,16 @@ def parse_batch_page(
         # without a fingerprint a resumed extraction sends the request again, and reports the unknown names
         fingerprint="" if batch.names_not_found else request.fingerprint,
     )
-    unknown_names = tuple(batch.names_not_found)
-    return page, _page_info(parsed.keys, page.fingerprint, others=parsed.others, unknown_names=unknown_names)
-
-
-def _page_info(
-    keys: Sequence[str], fingerprint: str, *, others: int = 0, unknown_names: tuple[str, ...] = ()
-) -> PageInfo:
-    return PageInfo(
+    info = PageInfo(
         offset=0,
         limit=BATCH_ITEMS,
         total=-1,
-        has_next=False,
-        keys=keys,
-        fingerprint=fingerprint,
-        others=others,
-        unknown_names=unknown_names,
+        keys=parsed.keys,
+        fingerprint=page.fingerprint,
+        others=parsed.others,
+        unknown_names=tuple(batch.names_not_found),
     )
+    return page, info
 
 
 def _flatten(item: _Item) -> Iterator[bytes]:

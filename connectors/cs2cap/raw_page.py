@@ -68,7 +68,7 @@ def empty_raw_page(
         exact=True,
         providers=frozenset(),
     )
-    return page, PageInfo(offset, limit=1, total=total, has_next=False, keys=[], fingerprint=page.fingerprint)
+    return page, PageInfo(offset, limit=1, total=total, fingerprint=page.fingerprint)
 
 
 def _strip_newlines(raws: Sequence[Raw]) -> Sequence[Raw]:

@@ -81,15 +81,8 @@ class _StreamParser:
     def _next_page_info(self, rows: int, end: StreamEnd) -> PageInfo:
         """Count the rows of a chunk, dropped ones included; `has_next` until the body has ended."""
         offset, self._rows = self._rows, self._rows + rows
-        return PageInfo(
-            offset=offset,
-            limit=max(rows, 1),
-            total=self._stream.total,
-            has_next=end != "complete" or not self._reader.at_end,
-            keys=(),
-            fingerprint="",
-            others=rows,
-        )
+        has_next = end != "complete" or not self._reader.at_end
+        return PageInfo(offset, max(rows, 1), self._stream.total, has_next=has_next, others=rows)
 
 
 class TypedStreamParser(_StreamParser):

@@ -56,7 +56,7 @@ def empty_typed_page(
         unknown_fields={},
         fingerprint=fingerprint_keys([]),
     )
-    return page, PageInfo(offset, limit=1, total=total, has_next=False, keys=[], fingerprint=page.fingerprint)
+    return page, PageInfo(offset, limit=1, total=total, fingerprint=page.fingerprint)
 
 
 def prebuilt_page(page: TypedPage, info: PageInfo) -> tuple[TypedPage, PageInfo]:

@@ -120,11 +120,7 @@ class SeriesExtraction:
 def _page_info(response: SeriesResponse) -> CursorPageInfo:
     oldest, newest = _time_range(response.rows)
     return CursorPageInfo(
-        next_cursor=response.next_cursor,
-        has_next=response.has_next,
-        newest=newest,
-        oldest=oldest,
-        fingerprint=response.fingerprint,
+        response.next_cursor, response.has_next, newest, oldest=oldest, fingerprint=response.fingerprint
     )
 
 
