@@ -1,1 +1,1 @@
-"""`floorline up`."""
+"""`floorline up`: the supervisor and its processes."""

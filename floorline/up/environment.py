@@ -1,4 +1,4 @@
-"""The environment of `floorline up` and its parts: a Prefect home of its own, quiet, offline, on loopback."""
+"""Environment variables of the processes of `floorline up`: a private Prefect home, no telemetry."""
 
 from __future__ import annotations
 
@@ -8,37 +8,41 @@ from pathlib import Path
 from typing import Final
 
 DATABASE: Final = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
-QUIET: Final = {
+NO_TELEMETRY: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
 }
 SERVER: Final = {
-    # slots held when the server ends must be known when it starts again
+    # Keep the concurrency slots of running flows over a restart of the server.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # runs every few minutes for years: those older than 90 days go
+    # Runs accumulate every few minutes for years: delete those older than 90 days.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-    # a schedule that was just applied begins at once, not within a minute
+    # Start a new schedule at once and not within a minute.
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
 }
 WORKER: Final = {"PREFECT_WORKER_QUERY_SECONDS": "5"}
 
 
-def base_env(given: Mapping[str, str], home: Path, port: int) -> dict[str, str]:
-    """What is set for every part, for lack of the user's own choice in `given`.
+def base_env(user_env: Mapping[str, str], home: Path, port: int) -> dict[str, str]:
+    """Return the variables of every process, without those that the user has set in `user_env`.
 
-    Where `given` names a Prefect API, that one is used.
+    A PREFECT_API_URL in `user_env` therefore selects the user's own Prefect API.
     """
-    own = {"PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", **QUIET}
-    return {name: value for name, value in own.items() if not given.get(name)}
+    defaults = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        **NO_TELEMETRY,
+    }
+    return {name: value for name, value in defaults.items() if not user_env.get(name)}
 
 
 def server_env() -> dict[str, str]:
-    """The server's environment; what the user set wins."""
+    """Return the environment of the server; variables that the user has set win."""
     return {**SERVER, **os.environ}
 
 
 def client_env() -> dict[str, str]:
-    """A worker's environment: it has no business with the server's database, nor with its password."""
+    """Return the environment of a worker, without the address (and password) of the server's database."""
     return {**WORKER, **{name: value for name, value in os.environ.items() if name != DATABASE}}

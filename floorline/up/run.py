@@ -1,4 +1,4 @@
-"""The command `floorline up`: everything runs until a signal, or until a part cannot be kept alive."""
+"""Run `floorline up` until a signal arrives, or until a process cannot be kept alive."""
 
 from __future__ import annotations
 
@@ -8,63 +8,66 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from floorline import console
 from floorline.up.supervisor import ProcessExited, Supervisor
 from pipelines.config import DEFAULT_PATH, load_settings
 from warehouse.paths import WarehousePaths
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 class ShutdownSignal(BaseException):
-    """A signal asked everything to stop; `code` is what the command then ends with."""
+    """A signal asks for the shutdown; `exit_code` is the exit code of the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.code = 128 + number
+        self.exit_code = 128 + number
 
 
 def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
-    """Run everything until a signal; the exit code: 130 or 143, and 1 where a part died for good.
+    """Run the server and the workers until a signal; return the exit code.
 
-    Raises ConfigError for what cannot be started at all.
+    The code is 130 or 143 after a signal, 1 if a process died for good. Raises ConfigError.
     """
     settings = load_settings(config)
     settings.chosen(())
     WarehousePaths(settings.root).prepare()
     path = config or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
-    house = Supervisor(settings, path.resolve(), port, workers)
-    code = 1
+    supervisor = Supervisor(settings, path.resolve(), port=port, workers=workers)
+    exit_code = 1
     with _shutdown_on_signals():
         try:
-            house.start()
-            house.supervise()
-        except ShutdownSignal as stopped:
-            code = stopped.code
-            console.print_error("stopping the workers, then the server; a second signal kills what is left")
-        except ProcessExited as death:
-            console.print_error(str(death))
+            supervisor.start()
+            supervisor.supervise()
+        except ShutdownSignal as shutdown:
+            exit_code = shutdown.exit_code
+            console.print_error("stopping the workers, then the server; a second signal kills them")
+        except ProcessExited as error:
+            console.print_error(str(error))
         finally:
-            _on_signals(lambda *_: house.kill())
-            house.stop()
-    return code
+            _on_signals(lambda *_: supervisor.kill())
+            supervisor.stop()
+    return exit_code
 
 
 @contextmanager
 def _shutdown_on_signals() -> Iterator[None]:
-    """Raise Stopped in here at SIGINT and SIGTERM; what they did before is restored at the end."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Raise ShutdownSignal in the block at SIGINT and SIGTERM; restore the signal handlers at the end."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def shut_down(number: int, _frame: FrameType | None) -> None:
         raise ShutdownSignal(number)
 
-    _on_signals(stop)
+    _on_signals(shut_down)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], object]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The parts of `floorline up`: ended with all that they started, logged privately, given what they need."""
+"""The processes of `floorline up`: process groups, private logs, restarts, and environment variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floorline.up.process import ManagedProcess, group_is_alive
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-# Starts a process of its own that outlives it, and says so; with an argument both refuse to end by SIGTERM.
+# Starts a child, and prints a line; with an argument, both processes ignore SIGTERM.
 PARENT = """
 import signal, subprocess, sys, time
 if len(sys.argv) > 1:
@@ -28,76 +28,78 @@ time.sleep(600)
 
 
 @pytest.fixture
-def part(tmp_path: Path) -> Iterator[ManagedProcess]:
-    """A part that was started, with a process of its own below it."""
+def process(tmp_path: Path) -> Iterator[ManagedProcess]:
+    """Return a running process that has a child."""
     yield from started(tmp_path)
 
 
 @pytest.fixture
 def stubborn(tmp_path: Path) -> Iterator[ManagedProcess]:
-    """One that takes no notice of SIGTERM."""
+    """Return a running process that ignores SIGTERM."""
     yield from started(tmp_path, "stubborn")
 
 
 def started(tmp_path: Path, *arguments: str) -> Iterator[ManagedProcess]:
-    part = ManagedProcess("worker-1", [sys.executable, "-c", PARENT, *arguments], {}, tmp_path)
-    part.start(tmp_path)
-    wait_until(lambda: "a line" in part.tail(), 20, every=0.02)
-    yield part
-    part.signal_all(signal.SIGKILL)
-    assert part.wait_for_group(10)
+    process = ManagedProcess("worker-1", [sys.executable, "-c", PARENT, *arguments], env={}, logs=tmp_path)
+    process.start(tmp_path)
+    wait_until(lambda: "a line" in process.tail(), 20, every=0.02)
+    yield process
+    process.signal_all(signal.SIGKILL)
+    assert process.wait_for_group(10)
 
 
-def test_its_log_is_its_owner_s_alone_and_safe_to_print(part: ManagedProcess) -> None:
-    assert stat.S_IMODE(part.log.stat().st_mode) == 0o600
-    assert part.tail() == "  a line [31m"
+def test_log_is_private_and_safe_to_print(process: ManagedProcess) -> None:
+    assert stat.S_IMODE(process.log.stat().st_mode) == 0o600
+    assert process.tail() == "  a line [31m"
 
 
-def test_what_it_started_is_ended_with_it(part: ManagedProcess) -> None:
-    part.terminate()
-    part.shut_down(0.5, 10)
-    assert part.returncode == -signal.SIGTERM
-    assert part.wait_for_group(10)
+def test_shutdown_ends_the_children(process: ManagedProcess) -> None:
+    process.terminate()
+    process.shut_down(0.5, 10)
+    assert process.returncode == -signal.SIGTERM
+    assert process.wait_for_group(10)
 
 
-def test_one_that_does_not_listen_is_killed(stubborn: ManagedProcess) -> None:
+def test_shutdown_kills_a_process_that_ignores_sigterm(stubborn: ManagedProcess) -> None:
     stubborn.shut_down(0, 0.5)
     assert stubborn.returncode == -signal.SIGKILL
     assert stubborn.wait_for_group(10)
 
 
-def test_what_a_dead_one_started_is_not_forgotten_by_a_restart(part: ManagedProcess, tmp_path: Path) -> None:
-    part.signal_all(signal.SIGSTOP)  # so that the child stays while the parent dies
-    first = part._groups[0]
-    assert part._process is not None
-    part._process.kill()
-    wait_until(lambda: part.returncode is not None, 10, every=0.02)
-    assert "worker-1 died, killed by SIGKILL" in part.describe_exit()
-    part.start(tmp_path)
+def test_restart_keeps_track_of_the_children_of_the_dead_process(
+    process: ManagedProcess, tmp_path: Path
+) -> None:
+    process.signal_all(signal.SIGSTOP)  # so that the child survives its parent
+    first = process._groups[0]
+    assert process._process is not None
+    process._process.kill()
+    wait_until(lambda: process.returncode is not None, 10, every=0.02)
+    assert "worker-1 died, killed by SIGKILL" in process.describe_exit()
+    process.start(tmp_path)
     assert group_is_alive(first)
-    part.signal_all(signal.SIGKILL)
-    assert part.wait_for_group(10)
+    process.signal_all(signal.SIGKILL)
+    assert process.wait_for_group(10)
     assert not group_is_alive(first)
 
 
-def test_a_part_that_never_started_has_ended(tmp_path: Path) -> None:
-    part = ManagedProcess("server", ["nothing"], {}, tmp_path)
-    began = time.monotonic()
-    part.shut_down(5, 5)
-    assert time.monotonic() - began < 1
-    assert part.returncode is None
+def test_process_that_was_never_started_has_ended(tmp_path: Path) -> None:
+    process = ManagedProcess("server", ["nothing"], env={}, logs=tmp_path)
+    start = time.monotonic()
+    process.shut_down(5, 5)
+    assert time.monotonic() - start < 1
+    assert process.returncode is None
 
 
-def test_a_prefect_of_the_user_s_own_is_left_as_it_is(tmp_path: Path) -> None:
-    own = environment.base_env({}, tmp_path, 4200)
-    assert own["PREFECT_HOME"] == str(tmp_path)
-    assert own["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
-    assert own["DO_NOT_TRACK"] == "1"
+def test_users_own_prefect_settings_are_kept(tmp_path: Path) -> None:
+    defaults = environment.base_env({}, tmp_path, 4200)
+    assert defaults["PREFECT_HOME"] == str(tmp_path)
+    assert defaults["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert defaults["DO_NOT_TRACK"] == "1"
     given = {"PREFECT_HOME": "/home/x", "PREFECT_API_URL": "http://prefect:4200/api"}
     assert environment.base_env(given, tmp_path, 4200).keys().isdisjoint(given)
 
 
-def test_the_database_s_address_reaches_the_server_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_server_gets_the_address_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(environment.DATABASE, "postgresql+asyncpg://prefect:secret@127.0.0.1/prefect")
     assert environment.DATABASE in environment.server_env()
     assert "secret" not in str(environment.client_env())
