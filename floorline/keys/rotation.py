@@ -1,4 +1,4 @@
-"""A new key in the place of the old one: asked for once, stored before anything else, and then tried."""
+"""Rotate a source's key: issue the new key once, store it before anything else, then verify it."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ from pipelines.sources import build_connector, resolve_key
 
 VERIFY_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
 BY_HAND: Final = (
-    "the API does not change keys: create a second one in the dashboard, put it where `key_next` points,"
-    " revoke the first one there, and then put the second in its place"
+    "the API cannot rotate keys: create a second key in the dashboard, store it where `key_next` points,"
+    " revoke the first key in the dashboard, and then store the second key in the place of the first"
 )
 WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentKey:
-    """A source's key as it is, accepted and of the kind that can be issued anew.
+    """A source's accepted root key, which can be reissued.
 
-    `shared` are the other sources that read the same key from elsewhere.
+    `backups` is the folder of backup files; `shared` names other sources that read the same key.
     """
 
     source: str
     settings: Cs2capSettings
     base: Path
-    folder: Path
+    backups: Path
     key: Key
     account: Account
     shared: tuple[str, ...]
 
     @property
     def variable(self) -> str:
-        """The environment variable that holds the key, if one does."""
+        """The environment variable that holds the key; empty for a key that is stored elsewhere."""
         kind, _, name = self.settings.key.partition(":")
         return name if kind == "env" else ""
 
     @property
     def warning(self) -> str:
-        """What a new key does to the old one, and where it will be."""
+        """What the rotation does to the old key, and where the new key will be."""
         tail = f" …{self.key.tail}" if self.key.tail else ""
-        goes = f"The new key goes to {self.settings.key}."
+        destination = f"The new key goes to {self.settings.key}."
         if self.variable:
-            goes = (
+            destination = (
                 f"The new key cannot be put into the environment variable {self.variable} from here: it goes"
-                f" to a file of mode 0600 in {self.folder}, and you put it where the variable is set."
+                f" to a file of mode 0600 in {self.backups}, and you put it where the variable is set."
             )
         return (
-            f"The key{tail} of {self.source} and all its sub-keys are revoked at once; runs under way end as"
-            f" AuthFailed. {goes}"
+            f"The key{tail} of {self.source} and all its sub-keys are revoked at once; active runs end as"
+            f" AuthFailed. {destination}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a change of keys came to.
+    """The result of a rotation.
 
-    `stored_in` says where the new key is, as in the configuration or as a path; `problem` what is not as it
-    should be, and `to_do` what is left to the user.
+    `stored_in` is the place of the new key, as in the configuration or as a path; `problem` says what went
+    wrong, and `to_do` what the user must do.
     """
 
     source: str
@@ -84,75 +84,91 @@ class Rotation:
 
     @property
     def exit_code(self) -> int:
-        """0 if the new key is where it should be and is accepted, else that of a rejected key."""
+        """0 if the new key is stored in its place and accepted, else the code of a rejected key."""
         return 0 if self.accepted and self.problem is None else 4
 
 
 async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey:
-    """The key of a source, tried. Raises ConfigError for what cannot be issued anew, and FloorlineErrors."""
+    """Check that a source's key is accepted and can be reissued.
+
+    Raises ConfigError for a key that cannot be reissued, and the SourceErrors of the request.
+    """
     if name not in settings.sources:
-        known = ", ".join(settings.sources) or "none"
-        raise ConfigError(f"no source is called {name}; the configuration has {known}")
+        known = ", ".join(settings.sources) or "no source"
+        raise ConfigError(f"there is no source {name}; the configuration has {known}")
     source = settings.sources[name]
     if not isinstance(source, Cs2capSettings):
         raise ConfigError(BY_HAND, name)
     key = await resolve_key(name, source.key, settings.base)
-    account = await _account(name, source, key, clock)
+    account = await _account(name, source, key, clock=clock)
     if not account.root:
         raise ConfigError(
-            "the key is a sub-key, and only the root key can be issued anew this way: issue another"
-            " sub-key in the dashboard",
+            "the key is a sub-key, and only a root key can be reissued: issue a new sub-key in the dashboard",
             name,
         )
     shared = [
         f"{other}: {its.key}"
         for other, its in settings.sources.items()
-        if its.key != source.key and await _print(other, its, settings.base) == key.fingerprint
+        if its.key != source.key and await _fingerprint(other, its, settings.base) == key.fingerprint
     ]
-    return CurrentKey(name, source, settings.base, settings.root / "keys", key, account, tuple(shared))
+    return CurrentKey(
+        source=name,
+        settings=source,
+        base=settings.base,
+        backups=settings.root / "keys",
+        key=key,
+        account=account,
+        shared=tuple(shared),
+    )
 
 
-async def _print(name: str, source: AnySource, base: Path) -> str:
+async def _fingerprint(name: str, source: AnySource, base: Path) -> str:
     try:
         return (await resolve_key(name, source.key, base)).fingerprint
     except SourceError:
         return ""
 
 
-async def _account(name: str, source: AnySource, key: Key, clock: Clock) -> Account:
-    async with aclosing(build_connector(name, source, key, clock, retry=VERIFY_RETRY)) as connector:
+async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> Account:
+    async with aclosing(build_connector(name, source, key, clock=clock, retry=VERIFY_RETRY)) as connector:
         return await connector.account()
 
 
-async def rotate_key(old: CurrentKey, clock: Clock, say: Callable[[str], None]) -> Rotation:
-    """Have a new key issued, store it and try it; `say` tells a person how far it is.
+async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None]) -> Rotation:
+    """Issue a new key, store it and verify it; `report` receives progress messages.
 
-    Raises ConfigError where it could not be stored: then nothing was changed. OutcomeUnknown: the old key may
-    be gone and the new one is not here. Any other SourceError: nothing was changed.
+    Raises ConfigError if a key cannot be stored (the old key then stays valid), OutcomeUnknown if the old key
+    may be revoked and the new key is lost, and any other SourceError if nothing was changed.
     """
     store = key_store_for(old.settings.key, old.base)
-    with BackupKeyFile(old.folder, old.source, clock.now()) as spare, _exclusive(old):
+    with BackupKeyFile(old.backups, old.source, clock.now()) as backup, _exclusive(old):
         if store is not None:
             await _check_writable(store, old)
-        with defer_signals(say):
+        with defer_signals(report):
             key = await _reissue(old, clock)
-            problem = await _store(key, old, store, spare)
-            place = str(spare.path) if spare.wanted else old.settings.key
-            say(f"the new key is in {place}; trying it")  # now: who interrupts the trial must know
-    refused = await _refusal(old, key, clock)
-    told = "; ".join(part for part in (problem, refused) if part) or None
-    to_do = tuple(_to_do(old, spare.path if spare.wanted else None))
-    return Rotation(old.source, place, key.tail, refused is None, told, to_do)
+            store_problem = await _store(key, old, store=store, backup=backup)
+            place = str(backup.path) if backup.keep else old.settings.key
+            # Before the verification, which the user may interrupt.
+            report(f"the new key is in {place}; verifying the key")
+    rejection = await _verify(old, key, clock)
+    return Rotation(
+        source=old.source,
+        stored_in=place,
+        key_tail=key.tail,
+        accepted=rejection is None,
+        problem="; ".join(filter(None, (store_problem, rejection))) or None,
+        to_do=tuple(_next_steps(old, backup.path if backup.keep else None)),
+    )
 
 
 @contextmanager
 def _exclusive(old: CurrentKey) -> Iterator[None]:
-    """Be the only one in this warehouse that changes keys. Raises ConfigError."""
-    lock = FileLock(old.folder / ".lock", timeout=0)
+    """Hold the lock of rotations in this warehouse. Raises ConfigError if another process holds the lock."""
+    lock = FileLock(old.backups / ".lock", timeout=0)
     try:
         lock.acquire()
     except LockTimeout:
-        raise ConfigError("a key is being changed by another process; nothing was done", old.source) from None
+        raise ConfigError("another process is rotating a key; nothing was done", old.source) from None
     try:
         yield
     finally:
@@ -160,82 +176,83 @@ def _exclusive(old: CurrentKey) -> Iterator[None]:
 
 
 async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
-    """Write the key that is there anew, which is all that will be done with the new one.
+    """Store the old key again, to check that the new key can be stored. Raises ConfigError.
 
-    It must be the key that was tried: the user may have thought about it for long.
+    The stored key must still be the inspected one: the user may have taken long to confirm.
     """
-    found = await resolve_key(old.source, old.settings.key, old.base)
-    if found.fingerprint != old.key.fingerprint:
-        raise ConfigError("the key has changed since it was tried; nothing was done", old.source)
+    stored = await resolve_key(old.source, old.settings.key, old.base)
+    if stored.fingerprint != old.key.fingerprint:
+        raise ConfigError("the key has changed since it was checked; nothing was done", old.source)
     try:
-        await store_and_verify(store, old.key, old.source, old.base)
+        await store_and_verify(store, old.key, source=old.source, base=old.base)
     except KeyStoreError as error:
         raise ConfigError(f"no key can be stored: {error}; nothing was changed", old.source) from None
 
 
 @contextmanager
-def defer_signals(say: Callable[[str], None]) -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM: between the source's answer and the store, the key is only in memory."""
+def defer_signals(report: Callable[[str], None]) -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM, and report them: before the new key is stored, only memory has the key."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: say(WAIT_MESSAGE)) for number in numbers}
+    handlers = {number: signal.signal(number, lambda *_: report(WAIT_MESSAGE)) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    async with aclosing(build_connector(old.source, old.settings, old.key, clock)) as connector:
+    async with aclosing(build_connector(old.source, old.settings, old.key, clock=clock)) as connector:
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
         return await connector.reissue()
 
 
-async def _store(key: Key, old: CurrentKey, store: KeyStore | None, spare: BackupKeyFile) -> str | None:
-    """Store a new key: at once in the file that was set aside, then in its place. What went wrong, if it did.
+async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: BackupKeyFile) -> str | None:
+    """Store the new key in the backup file, then in its place; return what went wrong, else None.
 
-    Raises OutcomeUnknown where it could be stored nowhere.
+    Raises OutcomeUnknown if the key could be stored in neither place.
     """
     failures = []
     try:
-        spare.write(key)
-        spare.wanted = True
+        backup.write(key)
+        backup.keep = True
     except KeyStoreError as error:
         failures.append(str(error))
     if store is not None:
         try:
-            await store_and_verify(store, key, old.source, old.base)
+            await store_and_verify(store, key, source=old.source, base=old.base)
         except KeyStoreError as error:
             failures.append(str(error))
         else:
-            spare.wanted = False
+            backup.keep = False
             return None
-    if spare.wanted:
+    if backup.keep:
         return f"the new key could not be stored in its place: {failures[0]}" if failures else None
-    told = f"a new key was issued and could not be stored anywhere: {'; '.join(failures)}"
-    raise OutcomeUnknown(f"{told}. Issue another one in the dashboard", old.source)
+    problem = f"a new key was issued and could not be stored anywhere: {'; '.join(failures)}"
+    raise OutcomeUnknown(f"{problem}. Issue another key in the dashboard", old.source)
 
 
-async def _refusal(old: CurrentKey, key: Key, clock: Clock) -> str | None:
-    """Why the new key is not accepted, if it is not."""
+async def _verify(old: CurrentKey, key: Key, clock: Clock) -> str | None:
+    """Return why the source does not accept the new key; None if the source accepts the key."""
     try:
-        account = await _account(old.source, old.settings, key, clock)
+        account = await _account(old.source, old.settings, key, clock=clock)
     except SourceError as error:
-        return f"the new key could not be proved: {error}"
+        return f"the new key could not be verified: {error}"
     return None if account.active else "the source says that the new key is not active"
 
 
-def _to_do(old: CurrentKey, file: Path | None) -> Iterator[str]:
-    if old.variable and file is not None:
-        yield f"put the key in {file} where {old.variable} is set (shell, service, workers), then delete it"
+def _next_steps(old: CurrentKey, backup: Path | None) -> Iterator[str]:
+    """Yield what the user must do, where `backup` is the file that has the new key, if there is one."""
+    if old.variable and backup is not None:
+        yield f"put the key in {backup} where {old.variable} is set (shell, service, workers), then delete it"
         yield f"restart what was started with the old {old.variable}: workers, `floorline up`, your own shell"
-    elif file is not None:
-        yield f"put the key in {file} into {old.settings.key} yourself, then delete the file"
+    elif backup is not None:
+        yield f"put the key in {backup} into {old.settings.key} yourself, then delete the file"
     else:
-        yield f"nothing of Floorline is to be restarted: every run reads {old.settings.key} anew"
-        yield "give the new key to whoever has a copy of the old one: other machines, other programs"
+        yield f"no part of Floorline needs a restart: every run reads {old.settings.key} again"
+        yield "give the new key to everything that has a copy of the old key: other machines, other programs"
     for other in old.shared:
-        yield f"the source {other} had the same key: put the new one there, too"
+        yield f"the source {other} had the same key: store the new key there, too"
     if old.account.tier in {None, "quant"}:
-        yield "create the sub-keys anew, if there were any: they were revoked with the old key"
+        yield "create new sub-keys if there were any: they were revoked with the old key"

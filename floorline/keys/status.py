@@ -1,4 +1,4 @@
-"""What each source says of its key: accepted or why not, plan, use and end. It costs no quota."""
+"""Query the status of every source's key: accepted or not, plan, usage and expiry. No request costs quota."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pipelines.sources import next_key
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """One source's key. `key` says where it comes from; `problem` why it is not accepted.
+    """The status of one key: `key` is its place in the configuration, `problem` why it is not accepted.
 
-    `expires_at` is UTC; `days_left` until then by this machine's clock, negative behind it.
+    `expires_at` is UTC; `days_left` are the days until then by this machine's clock, negative after expiry.
     """
 
     source: str
@@ -36,9 +36,9 @@ class KeyStatus:
 
 
 async def key_statuses(settings: Settings, clock: Clock) -> list[KeyStatus]:
-    """The status of every source's key, in the order of the configuration; one request each, at most.
+    """Return the status of every key in the order of the configuration, with at most one request per key.
 
-    A key that is to take over stands behind the one that it follows.
+    A source's next key follows its first key.
     """
     keys = [pair for name in settings.sources for pair in await _key_specs(settings, name)]
     return await gather_fail_fast(*(_status(settings, name, key, clock) for name, key in keys))
@@ -61,7 +61,7 @@ async def _status(settings: Settings, name: str, key: str, clock: Clock) -> KeyS
         try:
             account = await (await session.connect()).account()
         except TransientError as error:
-            problem = f"{name}: the key could not be tried: {error.detail}"
+            problem = f"{name}: the key could not be tested: {error.detail}"
             return KeyStatus(name, key, session.key_tail, problem=problem)
         except SourceError as error:
             return KeyStatus(name, key, session.key_tail, problem=str(error))

@@ -1,4 +1,4 @@
-"""Where a new key is put: the file or Secret block that the old one was read from, and a file in reserve."""
+"""Where a new key is stored: the file or Secret block of the old key, and a backup file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from common.errors import ConfigError, SourceError
+from common.files import fsync_directory
 from connectors.http.auth import Key
 from pipelines.sources import key_path, resolve_key
 
-RESERVED_BYTES: Final = 4096  # bytes set aside for a key, more than one has
+RESERVED_BYTES: Final = 4096  # in the backup file, more than a key has
 
 
 class KeyStoreError(Exception):
-    """A key could not be put where it should go; the text says where and why, never what."""
+    """A key could not be stored; the message says where and why, and never shows the key."""
 
 
 class KeyStore(Protocol):
@@ -27,76 +28,64 @@ class KeyStore(Protocol):
 
     @property
     def spec(self) -> str:
-        """How the configuration names it."""
+        """The place as the configuration names it."""
         ...
 
     async def write(self, key: Key) -> None:
-        """Write a key. Raises NotStored."""
+        """Store a key. Raises KeyStoreError."""
         ...
 
 
 def key_store_for(spec: str, base: Path) -> KeyStore | None:
-    """The store that `spec` (as in the configuration) points to; None for the environment."""
+    """Return the store that `spec` of the configuration points to; None for an environment variable."""
     kind, _, where = spec.partition(":")
     if kind == "file":
         return KeyFile(spec, key_path(where, base))
     return KeyBlock(spec, where) if kind == "block" else None
 
 
-async def store_and_verify(store: KeyStore, key: Key, source: str, base: Path) -> None:
-    """Put a key into a store and read it back as a run reads it. Raises NotStored."""
+async def store_and_verify(store: KeyStore, key: Key, *, source: str, base: Path) -> None:
+    """Store a key, then read the key back in the way that a run does. Raises KeyStoreError."""
     await store.write(key)
     try:
-        found = (await resolve_key(source, store.spec, base)).fingerprint
+        stored = await resolve_key(source, store.spec, base)
     except SourceError as error:
         raise KeyStoreError(f"{store.spec} cannot be read back: {error.detail}") from None
-    if found != key.fingerprint:
-        raise KeyStoreError(f"{store.spec} does not give back what was put there")
+    if stored.fingerprint != key.fingerprint:
+        raise KeyStoreError(f"{store.spec} returns another key than the one that was stored")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file of mode 0600. It is replaced whole, and keeps its owner; where it is a link, so is it then."""
+    """A file of mode 0600. A new key replaces the file atomically; owner and symbolic link stay."""
 
     spec: str
     path: Path
 
     async def write(self, key: Key) -> None:
-        """Write a key. Raises NotStored."""
+        """Store a key. Raises KeyStoreError."""
         try:
             _replace(self.path.resolve(), key)
         except OSError as error:
-            failure = f"{self.path}: {error.strerror}"
-        else:
-            return
-        raise KeyStoreError(failure)
+            raise KeyStoreError(f"{self.path}: {error.strerror}") from None
 
 
 def _replace(path: Path, key: Key) -> None:
-    """Put a key into the place of a file that exists; at every moment one of the two is there, whole."""
+    """Replace an existing file durably: at any time either the old or the new file is complete."""
     owner = path.stat()
-    number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(number, "w", encoding="ascii") as file:  # noqa: PTH123 - a file that is open already
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - the file is open already
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(number, owner.st_uid, owner.st_gid)
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
             file.write(f"{key.reveal()}\n")
             file.flush()
-            os.fsync(number)
+            os.fsync(descriptor)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _fsync_directory(path.parent)
-
-
-def _fsync_directory(folder: Path) -> None:
-    """Have a folder's entries on disk."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    fsync_directory(path.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,60 +96,43 @@ class KeyBlock:
     name: str
 
     async def write(self, key: Key) -> None:
-        """Write a key. Raises NotStored."""
+        """Store a key. Raises KeyStoreError."""
         from prefect.blocks.system import Secret
         from pydantic import SecretStr
 
         try:
             await Secret(value=SecretStr(key.reveal())).asave(self.name, overwrite=True)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong there, the key must not be lost here
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the backup file still has the key
             failure = f"the Prefect Secret block {self.name}: {type(error).__name__}"
         else:
             return
-        raise KeyStoreError(failure)
-
-
-def _create_with_space(path: Path) -> int:
-    """Make a file of mode 0600 with `ROOM` bytes on disk; its descriptor."""
-    number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(number, b"\n" * RESERVED_BYTES)
-        os.fsync(number)
-        _fsync_directory(path.parent)
-    except OSError:
-        os.close(number)
-        path.unlink()
-        raise
-    return number
+        raise KeyStoreError(failure)  # not in the except block: some tracebacks show local variables
 
 
 class BackupKeyFile:
-    """A file of mode 0600 that is made, with room in it, before a key is issued; gone unless it is wanted.
+    """A file of mode 0600, created with reserved space before a key is issued; deleted unless `keep` is set.
 
-    It lies in a folder of its own that git is told to ignore. Raises ConfigError where it cannot be made.
+    The file is in a folder of its own, which git ignores. Raises ConfigError where no file can be created.
     """
 
     def __init__(self, folder: Path, source: str, now: datetime) -> None:
-        self.wanted = False
+        self.keep = False
         self.path = folder / f"{source}-{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.key"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / ".gitignore").write_text("*\n")
-            self._number = _create_with_space(self.path)
+            self._descriptor = _create_with_space(self.path)
         except OSError as error:
-            reason = f"no file for the new key can be made in {folder}: {error.strerror}"
+            reason = f"no file for the new key can be created in {folder}: {error.strerror}"
             raise ConfigError(f"{reason}; nothing was changed", source) from None
 
     def write(self, key: Key) -> None:
-        """Write a key into it. Raises NotStored."""
+        """Store a key. Raises KeyStoreError."""
         try:
-            os.ftruncate(self._number, os.pwrite(self._number, f"{key.reveal()}\n".encode(), 0))
-            os.fsync(self._number)
+            os.ftruncate(self._descriptor, os.pwrite(self._descriptor, f"{key.reveal()}\n".encode(), 0))
+            os.fsync(self._descriptor)
         except OSError as error:
-            failure = f"{self.path}: {error.strerror}"
-        else:
-            return
-        raise KeyStoreError(failure)
+            raise KeyStoreError(f"{self.path}: {error.strerror}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +140,21 @@ class BackupKeyFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._number)
-        if not self.wanted:
+        os.close(self._descriptor)
+        if not self.keep:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+
+
+def _create_with_space(path: Path) -> int:
+    """Create a file with RESERVED_BYTES on disk and return its descriptor: a full disk must show early."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, b"\n" * RESERVED_BYTES)
+        os.fsync(descriptor)
+        fsync_directory(path.parent)
+    except OSError:
+        os.close(descriptor)
+        path.unlink()
+        raise
+    return descriptor

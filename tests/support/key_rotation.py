@@ -1,4 +1,4 @@
-"""What the tests of `floorline key rotate` share: the command, its files, and what happens meanwhile."""
+"""Helpers of the tests of `floorline key rotate`: the command, its files, and events during the request."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def key_file(bench: Bench) -> Path:
 
 
 def rotate(bench: Bench, *arguments: str, code: int = 0, source: str = "cs2cap") -> Said:
-    """What `key rotate --yes` says; it must end with `code`, and show no key."""
-    said = main_with("key", "rotate", source, "--yes", *arguments, "--config", str(bench.config))
-    assert said.code == code, said
-    assert "cs2c_live_" not in said.out + said.err
-    return said
+    """Run `key rotate --yes`; it must exit with `code` and print no key."""
+    output = main_with("key", "rotate", source, "--yes", *arguments, "--config", str(bench.config))
+    assert output.code == code, output
+    assert "cs2c_live_" not in output.out + output.err
+    return output
 
 
-def spares(bench: Bench) -> list[Path]:
+def backup_files(bench: Bench) -> list[Path]:
     return sorted((bench.home.root / "keys").glob("*.key"))
 
 
-def accepted(box: Sandbox, http_get: HttpGet, file: Path) -> bool:
-    """Whether a file holds a key that works, and nobody else can read it."""
+def is_accepted(box: Sandbox, http_get: HttpGet, file: Path) -> bool:
+    """Return whether a file has a new, accepted key; only its owner may read the file."""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     key = file.read_text().strip()
     return key != VALID_KEY and http_get(box, "/v1/fx", key).status_code == 200
 
 
-def during_the_call(box: Sandbox, act: Callable[[], object], seconds: float = 1) -> threading.Thread:
-    """Do something while the reissue is under way, for so long; the thread that does it."""
+def during_reissue(box: Sandbox, act: Callable[[], object], seconds: float = 1) -> threading.Thread:
+    """Return a started thread that calls `act` during the reissue, which takes `seconds`."""
     box.fault("latency", path=REISSUE, seconds=seconds)
 
     def wait_and_act() -> None:
@@ -55,8 +55,8 @@ def during_the_call(box: Sandbox, act: Callable[[], object], seconds: float = 1)
 
 
 @contextmanager
-def rotating(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that rotates the key; it asks unless told not to."""
+def rotate_in_process(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `key rotate` in a process of its own; without "--yes" the command asks for confirmation."""
     command = [FLOORLINE, "key", "rotate", "cs2cap", *arguments, "--config", str(bench.config)]
     pipe = subprocess.PIPE
     with subprocess.Popen(

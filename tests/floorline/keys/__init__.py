@@ -1,1 +1,1 @@
-"""tests/floorline/keys."""
+"""Tests of the key commands."""

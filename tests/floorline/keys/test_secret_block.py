@@ -1,4 +1,4 @@
-"""A key in a Prefect Secret block is replaced there, and is nowhere else in Prefect's database."""
+"""Rotation of a key in a Prefect Secret block: the key is nowhere else in Prefect's database."""
 
 from __future__ import annotations
 
@@ -26,50 +26,50 @@ NAME = "floorline-rotated"
 
 @pytest.fixture(scope="module")
 def prefect() -> Iterator[Path]:
-    """A temporary Prefect server; its SQLite file."""
+    """Return the SQLite file of a temporary Prefect server."""
     with temporary_prefect() as database:
         yield database
 
 
 @pytest.fixture
 def bench(prefect: Path, tmp_path: Path, sandbox: Sandbox) -> Bench:
-    """One source, its key in a Secret block."""
+    """Return a configuration with one source, whose key is in a Secret block."""
     assert prefect.exists()
     Secret(value=SecretStr(VALID_KEY)).save(NAME, overwrite=True)
     return Bench.at(tmp_path, sandbox, basket(), source={"key": f"block:{NAME}"})
 
 
-def stored() -> str:
+def load_block() -> str:
     loaded = cast("Secret[str]", asyncio.run(Secret.aload(NAME)))
     return str(loaded.get())
 
 
-def rows_with(database: Path, text: str) -> list[str]:
-    """The tables of an SQLite file that hold a text."""
+def tables_with(database: Path, text: str) -> list[str]:
+    """Return the tables of an SQLite file that contain a text."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [table for table in tables if text in str(db.execute(f'SELECT * FROM "{table}"').fetchall())]
 
 
-def test_the_new_key_is_in_the_block_and_nowhere_else(
+def test_new_key_is_stored_only_in_the_block(
     bench: Bench, prefect: Path, sandbox: Sandbox, http_get: HttpGet
 ) -> None:
-    said = main_with("key", "rotate", "cs2cap", "--yes", "--json", "--config", str(bench.config))
-    assert said.code == 0, said
-    new = stored()
+    output = main_with("key", "rotate", "cs2cap", "--yes", "--json", "--config", str(bench.config))
+    assert output.code == 0, output
+    new = load_block()
     assert new != VALID_KEY
     assert http_get(sandbox, "/v1/fx", new).status_code == 200
-    told = json.loads(said.out)
-    assert (told["stored_in"], told["key_tail"]) == (f"block:{NAME}", new[-4:])
+    result = json.loads(output.out)
+    assert (result["stored_in"], result["key_tail"]) == (f"block:{NAME}", new[-4:])
     assert list((bench.home.root / "keys").glob("*.key")) == []
-    assert new not in said.out + said.err
-    assert rows_with(prefect, NAME), "the block is in there"
-    assert rows_with(prefect, new) == []
+    assert new not in output.out + output.err
+    assert tables_with(prefect, NAME), "the block is in there"
+    assert tables_with(prefect, new) == []
 
 
-def test_where_prefect_does_not_answer_nothing_is_asked(bench: Bench, sandbox: Sandbox) -> None:
+def test_no_request_without_a_reachable_prefect(bench: Bench, sandbox: Sandbox) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-        said = main_with("key", "rotate", "cs2cap", "--yes", "--config", str(bench.config))
-    assert said.code == 2, said
-    assert f"the Prefect Secret block {NAME} cannot be read: ConnectError" in said.err
+        output = main_with("key", "rotate", "cs2cap", "--yes", "--config", str(bench.config))
+    assert output.code == 2, output
+    assert f"the Prefect Secret block {NAME} cannot be read: ConnectError" in output.err
     assert len(sandbox.requests) == 0

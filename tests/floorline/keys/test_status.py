@@ -1,4 +1,4 @@
-"""`floorline key status`: every source's key, tried at no cost."""
+"""The command `floorline key status`: every source's key, checked at no cost of quota."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from tests.support.snapshots import Bench, Said, basket, main_with, priced
 
 
 def status(bench: Bench, *arguments: str, code: int = 0) -> Said:
-    """What `key status` says; it must end with `code`, and show no key."""
-    said = main_with("key", "status", *arguments, "--config", str(bench.config))
-    assert said.code == code, said
-    assert VALID_KEY not in said.out + said.err
-    return said
+    """Run `key status`; it must exit with `code` and print no key."""
+    output = main_with("key", "status", *arguments, "--config", str(bench.config))
+    assert output.code == code, output
+    assert VALID_KEY not in output.out + output.err
+    return output
 
 
-def parsed(bench: Bench, code: int = 0) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(status(bench, "--json", code=code).out)
-    return found
+def statuses_of(bench: Bench, code: int = 0) -> list[dict[str, Any]]:
+    statuses: list[dict[str, Any]] = json.loads(status(bench, "--json", code=code).out)
+    return statuses
 
 
-def test_a_good_key_with_its_plan_use_and_end(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_accepted_key_with_plan_usage_and_expiry(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="starter", limits=True, frozen=None)
     box.key(VALID_KEY).expires_at = datetime.now(UTC) + timedelta(days=5, hours=1)
     box.keys.set_remaining(VALID_KEY, 49_000, box.clock.now())
     bench = Bench.at(tmp_path, box, basket())
-    (told,) = parsed(bench)
-    expires_at = datetime.fromisoformat(told.pop("expires_at"))
+    (key,) = statuses_of(bench)
+    expires_at = datetime.fromisoformat(key.pop("expires_at"))
     assert expires_at == box.key(VALID_KEY).expires_at
-    assert told == {
+    assert key == {
         "source": "cs2cap",
         "key": f"file:{tmp_path / 'cs2cap.key'}",
         "key_tail": VALID_KEY[-4:],
@@ -55,7 +55,7 @@ def test_a_good_key_with_its_plan_use_and_end(tmp_path: Path, make_sandbox: Make
     assert box.key(VALID_KEY).used == 1000, "no request of the month was spent"
 
 
-def test_each_source_is_told_of_on_its_own(
+def test_problem_of_one_source_does_not_affect_the_others(
     tmp_path: Path, sandbox: Sandbox, make_sandbox: MakeSandbox
 ) -> None:
     expired = make_sandbox()
@@ -64,48 +64,48 @@ def test_each_source_is_told_of_on_its_own(
     bench = Bench.written(tmp_path, {**urls, "none": sandbox.url}, basket(source="good"))
     (tmp_path / "old.key").write_text(REVOKED_KEY)
     (tmp_path / "none.key").unlink()
-    good, old, late, gone, none = parsed(bench, code=4)
+    good, old, late, gone, none = statuses_of(bench, code=4)
     assert [one["accepted"] for one in (good, old, late, gone, none)] == [True, *[False] * 4]
     assert (good["problem"], good["days_left"]) == (None, None)
     assert "AUTH_API_KEY_REVOKED" in old["problem"]
     assert (old["key_tail"], none["key_tail"]) == (REVOKED_KEY[-4:], "")
     assert "AUTH_INVALID_API_KEY" in late["problem"]
-    told = "gone: the key could not be tried: GET /v1/account/key: All connection attempts failed"
-    assert gone["problem"] == told
+    problem = "gone: the key could not be tested: GET /v1/account/key: All connection attempts failed"
+    assert gone["problem"] == problem
     assert "No such file" in none["problem"]
     assert len(status(bench, code=4).err.splitlines()) == 4
     assert priced(sandbox) == []
 
 
-def test_a_sub_key_is_told_as_one(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_sub_key_is_marked(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="quant", limits=True)
     bench = Bench.at(tmp_path, box, basket())
-    made = httpx.post(
+    response = httpx.post(
         f"{box.url}/v1/account/sub-keys",
         headers={"Authorization": f"Bearer {VALID_KEY}"},
         json={"name": "bot"},
     )
-    (tmp_path / "cs2cap.key").write_text(made.json()["key"])
-    (told,) = parsed(bench)
-    assert (told["sub_key"], told["tier"], told["accepted"]) == (True, "quant", True)
+    (tmp_path / "cs2cap.key").write_text(response.json()["key"])
+    (key,) = statuses_of(bench)
+    assert (key["sub_key"], key["tier"], key["accepted"]) == (True, "quant", True)
     assert "quant (sub-key)" in status(bench).out
 
 
-def test_a_key_without_an_end_never_expires(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_key_without_expiry(tmp_path: Path, sandbox: Sandbox) -> None:
     assert "never" in status(Bench.at(tmp_path, sandbox, basket())).out
 
 
-def test_without_a_source_there_is_nothing_to_tell(tmp_path: Path) -> None:
+def test_configuration_without_a_source_is_a_usage_error(tmp_path: Path) -> None:
     bench = Bench.written(tmp_path, {})
     assert "no source is configured" in status(bench, code=2).err
 
 
 @pytest.mark.parametrize("seconds", [-86_400, 1])
-def test_days_left_are_negative_behind_the_end(
+def test_days_left_are_negative_after_the_expiry(
     tmp_path: Path, make_sandbox: MakeSandbox, seconds: float
 ) -> None:
-    """The source's clock decides whether a key holds; this machine's may be ahead of it."""
+    """The source's clock decides whether a key is valid; this machine's clock may be ahead."""
     box = make_sandbox(frozen=datetime.now(UTC) - timedelta(days=30))
     box.key(VALID_KEY).expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
-    (told,) = parsed(Bench.at(tmp_path, box, basket()))
-    assert told["days_left"] == (-1.0 if seconds < 0 else 0.0)
+    (key,) = statuses_of(Bench.at(tmp_path, box, basket()))
+    assert key["days_left"] == (-1.0 if seconds < 0 else 0.0)
