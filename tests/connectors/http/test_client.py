@@ -1,4 +1,4 @@
-"""One request and what may become of it, against the sandbox and against servers that misbehave."""
+"""The HTTP client: responses, failures, retries and limits, against the sandbox and against stub servers."""
 
 import asyncio
 import gzip
@@ -22,54 +22,54 @@ from tests.support.clocks import NOON, VirtualClock
 from tests.support.http_servers import http_response, stub_server
 
 ONCE = RetryPolicy(attempts=1)
-Ask = Callable[[Client], Awaitable[ApiResponse[bytes]]]
+Request = Callable[[Client], Awaitable[ApiResponse[bytes]]]
 
 
-async def account(client: Client) -> ApiResponse[bytes]:
+async def get_account(client: Client) -> ApiResponse[bytes]:
     return await client.get("/v1/account/key")
 
 
-def ask(
-    url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, ask: Ask = account
+def request_once(
+    url: str, *, retry: RetryPolicy = ONCE, deadline: float = 30.0, request: Request = get_account
 ) -> ApiResponse[bytes]:
     async def main() -> ApiResponse[bytes]:
         client = Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock(), retry=retry, deadline=deadline)
         try:
-            return await ask(client)
+            return await request(client)
         finally:
             await client.aclose()
 
     return asyncio.run(main())
 
 
-def ask_canned(response: bytes, deadline: float = 30.0) -> ApiResponse[bytes]:
+def request_from_stub(response: bytes, deadline: float = 30.0) -> ApiResponse[bytes]:
     async def main() -> ApiResponse[bytes]:
         async with stub_server(response) as server:
             client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=ONCE, deadline=deadline
             )
             try:
-                return await account(client)
+                return await get_account(client)
             finally:
                 await client.aclose()
 
     return asyncio.run(main())
 
 
-def test_an_answer_carries_the_servers_moment(sandbox: Sandbox) -> None:
-    got = ask(sandbox.url)
-    assert got.status == 200
-    assert got.server_time == NOON
-    assert got.body.startswith(b"{")
+def test_response_carries_the_server_time(sandbox: Sandbox) -> None:
+    response = request_once(sandbox.url)
+    assert response.status == 200
+    assert response.server_time == NOON
+    assert response.body.startswith(b"{")
 
 
-def test_without_a_date_the_moment_is_our_own_clocks() -> None:
-    assert ask_canned(http_response(b"{}")).server_time == NOON
+def test_without_a_date_the_server_time_is_the_local_clocks() -> None:
+    assert request_from_stub(http_response(b"{}")).server_time == NOON
 
 
-def test_a_skewed_date_is_the_servers_word(sandbox: Sandbox) -> None:
+def test_a_skewed_date_is_the_server_time(sandbox: Sandbox) -> None:
     sandbox.fault("skewed_date", path="/v1/account/key", seconds=3600)
-    assert ask(sandbox.url).server_time == datetime(2026, 6, 1, 13, tzinfo=UTC)
+    assert request_once(sandbox.url).server_time == datetime(2026, 6, 1, 13, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -85,56 +85,56 @@ def test_a_skewed_date_is_the_servers_word(sandbox: Sandbox) -> None:
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else value.__name__,
 )
-def test_what_passes_is_tried_again(
+def test_temporary_failures_are_retried(
     sandbox: Sandbox, fault: dict[str, object], kind: type[errors.TransientError]
 ) -> None:
-    how = {"path": "/v1/account/key", "times": 2, **fault}
-    sandbox.fault(**how)  # type: ignore[arg-type]
+    options = {"path": "/v1/account/key", "times": 2, **fault}
+    sandbox.fault(**options)  # type: ignore[arg-type]
     with pytest.raises(kind):
-        ask(sandbox.url)
-    assert ask(sandbox.url, retry=RetryPolicy()).status == 200
+        request_once(sandbox.url)
+    assert request_once(sandbox.url, retry=RetryPolicy()).status == 200
 
 
-def test_a_gzip_that_was_cut_is_not_taken_for_whole() -> None:
-    whole = gzip.compress(b'{"items": []}' * 50)
+def test_truncated_gzip_is_a_lost_connection() -> None:
+    compressed = gzip.compress(b'{"items": []}' * 50)
     with pytest.raises(errors.ConnectionLost, match="cut"):
-        ask_canned(http_response(whole[:-9], content_encoding="gzip"))
-    assert ask_canned(http_response(whole, content_encoding="gzip")).body == b'{"items": []}' * 50
+        request_from_stub(http_response(compressed[:-9], content_encoding="gzip"))
+    assert request_from_stub(http_response(compressed, content_encoding="gzip")).body == b'{"items": []}' * 50
 
 
-def test_garbage_instead_of_gzip_is_a_broken_connection() -> None:
+def test_garbage_instead_of_gzip_is_a_lost_connection() -> None:
     with pytest.raises(errors.ConnectionLost, match="cut"):
-        ask_canned(http_response(b"{}", content_encoding="gzip"))
+        request_from_stub(http_response(b"{}", content_encoding="gzip"))
 
 
-def test_a_body_shorter_than_promised_is_a_broken_connection() -> None:
+def test_body_shorter_than_its_content_length_is_a_lost_connection() -> None:
     with pytest.raises(errors.ConnectionLost):
-        ask_canned(http_response(b"{}", content_length="500"))
+        request_from_stub(http_response(b"{}", content_length="500"))
 
 
-def test_an_encoding_nobody_asked_for_breaks_the_contract() -> None:
+def test_encoding_that_was_not_requested_is_an_unexpected_response() -> None:
     with pytest.raises(errors.UnexpectedResponse, match="'br'"):
-        ask_canned(http_response(b"{}", content_encoding="br"))
+        request_from_stub(http_response(b"{}", content_encoding="br"))
 
 
-def test_what_is_not_http_is_a_broken_connection() -> None:
+def test_response_that_is_not_http_is_a_lost_connection() -> None:
     with pytest.raises(errors.ConnectionLost):
-        ask_canned(b"SSH-2.0-OpenSSH_9.6\r\n")
+        request_from_stub(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
-def test_nobody_listens() -> None:
+def test_closed_port_is_a_lost_connection() -> None:
     with pytest.raises(errors.ConnectionLost):
-        ask("http://127.0.0.1:9")
+        request_once("http://127.0.0.1:9")
 
 
-def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
+def test_redirect_is_not_followed(sandbox: Sandbox) -> None:
     sandbox.fault("redirect", path="/v1/account/key", location="http://elsewhere.example/x?key=1", times=None)
     with pytest.raises(errors.UnexpectedResponse, match=r"http://elsewhere\.example/x, which"):
-        ask(sandbox.url, retry=RetryPolicy())
+        request_once(sandbox.url, retry=RetryPolicy())
     assert len(sandbox.requests.since(0)) == 1
 
 
-def test_an_answer_that_dribbles_ends_at_the_deadline() -> None:
+def test_slow_response_ends_at_the_deadline() -> None:
     async def dribble(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(http_response(b"", content_length="1000000"))
         while not writer.is_closing():
@@ -148,7 +148,7 @@ def test_an_answer_that_dribbles_ends_at_the_deadline() -> None:
                 "cs2cap", server.url, Key(VALID_KEY), SystemClock(), retry=ONCE, deadline=0.2
             )
             with pytest.raises(errors.RequestTimeout, match=r"0\.2 s"):
-                await account(client)
+                await get_account(client)
             await client.aclose()
 
     started = time.monotonic()
@@ -156,29 +156,29 @@ def test_an_answer_that_dribbles_ends_at_the_deadline() -> None:
     assert time.monotonic() - started < 2
 
 
-def test_every_try_is_counted(sandbox: Sandbox) -> None:
+def test_every_attempt_is_counted(sandbox: Sandbox) -> None:
     sandbox.fault("status_500", path="/v1/account/key", times=3)
     counts: list[int] = []
 
     async def counted(client: Client) -> ApiResponse[bytes]:
-        got = await account(client)
+        response = await get_account(client)
         counts.append(client.requests)
-        return got
+        return response
 
-    ask(sandbox.url, retry=RetryPolicy(), ask=counted)
+    request_once(sandbox.url, retry=RetryPolicy(), request=counted)
     assert counts == [4]
     assert len(sandbox.requests.since(0)) == 4
 
 
 @pytest.mark.parametrize(("limit", "left"), [("1000", 41), ("20", 999), ("x", 999)])
-def test_remaining_is_believed_only_where_it_speaks_of_the_month(limit: str, left: int | None) -> None:
+def test_remaining_quota_counts_only_where_the_limit_is_the_months(limit: str, left: int | None) -> None:
     async def main() -> int | None:
         async with stub_server(
             http_response(b"{}", x_ratelimit_limit=limit, x_ratelimit_remaining="41")
         ) as server:
             client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock())
             client.rate_limiter.sync_month(0, 1000, since=client.rate_limiter.sync_point())
-            await account(client)
+            await get_account(client)
             remaining = client.quota_remaining
             await client.aclose()
             return remaining
@@ -186,7 +186,7 @@ def test_remaining_is_believed_only_where_it_speaks_of_the_month(limit: str, lef
     assert asyncio.run(main()) == left
 
 
-def test_a_429_holds_every_other_request(sandbox: Sandbox) -> None:
+def test_a_429_pauses_every_other_request(sandbox: Sandbox) -> None:
     sandbox.fault("rate_limited", path="/v1/account/key", retry_after=40)
     clock = VirtualClock()
     response_times: list[float] = []
@@ -200,7 +200,7 @@ def test_a_429_holds_every_other_request(sandbox: Sandbox) -> None:
             concurrency=1,
             on_headers=lambda _: response_times.append(clock.time),
         )
-        await asyncio.gather(*(account(client) for _ in range(3)))
+        await asyncio.gather(*(get_account(client) for _ in range(3)))
         assert client.requests == 4
         await client.aclose()
 
@@ -209,15 +209,15 @@ def test_a_429_holds_every_other_request(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_no_more_at_once_than_allowed(concurrency: int) -> None:
-    at_once, most = 0, 0
+def test_concurrency_is_limited(concurrency: int) -> None:
+    running, most = 0, 0
 
     async def busy(_: bytes, writer: asyncio.StreamWriter) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
         await asyncio.sleep(0.02)
-        at_once -= 1
+        running -= 1
         writer.write(http_response(b"{}"))
 
     async def main() -> None:
@@ -225,30 +225,30 @@ def test_no_more_at_once_than_allowed(concurrency: int) -> None:
             client = Cs2capClient(
                 "cs2cap", server.url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency
             )
-            await asyncio.gather(*(account(client) for _ in range(9)))
+            await asyncio.gather(*(get_account(client) for _ in range(9)))
             await client.aclose()
 
     asyncio.run(main())
     assert most == concurrency
 
 
-def test_a_rejected_key_turns_out_whoever_waits() -> None:
-    """Two requests wait, one for a turn and one for its second try; neither is sent again."""
+def test_revoked_key_stops_all_requests() -> None:
+    """Two requests wait, one for a connection and one for its second attempt; neither is sent again."""
     revoked = b'{"code": "AUTH_API_KEY_REVOKED", "detail": "revoked"}'
-    seen = 0
+    requests = 0
 
-    async def second_is_revoked(_: bytes, writer: asyncio.StreamWriter) -> None:
-        nonlocal seen
-        seen += 1
+    async def respond(_: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        requests += 1
         first = http_response(b"", "503 Service Unavailable", retry_after="100")
-        writer.write(first if seen == 1 else http_response(revoked, "401 Unauthorized"))
+        writer.write(first if requests == 1 else http_response(revoked, "401 Unauthorized"))
 
     async def main() -> list[ApiResponse[bytes] | BaseException]:
-        async with stub_server(second_is_revoked) as server:
+        async with stub_server(respond) as server:
             client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
-            results = await asyncio.gather(*(account(client) for _ in range(4)), return_exceptions=True)
+            results = await asyncio.gather(*(get_account(client) for _ in range(4)), return_exceptions=True)
             with pytest.raises(errors.KeyRevoked):
-                await account(client)
+                await get_account(client)
             await client.aclose()
             assert client.requests == 2
             return results
@@ -260,7 +260,7 @@ def test_a_rejected_key_turns_out_whoever_waits() -> None:
     assert len({id(result) for result in results}) == 4
 
 
-def test_an_exhausted_month_shuts_the_gate_too(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_exhausted_month_stops_all_requests(make_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = make_sandbox(limits=True, tier="free")
 
     async def main() -> int:
@@ -286,26 +286,26 @@ def test_an_exhausted_month_shuts_the_gate_too(make_sandbox: Callable[..., Sandb
         "https://api.example?key=secret",
     ],
 )
-def test_an_address_the_key_must_not_go_to_is_refused(url: str) -> None:
+def test_address_that_must_not_receive_the_key_is_rejected(url: str) -> None:
     with pytest.raises(errors.ConfigError) as caught:
         Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock())
     assert "secret" not in str(caught.value)
 
 
-def test_proxies_serve_https_only(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_proxies_are_used_for_https_only(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert ask(sandbox.url).status == 200
+    assert request_once(sandbox.url).status == 200
 
 
-def every_kind_of(base: type[Exception]) -> set[type[Exception]]:
-    return {base}.union(*(every_kind_of(kind) for kind in base.__subclasses__()))
+def all_subclasses(base: type[Exception]) -> set[type[Exception]]:
+    return {base}.union(*(all_subclasses(each) for each in base.__subclasses__()))
 
 
-def test_every_exception_of_httpx_that_a_request_raises_is_an_http_error() -> None:
-    """What is not is about the use of httpx itself: the client maps `HTTPError`."""
-    raised = every_kind_of(httpx.HTTPError)
+def test_every_request_exception_of_httpx_is_an_http_error() -> None:
+    """The client translates `HTTPError`; the other exceptions are about the wrong use of httpx."""
+    raised = all_subclasses(httpx.HTTPError)
     others = {
         kind for name in httpx.__all__ if isinstance(kind := getattr(httpx, name), type) if kind not in raised
     }
@@ -321,7 +321,7 @@ def test_every_exception_of_httpx_that_a_request_raises_is_an_http_error() -> No
     }
 
 
-def test_nothing_is_logged_by_us(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_connectors_log_nothing(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        ask(sandbox.url)
+        request_once(sandbox.url)
     assert not [record for record in caplog.records if record.name.startswith("connectors")]

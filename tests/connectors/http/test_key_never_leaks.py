@@ -1,4 +1,4 @@
-"""The key goes into one header of one host, and nowhere else: not on any error path, not at any log level."""
+"""The key is sent in one header to one host and appears nowhere else: in no error, at no log level."""
 
 import asyncio
 import copy
@@ -26,21 +26,23 @@ from tests.support.secrets import SECRET, assert_no_secret, render_exception
 CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
 
 
-async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> BaseException | None:
-    """Walk a shard with the planted key; return how it failed."""
+async def extract_with_secret(
+    url: str, *, deadline: float = 10.0, cancel: bool = False
+) -> BaseException | None:
+    """Extract a shard with the secret key; return the error."""
     retry = RetryPolicy(attempts=2, base=0.001)
     client = CS2Cap(
         Cs2capClient("cs2cap", url, Key(SECRET), SystemClock(), retry=retry, deadline=deadline), page_limit=20
     )
 
-    async def land(make: PageBuilder) -> PageInfo:
-        return make()[1]
+    async def sink(build: PageBuilder) -> PageInfo:
+        return build()[1]
 
-    walk = asyncio.create_task(client.extract(CATALOG, land))
+    extraction = asyncio.create_task(client.extract(CATALOG, sink))
     if cancel:
         await asyncio.sleep(0.2)
-        walk.cancel()
-    outcome = (await asyncio.gather(walk, return_exceptions=True))[0]
+        extraction.cancel()
+    outcome = (await asyncio.gather(extraction, return_exceptions=True))[0]
     await client.aclose()
     return outcome if isinstance(outcome, BaseException) else None
 
@@ -61,7 +63,7 @@ async def fetch(url: str, *, deadline: float = 10.0, cancel: bool = False) -> Ba
     ids=lambda value: value["kind"] if isinstance(value, dict) else value.__name__,
 )
 @pytest.mark.parametrize("after", [0, 2])
-def test_no_error_path_shows_the_key(
+def test_no_error_shows_the_key(
     sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
     fault: dict[str, object],
@@ -71,23 +73,23 @@ def test_no_error_path_shows_the_key(
     sandbox.key(SECRET)
     sandbox.fault(**{"times": None, "after": after, **fault})  # type: ignore[arg-type]
     with caplog.at_level(logging.DEBUG):
-        error = asyncio.run(fetch(sandbox.url, deadline=0.5))
+        error = asyncio.run(extract_with_secret(sandbox.url, deadline=0.5))
     assert isinstance(error, kind)
-    assert caplog.records, "httpx and httpcore speak at DEBUG"
+    assert caplog.records, "httpx and httpcore log at DEBUG"
     assert_no_secret(render_exception(error), caplog.text, *map(repr, caplog.records))
     assert_no_secret(*(str(vars(record)) for record in caplog.records))
 
 
-def test_a_cancelled_walk_does_not_show_the_key(sandbox: Sandbox) -> None:
+def test_cancelled_extraction_does_not_show_the_key(sandbox: Sandbox) -> None:
     sandbox.key(SECRET)
     sandbox.fault("latency", seconds=5, times=None)
-    error = asyncio.run(fetch(sandbox.url, cancel=True))
+    error = asyncio.run(extract_with_secret(sandbox.url, cancel=True))
     assert isinstance(error, asyncio.CancelledError)
     assert_no_secret(render_exception(error))
 
 
-def test_no_exception_of_httpx_hangs_on_ours() -> None:
-    error = asyncio.run(fetch("http://127.0.0.1:9"))
+def test_no_error_has_an_httpx_exception_in_its_chain() -> None:
+    error = asyncio.run(extract_with_secret("http://127.0.0.1:9"))
     seen: list[BaseException] = []
     while error is not None:
         seen.append(error)
@@ -97,25 +99,23 @@ def test_no_exception_of_httpx_hangs_on_ours() -> None:
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "302 Found", "500 Oops"])
-def test_a_server_that_sends_the_key_back_does_not_make_us_show_it(
-    status: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_key_in_a_response_is_not_shown(status: str, caplog: pytest.LogCaptureFixture) -> None:
     body = f'{{"code": "{SECRET}", "detail": "bad key Bearer {SECRET}"}}'.encode()
 
     async def main() -> BaseException | None:
         async with stub_server(http_response(body, status)) as server:
-            return await fetch(server.url)
+            return await extract_with_secret(server.url)
 
     error = asyncio.run(main())
     assert isinstance(error, errors.SourceError)
     assert_no_secret(str(error), repr(error), repr(vars(error)))
 
 
-def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) -> None:
+def test_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) -> None:
     async def main() -> tuple[BaseException | None, list[bytes]]:
         async with stub_server(http_response(b"{}")) as elsewhere:
             sandbox.fault("redirect", location=f"{elsewhere.url}/v1/prices", times=None)
-            return await fetch(sandbox.url), elsewhere.heads
+            return await extract_with_secret(sandbox.url), elsewhere.heads
 
     sandbox.key(SECRET)
     error, heads = asyncio.run(main())
@@ -123,10 +123,10 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(sandbox: Sandbox) ->
     assert heads == []
 
 
-def test_the_key_travels_in_its_header_only() -> None:
+def test_key_is_sent_in_its_header_only() -> None:
     async def main() -> list[bytes]:
         async with stub_server(http_response(b"{}")) as server:
-            await fetch(server.url)
+            await extract_with_secret(server.url)
             return server.heads
 
     for head in asyncio.run(main()):
@@ -137,14 +137,14 @@ def test_the_key_travels_in_its_header_only() -> None:
 
 
 class Url:
-    """What the auth needs to see of an address."""
+    """The part of an address that the auth reads."""
 
     def __init__(self, scheme: str, host: str, port: int | None) -> None:
         self.scheme, self.host, self.port = scheme, host, port
 
 
 class Request:
-    """What the auth needs to see of a request."""
+    """The part of a request that the auth reads and writes."""
 
     def __init__(self, url: Url) -> None:
         self.url = url
@@ -163,12 +163,12 @@ class Request:
         (Url("https", "evil.example", None), False),
     ],
 )
-def test_the_key_goes_to_its_own_scheme_host_and_port_only(url: Url, sent: bool) -> None:
+def test_key_goes_to_its_own_scheme_host_and_port_only(url: Url, sent: bool) -> None:
     request = BearerAuth(Key(SECRET), "https://api.example")(Request(url))
     assert request.headers == ({"Authorization": f"Bearer {SECRET}"} if sent else {})
 
 
-def test_a_key_shows_its_tail_at_most() -> None:
+def test_key_shows_only_its_tail() -> None:
     key = Key(SECRET)
     assert (str(key), repr(key), f"{key}", key.tail) == (*["Key(…tail)"] * 3, "tail")
     assert len(key.fingerprint) == 12
@@ -177,31 +177,31 @@ def test_a_key_shows_its_tail_at_most() -> None:
     assert key.reveal() == SECRET
 
 
-@pytest.mark.parametrize("write", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_key_is_never_written_down(write: Callable[[object], object]) -> None:
+@pytest.mark.parametrize("copy_key", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_key_cannot_be_pickled_or_copied(copy_key: Callable[[object], object]) -> None:
     with pytest.raises(TypeError):
-        write(Key(SECRET))
+        copy_key(Key(SECRET))
 
 
 @pytest.mark.parametrize("secret", ["", "two words", "line\nbreak", "schlüssel", "nul\0"])
-def test_what_no_header_can_carry_is_no_key(secret: str) -> None:
+def test_text_that_no_header_can_carry_is_no_key(secret: str) -> None:
     with pytest.raises(errors.KeyInvalid) as caught:
         Key(secret, "cs2cap")
     assert not secret or secret not in render_exception(caught.value).split("auth.py")[-1]
 
 
-def test_a_key_from_the_environment() -> None:
+def test_key_from_the_environment() -> None:
     assert read_key("env:CS2C_API_KEY", "cs2cap", {"CS2C_API_KEY": f" {SECRET}\n"}).reveal() == SECRET
 
 
 @pytest.mark.parametrize("env", [{}, {"CS2C_API_KEY": "  "}])
-def test_a_missing_key_says_which_variable_to_set(env: dict[str, str]) -> None:
+def test_missing_key_names_the_variable_to_set(env: dict[str, str]) -> None:
     with pytest.raises(errors.KeyMissing, match="CS2C_API_KEY is not set") as caught:
         read_key("env:CS2C_API_KEY", "cs2cap", {**env, "ANOTHER": SECRET})
     assert_no_secret(render_exception(caught.value))
 
 
-def test_a_key_from_a_private_file(tmp_path: Path) -> None:
+def test_key_from_a_private_file(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(SECRET + "\n")
     path.chmod(0o600)
@@ -209,7 +209,7 @@ def test_a_key_from_a_private_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
-def test_a_key_file_that_others_can_open_is_refused(tmp_path: Path, mode: int) -> None:
+def test_key_file_that_others_can_open_is_rejected(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "key"
     path.write_text(SECRET)
     path.chmod(mode)
@@ -219,7 +219,7 @@ def test_a_key_file_that_others_can_open_is_refused(tmp_path: Path, mode: int) -
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
-def test_a_key_file_without_a_key(tmp_path: Path, content: bytes | None) -> None:
+def test_key_file_without_a_key(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
@@ -229,13 +229,13 @@ def test_a_key_file_without_a_key(tmp_path: Path, content: bytes | None) -> None
 
 
 @pytest.mark.parametrize("spec", [SECRET, f"key:{SECRET}", "env:", "file:", "", f"{SECRET}:x"])
-def test_a_key_in_the_configuration_itself_is_refused_without_showing_it(spec: str) -> None:
+def test_key_in_the_configuration_itself_is_rejected_and_not_shown(spec: str) -> None:
     with pytest.raises(errors.ConfigError, match="never as itself") as caught:
         read_key(spec, "cs2cap", {})
     assert_no_secret(str(caught.value), repr(caught.value))
 
 
-def test_the_clients_parts_do_not_show_it() -> None:
+def test_attributes_of_the_client_do_not_show_the_key() -> None:
     client = Cs2capClient("cs2cap", "https://api.example", Key(SECRET), VirtualClock())
     assert_no_secret(repr(client), *(repr(part) for part in vars(client).values()))
     assert_no_secret(repr(BearerAuth(Key(SECRET), "https://api.example")))

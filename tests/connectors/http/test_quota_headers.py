@@ -1,4 +1,4 @@
-"""What an answer's headers say of a quota, and what is no number."""
+"""The quota headers of a response, with valid numbers and without."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ ONE = datetime(2026, 6, 1, 13, tzinfo=UTC)
         ("1e6", "9" * 400, "nan", QuotaHeaders(None, None, None)),
     ],
 )
-def test_headers_are_read_as_far_as_they_are_numbers(
+def test_invalid_numbers_in_quota_headers_are_ignored(
     limit: str, remaining: str, reset: str, quota: QuotaHeaders
 ) -> None:
     headers = {

@@ -1,4 +1,4 @@
-"""What is tried again, after how long, and when it is given up."""
+"""Which failures are retried, after which waits, and when retrying ends."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from tests.support.clocks import VirtualClock
 
 
 def run(policy: RetryPolicy, failures: list[SourceError]) -> tuple[str | SourceError, list[float]]:
-    """Try what fails in this way first and then succeeds; tell how it ended and the waits between."""
+    """Run an attempt that fails with each of `failures`, then succeeds; return the outcome and the waits."""
     clock = VirtualClock()
-    script: Iterator[SourceError] = iter(failures)
+    remaining: Iterator[SourceError] = iter(failures)
 
     async def attempt() -> str:
-        for failure in script:
+        for failure in remaining:
             raise failure
         return "done"
 
@@ -35,12 +35,12 @@ def test_waits_double_up_to_the_cap() -> None:
     assert waits == [1, 2, 4, 8, 8, 8]
 
 
-def test_jitter_takes_up_to_half_of_a_wait() -> None:
+def test_jitter_removes_up_to_half_of_a_wait() -> None:
     _, waits = run(RetryPolicy(base=1.0, random=lambda: 0.0), [Unavailable("down")] * 3)
     assert waits == [0.5, 1, 2]
 
 
-def test_gives_up_after_the_attempts_with_the_last_failure_itself() -> None:
+def test_last_failure_is_raised_after_all_attempts() -> None:
     failures = [Unavailable(str(number)) for number in range(9)]
     result, waits = run(RetryPolicy(attempts=3), list(failures))
     assert result is failures[2]
@@ -48,21 +48,21 @@ def test_gives_up_after_the_attempts_with_the_last_failure_itself() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyRevoked("no"), RequestRejected("no"), SourceError("no")])
-def test_only_what_passes_is_tried_again(error: SourceError) -> None:
+def test_only_temporary_failures_are_retried(error: SourceError) -> None:
     assert run(RetryPolicy(), [error]) == (error, [])
 
 
-def test_retry_after_is_honoured() -> None:
+def test_retry_after_sets_the_wait() -> None:
     _, waits = run(RetryPolicy(), [RateLimited("slow", retry_after=17.0)])
     assert waits == [17.0]
 
 
-def test_a_retry_after_beyond_the_budget_ends_at_once() -> None:
+def test_retry_after_beyond_the_maximum_wait_ends_at_once() -> None:
     error = RateLimited("slow", retry_after=121.0)
     assert run(RetryPolicy(max_wait=120.0), [error]) == (error, [])
 
 
-def test_the_budget_is_for_all_waits_together() -> None:
+def test_maximum_wait_is_the_sum_of_all_waits() -> None:
     failures = [RateLimited("slow", retry_after=50.0)] * 5
     result, waits = run(RetryPolicy(max_wait=120.0), [*failures])
     assert isinstance(result, RateLimited)
@@ -75,11 +75,13 @@ def test_the_budget_is_for_all_waits_together() -> None:
     st.floats(0, 300),
     st.floats(0, 1, exclude_max=True),
 )
-def test_never_more_attempts_nor_waiting_than_allowed(
-    asked: list[float | None], attempts: int, budget: float, draw: float
+def test_attempts_and_waiting_never_exceed_the_policy(
+    retry_afters: list[float | None], attempts: int, max_wait: float, draw: float
 ) -> None:
-    policy = RetryPolicy(attempts=attempts, max_wait=budget, random=lambda: draw)
-    _, waits = run(policy, [RateLimited("slow", retry_after=seconds) for seconds in asked])
+    policy = RetryPolicy(attempts=attempts, max_wait=max_wait, random=lambda: draw)
+    _, waits = run(policy, [RateLimited("slow", retry_after=seconds) for seconds in retry_afters])
     assert len(waits) < attempts
-    assert sum(waits) <= budget * (1 + 1e-9)
-    assert all(wait >= seconds for wait, seconds in zip(waits, asked, strict=False) if seconds is not None)
+    assert sum(waits) <= max_wait * (1 + 1e-9)
+    assert all(
+        wait >= seconds for wait, seconds in zip(waits, retry_afters, strict=False) if seconds is not None
+    )
