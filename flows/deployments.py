@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from common.errors import ConfigError
 from flows import WORK_POOL
-from pipelines.config import BasketSettings, Settings
+from pipelines.config import Settings
 
 TAG: Final = "floorline"
 HEARTBEAT: Final = 30  # seconds, the shortest that Prefect allows
@@ -33,69 +33,66 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     Flow runs read the configuration at `config`; None: the one of their environment or working directory.
     Raises ConfigError for an invalid cron expression or time zone.
     """
-    deployments = [_snapshot(basket, config) for basket in settings.baskets]
-    deployments += [_on_demand(config), *_sales(settings, config)]
-    content = {"name": "floorline", "deployments": [*deployments, _maintenance(config)]}
+    content = {"name": "floorline", "deployments": list(_deployments(settings, config))}
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _snapshot(basket: BasketSettings, config: Path | None) -> dict[str, Any]:
-    return {
-        "name": basket.name,
-        "description": f"Market snapshots of the basket {basket.name}.",
-        "entrypoint": "flows/snapshot.py:snapshot",
-        "parameters": {"baskets": [basket.name], "config": str(config) if config else None},
-        "tags": [TAG, f"basket:{basket.name}", f"source:{basket.source}"],
-        "schedules": [
-            _schedule(f"basket {basket.name}", basket.every, basket.cron, timezone=basket.timezone)
-        ],
-        **_work_pool_settings(),
-    }
-
-
-def _on_demand(config: Path | None) -> dict[str, Any]:
-    """Return the deployment of backfills that a user starts; a second run waits for the first."""
-    return {
-        "name": "on-demand",
-        "description": "Backfills from the API's history: price points, candles or sales.",
-        "entrypoint": "flows/backfill.py:backfill",
-        "parameters": {"config": str(config) if config else None},
-        "tags": [TAG],
-        "schedules": [],
-        **_work_pool_settings("ENQUEUE"),
-    }
-
-
-def _sales(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
-    """Yield the deployment of each source whose sales are read on schedule."""
+def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
+    for basket in settings.baskets:
+        owner = f"basket {basket.name}"
+        yield _deployment(
+            basket.name,
+            f"Market snapshots of the {owner}.",
+            "snapshot.py:snapshot",
+            parameters={"baskets": [basket.name], "config": config},
+            tags=[f"basket:{basket.name}", f"source:{basket.source}"],
+            schedules=[_schedule(owner, basket.every, basket.cron, timezone=basket.timezone)],
+        )
+    yield _deployment(
+        "on-demand",
+        "Backfills from the API's history: price points, candles or sales.",
+        "backfill.py:backfill",
+        parameters={"config": config},
+        when_busy="ENQUEUE",
+    )
     for source, every in settings.sales_every.items():
-        yield {
-            "name": source,
-            "description": f"Reads the recent sales of {source}, late ones included.",
-            "entrypoint": "flows/backfill.py:sales",
-            "parameters": {"source": source, "config": str(config) if config else None},
-            "tags": [TAG, f"source:{source}"],
-            "schedules": [_schedule(f"source {source}: sales", every)],
-            **_work_pool_settings(),
-        }
+        yield _deployment(
+            source,
+            f"Reads the recent sales of {source}, late ones included.",
+            "backfill.py:sales",
+            parameters={"source": source, "config": config},
+            tags=[f"source:{source}"],
+            schedules=[_schedule(f"source {source}: sales", every)],
+        )
+    yield _deployment(
+        "nightly",
+        "Loads pending landings, prunes old ones and publishes; sends no API request.",
+        "maintain.py:maintain",
+        parameters={"config": config},
+        schedules=[dict(NIGHTLY)],
+    )
 
 
-def _maintenance(config: Path | None) -> dict[str, Any]:
+def _deployment(
+    name: str,
+    description: str,
+    entrypoint: str,
+    *,
+    parameters: dict[str, Any],
+    tags: Sequence[str] = (),
+    schedules: Sequence[dict[str, Any]] = (),
+    when_busy: str = "CANCEL_NEW",
+) -> dict[str, Any]:
+    """Return a deployment whose runs go one at a time; `when_busy` is what happens to a second run."""
+    config = parameters["config"]
     return {
-        "name": "nightly",
-        "description": "Loads pending landings, prunes old ones and publishes; sends no API request.",
-        "entrypoint": "flows/maintain.py:maintain",
-        "parameters": {"config": str(config) if config else None},
-        "tags": [TAG],
-        "schedules": [dict(NIGHTLY)],
-        **_work_pool_settings(),
-    }
-
-
-def _work_pool_settings(strategy: str = "CANCEL_NEW") -> Mapping[str, Any]:
-    """Return the work pool and the concurrency: one run at a time; by default a slow run cancels the next."""
-    return {
-        "concurrency_limit": {"limit": 1, "collision_strategy": strategy, "grace_period_seconds": 120},
+        "name": name,
+        "description": description,
+        "entrypoint": f"flows/{entrypoint}",
+        "parameters": {**parameters, "config": str(config) if config else None},
+        "tags": [TAG, *tags],
+        "schedules": list(schedules),
+        "concurrency_limit": {"limit": 1, "collision_strategy": when_busy, "grace_period_seconds": 120},
         "work_pool": {
             "name": WORK_POOL,
             "job_variables": {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}},

@@ -225,7 +225,8 @@ class ShardExtractor:
 
 def shard_label(shard: BackfillShard) -> str:
     """Return the name of a shard in messages: number, item, provider and time range."""
-    ask = shard.ask
-    item = "everything" if ask.item is None else f"{ask.item[1]}{f' ({ask.item[2]})' if ask.item[2] else ''}"
-    where = f" at {ask.provider}" if ask.provider else ""
-    return f"#{shard.number} {item}{where}, {ask.start:%Y-%m-%d %H:%M} to {ask.end:%Y-%m-%d %H:%M} UTC"
+    query, name = shard.ask, "everything"
+    if query.item is not None:
+        name = query.item.market_hash_name + (f" ({query.item.phase})" if query.item.phase else "")
+    where = f" at {query.provider}" if query.provider else ""
+    return f"#{shard.number} {name}{where}, {query.start:%Y-%m-%d %H:%M} to {query.end:%Y-%m-%d %H:%M} UTC"

@@ -99,7 +99,7 @@ async def find_gaps(
     """
     now = clock.now()
     if since is not None and since >= now:
-        raise ConfigError(f"--since {since:%Y-%m-%d %H:%M} UTC lies in the future")
+        raise ConfigError(f"--since {since:%Y-%m-%d %H:%M} UTC is in the future")
     baskets, gaps = settings.chosen(names), []
     for source in dict.fromkeys(basket.source for basket in baskets):
         basket_gaps = [
@@ -118,14 +118,14 @@ def fill_requests(settings: Settings, gaps: Sequence[Gap]) -> list[BackfillReque
     baskets = {basket.name: basket for basket in settings.baskets}
     fillable = [(gap, gap.parts("fillable")) for gap in gaps]
     return [
-        request_for(baskets[gap.basket], gap.currency, parts[0].start, parts[-1].end)
+        request_for(baskets[gap.basket], gap.currency, parts[0].start, end=parts[-1].end)
         for gap, parts in fillable
         if parts
     ]
 
 
 def request_for(
-    basket: BasketSettings, currency: str, start: datetime, end: datetime | None = None
+    basket: BasketSettings, currency: str, start: datetime, *, end: datetime | None = None
 ) -> BackfillRequest:
     """Return the backfill request for a time range of a basket."""
     return BackfillRequest(

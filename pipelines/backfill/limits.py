@@ -92,14 +92,14 @@ def allowed_window(
 def requested_window(request: BackfillRequest, limits: TierLimits, now: datetime) -> TimeRange:
     """Return the half-open window of a request (UTC); an open end is `now`.
 
-    Raises ConfigError, which names the allowed window, if the window is empty, lies in the future or starts
+    Raises ConfigError, which names the allowed window, if the window is empty, in the future or starts
     before what the API keeps; and as `allowed_window`.
     """
     allowed = allowed_window(request.series, request.interval, limits, now=now)
     start, end = request.start, request.end or now
     for name, time in (("start (--from)", start), ("end (--to)", end)):
         if time > now:
-            raise ConfigError(f"the {name}, {format_minute(time)}, lies in the future; {allowed}")
+            raise ConfigError(f"the {name}, {format_minute(time)}, is in the future; {allowed}")
     if start >= end:
         raise ConfigError(
             f"the start (--from), {format_minute(start)}, is not before"

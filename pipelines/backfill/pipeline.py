@@ -82,10 +82,9 @@ class BackfillPipeline:
         the authentication raises.
         """
         self._prepare()
-        async with BackfillSession(self._settings, self._source, self._clock) as session:
+        async with self._session as session:
             limits = await session.open(self._breaker)
-            record = self._find_resumable()
-            return await self._plan_missing(session, session.cached_catalogs, limits=limits, record=record)
+            return await self._plan_missing(limits, session.cached_catalogs, self._find_resumable())
 
     async def run(self) -> BackfillResult:
         """Fetch and load the missing data and return the result.
@@ -100,11 +99,12 @@ class BackfillPipeline:
             if record is not None:
                 locks.enter_context(self._backfills.lock(record.backfill_id))
                 record = recover_progress(self._paths, self._backfills, record.backfill_id)
-            async with BackfillSession(self._settings, self._source, self._clock) as session:
-                return await self._run(session, record, locks)
+            async with self._session:
+                return await self._run(record, locks)
 
     def _prepare(self) -> None:
         self._paths.prepare()
+        self._session = BackfillSession(self._settings, self._source, self._clock)
         self._breaker = AuthBreaker(self._settings, self._clock)
         self._backfills = BackfillStore(self._paths.state, self._clock.now)
 
@@ -112,43 +112,36 @@ class BackfillPipeline:
         record = self._backfills.find_latest(self._request.digest)
         return record if record is not None and record.state in RESUMABLE_STATES else None
 
-    async def _run(
-        self, session: BackfillSession, record: BackfillRecord | None, locks: contextlib.ExitStack
-    ) -> BackfillResult:
+    async def _run(self, record: BackfillRecord | None, locks: contextlib.ExitStack) -> BackfillResult:
         try:
-            limits = await session.open(self._breaker)
+            limits = await self._session.open(self._breaker)
             if self._request.budget is not None:
-                session.connector.rate_limiter.set_budget(self._request.budget)
-            plan = await self._plan_missing(session, session.catalogs, limits=limits, record=record)
-            providers = provider_keys_by_name(await session.catalogs.providers())
+                self._session.connector.rate_limiter.set_budget(self._request.budget)
+            catalogs = self._session.catalogs
+            plan = await self._plan_missing(limits, catalogs, record)
+            providers = provider_keys_by_name(await catalogs.providers())
         except ConfigError:
             raise
         except SourceError as error:
-            return await self._conclude(session, record, BackfillOutcome.from_run(error))
+            return await self._conclude(record, BackfillOutcome.from_run(error))
         self._on_plan(plan)
         if not plan.shards and record is None:
-            return await self._conclude(session, None, BackfillOutcome(DONE))
+            return await self._conclude(None, BackfillOutcome(DONE))
         record = self._open_record(plan, record, locks)
         with MicroBatchWriter(
             self._settings,
             self._source,
             record.backfill_id,
             clock=self._clock,
-            requests_sent=lambda: session.requests,
+            requests_sent=lambda: self._session.requests,
             seconds=self._micro_batch_seconds,
         ) as micro_batches:
-            micro_batches.land_catalogs(session.catalogs.fetched)
-            extractor = self._extractor(session, record, micro_batches, limits=limits, providers=providers)
-            outcome = await self._extract(extractor, record, micro_batches)
-            return await self._conclude(session, record, outcome, micro_batches)
+            micro_batches.land_catalogs(catalogs.fetched)
+            outcome = await self._extract(record, micro_batches, limits=limits, providers=providers)
+            return await self._conclude(record, outcome, micro_batches)
 
     async def _plan_missing(
-        self,
-        session: BackfillSession,
-        catalogs: CatalogCache,
-        *,
-        limits: TierLimits,
-        record: BackfillRecord | None,
+        self, limits: TierLimits, catalogs: CatalogCache, record: BackfillRecord | None
     ) -> BackfillPlan:
         """Check the request, and plan the part of it that is missing. Raises ConfigError."""
         request, now = self._request, self._clock.now()
@@ -166,7 +159,7 @@ class BackfillPipeline:
             window,
             prior=PriorProgress(covered, record, shards),
             limits=limits,
-            month=session.connector.rate_limiter.month_usage(),
+            month=self._session.connector.rate_limiter.month_usage(),
             now=now,
         )
 
@@ -175,7 +168,7 @@ class BackfillPipeline:
     ) -> BackfillRecord:
         """Resume the record, or create and lock a new one; add the planned shards."""
         if record is not None:
-            self._backfills.add_shards(record.backfill_id, plan.asks)
+            self._backfills.add_shards(record.backfill_id, plan.new_shards)
             return self._backfills.resume(record.backfill_id)
         record = self._backfills.begin_or_find(
             self._request.digest,
@@ -183,38 +176,33 @@ class BackfillPipeline:
             source=self._source,
             request=self._request.model_dump(mode="json"),
             cost=(plan.at_least, plan.at_most),
-            shards=plan.asks,
+            shards=plan.new_shards,
         )
         locks.enter_context(self._backfills.lock(record.backfill_id))
         return record
 
-    def _extractor(
+    async def _extract(
         self,
-        session: BackfillSession,
         record: BackfillRecord,
         micro_batches: MicroBatchWriter,
         *,
         limits: TierLimits,
         providers: Mapping[str, str],
-    ) -> ShardExtractor:
+    ) -> BackfillOutcome:
+        """Extract the unfinished shards. An interrupted run loads what it has landed, then re-raises."""
         series, interval = self._request.series, self._request.interval
-        return ShardExtractor(
+        extractor = ShardExtractor(
             record,
             self._backfills.list_shards(record.backfill_id),
             self._backfills,
-            connector=session.connector,
+            connector=self._session.connector,
             providers=providers,
             micro_batches=micro_batches,
             clock=self._clock,
             progress=self._progress,
             retention_start=lambda: allowed_window(series, interval, limits, now=self._clock.now()).since,
-            concurrency=session.source.concurrency,
+            concurrency=self._session.source.concurrency,
         )
-
-    async def _extract(
-        self, extractor: ShardExtractor, record: BackfillRecord, micro_batches: MicroBatchWriter
-    ) -> BackfillOutcome:
-        """Extract the unfinished shards. An interrupted run loads what it has landed, then re-raises."""
         try:
             error = await extractor.run()
         except BackfillCancelled:
@@ -230,7 +218,6 @@ class BackfillPipeline:
 
     async def _conclude(
         self,
-        session: BackfillSession,
         record: BackfillRecord | None,
         outcome: BackfillOutcome,
         micro_batches: MicroBatchWriter | None = None,
@@ -242,16 +229,14 @@ class BackfillPipeline:
         if record is not None:
             state = outcome.state if outcome.state in {DONE, "incomplete"} else "stopped"
             record = self._backfills.finish(record.backfill_id, state, outcome.reason)
-        run = self._as_run(session, record, outcome)
+        run, session = self._as_run(record, outcome), self._session
         self._alert_unknown_providers(outcome)
         await self._breaker.report_failures([run], None if session.blocked_by_breaker else session.key)
         await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
         loads = summarize_loads(self._paths, micro_batches.runs if micro_batches is not None else ())
         return build_result(run, self._request.series, record, outcome=outcome, loads=loads)
 
-    def _as_run(
-        self, session: BackfillSession, record: BackfillRecord | None, outcome: BackfillOutcome
-    ) -> RunResult:
+    def _as_run(self, record: BackfillRecord | None, outcome: BackfillOutcome) -> RunResult:
         """Return the backfill as one run, for the alerts that the run raises and resolves.
 
         An incomplete backfill counts as done: its broken shards are in the result and raise no alert, because
@@ -262,12 +247,12 @@ class BackfillPipeline:
             basket=record.backfill_id if record else "",
             source=self._source,
             state=DONE if outcome.state == "incomplete" else outcome.state,
-            requests=session.requests,
+            requests=self._session.requests,
             pages=outcome.totals.pages,
             error=outcome.error,
-            quota_remaining=session.quota_remaining,
+            quota_remaining=self._session.quota_remaining,
             unknown_fields=dict(outcome.totals.unknown_fields),
-            key_tail=session.key_tail,
+            key_tail=self._session.key_tail,
         )
 
     def _alert_unknown_providers(self, outcome: BackfillOutcome) -> None:

@@ -16,12 +16,12 @@ from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested
 from pipelines.backfill.request import BackfillRequest
 from pipelines.planning.series_planner import SeriesPlan, SeriesRequest, plan_series
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
-from warehouse.state.coverage import Coverage, Scope
+from warehouse.state.coverage import Coverage
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackfillPlan:
-    """What a run of a backfill will fetch: `begun` shards of earlier runs, and the new shards `asks`.
+    """What a run of a backfill will fetch: `resumed` shards of earlier runs, and `new_shards`.
 
     `backfill_id` is that of the backfill to resume, empty for a new one. The window is half-open, UTC.
     `at_most` is None if there is no upper bound. `minutes` are for the least and the most requests at the
@@ -35,8 +35,8 @@ class BackfillPlan:
     start: datetime
     end: datetime
     items: int | None
-    asks: tuple[SeriesShard, ...]
-    begun: int
+    new_shards: tuple[SeriesShard, ...]
+    resumed: int
     at_least: int
     at_most: int | None
     minutes: tuple[float | None, float | None]
@@ -46,7 +46,7 @@ class BackfillPlan:
     @property
     def shards(self) -> int:
         """The number of shards to extract."""
-        return len(self.asks) + self.begun
+        return len(self.new_shards) + self.resumed
 
     @property
     def fits(self) -> bool:
@@ -83,8 +83,8 @@ def plan_backfill(
         plan_series(series_request, limits)
         for series_request in _missing_requests(request, resolved, window, prior=prior, now=now)
     ]
-    begun = len(prior.pending)
-    at_least = begun + sum(plan.at_least for plan in plans)
+    resumed = len(prior.pending)
+    at_least = resumed + sum(plan.at_least for plan in plans)
     at_most = _at_most(prior, plans)
     return BackfillPlan(
         backfill_id=prior.record.backfill_id if prior.record else "",
@@ -94,8 +94,8 @@ def plan_backfill(
         start=window[0],
         end=window[1],
         items=None if resolved.items is None else len(resolved.items),
-        asks=tuple(shard for plan in plans for shard in plan.shards),
-        begun=begun,
+        new_shards=tuple(shard for plan in plans for shard in plan.shards),
+        resumed=resumed,
         at_least=at_least,
         at_most=at_most,
         minutes=(_minutes(at_least, limits), _minutes(at_most, limits)),
@@ -164,7 +164,7 @@ def _group_missing(
     resolved: ResolvedRequest, window: TimeRange, prior: PriorProgress
 ) -> dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]]:
     """Group the items by missing time range and providers (empty: all); the item None is every item."""
-    under_way = Coverage.from_spans(_scope_and_span(shard) for shard in prior.pending)
+    under_way = _under_way(prior.pending)
     groups: dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]] = {}
     for item in (None,) if resolved.items is None else resolved.items:
         item_id = None if item is None else item.item_id
@@ -180,9 +180,11 @@ def _group_missing(
     return groups
 
 
-def _scope_and_span(shard: BackfillShard) -> tuple[Scope, TimeRange]:
-    item_id = shard.ask.item.item_id if shard.ask.item else None
-    return (item_id, shard.ask.provider), (shard.ask.start, shard.ask.end)
+def _under_way(shards: Sequence[BackfillShard]) -> Coverage:
+    queries = [shard.ask for shard in shards]
+    return Coverage.from_spans(
+        ((query.item and query.item.item_id, query.provider), (query.start, query.end)) for query in queries
+    )
 
 
 def _minutes(requests: int | None, limits: TierLimits) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
@@ -159,9 +158,7 @@ def _hint(backfill_id: str, outcome: BackfillOutcome) -> str:
     if outcome.state == "incomplete":
         return f"{command} retries the broken shards from where they broke"
     if isinstance(outcome.error, QuotaExhausted) and outcome.state != STOPPED:
-        return f"the month's quota resets {_format_reset(outcome.error.resets_at)}; {command} continues then"
+        at = outcome.error.resets_at
+        reset = f"at {at:%Y-%m-%d %H:%M} UTC" if at else "with the next month"
+        return f"the month's quota resets {reset}; {command} continues then"
     return f"{command} continues where it stopped" if backfill_id else f"{command} tries again"
-
-
-def _format_reset(at: datetime | None) -> str:
-    return f"at {at:%Y-%m-%d %H:%M} UTC" if at else "with the next month"

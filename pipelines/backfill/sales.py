@@ -26,7 +26,7 @@ def watermark(backfills: BackfillStore, source: str, currency: str = "USD") -> d
     return reached
 
 
-def next_request(settings: Settings, source: str, now: datetime, currency: str = "USD") -> BackfillRequest:
+def next_request(settings: Settings, source: str, now: datetime, *, currency: str = "USD") -> BackfillRequest:
     """Return the request that reads all sales since the last complete read, late ones included.
 
     The first read starts 48 hours before `now` (UTC). Raises WarehouseError.

@@ -124,8 +124,8 @@ def _describe_request(plan: BackfillPlan) -> str:
 
 def _describe_shards(plan: BackfillPlan) -> str:
     if plan.backfill_id and plan.shards:
-        left = pluralize(plan.begun, "shard")
-        return f"{plan.backfill_id} resumes: {left} left, {len(plan.asks):,} new"
+        left = pluralize(plan.resumed, "shard")
+        return f"{plan.backfill_id} resumes: {left} left, {len(plan.new_shards):,} new"
     if plan.backfill_id:
         return f"{plan.backfill_id} has all of its shards"
     return pluralize(plan.shards, "shard") if plan.shards else "the database has all of it already"
@@ -218,7 +218,7 @@ def _plan_json(plan: BackfillPlan) -> dict[str, Any]:
         "end": plan.end,
         "items": plan.items,
         "shards": plan.shards,
-        "shards_begun": plan.begun,
+        "shards_begun": plan.resumed,
         "requests_at_least": plan.at_least,
         "requests_at_most": plan.at_most,
         "minutes_at_least": plan.minutes[0],

@@ -120,7 +120,7 @@ def test_since_asks_about_the_time_before_the_first_run_and_what_is_too_old_is_l
     assert timedelta(0) <= lost.end - kept - RETENTION_MARGIN < timedelta(minutes=5)
     (asked,) = fill_requests(bench.settings, [before])
     assert (asked.start, asked.end) == (fillable.start, fillable.end)
-    with pytest.raises(ConfigError, match="lies in the future"):
+    with pytest.raises(ConfigError, match="is in the future"):
         gaps(bench, box, since=hole[1])
 
 

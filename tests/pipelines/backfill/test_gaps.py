@@ -61,9 +61,9 @@ def land_partial_runs(paths: WarehousePaths) -> None:
 
 def land_unrequested_provider(paths: WarehousePaths) -> None:
     """Land a run that is done but has an incomplete shard, and one with a provider that was not requested."""
-    land(paths, "s0", observed(0, complete=False), basket="strangers")
-    land(paths, "s20", observe(minute(20), Quote(), Quote(provider="csfloat")), basket="strangers")
-    land(paths, "s30", observed(30), basket="strangers", flow="replay")
+    land(paths, "s0", observed(0, complete=False), basket="unrequested")
+    land(paths, "s20", observe(minute(20), Quote(), Quote(provider="csfloat")), basket="unrequested")
+    land(paths, "s30", observed(30), basket="unrequested", flow="replay")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ CUT = ("no connection", "steam EUR #2: cut")
         ("failing", "USD", [gap_at(2, 50, "failed", ("f10", "f20", "f30"), REVOKED)]),
         ("partial", "USD", [gap_at(5, 40, "incomplete", ("p10", "p20"), CUT), gap_at(42, 60)]),
         ("partial", "EUR", [gap_at(5, 60, "incomplete", ("p10", "p20"), CUT)]),
-        ("strangers", "USD", [gap_at(0, 20, "incomplete", ("s0",), ("cut short",)), gap_at(20, 60)]),
+        ("unrequested", "USD", [gap_at(0, 20, "incomplete", ("s0",), ("cut short",)), gap_at(20, 60)]),
         ("failing", "EUR", [gap_at(0, 60, "failed", ("f10", "f20", "f30"), REVOKED)]),
         ("other", "USD", [gap_at(0, 60)]),
     ],

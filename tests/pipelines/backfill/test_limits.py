@@ -45,8 +45,8 @@ def test_time_without_zone_is_utc_and_other_zones_are_converted() -> None:
     [
         ({"end": NOON - 3 * DAY}, "2026-05-30 12:00 UTC, is not before the end (--to), 2026-05-29 12:00 UTC"),
         ({"end": NOON - 2 * DAY}, "is not before the end"),
-        ({"start": NOON + DAY}, "the start (--from), 2026-06-02 12:00 UTC, lies in the future"),
-        ({"end": NOON + timedelta(seconds=1)}, "the end (--to), 2026-06-01 12:00:01 UTC, lies in the future"),
+        ({"start": NOON + DAY}, "the start (--from), 2026-06-02 12:00 UTC, is in the future"),
+        ({"end": NOON + timedelta(seconds=1)}, "the end (--to), 2026-06-01 12:00:01 UTC, is in the future"),
         ({"start": NOON - 36 * DAY}, "the start (--from), 2026-04-26 12:00 UTC, is before"),
     ],
 )
@@ -102,7 +102,7 @@ def test_interval_is_required_for_candles_and_rejected_otherwise() -> None:
 def test_sales_may_start_at_any_past_time() -> None:
     long_ago = NOON - 400 * DAY
     assert requested_window(request(series="sales", start=long_ago), PRO, NOON) == (long_ago, NOON)
-    with pytest.raises(ConfigError, match="lies in the future; sales: any time up to now, 2026-06-01 12:00"):
+    with pytest.raises(ConfigError, match="is in the future; sales: any time up to now, 2026-06-01 12:00"):
         requested_window(request(series="sales", start=NOON + DAY), PRO, NOON)
 
 
@@ -129,8 +129,8 @@ def bench(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 INVALID = {
     "from after to": (["--from", days_ago(1), "--to", days_ago(2)], "is not before the end (--to)"),
-    "from in the future": (["--from", days_ago(-1)], "lies in the future"),
-    "to in the future": (["--from", days_ago(1), "--to", days_ago(-1)], "lies in the future"),
+    "from in the future": (["--from", days_ago(-1)], "is in the future"),
+    "to in the future": (["--from", days_ago(1), "--to", days_ago(-1)], "is in the future"),
     "beyond retention": (["--from", days_ago(36)], "the pro tier has price history of 35 days: from "),
     "beyond a candle's retention": (
         ["--from", days_ago(8), "--series", "candles", "--interval", "5m"],

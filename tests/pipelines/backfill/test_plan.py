@@ -53,13 +53,15 @@ def test_all_providers_request_exactly_the_uncovered_time(covered: list[tuple[Sc
     for item_id in ITEM_IDS:
         present = Coverage.from_spans(covered).spans_of(item_id, None)
         requested = [
-            (shard.start, shard.end) for shard in plan.asks if shard.item and shard.item.item_id == item_id
+            (shard.start, shard.end)
+            for shard in plan.new_shards
+            if shard.item and shard.item.item_id == item_id
         ]
         assert union(requested) == subtract([(START, END)], present)
         assert sum((end - start for start, end in requested), timedelta()) == sum(
             (end - start for start, end in union(requested)), timedelta()
         )
-    assert plan.at_least == plan.shards == len(plan.asks) <= (plan.at_most or 0)
+    assert plan.at_least == plan.shards == len(plan.new_shards) <= (plan.at_most or 0)
 
 
 @given(coverages)
@@ -67,7 +69,7 @@ def test_named_providers_request_all_uncovered_time(covered: list[tuple[Scope, T
     plan = plan_three_items(covered, every=False)
     for item_id in ITEM_IDS:
         for key in PROVIDERS:
-            shards = [shard for shard in plan.asks if shard.item and shard.item.item_id == item_id]
+            shards = [shard for shard in plan.new_shards if shard.item and shard.item.item_id == item_id]
             requested = [(shard.start, shard.end) for shard in shards if shard.provider in {None, key}]
             missing = subtract([(START, END)], Coverage.from_spans(covered).spans_of(item_id, key))
             assert intersect(missing, requested) == missing
@@ -84,7 +86,7 @@ def test_request_without_provider_costs_rows_of_all_providers() -> None:
     plan = plan_backfill(
         request, resolved, (START, END), prior=prior, limits=limits_for("pro"), month=month, now=NOON
     )
-    assert [shard.provider for shard in plan.asks] == [None]
+    assert [shard.provider for shard in plan.new_shards] == [None]
     assert plan.at_most == -(-100 * 41 // 1_000)
 
 
