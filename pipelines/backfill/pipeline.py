@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from common.clock import Clock, SystemClock
@@ -35,6 +36,7 @@ from pipelines.backfill.session import BackfillSession, resolve_source
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.loading import load_and_publish, load_before_exit
+from pipelines.planning.estimate import LazySource
 from pipelines.results import DONE, RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -82,9 +84,11 @@ class BackfillPipeline:
         the authentication raises.
         """
         self._prepare()
-        async with self._session as session:
-            limits = await session.open(self._breaker)
-            return await self._plan_missing(limits, session.cached_catalogs, self._find_resumable())
+        offline = LazySource(self._settings, self._source, self._clock, offline=True)
+        catalogs = CatalogCache(self._paths.catalog, offline, self._clock, lifetime=timedelta.max)
+        async with self._session:
+            limits = await self._session.open(self._breaker)
+            return await self._plan_missing(limits, catalogs, self._find_resumable())
 
     async def run(self) -> BackfillResult:
         """Fetch and load the missing data and return the result.

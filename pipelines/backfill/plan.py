@@ -164,7 +164,9 @@ def _group_missing(
     resolved: ResolvedRequest, window: TimeRange, prior: PriorProgress
 ) -> dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]]:
     """Group the items by missing time range and providers (empty: all); the item None is every item."""
-    under_way = _under_way(prior.pending)
+    under_way = Coverage.from_spans(
+        (shard.scope, (shard.ask.start, shard.ask.end)) for shard in prior.pending
+    )
     groups: dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]] = {}
     for item in (None,) if resolved.items is None else resolved.items:
         item_id = None if item is None else item.item_id
@@ -178,13 +180,6 @@ def _group_missing(
         for span, providers in missing.items():
             groups.setdefault((span, tuple(providers)), []).append(item)
     return groups
-
-
-def _under_way(shards: Sequence[BackfillShard]) -> Coverage:
-    queries = [shard.ask for shard in shards]
-    return Coverage.from_spans(
-        ((query.item and query.item.item_id, query.provider), (query.start, query.end)) for query in queries
-    )
 
 
 def _minutes(requests: int | None, limits: TierLimits) -> float | None:

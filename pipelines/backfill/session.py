@@ -1,14 +1,9 @@
-"""The session of a backfill with its one source, and catalogs that are read without a request."""
+"""The session of a backfill with its one source."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-import polars as pl
-
 from common.errors import ConfigError
 from connectors.cs2cap.connector import CS2Cap
-from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.source_session import SourceSession
 
@@ -42,34 +37,3 @@ class BackfillSession(SourceSession):
     def requests(self) -> int:
         """The requests sent so far that use quota: all but those of the authentication."""
         return self.requests_sent - self.requests_at_open
-
-    @property
-    def cached_catalogs(self) -> CatalogCache:
-        """The cached catalogs, however old; a missing catalog raises ConfigError."""
-        return CatalogCache(self._paths.catalog, CachedOnly(self.name), self._clock, lifetime=timedelta.max)
-
-
-class CachedOnly:
-    """The reference data of a source that must not be requested: every read raises ConfigError."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    async def items(self) -> pl.DataFrame:
-        """Raise ConfigError."""
-        raise self._missing("items")
-
-    async def providers(self) -> pl.DataFrame:
-        """Raise ConfigError."""
-        raise self._missing("marketplaces")
-
-    async def fx(self) -> pl.DataFrame:
-        """Raise ConfigError."""
-        raise self._missing("exchange rates")
-
-    def _missing(self, catalog: str) -> ConfigError:
-        return ConfigError(
-            f"the catalog of {catalog} is not cached and costs a request, which --dry-run does not send;"
-            " run `floorline plan` or any snapshot first",
-            self.source,
-        )

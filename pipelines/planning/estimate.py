@@ -118,7 +118,7 @@ class LazySource:
         await self._session.aclose()
 
     async def _fetch(self, what: str, fetch: Callable[[Connector], Awaitable[pl.DataFrame]]) -> pl.DataFrame:
-        connector = await self._connect(what)
+        connector = await self._connect(f"the catalog of {what}")
         before = connector.requests
         frame = await fetch(connector)
         self.fetched.append(what)
@@ -127,7 +127,11 @@ class LazySource:
 
     async def _connect(self, what: str) -> Connector:
         if self._offline:
-            raise ConfigError(f"{self.source}: {what} must be fetched: leave out --offline")
+            raise ConfigError(
+                f"{what} is not cached and needs a request, which --offline and --dry-run do not send;"
+                " `floorline plan` without --offline does",
+                self.source,
+            )
         try:
             return await self._session.connect()
         except KeyMissing as error:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from common.shards import Item, SeriesShard
 from common.time_ranges import TimeRange
-from warehouse.state.coverage import unread_end
+from warehouse.state.coverage import Scope, unread_end
 
 SELECT_BACKFILLS: Final = """
 SELECT backfill.*, count(number) AS shards, count(number) FILTER (WHERE s.state = 'done') AS done,
@@ -64,6 +64,11 @@ class BackfillShard:
     def key(self) -> tuple[str, int]:
         """The primary key: backfill id and number."""
         return self.backfill_id, self.number
+
+    @property
+    def scope(self) -> Scope:
+        """The item id (None: all items) and the provider (None: all providers)."""
+        return self.ask.item and self.ask.item.item_id, self.ask.provider
 
     def unread_end(self, series: str) -> datetime:
         """Return the end of the unread rest (exclusive, UTC); candles are always read again as a whole."""

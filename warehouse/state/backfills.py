@@ -229,9 +229,7 @@ class BackfillStore:
             rows = db.execute(SELECT_COVERED_SHARDS, (series, source, currency, interval))
             shards = [shard_from_row(row) for row in rows]
         return Coverage.from_spans(
-            ((shard.ask.item and shard.ask.item.item_id, shard.ask.provider), span)
-            for shard in shards
-            if (span := shard.covered_span(series)) is not None
+            (shard.scope, span) for shard in shards if (span := shard.covered_span(series)) is not None
         )
 
     def _update(self, backfill_id: str, **values: object) -> BackfillRecord:

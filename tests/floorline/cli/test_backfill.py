@@ -59,7 +59,7 @@ def told(bench: Bench, *arguments: str, code: int = 0) -> Any:
 
 def test_from_the_plan_to_the_end(bench: Bench, box: Sandbox) -> None:
     missing = said(bench, *WINDOW, *ITEMS, "--dry-run", code=2)
-    assert "is not cached and costs a request" in missing.err
+    assert "is not cached and needs a request" in missing.err
     assert [entry.path for entry in box.requests.since(0)] == ["/v1/account/key"]
     stopped = said(bench, *WINDOW, *ITEMS, "--budget", "7", code=5)
     assert re.search(r"3 shards: at least 3 requests, at most \d+; .* at the tier's pace", stopped.err)
