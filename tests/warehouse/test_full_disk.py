@@ -35,7 +35,7 @@ def test_a_landing_waits_until_there_is_free_space(small: Path, leave: int) -> N
     load(paths)
     land(paths, "b", observe(minute(10), *MANY))
     ballast = fill_disk(small, leave)
-    with pytest.raises(WarehouseFull, match=r"no space left.*make room"):
+    with pytest.raises(WarehouseFull, match=r"no space left.*free some space"):
         load(paths)
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(10,)]
     ballast.unlink()

@@ -260,7 +260,7 @@ def test_a_full_disk_is_reported_and_loses_no_page(small: Path) -> None:
     backfills = BackfillStore(small / "state.db")
     id_ = begin_backfill(backfills, *(series_shard(str(item)) for item in range(100))).backfill_id
     ballast = fill_disk(small, 0)
-    with pytest.raises(WarehouseFull, match="make room"):
+    with pytest.raises(WarehouseFull, match="free some space"):
         backfills.record_pages(id_, 0, *(page_meta(number, next_cursor="c" * 4000) for number in range(1000)))
     ballast.unlink()
     assert backfills.list_shards(id_)[0].page == 0
