@@ -107,7 +107,14 @@ class SeriesPage:
         """Return the metadata of the page."""
         oldest = min((row.at for row in self.rows), default=None)
         return SeriesPageMeta(
-            number, self.cursor, self.next_cursor, self.at, self.at, oldest, len(self.rows), self.rejects
+            number=number,
+            cursor=self.cursor,
+            next_cursor=self.next_cursor,
+            observed_at=self.at,
+            landed_at=self.at,
+            oldest=oldest,
+            rows=len(self.rows),
+            rejects=self.rejects,
         )
 
 

@@ -94,8 +94,15 @@ class Page:
 
     def meta(self) -> PageMeta:
         """Return the metadata of the page."""
-        total, rejects = len(self.quotes), tuple(self.rejects)
-        return PageMeta(self.request, self.offset, total, self.at, self.at, "", rejects)
+        return PageMeta(
+            request=self.request,
+            offset=self.offset,
+            total=len(self.quotes),
+            observed_at=self.at,
+            landed_at=self.at,
+            fingerprint="",
+            rejects=tuple(self.rejects),
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,7 +119,14 @@ class ShardSpec:
 
     def header(self, number: int) -> ShardHeader:
         """Return the header of the shard."""
-        return ShardHeader(number, self.currency, self.deliveries, self.providers, self.items, self.listing)
+        return ShardHeader(
+            number=number,
+            currency=self.currency,
+            deliveries=self.deliveries,
+            providers=self.providers,
+            items=self.items,
+            listing=self.listing,
+        )
 
 
 def observe(

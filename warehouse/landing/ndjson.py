@@ -80,7 +80,9 @@ class NdjsonShardWriter:
         `parts` are `count` complete lines; `count` is None where a row is not exact. A chunk that does not
         fit leaves no trace. Raises WarehouseFull.
         """
-        meta = PageMeta(0, 0, -1, observed_at, landed_at, "")
+        meta = PageMeta(
+            request=0, offset=0, total=-1, observed_at=observed_at, landed_at=landed_at, fingerprint=""
+        )
         head = self._open(written, paged=False, meta=meta)
         self._append_frame(*parts)
         self._count = None if self._count is None or count is None else self._count + count
@@ -121,7 +123,7 @@ class NdjsonShardWriter:
     def _open(self, written: Mapping[str, str], *, paged: bool, meta: PageMeta) -> NdjsonHeader:
         """Create the files before the first row; return the header."""
         if self._head is None:
-            head = NdjsonHeader(self._header, written, paged, meta)
+            head = NdjsonHeader(self._header, written, paged=paged, mark=meta)
             with translate_os_errors(self._path.parent):
                 self._path.touch()
                 atomic_write(self._manifest, to_json(head))

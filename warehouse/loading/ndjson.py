@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import duckdb
 
@@ -50,7 +49,7 @@ def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRaw
     for group in _group_by_layout(shards):
         header = group[0].header
         parameters = {"currency": header.currency, "delivery": header.deliveries[0]}
-        _insert(db, INSERT_ROWS, group, parameters)
+        _insert(db, INSERT_ROWS, group, parameters=parameters)
     counts = dict(db.execute(COUNT_ROWS_BY_SHARD).fetchall())
     for shard in shards:
         if (rows := counts.get(shard.header.number, 0)) != shard.count:
@@ -63,7 +62,7 @@ def insert_ndjson_names(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRa
     Raises UnexpectedContent where a row is not as expected.
     """
     for group in _group_by_layout(shards):
-        _insert(db, INSERT_NAMES, group, {})
+        _insert(db, INSERT_NAMES, group)
 
 
 def _group_by_layout(shards: Sequence[LandedRawShard]) -> list[list[LandedRawShard]]:
@@ -80,12 +79,13 @@ def _insert(
     db: duckdb.DuckDBPyConnection,
     statement: str,
     shards: Sequence[LandedRawShard],
-    parameters: Mapping[str, Any],
+    *,
+    parameters: Mapping[str, str] | None = None,
 ) -> None:
     paths = [str(shard.path) for shard in shards]
     try:
         with preserve_join_order(db):
-            db.execute(statement.format(lines=_ndjson_table(shards)), {**parameters, "paths": paths})
+            db.execute(statement.format(lines=_ndjson_table(shards)), {**(parameters or {}), "paths": paths})
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise UnexpectedContent(str(error)) from None
 

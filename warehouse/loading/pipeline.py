@@ -73,7 +73,7 @@ def load_runs(
     reports = []
     for run in runs:
         try:
-            reports.append(load_run(db, run, now(), row_parser))
+            reports.append(load_run(db, run, now(), row_parser=row_parser))
         except CorruptLanding as error:
             on_corrupt(error)
     return [report for report in reports if report is not None]
@@ -86,7 +86,14 @@ def quarantine_landing(error: CorruptLanding, alerts: AlertStore, now: datetime)
     with contextlib.suppress(ValueError):
         header = read_header(error.folder)
         source, basket = header.source, header.basket
-    alert = Alert("landing.unreadable", source, run_id, error.reason, guidance=RETRY_ADVICE, run_id=run_id)
+    alert = Alert(
+        cause="landing.unreadable",
+        source=source,
+        subject=run_id,
+        message=error.reason,
+        guidance=RETRY_ADVICE,
+        run_id=run_id,
+    )
     alerts.raise_alert(alert, now)
     return LoadReport(run_id, source, basket, state="unreadable", reason=error.reason)
 

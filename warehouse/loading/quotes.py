@@ -85,7 +85,7 @@ NOT_LOADABLE = (
 
 
 def load_run(
-    db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, row_parser: RowParser = no_parser
+    db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, *, row_parser: RowParser = no_parser
 ) -> LoadReport | None:
     """Load one landing, whole or not at all; return None where the database holds the run already.
 
@@ -104,7 +104,7 @@ def load_run(
             run = convert_raw_shards(run, row_parser)
             fetched = _prepare(db, run)
         with transaction(db):
-            return _insert(db, run, fetched, now)
+            return _insert(db, run, fetched=fetched, now=now)
     except NOT_LOADABLE as error:
         raise CorruptLanding.from_error(run.folder, error) from error
 
@@ -126,12 +126,12 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     return fetched
 
 
-def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int, now: datetime) -> LoadReport:
+def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now: datetime) -> LoadReport:
     _run_steps(db, INSERT_STEPS)
     if stage_catalog(db, run, "fx"):
         run_step(db, "load/insert_fx_rates")
     report = _report(db, run, fetched)
-    insert_run(db, run, report, now)
+    insert_run(db, run, report, now=now)
     if replayed := run.done.get("replayed"):
         db.execute(
             "UPDATE store.reject SET replayed_run_id = ? WHERE list_contains(?, reject_id)",

@@ -95,7 +95,7 @@ def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         db.execute(f"SET VARIABLE {name} = ?", [value])
 
 
-def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, now: datetime) -> None:
+def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, *, now: datetime) -> None:
     """Insert the run into store.run, loaded at `now`."""
     header, done = run.header, run.done
     row = {

@@ -50,7 +50,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
             run_step(db, f"load_series/insert_{kind}")
         run_step(db, "load_series/insert_rejects")
         report = _report(db, run, shards)
-        insert_run(db, run, report, now)
+        insert_run(db, run, report, now=now)
     return report
 
 

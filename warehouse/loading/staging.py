@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -32,19 +32,24 @@ LANDED_SCHEMA = pa.schema([
 ])  # fmt: skip
 # The names of item_id, market_hash_name and provider in a rejected row: CS2Cap's, then SkinShark's.
 REJECT_ID_FIELDS = (("item_id", "itemId"), ("market_hash_name", "marketHashName"), ("provider", "provider"))
-SHARD = {
-    "shard": "INTEGER", "currency": "VARCHAR", "delivery": "VARCHAR", "selection": "VARCHAR",
-    "complete": "BOOLEAN", "reason": "VARCHAR", "observed_from": "TIMESTAMPTZ", "observed_to": "TIMESTAMPTZ",
+METADATA_TABLES = {
+    "shard": {
+        "shard": "INTEGER", "currency": "VARCHAR", "delivery": "VARCHAR", "selection": "VARCHAR",
+        "complete": "BOOLEAN", "reason": "VARCHAR",
+        "observed_from": "TIMESTAMPTZ", "observed_to": "TIMESTAMPTZ",
+    },
+    "page": {"page": "INTEGER", "shard": "INTEGER", "observed_at": "TIMESTAMPTZ"},
+    "shard_item": {
+        "shard": "INTEGER", "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "phase": "VARCHAR",
+    },
+    "shard_provider": {"shard": "INTEGER", "provider": "VARCHAR"},
+    "reject": {
+        "shard": "INTEGER", "currency": "VARCHAR", "deliveries": "VARCHAR[]", "reject_id": "VARCHAR",
+        "observed_at": "VARCHAR", "reason": "VARCHAR", "raw": "VARCHAR",
+        "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR",
+    },
+    "reported_down": {"provider": "VARCHAR"},
 }  # fmt: skip
-PAGE = {"page": "INTEGER", "shard": "INTEGER", "observed_at": "TIMESTAMPTZ"}
-SHARD_ITEM = {"shard": "INTEGER", "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "phase": "VARCHAR"}
-SHARD_PROVIDER = {"shard": "INTEGER", "provider": "VARCHAR"}
-REJECT = {
-    "shard": "INTEGER", "currency": "VARCHAR", "deliveries": "VARCHAR[]", "reject_id": "VARCHAR",
-    "observed_at": "VARCHAR", "reason": "VARCHAR", "raw": "VARCHAR",
-    "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR",
-}  # fmt: skip
-REPORTED_DOWN = {"provider": "VARCHAR"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,19 +87,21 @@ class BookIndex:
 
 
 def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Create the tables shard, page, shard_item, shard_provider, reject and reported_down from a landing.
+    """Create the tables of METADATA_TABLES from a landing.
 
     `shard` has a row for each shard and delivery, `page` for each current page, `reject` for each reject.
     """
     shards: list[LandedShard | LandedRawShard] = [shard for shard in run.all_shards if shard.pages]
-    items = ((s.header.number, *item) for s in shards for item in s.header.items or ())
-    providers = ((s.header.number, key) for s in shards for key in s.header.providers)
-    _create_table(db, "shard", SHARD, (row for shard in shards for row in _shard_rows(shard)))
-    _create_table(db, "page", PAGE, (row for shard in shards for row in _page_rows(shard)))
-    _create_table(db, "shard_item", SHARD_ITEM, items)
-    _create_table(db, "shard_provider", SHARD_PROVIDER, providers)
-    _create_table(db, "reject", REJECT, (row for shard in run.shards for row in _reject_rows(shard)))
-    _create_table(db, "reported_down", REPORTED_DOWN, ((key,) for key in run.done.get("down", ())))
+    rows: dict[str, Iterable[tuple[Any, ...]]] = {
+        "shard": (row for shard in shards for row in _shard_rows(shard)),
+        "page": (row for shard in shards for row in _page_rows(shard)),
+        "shard_item": ((s.header.number, *item) for s in shards for item in s.header.items or ()),
+        "shard_provider": ((s.header.number, key) for s in shards for key in s.header.providers),
+        "reject": (row for shard in run.shards for row in _reject_rows(shard)),
+        "reported_down": ((key,) for key in run.done.get("down", ())),
+    }
+    for name in METADATA_TABLES:
+        _create_table(db, name, rows[name])
 
 
 def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
@@ -145,10 +152,9 @@ def selection_key(header: ShardHeader) -> str:
     return "items:" + hashlib.sha256(items.encode()).hexdigest()[:16]
 
 
-def _create_table(
-    db: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Iterable[tuple[Any, ...]]
-) -> None:
+def _create_table(db: duckdb.DuckDBPyConnection, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
     """Create a small temporary table from JSON: for a frame, DuckDB would import other libraries first."""
+    columns = METADATA_TABLES[name]
     text = to_json([dict(zip(columns, row, strict=True)) for row in rows]).decode()
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE {name} AS"  # noqa: S608 - our own names

@@ -35,21 +35,29 @@ SHARD_HEADER = ShardHeader(
 )
 # The first version wrote one `delivery`, and neither `listing` nor the rejects of a page without any.
 FIRST_SHARD = b'{"number": 1, "currency": "USD", "delivery": "standard", "providers": [], "items": null}'
-FIRST_SHARD_HEADER = ShardHeader(1, "USD", ("standard",), (), None)
+FIRST_SHARD_HEADER = ShardHeader(number=1, currency="USD", deliveries=("standard",), providers=(), items=None)
 PAGE = (
     b'{"request": 0, "offset": 200, "total": -1, "observed_at": "2026-06-01T12:00:00+00:00",'
     b' "landed_at": "2026-06-01T12:00:00.123456+00:00", "fingerprint": "ab",'
     b' "rejects": [["no price", "{\\"a\\": 1}"]]}'
 )
-PAGE_META = PageMeta(0, 200, -1, NOON, AFTER_NOON, "ab", (("no price", '{"a": 1}'),))
+PAGE_META = PageMeta(
+    request=0,
+    offset=200,
+    total=-1,
+    observed_at=NOON,
+    landed_at=AFTER_NOON,
+    fingerprint="ab",
+    rejects=(("no price", '{"a": 1}'),),
+)
 FIRST_PAGE = (
     b'{"request": 0, "offset": 0, "total": 7, "observed_at": "2026-06-01T12:00:00+00:00",'
     b' "landed_at": "2026-06-01T12:00:00+00:00", "fingerprint": ""}'
 )
-FIRST_PAGE_META = PageMeta(0, 0, 7, NOON, NOON, "")
+FIRST_PAGE_META = PageMeta(request=0, offset=0, total=7, observed_at=NOON, landed_at=NOON, fingerprint="")
 
 
-def write_stream(path: Path, schema: pa.Schema, header: bytes, *pages: bytes) -> int:
+def write_stream(path: Path, header: bytes, *pages: bytes, schema: pa.Schema = PAGE_SCHEMA) -> int:
     """Write an Arrow IPC stream with these literal headers, a batch without rows a page; return its size."""
     with pa.OSFile(str(path), "wb") as file:
         stream = pa.ipc.new_stream(file, schema.with_metadata({FORMAT: header}))
@@ -68,7 +76,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_run_header_is_read(folder: Path) -> None:
-    assert read_header(folder) == RunHeader("r1", "snapshot", "cs2cap", "all", AFTER_NOON, 600)
+    assert read_header(folder) == RunHeader(
+        run_id="r1",
+        flow="snapshot",
+        source="cs2cap",
+        basket="all",
+        started_at=AFTER_NOON,
+        interval_seconds=600,
+    )
 
 
 def test_run_header_without_an_interval_is_read(folder: Path) -> None:
@@ -89,7 +104,7 @@ def test_run_header_without_an_interval_is_read(folder: Path) -> None:
 def test_shard_with_and_without_its_manifest_is_read(
     folder: Path, header: bytes, page: bytes, expected: tuple[ShardHeader, PageMeta]
 ) -> None:
-    size = write_stream(folder / "0001.arrow", PAGE_SCHEMA, header, page)
+    size = write_stream(folder / "0001.arrow", header, page)
     (truncated,) = read_run(folder).shards
     assert (truncated.header, truncated.pages) == (expected[0], ((0, expected[1]),))
     assert (truncated.complete, truncated.reason) == (False, "interrupted")
@@ -106,7 +121,7 @@ def test_shard_with_and_without_its_manifest_is_read(
 
 
 def test_manifest_without_unknown_fields_is_read(folder: Path) -> None:
-    size = write_stream(folder / "0001.arrow", PAGE_SCHEMA, FIRST_SHARD, FIRST_PAGE)
+    size = write_stream(folder / "0001.arrow", FIRST_SHARD, FIRST_PAGE)
     manifest = b'{"header": %s, "complete": false, "reason": "cut short", "pages": [], "bytes": %d}'
     (folder / "0001.json").write_bytes(manifest % (FIRST_SHARD, size))
     (shard,) = read_run(folder).shards
@@ -114,7 +129,7 @@ def test_manifest_without_unknown_fields_is_read(folder: Path) -> None:
 
 
 def test_manifest_of_another_size_is_not_believed(folder: Path) -> None:
-    size = write_stream(folder / "0001.arrow", PAGE_SCHEMA, SHARD, PAGE)
+    size = write_stream(folder / "0001.arrow", SHARD, PAGE)
     manifest = b'{"header": %s, "complete": true, "reason": null, "pages": [[0, %s]], "bytes": %d}'
     (folder / "0001.json").write_bytes(manifest % (SHARD, PAGE, size + 1))
     (shard,) = read_run(folder).shards
@@ -166,7 +181,7 @@ def test_series_is_read(folder: Path, item: list[str | None] | None) -> None:
         b'{"number": 1, "cursor": "c1", "next_cursor": null, "observed_at": "2026-06-01T12:00:00+00:00",'
         b' "landed_at": "2026-06-01T12:00:00+00:00", "oldest": null, "rows": 0}',
     )
-    write_stream(folder / "s0001.arrow", SCHEMAS["points"], header, *pages)
+    write_stream(folder / "s0001.arrow", header, *pages, schema=SCHEMAS["points"])
     (truncated,) = read_series(folder)
     assert (truncated.complete, truncated.reason) == (False, "interrupted")
     (folder / "s0001.json").write_bytes(b'{"complete": true, "reason": null, "pages": 2}')
@@ -184,6 +199,11 @@ def test_series_is_read(folder: Path, item: list[str | None] | None) -> None:
         end=AFTER_NOON,
     )
     assert series.pages == truncated.pages == (
-        SeriesPageMeta(0, None, "c1", NOON, AFTER_NOON, NOON, 2, (("no price", "[1"),)),
-        SeriesPageMeta(1, "c1", None, NOON, NOON, None, 0),
+        SeriesPageMeta(
+            number=0, cursor=None, next_cursor="c1", observed_at=NOON, landed_at=AFTER_NOON,
+            oldest=NOON, rows=2, rejects=(("no price", "[1"),),
+        ),
+        SeriesPageMeta(
+            number=1, cursor="c1", next_cursor=None, observed_at=NOON, landed_at=NOON, oldest=None, rows=0
+        ),
     )  # fmt: skip

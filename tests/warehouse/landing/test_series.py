@@ -24,9 +24,14 @@ from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
 
 PAGES = (
-    SeriesPage(minute(100), [Point(minute(90)), Point(minute(85), 110)], None, "c1", (("odd", '{"a": 1}'),)),
-    SeriesPage(minute(101), [Point(minute(80))], "c1", "c2"),
-    SeriesPage(minute(102), [], "c2", None),
+    SeriesPage(
+        minute(100),
+        [Point(minute(90)), Point(minute(85), 110)],
+        next_cursor="c1",
+        rejects=(("no price", '{"a": 1}'),),
+    ),
+    SeriesPage(minute(101), [Point(minute(80))], cursor="c1", next_cursor="c2"),
+    SeriesPage(minute(102), [], cursor="c2"),
 )
 
 
@@ -45,7 +50,7 @@ def test_landed_pages_are_read(paths: WarehousePaths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "row"), [(Candle, Candle(minute(60))), (Sale, Sale(minute(60), 250, 0.1234, "[]"))]
+    ("kind", "row"), [(Candle, Candle(minute(60))), (Sale, Sale(minute(60), 250, 0.1234, stickers="[]"))]
 )
 def test_each_series_has_its_own_columns(
     paths: WarehousePaths, kind: type[Candle] | type[Sale], row: Candle | Sale

@@ -21,7 +21,7 @@ def land_candles(paths: WarehousePaths, run_id: str, at: float, *candles: Candle
 
 
 def test_candle_is_stored_as_landed(paths: WarehousePaths) -> None:
-    db = database_with([land_candles(paths, "a", 100, Candle(minute(60), 110, 7, None))])
+    db = database_with([land_candles(paths, "a", 100, Candle(minute(60), 110, 7, quantity=None))])
     assert db.execute("FROM candles").fetchall() == [
         ("cs2cap", "1", item_name("1"), None, "USD", "1h", minute(60), 100, 120, 90, 110, 7, None,
          "steam", "steam", "csfloat", None, "a"),

@@ -27,7 +27,6 @@ from tests.support.warehouse import (
     quotes_frame,
     run_header,
 )
-from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
@@ -72,8 +71,9 @@ def land_rates(
     """Land and load a run that fetched a table of rates."""
     time = minute(at)
     with LandingWriter(paths.landing, run_header(run_id, time, source=source)) as landing:
-        writer = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), None))
-        writer.append(PageMeta(0, 0, len(quotes), time, time, ""), quotes_frame(quotes))
+        shard = observe(time, *quotes)
+        writer = landing.open_shard(shard.header(0))
+        writer.append(shard.pages[0].meta(), quotes_frame(quotes))
         writer.finish(complete=True, reason=None)
         landing.add_catalog("fx", fx_frame(minute(at - 1), rates))
         landing.finish("done")

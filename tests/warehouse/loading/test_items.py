@@ -15,8 +15,8 @@ from tests.support.warehouse import (
     minute,
     observe,
     query_rows,
+    run_header,
 )
-from warehouse.landing.model import RunHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
@@ -147,7 +147,7 @@ def test_fetched_catalogs_describe_items_and_providers(tmp_path: Path) -> None:
         },
         schema_overrides={"insta_sell_fee": pl.Float64, "trading_spread_fee": pl.Float64},
     )  # fmt: skip
-    with LandingWriter(paths.landing, RunHeader("a", "snapshot", "cs2cap", "all", minute(0))) as landing:
+    with LandingWriter(paths.landing, run_header("a", minute(0))) as landing:
         landing.add_catalog("items", items)
         landing.add_catalog("providers", providers)
         landing.finish("done")

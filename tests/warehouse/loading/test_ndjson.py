@@ -33,7 +33,9 @@ PROVIDERS = ("steam", "buff163")
 
 
 def shard_header(book_side: BookSide = ASKS) -> ShardHeader:
-    return ShardHeader(0, "USD", (book_side.delivery,), PROVIDERS, None)
+    return ShardHeader(
+        number=0, currency="USD", deliveries=(book_side.delivery,), providers=PROVIDERS, items=None
+    )
 
 
 def count_exact_rows(text: bytes, book_side: BookSide) -> int | None:

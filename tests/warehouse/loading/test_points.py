@@ -43,7 +43,15 @@ def select(db: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_point_is_stored_as_landed(paths: WarehousePaths) -> None:
-    doppler = Point(minute(5), 123_456, 3, "7", "csfloat", "Karambit | Doppler (Factory New)", "Ruby")
+    doppler = Point(
+        minute(5),
+        123_456,
+        3,
+        item="7",
+        provider="csfloat",
+        name="Karambit | Doppler (Factory New)",
+        phase="Ruby",
+    )
     db = database_with([land_points(paths, "a", 100, Point(minute(0), 99, None), doppler)])
     assert select(db, "FROM price_points ORDER BY time") == [
         ("cs2cap", "steam", "1", item_name("1"), None, "USD", minute(0), 99, Decimal("0.99"), None, "a"),

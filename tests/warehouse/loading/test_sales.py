@@ -31,7 +31,7 @@ def land_sales(paths: WarehousePaths, run_id: str, at: float, *sales: Sale, **sh
 
 def test_sale_is_stored_as_landed(paths: WarehousePaths) -> None:
     stickers = '[{"name": "Crown (Foil)"}]'
-    db = database_with([land_sales(paths, "a", 100, Sale(minute(1), 250, 0.123456789, stickers))])
+    db = database_with([land_sales(paths, "a", 100, Sale(minute(1), 250, 0.123456789, stickers=stickers))])
     (sale,) = db.execute("SELECT * EXCLUDE (price), price = 2.5 FROM sales").fetchall()
     assert sale == (
         "cs2cap", "skinport", "1", item_name("1"), None, "USD", minute(1), 250, 0.123456789, None, stickers,
@@ -97,9 +97,9 @@ def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
     paths: WarehousePaths, order: tuple[int, ...]
 ) -> None:
     """An extraction that stops after a page and continues there in another landing is one extraction."""
-    newer = SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5)), Sale(minute(5))], None, "c1")
-    older = SeriesPage(minute(101), [Sale(minute(5)), Sale(minute(4))], "c1", "c2")
-    last = SeriesPage(minute(102), [Sale(minute(4)), Sale(minute(3))], "c2", None)
+    newer = SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5)), Sale(minute(5))], next_cursor="c1")
+    older = SeriesPage(minute(101), [Sale(minute(5)), Sale(minute(4))], cursor="c1", next_cursor="c2")
+    last = SeriesPage(minute(102), [Sale(minute(4)), Sale(minute(3))], cursor="c2")
     folders = [land_series(paths, f"r{n}", page, kind=Sale) for n, page in enumerate((newer, older, last))]
     db = database_with(folders[place] for place in order)
     assert db.execute(COUNT_SALES).fetchall() == [
@@ -109,8 +109,8 @@ def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
 
 def test_restarted_extraction_is_another_extraction(paths: WarehousePaths) -> None:
     pages = (
-        SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5))], None, "c1"),
-        SeriesPage(minute(200), [Sale(minute(5)), Sale(minute(4))], None, None),
+        SeriesPage(minute(100), [Sale(minute(9)), Sale(minute(5))], next_cursor="c1"),
+        SeriesPage(minute(200), [Sale(minute(5)), Sale(minute(4))]),
     )
     folders = [land_series(paths, f"r{n}", page, kind=Sale) for n, page in enumerate(pages)]
     assert database_with(folders).execute(COUNT_SALES).fetchall() == [

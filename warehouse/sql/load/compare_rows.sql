@@ -1,10 +1,12 @@
--- Compare the staged rows with the current quotes of the same books. In: staged_row, page, shard_observation, store.current.
--- Out: difference, the staged rows that differ from store.current (`is_new`: no current quote; `changed`: a change by the
--- rule of is_change; neither: only a converted amount or a URL is refreshed) and the listed quotes that have no staged row
--- (NOT `present`); and the view updated_quote, the first of the two.
+-- Compare the staged rows with the current quotes of the same books.
+-- In: staged_row, page, shard_observation, store.current.
+-- Out: difference, which holds the staged rows that differ from store.current (`is_new`: no current quote; `changed`: a
+-- change by the rule of is_change; neither: only a converted amount or a URL is newer) and the listed quotes without a
+-- staged row (NOT `present`); updated_quote, a view of the staged rows in it.
 
 CREATE OR REPLACE TEMP TABLE difference AS
-SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.delivery, d.* EXCLUDE (page, was_quantity, was_changed_at),
+SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.delivery,
+    d.* EXCLUDE (page, was_quantity, was_changed_at),
     p.observed_at, greatest(p.observed_at, d.was_valid_from + INTERVAL 1 MICROSECOND) AS valid_from,
     d.is_new OR is_change(b.currency, d.was_price, d.was_quantity, d.was_changed_at, d.price, d.quantity, d.changed_at)
         AS changed

@@ -1,6 +1,6 @@
--- Find the quotes that vanished: a complete observation covers them and has no row of them. In: shard_observation,
--- difference, staged_quote, late_row, reject_key, down_provider. Out: closure; suspect_provider, of which more quotes vanished
--- at once than is credible. Drops staged_row and staged_quote.
+-- Find the quotes that vanished: a complete observation covers them and has no row of them.
+-- In: shard_observation, difference, staged_quote, late_row, reject_key, down_provider.
+-- Out: closure; suspect_provider, of which too many quotes vanished at once. Drops staged_row and staged_quote.
 
 CREATE OR REPLACE TEMP TABLE complete_observation AS
 SELECT * FROM shard_observation WHERE complete AND provider_key NOT IN (SELECT provider_key FROM down_provider);
@@ -35,8 +35,9 @@ WHERE m.seen_at <= m.observed_from
     AND NOT EXISTS (FROM reject_key r WHERE r.shard = m.shard
         AND (r.item_key IS NULL OR r.item_key = m.item_key)
         AND (r.provider_key IS NULL OR r.provider_key = m.provider_key))
-    AND NOT EXISTS (FROM other_observation o WHERE covers(o.selection, m.aggregate) AND o.provider_key = m.provider_key AND o.currency = m.currency
-        AND o.delivery = m.delivery AND o.observed_to > m.observed_from)
+    AND NOT EXISTS (FROM other_observation o WHERE covers(o.selection, m.aggregate)
+        AND o.provider_key = m.provider_key AND o.currency = m.currency AND o.delivery = m.delivery
+        AND o.observed_to > m.observed_from)
     AND NOT EXISTS (FROM other_observation o JOIN store.scope_item s USING (scope_key) WHERE s.item_key = m.item_key
         AND o.provider_key = m.provider_key AND o.currency = m.currency AND o.delivery = m.delivery
         AND o.observed_to > m.observed_from)

@@ -1,8 +1,8 @@
--- Find what forbids a closure: rejects, and providers that the API reports down. In: reject, reported_down, staged_quote.
--- Out: reject_key, down_provider; late_row (empty).
+-- Find what prevents a closure: rejects, and providers that the API reports down.
+-- In: reject, reported_down, staged_quote. Out: reject_key, down_provider; late_row (empty).
 
--- The items and providers that a reject may be about, by id or by name; null: the reject names none and may be about any.
--- A reject that has both an id and a name, and neither is known, is about a new item, which cannot vanish yet.
+-- The items and providers that a reject may be about, by id or by name. Null: the reject names none and may be about any.
+-- A reject with an id and a name of which neither is known is about a new item, which cannot vanish yet.
 CREATE OR REPLACE TEMP TABLE reject_key AS
 WITH matched AS (
     SELECT r.reject_id, i.item_key FROM reject r

@@ -1,8 +1,10 @@
--- Write the run into the facts. In: updated_quote, closure, shard_observation, observed_book, suspect_provider, down_provider,
--- reject. Out: store.reject, store.history, store.current, store.observation.
+-- Write the run into the facts.
+-- In: updated_quote, closure, shard_observation, observed_book, suspect_provider, down_provider, reject.
+-- Out: store.reject, store.history, store.current, store.observation.
 
 INSERT INTO store.reject
-SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL FROM reject;
+SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL
+FROM reject;
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
@@ -39,7 +41,8 @@ SELECT getvariable('run_key'), o.scope_key, o.provider_key, min(o.observed_from)
         CASE WHEN s.provider_key IS NOT NULL OR d.provider_key IS NOT NULL THEN 'provider dark' END)),
     coalesce(sum(b.rows), 0), max(b.newest)
 FROM shard_observation o
-LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM suspect_provider) s USING (provider_key, currency, delivery)
+LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM suspect_provider) s
+    USING (provider_key, currency, delivery)
 LEFT JOIN down_provider d ON d.provider_key = o.provider_key
 LEFT JOIN observed_book b USING (shard, provider_key, delivery)
 GROUP BY o.scope_key, o.provider_key;
