@@ -117,7 +117,7 @@ def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:
     folder = next(path for path in (root, *root.parents) if path.exists())
     free, required = shutil.disk_usage(folder).free, paths.required_free_space(least_free)
     seen = f"{free / 1e6:,.0f} MB free at {folder}; a run needs {required / 1e6:,.0f} MB"
-    advice = "make room, or shorten [warehouse] keep_landings"
+    advice = "free some space, or shorten [warehouse] keep_landings"
     if free < required:
         return [fail("disk", seen, advice)]
     return [warn("disk", seen, advice) if free < 2 * required else ok("disk", seen)]

@@ -38,7 +38,7 @@ def process_holding(paths: WarehousePaths, script: str) -> Iterator[subprocess.P
 
 
 def fill_disk(disk: Path, leave: int) -> Path:
-    """Fill a disk up to some bytes; return the file that can be removed to make room again."""
+    """Fill a disk up to some bytes; return the file that can be removed to free the space again."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:

@@ -186,7 +186,7 @@ def test_disk_that_fills_up(small: Path) -> None:
     assert (low.verdict, full.verdict) == ("warn", "fail")
     assert "10 MB free" in full.seen
     assert "a run needs 15 MB" in full.seen
-    assert "make room" in full.advice
+    assert "free some space" in full.advice
 
 
 def test_required_space_depends_on_the_size_of_the_database(paths: WarehousePaths) -> None:
