@@ -1,4 +1,4 @@
-"""Requests that the store lets go together: within every limit, and what was not sent is given back."""
+"""Batches of permits stay within every limit, and unused permits are returned to the ledger."""
 
 import asyncio
 import contextlib
@@ -29,10 +29,10 @@ PER_MINUTE = 256
 MONTH = 100_000
 
 
-class Asked(RequestLedger):
-    """Counts how often it is asked."""
+class CountingLedger(RequestLedger):
+    """Counts the calls of `acquire`."""
 
-    times = 0
+    calls = 0
 
     def acquire(
         self,
@@ -45,17 +45,17 @@ class Asked(RequestLedger):
         at: datetime,
         max_permits: int = 1,
     ) -> Admission:
-        """Count, and let go as ever."""
-        self.times += 1
+        """Count the call."""
+        self.calls += 1
         return super().acquire(
             ticket, cost, metered=metered, lease=lease, now=now, at=at, max_permits=max_permits
         )
 
 
-def work(
-    rate_limiter: RateLimiter, clock: VirtualClock, workers: int, requests: int, pause: float = 0.0
+def run_workers(
+    rate_limiter: RateLimiter, clock: VirtualClock, *, workers: int, requests: int, pause: float
 ) -> None:
-    """Have so many workers send so many requests each, one after the other."""
+    """Run `workers` workers that each send `requests` requests, one after the other."""
 
     async def worker() -> None:
         for _ in range(requests):
@@ -69,16 +69,16 @@ def work(
 
 
 @pytest.mark.parametrize(("per_minute", "most"), [(None, 20), (100_000, 20), (600, 40)])
-def test_who_sends_many_asks_the_store_seldom(per_minute: int | None, most: int) -> None:
+def test_many_requests_need_few_calls_of_the_ledger(per_minute: int | None, most: int) -> None:
     clock = VirtualClock()
-    store = Asked()
-    rate_limiter = RateLimiter(per_minute, clock, store)
-    work(rate_limiter, clock, 8, 20, pause=0.05)
+    ledger = CountingLedger()
+    rate_limiter = RateLimiter(per_minute, clock, ledger)
+    run_workers(rate_limiter, clock, workers=8, requests=20, pause=0.05)
     assert rate_limiter.month_usage().used == 160
-    assert store.times <= most
+    assert ledger.calls <= most
 
 
-def test_who_sends_one_after_another_asks_for_each(make_rate_limiter: MakeRateLimiter) -> None:
+def test_sequential_requests_get_one_permit_each(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
 
@@ -91,14 +91,16 @@ def test_who_sends_one_after_another_asks_for_each(make_rate_limiter: MakeRateLi
 
 
 @pytest.mark.parametrize("per_minute", [40, 120])
-def test_on_a_small_plan_requests_go_one_by_one(tmp_path: Path, per_minute: int) -> None:
+def test_small_rate_limits_grant_single_permits(tmp_path: Path, per_minute: int) -> None:
     ledger = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
     ledger.set_rate(per_minute)
-    assert ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=MAX_BATCH)[2] == 1
+    assert (
+        ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=MAX_BATCH).permits == 1
+    )
     ledger.close()
 
 
-def test_a_costly_request_goes_alone(make_rate_limiter: MakeRateLimiter) -> None:
+def test_request_with_a_cost_gets_a_single_permit(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
 
@@ -112,14 +114,14 @@ def test_a_costly_request_goes_alone(make_rate_limiter: MakeRateLimiter) -> None
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.01, 0.8))
 @example(7, 0.0)
-def test_two_clients_with_much_room_fill_every_minute_and_exceed_none(seed: int, slowest: float) -> None:
-    clock, luck, minutes = VirtualClock(), random.Random(seed), 3
+def test_two_processes_fill_every_minute_and_exceed_none(seed: int, slowest: float) -> None:
+    clock, rng, minutes = VirtualClock(), random.Random(seed), 3
     arrived: list[float] = []
 
     async def worker(rate_limiter: RateLimiter) -> None:
         while clock.time < minutes * 60:
             await send_request(
-                rate_limiter, clock, (luck.uniform(0, slowest), luck.uniform(0, slowest)), arrived
+                rate_limiter, clock, (rng.uniform(0, slowest), rng.uniform(0, slowest)), arrived
             )
 
     async def main(rate_limiters: list[RateLimiter]) -> None:
@@ -131,35 +133,39 @@ def test_two_clients_with_much_room_fill_every_minute_and_exceed_none(seed: int,
         assert rate_limiters[0].month_usage().used == len(arrived)
         for rate_limiter in rate_limiters:
             rate_limiter.close()
-    moments = sorted(moment for moment in arrived if moment < minutes * 60)
-    assert max_per_minute(moments) <= PER_MINUTE
-    assert len(moments) >= 0.95 * minutes * PER_MINUTE
+    times = sorted(time for time in arrived if time < minutes * 60)
+    assert max_per_minute(times) <= PER_MINUTE
+    assert len(times) >= 0.95 * minutes * PER_MINUTE
 
 
-async def errand(
-    rate_limiter: RateLimiter, clock: VirtualClock, luck: random.Random, sent: list[None]
+async def random_worker(
+    rate_limiter: RateLimiter, clock: VirtualClock, rng: random.Random, sent: list[None]
 ) -> None:
-    """Send some requests one after another, some of which are not; until no more may be sent."""
-    for _ in range(luck.randrange(10)):
+    """Send some requests one after another until no more are permitted; some fail to connect."""
+    for _ in range(rng.randrange(10)):
         with contextlib.suppress(ConnectFailed):
             async with rate_limiter.acquire():
-                if luck.random() < 0.1:
+                if rng.random() < 0.1:
                     raise ConnectFailed("no route to host")
                 sent.append(None)
-                await clock.sleep(luck.choice((0.0, 0.1, 2.0)))
+                await clock.sleep(rng.choice((0.0, 0.1, 2.0)))
 
 
-async def errands(rate_limiters: list[RateLimiter], clock: VirtualClock, luck: random.Random) -> list[int]:
-    """Run errands for each, and give some up at any point; how much each has sent."""
+async def run_random_workers(
+    rate_limiters: list[RateLimiter], clock: VirtualClock, rng: random.Random
+) -> list[int]:
+    """Run workers on each rate limiter and cancel some; return the requests that each has sent."""
     sent: list[list[None]] = [[] for _ in rate_limiters]
-    pairs = list(zip(rate_limiters, sent, strict=True)) * luck.randint(1, 12)
-    tasks = [asyncio.create_task(errand(rate_limiter, clock, luck, mine)) for rate_limiter, mine in pairs]
-    for task in luck.sample(tasks, len(tasks) // 4):
+    pairs = list(zip(rate_limiters, sent, strict=True)) * rng.randint(1, 12)
+    tasks = [
+        asyncio.create_task(random_worker(rate_limiter, clock, rng, mine)) for rate_limiter, mine in pairs
+    ]
+    for task in rng.sample(tasks, len(tasks) // 4):
         await asyncio.sleep(0)
         task.cancel()
-    ends = await asyncio.gather(*tasks, return_exceptions=True)
-    ended = (QuotaExhausted, BudgetSpent, asyncio.CancelledError)
-    assert all(end is None or isinstance(end, ended) for end in ends)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    expected = (QuotaExhausted, BudgetSpent, asyncio.CancelledError)
+    assert all(outcome is None or isinstance(outcome, expected) for outcome in outcomes)
     return list(map(len, sent))
 
 
@@ -169,25 +175,26 @@ async def errands(rate_limiters: list[RateLimiter], clock: VirtualClock, luck: r
     st.lists(st.none() | st.integers(0, 60), min_size=1, max_size=3),
     st.integers(0, 2**32),
 )
-def test_neither_the_month_nor_a_cap_is_exceeded_and_the_count_is_exact(
-    left: int, caps: list[int | None], seed: int
+def test_month_and_budget_are_never_exceeded_and_the_count_is_exact(
+    left: int, budgets: list[int | None], seed: int
 ) -> None:
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
-        rate_limiters = [shared_rate_limiter(Path(folder) / "state.db", None, clock) for _ in caps]
+        rate_limiters = [shared_rate_limiter(Path(folder) / "state.db", None, clock) for _ in budgets]
         rate_limiters[0].sync_month(MONTH - left, MONTH, since=rate_limiters[0].sync_point())
-        for rate_limiter, cap in zip(rate_limiters, caps, strict=True):
-            if cap is not None:
-                rate_limiter.set_budget(cap)
-        sent = asyncio.run(errands(rate_limiters, clock, random.Random(seed)))
+        for rate_limiter, budget in zip(rate_limiters, budgets, strict=True):
+            if budget is not None:
+                rate_limiter.set_budget(budget)
+        sent = asyncio.run(run_random_workers(rate_limiters, clock, random.Random(seed)))
         used = rate_limiters[0].month_usage().used
         for rate_limiter in rate_limiters:
             rate_limiter.close()
     assert used == MONTH - left + sum(sent) <= MONTH
-    assert all(cap is None or count <= cap for count, cap in zip(sent, caps, strict=True))
+    pairs = zip(sent, budgets, strict=True)
+    assert all(budget is None or count <= budget for count, budget in pairs)
 
 
-def test_what_is_kept_counts_until_nothing_is_under_way(make_rate_limiter: MakeRateLimiter) -> None:
+def test_unused_permits_count_until_no_request_is_in_flight(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
 
     async def main() -> None:
@@ -200,7 +207,7 @@ def test_what_is_kept_counts_until_nothing_is_under_way(make_rate_limiter: MakeR
     assert rate_limiter.month_usage().used == 2
 
 
-def test_no_more_is_kept_than_the_cap_allows(make_rate_limiter: MakeRateLimiter) -> None:
+def test_batch_does_not_exceed_the_budget(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.set_budget(3)
 
@@ -211,7 +218,7 @@ def test_no_more_is_kept_than_the_cap_allows(make_rate_limiter: MakeRateLimiter)
     asyncio.run(main())
 
 
-def test_who_leaves_the_line_takes_nothing_from_the_month(make_rate_limiter: MakeRateLimiter) -> None:
+def test_cancelled_waiting_requests_do_not_count_in_the_month(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     rate_limiter.sync_month(5, 1000, since=rate_limiter.sync_point())
@@ -228,14 +235,14 @@ def test_who_leaves_the_line_takes_nothing_from_the_month(make_rate_limiter: Mak
     assert rate_limiter.month_usage().used == 5
 
 
-def test_closing_gives_back_what_is_kept(tmp_path: Path) -> None:
+def test_close_returns_unused_permits(tmp_path: Path) -> None:
     clock = VirtualClock()
     rate_limiter, other = (shared_rate_limiter(tmp_path / "state.db", None, clock) for _ in range(2))
 
     async def main() -> None:
-        slots = [rate_limiter.acquire() for _ in range(2)]
-        for slot in slots:
-            await slot.__aenter__()
+        permits = [rate_limiter.acquire() for _ in range(2)]
+        for permit in permits:
+            await permit.__aenter__()
         assert other.month_usage().used == 4
         rate_limiter.close()
         assert other.month_usage().used == 2
@@ -244,7 +251,7 @@ def test_closing_gives_back_what_is_kept(tmp_path: Path) -> None:
     other.close()
 
 
-def test_after_a_hold_nothing_leaves_that_was_let_go_before(make_rate_limiter: MakeRateLimiter) -> None:
+def test_pause_also_stops_permits_granted_before(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     arrived: list[float] = []
@@ -261,7 +268,7 @@ def test_after_a_hold_nothing_leaves_that_was_let_go_before(make_rate_limiter: M
     assert rate_limiter.month_usage().used == 7
 
 
-def test_what_was_let_go_does_not_leave_much_later(make_rate_limiter: MakeRateLimiter) -> None:
+def test_unused_permits_expire(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
 
@@ -280,35 +287,36 @@ def test_what_was_let_go_does_not_leave_much_later(make_rate_limiter: MakeRateLi
     asyncio.run(main())
 
 
-class Killed(RequestLedger):
-    """The ledger of a process that dies with everything under way."""
+class LedgerOfKilledProcess(RequestLedger):
+    """Never learns what became of its requests."""
 
     def settle(self, ticket: int, free_at: float) -> None:
-        """Nobody says so any more."""
+        """Do nothing."""
 
     def release(self, ticket: int, cost: int) -> None:
-        """Nobody says so any more."""
+        """Do nothing."""
 
 
-def test_what_a_killed_process_was_let_go_ends_by_itself(tmp_path: Path) -> None:
-    """When what left last of it must have had its answer: 1 s + 30 s + a minute later."""
+def test_permits_of_a_killed_process_expire(tmp_path: Path) -> None:
+    """The last response must have arrived after 1 s + 30 s, and counts for a minute more."""
     clock = VirtualClock()
-    ledger = Killed(tmp_path / "state.db", "f00d", "cs2cap")
+    ledger = LedgerOfKilledProcess(tmp_path / "state.db", "f00d", "cs2cap")
     before = VirtualClock()
-    work(RateLimiter(PER_MINUTE, before, ledger, deadline=30), before, workers=4, requests=1, pause=1.0)
+    run_workers(
+        RateLimiter(PER_MINUTE, before, ledger, deadline=30), before, workers=4, requests=1, pause=1.0
+    )
     rate_limiter = shared_rate_limiter(tmp_path / "state.db", PER_MINUTE, clock)
-    moments = arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2 * PER_MINUTE)
-    taken = rate_limiter.month_usage().used - 2 * PER_MINUTE
-    assert taken > 2
-    assert [moments.count(at) for at in (0, 60, 90, 91)] == [PER_MINUTE - taken] * 2 + [1, taken - 1]
+    times = arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2 * PER_MINUTE)
+    in_use = rate_limiter.month_usage().used - 2 * PER_MINUTE
+    assert in_use > 2
+    assert [times.count(at) for at in (0, 60, 90, 91)] == [PER_MINUTE - in_use] * 2 + [1, in_use - 1]
 
 
-def test_what_was_let_go_together_counts_until_its_last_answer(tmp_path: Path) -> None:
+def test_batch_counts_until_a_minute_after_its_last_response(tmp_path: Path) -> None:
     clock = VirtualClock()
     per_minute = 3 * BATCH_DIVISOR
     rate_limiter = shared_rate_limiter(tmp_path / "state.db", per_minute, clock)
-    travels = [(0.0, 20.0), (0.0, 20.0)] + [(0.0, 0.0)] * (
-        2 * per_minute - 2
-    )  # the third goes with the second
-    moments = arrival_times(rate_limiter, clock, travels)
-    assert [moments.count(at) for at in (0, 60, 80)] == [per_minute, per_minute - 3, 3]
+    # The third request shares a batch with the second.
+    travel_times = [(0.0, 20.0)] * 2 + [(0.0, 0.0)] * (2 * per_minute - 2)
+    times = arrival_times(rate_limiter, clock, travel_times)
+    assert [times.count(at) for at in (0, 60, 80)] == [per_minute, per_minute - 3, 3]

@@ -1,4 +1,4 @@
-"""A locked `state.db` makes requests wait, stops nothing else meanwhile, and is told of in the end."""
+"""A locked `state.db` makes requests wait, blocks no other task, and raises an error after 30 s."""
 
 import asyncio
 import contextlib
@@ -17,36 +17,36 @@ from tests.support.clocks import VirtualClock
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[sqlite3.Connection]:
-    """Hold the file's write lock, as a process that hangs in a transaction does."""
+    """Hold the file's write lock, like a process that hangs in a transaction."""
     with contextlib.closing(sqlite3.connect(state, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
 
 
-def test_a_request_waits_for_the_lock_while_others_go_on(tmp_path: Path) -> None:
-    throttle = RateLimiter(5, SystemClock(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
-    happened: list[str] = []
+def test_request_waits_for_the_lock_while_other_tasks_run(tmp_path: Path) -> None:
+    rate_limiter = RateLimiter(5, SystemClock(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
+    events: list[str] = []
 
     async def request() -> None:
-        async with throttle.acquire():
-            happened.append("sent")
+        async with rate_limiter.acquire():
+            events.append("sent")
 
-    async def others(lock: sqlite3.Connection) -> None:
+    async def other_tasks(lock: sqlite3.Connection) -> None:
         for _ in range(3):
             await asyncio.sleep(0.15)
-            happened.append("else")
+            events.append("other")
         lock.execute("ROLLBACK")
 
     async def main() -> None:
         with locked(tmp_path / "state.db") as lock:
-            await asyncio.gather(request(), others(lock))
+            await asyncio.gather(request(), other_tasks(lock))
 
     asyncio.run(main())
-    throttle.close()
-    assert happened == ["else", "else", "else", "sent"]
+    rate_limiter.close()
+    assert events == ["other", "other", "other", "sent"]
 
 
-def test_half_a_minute_of_waiting_is_told(tmp_path: Path) -> None:
+def test_waiting_for_half_a_minute_raises(tmp_path: Path) -> None:
     clock = VirtualClock()
     ledger = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
     with locked(tmp_path / "state.db"):
@@ -57,21 +57,21 @@ def test_half_a_minute_of_waiting_is_told(tmp_path: Path) -> None:
     assert ledger.acquire(0, 1, metered=True, lease=90, now=38.0, at=clock.now()) == (1, 0.0, 1)
 
 
-def test_an_answer_that_cannot_be_written_down_frees_its_slot_later(tmp_path: Path) -> None:
+def test_response_that_cannot_be_stored_counts_for_its_lease(tmp_path: Path) -> None:
     clock = VirtualClock()
-    throttle = RateLimiter(1, clock, RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
+    rate_limiter = RateLimiter(1, clock, RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
 
     async def main() -> list[float]:
         with contextlib.ExitStack() as stack:
-            async with throttle.acquire():
+            async with rate_limiter.acquire():
                 stack.enter_context(locked(tmp_path / "state.db"))
-        async with throttle.acquire() as slot:
-            return [slot.sent_at]
+        async with rate_limiter.acquire() as permit:
+            return [permit.sent_at]
 
     assert asyncio.run(main()) == [90]
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+def test_path_that_cannot_be_written_raises(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(WarehouseUnusable):
         RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")

@@ -1,4 +1,4 @@
-"""Never more arrivals in any minute than the tier allows, however requests and answers travel."""
+"""Arrivals in any minute never exceed the rate limit, however long requests and responses take."""
 
 import asyncio
 from pathlib import Path
@@ -26,8 +26,8 @@ from tests.support.rate_limits import (
     st.lists(st.tuples(st.floats(0, 70), st.floats(0, 70)), min_size=1, max_size=15),
     st.booleans(),
 )
-def test_no_minute_holds_more_than_allowed(
-    per_minute: int, travels: list[TravelTimes], in_memory: bool
+def test_arrivals_never_exceed_the_rate_limit(
+    per_minute: int, travel_times: list[TravelTimes], in_memory: bool
 ) -> None:
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
@@ -35,24 +35,24 @@ def test_no_minute_holds_more_than_allowed(
             rate_limiter = RateLimiter(per_minute, clock, deadline=140)
         else:
             rate_limiter = shared_rate_limiter(Path(folder) / "state.db", per_minute, clock, deadline=140)
-        moments = arrival_times(rate_limiter, clock, travels)
+        times = arrival_times(rate_limiter, clock, travel_times)
         rate_limiter.close()
-    assert len(moments) == len(travels)
-    assert max_per_minute(moments) <= per_minute
+    assert len(times) == len(travel_times)
+    assert max_per_minute(times) <= per_minute
 
 
-def test_what_a_minute_allows_goes_at_once(make_rate_limiter: MakeRateLimiter) -> None:
+def test_requests_within_the_limit_are_sent_at_once(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
-    moments = arrival_times(make_rate_limiter(3, clock), clock, [(0.0, 0.0)] * 7)
-    assert moments == [0, 0, 0, 60, 60, 60, 120]
+    times = arrival_times(make_rate_limiter(3, clock), clock, [(0.0, 0.0)] * 7)
+    assert times == [0, 0, 0, 60, 60, 60, 120]
 
 
-def test_without_a_limit_nothing_waits(make_rate_limiter: MakeRateLimiter) -> None:
+def test_without_a_limit_no_request_waits(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     assert arrival_times(make_rate_limiter(None, clock), clock, [(0.0, 0.0)] * 50) == [0] * 50
 
 
-def test_an_allowance_learned_later_counts_what_was_sent(make_rate_limiter: MakeRateLimiter) -> None:
+def test_limit_set_later_counts_earlier_requests(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2)
@@ -61,7 +61,7 @@ def test_an_allowance_learned_later_counts_what_was_sent(make_rate_limiter: Make
 
 
 @pytest.mark.parametrize(("per_minute", "expected"), [(4, [0, 0, 60, 60]), (1, [60, 120, 180, 240])])
-def test_another_allowance_holds_from_now_on(
+def test_changed_limit_applies_at_once(
     make_rate_limiter: MakeRateLimiter, per_minute: int, expected: list[float]
 ) -> None:
     clock = VirtualClock()
@@ -72,23 +72,23 @@ def test_another_allowance_holds_from_now_on(
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 4) == expected
 
 
-def test_an_allowance_that_rises_frees_who_waits(make_rate_limiter: MakeRateLimiter) -> None:
+def test_raised_limit_admits_waiting_requests(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(1, clock)
 
     async def main() -> list[float]:
-        moments: list[float] = []
+        times: list[float] = []
 
-        async def one() -> None:
+        async def request() -> None:
             async with rate_limiter.acquire():
-                moments.append(clock.time)
+                times.append(clock.time)
 
         async def upgrade() -> None:
             await clock.sleep(7.0)
             rate_limiter.set_rate(2)
 
-        await asyncio.gather(one(), one(), upgrade())
-        return moments
+        await asyncio.gather(request(), request(), upgrade())
+        return times
 
     first, second = asyncio.run(main())
     assert first == 0
@@ -96,7 +96,7 @@ def test_an_allowance_that_rises_frees_who_waits(make_rate_limiter: MakeRateLimi
 
 
 @pytest.mark.parametrize("per_minute", [None, 100])
-def test_a_hold_stops_every_request(make_rate_limiter: MakeRateLimiter, per_minute: int | None) -> None:
+def test_pause_stops_every_request(make_rate_limiter: MakeRateLimiter, per_minute: int | None) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(per_minute, clock)
     rate_limiter.pause(9.0)
@@ -104,14 +104,14 @@ def test_a_hold_stops_every_request(make_rate_limiter: MakeRateLimiter, per_minu
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
 
 
-def test_a_hold_ends_however_long_the_source_asked_for(make_rate_limiter: MakeRateLimiter) -> None:
+def test_pause_has_a_maximum_length(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     rate_limiter.pause(300 * 86_400.0)
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [MAX_PAUSE]
 
 
-def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_rate_limiter: MakeRateLimiter) -> None:
+def test_request_cancelled_while_it_waits_does_not_count(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(1, clock)
 
@@ -126,7 +126,7 @@ def test_a_request_given_up_while_it_waits_gives_its_slot_back(make_rate_limiter
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [30]
 
 
-def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(
+def test_unsent_request_counts_neither_in_the_minute_nor_in_the_month(
     make_rate_limiter: MakeRateLimiter,
 ) -> None:
     clock = VirtualClock()
@@ -144,18 +144,18 @@ def test_what_could_not_be_sent_counts_neither_in_the_minute_nor_in_the_month(
     assert rate_limiter.month_usage().used == 6
 
 
-def test_a_costly_request_waits_for_as_much_room_as_it_takes(make_rate_limiter: MakeRateLimiter) -> None:
+def test_request_with_a_cost_waits_until_the_cost_is_free(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(6, clock)
 
     async def main() -> list[tuple[int, float]]:
-        moments: list[tuple[int, float]] = []
+        times: list[tuple[int, float]] = []
 
-        async def one(cost: int) -> None:
+        async def request(cost: int) -> None:
             async with rate_limiter.acquire(cost):
-                moments.append((cost, clock.time))
+                times.append((cost, clock.time))
 
-        await asyncio.gather(*(one(cost) for cost in (5, 5, 1, 1, 99)))
-        return moments
+        await asyncio.gather(*(request(cost) for cost in (5, 5, 1, 1, 99)))
+        return times
 
     assert asyncio.run(main()) == [(5, 0), (5, 60), (1, 60), (1, 120), (99, 180)]

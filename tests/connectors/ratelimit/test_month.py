@@ -1,4 +1,4 @@
-"""The month and the day's stream starts are counted beforehand, and corrected by what the source says."""
+"""Requests of the month and stream starts are counted before they are sent, and corrected by reports."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -28,49 +28,49 @@ PRICES = "GET /v1/prices"
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def send(rate_limiter: RateLimiter, times: int = 1, *, metered: bool = True) -> Permit:
+def send_requests(rate_limiter: RateLimiter, times: int = 1, *, metered: bool = True) -> Permit:
     async def main() -> Permit:
         for _ in range(times):
-            async with rate_limiter.acquire(metered=metered) as slot:
+            async with rate_limiter.acquire(metered=metered) as permit:
                 pass
-        return slot
+        return permit
 
     return asyncio.run(main())
 
 
-def told(rate_limiter: RateLimiter, used: int, limit: int = 1000) -> None:
+def report(rate_limiter: RateLimiter, used: int, limit: int = 1000) -> None:
     rate_limiter.sync_month(used, limit, since=rate_limiter.sync_point())
 
 
-def test_a_request_counts_in_the_month_unless_it_is_exempt(make_rate_limiter: MakeRateLimiter) -> None:
+def test_metered_requests_count_in_the_month(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     assert rate_limiter.month_usage() == MonthUsage(0, None, None)
-    told(rate_limiter, 41)
-    send(rate_limiter, 3)
-    send(rate_limiter, 5, metered=False)
+    report(rate_limiter, 41)
+    send_requests(rate_limiter, 3)
+    send_requests(rate_limiter, 5, metered=False)
     assert rate_limiter.month_usage() == MonthUsage(44, 1000, None, NOON)
     assert rate_limiter.month_usage().left == 956
 
 
-def test_what_the_month_does_not_hold_is_not_sent(make_rate_limiter: MakeRateLimiter) -> None:
+def test_no_request_is_sent_beyond_the_months_limit(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
-    told(rate_limiter, 998)
-    slot = send(rate_limiter)
-    rate_limiter.observe_headers(PRICES, slot, QuotaHeaders(1000, 1, JULY))
-    send(rate_limiter)
+    report(rate_limiter, 998)
+    permit = send_requests(rate_limiter)
+    rate_limiter.observe_headers(PRICES, permit, QuotaHeaders(1000, 1, JULY))
+    send_requests(rate_limiter)
     with pytest.raises(QuotaExhausted, match="used up") as refused:
-        send(rate_limiter)
+        send_requests(rate_limiter)
     assert refused.value.resets_at == JULY
-    send(rate_limiter, metered=False)
+    send_requests(rate_limiter, metered=False)
 
 
-def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(
+def test_waiting_request_fails_when_the_month_is_used_up_meanwhile(
     make_rate_limiter: MakeRateLimiter,
 ) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(1, clock)
-    told(rate_limiter, 999)
+    report(rate_limiter, 999)
 
     async def main() -> list[object]:
         return await asyncio.gather(
@@ -83,68 +83,68 @@ def test_who_waits_for_the_minute_is_told_when_the_month_ends_meanwhile(
     assert rate_limiter.month_usage().left == 0
 
 
-def test_a_new_month_starts_from_zero(make_rate_limiter: MakeRateLimiter) -> None:
+def test_new_month_starts_from_zero(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
-    told(rate_limiter, 999)
+    report(rate_limiter, 999)
     rate_limiter.observe_headers(
-        PRICES, send(rate_limiter), QuotaHeaders(1000, 0, NOON + timedelta(seconds=30))
+        PRICES, send_requests(rate_limiter), QuotaHeaders(1000, 0, NOON + timedelta(seconds=30))
     )
     clock.time = 29
     assert rate_limiter.month_usage().left == 0
     clock.time = 30
     assert rate_limiter.month_usage() == MonthUsage(0, 1000, None, NOON)
-    send(rate_limiter)
+    send_requests(rate_limiter)
 
 
-def test_headers_that_describe_the_minute_do_not_speak_of_the_month(
+def test_headers_about_the_minute_do_not_change_the_month(
     make_rate_limiter: MakeRateLimiter,
 ) -> None:
     rate_limiter = make_rate_limiter(20, VirtualClock())
-    told(rate_limiter, 41)
+    report(rate_limiter, 41)
     rate_limiter.observe_headers(
-        PRICES, send(rate_limiter), QuotaHeaders(20, 0, NOON + timedelta(seconds=30))
+        PRICES, send_requests(rate_limiter), QuotaHeaders(20, 0, NOON + timedelta(seconds=30))
     )
-    rate_limiter.observe_headers(PRICES, send(rate_limiter), QuotaHeaders(None, None, None))
+    rate_limiter.observe_headers(PRICES, send_requests(rate_limiter), QuotaHeaders(None, None, None))
     assert rate_limiter.month_usage() == MonthUsage(43, 1000, None, NOON)
 
 
 @pytest.mark.parametrize(("used", "expected"), [(600, 600), (10, 10), (44, 44)])
-def test_the_source_is_believed_where_nothing_is_under_way(
+def test_report_replaces_the_count_where_no_request_is_in_flight(
     make_rate_limiter: MakeRateLimiter, used: int, expected: int
 ) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
-    told(rate_limiter, 41)
-    send(rate_limiter, 3)
+    report(rate_limiter, 41)
+    send_requests(rate_limiter, 3)
     clock.time += 1
-    told(rate_limiter, used)
+    report(rate_limiter, used)
     assert rate_limiter.month_usage().used == expected
 
 
-@given(used=st.integers(0, 100), ours=st.integers(0, 100), under_way=st.integers(0, 5))
-def test_our_own_count_stands_where_it_can_be_right(used: int, ours: int, under_way: int) -> None:
-    """The source has counted none, some or all of what has no answer yet; the safest count is taken."""
+@given(used=st.integers(0, 100), own=st.integers(0, 100), in_flight=st.integers(0, 5))
+def test_own_count_stays_where_it_can_be_right(used: int, own: int, in_flight: int) -> None:
+    """The source has counted none, some or all of the unanswered requests; the safest count is taken."""
     rate_limiter = RateLimiter(None, VirtualClock())
-    told(rate_limiter, ours)
+    report(rate_limiter, own)
 
     async def main() -> None:
-        for _ in range(under_way):
+        for _ in range(in_flight):
             await rate_limiter.acquire().__aenter__()
-        told(rate_limiter, used)
+        report(rate_limiter, used)
 
     asyncio.run(main())
-    ours += under_way
-    possible = range(used, used + under_way + 1)
-    assert rate_limiter.month_usage().used == (ours if ours in possible else possible[-1])
+    own += in_flight
+    possible = range(used, used + in_flight + 1)
+    assert rate_limiter.month_usage().used == (own if own in possible else possible[-1])
 
 
-def test_the_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Path) -> None:
+def test_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Path) -> None:
     clock = VirtualClock()
     rate_limiter = shared_rate_limiter(tmp_path / "state.db", None, clock)
     assert read_usage(tmp_path / "state.db", "cs2cap") is None
-    told(rate_limiter, 990)
-    send(rate_limiter, 2)
+    report(rate_limiter, 990)
+    send_requests(rate_limiter, 2)
     rate_limiter.close()
     again = shared_rate_limiter(tmp_path / "state.db", None, clock)
     assert again.month_usage().left == 8
@@ -183,46 +183,46 @@ def test_stream_starts_survive_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("remaining", "used"), [(46, 4), (49, 1), (50, 0)])
-def test_a_streams_headers_speak_of_its_starts(
+def test_stream_headers_correct_the_stream_starts(
     make_rate_limiter: MakeRateLimiter, remaining: int, used: int
 ) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
-    told(rate_limiter, 7, limit=50)
+    report(rate_limiter, 7, limit=50)
     rate_limiter.claim_stream_start(STREAM)
     rate_limiter.claim_stream_start(STREAM)
     rate_limiter.observe_headers(
-        STREAM, send(rate_limiter), QuotaHeaders(50, remaining, NOON + timedelta(hours=2))
+        STREAM, send_requests(rate_limiter), QuotaHeaders(50, remaining, NOON + timedelta(hours=2))
     )
     assert rate_limiter.stream_usage(STREAM) == (used, 50)
-    assert rate_limiter.month_usage().used == 8, "the month is another quota, even if it is of the same size"
+    assert rate_limiter.month_usage().used == 8, "the month is another quota, even with the same limit"
     if used > 2:
         clock.time = 2 * 3600
         assert rate_limiter.stream_usage(STREAM) == (2, 50), (
-            "starts that others made end when the source says"
+            "starts of other processes expire at the reported time"
         )
 
 
 @pytest.mark.parametrize(
     "quota", [QuotaHeaders(10**14, 0, None), QuotaHeaders(50, 51, None), QuotaHeaders(None, 3, None)]
 )
-def test_a_streams_headers_that_cannot_be_true_are_not_believed(
+def test_impossible_stream_headers_are_ignored(
     make_rate_limiter: MakeRateLimiter, quota: QuotaHeaders
 ) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.set_stream_limit(STREAM, 50)
     rate_limiter.claim_stream_start(STREAM)
-    rate_limiter.observe_headers(STREAM, send(rate_limiter), quota)
+    rate_limiter.observe_headers(STREAM, send_requests(rate_limiter), quota)
     assert rate_limiter.stream_usage(STREAM) == (1, 50)
 
 
-def test_counts_beyond_measure_fit_all_the_same(make_rate_limiter: MakeRateLimiter) -> None:
+def test_huge_counts_are_capped(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(2**64 - 1, VirtualClock())
-    told(rate_limiter, 2**64 - 1, limit=2**64 - 1)
+    report(rate_limiter, 2**64 - 1, limit=2**64 - 1)
     assert rate_limiter.month_usage().left == 0
 
 
-def test_a_refused_start_is_taken_back(make_rate_limiter: MakeRateLimiter) -> None:
+def test_refused_stream_start_does_not_count(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.set_stream_limit(STREAM, 2)
     rate_limiter.claim_stream_start(STREAM)
@@ -231,7 +231,7 @@ def test_a_refused_start_is_taken_back(make_rate_limiter: MakeRateLimiter) -> No
     assert rate_limiter.stream_usage(STREAM) == (0, 2)
 
 
-def test_a_refusal_for_want_of_starts_uses_them_up(make_rate_limiter: MakeRateLimiter) -> None:
+def test_exhausted_streams_error_uses_up_the_starts(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.set_stream_limit(STREAM, 3)
     rate_limiter.claim_stream_start(STREAM)
@@ -245,26 +245,26 @@ def test_a_refusal_for_want_of_starts_uses_them_up(make_rate_limiter: MakeRateLi
 @pytest.mark.parametrize(
     "error", [RateLimited("burst"), QuotaExhausted("month"), Unavailable("down"), PlanForbids("tier")]
 )
-def test_another_refusal_of_a_stream_does_not_speak_of_its_starts(
+def test_other_errors_of_a_stream_do_not_change_the_starts(
     make_rate_limiter: MakeRateLimiter, error: SourceError
 ) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.set_stream_limit(STREAM, 50)
     rate_limiter.claim_stream_start(STREAM)
     rate_limiter.claim_stream_start(STREAM)
-    rate_limiter.observe_headers(STREAM, send(rate_limiter), QuotaHeaders(1_000_000, 0, None), error)
+    rate_limiter.observe_headers(STREAM, send_requests(rate_limiter), QuotaHeaders(1_000_000, 0, None), error)
     rate_limiter.observe_error(STREAM, error)
     assert rate_limiter.stream_usage(STREAM) == (1, 50)
 
 
-def test_a_month_that_the_source_calls_used_up_is_used_up(make_rate_limiter: MakeRateLimiter) -> None:
+def test_quota_exhausted_error_uses_up_the_month(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
-    told(rate_limiter, 10)
+    report(rate_limiter, 10)
     rate_limiter.observe_error(PRICES, QuotaExhausted("used up", resets_at=JULY))
     assert rate_limiter.month_usage() == MonthUsage(1000, 1000, JULY, NOON)
 
 
-def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make_rate_limiter: MakeRateLimiter) -> None:
+def test_clock_set_back_keeps_a_start_for_a_day_at_most(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     rate_limiter.set_stream_limit(STREAM, 1)
@@ -279,9 +279,9 @@ def test_a_clock_that_goes_back_keeps_a_start_for_a_day_at_most(make_rate_limite
 def test_processes_share_the_month(tmp_path: Path) -> None:
     clock = VirtualClock()
     one, other = (shared_rate_limiter(tmp_path / "state.db", None, clock) for _ in range(2))
-    told(one, 997)
+    report(one, 997)
     assert len(arrival_times(one, clock, [(0.0, 0.0)] * 2)) == 2
     assert len(arrival_times(other, clock, [(0.0, 0.0)])) == 1
     for rate_limiter in (one, other):
         with pytest.raises(QuotaExhausted):
-            send(rate_limiter)
+            send_requests(rate_limiter)

@@ -1,4 +1,4 @@
-"""What every answer says of the month is written now and then, and at once where it matters."""
+"""The source's reports of the month are stored at intervals, and at once where little is left."""
 
 import asyncio
 from pathlib import Path
@@ -14,7 +14,7 @@ PRICES = "GET /v1/prices"
 MONTH = 100_000
 
 
-def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> None:
+def test_close_stores_the_last_report(tmp_path: Path) -> None:
     clock = VirtualClock()
     rate_limiter = shared_rate_limiter(tmp_path / "state.db", None, clock)
     rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
@@ -32,7 +32,7 @@ def test_the_last_word_on_the_month_is_written_by_closing(tmp_path: Path) -> Non
     assert month.used == 60
 
 
-def test_near_the_months_end_every_word_counts_at_once(make_rate_limiter: MakeRateLimiter) -> None:
+def test_reports_are_stored_at_once_where_little_is_left(make_rate_limiter: MakeRateLimiter) -> None:
     rate_limiter = make_rate_limiter(None, VirtualClock())
     rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
 
@@ -45,8 +45,8 @@ def test_near_the_months_end_every_word_counts_at_once(make_rate_limiter: MakeRa
     asyncio.run(main())
 
 
-def test_a_word_that_came_long_ago_is_not_written(make_rate_limiter: MakeRateLimiter) -> None:
-    """What was sent since then may be forgotten, and would be taken for counted."""
+def test_old_report_is_not_stored(make_rate_limiter: MakeRateLimiter) -> None:
+    """The ledger may have forgotten later requests, which would then be taken as counted."""
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
     rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
@@ -63,9 +63,9 @@ def test_a_word_that_came_long_ago_is_not_written(make_rate_limiter: MakeRateLim
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_all_that_was_let_go_together_may_not_have_been_counted(tmp_path: Path, own: bool) -> None:
-    for store in (RequestLedger(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
-        ticket, _, many = store.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=5)
-        store.sync_month(100, MONTH, since=0.0, own=ticket if own else 0, resets_at=None, at=NOON)
-        assert store.month(NOON)[0] == 100 + many - own == 105 - own
-        store.close()
+def test_all_requests_of_a_batch_may_be_missing_in_a_report(tmp_path: Path, own: bool) -> None:
+    for ledger in (RequestLedger(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
+        ticket, _, permits = ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=5)
+        ledger.sync_month(100, MONTH, since=0.0, own=ticket if own else 0, resets_at=None, at=NOON)
+        assert ledger.month(NOON).used == 100 + permits - own == 105 - own
+        ledger.close()

@@ -1,4 +1,4 @@
-"""The stream starts of 24 hours, as a source counts them and as we do: never one too many."""
+"""The stream starts of 24 hours stay within the limit, as the source counts them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,19 +25,19 @@ STREAM = "POST /v1/prices"
 
 
 @pytest.fixture
-def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """Return a sandbox with limits, of a tier with 50 stream starts."""
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a sandbox with limits and 50 stream starts."""
     return make_sandbox(limits=True, tier="pro", items=20)
 
 
-def use(box: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T]]) -> _T:
-    """Let `work` use the sandbox as a process of its own does."""
+def run_client(sandbox: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T]]) -> _T:
+    """Run `work` with a client like that of a separate process."""
 
     async def main() -> _T:
         clock = VirtualClock()
         rate_limiter = shared_rate_limiter(state, None, clock)
         client = Cs2capClient(
-            "cs2cap", box.url, Key(VALID_KEY), clock, retry=RetryPolicy(), rate_limiter=rate_limiter
+            "cs2cap", sandbox.url, Key(VALID_KEY), clock, retry=RetryPolicy(), rate_limiter=rate_limiter
         )
         try:
             return await work(client, CS2Cap(client))
@@ -47,58 +47,58 @@ def use(box: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T
     return asyncio.run(main())
 
 
-async def stream(client: Client) -> None:
-    async with client.stream("/v1/prices", (("providers", "steam"),), 30.0) as incoming:
-        await incoming.read()
+async def read_stream(client: Client) -> None:
+    async with client.stream("/v1/prices", (("providers", "steam"),), 30.0) as response:
+        await response.read()
 
 
-def test_the_tier_tells_how_many_may_start(box: Sandbox, tmp_path: Path) -> None:
+def test_tier_sets_the_limit(sandbox: Sandbox, tmp_path: Path) -> None:
     async def work(client: Client, source: CS2Cap) -> tuple[int, int | None]:
         await source.account()
         return client.rate_limiter.stream_usage(STREAM)
 
-    assert use(box, tmp_path / "state.db", work) == (0, 50)
+    assert run_client(sandbox, tmp_path / "state.db", work) == (0, 50)
 
 
-def test_a_stream_tells_of_the_starts_that_others_made(box: Sandbox, tmp_path: Path) -> None:
+def test_stream_headers_report_the_starts_of_others(sandbox: Sandbox, tmp_path: Path) -> None:
     async def work(client: Client, _: CS2Cap) -> list[tuple[int, int | None]]:
-        await stream(client)
-        seen = [client.rate_limiter.stream_usage(STREAM)]
-        box.key(VALID_KEY).set_streams_left(4, NOON)
-        await stream(client)
-        return [*seen, client.rate_limiter.stream_usage(STREAM)]
+        await read_stream(client)
+        usages = [client.rate_limiter.stream_usage(STREAM)]
+        sandbox.key(VALID_KEY).set_streams_left(4, NOON)
+        await read_stream(client)
+        return [*usages, client.rate_limiter.stream_usage(STREAM)]
 
-    assert use(box, tmp_path / "state.db", work) == [(1, 50), (47, 50)]
+    assert run_client(sandbox, tmp_path / "state.db", work) == [(1, 50), (47, 50)]
 
 
-def test_after_the_last_start_nothing_is_sent_by_any_process(box: Sandbox, tmp_path: Path) -> None:
-    box.key(VALID_KEY).set_streams_left(1, NOON)
+def test_after_the_last_start_no_process_sends_another(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.key(VALID_KEY).set_streams_left(1, NOON)
 
-    async def last(client: Client, _: CS2Cap) -> None:
-        await stream(client)
+    async def use_last_start(client: Client, _: CS2Cap) -> None:
+        await read_stream(client)
 
-    async def one_more(client: Client, source: CS2Cap) -> None:
+    async def try_another(client: Client, source: CS2Cap) -> None:
         await source.account()
         with pytest.raises(StreamsExhausted) as refused:
-            await stream(client)
+            await read_stream(client)
         assert refused.value.status is None
         assert refused.value.resets_at == NOON + timedelta(days=1)
-        await source.fx()  # other routes go on
+        await source.fx()  # other routes still work
 
-    use(box, tmp_path / "state.db", last)
-    use(box, tmp_path / "state.db", one_more)
-    assert [entry.path for entry in box.requests.of_path("/v1/prices")] == ["/v1/prices"]
+    run_client(sandbox, tmp_path / "state.db", use_last_start)
+    run_client(sandbox, tmp_path / "state.db", try_another)
+    assert [entry.path for entry in sandbox.requests.of_path("/v1/prices")] == ["/v1/prices"]
 
 
-def test_a_refusal_by_the_source_is_not_asked_for_twice(box: Sandbox, tmp_path: Path) -> None:
-    box.key(VALID_KEY).set_streams_left(0, NOON)
+def test_start_that_the_source_refused_is_not_sent_again(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.key(VALID_KEY).set_streams_left(0, NOON)
 
     async def work(client: Client, source: CS2Cap) -> None:
         await source.account()
         for _ in range(3):
             with pytest.raises(StreamsExhausted):
-                await stream(client)
+                await read_stream(client)
         await source.fx()
 
-    use(box, tmp_path / "state.db", work)
-    assert [entry.status for entry in box.requests.of_path("/v1/prices")] == [429]
+    run_client(sandbox, tmp_path / "state.db", work)
+    assert [entry.status for entry in sandbox.requests.of_path("/v1/prices")] == [429]
