@@ -1,4 +1,4 @@
-"""`python -m sandbox`: serve in the foreground."""
+"""Serve a sandbox in the foreground: `python -m sandbox`."""
 
 import sys
 

@@ -1,19 +1,21 @@
-"""One sandbox without a server: market, clock, keys, faults, request log, and the verbs that drive them."""
+"""A sandbox without a server: market, clock, keys, faults, request log, and the methods that change them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from threading import RLock
+from typing import TypedDict, Unpack
 
 import polars as pl
 
-from sandbox.clock import Clock, micros
+from sandbox.clock import SECOND, Clock, micros
 from sandbox.cs2cap.api import Cs2cap
-from sandbox.cs2cap.faults import Fault, Faults
+from sandbox.cs2cap.faults import Fault, build_fault
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry
 from sandbox.cs2cap.series import ground_truth
 from sandbox.cs2cap.series.routes import SeriesRoutes
 from sandbox.cs2cap.snapshots import Snapshot
+from sandbox.faults import FaultRegistry
 from sandbox.market import board, catalog, moves
 from sandbox.market.archive import MarketHistory
 from sandbox.market.ledger import expected_quotes
@@ -30,13 +32,20 @@ from sandbox.request_log import RequestLog
 from sandbox.skinshark.api import Skinshark
 from sandbox.skinshark.merchant import Merchant
 
-SECOND = 1_000_000
+
+class Selection(TypedDict, total=False):
+    """Which quotes a method changes: of one provider, of some items; the seed repeats a random choice."""
+
+    provider: str | None
+    item_ids: Sequence[int] | None
+    seed: int | None
 
 
 class Sandbox:
-    """Everything behind the API. Its methods may be called from any thread while it serves.
+    """Both APIs over one market. The methods may be called from any thread while a server runs.
 
-    Market verbs return the quotes they touched; ValueError: an unknown provider, too many quotes.
+    The methods that change quotes change exactly as many as they are told, and return the changes; they raise
+    ValueError for an unknown provider and for more quotes than there are.
     """
 
     def __init__(self, options: Options) -> None:
@@ -45,80 +54,53 @@ class Sandbox:
         self.url = ""
         self.clock = Clock(options.frozen)
         self.keys = KeyRegistry(options.tier, enforced=options.limits, windows=options.windows)
-        self.faults = Faults()
+        self.faults = FaultRegistry[Fault]()
         self.requests = RequestLog()
-        self.market = _market(options, self.clock.us())
-        past = PriceHistory(self.market.first, self.market.epochs[0].at, options.seed, options.history_every)
+        self.market = _build_market(options, self.clock.us())
+        first, start = self.market.first, self.market.epochs[0].at
+        past = PriceHistory(first, start, seed=options.seed, every=options.history_every)
         self.archive = MarketHistory(self.market, past)
         self.series = SeriesRoutes(self.archive, options.seed, dense=options.history == "dense")
-        self.api = Cs2cap(self.market, self.clock, self.keys, self.series)
-        self.skinshark = Skinshark(
-            self.market, self.clock, Merchant(options.merchant, enforced=options.limits)
-        )
+        self.api = Cs2cap(self.market, self.clock, keys=self.keys, series=self.series)
+        merchant = Merchant(options.merchant, enforced=options.limits)
+        self.skinshark = Skinshark(self.market, self.clock, merchant)
 
     def sync(self) -> int:
-        """Bring the index up to the clock; tells the present (microseconds)."""
+        """Refresh the index if the clock says that a refresh is due; return the time (microseconds)."""
         with self.lock:
             now = self.clock.us()
             self.market.catch_up(now, self._drift)
             return now
 
     def move(
-        self,
-        quotes: int = 1,
-        *,
-        provider: str | None = None,
-        item_ids: Sequence[int] | None = None,
-        factor: float | None = None,
-        seed: int | None = None,
+        self, quotes: int = 1, *, factor: float | None = None, **selection: Unpack[Selection]
     ) -> list[QuoteChange]:
-        """Change exactly so many prices, by a factor or by chance; `timestamp` becomes now."""
+        """Change prices, by a factor or at random; their `timestamp` becomes now."""
         with self.lock:
-            return moves.move(self.market, _pick(quotes, provider, item_ids, seed), self.sync(), factor)
+            return moves.move(self.market, _select(quotes, selection), self.sync(), factor=factor)
 
-    def restock(
-        self,
-        quotes: int = 1,
-        *,
-        provider: str | None = None,
-        item_ids: Sequence[int] | None = None,
-        seed: int | None = None,
-    ) -> list[QuoteChange]:
-        """Change exactly so many quantities and no price; `timestamp` becomes now."""
+    def restock(self, quotes: int = 1, **selection: Unpack[Selection]) -> list[QuoteChange]:
+        """Change quantities and no price; their `timestamp` becomes now."""
         with self.lock:
-            return moves.restock(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+            return moves.restock(self.market, _select(quotes, selection), self.sync())
 
-    def vanish(
-        self,
-        quotes: int = 1,
-        *,
-        provider: str | None = None,
-        item_ids: Sequence[int] | None = None,
-        seed: int | None = None,
-    ) -> list[QuoteChange]:
-        """Take exactly so many listings away."""
+    def vanish(self, quotes: int = 1, **selection: Unpack[Selection]) -> list[QuoteChange]:
+        """Remove listed quotes."""
         with self.lock:
-            return moves.vanish(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+            return moves.vanish(self.market, _select(quotes, selection), self.sync())
 
     def restore(self) -> list[QuoteChange]:
-        """Bring back all that vanished, with the same price, quantity and timestamp."""
+        """List all vanished quotes again, with the same price, quantity and timestamp."""
         with self.lock:
             return moves.restore(self.market, self.sync())
 
-    def appear(
-        self,
-        quotes: int = 1,
-        *,
-        provider: str | None = None,
-        item_ids: Sequence[int] | None = None,
-        seed: int | None = None,
-    ) -> list[QuoteChange]:
-        """List exactly so many quotes where there was none."""
+    def appear(self, quotes: int = 1, **selection: Unpack[Selection]) -> list[QuoteChange]:
+        """List new quotes."""
         with self.lock:
-            return moves.appear(self.market, _pick(quotes, provider, item_ids, seed), self.sync())
+            return moves.appear(self.market, _select(quotes, selection), self.sync())
 
     def set_provider_dark(self, provider: str, dark: bool = True) -> None:
-        """Take a provider's rows out of the index and call it down, or bring it back."""
+        """Remove a provider's rows from the index and report it as down, or serve it again."""
         with self.lock:
             self.market.set_dark(_position(provider), dark, self.sync())
 
@@ -128,33 +110,31 @@ class Sandbox:
             self.market.publish(self.sync())
 
     def fx(self, rates: Mapping[str, str | Decimal]) -> None:
-        """Set exchange rates, units for one US dollar. Raises ValueError for what is no positive rate."""
+        """Set exchange rates, units per US dollar. Raises ValueError for a rate that is not positive."""
         decimals = {code: Decimal(rate) for code, rate in rates.items()}
         if not all(rate.is_finite() and rate > 0 for rate in decimals.values()) or "USD" in decimals:
-            raise ValueError("a rate is a positive number, and the dollar's is 1")
+            raise ValueError("a rate is a positive number, and the rate of USD is always 1")
         with self.lock:
             self.market.set_rates(decimals, self.sync())
 
     def drift_fx(self) -> None:
-        """Move every exchange rate a little."""
+        """Change every exchange rate a little."""
         with self.lock:
-            now = self.sync()
-            self.market.set_rates(
-                drifted(self.market.rates, board.seeded_random("fx", len(self.market.epochs))), now
-            )
+            now, rng = self.sync(), board.seeded_random("fx", len(self.market.epochs))
+            self.market.set_rates(drifted(self.market.rates, rng), now)
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock and let the index follow."""
+        """Advance the clock, and refresh the index if a refresh is due."""
         with self.lock:
             self.clock.advance(seconds)
             self.sync()
 
-    def fault(self, kind: str, **how: object) -> Fault:
-        """Set a fault; see `sandbox.faults`."""
-        return self.faults.add(kind, **how)
+    def fault(self, kind: str, **fields: object) -> Fault:
+        """Add a fault of CS2Cap; see `sandbox.cs2cap.faults.build_fault`."""
+        return self.faults.add(build_fault(kind, **fields))
 
     def key(self, text: str, state: str = "valid", *, tier: str | None = None, label: str = "") -> ApiKey:
-        """Add a key or change its state and tier."""
+        """Add a key, or change its state and tier."""
         return self.keys.put(text, state, tier=tier, label=label)
 
     def ledger(
@@ -166,19 +146,19 @@ class Sandbox:
         item_ids: Sequence[int] | None = None,
         bids: bool = False,
     ) -> pl.DataFrame:
-        """Return what the index served at a moment (now by default), columns as in `sandbox.ledger.SCHEMA`.
+        """Return what the index served at a time (default: now), columns as in `market.ledger.SCHEMA`.
 
-        A moment before the start is one of the market's past. Asks, or `bids` with their own names for price
-        and quantity. Without `item_ids`: the whole catalog, as a walk lists it. KeyError: an unknown currency
-        or id.
+        A time before the start is in the market's past. Asks, or `bids` with their own names for price and
+        quantity. Without `item_ids`: the whole catalog, in the order of a listing. Raises KeyError for an
+        unknown currency or id.
         """
         side = BIDS if bids else ASKS
         positions = sorted({_position(key) for key in providers or KEYS} & set(side.providers))
         scope = Scope(tuple(positions), None if item_ids is None else tuple(item_ids))
         with self.lock:
             now = self.sync()
-            index = self.market.index(now) if at is None else self.archive.index(micros(at))
-            return expected_quotes(self.market.board, side.of(index), scope, currency, side)
+            index = side.of(self.market.index(now) if at is None else self.archive.index(micros(at)))
+            return expected_quotes(self.market.board, index, scope, currency=currency, side=side)
 
     def history(
         self,
@@ -188,33 +168,37 @@ class Sandbox:
         end: datetime | None = None,
         currency: str = "USD",
     ) -> pl.DataFrame:
-        """Return the raw points of items, from `start` on (all), before `end` (till now).
+        """Return the raw points of items from `start` (default: the oldest) to before `end` (default: now).
 
-        Columns as in `sandbox.truth.POINTS`, providers by their keys. KeyError: an unknown currency or id.
+        Columns as in `sandbox.cs2cap.series.ground_truth.POINTS`, providers by their keys. Raises KeyError
+        for an unknown currency or id.
         """
         with self.lock:
             first = self.archive.raw_since if start is None else micros(start)
             now = self.sync() + 1
-            span = ground_truth.TimeRange(first, now if end is None else min(now, micros(end)))
+            time_range = ground_truth.TimeRange(first, now if end is None else min(now, micros(end)))
             items = [self.market.board.catalog.by_id[item_id] for item_id in item_ids]
-            return ground_truth.expected_points(self.series, items, span, self.market.rates[currency])
+            rate = self.market.rates[currency]
+            return ground_truth.expected_points(self.series, items, time_range, rate=rate)
 
     def sales(
         self, at: datetime | None = None, *, currency: str = "USD", item_ids: Sequence[int] | None = None
     ) -> pl.DataFrame:
-        """Return the sales that the API knows at a moment (now by default), of all items or of these.
+        """Return the sales that the API knows at a time (default: now), of all items or of these.
 
-        Columns as in `sandbox.truth.SALES`, the newest first. KeyError: an unknown currency or id.
+        Columns as in `sandbox.cs2cap.series.ground_truth.SALES`, newest first. Raises KeyError for an unknown
+        currency or id.
         """
         with self.lock:
             now = self.sync()
             by_id = self.market.board.catalog.by_id
             items = None if item_ids is None else [by_id[item_id] for item_id in item_ids]
-            known = now if at is None else min(now, micros(at))
-            return ground_truth.expected_sales(self.series, items, known, self.market.rates[currency])
+            known_at = now if at is None else min(now, micros(at))
+            rate = self.market.rates[currency]
+            return ground_truth.expected_sales(self.series, items, known_at, rate=rate)
 
     def render(self, *, bids: bool = False) -> Snapshot:
-        """Render the full stream of all providers, so that the next one asked for is served at once."""
+        """Render the full stream of all providers, so that the next request of it is served at once."""
         side = BIDS if bids else ASKS
         with self.lock:
             return self.api.streams.snapshots.get(side, side.providers, self.sync())
@@ -227,23 +211,27 @@ class Sandbox:
             self.market.set_rates(drifted(self.market.rates, board.seeded_random("fx", now)), now)
 
 
-def _market(options: Options, now: int) -> Market:
+def _build_market(options: Options, now: int) -> Market:
     if options.market is not None:
         return Replay(options.market)
-    refresh = round(options.refresh * SECOND)
-    entries = catalog.build_catalog(options.items, options.seed)
-    first, quotes = board.seed_board(entries, options.seed, now, options.quotes)
-    return Market(first, quotes, now, refresh)
+    items = catalog.build_catalog(options.items, options.seed)
+    first, quotes = board.seed_board(items, options.seed, now=now, count=options.quotes)
+    return Market(first, quotes, now=now, refresh=round(options.refresh * SECOND))
 
 
 def _position(provider: str) -> int:
     if provider not in INDEX:
-        raise ValueError(f"no provider {provider!r}")
+        raise ValueError(f"unknown provider {provider!r}")
     return INDEX[provider]
 
 
-def _pick(
-    quotes: int, provider: str | None, item_ids: Sequence[int] | None, seed: int | None
-) -> QuoteSelection:
-    position = None if provider is None else _position(provider)
-    return QuoteSelection(quotes, position, None if item_ids is None else frozenset(item_ids), seed)
+def _select(quotes: int, selection: Selection) -> QuoteSelection:
+    if unknown := set(selection) - Selection.__annotations__.keys():
+        raise TypeError(f"unexpected fields: {', '.join(sorted(unknown))}")
+    provider, item_ids = selection.get("provider"), selection.get("item_ids")
+    return QuoteSelection(
+        quotes,
+        provider=None if provider is None else _position(provider),
+        item_ids=None if item_ids is None else frozenset(item_ids),
+        seed=selection.get("seed"),
+    )

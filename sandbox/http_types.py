@@ -1,4 +1,4 @@
-"""Requests and answers as the rules see them, apart from any server."""
+"""Requests and responses as both APIs see them, without a server."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,30 +11,37 @@ Json = None | bool | int | float | str | list["Json"] | Mapping[str, "Json"]
 
 
 class ApiRequest(NamedTuple):
-    """What the rules need of a request; `query` in the order in which it came, decoded."""
+    """One request: the query decoded and in order, names of headers in lower case, the client's address."""
 
     method: str
     path: str
-    query: tuple[tuple[str, str], ...]
-    authorization: str | None
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = {}
     body: bytes = b""
+    address: str = ""
+
+    @property
+    def authorization(self) -> str | None:
+        """The `Authorization` header, or None."""
+        return self.headers.get("authorization")
 
     def one(self, name: str) -> str | None:
-        """Return the last value of a parameter, or None."""
+        """Return the last value of a query parameter, or None."""
         return next((value for key, value in reversed(self.query) if key == name), None)
 
     def all(self, name: str) -> list[str]:
-        """Return every value of a repeated parameter."""
+        """Return every value of a repeated query parameter."""
         return [value for key, value in self.query if key == name]
 
 
 @dataclass(slots=True)
 class ApiResponse:
-    """Status, headers and body; `gzipped` says that the body is compressed already.
+    """Status, headers and body of a response, and how it is sent.
 
-    A `stream` is sent without its length. `stall` is a silence of so many seconds in the middle. `cut` ends
-    the connection after this share of the body as sent, `drop` before the first byte. `over` is called once
-    the answer is sent or lost.
+    `gzipped`: the body is compressed already. `code`: the API's error code, for the request log.
+    `stream`: sent without Content-Length. `stall`: a pause of so many seconds in the middle.
+    `cut`: the connection is closed after this share of the body; `drop`: before the first byte.
+    `on_sent` is called once the response is sent or lost.
     """
 
     status: int = 200
@@ -47,24 +54,25 @@ class ApiResponse:
     drop: bool = False
     stream: bool = False
     stall: float = 0.0
-    over: Callable[[], None] = lambda: None
+    on_sent: Callable[[], None] = lambda: None
 
 
 class ApiError(Exception):
-    """A request that the rules turn down: status, code (None where the API gives none), detail, headers."""
+    """A request that CS2Cap's rules refuse; `code` is None where the API gives none."""
 
     def __init__(
-        self, status: int, code: str | None, detail: Json, headers: Mapping[str, str] | None = None
+        self, status: int, code: str | None, detail: Json, *, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(code or status)
         self.status, self.code, self.detail, self.headers = status, code, detail, dict(headers or {})
 
     def to_response(self) -> ApiResponse:
-        """Return the answer that tells it."""
+        """Return the error response."""
         body: dict[str, Json] = {"code": self.code} if self.code else {}
-        return ApiResponse(self.status, dumps({**body, "detail": self.detail}), self.headers, code=self.code)
+        content = dumps({**body, "detail": self.detail})
+        return ApiResponse(self.status, content, self.headers, code=self.code)
 
 
 def dumps(value: Json) -> bytes:
-    """Compact JSON in UTF-8."""
+    """Return a value as compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""How a sandbox is set up, from Python or from the command line."""
+"""The options of a sandbox, in Python and on the command line."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ HISTORIES = ("changes", "dense")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One sandbox; `serve`, `spawn` and `run` take it."""
+    """The options of one sandbox, for `serve`, `spawn` and `run`."""
 
     items: int = 1000
     seed: int = 1
@@ -37,22 +37,22 @@ class Options:
     port: int = 0
 
     def argv(self) -> list[str]:
-        """Return the arguments of `python -m sandbox` that give these options."""
-        given = ((name, getattr(self, name)) for name in (field.name for field in fields(self)))
-        words: list[str] = []
-        for name, value in given:
+        """Return the arguments of `python -m sandbox` for these options."""
+        arguments: list[str] = []
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
             flag = f"--{name.replace('_', '-')}"
             if name == "limits":
-                words += [] if value else ["--no-limits"]
+                arguments += [] if value else ["--no-limits"]
             elif isinstance(value, bool):
-                words += [flag] if value else []
+                arguments += [flag] if value else []
             elif value is not None:
-                words += [flag, value.isoformat() if isinstance(value, datetime) else str(value)]
-        return words
+                arguments += [flag, value.isoformat() if isinstance(value, datetime) else str(value)]
+        return arguments
 
     @classmethod
     def parse(cls, argv: Sequence[str]) -> Self:
-        """Return options from arguments; wrong ones end the process with a message and status 2."""
+        """Parse arguments; wrong arguments end the process with a message and status 2."""
         return cls(**vars(_parser().parse_args(argv)))
 
 

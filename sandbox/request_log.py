@@ -1,17 +1,17 @@
-"""The request log: every request that the API got, in order."""
+"""The request log: every request that an API received, in order."""
 
 import time
 from dataclasses import asdict, dataclass
 
-from sandbox.http_types import Json
+from sandbox.http_types import ApiResponse, Json
 
 
 @dataclass(slots=True)
 class LogEntry:
-    """One request: its number, the sandbox's time and the real one, and how it was answered.
+    """One request: its number, the sandbox's time (ISO 8601) and the real one (Unix), and the response.
 
-    `status` is None while it is under way and where the connection was dropped; `key` is a label or the last
-    four characters.
+    `status` is None before the response and for a dropped connection; `key` is the label of the key or its
+    last four characters.
     """
 
     n: int
@@ -24,8 +24,12 @@ class LogEntry:
     status: int | None = None
     code: str | None = None
 
+    def record(self, response: ApiResponse) -> None:
+        """Note the status and the code of the response."""
+        self.status, self.code = (None, "drop") if response.drop else (response.status, response.code)
+
     def as_dict(self) -> dict[str, Json]:
-        """For an answer in JSON."""
+        """Return the fields of the JSON."""
         return asdict(self)
 
 
@@ -38,9 +42,11 @@ class RequestLog:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, at: str, method: str, path: str, query: str, key: str | None) -> LogEntry:
-        """Note a request as it arrives."""
-        entry = LogEntry(len(self._entries) + 1, at, time.time(), method, path, query, key)
+    def add(self, at: str, method: str, path: str, *, query: str, key: str | None) -> LogEntry:
+        """Add a request on its arrival."""
+        entry = LogEntry(
+            n=len(self._entries) + 1, at=at, t=time.time(), method=method, path=path, query=query, key=key
+        )
         self._entries.append(entry)
         return entry
 
@@ -53,5 +59,5 @@ class RequestLog:
         return [entry for entry in self.since(since) if entry.path == path]
 
     def clear(self) -> None:
-        """Forget all; numbers start from 1 again."""
+        """Remove all entries; numbers start from 1 again."""
         self._entries.clear()

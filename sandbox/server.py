@@ -1,4 +1,4 @@
-"""Ways to run a sandbox: in the foreground, in a thread of this process, or in a process of its own."""
+"""Run a sandbox in the foreground, in a thread of this process, or in another process."""
 
 import asyncio
 import gc
@@ -14,40 +14,29 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.asgi.cs2cap import TRANSPORT
-from sandbox.asgi.skinshark import Router
+from sandbox.asgi.app import TRANSPORT
+from sandbox.asgi.router import Router
 from sandbox.core import Sandbox
-from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
+from sandbox.cs2cap.keys import TIERS, VALID_KEY
 from sandbox.options import Options
 from sandbox.skinshark.merchant import FIRST_KEY
 
-__all__ = [
-    "DISABLED_KEY",
-    "REVOKED_KEY",
-    "VALID_KEY",
-    "Options",
-    "Sandbox",
-    "Spawned",
-    "run",
-    "serve",
-    "spawn",
-]
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A sandbox in a process of its own."""
+    """A sandbox in another process."""
 
     url: str
     pid: int
 
 
 def run(options: Options) -> None:
-    """Serve in the foreground until interrupted; one line on stdout says where and with which key."""
+    """Serve in the foreground until interrupted; print a line with the URL and the keys."""
     sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
-    gc.freeze()  # the market stays: collecting it would stall an answer now and then
+    gc.freeze()  # the market is never garbage: scanning it would delay responses
     sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
@@ -56,7 +45,7 @@ def run(options: Options) -> None:
 
 @contextmanager
 def serve(options: Options) -> Iterator[Sandbox]:
-    """Run a sandbox in a thread of this process, reached at its `url`, until the block ends."""
+    """Run a sandbox at its `url` in a thread of this process until the block ends."""
     sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
     server = _server(sandbox)
@@ -72,16 +61,16 @@ def serve(options: Options) -> Iterator[Sandbox]:
 
 @contextmanager
 def spawn(options: Options) -> Iterator[Spawned]:
-    """Run a sandbox in a process of its own until the block ends. Raises RuntimeError."""
+    """Run a sandbox in another process until the block ends. Raises RuntimeError."""
     command = [sys.executable, "-P", "-m", "sandbox", *options.argv()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         try:
-            yield Spawned(_announced(process), process.pid)
+            yield Spawned(_read_url(process), process.pid)
         finally:
             process.terminate()
 
 
-def _announced(process: subprocess.Popen[str]) -> str:
+def _read_url(process: subprocess.Popen[str]) -> str:
     line = process.stdout.readline() if process.stdout else ""
     if not line.startswith("sandbox on "):
         raise RuntimeError(f"the sandbox did not start (exit status {process.wait()})")
@@ -89,8 +78,8 @@ def _announced(process: subprocess.Popen[str]) -> str:
 
 
 def _bind(port: int) -> socket.socket:
-    """Return a socket that listens already: who connects before the loop runs is answered once it does."""
-    # With the protocol named, asyncio switches Nagle's delay off: 45 ms a page otherwise.
+    """Return a listening socket: connections wait in its backlog until the server runs."""
+    # Only with an explicit protocol does asyncio set TCP_NODELAY, which saves 45 ms per page.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
@@ -107,7 +96,7 @@ def _prepare(sandbox: Sandbox, listener: socket.socket) -> None:
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP that lets the application close the connection under an answer, as real networks do."""
+    """HTTP that lets the application close the connection during a response, as real networks do."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -115,7 +104,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that looks at its stop flag often, so that a test does not wait for it."""
+    """A server that checks its stop flag often, so that tests do not wait for it."""
 
     async def main_loop(self) -> None:
         while not self.should_exit:  # noqa: ASYNC110 - signal handlers and other threads set it
@@ -129,9 +118,9 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
         ws="none",
         loop="asyncio",
         lifespan="off",
-        log_config=None,  # the host process decides about its logs
+        log_config=None,  # the host process configures its logs
         access_log=False,
-        date_header=False,  # the sandbox's clock dates its answers
+        date_header=False,  # the responses are dated by the sandbox's clock
         server_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,

@@ -1,6 +1,6 @@
-"""The control routes under `/_sandbox`: drive the clock, the market, keys and faults; read what happened."""
+"""The control routes under `/_sandbox`: change clock, market, keys and faults; read ledger, log and state."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
@@ -12,20 +12,19 @@ from starlette.routing import Route
 from sandbox.clock import iso, parse_iso
 from sandbox.core import Sandbox
 from sandbox.cs2cap import rate_windows
-from sandbox.http_types import Json
-from sandbox.market.moves import QuoteChange
+from sandbox.http_types import NDJSON, Json
 from sandbox.market.providers import KEYS
 
 Body = dict[str, Json]
-Verb = Callable[[Sandbox, Body], Json]
+Command = Callable[[Sandbox, Body], Json]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def control_app(sandbox: Sandbox) -> Starlette:
-    """Return the application of the control routes. What is asked wrongly is answered with 400 and why."""
-    posts = [_route("POST", path, _post(sandbox, verb)) for path, verb in _VERBS.items()]
-    gets = [_route("GET", path, _get(sandbox, read)) for path, read in _READS.items()]
-    clear = _route("DELETE", "faults", _post(sandbox, lambda box, _: box.faults.clear()))
+    """Return the application of the control routes; it responds with 400 and a reason to a wrong request."""
+    posts = [_route("POST", path, _command_endpoint(sandbox, command)) for path, command in _COMMANDS.items()]
+    gets = [_route("GET", path, _read_endpoint(sandbox, read)) for path, read in _READS.items()]
+    clear = _route("DELETE", "faults", _command_endpoint(sandbox, lambda box, _: box.faults.clear()))
     return Starlette(routes=[*posts, *gets, clear])
 
 
@@ -33,18 +32,18 @@ def _route(method: str, path: str, endpoint: Endpoint) -> Route:
     return Route(f"/_sandbox/{path}", endpoint, methods=[method])
 
 
-def _post(sandbox: Sandbox, verb: Verb) -> Endpoint:
+def _command_endpoint(sandbox: Sandbox, command: Command) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
             body = await request.json() if await request.body() else {}
-            return JSONResponse(verb(sandbox, body))
+            return JSONResponse(command(sandbox, body))
         except (ValueError, KeyError, TypeError, InvalidOperation) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
 
     return endpoint
 
 
-def _get(sandbox: Sandbox, read: Callable[[Sandbox, Request], Response]) -> Endpoint:
+def _read_endpoint(sandbox: Sandbox, read: Callable[[Sandbox, Request], Response]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
             return read(sandbox, request)
@@ -55,38 +54,38 @@ def _get(sandbox: Sandbox, read: Callable[[Sandbox, Request], Response]) -> Endp
 
 
 def _ledger(sandbox: Sandbox, request: Request) -> Response:
-    asked = request.query_params
+    query = request.query_params
     frame = sandbox.ledger(
-        parse_iso(asked["at"]) if "at" in asked else None,
-        currency=asked.get("currency", "USD"),
-        providers=asked.getlist("provider") or None,
-        item_ids=[int(text) for text in asked.getlist("item_id")] or None,
-        bids="bids" in asked,
+        parse_iso(query["at"]) if "at" in query else None,
+        currency=query.get("currency", "USD"),
+        providers=query.getlist("provider") or None,
+        item_ids=[int(text) for text in query.getlist("item_id")] or None,
+        bids="bids" in query,
     )
-    if "count" in asked:
+    if "count" in query:
         return JSONResponse({"count": frame.height})
-    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+    return Response(frame.write_ndjson().encode(), media_type=NDJSON)
 
 
 def _history(sandbox: Sandbox, request: Request) -> Response:
-    asked = request.query_params
+    query = request.query_params
     frame = sandbox.history(
-        [int(text) for text in asked.getlist("item_id")],
-        start=parse_iso(asked["start"]) if "start" in asked else None,
-        end=parse_iso(asked["end"]) if "end" in asked else None,
-        currency=asked.get("currency", "USD"),
+        [int(text) for text in query.getlist("item_id")],
+        start=parse_iso(query["start"]) if "start" in query else None,
+        end=parse_iso(query["end"]) if "end" in query else None,
+        currency=query.get("currency", "USD"),
     )
-    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+    return Response(frame.write_ndjson().encode(), media_type=NDJSON)
 
 
 def _sales(sandbox: Sandbox, request: Request) -> Response:
-    asked = request.query_params
+    query = request.query_params
     frame = sandbox.sales(
-        parse_iso(asked["at"]) if "at" in asked else None,
-        currency=asked.get("currency", "USD"),
-        item_ids=[int(text) for text in asked.getlist("item_id")] or None,
+        parse_iso(query["at"]) if "at" in query else None,
+        currency=query.get("currency", "USD"),
+        item_ids=[int(text) for text in query.getlist("item_id")] or None,
     )
-    return Response(frame.write_ndjson().encode(), media_type="application/x-ndjson")
+    return Response(frame.write_ndjson().encode(), media_type=NDJSON)
 
 
 def _requests(sandbox: Sandbox, request: Request) -> Response:
@@ -124,17 +123,13 @@ def _clock(sandbox: Sandbox, body: Body) -> Json:
     return {"clock": iso(sandbox.clock.us())}
 
 
-def _touched(quotes: Sequence[QuoteChange]) -> Json:
-    return {"quotes": [quote.as_dict() for quote in quotes]}
+def _market_command(name: str) -> Command:
+    """Return a command that passes the fields of the body to a method of the sandbox."""
 
+    def command(sandbox: Sandbox, body: Body) -> Json:
+        return {"quotes": [change.as_dict() for change in getattr(sandbox, name)(**body)]}
 
-def _verb(name: str) -> Verb:
-    """Return a market verb of the sandbox that takes the body's fields as they are."""
-
-    def verb(sandbox: Sandbox, body: Body) -> Json:
-        return _touched(getattr(sandbox, name)(**body))
-
-    return verb
+    return command
 
 
 def _dark(sandbox: Sandbox, body: Body) -> Json:
@@ -168,9 +163,8 @@ def _keys(sandbox: Sandbox, body: Body) -> Json:
 
 
 def _faults(sandbox: Sandbox, body: Json) -> Json:
-    wanted = body if isinstance(body, list) else [body]
-    for fault in wanted:
-        sandbox.faults.add(**cast("dict[str, str]", fault))
+    for fault in body if isinstance(body, list) else [body]:
+        sandbox.fault(**cast("dict[str, str]", fault))
     return {"faults": len(sandbox.faults.active)}
 
 
@@ -186,13 +180,13 @@ def _render(sandbox: Sandbox, body: Body) -> Json:
     return {"rows": snapshot.rows, "bytes": len(snapshot.body)}
 
 
-_VERBS: dict[str, Verb] = {
+_COMMANDS: dict[str, Command] = {
     "clock": _clock,
-    "market/move": _verb("move"),
-    "market/restock": _verb("restock"),
-    "market/vanish": _verb("vanish"),
-    "market/return": _verb("restore"),
-    "market/appear": _verb("appear"),
+    "market/move": _market_command("move"),
+    "market/restock": _market_command("restock"),
+    "market/vanish": _market_command("vanish"),
+    "market/return": _market_command("restore"),
+    "market/appear": _market_command("appear"),
     "market/dark": _dark,
     "market/refresh": _refresh,
     "fx": _fx,

@@ -1,95 +1,15 @@
-"""Faults on request: which requests go wrong, how often, and how."""
+"""CS2Cap's faults on request: their kinds, and the responses that some of them give."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from sandbox.cs2cap.series.cursors import expired_cursor_error
-from sandbox.http_types import ApiError, ApiRequest, ApiResponse, Json
+from sandbox.faults import ScheduledFault
+from sandbox.http_types import ApiError, ApiRequest, ApiResponse
 from sandbox.market.sides import ASKS, BIDS
 
-Params = dict[str, Json]
-
-
-@dataclass(slots=True)
-class Fault:
-    """One thing that goes wrong on matching requests.
-
-    `path` and `method` (empty: any) and `match` (a subset of the query) choose the requests; the first
-    `after` pass, then `times` of them fail (None: all). `params` belong to the kind; see `KINDS`.
-    """
-
-    kind: str
-    path: str = "/v1/prices"
-    after: int = 0
-    times: int | None = 1
-    match: Mapping[str, str] = field(default_factory=dict)
-    method: str = ""
-    params: Params = field(default_factory=dict)
-    seen: int = 0
-
-    def matches(self, request: ApiRequest) -> bool:
-        """Return whether this request goes wrong; counts it."""
-        if self.path not in {"", request.path} or self.method not in {"", request.method}:
-            return False
-        if not all(item in request.query for item in self.match.items()):
-            return False
-        if self.kind in CURSORS and request.one("cursor") is None:
-            return False
-        self.seen += 1
-        return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
-
-    def number(self, name: str, default: float) -> float:
-        """Return a parameter that is a number."""
-        value = self.params.get(name, default)
-        return float(value) if isinstance(value, int | float) else default
-
-    def numbers(self, name: str) -> list[int] | None:
-        """A parameter that is a list of whole numbers, or None."""
-        value = self.params.get(name)
-        return [number for number in value if isinstance(number, int)] if isinstance(value, list) else None
-
-    def text(self, name: str, default: str = "") -> str:
-        """Return a parameter that is a text."""
-        return str(self.params.get(name, default))
-
-
-class Faults:
-    """The faults that are set, in the order in which they strike."""
-
-    def __init__(self) -> None:
-        self.active: list[Fault] = []
-
-    def add(self, kind: str, **how: object) -> Fault:
-        """Set a fault: `path`, `method`, `after`, `times`, `match`, and what its kind takes.
-
-        Raises ValueError.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"no fault {kind!r}; there are {', '.join(KINDS)}")
-        general = {
-            name: how.pop(name) for name in ("path", "method", "after", "times", "match") if name in how
-        }
-        if unknown := set(how) - KINDS[kind]:
-            raise ValueError(
-                f"{kind} takes {', '.join(sorted(KINDS[kind])) or 'nothing'}, not {', '.join(unknown)}"
-            )
-        if kind in CURSORS:
-            general = {"path": "", **general}
-        fault = Fault(kind, params=cast("Params", how), **general)  # type: ignore[arg-type]
-        self.active.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Let everything go right again."""
-        self.active.clear()
-
-    def matching(self, request: ApiRequest) -> list[Fault]:
-        """Return the faults that this request meets."""
-        return [fault for fault in list(self.active) if fault.matches(request)]
-
-
-# What each kind takes. "drop" ends the connection before the request has any effect, "lost_answer" after it.
+# The parameters of each kind. "drop" closes the connection before the request has any effect, "lost_answer"
+# after it.
 KINDS: Mapping[str, frozenset[str]] = {
     "latency": frozenset({"seconds"}),
     "rate_limited": frozenset({"retry_after"}),
@@ -116,18 +36,53 @@ KINDS: Mapping[str, frozenset[str]] = {
     "cursor_repeats": frozenset(),
     "cursor_goes_round": frozenset(),
 }
-CURSORS = ("cursor_expired", "cursor_repeats", "cursor_goes_round")  # of requests with a cursor, on any path
+CURSOR_KINDS = ("cursor_expired", "cursor_repeats", "cursor_goes_round")  # of requests with a cursor
+_FIELDS = ("path", "method", "after", "times", "match")
+
+
+@dataclass(slots=True)
+class Fault(ScheduledFault):
+    """One fault of requests with this `path` and `method` (empty: any) and these query parameters."""
+
+    path: str = "/v1/prices"
+    match: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
+
+    def applies_to(self, request: ApiRequest) -> bool:
+        """Return whether a request has the fault's path, method and parameters."""
+        return (
+            self.path in {"", request.path}
+            and self.method in {"", request.method}
+            and all(item in request.query for item in self.match.items())
+            and (self.kind not in CURSOR_KINDS or request.one("cursor") is not None)
+        )
+
+
+def build_fault(kind: str, **fields: object) -> Fault:
+    """Return a fault from `path`, `method`, `after`, `times`, `match`, and the parameters of its kind.
+
+    Raises ValueError.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown fault {kind!r}; choose from {', '.join(KINDS)}")
+    general = {name: fields.pop(name) for name in _FIELDS if name in fields}
+    if unknown := set(fields) - KINDS[kind]:
+        known = ", ".join(sorted(KINDS[kind])) or "no parameters"
+        raise ValueError(f"{kind} takes {known}, not {', '.join(unknown)}")
+    if kind in CURSOR_KINDS:
+        general = {"path": "", **general}
+    return Fault(kind, params=fields, **general)  # type: ignore[arg-type]
 
 
 def replacement_response(faults: Iterable[Fault]) -> ApiResponse | None:
-    """Return the answer that takes the place of the right one, if a fault has one."""
-    return next((_INSTEAD[fault.kind](fault) for fault in faults if fault.kind in _INSTEAD), None)
+    """Return the response that replaces the API's own, if one of the faults has one."""
+    return next((_REPLACEMENTS[fault.kind](fault) for fault in faults if fault.kind in _REPLACEMENTS), None)
 
 
 def _rate_limited(fault: Fault) -> ApiResponse:
     wait = str(int(fault.number("retry_after", 1)))
     headers = {"Retry-After": wait, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": wait}
-    return ApiError(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers).to_response()
+    return ApiError(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers=headers).to_response()
 
 
 def _unavailable(fault: Fault) -> ApiResponse:
@@ -137,7 +92,7 @@ def _unavailable(fault: Fault) -> ApiResponse:
     return ApiError(503, code, detail).to_response()
 
 
-_INSTEAD: Mapping[str, Callable[[Fault], ApiResponse]] = {
+_REPLACEMENTS: Mapping[str, Callable[[Fault], ApiResponse]] = {
     "rate_limited": _rate_limited,
     "status_500": lambda fault: ApiResponse(int(fault.number("status", 500)), b"Oops", media="text/plain"),
     "unavailable": _unavailable,
@@ -153,7 +108,7 @@ _INSTEAD: Mapping[str, Callable[[Fault], ApiResponse]] = {
 
 
 def strip_offset(request: ApiRequest, faults: Iterable[Fault]) -> ApiRequest:
-    """Return the request without its offset where a fault ignores it: `how` is "repeat", not "empty"."""
+    """Return the request without its offset where an "endless" fault repeats the first page."""
     if any(fault.kind == "endless" and fault.text("how", "repeat") == "repeat" for fault in faults):
         return request._replace(query=tuple(pair for pair in request.query if pair[0] != "offset"))
     return request

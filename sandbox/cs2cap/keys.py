@@ -1,4 +1,4 @@
-"""Keys, tiers and limits: who may ask, how often a minute and how often a month."""
+"""Keys, tiers and limits: which requests are accepted, per minute and per month."""
 
 import secrets
 from collections import deque
@@ -15,35 +15,37 @@ VALID_KEY = "cs2c_live_sandbox_valid_00000001"
 REVOKED_KEY = "cs2c_live_sandbox_revoked_0000002"
 DISABLED_KEY = "cs2c_live_sandbox_disabled_000003"
 STREAMS = ("/v1/prices", "/v1/bids")
-DAY = 86_400.0  # seconds in which stream starts count
+STREAM_WINDOW = 86_400.0  # seconds in which the starts of streams count
 STATES = ("valid", "revoked", "disabled", "forbidden")
 
 
 class Tier(NamedTuple):
-    """A plan: requests a minute and a month, rows a page of `/v1/prices`, and whether rows carry `url`.
+    """A plan: requests per minute and month, rows per page of `/v1/prices`, and rows with `url` or not.
 
-    `bulk`: bids and batches are open to it; `streams`: starts in 24 hours, for each of the two streams;
-    `history`: raw history and every candle are; `sales`: rows a page of sales, 0 where they are not.
+    `bulk`: access to bids and batches; `streams`: starts in 24 hours, for each of the two streams;
+    `history`: access to raw history and all candles; `sales`: rows per page of sales, 0 without access.
     """
 
     name: str
     minute: int
     month: int
     page: int
-    url: bool
-    bulk: bool
-    streams: int
-    history: bool
-    sales: int
+    url: bool = False
+    bulk: bool = False
+    streams: int = 0
+    history: bool = False
+    sales: int = 0
 
 
 TIERS = {
     tier.name: tier
     for tier in (
-        Tier("free", 20, 1_000, 100, url=False, bulk=False, streams=0, history=False, sales=0),
-        Tier("starter", 40, 50_000, 1_000, url=False, bulk=True, streams=0, history=False, sales=0),
-        Tier("pro", 100, 500_000, 1_000, url=True, bulk=True, streams=50, history=True, sales=100),
-        Tier("quant", 300, 1_000_000, 1_000, url=True, bulk=True, streams=300, history=True, sales=1_000),
+        Tier("free", 20, 1_000, page=100),
+        Tier("starter", 40, 50_000, page=1_000, bulk=True),
+        Tier("pro", 100, 500_000, page=1_000, url=True, bulk=True, streams=50, history=True, sales=100),
+        Tier(
+            "quant", 300, 1_000_000, page=1_000, url=True, bulk=True, streams=300, history=True, sales=1_000
+        ),
     )
 }
 _REFUSALS = {
@@ -55,9 +57,9 @@ _REFUSALS = {
 
 @dataclass(slots=True)
 class ApiKey:
-    """One key and what it has used. Its text is not part of its repr.
+    """A key and its usage. Its text is not part of its repr.
 
-    A sub-key has a `root`, and may have caps of its own below the tier's.
+    A sub-key has a `root`, and can have caps below the limits of the tier.
     """
 
     text: str = field(repr=False)
@@ -69,48 +71,48 @@ class ApiKey:
     last_used_at: datetime | None = None
     used: int = 0  # requests in `month`
     month: tuple[int, int] = (0, 0)
-    recent: deque[float] = field(default_factory=deque)  # moments of admitted requests, Unix seconds
+    recent: deque[float] = field(default_factory=deque)  # times of accepted requests, Unix seconds
     root: Self | None = None
-    starts: dict[str, deque[float]] = field(default_factory=dict)  # moments of stream starts, by path
-    streaming: set[str] = field(default_factory=set)  # paths of the streams that are under way
+    starts: dict[str, deque[float]] = field(default_factory=dict)  # times of stream starts, by path
+    streaming: set[str] = field(default_factory=set)  # paths of the active streams
     month_cap: int | None = None
     minute_cap: int | None = None
 
     @property
     def id(self) -> str:
-        """Its UUID."""
+        """The key's UUID."""
         return str(uuid5(NAMESPACE_OID, self.text))
 
     @property
     def monthly(self) -> int:
-        """Requests that it may send in a month."""
+        """Requests that the key may send in a month."""
         return self.tier.month if self.month_cap is None else min(self.tier.month, self.month_cap)
 
     @property
     def per_minute(self) -> int:
-        """Requests that it may send in a minute."""
+        """Requests that the key may send in a minute."""
         return self.tier.minute if self.minute_cap is None else min(self.tier.minute, self.minute_cap)
 
     def used_in(self, now: datetime) -> int:
-        """Return requests used in the month of `now`; a new month starts from zero."""
+        """Return the requests of the month of `now`; a new month starts from zero."""
         if self.month != (now.year, now.month):
             self.month, self.used = (now.year, now.month), 0
         return self.used
 
-    def started(self, path: str, now: datetime) -> deque[float]:
-        """Return the moments of a stream's starts in the 24 hours before `now`, the oldest first."""
+    def recent_starts(self, path: str, now: datetime) -> deque[float]:
+        """Return the times of a stream's starts in the 24 hours before `now`, oldest first."""
         starts = self.starts.setdefault(path, deque())
-        while starts and starts[0] <= now.timestamp() - DAY:
+        while starts and starts[0] <= now.timestamp() - STREAM_WINDOW:
             starts.popleft()
         return starts
 
     def set_streams_left(self, starts: int, now: datetime) -> None:
-        """Use up the stream starts of 24 hours but for this many of each stream."""
+        """Use up all but so many starts of each stream in 24 hours."""
         for path in STREAMS:
             self.starts[path] = deque([now.timestamp()] * (self.tier.streams - starts))
 
     def check_usable(self, now: datetime) -> None:
-        """Raise the refusal that its state calls for, if any; a sub-key shares the fate of its root."""
+        """Raise ApiError where the key, or the root of a sub-key, is not valid."""
         if self.root is not None:
             self.root.check_usable(now)
         if self.state in _REFUSALS:
@@ -120,14 +122,14 @@ class ApiKey:
 
 
 class Admitted(NamedTuple):
-    """A request that was let in: its key and the headers that its answer carries."""
+    """An accepted request: its key, and headers for the response."""
 
     key: ApiKey
     headers: Mapping[str, str]
 
 
 class KeyRegistry:
-    """All keys. Limits count admitted requests only, a minute in the `windows` of `sandbox.windows`."""
+    """All keys. Limits count accepted requests only; `windows` is one of `rate_windows.WINDOWS`."""
 
     def __init__(self, tier: str, *, enforced: bool = True, windows: str = "fixed") -> None:
         self.enforced = enforced
@@ -138,50 +140,50 @@ class KeyRegistry:
 
     def put(self, text: str, state: str, *, tier: str | None = None, label: str = "") -> ApiKey:
         """Add a key or change its state and tier. Raises ValueError for an unknown state or tier."""
-        known = self._keys.get(text)
+        key = self._keys.get(text)
         if state not in STATES or (tier is not None and tier not in TIERS) or not text:
             raise ValueError(
-                f"a key needs a text, a state of {', '.join(STATES)} and a tier of {', '.join(TIERS)}"
+                f"a key needs a text, a state ({', '.join(STATES)}) and a tier ({', '.join(TIERS)})"
             )
-        if known is None:
-            known = self._keys[text] = ApiKey(text, TIERS[tier or "pro"], label=label)
-        known.state, known.tier = state, TIERS[tier] if tier else known.tier
-        return known
+        if key is None:
+            key = self._keys[text] = ApiKey(text, TIERS[tier or "pro"], label=label)
+        key.state, key.tier = state, TIERS[tier] if tier else key.tier
+        return key
 
     def set_remaining(self, text: str, requests: int, now: datetime) -> None:
-        """Use up a key's month but for this many requests. Raises KeyError for an unknown key."""
+        """Use up all but so many requests of a key's month. Raises KeyError for an unknown key."""
         key = self._keys[text]
         key.used_in(now)
         key.used = key.monthly - requests
 
     def reissue(self, key: ApiKey, now: datetime) -> ApiKey:
-        """Revoke a key, and with a root key all its sub-keys; return the one that takes its place."""
+        """Revoke a key, and the sub-keys of a root key; return the new key."""
         new = replace(key, text=generate_key(), expires_at=None, created_at=now, last_used_at=None)
         key.state = "revoked"
         return self.add(new)
 
     def add(self, key: ApiKey) -> ApiKey:
-        """Take a key in, as it is."""
+        """Add a key."""
         self._keys[key.text] = key
         return key
 
     def children(self, root: ApiKey) -> list[ApiKey]:
-        """Return the sub-keys of a root key that are good, the oldest first."""
+        """Return the valid sub-keys of a root key, oldest first."""
         return [key for key in self._keys.values() if key.root is root and key.state == "valid"]
 
     def name(self, header: str | None) -> str | None:
-        """Return what the request log calls the key of a header: its label or last four characters."""
+        """Return the name of a header's key in the request log: its label or its last four characters."""
         text = _bearer(header)
         label = self._keys[text].label if text in self._keys else ""
         return label or text[-4:] or None
 
     def revoke_bearer(self, header: str | None) -> None:
-        """Revoke the key that this header carries; an unknown one stays unknown."""
+        """Revoke the key of an `Authorization` header; ignore an unknown key."""
         if (text := _bearer(header)) in self._keys:
             self._keys[text].state = "revoked"
 
     def admit(self, header: str | None, now: datetime, *, monthly: bool) -> Admitted:
-        """Let a request in and count it, or raise the Refusal that the rules call for."""
+        """Accept a request and count it, or raise the ApiError of the rules."""
         if header is None:
             raise ApiError(401, "UNAUTHORIZED", "Missing Authorization header")
         key = self._keys.get(_bearer(header))
@@ -189,31 +191,37 @@ class KeyRegistry:
             raise ApiError(401, "AUTH_INVALID_API_KEY", "Invalid API key")
         key.check_usable(now)
         if self.enforced:
-            self._spare(key, now, monthly=monthly)
+            self._check_limits(key, now, monthly=monthly)
         key.recent.append(now.timestamp())
         key.used = key.used_in(now) + monthly
         key.last_used_at = now
-        return Admitted(key, _notice(key, now) if self.enforced and monthly else {})
+        left = key.monthly - key.used
+        if not (self.enforced and monthly and left < key.monthly / 10):
+            return Admitted(key, {})
+        # The API reports the month once less than a tenth of it is left.
+        reset = _seconds_to_next_month(now)
+        return Admitted(key, limit_headers(key.tier, key.monthly, left=left, reset=reset))
 
-    def _spare(self, key: ApiKey, now: datetime, *, monthly: bool) -> None:
-        """Refuse what is over the month or the minute."""
+    def _check_limits(self, key: ApiKey, now: datetime, *, monthly: bool) -> None:
         if monthly and key.used_in(now) >= key.monthly:
             detail = f"Monthly quota exceeded ({key.monthly}/{key.monthly} requests)."
-            told = limit_headers(key.tier, key.monthly, 0, _to_next_month(now))
-            raise ApiError(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, told)
-        if wait := seconds_until_allowed(key.recent, key.per_minute, now.timestamp(), self.windows):
-            told = {"Retry-After": str(wait), **limit_headers(key.tier, key.per_minute, 0, wait)}
-            raise ApiError(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", told)
+            headers = limit_headers(key.tier, key.monthly, left=0, reset=_seconds_to_next_month(now))
+            raise ApiError(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, headers=headers)
+        wait = seconds_until_allowed(key.recent, key.per_minute, now.timestamp(), windows=self.windows)
+        if wait:
+            limits = limit_headers(key.tier, key.per_minute, left=0, reset=wait)
+            headers = {"Retry-After": str(wait), **limits}
+            raise ApiError(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers=headers)
 
 
 def require_feature(access: bool | int, request: ApiRequest) -> None:
-    """Raise the Refusal of a plan that has no access to this route."""
+    """Raise ApiError where the plan has no access to this route."""
     if not access:
         raise ApiError(403, "FORBIDDEN", f"Access to {request.path} is not enabled for this tier.")
 
 
 def generate_key() -> str:
-    """Return the text of a key that there was not before."""
+    """Return the text of a new key."""
     return f"cs2c_live_{secrets.token_hex(16)}"
 
 
@@ -222,15 +230,8 @@ def _bearer(header: str | None) -> str:
     return text.strip() if scheme.lower() == "bearer" else ""
 
 
-def _notice(key: ApiKey, now: datetime) -> dict[str, str]:
-    """Return the month, once less than a tenth of it is left."""
-    left = key.monthly - key.used
-    near = left < key.monthly / 10
-    return limit_headers(key.tier, key.monthly, left, _to_next_month(now)) if near else {}
-
-
-def limit_headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, str]:
-    """Return the headers that tell of one limit; `reset` in seconds."""
+def limit_headers(tier: Tier, limit: int, *, left: int, reset: int) -> dict[str, str]:
+    """Return the headers that report one limit; `reset` in seconds."""
     return {
         "X-RateLimit-Tier": tier.name,
         "X-RateLimit-Limit": str(limit),
@@ -239,7 +240,7 @@ def limit_headers(tier: Tier, limit: int, left: int, reset: int) -> dict[str, st
     }
 
 
-def _to_next_month(now: datetime) -> int:
+def _seconds_to_next_month(now: datetime) -> int:
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (first + timedelta(days=32)).replace(day=1)
     return max(1, int((following - now).total_seconds()))

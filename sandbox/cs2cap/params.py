@@ -1,4 +1,4 @@
-"""What a query string may say: each reader gives the value or raises the 422 that the contract documents."""
+"""Parsers of query parameters and bodies; each raises the ApiError that the contract documents."""
 
 import json
 from collections.abc import Container, Sequence
@@ -10,49 +10,52 @@ from sandbox.market.providers import INDEX, KEYS
 from sandbox.market.sides import BookSide
 
 Fields = dict[str, Json]
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def validation_error(
+    kind: str, location: list[Json], message: str, *, value: Json, context: Fields | None = None
+) -> ApiError:
+    """Return the 422 of a wrong value at a location of the request."""
+    error: Fields = {"type": kind, "loc": location, "msg": message, "input": value}
+    return ApiError(422, "VALIDATION_ERROR", [{**error, **({"ctx": context} if context else {})}])
 
 
 def parse_body(request: ApiRequest) -> Fields:
-    """Return the object that a body holds."""
+    """Return the object in a body."""
     try:
-        found = json.loads(request.body)
+        body = json.loads(request.body)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise validation_error("dict_type", [], "Input should be a valid dictionary", None)
-    return found
-
-
-def validation_error(kind: str, place: list[Json], message: str, value: Json) -> ApiError:
-    """Return the refusal of what stands at a place of the body."""
-    detail: Json = [{"type": kind, "loc": ["body", *place], "msg": message, "input": value}]
-    return ApiError(422, "VALIDATION_ERROR", detail)
+        body = None
+    if not isinstance(body, dict):
+        raise validation_error("dict_type", ["body"], "Input should be a valid dictionary", value=None)
+    return body
 
 
 def parse_providers(request: ApiRequest, side: BookSide) -> tuple[int, ...]:
-    """Return positions of the providers asked for, ascending; all of the side where none is named."""
+    """Return the positions of the requested providers, ascending; by default all of the side."""
     return provider_positions(request.all("providers"), side, "query")
 
 
-def provider_positions(asked: Sequence[Json], side: BookSide, part: str) -> tuple[int, ...]:
-    """Return positions of these providers, ascending, all of the side's where there are none.
+def provider_positions(providers: Sequence[Json], side: BookSide, part: str) -> tuple[int, ...]:
+    """Return the positions of providers, ascending; all of the side where there are none.
 
-    An unknown one is a 422, one that is not on this side a 400; `part` of the request says where they stood.
+    An unknown provider is a 422, one without this side a 400; `part` is their part of the request.
     """
-    found = known_positions(asked, part)
-    if lacking := sorted(found - set(side.providers)):
-        names = ", ".join(KEYS[position] for position in lacking)
+    positions = known_positions(providers, part)
+    if missing := sorted(positions - set(side.providers)):
+        names = ", ".join(KEYS[position] for position in missing)
         raise ApiError(400, None, f"Providers do not support buy orders: {names}")
-    return tuple(sorted(found)) or side.providers
+    return tuple(sorted(positions)) or side.providers
 
 
-def known_positions(asked: Sequence[Json], part: str) -> set[int]:
-    """Return positions of these providers; an unknown one is a 422."""
-    return {_position(key, [part, "providers", place]) for place, key in enumerate(asked)}
+def known_positions(providers: Sequence[Json], part: str) -> set[int]:
+    """Return the positions of providers; an unknown provider is a 422."""
+    return {_position(key, [part, "providers", number]) for number, key in enumerate(providers)}
 
 
 def parse_item(request: ApiRequest) -> tuple[int | None, str | None, str | None]:
-    """Return id, name and phase of the one item that a series is asked of. Without id and name: 400."""
+    """Return id, name and phase of the item of a series. Without id and name: 400."""
     item_id, name = parse_int(request, "item_id"), request.one("market_hash_name")
     if item_id is None and name is None:
         raise ApiError(400, None, "item_id or market_hash_name required")
@@ -60,13 +63,13 @@ def parse_item(request: ApiRequest) -> tuple[int | None, str | None, str | None]
 
 
 def parse_provider(request: ApiRequest) -> int | None:
-    """Return the position of the one provider asked for, if any."""
+    """Return the position of the requested provider, if any."""
     key = request.one("provider")
     return None if key is None else _position(key, ["query", "provider"])
 
 
 def parse_timestamp(request: ApiRequest, name: str) -> int | None:
-    """Return a moment in microseconds, or None where it was not given."""
+    """Return a time in microseconds, or None where the parameter is absent."""
     text = request.one(name)
     try:
         return None if text is None else micros(parse_iso(text))
@@ -75,51 +78,49 @@ def parse_timestamp(request: ApiRequest, name: str) -> int | None:
 
 
 def parse_currency(request: ApiRequest, known: Container[str]) -> str:
-    """Return the currency asked for, US dollars by default."""
+    """Return the requested currency, US dollars by default."""
     code = request.one("currency")
     return "USD" if code is None else check_currency(code, known, "query")
 
 
 def check_currency(code: str, known: Container[str], part: str) -> str:
-    """Return a currency that the API converts to."""
+    """Return a currency that the API knows; `part` is its part of the request."""
     if code not in known:
-        raise _invalid("value_error", [part, "currency"], f"Unsupported currency: {code}", code)
+        message = f"Unsupported currency: {code}"
+        raise validation_error("value_error", [part, "currency"], message, value=code)
     return code
 
 
 def parse_phase(request: ApiRequest) -> str | None:
-    """Return the phase asked for, if any."""
-    asked = request.one("phase")
-    if asked is not None and asked not in PHASES:
-        expected = ", ".join(repr(known) for known in PHASES)
-        raise _invalid(
-            "enum", ["query", "phase"], f"Input should be {expected}", asked, {"expected": expected}
-        )
-    return asked
+    """Return the requested phase, if any."""
+    phase = request.one("phase")
+    if phase is not None and phase not in PHASES:
+        raise _enum_error(["query", "phase"], "Input should be {expected}", value=phase, known=PHASES)
+    return phase
 
 
 def parse_int(
     request: ApiRequest, name: str, *, least: int | None = None, most: int | None = None
 ) -> int | None:
-    """Return a whole number inside its bounds, or None where it was not given."""
+    """Return an integer within its bounds, or None where the parameter is absent."""
     text = request.one(name)
     if text is None:
         return None
-    place: list[Json] = ["query", name]
+    location: list[Json] = ["query", name]
     if not text.removeprefix("-").isdecimal():
-        raise _invalid("int_parsing", place, "Input should be a valid integer", text)
+        raise validation_error("int_parsing", location, "Input should be a valid integer", value=text)
     value = int(text)
     if least is not None and value < least:
         message = f"Input should be greater than or equal to {least}"
-        raise _invalid("greater_than_equal", place, message, value, {"ge": least})
+        raise validation_error("greater_than_equal", location, message, value=value, context={"ge": least})
     if most is not None and value > most:
         message = f"Input should be less than or equal to {most}"
-        raise _invalid("less_than_equal", place, message, value, {"le": most})
+        raise validation_error("less_than_equal", location, message, value=value, context={"le": most})
     return value
 
 
 def parse_float(request: ApiRequest, name: str, *, least: float, most: float) -> float | None:
-    """Return a number inside its bounds, or None where it was not given."""
+    """Return a number within its bounds, or None where the parameter is absent."""
     text = request.one(name)
     if text is None:
         return None
@@ -127,10 +128,10 @@ def parse_float(request: ApiRequest, name: str, *, least: float, most: float) ->
         value = float(text)
     except ValueError:
         message = "Input should be a valid number, unable to parse string as a number"
-        raise _invalid("float_parsing", ["query", name], message, text) from None
+        raise validation_error("float_parsing", ["query", name], message, value=text) from None
     if not least <= value <= most:
         message = f"Input should be between {least} and {most}"
-        raise _invalid("value_error", ["query", name], message, text)
+        raise validation_error("value_error", ["query", name], message, value=text)
     return value
 
 
@@ -139,23 +140,18 @@ def parse_bool(request: ApiRequest, name: str) -> bool:
     text = (request.one(name) or "false").lower()
     if text not in _FLAGS:
         message = "Input should be a valid boolean, unable to interpret input"
-        raise _invalid("bool_parsing", ["query", name], message, text)
+        raise validation_error("bool_parsing", ["query", name], message, value=text)
     return _FLAGS[text]
 
 
-_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-def _position(key: Json, place: list[Json]) -> int:
+def _position(key: Json, location: list[Json]) -> int:
     if key not in INDEX:
         message = "Input should be one of the allowed provider keys"
-        expected = ", ".join(repr(known) for known in KEYS)
-        raise _invalid("enum", place, message, key, {"expected": expected})
+        raise _enum_error(location, message, value=key, known=KEYS)
     return INDEX[str(key)]
 
 
-def _invalid(
-    kind: str, place: list[Json], message: str, value: Json, context: dict[str, Json] | None = None
-) -> ApiError:
-    error: dict[str, Json] = {"type": kind, "loc": place, "msg": message, "input": value}
-    return ApiError(422, "VALIDATION_ERROR", [{**error, **({"ctx": context} if context else {})}])
+def _enum_error(location: list[Json], message: str, *, value: Json, known: Sequence[str]) -> ApiError:
+    expected = ", ".join(repr(each) for each in known)
+    text = message.format(expected=expected)
+    return validation_error("enum", location, text, value=value, context={"expected": expected})

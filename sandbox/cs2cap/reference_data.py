@@ -1,4 +1,4 @@
-"""What surrounds the prices: the catalog, the marketplaces, the exchange rates and the key, as JSON."""
+"""The JSON of reference data: catalog, marketplaces, exchange rates, and the account's key."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,33 +12,33 @@ from sandbox.market.providers import PROVIDERS, Provider
 from sandbox.market.sides import BUYERS
 
 KEY_SHOWN_ONCE = "Store this key securely. It will not be shown again."
-_DEGRADED = "dupefi"  # one marketplace is always unwell
+_DEGRADED = "dupefi"  # one marketplace is always degraded
 
 
-def item_json(entry: Item) -> dict[str, Json]:
-    """Return one entry of `/v1/items`."""
-    draft = entry.draft
+def item_json(item: Item) -> dict[str, Json]:
+    """Return one item of `/v1/items`."""
+    draft = item.draft
     return {
-        "item_id": entry.item_id,
-        "market_hash_name": entry.name,
-        "phase": entry.phase,
+        "item_id": item.item_id,
+        "market_hash_name": item.name,
+        "phase": item.phase,
         "item_type": draft.item_type,
         "item_subtype": draft.subtype,
         "weapon_type": draft.weapon_type,
         "base_name": draft.base,
         "skin_name": draft.skin,
         "wear_name": draft.wear,
-        "is_stattrak": "StatTrak™" in entry.name,
-        "is_souvenir": entry.name.startswith("Souvenir "),
+        "is_stattrak": "StatTrak™" in item.name,
+        "is_souvenir": item.name.startswith("Souvenir "),
     }
 
 
-def providers_json(market: Market, wanted: Iterable[Provider], now: int) -> dict[str, Json]:
-    """Return the answer of `/v1/providers`: display name to what is known of it."""
-    return {provider.name: _provider(market, provider, now) for provider in wanted}
+def providers_json(market: Market, providers: Iterable[Provider], now: int) -> dict[str, Json]:
+    """Return the response of `/v1/providers`: providers by display name."""
+    return {provider.name: _provider_json(market, provider, now) for provider in providers}
 
 
-def _provider(market: Market, provider: Provider, now: int) -> dict[str, Json]:
+def _provider_json(market: Market, provider: Provider, now: int) -> dict[str, Json]:
     position = PROVIDERS.index(provider)
     listed = len(market.listed((position,)))
     degraded = "degraded" if provider.key == _DEGRADED else "healthy"
@@ -61,13 +61,13 @@ def _provider(market: Market, provider: Provider, now: int) -> dict[str, Json]:
 
 
 def fx_json(market: Market) -> dict[str, Json]:
-    """Return the answer of `/v1/fx`: units of each currency for one US dollar."""
+    """Return the response of `/v1/fx`: units of each currency per US dollar."""
     rates: dict[str, Json] = {code: float(rate) for code, rate in market.rates.items()}
     return {"timestamp": iso(market.rates_since), "rates": rates}
 
 
 def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
-    """Return the answer of `/v1/account/key`, which never holds the key itself; a limit of 0 is none."""
+    """Return the response of `/v1/account/key`, without the key itself; a limit of 0 means none."""
     info: dict[str, Json] = {
         "id": key.id,
         "key_prefix": key.text[:10],
@@ -75,9 +75,9 @@ def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
         "root_key_id": (key.root or key).id,
         "is_root_key": key.root is None,
         "is_active": key.state == "valid",
-        "created_at": _moment(key.created_at),
-        "last_used_at": _moment(key.last_used_at),
-        "expires_at": _moment(key.expires_at),
+        "created_at": _iso_or_none(key.created_at),
+        "last_used_at": _iso_or_none(key.last_used_at),
+        "expires_at": _iso_or_none(key.expires_at),
         "quota_requests_per_month_override": key.month_cap,
         "rate_requests_per_minute_override": key.minute_cap,
         "effective_quota_requests_per_month": key.monthly if limited else 0,
@@ -87,15 +87,15 @@ def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
 
 
 def reissued_key_json(key: ApiKey) -> dict[str, Json]:
-    """Return the answer of `/v1/account/key/reissue`, the only one that holds a root key itself."""
+    """Return the response of `/v1/account/key/reissue`, the only one with the root key itself."""
     return {
         "key": key.text,
         "key_prefix": key.text[:10],
         "id": key.id,
-        "created_at": _moment(key.created_at),
+        "created_at": _iso_or_none(key.created_at),
         "message": KEY_SHOWN_ONCE,
     }
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return iso(micros(moment)) if moment else None
+def _iso_or_none(at: datetime | None) -> str | None:
+    return iso(micros(at)) if at else None

@@ -1,4 +1,4 @@
-"""What the market asked at any moment, before the sandbox began and since."""
+"""What the market served at any time, before the sandbox began and since."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,63 +10,64 @@ from sandbox.market.market import Index, Market
 from sandbox.market.past import RAW, REACH, PriceHistory
 from sandbox.market.price_track import DELISTED, PriceTrack, merge_tracks
 
-KEPT = 64  # items whose tracks are kept; about 150 kB each
+MAX_CACHED = 64  # items; the tracks of one take about 150 kB
 Tracks = Mapping[int, PriceTrack]  # by provider (position), ascending
 
 
 class MarketHistory:
-    """The past and the market as one; tracks are made when they are asked for, and a few are kept."""
+    """The generated past and the market as one; tracks are made on demand, the last ones are cached."""
 
     def __init__(self, market: Market, past: PriceHistory) -> None:
         self.market = market
         self.past = past
-        self._kept: OrderedDict[int, tuple[int, bool, Tracks]] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[int, bool, Tracks]] = OrderedDict()
 
     @property
     def raw_since(self) -> int:
-        """From when on the past is as dense as it gets (microseconds)."""
+        """The time from which the past has all its changes (microseconds)."""
         return self.past.start - RAW
 
-    def asked(self, place: int, at: int) -> Quote | None:
-        """Return what the index served at a place at a moment (microseconds)."""
+    def ask_at(self, place: int, at: int) -> Quote | None:
+        """Return the ask that the index served at a place at a time (microseconds)."""
         return self.past.ask_at(place, at) if at < self.past.start else self.market.served_at(place, at)
 
     def index(self, at: int) -> Index:
-        """Return what the API served at a moment; before the start at the market's first rates."""
+        """Return what the API served at a time; before the start at the market's first rates."""
         if at >= self.past.start:
             return self.market.as_of(at)
-        return Index(_QuotesAt(self.past, at), frozenset(), self.market.epochs[0].rates, floor(at))
+        rates = self.market.epochs[0].rates
+        return Index(_PastQuotes(self.past, at), frozenset(), rates, collected=floor(at))
 
     def tracks(self, item: Item, *, old: bool = False) -> Tracks:
-        """Return the tracks of one item, since `raw_since`, or from the beginning where `old`."""
+        """Return the tracks of one item, since `raw_since`, or of the whole past where `old`."""
         epochs = len(self.market.epochs)
-        kept = self._kept.pop(item.item_id, None)
-        if kept is None or kept[0] != epochs or kept[1] < old:
-            kept = epochs, old, self._made(item, self.past.start - REACH if old else self.raw_since)
-        if len(self._kept) >= KEPT:
-            self._kept.popitem(last=False)
-        self._kept[item.item_id] = kept
-        return kept[2]
+        cached = self._cache.pop(item.item_id, None)
+        if cached is None or cached[0] != epochs or cached[1] < old:
+            cached = epochs, old, self._build_tracks(item, self.past.start - REACH if old else self.raw_since)
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.popitem(last=False)
+        self._cache[item.item_id] = cached
+        return cached[2]
 
-    def _made(self, item: Item, since: int) -> Tracks:
+    def _build_tracks(self, item: Item, since: int) -> Tracks:
         board = self.market.board
-        found: dict[int, list[PriceTrack]] = {}
+        tracks: dict[int, list[PriceTrack]] = {}
         for entry in board.catalog.phases(item) if item.aggregate else (item,):
             for place in board.of_item(entry):
-                found.setdefault(board.provider_of[place], []).append(self._track(place, since))
-        return {provider: merge_tracks(found[provider]) for provider in sorted(found)}
+                tracks.setdefault(board.provider_of[place], []).append(self._build_track(place, since))
+        return {provider: merge_tracks(tracks[provider]) for provider in sorted(tracks)}
 
-    def _track(self, place: int, since: int) -> PriceTrack:
+    def _build_track(self, place: int, since: int) -> PriceTrack:
         track = PriceTrack()
-        for at, price, quantity in self.past.since(place, since):
-            track.step(at, price, quantity)
+        for past in self.past.since(place, since):
+            track.append(past.at, past.price, past.quantity)
         for at, quote in self.market.steps(place):
-            track.step(at, *((DELISTED, 0) if quote is None else quote[:2]))
+            track.append(at, DELISTED if quote is None else quote.price, quote.quantity if quote else 0)
         return track
 
 
-class _QuotesAt:
-    """Quotes by place, at one moment of the past."""
+class _PastQuotes:
+    """Quotes by place at one time of the past."""
 
     def __init__(self, past: PriceHistory, at: int) -> None:
         self._past, self._at = past, at

@@ -1,8 +1,8 @@
-"""A plausible catalog: names of every kind, phases with ids of their own, the same for one seed."""
+"""A plausible catalog: items of every kind, phases with ids of their own, the same for the same seed."""
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sandbox.market import item_names
 
 
 class ItemDraft(NamedTuple):
-    """One market_hash_name before it is numbered; `phases` where the finish has them, `price` in US cents."""
+    """One market_hash_name without ids; `phases` where the finish has phases, `price` in US cents."""
 
     name: str
     item_type: str
@@ -26,12 +26,12 @@ class ItemDraft(NamedTuple):
 
     @property
     def entries(self) -> int:
-        """How many catalog entries it makes: the phaseless one and one for each phase."""
+        """The number of catalog items with this name: one without a phase, and one for each phase."""
         return 1 + len(self.phases)
 
 
 class Item(NamedTuple):
-    """One catalog entry; `phase` is None for the phaseless entry of a phased name as for any other item."""
+    """One catalog item; `phase` is None for an aggregate of phases and for an item without phases."""
 
     item_id: int
     name: str
@@ -40,12 +40,12 @@ class Item(NamedTuple):
 
     @property
     def aggregate(self) -> bool:
-        """Whether it stands for its phases and has no quote of its own."""
+        """Whether the item aggregates its phases and has no quote of its own."""
         return self.phase is None and bool(self.draft.phases)
 
 
 class Catalog:
-    """All items in the order of their ids, found by id, by name and by phase."""
+    """All items in the order of their ids, which count from 1."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self.items = tuple(items)
@@ -55,108 +55,123 @@ class Catalog:
             self.by_name.setdefault(item.name, []).append(item)
 
     def find(self, item_id: int | None, name: str | None, phase: str | None) -> list[Item]:
-        """Return the entries that a query names; an id wins, a name alone is its phaseless entry."""
+        """Return the items of a query; an id wins, a name alone selects the item without a phase."""
         if item_id is not None:
-            return self._phase_of(self.by_id.get(item_id), phase)
+            item = self.by_id.get(item_id)
+            if item is None or phase in {None, item.phase}:
+                return [item] if item else []
+            return [other for other in self.phases(item) if other.phase == phase] if item.aggregate else []
         if name is not None:
             return [item for item in self.by_name.get(name, []) if item.phase == phase]
         return [item for item in self.items if item.phase == phase]
 
     def phases(self, item: Item) -> list[Item]:
-        """Return the entries of the same name that have a phase."""
+        """Return the items of the same name that have a phase."""
         return [other for other in self.by_name[item.name] if other.phase]
-
-    def _phase_of(self, item: Item | None, phase: str | None) -> list[Item]:
-        if item is None or phase in {None, item.phase}:
-            return [item] if item else []
-        return [other for other in self.phases(item) if other.phase == phase] if item.aggregate else []
 
 
 @lru_cache(maxsize=8)
 def build_catalog(size: int, seed: int) -> Catalog:
-    """Return exactly `size` entries in the order of their names, the best known among them."""
-    head, rest = _universe()
-    most = sum(draft.entries for draft in (*head, *rest))
+    """Return a catalog of exactly `size` items, the best known ones among them. Raises ValueError."""
+    drafts = dict(_all_drafts())
+    known = [drafts.pop(name) for name in _BEST_KNOWN]
+    most = sum(draft.entries for draft in (*known, *drafts.values()))
     if not 1 <= size <= most:
         raise ValueError(f"a catalog has 1 to {most} items, not {size}")
-    shuffled = list(rest)
+    shuffled = list(drafts.values())
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - a market, not a secret
-    return Catalog(number_items(_pick((*head, *shuffled), size)))
+    return Catalog(number_items(_take_drafts([*known, *shuffled], size)))
 
 
 def number_items(drafts: Iterable[ItemDraft]) -> Iterator[Item]:
-    """Yield items with ids from 1 in the order of the names, phases after their phaseless entry."""
+    """Yield items with ids from 1 in the order of their names, phases after their aggregate."""
     item_id = 0
     for draft in sorted(drafts):
         for phase in (None, *draft.phases):
             item_id += 1
-            yield Item(item_id, draft.name, phase, draft)
+            yield Item(item_id, draft.name, phase, draft=draft)
 
 
-def _pick(drafts: Iterable[ItemDraft], room: int) -> Iterator[ItemDraft]:
+def _take_drafts(drafts: Iterable[ItemDraft], size: int) -> Iterator[ItemDraft]:
+    """Yield drafts until their catalog items are exactly so many."""
     for draft in drafts:
-        if draft.entries <= room:
-            room -= draft.entries
+        if draft.entries <= size:
+            size -= draft.entries
             yield draft
-        if not room:
+        if not size:
             return
 
 
 @lru_cache(maxsize=1)
-def _universe() -> tuple[tuple[ItemDraft, ...], tuple[ItemDraft, ...]]:
-    every = {draft.name: draft for draft in (*_weapons(), *_knives(), *_gloves(), *_stickers(), *_others())}
-    head = tuple(every.pop(name) for name in _HEAD)
-    return head, tuple(every.values())
+def _all_drafts() -> Mapping[str, ItemDraft]:
+    drafts = (*_weapons(), *_knives(), *_gloves(), *_stickers(), *_others())
+    return {draft.name: draft for draft in drafts}
 
 
-def _priced(name: str, low: int, high: int) -> int:
-    """Return a price between two bounds that depends on the name alone, evenly spread over the magnitudes."""
+def _price(name: str, low: int, high: int) -> int:
+    """Return a price between two bounds that depends on the name alone, uniform on a log scale."""
     share = crc32(name.encode()) / 2**32
     return max(3, round(low * math.pow(high / low, share)))
 
 
+def _weapon(
+    kind: tuple[str, str],
+    base: str,
+    skin: str,
+    *,
+    wear: str,
+    prices: tuple[int, int],
+    prefix: str = "",
+    phases: tuple[str, ...] = (),
+) -> ItemDraft:
+    """Return a weapon with a finish; `kind` is its subtype and weapon type."""
+    name = f"{prefix}{base} | {skin} ({wear})"
+    return ItemDraft(
+        name,
+        "Weapon",
+        subtype=kind[0],
+        weapon_type=kind[1],
+        base=base,
+        skin=skin,
+        wear=wear,
+        price=_price(name, *prices),
+        phases=phases,
+    )
+
+
 def _weapons() -> Iterator[ItemDraft]:
     guns = [(kind, gun) for kind, guns in item_names.WEAPONS.items() for gun in guns.split(",")]
-    for (g, ((subtype, weapon_type), gun)), (f, skin) in product(
-        enumerate(guns), enumerate(item_names.FINISHES)
-    ):
+    for (g, (kind, gun)), (f, skin) in product(enumerate(guns), enumerate(item_names.FINISHES)):
         if (f + g) % 4 == 3 and f > 3:
             continue
         prefixes = ("", "StatTrak™ ", "Souvenir ") if (f + g) % 5 == 0 else ("", "StatTrak™ ")
         for prefix, wear in product(prefixes, item_names.WEARS):
-            name = f"{prefix}{gun} | {skin} ({wear})"
-            yield ItemDraft(name, "Weapon", subtype, weapon_type, gun, skin, wear, _priced(name, 4, 60_000))
+            yield _weapon(kind, gun, skin, wear=wear, prices=(4, 60_000), prefix=prefix)
+    assault, sniper = ("Rifles", "Assault Rifle"), ("Rifles", "Sniper Rifle")
     for wear in item_names.WEARS:
-        name = f"M4A4 | 龍王 (Dragon King) ({wear})"
-        yield ItemDraft(name, "Weapon", "Rifles", "Assault Rifle", "M4A4", "龍王 (Dragon King)", wear, 1400)
-        name = f"Souvenir AWP | Dragon Lore ({wear})"
-        yield ItemDraft(name, "Weapon", "Rifles", "Sniper Rifle", "AWP", "Dragon Lore", wear, 1_850_000)
+        yield _weapon(assault, "M4A4", "龍王 (Dragon King)", wear=wear, prices=(1400, 1400))
+        price = 1_850_000
+        yield _weapon(sniper, "AWP", "Dragon Lore", wear=wear, prices=(price, price), prefix="Souvenir ")
 
 
 def _knives() -> Iterator[ItemDraft]:
+    kind = ("Knives", "Knife")
+    doppler = {"Doppler": item_names.DOPPLER, "Gamma Doppler": item_names.GAMMA}
     for knife, prefix in product(item_names.KNIVES, ("★ ", "★ StatTrak™ ")):
+        price = _price(knife, 9_000, 90_000)
         yield ItemDraft(
-            prefix + knife, "Weapon", "Knives", "Knife", knife, None, None, _priced(knife, 9_000, 90_000)
+            prefix + knife, "Weapon", subtype=kind[0], weapon_type=kind[1], base=knife, price=price
         )
         for skin, wear in product(item_names.KNIFE_FINISHES, item_names.WEARS):
-            name = f"{prefix}{knife} | {skin} ({wear})"
-            yield ItemDraft(
-                name, "Weapon", "Knives", "Knife", knife, skin, wear, _priced(name, 6_000, 250_000)
-            )
-        for skin, wear in product(("Doppler", "Gamma Doppler"), item_names.WEARS[:2]):
-            name = f"{prefix}{knife} | {skin} ({wear})"
-            phases = item_names.DOPPLER if skin == "Doppler" else item_names.GAMMA
-            yield ItemDraft(
-                name, "Weapon", "Knives", "Knife", knife, skin, wear, _priced(name, 15_000, 400_000), phases
-            )
+            yield _weapon(kind, knife, skin, wear=wear, prices=(6_000, 250_000), prefix=prefix)
+        for skin, wear in product(doppler, item_names.WEARS[:2]):
+            prices, phases = (15_000, 400_000), doppler[skin]
+            yield _weapon(kind, knife, skin, wear=wear, prices=prices, prefix=prefix, phases=phases)
 
 
 def _gloves() -> Iterator[ItemDraft]:
     for glove, skin, wear in product(item_names.GLOVES, item_names.GLOVE_FINISHES, item_names.WEARS):
-        name = f"★ {glove} | {skin} ({wear})"
-        yield ItemDraft(
-            name, "Weapon", "Gloves", "Wearable", glove, skin, wear, _priced(name, 5_000, 300_000)
-        )
+        yield _weapon(("Gloves", "Wearable"), glove, skin, wear=wear, prices=(5_000, 300_000), prefix="★ ")
 
 
 def _stickers() -> Iterator[ItemDraft]:
@@ -164,26 +179,24 @@ def _stickers() -> Iterator[ItemDraft]:
         ("Sticker", "Sticker Slab"), item_names.SIGNERS, item_names.EVENTS, item_names.EFFECTS
     ):
         name = f"{kind} | {signer}{effect} | {event}"
-        yield ItemDraft(name, kind, "Autograph" if kind == "Sticker" else None, price=_priced(name, 3, 9_000))
+        yield ItemDraft(name, kind, "Autograph" if kind == "Sticker" else None, price=_price(name, 3, 9_000))
 
 
 def _others() -> Iterator[ItemDraft]:
     for case in item_names.CASES:
-        yield ItemDraft(f"{case} Case", "Crate", "Weapon Case", price=_priced(case, 40, 4_000))
+        yield ItemDraft(f"{case} Case", "Crate", "Weapon Case", price=_price(case, 40, 4_000))
         yield ItemDraft(f"{case} Case Key", "Key", "Case Key", price=249)
     for agent in item_names.AGENTS:
-        yield ItemDraft(agent, "Agent", "Counter-Terrorist", price=_priced(agent, 150, 9_000))
+        yield ItemDraft(agent, "Agent", "Counter-Terrorist", price=_price(agent, 150, 9_000))
     for graffiti, ink in product(item_names.GRAFFITI, item_names.INKS):
         yield ItemDraft(
-            f"Sealed Graffiti | {graffiti} ({ink})", "Graffiti", price=_priced(graffiti + ink, 3, 30)
+            f"Sealed Graffiti | {graffiti} ({ink})", "Graffiti", price=_price(graffiti + ink, 3, 30)
         )
     for music, prefix in product(item_names.MUSIC, ("", "StatTrak™ ")):
-        yield ItemDraft(
-            f"{prefix}Music Kit | {music}", "Music Kit", price=_priced(prefix + music, 250, 2_500)
-        )
+        yield ItemDraft(f"{prefix}Music Kit | {music}", "Music Kit", price=_price(prefix + music, 250, 2_500))
 
 
-_HEAD = (
+_BEST_KNOWN = (
     "AK-47 | Redline (Field-Tested)",
     "★ Karambit | Doppler (Factory New)",
     "AWP | Asiimov (Field-Tested)",

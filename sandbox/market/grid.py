@@ -1,16 +1,15 @@
-"""The grid on which the API tells what was: five minutes, hours, days; microseconds since 1970."""
+"""The five-minute grid on which CS2Cap reports the past."""
 
-SECOND = 1_000_000
+from sandbox.clock import SECOND
+
 SLOT = 300 * SECOND
-HOUR = 3600 * SECOND
-DAY = 86_400 * SECOND
 
 
 def floor(us: int, step: int = SLOT) -> int:
-    """Return the last moment of the grid that is not after this one."""
+    """Return the last multiple of the step that is not after a time, microseconds."""
     return us // step * step
 
 
 def ceil(us: int, step: int = SLOT) -> int:
-    """Return the first moment of the grid that is not before this one."""
+    """Return the first multiple of the step that is not before a time, microseconds."""
     return -(-us // step) * step

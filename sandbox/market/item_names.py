@@ -1,4 +1,4 @@
-"""The words that item names are made of."""
+"""The parts of item names."""
 
 
 def _words(text: str, separator: str = ",") -> tuple[str, ...]:

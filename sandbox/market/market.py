@@ -1,4 +1,4 @@
-"""The market: what the index serves, what waits for its next refresh, and what it served before."""
+"""The market: the quotes that the index serves, those that its next refresh shows, and its past states."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from sandbox.market.providers import PROVIDERS
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """One state of the index from `at` on: which places changed, who is dark, the rates; microseconds.
+    """The state of the index from `at` on (microseconds): the changed places, dark providers and rates.
 
-    `refreshed` is when the index was last made anew; rates and darkness change between refreshes too.
+    `refreshed` is the last refresh of the index; rates and dark providers change between refreshes too.
     """
 
     at: int
@@ -34,9 +34,9 @@ class QuoteLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What the API serves at one moment of one side: asks, where the `best` price is the least, or bids.
+    """What the API serves of one side at one time: asks, whose `best` price is the lowest, or bids.
 
-    `collected`: its last look at the marketplaces, microseconds.
+    `collected` is when the API last read the marketplaces, microseconds.
     """
 
     quotes: QuoteLookup
@@ -46,7 +46,7 @@ class Index:
     best: Callable[[Iterable[int]], int] = min
 
     def updated(self, quote: Quote) -> int:
-        """Return a row's `last_updated`: never before its last change."""
+        """Return the `last_updated` of a row, which is never before its last change."""
         return max(self.collected, quote.changed or 0)
 
 
@@ -55,41 +55,39 @@ Stamp = tuple[int, int, tuple[int, ...]]
 
 @dataclass(slots=True)
 class Versions:
-    """Counters that tell a cache what is stale: rows and listings a provider, the rates for all."""
+    """Counters that invalidate caches: of rows and listings by provider, and of the rates."""
 
     rows: list[int] = field(default_factory=lambda: [0] * len(PROVIDERS))
     listings: list[int] = field(default_factory=lambda: [0] * len(PROVIDERS))
     rates: int = 0
 
     def touch(self, provider: int, *, listing: bool) -> None:
-        """Return a row of this provider changed; with `listing`, it came or went."""
+        """Count a change of a provider's rows; with `listing`, a row appeared or vanished."""
         self.rows[provider] += 1
         self.listings[provider] += listing
 
 
 class Market:
-    """Quotes on a board behind an index that refreshes every `refresh` microseconds (0: at once)."""
+    """Quotes on a board behind an index that refreshes every `refresh` microseconds (0: at once).
 
-    def __init__(self, board: Board, quotes: Quotes, now: int, refresh: int) -> None:
+    An epoch is the time between two changes of the index; `epochs` has its state in each of them.
+    """
+
+    def __init__(self, board: Board, quotes: Quotes, *, now: int, refresh: int) -> None:
         self.board = board
         self.refresh = refresh
         self.versions = Versions()
         self.vanished: dict[int, Quote] = {}
         self.moves = 0
-        self._first = list(quotes)
+        self.first: Sequence[Quote | None] = list(quotes)
         self._served = quotes
         self._pending: dict[int, Quote | None] = {}
         self._listed: dict[tuple[int, ...], tuple[tuple[int, ...], list[int]]] = {}
-        self.epochs = [IndexState(now, now, {}, frozenset(), RATES)]
-
-    @property
-    def first(self) -> Sequence[Quote | None]:
-        """What it began with, by place."""
-        return self._first
+        self.epochs = [IndexState(at=now, refreshed=now, changes={}, dark=frozenset(), rates=RATES)]
 
     @property
     def dark(self) -> frozenset[int]:
-        """The providers (by position) whose rows the index does not serve."""
+        """The positions of the providers whose rows the index does not serve."""
         return self.epochs[-1].dark
 
     @property
@@ -99,24 +97,24 @@ class Market:
 
     @property
     def rates_since(self) -> int:
-        """When the exchange rates last changed (microseconds)."""
+        """The last change of the exchange rates, microseconds."""
         return next(epoch.at for epoch in self.epochs if epoch.rates is self.rates)
 
     def current_quote(self, place: int) -> Quote | None:
-        """Return what is really asked at a place, served already or not."""
+        """Return the quote that a place has now, whether the index serves it already or not."""
         return self._pending[place] if place in self._pending else self._served[place]
 
     def apply(self, changes: Mapping[int, Quote | None], now: int) -> None:
-        """Change the truth; the index shows it at its next refresh, or at once where it has no interval."""
+        """Change quotes; the index shows them at its next refresh, or at once where `refresh` is 0."""
         self._pending.update(changes)
         if not self.refresh:
             self.publish(now)
 
     def publish(self, now: int) -> None:
-        """Refresh the index from the truth."""
+        """Refresh the index."""
         for place, quote in self._pending.items():
-            gone_or_new = (quote is None) != (self._served[place] is None)
-            self.versions.touch(self.board.provider_of[place], listing=gone_or_new)
+            listing_changed = (quote is None) != (self._served[place] is None)
+            self.versions.touch(self.board.provider_of[place], listing=listing_changed)
             self._served[place] = quote
         last = self.epochs[-1]
         at = max(now, last.at)
@@ -124,18 +122,17 @@ class Market:
         self._pending = {}
 
     def set_dark(self, provider: int, dark: bool, now: int) -> None:
-        """Take a provider's rows out of the index, or bring them back. At once."""
+        """Remove a provider's rows from the index, or serve them again, at once."""
         self.versions.touch(provider, listing=True)
-        whole = self.dark | {provider} if dark else self.dark - {provider}
-        self._enter(now, whole, self.rates)
+        self._begin_epoch(now, dark=self.dark | {provider} if dark else self.dark - {provider})
 
     def set_rates(self, rates: Mapping[str, Decimal], now: int) -> None:
-        """Change exchange rates. At once."""
+        """Change exchange rates at once."""
         self.versions.rates += 1
-        self._enter(now, self.dark, {**self.rates, **rates})
+        self._begin_epoch(now, rates={**self.rates, **rates})
 
     def catch_up(self, now: int, drift: Callable[[int], None]) -> None:
-        """Make the refresh that is due by now, after `drift` moved the market; several missed are one."""
+        """Refresh the index if a refresh is due, after `drift` moved the market; several due are one."""
         last = self.epochs[-1].refreshed
         if self.refresh and (missed := (now - last) // self.refresh) > 0:
             drift(last + missed * self.refresh)
@@ -143,56 +140,60 @@ class Market:
 
     def index(self, now: int) -> Index:
         """Return what the API serves now."""
-        return Index(self._served, self.dark, self.rates, self._collected(self.epochs[-1], now))
+        collected = self._collected(self.epochs[-1], now)
+        return Index(self._served, self.dark, self.rates, collected=collected)
 
     def stamp(self, providers: tuple[int, ...], now: int) -> Stamp:
-        """Return what is different once anything that these providers' rows show has changed."""
+        """Return a stamp that changes with anything that rows of these providers show."""
         rows = tuple(self.versions.rows[provider] for provider in providers)
         return self._collected(self.epochs[-1], now), self.versions.rates, rows
 
     def as_of(self, at: int) -> Index:
-        """Return what the API served at a moment; before the first one, what it served first."""
-        last = max(1, bisect_right(self.epochs, at, key=lambda epoch: epoch.at))
-        quotes = list(self._first)
-        for epoch in self.epochs[:last]:
+        """Return what the API served at a time; before the first epoch, what it served first."""
+        number = self._epoch_at(at)
+        quotes = list(self.first)
+        for epoch in self.epochs[: number + 1]:
             for place, quote in epoch.changes.items():
                 quotes[place] = quote
-        epoch = self.epochs[last - 1]
-        return Index(quotes, epoch.dark, epoch.rates, self._collected(epoch, at))
+        epoch = self.epochs[number]
+        return Index(quotes, epoch.dark, epoch.rates, collected=self._collected(epoch, at))
 
     def served_at(self, place: int, at: int) -> Quote | None:
-        """Return what the index served at a place at a moment; before the first one, what it served first."""
-        last = max(1, bisect_right(self.epochs, at, key=lambda epoch: epoch.at))
-        if self.board.provider_of[place] in self.epochs[last - 1].dark:
+        """Return the quote served at a place at a time; before the first epoch, the first one."""
+        last = self._epoch_at(at)
+        if self.board.provider_of[place] in self.epochs[last].dark:
             return None
-        changed = (self.epochs[number].changes for number in range(last - 1, 0, -1))
-        return next((changes[place] for changes in changed if place in changes), self._first[place])
+        changes_backwards = (self.epochs[number].changes for number in range(last, 0, -1))
+        return next((changes[place] for changes in changes_backwards if place in changes), self.first[place])
 
     def steps(self, place: int) -> Iterator[tuple[int, Quote | None]]:
-        """Yield what the index served at a place and since when; not what it began with."""
-        provider, quote = self.board.provider_of[place], self._first[place]
+        """Yield the quotes served at a place, each with its first time; without the first quote."""
+        provider, quote = self.board.provider_of[place], self.first[place]
         for epoch in self.epochs[1:]:
             quote = epoch.changes.get(place, quote)
             yield epoch.at, None if provider in epoch.dark else quote
 
     def listed(self, providers: tuple[int, ...]) -> list[int]:
-        """Return the places that the index serves for these providers, in the order of a walk."""
+        """Return the places that the index serves for these providers, in the order of a listing."""
         stamp = tuple(self.versions.listings[provider] for provider in providers)
         cached = self._listed.get(providers)
         if cached is None or cached[0] != stamp:
-            bright = [provider for provider in providers if provider not in self.dark]
-            cached = stamp, self._holding(bright)
+            places = self.board.of_providers(provider for provider in providers if provider not in self.dark)
+            served = self._served
+            cached = stamp, [place for place in places if served[place] is not None]
             self._listed[providers] = cached
         return cached[1]
 
-    def _holding(self, providers: Iterable[int]) -> list[int]:
-        served = self._served
-        return [place for place in self.board.of_providers(providers) if served[place] is not None]
+    def _epoch_at(self, at: int) -> int:
+        return max(0, bisect_right(self.epochs, at, key=lambda epoch: epoch.at) - 1)
 
     def _collected(self, epoch: IndexState, at: int) -> int:
-        # Without an interval the marketplaces are looked at once a minute: pages can be kept that long.
+        # With `refresh` 0 the API reads the marketplaces once a minute: pages can be cached that long.
         return epoch.refreshed if self.refresh else max(at, self.epochs[0].at) // MINUTE * MINUTE
 
-    def _enter(self, now: int, dark: frozenset[int], rates: Mapping[str, Decimal]) -> None:
+    def _begin_epoch(
+        self, now: int, *, dark: frozenset[int] | None = None, rates: Mapping[str, Decimal] | None = None
+    ) -> None:
         last = self.epochs[-1]
+        dark, rates = self.dark if dark is None else dark, rates or self.rates
         self.epochs.append(replace(last, at=max(now, last.at), changes={}, dark=dark, rates=rates))

@@ -1,4 +1,4 @@
-"""Exact money: US cents, an exchange rate, and the two amounts that an answer carries."""
+"""Exact conversion of US cents to the two amounts that a response carries."""
 
 import random
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-_TWO, _EIGHT, _ONE = Decimal("0.01"), Decimal("0.00000001"), Decimal(1)
-# Units of each currency for one US dollar. Plausible, not current.
+_TWO_PLACES, _EIGHT_PLACES, _ONE = Decimal("0.01"), Decimal("0.00000001"), Decimal(1)
+# Units of each currency per US dollar. Plausible, not current.
 _TABLE = """
 USD=1 EUR=0.8547 GBP=0.7421 CNY=7.1093 JPY=151.37 KWD=0.30612 BHD=0.37702 CHF=0.79514 CAD=1.3987
 AUD=1.5243 NZD=1.7216 SEK=9.4475 NOK=10.0531 DKK=6.3812 PLN=3.6418 CZK=20.7815 HUF=334.62 RON=4.3491
@@ -22,7 +22,7 @@ RATES: Mapping[str, Decimal] = {
 
 
 class Money(NamedTuple):
-    """One amount as the API writes it: `minor` units (hundredths) and the exact `decimal` string."""
+    """One amount in the API: `minor` units (hundredths) and the exact `decimal` string."""
 
     minor: int
     decimal: str
@@ -30,20 +30,19 @@ class Money(NamedTuple):
 
 @lru_cache(maxsize=1 << 18)
 def convert(cents: int, rate: Decimal) -> Money:
-    """US cents times a rate, rounded half up: hundredths, and two places from 1.0 on, eight below it."""
+    """Convert US cents at a rate, rounded half up; the string has two places from 1.0 on, else eight."""
     amount = Decimal(cents).scaleb(-2) * rate
-    fine = amount.quantize(_EIGHT, ROUND_HALF_UP)
-    shown = amount.quantize(_TWO, ROUND_HALF_UP) if fine >= _ONE else fine
+    exact = amount.quantize(_EIGHT_PLACES, ROUND_HALF_UP)
+    shown = amount.quantize(_TWO_PLACES, ROUND_HALF_UP) if exact >= _ONE else exact
     minor = int((amount * 100).quantize(_ONE, ROUND_HALF_UP))
     return Money(minor, format(shown, "f"))
 
 
-def drifted(rates: Mapping[str, Decimal], dice: random.Random) -> dict[str, Decimal]:
-    """Return every rate but the dollar's, moved by up to half a percent, at most twelve digits long."""
-    return {code: rate if code == "USD" else _nudge(rate, dice) for code, rate in rates.items()}
+def drifted(rates: Mapping[str, Decimal], rng: random.Random) -> dict[str, Decimal]:
+    """Return the rates, all but the dollar's moved by up to half a percent, with at most twelve digits."""
+    return {code: rate if code == "USD" else _drift(rate, rng) for code, rate in rates.items()}
 
 
-def _nudge(rate: Decimal, dice: random.Random) -> Decimal:
-    factor = Decimal(10_000 + dice.choice((-1, 1)) * dice.randint(10, 50)) / 10_000
-    moved = rate * factor
+def _drift(rate: Decimal, rng: random.Random) -> Decimal:
+    moved = rate * (Decimal(10_000 + rng.choice((-1, 1)) * rng.randint(10, 50)) / 10_000)
     return moved.quantize(Decimal(1).scaleb(moved.adjusted() - 11))

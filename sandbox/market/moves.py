@@ -1,4 +1,4 @@
-"""What happens on a market: prices move, listings vanish, return and appear."""
+"""Changes of a market: prices move, listings vanish, return and appear."""
 
 import random
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ from sandbox.market.providers import KEYS
 
 @dataclass(frozen=True, slots=True)
 class QuoteSelection:
-    """Which quotes to touch: how many, whose, of which items, and the seed of the choice (None: the next)."""
+    """The quotes to change: how many, of which provider and items, and the seed of the random choice.
+
+    Without a seed, each change of a market chooses others.
+    """
 
     quotes: int
     provider: int | None = None
@@ -21,7 +24,7 @@ class QuoteSelection:
     seed: int | None = None
 
     def matches(self, market: Market, place: int) -> bool:
-        """Return whether a place is of the provider and items asked for."""
+        """Return whether a place has the selected provider and item."""
         board = market.board
         return self.provider in {None, board.provider_of[place]} and (
             self.item_ids is None or board.item(place).item_id in self.item_ids
@@ -30,7 +33,7 @@ class QuoteSelection:
 
 @dataclass(frozen=True, slots=True)
 class QuoteChange:
-    """One quote that was touched; prices in US cents, None where nothing is listed."""
+    """One changed quote; prices in US cents, None where nothing is listed."""
 
     provider: str
     item_id: int
@@ -38,104 +41,108 @@ class QuoteChange:
     after: int | None
 
     def as_dict(self) -> dict[str, str | int | None]:
-        """For an answer in JSON."""
+        """Return the fields of the JSON."""
         return asdict(self)
 
 
-def move(market: Market, pick: QuoteSelection, now: int, factor: float | None = None) -> list[QuoteChange]:
-    """Change exactly `pick.quotes` listed prices, each visibly in every currency. Raises ValueError."""
-    chance = _chance(market, pick)
+def move(
+    market: Market, selection: QuoteSelection, now: int, *, factor: float | None = None
+) -> list[QuoteChange]:
+    """Change the prices of listed quotes, each visibly in every currency. Raises ValueError."""
+    rng = _random_for(market, selection)
     changes: dict[int, Quote | None] = {}
-    for place, quote in _chosen(market, pick, chance).items():
-        wanted = round(quote.price * (factor or 1 + chance.choice((-1, 1)) * chance.uniform(0.01, 0.1)))
-        changes[place] = Quote(visible_price(quote.price, wanted, market.rates), quote.quantity, now)
-    return _write(market, changes, now)
+    for place, quote in _choose_listed(market, selection, rng).items():
+        price = round(quote.price * (factor or 1 + rng.choice((-1, 1)) * rng.uniform(0.01, 0.1)))
+        changes[place] = Quote(visible_price(quote.price, price, market.rates), quote.quantity, now)
+    return _apply(market, changes, now)
 
 
-def restock(market: Market, pick: QuoteSelection, now: int) -> list[QuoteChange]:
-    """Change the quantity of exactly `pick.quotes` listed quotes and leave their prices."""
-    chosen = _chosen(market, pick, _chance(market, pick))
+def restock(market: Market, selection: QuoteSelection, now: int) -> list[QuoteChange]:
+    """Change the quantities of listed quotes, not their prices. Raises ValueError."""
+    chosen = _choose_listed(market, selection, _random_for(market, selection))
     changes = {place: Quote(quote.price, quote.quantity + 1, now) for place, quote in chosen.items()}
-    return _write(market, changes, now)
+    return _apply(market, changes, now)
 
 
-def vanish(market: Market, pick: QuoteSelection, now: int) -> list[QuoteChange]:
-    """Take exactly `pick.quotes` listings away."""
-    chosen = _chosen(market, pick, _chance(market, pick))
+def vanish(market: Market, selection: QuoteSelection, now: int) -> list[QuoteChange]:
+    """Remove listed quotes. Raises ValueError."""
+    chosen = _choose_listed(market, selection, _random_for(market, selection))
     market.vanished.update(chosen)
-    return _write(market, dict.fromkeys(chosen), now)
+    return _apply(market, dict.fromkeys(chosen), now)
 
 
 def restore(market: Market, now: int) -> list[QuoteChange]:
-    """Bring back all that vanished: same price, same quantity, same moment of change."""
-    back, market.vanished = market.vanished, {}
-    return _write(market, back, now)
+    """List all vanished quotes again with the same price, quantity and time of the last change."""
+    vanished, market.vanished = market.vanished, {}
+    return _apply(market, vanished, now)
 
 
-def appear(market: Market, pick: QuoteSelection, now: int) -> list[QuoteChange]:
-    """List exactly `pick.quotes` quotes where nothing was listed, those that vanished left out."""
-    chance = _chance(market, pick)
+def appear(market: Market, selection: QuoteSelection, now: int) -> list[QuoteChange]:
+    """List quotes at empty places, without those where a quote vanished. Raises ValueError."""
+    rng = _random_for(market, selection)
     empty = [
         place
         for place in range(len(market.board))
         if market.current_quote(place) is None
         and place not in market.vanished
-        and pick.matches(market, place)
+        and selection.matches(market, place)
     ]
-    changes = {place: _new(market, place, now, chance) for place in _sample(empty, pick.quotes, chance)}
-    return _write(market, changes, now)
+    changes: dict[int, Quote | None] = {}
+    for place in _sample(empty, selection.quotes, rng):
+        price = market.board.item(place).draft.price
+        changes[place] = Quote(max(3, round(price * rng.uniform(0.8, 1.2))), rng.randint(1, 20), now)
+    return _apply(market, changes, now)
 
 
-def visible_price(price: int, wanted: int, rates: Mapping[str, Decimal]) -> int:
-    """Return a price at or near the wanted one that differs from the old one in every currency."""
-    step = 1 if wanted >= price else -1
+def visible_price(old: int, wanted: int, rates: Mapping[str, Decimal]) -> int:
+    """Return the wanted price, or one near it, that differs from the old one in every currency."""
+    step = 1 if wanted >= old else -1
     new = max(wanted, 1)
-    while any(_hidden(price, new, rate) for rate in rates.values()):
+    while any(_looks_the_same(old, new, rate) for rate in rates.values()):
         new, step = new + step, 2 * step
         if new < 1:
-            new, step = price + 1, 1
+            new, step = old + 1, 1
     return new
 
 
-def _hidden(before: int, after: int, rate: Decimal) -> bool:
-    """Tell whether two prices look the same; a hundredth apart, they cannot."""
-    return abs(after - before) * rate < 1 and convert(after, rate).decimal == convert(before, rate).decimal
+def _looks_the_same(old: int, new: int, rate: Decimal) -> bool:
+    # Amounts that are a hundredth or more apart differ: no need to convert them, which is slow.
+    return abs(new - old) * rate < 1 and convert(new, rate).decimal == convert(old, rate).decimal
 
 
-def _chance(market: Market, pick: QuoteSelection) -> random.Random:
+def _random_for(market: Market, selection: QuoteSelection) -> random.Random:
     market.moves += 1
-    return seeded_random("move", market.moves) if pick.seed is None else seeded_random("move", pick.seed)
+    return seeded_random("move", market.moves if selection.seed is None else selection.seed)
 
 
-def _chosen(market: Market, pick: QuoteSelection, chance: random.Random) -> dict[int, Quote]:
+def _choose_listed(market: Market, selection: QuoteSelection, rng: random.Random) -> dict[int, Quote]:
     listed = {
         place: quote
         for place in range(len(market.board))
         if (quote := market.current_quote(place)) is not None
         and market.board.provider_of[place] not in market.dark
-        and pick.matches(market, place)
+        and selection.matches(market, place)
     }
-    return {place: listed[place] for place in _sample(list(listed), pick.quotes, chance)}
+    return {place: listed[place] for place in _sample(list(listed), selection.quotes, rng)}
 
 
-def _sample(places: list[int], count: int, chance: random.Random) -> list[int]:
+def _sample(places: list[int], count: int, rng: random.Random) -> list[int]:
     if count > len(places):
-        raise ValueError(f"{len(places)} quotes can be touched, not {count}")
-    return sorted(chance.sample(places, count))
+        raise ValueError(f"{len(places)} quotes can be changed, not {count}")
+    return sorted(rng.sample(places, count))
 
 
-def _new(market: Market, place: int, now: int, chance: random.Random) -> Quote:
-    price = market.board.item(place).draft.price
-    return Quote(max(3, round(price * chance.uniform(0.8, 1.2))), chance.randint(1, 20), now)
-
-
-def _write(market: Market, changes: Mapping[int, Quote | None], now: int) -> list[QuoteChange]:
-    touched = [_touched(market, place, quote) for place, quote in changes.items()]
+def _apply(market: Market, changes: Mapping[int, Quote | None], now: int) -> list[QuoteChange]:
+    report: list[QuoteChange] = []
+    for place, after in changes.items():
+        before, item = market.current_quote(place), market.board.item(place)
+        report.append(
+            QuoteChange(
+                provider=KEYS[market.board.provider_of[place]],
+                item_id=item.item_id,
+                before=before and before.price,
+                after=after and after.price,
+            )
+        )
     market.apply(changes, now)
-    return touched
-
-
-def _touched(market: Market, place: int, after: Quote | None) -> QuoteChange:
-    before = market.current_quote(place)
-    key, item = KEYS[market.board.provider_of[place]], market.board.item(place)
-    return QuoteChange(key, item.item_id, before and before.price, after and after.price)
+    return report

@@ -1,4 +1,4 @@
-"""The 41 marketplaces of the contract: names, fees, and how much of the catalog each of them lists."""
+"""The 41 marketplaces of CS2Cap: names, fees, and the share of the catalog that each of them lists."""
 
 from typing import NamedTuple
 
@@ -14,14 +14,7 @@ class Provider(NamedTuple):
     coverage: float
 
 
-def _table() -> tuple[Provider, ...]:
-    rows = (line.split(",") for line in _LINES.strip().splitlines())
-    return tuple(
-        Provider(k, name, kind, cur, float(fee), float(share)) for k, name, kind, cur, fee, share in rows
-    )
-
-
-_LINES = """
+_TABLE = """
 avanmarket,Avan.Market,p2p,USD,0.05,0.48
 buff163,BUFF163,p2p,CNY,0.025,0.90
 buffmarket,BUFF Market,p2p,USD,0.04,0.66
@@ -64,6 +57,11 @@ waxpeer,Waxpeer,p2p,USD,0.06,0.68
 whitemarket,White.Market,p2p,USD,0.05,0.60
 youpin,Youpin898,p2p,CNY,0.01,0.88
 """
-PROVIDERS = _table()  # in the order of their keys, which is the order of a walk inside an item
+PROVIDERS = tuple(  # in the order of their keys, which is the order of an item's rows in a listing
+    Provider(key, name, market_type, currency=currency, sell_fee=float(fee), coverage=float(coverage))
+    for key, name, market_type, currency, fee, coverage in (
+        line.split(",") for line in _TABLE.split("\n")[1:-1]
+    )
+)
 KEYS = tuple(provider.key for provider in PROVIDERS)
 INDEX = {key: position for position, key in enumerate(KEYS)}

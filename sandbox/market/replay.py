@@ -1,4 +1,4 @@
-"""A market that replays real prices: what the clock says is what was asked then."""
+"""A market that replays real prices: at each time of the clock, the index serves the prices of that time."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
@@ -16,70 +16,68 @@ _KINDS = ("Sticker Slab", "Sticker", "Sealed Graffiti", "Music Kit", "Charm", "P
 
 
 class Replay(Market):
-    """Prices on one marketplace, steam, from a file of changes; the index follows the clock, back as well.
+    """Prices of one marketplace, steam, from a file of changes; the index follows the clock, also back.
 
-    The file is Parquet: `market_hash_name`, `at` (UTC), `price_minor` (US cents), a row where a price appears
-    or changes. Items are numbered in the order of their names; one is not listed before its first row.
-    Quantities are made up from item and moment; a price of 0 is served as it stands.
+    The file is Parquet: `market_hash_name`, `at` (UTC), `price_minor` (US cents), one row per change of a
+    price. Items are numbered in the order of their names; an item is not listed before its first row.
+    Quantities are derived from item and time. A price of 0 is served as it is.
     Raises OSError and polars' errors.
     """
 
     def __init__(self, path: Path) -> None:
         changes = pl.read_parquet(path, columns=["market_hash_name", "at", "price_minor"])
-        items = Catalog(number_items(map(_draft, changes["market_hash_name"].cast(pl.String).unique())))
-        self._changes = _numbered(changes, items)
+        drafts = [
+            ItemDraft(name, next((kind for kind in _KINDS if name.startswith(kind)), "Weapon"))
+            for name in changes["market_hash_name"].cast(pl.String).unique()
+        ]
+        catalog = Catalog(number_items(drafts))
+        self._changes = _with_places(changes, catalog)
         self._crawls: list[int] = self._changes["at"].unique().sort().to_list()
         self._crawl = -1
-        board = Board(items, [(position, STEAM) for position in range(len(items.items))])
-        super().__init__(board, [None] * len(board), self._crawls[0], 0)
+        board = Board(catalog, [(position, STEAM) for position in range(len(catalog.items))])
+        super().__init__(board, [None] * len(board), now=self._crawls[0], refresh=0)
 
     def catch_up(self, now: int, _drift: Callable[[int], None]) -> None:
-        """Serve the crawl that was the last one at `now`."""
+        """Serve the prices of the last crawl before a time."""
         crawl = bisect_right(self._crawls, now)
         if crawl != self._crawl:
-            self._crawl, self._served = crawl, self._at(now)
+            self._crawl, self._served = crawl, self._quotes_at(now)
             self.versions.touch(STEAM, listing=True)
 
     def as_of(self, at: int) -> Index:
-        """Return what the index serves when the clock shows this moment."""
+        """Return what the index serves when the clock shows a time."""
         index = super().as_of(at)
-        return Index(self._at(at), index.dark, index.rates, index.collected)
+        return Index(self._quotes_at(at), index.dark, index.rates, collected=index.collected)
 
     def served_at(self, place: int, at: int) -> Quote | None:
-        """Return what the index serves at a place when the clock shows this moment."""
-        return self._at(at)[place]
+        """Return the quote that the index serves at a place when the clock shows a time."""
+        return self._quotes_at(at)[place]
 
     def steps(self, place: int) -> Iterator[tuple[int, Quote | None]]:
-        """Yield every row of the file for one place, also of what is to come."""
+        """Yield every price of a place with its time, including those in the clock's future."""
         for _, at, price, quantity in self._changes.filter(pl.col("place") == place).iter_rows():
             yield at, Quote(price, quantity, at)
 
     def apply(self, _changes: Mapping[int, Quote | None], _now: int) -> None:
-        """Refuse: only the clock moves these prices."""
-        raise ValueError("a replayed market moves with the clock alone")
+        """Raise ValueError: only the clock changes these prices."""
+        raise ValueError("the prices of a replayed market change with the clock only")
 
-    def _at(self, moment: int) -> Quotes:
-        known = self._changes.filter(pl.col("at") <= moment).unique("place", keep="last", maintain_order=True)
+    def _quotes_at(self, at: int) -> Quotes:
+        latest = self._changes.filter(pl.col("at") <= at).unique("place", keep="last", maintain_order=True)
         quotes: Quotes = [None] * len(self.board)
-        for place, at, price, quantity in known.iter_rows():
-            quotes[place] = Quote(price, quantity, at)
+        for place, changed, price, quantity in latest.iter_rows():
+            quotes[place] = Quote(price, quantity, changed)
         return quotes
 
 
-def _numbered(changes: pl.DataFrame, items: Catalog) -> pl.DataFrame:
+def _with_places(changes: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
     """Return `place`, `at` (microseconds), `price`, `quantity`, oldest first."""
-    places = pl.DataFrame(
-        {"market_hash_name": [item.name for item in items.items], "place": range(len(items.items))}
-    )
-    at = pl.col("at").dt.epoch("us")
+    names = [item.name for item in catalog.items]
+    places = pl.DataFrame({"market_hash_name": names, "place": range(len(names))})
     return (
         changes.with_columns(pl.col("market_hash_name").cast(pl.String))
         .join(places, on="market_hash_name")
-        .select("place", at, pl.col("price_minor").alias("price"))
+        .select("place", pl.col("at").dt.epoch("us"), pl.col("price_minor").alias("price"))
         .with_columns(((pl.col("place") * 7919 + pl.col("at") // 1_000_000) % 97 + 1).alias("quantity"))
         .sort("at", "place")
     )
-
-
-def _draft(name: str) -> ItemDraft:
-    return ItemDraft(name, next((kind for kind in _KINDS if name.startswith(kind)), "Weapon"))

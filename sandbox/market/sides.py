@@ -1,4 +1,4 @@
-"""The two sides of a market: what is asked at a place, and what is bid there, made from what is asked."""
+"""The two sides of a market: asks, and bids that are computed from the asks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,11 +9,11 @@ from sandbox.market.market import Index, Market, QuoteLookup
 from sandbox.market.providers import INDEX, PROVIDERS
 
 _BUYERS = "buff163,buffmarket,c5,csfloat,dmarket,dupefi,ecosteam,marketcsgo,steam,waxpeer,whitemarket,youpin"
-BUYERS = tuple(INDEX[key] for key in _BUYERS.split(","))  # positions of who takes buy orders
+BUYERS = tuple(INDEX[key] for key in _BUYERS.split(","))  # positions of the providers with buy orders
 
 
 class BookSide(NamedTuple):
-    """How one side is asked for and told: path, name in a refusal, fields of a row, who has it, links."""
+    """One side in the API: path, name in error messages, names of fields, providers, and rows with links."""
 
     path: str
     name: str
@@ -26,12 +26,12 @@ class BookSide(NamedTuple):
 
     @property
     def unavailable(self) -> str:
-        """The code of an index that is away."""
+        """The error code where this side has no index."""
         return f"{self.name.upper()}_INDEX_UNAVAILABLE"
 
 
 class Bids:
-    """The highest bid of every place, computed when it is looked at."""
+    """The highest bid of every place, computed on access."""
 
     def __init__(self, asks: QuoteLookup) -> None:
         self._asks = asks
@@ -41,25 +41,21 @@ class Bids:
 
 
 def bid_for(place: int, ask: Quote | None) -> Quote | None:
-    """Return the highest bid where this is asked: 3 to 14 percent below; at one place of ten there is none.
+    """Return the highest bid for an ask, 3 to 14 percent below it; None at one place of ten.
 
-    It changes with every change of the ask: in its price, or in the number of bids.
+    The price or the number of bids changes with every change of the ask.
     """
-    lot = place * 2_654_435_761 % 2**32 >> 8
-    if ask is None or ask.price < 2 or lot % 10 == 0:
+    noise = place * 2_654_435_761 % 2**32 >> 8
+    if ask is None or ask.price < 2 or noise % 10 == 0:
         return None
-    price = max(1, ask.price * (860 + lot % 111) // 1000)
-    return Quote(price, 1 + (lot + ask.price + ask.quantity) % 60, ask.changed)
+    price = max(1, ask.price * (860 + noise % 111) // 1000)
+    return Quote(price, 1 + (noise + ask.price + ask.quantity) % 60, ask.changed)
 
 
-def listing_order(market: Market, side: BookSide, index: Index, providers: tuple[int, ...]) -> list[int]:
-    """Return the places that a walk over one side of these providers lists, in its order."""
+def listing_order(market: Market, side: BookSide, index: Index, *, providers: tuple[int, ...]) -> list[int]:
+    """Return the places with a quote of these providers on one side, in the order of a listing."""
     places = market.listed(providers)
     return places if side is ASKS else [place for place in places if index.quotes[place] is not None]
-
-
-def _bids(index: Index) -> Index:
-    return replace(index, quotes=Bids(index.quotes), best=max)
 
 
 ASKS = BookSide(
@@ -79,6 +75,6 @@ BIDS = BookSide(
     decimal="highest_bid_decimal",
     quantity="num_bids",
     providers=BUYERS,
-    of=_bids,
+    of=lambda index: replace(index, quotes=Bids(index.quotes), best=max),
     links=False,
 )

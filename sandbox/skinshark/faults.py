@@ -1,11 +1,11 @@
-"""What goes wrong at SkinShark on request."""
+"""SkinShark's faults on request."""
 
-import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, cast
 
-from sandbox.http_types import ApiResponse, Json, dumps
+from sandbox.faults import ScheduledFault
+from sandbox.http_types import ApiRequest, ApiResponse, Json, dumps
 from sandbox.skinshark.merchant import ERRORS, ApiError
 
 PRICES: Final = "/market/prices"
@@ -13,56 +13,41 @@ ListingPage = dict[str, Json]
 
 
 @dataclass(slots=True)
-class Fault:
-    """One thing that goes wrong: an error of the API by its key, or one of `KINDS`.
+class Fault(ScheduledFault):
+    """One fault: an error of the API by its key, or one of `KINDS`; `limit` selects requests (None: any)."""
 
-    `path` and `limit` (None: any) choose the requests; the first `after` pass, then `times` of them fail
-    (None: all). `params` belong to the kind.
-    """
-
-    kind: str
     path: str = PRICES
     limit: str | None = None
-    after: int = 0
-    times: int | None = 1
-    params: Mapping[str, Json] = field(default_factory=dict)
-    seen: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in {*KINDS, *ERRORS}:
-            raise ValueError(f"no fault {self.kind!r}; there are {', '.join((*KINDS, *ERRORS))}")
+            raise ValueError(f"unknown fault {self.kind!r}; choose from {', '.join((*KINDS, *ERRORS))}")
 
-    def matches(self, path: str, limit: str) -> bool:
-        """Return whether a request goes wrong; counts it."""
-        if self.path != path or self.limit not in {None, limit}:
-            return False
-        self.seen += 1
-        return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
-
-    async def wait(self) -> None:
-        """Have the request wait for its answer, if that is what goes wrong."""
-        if self.kind == "latency":
-            await asyncio.sleep(cast("float", self.params.get("seconds", 1)))
+    def applies_to(self, request: ApiRequest) -> bool:
+        """Return whether a request has the fault's path and limit."""
+        return self.path == request.path and self.limit in {None, request.one("limit") or ""}
 
     def replacement_response(self) -> ApiResponse | None:
-        """Return the answer that takes the place of the right one, or raise the API's own error."""
+        """Return the response that replaces the API's own, if any; raise the API's error of this kind."""
         if self.kind in ERRORS:
             wait = self.params.get("retry_after")
             raise ApiError(self.kind, headers={} if wait is None else {"retry-after": str(wait)})
-        return _INSTEAD[self.kind]() if self.kind in _INSTEAD else None
+        return _REPLACEMENTS[self.kind]() if self.kind in _REPLACEMENTS else None
 
     def apply(self, page: ListingPage) -> None:
-        """Do to a listing what goes wrong with it."""
+        """Change a listing as this kind of fault does."""
         if self.kind in _EDITS:
             _EDITS[self.kind](page, self)
 
 
-_INSTEAD: Mapping[str, Callable[[], ApiResponse]] = {
+_REPLACEMENTS: Mapping[str, Callable[[], ApiResponse]] = {
     "drop": lambda: ApiResponse(drop=True),
-    "html": lambda: ApiResponse(body=b"<!doctype html><title>Just a moment...</title>", media="text/html"),
+    "html": lambda: ApiResponse(
+        body=b"<!doctype html><title>Just a moment...</title>", media="text/html; charset=utf-8"
+    ),
     "bare": lambda: ApiResponse(body=b'{"items":[]}'),
     "untold": lambda: ApiResponse(body=dumps({"requestId": "req-untold", "success": True})),
-    "too_large": lambda: ApiResponse(413, b"Payload Too Large", media="text/plain"),
+    "too_large": lambda: ApiResponse(413, b"Payload Too Large", media="text/plain; charset=utf-8"),
 }
 
 
@@ -71,24 +56,23 @@ def _break_row(page: ListingPage, fault: Fault) -> None:
     row[str(fault.params.get("field", "standard"))] = fault.params.get("value", "much")
 
 
-def _new_field(page: ListingPage, _fault: Fault) -> None:
+def _add_field(page: ListingPage, _fault: Fault) -> None:
     for row in cast("list[ListingPage]", page["items"]):
         row["volume24h"] = 7
 
 
-def _wrong_total(page: ListingPage, _fault: Fault) -> None:
-    page["total"] = cast("int", page["total"]) + 1
+def _increment(name: str) -> Callable[[ListingPage, Fault], None]:
+    def edit(page: ListingPage, _fault: Fault) -> None:
+        page[name] = cast("int", page[name]) + 1
 
-
-def _wrong_page(page: ListingPage, _fault: Fault) -> None:
-    page["page"] = cast("int", page["page"]) + 1
+    return edit
 
 
 _EDITS: Mapping[str, Callable[[ListingPage, Fault], None]] = {
     "broken_row": _break_row,
-    "new_field": _new_field,
-    "wrong_total": _wrong_total,
-    "wrong_page": _wrong_page,
+    "new_field": _add_field,
+    "wrong_total": _increment("total"),
+    "wrong_page": _increment("page"),
 }
-# "paged" takes "everything" for the default page, "too_large" answers as a proxy would.
-KINDS: Final = ("latency", "paged", *_INSTEAD, *_EDITS)
+# "paged" returns the default page where all rows were requested; "too_large" responds like a proxy.
+KINDS: Final = ("latency", "paged", *_REPLACEMENTS, *_EDITS)

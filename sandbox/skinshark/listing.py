@@ -1,4 +1,4 @@
-"""SkinShark's price listing, made of the same market: what C5Game and ECOSteam ask there, in US dollars."""
+"""SkinShark's price listing: the asks of C5Game and ECOSteam in the same market, in US dollars."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from sandbox.market.market import Index, Market
 from sandbox.market.providers import INDEX
 
 C5, ECOSTEAM = INDEX["c5"], INDEX["ecosteam"]
-FEE = 5  # percent, the merchant's own
-FIRST_ID = 100_000  # ids of its own, so that nobody takes them for another API's
+FEE_PERCENT = 5  # the merchant's
+FIRST_ID = 100_000  # SkinShark's ids are unlike those of CS2Cap
 
 
 class ListingQuery(NamedTuple):
-    """What is asked of a listing: 0 blends the markets, 3 is C5Game, 4 is ECOSteam."""
+    """The query of a listing: market 0 (both), 3 (C5Game) or 4 (ECOSteam), and prices with fees or not."""
 
     market: int
     fees: bool
@@ -26,49 +26,53 @@ class LowestAsks(NamedTuple):
     phases: dict[str, int]
 
 
-def rows(market: Market, now: int, asked: ListingQuery) -> list[dict[str, Json]]:
-    """Return a row for each name of the catalog, as the index stands at `now` (microseconds)."""
+_NO_ASKS = LowestAsks(None, {})
+
+
+def build_rows(market: Market, now: int, query: ListingQuery) -> list[dict[str, Json]]:
+    """Return one row per name of the catalog, as the index serves it at `now` (microseconds)."""
     index = market.index(now)
-    c5 = _floors(market, C5, index) if asked.market != 4 and C5 not in index.dark else {}
-    eco = _floors(market, ECOSTEAM, index) if asked.market != 3 and ECOSTEAM not in index.dark else {}
-    names = (item for item in market.board.catalog.items if item.phase is None)
-    nothing = LowestAsks(None, {})
-    return [_row(item, c5.get(item.name, nothing), eco.get(item.name, nothing), asked) for item in names]
+    c5 = _lowest_asks(market, index, C5) if query.market != 4 else {}
+    eco = _lowest_asks(market, index, ECOSTEAM) if query.market != 3 else {}
+    return [
+        _build_row(item, c5.get(item.name, _NO_ASKS), eco.get(item.name, _NO_ASKS), fees=query.fees)
+        for item in market.board.catalog.items
+        if item.phase is None
+    ]
 
 
-def _floors(market: Market, provider: int, index: Index) -> dict[str, LowestAsks]:
-    found: dict[str, LowestAsks] = {}
+def _lowest_asks(market: Market, index: Index, provider: int) -> dict[str, LowestAsks]:
+    asks: dict[str, LowestAsks] = {}
+    if provider in index.dark:
+        return asks
     for place in market.board.by_provider[provider]:
         quote, item = index.quotes[place], market.board.item(place)
         if quote is not None:
-            lowest, phases = found.get(item.name, LowestAsks(None, {}))
-            named = {} if item.phase is None else {item.phase: quote.price}
-            found[item.name] = LowestAsks(min(lowest or quote.price, quote.price), {**phases, **named})
-    return found
+            lowest, phases = asks.get(item.name, _NO_ASKS)
+            phase = {} if item.phase is None else {item.phase: quote.price}
+            asks[item.name] = LowestAsks(min(lowest or quote.price, quote.price), {**phases, **phase})
+    return asks
 
 
-def _row(item: Item, c5: LowestAsks, eco: LowestAsks, asked: ListingQuery) -> dict[str, Json]:
-    standard = min((price for price in (c5.lowest, _standard(eco)) if price is not None), default=None)
-    # one in three has nobody who delivers at once
+def _build_row(item: Item, c5: LowestAsks, eco: LowestAsks, *, fees: bool) -> dict[str, Json]:
+    # ECOSteam's price of a name has a source of its own: it can be above the prices of the phases.
+    eco_lowest = eco.lowest if eco.lowest is None or not eco.phases else eco.lowest + 1
+    standard = min((price for price in (c5.lowest, eco_lowest) if price is not None), default=None)
+    # One item in three has no instant delivery.
     instant = None if c5.lowest is None or item.item_id % 3 == 0 else -(-c5.lowest * 104 // 100)
     row: dict[str, Json] = {
         "itemId": str(FIRST_ID + item.item_id),
         "marketHashName": item.name,
-        "instant": _dollars(instant, asked),
-        "standard": _dollars(standard, asked),
+        "instant": _dollars(instant, fees=fees),
+        "standard": _dollars(standard, fees=fees),
     }
     if eco.phases:
-        row["phases"] = {phase: _dollars(price, asked) for phase, price in eco.phases.items()}
+        row["phases"] = {phase: _dollars(price, fees=fees) for phase, price in eco.phases.items()}
     return row
 
 
-def _standard(eco: LowestAsks) -> int | None:
-    """Return ECOSteam's price of a name, which is sourced apart from its phases and may lie above them."""
-    return eco.lowest if eco.lowest is None or not eco.phases else eco.lowest + 1
-
-
-def _dollars(cents: int | None, asked: ListingQuery) -> float | None:
-    """Return a JSON number with at most two places, rounded up with the fee in it."""
+def _dollars(cents: int | None, *, fees: bool) -> float | None:
+    """Return a JSON number with at most two decimal places; with fees it is rounded up."""
     if cents is None:
         return None
-    return (-(-cents * (100 + FEE) // 100) if asked.fees else cents) / 100
+    return (-(-cents * (100 + FEE_PERCENT) // 100) if fees else cents) / 100

@@ -1,4 +1,4 @@
-"""SkinShark's merchant: keys, the addresses they are pinned to, the account's state, and its tokens."""
+"""SkinShark's merchant: its keys and their pinned addresses, the account's state and its token bucket."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,13 @@ from sandbox.http_types import Json
 
 FIRST_KEY = "sk_live_sandbox_first_00000001"
 SECOND_KEY = "sk_live_sandbox_second_0000002"
-TOKENS = {"standard": 60, "premium": 180, "enterprise": 360}  # by tier; a bucket fills up in a minute
-LISTING = 5  # tokens; any other request costs one
-# Every error that the API documents for these routes: its key, code and status.
+TOKENS = {
+    "standard": 60,
+    "premium": 180,
+    "enterprise": 360,
+}  # by tier; an empty bucket is full after a minute
+LISTING_COST = 5  # tokens; any other request costs one
+# The errors that the API documents for these routes: key, code and status.
 ERRORS: Mapping[str, tuple[int, int]] = {
     "VALIDATION_FAILED": (1001, 422),
     "BAD_REQUEST": (1000, 400),
@@ -37,7 +41,7 @@ _STATES = {
 
 
 class ApiError(Exception):
-    """A request that the rules turn down, by one of `ERRORS`; `details` say what is wrong with it."""
+    """A request that the rules refuse with one of `ERRORS`; `details` say which field is wrong."""
 
     def __init__(
         self,
@@ -53,14 +57,14 @@ class ApiError(Exception):
         self.message = message or key.replace("_", " ").capitalize()
 
     def to_envelope(self) -> dict[str, Json]:
-        """Return the `error` of an envelope."""
+        """Return the `error` object of the envelope."""
         error: dict[str, Json] = {"code": self.code, "key": self.key, "message": self.message}
         return error if self.details is None else {**error, "meta": {"details": self.details}}
 
 
 @dataclass(slots=True)
 class MerchantKey:
-    """One key: its state, and the addresses that it is pinned to (None: any)."""
+    """A key: its state, and the addresses that it is pinned to (None: any)."""
 
     state: str = "valid"
     addresses: frozenset[str] | None = None
@@ -68,9 +72,9 @@ class MerchantKey:
 
 @dataclass(slots=True)
 class Merchant:
-    """One merchant with any number of keys, of which two are alive while they change over.
+    """A merchant with any number of keys; two of them are valid during a change of keys.
 
-    `state` is active, suspended, deleted or locked. Tokens drip back evenly, on the sandbox's clock.
+    `state` is active, suspended, deleted or locked. The bucket refills evenly, by the sandbox's clock.
     """
 
     tier: str = "standard"
@@ -79,27 +83,27 @@ class Merchant:
     keys: dict[str, MerchantKey] = field(
         default_factory=lambda: {FIRST_KEY: MerchantKey(), SECOND_KEY: MerchantKey()}, repr=False
     )
-    spent: float = 0.0  # tokens missing in the bucket at `at`
+    spent: float = 0.0  # tokens missing from the bucket at `at`
     at: float = 0.0  # Unix seconds
 
     def __post_init__(self) -> None:
         if self.tier not in TOKENS:
-            raise ValueError(f"a merchant's tier is one of {', '.join(TOKENS)}, not {self.tier}")
+            raise ValueError(f"the tier of a merchant is one of {', '.join(TOKENS)}, not {self.tier}")
 
     def revoke(self, text: str = FIRST_KEY) -> None:
-        """Revoke a key. Raises KeyError for an unknown one."""
+        """Revoke a key. Raises KeyError for an unknown key."""
         self.keys[text].state = "revoked"
 
     def restore(self, text: str = FIRST_KEY) -> None:
-        """Add a key, or make a revoked one good again."""
+        """Add a key, or make a revoked one valid again."""
         self.keys[text] = MerchantKey()
 
     def pin(self, *addresses: str, text: str = FIRST_KEY) -> None:
-        """Pin a key to these addresses. Raises KeyError for an unknown one."""
+        """Pin a key to these addresses. Raises KeyError for an unknown key."""
         self.keys[text].addresses = frozenset(addresses)
 
-    def admit(self, text: str | None, address: str, cost: int, now: float) -> None:
-        """Let a request in and charge it, or raise the Rejected that the rules call for."""
+    def admit(self, text: str | None, address: str, *, cost: int, now: float) -> None:
+        """Accept a request and charge its cost in tokens, or raise the ApiError of the rules."""
         if text is None:
             raise ApiError("MISSING_API_KEY")
         key = self.keys.get(text)
@@ -115,7 +119,7 @@ class Merchant:
             self._charge(cost, now)
 
     def _charge(self, cost: int, now: float) -> None:
-        """Take tokens out of the bucket; a refusal takes none, and alone tells how long to wait."""
+        """Take tokens from the bucket; a refused request takes none and gets a `retry-after`."""
         tokens = TOKENS[self.tier]
         rate = tokens / 60
         self.spent, self.at = max(self.spent - (now - self.at) * rate, 0.0), now

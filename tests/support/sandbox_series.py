@@ -17,6 +17,7 @@ from tests.support.clocks import NOON
 
 Row = dict[str, Any]
 HISTORY, CANDLES, SALES = "/v1/prices/history", "/v1/prices/candles", "/v1/sales"
+AUTHORIZATION = {"authorization": f"Bearer {VALID_KEY}"}
 KEY_OF = {provider.name: provider.key for provider in PROVIDERS}
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 ITEM = 3  # an item without phases
@@ -35,9 +36,14 @@ def ask(box: Sandbox, path: str, **query: Any) -> tuple[int, Any]:
         for value in (given if isinstance(given, list) else [given])
     ]
     box.sync()
-    answer = box.api.answer(ApiRequest("GET", path, tuple(pairs), f"Bearer {VALID_KEY}"))
-    body = gzip.decompress(answer.body) if answer.gzipped else answer.body
-    return answer.status, json.loads(body)
+    return respond(box, ApiRequest("GET", path, tuple(pairs), headers=AUTHORIZATION))
+
+
+def respond(sandbox: Sandbox, request: ApiRequest) -> tuple[int, Any]:
+    """Return status and JSON of the sandbox's response."""
+    response = sandbox.api.respond(request)
+    body = gzip.decompress(response.body) if response.gzipped else response.body
+    return response.status, json.loads(body)
 
 
 def pages(box: Sandbox, path: str, **query: Any) -> Iterator[dict[str, Any]]:

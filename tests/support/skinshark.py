@@ -15,7 +15,7 @@ from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import MARKETS, SkinShark
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.skinshark.listing import ListingQuery, rows
+from sandbox.skinshark.listing import ListingQuery, build_rows
 from sandbox.skinshark.merchant import FIRST_KEY
 from tests.support.snapshots import Bench, toml
 
@@ -45,7 +45,7 @@ def listing_shard(market: str = "all", items: tuple[Item, ...] | None = None, cu
 def listed_rows(sandbox: Sandbox, market: int = 0, *, fees: bool = False) -> list[dict[str, Any]]:
     """Return the rows that the sandbox lists, as its API sends them."""
     with sandbox.lock:
-        return list(rows(sandbox.market, sandbox.sync(), ListingQuery(market, fees)))
+        return list(build_rows(sandbox.market, sandbox.sync(), ListingQuery(market, fees)))
 
 
 def listed_prices(sandbox: Sandbox, market: int = 0) -> set[tuple[str, str | None, str, float]]:

@@ -1,11 +1,11 @@
-"""`GET /v1/prices/history`: raw points on the grid, newest first, by cursor."""
+"""`GET /v1/prices/history`: raw points on the grid, newest first, with cursors."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from heapq import merge
 from typing import NamedTuple
 
-from sandbox.clock import iso, micros
+from sandbox.clock import DAY, iso, micros
 from sandbox.cs2cap import params
 from sandbox.cs2cap.keys import ApiKey, require_feature
 from sandbox.cs2cap.rendering import item_fields
@@ -13,17 +13,17 @@ from sandbox.cs2cap.series import cursors
 from sandbox.http_types import ApiError, ApiRequest, ApiResponse, Json, dumps
 from sandbox.market.archive import MarketHistory
 from sandbox.market.catalog import Item
-from sandbox.market.grid import DAY, SLOT, ceil, floor
+from sandbox.market.grid import SLOT, ceil, floor
 from sandbox.market.money import convert
 from sandbox.market.price_track import DELISTED, PriceTrack
 from sandbox.market.providers import PROVIDERS
 
-RETENTION = 35  # days
-DEFAULT = 14  # days
+RETENTION_DAYS = 35
+DEFAULT_DAYS = 14
 
 
 class Point(NamedTuple):
-    """What one provider (position) asked at a moment of the grid (microseconds), in US cents."""
+    """The ask of one provider (position) at a time of the grid (microseconds), US cents."""
 
     time: int
     provider: int
@@ -32,7 +32,7 @@ class Point(NamedTuple):
 
 
 class HistoryRoute:
-    """Tells a point where price or quantity changed since the slot before, or (`dense`) at every slot."""
+    """Points where price or quantity changed since the slot before, or (`dense`) at every slot."""
 
     def __init__(self, archive: MarketHistory, *, dense: bool) -> None:
         self._archive = archive
@@ -48,55 +48,53 @@ class HistoryRoute:
         provider: int | None = None,
         after: cursors.CursorPosition | None = None,
     ) -> Iterator[Point]:
-        """Yield an item's points from `start` on and before `end`, the newest first, those `after` a place.
+        """Yield the points of an item from `start` to before `end`, newest first, `after` a position.
 
-        A place is a moment and a provider; within a slot, providers come in their order.
+        A position is a time and a provider; within a slot, providers are in the order of their keys.
         """
-        tracks = self._archive.tracks(item)
-        wanted = [position for position in tracks if provider in {None, position}]
-        each = (
-            self._of(tracks[position], position, start, _last(end, position, after)) for position in wanted
+        points = (
+            self._track_points(track, position, start=start, last=_last_time(end, position, after))
+            for position, track in self._archive.tracks(item).items()
+            if provider in {None, position}
         )
-        return merge(*each, key=lambda point: (-point.time, point.provider))
+        return merge(*points, key=lambda point: (-point.time, point.provider))
 
-    def answer(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
-        """Return a page, or raise the Refusal that the rules call for."""
+    def respond(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
+        """Return a page. Raises ApiError."""
         require_feature(key.tier.history, request)
         limit = params.parse_int(request, "limit", least=1, most=key.tier.page) or key.tier.page
-        currency, provider = (
-            params.parse_currency(request, self._market.rates),
-            params.parse_provider(request),
-        )
+        currency = params.parse_currency(request, self._market.rates)
+        provider = params.parse_provider(request)
         after = cursors.decode_cursor(request, 2)
-        start, end = _window(request, micros(now))
-        named = params.parse_item(request)
-        found = self._market.board.catalog.find(*named)
-        told = (
+        start, end = _parse_window(request, micros(now))
+        items = self._market.board.catalog.find(*params.parse_item(request))
+        points = (
             ((point.time, point.provider), (item, point))
-            for item in found[:1]
+            for item in items[:1]
             for point in self.points(item, start, end, provider=provider, after=after)
         )
-        rows, following = cursors.take_page(told, limit)
-        lines = ",".join([self._line(item, point, currency) for item, point in rows])
-        meta = dumps(_meta(request, currency, len(rows), start)).decode()
-        tail = dumps(cursors.pagination_fields(limit, request, following)).decode()
-        return ApiResponse(body=f'{{"meta":{meta},"items":[{lines}],"pagination":{tail}}}'.encode())
+        rows, next_cursor = cursors.take_page(points, limit)
+        lines = ",".join([self._render(item, point, currency) for item, point in rows])
+        filters = _filters_json(request, start)
+        meta = dumps({"currency": currency, "filters": filters, "result_count": len(rows)}).decode()
+        pagination = dumps(cursors.pagination_fields(limit, request, next_cursor)).decode()
+        return ApiResponse(body=f'{{"meta":{meta},"items":[{lines}],"pagination":{pagination}}}'.encode())
 
-    def _of(self, track: PriceTrack, provider: int, start: int, last: int) -> Iterator[Point]:
+    def _track_points(self, track: PriceTrack, provider: int, *, start: int, last: int) -> Iterator[Point]:
         if self._dense:
             for slot in range(floor(last), start - 1, -SLOT):
-                if (step := track.until(slot)) >= 0 and track.price[step] != DELISTED:
-                    yield Point(slot, provider, track.price[step], track.quantity[step])
+                if (step := track.step_at(slot)) >= 0 and track.price[step] != DELISTED:
+                    yield Point(slot, provider, track.price[step], quantity=track.quantity[step])
             return
         later = last + SLOT
-        for step in range(track.until(floor(last)), -1, -1):
+        for step in range(track.step_at(floor(last)), -1, -1):
             if (slot := ceil(track.at[step])) < start:
                 return
             if slot < later and track.price[step] != DELISTED:
-                yield Point(slot, provider, track.price[step], track.quantity[step])
+                yield Point(slot, provider, track.price[step], quantity=track.quantity[step])
             later = slot
 
-    def _line(self, item: Item, point: Point, currency: str) -> str:
+    def _render(self, item: Item, point: Point, currency: str) -> str:
         price = convert(point.price, self._market.rates[currency]).minor
         return (
             f'{{"time":"{iso(point.time)}",{item_fields(item)},"provider":"{PROVIDERS[point.provider].name}",'
@@ -104,29 +102,29 @@ class HistoryRoute:
         )
 
 
-def _last(end: int, provider: int, after: cursors.CursorPosition | None) -> int:
-    """Return the last moment at which a provider's points may stand."""
+def _last_time(end: int, provider: int, after: cursors.CursorPosition | None) -> int:
+    """Return the last time at which a page can have points of a provider."""
     if after is None:
         return end - 1
     return min(end - 1, after[0] if provider > after[1] else after[0] - SLOT)
 
 
-def _window(request: ApiRequest, now: int) -> tuple[int, int]:
-    """Return from when on and before when: what is asked for, as far as it has come to pass."""
+def _parse_window(request: ApiRequest, now: int) -> tuple[int, int]:
+    """Return start and end of the requested window, with nothing after `now`. Raises ApiError."""
     start, end = params.parse_timestamp(request, "start"), params.parse_timestamp(request, "end")
-    for name, asked in (("start", start), ("end", end)):
-        if asked is not None and asked < now - RETENTION * DAY:
-            raise ApiError(400, None, f"{name} must be within the last {RETENTION} days")
-    first = now - DEFAULT * DAY if start is None else start
+    for name, at in (("start", start), ("end", end)):
+        if at is not None and at < now - RETENTION_DAYS * DAY:
+            raise ApiError(400, None, f"{name} must be within the last {RETENTION_DAYS} days")
+    first = now - DEFAULT_DAYS * DAY if start is None else start
     if first >= (now + 1 if end is None else end):
         raise ApiError(400, None, "end must be after start")
     return first, now + 1 if end is None else min(end, now + 1)
 
 
-def _meta(request: ApiRequest, currency: str, rows: int, start: int) -> dict[str, Json]:
+def _filters_json(request: ApiRequest, start: int) -> dict[str, Json]:
     item_id, name, phase = params.parse_item(request)
     end = params.parse_timestamp(request, "end")
-    asked: dict[str, Json] = {
+    filters: dict[str, Json] = {
         "item_id": item_id,
         "market_hash_name": name,
         "phase": phase,
@@ -134,5 +132,4 @@ def _meta(request: ApiRequest, currency: str, rows: int, start: int) -> dict[str
         "start": iso(start),
         "end": None if end is None else iso(end),
     }
-    filters = {key: value for key, value in asked.items() if value is not None}
-    return {"currency": currency, "filters": filters, "result_count": rows}
+    return {key: value for key, value in filters.items() if value is not None}

@@ -8,11 +8,11 @@ from sandbox.market.archive import MarketHistory
 
 
 class SeriesRoutes:
-    """What answers for each series, all from one archive; `dense`: points at every slot of the grid."""
+    """The routes of the series, all over one archive; `dense`: points at every slot of the grid."""
 
     def __init__(self, archive: MarketHistory, seed: int, *, dense: bool) -> None:
         self.archive = archive
         self.history = HistoryRoute(archive, dense=dense)
         self.candles = CandleRoute(archive, dense=dense)
-        self.sold = SalesFeed(archive, seed)
-        self.sales = SalesRoute(archive, self.sold)
+        self.sales_feed = SalesFeed(archive, seed)
+        self.sales = SalesRoute(archive, self.sales_feed)

@@ -16,6 +16,7 @@ from sandbox.http_types import ApiRequest
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import ASKS, BIDS, BUYERS, BookSide
 from sandbox.options import Options
+from tests.support.sandbox_series import AUTHORIZATION, respond
 
 Make = Callable[..., Sandbox]
 SIDES = pytest.mark.parametrize("side", [ASKS, BIDS], ids=["prices", "bids"])
@@ -39,10 +40,8 @@ def test_a_batch_has_the_quotes_of_the_ledger(
 ) -> None:
     box = Sandbox(Options(items=60, frozen=parse_iso("2026-06-01T12:00:00Z"), limits=False))
     body = {"item_ids": ids, "providers": sorted(providers), "currency": currency}
-    told = box.api.answer(
-        ApiRequest("POST", f"{side.path}/batch", (), BEARER["Authorization"], json.dumps(body).encode())
-    )
-    answer = json.loads(told.body)
+    request = ApiRequest("POST", f"{side.path}/batch", headers=AUTHORIZATION, body=json.dumps(body).encode())
+    _, answer = respond(box, request)
     known = [item_id for item_id in dict.fromkeys(ids) if item_id <= 60]
     ledger = box.ledger(
         currency=currency, providers=sorted(providers) or None, item_ids=known, bids=side is BIDS

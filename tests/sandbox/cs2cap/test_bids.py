@@ -1,7 +1,5 @@
 """Bids of the sandbox: below what is asked, changing with it, at the marketplaces that take buy orders."""
 
-import gzip
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +10,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from sandbox.core import Sandbox
-from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.http_types import ApiRequest
 from sandbox.market.board import Quote
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import BUYERS, bid_for
+from tests.support.sandbox_series import AUTHORIZATION, respond
 from tests.support.sandboxes import HttpGet
 
 Make = Callable[..., Sandbox]
@@ -48,10 +46,9 @@ def walked(box: Sandbox, **query: str) -> list[dict[str, Any]]:
     more = True
     while more:
         window = (("limit", "300"), ("offset", str(len(rows))))
-        answer = box.api.answer(
-            ApiRequest("GET", "/v1/bids", (*query.items(), *window), f"Bearer {VALID_KEY}")
+        _, page = respond(
+            box, ApiRequest("GET", "/v1/bids", (*query.items(), *window), headers=AUTHORIZATION)
         )
-        page = json.loads(gzip.decompress(answer.body))
         rows += page["items"]
         more = page["pagination"]["has_next"]
         assert (

@@ -29,7 +29,7 @@ def sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
 
 
 def holding(cursor: str) -> ApiRequest:
-    return ApiRequest("GET", HISTORY, (("cursor", cursor),), None)
+    return ApiRequest("GET", HISTORY, (("cursor", cursor),))
 
 
 @given(PLACES)

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.market.archive import KEPT
+from sandbox.market.archive import MAX_CACHED
 from sandbox.market.money import RATES, convert
 from tests.support.clocks import NOON
 from tests.support.sandbox_series import (
@@ -75,7 +75,7 @@ def test_a_point_is_what_was_served_at_its_moment(
         try:
             VERBS[verb](box)
         except ValueError as few:
-            assert "can be touched" in str(few)  # noqa: PT017 - fewer are listed than a verb wants
+            assert "can be changed" in str(few)  # noqa: PT017 - fewer are listed than a verb wants
     since = on_grid(box.clock.now() - timedelta(minutes=ago))
     points = box.history([ITEM], start=since, end=since + 4 * SLOT)
     for slot in (since + n * SLOT for n in range(4) if since + n * SLOT <= box.clock.now()):
@@ -282,9 +282,9 @@ def test_a_page_counts_in_the_month() -> None:
 
 
 def test_few_items_are_kept() -> None:
-    box = small(items=2 * KEPT, history_every=10 * DAY.total_seconds())
-    box.history(range(1, 2 * KEPT + 1), start=NOON - DAY)
-    assert len(box.archive._kept) == KEPT
+    box = small(items=2 * MAX_CACHED, history_every=10 * DAY.total_seconds())
+    box.history(range(1, 2 * MAX_CACHED + 1), start=NOON - DAY)
+    assert len(box.archive._cache) == MAX_CACHED
 
 
 def test_a_dense_past_of_an_old_market_is_paged_on_demand() -> None:

@@ -1,7 +1,5 @@
 """A walk over `/v1/prices` gives the rows of the ledger, whatever is asked for."""
 
-import gzip
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -14,11 +12,11 @@ from polars.testing import assert_frame_equal
 
 from sandbox.clock import parse_iso
 from sandbox.core import Sandbox
-from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.http_types import ApiRequest
 from sandbox.market.ledger import SCHEMA
 from sandbox.market.providers import KEYS
 from sandbox.options import Options
+from tests.support.sandbox_series import AUTHORIZATION, respond
 from tests.support.sandboxes import HttpGet
 
 Row = dict[str, Any]
@@ -30,8 +28,7 @@ def pages(box: Sandbox, *query: tuple[str, str], limit: int = 1000) -> Iterator[
     offset, more = 0, True
     while more:
         window = (("limit", str(limit)), ("offset", str(offset)))
-        answer = box.api.answer(ApiRequest("GET", "/v1/prices", (*query, *window), f"Bearer {VALID_KEY}"))
-        page = json.loads(gzip.decompress(answer.body))
+        _, page = respond(box, ApiRequest("GET", "/v1/prices", (*query, *window), headers=AUTHORIZATION))
         yield page
         offset, more = offset + limit, page["pagination"]["has_next"]
 

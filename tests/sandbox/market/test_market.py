@@ -101,7 +101,7 @@ def test_a_move_keeps_to_its_provider_items_and_factor() -> None:
 
 @pytest.mark.parametrize("verb", ["move", "vanish", "appear", "restock"])
 def test_more_than_there_is_cannot_be_touched(verb: str) -> None:
-    with pytest.raises(ValueError, match="can be touched, not 10000"):
+    with pytest.raises(ValueError, match="can be changed, not 10000"):
         getattr(small(), verb)(10_000)
 
 

@@ -78,7 +78,7 @@ def test_items_are_numbered_by_name_and_prices_cannot_be_moved(tmp_path: Path) -
     rows = box.ledger().select("provider", "item_id", "market_hash_name", "lowest_ask").rows()
     assert rows == [("steam", 1, "A", 0), ("steam", 2, "B", 5)]
     assert box.ledger()["quantity"].min() > 0  # type: ignore[operator]
-    with pytest.raises(ValueError, match="the clock alone"):
+    with pytest.raises(ValueError, match="the clock only"):
         box.move(1)
 
 
