@@ -17,4 +17,4 @@ class Cs2capClient(Client):
         self, route: str, status: int, body: bytes, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response of CS2Cap means, or None for a success."""
-        return classify(route, status, body, headers, source=self.source)
+        return classify(route, status, body, headers=headers, source=self.source)

@@ -120,7 +120,7 @@ class CS2Cap(HttpConnector):
             sink,
             series=series,
             providers=providers,
-            paginator=CursorPaginator(self.source, shard.start, cursor, number),
+            paginator=CursorPaginator(self.source, shard.start, cursor, number=number),
             limit=self._page_limit,
         )
         return await extraction.run()

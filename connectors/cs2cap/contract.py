@@ -94,7 +94,7 @@ class BookSide:
         return dict(zip(self.row.__struct_fields__, self.row.__struct_encode_fields__, strict=True))
 
 
-ASKS: Final = BookSide("/v1/prices", "standard", Row, StrictRow)
+ASKS: Final = BookSide("/v1/prices", "standard", Row, strict_row=StrictRow)
 BIDS: Final = BookSide("/v1/bids", "bid", row=_BidRow, strict_row=_StrictBidRow)
 BOOK_SIDES: Final = {side.delivery: side for side in (ASKS, BIDS)}
 

@@ -23,9 +23,9 @@ from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
 
 T = TypeVar("T")
-STEAM = Shard(0, "cs2cap", "USD", ("steam",), None)
+STEAM = Shard(0, "cs2cap", "USD", providers=("steam",), items=None)
 PROVIDERS = ("steam", "buff163", "csfloat")
-STREAM = Shard(0, "cs2cap", "USD", PROVIDERS, None, route="stream")
+STREAM = Shard(0, "cs2cap", "USD", providers=PROVIDERS, items=None, route="stream")
 
 
 def run_with_connector(
@@ -34,7 +34,7 @@ def run_with_connector(
     """Return the result of `job`, which gets a connector with a virtual clock."""
 
     async def main() -> T:
-        client = Cs2capClient("cs2cap", url, Key(VALID_KEY), VirtualClock(), concurrency=concurrency)
+        client = Cs2capClient("cs2cap", url, Key(VALID_KEY), clock=VirtualClock(), concurrency=concurrency)
         connector = CS2Cap(client, limit)
         try:
             return await job(connector)

@@ -97,7 +97,7 @@ def extract_from_stub(
     async def main() -> ExtractResult:
         async with stub_server(serve) as server:
             retry = RetryPolicy(attempts=1)
-            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), VirtualClock(), retry=retry)
+            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), clock=VirtualClock(), retry=retry)
             connector = CS2Cap(client)
             try:
                 return await connector.extract_series(

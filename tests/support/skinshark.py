@@ -32,14 +32,14 @@ def make_skinshark(
     **options: Any,
 ) -> SkinShark:
     """Return a connector to the API at `url`."""
-    client = SkinsharkClient("shark", url, Key(key), clock or SystemClock(), retry=retry)
+    client = SkinsharkClient("shark", url, Key(key), clock=clock or SystemClock(), retry=retry)
     return SkinShark(client, market, **options)
 
 
 def listing_shard(market: str = "all", items: tuple[Item, ...] | None = None, currency: str = "USD") -> Shard:
     """Return the shard of a marketplace's listing."""
     provider = MARKETS[market][0]
-    return Shard(0, "shark", currency, (provider,), items, LISTED, route="listing")
+    return Shard(0, "shark", currency, providers=(provider,), items=items, deliveries=LISTED, route="listing")
 
 
 def listed_rows(sandbox: Sandbox, market: int = 0, *, fees: bool = False) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def test_limits_of_the_account_are_applied(make_sandbox: MakeSandbox) -> None:
     clock = VirtualClock()
 
     async def main() -> CS2Cap:
-        connector = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock))
+        connector = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=clock))
         account = await connector.account()
         assert (account.requests_per_minute, account.requests_per_month, account.used) == (20, 1000, 0)
         assert account.active
@@ -55,7 +55,7 @@ def test_rate_limit_per_minute_is_never_exceeded(make_sandbox: MakeSandbox) -> N
 
     async def main() -> None:
         clock = SandboxClock()
-        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock, concurrency=1)
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=clock, concurrency=1)
         connector = CS2Cap(client, 10)
         await connector.account()
         await connector.extract(STEAM, PageCollector())

@@ -23,7 +23,7 @@ UNKNOWN_NAME = "AK-47 | Nobody Made This (Field-Tested)"
 
 def shard(*items: Item, **fields: object) -> Shard:
     batch = {"providers": PROVIDERS, "items": items, "route": "batch", **fields}
-    return replace(Shard(0, "cs2cap", "USD", (), None), **batch)  # type: ignore[arg-type]
+    return replace(Shard(0, "cs2cap", "USD", providers=(), items=None), **batch)  # type: ignore[arg-type]
 
 
 def batch_requests(sandbox: Sandbox, since: int = 0) -> list[LogEntry]:

@@ -23,7 +23,15 @@ ROUTES: tuple[Route, ...] = ("item", "batch", "catalog")
 
 
 def shard(route: Route, **fields: object) -> Shard:
-    base = Shard(0, "cs2cap", "USD", BUYERS[:1], tuple(numbered_items(20)), BIDS, route=route)
+    base = Shard(
+        0,
+        "cs2cap",
+        "USD",
+        providers=BUYERS[:1],
+        items=tuple(numbered_items(20)),
+        deliveries=BIDS,
+        route=route,
+    )
     return replace(base, **fields)  # type: ignore[arg-type]
 
 

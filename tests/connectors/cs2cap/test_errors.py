@@ -73,7 +73,7 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
 def test_response_is_classified(
     route: str, status: int, body: bytes, error_class: type[errors.SourceError] | None
 ) -> None:
-    error = classify(route, status, body, {}, source="cs2cap")
+    error = classify(route, status, body, headers={}, source="cs2cap")
     assert type(error) is (error_class or type(None))
     if error is not None:
         assert (error.source, error.status) == ("cs2cap", status)
@@ -86,7 +86,7 @@ def test_validation_details_show_their_location() -> None:
         {"type": "enum", "loc": ["query", "providers", 0], "msg": "Unknown provider"},
         "nonsense",
     ]
-    error = classify(PRICES, 422, body("VALIDATION_ERROR", detail), {}, source="cs2cap")
+    error = classify(PRICES, 422, body("VALIDATION_ERROR", detail), headers={}, source="cs2cap")
     assert error is not None
     assert error.detail == ("query.limit: Input should be at most 1000; query.providers.0: Unknown provider")
 
@@ -107,7 +107,7 @@ def test_validation_details_show_their_location() -> None:
     ],
 )
 def test_retry_after_is_parsed(headers: dict[str, str], seconds: float | None) -> None:
-    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers, source="cs2cap")
+    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers=headers, source="cs2cap")
     assert isinstance(error, errors.RateLimited)
     assert error.retry_after == seconds
 
@@ -125,14 +125,14 @@ def test_retry_after_is_parsed(headers: dict[str, str], seconds: float | None) -
     ],
 )
 def test_reset_is_a_unix_time_or_seconds(headers: dict[str, str], resets_at: datetime | None) -> None:
-    error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers, source="cs2cap")
+    error = classify(PRICES, 429, body("RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"), headers=headers, source="cs2cap")
     assert isinstance(error, errors.QuotaExhausted)
     assert error.resets_at == resets_at
 
 
 def test_redirect_shows_its_target_without_user_and_query() -> None:
     headers = {"location": "https://user:secret@elsewhere.example/login?token=secret"}
-    error = classify(PRICES, 302, b"", headers, source="cs2cap")
+    error = classify(PRICES, 302, b"", headers=headers, source="cs2cap")
     assert error is not None
     assert "https://elsewhere.example/login" in error.detail
     assert "secret" not in str(error)
@@ -145,7 +145,7 @@ def test_only_routes_in_the_tier_table_are_gated() -> None:
 
 @given(st.integers(300, 599), st.binary(), st.dictionaries(st.just("retry-after"), st.text()))
 def test_any_failed_response_is_a_source_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    error = classify(PRICES, status, body, headers, source="cs2cap")
+    error = classify(PRICES, status, body, headers=headers, source="cs2cap")
     assert isinstance(error, errors.SourceError)
     assert str(error).isprintable()
     assert len(error.detail) <= 200

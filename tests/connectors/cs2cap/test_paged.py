@@ -21,11 +21,11 @@ from tests.support.cs2cap import PROVIDERS, STEAM, comparable_rows, expected_row
 from tests.support.sandboxes import MakeSandbox
 
 
-def test_cs2cap_is_a_connector(sandbox: Sandbox) -> None:
-    async def name(connector: Connector) -> str:
+def test_cs2cap_is_a_connector() -> None:
+    async def source_of(connector: Connector) -> str:
         return connector.source
 
-    assert run_with_connector(sandbox.url, name) == "cs2cap"
+    assert run_with_connector("http://127.0.0.1:9", source_of) == "cs2cap"
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "BTC", "KWD"])
@@ -66,7 +66,7 @@ def test_items_equal_the_expected_rows(sandbox: Sandbox, every_provider: bool) -
     assert any(item.phase for item in items)
     keys = providers["provider"].to_list() if every_provider else list(PROVIDERS)
     request = SnapshotRequest(
-        "cs2cap", items, tuple(keys), ("USD", "BTC"), every_provider=every_provider, route="item"
+        "cs2cap", items, tuple(keys), currencies=("USD", "BTC"), every_provider=every_provider, route="item"
     )
     for shard in plan_snapshot(request, limits_for("pro"), CatalogSizes()).shards:
         collector, result = extract(sandbox.url, shard, limit=None)
@@ -80,7 +80,7 @@ def test_items_equal_the_expected_rows(sandbox: Sandbox, every_provider: bool) -
 def test_name_without_a_phase_aggregates_the_phases(sandbox: Sandbox) -> None:
     catalog = run_with_connector(sandbox.url, lambda connector: connector.items())
     name = catalog.filter(pl.col("phase").is_not_null())["market_hash_name"][0]
-    by_name = Shard(0, "cs2cap", "USD", PROVIDERS, (Item(None, name, None),))
+    by_name = Shard(0, "cs2cap", "USD", providers=PROVIDERS, items=(Item(None, name, None),))
     aggregate = resolve_items([name], catalog)
     collector, _ = extract(sandbox.url, by_name)
     assert comparable_rows(collector.rows) == expected_rows(sandbox, replace(by_name, items=aggregate))

@@ -103,7 +103,7 @@ def test_revoked_key_stops_all_requests(make_sandbox: MakeSandbox) -> None:
     collector = PageCollector()
 
     async def extract_currencies(connector: CS2Cap) -> list[BaseException | ExtractResult]:
-        request = SnapshotRequest("cs2cap", None, PROVIDERS, ("USD", "EUR"), route="catalog")
+        request = SnapshotRequest("cs2cap", None, PROVIDERS, currencies=("USD", "EUR"), route="catalog")
         shards = plan_snapshot(request, limits_for("quant"), CatalogSizes()).shards
         extractions = (connector.extract(shard, collector) for shard in shards)
         return await asyncio.gather(*extractions, return_exceptions=True)
@@ -157,7 +157,7 @@ async def extract_from_stub(body: bytes, shard: Shard, sink: PageSink) -> Extrac
             "cs2cap",
             server.url,
             Key(VALID_KEY),
-            SystemClock(),
+            clock=SystemClock(),
             retry=RetryPolicy(attempts=1),
             rate_limiter=RateLimiter(None, SystemClock()),
         )

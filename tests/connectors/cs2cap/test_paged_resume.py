@@ -43,7 +43,7 @@ def test_pages_of_a_listing_that_has_changed_are_reconciled(sandbox: Sandbox) ->
 
 def test_landed_items_are_not_fetched_again(sandbox: Sandbox) -> None:
     items = tuple(Item(str(number), f"item {number}", None) for number in range(1, 11))
-    shard = Shard(0, "cs2cap", "USD", PROVIDERS, items)
+    shard = Shard(0, "cs2cap", "USD", providers=PROVIDERS, items=items)
     first, _ = extract(sandbox.url, shard)
     before = len(sandbox.requests)
     collector, _ = extract(sandbox.url, shard, [page for page in first.pages if page.request != 4])

@@ -17,7 +17,7 @@ from connectors.pagination import PageInfo
 from tests.support.clocks import NOON
 from tests.support.stream_rows import ROW, UNUSUAL_FIELDS
 
-QUERY = PageQuery("cs2cap", ASKS, 0, "USD", frozenset({"steam"}), None)
+QUERY = PageQuery("cs2cap", ASKS, 0, currency="USD", providers=frozenset({"steam"}), item=None)
 FORMATS: dict[str, Callable[[Any], str]] = {
     "compact": lambda response: json.dumps(response, separators=(",", ":")),
     "with blanks": json.dumps,
@@ -39,7 +39,7 @@ def encode_page(rows: list[dict[str, Any]], format_name: str) -> bytes:
 
 
 def parse(body: bytes) -> tuple[RawPage, PageInfo]:
-    return parse_raw_page(QUERY, 0, lambda: body, NOON)
+    return parse_raw_page(QUERY, 0, lambda: body, observed_at=NOON)
 
 
 def decode_lines(page: RawPage) -> list[Any]:
@@ -71,7 +71,7 @@ def test_unusual_row_does_not_change_the_others(format_name: str, fields: dict[s
     body = encode_page(rows, format_name)
     page, info = parse(body)
     assert decode_lines(page) == rows
-    typed, typed_info = parse_typed_page(QUERY, 0, lambda: body, NOON)
+    typed, typed_info = parse_typed_page(QUERY, 0, lambda: body, observed_at=NOON)
     if page.exact and not typed.rejects:
         assert info == typed_info
     if not page.exact:

@@ -24,7 +24,7 @@ FAST_RETRY = RetryPolicy(attempts=5, base=0.001)
 
 async def reissue_async(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
     connector = CS2Cap(
-        Cs2capClient("cs2cap", url, Key(key), SystemClock(), retry=FAST_RETRY, deadline=deadline)
+        Cs2capClient("cs2cap", url, Key(key), clock=SystemClock(), retry=FAST_RETRY, deadline=deadline)
     )
     try:
         return await connector.reissue()
@@ -158,7 +158,7 @@ def test_account_derives_the_tier_from_its_limits(
 ) -> None:
     async def main() -> str | None:
         sandbox = make_sandbox(tier=tier, limits=limits)
-        connector = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock()))
+        connector = CS2Cap(Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=SystemClock()))
         try:
             return (await connector.account()).tier
         finally:

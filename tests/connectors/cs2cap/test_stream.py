@@ -127,7 +127,8 @@ def test_broken_stream_lands_its_rows_and_is_not_sent_again(
 def rows_in_stream_order(sandbox: Sandbox) -> pl.DataFrame:
     """Return the rows of the catalog route in the order of a stream."""
     collectors = [
-        extract(sandbox.url, Shard(0, "cs2cap", "USD", (key,), None), limit=None)[0] for key in PROVIDERS
+        extract(sandbox.url, Shard(0, "cs2cap", "USD", providers=(key,), items=None), limit=None)[0]
+        for key in PROVIDERS
     ]
     rows = pl.concat([collector.rows for collector in collectors])
     order = sandbox.ledger(providers=PROVIDERS).select("provider", pl.col("item_id").cast(pl.String))
@@ -141,7 +142,7 @@ def test_stalled_body_fails_at_the_deadline(sandbox: Sandbox) -> None:
 
     async def main() -> ExtractResult:
         connector = CS2Cap(
-            Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock()), stream_deadline=0.5
+            Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=SystemClock()), stream_deadline=0.5
         )
         try:
             return await connector.extract(STREAM, PageCollector())
@@ -201,7 +202,7 @@ def test_second_stream_waits_for_the_first(sandbox: Sandbox) -> None:
     sandbox.fault("stall", seconds=0.5, method="POST")
 
     async def extract_twice() -> list[ExtractResult]:
-        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), SystemClock())
+        client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=SystemClock())
         connector = CS2Cap(client)
         try:
             extractions = [connector.extract(STREAM, PageCollector()) for _ in range(2)]

@@ -28,7 +28,7 @@ def extract_stream(
         clock = VirtualClock()
         rate_limiter = RateLimiter(None, clock, source="cs2cap")
         connector = CS2Cap(
-            Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock, rate_limiter=rate_limiter)
+            Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=clock, rate_limiter=rate_limiter)
         )
         prepare(rate_limiter)
         result: object

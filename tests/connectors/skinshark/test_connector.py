@@ -209,7 +209,9 @@ def test_token_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
 def test_account_proves_the_key_and_sets_the_rate(sandbox: Sandbox, tier: str) -> None:
     account = run_and_close(make_skinshark(sandbox.url, tier=tier), lambda source: source.account())
     per_minute = limits_for("standard" if tier == "auto" else tier, kind="skinshark").per_minute
-    assert account == Account(None if tier == "auto" else tier, per_minute, None, None, None, active=True)
+    assert account == Account(
+        None if tier == "auto" else tier, per_minute, None, used=None, expires_at=None, active=True
+    )
     assert [(entry.path, entry.status) for entry in sandbox.skinshark.requests.since(0)] == [
         ("/merchant", 200)
     ]

@@ -23,7 +23,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-SHARD = SeriesShard("USD", NOON - 6 * HOUR, NOON, REDLINE, None, "1h")
+SHARD = SeriesShard("USD", NOON - 6 * HOUR, NOON, item=REDLINE, interval="1h")
 
 
 def candle(hours: float, **fields: Any) -> Body:
@@ -80,7 +80,7 @@ def test_candles_equal_those_of_the_sandbox(
     sandbox = make_sandbox(tier="pro", items=100)
     item = find_item(sandbox.url, 6)
     start, end = NOON - window[0], NOON - window[1]
-    shard = SeriesShard(currency, start, end, item, None, interval)
+    shard = SeriesShard(currency, start, end, item=item, interval=interval)
     collector, result = extract_series("candles", sandbox.url, shard)
     rows = collector.rows
     assert rows.schema == CANDLES
@@ -107,7 +107,7 @@ def test_window_that_ends_inside_a_bucket_has_the_complete_bucket(
     sandbox = make_sandbox(tier="pro", items=100)
     item = find_item(sandbox.url, 6)
     cut = NOON - DAY - timedelta(minutes=25)
-    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item, None, "1h")
+    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item=item, interval="1h")
     parts = [replace(shard, end=cut), replace(shard, start=cut)]
     rows = pl.concat([extract_series("candles", sandbox.url, part)[0].rows for part in parts])
     assert rows.equals(extract_series("candles", sandbox.url, shard)[0].rows)
@@ -117,7 +117,7 @@ def test_window_that_ends_inside_a_bucket_has_the_complete_bucket(
 def test_tier_without_windows_uses_a_lookback(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(tier="free", items=100)
     item = find_item(sandbox.url, 6)
-    request = SeriesRequest("cs2cap", "candles", (item,), NOON - 30 * DAY, NOON - 3 * DAY, NOON)
+    request = SeriesRequest("cs2cap", "candles", (item,), start=NOON - 30 * DAY, end=NOON - 3 * DAY, now=NOON)
     (shard,) = plan_series(request, limits_for("free")).shards
     collector, result = extract_series("candles", sandbox.url, shard)
     rows = collector.rows

@@ -34,7 +34,7 @@ from tests.support.cs2cap_series import (
 from tests.support.sandboxes import MakeSandbox
 
 DAY = timedelta(days=1)
-SHARD = SeriesShard("USD", NOON - DAY, NOON, REDLINE)
+SHARD = SeriesShard("USD", NOON - DAY, NOON, item=REDLINE)
 QUERY = SeriesQuery("cs2cap", SHARD, PROVIDER_NAMES, now=NOON)
 PATH = "/v1/prices/history"
 COLUMNS = ("item_id", "market_hash_name", "phase", "provider", "time", "price", "quantity")
@@ -77,7 +77,7 @@ def point(**fields: Any) -> Body:
 @pytest.mark.parametrize(("currency", "provider"), [("USD", None), ("EUR", "csfloat")])
 def test_points_equal_the_expected_rows(quant: Sandbox, currency: str, provider: str | None) -> None:
     item = find_item(quant.url, 6)
-    shard = SeriesShard(currency, NOON - 14 * DAY, NOON, item, provider)
+    shard = SeriesShard(currency, NOON - 14 * DAY, NOON, item=item, provider=provider)
     collector, result = extract_series("points", quant.url, shard, limit=None if provider is None else 20)
     rows = collector.rows
     assert comparable_points(rows) == expected_rows(quant, shard) != []
@@ -97,13 +97,13 @@ def test_points_equal_the_expected_rows(quant: Sandbox, currency: str, provider:
 def test_points_of_a_phase_have_its_own_id(quant: Sandbox) -> None:
     phased = find_item(quant.url, pl.col("phase").is_not_null())
     assert phased.phase
-    shard = SeriesShard("USD", NOON - 5 * DAY, NOON, phased)
+    shard = SeriesShard("USD", NOON - 5 * DAY, NOON, item=phased)
     collector, _ = extract_series("points", quant.url, shard)
     assert comparable_points(collector.rows) == expected_rows(quant, shard) != []
 
 
 def test_adjacent_windows_have_each_point_once(quant: Sandbox) -> None:
-    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, find_item(quant.url, 6))
+    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item=find_item(quant.url, 6))
     cut = extract_series("points", quant.url, shard)[0].rows["time"][40]
     parts = [replace(shard, end=cut), replace(shard, start=cut)]
     rows = pl.concat([extract_series("points", quant.url, part)[0].rows for part in parts])
@@ -111,7 +111,7 @@ def test_adjacent_windows_have_each_point_once(quant: Sandbox) -> None:
 
 
 def test_extraction_resumes_from_any_of_its_cursors(quant: Sandbox) -> None:
-    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, find_item(quant.url, 6))
+    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item=find_item(quant.url, 6))
     complete, _ = extract_series("points", quant.url, shard, limit=60)
     assert len(complete.pages) > 3
     for count, page in enumerate(complete.pages[:-1], 1):
@@ -134,7 +134,7 @@ def test_extraction_resumes_from_any_of_its_cursors(quant: Sandbox) -> None:
     ],
 )
 def test_unusable_cursor_is_a_pagination_error(quant: Sandbox, kind: str, message: str) -> None:
-    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, find_item(quant.url, 6))
+    shard = SeriesShard("USD", NOON - 2 * DAY, NOON, item=find_item(quant.url, 6))
     complete, _ = extract_series("points", quant.url, shard, limit=50)
     quant.fault(kind, path=PATH, after=1, times=None)
     collector, error = extract_series("points", quant.url, shard, limit=50)
@@ -284,7 +284,7 @@ def test_retention_error_with_a_cursor_is_a_rejected_request() -> None:
 
 @pytest.mark.parametrize("kind", ["drop", "rate_limited"])
 def test_transient_failures_change_nothing(quant: Sandbox, kind: str) -> None:
-    shard = SeriesShard("USD", NOON - DAY, NOON, find_item(quant.url, 6))
+    shard = SeriesShard("USD", NOON - DAY, NOON, item=find_item(quant.url, 6))
     quant.fault(kind, path=PATH, times=2, after=1)
     collector, result = extract_series("points", quant.url, shard, limit=60)
     assert comparable_points(collector.rows) == expected_rows(quant, shard)
