@@ -1,1 +1,1 @@
-"""tests/floorline/cli."""
+"""Tests of the command line."""

@@ -1,4 +1,4 @@
-"""`floorline backfill` as a person uses it: plan, run, go on, list, show, cancel, stop; one at a time."""
+"""The command `floorline backfill`: plan, run, resume, list, show, cancel, stop; one run at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ITEMS = ("--items", "1", "--items", "2", "--items", "3")
 
 
 @pytest.fixture(autouse=True)
-def bare(no_prefect: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_configuration(no_prefect: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLOORLINE_CONFIG", raising=False)
 
 
@@ -45,63 +45,70 @@ def bench(tmp_path: Path, box: Sandbox) -> Bench:
     return bench_at(tmp_path, box)
 
 
-def said(bench: Bench, *arguments: str, code: int = 0) -> Said:
-    """What `floorline backfill` with these arguments says."""
-    done = main_with("backfill", *arguments, "--config", str(bench.config))
-    assert done.code == code, done
-    return done
+def run_command(bench: Bench, *arguments: str, code: int = 0) -> Said:
+    """Run `floorline backfill` with these arguments; it must exit with `code`."""
+    output = main_with("backfill", *arguments, "--config", str(bench.config))
+    assert output.code == code, output
+    return output
 
 
-def told(bench: Bench, *arguments: str, code: int = 0) -> Any:
-    """The same, as JSON."""
-    return json.loads(said(bench, *arguments, "--json", code=code).out)
+def backfill_json(bench: Bench, *arguments: str, code: int = 0) -> Any:
+    """Return the JSON that the command prints."""
+    return json.loads(run_command(bench, *arguments, "--json", code=code).out)
 
 
-def test_from_the_plan_to_the_end(bench: Bench, box: Sandbox) -> None:
-    missing = said(bench, *WINDOW, *ITEMS, "--dry-run", code=2)
+def test_plan_budget_resume_and_list(bench: Bench, box: Sandbox) -> None:
+    missing = run_command(bench, *WINDOW, *ITEMS, "--dry-run", code=2)
     assert "is not cached and needs a request" in missing.err
     assert [entry.path for entry in box.requests.since(0)] == ["/v1/account/key"]
-    stopped = said(bench, *WINDOW, *ITEMS, "--budget", "7", code=5)
+    stopped = run_command(bench, *WINDOW, *ITEMS, "--budget", "7", code=5)
     assert re.search(r"3 shards: at least 3 requests, at most \d+; .* at the tier's pace", stopped.err)
     resume = re.search(r"`floorline backfill --resume (\S+)` continues where it stopped", stopped.err)
     assert resume
     since = len(box.requests.since(0))
-    plan = told(bench, "--resume", resume[1], "--dry-run")
+    plan = backfill_json(bench, "--resume", resume[1], "--dry-run")
     assert plan["requests_at_least"] <= plan["requests_at_most"]
     assert [entry.path for entry in box.requests.since(since)] == ["/v1/account/key"]
-    done = told(bench, "--resume")
+    done = backfill_json(bench, "--resume")
     assert (done["state"], done["shards_done"], done["backfill_id"]) == ("done", 3, resume[1])
     assert (
         len({entry.query for entry in history_requests(box)})
         == len(history_requests(box))
         == 5 + done["requests"]
     )
-    (listed,) = told(bench, "list")
-    assert (listed["state"], listed["shards_done"], listed["run_by"]) == ("done", 3, None)
-    assert "there is nothing to resume" in said(bench, "--resume", resume[1], code=2).err
-    again = said(bench, *WINDOW, *ITEMS)
-    assert "the database has all of it already: 0 requests" in again.err
+    (record,) = backfill_json(bench, "list")
+    assert (record["state"], record["shards_done"], record["run_by"]) == ("done", 3, None)
+    assert "there is nothing to resume" in run_command(bench, "--resume", resume[1], code=2).err
+    repeated = run_command(bench, *WINDOW, *ITEMS)
+    assert "the database has all of it already: 0 requests" in repeated.err
 
 
 @pytest.mark.slow
 def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
-    assert said(bench, "list").out == "there is no backfill\n"
+    assert run_command(bench, "list").out == "there is no backfill\n"
     box.fault("cursor_expired", match={"item_id": "2"}, after=1, times=None)
-    broken = told(bench, *WINDOW, *ITEMS, code=3)
-    id_ = broken["backfill_id"]
-    shown = said(bench, "show", id_).out
-    assert "2 of 3 done, 1 broken" in shown
-    assert "was refused: cursor has expired" in shown
-    assert [one["state"] for one in told(bench, "show", id_)["shards"]] == ["done", "broken", "done"]
-    assert "incomplete" in said(bench, "list").out
-    assert said(bench, "cancel", id_).out == f"{id_} is cancelled, 1 of 3 shards left undone\n"
-    assert told(bench, "show", id_)["state"] == "cancelled"
-    assert "is cancelled" in said(bench, "--resume", id_, code=2).err
-    assert "there is no backfill" in said(bench, "show", "nonsense", code=2).err
+    broken = backfill_json(bench, *WINDOW, *ITEMS, code=3)
+    backfill_id = broken["backfill_id"]
+    text = run_command(bench, "show", backfill_id).out
+    assert "2 of 3 done, 1 broken" in text
+    assert "was refused: cursor has expired" in text
+    assert [one["state"] for one in backfill_json(bench, "show", backfill_id)["shards"]] == [
+        "done",
+        "broken",
+        "done",
+    ]
+    assert "incomplete" in run_command(bench, "list").out
+    assert (
+        run_command(bench, "cancel", backfill_id).out
+        == f"{backfill_id} is cancelled, 1 of 3 shards left undone\n"
+    )
+    assert backfill_json(bench, "show", backfill_id)["state"] == "cancelled"
+    assert "is cancelled" in run_command(bench, "--resume", backfill_id, code=2).err
+    assert "there is no backfill" in run_command(bench, "show", "nonsense", code=2).err
     box.faults.clear()
     since = len(box.requests.since(0))
-    fresh = told(bench, *WINDOW, *ITEMS)
-    assert (fresh["state"], fresh["shards_done"]) == ("done", 1)  # what was read of it is not read again
+    second = backfill_json(bench, *WINDOW, *ITEMS)
+    assert (second["state"], second["shards_done"]) == ("done", 1)  # what was read of it is not read again
     assert all("item_id=2" in entry.query for entry in history_requests(box, since))
 
 
@@ -119,58 +126,58 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
         (("cancel", "nonsense"), "there is no backfill 'nonsense'"),
     ],
 )
-def test_what_does_not_go_together_is_said(
+def test_invalid_combinations_of_options(
     bench: Bench, box: Sandbox, arguments: tuple[str, ...], line: str
 ) -> None:
-    (told,) = said(bench, *arguments, code=2).err.splitlines()
-    assert line in told
+    (error,) = run_command(bench, *arguments, code=2).err.splitlines()
+    assert line in error
     assert len(box.requests.since(0)) == 0
 
 
 @contextlib.contextmanager
-def under_way(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """The command, once some pages of a slow backfill were answered."""
+def slow_backfill(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """Run a slow backfill in a process, and yield after the first pages have arrived."""
     box.fault("latency", path="/v1/prices/history", seconds=0.7, times=None)
     command = [FLOORLINE, "backfill", *WINDOW, *ITEMS, "--config", str(bench.config), "--quiet"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
-    ) as run:
+    ) as process:
         try:
             wait_until(lambda: sum(entry.status == 200 for entry in history_requests(box)) >= 4)
-            yield run
+            yield process
         finally:
-            run.kill()
+            process.kill()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stopped_it_keeps_what_arrived_and_goes_on(
+def test_stopped_backfill_keeps_its_data_and_resumes(
     bench: Bench, box: Sandbox, stop: signal.Signals, code: int
 ) -> None:
-    with under_way(bench, box) as run:
-        run.send_signal(stop)
-        _, err = run.communicate(timeout=30)
-    assert (run.returncode, err) == (code, "floorline: stopped; the data that had arrived is kept\n")
+    with slow_backfill(bench, box) as process:
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (code, "floorline: stopped; the data that had arrived is kept\n")
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs WHERE rows_fetched > 0")
     assert (state, bench.ask("SELECT count(*) FROM price_points")) == ("cancelled", [(rows,)])
-    (listed,) = told(bench, "list")
-    assert listed["state"] == "stopped"
+    (record,) = backfill_json(bench, "list")
+    assert record["state"] == "stopped"
     box.faults.clear()
     paid = len(history_requests(box))
-    assert told(bench, "--resume")["state"] == "done"
-    again = [entry.query for entry in history_requests(box)]
-    assert len(again) - len(set(again)) <= 3  # at most what was under way
-    assert len(again) > paid
+    assert backfill_json(bench, "--resume")["state"] == "done"
+    queries = [entry.query for entry in history_requests(box)]
+    assert len(queries) - len(set(queries)) <= 3  # at most what was under way
+    assert len(queries) > paid
 
 
 @pytest.mark.slow
-def test_the_same_command_is_refused_while_one_runs(bench: Bench, box: Sandbox) -> None:
-    with under_way(bench, box) as run:
-        refused = said(bench, *WINDOW, *ITEMS, "--quiet", code=6)
-        assert f"is run by PID {run.pid}" in refused.err
-        (listed,) = told(bench, "list")
-        assert (listed["state"], listed["run_by"]) == ("running", f"PID {run.pid}")
-        said(bench, "cancel", listed["backfill_id"])
-        run.communicate(timeout=30)
-    assert run.returncode == 130
-    assert told(bench, "show", listed["backfill_id"])["state"] == "cancelled"
+def test_second_run_of_the_same_backfill_is_refused(bench: Bench, box: Sandbox) -> None:
+    with slow_backfill(bench, box) as process:
+        refused = run_command(bench, *WINDOW, *ITEMS, "--quiet", code=6)
+        assert f"is run by PID {process.pid}" in refused.err
+        (record,) = backfill_json(bench, "list")
+        assert (record["state"], record["run_by"]) == ("running", f"PID {process.pid}")
+        run_command(bench, "cancel", record["backfill_id"])
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert backfill_json(bench, "show", record["backfill_id"])["state"] == "cancelled"

@@ -1,4 +1,4 @@
-"""The bar of a backfill: shards, rows, requests, and what is left of the month."""
+"""The progress bar of a backfill: shards, rows, requests, and the month's remaining requests."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.support.backfills import bench_at, points_request, run_backfill
 from tests.support.sandboxes import MakeSandbox
 
 
-class Heard:
-    """Keeps what it was told."""
+class RecordingProgress:
+    """Records all updates."""
 
     def __init__(self) -> None:
-        self.standings: list[ProgressUpdate] = []
+        self.updates: list[ProgressUpdate] = []
 
-    def update(self, standing: ProgressUpdate) -> None:
-        """Keep it."""
-        self.standings.append(standing)
+    def update(self, update: ProgressUpdate) -> None:
+        """Record an update."""
+        self.updates.append(update)
 
 
-def test_the_bar_tells_shards_rows_requests_and_the_month() -> None:
+def test_bar_shows_shards_rows_requests_and_the_month() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=10)
     with backfill_bar(console) as bar:
         bar.update(
@@ -37,13 +37,13 @@ def test_the_bar_tells_shards_rows_requests_and_the_month() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_tells_how_far_it_is(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_run_reports_its_progress(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(history="dense")
-    heard = Heard()
-    result = run_backfill(bench_at(tmp_path, box), box, points_request(1, 2, 3, days=0.5), progress=heard)
-    first, last = heard.standings[0], heard.standings[-1]
+    progress = RecordingProgress()
+    result = run_backfill(bench_at(tmp_path, box), box, points_request(1, 2, 3, days=0.5), progress=progress)
+    first, last = progress.updates[0], progress.updates[-1]
     assert (first.shards, first.ended, first.fraction, first.rows) == (3, 0, 0.0, 0)
     assert (last.ended, round(last.fraction, 6), last.rows) == (3, 1.0, result.rows)
-    shares = [standing.fraction for standing in heard.standings]
-    assert shares == sorted(shares)
-    assert len(set(shares)) > 5
+    fractions = [update.fraction for update in progress.updates]
+    assert fractions == sorted(fractions)
+    assert len(set(fractions)) > 5

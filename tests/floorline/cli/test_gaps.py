@@ -1,4 +1,4 @@
-"""`floorline gaps`: when a basket was not looked at, why, and what of it is filled, fillable or lost."""
+"""The command `floorline gaps`: gaps of baskets, their causes, and what is filled, fillable or lost."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ BASKETS = (
 )
 
 
-def looked(bench: Bench, box: Sandbox, *after: timedelta) -> None:
-    """Take a snapshot after each of these spans."""
-    for step in after:
-        box.advance(step.total_seconds())
+def observe_after(bench: Bench, box: Sandbox, *delays: timedelta) -> None:
+    """Take a snapshot after each of these delays."""
+    for delay in delays:
+        box.advance(delay.total_seconds())
         bench.snapshot(clock=SandboxClock(box))
 
 
 def gaps(bench: Bench, box: Sandbox, *names: str, since: datetime | None = None) -> list[Gap]:
-    told: list[str] = []
-    found = asyncio.run(
-        find_gaps(bench.settings, SandboxClock(box), names, since=since, on_request=told.append)
+    messages: list[str] = []
+    found_gaps = asyncio.run(
+        find_gaps(bench.settings, SandboxClock(box), names, since=since, on_request=messages.append)
     )
-    assert told == []  # nothing was paid for
-    return found
+    assert messages == []  # no request used quota
+    return found_gaps
 
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """A market whose clock the command shares, but for what is left of the hour's quarter."""
+    """Return a sandbox whose clock is at most ten minutes behind the machine's clock."""
     begin = floor_to(datetime.now(UTC), TEN) - TWO_HOURS
     with serve(Options(items=300, frozen=begin, refresh=0, limits=False)) as box:
         yield box
@@ -61,134 +61,136 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def bench(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Two looks by three baskets, two hours between them."""
-    bench = Bench.at(tmp_path_factory.mktemp("hole"), box, *BASKETS, source={"tier": "pro"})
-    looked(bench, box, timedelta(0), TWO_HOURS)
+    """Return a warehouse with two snapshots of three baskets, two hours apart."""
+    bench = Bench.at(tmp_path_factory.mktemp("gap"), box, *BASKETS, source={"tier": "pro"})
+    observe_after(bench, box, timedelta(0), TWO_HOURS)
     return bench
 
 
 @pytest.fixture
-def hole(box: Sandbox, bench: Bench) -> tuple[datetime, datetime]:
-    """The two hours without a look."""
+def gap_span(box: Sandbox, bench: Bench) -> tuple[datetime, datetime]:
+    """Return the two hours without a snapshot."""
     return box.clock.now() - TWO_HOURS, box.clock.now()
 
 
-def on(bench: Bench, tier: str) -> Bench:
-    """The same warehouse, with another plan at the source."""
+def with_tier(bench: Bench, tier: str) -> Bench:
+    """Return the same warehouse with another tier of the source."""
     config = bench.folder / f"{tier}.toml"
     config.write_text(bench.config.read_text("utf-8").replace('tier = "pro"', f'tier = "{tier}"'), "utf-8")
     return Bench(bench.folder, config)
 
 
-def test_a_hole_between_looks_is_named_and_fillable(
-    bench: Bench, box: Sandbox, hole: tuple[datetime, datetime]
+def test_gap_between_snapshots_is_fillable(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
 ) -> None:
     (gap,) = gaps(bench, box, "core")
     assert (gap.basket, gap.source, gap.currency, gap.bids_lost) == ("core", "cs2cap", "USD", True)
-    assert ((gap.start, gap.end), gap.cause, gap.runs) == (hole, "absent", ())
-    assert gap.pieces == (GapPart(*hole, "fillable"),)
-    (asked,) = fill_requests(bench.settings, [gap])
-    assert (asked.series, asked.source, asked.currency) == ("points", "cs2cap", "USD")
-    assert ((asked.start, asked.end), asked.providers) == (hole, ("steam",))
-    assert REDLINE in asked.items
+    assert ((gap.start, gap.end), gap.cause, gap.runs) == (gap_span, "absent", ())
+    assert gap.pieces == (GapPart(*gap_span, "fillable"),)
+    (request,) = fill_requests(bench.settings, [gap])
+    assert (request.series, request.source, request.currency) == ("points", "cs2cap", "USD")
+    assert ((request.start, request.end), request.providers) == (gap_span, ("steam",))
+    assert REDLINE in request.items
 
 
-def test_each_currency_has_gaps_of_its_own_a_table_needs_but_one_and_who_looks_in_time_has_none(
-    bench: Bench, box: Sandbox
-) -> None:
-    found = [(gap.basket, gap.currency) for gap in gaps(bench, box)]
-    assert found == [("core", "USD"), ("euros", "USD"), ("euros", "EUR")]
+def test_gaps_are_per_currency_and_only_of_late_baskets(bench: Bench, box: Sandbox) -> None:
+    labels = [(gap.basket, gap.currency) for gap in gaps(bench, box)]
+    assert labels == [("core", "USD"), ("euros", "USD"), ("euros", "EUR")]
 
 
-def test_no_request_that_counts_is_sent(bench: Bench, box: Sandbox) -> None:
+def test_no_request_uses_quota(bench: Bench, box: Sandbox) -> None:
     before = len(box.requests)
     gaps(bench, box)
     assert len(box.requests) == before
-    gaps(on(bench, "auto"), box)
+    gaps(with_tier(bench, "auto"), box)
     assert [entry.path for entry in box.requests.since(before)] == ["/v1/account/key"]
 
 
-def test_since_asks_about_the_time_before_the_first_run_and_what_is_too_old_is_lost(
-    bench: Bench, box: Sandbox, hole: tuple[datetime, datetime]
+def test_since_before_the_first_run_finds_lost_and_fillable_parts(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
 ) -> None:
-    before, _ = gaps(bench, box, "core", since=hole[0] - DAYS_40)
-    kept = box.clock.now() - timedelta(days=35)
+    before, _ = gaps(bench, box, "core", since=gap_span[0] - DAYS_40)
+    retained_from = box.clock.now() - timedelta(days=35)
     lost, fillable = before.pieces
-    assert (before.start, before.end, before.cause) == (hole[0] - DAYS_40, hole[0], "absent")
+    assert (before.start, before.end, before.cause) == (gap_span[0] - DAYS_40, gap_span[0], "absent")
     assert (lost.start, lost.what, lost.why) == (before.start, "lost", "older than 35 days")
     assert (fillable.start, fillable.end, fillable.what) == (lost.end, before.end, "fillable")
-    assert timedelta(0) <= lost.end - kept - RETENTION_MARGIN < timedelta(minutes=5)
-    (asked,) = fill_requests(bench.settings, [before])
-    assert (asked.start, asked.end) == (fillable.start, fillable.end)
+    assert timedelta(0) <= lost.end - retained_from - RETENTION_MARGIN < timedelta(minutes=5)
+    (request,) = fill_requests(bench.settings, [before])
+    assert (request.start, request.end) == (fillable.start, fillable.end)
     with pytest.raises(ConfigError, match="is in the future"):
-        gaps(bench, box, since=hole[1])
+        gaps(bench, box, since=gap_span[1])
 
 
-def test_all_is_lost_on_a_tier_without_history(
-    bench: Bench, box: Sandbox, hole: tuple[datetime, datetime]
+def test_gap_is_lost_on_a_tier_without_history(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
 ) -> None:
-    (gap,) = gaps(on(bench, "free"), box, "core")
+    (gap,) = gaps(with_tier(bench, "free"), box, "core")
     why = "the free tier has no price history; it has candles of 1d, 30 days back"
-    assert gap.pieces == (GapPart(*hole, "lost", why),)
+    assert gap.pieces == (GapPart(*gap_span, "lost", why),)
     assert fill_requests(bench.settings, [gap]) == []
 
 
-def test_the_command_shows_the_hole_and_what_fills_it(bench: Bench) -> None:
-    said = main_with("gaps", "--config", str(bench.config))
-    assert (said.code, said.err) == (0, "")
-    row = next(line for line in said.out.splitlines() if line.startswith("core"))
+def test_command_prints_the_gap_and_the_command_that_fills_it(bench: Bench) -> None:
+    output = main_with("gaps", "--config", str(bench.config))
+    assert (output.code, output.err) == (0, "")
+    row = next(line for line in output.out.splitlines() if line.startswith("core"))
     for part in ("USD", "2h", "fillable", "absent"):
         assert part in row
-    assert "core: the bids in its gaps are lost: the API keeps no history of bids" in said.out
-    assert f"`floorline backfill --gaps --config {bench.config}` fills" in said.out.replace("\n", " ")
+    assert "core: the bids in its gaps are lost: the API keeps no history of bids" in output.out
+    assert f"`floorline backfill --gaps --config {bench.config}` fills" in output.out.replace("\n", " ")
 
 
-def test_as_json_it_has_every_piece_and_the_command(bench: Bench) -> None:
-    told = json.loads(main_with("gaps", "--json", "--basket", "core", "--config", str(bench.config)).out)
-    assert told["fill"] == f"floorline backfill --gaps --config {bench.config}"
-    (gap,) = told["gaps"]
+def test_json_has_every_part_and_the_command(bench: Bench) -> None:
+    result = json.loads(main_with("gaps", "--json", "--basket", "core", "--config", str(bench.config)).out)
+    assert result["fill"] == f"floorline backfill --gaps --config {bench.config}"
+    (gap,) = result["gaps"]
     assert (gap["basket"], gap["cause"], gap["runs"]) == ("core", "absent", [])
-    (piece,) = gap["pieces"]
-    assert (piece["start"], piece["end"], piece["what"]) == (gap["start"], gap["end"], "fillable")
+    (part,) = gap["pieces"]
+    assert (part["start"], part["end"], part["what"]) == (gap["start"], gap["end"], "fillable")
 
 
-def test_who_has_no_gap_is_told_so(bench: Bench) -> None:
+def test_basket_without_a_gap(bench: Bench) -> None:
     table = ("gaps", "--basket", "table", "--config", str(bench.config))
     assert main_with(*table).out == "no gap: every basket was observed in time\n"
     assert json.loads(main_with(*table, "--json").out) == {"gaps": [], "fill": None}
 
 
-def held(bench: Bench, box: Sandbox, item_id: str, start: datetime, end: datetime) -> None:
-    """Note a shard that is read whole."""
-    ask = SeriesShard("EUR", start, end, Item(item_id, "an item", None), "steam")
-    finished_backfill(BackfillStore(bench.home.state), ask, observed_at=box.clock.now() + TEN)
+def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:
+    """Record a finished backfill of one item."""
+    shard = SeriesShard("EUR", start, end, Item(item_id, "an item", None), "steam")
+    finished_backfill(BackfillStore(bench.home.state), shard, observed_at=box.clock.now() + TEN)
 
 
-def catalog(bench: Bench) -> pl.DataFrame:
+def read_catalog(bench: Bench) -> pl.DataFrame:
     return pl.read_ipc(bench.home.catalog / "cs2cap" / "items.arrow")
 
 
-def test_what_backfills_brought_of_every_item_is_filled(
-    bench: Bench, box: Sandbox, hole: tuple[datetime, datetime]
+def test_part_that_backfills_cover_for_every_item_is_filled(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
 ) -> None:
-    start, end = hole
+    start, end = gap_span
     middle = start + 3 * TEN
-    first, second = (str(item.item_id) for item in resolve_items([REDLINE, ASIIMOV], catalog(bench)) or ())
-    held(bench, box, first, start, end)
+    first, second = (
+        str(item.item_id) for item in resolve_items([REDLINE, ASIIMOV], read_catalog(bench)) or ()
+    )
+    record_backfill(bench, box, first, start=start, end=end)
     assert gaps(bench, box, "euros")[1].pieces == (GapPart(start, end, "fillable"),)
-    held(bench, box, second, start, middle)
-    left = gaps(bench, box, "euros")[1]
-    assert left.pieces == (GapPart(start, middle, "filled"), GapPart(middle, end, "fillable"))
-    assert [(one.start, one.end) for one in fill_requests(bench.settings, [left])] == [(middle, end)]
+    record_backfill(bench, box, second, start=start, end=middle)
+    gap = gaps(bench, box, "euros")[1]
+    assert gap.pieces == (GapPart(start, middle, "filled"), GapPart(middle, end, "fillable"))
+    assert [(request.start, request.end) for request in fill_requests(bench.settings, [gap])] == [
+        (middle, end)
+    ]
 
 
-def test_runs_in_the_hole_say_why_and_one_that_goes_on_is_fillable_up_to_the_grid(
+def test_failed_runs_explain_the_gap_and_an_open_gap_is_fillable_up_to_the_grid(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"), source={"tier": "pro"})
-    looked(bench, sandbox, timedelta(0))
+    observe_after(bench, sandbox, timedelta(0))
     sandbox.key(VALID_KEY, "revoked")
-    looked(bench, sandbox, TEN)
+    observe_after(bench, sandbox, TEN)
     sandbox.advance(53 * 60)
     (gap,) = gaps(bench, sandbox)
     ((run_id,),) = bench.ask("SELECT run_id FROM runs WHERE state = 'auth_failed'")
@@ -199,17 +201,17 @@ def test_runs_in_the_hole_say_why_and_one_that_goes_on_is_fillable_up_to_the_gri
     assert "AUTH_API_KEY_REVOKED" in gap.reasons[0]
 
 
-def test_a_source_that_tells_nothing_of_the_past_is_not_asked(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_source_without_history_gets_no_request(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(every="10m"))
-    looked(bench, sandbox, timedelta(0), TWO_HOURS)
+    observe_after(bench, sandbox, timedelta(0), TWO_HOURS)
     before = len(sandbox.requests)
     (gap,) = gaps(bench, sandbox)
     why = "skinshark has no price history"
-    assert [(piece.what, piece.why) for piece in gap.pieces] == [("lost", why)]
+    assert [(part.what, part.why) for part in gap.pieces] == [("lost", why)]
     assert len(sandbox.requests) == before
 
 
-def test_an_unknown_basket_and_a_warehouse_without_a_run_are_told(
+def test_unknown_basket_and_missing_database_are_usage_errors(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
     bench = Bench.written(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket(every="10m"))

@@ -1,4 +1,4 @@
-"""The command line itself: help for everything, and no heavy library before a command needs it."""
+"""The command line: help of every command, and no heavy library before a command needs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEAVY = (
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command and group below, by its words."""
+    """Yield every command and group below `command`, with its full name."""
     yield " ".join(path), command
     for name, child in getattr(command, "commands", {}).items():
         yield from commands(child, (*path, name))
@@ -36,7 +36,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, An
 ALL = dict(commands(typer.main.get_command(app)))
 
 
-def test_the_commands_are_these() -> None:
+def test_names_of_the_commands() -> None:
     assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
         "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo", "up", "deployments",
         "gaps", "backfill list", "backfill show", "backfill cancel",
@@ -47,7 +47,7 @@ def test_the_commands_are_these() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_everything_has_help(name: str) -> None:
+def test_every_command_and_option_has_help(name: str) -> None:
     command = ALL[name]
     assert command.help
     for parameter in command.params:
@@ -62,13 +62,13 @@ def test_everything_has_help(name: str) -> None:
     ],
 )
 def test_config_and_json_come_after_the_subcommand(name: str) -> None:
-    said = main_with(*name.split(), "--help")
-    assert said.code == 0
-    assert "--config" in said.out
-    assert "--json" in said.out
+    output = main_with(*name.split(), "--help")
+    assert output.code == 0
+    assert "--config" in output.out
+    assert "--json" in output.out
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys, json\nsys.argv = ['floorline', 'snapshot', '--help']\n"
         "from floorline.cli.app import main\n"
@@ -82,6 +82,6 @@ def test_help_loads_nothing_heavy() -> None:
     assert "Take a market snapshot" in done.stdout
 
 
-def test_the_installed_command_is_this_one() -> None:
+def test_installed_command_prints_the_help() -> None:
     done = subprocess.run([FLOORLINE, "--help"], capture_output=True, text=True, check=True, env=clean_env())
     assert "snapshot" in done.stdout

@@ -1,4 +1,4 @@
-"""The progress bars: what a person sees of pages and rows while a snapshot runs."""
+"""The progress bars of a snapshot: pages and rows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ITEMS = Shard(1, "cs2cap", "USD", ("steam",), tuple(Item(str(n), f"Item {n}", No
 
 
 def page(rows: int, total: int, offset: int = 0, request: int = 0) -> LandedPage:
-    mark = PageMeta(request, offset, total, NOON, NOON, "")
-    return LandedPage(mark, PageInfo(offset, 100, total, False, (), ""), rows, frozenset(), {})
+    meta = PageMeta(request, offset, total, NOON, NOON, "")
+    return LandedPage(meta, PageInfo(offset, 100, total, False, (), ""), rows, frozenset(), {})
 
 
 @pytest.fixture
@@ -33,39 +33,39 @@ def console() -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=120, height=10)
 
 
-def shown(console: Console) -> str:
-    """What the console has printed so far, without its control codes."""
+def printed(console: Console) -> str:
+    """Return what the console has printed so far."""
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_a_catalog_tells_its_length_with_its_first_page(console: Console) -> None:
+def test_first_page_of_a_catalog_sets_the_total(console: Console) -> None:
     with progress_bars(console) as progress:
         progress.planned("core", (CATALOG,))
         progress.landed("core", CATALOG, page(100, 1234))
         progress.landed("core", CATALOG, page(100, 1234, 100))
         progress._progress.refresh()
-    text = shown(console)
+    text = printed(console)
     assert "core" in text
     assert "2/13" in text
     assert "pages" in text
     assert "200 rows" in text
 
 
-def test_items_cost_a_page_each_and_the_end_fills_the_bar(console: Console) -> None:
+def test_items_need_a_page_each_and_the_end_fills_the_bar(console: Console) -> None:
     with progress_bars(console) as progress:
         progress.planned("core", (ITEMS,))
         progress.landed("core", ITEMS, page(6, 6))
         progress._progress.refresh()
         progress.finished("core")
         progress._progress.refresh()
-    text = shown(console)
+    text = printed(console)
     assert "1/3" in text
     assert "6 rows" in text
     assert "1/1" in text
 
 
-def test_a_run_drives_it(tmp_path: Path, make_sandbox: MakeSandbox, console: Console) -> None:
+def test_run_updates_the_bars(tmp_path: Path, make_sandbox: MakeSandbox, console: Console) -> None:
     box: Sandbox = make_sandbox(tier="free")
     bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163"))
     with progress_bars(console) as progress:
@@ -73,5 +73,5 @@ def test_a_run_drives_it(tmp_path: Path, make_sandbox: MakeSandbox, console: Con
         (result,) = bench.snapshot(progress=progress)
         progress._progress.refresh()
     assert result.load is not None
-    assert f"{result.load.rows_fetched:,} rows" in shown(console)
-    assert f"{result.pages}/{result.pages}" in shown(console)
+    assert f"{result.load.rows_fetched:,} rows" in printed(console)
+    assert f"{result.pages}/{result.pages}" in printed(console)

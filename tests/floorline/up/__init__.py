@@ -1,1 +1,1 @@
-"""tests/floorline/up."""
+"""Tests of `floorline up`."""
