@@ -1,1 +1,1 @@
-"""The backfill of history, candles and sales."""
+"""Backfill price history, candles and sales from the API, and find coverage gaps."""

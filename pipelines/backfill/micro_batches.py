@@ -62,7 +62,7 @@ class ShardSink:
     def writer(self, rows: int) -> SeriesWriter:
         """Return the writer for a page with this number of rows. Raises WarehouseError."""
         if self._current is not None and self._micro_batches.is_full(self._current[0]):
-            self._leave(*self._current, complete=False)
+            self._leave(complete=False)
         micro_batch, writer = self._current = self._current or self._enter()
         micro_batch.rows += rows
         return writer
@@ -70,7 +70,7 @@ class ShardSink:
     def close(self, reason: str | None) -> None:
         """End the shard, complete or incomplete for a `reason`. Raises WarehouseError."""
         if self._current is not None:
-            self._leave(*self._current, complete=reason is None, reason=reason)
+            self._leave(complete=reason is None, reason=reason)
         elif reason is not None:
             self._micro_batches.record_failure(reason)
 
@@ -79,9 +79,10 @@ class ShardSink:
         header = self._header(micro_batch.add_shard())
         return micro_batch, SeriesWriter(micro_batch.landing.folder, header)
 
-    def _leave(
-        self, micro_batch: MicroBatch, writer: SeriesWriter, *, complete: bool, reason: str | None = None
-    ) -> None:
+    def _leave(self, *, complete: bool, reason: str | None = None) -> None:
+        if self._current is None:
+            return
+        micro_batch, writer = self._current
         writer.finish(complete=complete, reason=reason)
         self._micro_batches.release(micro_batch, reason)
         self._current = None
