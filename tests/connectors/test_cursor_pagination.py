@@ -1,4 +1,4 @@
-"""The rules of cursor paging: every row once, in any case an end, and both cursors named where it breaks."""
+"""Cursor pagination returns every row once, always ends, and names both cursors of a broken listing."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from common.errors import PaginationError, RequestRejected
 from connectors.pagination import CursorPageInfo, CursorPaginator, shorten_cursor
 from tests.support.clocks import NOON
 
-EVER = NOON - timedelta(days=10_000)
+LONG_AGO = NOON - timedelta(days=10_000)
 
 
-def at(age: int) -> datetime:
-    """The moment so many minutes before noon."""
+def minutes_ago(age: int) -> datetime:
+    """Return the time `age` minutes before noon."""
     return NOON - timedelta(minutes=age)
 
 
 class Listing:
-    """A server's rows, by their age in minutes, in pages of `size`; a cursor is the next row's place."""
+    """Rows by their age in minutes, in pages of `size`; a cursor is the position of the next row."""
 
     def __init__(self, ages: list[int], size: int) -> None:
         self.ages = sorted(ages)
         self.size = size
 
-    def leaf(self, cursor: str | None) -> tuple[CursorPageInfo, list[int]]:
-        """Answer one request."""
+    def request(self, cursor: str | None) -> tuple[CursorPageInfo, list[int]]:
+        """Return one page: what pagination needs, and the rows."""
         first = int(cursor or 0)
         rows = self.ages[first : first + self.size]
-        following = str(first + self.size) if first + self.size < len(self.ages) else None
-        newest, oldest = (at(rows[0]), at(rows[-1])) if rows else (None, None)
-        return CursorPageInfo(following, following is not None, newest, oldest, (first, tuple(rows))), rows
+        next_cursor = str(first + self.size) if first + self.size < len(self.ages) else None
+        newest, oldest = (minutes_ago(rows[0]), minutes_ago(rows[-1])) if rows else (None, None)
+        has_next = next_cursor is not None
+        return CursorPageInfo(next_cursor, has_next, newest, oldest, fingerprint=(first, tuple(rows))), rows
 
 
-def collect(listing: Listing, walk: CursorPaginator, pages: int | None = None) -> list[int]:
-    """Walk to the end, or for so many pages."""
+def collect(listing: Listing, paginator: CursorPaginator, pages: int | None = None) -> list[int]:
+    """Return the rows of all pages, or of `pages` pages."""
     rows: list[int] = []
-    while not walk.ended and pages != 0:
-        leaf, brought = listing.leaf(walk.cursor)
-        walk.check(leaf)
-        rows += brought
-        walk.advance(leaf)
+    while not paginator.ended and pages != 0:
+        page, page_rows = listing.request(paginator.cursor)
+        paginator.check(page)
+        rows += page_rows
+        paginator.advance(page)
         pages = None if pages is None else pages - 1
     return rows
 
@@ -53,141 +54,147 @@ AGES = st.lists(st.integers(0, 50), max_size=60)
 
 
 @given(AGES, st.integers(1, 7))
-def test_every_row_comes_once(ages: list[int], size: int) -> None:
-    walk = CursorPaginator("x", EVER)
-    assert collect(Listing(ages, size), walk) == sorted(ages)
-    assert walk.number == max(-(-len(ages) // size), 1)
+def test_every_row_is_returned_once(ages: list[int], size: int) -> None:
+    paginator = CursorPaginator("x", LONG_AGO)
+    assert collect(Listing(ages, size), paginator) == sorted(ages)
+    assert paginator.number == max(-(-len(ages) // size), 1)
 
 
 @given(AGES, st.integers(1, 7), st.lists(st.integers(0, 4), max_size=20))
-def test_a_walk_that_is_taken_up_again_and_again_brings_the_same(
-    ages: list[int], size: int, kills: list[int]
+def test_resumed_pagination_returns_the_same_rows(
+    ages: list[int], size: int, interruptions: list[int]
 ) -> None:
-    listing, walk, rows = Listing(ages, size), CursorPaginator("x", EVER), list[int]()
-    for pages in kills:
-        rows += collect(listing, walk, pages)
-        if walk.ended:
+    listing, paginator, rows = Listing(ages, size), CursorPaginator("x", LONG_AGO), list[int]()
+    for pages in interruptions:
+        rows += collect(listing, paginator, pages)
+        if paginator.ended:
             break
-        walk = CursorPaginator("x", EVER, walk.cursor, walk.number)
-    assert [*rows, *collect(listing, walk)] == sorted(ages)
-    assert walk.number == max(-(-len(ages) // size), 1)
+        paginator = CursorPaginator("x", LONG_AGO, paginator.cursor, paginator.number)
+    assert [*rows, *collect(listing, paginator)] == sorted(ages)
+    assert paginator.number == max(-(-len(ages) // size), 1)
 
 
 @given(AGES, st.integers(1, 7), st.integers(0, 50))
-def test_what_is_too_old_is_not_asked_for(ages: list[int], size: int, since: int) -> None:
-    walk = CursorPaginator("x", at(since))
-    rows = collect(Listing(ages, size), walk)
+def test_pages_older_than_needed_are_not_requested(ages: list[int], size: int, since: int) -> None:
+    paginator = CursorPaginator("x", minutes_ago(since))
+    rows = collect(Listing(ages, size), paginator)
     assert [age for age in rows if age <= since] == [age for age in sorted(ages) if age <= since]
     assert len([age for age in rows if age > since]) <= size
-    asked = (len([age for age in ages if age <= since]) // size) + 1
-    assert walk.number <= asked
+    pages_needed = (len([age for age in ages if age <= since]) // size) + 1
+    assert paginator.number <= pages_needed
 
 
 @st.composite
-def mad(draw: st.DrawFn) -> Callable[[str | None], CursorPageInfo]:
-    """A server with eight cursors, which may lead anywhere, with pages of any time."""
+def broken_servers(draw: st.DrawFn) -> Callable[[str | None], CursorPageInfo]:
+    """Draw a server with eight cursors that lead anywhere, and pages of any time."""
     names = st.sampled_from([*"abcdefgh"])
     pages = st.tuples(names | st.none() | st.just(""), st.booleans(), st.integers(0, 3) | st.none())
-    leaves = draw(st.fixed_dictionaries(dict.fromkeys((None, *"abcdefgh"), pages)))
+    page_of_cursor = draw(st.fixed_dictionaries(dict.fromkeys((None, *"abcdefgh"), pages)))
 
-    def leaf(cursor: str | None) -> CursorPageInfo:
-        following, has_next, age = leaves[cursor]
-        moment = None if age is None else at(age)
-        return CursorPageInfo(following, has_next, moment, moment, cursor)
+    def request(cursor: str | None) -> CursorPageInfo:
+        next_cursor, has_next, age = page_of_cursor[cursor]
+        time = None if age is None else minutes_ago(age)
+        return CursorPageInfo(next_cursor, has_next, time, time, fingerprint=cursor)
 
-    return leaf
+    return request
 
 
-@given(mad())
-def test_a_mad_server_comes_to_an_end_soon(answer: Callable[[str | None], CursorPageInfo]) -> None:
-    walk, asked, reached, told = CursorPaginator("x", EVER), list[str | None](), NOON, None
+@given(broken_servers())
+def test_pagination_of_a_broken_server_ends(request: Callable[[str | None], CursorPageInfo]) -> None:
+    paginator, requested, reached = CursorPaginator("x", LONG_AGO), list[str | None](), NOON
+    detail = None
     try:
-        while not walk.ended:
-            asked.append(walk.cursor)
-            leaf = answer(walk.cursor)
-            walk.check(leaf)
-            assert leaf.newest is None or leaf.newest <= reached
-            reached = leaf.oldest or reached
-            walk.advance(leaf)
+        while not paginator.ended:
+            requested.append(paginator.cursor)
+            page = request(paginator.cursor)
+            paginator.check(page)
+            assert page.newest is None or page.newest <= reached
+            reached = page.oldest or reached
+            paginator.advance(page)
     except PaginationError as error:
-        told = error.detail
-    assert told is None or shorten_cursor(asked[-1]) in told
-    assert len(asked) == len(set(asked)) <= 9
+        detail = error.detail
+    assert detail is None or shorten_cursor(requested[-1]) in detail
+    assert len(requested) == len(set(requested)) <= 9
 
 
 @given(st.integers(1, 5))
-def test_the_same_page_under_ever_new_cursors_breaks_the_walk(rows: int) -> None:
-    walk = CursorPaginator("x", EVER)
-    moment = at(rows)
-    for cursor in ("a", "b"):
-        leaf = CursorPageInfo(cursor, True, moment, moment, rows)
-        if cursor == "a":
-            walk.check(leaf)
-            walk.advance(leaf)
+def test_same_page_under_new_cursors_raises(rows: int) -> None:
+    paginator = CursorPaginator("x", LONG_AGO)
+    time = minutes_ago(rows)
+    first, second = (CursorPageInfo(cursor, True, time, time, rows) for cursor in ("a", "b"))
+    paginator.check(first)
+    paginator.advance(first)
     with pytest.raises(
         PaginationError, match="cursor a, to which the first page led, returned a page that had"
     ):
-        walk.check(leaf)
+        paginator.check(second)
 
 
-def leaf(following: str | None, age: int = 0, *, has_next: bool = True) -> CursorPageInfo:
-    return CursorPageInfo(following, has_next, at(age), at(age), (following, age))
+def page_info(next_cursor: str | None, age: int = 0, *, has_next: bool = True) -> CursorPageInfo:
+    time = minutes_ago(age)
+    return CursorPageInfo(next_cursor, has_next, time, time, fingerprint=(next_cursor, age))
 
 
-def walked(*leaves: CursorPageInfo, cursor: str | None = None) -> CursorPaginator:
-    walk = CursorPaginator("cs2cap", EVER, cursor)
-    for one in leaves:
-        walk.check(one)
-        walk.advance(one)
-    return walk
+def paginate(*pages: CursorPageInfo, cursor: str | None = None) -> CursorPaginator:
+    paginator = CursorPaginator("cs2cap", LONG_AGO, cursor)
+    for page in pages:
+        paginator.check(page)
+        paginator.advance(page)
+    return paginator
 
 
 @pytest.mark.parametrize(
-    ("leaves", "told"),
+    ("pages", "message"),
     [
-        ([leaf("a"), leaf("a", 1)], "cursor a led to cursor a, which was requested before"),
-        ([leaf("a"), leaf("b", 1), leaf("a", 2)], "cursor b led to cursor a, which was requested before"),
+        ([page_info("a"), page_info("a", 1)], "cursor a led to cursor a, which was requested before"),
         (
-            [leaf("a", 5), leaf("b", 4)],
+            [page_info("a"), page_info("b", 1), page_info("a", 2)],
+            "cursor b led to cursor a, which was requested before",
+        ),
+        (
+            [page_info("a", 5), page_info("b", 4)],
             "cursor a, to which the first page led, returned a page that starts",
         ),
-        ([leaf("a"), leaf(None)], "cursor a, to which the first page led, promises another page and"),
-        ([leaf("")], "the first page promises another page and names no cursor"),
+        (
+            [page_info("a"), page_info(None)],
+            "cursor a, to which the first page led, promises another page and",
+        ),
+        ([page_info("")], "the first page promises another page and names no cursor"),
     ],
-    ids=["repeats", "round", "newer", "nowhere", "empty"],
+    ids=["same cursor", "cycle", "newer rows", "no cursor", "empty cursor"],
 )
-def test_it_names_both_cursors(leaves: list[CursorPageInfo], told: str) -> None:
+def test_error_names_both_cursors(pages: list[CursorPageInfo], message: str) -> None:
     with pytest.raises(PaginationError) as caught:
-        walked(*leaves)
-    assert caught.value.detail.startswith(told)
+        paginate(*pages)
+    assert caught.value.detail.startswith(message)
     assert caught.value.source == "cs2cap"
 
 
-def test_a_walk_that_went_on_sees_a_round_when_it_closes() -> None:
+def test_resumed_pagination_detects_a_cycle_when_it_closes() -> None:
     with pytest.raises(PaginationError, match="cursor c led to cursor b"):
-        walked(leaf("c", 1), leaf("b", 2), cursor="b")
+        paginate(page_info("c", 1), page_info("b", 2), cursor="b")
 
 
-def test_an_end_is_an_end_even_with_a_cursor() -> None:
-    assert walked(leaf("a", has_next=False)).ended
+def test_page_without_a_next_one_ends_pagination_even_with_a_cursor() -> None:
+    assert paginate(page_info("a", has_next=False)).ended
 
 
-def test_a_refused_cursor_is_told_with_the_apis_word_and_code() -> None:
+def test_refused_cursor_is_explained_with_the_apis_message_and_code() -> None:
     error = RequestRejected("invalid cursor format", "cs2cap", "BAD_REQUEST", 400, "r1")
-    broken = walked(leaf("a"), leaf("b", 1)).explain_rejected_cursor(error)
-    assert broken.detail == "cursor b, to which cursor a led, was refused: invalid cursor format"
-    assert (broken.source, broken.code, broken.status, broken.request_id) == (
+    explained = paginate(page_info("a"), page_info("b", 1)).explain_rejected_cursor(error)
+    assert explained.detail == "cursor b, to which cursor a led, was refused: invalid cursor format"
+    assert (explained.source, explained.code, explained.status, explained.request_id) == (
         "cs2cap",
         "BAD_REQUEST",
         400,
         "r1",
     )
     assert (
-        walked(cursor="a").explain_rejected_cursor(error).detail
+        paginate(cursor="a").explain_rejected_cursor(error).detail
         == "cursor a was refused: invalid cursor format"
     )
 
 
-def test_a_cursor_is_safe_to_print_and_its_ends_are_shown() -> None:
+def test_shortened_cursor_is_printable_and_shows_both_ends() -> None:
     assert shorten_cursor("a\x1b[31m\nb") == "cursor a [31m b"
     assert shorten_cursor("x" * 30 + "y" * 30) == f"cursor {'x' * 24}…{'y' * 12}"

@@ -1,4 +1,4 @@
-"""Where the names stand that a connector is built of, and what an error costs to import."""
+"""Public names are defined in their modules, and importing an error loads no heavy library."""
 
 import importlib
 import subprocess
@@ -36,16 +36,16 @@ PUBLIC_NAMES = {
 
 @pytest.mark.parametrize("module", PUBLIC_NAMES)
 def test_public_names(module: str) -> None:
-    home = importlib.import_module(module)
+    imported = importlib.import_module(module)
     for name in PUBLIC_NAMES[module]:
-        assert getattr(home, name).__module__ == module or name.isupper() or name == "PageSink"
+        assert getattr(imported, name).__module__ == module or name.isupper() or name == "PageSink"
 
 
-def test_any_other_name_is_unknown() -> None:
+def test_unknown_name_is_no_attribute() -> None:
     assert not hasattr(connectors, "nonsense")
 
 
-def test_an_error_is_imported_without_the_heavy_libraries() -> None:
+def test_importing_an_error_loads_no_heavy_library() -> None:
     script = (
         "import sys; from common.errors import ConfigError; print(*{'httpx', 'polars'} & sys.modules.keys())"
     )
@@ -53,12 +53,12 @@ def test_an_error_is_imported_without_the_heavy_libraries() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_only_one_module_knows_httpx_and_one_tenacity() -> None:
+def test_httpx_and_tenacity_are_imported_by_one_module_each() -> None:
     root = Path(connectors.__file__).parent
     for library, module in (("httpx", "http/transport.py"), ("tenacity", "http/retry.py")):
-        users = {
+        importers = {
             path.relative_to(root).as_posix()
             for path in root.rglob("*.py")
             if f"import {library}" in path.read_text()
         }
-        assert users == {module}
+        assert importers == {module}

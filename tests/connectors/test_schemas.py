@@ -1,4 +1,4 @@
-"""From bytes to typed rows: exact money, moments in UTC, rejects with their raw text."""
+"""Rows are parsed with exact money and timestamps in UTC; rejects keep their raw text."""
 
 import json
 from datetime import UTC, datetime
@@ -32,26 +32,26 @@ ROW: dict[str, Any] = {
 }
 
 
-def page(*rows: object, **pagination: object) -> bytes:
-    """Put a page together; a row given as text goes in as it is."""
-    told = {"limit": 1000, "offset": 0, "total": len(rows), "has_next": False, "has_prev": False}
+def page_body(*rows: object, **pagination: object) -> bytes:
+    """Return the body of a page; a row given as text is used verbatim."""
+    footer = {"limit": 1000, "offset": 0, "total": len(rows), "has_next": False, "has_prev": False}
     texts = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    rest = json.dumps({"meta": {"currency": "USD"}, "pagination": {**told, **pagination}})
+    rest = json.dumps({"meta": {"currency": "USD"}, "pagination": {**footer, **pagination}})
     return f'{{"items": [{", ".join(texts)}], {rest[1:]}'.encode()
 
 
-def read(*rows: object) -> ParsedRows:
-    return parse_rows(decode_listing(page(*rows), ASKS, "cs2cap").items, ASKS, "cs2cap")
+def parse(*rows: object) -> ParsedRows:
+    return parse_rows(decode_listing(page_body(*rows), ASKS, "cs2cap").items, ASKS, "cs2cap")
 
 
 def without(*names: str) -> dict[str, Any]:
     return {name: value for name, value in ROW.items() if name not in names}
 
 
-def test_a_row_as_the_contract_has_it() -> None:
-    prices = read(ROW)
-    assert prices.rows.schema == QUOTES
-    assert prices.rows.row(0, named=True) == {
+def test_row_of_the_contract() -> None:
+    parsed = parse(ROW)
+    assert parsed.rows.schema == QUOTES
+    assert parsed.rows.row(0, named=True) == {
         "item_id": "7",
         "market_hash_name": "★ Karambit | Doppler (Factory New)",
         "phase": "Phase 2",
@@ -64,49 +64,49 @@ def test_a_row_as_the_contract_has_it() -> None:
         "last_updated": datetime(2026, 3, 5, 5, 33, 52, tzinfo=UTC),
         "url": "https://steam.example/7",
     }
-    assert (prices.rejects, prices.unknown_fields, prices.surplus) == ((), {}, 0)
-    listing = decode_listing(page(ROW), ASKS, "cs2cap")
+    assert (parsed.rejects, parsed.unknown_fields, parsed.surplus) == ((), {}, 0)
+    listing = decode_listing(page_body(ROW), ASKS, "cs2cap")
     footer = listing.pagination
     assert (listing.meta.currency, footer.limit, footer.offset, footer.total) == ("USD", 1000, 0, 1)
 
 
 @pytest.mark.parametrize("rows", [(), (without("phase", "url", "timestamp", "last_updated"),)])
-def test_the_schema_does_not_depend_on_the_rows(rows: tuple[object, ...]) -> None:
-    assert read(*rows).rows.schema == QUOTES
+def test_schema_does_not_depend_on_the_rows(rows: tuple[object, ...]) -> None:
+    assert parse(*rows).rows.schema == QUOTES
 
 
 def test_optional_fields_may_be_missing_or_null() -> None:
     names = ("phase", "lowest_ask_decimal", "link", "url", "timestamp", "last_updated")
-    missing, null = read(without(*names)), read({**ROW, **dict.fromkeys(names)})
+    missing, null = parse(without(*names)), parse({**ROW, **dict.fromkeys(names)})
     assert missing.rows.equals(null.rows)
     assert missing.rows["price"].to_list() == [Decimal("24.64")]
 
 
 @given(st.integers(0, 10**14 - 1))
-def test_an_amount_in_minor_units_is_exact(minor: int) -> None:
-    prices = read({**without("lowest_ask_decimal"), "lowest_ask": minor})
-    assert prices.rows["price"].to_list() == [Decimal(minor) / 100]
-    assert prices.rows["lowest_ask"].to_list() == [minor]
+def test_amount_in_minor_units_is_exact(minor: int) -> None:
+    parsed = parse({**without("lowest_ask_decimal"), "lowest_ask": minor})
+    assert parsed.rows["price"].to_list() == [Decimal(minor) / 100]
+    assert parsed.rows["lowest_ask"].to_list() == [minor]
 
 
 @given(st.decimals(0, Decimal("999999999999.99999999"), places=8))
-def test_a_decimal_string_is_exact(price: Decimal) -> None:
-    assert read({**ROW, "lowest_ask_decimal": f"{price:f}"}).rows["price"].to_list() == [price]
+def test_decimal_string_is_exact(price: Decimal) -> None:
+    assert parse({**ROW, "lowest_ask_decimal": f"{price:f}"}).rows["price"].to_list() == [price]
 
 
 @given(st.text(alphabet="0123456789.,-+eE NaInf\n_٣"))
-def test_any_other_string_is_no_amount(text: str) -> None:
-    prices = read({**ROW, "lowest_ask_decimal": text})
-    whole, point, places = text.partition(".")
+def test_other_strings_are_rejected(text: str) -> None:
+    parsed = parse({**ROW, "lowest_ask_decimal": text})
+    integer, point, places = text.partition(".")
     exact = (
         text.isascii()
-        and whole.isdecimal()
-        and len(whole) <= 12
+        and integer.isdecimal()
+        and len(integer) <= 12
         and (places.isdecimal() if point else not places)
         and len(places) <= 8
     )
-    assert len(prices.rows) == exact
-    assert len(prices.rejects) == (not exact)
+    assert len(parsed.rows) == exact
+    assert len(parsed.rejects) == (not exact)
 
 
 @pytest.mark.parametrize(
@@ -147,40 +147,40 @@ def test_any_other_string_is_no_amount(text: str) -> None:
         ("last_updated", ""),
     ],
 )
-def test_a_row_that_does_not_fit_is_rejected_with_its_raw_text(name: str, value: object) -> None:
+def test_invalid_row_is_rejected_with_its_raw_text(name: str, value: object) -> None:
     broken = json.dumps({**ROW, name: value}, indent=1)
-    prices = read({**ROW, "item_id": 1}, broken, {**ROW, "item_id": 2})
-    assert prices.rows["item_id"].to_list() == ["1", "2"]
-    assert [reject.raw for reject in prices.rejects] == [broken]
-    assert name in prices.rejects[0].reason
+    parsed = parse({**ROW, "item_id": 1}, broken, {**ROW, "item_id": 2})
+    assert parsed.rows["item_id"].to_list() == ["1", "2"]
+    assert [reject.raw for reject in parsed.rejects] == [broken]
+    assert name in parsed.rejects[0].reason
 
 
 @pytest.mark.parametrize("name", ["provider", "item_id", "market_hash_name", "lowest_ask", "quantity"])
-def test_required_fields(name: str) -> None:
-    prices = read(without(name), ROW)
-    assert len(prices.rows) == 1
-    assert name in prices.rejects[0].reason
+def test_row_without_a_required_field_is_rejected(name: str) -> None:
+    parsed = parse(without(name), ROW)
+    assert len(parsed.rows) == 1
+    assert name in parsed.rejects[0].reason
 
 
 @pytest.mark.parametrize("row", ["null", "7", '"row"', "[]", "{}"])
-def test_a_row_that_is_no_row(row: str) -> None:
-    prices = read(row, ROW)
-    assert len(prices.rows) == 1
-    assert prices.rejects[0].raw == row
+def test_value_that_is_not_a_row_is_rejected(row: str) -> None:
+    parsed = parse(row, ROW)
+    assert len(parsed.rows) == 1
+    assert parsed.rejects[0].raw == row
 
 
-def test_a_reject_can_be_read_again_after_a_fix() -> None:
+def test_reject_can_be_parsed_again_after_a_fix() -> None:
     broken = json.dumps({**ROW, "lowest_ask": "abc"})
     assert reparse_reject(broken) is None
     assert reparse_reject("no row") is None
     again = reparse_reject(broken.replace('"abc"', "2464"))
     assert again is not None
-    assert again.equals(read(ROW).rows)
+    assert again.equals(parse(ROW).rows)
 
 
-def test_a_raw_text_is_kept_to_the_letter() -> None:
+def test_raw_text_of_a_reject_is_verbatim() -> None:
     broken = '{"provider":"steam",  "lowest_ask" : "x",\t"market_hash_name":"\\u2605 Ü", "a":1.10}'
-    assert read(broken).rejects[0].raw == broken
+    assert parse(broken).rejects[0].raw == broken
 
 
 @pytest.mark.parametrize(
@@ -193,31 +193,31 @@ def test_a_raw_text_is_kept_to_the_letter() -> None:
         ("2026-06-01T14:00:00.000001+02:00", 1),
     ],
 )
-def test_moments(text: str, micros: int) -> None:
-    rows = read({**ROW, "timestamp": text}).rows
+def test_timestamp_formats(text: str, micros: int) -> None:
+    rows = parse({**ROW, "timestamp": text}).rows
     assert rows["timestamp"].to_list() == [NOON.replace(microsecond=micros)]
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)))  # noqa: DTZ001 - the zone is put on below
-def test_moments_are_exact(moment: datetime) -> None:
-    text = moment.isoformat() + "Z"
-    assert read({**ROW, "timestamp": text}).rows["timestamp"].to_list() == [moment.replace(tzinfo=UTC)]
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)))  # noqa: DTZ001 - the time zone follows below
+def test_timestamps_are_exact(timestamp: datetime) -> None:
+    text = timestamp.isoformat() + "Z"
+    assert parse({**ROW, "timestamp": text}).rows["timestamp"].to_list() == [timestamp.replace(tzinfo=UTC)]
 
 
-def test_unknown_fields_are_counted_in_every_row_and_harm_none() -> None:
+def test_unknown_fields_are_counted_and_reject_no_row() -> None:
     rows = [{**ROW, "item_id": number} for number in range(5)]
     rows[3] |= {"new": 1}
     rows[4] |= {"new": None, "newer\n": {"a": [1]}}
-    prices = read(*rows)
-    assert prices.unknown_fields == {"new": 2, "newer": 1}
-    assert len(prices.rows) == 5
+    parsed = parse(*rows)
+    assert parsed.unknown_fields == {"new": 2, "newer": 1}
+    assert len(parsed.rows) == 5
 
 
 EARLY, LATE = "2026-06-01T11:00:00Z", "2026-06-01T12:00:00Z"
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "kept"),
+    ("first", "second", "expected"),
     [
         ((EARLY, LATE), (LATE, EARLY), 2),
         ((LATE, EARLY), (EARLY, LATE), 1),
@@ -227,30 +227,30 @@ EARLY, LATE = "2026-06-01T11:00:00Z", "2026-06-01T12:00:00Z"
         ((LATE, LATE), (LATE, LATE), 1),
     ],
 )
-def test_the_latest_of_a_key_is_kept(
-    first: tuple[str | None, str | None], second: tuple[str | None, str | None], kept: int
+def test_latest_row_of_a_key_is_returned(
+    first: tuple[str | None, str | None], second: tuple[str | None, str | None], expected: int
 ) -> None:
     rows = [
         {**ROW, "quantity": number, "timestamp": timestamp, "last_updated": updated}
         for number, (timestamp, updated) in enumerate((first, second), 1)
     ]
-    prices = read({**ROW, "item_id": 1}, *rows, {**ROW, "item_id": 9})
-    assert prices.rows["item_id"].to_list() == ["1", "7", "9"]
-    assert prices.rows["quantity"].to_list()[1] == kept
-    assert prices.surplus == 1
+    parsed = parse({**ROW, "item_id": 1}, *rows, {**ROW, "item_id": 9})
+    assert parsed.rows["item_id"].to_list() == ["1", "7", "9"]
+    assert parsed.rows["quantity"].to_list()[1] == expected
+    assert parsed.surplus == 1
 
 
-def test_keys_without_a_phase_are_keys_too() -> None:
+def test_key_without_a_phase() -> None:
     row = without("phase")
-    prices = read(row, row, ROW)
-    assert sorted(prices.keys) == ["7\t\0\tsteam", "7\tPhase 2\tsteam"]
+    parsed = parse(row, row, ROW)
+    assert sorted(parsed.keys) == ["7\t\0\tsteam", "7\tPhase 2\tsteam"]
 
 
-def test_a_fingerprint_stands_for_keys_and_not_for_prices() -> None:
-    same = read({**ROW, "lowest_ask": 1, "lowest_ask_decimal": "0.01", "timestamp": None})
-    assert fingerprint_keys(same.keys) == fingerprint_keys(read(ROW).keys)
+def test_fingerprint_depends_on_keys_and_not_on_prices() -> None:
+    same = parse({**ROW, "lowest_ask": 1, "lowest_ask_decimal": "0.01", "timestamp": None})
+    assert fingerprint_keys(same.keys) == fingerprint_keys(parse(ROW).keys)
     for name, value in (("item_id", 8), ("phase", None), ("provider", "buff163")):
-        assert fingerprint_keys(read({**ROW, name: value}).keys) != fingerprint_keys(read(ROW).keys)
+        assert fingerprint_keys(parse({**ROW, name: value}).keys) != fingerprint_keys(parse(ROW).keys)
 
 
 @pytest.mark.parametrize(
@@ -262,17 +262,17 @@ def test_a_fingerprint_stands_for_keys_and_not_for_prices() -> None:
         b"{}",
         b"<html>",
         b"\xff",
-        page(ROW)[:-1],
-        page('{"provider": "\\ud800"}'),
-        page('{"provider": NaN}'),
-        page(ROW, total="many"),
-        page(ROW, limit=0),
-        page(ROW, total=-2),
-        page(ROW, has_next=None),
-        page(ROW).replace(b'"USD"', b"null"),
+        page_body(ROW)[:-1],
+        page_body('{"provider": "\\ud800"}'),
+        page_body('{"provider": NaN}'),
+        page_body(ROW, total="many"),
+        page_body(ROW, limit=0),
+        page_body(ROW, total=-2),
+        page_body(ROW, has_next=None),
+        page_body(ROW).replace(b'"USD"', b"null"),
     ],
 )
-def test_a_page_that_is_no_page(body: bytes) -> None:
+def test_body_that_is_not_a_page_raises(body: bytes) -> None:
     with pytest.raises(UnexpectedResponse, match=r"cs2cap: .*/v1/prices"):
         decode_listing(body, ASKS, "cs2cap")
 
@@ -284,13 +284,17 @@ JSON = st.recursive(
 )
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(ROW)), JSON).map(lambda odd: ROW | odd), max_size=4))
-def test_no_row_is_lost_or_made_up(rows: list[dict[str, object]]) -> None:
-    prices = read(*rows)
-    assert len(prices.rows) + prices.surplus + len(prices.rejects) == len(rows)
-    assert prices.rows.schema == QUOTES
-    assert all(json.loads(reject.raw) in rows for reject in prices.rejects)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(sorted(ROW)), JSON).map(lambda changed: ROW | changed), max_size=4
+    )
+)
+def test_every_row_is_parsed_or_rejected_once(rows: list[dict[str, object]]) -> None:
+    parsed = parse(*rows)
+    assert len(parsed.rows) + parsed.surplus + len(parsed.rejects) == len(rows)
+    assert parsed.rows.schema == QUOTES
+    assert all(json.loads(reject.raw) in rows for reject in parsed.rejects)
 
 
-def test_no_column_of_money_is_a_float() -> None:
+def test_no_column_is_a_float() -> None:
     assert not [name for name, kind in QUOTES.items() if kind in {pl.Float32, pl.Float64}]

@@ -1,4 +1,4 @@
-"""What each tier includes of the past, and how the API's own word on it is read."""
+"""The history that each tier includes, and the retention in the API's messages."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from connectors.tiers import limits_for
         ("quant", (7, 30, 365)),
     ],
 )
-def test_candles(tier: str, days: tuple[int | None, ...]) -> None:
-    terms = limits_for(tier)
+def test_candle_days_by_tier(tier: str, days: tuple[int | None, ...]) -> None:
+    limits = limits_for(tier)
     intervals: tuple[Interval, ...] = ("5m", "1h", "1d")
-    assert tuple(terms.candle_days(interval) for interval in intervals) == days
-    assert terms.candle_windows == (tier in {"pro", "quant"})
+    assert tuple(limits.candle_days(interval) for interval in intervals) == days
+    assert limits.candle_windows == (tier in {"pro", "quant"})
 
 
-def test_skinshark_has_no_past() -> None:
-    terms = limits_for("premium", kind="skinshark")
-    assert (terms.history, terms.sales, terms.candle_days("1d")) == (False, False, None)
+def test_skinshark_has_no_history() -> None:
+    limits = limits_for("premium", kind="skinshark")
+    assert (limits.history, limits.sales, limits.candle_days("1d")) == (False, False, None)
 
 
 @pytest.mark.parametrize(
     ("tier", "history", "rows"), [("free", False, None), ("pro", True, 100), ("quant", True, 1_000)]
 )
-def test_history_and_sales(tier: str, history: bool, rows: int | None) -> None:
-    terms = limits_for(tier)
-    assert (terms.history, terms.sales, terms.history_days) == (history, history, 35)
-    assert rows is None or terms.sales_rows == rows
+def test_history_and_sales_by_tier(tier: str, history: bool, rows: int | None) -> None:
+    limits = limits_for(tier)
+    assert (limits.history, limits.sales, limits.history_days) == (history, history, 35)
+    assert rows is None or limits.sales_rows == rows
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_history_and_sales(tier: str, history: bool, rows: int | None) -> None:
         ("cursor has expired", None),
     ],
 )
-def test_the_apis_own_retention(detail: str, days: int | None) -> None:
+def test_retention_in_the_apis_message(detail: str, days: int | None) -> None:
     assert parse_retention_days(detail) == days
