@@ -93,7 +93,7 @@ def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str]]
 def _keys_and_providers_leniently(
     raws: Sequence[Raw], side: BookSide, source: str
 ) -> tuple[list[str], frozenset[str], int]:
-    """Return the same of rows that may not fit, and how many have no key of their own."""
+    """Return keys and providers of rows that may not fit, and the count of rows without an own key."""
     from connectors.cs2cap.parser import parse_rows_individually
     from connectors.schemas import providers_in
 

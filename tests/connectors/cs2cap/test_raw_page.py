@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import UnexpectedResponse
 from connectors.cs2cap.contract import ASKS
 from connectors.cs2cap.query import PageQuery
 from connectors.cs2cap.raw_page import parse_raw_page
@@ -60,6 +61,12 @@ def test_braces_in_a_name_do_not_end_a_row() -> None:
     rows = make_rows({}, {"market_hash_name": "a},{b"}, {"market_hash_name": "c},{"})
     page, _ = parse(encode_page(rows, "with blanks"))
     assert decode_lines(page) == rows
+
+
+def test_deeply_nested_response_is_unexpected() -> None:
+    nested = f'"new": {"[" * 50_000}{"]" * 50_000}, "item_id"'.encode()
+    with pytest.raises(UnexpectedResponse, match="/v1/prices: "):
+        parse(encode_page(make_rows({}), "compact").replace(b'"item_id"', nested))
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
