@@ -1,1 +1,1 @@
-"""tests/e2e."""
+"""End-to-end tests: killed processes, real prices, and `floorline up`."""

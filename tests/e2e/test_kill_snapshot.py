@@ -1,4 +1,4 @@
-"""kill -9 at twenty moments of a run: the database opens, runs are whole or absent, no page is paid twice."""
+"""Kill a snapshot at twenty times: the database opens, runs are complete or absent, no page repeats."""
 
 import random
 import subprocess
@@ -15,89 +15,94 @@ from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, led
 from warehouse.landing.reader import list_landings, read_run
 
 pytestmark = pytest.mark.slow
-PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
-# Their pages are so many that they are landed by a process of its own.
-MANY = KEYS[:25]
+FEW_PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
+# Enough pages for a worker process that lands them.
+MANY_PROVIDERS = KEYS[:25]
+KILLS_DURING_FETCH = 10
 
 
-def killed(bench: Bench, ripe: Callable[[], bool]) -> bool:
-    """Start a snapshot and kill it as soon as `ripe`; whether it was still running."""
+def run_and_kill(bench: Bench, is_due: Callable[[], bool]) -> bool:
+    """Start a snapshot and kill it as soon as `is_due`; return whether it was still running."""
     run = subprocess.Popen(
         [FLOORLINE, "snapshot", "--config", str(bench.config)],
         env=clean_env(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while run.poll() is None and not ripe():
+    while run.poll() is None and not is_due():
         time.sleep(0.002)
     run.kill()
     return run.wait() == -9
 
 
 def landed_pages(bench: Bench) -> set[tuple[str, int]]:
-    """The (provider, offset) pages that the newest landing holds."""
-    run = max(
-        (read_run(folder) for folder in list_landings(bench.home.landing)), key=lambda r: r.header.started_at
-    )
-    pages = {(s.header.providers[0], mark.offset) for s in run.shards for _, mark in s.pages}
-    return pages | {(s.header.providers[0], mark.offset) for s in run.raw_shards for mark, _ in s.chunks()}
+    """Return the pages (provider, offset) of the newest landing."""
+    runs = (read_run(folder) for folder in list_landings(bench.home.landing))
+    newest = max(runs, key=lambda run: run.header.started_at)
+    typed = {(shard.header.providers[0], meta.offset) for shard in newest.shards for _, meta in shard.pages}
+    raw = {
+        (shard.header.providers[0], meta.offset) for shard in newest.raw_shards for meta, _ in shard.chunks()
+    }
+    return typed | raw
 
 
-def asked_pages(box: Sandbox, since: int) -> set[tuple[str, int]]:
-    """The (provider, offset) pages that were asked for."""
-    queries = [dict(part.split("=") for part in e.query.split("&")) for e in priced(box, since)]
+def requested_pages(box: Sandbox, since: int) -> set[tuple[str, int]]:
+    """Return the requested pages (provider, offset)."""
+    queries = [dict(part.split("=") for part in entry.query.split("&")) for entry in priced(box, since)]
     return {(query["providers"], int(query["offset"])) for query in queries}
 
 
-def check_whole(bench: Bench) -> None:
-    """Each run in the database has all of its rows, each run that is not there none."""
-    counted = bench.ask(
+def check_runs_are_complete(bench: Bench) -> None:
+    """Check that every run in the database has all of its rows."""
+    incomplete = bench.ask(
         "SELECT r.run_id, r.rows_changed, count(h.run_id) FROM runs r"
         " LEFT JOIN quote_history h USING (run_id) GROUP BY ALL HAVING r.rows_changed <> count(h.run_id)"
     )
-    assert counted == []
+    assert incomplete == []
 
 
-def ripe_after(moment: int, pages: int, bench: Bench, box: Sandbox, since: int) -> Callable[[], bool]:
-    """The first ten moments lie in the fetch, by the pages asked for; the others after it, by time."""
-    if moment < 10:
-        return lambda: len(priced(box, since)) >= pages * moment + 1
-    wait = random.Random(moment).uniform(0, 0.7)
+def kill_condition(kill: int, bench: Bench, box: Sandbox, *, pages: int, since: int) -> Callable[[], bool]:
+    """Return a condition: for the first kills a number of requests, for the others a time after the fetch."""
+    if kill < KILLS_DURING_FETCH:
+        return lambda: len(priced(box, since)) >= pages * kill + 1
+    delay = random.Random(kill).uniform(0, 0.7)
     before = {folder.name for folder in list_landings(bench.home.landing)}
     ended: list[float] = []
 
-    def ripe() -> bool:
+    def is_due() -> bool:
         new = [folder for folder in list_landings(bench.home.landing) if folder.name not in before]
         if not ended and any((folder / "done.json").exists() for folder in new):
             ended.append(time.monotonic())
-        return bool(ended) and time.monotonic() - ended[0] >= wait
+        return bool(ended) and time.monotonic() - ended[0] >= delay
 
-    return ripe
+    return is_due
 
 
 @pytest.mark.parametrize(
-    ("providers", "moments", "pages"), [(PROVIDERS, 20, 4), (MANY, 10, 20)], ids=["short", "long"]
+    ("providers", "kills", "pages"),
+    [(FEW_PROVIDERS, 20, 4), (MANY_PROVIDERS, 10, 20)],
+    ids=["short", "long"],
 )
-def test_a_kill_at_any_moment_loses_nothing_and_repeats_nothing(
-    make_sandbox: MakeSandbox, tmp_path: Path, providers: tuple[str, ...], moments: int, pages: int
+def test_kill_loses_no_row_and_repeats_no_page(
+    make_sandbox: MakeSandbox, tmp_path: Path, providers: tuple[str, ...], kills: int, pages: int
 ) -> None:
     box = make_sandbox(items=2000, tier="free")
     bench = Bench.at(tmp_path, box, catalog_of(*providers))
     bench.snapshot()
-    kills = 0
-    for moment in range(moments):
+    hits = 0
+    for kill in range(kills):
         box.move(30)
         box.faults.clear()
         box.fault("latency", seconds=0.02, times=None)
         since = len(box.requests.since(0))
-        kills += killed(bench, ripe_after(moment, pages, bench, box, since))
-        held = landed_pages(bench)
-        check_whole(bench)
+        hits += run_and_kill(bench, kill_condition(kill, bench, box, pages=pages, since=since))
+        landed = landed_pages(bench)
+        check_runs_are_complete(bench)
         since = len(box.requests.since(0))
         (result,) = bench.snapshot()
         assert result.state == "done"
-        if moment < 10:
-            assert held.isdisjoint(asked_pages(box, since))
-        check_whole(bench)
+        if kill < KILLS_DURING_FETCH:
+            assert landed.isdisjoint(requested_pages(box, since))
+        check_runs_are_complete(bench)
         assert bench.quotes() == ledger(box, providers)
-    assert kills >= 0.9 * moments, "most kills must hit a living process"
+    assert hits >= 0.9 * kills, "most kills must hit a running process"

@@ -1,4 +1,4 @@
-"""On real input: five moments of the Steam market, whole catalog, equal to the crawls to the cent."""
+"""Snapshots of real Steam prices at five times: the complete catalog equals the crawls to the cent."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +16,14 @@ pytestmark = [
 ]
 
 
-def prices_at(market: pl.DataFrame, moment: datetime) -> dict[str, int]:
-    """What the crawls say of a moment: each name's last price at or before it, in cents."""
-    last = market.filter(pl.col("at") <= moment).sort("at").group_by("name").last()
+def prices_at(market: pl.DataFrame, at: datetime) -> dict[str, int]:
+    """Return each name's last crawled price at or before a time, in cents."""
+    last = market.filter(pl.col("at") <= at).sort("at").group_by("name").last()
     return dict(last.select("name", "price_minor").iter_rows())
 
 
-def stored(bench: Bench, view: str) -> dict[str, int]:
-    """What the warehouse says: the exact decimal must be the cents over 100."""
+def stored_prices(bench: Bench, view: str) -> dict[str, int]:
+    """Return the stored prices in cents; the exact decimal must be the cents divided by 100."""
     rows = bench.ask(f"SELECT market_hash_name, lowest_ask, price * 100 = lowest_ask AS exact FROM {view}")
     assert all(exact for _, _, exact in rows)
     return {name: cents for name, cents, _ in rows}
@@ -31,13 +31,13 @@ def stored(bench: Bench, view: str) -> dict[str, int]:
 
 def test_snapshots_of_real_prices_equal_the_crawls(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     market = pl.read_parquet(MARKET).with_columns(pl.col("market_hash_name").cast(pl.String).alias("name"))
-    moments = market["at"].unique().sort().gather([3, 30, 55, 80, 106]).to_list()
+    times = market["at"].unique().sort().gather([3, 30, 55, 80, 106]).to_list()
     box = make_sandbox(market=MARKET)
     bench = Bench.at(tmp_path, box, catalog_of("steam"))
-    for moment in moments:
-        box.clock.set(moment)
+    for at in times:
+        box.clock.set(at)
         (result,) = bench.snapshot()
         assert result.state == "done", result
-        assert stored(bench, "quotes") == prices_at(market, moment)
-    for moment in moments:
-        assert stored(bench, f"quotes_as_of('{moment.isoformat()}')") == prices_at(market, moment)
+        assert stored_prices(bench, "quotes") == prices_at(market, at)
+    for at in times:
+        assert stored_prices(bench, f"quotes_as_of('{at.isoformat()}')") == prices_at(market, at)

@@ -1,4 +1,4 @@
-"""Two real processes on one key, against a source that enforces its limits: not a single 429."""
+"""Two processes share one key against a source that enforces its limits: no response is a 429."""
 
 import asyncio
 import subprocess
@@ -16,8 +16,8 @@ from tests.support.flood import flood
 from tests.support.sandboxes import MakeSandbox
 
 
-def run_together(box: Sandbox, state: Path, seconds: float) -> list[int]:
-    """Flood a sandbox from two processes; how many answers each of them got."""
+def run_two_processes(box: Sandbox, state: Path, seconds: float) -> list[int]:
+    """Flood a sandbox from two processes; return the number of responses of each process."""
     command = [sys.executable, "-m", "tests.support.flood", box.url, str(state), str(seconds)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
     return [int(process.communicate(timeout=seconds + 60)[0]) for process in processes]
@@ -28,22 +28,20 @@ def statuses(box: Sandbox) -> Counter[int | None]:
 
 
 @pytest.mark.slow
-def test_three_minutes_of_two_processes_earn_no_429_in_any_window(
-    make_sandbox: MakeSandbox, tmp_path: Path
-) -> None:
+def test_two_processes_get_no_429_in_three_minutes(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(tier="starter", limits=True, windows="both", frozen=None)
-    answered = run_together(box, tmp_path / "state.db", 180)
+    responses = run_two_processes(box, tmp_path / "state.db", 180)
     assert statuses(box).keys() <= {200, None}  # None: given up at the end
-    assert sum(answered) >= 0.95 * 3 * 40 - 2  # less what the account told
-    assert min(answered) >= 30  # who comes second may find the first minute taken
+    assert sum(responses) >= 0.95 * 3 * 40 - 2  # less what the account told
+    assert min(responses) >= 30  # who comes second may find the first minute taken
 
 
 @pytest.mark.slow
-def test_two_processes_stop_where_the_month_does(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+def test_two_processes_stop_when_the_month_is_used_up(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(tier="quant", limits=True, windows="both", frozen=None)
     box.keys.set_remaining(VALID_KEY, 61, box.clock.now())
-    answered = run_together(box, tmp_path / "state.db", 30)
-    assert sum(answered) == 61
+    responses = run_two_processes(box, tmp_path / "state.db", 30)
+    assert sum(responses) == 61
     assert statuses(box) == {200: 61 + 2}
     month = read_usage(tmp_path / "state.db", "cs2cap")
     assert month is not None
@@ -52,9 +50,7 @@ def test_two_processes_stop_where_the_month_does(make_sandbox: MakeSandbox, tmp_
     assert (month.resets_at + timedelta(seconds=5)).day == 1  # told in whole seconds from then
 
 
-def test_a_run_that_starts_at_the_months_end_asks_for_no_price(
-    make_sandbox: MakeSandbox, tmp_path: Path
-) -> None:
+def test_run_with_a_used_up_month_requests_no_prices(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(limits=True)
     box.keys.set_remaining(VALID_KEY, 0, box.clock.now())
     assert asyncio.run(flood(box.url, tmp_path / "state.db", 30)) == 0

@@ -1,4 +1,4 @@
-"""`floorline up`: snapshots on schedule by themselves, a killed worker made good, all stopped in order."""
+"""`floorline up`: scheduled snapshots, recovery from a killed worker, and a shutdown in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket, catalog_of, priced
-from tests.support.up import Operation, operation
+from tests.support.up import RunningUp, running_up, still_running
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
@@ -30,74 +30,76 @@ def market(tier: str, items: int = 300) -> Options:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Operation, Sandbox, Sandbox]]:
-    """Two baskets of two sources on short intervals, in the hands of `floorline up`."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningUp, Sandbox, Sandbox]]:
+    """Run `floorline up` with two baskets of two sources on short intervals."""
     with serve(market("quant")) as one, serve(market("free")) as two:
         bench = Bench.at(
             tmp_path_factory.mktemp("up"),
             {"one": one, "two": two},
             basket("quick", source="one", providers=["buff163"], every="15s"),
-            catalog_of("steam", "buff163", "csfloat", name="walk", source="two", every="20s"),
+            catalog_of("steam", "buff163", "csfloat", name="full", source="two", every="20s"),
         )
-        with operation(bench) as started:
+        with running_up(bench) as started:
             yield started, one, two
 
 
-def test_two_baskets_run_three_times_each_and_the_database_grows(
-    running: tuple[Operation, Sandbox, Sandbox],
+def test_baskets_run_on_schedule_and_the_database_grows(
+    running: tuple[RunningUp, Sandbox, Sandbox],
 ) -> None:
     up, one, two = running
-    wait_until(lambda: len(up.runs("walk", "COMPLETED")) >= 1, 90, every=0.5)
+    wait_until(lambda: len(up.runs("full", "COMPLETED")) >= 1, 90, every=0.5)
     before = up.bench.changes()
 
-    def three_each() -> bool:
+    def three_runs_each() -> bool:
         for box in (one, two):
             box.move(40)
-        return min(len(up.runs(name, "COMPLETED")) for name in ("quick", "walk")) >= 3
+        return min(len(up.runs(name, "COMPLETED")) for name in ("quick", "full")) >= 3
 
-    wait_until(three_each, 150, every=5)
+    wait_until(three_runs_each, 150, every=5)
     assert up.bench.changes() > before
     assert {(name, state) for name, state in up.bench.ask("SELECT DISTINCT basket, state FROM runs")} == {
         ("quick", "done"),
-        ("walk", "done"),
+        ("full", "done"),
     }
     last = up.runs("quick", "COMPLETED")[-1]
     assert last["name"].startswith(f"quick {last['expected_start_time'][:16]}")
     assert {"floorline", "basket:quick", "source:one"} <= set(last["tags"])
-    assert "snapshot-quick" in {artifact["key"] for artifact in up.artifacts()}
+    assert "snapshot-quick" in {artifact["key"] for artifact in up.query("artifacts")}
 
 
-def test_a_killed_worker_and_its_run_are_made_good_within_four_minutes(
-    running: tuple[Operation, Sandbox, Sandbox],
+def test_killed_worker_and_run_recover_within_four_minutes(
+    running: tuple[RunningUp, Sandbox, Sandbox],
 ) -> None:
     up, _, two = running
     two.fault("latency", seconds=2.0, times=None)
     since = len(two.requests.since(0))
     wait_until(
-        lambda: up.under_way("walk") and sum(e.status == 200 for e in priced(two, since)) >= 3, 90, every=0.5
+        lambda: up.runs("full", "RUNNING") and sum(e.status == 200 for e in priced(two, since)) >= 3,
+        90,
+        every=0.5,
     )
-    (lost,) = up.under_way("walk")
+    (lost,) = up.runs("full", "RUNNING")
     (worker,) = up.children("worker")
-    killed = time.monotonic()
+    killed_at = time.monotonic()
     os.kill(worker, signal.SIGKILL)
     os.kill(int(lost["infrastructure_pid"]), signal.SIGKILL)
     two.faults.clear()
 
     def loaded() -> bool:
-        rows = up.bench.ask("SELECT state FROM runs WHERE basket = 'walk' ORDER BY started_at")
+        rows = up.bench.ask("SELECT state FROM runs WHERE basket = 'full' ORDER BY started_at")
         states = [state for (state,) in rows]
         return "crashed" in states and states[-1] == "done" and states.index("crashed") < len(states) - 1
 
     wait_until(lambda: up.run(lost["id"])["state_type"] == "CRASHED", 240, every=0.5)
-    wait_until(loaded, 240 - (time.monotonic() - killed), every=0.5)
-    assert time.monotonic() - killed < 240
-    ((rows,),) = up.bench.ask("SELECT rows_fetched FROM runs WHERE basket = 'walk' AND state = 'crashed'")
+    wait_until(loaded, 240 - (time.monotonic() - killed_at), every=0.5)
+    assert time.monotonic() - killed_at < 240
+    ((rows,),) = up.bench.ask("SELECT rows_fetched FROM runs WHERE basket = 'full' AND state = 'crashed'")
     assert rows > 0
-    assert "worker-1 died, killed by SIGKILL" in up.said()
+    assert "worker-1 died, killed by SIGKILL" in up.output()
     assert up.children("worker") != [worker]
 
 
-def test_what_it_writes_is_private_and_holds_no_key(running: tuple[Operation, Sandbox, Sandbox]) -> None:
+def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox, Sandbox]) -> None:
     up, _, _ = running
     home = up.bench.home.root / "prefect"
     logs = sorted((home / "logs").iterdir())
@@ -106,34 +108,34 @@ def test_what_it_writes_is_private_and_holds_no_key(running: tuple[Operation, Sa
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for path in home.rglob("*"):
         assert path.is_dir() or VALID_KEY.encode() not in path.read_bytes(), path
-    assert VALID_KEY not in up.said()
+    assert VALID_KEY not in up.output()
 
 
-def test_a_dead_server_ends_it_all_with_the_tail_of_its_log(
-    running: tuple[Operation, Sandbox, Sandbox],
+def test_dead_server_ends_everything_and_its_log_is_printed(
+    running: tuple[RunningUp, Sandbox, Sandbox],
 ) -> None:
     up, _, _ = running
     (server,) = up.children("server")
-    everybody = up.family()
+    family = up.family()
     os.kill(server, signal.SIGKILL)
     assert up.process.wait(60) == 1
-    assert "server died, killed by SIGKILL" in up.said()
-    assert "server.log ends with" in up.said()
-    assert up.left_of(everybody) == set()
+    assert "server died, killed by SIGKILL" in up.output()
+    assert "server.log ends with" in up.output()
+    assert still_running(family) == set()
 
 
-def test_a_signal_stops_it_in_order_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_signal_stops_all_processes_and_loads_the_data_that_arrived(tmp_path: Path) -> None:
     with serve(market("free", items=1000)) as box:
-        bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163", "csfloat", name="walk", every="15s"))
+        bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163", "csfloat", name="full", every="15s"))
         box.fault("latency", seconds=2.0, times=None)
-        with operation(bench) as up:
+        with running_up(bench) as up:
             wait_until(lambda: sum(e.status == 200 for e in priced(box)) >= 3, 120, every=0.5)
             box.faults.clear()
             box.fault("latency", seconds=25.0, times=None)  # now it will not finish by itself
-            everybody = up.family()
+            family = up.family()
             up.process.send_signal(signal.SIGTERM)
             assert up.process.wait(60) == 143
-            assert up.left_of(everybody) == set()
+            assert still_running(family) == set()
         ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
         assert (state, rows > 0) == ("cancelled", True)
         with contextlib.closing(sqlite3.connect(bench.home.root / "prefect" / "prefect.db")) as db:
@@ -143,11 +145,11 @@ def test_a_signal_stops_it_in_order_and_leaves_nothing_running(tmp_path: Path) -
         assert [result.state for result in bench.snapshot()] == ["done"]
 
 
-def test_a_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_port_in_use_is_a_usage_error(tmp_path: Path) -> None:
     with serve(market("free")) as box, socket.socket() as taken:
         bench = Bench.at(tmp_path, box, basket())
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        said = bench.command("up", "--port", port, check=2)
-    assert f"port {port} on loopback cannot be used" in said.stderr
+        output = bench.command("up", "--port", port, check=2)
+    assert f"port {port} on loopback cannot be used" in output.stderr

@@ -1,4 +1,4 @@
-"""A key that is revoked under `floorline up`: told at once, sent no more, and over with the next key."""
+"""A key that is revoked under `floorline up`: an alert at once, no more requests, recovery."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.snapshots import Bench, basket
-from tests.support.up import operation
+from tests.support.up import running_up
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 PLANTED = "cs2c_live_planted_7c1e90b5d3f2a648"
 
 
-def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_path: Path) -> None:
+def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(tmp_path: Path) -> None:
     small = Options(items=300, refresh=0, limits=False)
-    with serve(small) as one, serve(small) as two, webhook_receiver() as told:
+    with serve(small) as one, serve(small) as two, webhook_receiver() as receiver:
         one.key(PLANTED)
         bench = Bench.at(
             tmp_path,
@@ -30,28 +30,29 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
             basket("second", source="two", every="15s"),
         )
         (bench.folder / "one.key").write_text(PLANTED)
-        with operation(bench.telling(told.url)) as up:
+        with running_up(bench.telling(receiver.url)) as up:
             wait_until(
                 lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 180, every=0.5
             )
             one.key(PLANTED, "revoked")
-            wait_until(lambda: about(told, "auth.failed"), 180, every=0.5)
-            refused = next(entry for entry in one.requests.since(0) if entry.status == 401)
-            ((moment, title),) = about(told, "auth.failed")
+            wait_until(lambda: messages_about(receiver, "auth.failed"), 180, every=0.5)
+            rejected = next(entry for entry in one.requests.since(0) if entry.status == 401)
+            ((received_at, title),) = messages_about(receiver, "auth.failed")
             assert title == "[floorline] auth.failed: one"
-            assert moment - refused.t < 3
+            assert received_at - rejected.t < 3
 
-            asked, others = len(one.requests.since(0)), len(two.requests.since(0))
+            requests, other_requests = len(one.requests.since(0)), len(two.requests.since(0))
             failed = len(up.runs("first", "FAILED"))
             wait_until(lambda: len(up.runs("first", "FAILED")) >= failed + 2, 180, every=0.5)
-            assert len(one.requests.since(0)) == asked
-            wait_until(lambda: len(two.requests.since(0)) > others, 180, every=0.5)
+            assert len(one.requests.since(0)) == requests
+            wait_until(lambda: len(two.requests.since(0)) > other_requests, 180, every=0.5)
 
-            good = len(up.runs("first", "COMPLETED"))
+            completed = len(up.runs("first", "COMPLETED"))
             (bench.folder / "one.key").write_text(VALID_KEY)
-            wait_until(lambda: len(up.runs("first", "COMPLETED")) >= good + 2, 180, every=0.5)
-            (_, (_, over)) = about(told, "auth.failed")  # one message each, however many runs
-            assert over == "[floorline] auth.failed is over: one"
+            wait_until(lambda: len(up.runs("first", "COMPLETED")) >= completed + 2, 180, every=0.5)
+            # one message for the alert and one for its end, however many runs fail
+            (_, (_, resolved)) = messages_about(receiver, "auth.failed")
+            assert resolved == "[floorline] auth.failed is over: one"
             assert "auth.failed" not in [alert.cause for alert in bench.alerts()]
             assert PLANTED not in "".join(_command_lines())
         time.sleep(0.5)
@@ -59,18 +60,18 @@ def test_a_revoked_key_is_told_at_once_sent_no_more_and_over_with_the_next(tmp_p
             assert not path.is_file() or PLANTED.encode() not in path.read_bytes(), path
 
 
-def about(told: WebhookReceiver, cause: str) -> list[tuple[float, str]]:
-    """When what was told of this cause. With intervals this short, silence may be told of as well."""
-    titled = ((moment, str(content["title"])) for moment, content in told.received)
-    return [(moment, title) for moment, title in titled if cause in title]
+def messages_about(receiver: WebhookReceiver, cause: str) -> list[tuple[float, str]]:
+    """Return the times and titles of the messages about a cause; alerts of silence may arrive as well."""
+    messages = ((received_at, str(content["title"])) for received_at, content in receiver.received)
+    return [(received_at, title) for received_at, title in messages if cause in title]
 
 
 def _command_lines() -> list[str]:
-    """What every process of this machine was started with."""
-    found = []
+    """Return the command line of every process of this machine."""
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_text(errors="replace"))
+            lines.append(path.read_text(errors="replace"))
         except OSError:
             continue
-    return found
+    return lines

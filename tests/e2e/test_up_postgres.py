@@ -1,4 +1,4 @@
-"""`floorline up` on PostgreSQL by one setting: two workers, every run once, its password told nowhere."""
+"""`floorline up` on PostgreSQL: two workers, every run exactly once, and the password is never printed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import pytest
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket
-from tests.support.up import free_port, operation
+from tests.support.up import free_port, running_up
 from tests.support.waiting import wait_until
 
 PASSWORD = "planted-d41c9e77"
 
 
 def tool(name: str) -> str | None:
-    """One of PostgreSQL's programs, which Debian keeps out of the PATH."""
-    newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(newest[-1]) if newest else None)
+    """Return the path of a PostgreSQL program, which Debian does not put into PATH."""
+    candidates = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(candidates[-1]) if candidates else None)
 
 
 pytestmark = [
@@ -37,18 +37,18 @@ pytestmark = [
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Postgres:
-    """A cluster of its own on loopback; it refuses to run as root, so root becomes its user `postgres`."""
+    """A PostgreSQL cluster on loopback. PostgreSQL refuses to run as root: root uses the user `postgres`."""
 
     folder: Path
     port: int
 
     @property
     def url(self) -> str:
-        """What Prefect is told."""
+        """The address for Prefect."""
         return f"postgresql+asyncpg://floorline:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def run(self, name: str, *arguments: str) -> None:
-        """Run one of its programs to its end."""
+        """Run a PostgreSQL program to its end."""
         program = tool(name)
         assert program is not None
         root = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
@@ -58,7 +58,7 @@ class Postgres:
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    """A running cluster."""
+    """Return a running cluster."""
     folder = Path(tempfile.mkdtemp(prefix="floorline-postgres-"))
     cluster = Postgres(folder, free_port())
     secret = folder / "password"
@@ -77,24 +77,24 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-def test_two_workers_on_postgres_take_every_run_exactly_once(postgres: Postgres, tmp_path: Path) -> None:
+def test_two_workers_on_postgres_run_every_flow_run_once(postgres: Postgres, tmp_path: Path) -> None:
     with serve(Options(items=300, refresh=0, limits=False)) as box:
         names = ("one", "two")
         bench = Bench.at(tmp_path, box, *(basket(name, providers=["buff163"], every="15s") for name in names))
         setting = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url}
-        with operation(bench, "--workers", "2", **setting) as up:
+        with running_up(bench, "--workers", "2", **setting) as up:
             assert len(up.children("worker")) == 2
             wait_until(lambda: min(len(up.runs(name, "COMPLETED")) for name in names) >= 3, 180, every=0.5)
-            ran = [run for name in names for run in up.runs(name, "COMPLETED")]
-            begun = Counter(state["type"] for run in ran for state in up.states(run["id"]))
+            runs = [run for name in names for run in up.runs(name, "COMPLETED")]
+            states = Counter(state["type"] for run in runs for state in up.states(run["id"]))
             up.process.terminate()
             assert up.process.wait(60) == 143
     assert not (bench.home.root / "prefect" / "prefect.db").exists()
-    assert len({run["name"] for run in ran}) == len(ran)
-    assert {run["run_count"] for run in ran} == {1}
-    assert begun["RUNNING"] == begun["COMPLETED"] == len(ran)
+    assert len({run["name"] for run in runs}) == len(runs)
+    assert {run["run_count"] for run in runs} == {1}
+    assert states["RUNNING"] == states["COMPLETED"] == len(runs)
     ((loaded,),) = bench.ask("SELECT count(*) FROM runs WHERE state = 'done'")
-    assert loaded >= len(ran)
-    assert PASSWORD not in up.said()
+    assert loaded >= len(runs)
+    assert PASSWORD not in up.output()
     for log in (bench.home.root / "prefect").rglob("*"):
         assert log.is_dir() or PASSWORD.encode() not in log.read_bytes(), log
