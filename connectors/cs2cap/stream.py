@@ -120,9 +120,8 @@ class StreamExtraction:
 
     async def _drain_oldest(self) -> None:
         """Wait for the oldest chunk that is being landed, and count its rows."""
-        info = await asyncio.shield(
-            self._landings[0]
-        )  # cancelling the extraction must not cancel the landing
+        # cancelling the extraction must not cancel the landing
+        info = await asyncio.shield(self._landings[0])
         self._landings.popleft()
         self._pages += 1
         self._rows += info.others
