@@ -11,9 +11,9 @@ BATCH_ITEMS: Final = 100
 # One request per item, the pages of a provider's catalog, one request per 100 items, the whole index as one
 # stream, or the pages of a source that lists everything at once.
 Route = Literal["item", "catalog", "batch", "stream", "listing"]
-ASKS: Final = ("standard",)
-BIDS: Final = ("bid",)
-LISTED: Final = ("standard", "instant")
+ASK_DELIVERIES: Final = ("standard",)
+BID_DELIVERIES: Final = ("bid",)
+LISTING_DELIVERIES: Final = ("standard", "instant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Shard:
     currency: str
     providers: tuple[str, ...]
     items: tuple[Item, ...] | None
-    deliveries: tuple[str, ...] = ASKS
+    deliveries: tuple[str, ...] = ASK_DELIVERIES
     every_provider: bool = False
     route: Route = "item"
 

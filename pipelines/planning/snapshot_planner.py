@@ -8,10 +8,10 @@ from common.errors import ConfigError, PlanForbids
 from common.shards import Item
 from common.text import sanitize
 from connectors.shards import (
-    ASKS,
+    ASK_DELIVERIES,
     BATCH_SHARD_ITEMS,
-    BIDS,
-    LISTED,
+    BID_DELIVERIES,
+    LISTING_DELIVERIES,
     SHARD_ITEMS,
     Route,
     Shard,
@@ -44,7 +44,8 @@ def plan_snapshot(
         note = "everything is listed at once: one request"
         return _build_plan(request, [_listing_step(request)], notes=(note,))
     fx_table = request.fx == "table" and request.currencies != (USD,)
-    starts_left = {delivery: limits.streams_a_day for (delivery,) in (ASKS, BIDS)} | dict(stream_starts or {})
+    starts_left = dict.fromkeys((*ASK_DELIVERIES, *BID_DELIVERIES), limits.streams_a_day)
+    starts_left.update(stream_starts or {})
     steps: list[PlanStep] = []
     notes: list[str] = []
     starts_used: dict[str, int] = {}
@@ -75,7 +76,7 @@ class _Side:
         return self.deliveries[0]
 
     def __str__(self) -> str:
-        return f"{self.currency} {'bids' if self.deliveries == BIDS else 'asks'}"
+        return f"{self.currency} {'bids' if self.deliveries == BID_DELIVERIES else 'asks'}"
 
 
 def _check(request: SnapshotRequest, limits: TierLimits) -> None:
@@ -99,9 +100,9 @@ def _check(request: SnapshotRequest, limits: TierLimits) -> None:
 
 def _sides(request: SnapshotRequest, currencies: Sequence[str]) -> Iterator[_Side]:
     for currency in currencies:
-        yield _Side(ASKS, currency, request.providers, request.every_provider)
+        yield _Side(ASK_DELIVERIES, currency, request.providers, request.every_provider)
     for currency in currencies if request.bidders else ():
-        yield _Side(BIDS, currency, request.bidders, request.every_bidder)
+        yield _Side(BID_DELIVERIES, currency, request.bidders, request.every_bidder)
 
 
 def _choose(
@@ -180,7 +181,7 @@ def _step(side: _Side, route: Route, items: tuple[Item, ...] | None, requests: i
 
 
 def _listing_step(request: SnapshotRequest) -> PlanStep:
-    side = _Side(LISTED, USD, request.providers, request.every_provider)
+    side = _Side(LISTING_DELIVERIES, USD, request.providers, request.every_provider)
     return _step(side, "listing", request.items, 1)
 
 

@@ -14,7 +14,7 @@ from common.concurrency import gather_fail_fast
 from common.errors import AuthRejected, PlanForbids, QuotaExhausted, SourceError
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
-from connectors.shards import BIDS, Shard
+from connectors.shards import BID_DELIVERIES, Shard
 from pipelines.loading import parse_raw_rows
 from pipelines.planning.baskets import PlannedBasket
 from pipelines.results import RunResult, run_state
@@ -260,6 +260,6 @@ def shard_label(shard: Shard) -> str:
         shard.providers[0] if shard.route == "catalog" else "",
         "" if shard.route in {"item", "catalog"} else shard.route,
         "" if shard.items is None else f"{len(shard.items)} items",
-        "bids" if shard.deliveries == BIDS else "",
+        "bids" if shard.deliveries == BID_DELIVERIES else "",
     ]
     return f"{' '.join(filter(None, parts))} {shard.currency} #{shard.number}"

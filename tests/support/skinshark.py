@@ -10,7 +10,7 @@ from common.clock import Clock, SystemClock
 from common.shards import Item
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
-from connectors.shards import LISTED, Shard
+from connectors.shards import LISTING_DELIVERIES, Shard
 from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import MARKETS, SkinShark
 from sandbox.core import Sandbox
@@ -39,7 +39,10 @@ def make_skinshark(
 def listing_shard(market: str = "all", items: tuple[Item, ...] | None = None, currency: str = "USD") -> Shard:
     """Return the shard of a marketplace's listing."""
     provider = MARKETS[market][0]
-    return Shard(0, "shark", currency, providers=(provider,), items=items, deliveries=LISTED, route="listing")
+    deliveries = LISTING_DELIVERIES
+    return Shard(
+        0, "shark", currency, providers=(provider,), items=items, deliveries=deliveries, route="listing"
+    )
 
 
 def listed_rows(sandbox: Sandbox, market: int = 0, *, fees: bool = False) -> list[dict[str, Any]]:
@@ -54,7 +57,9 @@ def listed_prices(sandbox: Sandbox, market: int = 0) -> set[tuple[str, str | Non
     for row in listed_rows(sandbox, market):
         item_id = row["itemId"]
         prices |= {
-            (item_id, None, delivery, row[delivery]) for delivery in LISTED if row[delivery] is not None
+            (item_id, None, delivery, row[delivery])
+            for delivery in LISTING_DELIVERIES
+            if row[delivery] is not None
         }
         prices |= {(item_id, phase, "standard", price) for phase, price in row.get("phases", {}).items()}
     return prices

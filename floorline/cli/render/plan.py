@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import Any, Final
 
-from connectors.shards import BIDS
+from connectors.shards import BID_DELIVERIES
 from floorline.console import print_line, print_table, to_json
 from pipelines.planning.forecast import Forecast, SourceForecast
 from pipelines.planning.model import SnapshotPlan
@@ -109,7 +109,8 @@ def _routes_json(plan: SnapshotPlan) -> list[dict[str, Any]]:
     """Return the requests of each route, currency and side of the book."""
     requests: Counter[tuple[str, str, str]] = Counter()
     for step in plan.steps:
-        requests[step.route, step.currency, "bids" if step.deliveries == BIDS else "asks"] += step.requests
+        side = "bids" if step.deliveries == BID_DELIVERIES else "asks"
+        requests[step.route, step.currency, side] += step.requests
     return [
         {"route": route, "currency": currency, "side": side, "requests": count}
         for (route, currency, side), count in requests.items()

@@ -11,7 +11,7 @@ from common.shards import Item
 from connectors.base import ExtractResult
 from connectors.cs2cap.batch import parse_batch_page, split_into_batches
 from connectors.pages import TypedPage
-from connectors.shards import BIDS, Shard
+from connectors.shards import BID_DELIVERIES, Shard
 from sandbox.core import Sandbox
 from sandbox.request_log import LogEntry
 from tests.support.clocks import NOON
@@ -155,7 +155,7 @@ def test_transient_failure_is_retried(sandbox: Sandbox, kind: str) -> None:
     assert len(batch_requests(sandbox)) == 3
 
 
-@pytest.mark.parametrize("deliveries", [("standard",), BIDS])
+@pytest.mark.parametrize("deliveries", [("standard",), BID_DELIVERIES])
 def test_tier_without_batches_is_plan_forbids(make_sandbox: MakeSandbox, deliveries: tuple[str, ...]) -> None:
     sandbox = make_sandbox(tier="free")
     _, error = extract(sandbox.url, shard(*numbered_items(3), deliveries=deliveries))

@@ -12,7 +12,7 @@ import pytest
 from common import errors
 from connectors.base import ExtractResult
 from connectors.cs2cap.parser import reparse_reject
-from connectors.shards import BIDS, Route, Shard
+from connectors.shards import BID_DELIVERIES, Route, Shard
 from sandbox.core import Sandbox
 from tests.support.cs2cap import extract, numbered_items
 from tests.support.sandboxes import MakeSandbox
@@ -29,7 +29,7 @@ def shard(route: Route, **fields: object) -> Shard:
         "USD",
         providers=BUYERS[:1],
         items=tuple(numbered_items(20)),
-        deliveries=BIDS,
+        deliveries=BID_DELIVERIES,
         route=route,
     )
     return replace(base, **fields)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from connectors.cs2cap.errors import GATED_ROUTES
 from connectors.http.auth import Key
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
-from connectors.shards import BIDS, Shard
+from connectors.shards import BID_DELIVERIES, Shard
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
@@ -85,7 +85,7 @@ def test_only_selected_items_are_kept(sandbox: Sandbox) -> None:
 
 
 def test_stream_of_bids_has_the_columns_of_asks(sandbox: Sandbox) -> None:
-    collector, _ = extract_stream(sandbox, replace(STREAM, deliveries=BIDS))
+    collector, _ = extract_stream(sandbox, replace(STREAM, deliveries=BID_DELIVERIES))
     bids = sandbox.ledger(providers=PROVIDERS, bids=True)
     assert collector.rows["lowest_ask"].to_list() == bids["highest_bid"].to_list()
     assert collector.rows["quantity"].to_list() == bids["num_bids"].to_list()
@@ -228,7 +228,7 @@ def test_request_without_a_response_is_not_sent_again(sandbox: Sandbox) -> None:
 def test_tier_without_streams_is_plan_forbids(make_sandbox: MakeSandbox, path: str) -> None:
     sandbox = make_sandbox(tier="starter")
     _, error = extract_with_error(
-        sandbox, replace(STREAM, deliveries=BIDS if path == "/v1/bids" else ("standard",))
+        sandbox, replace(STREAM, deliveries=BID_DELIVERIES if path == "/v1/bids" else ("standard",))
     )
     assert isinstance(error, errors.PlanForbids)
     assert f"POST {path}" in GATED_ROUTES

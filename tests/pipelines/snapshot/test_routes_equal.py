@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from common.shards import Item
 from connectors.base import ExtractResult
-from connectors.shards import ASKS, BIDS, Route, Shard
+from connectors.shards import ASK_DELIVERIES, BID_DELIVERIES, Route, Shard
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
@@ -52,7 +52,7 @@ def comparable(rows: pl.DataFrame) -> list[tuple[object, ...]]:
 def ledger(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
     """What the market serves of a shard."""
     items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
-    bids = shard.deliveries == BIDS
+    bids = shard.deliveries == BID_DELIVERIES
     told = box.ledger(currency=shard.currency, providers=shard.providers, item_ids=items, bids=bids)
     ours = {"highest_bid": "lowest_ask", "highest_bid_decimal": "lowest_ask_decimal", "num_bids": "quantity"}
     return comparable(
@@ -75,7 +75,7 @@ def routes(shard: Shard) -> Sequence[Route]:
     seed=st.integers(0, 10_000),
     share=st.floats(0, 1),
     providers=st.lists(st.sampled_from(BUYERS), min_size=1, unique=True),
-    deliveries=st.sampled_from([ASKS, BIDS]),
+    deliveries=st.sampled_from([ASK_DELIVERIES, BID_DELIVERIES]),
     currency=st.sampled_from(["USD", "EUR", "BTC"]),
     moved=st.integers(0, 40),
 )
