@@ -77,7 +77,7 @@ async def snapshot(
     state of FAILED_STATES.
     """
     settings = load_settings(Path(config) if config else None)
-    selected = settings.chosen(tuple(baskets or ()))
+    selected = settings.select_baskets(tuple(baskets or ()))
     scheduled, clock = scheduled_time(), SystemClock()
     if is_stale(scheduled, clock.now(), max(basket.every for basket in selected)):
         return Completed(name="Skipped", message=f"the run of {scheduled} starts more than one interval late")

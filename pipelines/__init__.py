@@ -1,1 +1,1 @@
-"""What is done, from configuration to load, without a scheduler."""
+"""Pipelines: what a command or a flow does, from the configuration to the load. No scheduler."""

@@ -1,4 +1,4 @@
-"""A source's catalogs (items, providers, exchange rates), cached for a day: a run then costs prices only."""
+"""The cached catalogs of a source: items, providers and exchange rates, refreshed once a day."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from common.clock import Clock
 from common.files import translate_os_errors
 
 LIFETIME: Final = timedelta(days=1)
-# What a cached catalog does not know may have come since: worth one request, if the cache is older than this.
+# A name that an older cached catalog does not know is worth one request: it may be new.
 REFRESH_IF_OLDER: Final = timedelta(minutes=10)
 
 
 class ReferenceDataSource(Protocol):
-    """Whoever can tell a source's catalogs: a connector, in the first place."""
+    """Provides the catalogs of a source; each connector does."""
 
     @property
     def source(self) -> str:
@@ -28,22 +28,22 @@ class ReferenceDataSource(Protocol):
         ...
 
     async def items(self) -> pl.DataFrame:
-        """The catalog, schema `ITEMS`."""
+        """Return the catalog of items, schema `ITEMS`."""
         ...
 
     async def providers(self) -> pl.DataFrame:
-        """The marketplaces, schema `PROVIDERS`."""
+        """Return the marketplaces, schema `PROVIDERS`."""
         ...
 
     async def fx(self) -> pl.DataFrame:
-        """The exchange rates, schema `FX`."""
+        """Return the exchange rates, schema `FX`."""
         ...
 
 
 class CatalogCache:
-    """The catalogs of one source, each asked for anew after `lifetime`.
+    """The catalogs of one source, each fetched again after `lifetime`.
 
-    `fetched` holds those that this run asked the API for.
+    `fetched` has the catalogs that were fetched from the API, and not read from the cache.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class CatalogCache:
         self.fetched: dict[str, pl.DataFrame] = {}
 
     async def items(self, lifetime: timedelta | None = None) -> pl.DataFrame:
-        """The catalog, schema `ITEMS`."""
+        """Return the catalog of items, schema `ITEMS`."""
         return await self._read("items", self._connector.items, lifetime)
 
     async def providers(self, lifetime: timedelta | None = None) -> pl.DataFrame:
-        """The marketplaces, schema `PROVIDERS`."""
+        """Return the marketplaces, schema `PROVIDERS`."""
         return await self._read("providers", self._connector.providers, lifetime)
 
     async def fx(self, lifetime: timedelta | None = None) -> pl.DataFrame:
-        """The exchange rates, schema `FX`."""
+        """Return the exchange rates, schema `FX`."""
         return await self._read("fx", self._connector.fx, lifetime)
 
     def age(self, name: str) -> timedelta | None:
-        """How old the cached catalog is; None where there is none, or one from the future."""
+        """Return the age of a cached catalog; None if it is not cached, or its time is in the future."""
         path = self._path(name)
         if not path.exists():
             return None
@@ -81,7 +81,7 @@ class CatalogCache:
     ) -> pl.DataFrame:
         age = self.age(name)
         if age is not None and age < (self._lifetime if lifetime is None else lifetime):
-            with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: as good as none
+            with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: fetch it again
                 return pl.read_ipc(self._path(name))
         frame = await fetch()
         self._store(name, frame)
@@ -91,11 +91,11 @@ class CatalogCache:
     def _store(self, name: str, frame: pl.DataFrame) -> None:
         path = self._path(name)
         partial = path.with_suffix(".partial")
-        written = self._clock.now().timestamp()
+        modified = self._clock.now().timestamp()
         with translate_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             frame.write_ipc(partial)
-            os.utime(partial, (written, written))
+            os.utime(partial, (modified, modified))
             partial.replace(path)
 
     def _path(self, name: str) -> Path:

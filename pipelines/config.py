@@ -1,4 +1,4 @@
-"""The configuration: floorline.toml, every key of it also as FLOORLINE_..., checked before anything runs."""
+"""The configuration: floorline.toml and FLOORLINE_... variables, validated before anything runs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from common.errors import ConfigError
 
 DEFAULT_PATH = Path("floorline.toml")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _duration(value: object) -> object:
-    """Read "90s", "10m", "1h" or "7d"; anything else is left to pydantic."""
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
-        return timedelta(seconds=int(found[1]) * UNITS[found[2]])
+def _parse_duration(value: object) -> object:
+    """Parse "90s", "10m", "1h" or "7d"; leave other values to pydantic."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
+        return timedelta(seconds=int(match[1]) * SECONDS_BY_UNIT[match[2]])
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-KEY = r"^(env|file|block):.+$"
-NOT_ON_BEHALF = "the prices are the merchant's own: the route rejects On-Behalf-Of, so leave it out"
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+KEY_PATTERN = r"^(env|file|block):.+$"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -46,7 +45,7 @@ class _Strict(BaseModel):
 
 
 class WarehouseSettings(_Strict):
-    """Where the data lies and how long what was fetched is kept beside it."""
+    """Where the warehouse is, how long loaded landings are kept, and its limits for disk space and locks."""
 
     path: Path = Path("data")
     keep_landings: Duration = timedelta(days=1)
@@ -55,42 +54,42 @@ class WarehouseSettings(_Strict):
 
 
 class SourceSettings(_Strict):
-    """One account at one API. `key` says where the key is, never what it is; `kind` which API it is."""
+    """One account at one API. `kind` says which API; `key` says where the key is and never holds it."""
 
     kind: str
     base_url: str
-    key: str = Field(pattern=KEY)
+    key: str = Field(pattern=KEY_PATTERN)
     tier: str = "auto"
     concurrency: int = Field(default=8, ge=1, le=64)
     deadline: Duration = timedelta(seconds=30)
 
 
 class Cs2capSettings(SourceSettings):
-    """An account at CS2Cap. `tier` "auto" is what the API says of the key.
+    """An account at CS2Cap. With `tier` "auto", the API tells the tier of the key.
 
-    A stream, which takes longer than other answers, has `stream_deadline`. `sales` says how often all sales
-    are read; by a schedule never, where it is left out.
+    Streams take longer than other responses and have their own `stream_deadline`. `sales` is the interval at
+    which all sales are read; without it, no schedule reads them.
     """
 
     kind: Literal["cs2cap"] = "cs2cap"
     base_url: str = "https://api.cs2c.app"
-    key: str = Field(default="env:CS2C_API_KEY", pattern=KEY)
+    key: str = Field(default="env:CS2C_API_KEY", pattern=KEY_PATTERN)
     tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
     stream_deadline: Duration = timedelta(minutes=10)
     sales: Duration | None = None
 
 
 class SkinsharkSettings(SourceSettings):
-    """A merchant's account at SkinShark. A price basis belongs to its source: `market` and `include_fees`.
+    """A merchant's account at SkinShark. `market` and `include_fees` set the price basis of the source.
 
-    `key_next` says where the key is that takes over when the first one is revoked; it may be missing. The
-    API tells no tier: "auto" is the smallest.
+    `key_next` says where the next key is, which takes over when the first key is revoked; the next key may be
+    missing. The API tells no tier: "auto" is the smallest one.
     """
 
     kind: Literal["skinshark"] = "skinshark"
     base_url: str = "https://api.skinshark.gg"
-    key: str = Field(default="env:SKINSHARK_API_KEY", pattern=KEY)
-    key_next: str = Field(default="env:SKINSHARK_API_KEY_NEXT", pattern=KEY)
+    key: str = Field(default="env:SKINSHARK_API_KEY", pattern=KEY_PATTERN)
+    key_next: str = Field(default="env:SKINSHARK_API_KEY_NEXT", pattern=KEY_PATTERN)
     tier: Literal["auto", "standard", "premium", "enterprise"] = "auto"
     market: Literal["all", "c5", "ecosteam"] = "all"
     include_fees: bool = False
@@ -98,9 +97,11 @@ class SkinsharkSettings(SourceSettings):
 
     @field_validator("on_behalf_of", mode="before")
     @classmethod
-    def _nobody(cls, value: object) -> object:
+    def _reject_on_behalf_of(cls, value: object) -> object:
         if value is not None:
-            raise ValueError(NOT_ON_BEHALF)
+            raise ValueError(
+                "leave it out: prices are the merchant's own, and the route rejects On-Behalf-Of"
+            )
         return value
 
 
@@ -108,12 +109,12 @@ AnySource = Annotated[Cs2capSettings | SkinsharkSettings, Field(discriminator="k
 
 
 class BasketSettings(_Strict):
-    """What is looked at together: items x providers x currencies, every so often.
+    """The quotes that one run observes: items x providers x currencies, on a schedule.
 
-    `cron`, in `timezone`, says when to look if an interval does not; `every` is then how often at least.
-    `fresh` says how long a page that an interrupted run has landed is still used instead of fetched again.
-    `bids` asks for the highest buy orders too. `fx` says who converts: the API, a request a currency, or the
-    reader, from one table of rates. `route` "auto" takes the one with the fewest requests.
+    The schedule is `cron` in `timezone`, or else the interval `every`; with `cron`, `every` is the longest
+    time between two runs. `fresh` is the age up to which a run reuses the pages of an interrupted run. `bids`
+    adds the highest buy orders. `fx` says who converts currencies: the API with a request per currency, or
+    the reader with one table of rates. `route` "auto" is the route with the fewest requests.
     """
 
     name: Name
@@ -131,17 +132,17 @@ class BasketSettings(_Strict):
 
 
 class AlertSettings(_Strict):
-    """Who hears of an alert when it opens and once when it is over.
+    """Who is notified when an alert opens and when it is over.
 
-    An entry is an Apprise URL, `env:NAME` of a variable that holds one, or `block:TYPE/NAME` of a Prefect
-    notification or webhook block, which `floorline alerts apply` puts to use.
+    An entry is an Apprise URL, `env:NAME` of a variable that holds such a URL, or `block:TYPE/NAME` of a
+    Prefect notification or webhook block, for which `floorline alerts apply` creates automations.
     """
 
     notify: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][\w+.-]*:.+$")], ...] = ()
 
 
 class Settings(BaseSettings):
-    """The whole configuration; `base` is the folder that its relative paths start from."""
+    """The complete configuration; its relative paths start at the folder `base`."""
 
     model_config = SettingsConfigDict(
         env_prefix="FLOORLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -162,13 +163,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file (which comes in as `init_settings`)."""
+        """Give the environment precedence over the file, whose values are `init_settings`."""
         return env_settings, init_settings
 
     @field_validator("sources", mode="before")
     @classmethod
-    def _kinds_by_name(cls, sources: object) -> object:
-        """A source that says no kind is of the kind that it is called."""
+    def _add_kinds(cls, sources: object) -> object:
+        """Add the kind of a source that has none: its name."""
         if not isinstance(sources, dict):
             return sources
         return {
@@ -177,101 +178,108 @@ class Settings(BaseSettings):
         }
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
+    def _check_names(self) -> Self:
         names = [basket.name for basket in self.baskets]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(f"two baskets are called {', '.join(sorted(twice))}")
+        duplicates = {name for name in names if names.count(name) > 1}
+        if duplicates:
+            raise ValueError(f"two baskets are called {', '.join(sorted(duplicates))}")
         for basket in self.baskets:
             if basket.source not in self.sources:
-                known = ", ".join(self.sources) or "none"
-                raise ValueError(f"basket {basket.name} names the source {basket.source}; there is {known}")
+                sources = ", ".join(self.sources) or "none"
+                problem = f"no source is called {basket.source}; the configuration has {sources}"
+                raise ValueError(f"basket {basket.name}: {problem}")
         return self
 
     @property
     def root(self) -> Path:
-        """The warehouse's folder."""
+        """The folder of the warehouse."""
         return self.base / self.warehouse.path.expanduser()
 
     @property
     def sales_every(self) -> dict[str, timedelta]:
-        """How often all sales are read, by source; only those whose sales are read on schedule."""
-        every = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
-        return {name: interval for name, interval in every.items() if interval is not None}
+        """The interval of the scheduled sales reads, by source; only of sources that have one."""
+        intervals = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
+        return {name: interval for name, interval in intervals.items() if interval is not None}
 
-    def chosen(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
-        """The baskets by name; all of them for no name. Raises ConfigError for one that does not exist."""
-        known = {basket.name: basket for basket in self.baskets}
-        if not known:
-            raise ConfigError("no basket is configured: say in [[baskets]] what to look at")
-        unknown = ", ".join(name for name in names if name not in known)
+    def select_baskets(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
+        """Return the baskets with these names, or all baskets for no name.
+
+        Raises ConfigError for a basket that does not exist, and for a configuration without baskets.
+        """
+        baskets = {basket.name: basket for basket in self.baskets}
+        if not baskets:
+            raise ConfigError("no basket is configured: add a [[baskets]] table with the items to observe")
+        unknown = ", ".join(name for name in names if name not in baskets)
         if unknown:
-            raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(known)}")
-        return tuple(known[name] for name in dict.fromkeys(names)) if names else self.baskets
+            raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(baskets)}")
+        return tuple(baskets[name] for name in dict.fromkeys(names)) if names else self.baskets
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read the configuration at `path`, at $FLOORLINE_CONFIG, or in floorline.toml.
+    """Load the configuration at `path`, at $FLOORLINE_CONFIG, or in floorline.toml.
 
-    Raises ConfigError with the file and the line or the key that is wrong.
+    Raises ConfigError with the file and the wrong line or key.
     """
-    chosen = path or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
+    path = path or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
     try:
-        fields = tomllib.loads(chosen.read_text("utf-8"))
+        fields = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration at {chosen}: write one or name it with --config"
+            f"there is no configuration at {path}: create one, or pass its path with --config"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{chosen} cannot be read: {error}") from None
+        raise ConfigError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{chosen} is not TOML: {error}") from None
-    return parse_settings(fields, base=chosen.resolve().parent, where=str(chosen))
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return parse_settings(fields, base=path.resolve().parent, where=str(path))
 
 
 def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configuration") -> Settings:
-    """Check a configuration that was read from `where`. Raises ConfigError with each key that is wrong."""
+    """Validate a configuration that was read from `where`. Raises ConfigError with each wrong key."""
     if "base" in fields:
-        raise ConfigError(f"{where}: base: it is the folder of the configuration, and not set in it")
+        raise ConfigError(f"{where}: base: remove it; it is always the folder of the configuration")
     try:
         return Settings(**fields, base=base)
     except SettingsError as error:
         raise ConfigError(f"the environment: {error}") from None
     except ValidationError as error:
-        raise ConfigError(f"{where}: {'; '.join(_told(e) for e in error.errors()[:5])}") from None
+        raise ConfigError(f"{where}: {'; '.join(_describe(each) for each in error.errors()[:5])}") from None
 
 
-def _told(error: ErrorDetails) -> str:
-    """One pydantic error in one phrase, without the value: it may be a key in the wrong place."""
-    loc = list(error["loc"])
-    if loc[:1] == ["sources"]:
-        del loc[2:3]  # pydantic puts the kind in here, which stands in no configuration
-    what = error["msg"].removeprefix("Value error, ")
+def _describe(error: ErrorDetails) -> str:
+    """Return a pydantic error as one phrase without the value, which may be a misplaced secret."""
+    location = list(error["loc"])
+    if location[:1] == ["sources"]:
+        del location[2:3]  # the kind, which pydantic adds to the location
+    message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "union_tag_invalid":
-        loc, what = [*loc, "kind"], f"there is {error['ctx']['expected_tags']}"
-    place = ".".join(map(str, loc))
-    return f"{place}: {what}" if place else str(what)
+        location, message = [*location, "kind"], f"must be one of {error['ctx']['expected_tags']}"
+    key = ".".join(map(str, location))
+    return f"{key}: {message}" if key else str(message)
 
 
 def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
-    """The basket's items with each "file:PATH" replaced by that file's lines (blank ones and # left out)."""
-    return expanded(basket.items, base, f"basket {basket.name}")
+    """Return the items of a basket as `expand_files` does. Raises ConfigError."""
+    return expand_files(basket.items, base, f"basket {basket.name}")
 
 
-def expanded(items: tuple[str | int, ...], base: Path, whose: str) -> tuple[str | int, ...]:
-    """The same with each "file:PATH" replaced by that file's lines; `whose` they are is told in errors."""
-    found: list[str | int] = []
-    for entry in items:
-        if isinstance(entry, str) and entry.startswith("file:"):
-            found.extend(_lines(base / Path(entry.removeprefix("file:")).expanduser(), whose))
+def expand_files(items: tuple[str | int, ...], base: Path, owner: str) -> tuple[str | int, ...]:
+    """Replace each "file:PATH" by the lines of that file, without blank lines and comments (#).
+
+    A relative path starts at `base`. Raises ConfigError with the `owner` of the items.
+    """
+    expanded: list[str | int] = []
+    for item in items:
+        if isinstance(item, str) and item.startswith("file:"):
+            expanded.extend(_read_lines(base / Path(item.removeprefix("file:")).expanduser(), owner))
         else:
-            found.append(entry)
-    return tuple(found)
+            expanded.append(item)
+    return tuple(expanded)
 
 
-def _lines(path: Path, whose: str) -> list[str]:
+def _read_lines(path: Path, owner: str) -> list[str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{whose}: {path} cannot be read: {error}") from None
+        raise ConfigError(f"{owner}: {path} cannot be read: {error}") from None
     return [item for line in lines if (item := line.strip()) and not item.startswith("#")]

@@ -70,7 +70,7 @@ def load_and_publish(
 
     def on_loaded(loads: Sequence[LoadReport]) -> None:
         nonlocal alerts_raised
-        raise_alerts(alerts, results, loads, clock.now())
+        raise_alerts(alerts, results, loads, now=clock.now())
         alerts_raised = True
 
     try:

@@ -1,10 +1,9 @@
-"""Rejected rows, read once more after a fix: those that fit are landed and loaded in their place in time."""
+"""Replay of rejected rows: rows that fit now are landed and loaded as observed at their own time."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -22,16 +21,16 @@ from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 
-REJECTS = """
+SELECT_REJECTS = """
 SELECT reject_id, source, basket, currency, deliveries, provider, observed_at, raw FROM rejects
 WHERE replayed_run_id IS NULL ORDER BY source, basket, currency, deliveries, observed_at
 """
-ParsedReject = tuple[dict[str, Any], pl.DataFrame]
+Reject = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of one basket's rejects in one currency."""
+    """The rejects of one basket in one currency: how many were read, and how many fit now."""
 
     run_id: str
     basket: str
@@ -41,28 +40,24 @@ class Replayed:
 
 
 def replay(settings: Settings, clock: Clock) -> list[Replayed]:
-    """Read every reject that was not replayed; what fits is loaded as observed when it was."""
-    home = WarehousePaths(settings.root)
-    rejects = run_query(home, REJECTS).records()
+    """Parse every reject that was not replayed yet, and load those that fit. Raises WarehouseError."""
+    paths = WarehousePaths(settings.root)
+    rejects = run_query(paths, SELECT_REJECTS).records()
     kinds = {name: source.kind for name, source in settings.sources.items()}
-    read = ((group, _fitting(group, kinds.get(group[0]["source"]))) for group in _grouped(rejects))
-    done = [_land(home, group, fitting, clock) for group, fitting in read if fitting]
-    if done:
-        load_and_publish(settings, [], clock)
-    return done
-
-
-def _grouped(rejects: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    replayed = []
     for _, group in groupby(rejects, key=itemgetter("source", "basket", "currency", "deliveries")):
-        yield list(group)
+        same_scope = list(group)
+        kind = kinds.get(same_scope[0]["source"])
+        parsed = [(reject, rows) for reject in same_scope if (rows := _reparse(reject, kind)) is not None]
+        if parsed:
+            replayed.append(_land(paths, same_scope, parsed, clock))
+    if replayed:
+        load_and_publish(settings, [], clock)
+    return replayed
 
 
-def _fitting(rejects: Sequence[dict[str, Any]], kind: str | None) -> list[ParsedReject]:
-    return [(reject, rows) for reject in rejects if (rows := _reparse(reject, kind)) is not None]
-
-
-def _reparse(reject: dict[str, Any], kind: str | None) -> pl.DataFrame | None:
-    """Read a reject as its source's rows are read; None where it does not fit, or the source is no more."""
+def _reparse(reject: Reject, kind: str | None) -> pl.DataFrame | None:
+    """Parse a reject as a row of its source; None if it does not fit, or the source is not configured."""
     match kind, reject["deliveries"], reject["provider"]:
         case "skinshark", _, str(provider):
             return contract.reparse_reject(reject["raw"], provider)
@@ -72,20 +67,21 @@ def _reparse(reject: dict[str, Any], kind: str | None) -> pl.DataFrame | None:
 
 
 def _land(
-    home: WarehousePaths, rejects: Sequence[dict[str, Any]], fitting: Sequence[ParsedReject], clock: Clock
+    paths: WarehousePaths,
+    rejects: Sequence[Reject],
+    parsed: Sequence[tuple[Reject, pl.DataFrame]],
+    clock: Clock,
 ) -> Replayed:
-    """Land what fits: a page a moment of observation, in a shard that is never taken for complete."""
+    """Land the parsed rows, a page per reject, in a shard that never counts as complete."""
     first, now = rejects[0], clock.now()
     header = RunHeader(new_run_id(now), "replay", first["source"], first["basket"], now)
-    with LandingWriter(home.landing, header) as landing:
-        writer = landing.open_shard(ShardHeader(0, first["currency"], tuple(first["deliveries"]), (), ()))
-        for place, (reject, rows) in enumerate(fitting):
-            writer.append(_mark(place, reject["observed_at"], now), rows)
+    with LandingWriter(paths.landing, header) as landing:
+        shard_header = ShardHeader(0, first["currency"], tuple(first["deliveries"]), providers=(), items=())
+        writer = landing.open_shard(shard_header)
+        for number, (reject, rows) in enumerate(parsed):
+            meta = PageMeta(number, 0, 1, observed_at=reject["observed_at"], landed_at=now, fingerprint="")
+            writer.append(meta, rows)
         writer.finish(complete=False, reason="replayed rejects")
-        ids = [reject["reject_id"] for reject, _ in fitting]
+        ids = [reject["reject_id"] for reject, _ in parsed]
         landing.finish("done", finished_at=now, requests=0, replayed=ids)
-    return Replayed(header.run_id, header.basket, first["currency"], len(rejects), len(fitting))
-
-
-def _mark(place: int, observed_at: datetime, now: datetime) -> PageMeta:
-    return PageMeta(place, 0, 1, observed_at, now, "")
+    return Replayed(header.run_id, header.basket, first["currency"], len(rejects), fitting=len(parsed))

@@ -1,4 +1,4 @@
-"""What a run came to, and the exit code that says so."""
+"""The result of a run and its exit code."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunResult:
-    """One basket's run: how it ended, what it cost, and what the load made of it once it was loaded.
+    """The run of one basket: its final state, its cost, and the report of its load once it is loaded.
 
-    `key_tail` is the last four characters of the source's key, where it is long enough to show them;
-    `request_id` the source's own id of the last request, where it gives such.
+    `key_tail` is the last four characters of the key if the key is long enough to show them; `request_id` is
+    the source's id of the last request if the source gives one.
     """
 
     run_id: str
@@ -61,11 +61,11 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with if this run is all there was."""
+        """The exit code of a command with this run only."""
         return 2 if isinstance(self.error, KeyMissing) else EXIT_CODES[self.state]
 
     def as_json(self) -> dict[str, object]:
-        """Everything, for machines."""
+        """Return all fields for the JSON output."""
         load = dataclasses.asdict(self.load) if self.load else None
         return {
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
@@ -75,13 +75,13 @@ class RunResult:
 
 
 def with_load(result: RunResult, load: LoadReport | None) -> RunResult:
-    """The run with what its load made of it; of lines, only the load knows the fields that were new."""
+    """Return the result with its load and the unknown fields that only the load found in raw rows."""
     unknown = {**result.unknown_fields, **(load.unknown_fields if load else {})}
     return dataclasses.replace(result, load=load, unknown_fields=unknown)
 
 
 def run_state(error: SourceError | None, *, complete: bool) -> str:
-    """The state of a run that this error ended, or that came through with or without all its shards."""
+    """Return the state of a run that ended with this error, or without one and with all shards or not."""
     if error is None:
         return DONE if complete else "incomplete"
     return next((state for kind, state in STATES if isinstance(error, kind)), "failed")
@@ -94,7 +94,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 
 def error_exit_code(error: FloorlineError) -> int:
-    """The exit code of an error that ended the command before it had runs to tell of."""
+    """Return the exit code of an error that ended a command before it had results."""
     if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
         return 2
     if not isinstance(error, SourceError):

@@ -32,7 +32,7 @@ def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
     The code is 130 or 143 after a signal, 1 if a process died for good. Raises ConfigError.
     """
     settings = load_settings(config)
-    settings.chosen(())
+    settings.select_baskets(())
     WarehousePaths(settings.root).prepare()
     path = config or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
     supervisor = Supervisor(settings, path.resolve(), port=port, workers=workers)

@@ -1,1 +1,1 @@
-"""Alerts: raised, delivered, resolved."""
+"""Alerts: the rules that raise and resolve them, their delivery, and the auth breaker."""

@@ -1,4 +1,4 @@
-"""What does not wait for the load: a source that turned its key down, or whose quota or plan ended a run."""
+"""The auth breaker stops requests with a rejected key and raises the alerts that cannot wait for a load."""
 
 from __future__ import annotations
 
@@ -26,73 +26,7 @@ from pipelines.results import RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore, KeyRejection
 
-
-class AuthBreaker:
-    """Keeps rejected keys from being sent to their source again, and raises the alerts that cannot wait."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._notify = settings.alerts.notify
-        self._state = AlertStore(WarehousePaths(settings.root).state)
-        self._clock = clock
-
-    def check(self, source: str, key: Key) -> None:
-        """Let a key pass to its source; raises the AuthRejected that still holds for it."""
-        standing = active_rejection(self._state, source, key.fingerprint, self._clock.now())
-        if standing is not None:
-            raise standing
-
-    def reset(self, source: str) -> None:
-        """Note that the source accepts its key again; the alert stays until a run comes through."""
-        self._state.delete_rejection(source)
-
-    def is_superseded(self, source: str, key: Key) -> bool:
-        """Tell whether another key has taken the place of this one, which the source turned down for good."""
-        return any(alert.subject == key.fingerprint for alert in self._successions(source))
-
-    async def record_failover(self, source: str, key: Key, following: Key, error: AuthRejected) -> None:
-        """Note and tell that `following` takes the place of a key that was turned down."""
-        message = f"the key …{key.tail} is no longer accepted, and …{following.tail} takes its place"
-        guidance = "Put the new key where `key` points, and take it away from where `key_next` does."
-        alert = Alert(NEXT_KEY, source, key.fingerprint, message, code=error.code, guidance=guidance)
-        with contextlib.suppress(WarehouseError):
-            await asyncio.to_thread(self._raise, alert)
-
-    def clear_failover(self, source: str) -> None:
-        """Note that the source accepts the key that comes first: no other has to stand in for it."""
-        for alert in self._successions(source):
-            self._state.resolve(NEXT_KEY, source, alert.subject, now=self._clock.now())
-
-    def _successions(self, source: str) -> list[Alert]:
-        alerts = self._state.list_alerts(open_only=True)
-        return [alert for alert in alerts if (alert.cause, alert.source) == (NEXT_KEY, source)]
-
-    def _raise(self, alert: Alert) -> None:
-        now = self._clock.now()
-        self._state.raise_alert(alert, now)
-        deliver(self._state, self._notify, now)
-
-    async def report_failures(self, results: Sequence[RunResult], tripped_by: Key | None) -> None:
-        """Raise and tell what stopped the runs of one source; `tripped_by` is the key that was just rejected.
-
-        A disk that is full now will say so when the run is loaded, and the alert is raised then.
-        """
-        stopped = [result for result in results if result.state in CAUSE_BY_STATE]
-        if stopped:
-            with contextlib.suppress(WarehouseError):
-                await asyncio.to_thread(self._sound, stopped, tripped_by)
-
-    def _sound(self, stopped: Sequence[RunResult], tripped_by: Key | None) -> None:
-        now = self._clock.now()
-        rejected = [result for result in stopped if isinstance(result.error, AuthRejected)]
-        if rejected and tripped_by is not None:
-            error = rejected[0].error
-            assert isinstance(error, AuthRejected)  # noqa: S101 - as filtered; this tells the type checker
-            trip(self._state, rejected[0].source, tripped_by.fingerprint, error, now)
-        raise_alerts(self._state, stopped, [], now)
-        deliver(self._state, self._notify, now)
-
-
-# What can heal without a new key, and is worth one request an hour that costs no quota.
+# Rejections that can end without a new key: worth one request an hour, which costs no quota.
 RECOVERABLE: Final = (AccountDisabled, AddressDenied)
 PROBE_EVERY: Final = timedelta(hours=1)
 ERRORS_BY_NAME: Final = {
@@ -101,23 +35,93 @@ ERRORS_BY_NAME: Final = {
 }
 
 
-def active_rejection(state: AlertStore, source: str, key_print: str, now: datetime) -> AuthRejected | None:
-    """The rejection that still holds for this key, as the error it was; None where the source may be asked.
+class AuthBreaker:
+    """The stored circuit breaker of rejected keys, shared by all processes of a warehouse."""
 
-    Where it is time for the hourly probe, None is for one caller only, of whatever process.
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._notify = settings.alerts.notify
+        self._alerts = AlertStore(WarehousePaths(settings.root).state)
+        self._clock = clock
+
+    def check(self, source: str, key: Key) -> None:
+        """Raise the AuthRejected that is still active for this key, if any."""
+        rejection = active_rejection(self._alerts, source, key.fingerprint, self._clock.now())
+        if rejection is not None:
+            raise rejection
+
+    def reset(self, source: str) -> None:
+        """Record that the source accepts its key; the alert stays open until a run succeeds."""
+        self._alerts.delete_rejection(source)
+
+    def is_superseded(self, source: str, key: Key) -> bool:
+        """Return whether the next key has replaced this key, which the source rejected for good."""
+        return any(alert.subject == key.fingerprint for alert in self._failover_alerts(source))
+
+    async def record_failover(self, source: str, key: Key, following: Key, error: AuthRejected) -> None:
+        """Raise and deliver the alert that `following` replaces the rejected key."""
+        alert = Alert(
+            NEXT_KEY,
+            source,
+            key.fingerprint,
+            message=f"the key …{key.tail} is no longer accepted, and …{following.tail} takes its place",
+            code=error.code,
+            guidance="Put the new key where `key` points, and remove it from where `key_next` points.",
+        )
+        with contextlib.suppress(WarehouseError):
+            await asyncio.to_thread(self._raise_now, alert)
+
+    def clear_failover(self, source: str) -> None:
+        """Resolve the alerts of a failover: the source accepts its first key."""
+        for alert in self._failover_alerts(source):
+            self._alerts.resolve(NEXT_KEY, source, alert.subject, now=self._clock.now())
+
+    async def report_failures(self, results: Sequence[RunResult], rejected_key: Key | None) -> None:
+        """Raise and deliver alerts for the runs of one source that auth, quota or plan stopped.
+
+        `rejected_key` is the key that the source has just rejected, if any. On a full disk nothing is stored;
+        the load raises the alerts then.
+        """
+        stopped = [result for result in results if result.state in CAUSE_BY_STATE]
+        if stopped:
+            with contextlib.suppress(WarehouseError):
+                await asyncio.to_thread(self._report, stopped, rejected_key)
+
+    def _failover_alerts(self, source: str) -> list[Alert]:
+        alerts = self._alerts.list_alerts(open_only=True)
+        return [alert for alert in alerts if (alert.cause, alert.source) == (NEXT_KEY, source)]
+
+    def _raise_now(self, alert: Alert) -> None:
+        now = self._clock.now()
+        self._alerts.raise_alert(alert, now)
+        deliver(self._alerts, self._notify, now)
+
+    def _report(self, stopped: Sequence[RunResult], rejected_key: Key | None) -> None:
+        now = self._clock.now()
+        errors = [result.error for result in stopped if isinstance(result.error, AuthRejected)]
+        if errors and rejected_key is not None:
+            trip(self._alerts, stopped[0].source, rejected_key.fingerprint, error=errors[0], now=now)
+        raise_alerts(self._alerts, stopped, [], now=now)
+        deliver(self._alerts, self._notify, now)
+
+
+def active_rejection(alerts: AlertStore, source: str, key_print: str, now: datetime) -> AuthRejected | None:
+    """Return the rejection that is still active for this key; None if a request may be sent.
+
+    When the hourly probe is due, one caller of all processes gets None.
     """
-    rejection = state.get_rejection(source)
+    rejection = alerts.get_rejection(source)
     if rejection is None or rejection.key_print != key_print:
         return None
     kind = ERRORS_BY_NAME.get(rejection.kind, AuthRejected)
-    due = issubclass(kind, RECOVERABLE) and now - rejection.asked_at >= PROBE_EVERY
-    if due and state.claim_probe(rejection, now):
+    is_due = issubclass(kind, RECOVERABLE) and now - rejection.asked_at >= PROBE_EVERY
+    if is_due and alerts.claim_probe(rejection, now):
         return None
-    since = f"not asked again since {rejection.asked_at:%Y-%m-%d %H:%M} UTC"
+    since = f"no request sent since {rejection.asked_at:%Y-%m-%d %H:%M} UTC"
     return kind(f"{rejection.detail} ({since})", source, rejection.code, rejection.status)
 
 
-def trip(state: AlertStore, source: str, key_print: str, error: AuthRejected, now: datetime) -> None:
-    """Remember what the source said of this key; raise the alert as well, or it does not hold."""
+def trip(alerts: AlertStore, source: str, key_print: str, *, error: AuthRejected, now: datetime) -> None:
+    """Store the rejection of a key. It is active only while its alert is open: raise the alert, too."""
     kind = type(error).__name__
-    state.record_rejection(KeyRejection(source, key_print, kind, error.code, error.status, error.detail, now))
+    rejection = KeyRejection(source, key_print, kind, error.code, error.status, error.detail, now)
+    alerts.record_rejection(rejection)

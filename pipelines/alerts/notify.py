@@ -1,4 +1,4 @@
-"""Telling people of alerts: once when one opens, once when it is over; by Apprise and as Prefect events."""
+"""Delivery of alerts, once when they open and once when they are over: by Apprise and as Prefect events."""
 
 from __future__ import annotations
 
@@ -14,63 +14,62 @@ from common.text import sanitize
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
-BLOCK: Final = "block:"  # these are Prefect's to tell; see alerts_apply
+BLOCK: Final = "block:"  # Prefect delivers to these entries by automations
 
 
 class Channel(Protocol):
-    """A way to tell people. `key` tells it from the others, `name` is what may be shown of it."""
+    """A way to notify people. `key` is unique; `name` is printable and holds no secret."""
 
     key: str
     name: str
 
     def send(self, alert: Alert) -> bool:
-        """Say what there is to say of an alert; False where it did not get through."""
+        """Send an alert; return whether it was accepted."""
         ...
 
 
-def deliver(state: AlertStore, notify: Sequence[str], now: datetime) -> None:
-    """Tell of every alert that opened or closed, each channel once; what fails is tried at the next call."""
+def deliver(alerts: AlertStore, notify: Sequence[str], now: datetime) -> None:
+    """Send every alert that opened or closed, once per channel; the next call retries what fails."""
     for channel in all_channels(notify):
-        for alert in state.claim_undelivered(channel.key, now):
+        for alert in alerts.claim_undelivered(channel.key, now):
             if channel.send(alert):
-                state.mark_delivered(alert, channel.key, now)
+                alerts.mark_delivered(alert, channel.key, now)
             else:
                 LOG.warning("alert %s (%s) did not reach %s", alert.alert_id, alert.cause, channel.name)
 
 
 def all_channels(notify: Sequence[str]) -> Iterator[Channel]:
-    """Prefect's events, where this is a flow run, and the entries that Floorline itself sends to."""
+    """Yield the channel of Prefect's events if this is a flow run, and the Apprise channels."""
     if _in_flow_run():
         yield PrefectEventChannel()
     yield from apprise_channels(notify)
 
 
 def apprise_channels(notify: Sequence[str]) -> Iterator[AppriseChannel]:
-    """The entries that Floorline itself sends to."""
-    for place, entry in enumerate(notify):
+    """Yield a channel for each entry that Floorline sends to, and not Prefect."""
+    for index, entry in enumerate(notify):
         if not entry.startswith(BLOCK):
-            yield AppriseChannel(place, entry)
+            yield AppriseChannel(index, entry)
 
 
 class AppriseChannel:
-    """Sends by Apprise what one entry of `[alerts] notify` says. Its URL may hold a password."""
+    """Sends to one entry of `[alerts] notify` by Apprise. The entry's URL may hold a password."""
 
-    def __init__(self, place: int, entry: str) -> None:
+    def __init__(self, index: int, entry: str) -> None:
         scheme = entry.partition(":")[0]
         self.key = hashlib.sha256(entry.encode()).hexdigest()[:12]
-        self.name = f"notify[{place}] ({entry if scheme == 'env' else scheme})"
+        self.name = f"notify[{index}] ({entry if scheme == 'env' else scheme})"
         self._url = os.environ.get(entry.removeprefix("env:"), "") if scheme == "env" else entry
 
     def send(self, alert: Alert) -> bool:
-        """Say what there is to say of an alert; False where it did not get through."""
+        """Send an alert; return whether it was accepted."""
         return self.send_text(title(alert), body(alert))
 
     def send_text(self, title: str, body: str) -> bool:
-        """Send a message; False where it did not get through."""
+        """Send a message; return whether it was accepted."""
         import apprise
 
-        # its own words would show the URL
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its log lines show the URL
         sender = apprise.Apprise()
         return bool(sender.add(self._url)) and bool(
             sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
@@ -83,29 +82,30 @@ class PrefectEventChannel:
     key = name = "prefect"
 
     def send(self, alert: Alert) -> bool:
-        """Hand the event to Prefect, which sends it when it can."""
+        """Hand the event to Prefect, which sends it in the background."""
         from prefect.events import emit_event
 
         over = "" if alert.closed_at is None else ".over"
-        source = {"prefect.resource.id": f"floorline.source.{alert.source}"}
-        payload = {
-            "alert": alert.alert_id,
-            "subject": alert.subject,
-            "code": alert.code,
-            "run_id": alert.run_id,
-            "title": title(alert),
-            "message": body(alert),
-        }
         emit_event(
             f"floorline.{alert.cause}{over}",
-            resource={**source, "prefect.resource.name": alert.source},
-            payload=payload,
+            resource={
+                "prefect.resource.id": f"floorline.source.{alert.source}",
+                "prefect.resource.name": alert.source,
+            },
+            payload={
+                "alert": alert.alert_id,
+                "subject": alert.subject,
+                "code": alert.code,
+                "run_id": alert.run_id,
+                "title": title(alert),
+                "message": body(alert),
+            },
         )
         return True
 
 
 def _in_flow_run() -> bool:
-    if "prefect" not in sys.modules:  # whoever runs in one has imported it
+    if "prefect" not in sys.modules:  # a flow run has imported Prefect
         return False
     from prefect.context import FlowRunContext
 
@@ -113,14 +113,14 @@ def _in_flow_run() -> bool:
 
 
 def title(alert: Alert) -> str:
-    """What happened, in a few words."""
-    what = alert.cause if alert.closed_at is None else f"{alert.cause} is over"
+    """Return the title of a message: cause, source and subject."""
+    event = alert.cause if alert.closed_at is None else f"{alert.cause} is over"
     about = ", ".join(part for part in (alert.source, alert.subject) if part)
-    return sanitize(f"[floorline] {what}: {about}")
+    return sanitize(f"[floorline] {event}: {about}")
 
 
 def body(alert: Alert) -> str:
-    """What happened and what to do; an API's words are shown on one line each."""
+    """Return the text of a message. Text from an API stays on one line each, without control characters."""
     since = f"since {alert.opened_at:%Y-%m-%d %H:%M:%S} UTC" if alert.opened_at else ""
     until = f" until {alert.closed_at:%Y-%m-%d %H:%M:%S} UTC" if alert.closed_at else ""
     lines = [alert.message, f"{since}{until}, {alert.repeats} repeats", f"alert {alert.alert_id}"]

@@ -1,8 +1,8 @@
-"""From what a run came to, to the alerts that stand open: one a cause, repeated or resolved by later runs."""
+"""The rules that turn results of runs and loads into alerts: one open alert per cause, source and subject."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from pipelines.results import DONE, RunResult
@@ -17,24 +17,25 @@ CAUSE_BY_STATE = {"auth_failed": AUTH, "quota_exhausted": QUOTA, "plan_forbids":
 
 
 def raise_alerts(
-    state: AlertStore, results: Sequence[RunResult], loads: Sequence[LoadReport], now: datetime
+    store: AlertStore, results: Sequence[RunResult], loads: Sequence[LoadReport], *, now: datetime
 ) -> list[Alert]:
-    """Raise and resolve alerts for these runs and their loads; those that are new.
+    """Raise and resolve the alerts of these runs and their loads; return the new alerts.
 
-    A cause that one of the runs met is not over because another one, before it, came through.
+    A cause that one of the runs raises is not resolved by another run that succeeded.
     """
-    alerts = (*_of_results(results), *_of_loads(loads))
-    wanted = {(alert.cause, alert.source, alert.subject): alert for alert in alerts}
-    raised = [alert for alert in wanted.values() if state.raise_alert(alert, now)]
-    over = {cause for result in results for cause in _resolved_causes(result)}
-    for load in loads:
-        over |= {(DARK, load.source, provider) for provider in load.brought}
-    for cause, source, subject in over - wanted.keys():
-        state.resolve(cause, source, subject, now=now)
+    alerts = {
+        (alert.cause, alert.source, alert.subject): alert
+        for alert in (*_alerts_of_results(results), *_alerts_of_loads(loads))
+    }
+    raised = [alert for alert in alerts.values() if store.raise_alert(alert, now)]
+    resolved = {key for result in results for key in _resolved_causes(result)}
+    resolved |= {(DARK, load.source, provider) for load in loads for provider in load.brought}
+    for cause, source, subject in resolved - alerts.keys():
+        store.resolve(cause, source, subject, now=now)
     return raised
 
 
-def _of_results(results: Iterable[RunResult]) -> Iterable[Alert]:
+def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
     for result in results:
         error = result.error
         if result.state in CAUSE_BY_STATE and error is not None:
@@ -42,28 +43,28 @@ def _of_results(results: Iterable[RunResult]) -> Iterable[Alert]:
                 CAUSE_BY_STATE[result.state],
                 result.source,
                 "",
-                str(error),
+                message=str(error),
                 code=error.code or type(error).__name__,
                 guidance=error.guidance,
                 run_id=result.run_id,
             )
         elif result.state in {"incomplete", "failed"}:
             reason = result.incomplete_reason or "some shards are missing"
-            yield Alert(INCOMPLETE, result.source, result.basket, reason, run_id=result.run_id)
+            yield Alert(INCOMPLETE, result.source, result.basket, message=reason, run_id=result.run_id)
 
 
-def _of_loads(loads: Iterable[LoadReport]) -> Iterable[Alert]:
+def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
     for load in loads:
-        for held in load.held:
-            message = f"{held.provider}: {held.reason}; none of its quotes was closed"
-            yield Alert(DARK, load.source, held.provider, message, run_id=load.run_id)
+        for suspect in load.held:
+            message = f"{suspect.provider}: {suspect.reason}; none of its quotes was closed"
+            yield Alert(DARK, load.source, suspect.provider, message=message, run_id=load.run_id)
         if load.contract_changes:
             message = "; ".join(load.contract_changes)
-            yield Alert(CONTRACT, load.source, load.basket, message, run_id=load.run_id)
+            yield Alert(CONTRACT, load.source, load.basket, message=message, run_id=load.run_id)
 
 
-def _resolved_causes(result: RunResult) -> Iterable[tuple[str, str, str]]:
-    """What a run that came through shows to be over, as (cause, source, subject)."""
+def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:
+    """Yield the causes that a successful run resolves, as (cause, source, subject)."""
     if result.state in {DONE, "incomplete"}:
         yield AUTH, result.source, ""
         yield QUOTA, result.source, ""

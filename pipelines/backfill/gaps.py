@@ -100,7 +100,7 @@ async def find_gaps(
     now = clock.now()
     if since is not None and since >= now:
         raise ConfigError(f"--since {since:%Y-%m-%d %H:%M} UTC is in the future")
-    baskets, gaps = settings.chosen(names), []
+    baskets, gaps = settings.select_baskets(names), []
     for source in dict.fromkeys(basket.source for basket in baskets):
         basket_gaps = [
             gap

@@ -16,7 +16,7 @@ from connectors.series import Series
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
-from pipelines.config import expanded
+from pipelines.config import expand_files
 from pipelines.planning.selectors import ALL, resolve_currencies, resolve_items, resolve_providers
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
@@ -149,7 +149,7 @@ def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> 
 async def _resolve_items(
     request: BackfillRequest, base: Path, catalogs: CatalogCache
 ) -> tuple[Item, ...] | None:
-    entries = expanded(request.items, base, "the backfill")
+    entries = expand_files(request.items, base, "the backfill")
     if list(entries) == [ALL]:
         if request.series == "sales":
             return None

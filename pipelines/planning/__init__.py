@@ -1,1 +1,1 @@
-"""Which requests a snapshot or a backfill needs, and what they cost."""
+"""Planning: the requests that a snapshot or a backfill needs, and their cost."""

@@ -30,7 +30,7 @@ async def forecast_sources(
     Raises ConfigError for a wrong configuration, and for missing data if `offline`; raises what the
     connectors raise.
     """
-    settings.chosen(())
+    settings.select_baskets(())
     forecasts = []
     for name in dict.fromkeys(basket.source for basket in settings.baskets):
         source = LazySource(settings, name, clock, offline=offline)

@@ -1,1 +1,1 @@
-"""The market snapshot."""
+"""The market snapshot: extract the planned shards of each basket and land their pages."""

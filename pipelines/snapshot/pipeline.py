@@ -81,7 +81,7 @@ class SnapshotPipeline:
     ) -> None:
         self._settings = settings
         self._force = force
-        self._baskets = settings.chosen(names)
+        self._baskets = settings.select_baskets(names)
         self._clock = clock or SystemClock()
         self._progress = progress or NullProgress()
         self._paths = WarehousePaths(settings.root)

@@ -1,4 +1,4 @@
-"""The configuration: what floorline.toml and the environment say, who wins, and what is wrong with it."""
+"""The configuration: floorline.toml, the environment, their precedence, and error messages."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ items = ["all"]
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Work in an empty folder, without what the environment of the developer sets."""
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Work in an empty folder, without the variables of the developer's environment."""
     for name in ("FLOORLINE_CONFIG", "FLOORLINE_WAREHOUSE__PATH", "FLOORLINE_BASKETS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
 
-def written(text: str = GOOD, name: str = "floorline.toml") -> Path:
+def write_config(text: str = GOOD, name: str = "floorline.toml") -> Path:
     path = Path(name).resolve()
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, "utf-8")
     return path
 
 
-def refused(text: str) -> str:
-    """What is told about a configuration that is wrong, on one line."""
-    path = written(text)
-    with pytest.raises(ConfigError) as told:
+def load_error(text: str) -> str:
+    """Return the one-line error of a wrong configuration."""
+    path = write_config(text)
+    with pytest.raises(ConfigError) as caught:
         load_settings(path)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def test_what_the_file_says() -> None:
-    settings = load_settings(written())
+def test_file_sets_values_and_the_rest_has_defaults() -> None:
+    settings = load_settings(write_config())
     core, other = settings.baskets
     assert (core.every, core.fresh) == (timedelta(minutes=10), timedelta(seconds=90))
     assert (core.providers, core.currencies) == (("all",), ("USD",))
@@ -70,31 +70,31 @@ def test_what_the_file_says() -> None:
     assert (settings.sources["mine"].kind, other.source) == ("cs2cap", "mine")
 
 
-def test_relative_paths_start_from_the_folder_of_the_configuration(
+def test_relative_path_starts_at_the_folder_of_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(name="there/floorline.toml")
+    path = write_config(name="there/floorline.toml")
     monkeypatch.chdir("/")
     assert load_settings(path).root == tmp_path / "there" / "data"
 
 
 @pytest.mark.parametrize("path", ["/elsewhere", "~/floorline"])
-def test_absolute_paths_and_the_home_folder_stand(path: str) -> None:
-    settings = load_settings(written(GOOD.replace('"data"', f'"{path}"')))
+def test_absolute_path_and_home_folder_are_used_as_they_are(path: str) -> None:
+    settings = load_settings(write_config(GOOD.replace('"data"', f'"{path}"')))
     assert settings.root == Path(path).expanduser()
 
 
-def test_it_is_found_in_this_folder_or_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    written(GOOD.replace("core", "here"))
+def test_configuration_is_found_by_argument_environment_or_working_directory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_config(GOOD.replace("core", "here"))
     assert load_settings().baskets[0].name == "here"
-    monkeypatch.setenv("FLOORLINE_CONFIG", str(written(GOOD.replace("core", "there"), "other.toml")))
+    monkeypatch.setenv("FLOORLINE_CONFIG", str(write_config(GOOD.replace("core", "there"), "other.toml")))
     assert load_settings().baskets[0].name == "there"
     assert load_settings(Path("floorline.toml")).baskets[0].name == "here"
 
 
-def test_every_key_of_it_can_be_given_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_environment_overrides_any_key_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         "FLOORLINE_WAREHOUSE__PATH": "elsewhere",
         "FLOORLINE_WAREHOUSE__LOCK_WAIT": "5s",
@@ -103,25 +103,25 @@ def test_every_key_of_it_can_be_given_by_the_environment(
         "FLOORLINE_SOURCES__CS2CAP__CONCURRENCY": "3",
     }.items():
         monkeypatch.setenv(name, value)
-    settings = load_settings(written())
+    settings = load_settings(write_config())
     assert settings.root == tmp_path / "elsewhere"
     assert settings.warehouse.lock_wait == timedelta(seconds=5)
     assert settings.warehouse.least_free == 10**9
-    assert settings.warehouse.keep_landings == timedelta(days=2)  # the file's, beside them
+    assert settings.warehouse.keep_landings == timedelta(days=2)  # from the file
     source = settings.sources["cs2cap"]
     assert (source.base_url, source.concurrency) == ("https://other.example.com", 3)
     assert settings.sources["mine"].key == "file:keys/mine"
 
 
-def test_baskets_can_be_given_by_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_sets_baskets_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOORLINE_BASKETS", '[{"name": "only", "source": "cs2cap", "items": [1]}]')
-    assert [basket.name for basket in load_settings(written()).baskets] == ["only"]
+    assert [basket.name for basket in load_settings(write_config()).baskets] == ["only"]
     monkeypatch.setenv("FLOORLINE_BASKETS", "[oops")
-    assert "baskets" in refused(GOOD)
+    assert "baskets" in load_error(GOOD)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (('"data"', '"data'), "line 2"),
         (("[warehouse]", "[warehouse"), "line 1"),
@@ -129,7 +129,10 @@ def test_baskets_can_be_given_by_the_environment_as_json(monkeypatch: pytest.Mon
         (("[warehouse]", "[warehose]"), "warehose: Extra inputs"),
         (('"2d"', '"2 fortnights"'), "warehouse.keep_landings"),
         (("every", "evry"), "baskets.0.evry: Extra inputs"),
-        (('source = "cs2cap"', 'source = "cs2"'), "core names the source cs2; there is cs2cap, mine"),
+        (
+            ('source = "cs2cap"', 'source = "cs2"'),
+            "basket core: no source is called cs2; the configuration has cs2cap, mine",
+        ),
         (('name = "other"', 'name = "core"'), "two baskets are called core"),
         (('name = "other"', 'name = "../core"'), "baskets.1.name"),
         (('kind = "cs2cap"', ""), "sources.mine.kind"),
@@ -140,55 +143,55 @@ def test_baskets_can_be_given_by_the_environment_as_json(monkeypatch: pytest.Mon
         (("[sources.cs2cap]", "[bargains]"), "bargains"),
     ],
 )
-def test_what_is_wrong_is_named(change: tuple[str, str], told: str) -> None:
-    assert told in refused(GOOD.replace(*change))
+def test_error_names_the_wrong_key_or_line(change: tuple[str, str], message: str) -> None:
+    assert message in load_error(GOOD.replace(*change))
 
 
 @pytest.mark.parametrize("text", ["sources = 3", "baskets = 3", "warehouse = []", 'sources = {cs2cap = "x"}'])
-def test_what_is_no_table_is_named(text: str) -> None:
-    assert text.split(maxsplit=1)[0] in refused(text)
+def test_error_names_a_key_that_must_be_a_table(text: str) -> None:
+    assert text.split(maxsplit=1)[0] in load_error(text)
 
 
-def test_a_key_in_the_wrong_place_is_not_repeated() -> None:
-    told = refused(GOOD.replace("file:keys/mine", "cs2c_live_secret_000001"))
-    assert "sources.mine.key" in told
-    assert "secret" not in told
+def test_error_does_not_repeat_a_misplaced_secret() -> None:
+    message = load_error(GOOD.replace("file:keys/mine", "cs2c_live_secret_000001"))
+    assert "sources.mine.key" in message
+    assert "secret" not in message
 
 
-def test_no_configuration_is_named() -> None:
+def test_missing_configuration_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"there is no configuration at floorline\.toml"):
         load_settings()
 
 
-def test_a_configuration_that_is_no_text_is_named() -> None:
+def test_configuration_that_is_not_text_is_reported() -> None:
     Path("floorline.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"floorline\.toml cannot be read"):
         load_settings()
 
 
-def test_items_of_a_file() -> None:
+def test_items_file_is_expanded_without_comments() -> None:
     Path("items.txt").write_text("# knives\n\n  ★ Karambit | *  \n   # not this\n4994\n", "utf-8")
-    settings = load_settings(written())
+    settings = load_settings(write_config())
     expected = ("AK-47 | Redline (Field-Tested)", 4994, "★ Karambit | *", "4994")
     assert expand_items(settings.baskets[0], settings.base) == expected
 
 
-def test_a_file_of_items_that_is_not_there_is_named() -> None:
-    settings = load_settings(written())
+def test_missing_items_file_is_reported() -> None:
+    settings = load_settings(write_config())
     with pytest.raises(ConfigError, match=r"basket core: .*items\.txt cannot be read"):
         expand_items(settings.baskets[0], settings.base)
 
 
-def test_baskets_are_chosen_by_name_each_once() -> None:
-    settings = load_settings(written())
-    assert [b.name for b in settings.chosen(())] == ["core", "other"]
-    assert [b.name for b in settings.chosen(("other", "core", "other"))] == ["other", "core"]
+def test_baskets_are_selected_by_name_each_once() -> None:
+    settings = load_settings(write_config())
+    assert [b.name for b in settings.select_baskets(())] == ["core", "other"]
+    assert [b.name for b in settings.select_baskets(("other", "core", "other"))] == ["other", "core"]
     with pytest.raises(ConfigError, match="no basket is called cor; the configuration has core, other"):
-        settings.chosen(("cor",))
+        settings.select_baskets(("cor",))
     with pytest.raises(ConfigError, match="no basket is configured"):
-        Settings().chosen(())
+        Settings().select_baskets(())
 
 
-def test_what_a_basket_needs() -> None:
+def test_basket_needs_only_name_source_and_items() -> None:
     basket = BasketSettings(name="a", source="b", items=("all",))
     assert (basket.every, basket.fresh) == (timedelta(minutes=10), timedelta(minutes=5))

@@ -1,4 +1,4 @@
-"""SkinShark in the configuration: what it defaults to, what it refuses, and where its key may go."""
+"""SkinShark in the configuration: defaults, rejected values, and the host that its key may be sent to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from connectors.http.auth import ApiKeyAuth, Key
 from pipelines.config import Cs2capSettings, Settings, SkinsharkSettings, parse_settings
 
 
-def parsed(**sources: Any) -> Settings:
+def parse(**sources: Any) -> Settings:
     return parse_settings({"sources": sources}, Path())
 
 
-def test_a_name_is_a_kind_and_has_its_own_defaults() -> None:
-    sources = parsed(
+def test_name_implies_the_kind_and_its_defaults() -> None:
+    sources = parse(
         skinshark={}, cs2cap={}, staging={"kind": "skinshark", "base_url": "https://a.example"}
     ).sources
     assert isinstance(sources["cs2cap"], Cs2capSettings)
@@ -32,29 +32,29 @@ def test_a_name_is_a_kind_and_has_its_own_defaults() -> None:
     assert isinstance(sources["staging"], SkinsharkSettings)
 
 
-def test_the_environment_sets_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_sets_keys_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOORLINE_SOURCES__SKINSHARK__MARKET", "c5")
     monkeypatch.setenv("FLOORLINE_SOURCES__SKINSHARK__INCLUDE_FEES", "true")
-    source = parsed().sources["skinshark"]
+    source = parse().sources["skinshark"]
     assert isinstance(source, SkinsharkSettings)
     assert (source.market, source.include_fees) == ("c5", True)
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"market": "buff"}, "sources.skinshark.market"),
         ({"tier": "pro"}, "sources.skinshark.tier"),
         ({"key_next": "sk_live_itself"}, "sources.skinshark.key_next"),
         ({"on_behalf_of": "customer-7"}, "the route rejects On-Behalf-Of"),
-        ({"kind": "skinsharp"}, "sources.skinshark.kind: there is 'cs2cap', 'skinshark'"),
+        ({"kind": "skinsharp"}, "sources.skinshark.kind: must be one of 'cs2cap', 'skinshark'"),
     ],
 )
-def test_what_is_refused_is_named_without_its_value(fields: dict[str, str], told: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        parsed(skinshark=fields)
-    assert told in str(refused.value)
-    assert "sk_live_itself" not in str(refused.value)
+def test_error_names_the_key_without_its_value(fields: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(skinshark=fields)
+    assert message in str(caught.value)
+    assert "sk_live_itself" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_refused_is_named_without_its_value(fields: dict[str, str], told
         ("https://skinshark.gg.example/merchant", False),
     ],
 )
-def test_the_key_goes_to_its_own_host_in_its_own_header(url: str, sent: bool) -> None:
+def test_key_is_sent_to_its_own_host_in_its_own_header(url: str, sent: bool) -> None:
     auth = ApiKeyAuth(Key("sk_live_a_key_to_go"), "https://api.skinshark.gg")
     headers = auth(httpx.Request("GET", url)).headers
     assert headers.get("api-key") == ("sk_live_a_key_to_go" if sent else None)

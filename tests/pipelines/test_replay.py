@@ -1,4 +1,4 @@
-"""Rejected rows: listed with their raw text, and loaded at their own moment once they fit."""
+"""Replay of rejected rows: listed with their raw text, and loaded at their own time once they fit."""
 
 from __future__ import annotations
 
@@ -35,41 +35,43 @@ ROW: dict[str, Any] = {
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    """One snapshot at noon, ten minutes after a run whose only row a Floorline of old could not read."""
+    """Return a snapshot at noon, ten minutes after a run whose rows an old version could not parse."""
     bench = Bench.at(tmp_path, sandbox, basket())
-    rejected(bench, json.dumps(ROW), '{"provider": "steam", "item_id": 78}')
+    load_rejects(bench, json.dumps(ROW), '{"provider": "steam", "item_id": 78}')
     bench.snapshot()
     return bench
 
 
-def rejected(bench: Bench, *raws: str) -> None:
-    """Land a run at ten to twelve whose rows were all rejected, and load it."""
+def load_rejects(bench: Bench, *raws: str) -> None:
+    """Land and load a run at 11:50 whose rows were all rejected."""
     bench.home.prepare()
-    moment = NOON - timedelta(minutes=10)
-    header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", moment)
-    asked = (("77", str(ROW["market_hash_name"]), None),)
+    observed_at = NOON - timedelta(minutes=10)
+    header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", observed_at)
+    items = (("77", str(ROW["market_hash_name"]), None),)
     with LandingWriter(bench.home.landing, header) as landing:
-        shard = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), asked))
+        shard = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), items))
         rejects = tuple(("not understood", raw) for raw in raws)
-        shard.append(PageMeta(0, 0, len(raws), moment, moment, "", rejects), QUOTES.to_frame())
+        shard.append(PageMeta(0, 0, len(raws), observed_at, observed_at, "", rejects), QUOTES.to_frame())
         shard.finish(complete=True, reason=None)
-        landing.finish("done", finished_at=moment, requests=1)
+        landing.finish("done", finished_at=observed_at, requests=1)
     load_and_publish(bench.settings, [], SystemClock())
 
 
-def test_what_fits_by_now_is_loaded_at_its_own_moment(bench: Bench) -> None:
-    about = "FROM {} WHERE item_id = '77'"
-    assert bench.ask(f"SELECT 1 {about.format('quotes')}") == []
+def test_reject_that_fits_now_is_loaded_at_its_own_time(bench: Bench) -> None:
+    of_item = "FROM {} WHERE item_id = '77'"
+    assert bench.ask(f"SELECT 1 {of_item.format('quotes')}") == []
     (done,) = replay(bench.settings, SystemClock())
     assert (done.basket, done.currency, done.read, done.fitting) == ("core", "USD", 2, 1)
-    moment = NOON - timedelta(minutes=10)
-    assert bench.ask(f"SELECT price, quantity, valid_from, origin {about.format('quote_history')}") == [
-        (Decimal("12.34"), 5, moment, "replay")
+    observed_at = NOON - timedelta(minutes=10)
+    assert bench.ask(f"SELECT price, quantity, valid_from, origin {of_item.format('quote_history')}") == [
+        (Decimal("12.34"), 5, observed_at, "replay")
     ]
-    assert bench.ask(f"SELECT price {about.format('quotes_as_of(?)')}", moment) == [(Decimal("12.34"),)]
+    assert bench.ask(f"SELECT price {of_item.format('quotes_as_of(?)')}", observed_at) == [
+        (Decimal("12.34"),)
+    ]
 
 
-def test_what_was_replayed_is_not_replayed_again(bench: Bench) -> None:
+def test_replayed_reject_is_not_replayed_again(bench: Bench) -> None:
     replay(bench.settings, SystemClock())
     before = bench.changes()
     assert replay(bench.settings, SystemClock()) == []
@@ -78,13 +80,13 @@ def test_what_was_replayed_is_not_replayed_again(bench: Bench) -> None:
     assert [json.loads(raw) for (raw,) in replayed] == [ROW]
 
 
-def test_a_replay_leaves_current_quotes_alone(bench: Bench) -> None:
+def test_replay_does_not_change_other_quotes(bench: Bench) -> None:
     before = bench.quotes()
     replay(bench.settings, SystemClock())
     assert [row for row in bench.quotes() if row[1] != "77"] == before
 
 
-def test_the_command_lists_and_replays(bench: Bench) -> None:
+def test_commands_list_and_replay_rejects(bench: Bench) -> None:
     listed = json.loads(bench.command("rejects", "list", "--json").stdout)
     assert sorted(row["reason"] for row in listed) == ["not understood"] * 2
     assert json.dumps(ROW) in [row["raw"] for row in listed]
@@ -96,11 +98,11 @@ def test_the_command_lists_and_replays(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "raw", ["", "{", "[]", "null", '"\ud800"', json.dumps({**ROW, "lowest_ask_decimal": "1e9"})]
 )
-def test_what_does_not_fit_is_no_row(raw: str) -> None:
+def test_reject_that_does_not_fit_is_not_parsed(raw: str) -> None:
     assert reparse_reject(raw) is None
 
 
-def test_what_fits_is_one_row_with_exact_money() -> None:
+def test_reject_that_fits_is_one_row_with_exact_prices() -> None:
     rows = reparse_reject(json.dumps({**ROW, "new_field": [1, 2]}))
     assert isinstance(rows, pl.DataFrame)
     assert rows.schema == QUOTES
@@ -108,7 +110,7 @@ def test_what_fits_is_one_row_with_exact_money() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "asked", "raw", "told"),
+    ("kind", "scope", "raw", "expected"),
     [
         (
             "cs2cap",
@@ -126,21 +128,21 @@ def test_what_fits_is_one_row_with_exact_money() -> None:
     ],
     ids=["bid", "skinshark"],
 )  # fmt: skip
-def test_each_kind_of_row_is_read_in_its_own_way(
-    tmp_path: Path, kind: str, asked: ShardHeader, raw: dict[str, Any], told: list[tuple[object, ...]]
+def test_reject_is_parsed_as_its_kind_of_row(
+    tmp_path: Path, kind: str, scope: ShardHeader, raw: dict[str, Any], expected: list[tuple[object, ...]]
 ) -> None:
     bench = Bench.written(tmp_path, {kind: "http://127.0.0.1:1"}, source={"kind": kind})
     bench.home.prepare()
     header = RunHeader("old", "snapshot", kind, "core", NOON)
     with LandingWriter(bench.home.landing, header) as landing:
-        shard = landing.open_shard(asked)
-        mark = PageMeta(0, 0, 1, NOON, NOON, "", (("not understood", json.dumps(raw)),))
-        shard.append(mark, QUOTES.to_frame())
+        shard = landing.open_shard(scope)
+        meta = PageMeta(0, 0, 1, NOON, NOON, "", (("not understood", json.dumps(raw)),))
+        shard.append(meta, QUOTES.to_frame())
         shard.finish(complete=True, reason=None)
         landing.finish("done", finished_at=NOON, requests=1)
     load_and_publish(bench.settings, [], SystemClock())
 
     (done,) = replay(bench.settings, SystemClock())
     assert (done.read, done.fitting) == (1, 1)
-    shown = "SELECT provider, item_id, delivery, lowest_ask, quantity FROM store.changes ORDER BY ALL"
-    assert bench.ask(shown) == told
+    query = "SELECT provider, item_id, delivery, lowest_ask, quantity FROM store.changes ORDER BY ALL"
+    assert bench.ask(query) == expected

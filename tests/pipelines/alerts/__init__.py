@@ -1,1 +1,1 @@
-"""tests/pipelines/alerts."""
+"""Tests of pipelines.alerts."""

@@ -1,4 +1,4 @@
-"""The breaker: a rejected key is not sent again, until it changes, is cleared, or may have healed."""
+"""The auth breaker: a rejected key is not sent again until it changes, is cleared, or may have recovered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def other(make_sandbox: MakeSandbox) -> Sandbox:
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, other: Sandbox) -> Bench:
-    baskets = (basket(), basket("apart", source="second"))
+    baskets = (basket(), basket("other", source="second"))
     return Bench.at(tmp_path, {"cs2cap": sandbox, "second": other}, *baskets)
 
 
@@ -34,8 +34,8 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-def asked(box: Sandbox) -> int:
-    """How many requests of any kind a sandbox got so far."""
+def requests_received(box: Sandbox) -> int:
+    """Return how many requests of any kind a sandbox has received."""
     return len(box.requests.since(0))
 
 
@@ -43,39 +43,39 @@ def states(results: list[RunResult]) -> list[str]:
     return [result.state for result in results]
 
 
-def test_a_revoked_key_is_not_sent_again_and_the_other_source_runs_on(
+def test_revoked_key_is_not_sent_again_and_the_other_source_runs(
     bench: Bench, sandbox: Sandbox, other: Sandbox, clock: VirtualClock
 ) -> None:
     sandbox.key(VALID_KEY, "revoked")
     assert states(bench.snapshot(clock=clock)) == ["auth_failed", "done"]
-    before = asked(sandbox), asked(other)
+    before = requests_received(sandbox), requests_received(other)
     for hours in (0.2, 2, 48):
         clock.time = hours * 3600
         results = bench.snapshot(clock=clock)
         assert states(results) == ["auth_failed", "done"]
         assert isinstance(results[0].error, KeyRevoked)
-        assert "not asked again since 2026-06-01 12:00 UTC" in str(results[0].error)
+        assert "no request sent since 2026-06-01 12:00 UTC" in str(results[0].error)
         assert results[0].requests == 0
-    assert asked(sandbox) == before[0]
-    assert asked(other) > before[1]
+    assert requests_received(sandbox) == before[0]
+    assert requests_received(other) > before[1]
     (alert,) = bench.alerts()
     assert (alert.cause, alert.source, alert.repeats) == ("auth.failed", "cs2cap", 3)
 
 
-def test_a_key_revoked_in_mid_walk_trips_it_as_well(
+def test_key_revoked_during_an_extraction_trips_the_breaker(
     tmp_path: Path, make_sandbox: MakeSandbox, clock: VirtualClock
 ) -> None:
     box = make_sandbox(tier="free")
     box.fault("revoke_key", after=3, times=None)
     bench = Bench.at(tmp_path, box, basket(items=["all"], providers=["steam", "buff163"]))
     assert states(bench.snapshot(clock=clock)) == ["auth_failed"]
-    before = asked(box)
+    before = requests_received(box)
     assert states(bench.snapshot(clock=clock)) == ["auth_failed"]
-    assert asked(box) == before
+    assert requests_received(box) == before
     assert [alert.repeats for alert in bench.alerts()] == [1]
 
 
-def test_another_key_closes_it_and_the_first_success_ends_the_alert(
+def test_new_key_resets_the_breaker_and_the_first_success_resolves_the_alert(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
     sandbox.key(VALID_KEY, "revoked")
@@ -87,21 +87,21 @@ def test_another_key_closes_it_and_the_first_success_ends_the_alert(
     assert bench.quotes() == ledger(sandbox, ["steam"], [int(row[1]) for row in bench.quotes()])
 
 
-def test_another_key_that_is_rejected_too_is_remembered_in_its_place(
+def test_new_key_that_is_rejected_replaces_the_old_rejection(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)
     (bench.folder / "cs2cap.key").write_text(NEXT_KEY)
     bench.snapshot("core", clock=clock)
-    before = asked(sandbox)
+    before = requests_received(sandbox)
     bench.snapshot("core", clock=clock)
-    assert asked(sandbox) == before
+    assert requests_received(sandbox) == before
     (alert,) = bench.alerts()
     assert alert.code == "AUTH_INVALID_API_KEY"
 
 
-def test_clearing_the_alert_closes_it(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_clearing_the_alert_resets_the_breaker(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)
     (alert,) = bench.alerts()
@@ -111,7 +111,7 @@ def test_clearing_the_alert_closes_it(bench: Bench, sandbox: Sandbox, clock: Vir
     assert states(bench.snapshot("core", clock=clock)) == ["done"]
 
 
-def test_a_disabled_account_is_asked_once_an_hour_and_heals(
+def test_disabled_account_is_probed_once_an_hour_and_recovers(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
     sandbox.key(VALID_KEY, "disabled")
@@ -131,10 +131,10 @@ def test_a_disabled_account_is_asked_once_an_hour_and_heals(
     assert bench.alerts() == []
 
 
-def test_a_probe_that_was_let_in_does_not_wait_another_hour(
+def test_accepted_probe_resets_the_breaker_even_if_the_run_fails(
     bench: Bench, sandbox: Sandbox, clock: VirtualClock
 ) -> None:
-    """The account is well again, and the run fails for a reason of its own."""
+    """The account is enabled again, and the run fails for another reason."""
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot("core", clock=clock)
     sandbox.key(VALID_KEY, "valid")
@@ -147,17 +147,17 @@ def test_a_probe_that_was_let_in_does_not_wait_another_hour(
     assert bench.alerts() == []
 
 
-def test_one_process_alone_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_one_process_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot("core", clock=clock)
-    state = AlertStore(bench.home.state)
-    rejection = state.get_rejection("cs2cap")
+    alerts = AlertStore(bench.home.state)
+    rejection = alerts.get_rejection("cs2cap")
     assert rejection is not None
     clock.time = 3600
-    assert [state.claim_probe(rejection, clock.now()) for _ in range(3)] == [True, False, False]
+    assert [alerts.claim_probe(rejection, clock.now()) for _ in range(3)] == [True, False, False]
 
 
-def test_the_key_itself_is_not_written_down(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
+def test_key_is_not_written_to_disk(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)
     for path in bench.home.root.rglob("*"):

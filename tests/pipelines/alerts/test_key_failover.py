@@ -1,4 +1,4 @@
-"""While SkinShark's keys change over: the next one takes the place of a revoked one, and is told of."""
+"""Key failover of SkinShark: the next key replaces a revoked first key, and an alert says so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return bench
 
 
-def take(bench: Bench) -> str:
+def snapshot(bench: Bench) -> str:
     (result,) = bench.snapshot()
     return f"{result.state} {result.key_tail}"
 
@@ -35,26 +35,26 @@ def causes(bench: Bench) -> list[str]:
     return sorted(alert.cause for alert in bench.alerts())
 
 
-def tried(box: Sandbox) -> list[tuple[str | None, int | None]]:
-    """Whose key was sent for the account, and what came of it; the log is empty then."""
-    found = [(entry.key, entry.status) for entry in box.skinshark.requests.of_path("/merchant")]
+def pop_attempts(box: Sandbox) -> list[tuple[str | None, int | None]]:
+    """Return the key tails and statuses of the account requests so far, and clear the log."""
+    attempts = [(entry.key, entry.status) for entry in box.skinshark.requests.of_path("/merchant")]
     box.skinshark.requests.clear()
-    return found
+    return attempts
 
 
-def test_the_first_key_is_used_while_it_is_good(bench: Bench, sandbox: Sandbox) -> None:
-    assert take(bench) == "done 0001"
-    assert (causes(bench), tried(sandbox)) == ([], [("0001", 200)])
+def test_first_key_is_used_while_it_is_accepted(bench: Bench, sandbox: Sandbox) -> None:
+    assert snapshot(bench) == "done 0001"
+    assert (causes(bench), pop_attempts(sandbox)) == ([], [("0001", 200)])
 
 
 @pytest.mark.parametrize("state", ["revoked", "unknown"])
-def test_the_next_one_takes_over_in_the_same_run(bench: Bench, sandbox: Sandbox, state: str) -> None:
+def test_next_key_takes_over_in_the_same_run(bench: Bench, sandbox: Sandbox, state: str) -> None:
     if state == "revoked":
         sandbox.skinshark.merchant.revoke()
     else:
         del sandbox.skinshark.merchant.keys[FIRST_KEY]
-    assert take(bench) == "done 0002"
-    assert tried(sandbox) == [("0001", 401), ("0002", 200)]
+    assert snapshot(bench) == "done 0002"
+    assert pop_attempts(sandbox) == [("0001", 401), ("0002", 200)]
     (alert,) = bench.alerts()
     assert (alert.cause, alert.source) == ("key.next", "skinshark")
     assert "…0001 is no longer accepted, and …0002 takes its place" in alert.message
@@ -63,122 +63,122 @@ def test_the_next_one_takes_over_in_the_same_run(bench: Bench, sandbox: Sandbox,
     assert SECOND_KEY not in str(alert)
 
 
-def test_a_revoked_key_is_not_sent_again(bench: Bench, sandbox: Sandbox) -> None:
+def test_revoked_key_is_not_sent_again(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke()
-    take(bench)
-    tried(sandbox)
-    assert take(bench) == "done 0002"
-    assert tried(sandbox) == [("0002", 200)]
+    snapshot(bench)
+    pop_attempts(sandbox)
+    assert snapshot(bench) == "done 0002"
+    assert pop_attempts(sandbox) == [("0002", 200)]
     assert causes(bench) == ["key.next"]
 
 
-def test_it_is_over_once_the_new_key_stands_in_the_first_place(bench: Bench, sandbox: Sandbox) -> None:
+def test_failover_is_over_once_the_new_key_is_the_first(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke()
-    take(bench)
+    snapshot(bench)
     write_key(bench.folder, "skinshark", SECOND_KEY)
     (bench.folder / "next.key").unlink()
-    assert take(bench) == "done 0002"
+    assert snapshot(bench) == "done 0002"
     assert causes(bench) == []
 
 
-def test_another_first_key_is_tried_at_once(bench: Bench, sandbox: Sandbox) -> None:
+def test_changed_first_key_is_tried_at_once(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke()
-    take(bench)
-    tried(sandbox)
+    snapshot(bench)
+    pop_attempts(sandbox)
     sandbox.skinshark.merchant.restore(THIRD_KEY)
     write_key(bench.folder, "skinshark", THIRD_KEY)
-    assert take(bench) == "done 0003"
-    assert (tried(sandbox), causes(bench)) == ([("0003", 200)], [])
+    assert snapshot(bench) == "done 0003"
+    assert (pop_attempts(sandbox), causes(bench)) == ([("0003", 200)], [])
 
 
-def test_a_first_key_that_is_good_again_is_used_once_the_alert_is_cleared(
-    bench: Bench, sandbox: Sandbox
-) -> None:
+def test_restored_first_key_is_used_once_the_alert_is_cleared(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke()
-    take(bench)
+    snapshot(bench)
     sandbox.skinshark.merchant.restore()
     (alert,) = bench.alerts()
     assert main_with("alerts", "clear", str(alert.alert_id), "--config", str(bench.config)).code == 0
-    assert take(bench) == "done 0001"
+    assert snapshot(bench) == "done 0001"
     assert causes(bench) == []
 
 
-def test_both_revoked_is_an_auth_failure_and_neither_is_sent_again(bench: Bench, sandbox: Sandbox) -> None:
+def test_two_revoked_keys_are_an_auth_failure_and_not_sent_again(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
     sandbox.skinshark.merchant.revoke(SECOND_KEY)
-    assert take(bench) == "auth_failed 0002"
-    assert tried(sandbox) == [("0001", 401), ("0002", 401)]
+    assert snapshot(bench) == "auth_failed 0002"
+    assert pop_attempts(sandbox) == [("0001", 401), ("0002", 401)]
     assert causes(bench) == ["auth.failed", "key.next"]
-    assert take(bench) == "auth_failed 0002"
+    assert snapshot(bench) == "auth_failed 0002"
     assert len(sandbox.skinshark.requests) == 0
 
 
-def test_a_key_revoked_during_a_run_is_followed_in_the_next(bench: Bench, sandbox: Sandbox) -> None:
-    take(bench)
+def test_key_revoked_during_a_run_is_replaced_in_the_next_run(bench: Bench, sandbox: Sandbox) -> None:
+    snapshot(bench)
     sandbox.skinshark.fault("API_KEY_REVOKED")
-    assert take(bench) == "auth_failed 0001"
+    assert snapshot(bench) == "auth_failed 0001"
     assert causes(bench) == ["auth.failed"]
-    tried(sandbox)
-    assert take(bench) == "done 0002"
-    assert tried(sandbox) == [("0002", 200)]
+    pop_attempts(sandbox)
+    assert snapshot(bench) == "done 0002"
+    assert pop_attempts(sandbox) == [("0002", 200)]
     assert causes(bench) == ["key.next"]
 
 
-def test_without_a_next_key_a_revoked_one_ends_the_run(bench: Bench, sandbox: Sandbox) -> None:
+def test_revoked_key_without_a_next_key_ends_the_run(bench: Bench, sandbox: Sandbox) -> None:
     (bench.folder / "next.key").unlink()
     sandbox.skinshark.merchant.revoke()
-    assert take(bench) == "auth_failed 0001"
+    assert snapshot(bench) == "auth_failed 0001"
     assert causes(bench) == ["auth.failed"]
 
 
 @pytest.mark.parametrize("wrong", ["pinned", "suspended"])
-def test_what_is_not_the_keys_fault_changes_no_key(bench: Bench, sandbox: Sandbox, wrong: str) -> None:
+def test_other_rejections_do_not_change_the_key(bench: Bench, sandbox: Sandbox, wrong: str) -> None:
     merchant = sandbox.skinshark.merchant
     if wrong == "pinned":
         merchant.pin("203.0.113.7")
     else:
         merchant.state = wrong
-    assert take(bench) == "auth_failed 0001"
+    assert snapshot(bench) == "auth_failed 0001"
     assert causes(bench) == ["auth.failed"]
-    assert tried(sandbox) == [("0001", 403)]
+    assert pop_attempts(sandbox) == [("0001", 403)]
 
 
-def verdicts(found: Mapping[str, Finding]) -> dict[str, str]:
+def verdicts(findings: Mapping[str, Finding]) -> dict[str, str]:
     return {
-        name.removeprefix("skinshark "): one.verdict
-        for name, one in found.items()
+        name.removeprefix("skinshark "): finding.verdict
+        for name, finding in findings.items()
         if name.startswith("skinshark ")
     }
 
 
-def test_the_doctor_tries_both_keys(bench: Bench, sandbox: Sandbox) -> None:
+def test_doctor_checks_both_keys(bench: Bench, sandbox: Sandbox) -> None:
     assert verdicts(findings_by_name(bench.config)) == dict.fromkeys(
         ("address", "key", "plan", "expiry", "clock", "next key"), "ok"
     )
-    assert sorted(tried(sandbox)) == [("0001", 200), ("0002", 200)]
+    assert sorted(pop_attempts(sandbox)) == [("0001", 200), ("0002", 200)]
 
 
-def test_the_doctor_only_warns_of_a_revoked_key_that_is_followed(bench: Bench, sandbox: Sandbox) -> None:
+def test_doctor_only_warns_of_a_revoked_key_that_has_a_successor(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
-    found = findings_by_name(bench.config)
-    assert (found["skinshark key"].verdict, found["skinshark next key"].verdict) == ("warn", "ok")
-    assert "API_KEY_REVOKED (HTTP 401)" in found["skinshark key"].seen
+    findings = findings_by_name(bench.config)
+    assert (findings["skinshark key"].verdict, findings["skinshark next key"].verdict) == ("warn", "ok")
+    assert "API_KEY_REVOKED (HTTP 401)" in findings["skinshark key"].seen
     sandbox.skinshark.merchant.revoke(SECOND_KEY)
-    found = findings_by_name(bench.config)
-    assert (found["skinshark key"].verdict, found["skinshark next key"].verdict) == ("fail", "fail")
+    findings = findings_by_name(bench.config)
+    assert (findings["skinshark key"].verdict, findings["skinshark next key"].verdict) == ("fail", "fail")
 
 
-def test_key_status_shows_both(bench: Bench, sandbox: Sandbox) -> None:
+def test_key_status_shows_both_keys(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
-    said = main_with("key", "status", "--json", "--config", str(bench.config))
-    shown = {one["key_tail"]: one for one in json.loads(said.out) if one["source"] == "skinshark"}
-    assert {tail: one["accepted"] for tail, one in shown.items()} == {"0001": False, "0002": True}
-    assert shown["0002"]["key"] == f"file:{bench.folder / 'next.key'}"
-    assert "API_KEY_REVOKED" in shown["0001"]["problem"]
+    output = main_with("key", "status", "--json", "--config", str(bench.config))
+    statuses = {
+        status["key_tail"]: status for status in json.loads(output.out) if status["source"] == "skinshark"
+    }
+    assert {tail: status["accepted"] for tail, status in statuses.items()} == {"0001": False, "0002": True}
+    assert statuses["0002"]["key"] == f"file:{bench.folder / 'next.key'}"
+    assert "API_KEY_REVOKED" in statuses["0001"]["problem"]
 
 
-def test_a_key_is_not_issued_anew_by_the_api(bench: Bench, sandbox: Sandbox) -> None:
-    said = main_with("key", "rotate", "skinshark", "--yes", "--config", str(bench.config))
-    assert said.code == 2
-    assert "create a second one in the dashboard" in said.err
+def test_rotation_of_a_skinshark_key_is_refused(bench: Bench, sandbox: Sandbox) -> None:
+    output = main_with("key", "rotate", "skinshark", "--yes", "--config", str(bench.config))
+    assert output.code == 2
+    assert "create a second one in the dashboard" in output.err
     assert len(sandbox.skinshark.requests) == 0

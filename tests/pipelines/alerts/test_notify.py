@@ -1,4 +1,4 @@
-"""Telling of alerts: once when one opens, once when it is over, and never what is nobody's business."""
+"""Delivery of alerts: once when they open, once when they are over, and without secrets."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ DARK = Alert("provider.dark", "cs2cap", "steam", "steam is\x1b[31m down\nand out
 
 
 @pytest.fixture
-def told() -> Iterator[WebhookReceiver]:
-    with webhook_receiver() as kept:
-        yield kept
+def webhook() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox, told: WebhookReceiver) -> Bench:
+def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
-    return bench.telling(told.url)
+    return bench.telling(webhook.url)
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> AlertStore:
+def alerts(tmp_path: Path) -> AlertStore:
     return AlertStore(tmp_path / "state.db")
 
 
-def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
-    bench: Bench, sandbox: Sandbox, told: WebhookReceiver
+def test_revoked_key_is_delivered_within_three_seconds_and_its_end_once(
+    bench: Bench, sandbox: Sandbox, webhook: WebhookReceiver
 ) -> None:
     bench.snapshot()
     sandbox.key(VALID_KEY, "revoked")
     for _ in range(3):
         bench.snapshot()
-    refused = next(entry for entry in sandbox.requests.since(0) if entry.status == 401)
-    ((moment, message),) = told.received
-    assert moment - refused.t < 3
+    rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 401)
+    ((received_at, message),) = webhook.received
+    assert received_at - rejected.t < 3
     assert message["title"] == "[floorline] auth.failed: cs2cap"
     assert "AUTH_API_KEY_REVOKED" in message["message"]
     assert VALID_KEY not in str(message)
@@ -55,7 +55,7 @@ def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
     (alert,) = bench.alerts()
     bench.command("alerts", "clear", str(alert.alert_id))
     bench.snapshot()
-    assert len(told.received) == 1  # whoever clears an alert knows
+    assert len(webhook.received) == 1  # a cleared alert is not delivered again
 
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot()
@@ -63,65 +63,67 @@ def test_a_revoked_key_is_told_within_three_seconds_and_its_end_once(
     (bench.folder / "cs2cap.key").write_text("cs2c_live_sandbox_next_000000009")
     for _ in range(2):
         bench.snapshot()
-    assert told.titles[1:] == [
+    assert webhook.titles[1:] == [
         "[floorline] auth.failed: cs2cap",
         "[floorline] auth.failed is over: cs2cap",
     ]
 
 
-def test_what_did_not_get_through_is_told_later_and_to_that_one_alone(
-    state: AlertStore, told: WebhookReceiver
+def test_failed_delivery_is_retried_later_on_that_channel_only(
+    alerts: AlertStore, webhook: WebhookReceiver
 ) -> None:
     with webhook_receiver() as second:
         second.status = 500
-        notify = [told.url, second.url]
-        state.raise_alert(DARK, NOON)
-        deliver(state, notify, NOON)
-        deliver(state, notify, NOON + timedelta(seconds=30))
+        notify = [webhook.url, second.url]
+        alerts.raise_alert(DARK, NOON)
+        deliver(alerts, notify, NOON)
+        deliver(alerts, notify, NOON + timedelta(seconds=30))
         second.status = 200
-        deliver(state, notify, NOON + timedelta(minutes=2))
-        deliver(state, notify, NOON + timedelta(minutes=4))
-        assert len(told.received) == len(second.received) == 1
+        deliver(alerts, notify, NOON + timedelta(minutes=2))
+        deliver(alerts, notify, NOON + timedelta(minutes=4))
+        assert len(webhook.received) == len(second.received) == 1
 
 
-def test_what_closed_before_it_was_told_is_not_told(state: AlertStore, told: WebhookReceiver) -> None:
-    state.raise_alert(DARK, NOON)
-    state.resolve(DARK.cause, DARK.source, DARK.subject, now=NOON)
-    deliver(state, [told.url], NOON)
-    assert told.received == []
+def test_alert_that_closed_before_its_delivery_is_not_delivered(
+    alerts: AlertStore, webhook: WebhookReceiver
+) -> None:
+    alerts.raise_alert(DARK, NOON)
+    alerts.resolve(DARK.cause, DARK.source, DARK.subject, now=NOON)
+    deliver(alerts, [webhook.url], NOON)
+    assert webhook.received == []
 
 
-def test_an_alert_that_opens_again_is_told_again(state: AlertStore, told: WebhookReceiver) -> None:
+def test_alert_that_opens_again_is_delivered_again(alerts: AlertStore, webhook: WebhookReceiver) -> None:
     for minute in (0, 10):
-        moment = NOON + timedelta(minutes=minute)
-        state.raise_alert(DARK, moment)
-        deliver(state, [told.url], moment)
-        state.resolve(DARK.cause, DARK.source, DARK.subject, now=moment)
-        deliver(state, [told.url], moment)
-    opened, over = (
-        "[floorline] provider.dark: cs2cap, steam",
-        "[floorline] provider.dark is over: cs2cap, steam",
-    )
-    assert told.titles == [opened, over, opened, over]
+        now = NOON + timedelta(minutes=minute)
+        alerts.raise_alert(DARK, now)
+        deliver(alerts, [webhook.url], now)
+        alerts.resolve(DARK.cause, DARK.source, DARK.subject, now=now)
+        deliver(alerts, [webhook.url], now)
+    opened = "[floorline] provider.dark: cs2cap, steam"
+    over = "[floorline] provider.dark is over: cs2cap, steam"
+    assert webhook.titles == [opened, over, opened, over]
 
 
-def test_two_who_tell_at_once_tell_once(state: AlertStore, told: WebhookReceiver, tmp_path: Path) -> None:
-    state.raise_alert(DARK, NOON)
+def test_two_concurrent_deliveries_send_one_message(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
+    alerts.raise_alert(DARK, NOON)
     other = AlertStore(tmp_path / "state.db")
-    assert len(state.claim_undelivered("x", NOON)) == 1
+    assert len(alerts.claim_undelivered("x", NOON)) == 1
     assert other.claim_undelivered("x", NOON) == []
     assert len(other.claim_undelivered("x", NOON + timedelta(minutes=2))) == 1
 
 
-def test_an_apis_words_are_one_line_without_control_characters() -> None:
+def test_text_of_an_api_is_one_line_without_control_characters() -> None:
     assert title(DARK) == "[floorline] provider.dark: cs2cap, steam"
     assert body(DARK).splitlines()[0] == "steam is [31m down and out"
 
 
-def test_a_message_that_fails_names_the_channel_and_not_its_password(
-    bench: Bench, sandbox: Sandbox, told: WebhookReceiver
+def test_failed_delivery_is_logged_without_the_password(
+    bench: Bench, sandbox: Sandbox, webhook: WebhookReceiver
 ) -> None:
-    told.status = 500
+    webhook.status = 500
     sandbox.key(VALID_KEY, "revoked")
     done = bench.command("snapshot", "--no-prefect", check=4)
     assert "did not reach notify[0] (json)" in done.stderr
@@ -129,21 +131,21 @@ def test_a_message_that_fails_names_the_channel_and_not_its_password(
     assert "Traceback" not in done.stderr
 
 
-def test_everybody_can_be_tried(bench: Bench, told: WebhookReceiver) -> None:
+def test_alerts_test_command_sends_to_every_channel(bench: Bench, webhook: WebhookReceiver) -> None:
     done = bench.command("alerts", "test")
     assert done.stdout == "notify[0] (json): sent\n"
-    assert told.titles == ["[floorline] test"]
-    told.status = 500
+    assert webhook.titles == ["[floorline] test"]
+    webhook.status = 500
     assert "not sent" in bench.command("alerts", "test", check=1).stdout
 
 
-def test_a_url_may_come_from_the_environment(bench: Bench, told: WebhookReceiver) -> None:
-    text = bench.config.read_text("utf-8").replace(told.url, "env:WHOM_TO_TELL")
+def test_url_may_come_from_the_environment(bench: Bench, webhook: WebhookReceiver) -> None:
+    text = bench.config.read_text("utf-8").replace(webhook.url, "env:ALERT_URL")
     bench.config.write_text(text, "utf-8")
-    assert "(env:WHOM_TO_TELL): sent" in bench.command("alerts", "test", WHOM_TO_TELL=told.url).stdout
+    assert "(env:ALERT_URL): sent" in bench.command("alerts", "test", ALERT_URL=webhook.url).stdout
     assert "not sent" in bench.command("alerts", "test", check=1).stdout
 
 
-def test_nobody_to_tell_is_said(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_alerts_test_command_without_channels_fails(tmp_path: Path, sandbox: Sandbox) -> None:
     done = Bench.at(tmp_path, sandbox, basket()).command("alerts", "test", check=2)
-    assert "notify names nobody" in done.stderr
+    assert "notify names no recipient" in done.stderr

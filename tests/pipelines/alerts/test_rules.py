@@ -1,4 +1,4 @@
-"""Alerts: one stands open a cause, later runs repeat or resolve it, and no run hides what another met."""
+"""Alert rules: one open alert per cause, repeated or resolved by later runs; no run hides another's."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.support.clocks import NOON
 from warehouse.loading.run import LoadReport, SuspectProvider
 from warehouse.state.alerts import AlertStore
 
-Cause = tuple[str, str, str]
+AlertKey = tuple[str, str, str]
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> AlertStore:
+def alerts(tmp_path: Path) -> AlertStore:
     return AlertStore(tmp_path / "state.db")
 
 
-def came_to(
+def run_result(
     error: SourceError | None = None,
     *,
     basket: str = "core",
@@ -29,18 +29,18 @@ def came_to(
     complete: bool = True,
     run: int = 1,
 ) -> RunResult:
-    """A run that this error ended, or that came through."""
+    """Return the result of a run that ended with this error, or succeeded."""
     outcome = run_state(error, complete=complete)
     return RunResult(f"run-{basket}-{run}", basket, source, outcome, requests=1, pages=1, error=error)
 
 
-def load(*held: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> LoadReport:
+def load_report(*held: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> LoadReport:
     reasons = tuple(SuspectProvider(provider, "it is down") for provider in held)
     return LoadReport("run-core", source, "core", "done", held=reasons, brought=brought)
 
 
-def opened(state: AlertStore) -> set[Cause]:
-    return {(alert.cause, alert.source, alert.subject) for alert in state.list_alerts(open_only=True)}
+def opened(alerts: AlertStore) -> set[AlertKey]:
+    return {(alert.cause, alert.source, alert.subject) for alert in alerts.list_alerts(open_only=True)}
 
 
 REVOKED = KeyRevoked("revoked", "cs2cap", "AUTH_API_KEY_REVOKED", 401)
@@ -54,70 +54,64 @@ REVOKED = KeyRevoked("revoked", "cs2cap", "AUTH_API_KEY_REVOKED", 401)
         (PlanForbids("not in this tier", "cs2cap"), "plan.forbids"),
     ],
 )
-def test_what_stops_a_source_stands_until_a_run_of_it_comes_through(
-    state: AlertStore, error: SourceError, cause: str
+def test_alert_of_a_stopped_source_is_open_until_a_run_of_it_succeeds(
+    alerts: AlertStore, error: SourceError, cause: str
 ) -> None:
-    (raised,) = raise_alerts(state, [came_to(error)], [], NOON)
+    (raised,) = raise_alerts(alerts, [run_result(error)], [], now=NOON)
     assert (raised.cause, raised.message, raised.guidance) == (cause, str(error), error.guidance)
-    assert raise_alerts(state, [came_to(error)], [], NOON) == []
-    raise_alerts(state, [came_to(source="other")], [], NOON)
-    assert opened(state) == {(cause, "cs2cap", "")}
-    raise_alerts(state, [came_to(basket="another")], [], NOON)
-    assert opened(state) == set()
+    assert raise_alerts(alerts, [run_result(error)], [], now=NOON) == []
+    raise_alerts(alerts, [run_result(source="other")], [], now=NOON)
+    assert opened(alerts) == {(cause, "cs2cap", "")}
+    raise_alerts(alerts, [run_result(basket="another")], [], now=NOON)
+    assert opened(alerts) == set()
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_basket_that_came_through_does_not_hide_that_the_key_was_refused_to_the_next(
-    state: AlertStore, order: int
-) -> None:
-    runs = [came_to(), came_to(REVOKED, basket="next")]
-    raise_alerts(state, runs[::order], [], NOON)
-    assert opened(state) == {("auth.failed", "cs2cap", "")}
+def test_successful_basket_does_not_hide_the_rejected_key_of_the_next(alerts: AlertStore, order: int) -> None:
+    runs = [run_result(), run_result(REVOKED, basket="next")]
+    raise_alerts(alerts, runs[::order], [], now=NOON)
+    assert opened(alerts) == {("auth.failed", "cs2cap", "")}
 
 
-def test_one_snapshot_raises_a_cause_once_however_many_baskets_met_it(state: AlertStore) -> None:
-    for run, repeats in (
-        (1, 0),
-        (1, 0),
-        (2, 1),
-    ):  # at once, and again after the load
-        met = [came_to(REVOKED, run=run), came_to(REVOKED, basket="next", run=run)]
-        raise_alerts(state, met, [], NOON)
-        assert [alert.repeats for alert in state.list_alerts()] == [repeats]
+def test_one_snapshot_raises_a_cause_once_for_all_its_baskets(alerts: AlertStore) -> None:
+    for run, repeats in ((1, 0), (1, 0), (2, 1)):  # each run raises before and after the load
+        results = [run_result(REVOKED, run=run), run_result(REVOKED, basket="next", run=run)]
+        raise_alerts(alerts, results, [], now=NOON)
+        assert [alert.repeats for alert in alerts.list_alerts()] == [repeats]
 
 
-def test_an_incomplete_basket_stands_until_it_is_complete(state: AlertStore) -> None:
-    raise_alerts(state, [came_to(complete=False), came_to(basket="other")], [], NOON)
-    assert opened(state) == {("snapshot.incomplete", "cs2cap", "core")}
-    raise_alerts(state, [came_to(basket="other")], [], NOON)
-    assert opened(state) == {("snapshot.incomplete", "cs2cap", "core")}
-    raise_alerts(state, [came_to()], [], NOON)
-    assert opened(state) == set()
+def test_alert_of_an_incomplete_basket_is_open_until_a_complete_run(alerts: AlertStore) -> None:
+    raise_alerts(alerts, [run_result(complete=False), run_result(basket="other")], [], now=NOON)
+    assert opened(alerts) == {("snapshot.incomplete", "cs2cap", "core")}
+    raise_alerts(alerts, [run_result(basket="other")], [], now=NOON)
+    assert opened(alerts) == {("snapshot.incomplete", "cs2cap", "core")}
+    raise_alerts(alerts, [run_result()], [], now=NOON)
+    assert opened(alerts) == set()
 
 
-def test_an_incomplete_run_shows_that_the_key_is_good_again(state: AlertStore) -> None:
-    raise_alerts(state, [came_to(REVOKED)], [], NOON)
-    raise_alerts(state, [came_to(complete=False)], [], NOON)
-    assert opened(state) == {("snapshot.incomplete", "cs2cap", "core")}
+def test_incomplete_run_resolves_the_alert_of_the_key(alerts: AlertStore) -> None:
+    raise_alerts(alerts, [run_result(REVOKED)], [], now=NOON)
+    raise_alerts(alerts, [run_result(complete=False)], [], now=NOON)
+    assert opened(alerts) == {("snapshot.incomplete", "cs2cap", "core")}
 
 
-def test_a_dark_provider_stands_until_it_brings_quotes_and_is_not_held(state: AlertStore) -> None:
+def test_alert_of_a_dark_provider_is_open_until_its_quotes_are_trusted_again(alerts: AlertStore) -> None:
     dark = {("provider.dark", "cs2cap", "steam")}
-    raise_alerts(state, [], [load("steam", brought=("buff163",))], NOON)
-    assert opened(state) == dark
-    raise_alerts(state, [], [load("steam", brought=("steam",))], NOON)
-    raise_alerts(state, [], [load(brought=("steam",), source="other")], NOON)
-    assert opened(state) == dark
-    raise_alerts(state, [], [load(brought=("steam",))], NOON)
-    assert opened(state) == set()
+    raise_alerts(alerts, [], [load_report("steam", brought=("buff163",))], now=NOON)
+    assert opened(alerts) == dark
+    raise_alerts(alerts, [], [load_report("steam", brought=("steam",))], now=NOON)
+    raise_alerts(alerts, [], [load_report(brought=("steam",), source="other")], now=NOON)
+    assert opened(alerts) == dark
+    raise_alerts(alerts, [], [load_report(brought=("steam",))], now=NOON)
+    assert opened(alerts) == set()
 
 
-def test_a_changed_contract_stands_until_someone_clears_it(state: AlertStore) -> None:
+def test_alert_of_a_changed_contract_is_open_until_it_is_cleared(alerts: AlertStore) -> None:
     changed = LoadReport("r", "cs2cap", "core", "done", contract_changes=("7: A  is now B ",))
-    raise_alerts(state, [came_to()], [changed], NOON)
-    raise_alerts(state, [came_to()], [load()], NOON)
-    (alert,) = state.list_alerts(open_only=True)
+    raise_alerts(alerts, [run_result()], [changed], now=NOON)
+    raise_alerts(alerts, [run_result()], [load_report()], now=NOON)
+    (alert,) = alerts.list_alerts(open_only=True)
     assert (alert.cause, alert.message) == ("contract.changed", "7: A  is now B ")
     assert alert.alert_id is not None
-    assert state.clear(alert.alert_id, NOON)
-    assert opened(state) == set()
+    assert alerts.clear(alert.alert_id, NOON)
+    assert opened(alerts) == set()
