@@ -90,7 +90,7 @@ def test_commands_list_and_replay_rejects(bench: Bench) -> None:
     listed = json.loads(bench.command("rejects", "list", "--json").stdout)
     assert sorted(row["reason"] for row in listed) == ["not understood"] * 2
     assert json.dumps(ROW) in [row["raw"] for row in listed]
-    assert "1 of 2 rejects fit now" in bench.command("rejects", "replay").stdout
+    assert "1 of 2 rejects can be parsed now" in bench.command("rejects", "replay").stdout
     left = json.loads(bench.command("rejects", "list", "--json").stdout)
     assert [json.loads(row["raw"])["item_id"] for row in left] == [78]
 

@@ -180,5 +180,5 @@ def test_key_status_shows_both_keys(bench: Bench, sandbox: Sandbox) -> None:
 def test_rotation_of_a_skinshark_key_is_refused(bench: Bench, sandbox: Sandbox) -> None:
     output = main_with("key", "rotate", "skinshark", "--yes", "--config", str(bench.config))
     assert output.code == 2
-    assert "create a second one in the dashboard" in output.err
+    assert "create a second key in the dashboard" in output.err
     assert len(sandbox.skinshark.requests) == 0
