@@ -1,1 +1,1 @@
-"""Benchmarks: ratios inside one run, each with the command that repeats it."""
+"""Benchmarks: ratios within one run, each with the command that repeats it."""

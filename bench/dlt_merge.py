@@ -1,9 +1,9 @@
-"""dlt's merge of one stream into DuckDB, as its documentation has it; prints the seconds that the merge took.
+"""Merge one stream into DuckDB with dlt, as its documentation does it, and print the seconds.
 
     python bench/dlt_merge.py FIRST.ndjson.gz SECOND.ndjson.gz FOLDER
 
-The first file fills the table, the second one is merged by (provider, item_id) and timed. Needs
-`dlt[duckdb]`, which Floorline itself does not: an environment of its own is best.
+The first file fills the table; the second file is merged by (provider, item_id) and timed. Needs
+`dlt[duckdb]`, which Floorline does not need: install it in another environment.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 import dlt  # type: ignore[import-not-found, unused-ignore]
 
-BATCH = 10_000
+BATCH_ROWS = 10_000
 
 
 def main() -> None:
-    """Load the first file, merge the second."""
+    """Load the first file and merge the second."""
     first, second, folder = (Path(argument) for argument in sys.argv[1:4])
     pipeline = dlt.pipeline(
         pipeline_name="stream",
@@ -32,20 +32,20 @@ def main() -> None:
     )
     for path in (first, second):
         began = time.perf_counter()
-        pipeline.run(_quotes(path))
+        pipeline.run(_quotes_resource(path))
         seconds = time.perf_counter() - began
     with pipeline.sql_client() as client:
         rows = client.execute_sql("SELECT count(*) FROM quotes")[0][0]
     sys.stdout.write(json.dumps({"seconds": seconds, "rows": rows}) + "\n")
 
 
-def _quotes(path: Path) -> Any:
+def _quotes_resource(path: Path) -> Any:
     def quotes() -> Iterator[list[dict[str, Any]]]:
         with gzip.open(path, "rb") as lines:
             batch = []
             for line in lines:
                 batch.append(json.loads(line))
-                if len(batch) == BATCH:
+                if len(batch) == BATCH_ROWS:
                     yield batch
                     batch = []
             yield batch

@@ -1,9 +1,9 @@
-"""What points cost whoever asks for the past: 600,000 quotes of two looks, and 500,000 points around them.
+"""Time queries of the past with points: 600,000 quotes of two snapshots, and 500,000 points around them.
 
     python -m bench.history [--rounds 7]
 
-The points are of 200 items at every marketplace: in the two weeks before the first look, and in the day after
-it. The same is asked of the warehouse with its points, without any, and by views that know of none.
+The points are of 200 items at every marketplace, in the two weeks before the first snapshot and the day after
+it. The same queries run on the warehouse with its points, without points, and with views that ignore points.
 """
 
 from __future__ import annotations
@@ -14,128 +14,115 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
-from bench.views import MOMENT, _drawn, _seconds
+from bench.market import START, land_market, load_landing, time_query
 from connectors.schemas import POINTS
 from sandbox.market.providers import KEYS
 from warehouse.database import open_reader
-from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
+from warehouse.landing.model import RunHeader
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
-from warehouse.loading.pipeline import load_pending
-from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
-ITEMS, TIMES, PAGE = 200, 61, 1_000
+ITEMS, TIMES, PAGE_ROWS = 200, 61, 1_000
 DAY = timedelta(days=1)
-DRAWN = """
+GENERATED_POINTS = """
 SELECT i::VARCHAR AS item_id, 'AK-47 | Finish ' || i || ' (Field-Tested)' AS market_hash_name,
-    NULL::VARCHAR AS phase, provider, $moment::TIMESTAMPTZ + to_minutes(5 * (n * 70 - 4032)) AS time,
+    NULL::VARCHAR AS phase, provider, $start::TIMESTAMPTZ + to_minutes(5 * (n * 70 - 4032)) AS time,
     (100 + hash(i, provider, n) % 50)::BIGINT AS lowest_ask, (lowest_ask / 100)::DECIMAL(20, 8) AS price,
     (hash(n) % 9)::BIGINT AS quantity
 FROM range(1, $items + 1) t(i), unnest($keys) k(provider), range($times) u(n)
 ORDER BY i, time DESC, provider
 """
-# as if there were no points to know of
-UNFILLED = """CREATE OR REPLACE VIEW store.filled AS
+VIEWS_WITHOUT_POINTS = """CREATE OR REPLACE VIEW store.filled AS
 SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.*
 FROM store.history h JOIN store.item i USING (item_key) JOIN store.provider v USING (provider_key)"""
-AS_OF, ONE = "quotes_as_of('2026-06-02 00:00:00Z')", "market_hash_name = 'AK-47 | Finish 77 (Field-Tested)'"
-ASKED = {
+AS_OF, ITEM = "quotes_as_of('2026-06-02 00:00:00Z')", "market_hash_name = 'AK-47 | Finish 77 (Field-Tested)'"
+QUERIES = {
     "quote_history": "FROM quote_history",
-    "quote_history of one item": f"FROM quote_history WHERE {ONE}",
+    "quote_history of one item": f"FROM quote_history WHERE {ITEM}",
     "quotes_as_of": f"FROM {AS_OF}",
-    "quotes_as_of of one item": f"FROM {AS_OF} WHERE {ONE}",
+    "quotes_as_of of one item": f"FROM {AS_OF} WHERE {ITEM}",
 }
 
 
 def main() -> None:
-    """Load the looks, then the points, and ask each state in turn; print the medians, and the best."""
+    """Load the snapshots, then the points, and print the medians and the best times of each state."""
     parser = argparse.ArgumentParser(description="Time the past with and without points.")
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        home = WarehousePaths(Path(folder))
-        home.prepare()
+        paths = WarehousePaths(Path(folder))
+        paths.prepare()
         for number in range(2):
-            _look(home, number)
-        states = {"unfilled": _kept(home, "unfilled", UNFILLED), "no points": _kept(home, "no points")}
-        _points(home)
-        _compared({**states, "points": home.published}, rounds)
+            land_market(paths, f"snapshot{number}", START + number * DAY)
+            report = load_landing(paths)
+            print(f"{report.rows_fetched} quotes, {report.rows_changed} changes")
+        states = {
+            "unfilled": _copy_database(paths, "unfilled", VIEWS_WITHOUT_POINTS),
+            "no points": _copy_database(paths, "no points"),
+        }
+        _load_points(paths)
+        _print_times({**states, "points": paths.published}, rounds)
 
 
-def _kept(home: WarehousePaths, name: str, change: str = "") -> Path:
-    """A copy of the published database, changed."""
-    path = home.root / f"{name}.duckdb"
-    path.write_bytes(home.published.read_bytes())
-    with duckdb.connect(str(path)) as db:
-        db.execute(change)
+def _copy_database(paths: WarehousePaths, name: str, change: str = "") -> Path:
+    """Copy the published database and change the copy."""
+    path = paths.root / f"{name}.duckdb"
+    path.write_bytes(paths.published.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(change)
     return path
 
 
-def _compared(states: dict[str, Path], rounds: int) -> None:
+def _print_times(states: dict[str, Path], rounds: int) -> None:
     with contextlib.ExitStack() as stack:
-        opened = {name: stack.enter_context(open_reader(path)) for name, path in states.items()}
-        for asked, sql in ASKED.items():
-            taken: dict[str, list[float]] = {name: [] for name in opened}
-            for _, (name, db) in itertools.product(range(rounds), opened.items()):
-                taken[name].append(_seconds(db, sql))
-            told = (
-                f"{name} {statistics.median(times):.3f} s ({min(times):.3f})" for name, times in taken.items()
+        connections = {name: stack.enter_context(open_reader(path)) for name, path in states.items()}
+        for query, sql in QUERIES.items():
+            seconds: dict[str, list[float]] = {name: [] for name in connections}
+            for _, (name, connection) in itertools.product(range(rounds), connections.items()):
+                seconds[name].append(time_query(connection, sql))
+            figures = (
+                f"{name} {statistics.median(times):.3f} s ({min(times):.3f})"
+                for name, times in seconds.items()
             )
-            print(f"{asked}: {', '.join(told)}")
+            print(f"{query}: {', '.join(figures)}")
 
 
-def _told(name: str, seconds: list[float]) -> str:
-    return f"{name} {statistics.median(seconds):.3f} s ({min(seconds):.3f})"
-
-
-def _look(home: WarehousePaths, number: int) -> None:
-    """One snapshot of every marketplace's catalog; the second finds what the first found, a day later."""
-    moment = MOMENT + number * DAY
-    with LandingWriter(
-        home.landing, RunHeader(f"look{number}", "snapshot", "cs2cap", "all", moment, 600)
-    ) as landing:
-        for place, provider in enumerate(KEYS):
-            rows = _drawn(provider)
-            writer = landing.open_shard(ShardHeader(place, "USD", ("standard",), (provider,), None))
-            writer.append(PageMeta(0, 0, len(rows), moment, moment, ""), rows)
-            writer.finish(complete=True, reason=None)
-        landing.finish("done")
-    loaded = _settled(home)
-    print(f"{loaded.rows_fetched} quotes, {loaded.rows_changed} changes")
-
-
-def _points(home: WarehousePaths) -> None:
-    with duckdb.connect() as db:
-        wanted = {"items": ITEMS, "keys": KEYS, "times": TIMES, "moment": MOMENT}
-        rows = db.execute(DRAWN, wanted).pl().cast(dict(POINTS))  # type: ignore[arg-type]
-    moment = MOMENT + 2 * DAY
-    with LandingWriter(home.landing, RunHeader("points", "backfill", "cs2cap", "bench", moment)) as landing:
-        header = SeriesHeader(0, "points", "bench", 0, "USD", None, None, MOMENT - 14 * DAY, moment)
+def _load_points(paths: WarehousePaths) -> None:
+    with duckdb.connect() as connection:
+        parameters = {"items": ITEMS, "keys": KEYS, "times": TIMES, "start": START}
+        frame = connection.execute(GENERATED_POINTS, parameters).pl()
+        rows = frame.cast(dict(POINTS))  # type: ignore[arg-type]
+    at = START + 2 * DAY
+    run = RunHeader("points", "backfill", "cs2cap", basket="bench", started_at=at)
+    with LandingWriter(paths.landing, run) as landing:
+        header = SeriesHeader(
+            0,
+            "points",
+            "bench",
+            shard=0,
+            currency="USD",
+            provider=None,
+            item=None,
+            start=START - 14 * DAY,
+            end=at,
+        )
         writer = SeriesWriter(landing.folder, header)
-        for number, page in enumerate(_pages(rows)):
-            writer.append(SeriesPageMeta(number, None, None, moment, moment, None, len(page)), page)
+        for number, page in enumerate(rows.iter_slices(PAGE_ROWS)):
+            meta = SeriesPageMeta(
+                number, None, None, observed_at=at, landed_at=at, oldest=None, rows=len(page)
+            )
+            writer.append(meta, page)
         writer.finish(complete=True, reason=None)
         landing.finish("done")
     began = time.perf_counter()
-    loaded = _settled(home)
-    print(f"{loaded.rows_changed} points, loaded and published in {time.perf_counter() - began:.1f} s")
-
-
-def _pages(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    return (rows.slice(start, PAGE) for start in range(0, len(rows), PAGE))
-
-
-def _settled(home: WarehousePaths) -> LoadReport:
-    (loaded,) = load_pending(home, now=lambda: MOMENT, keep=DAY)
-    return loaded
+    report = load_landing(paths)
+    print(f"{report.rows_changed} points, loaded and published in {time.perf_counter() - began:.1f} s")
 
 
 if __name__ == "__main__":

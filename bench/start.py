@@ -1,66 +1,37 @@
-"""How long a person waits: `floorline --help`, and a snapshot of one item with the catalog cached.
+"""Time the commands that a person waits for: `floorline --help`, and a snapshot of one item.
 
     python -m bench.start [--rounds 7]
 
-Each is a process of its own, from its start to its exit, against a sandbox in another process.
+Each command is a process, timed from its start to its exit, against a sandbox in another process. The
+snapshot's catalog is cached.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from sandbox.cs2cap.keys import VALID_KEY
+from bench.support import FLOORLINE, describe, time_command, write_config
 from sandbox.options import Options
 from sandbox.server import spawn
-
-FLOORLINE = str(Path(sys.executable).with_name("floorline"))
-CONFIG = """\
-[warehouse]
-path = "{path}"
-[sources.cs2cap]
-base_url = "{url}"
-key = "env:BENCH_KEY"
-[[baskets]]
-name = "one"
-source = "cs2cap"
-items = [5]
-providers = ["steam"]
-"""
 
 
 def main() -> None:
     """Run each command several times and print the medians."""
-    parser = argparse.ArgumentParser(description="Time the command's start.")
+    parser = argparse.ArgumentParser(description="Time the start of the command.")
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    os.environ["BENCH_KEY"] = VALID_KEY
     with (
-        spawn(Options(items=35_000, quotes=600_000, limits=False)) as served,
+        spawn(Options(items=35_000, quotes=600_000, limits=False)) as sandbox,
         tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder,
     ):
-        config = Path(folder) / "floorline.toml"
-        config.write_text(CONFIG.format(path=folder, url=served.url), "utf-8")
-        take = [FLOORLINE, "snapshot", "--no-prefect", "--config", str(config)]
-        _seconds(take)  # fills the catalog's cache
-        _told("floorline --help", [_seconds([FLOORLINE, "--help"]) for _ in range(rounds)])
-        _told("floorline snapshot, one item", [_seconds(take) for _ in range(rounds)])
-
-
-def _seconds(command: list[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - began
-
-
-def _told(name: str, seconds: list[float]) -> None:
-    print(f"{name}: {statistics.median(seconds):.2f} s (of {min(seconds):.2f} to {max(seconds):.2f})")
+        config = write_config(Path(folder), sandbox.url, basket='items = [5]\nproviders = ["steam"]')
+        snapshot = [FLOORLINE, "snapshot", "--no-prefect", "--config", str(config)]
+        time_command(snapshot)  # fills the catalog's cache
+        for name, command in (("--help", [FLOORLINE, "--help"]), ("snapshot, one item", snapshot)):
+            seconds = [time_command(command) for _ in range(rounds)]
+            print(f"floorline {name}: {describe(seconds, ' s')}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""One full stream, 604,373 rows: first byte to published, against DuckDB's own reading of the same file.
+"""Time a snapshot by stream, 604,373 rows, from the request to the published database, against DuckDB alone.
 
     python -m bench.stream [--rows 604373] [--rounds 3] [--dlt PYTHON]
 
-The sandbox runs in a process of its own, the stream rendered ahead. Each round takes a first snapshot into
-a new warehouse, moves 7.5% of the quotes, and times, in turn and in processes of their own: the second
+The sandbox runs in another process, with the stream rendered in advance. Each round takes a first snapshot
+into a new warehouse, moves 7.5% of the quotes, and times three parts, each in its own process: the second
 snapshot, and DuckDB reading the second stream's .gz into a new table, the decimal string as DECIMAL(20, 8)
-and as DECIMAL(18, 8). The snapshot's clock runs from the moment at which the sandbox logged the request.
-`--dlt` names a Python that has `dlt[duckdb]`; its merge of the same file is timed once.
+and as DECIMAL(18, 8). The snapshot's time begins when the sandbox logs the request. `--dlt` names a Python
+with `dlt[duckdb]`; its merge of the same file is timed once.
 """
 
 from __future__ import annotations
@@ -14,35 +14,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
+from bench.support import ALL_ITEMS, control, describe, read_figures, run_part, write_config
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.options import Options
-from sandbox.server import spawn
 
-CONFIG = """\
-[warehouse]
-path = "{path}"
-[sources.cs2cap]
-base_url = "{url}"
-key = "env:BENCH_KEY"
-tier = "quant"
-[[baskets]]
-name = "all"
-source = "cs2cap"
-items = ["all"]
-route = "stream"
-"""
-MOVED = 0.075
+Round = dict[str, dict[str, float]]
+MOVED_SHARE = 0.075
 COLUMNS = {
     "provider": "VARCHAR", "item_id": "BIGINT", "market_hash_name": "VARCHAR", "phase": "VARCHAR",
     "lowest_ask": "BIGINT", "lowest_ask_decimal": "DECIMAL({}, 8)", "quantity": "BIGINT", "link": "VARCHAR",
@@ -52,146 +36,113 @@ COLUMNS = {
 
 def main() -> None:
     """Run the rounds and print the medians and the ratios."""
+    from sandbox.options import Options
+    from sandbox.server import spawn
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=604_373)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dlt", type=Path, help="a Python that has dlt[duckdb]")
-    given = parser.parse_args()
-    os.environ["BENCH_KEY"] = VALID_KEY
-    options = Options(items=35_000, quotes=given.rows, limits=False, tier="quant", refresh=86_400)
-    with spawn(options) as served, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        rounds = [_round(served.url, Path(folder) / str(number)) for number in range(given.rounds)]
-        _tell(rounds)
-        if given.dlt:
-            _tell_dlt(given.dlt, Path(folder) / "0", rounds)
+    arguments = parser.parse_args()
+    options = Options(items=35_000, quotes=arguments.rows, limits=False, tier="quant", refresh=86_400)
+    with spawn(options) as sandbox, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
+        rounds = [_run_round(sandbox.url, Path(folder) / str(number)) for number in range(arguments.rounds)]
+        _print_rounds(rounds)
+        if arguments.dlt:
+            _time_dlt(arguments.dlt, Path(folder) / "0", rounds)
 
 
-def _round(url: str, folder: Path) -> dict[str, dict[str, float]]:
+def _run_round(url: str, folder: Path) -> Round:
     folder.mkdir()
-    config = folder / "floorline.toml"
-    config.write_text(CONFIG.format(path=folder, url=url), "utf-8")
-    _rendered(url)
-    _keep(url, folder / "first.ndjson.gz")
-    _measured("take", str(config), url)
-    quotes = int(_asked(url, "render", {})["rows"] * MOVED)
-    _asked(url, "market/move", {"quotes": quotes})
-    _asked(url, "market/refresh", {})
-    _rendered(url)
+    basket = f'{ALL_ITEMS}\nroute = "stream"'
+    config = str(write_config(folder, url, source='tier = "quant"', basket=basket))
+    rows = control(url, "render", {})["rows"]
+    _save_stream(url, folder / "first.ndjson.gz")
+    run_part("bench.stream", "snapshot", config, url)
+    control(url, "market/move", {"quotes": int(rows * MOVED_SHARE)})
+    control(url, "market/refresh", {})
+    control(url, "render", {})
     second = folder / "second.ndjson.gz"
-    _keep(url, second)
+    _save_stream(url, second)
     return {
-        "floorline": _measured("take", str(config), url),
-        "DECIMAL(20, 8)": _measured("read", str(second), "20"),
-        "DECIMAL(18, 8)": _measured("read", str(second), "18"),
+        "floorline": run_part("bench.stream", "snapshot", config, url),
+        "DECIMAL(20, 8)": run_part("bench.stream", "duckdb", str(second), "20"),
+        "DECIMAL(18, 8)": run_part("bench.stream", "duckdb", str(second), "18"),
     }
 
 
-def _tell(rounds: list[dict[str, dict[str, float]]]) -> None:
+def _print_rounds(rounds: list[Round]) -> None:
     for name in rounds[0]:
-        seconds = [timed[name]["seconds"] for timed in rounds]
-        memory = f"{max(timed[name]['peak'] for timed in rounds):.0f} MB"
-        rows = {(timed[name]["rows"], timed[name].get("changed")) for timed in rounds}
-        took = f"{statistics.median(seconds):.2f} s (of {_listed(seconds)})"
-        print(f"{name}: {took}, peak {memory}, rows {rows}")
+        seconds = [figures[name]["seconds"] for figures in rounds]
+        peak = max(figures[name]["peak_mb"] for figures in rounds)
+        rows = {(figures[name]["rows"], figures[name].get("changed")) for figures in rounds}
+        print(f"{name}: {describe(seconds, ' s')}, peak {peak:.0f} MB, rows {rows}")
     for name in ("DECIMAL(20, 8)", "DECIMAL(18, 8)"):
-        ratios = [timed["floorline"]["seconds"] / timed[name]["seconds"] for timed in rounds]
-        print(f"floorline / DuckDB with {name}: {statistics.median(ratios):.2f} (of {_listed(ratios)})")
+        ratios = [figures["floorline"]["seconds"] / figures[name]["seconds"] for figures in rounds]
+        print(f"floorline / DuckDB with {name}: {describe(ratios)}")
 
 
-def _tell_dlt(python: Path, folder: Path, rounds: list[dict[str, dict[str, float]]]) -> None:
+def _time_dlt(python: Path, folder: Path, rounds: list[Round]) -> None:
     script = Path(__file__).with_name("dlt_merge.py")
     files = (str(folder / "first.ndjson.gz"), str(folder / "second.ndjson.gz"))
-    done = subprocess.run(
-        [str(python), str(script), *files, str(folder)], check=True, capture_output=True, text=True
-    )
-    told = json.loads(done.stdout.splitlines()[-1])
-    ours = statistics.median(timed["floorline"]["seconds"] for timed in rounds)
-    print(
-        f"dlt's merge: {told['seconds']:.0f} s, rows {told['rows']}: {told['seconds'] / ours:.1f}x floorline"
-    )
+    figures = read_figures([str(python), str(script), *files, str(folder)])
+    seconds, rows = figures["seconds"], figures["rows"]
+    floorline = statistics.median(each["floorline"]["seconds"] for each in rounds)
+    print(f"dlt's merge: {seconds:.0f} s, rows {rows}: {seconds / floorline:.1f}x floorline")
 
 
-def _listed(numbers: list[float]) -> str:
-    return ", ".join(f"{number:.2f}" for number in sorted(numbers))
-
-
-def _rendered(url: str) -> None:
-    _asked(url, "render", {})
-
-
-def _keep(url: str, path: Path) -> None:
-    """Save the stream as it is sent, compressed."""
+def _save_stream(url: str, path: Path) -> None:
+    """Save the stream compressed, as the sandbox sends it."""
     request = urllib.request.Request(
         f"{url}/v1/prices",
         method="POST",
         headers={"Authorization": f"Bearer {VALID_KEY}", "Accept-Encoding": "gzip"},
     )
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        path.write_bytes(answer.read())
+    with urllib.request.urlopen(request, timeout=120) as response:
+        path.write_bytes(response.read())
 
 
-def _asked(url: str, verb: str, content: dict[str, Any] | None = None) -> Any:
-    data = None if content is None else json.dumps(content).encode()
-    request = urllib.request.Request(
-        f"{url}/_sandbox/{verb}", data=data, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.load(answer)
+def _run_part(name: str, *arguments: str) -> None:
+    figures = _time_snapshot(*arguments) if name == "snapshot" else _time_duckdb(*arguments)
+    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(figures))
 
 
-def _measured(*arguments: str) -> dict[str, float]:
-    """What one part, in a process of its own, says of its time, memory and rows."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.stream", "--part", *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
-
-
-def _part(name: str, *arguments: str) -> None:
-    told = _take(*arguments) if name == "take" else _read(*arguments)
-    told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(told))
-
-
-def _take(config: str, url: str) -> dict[str, float]:
-    """A snapshot, from the sandbox's word that it was asked to the database published."""
+def _time_snapshot(config: str, url: str) -> dict[str, float]:
+    """Time a snapshot from the sandbox's log entry of the request to the published database."""
     from pipelines.config import load_settings
     from pipelines.snapshot.pipeline import SnapshotPipeline
 
     (result,) = asyncio.run(SnapshotPipeline(load_settings(Path(config))).run())
     ended = time.time()
     if result.state != "done" or result.load is None:
-        raise SystemExit(f"the snapshot ended {result}")
-    asked = [entry["t"] for entry in _asked(url, "requests") if entry["method"] == "POST"][-1]
+        raise SystemExit(f"the snapshot did not complete: {result}")
+    requested = [entry["t"] for entry in control(url, "requests") if entry["method"] == "POST"][-1]
     changed = float(result.load.rows_changed)
-    return {"seconds": ended - asked, "rows": float(result.load.rows_fetched), "changed": changed}
+    return {"seconds": ended - requested, "rows": float(result.load.rows_fetched), "changed": changed}
 
 
-def _read(path: str, width: str) -> dict[str, float]:
-    """DuckDB alone: the file into a new table of a new database, committed and closed."""
+def _time_duckdb(path: str, precision: str) -> dict[str, float]:
+    """Time DuckDB reading the file into a new table of a new database, committed and closed."""
     import duckdb
 
-    fields = ", ".join(f"{name}: '{kind.format(width)}'" for name, kind in COLUMNS.items())
+    fields = ", ".join(f"{name}: '{kind.format(precision)}'" for name, kind in COLUMNS.items())
     began = time.perf_counter()
-    with duckdb.connect(f"{path}.{width}.duckdb") as db:
-        db.execute(
+    with duckdb.connect(f"{path}.{precision}.duckdb") as connection:
+        connection.execute(
             f"CREATE TABLE quotes AS FROM read_json(?, format = 'newline_delimited', columns = {{{fields}}})",
             [path],
         )
     seconds = time.perf_counter() - began
-    with duckdb.connect(f"{path}.{width}.duckdb") as db:
-        ((rows,),) = db.execute("SELECT count(*) FROM quotes").fetchall()
+    with duckdb.connect(f"{path}.{precision}.duckdb") as connection:
+        ((rows,),) = connection.execute("SELECT count(*) FROM quotes").fetchall()
     return {"seconds": seconds, "rows": float(rows)}
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--part"]:
-        _part(*sys.argv[2:])
+        _run_part(*sys.argv[2:])
     else:
         main()
