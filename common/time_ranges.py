@@ -18,16 +18,16 @@ INTERVALS: Final[Mapping[Interval, timedelta]] = {
 }
 
 
-def floor_to(moment: datetime, step: timedelta) -> datetime:
-    """Return the last grid point at or before `moment` (UTC); `step` divides a day."""
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (moment - midnight) // step * step
+def floor_to(time: datetime, step: timedelta) -> datetime:
+    """Return the last grid point at or before `time` (UTC); `step` divides a day."""
+    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (time - midnight) // step * step
 
 
-def ceil_to(moment: datetime, step: timedelta) -> datetime:
-    """Return the first grid point at or after `moment` (UTC); `step` divides a day."""
-    floor = floor_to(moment, step)
-    return floor if floor == moment else floor + step
+def ceil_to(time: datetime, step: timedelta) -> datetime:
+    """Return the first grid point at or after `time` (UTC); `step` divides a day."""
+    floor = floor_to(time, step)
+    return floor if floor == time else floor + step
 
 
 def union(ranges: Iterable[TimeRange]) -> list[TimeRange]:

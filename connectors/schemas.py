@@ -11,7 +11,7 @@ from connectors.pages import NO_PHASE, QUOTE_KEY_COLUMNS
 from connectors.series import Series
 
 MONEY = pl.Decimal(20, 8)
-MOMENT = pl.Datetime("us", "UTC")
+TIMESTAMP = pl.Datetime("us", "UTC")
 QUOTES = pl.Schema(
     {
         "item_id": pl.String(),
@@ -22,8 +22,8 @@ QUOTES = pl.Schema(
         "lowest_ask": pl.Int64(),
         "price": MONEY,
         "quantity": pl.Int64(),
-        "timestamp": MOMENT,
-        "last_updated": MOMENT,
+        "timestamp": TIMESTAMP,
+        "last_updated": TIMESTAMP,
         "url": pl.String(),
     }
 )
@@ -59,7 +59,7 @@ PROVIDERS = pl.Schema(
     }
 )
 # Rates range from a hundred thousand to a billionth of a dollar; beyond 18 decimal places they are rounded.
-FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": MOMENT})
+FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": TIMESTAMP})
 
 
 def quote_keys(rows: pl.DataFrame) -> list[str]:
@@ -100,7 +100,7 @@ POINTS = pl.Schema(
     {
         **_ITEM_COLUMNS,
         "provider": pl.String(),
-        "time": MOMENT,
+        "time": TIMESTAMP,
         "lowest_ask": pl.Int64(),
         "price": MONEY,
         "quantity": pl.Int64(),
@@ -110,7 +110,7 @@ POINTS = pl.Schema(
 CANDLES = pl.Schema(
     {
         **_ITEM_COLUMNS,
-        "time": MOMENT,
+        "time": TIMESTAMP,
         "interval": pl.String(),
         "open": pl.Int64(),
         "high": pl.Int64(),
@@ -129,7 +129,7 @@ SALES = pl.Schema(
     {
         **_ITEM_COLUMNS,
         "provider": pl.String(),
-        "time": MOMENT,
+        "time": TIMESTAMP,
         "price": pl.Int64(),
         "float_value": pl.Float64(),
         "paint_seed": pl.Int64(),

@@ -14,7 +14,7 @@ class Cs2capClient(Client):
     auth = BearerAuth
 
     def classify(
-        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
+        self, route: str, status: int, *, body: bytes, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response of CS2Cap means, or None for a success."""
         return classify(route, status, body, headers=headers, source=self.source)

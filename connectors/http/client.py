@@ -31,7 +31,7 @@ from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
 from connectors.http.headers import parse_http_date, parse_quota
 from connectors.http.retry import RetryPolicy
-from connectors.http.transport import ApiRequest, Params, StreamingResponse, Transport
+from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
 
@@ -99,12 +99,17 @@ class Client(ABC):
         self._responses = asyncio.Semaphore(2 * concurrency)
         self._circuit_breaker = CircuitBreaker()
         self._transport = Transport(
-            source, base_url, self.auth(key, base_url), key, concurrency=concurrency, deadline=deadline
+            source,
+            base_url,
+            auth=self.auth(key, base_url),
+            key=key,
+            concurrency=concurrency,
+            deadline=deadline,
         )
 
     @abstractmethod
     def classify(
-        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
+        self, route: str, status: int, *, body: bytes, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response means, or None for a success.
 
@@ -200,14 +205,14 @@ class Client(ABC):
                 self.rate_limiter.acquire(request.cost, metered=request.metered) as permit,
             ):
                 self.requests += 1
-                status, headers, raw = await self._transport.send(request)
+                response = await self._transport.send(request)
                 # Before the connection passes to the next request, which an error here may forbid.
-                self._raise_for_error(request, permit, status, headers, raw)
-            server_time = self.server_time(headers)
-            read = read_body(self._decompression(raw, headers, request), server_time)
+                self._raise_for_error(request, permit, response)
+            server_time = self.server_time(response.headers)
+            read = read_body(self._decompression(request, response), server_time)
             body = await run_to_completion(read)
-        returned = {name: headers[name] for name in _RETURNED_HEADERS if name in headers}
-        return ApiResponse(status, returned, body, server_time)
+        headers = {name: response.headers[name] for name in _RETURNED_HEADERS if name in response.headers}
+        return ApiResponse(response.status, headers, body, server_time=server_time)
 
     async def _open_stream(self, request: ApiRequest, deadline: float) -> StreamingResponse:
         """Claim a stream start and send the request; raise the error of an unsuccessful response."""
@@ -231,27 +236,26 @@ class Client(ABC):
         self, request: ApiRequest, permit: Permit, response: StreamingResponse
     ) -> None:
         try:
-            raw = b"" if response.status < 300 else await response.read()
-            self._raise_for_error(request, permit, response.status, response.headers, raw)
+            body = b"" if response.status < 300 else await response.read()
+            self._raise_for_error(request, permit, RawResponse(response.status, response.headers, body))
         except BaseException:
             await response.aclose()
             raise
 
-    def _raise_for_error(
-        self, request: ApiRequest, permit: Permit, status: int, headers: Mapping[str, str], raw: bytes
-    ) -> None:
+    def _raise_for_error(self, request: ApiRequest, permit: Permit, response: RawResponse) -> None:
         """Raise the error that a response means; report the response to rate limiter and circuit breaker."""
+        route, status, headers = str(request), response.status, response.headers
         self._on_headers(headers)
         body = b""
         if status >= 300:
-            body = self._decompression(raw, headers, request)()[:_MAX_ERROR_BODY]
+            body = self._decompression(request, response)()[:_MAX_ERROR_BODY]
             # The server may have sent the key back.
             body = self._key.redact(body.decode(errors="replace")).encode()
-        route = str(request)
-        error = self.classify(route, status, body, headers) or self._check_content_type(headers, status)
+        error = self.classify(route, status, body=body, headers=headers)
+        error = error or self._check_content_type(headers, status)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
-        self.rate_limiter.observe_headers(route, permit, parse_quota(headers), error)
+        self.rate_limiter.observe_headers(route, permit, parse_quota(headers), error=error)
         if error is None:
             return
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
@@ -274,8 +278,9 @@ class Client(ABC):
         detail = f"{received} instead of JSON: something answers in the API's place"
         return Unavailable(detail, self.source, status=status)
 
-    def _decompression(self, raw: bytes, headers: Mapping[str, str], request: ApiRequest) -> Decompress:
-        return partial(decompress, raw, headers.get("content-encoding", ""), str(request), self.source)
+    def _decompression(self, request: ApiRequest, response: RawResponse) -> Decompress:
+        encoding = response.headers.get("content-encoding", "")
+        return partial(decompress, response.body, encoding, route=str(request), source=self.source)
 
 
 async def _decompress_here(decompress_body: Decompress, _server_time: datetime) -> bytes:
@@ -292,5 +297,10 @@ def _as_outcome_unknown(request: ApiRequest, error: SourceError) -> SourceError:
     if refused or isinstance(error, ConnectFailed | ConfigError):
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
-    detail = f"{request}: {error.detail}"
-    return OutcomeUnknown(detail, error.source, error.code, error.status, error.request_id)
+    return OutcomeUnknown(
+        f"{request}: {error.detail}",
+        error.source,
+        code=error.code,
+        status=error.status,
+        request_id=error.request_id,
+    )

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -48,6 +48,14 @@ class ApiRequest:
         return f"{self.method} {self.path}"
 
 
+class RawResponse(NamedTuple):
+    """A complete response: its status, its headers (lower-case names) and its body, not decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class StreamingResponse:
     """A response whose body is still arriving; `headers` has lower-case names."""
 
@@ -81,19 +89,20 @@ class Transport:
     """A pool of `concurrency` connections to one source; a response must arrive within `deadline` seconds."""
 
     def __init__(
-        self, source: str, base_url: str, auth: HeaderAuth, key: Key, *, concurrency: int, deadline: float
+        self, source: str, base_url: str, *, auth: HeaderAuth, key: Key, concurrency: int, deadline: float
     ) -> None:
         self._source = source
         self._key = key
         self._deadline = deadline
-        self._http = _build_client(_check_base_url(base_url, source), auth, concurrency, deadline)
+        base_url = _check_base_url(base_url, source)
+        self._http = _build_client(base_url, auth, concurrency=concurrency, deadline=deadline)
 
     async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
         """Send a request and return its response, whose body must arrive within the same deadline.
 
         Raises ConnectFailed where nothing was sent, RequestTimeout and ConnectionLost; so does the response.
         """
-        timer = _Deadline(self._source, request, self._key, deadline or self._deadline)
+        timer = _Deadline(self._source, request, self._key, seconds=deadline or self._deadline)
         headers = {} if request.content is None else {"Content-Type": "application/json"}
         prepared = self._http.build_request(
             request.method,
@@ -105,11 +114,11 @@ class Transport:
         response = await timer.run(partial(self._http.send, prepared, stream=True))
         return StreamingResponse(request, response, timer)
 
-    async def send(self, request: ApiRequest) -> tuple[int, Mapping[str, str], bytes]:
-        """Send a request; return status, headers and body of the response."""
+    async def send(self, request: ApiRequest) -> RawResponse:
+        """Send a request and return the complete response."""
         response = await self.stream(request)
         try:
-            return response.status, response.headers, await response.read()
+            return RawResponse(response.status, response.headers, await response.read())
         finally:
             await response.aclose()
 
@@ -121,7 +130,7 @@ class Transport:
 class _Deadline:
     """The time limit of one request, and the translation of httpx's exceptions."""
 
-    def __init__(self, source: str, request: ApiRequest, key: Key, seconds: float) -> None:
+    def __init__(self, source: str, request: ApiRequest, key: Key, *, seconds: float) -> None:
         self.source = source
         self._request = request
         self._key = key
@@ -155,7 +164,7 @@ class _Deadline:
         return sanitize(self._key.redact(str(error)))
 
 
-def _build_client(base_url: str, auth: HeaderAuth, concurrency: int, deadline: float) -> httpx.AsyncClient:
+def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline: float) -> httpx.AsyncClient:
     """Create the connection pool.
 
     The environment's proxies serve https only, where they see ciphertext. Plain http goes straight to its

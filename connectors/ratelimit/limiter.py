@@ -109,7 +109,7 @@ class RateLimiter:
             self._apply_report(_MonthReport(used, min(limit, MAX_REPORTED), since))
 
     def observe_headers(
-        self, route: str, permit: Permit, quota: QuotaHeaders, error: Exception | None = None
+        self, route: str, permit: Permit, quota: QuotaHeaders, *, error: Exception | None = None
     ) -> None:
         """Correct the counts by the headers of a response that means `error`.
 
@@ -121,7 +121,7 @@ class RateLimiter:
             return
         if route in self._stream_routes and (error is None or isinstance(error, StreamsExhausted)):
             if limit <= MAX_STREAM_STARTS:
-                self._sync_streams(route, limit - remaining, limit, resets_at)
+                self._sync_streams(route, limit - remaining, limit, resets_at=resets_at)
         elif limit == self._month_limit():
             self._report = _MonthReport(
                 limit - remaining, limit, permit.sent_at, own=permit.ticket, resets_at=resets_at
@@ -149,7 +149,7 @@ class RateLimiter:
         if isinstance(error, StreamsExhausted):
             _, limit = self.stream_usage(route)
             if limit is not None:
-                self._sync_streams(route, limit, limit, error.resets_at)
+                self._sync_streams(route, limit, limit, resets_at=error.resets_at)
             return
         if isinstance(error, QuotaExhausted):
             limit = self.month_usage().limit
@@ -161,7 +161,7 @@ class RateLimiter:
 
     def set_stream_limit(self, route: str, limit: int) -> None:
         """Set how many streams may start on `route` in 24 hours."""
-        self._sync_streams(route, None, limit, None)
+        self._sync_streams(route, None, limit)
 
     def stream_usage(self, route: str) -> tuple[int, int | None]:
         """Return the stream starts of the last 24 hours on `route`, and their limit if known."""
@@ -175,7 +175,9 @@ class RateLimiter:
         finally:
             self._ledger.close()
 
-    def _sync_streams(self, route: str, used: int | None, limit: int, resets_at: datetime | None) -> None:
+    def _sync_streams(
+        self, route: str, used: int | None, limit: int, *, resets_at: datetime | None = None
+    ) -> None:
         self._ledger.sync_streams(route, used, limit, resets_at=resets_at, at=self._clock.now())
 
     def _month_limit(self) -> int | None:

@@ -252,7 +252,9 @@ def test_other_errors_of_a_stream_do_not_change_the_starts(
     rate_limiter.set_stream_limit(STREAM, 50)
     rate_limiter.claim_stream_start(STREAM)
     rate_limiter.claim_stream_start(STREAM)
-    rate_limiter.observe_headers(STREAM, send_requests(rate_limiter), QuotaHeaders(1_000_000, 0, None), error)
+    rate_limiter.observe_headers(
+        STREAM, send_requests(rate_limiter), QuotaHeaders(1_000_000, 0, None), error=error
+    )
     rate_limiter.observe_error(STREAM, error)
     assert rate_limiter.stream_usage(STREAM) == (1, 50)
 
