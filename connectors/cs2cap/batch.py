@@ -14,10 +14,11 @@ from common.errors import RequestRejected, UnexpectedResponse
 from common.shards import Item
 from common.text import sanitize
 from connectors.base import ExtractResult
-from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, ResponseMeta, decode_response
+from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, ResponseMeta
 from connectors.cs2cap.parser import parse_rows
 from connectors.cs2cap.query import check_currency, check_providers, named_providers
 from connectors.cs2cap.typed_page import prebuilt_page
+from connectors.decoding import decode_response
 from connectors.http.client import Client
 from connectors.http.compression import Decompress
 from connectors.pages import PageSink, TypedPage, fingerprint_keys

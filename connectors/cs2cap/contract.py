@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from common.errors import UnexpectedResponse
-from common.text import sanitize
+from connectors.decoding import decode_response
 from connectors.pagination import PageInfo
-from connectors.rows import DECODE_ERRORS
 
 # Digits and a point only, within Decimal(20, 8): no sign, comma, exponent or ninth place.
 DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"
@@ -22,7 +20,6 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 MinorUnits = Annotated[int, Meta(ge=0, le=MAX_MINOR_UNITS)]
 AwareDatetime = Annotated[datetime, Meta(tz=True)]
 _ExactDecimal = Annotated[str, Meta(pattern=DECIMAL_PATTERN.replace("$", r"\Z"))]
-_T = TypeVar("_T")
 
 
 class _CommonFields(Struct, gc=False, kw_only=True):
@@ -147,11 +144,3 @@ _LISTING: Final = msgspec.json.Decoder(ListingResponse)
 def decode_listing(body: bytes, side: BookSide, source: str) -> ListingResponse:
     """Decode one page of `side`; raises UnexpectedResponse where `body` is not such a page."""
     return decode_response(_LISTING, body, route=side.path, source=source)
-
-
-def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: str, source: str) -> _T:
-    """Decode a response of `route`; raises UnexpectedResponse where it does not fit the contract."""
-    try:
-        return decoder.decode(body)
-    except DECODE_ERRORS as error:
-        raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None

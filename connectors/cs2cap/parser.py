@@ -10,8 +10,8 @@ from msgspec import Raw
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
 from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, normalize_timestamps
+from connectors.decoding import DECODE_ERRORS, RowDecoder
 from connectors.pages import QUOTE_KEY_COLUMNS, Reject
-from connectors.rows import DECODE_ERRORS, RowDecoder
 from connectors.schemas import join_keys, keep_latest, quote_keys
 
 _STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side in BOOK_SIDES.items()}

@@ -11,7 +11,8 @@ from msgspec import Struct
 from common.errors import KeyInvalid, OutcomeUnknown, UnexpectedResponse
 from common.text import sanitize
 from connectors.base import Account
-from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, decode_response
+from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr
+from connectors.decoding import decode_response
 from connectors.http.auth import Key
 from connectors.schemas import FX, ITEMS, PROVIDERS
 

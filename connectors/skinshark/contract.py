@@ -8,9 +8,8 @@ import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
-from common.errors import UnexpectedResponse
 from common.text import sanitize
-from connectors.rows import DECODE_ERRORS, RowDecoder
+from connectors.decoding import DECODE_ERRORS, RowDecoder, decode_response
 from connectors.schemas import QUOTES
 
 ROUTE: Final = "/market/prices"
@@ -49,10 +48,7 @@ _LISTING: Final = msgspec.json.Decoder(Listing)
 
 def decode_listing(data: bytes, source: str = "") -> Listing:
     """Decode the content of an envelope; raises UnexpectedResponse where it is not a listing."""
-    try:
-        return _LISTING.decode(data)
-    except DECODE_ERRORS as error:
-        raise UnexpectedResponse(f"{ROUTE}: {sanitize(str(error))}", source) from None
+    return decode_response(_LISTING, data, route=ROUTE, source=source)
 
 
 def to_cents(dollars: Decimal) -> int:

@@ -23,9 +23,9 @@ from common.errors import (
     UnexpectedResponse,
 )
 from common.text import sanitize
+from connectors.decoding import DECODE_ERRORS
 from connectors.http.errors import describe_failure, error_class_of
 from connectors.http.headers import parse_http_date, parse_reset, retry_after
-from connectors.rows import DECODE_ERRORS
 
 _BY_KEY: Final[Mapping[str, type[SourceError]]] = {
     "MISSING_API_KEY": KeyMissing,

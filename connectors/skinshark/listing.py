@@ -9,9 +9,9 @@ import msgspec
 import polars as pl
 
 from common.errors import PaginationError, RequestRejected
+from connectors.decoding import DECODE_ERRORS, DecodedRows
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
-from connectors.rows import DECODE_ERRORS, DecodedRows
 from connectors.schemas import ITEMS
 from connectors.shards import Shard
 from connectors.skinshark.contract import ROUTE, ROWS, Row, decode_listing, to_quotes_frame

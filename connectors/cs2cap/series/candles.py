@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 from common.errors import UnexpectedResponse
 from common.text import sanitize
 from common.time_ranges import ceil_to, floor_to
-from connectors.cs2cap.contract import Count, MinorUnits, decode_response
+from connectors.cs2cap.contract import Count, MinorUnits
 from connectors.cs2cap.query import check_currency, check_items, item_params
 from connectors.cs2cap.series.parser import (
     ItemFields,
@@ -21,7 +21,7 @@ from connectors.cs2cap.series.parser import (
     iso8601,
     rows_to_frame,
 )
-from connectors.rows import RowDecoder
+from connectors.decoding import RowDecoder, decode_response
 from connectors.schemas import CANDLES
 from connectors.tiers import LOOKBACK_DAYS
 

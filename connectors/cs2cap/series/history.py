@@ -16,7 +16,7 @@ from connectors.cs2cap.series.parser import (
     parse_cursor_page,
     rows_to_frame,
 )
-from connectors.rows import RowDecoder
+from connectors.decoding import RowDecoder
 from connectors.schemas import POINTS
 
 PATH: Final = "/v1/prices/history"

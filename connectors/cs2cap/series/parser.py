@@ -12,11 +12,11 @@ from msgspec import Meta, Raw, Struct
 
 from common.shards import SeriesShard
 from common.text import sanitize
-from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta, decode_response
+from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta
 from connectors.cs2cap.query import check_currency, check_items, check_providers
+from connectors.decoding import RowDecoder, decode_response
 from connectors.pages import Reject
 from connectors.pagination import MAX_CURSOR_LENGTH
-from connectors.rows import RowDecoder
 from connectors.schemas import providers_in
 
 

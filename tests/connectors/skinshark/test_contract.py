@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import UnexpectedResponse
-from connectors.rows import DecodedRows
+from connectors.decoding import DecodedRows
 from connectors.schemas import ITEMS, QUOTES
 from connectors.skinshark.contract import ROWS, Row, decode_listing, reparse_reject, to_quotes_frame
 from connectors.skinshark.listing import list_items

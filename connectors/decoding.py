@@ -1,4 +1,4 @@
-"""Decode the rows of a response one by one: rows that fit, rejects, and counts of unknown fields."""
+"""Decode JSON responses, and their rows one by one: rows that fit, rejects, counts of unknown fields."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,13 +8,23 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from common.errors import UnexpectedResponse
 from common.text import sanitize
 from connectors.pages import Reject
 
+_T = TypeVar("_T")
 _R = TypeVar("_R", bound=Struct)
 # msgspec raises RecursionError where values nest too deep.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+
+
+def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: str, source: str) -> _T:
+    """Decode a response of `route`; raises UnexpectedResponse where it does not fit the contract."""
+    try:
+        return decoder.decode(body)
+    except DECODE_ERRORS as error:
+        raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
