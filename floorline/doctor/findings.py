@@ -27,12 +27,12 @@ def ok(name: str, seen: str) -> Finding:
 
 def warn(name: str, seen: str, advice: str) -> Finding:
     """Return a finding of a problem that does not make snapshots fail yet."""
-    return Finding(name, "warn", seen, advice)
+    return Finding(name, "warn", seen, advice=advice)
 
 
 def fail(name: str, seen: str, advice: str) -> Finding:
     """Return a finding of a problem that makes snapshots fail."""
-    return Finding(name, "fail", seen, advice)
+    return Finding(name, "fail", seen, advice=advice)
 
 
 def from_error(name: str, error: FloorlineError) -> Finding:

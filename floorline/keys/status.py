@@ -41,7 +41,7 @@ async def key_statuses(settings: Settings, clock: Clock) -> list[KeyStatus]:
     A source's next key follows its first key.
     """
     keys = [pair for name in settings.sources for pair in await _key_specs(settings, name)]
-    return await gather_fail_fast(*(_status(settings, name, key, clock) for name, key in keys))
+    return await gather_fail_fast(*(_status(settings, name, key, clock=clock) for name, key in keys))
 
 
 async def _key_specs(settings: Settings, name: str) -> list[tuple[str, str]]:
@@ -56,7 +56,7 @@ async def _key_specs(settings: Settings, name: str) -> list[tuple[str, str]]:
     return [(name, source.key), (name, source.key_next)] if has_next else [(name, source.key)]
 
 
-async def _status(settings: Settings, name: str, key: str, clock: Clock) -> KeyStatus:
+async def _status(settings: Settings, name: str, key: str, *, clock: Clock) -> KeyStatus:
     async with SourceSession(settings, name, clock, key_spec=key, retry=RetryPolicy(attempts=1)) as session:
         try:
             account = await (await session.connect()).account()

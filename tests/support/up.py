@@ -96,7 +96,7 @@ def running_up(bench: Bench, *arguments: str, **env: str) -> Iterator[RunningUp]
             stderr=subprocess.STDOUT,
             cwd=bench.folder,
         )
-    up = RunningUp(bench, process, f"http://127.0.0.1:{port}/api", log)
+    up = RunningUp(bench, process, api=f"http://127.0.0.1:{port}/api", log=log)
     try:
         wait_until(lambda: process.poll() is not None or "Scheduled: " in up.output(), 180, every=0.5)
         assert process.poll() is None, up.output()

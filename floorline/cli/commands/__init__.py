@@ -1,1 +1,1 @@
-"""One file a command group."""
+"""The commands of `floorline`, one file per group."""

@@ -44,10 +44,10 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
 
     path = warehouse_paths(config).state
     alerts = AlertStore(path).list_alerts() if path.exists() else []
-    chosen = next((one for one in alerts if one.alert_id == alert), None)
-    if chosen is None:
+    record = next((record for record in alerts if record.alert_id == alert), None)
+    if record is None:
         raise ConfigError(f"there is no alert {alert}")
-    print_alert(chosen, as_json=as_json)
+    print_alert(record, as_json=as_json)
 
 
 @alerts_app.command("clear")

@@ -46,7 +46,7 @@ BackfillId = Annotated[
 
 
 @backfill_app.callback()
-def backfill(  # noqa: PLR0913, PLR0917 - one argument an option
+def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     context: typer.Context,
     start: Annotated[str | None, typer.Option("--from", help="The start (UTC), inclusive.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="The end (UTC), exclusive; now by default.")] = None,

@@ -84,7 +84,7 @@ def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
     elif backfill_id != LATEST:
         record = store.get(backfill_id)
     else:
-        record = next((one for one in store.list_all() if one.state in RESUMABLE_STATES), None)
+        record = next((record for record in store.list_all() if record.state in RESUMABLE_STATES), None)
     if record is None:
         raise ConfigError("there is no backfill to resume: `floorline backfill list` shows all backfills")
     if record.state not in RESUMABLE_STATES:

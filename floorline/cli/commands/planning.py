@@ -53,6 +53,6 @@ def gaps(
 
     settings, names = load_settings(config), tuple(basket or ())
     start = since.replace(tzinfo=UTC) if since else None
-    found = asyncio.run(find_gaps(settings, SystemClock(), names, since=start, on_request=print_error))
+    result = asyncio.run(find_gaps(settings, SystemClock(), names, since=start, on_request=print_error))
     fill_command = f"floorline backfill --gaps{f' --config {config}' if config else ''}"
-    print_gaps(found, fill_command, as_json=as_json)
+    print_gaps(result, fill_command, as_json=as_json)

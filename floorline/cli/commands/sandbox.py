@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-def sandbox(  # noqa: PLR0913, PLR0917 - one argument an option
+def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
     port: Annotated[int, typer.Option(help="0: any free port.")] = 8765,
     tier: Annotated[
         str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")

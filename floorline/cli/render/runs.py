@@ -56,7 +56,9 @@ def result_notes(result: RunResult) -> list[str]:
     notes += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
     load = result.load
     if load is not None:
-        notes += [f"{held.provider}: {held.reason}; none of its quotes was closed" for held in load.held]
+        notes += [
+            f"{suspect.provider}: {suspect.reason}; none of its quotes was closed" for suspect in load.held
+        ]
         notes += [f"contract changed: {change}" for change in load.contract_changes]
         notes += [
             f"ten times off: {o.market_hash_name}{f' ({o.phase})' if o.phase else ''} at {o.provider},"

@@ -158,7 +158,7 @@ def test_basket_without_a_gap(bench: Bench) -> None:
 
 def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:
     """Record a finished backfill of one item."""
-    shard = SeriesShard("EUR", start, end, Item(item_id, "an item", None), "steam")
+    shard = SeriesShard("EUR", start, end, item=Item(item_id, "an item", None), provider="steam")
     finished_backfill(BackfillStore(bench.home.state), shard, observed_at=box.clock.now() + TEN)
 
 

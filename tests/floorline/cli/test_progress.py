@@ -19,13 +19,15 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of
 from warehouse.landing.model import PageMeta
 
-CATALOG = Shard(0, "cs2cap", "USD", ("steam",), None)
-ITEMS = Shard(1, "cs2cap", "USD", ("steam",), tuple(Item(str(n), f"Item {n}", None) for n in range(3)))
+CATALOG = Shard(0, "cs2cap", "USD", providers=("steam",), items=None)
+THREE_ITEMS = tuple(Item(str(number), f"Item {number}", None) for number in range(3))
+ITEMS = Shard(1, "cs2cap", "USD", providers=("steam",), items=THREE_ITEMS)
 
 
-def page(rows: int, total: int, offset: int = 0, request: int = 0) -> LandedPage:
-    meta = PageMeta(request, offset, total, NOON, NOON, "")
-    return LandedPage(meta, PageInfo(offset, 100, total, False, (), ""), rows, frozenset(), {})
+def page(rows: int, total: int, offset: int = 0) -> LandedPage:
+    meta = PageMeta(0, offset, total, observed_at=NOON, landed_at=NOON, fingerprint="")
+    info = PageInfo(offset, limit=100, total=total)
+    return LandedPage(meta, info, rows, providers=frozenset(), unknown_fields={})
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ def run(basket: str = "core", success: datetime | None = NOON, **fields: Any) ->
     return {**row, **COUNTS, **fields}
 
 
+def report_of(
+    *runs: dict[str, Any], published_at: datetime | None = NOON, now: datetime = NOON
+) -> StatusReport:
+    """Return a report of these runs, without alerts and pending landings."""
+    return StatusReport(runs=runs, alerts=[], waiting=[], published_at=published_at, now=now)
+
+
 def printed(
     bench: Bench, capsys: pytest.CaptureFixture[str], report: StatusReport, *, as_json: bool = False
 ) -> str:
@@ -53,7 +60,7 @@ def printed(
 def test_age_of_the_last_success_against_the_interval(
     bench: Bench, capsys: pytest.CaptureFixture[str], age: timedelta, text: str, late: bool
 ) -> None:
-    report = StatusReport([run()], [], [], NOON, NOON + age)
+    report = report_of(run(), now=NOON + age)
     (line,) = [line for line in printed(bench, capsys, report).splitlines() if line.startswith("core")]
     assert re.split(r"\s{2,}", line)[1:3] == ["2026-06-01 12:00:00", text]
     assert line.split()[-5:] == ["10m", "done", "2,000", "3", "2"]
@@ -62,7 +69,7 @@ def test_age_of_the_last_success_against_the_interval(
 
 
 def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    status = json.loads(printed(bench, capsys, StatusReport([run()], [], [], NOON, NOON), as_json=True))
+    status = json.loads(printed(bench, capsys, report_of(run()), as_json=True))
     assert list(status) == ["baskets", "published_at", "alerts", "landings_waiting", "months"]
     assert status["published_at"] == "2026-06-01T12:00:00+00:00"
     assert status["baskets"] == [
@@ -74,7 +81,7 @@ def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture
 
 
 def test_basket_that_never_succeeded(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    report = StatusReport([run(success=None, last_state="auth_failed")], [], [], None, NOON)
+    report = report_of(run(success=None, last_state="auth_failed"), published_at=None)
     text = printed(bench, capsys, report)
     assert "auth_failed" in text
     assert "late" not in text
@@ -85,7 +92,7 @@ def test_runs_of_the_former_source_of_a_basket_are_ignored(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [run(), run(source="zz", last_state="failed", success=None)]
-    assert "failed" not in printed(bench, capsys, StatusReport(runs, [], [], NOON, NOON))
+    assert "failed" not in printed(bench, capsys, report_of(*runs))
 
 
 def test_command_prints_pending_landings_and_alerts(bench: Bench, sandbox: Sandbox) -> None:

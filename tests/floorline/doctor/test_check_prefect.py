@@ -45,7 +45,7 @@ class FastClock(SystemClock):
 
 
 def check(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, url: str, clock: Clock | None = None
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, url: str, *, clock: Clock | None = None
 ) -> dict[str, Finding]:
     monkeypatch.setenv("PREFECT_API_URL", url)
     findings = asyncio.run(check_prefect(bench.settings, clock or SystemClock()))
@@ -161,6 +161,6 @@ def test_schedules_and_workers_from_deployment_to_an_offline_worker(
     assert summary(findings["prefect schedules"]) == "warn: paused or without an active schedule: other"
     assert summary(findings["prefect runs"]) == "warn: 1 late, the first by 4m"
 
-    findings = check(bench, monkeypatch, url, FastClock())
+    findings = check(bench, monkeypatch, url, clock=FastClock())
     assert findings["prefect worker"].verdict == "fail"
     assert findings["prefect worker"].seen.endswith("offline")

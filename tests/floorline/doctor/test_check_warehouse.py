@@ -197,9 +197,11 @@ def test_required_space_depends_on_the_size_of_the_database(paths: WarehousePath
 
 def test_open_alerts(paths: WarehousePaths) -> None:
     alerts = AlertStore(paths.state)
-    alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", "steam vanished"), NOON)
-    alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "revoked", guidance="Issue a new key"), NOON)
-    alerts.raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), NOON)
+    alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", message="steam vanished"), NOON)
+    alerts.raise_alert(
+        Alert("auth.failed", "cs2cap", "", message="revoked", guidance="Issue a new key"), NOON
+    )
+    alerts.raise_alert(Alert("quota.exhausted", "cs2cap", "", message="used up"), NOON)
     alerts.resolve("quota.exhausted", "cs2cap", "", now=NOON)
     key, dark = check_alerts(paths)
     assert (key.verdict, key.seen) == ("fail", "auth.failed, cs2cap since 2026-06-01 12:00 UTC: revoked")
