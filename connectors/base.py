@@ -1,11 +1,12 @@
-"""The connector protocol: what every source offers, and the base class of connectors that speak HTTP."""
+"""The base class of connectors: what every source offers to the pipelines."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
@@ -42,67 +43,8 @@ class ExtractResult:
     rounds: int
 
 
-class Connector(Protocol):
-    """An authenticated and rate-limited source. Every method but `aclose` raises SourceErrors."""
-
-    @property
-    def source(self) -> str:
-        """The configured name of the source."""
-        ...
-
-    @property
-    def requests(self) -> int:
-        """The requests sent so far, retries included."""
-        ...
-
-    @property
-    def request_id(self) -> str:
-        """The API's own id of the last answered request; empty where the API gives none."""
-        ...
-
-    @property
-    def quota_remaining(self) -> int | None:
-        """The requests left in the month, if the source has reported them."""
-        ...
-
-    @property
-    def rate_limiter(self) -> RateLimiter:
-        """The rate limiter of the key."""
-        ...
-
-    async def account(self) -> Account:
-        """Verify the key and apply its limits, without metered requests where the source allows it."""
-        ...
-
-    async def items(self) -> pl.DataFrame:
-        """Return the source's catalog, schema `ITEMS`."""
-        ...
-
-    async def providers(self) -> pl.DataFrame:
-        """Return the marketplaces behind the source, schema `PROVIDERS`."""
-        ...
-
-    async def fx(self) -> pl.DataFrame:
-        """Return the exchange rates of the source, schema `FX`."""
-        ...
-
-    async def extract(
-        self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
-    ) -> ExtractResult:
-        """Fetch every page of `shard` and hand each to `sink` as it arrives.
-
-        `resume_pages` were landed by an interrupted extraction of the same shard; they are landed again
-        instead of being fetched. Raises PaginationError where the pages do not add up to a listing.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        ...
-
-
-class HttpConnector:
-    """The part of `Connector` that every connector on an HTTP client shares."""
+class Connector(ABC):
+    """A source behind an HTTP client. Every method but `aclose` raises SourceErrors."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -131,6 +73,32 @@ class HttpConnector:
     def rate_limiter(self) -> RateLimiter:
         """The rate limiter of the key."""
         return self._client.rate_limiter
+
+    @abstractmethod
+    async def account(self) -> Account:
+        """Verify the key and apply its limits, without metered requests where the source allows it."""
+
+    @abstractmethod
+    async def items(self) -> pl.DataFrame:
+        """Return the source's catalog, schema `ITEMS`."""
+
+    @abstractmethod
+    async def providers(self) -> pl.DataFrame:
+        """Return the marketplaces behind the source, schema `PROVIDERS`."""
+
+    @abstractmethod
+    async def fx(self) -> pl.DataFrame:
+        """Return the exchange rates of the source, schema `FX`."""
+
+    @abstractmethod
+    async def extract(
+        self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()
+    ) -> ExtractResult:
+        """Fetch every page of `shard` and hand each to `sink` as it arrives.
+
+        `resume_pages` were landed by an interrupted extraction of the same shard; they are landed again
+        instead of being fetched. Raises PaginationError where the pages do not add up to a listing.
+        """
 
     async def aclose(self) -> None:
         """Close the connections."""

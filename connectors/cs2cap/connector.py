@@ -9,7 +9,7 @@ import polars as pl
 from common.concurrency import gather_fail_fast
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
-from connectors.base import Account, ExtractResult, HttpConnector
+from connectors.base import Account, Connector, ExtractResult
 from connectors.cs2cap.batch import BatchExtraction
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
@@ -35,7 +35,7 @@ class _Extraction(Protocol):
     async def run(self, resume_pages: Sequence[TypedPage], /) -> ExtractResult: ...
 
 
-class CS2Cap(HttpConnector):
+class CS2Cap(Connector):
     """CS2Cap behind `client`.
 
     `page_limit` is the page size to request. Without it, the first page shows what the tier allows: the API

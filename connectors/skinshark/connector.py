@@ -10,7 +10,7 @@ import polars as pl
 
 from common.concurrency import gather_fail_fast
 from common.errors import ConfigError, RequestRejected, SourceError, TransientError
-from connectors.base import Account, ExtractResult, HttpConnector
+from connectors.base import Account, Connector, ExtractResult
 from connectors.http.client import BodyReader, Client
 from connectors.http.compression import Decompress
 from connectors.http.retry import RetryPolicy
@@ -47,7 +47,7 @@ MARKETS: Final = {
 }
 
 
-class SkinShark(HttpConnector):
+class SkinShark(Connector):
     """SkinShark behind `client`; its only provider is one of `MARKETS`, its prices are in US dollars.
 
     `include_fees` adds the merchant's own fee to every price. `tier` sets the tokens per minute; "auto" means
