@@ -25,7 +25,7 @@ from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
-from tests.support.prefect_server import WITH_PREFECT
+from tests.support.prefect_server import WITH_PREFECT, drain_events
 from tests.support.snapshots import Bench, basket, clean_env
 from tests.support.waiting import wait_until
 
@@ -52,6 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             wait_until(partial(is_healthy, url), 90, every=0.2)
             with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}):
                 yield url
+                drain_events()
         finally:
             run.terminate()
             run.wait(30)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.testing.utilities import prefect_test_harness
 
@@ -28,6 +29,11 @@ def temporary_prefect() -> Iterator[Path]:
     with prefect_test_harness(server_startup_timeout=90):
         yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
     gc.collect()  # report the resources that Prefect did not close here, not in an unrelated test
+
+
+def drain_events() -> None:
+    """Send the queued events to the server that is about to stop: a later drain would wait for it forever."""
+    EventsWorker.drain_all(timeout=30)
 
 
 def dump_sqlite(database: Path) -> str:
