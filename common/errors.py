@@ -203,7 +203,7 @@ class WarehouseError(FloorlineError):
 
     path: Path | None = None
 
-    guidance: ClassVar[str] = "check the file named above"
+    guidance = "check the file named above"
 
 
 @dataclass(eq=False)
@@ -212,21 +212,19 @@ class WarehouseLocked(WarehouseError):
 
     holder: str = ""
 
-    guidance: ClassVar[str] = "end that process or wait; what was fetched is landed and the next run loads it"
+    guidance = "end that process or wait; what was fetched is landed and the next run loads it"
 
 
-@dataclass(eq=False)
 class WarehouseFull(WarehouseError):
     """The disk is full."""
 
-    guidance: ClassVar[str] = "free some space; what was fetched is landed and the next run loads it"
+    guidance = "free some space; what was fetched is landed and the next run loads it"
 
 
-@dataclass(eq=False)
 class WriterProcessDied(WarehouseError):
     """The worker process that lands pages was killed from outside, or could not start."""
 
-    guidance: ClassVar[str] = "free some memory and run again, which also loads the landed pages"
+    guidance = "free some memory and run again, which also loads the landed pages"
 
 
 @dataclass(eq=False)
@@ -235,49 +233,43 @@ class BackfillBusy(WarehouseError):
 
     holder: str = ""
 
-    guidance: ClassVar[str] = "wait for that process to end, or stop it; the next run continues there"
+    guidance = "wait for that process to end, or stop it; the next run continues there"
 
 
-@dataclass(eq=False)
 class QueryRejected(WarehouseError):
     """DuckDB cannot run a query; `detail` has DuckDB's reason."""
 
-    guidance: ClassVar[str] = ""
+    guidance = ""
 
 
-@dataclass(eq=False)
 class WarehouseUnusable(WarehouseError):
     """The path is not writable, or the files are not a database that this version can read."""
 
-    guidance: ClassVar[str] = "set [warehouse] path to a folder that you may write, or update Floorline"
+    guidance = "set [warehouse] path to a folder that you may write, or update Floorline"
 
 
-@dataclass(eq=False)
 class NotPublished(WarehouseUnusable):
     """No database has been published yet."""
 
-    guidance: ClassVar[str] = "run `floorline snapshot` first"
+    guidance = "run `floorline snapshot` first"
 
 
-@dataclass(eq=False)
 class DatabaseUnreadable(WarehouseUnusable):
     """DuckDB cannot read a database file; `detail` has DuckDB's reason."""
 
-    guidance: ClassVar[str] = "move the file away and run `floorline maintain rebuild`, or restore a backup"
+    guidance = "move the file away and run `floorline maintain rebuild`, or restore a backup"
 
 
-@dataclass(eq=False)
 class TargetExists(WarehouseUnusable):
     """The file or folder to write exists already."""
 
-    guidance: ClassVar[str] = "choose another name"
+    guidance = "choose another name"
 
 
-@dataclass(eq=False)
 class BackfillNotFound(WarehouseUnusable):
     """No backfill has this id."""
 
-    guidance: ClassVar[str] = "`floorline backfill list` shows all backfills"
+    guidance = "`floorline backfill list` shows all backfills"
 
 
 def most_severe(failure: BaseException) -> BaseException:
