@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import polars as pl
 
@@ -29,10 +28,6 @@ from connectors.pagination import CursorPaginator
 from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
 from connectors.tiers import AUTO, limits_for
-
-
-class _Extraction(Protocol):
-    async def run(self, resume_pages: Sequence[TypedPage], /) -> ExtractResult: ...
 
 
 class CS2Cap(Connector):
@@ -125,7 +120,9 @@ class CS2Cap(Connector):
         )
         return await extraction.run()
 
-    def _extractions(self, shard: Shard, sink: PageSink) -> Sequence[_Extraction]:
+    def _extractions(
+        self, shard: Shard, sink: PageSink
+    ) -> Sequence[PagedExtraction | BatchExtraction | StreamExtraction]:
         """Return the extractions of a shard: one per item on the item route, else one."""
         if shard.route == "stream":
             return [StreamExtraction(self._client, shard, sink, deadline=self._stream_deadline)]
