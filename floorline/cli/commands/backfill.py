@@ -88,24 +88,22 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     """Backfill past prices from the API's history; the same command resumes an interrupted run."""
     if context.invoked_subcommand is not None:
         return
-    from floorline.cli.commands.backfill_options import BackfillOptions, build_requests
+    from floorline.cli.commands.backfill_options import build_requests
     from pipelines.config import load_settings
 
-    options = BackfillOptions(
-        start=start,
-        end=end,
-        items=tuple(items or ()),
-        providers=tuple(key.strip() for keys in providers or () for key in keys.split(",")),
-        currency=currency,
-        source=source,
-        series=series,
-        interval=interval,
-        budget=budget,
-        resume=resume,
-        gaps=gaps,
-    )
+    keys = tuple(key.strip() for given in providers or () for key in given.split(","))
+    fields = {
+        "start": start,
+        "end": end,
+        "items": items or None,
+        "providers": keys or None,
+        "currency": currency,
+        "source": source,
+        "series": series,
+        "interval": interval,
+    }
     settings = load_settings(config)
-    requests = build_requests(options, settings)
+    requests = build_requests(settings, fields, resume=resume, gaps=gaps, budget=budget)
     if dry_run:
         _print_dry_run(requests, settings, as_json=as_json, several=gaps)
     else:

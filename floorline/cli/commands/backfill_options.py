@@ -1,9 +1,10 @@
-"""BackfillOptions, and the requests that the options of `floorline backfill` come to."""
+"""Turn the options of `floorline backfill` into requests."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from common.clock import SystemClock
 from common.errors import ConfigError
@@ -20,59 +21,37 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.backfills import BackfillStore
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BackfillOptions:
-    """The values of the options of `floorline backfill`."""
+def build_requests(
+    settings: Settings, fields: Mapping[str, Any], *, resume: str | None, gaps: bool, budget: int | None
+) -> list[BackfillRequest]:
+    """Return the requests to run: with `gaps` one per gap, else one. Raises ConfigError.
 
-    start: str | None
-    end: str | None
-    items: tuple[str, ...]
-    providers: tuple[str, ...]
-    currency: str | None
-    source: str | None
-    series: str
-    interval: str | None
-    budget: int | None
-    resume: str | None
-    gaps: bool
-
-    @property
-    def names_something(self) -> bool:
-        """Whether the options say what to fetch."""
-        return bool(self.start or self.end or self.items or self.providers or self.currency or self.interval)
-
-
-def build_requests(options: BackfillOptions, settings: Settings) -> list[BackfillRequest]:
-    """Return the requests to run: with `--gaps` one per gap, else one. Raises ConfigError."""
-    if options.gaps and options.budget:
+    `fields` are the fields of a BackfillRequest; those that the user has not set are None.
+    """
+    names_something = any(value for name, value in fields.items() if name not in {"series", "source"})
+    if gaps and budget:
         raise ConfigError("--budget does not work with --gaps: fill one gap at a time (--from, --to)")
-    if (options.resume or options.gaps) and options.names_something:
-        option = "--resume" if options.resume else "--gaps"
+    if (resume or gaps) and names_something:
+        option = "--resume" if resume else "--gaps"
         raise ConfigError(f"{option} already says what to fetch: leave out --from, --items and so on")
-    if options.gaps:
+    if gaps:
         requests = _fill_gaps(settings)
-    elif options.resume:
-        requests = [_resume(settings, options.resume)]
+    elif resume:
+        requests = [_resume(settings, resume)]
+    elif fields["series"] == "sales" and not names_something:
+        source = resolve_source(settings, fields["source"])
+        requests = [next_request(settings, source, SystemClock().now())]
     else:
-        requests = [_new_request(options, settings)]
-    return [request.model_copy(update={"budget": options.budget}) for request in requests]
+        requests = [_new_request(fields)]
+    return [request.model_copy(update={"budget": budget}) for request in requests]
 
 
-def _new_request(options: BackfillOptions, settings: Settings) -> BackfillRequest:
-    if options.series == "sales" and not options.names_something:
-        return next_request(settings, resolve_source(settings, options.source), SystemClock().now())
-    if not options.start:
+def _new_request(fields: Mapping[str, Any]) -> BackfillRequest:
+    if not fields["start"]:
         raise ConfigError("give the start (--from 2026-10-20), or --resume, or --gaps")
-    if not options.items and options.series != "sales":
+    if not fields["items"] and fields["series"] != "sales":
         raise ConfigError('give the items (--items "AK-47 | Redline (Field-Tested)", or --items all)')
-    fields = ("start", "end", "currency", "source", "series", "interval")
-    return parse_request(
-        {
-            **{name: getattr(options, name) for name in fields},
-            "items": options.items or None,
-            "providers": options.providers or None,
-        }
-    )
+    return parse_request(fields)
 
 
 def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
