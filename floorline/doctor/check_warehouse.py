@@ -14,7 +14,7 @@ from warehouse.database import open_reader, writer_lock
 from warehouse.landing.reader import CorruptLanding, list_landings, pending_landings
 from warehouse.loading.pipeline import RETRY_ADVICE
 from warehouse.paths import WarehousePaths
-from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.alerts import Alert, read_alerts
 
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less
 LATE_INTERVALS: Final = 3
@@ -125,7 +125,7 @@ def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:
 
 def check_alerts(paths: WarehousePaths) -> list[Finding]:
     """Return the open alerts as findings: a rejected key as a failure, any other alert as a warning."""
-    alerts = AlertStore(paths.state).list_alerts(open_only=True) if paths.state.exists() else []
+    alerts = read_alerts(paths.state, open_only=True)
     return [_from_alert(alert) for alert in alerts] or [ok("alerts", "no alert is open")]
 
 

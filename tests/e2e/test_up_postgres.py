@@ -94,7 +94,8 @@ def test_two_workers_on_postgres_run_every_flow_run_once(postgres: Postgres, tmp
     assert {run["run_count"] for run in runs} == {1}
     assert states["RUNNING"] == states["COMPLETED"] == len(runs)
     ((loaded,),) = bench.ask("SELECT count(*) FROM runs WHERE state = 'done'")
-    assert loaded >= len(runs)
+    # On a busy machine a run starts more than one interval late, and skips the snapshot.
+    assert loaded >= sum(run["state_name"] != "Skipped" for run in runs) > 0
     assert PASSWORD not in up.output()
     for log in (bench.home.root / "prefect").rglob("*"):
         assert log.is_dir() or PASSWORD.encode() not in log.read_bytes(), log

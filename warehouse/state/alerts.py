@@ -82,6 +82,11 @@ class KeyRejection:
 ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
 
 
+def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
+    """Return the alerts of the `state.db` at `path`, newest first; an empty list if there is no file yet."""
+    return AlertStore(path).list_alerts(open_only=open_only) if path.exists() else []
+
+
 class AlertStore:
     """The alerts and rejections in the `state.db` at `path`. Safe for several processes.
 

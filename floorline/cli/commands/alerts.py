@@ -27,11 +27,9 @@ def alerts_list(
     """List the open alerts, newest first."""
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_alerts
-    from warehouse.state.alerts import AlertStore
+    from warehouse.state.alerts import read_alerts
 
-    path = warehouse_paths(config).state
-    alerts = AlertStore(path).list_alerts(open_only=not everything) if path.exists() else []
-    print_alerts(alerts, as_json=as_json)
+    print_alerts(read_alerts(warehouse_paths(config).state, open_only=not everything), as_json=as_json)
 
 
 @alerts_app.command("show")
@@ -40,10 +38,9 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     from common.errors import ConfigError
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_alert
-    from warehouse.state.alerts import AlertStore
+    from warehouse.state.alerts import read_alerts
 
-    path = warehouse_paths(config).state
-    alerts = AlertStore(path).list_alerts() if path.exists() else []
+    alerts = read_alerts(warehouse_paths(config).state)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")

@@ -113,9 +113,11 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
 @backfill_app.command("list")
 def backfill_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the backfills and their progress, newest first."""
+    from floorline.cli.commands.backfill_options import find_backfill_store
     from floorline.cli.render.backfill import print_list
+    from pipelines.config import load_settings
 
-    store = _find_store(config)
+    store = find_backfill_store(load_settings(config))
     records = store.list_all() if store else []
     print_list([(record, _holder(store, record)) for record in records], as_json=as_json)
 
@@ -207,18 +209,12 @@ def _run(
     return run_flow_or_pipeline(run_flow, run_pipeline, prefect=prefect)
 
 
-def _find_store(config: Path | None) -> BackfillStore | None:
-    from floorline.cli.execution import warehouse_paths
-    from warehouse.state.backfills import BackfillStore
-
-    path = warehouse_paths(config).state
-    return BackfillStore(path) if path.exists() else None
-
-
 def _store_with(config: Path | None, backfill_id: str) -> BackfillStore:
     from common.errors import ConfigError
+    from floorline.cli.commands.backfill_options import find_backfill_store
+    from pipelines.config import load_settings
 
-    store = _find_store(config)
+    store = find_backfill_store(load_settings(config))
     if store is None:
         raise ConfigError(f"there is no backfill {backfill_id!r}: no backfill was started yet")
     return store

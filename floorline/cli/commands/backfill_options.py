@@ -1,4 +1,4 @@
-"""Turn the options of `floorline backfill` into requests."""
+"""Turn the options of `floorline backfill` into requests, and find earlier backfills."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ from pipelines.backfill.session import resolve_source
 from pipelines.config import Settings
 from warehouse.paths import WarehousePaths
 from warehouse.state.backfills import BackfillStore
+
+
+def find_backfill_store(settings: Settings) -> BackfillStore | None:
+    """Return the store of backfills; None if there is no `state.db` yet."""
+    path = WarehousePaths(settings.root).state
+    return BackfillStore(path) if path.exists() else None
 
 
 def build_requests(
@@ -56,8 +62,7 @@ def _new_request(fields: Mapping[str, Any]) -> BackfillRequest:
 
 def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
     """Return the request of an unfinished backfill. Raises ConfigError if there is none to resume."""
-    path = WarehousePaths(settings.root).state
-    store = BackfillStore(path) if path.exists() else None
+    store = find_backfill_store(settings)
     if store is None:
         record = None
     elif backfill_id != LATEST:

@@ -19,14 +19,14 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from warehouse.landing.reader import pending_landings
     from warehouse.paths import WarehousePaths
     from warehouse.queries import LAST_RUNS, run_query
-    from warehouse.state.alerts import AlertStore
+    from warehouse.state.alerts import read_alerts
 
     settings, now = load_settings(config), SystemClock().now()
     paths = WarehousePaths(settings.root)
     published = paths.published.exists()
     report = StatusReport(
         runs=run_query(paths, LAST_RUNS).records() if published else [],
-        alerts=AlertStore(paths.state).list_alerts(open_only=True) if paths.state.exists() else [],
+        alerts=read_alerts(paths.state, open_only=True),
         waiting=pending_landings(paths.landing),
         published_at=datetime.fromtimestamp(paths.published.stat().st_mtime, UTC) if published else None,
         now=now,
