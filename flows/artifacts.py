@@ -18,7 +18,6 @@ from prefect.artifacts import (
 )
 from prefect.settings import PREFECT_UI_URL
 
-from common.clock import Clock
 from common.errors import SourceError
 from pipelines.alerts.rules import CAUSE_BY_STATE
 from pipelines.backfill.results import BackfillResult
@@ -43,10 +42,15 @@ class ProgressSource(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def publish_progress(source: ProgressSource, key: str, clock: Clock) -> AsyncIterator[None]:
-    """Publish the progress of a long run as a progress artifact, with a last update at its end."""
+async def publish_progress(
+    source: ProgressSource, key: str, *, after: float = SHOW_AFTER, every: float = UPDATE_INTERVAL
+) -> AsyncIterator[None]:
+    """Publish the progress of a long run as a progress artifact, with a last update at its end.
+
+    The artifact is created `after` seconds and updated `every` seconds.
+    """
     ended = asyncio.Event()
-    updates = asyncio.create_task(_update_artifact(source, key, clock, ended=ended))
+    updates = asyncio.create_task(_update_artifact(source, key, ended, after=after, every=every))
     try:
         yield
     finally:
@@ -54,30 +58,25 @@ async def publish_progress(source: ProgressSource, key: str, clock: Clock) -> As
         await updates
 
 
-async def _update_artifact(source: ProgressSource, key: str, clock: Clock, *, ended: asyncio.Event) -> None:
-    """Create the artifact after a while, and update it until the run has ended."""
-    await _sleep(clock, SHOW_AFTER, ended)
-    if ended.is_set():
+async def _update_artifact(
+    source: ProgressSource, key: str, ended: asyncio.Event, *, after: float, every: float
+) -> None:
+    if await _is_set_within(ended, after):
         return
     try:
         artifact = await acreate_progress_artifact(source.percent, key, source.description)
         last = False
         while not last:
-            await _sleep(clock, UPDATE_INTERVAL, ended)
-            last = ended.is_set()
+            last = await _is_set_within(ended, every)
             await aupdate_progress_artifact(artifact, source.percent, source.description)
     except Exception as error:  # noqa: BLE001 - the run must not fail because its progress is not shown
         get_run_logger().warning("the progress cannot be published: %s", type(error).__name__)
 
 
-async def _sleep(clock: Clock, seconds: float, ended: asyncio.Event) -> None:
-    """Sleep, but no longer than until `ended` is set."""
-    waits = [asyncio.create_task(clock.sleep(seconds)), asyncio.create_task(ended.wait())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 async def publish_result(

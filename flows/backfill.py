@@ -84,9 +84,9 @@ async def run_in_process(
 
 async def _run_backfill(settings: Settings, request: BackfillRequest) -> State[Any]:
     progress, collected = caller.get()
-    clock, tracker = SystemClock(), BackfillProgressTracker(progress)
-    async with publish_progress(tracker, artifact_key("backfill", request.series, "progress"), clock):
-        result = await BackfillPipeline(settings, request, clock, progress=tracker).run()
+    tracker = BackfillProgressTracker(progress)
+    async with publish_progress(tracker, artifact_key("backfill", request.series, "progress")):
+        result = await BackfillPipeline(settings, request, progress=tracker).run()
     collected.append(result)
     return await _final_state(result)
 

@@ -78,13 +78,13 @@ async def snapshot(
     """
     settings = load_settings(Path(config) if config else None)
     selected = settings.select_baskets(tuple(baskets or ()))
-    scheduled, clock = scheduled_time(), SystemClock()
-    if is_stale(scheduled, clock.now(), max(basket.every for basket in selected)):
+    scheduled = scheduled_time()
+    if is_stale(scheduled, SystemClock().now(), max(basket.every for basket in selected)):
         return Completed(name="Skipped", message=f"the run of {scheduled} starts more than one interval late")
     progress, collected = caller.get()
     tracker = ProgressTracker(progress)
     pipeline = SnapshotPipeline(settings, tuple(baskets or ()), progress=tracker, force=force)
-    async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in selected)), clock):
+    async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in selected))):
         results = await pipeline.run(_wrap_as_task, _wrap_load_as_task)
     collected.extend(results)
     return await _final_state(results)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Final, Literal
@@ -73,14 +74,6 @@ class BasketGap:
     basket: BasketSettings
     currency: str
     gap: CoverageGap
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RetentionWindow:
-    """The time range (UTC) that a source still has, empty if none; `why` says why older time is lost."""
-
-    span: TimeRange
-    why: str
 
 
 async def find_gaps(
@@ -172,10 +165,9 @@ async def _classify(
     on_request: Callable[[str], None],
 ) -> list[Gap]:
     """Split the gaps of one source into the parts that are filled, fillable, lost or too new."""
-    lazy_source = LazySource(settings, source, clock, offline=False)
-    try:
+    async with aclosing(LazySource(settings, source, clock, offline=False)) as lazy_source:
         now = clock.now()
-        retention = await _retention(settings, lazy_source, now)
+        kept, why_lost = await _retention(settings, lazy_source, now)
         catalogs = CatalogCache(
             WarehousePaths(settings.root).catalog, lazy_source, clock, lifetime=timedelta.max
         )
@@ -185,24 +177,28 @@ async def _classify(
             )
             for basket, currency in dict.fromkeys((one.basket, one.currency) for one in basket_gaps)
         }
-    finally:
-        await lazy_source.aclose()
     if lazy_source.fetched:
         on_request(lazy_source.describe_fetches())
-    return [_classify_gap(one, retention, covered[one.basket, one.currency]) for one in basket_gaps]
+    return [
+        _classify_gap(one, covered[one.basket, one.currency], kept=kept, why_lost=why_lost)
+        for one in basket_gaps
+    ]
 
 
-async def _retention(settings: Settings, lazy_source: LazySource, now: datetime) -> RetentionWindow:
-    """Return what the source still keeps; request the tier only from an API with a history."""
+async def _retention(settings: Settings, lazy_source: LazySource, now: datetime) -> tuple[TimeRange, str]:
+    """Return the time range (UTC) that the source still has, empty if none, and why older time is lost.
+
+    Requests the tier only from an API with a history.
+    """
     if not isinstance(settings.sources[lazy_source.source], Cs2capSettings):
-        return RetentionWindow((now, now), f"{lazy_source.source} has no price history")
+        return (now, now), f"{lazy_source.source} has no price history"
     limits, _ = await limits_of_source(settings, lazy_source)
     try:
         allowed = allowed_window("points", None, limits, now=now)
     except ConfigError as error:
-        return RetentionWindow((now, now), error.detail)
+        return (now, now), error.detail
     since = allowed.since or BEGINNING_OF_TIME
-    return RetentionWindow((since + RETENTION_MARGIN, floor_to(now, GRID)), f"older than {allowed.days} days")
+    return (since + RETENTION_MARGIN, floor_to(now, GRID)), f"older than {allowed.days} days"
 
 
 async def _covered_by_backfills(
@@ -223,18 +219,19 @@ async def _covered_by_backfills(
     return common
 
 
-def _classify_gap(basket_gap: BasketGap, retention: RetentionWindow, covered: Sequence[TimeRange]) -> Gap:
+def _classify_gap(
+    basket_gap: BasketGap, covered: Sequence[TimeRange], *, kept: TimeRange, why_lost: str
+) -> Gap:
     basket, gap = basket_gap.basket, basket_gap.gap
-    kept_from, kept_to = retention.span
     unfilled = unfilled_spans(gap, covered)
     spans: dict[PartKind, list[TimeRange]] = {
         "filled": intersect([(gap.start, gap.end)], covered),
-        "lost": intersect(unfilled, [(BEGINNING_OF_TIME, kept_from)]),
-        "fillable": intersect(unfilled, [retention.span]),
-        "too new": intersect(unfilled, [(kept_to, gap.end)]),
+        "lost": intersect(unfilled, [(BEGINNING_OF_TIME, kept[0])]),
+        "fillable": intersect(unfilled, [kept]),
+        "too new": intersect(unfilled, [(kept[1], gap.end)]),
     }
     parts = [
-        GapPart(start, end, kind, retention.why if kind == "lost" else "")
+        GapPart(start, end, kind, why_lost if kind == "lost" else "")
         for kind in spans
         for start, end in spans[kind]
     ]

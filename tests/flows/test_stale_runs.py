@@ -20,7 +20,6 @@ from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 from prefect.states import Scheduled
 from prefect.types import DateTime
 
-from common.clock import SystemClock
 from connectors.shards import Shard
 from flows.artifacts import publish_progress
 from flows.maintain import maintain
@@ -98,20 +97,13 @@ def test_long_run_publishes_its_progress(make_sandbox: MakeSandbox, tmp_path: Pa
     assert artifact["description"].startswith("core: ")
 
 
-class NoWaitClock(SystemClock):
-    """Never waits, so that an update is always under way."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Return at once."""
-
-
 def test_progress_is_complete_after_a_run_that_ends_during_an_update() -> None:
     shards = tuple(Shard(number, "cs2cap", "USD", ("steam",), None) for number in range(2))
     tracker = ProgressTracker(NullProgress())
 
     @flow
     async def long_run() -> None:
-        async with publish_progress(tracker, "walk-brief", NoWaitClock()):
+        async with publish_progress(tracker, "walk-brief", after=0, every=0):  # updates without a pause
             tracker.planned("core", shards)
             while not await artifacts("walk-brief"):
                 pass
