@@ -15,6 +15,7 @@ from common.errors import AuthRejected, PlanForbids, QuotaExhausted, SourceError
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
+from pipelines.config import BasketSettings
 from pipelines.loading import parse_raw_rows
 from pipelines.planning.baskets import PlannedBasket
 from pipelines.results import RunResult, run_state
@@ -38,6 +39,12 @@ WrapTask = Callable[[str, ShardTask], ShardTask]
 def new_run_id(now: datetime) -> str:
     """Return a unique run id; ids sort by the start of their run."""
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def new_run_header(flow: str, basket: BasketSettings, now: datetime) -> RunHeader:
+    """Return the header of a new run of a basket that starts now."""
+    every = int(basket.every.total_seconds())
+    return RunHeader(new_run_id(now), flow, basket.source, basket.name, now, every)
 
 
 class BasketExtractor:
@@ -74,14 +81,10 @@ class BasketExtractor:
 
     async def run(self, flow: str, wrap: WrapTask) -> RunResult:
         """Fetch every shard, its task wrapped by `wrap`, and finish the landing. Raises WarehouseError."""
-        started = self._clock.now()
-        basket = self._basket
-        header = RunHeader(
-            new_run_id(started), flow, basket.source, basket.name, started, int(basket.every.total_seconds())
-        )
+        name, header = self._basket.name, new_run_header(flow, self._basket, self._clock.now())
         with LandingWriter(self._paths.landing, header) as landing:
             self._page_writers.warm_up(self._plan)
-            self._progress.planned(basket.name, self._plan.shards)
+            self._progress.planned(name, self._plan.shards)
             try:
                 error = await self._fetch(landing, wrap)
                 down = () if error else await self._find_down_providers()
@@ -91,7 +94,7 @@ class BasketExtractor:
                 self._finish(landing, "cancelled", None, ())
                 raise
             finally:
-                self._progress.finished(basket.name)
+                self._progress.finished(name)
             state = run_state(error, complete=not self._failures)
             return self._finish(landing, state, error, down)
 

@@ -88,30 +88,30 @@ def _write_typed_page(
 ) -> LandedPage:
     from connectors.schemas import providers_in  # imports polars, which raw pages do not need
 
-    meta = PageMeta(
-        page.request,
-        page.offset,
-        page.total,
-        observed_at=page.observed_at,
-        landed_at=landed_at,
-        fingerprint=page.fingerprint,
-        rejects=tuple((reject.reason, reject.raw) for reject in page.rejects),
-    )
+    rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
+    meta = _page_meta(page, landed_at, rejects)
     writer.append(meta, page.rows)
     return LandedPage(meta, info, page.rows.height, providers_in(page.rows), page.unknown_fields)
 
 
 def _write_raw_page(writer: ShardWriter, page: RawPage, info: PageInfo, landed_at: datetime) -> LandedPage:
-    meta = PageMeta(
+    meta = _page_meta(page, landed_at)
+    writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
+    return LandedPage(meta, info, len(page.rows), page.providers, {})
+
+
+def _page_meta(
+    page: TypedPage | RawPage, landed_at: datetime, rejects: tuple[tuple[str, str], ...] = ()
+) -> PageMeta:
+    return PageMeta(
         page.request,
         page.offset,
         page.total,
         observed_at=page.observed_at,
         landed_at=landed_at,
         fingerprint=page.fingerprint,
+        rejects=rejects,
     )
-    writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
-    return LandedPage(meta, info, len(page.rows), page.providers, {})
 
 
 def _write_raw_chunk(writer: ShardWriter, chunk: RawChunk, info: PageInfo, landed_at: datetime) -> LandedPage:

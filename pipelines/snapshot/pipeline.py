@@ -19,28 +19,16 @@ from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.results import RunResult, run_state, with_load
-from pipelines.snapshot.extraction import BasketExtractor, ShardTask, WrapTask, new_run_id
+from pipelines.snapshot.extraction import BasketExtractor, WrapTask, new_run_header
 from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress
 from pipelines.source_session import SourceSession
-from warehouse.landing.model import RunHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
 FLOW: Final = "snapshot"
 LoadStep = Callable[[], Awaitable[Sequence[LoadReport]]]
-WrapLoadStep = Callable[[LoadStep], LoadStep]
-
-
-def no_wrap(_label: str, fetch: ShardTask) -> ShardTask:
-    """Return the task of a shard unchanged."""
-    return fetch
-
-
-def no_load_wrap(step: LoadStep) -> LoadStep:
-    """Return the load step unchanged."""
-    return step
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,7 +74,11 @@ class SnapshotPipeline:
         self._progress = progress or NullProgress()
         self._paths = WarehousePaths(settings.root)
 
-    async def run(self, wrap: WrapTask = no_wrap, wrap_load: WrapLoadStep = no_load_wrap) -> list[RunResult]:
+    async def run(
+        self,
+        wrap: WrapTask = lambda _label, fetch: fetch,
+        wrap_load: Callable[[LoadStep], LoadStep] = lambda step: step,
+    ) -> list[RunResult]:
         """Take the snapshot; return one result per basket, in the order of the configuration.
 
         `wrap` and `wrap_load` let a scheduler turn the steps into tasks. A source that fails does not stop
@@ -185,9 +177,7 @@ class SnapshotPipeline:
     def _record_not_run(self, run: SourceRun, basket: BasketSettings, error: SourceError) -> RunResult:
         """Land a run that ended before its first price request, so that it is loaded and visible, too."""
         now = self._clock.now()
-        header = RunHeader(
-            new_run_id(now), FLOW, basket.source, basket.name, now, int(basket.every.total_seconds())
-        )
+        header = new_run_header(FLOW, basket, now)
         result = RunResult(
             run_id=header.run_id,
             basket=basket.name,

@@ -34,8 +34,8 @@ def run_result(
     return RunResult(f"run-{basket}-{run}", basket, source, outcome, requests=1, pages=1, error=error)
 
 
-def load_report(*held: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> LoadReport:
-    reasons = tuple(SuspectProvider(provider, "it is down") for provider in held)
+def load_report(*suspects: str, brought: tuple[str, ...] = (), source: str = "cs2cap") -> LoadReport:
+    reasons = tuple(SuspectProvider(provider, "it is down") for provider in suspects)
     return LoadReport("run-core", source, "core", "done", held=reasons, brought=brought)
 
 

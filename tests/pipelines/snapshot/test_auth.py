@@ -1,4 +1,4 @@
-"""A key that is revoked in the middle of a walk: it ends at once, is not hammered, and everybody is told."""
+"""A key revoked during an extraction: the source stops at once, other sources run, and an alert is raised."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
 
 CONCURRENCY = 4
 NEXT_KEY = "cs2c_live_sandbox_next_000000009"
-BEFORE = 7  # pages that pass
+PAGES_BEFORE = 7  # pages before the key is revoked
 
 
-class Ends:
-    """Notes when the fetch of each basket ended."""
+class EndTimes:
+    """Records when the extraction of each basket ended."""
 
     def __init__(self) -> None:
         self.at: dict[str, float] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finished(self, basket: str) -> None:
-        """Note it."""
+        """Record the time."""
         self.at[basket] = time.time()
 
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """A catalog of some twenty pages a provider, each of which takes a moment."""
+    """Return a sandbox with about twenty slow pages per provider, whose key is revoked after a few."""
     box = make_sandbox(items=2000, tier="free")
     box.fault("latency", seconds=0.02, times=None)
-    box.fault("revoke_key", after=BEFORE, times=None)
+    box.fault("revoke_key", after=PAGES_BEFORE, times=None)
     return box
 
 
@@ -60,24 +60,26 @@ def bench(tmp_path: Path, box: Sandbox, other: Sandbox) -> Bench:
         {"cs2cap": box, "second": other},
         catalog_of("steam", "buff163"),
         basket("next"),
-        basket("apart", source="second"),
+        basket("other", source="second"),
         source={"concurrency": CONCURRENCY},
     )
 
 
-def test_it_stops_within_a_second_and_is_neither_hammered_nor_retried(bench: Bench, box: Sandbox) -> None:
-    ends = Ends()
+def test_revoked_key_stops_all_requests_within_a_second_and_without_retries(
+    bench: Bench, box: Sandbox
+) -> None:
+    ends = EndTimes()
     bench.snapshot(progress=ends)
-    asked = priced(box)
-    refused = next(entry for entry in asked if entry.status == 401)
-    assert ends.at["core"] - refused.t < 1
-    assert ends.at["next"] - refused.t < 1
-    assert sum(entry.t > refused.t for entry in asked) <= CONCURRENCY
-    assert Counter(entry.query for entry in asked).most_common(1)[0][1] == 1
-    assert {entry.status for entry in asked} <= {200, 401}
+    requests = priced(box)
+    rejected = next(entry for entry in requests if entry.status == 401)
+    assert ends.at["core"] - rejected.t < 1
+    assert ends.at["next"] - rejected.t < 1
+    assert sum(entry.t > rejected.t for entry in requests) <= CONCURRENCY
+    assert Counter(entry.query for entry in requests).most_common(1)[0][1] == 1
+    assert {entry.status for entry in requests} <= {200, 401}
 
 
-def test_what_had_landed_is_loaded_and_all_are_told(bench: Bench, box: Sandbox) -> None:
+def test_landed_pages_are_loaded_and_the_alert_is_stored(bench: Bench, box: Sandbox) -> None:
     results = bench.snapshot()
     first = results[0]
     assert [result.state for result in results] == ["auth_failed", "auth_failed", "done"]
@@ -85,7 +87,7 @@ def test_what_had_landed_is_loaded_and_all_are_told(bench: Bench, box: Sandbox) 
     assert worst_exit_code(result.exit_code for result in results) == 4
     market = set(ledger(box, ["steam", "buff163"]))
     assert first.load is not None
-    assert 0 < first.load.rows_fetched == len(bench.quotes()) <= BEFORE * 100
+    assert 0 < first.load.rows_fetched == len(bench.quotes()) <= PAGES_BEFORE * 100
     assert set(bench.quotes()) < market
     (alert,) = bench.alerts()
     assert (alert.cause, alert.source, alert.code) == ("auth.failed", "cs2cap", "AUTH_API_KEY_REVOKED")
@@ -94,26 +96,26 @@ def test_what_had_landed_is_loaded_and_all_are_told(bench: Bench, box: Sandbox) 
     ]
 
 
-def test_the_next_basket_of_that_source_sends_nothing(bench: Bench, box: Sandbox) -> None:
+def test_next_basket_of_the_source_sends_no_request(bench: Bench, box: Sandbox) -> None:
     results = bench.snapshot()
     assert not [entry for entry in priced(box) if "item_id" in entry.query]
     assert (results[1].state, results[1].requests) == ("auth_failed", 0)
 
 
-def test_another_source_is_not_affected(bench: Bench, other: Sandbox) -> None:
+def test_other_source_is_not_affected(bench: Bench, other: Sandbox) -> None:
     result = bench.snapshot()[2]
     assert (result.source, result.state) == ("second", "done")
     assert bench.quotes(source="second") == ledger(other, ["steam"], [3, 8]) != []
 
 
-def test_the_alert_stands_while_the_key_is_refused_and_is_over_with_a_good_one(
-    bench: Bench, box: Sandbox
-) -> None:
-    bench.snapshot("next", "core")  # the first comes through, and does not close what the second opens
+def test_alert_is_open_until_a_new_key_is_accepted(bench: Bench, box: Sandbox) -> None:
+    bench.snapshot(
+        "next", "core"
+    )  # the first basket succeeds, which does not resolve the alert of the second
     assert [alert.cause for alert in bench.alerts()] == ["auth.failed"]
-    asked = len(priced(box))
+    before = len(priced(box))
     bench.snapshot("core")
-    assert len(priced(box)) == asked
+    assert len(priced(box)) == before
     assert [alert.repeats for alert in bench.alerts()] == [1]
     box.faults.clear()
     box.key(NEXT_KEY)
@@ -126,7 +128,7 @@ def test_the_alert_stands_while_the_key_is_refused_and_is_over_with_a_good_one(
 
 
 @pytest.mark.parametrize("state", ["disabled", "forbidden"])
-def test_a_disabled_account_ends_it_before_the_first_price(
+def test_disabled_account_ends_the_run_before_the_first_price_request(
     tmp_path: Path, sandbox: Sandbox, state: str
 ) -> None:
     bench = Bench.at(tmp_path, sandbox, basket())
@@ -137,7 +139,7 @@ def test_a_disabled_account_ends_it_before_the_first_price(
     assert bench.ask("SELECT basket, state, rows_fetched FROM runs") == [("core", "auth_failed", 0)]
 
 
-def test_a_month_that_is_used_up_ends_it_too(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_exhausted_month_ends_the_run(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(limits=True)
     bench = Bench.at(tmp_path, box, basket(items=list(range(1, 20))), basket("next"))
     box.keys.set_remaining(VALID_KEY, 6, box.clock.now())

@@ -1,4 +1,4 @@
-"""A snapshot that is stopped: what arrived is kept, said to be cancelled, and not paid for a second time."""
+"""A cancelled snapshot: the landed pages are loaded, and the next run does not fetch fresh pages again."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from warehouse.landing.reader import pending_landings
 
 pytestmark = pytest.mark.slow
 PROVIDERS = ("steam", "buff163")
-SLOW, QUICK = {"concurrency": 2}, {"concurrency": 8}
 
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """Two providers of nine and ten pages, a tenth of a second each."""
+    """Return a sandbox in which the two providers have nine and ten pages."""
     return make_sandbox(items=1000, tier="free")
 
 
@@ -35,8 +34,8 @@ def bench_at(folder: Path, box: Sandbox, fresh: str = "5m") -> Bench:
     return Bench.at(folder, box, catalog_of(*PROVIDERS, fresh=fresh), source={"concurrency": 2})
 
 
-def free(lock: Path) -> bool:
-    """Whether nobody holds it."""
+def is_free(lock: Path) -> bool:
+    """Return whether no process holds the lock."""
     try:
         with FileLock(lock, timeout=0):
             return True
@@ -45,8 +44,8 @@ def free(lock: Path) -> bool:
 
 
 @contextlib.contextmanager
-def under_way(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[subprocess.Popen[str]]:
-    """The command, once so many pages of a slow walk were answered."""
+def running_snapshot(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[subprocess.Popen[str]]:
+    """Run the command, and yield once the sandbox has sent so many slow pages."""
     box.fault("latency", seconds=0.1, times=None)
     command = [FLOORLINE, "snapshot", "--no-prefect", "--config", str(bench.config)]
     with subprocess.Popen(
@@ -59,21 +58,24 @@ def under_way(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[subprocess
             run.kill()
 
 
-def stopped(bench: Bench, box: Sandbox, stop: signal.Signals) -> tuple[int, str]:
-    """Stop a run in the middle: its exit code, and what it said on stderr."""
-    with under_way(bench, box) as run:
+def stop_snapshot(bench: Bench, box: Sandbox, stop: signal.Signals) -> tuple[int, str]:
+    """Stop a run in the middle; return its exit code and stderr."""
+    with running_snapshot(bench, box) as run:
         run.send_signal(stop)
-        _, said = run.communicate(timeout=30)
+        _, stderr = run.communicate(timeout=30)
     box.faults.clear()
-    return run.returncode, said
+    return run.returncode, stderr
 
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_what_arrived_is_loaded_and_the_run_is_cancelled(
+def test_landed_pages_are_loaded_and_the_run_is_cancelled(
     tmp_path: Path, box: Sandbox, stop: signal.Signals, code: int
 ) -> None:
     bench = bench_at(tmp_path, box)
-    assert stopped(bench, box, stop) == (code, "floorline: stopped; the data that had arrived is kept\n")
+    assert stop_snapshot(bench, box, stop) == (
+        code,
+        "floorline: stopped; the data that had arrived is kept\n",
+    )
     ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert 400 <= rows == len(bench.quotes())
@@ -83,9 +85,9 @@ def test_what_arrived_is_loaded_and_the_run_is_cancelled(
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_the_next_run_does_not_pay_again_for_what_is_fresh(tmp_path: Path, box: Sandbox, fresh: bool) -> None:
+def test_next_run_fetches_only_pages_that_are_not_fresh(tmp_path: Path, box: Sandbox, fresh: bool) -> None:
     bench = bench_at(tmp_path, box, "5m" if fresh else "0s")
-    stopped(bench, box, signal.SIGTERM)
+    stop_snapshot(bench, box, signal.SIGTERM)
     ((landed,),) = bench.ask("SELECT rows_fetched // 100 FROM runs")
     before = len(priced(box))
     (result,) = bench.snapshot()
@@ -97,69 +99,69 @@ def test_the_next_run_does_not_pay_again_for_what_is_fresh(tmp_path: Path, box: 
     assert bench.ask("SELECT count(*) FROM observations WHERE complete") == [(2,)]
 
 
-def test_what_vanished_meanwhile_closes_once_a_look_is_complete(tmp_path: Path, box: Sandbox) -> None:
+def test_vanished_quote_closes_with_the_next_complete_run(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box, "0s")
     bench.snapshot()
     box.advance(600)
     box.vanish(20, provider="steam")
-    stopped(bench, box, signal.SIGTERM)
+    stop_snapshot(bench, box, signal.SIGTERM)
     assert len(bench.quotes()) == len(ledger(box, PROVIDERS)) + 20
     box.advance(600)
     bench.snapshot()
     assert bench.quotes() == ledger(box, PROVIDERS)
 
 
-def test_a_second_ctrl_c_ends_even_the_wait_for_another_loader(tmp_path: Path, box: Sandbox) -> None:
+def test_second_ctrl_c_ends_the_wait_for_another_loader(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     bench.home.prepare()
-    with FileLock(bench.home.lock), under_way(bench, box) as run:
+    with FileLock(bench.home.lock), running_snapshot(bench, box) as run:
         run.send_signal(signal.SIGINT)
-        wait_until(lambda: any(free(lock) for lock in bench.home.landing.glob("*/lock")))
+        wait_until(lambda: any(is_free(lock) for lock in bench.home.landing.glob("*/lock")))
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=3)
+        _, stderr = run.communicate(timeout=3)
         assert run.returncode == 130
-        assert "Traceback" not in said
+        assert "Traceback" not in stderr
     (landing,) = pending_landings(bench.home.landing)
     assert landing.done["state"] == "cancelled"
 
 
-def waits_after(error: BaseException) -> float:
+def grace_after(error: BaseException) -> float:
     def fail() -> None:
         raise error
 
     async def main() -> float:
         try:
             fail()
-        except BaseException:  # noqa: BLE001 - as a run has it
+        except BaseException:  # noqa: BLE001 - as in a run
             return shutdown_grace()
         return -1
 
     return asyncio.run(main())
 
 
-def test_whoever_was_told_to_stop_twice_waits_for_nobody() -> None:
-    assert waits_after(asyncio.CancelledError()) > 0
-    assert waits_after(KeyboardInterrupt()) == 0
+def test_run_that_is_cancelled_twice_has_no_grace_period() -> None:
+    assert grace_after(asyncio.CancelledError()) > 0
+    assert grace_after(KeyboardInterrupt()) == 0
 
 
-def test_stopped_while_another_loader_is_busy_it_does_not_wait_for_long(tmp_path: Path, box: Sandbox) -> None:
+def test_cancelled_run_waits_only_briefly_for_another_loader(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     bench.home.prepare()
-    with FileLock(bench.home.lock), under_way(bench, box) as run:
+    with FileLock(bench.home.lock), running_snapshot(bench, box) as run:
         run.send_signal(signal.SIGTERM)
-        _, said = run.communicate(timeout=15)
-        assert (run.returncode, said) == (143, "floorline: stopped; the data that had arrived is kept\n")
+        _, stderr = run.communicate(timeout=15)
+        assert (run.returncode, stderr) == (143, "floorline: stopped; the data that had arrived is kept\n")
     assert len(pending_landings(bench.home.landing)) == 1
     bench.command("maintain", "load")
     assert bench.ask("SELECT state FROM runs") == [("cancelled",)]
 
 
-def test_with_two_sources_what_arrived_from_both_is_loaded(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_landed_pages_of_two_sources_are_loaded(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     pair = {"cs2cap": make_sandbox(items=1000, tier="free"), "second": make_sandbox(items=1000, tier="free")}
     baskets = [catalog_of("steam"), catalog_of("steam", name="other", source="second")]
     bench = Bench.at(tmp_path, pair, *baskets, source={"concurrency": 2})
     pair["second"].fault("latency", seconds=0.1, times=None)
-    assert stopped(bench, pair["cs2cap"], signal.SIGTERM)[0] == 143
+    assert stop_snapshot(bench, pair["cs2cap"], signal.SIGTERM)[0] == 143
     assert bench.ask("SELECT basket, state FROM runs ORDER BY basket") == [
         ("core", "cancelled"),
         ("other", "cancelled"),

@@ -1,4 +1,4 @@
-"""Catalogs are cached for a day: cheap, refetched where they cannot be read or may be behind."""
+"""Catalogs are cached for a day, and fetched again if they are unreadable or may be outdated."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench.at(tmp_path, sandbox, basket(currencies=["USD", "EUR"]))
 
 
-def asked(box: Sandbox) -> list[int]:
+def catalog_requests(box: Sandbox) -> list[int]:
     return [len(box.requests.of_path(route)) for route in ROUTES]
 
 
-def later(clock: VirtualClock, span: timedelta) -> None:
+def advance(clock: VirtualClock, span: timedelta) -> None:
     clock.time += span.total_seconds()
 
 
-def test_they_are_asked_for_once_a_day(bench: Bench, sandbox: Sandbox) -> None:
+def test_catalogs_are_fetched_once_a_day(bench: Bench, sandbox: Sandbox) -> None:
     clock = VirtualClock()
     bench.snapshot(clock=clock)
-    later(clock, timedelta(hours=23))
+    advance(clock, timedelta(hours=23))
     bench.snapshot(clock=clock)
-    assert asked(sandbox) == [1, 1, 1]
-    later(clock, timedelta(hours=2))
+    assert catalog_requests(sandbox) == [1, 1, 1]
+    advance(clock, timedelta(hours=2))
     bench.snapshot(clock=clock)
-    assert asked(sandbox) == [2, 2, 2]
+    assert catalog_requests(sandbox) == [2, 2, 2]
 
 
-def test_dollars_alone_need_no_rates(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_basket_in_dollars_needs_no_exchange_rates(tmp_path: Path, sandbox: Sandbox) -> None:
     Bench.at(tmp_path, sandbox, basket(currencies=["usd"])).snapshot()
-    assert asked(sandbox) == [1, 1, 0]
+    assert catalog_requests(sandbox) == [1, 1, 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"not an arrow file"])
-def test_one_that_cannot_be_read_is_asked_for_again(bench: Bench, sandbox: Sandbox, content: bytes) -> None:
+def test_unreadable_catalog_is_fetched_again(bench: Bench, sandbox: Sandbox, content: bytes) -> None:
     bench.snapshot()
     for path in bench.home.catalog.glob("cs2cap/*.arrow"):
         path.write_bytes(content)
     assert [result.state for result in bench.snapshot()] == ["done"]
-    assert asked(sandbox) == [2, 2, 2]
+    assert catalog_requests(sandbox) == [2, 2, 2]
 
 
-def test_an_item_it_does_not_know_is_looked_up_anew_unless_it_is_fresh(
+def test_unknown_item_refreshes_a_catalog_that_is_older_than_ten_minutes(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
     clock, small, large = VirtualClock(), make_sandbox(items=30), make_sandbox(items=300)
@@ -62,13 +62,13 @@ def test_an_item_it_does_not_know_is_looked_up_anew_unless_it_is_fresh(
     bench = Bench.at(tmp_path, large, basket(items=[1, 300]))
     with pytest.raises(ConfigError, match="no item has the id 300"):
         bench.snapshot(clock=clock)
-    assert asked(large)[0] == 0
-    later(clock, timedelta(minutes=11))
+    assert catalog_requests(large)[0] == 0
+    advance(clock, timedelta(minutes=11))
     assert bench.snapshot(clock=clock)[0].state == "done"
-    assert asked(large)[0] == 1
+    assert catalog_requests(large)[0] == 1
 
 
-def test_each_source_has_its_own(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_each_source_has_its_own_catalog(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     pair = {"cs2cap": make_sandbox(items=300), "second": make_sandbox(items=30)}
     bench = Bench.at(tmp_path, pair, basket(items=[300]), basket("other", source="second", items=[300]))
     with pytest.raises(ConfigError, match="basket other: no item has the id 300"):

@@ -1,4 +1,4 @@
-"""A provider that goes dark closes nothing and raises an alert, which resolves when it comes back."""
+"""A dark provider: its quotes stay open, and an alert is open until it lists quotes again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def dark_alerts(bench: Bench) -> list[tuple[str, str]]:
     return [(alert.source, alert.subject) for alert in bench.alerts() if alert.cause == "provider.dark"]
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["the whole catalog", "a few items"])
-def test_a_dark_provider_closes_nothing_and_its_return_resolves_the_alert(
-    tmp_path: Path, sandbox: Sandbox, whole: bool
+@pytest.mark.parametrize("catalog", [True, False], ids=["catalog", "items"])
+def test_dark_provider_closes_no_quotes_and_its_return_resolves_the_alert(
+    tmp_path: Path, sandbox: Sandbox, catalog: bool
 ) -> None:
-    looked_at = catalog_of("steam", "buff163") if whole else basket(providers=["steam", "buff163"])
-    bench = Bench.at(tmp_path, sandbox, looked_at)
+    config = catalog_of("steam", "buff163") if catalog else basket(providers=["steam", "buff163"])
+    bench = Bench.at(tmp_path, sandbox, config)
     bench.snapshot()
     before, changes = bench.quotes(), bench.changes()
     assert len({row[0] for row in before}) == 2
@@ -29,7 +29,7 @@ def test_a_dark_provider_closes_nothing_and_its_return_resolves_the_alert(
         sandbox.advance(600)
         (result,) = bench.snapshot()
         assert result.load is not None
-        assert [held.provider for held in result.load.held] == ["steam"]
+        assert [suspect.provider for suspect in result.load.held] == ["steam"]
         assert (bench.quotes(), bench.changes()) == (before, changes)
         assert dark_alerts(bench) == [("cs2cap", "steam")]
     assert bench.ask("SELECT subject, repeats FROM alerts WHERE cause = 'provider.dark'") == [("steam", 1)]
@@ -41,9 +41,7 @@ def test_a_dark_provider_closes_nothing_and_its_return_resolves_the_alert(
     assert (bench.quotes(), bench.changes()) == (before, changes)
 
 
-def test_too_much_gone_at_once_is_not_believed_though_the_provider_is_well(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
+def test_large_drop_at_a_healthy_provider_closes_no_quotes(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, catalog_of("steam"))
     bench.snapshot()
     before = bench.quotes()
@@ -56,7 +54,7 @@ def test_too_much_gone_at_once_is_not_believed_though_the_provider_is_well(
     assert dark_alerts(bench) == [("cs2cap", "steam")]
 
 
-def test_a_few_items_that_are_sold_out_at_a_well_provider_close(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_few_vanished_quotes_at_a_healthy_provider_close(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(providers=["steam", "buff163"]))
     bench.snapshot()
     sandbox.vanish(1, provider="steam", item_ids=[3, 8])
@@ -67,7 +65,7 @@ def test_a_few_items_that_are_sold_out_at_a_well_provider_close(tmp_path: Path, 
     assert bench.alerts() == []
 
 
-def test_the_health_look_up_is_asked_for_only_where_a_provider_fell_silent(
+def test_health_is_requested_only_if_a_provider_lists_nothing_any_more(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
     box = make_sandbox()
@@ -80,7 +78,9 @@ def test_the_health_look_up_is_asked_for_only_where_a_provider_fell_silent(
     assert len(box.requests.of_path("/v1/providers")) == 2
 
 
-def test_an_unknown_health_closes_nothing_and_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_unknown_health_closes_no_quotes_and_makes_the_run_incomplete(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(providers=["steam", "buff163"]))
     bench.snapshot()
     before = bench.quotes()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in the middle of a walk: the quotes equal the ledger, or the run says why not."""
+"""Faults during an extraction: the quotes equal the market, or the run is incomplete with a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, catalog_of, ledger, priced
 
 pytestmark = pytest.mark.slow
-PASSING: list[tuple[str, dict[str, Any]]] = [
+TRANSIENT_FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("rate_limited", {"retry_after": 30}),
     ("unavailable", {}),
     ("unavailable", {"coded": False}),
@@ -23,13 +23,13 @@ PASSING: list[tuple[str, dict[str, Any]]] = [
     ("truncate", {"how": "gzip"}),
     ("html", {}),
 ]
-LASTING: list[tuple[str, dict[str, Any]]] = [
+PERMANENT_FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("unavailable", {}),
     ("drop", {}),
     ("truncate", {"how": "gzip"}),
     ("redirect", {}),
 ]
-DRIFT: list[tuple[str, dict[str, Any]]] = [
+LISTING_CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("rows_appear", {"n": 30, "provider": "steam"}),
     ("rows_vanish", {"n": 30, "provider": "steam"}),
     ("rows_appear", {"n": 1}),
@@ -37,13 +37,13 @@ DRIFT: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def named(fault: tuple[str, dict[str, Any]]) -> str:
+def fault_id(fault: tuple[str, dict[str, Any]]) -> str:
     return " ".join([fault[0], *map(str, fault[1].values())])
 
 
 @pytest.fixture
 def box(make_sandbox: MakeSandbox) -> Sandbox:
-    """Steam lists some nine hundred rows of it, in pages of a hundred."""
+    """Return a sandbox in which Steam lists about nine hundred rows, in pages of a hundred."""
     return make_sandbox(items=1000, tier="free")
 
 
@@ -52,8 +52,8 @@ def bench(tmp_path: Path, box: Sandbox) -> Bench:
     return Bench.at(tmp_path, box, catalog_of("steam"))
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=named)
-def test_what_passes_is_tried_again_and_nothing_is_missing(
+@pytest.mark.parametrize("fault", TRANSIENT_FAULTS, ids=fault_id)
+def test_transient_fault_is_retried_and_no_row_is_missing(
     bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]]
 ) -> None:
     kind, how = fault
@@ -65,7 +65,7 @@ def test_what_passes_is_tried_again_and_nothing_is_missing(
     assert bench.alerts() == []
 
 
-def test_retry_after_is_waited_for_by_all(bench: Bench, box: Sandbox) -> None:
+def test_all_requests_wait_for_retry_after(bench: Bench, box: Sandbox) -> None:
     box.fault("rate_limited", after=4, retry_after=30)
     clock = VirtualClock()
     bench.snapshot(clock=clock)
@@ -73,8 +73,8 @@ def test_retry_after_is_waited_for_by_all(bench: Bench, box: Sandbox) -> None:
     assert sum(entry.status == 429 for entry in priced(box)) == 1
 
 
-@pytest.mark.parametrize("fault", LASTING, ids=named)
-def test_what_does_not_pass_leaves_the_run_incomplete_with_the_reason_and_closes_nothing(
+@pytest.mark.parametrize("fault", PERMANENT_FAULTS, ids=fault_id)
+def test_permanent_fault_makes_the_run_incomplete_and_closes_no_quotes(
     bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]]
 ) -> None:
     bench.snapshot()
@@ -98,8 +98,8 @@ def test_what_does_not_pass_leaves_the_run_incomplete_with_the_reason_and_closes
 
 
 @pytest.mark.parametrize("after", [1, 5])
-@pytest.mark.parametrize("fault", DRIFT, ids=named)
-def test_a_listing_that_shifts_under_the_walk_is_whole_or_said_not_to_be(
+@pytest.mark.parametrize("fault", LISTING_CHANGES, ids=fault_id)
+def test_listing_that_shifts_during_the_extraction_is_complete_or_reported(
     bench: Bench, box: Sandbox, fault: tuple[str, dict[str, Any]], after: int
 ) -> None:
     kind, how = fault
@@ -115,14 +115,14 @@ def test_a_listing_that_shifts_under_the_walk_is_whole_or_said_not_to_be(
 
 
 @pytest.mark.parametrize("how", ["repeat", "empty"])
-def test_a_server_that_never_ends_breaks_the_walk(bench: Bench, box: Sandbox, how: str) -> None:
+def test_endless_listing_ends_the_extraction(bench: Bench, box: Sandbox, how: str) -> None:
     box.fault("endless", how=how, times=None)
     (result,) = bench.snapshot()
     assert result.state == "incomplete"
     assert len(priced(box)) < 40
 
 
-def test_an_answer_that_never_comes_is_given_up(tmp_path: Path, box: Sandbox) -> None:
+def test_response_past_the_deadline_is_retried(tmp_path: Path, box: Sandbox) -> None:
     bench = Bench.at(tmp_path, box, catalog_of("steam"), source={"deadline": "1s"})
     box.fault("latency", seconds=3, after=2, times=1)
     (result,) = bench.snapshot(clock=VirtualClock())
@@ -130,7 +130,7 @@ def test_an_answer_that_never_comes_is_given_up(tmp_path: Path, box: Sandbox) ->
     assert bench.quotes() == ledger(box, ["steam"])
 
 
-def test_an_unknown_total_is_walked_to_the_end(bench: Bench, box: Sandbox) -> None:
+def test_listing_of_unknown_total_is_fetched_completely(bench: Bench, box: Sandbox) -> None:
     box.fault("unknown_total", times=None)
     (result,) = bench.snapshot()
     assert result.state == "done"

@@ -1,4 +1,4 @@
-"""A run with fx = "table": dollars and one table of rates, and other currencies when the quotes are read."""
+"""A basket with fx = "table": quotes in dollars and one table of rates, converted on reading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench.at(tmp_path, sandbox, catalog_of(*SIX, currencies=FOUR, fx="table"))
 
 
-def test_it_asks_for_dollars_and_for_the_rates_once(bench: Bench, sandbox: Sandbox) -> None:
+def test_run_requests_dollars_and_one_table_of_rates(bench: Bench, sandbox: Sandbox) -> None:
     for _ in range(2):
         before = len(sandbox.requests)
         assert bench.snapshot()[0].state == "done"
@@ -30,17 +30,17 @@ def test_it_asks_for_dollars_and_for_the_rates_once(bench: Bench, sandbox: Sandb
 
 
 @pytest.mark.parametrize("currency", FOUR)
-def test_what_is_read_equals_what_the_api_would_have_converted(
+def test_converted_quotes_equal_the_conversion_of_the_api(
     bench: Bench, sandbox: Sandbox, currency: str
 ) -> None:
     bench.snapshot()
-    read = bench.ask(
+    rows = bench.ask(
         "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes_in(?)", currency
     )
-    assert ordered(read) == ledger(sandbox, SIX, currency=currency)
+    assert ordered(rows) == ledger(sandbox, SIX, currency=currency)
 
 
-def test_rates_that_cannot_be_had_make_the_run_incomplete(bench: Bench, sandbox: Sandbox) -> None:
+def test_missing_rates_make_the_run_incomplete(bench: Bench, sandbox: Sandbox) -> None:
     clock = VirtualClock()
     bench.snapshot(clock=clock)
     sandbox.fault("status_500", path="/v1/fx", times=None)

@@ -1,4 +1,4 @@
-"""A database that another process holds, or a disk that is full: the landing waits, the next run loads it."""
+"""A locked database or a full disk: the landing stays pending, and the next run loads it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env, ledger, main_with
 from warehouse.landing.reader import pending_landings
 
-HOLD = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+LOCK = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('locked', flush=True); input()"
 
 
 @contextmanager
-def held(path: Path) -> Iterator[int]:
-    """Another process holds the database; its id."""
+def locked(path: Path) -> Iterator[int]:
+    """Lock the database in another process; yield the id of the process."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LOCK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+        assert holder.stdout.readline() == "locked\n"
         try:
             yield holder.pid
         finally:
@@ -42,18 +42,20 @@ def bench(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     return Bench.at(tmp_path, sandbox, basket(), warehouse={"lock_wait": "1s"})
 
 
-def test_the_holder_is_named_and_the_next_run_loads_both(bench: Bench, sandbox: Sandbox) -> None:
+def test_locking_process_is_named_and_the_next_run_loads_both_landings(
+    bench: Bench, sandbox: Sandbox
+) -> None:
     bench.snapshot()
     sandbox.move(1, provider="steam", item_ids=[3, 8])
     sandbox.advance(600)
-    with held(bench.home.writer) as pid:
-        said = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
-        assert said.code == 6
-        (line,) = said.err.splitlines()
+    with locked(bench.home.writer) as pid:
+        output = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
+        assert output.code == 6
+        (line,) = output.err.splitlines()
         assert f"(PID {pid})" in line
         assert "what was fetched is landed and the next run loads it" in line
         assert len(pending_landings(bench.home.landing)) == 1
-        assert bench.changes() == len(bench.quotes())  # readers are not disturbed
+        assert bench.changes() == len(bench.quotes())  # readers are not affected
     sandbox.move(1, provider="steam", item_ids=[3, 8])
     sandbox.advance(600)
     bench.snapshot()
@@ -63,28 +65,28 @@ def test_the_holder_is_named_and_the_next_run_loads_both(bench: Bench, sandbox: 
     assert pending_landings(bench.home.landing) == []
 
 
-def test_a_rejected_key_raises_its_alert_all_the_same(bench: Bench, sandbox: Sandbox) -> None:
+def test_rejected_key_raises_its_alert_despite_the_lock(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot()
     sandbox.key(VALID_KEY, "revoked")
-    with held(bench.home.writer):
+    with locked(bench.home.writer):
         assert main_with("snapshot", "--no-prefect", "--config", str(bench.config)).code == 6
     assert [(alert.cause, alert.repeats) for alert in bench.alerts()] == [("auth.failed", 0)]
 
 
-def test_another_loader_is_waited_for_as_long_as_configured(bench: Bench) -> None:
+def test_load_waits_for_another_loader_as_long_as_configured(bench: Bench) -> None:
     bench.snapshot()
     with FileLock(bench.home.lock):
-        said = main_with("maintain", "load", "--config", str(bench.config))
-    assert said.code == 6
-    assert "has been written by" in said.err
-    assert "for more than 1 s" in said.err
+        output = main_with("maintain", "load", "--config", str(bench.config))
+    assert output.code == 6
+    assert "has been written by" in output.err
+    assert "for more than 1 s" in output.err
 
 
-def test_no_room_is_told_before_a_request_is_spent(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_missing_disk_space_is_reported_before_any_request(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(), warehouse={"least_free": "900TB"})
-    said = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
-    assert said.code == 6
-    assert "MB free and a run needs 900000000 MB" in said.err
+    output = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
+    assert output.code == 6
+    assert "MB free and a run needs 900000000 MB" in output.err
     assert len(sandbox.requests) == 0
 
 
@@ -106,10 +108,10 @@ set -e
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("unshare"), reason="a small disk takes a mount of one's own")
-def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+@pytest.mark.skipif(not shutil.which("unshare"), reason="a small disk needs a mount namespace")
+def test_disk_that_fills_up_during_a_run(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no mount of one's own may be made here")
+        pytest.skip("a mount namespace is not permitted here")
     box = make_sandbox(items=1000, tier="free")
     box.fault("latency", seconds=0.1, match={"providers": "steam"}, times=None)
     bench = Bench.at(

@@ -1,4 +1,4 @@
-"""One basket by every route in turn: the warehouse says the same, and the history gains nothing by it."""
+"""Switching the route of a basket: the quotes are the same, and the history gains no rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.snapshots import Bench, basket
 pytestmark = pytest.mark.slow
 KEYS = ["steam", "buff163", "csfloat"]
 ITEMS = ["AUG | *", "★ Karambit | Doppler (Factory New) @ *", 30, 31]
-SHOWN = """SELECT COLUMNS(lambda c: c NOT IN ('observed_at', 'run_id', 'last_updated', 'changed_at')),
+VIEW_ROWS = """SELECT COLUMNS(lambda c: c NOT IN ('observed_at', 'run_id', 'last_updated', 'changed_at')),
     date_trunc('second', changed_at) FROM {} ORDER BY ALL"""
 
 
-def taken(folder: Path, box: Sandbox, route: str, **fields: Any) -> Bench:
-    """A snapshot by this route, over the data that is there, of a market that refreshes and does not move."""
+def snapshot_by(folder: Path, box: Sandbox, route: str, **fields: Any) -> Bench:
+    """Take a snapshot by this route into the same warehouse, of a market that refreshes without changes."""
     box.advance(61.75)
     shape = {"items": ITEMS, "providers": KEYS, "fresh": "0s", **fields}
     bench = Bench.at(folder, box, basket(route=route, **shape), source={"tier": "pro"})
@@ -39,14 +39,14 @@ def taken(folder: Path, box: Sandbox, route: str, **fields: Any) -> Bench:
     ],
     ids=["asks and bids", "converted", "everything"],
 )
-def test_routes_agree_and_no_switch_is_a_change(
+def test_routes_agree_and_a_switch_adds_no_history(
     tmp_path: Path, make_sandbox: MakeSandbox, routes: list[str], fields: dict[str, Any]
 ) -> None:
     box = make_sandbox(tier="pro")
     seen = []
     for route in routes:
-        bench = taken(tmp_path, box, route, **fields)
-        seen.append([bench.ask(SHOWN.format(view)) for view in ("quotes", "bids")])
+        bench = snapshot_by(tmp_path, box, route, **fields)
+        seen.append([bench.ask(VIEW_ROWS.format(view)) for view in ("quotes", "bids")])
         changes = [bench.ask(f"SELECT count(*) FROM {name}_history")[0][0] for name in ("quote", "bid")]
         assert changes == [len(rows) for rows in seen[0]], route
         assert seen[-1] == seen[0], route
@@ -57,29 +57,29 @@ def test_routes_agree_and_no_switch_is_a_change(
     assert ("POST /v1/prices/batch" in paths) == ("batch" in routes)
 
 
-def test_a_price_that_moved_is_the_same_by_every_route(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_changed_price_is_the_same_by_every_route(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro")
-    shown = []
+    rows_by_route = []
     for route in ("item", "batch", "catalog", "stream"):
-        taken(tmp_path / route, box, "item")
+        snapshot_by(tmp_path / route, box, "item")
     box.move(2000, seed=1)
     for route in ("item", "batch", "catalog", "stream"):
-        bench = taken(tmp_path / route, box, route)
-        shown.append(bench.ask(SHOWN.format("quotes")))
-    assert shown == [shown[0]] * 4
+        bench = snapshot_by(tmp_path / route, box, route)
+        rows_by_route.append(bench.ask(VIEW_ROWS.format("quotes")))
+    assert rows_by_route == [rows_by_route[0]] * 4
 
 
-def test_what_vanishes_is_closed_by_whatever_route_looks(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+def test_vanished_quote_is_closed_by_every_route(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="pro")
-    taken(tmp_path, box, "stream", items=["all"])
+    snapshot_by(tmp_path, box, "stream", items=["all"])
     for route in ("catalog", "stream"):
         box.vanish(5, provider="csfloat", seed=len(route))
-        bench = taken(tmp_path, box, route, items=["all"])
+        bench = snapshot_by(tmp_path, box, route, items=["all"])
         assert len(bench.quotes()) == box.ledger(providers=KEYS).height
     for route in ("item", "batch", "catalog", "stream"):
         ((provider, item_id),) = bench.ask(
             "SELECT provider, item_id::INT FROM quotes WHERE item_id IN ('30', '31') LIMIT 1"
         )
         box.vanish(1, provider=provider, item_ids=[item_id])
-        bench = taken(tmp_path, box, route)
+        bench = snapshot_by(tmp_path, box, route)
         assert len(bench.quotes()) == box.ledger(providers=KEYS).height

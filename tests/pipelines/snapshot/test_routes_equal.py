@@ -1,4 +1,4 @@
-"""Every route to a price brings the same quotes, and the ledger's, whatever is asked of whatever market."""
+"""All routes return the same quotes, equal to the market, for random shards of random markets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from tests.support.clocks import NOON
 from tests.support.cs2cap import extract
 
 BUYERS = ("steam", "buff163", "csfloat", "youpin")
-WHOLE = ("catalog", "stream")
 
 
 def catalog(box: Sandbox) -> list[Item]:
-    """Every entry that a walk lists: no phaseless one of a phased item."""
+    """Return every entry of a listing: the phases of a phased item, and no aggregate."""
     rows = box.ledger().select("item_id", "market_hash_name", "phase").unique(maintain_order=True).rows()
     return [Item(str(item_id), name, phase) for item_id, name, phase in rows]
 
 
-def fetched(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
-    """What the shard's route brings, its moments in whole seconds: a batch tells no more."""
+def extract_rows(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
+    """Return the rows of a shard by its route, with times in whole seconds as in a batch."""
     parts = [shard]
     if shard.route == "catalog":
         parts = [replace(shard, providers=(key,)) for key in shard.providers]
@@ -43,20 +42,20 @@ def fetched(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
 
 
 def comparable(rows: pl.DataFrame) -> list[tuple[object, ...]]:
-    """Rows in an order of their own, without the addresses, which a batch does not tell."""
-    moments = [pl.col(name).dt.truncate("1s") for name in ("timestamp", "last_updated")]
+    """Return sorted rows without the URLs, which a batch does not have."""
+    times = [pl.col(name).dt.truncate("1s") for name in ("timestamp", "last_updated")]
     names = ("provider", "item_id", "market_hash_name", "phase", "delivery", "lowest_ask", "price")
-    return sorted(rows.select(*names, "quantity", *moments).rows(), key=str)
+    return sorted(rows.select(*names, "quantity", *times).rows(), key=str)
 
 
 def ledger(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
-    """What the market serves of a shard."""
+    """Return the rows of a shard in the market of the sandbox."""
     items = None if shard.items is None else [int(item.item_id or 0) for item in shard.items]
     bids = shard.deliveries == BID_DELIVERIES
-    told = box.ledger(currency=shard.currency, providers=shard.providers, item_ids=items, bids=bids)
+    expected = box.ledger(currency=shard.currency, providers=shard.providers, item_ids=items, bids=bids)
     ours = {"highest_bid": "lowest_ask", "highest_bid_decimal": "lowest_ask_decimal", "num_bids": "quantity"}
     return comparable(
-        told.rename(ours if bids else {}).with_columns(
+        expected.rename(ours if bids else {}).with_columns(
             pl.col("item_id").cast(pl.String),
             pl.lit(shard.deliveries[0]).alias("delivery"),
             price=pl.col("lowest_ask_decimal").cast(pl.Decimal(20, 8)).cast(pl.String),
@@ -65,7 +64,7 @@ def ledger(box: Sandbox, shard: Shard) -> list[tuple[object, ...]]:
 
 
 def routes(shard: Shard) -> Sequence[Route]:
-    """The routes that can fetch what a shard asks for."""
+    """Return the routes that can fetch a shard."""
     listing: tuple[Route, ...] = ("catalog", "stream") if shard.currency == "USD" else ("catalog",)
     return listing if shard.items is None else ("item", "batch", *listing)
 
@@ -79,7 +78,7 @@ def routes(shard: Shard) -> Sequence[Route]:
     currency=st.sampled_from(["USD", "EUR", "BTC"]),
     moved=st.integers(0, 40),
 )
-def test_all_routes_bring_the_same(
+def test_all_routes_return_the_rows_of_the_market(
     seed: int,
     share: float,
     providers: list[str],
@@ -92,15 +91,15 @@ def test_all_routes_bring_the_same(
         box.move(moved, seed=seed)
         box.vanish(moved, seed=seed + 1)
         entries = catalog(box)
-        chosen = tuple(entries[: round(share * len(entries))]) or None
-        shard = Shard(0, "cs2cap", currency, tuple(providers), chosen, deliveries)
+        items = tuple(entries[: round(share * len(entries))]) or None
+        shard = Shard(0, "cs2cap", currency, tuple(providers), items, deliveries)
         expected = ledger(box, shard)
         for route in routes(shard):
-            assert fetched(box, replace(shard, route=route)) == expected, route
+            assert extract_rows(box, replace(shard, route=route)) == expected, route
 
 
 @pytest.mark.parametrize("route", ["item", "batch"])
-def test_an_aggregate_is_asked_for_by_id_or_by_name(sandbox: Sandbox, route: Route) -> None:
+def test_aggregate_is_requested_by_name(sandbox: Sandbox, route: Route) -> None:
     phased = next(item for item in catalog(sandbox) if item.phase is not None)
     by_name = Item(None, phased.market_hash_name, None)
     landing, outcome = extract(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, (by_name,), route=route))
@@ -110,7 +109,7 @@ def test_an_aggregate_is_asked_for_by_id_or_by_name(sandbox: Sandbox, route: Rou
     assert landing.rows.height > 1
 
 
-def test_the_listing_of_other_sources_is_none_of_this_api(sandbox: Sandbox) -> None:
+def test_listing_route_of_other_sources_is_refused(sandbox: Sandbox) -> None:
     _, error = extract(sandbox.url, Shard(0, "cs2cap", "USD", BUYERS, None, route="listing"))
     assert "no route that lists everything at once" in str(error)
     assert len(sandbox.requests) == 0

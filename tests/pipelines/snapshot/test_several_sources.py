@@ -1,4 +1,4 @@
-"""Several baskets and sources in one snapshot: each ends by itself, results keep their order."""
+"""Several baskets and sources in one snapshot: they fail independently, and results keep their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, ledger, priced
 
-NOWHERE = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def pair(make_sandbox: MakeSandbox) -> dict[str, Sandbox]:
     return {"cs2cap": make_sandbox(), "second": make_sandbox(seed=2)}
 
 
-def test_results_come_in_the_order_of_the_configuration(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
-    there = {"source": "second"}
-    baskets = [basket("c", **there), basket("a"), basket("b", **there), basket("d", items=[5])]
+def test_results_are_in_the_order_of_the_configuration(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+    second = {"source": "second"}
+    baskets = [basket("c", **second), basket("a"), basket("b", **second), basket("d", items=[5])]
     bench = Bench.at(tmp_path, pair, *baskets)
     results = bench.snapshot()
     assert [(r.basket, r.source, r.state) for r in results] == [
@@ -36,7 +36,7 @@ def test_results_come_in_the_order_of_the_configuration(tmp_path: Path, pair: di
     assert [r.basket for r in bench.snapshot("d", "a", "d")] == ["d", "a"]
 
 
-def test_the_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+def test_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(tmp_path, pair, basket(items=[3, 8]), basket("other", source="second", items=[3, 8]))
     bench.snapshot()
     for name, box in pair.items():
@@ -49,16 +49,16 @@ def test_the_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[st
         assert bench.quotes(source=name) == ledger(box, ["steam"], [3, 8])
 
 
-def test_each_source_has_its_own_requests(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+def test_each_source_counts_its_own_requests(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(tmp_path, pair, basket(items=[1, 2, 3]), basket("other", source="second", items=[4]))
     first, other = bench.snapshot()
     assert (len(priced(pair["cs2cap"])), len(priced(pair["second"]))) == (3, 1)
-    assert (first.requests, other.requests) == (3 + 2, 1 + 2)  # with the items and the providers
+    assert (first.requests, other.requests) == (3 + 2, 1 + 2)  # and one each for the items and the providers
 
 
-def test_the_exit_code_is_the_worst(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+def test_exit_code_is_the_most_severe(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(
-        tmp_path, pair, basket("fine"), basket("torn", items=[5]), basket("shut", source="second")
+        tmp_path, pair, basket("fine"), basket("broken", items=[5]), basket("rejected", source="second")
     )
     pair["cs2cap"].fault("redirect", match={"item_id": "5"}, times=None)
     pair["second"].key(VALID_KEY, "revoked")
@@ -69,19 +69,19 @@ def test_the_exit_code_is_the_worst(tmp_path: Path, pair: dict[str, Sandbox]) ->
     assert worst_exit_code(result.exit_code for result in results[:2]) == 3
 
 
-def test_a_source_out_of_reach_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_unreachable_source_does_not_affect_the_other(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.written(
-        tmp_path, {"cs2cap": sandbox.url, "gone": NOWHERE}, basket("lost", source="gone"), basket()
+        tmp_path, {"cs2cap": sandbox.url, "offline": UNREACHABLE}, basket("lost", source="offline"), basket()
     )
     lost, fine = bench.snapshot(clock=VirtualClock())
     assert (lost.state, lost.exit_code, fine.state) == ("failed", 1, "done")
     assert bench.quotes() == ledger(sandbox, ["steam"], [3, 8])
     assert [(a.cause, a.source, a.subject) for a in bench.alerts()] == [
-        ("snapshot.incomplete", "gone", "lost")
+        ("snapshot.incomplete", "offline", "lost")
     ]
 
 
-def test_a_source_without_a_key_leaves_the_other_alone(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
+def test_source_without_a_key_does_not_affect_the_other(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(tmp_path, pair, basket("lost", source="second"), basket())
     (tmp_path / "second.key").unlink()
     lost, fine = bench.snapshot()

@@ -1,4 +1,4 @@
-"""SkinShark in the warehouse, beside CS2Cap: asks by delivery and phase, changes, the best of both."""
+"""Snapshots of SkinShark beside CS2Cap: asks by delivery and phase, changes, and the best ask of both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stored(bench: Bench, source: str = "skinshark") -> set[tuple[Any, ...]]:
     return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
 
 
-def take(bench: Bench) -> list[str]:
+def snapshot_states(bench: Bench) -> list[str]:
     return [result.state for result in bench.snapshot()]
 
 
@@ -40,9 +40,12 @@ def sent(box: Sandbox, since: int = 0) -> list[str]:
     return [entry.path for entry in box.skinshark.requests.since(since)]
 
 
-def test_what_is_for_sale_is_what_is_stored(bench: Bench, sandbox: Sandbox) -> None:
+def test_quotes_equal_the_listing(bench: Bench, sandbox: Sandbox) -> None:
     (result,) = bench.snapshot()
-    assert (result.state, result.requests) == ("done", 2)  # the items, once a day, and the prices
+    assert (result.state, result.requests) == (
+        "done",
+        2,
+    )  # the items, which are cached for a day, and the prices
     assert stored(bench) == listed_prices(sandbox) != set()
     assert bench.ask(NO_QUANTITY) == [(0,)]
     assert result.request_id == "req-00000003"
@@ -51,30 +54,30 @@ def test_what_is_for_sale_is_what_is_stored(bench: Bench, sandbox: Sandbox) -> N
     assert bench.ask("SELECT request_id FROM runs") == [("req-00000003",)]
 
 
-def test_a_second_look_costs_one_listing_and_adds_nothing(bench: Bench, sandbox: Sandbox) -> None:
-    take(bench)
-    before, asked = bench.changes(), len(sandbox.skinshark.requests)
+def test_second_snapshot_costs_one_listing_and_adds_no_history(bench: Bench, sandbox: Sandbox) -> None:
+    snapshot_states(bench)
+    before, since = bench.changes(), len(sandbox.skinshark.requests)
     sandbox.advance(600)
-    assert take(bench) == ["done"]
-    assert sent(sandbox, asked) == ["/merchant", "/market/prices"]
+    assert snapshot_states(bench) == ["done"]
+    assert sent(sandbox, since) == ["/merchant", "/market/prices"]
     assert bench.changes() == before
 
 
-def test_what_moves_comes_goes_and_returns(bench: Bench, sandbox: Sandbox) -> None:
-    take(bench)
+def test_changed_vanished_and_new_quotes_equal_the_listing(bench: Bench, sandbox: Sandbox) -> None:
+    snapshot_states(bench)
     for verb in ("move", "vanish", "appear"):
         for provider in ("c5", "ecosteam"):
             getattr(sandbox, verb)(8, provider=provider)
         sandbox.advance(600)
-        before, were = bench.changes(), stored(bench)
-        assert take(bench) == ["done"]
+        before, earlier = bench.changes(), stored(bench)
+        assert snapshot_states(bench) == ["done"]
         now = stored(bench)
-        assert now == listed_prices(sandbox) != were
-        assert bench.changes() - before == len({row[:3] for row in now ^ were})
+        assert now == listed_prices(sandbox) != earlier
+        assert bench.changes() - before == len({row[:3] for row in now ^ earlier})
 
 
-def test_a_phased_name_that_is_no_longer_for_sale_is_closed(bench: Bench, sandbox: Sandbox) -> None:
-    take(bench)
+def test_phased_item_that_is_sold_out_is_closed(bench: Bench, sandbox: Sandbox) -> None:
+    snapshot_states(bench)
     phased = [row for row in listed_rows(sandbox) if row.get("phases")]
     ids = {int(row["itemId"]) - 100_000: row["itemId"] for row in phased}
     board = sandbox.market.board
@@ -83,65 +86,65 @@ def test_a_phased_name_that_is_no_longer_for_sale_is_closed(bench: Bench, sandbo
         listed = sandbox.ledger(providers=[provider], item_ids=of_name[1:]).height
         sandbox.vanish(listed, provider=provider, item_ids=of_name)
     sandbox.advance(600)
-    assert take(bench) == ["done"]
-    gone = ids[of_name[0]]
-    assert gone not in {row[0] for row in stored(bench)}
+    assert snapshot_states(bench) == ["done"]
+    sold_out = ids[of_name[0]]
+    assert sold_out not in {row[0] for row in stored(bench)}
     assert stored(bench) == listed_prices(sandbox)
 
 
-def test_a_basket_of_some_items_takes_one_request_and_only_these(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_basket_of_some_items_takes_one_request_and_only_these_rows(tmp_path: Path, sandbox: Sandbox) -> None:
     items = [REDLINE, f"{DOPPLER} @ Ruby", "AUG | *"]
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(items=items))
-    assert take(bench) == ["done"]
-    wanted = {
+    assert snapshot_states(bench) == ["done"]
+    selected = {
         row["itemId"] for row in listed_rows(sandbox) if row["marketHashName"].startswith(("AUG | ", REDLINE))
     }
     doppler = next(row["itemId"] for row in listed_rows(sandbox) if row["marketHashName"] == DOPPLER)
-    expected = {row for row in listed_prices(sandbox) if row[0] in wanted or row[:2] == (doppler, "Ruby")}
+    expected = {row for row in listed_prices(sandbox) if row[0] in selected or row[:2] == (doppler, "Ruby")}
     assert stored(bench) == expected != set()
-    asked = len(sandbox.skinshark.requests)
-    assert take(bench) == ["done"]
-    assert sent(sandbox, asked) == ["/merchant", "/market/prices"]
+    since = len(sandbox.skinshark.requests)
+    assert snapshot_states(bench) == ["done"]
+    assert sent(sandbox, since) == ["/merchant", "/market/prices"]
 
 
 @pytest.mark.parametrize(("market", "number"), [("c5", 3), ("ecosteam", 4)])
-def test_one_marketplace_alone(tmp_path: Path, sandbox: Sandbox, market: str, number: int) -> None:
+def test_single_marketplace(tmp_path: Path, sandbox: Sandbox, market: str, number: int) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(providers=[market]), market=market)
-    assert take(bench) == ["done"]
+    assert snapshot_states(bench) == ["done"]
     assert stored(bench) == listed_prices(sandbox, number)
     assert bench.ask("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
-def test_the_best_ask_of_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
     names = [REDLINE, "AUG | *", "★ StatTrak™ Karambit | Doppler (Factory New) @ *"]
-    theirs = basket(items=names, providers=["steam", "csfloat", "skinport"])
-    bench = configure_both_sources(tmp_path, sandbox, theirs, skinshark_basket(items=names))
-    assert take(bench) == ["done", "done"]
-    asked = bench.ask("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
+    cs2cap_basket = basket(items=names, providers=["steam", "csfloat", "skinport"])
+    bench = configure_both_sources(tmp_path, sandbox, cs2cap_basket, skinshark_basket(items=names))
+    assert snapshot_states(bench) == ["done", "done"]
+    asks = bench.ask("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
     lowest: dict[tuple[str, str | None], Any] = {}
-    for name, phase, _, price in asked:
+    for name, phase, _, price in asks:
         lowest[name, phase] = min(price, lowest.get((name, phase), price))
     best = bench.ask("SELECT market_hash_name, phase, price, source FROM best_ask")
     assert {(name, phase): price for name, phase, price, _ in best} == lowest
     assert {source for *_, source in best} == {"cs2cap", "skinshark"}
-    common = {row[:2] for row in asked if row[2] == "cs2cap"} & {
-        row[:2] for row in asked if row[2] == "skinshark"
+    common = {row[:2] for row in asks if row[2] == "cs2cap"} & {
+        row[:2] for row in asks if row[2] == "skinshark"
     }
     assert len(common) > 5
 
 
-def test_one_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sandbox) -> None:
-    theirs = basket(items=["all"], providers=["c5", "ecosteam", "steam"])
-    bench = configure_both_sources(tmp_path, sandbox, theirs, skinshark_basket())
-    assert take(bench) == ["done", "done"]
+def test_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sandbox) -> None:
+    cs2cap_basket = basket(items=["all"], providers=["c5", "ecosteam", "steam"])
+    bench = configure_both_sources(tmp_path, sandbox, cs2cap_basket, skinshark_basket())
+    assert snapshot_states(bench) == ["done", "done"]
     pairs = set(
         bench.ask("SELECT DISTINCT bought_at, sold_at FROM spreads WHERE bought_source = 'skinshark'")
     )
     assert pairs == {("skinshark", "steam")}
 
 
-def test_a_row_that_does_not_fit_is_kept_and_closes_nothing(bench: Bench, sandbox: Sandbox) -> None:
-    take(bench)
+def test_rejected_row_closes_no_quote(bench: Bench, sandbox: Sandbox) -> None:
+    snapshot_states(bench)
     place = next(n for n, row in enumerate(listed_rows(sandbox)) if row["standard"] is not None)
     before = stored(bench)
     sandbox.skinshark.fault("broken_row", params={"row": place})
@@ -151,10 +154,10 @@ def test_a_row_that_does_not_fit_is_kept_and_closes_nothing(bench: Bench, sandbo
     assert stored(bench) == before
 
 
-def test_a_source_that_is_down_leaves_the_other_alone(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_rejected_key_does_not_affect_the_other_source(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, basket(), skinshark_basket())
     sandbox.skinshark.merchant.pin("203.0.113.7")
-    assert take(bench) == ["done", "auth_failed"]
+    assert snapshot_states(bench) == ["done", "auth_failed"]
     (alert,) = bench.alerts()
     assert (alert.cause, alert.source, alert.code) == ("auth.failed", "skinshark", "API_KEY_IP_DENIED")
     assert "allowlist" in (alert.guidance or "")
@@ -162,21 +165,21 @@ def test_a_source_that_is_down_leaves_the_other_alone(tmp_path: Path, sandbox: S
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"currencies": ["EUR"]}, "US dollars only"),
         ({"providers": ["steam"]}, "no provider is called 'steam'"),
         ({"items": ["AWP | Dragonlore"]}, "no item is called"),
     ],
 )
-def test_what_the_source_does_not_have_is_told_before_a_price(
-    tmp_path: Path, sandbox: Sandbox, fields: dict[str, Any], told: str
+def test_unknown_name_is_reported_before_any_price_request(
+    tmp_path: Path, sandbox: Sandbox, fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         configure_both_sources(tmp_path, sandbox, skinshark_basket(**fields)).snapshot()
 
 
-def test_nobody_is_acted_for(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_on_behalf_of_is_rejected(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), on_behalf_of="customer-7")
     with pytest.raises(ConfigError, match="rejects On-Behalf-Of"):
         bench.snapshot()

@@ -1,4 +1,4 @@
-"""Rows that are not as expected: broken ones are set aside, new fields counted, odd prices shown."""
+"""Unexpected rows: invalid rows are rejected, new fields counted, and outliers reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda how: f"{how['field']} {how.get('value', 'missing')}")
-def test_a_broken_row_is_set_aside_and_neither_stops_nor_closes_anything(
+def test_invalid_row_is_rejected_and_closes_no_quote(
     bench: Bench, sandbox: Sandbox, broken: dict[str, Any]
 ) -> None:
     bench.snapshot()
@@ -49,7 +49,7 @@ def test_a_broken_row_is_set_aside_and_neither_stops_nor_closes_anything(
     assert basket_name == "core"
 
 
-def test_a_new_field_is_counted_and_reported_and_nothing_else(bench: Bench, sandbox: Sandbox) -> None:
+def test_new_field_is_counted_and_reported(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.fault("new_field", name="float_value", times=None)
     (result,) = bench.snapshot()
     rows = len(ledger(sandbox, ["steam"]))
@@ -60,7 +60,9 @@ def test_a_new_field_is_counted_and_reported_and_nothing_else(bench: Bench, sand
 
 
 @pytest.mark.parametrize("factor", [10.0, 0.05])
-def test_a_price_ten_times_off_is_kept_and_shown(tmp_path: Path, sandbox: Sandbox, factor: float) -> None:
+def test_price_that_is_ten_times_off_is_stored_and_reported(
+    tmp_path: Path, sandbox: Sandbox, factor: float
+) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(items=[6, 7, 11, 15], providers=["buff163", "steam"]))
     bench.snapshot()
     (moved,) = sandbox.move(1, item_ids=[6, 7, 11, 15], provider="steam", factor=factor)
@@ -75,7 +77,7 @@ def test_a_price_ten_times_off_is_kept_and_shown(tmp_path: Path, sandbox: Sandbo
     assert result_notes(result)[0].startswith("ten times off: ")
 
 
-def test_what_an_api_says_cannot_drive_a_terminal(bench: Bench, sandbox: Sandbox) -> None:
+def test_text_of_an_api_has_no_control_characters_in_the_terminal(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.fault("new_field", name="\x1b[2J\x07evil", times=None)
     (result,) = bench.snapshot()
     assert all(remark.isprintable() for remark in result_notes(result))
