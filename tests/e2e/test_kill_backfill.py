@@ -59,7 +59,7 @@ def kill_condition(kill: int, box: Sandbox, total: int) -> Callable[[], bool]:
 
 
 def price_points(bench: Bench) -> list[tuple[object, ...]]:
-    return bench.ask(
+    return bench.query(
         "SELECT item_id, phase, provider, time, lowest_ask, price, quantity FROM price_points ORDER BY ALL"
     )
 

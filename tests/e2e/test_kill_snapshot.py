@@ -11,7 +11,7 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.market.providers import KEYS
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
+from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
 from warehouse.landing.reader import list_landings, read_run
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def run_and_kill(bench: Bench, is_due: Callable[[], bool]) -> bool:
 
 def landed_pages(bench: Bench) -> set[tuple[str, int]]:
     """Return the pages (provider, offset) of the newest landing."""
-    runs = (read_run(folder) for folder in list_landings(bench.home.landing))
+    runs = (read_run(folder) for folder in list_landings(bench.paths.landing))
     newest = max(runs, key=lambda run: run.header.started_at)
     typed = {(shard.header.providers[0], meta.offset) for shard in newest.shards for _, meta in shard.pages}
     raw = {
@@ -48,13 +48,15 @@ def landed_pages(bench: Bench) -> set[tuple[str, int]]:
 
 def requested_pages(box: Sandbox, since: int) -> set[tuple[str, int]]:
     """Return the requested pages (provider, offset)."""
-    queries = [dict(part.split("=") for part in entry.query.split("&")) for entry in priced(box, since)]
+    queries = [
+        dict(part.split("=") for part in entry.query.split("&")) for entry in price_requests(box, since)
+    ]
     return {(query["providers"], int(query["offset"])) for query in queries}
 
 
 def check_runs_are_complete(bench: Bench) -> None:
     """Check that every run in the database has all of its rows."""
-    incomplete = bench.ask(
+    incomplete = bench.query(
         "SELECT r.run_id, r.rows_changed, count(h.run_id) FROM runs r"
         " LEFT JOIN quote_history h USING (run_id) GROUP BY ALL HAVING r.rows_changed <> count(h.run_id)"
     )
@@ -64,13 +66,13 @@ def check_runs_are_complete(bench: Bench) -> None:
 def kill_condition(kill: int, bench: Bench, box: Sandbox, *, pages: int, since: int) -> Callable[[], bool]:
     """Return a condition: for the first kills a number of requests, for the others a time after the fetch."""
     if kill < KILLS_DURING_FETCH:
-        return lambda: len(priced(box, since)) >= pages * kill + 1
+        return lambda: len(price_requests(box, since)) >= pages * kill + 1
     delay = random.Random(kill).uniform(0, 0.7)
-    before = {folder.name for folder in list_landings(bench.home.landing)}
+    before = {folder.name for folder in list_landings(bench.paths.landing)}
     ended: list[float] = []
 
     def is_due() -> bool:
-        new = [folder for folder in list_landings(bench.home.landing) if folder.name not in before]
+        new = [folder for folder in list_landings(bench.paths.landing) if folder.name not in before]
         if not ended and any((folder / "done.json").exists() for folder in new):
             ended.append(time.monotonic())
         return bool(ended) and time.monotonic() - ended[0] >= delay

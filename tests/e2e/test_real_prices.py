@@ -24,7 +24,7 @@ def prices_at(market: pl.DataFrame, at: datetime) -> dict[str, int]:
 
 def stored_prices(bench: Bench, view: str) -> dict[str, int]:
     """Return the stored prices in cents; the exact decimal must be the cents divided by 100."""
-    rows = bench.ask(f"SELECT market_hash_name, lowest_ask, price * 100 = lowest_ask AS exact FROM {view}")
+    rows = bench.query(f"SELECT market_hash_name, lowest_ask, price * 100 = lowest_ask AS exact FROM {view}")
     assert all(exact for _, _, exact in rows)
     return {name: cents for name, cents, _ in rows}
 

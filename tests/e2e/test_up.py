@@ -18,7 +18,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.snapshots import Bench, basket, catalog_of, priced
+from tests.support.snapshots import Bench, basket, catalog_of, price_requests
 from tests.support.up import RunningUp, running_up, still_running
 from tests.support.waiting import wait_until
 
@@ -57,7 +57,7 @@ def test_baskets_run_on_schedule_and_the_database_grows(
 
     wait_until(three_runs_each, 150, every=5)
     assert up.bench.changes() > before
-    assert {(name, state) for name, state in up.bench.ask("SELECT DISTINCT basket, state FROM runs")} == {
+    assert {(name, state) for name, state in up.bench.query("SELECT DISTINCT basket, state FROM runs")} == {
         ("quick", "done"),
         ("full", "done"),
     }
@@ -74,7 +74,7 @@ def test_killed_worker_and_run_recover_within_four_minutes(
     two.fault("latency", seconds=2.0, times=None)
     since = len(two.requests.since(0))
     wait_until(
-        lambda: up.runs("full", "RUNNING") and sum(e.status == 200 for e in priced(two, since)) >= 3,
+        lambda: up.runs("full", "RUNNING") and sum(e.status == 200 for e in price_requests(two, since)) >= 3,
         90,
         every=0.5,
     )
@@ -86,14 +86,14 @@ def test_killed_worker_and_run_recover_within_four_minutes(
     two.faults.clear()
 
     def loaded() -> bool:
-        rows = up.bench.ask("SELECT state FROM runs WHERE basket = 'full' ORDER BY started_at")
+        rows = up.bench.query("SELECT state FROM runs WHERE basket = 'full' ORDER BY started_at")
         states = [state for (state,) in rows]
         return "crashed" in states and states[-1] == "done" and states.index("crashed") < len(states) - 1
 
     wait_until(lambda: up.run(lost["id"])["state_type"] == "CRASHED", 240, every=0.5)
     wait_until(loaded, 240 - (time.monotonic() - killed_at), every=0.5)
     assert time.monotonic() - killed_at < 240
-    ((rows,),) = up.bench.ask("SELECT rows_fetched FROM runs WHERE basket = 'full' AND state = 'crashed'")
+    ((rows,),) = up.bench.query("SELECT rows_fetched FROM runs WHERE basket = 'full' AND state = 'crashed'")
     assert rows > 0
     assert "worker-1 died, killed by SIGKILL" in up.output()
     assert up.children("worker") != [worker]
@@ -101,7 +101,7 @@ def test_killed_worker_and_run_recover_within_four_minutes(
 
 def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox, Sandbox]) -> None:
     up, _, _ = running
-    home = up.bench.home.root / "prefect"
+    home = up.bench.paths.root / "prefect"
     logs = sorted((home / "logs").iterdir())
     assert [log.name for log in logs] == ["deploy.log", "server.log", "worker-1.log"]
     assert {stat.S_IMODE(log.stat().st_mode) for log in logs} == {0o600}
@@ -129,16 +129,16 @@ def test_signal_stops_all_processes_and_loads_the_data_that_arrived(tmp_path: Pa
         bench = Bench.at(tmp_path, box, catalog_of("steam", "buff163", "csfloat", name="full", every="15s"))
         box.fault("latency", seconds=2.0, times=None)
         with running_up(bench) as up:
-            wait_until(lambda: sum(e.status == 200 for e in priced(box)) >= 3, 120, every=0.5)
+            wait_until(lambda: sum(e.status == 200 for e in price_requests(box)) >= 3, 120, every=0.5)
             box.faults.clear()
             box.fault("latency", seconds=25.0, times=None)  # now it will not finish by itself
             family = up.family()
             up.process.send_signal(signal.SIGTERM)
             assert up.process.wait(60) == 143
             assert still_running(family) == set()
-        ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
+        ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs")
         assert (state, rows > 0) == ("cancelled", True)
-        with contextlib.closing(sqlite3.connect(bench.home.root / "prefect" / "prefect.db")) as db:
+        with contextlib.closing(sqlite3.connect(bench.paths.root / "prefect" / "prefect.db")) as db:
             states = {state for (state,) in db.execute("SELECT DISTINCT state_type FROM flow_run")}
         assert states & {"PENDING", "RUNNING"} == set()
         box.faults.clear()

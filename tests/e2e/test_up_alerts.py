@@ -30,7 +30,7 @@ def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(
             basket("second", source="two", every="15s"),
         )
         (bench.folder / "one.key").write_text(PLANTED)
-        with running_up(bench.telling(receiver.url)) as up:
+        with running_up(bench.with_notify(receiver.url)) as up:
             wait_until(
                 lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 180, every=0.5
             )

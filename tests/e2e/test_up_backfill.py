@@ -44,8 +44,8 @@ def test_backfills_run_on_demand_and_sales_on_schedule(tmp_path: Path) -> None:
             wait_until(lambda: all(up.run(run)["state_type"] == "COMPLETED" for run in runs), 240, every=0.5)
             first, second = sorted((up.run(run) for run in runs), key=lambda run: str(run["start_time"]))
             assert first["end_time"] <= second["start_time"]
-            wait_until(lambda: bench.ask("SELECT count(*) > 0 FROM sales") == [(True,)], 120, every=0.5)
+            wait_until(lambda: bench.query("SELECT count(*) > 0 FROM sales") == [(True,)], 120, every=0.5)
             assert {"backfill-points", "backfill-sales"} <= {
                 str(artifact["key"]) for artifact in up.query("artifacts")
             }
-    assert bench.ask("SELECT DISTINCT item_id FROM price_points ORDER BY 1") == [("1",), ("2",)]
+    assert bench.query("SELECT DISTINCT item_id FROM price_points ORDER BY 1") == [("1",), ("2",)]

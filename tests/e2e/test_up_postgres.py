@@ -89,13 +89,13 @@ def test_two_workers_on_postgres_run_every_flow_run_once(postgres: Postgres, tmp
             states = Counter(state["type"] for run in runs for state in up.states(run["id"]))
             up.process.terminate()
             assert up.process.wait(60) == 143
-    assert not (bench.home.root / "prefect" / "prefect.db").exists()
+    assert not (bench.paths.root / "prefect" / "prefect.db").exists()
     assert len({run["name"] for run in runs}) == len(runs)
     assert {run["run_count"] for run in runs} == {1}
     assert states["RUNNING"] == states["COMPLETED"] == len(runs)
-    ((loaded,),) = bench.ask("SELECT count(*) FROM runs WHERE state = 'done'")
+    ((loaded,),) = bench.query("SELECT count(*) FROM runs WHERE state = 'done'")
     # On a busy machine a run starts more than one interval late, and skips the snapshot.
     assert loaded >= sum(run["state_name"] != "Skipped" for run in runs) > 0
     assert PASSWORD not in up.output()
-    for log in (bench.home.root / "prefect").rglob("*"):
+    for log in (bench.paths.root / "prefect").rglob("*"):
         assert log.is_dir() or PASSWORD.encode() not in log.read_bytes(), log

@@ -78,7 +78,7 @@ def webhook(server: str) -> Iterator[WebhookReceiver]:
 def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
     (bench.folder / "automations.yaml").write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
-    return bench.telling("block:webhook/floorline-test")
+    return bench.with_notify("block:webhook/floorline-test")
 
 
 def apply(bench: Bench) -> list[AppliedAutomation]:

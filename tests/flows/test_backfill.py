@@ -24,7 +24,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfills import bench_at
 from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
-from tests.support.snapshots import Bench, priced
+from tests.support.snapshots import Bench, price_requests
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 
@@ -109,7 +109,7 @@ def test_complete_run_is_completed_and_publishes_a_table(bench: Bench) -> None:
     assert state.is_completed()
     assert state.name == "Completed"
     assert (result.state, result.shards_done) == ("done", 3)
-    assert bench.ask("SELECT count(*) FROM price_points") == [(result.rows_new,)]
+    assert bench.query("SELECT count(*) FROM price_points") == [(result.rows_new,)]
     name, artifacts = read_flow_run(state)
     assert name.startswith("backfill points 20")
     assert artifacts.keys() == {"backfill-points"}
@@ -157,7 +157,7 @@ def test_invalid_request_is_rejected_before_any_price_request(bench: Bench, box:
         asyncio.run(backfill(invalid, str(bench.config)))
     with pytest.raises(ConfigError, match="the pro tier has price history of 35 days"):
         asyncio.run(backfill(points_request(start=datetime.now(UTC) - 60 * DAY), str(bench.config)))
-    assert priced(box) == []
+    assert price_requests(box) == []
 
 
 def read_sales(bench: Bench) -> State[Any]:
@@ -172,7 +172,7 @@ def read_sales(bench: Bench) -> State[Any]:
 @needs_prefect
 def test_sales_resume_where_the_last_read_was_final(bench: Bench, box: Sandbox) -> None:
     assert read_sales(bench).is_completed()
-    ((rows,),) = bench.ask("SELECT count(*) FROM sales")
+    ((rows,),) = bench.query("SELECT count(*) FROM sales")
     assert rows > 0
     second_state = read_sales(bench)
     assert second_state.is_completed()
@@ -185,7 +185,7 @@ def test_sales_resume_where_the_last_read_was_final(bench: Bench, box: Sandbox) 
 
 
 def list_backfills(bench: Bench) -> list[BackfillRecord]:
-    return BackfillStore(bench.home.state).list_all()
+    return BackfillStore(bench.paths.state).list_all()
 
 
 @needs_prefect

@@ -31,7 +31,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.clocks import NOON
 from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
-from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
+from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_requests
 
 pytestmark = WITH_PREFECT
 KEY = "cs2c_live_planted_5d1f7a90c3e24b68"
@@ -167,7 +167,7 @@ def test_rejected_key_fails_the_run_without_retry(rejected: tuple[FinishedRun, S
     assert run.flow_run.state.is_failed()
     assert run.flow_run.run_count == 1
     assert "AUTH_API_KEY_REVOKED" in str(run.state.message)
-    requests = priced(box)
+    requests = price_requests(box)
     assert Counter(entry.query for entry in requests).most_common(1)[0][1] == 1
     first = next(entry for entry in requests if entry.status == 401)
     assert sum(entry.t > first.t for entry in requests) <= 4
@@ -206,7 +206,7 @@ def test_config_error_is_raised_to_the_caller(
         bench = Bench.at(tmp_path_factory.mktemp("wrong"), box, basket(providers=["steem"]))
         with pytest.raises(ConfigError, match="did you mean 'steam'"):
             asyncio.run(snapshot(None, str(bench.config)))
-        assert priced(box) == []
+        assert price_requests(box) == []
 
 
 def test_sigterm_loads_landed_pages_and_exits_with_143(
@@ -217,7 +217,7 @@ def test_sigterm_loads_landed_pages_and_exits_with_143(
         bench = Bench.at(tmp_path_factory.mktemp("stopped"), box, catalog_of("steam", "buff163"))
 
         def stop() -> None:
-            while sum(entry.status == 200 for entry in priced(box)) < 4:
+            while sum(entry.status == 200 for entry in price_requests(box)) < 4:
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -227,7 +227,7 @@ def test_sigterm_loads_landed_pages_and_exits_with_143(
             snapshot_command.snapshot(config=bench.config, as_json=True, prefect=True, quiet=True)
         stopper.join()
     assert exited.value.code == 143
-    ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
+    ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert rows >= 100
 
@@ -242,9 +242,9 @@ def test_key_is_stored_nowhere(
     assert "fetch steam USD" in dump  # the dump is of the right file
     assert KEY not in dump
     for run in (completed, rejected[0]):
-        assert KEY not in dump_sqlite(run.bench.home.state)
+        assert KEY not in dump_sqlite(run.bench.paths.state)
         for view in ("runs", "rejects", "alerts", "observations", "providers", "quotes", "items"):
-            assert KEY not in str(run.bench.ask(f"FROM {view}"))
-        for path in run.bench.home.root.rglob("*"):
+            assert KEY not in str(run.bench.query(f"FROM {view}"))
+        for path in run.bench.paths.root.rglob("*"):
             assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in "".join(capfd.readouterr())

@@ -130,9 +130,9 @@ def test_maintain_loads_pending_landings_without_a_request(sandbox: Sandbox, tmp
     bench = Bench.at(tmp_path, sandbox, basket(providers=["buff163"]))
     bench.snapshot()
     quotes = bench.quotes()
-    for folder in bench.home.landing.iterdir():
+    for folder in bench.paths.landing.iterdir():
         (folder / "loaded").unlink()
-    shutil.rmtree(bench.home.writer.parent)
+    shutil.rmtree(bench.paths.writer.parent)
     since = len(sandbox.requests.since(0))
     state = asyncio.run(run_maintain(bench))
     assert state.is_completed()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.core import Sandbox
-from tests.support.snapshots import REDLINE, Bench, Said, basket, main_with, priced
+from tests.support.snapshots import REDLINE, Bench, CommandOutput, basket, main_with, price_requests
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +19,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 
-def error_line(output: Said, box: Sandbox) -> str:
+def error_line(output: CommandOutput, box: Sandbox) -> str:
     """Return the one line of a command that ended with code 2 and sent no price request."""
     assert output.code == 2, output
-    assert priced(box) == []
+    assert price_requests(box) == []
     (line,) = output.err.splitlines()
     assert line.startswith("floorline: ")
     return line
@@ -73,7 +73,7 @@ def test_one_wrong_basket_stops_all_baskets(tmp_path: Path, sandbox: Sandbox) ->
 def test_base_url_that_no_key_may_be_sent_to_is_reported(
     tmp_path: Path, sandbox: Sandbox, url: str, expected: str
 ) -> None:
-    bench = Bench.written(tmp_path, {"cs2cap": url}, basket())
+    bench = Bench.create(tmp_path, {"cs2cap": url}, basket())
     message = error_line(main_with("snapshot", "--no-prefect", "--config", str(bench.config)), sandbox)
     assert expected in message
     assert "hunter2" not in message

@@ -44,11 +44,11 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 
 def load_rejects(bench: Bench, *raws: str) -> None:
     """Land and load a run at 11:50 whose rows were all rejected."""
-    bench.home.prepare()
+    bench.paths.prepare()
     observed_at = NOON - timedelta(minutes=10)
     header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", observed_at)
     items = (("77", str(ROW["market_hash_name"]), None),)
-    with LandingWriter(bench.home.landing, header) as landing:
+    with LandingWriter(bench.paths.landing, header) as landing:
         shard = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), items))
         rejects = tuple(("not understood", raw) for raw in raws)
         shard.append(PageMeta(0, 0, len(raws), observed_at, observed_at, "", rejects), QUOTES.to_frame())
@@ -59,14 +59,14 @@ def load_rejects(bench: Bench, *raws: str) -> None:
 
 def test_reject_that_fits_now_is_loaded_at_its_own_time(bench: Bench) -> None:
     of_item = "FROM {} WHERE item_id = '77'"
-    assert bench.ask(f"SELECT 1 {of_item.format('quotes')}") == []
+    assert bench.query(f"SELECT 1 {of_item.format('quotes')}") == []
     (done,) = replay(bench.settings, SystemClock())
     assert (done.basket, done.currency, done.read, done.fitting) == ("core", "USD", 2, 1)
     observed_at = NOON - timedelta(minutes=10)
-    assert bench.ask(f"SELECT price, quantity, valid_from, origin {of_item.format('quote_history')}") == [
+    assert bench.query(f"SELECT price, quantity, valid_from, origin {of_item.format('quote_history')}") == [
         (Decimal("12.34"), 5, observed_at, "replay")
     ]
-    assert bench.ask(f"SELECT price {of_item.format('quotes_as_of(?)')}", observed_at) == [
+    assert bench.query(f"SELECT price {of_item.format('quotes_as_of(?)')}", observed_at) == [
         (Decimal("12.34"),)
     ]
 
@@ -76,7 +76,7 @@ def test_replayed_reject_is_not_replayed_again(bench: Bench) -> None:
     before = bench.changes()
     assert replay(bench.settings, SystemClock()) == []
     assert bench.changes() == before
-    replayed = bench.ask("SELECT raw FROM rejects WHERE replayed_run_id IS NOT NULL")
+    replayed = bench.query("SELECT raw FROM rejects WHERE replayed_run_id IS NOT NULL")
     assert [json.loads(raw) for (raw,) in replayed] == [ROW]
 
 
@@ -131,10 +131,10 @@ def test_reject_that_fits_is_one_row_with_exact_prices() -> None:
 def test_reject_is_parsed_as_its_kind_of_row(
     tmp_path: Path, kind: str, scope: ShardHeader, raw: dict[str, Any], expected: list[tuple[object, ...]]
 ) -> None:
-    bench = Bench.written(tmp_path, {kind: "http://127.0.0.1:1"}, source={"kind": kind})
-    bench.home.prepare()
+    bench = Bench.create(tmp_path, {kind: "http://127.0.0.1:1"}, source={"kind": kind})
+    bench.paths.prepare()
     header = RunHeader("old", "snapshot", kind, "core", NOON)
-    with LandingWriter(bench.home.landing, header) as landing:
+    with LandingWriter(bench.paths.landing, header) as landing:
         shard = landing.open_shard(scope)
         meta = PageMeta(0, 0, 1, NOON, NOON, "", (("not understood", json.dumps(raw)),))
         shard.append(meta, QUOTES.to_frame())
@@ -145,4 +145,4 @@ def test_reject_is_parsed_as_its_kind_of_row(
     (done,) = replay(bench.settings, SystemClock())
     assert (done.read, done.fitting) == (1, 1)
     query = "SELECT provider, item_id, delivery, lowest_ask, quantity FROM store.changes ORDER BY ALL"
-    assert bench.ask(query) == expected
+    assert bench.query(query) == expected

@@ -62,7 +62,7 @@ def plan_backfill(bench: Bench, box: Sandbox, request: BackfillRequest) -> Backf
 
 def loaded_points(bench: Bench, currency: str = "USD") -> list[Point]:
     """Return the rows of `price_points`, sorted."""
-    rows = bench.ask(
+    rows = bench.query(
         "SELECT provider, item_id, time, lowest_ask, quantity FROM price_points WHERE currency = ?", currency
     )
     return sorted((provider, item, time, ask, quantity) for provider, item, time, ask, quantity in rows)
@@ -82,4 +82,4 @@ def history_requests(box: Sandbox, since: int = 0) -> list[LogEntry]:
 
 def list_shards(bench: Bench, result: BackfillResult) -> list[BackfillShard]:
     """Return the shards of a backfill with their checkpoints."""
-    return BackfillStore(bench.home.state).list_shards(result.backfill_id)
+    return BackfillStore(bench.paths.state).list_shards(result.backfill_id)

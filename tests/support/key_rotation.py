@@ -12,7 +12,7 @@ from pathlib import Path
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import HttpGet
-from tests.support.snapshots import FLOORLINE, Bench, Said, clean_env, main_with
+from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, clean_env, main_with
 from tests.support.waiting import wait_until
 
 REISSUE = "/v1/account/key/reissue"
@@ -22,7 +22,7 @@ def key_file(bench: Bench) -> Path:
     return bench.folder / "cs2cap.key"
 
 
-def rotate(bench: Bench, *arguments: str, code: int = 0, source: str = "cs2cap") -> Said:
+def rotate(bench: Bench, *arguments: str, code: int = 0, source: str = "cs2cap") -> CommandOutput:
     """Run `key rotate --yes`; it must exit with `code` and print no key."""
     output = main_with("key", "rotate", source, "--yes", *arguments, "--config", str(bench.config))
     assert output.code == code, output
@@ -31,7 +31,7 @@ def rotate(bench: Bench, *arguments: str, code: int = 0, source: str = "cs2cap")
 
 
 def backup_files(bench: Bench) -> list[Path]:
-    return sorted((bench.home.root / "keys").glob("*.key"))
+    return sorted((bench.paths.root / "keys").glob("*.key"))
 
 
 def is_accepted(box: Sandbox, http_get: HttpGet, file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A configuration against sandboxes, snapshots taken with it, and what warehouse and market then say."""
+"""A test bench: a configuration with sandboxes as sources, its snapshots, and the rows of both."""
 
 from __future__ import annotations
 
@@ -35,19 +35,24 @@ Row = tuple[str, str, str | None, int, Decimal, int]
 
 
 def basket(name: str = "core", **fields: Any) -> dict[str, Any]:
-    """A basket of two items at one provider, by the simplest route, unless `fields` say otherwise."""
-    small = {"source": "cs2cap", "items": [REDLINE, ASIIMOV], "providers": ["steam"], "currencies": ["USD"]}
+    """Return a basket of two items at one provider, by the simplest route; `fields` override it."""
+    defaults = {
+        "source": "cs2cap",
+        "items": [REDLINE, ASIIMOV],
+        "providers": ["steam"],
+        "currencies": ["USD"],
+    }
     route = "catalog" if fields.get("items") == ["all"] else "item"
-    return {"name": name, **small, "route": route, **fields}
+    return {"name": name, **defaults, "route": route, **fields}
 
 
 def catalog_of(*providers: str, **fields: Any) -> dict[str, Any]:
-    """A basket of the whole catalog at these providers."""
+    """Return a basket of the whole catalog at these providers."""
     return basket(items=["all"], providers=list(providers), **fields)
 
 
 def toml(tables: Mapping[str, Mapping[str, object]], baskets: Sequence[Mapping[str, object]]) -> str:
-    """TOML of these tables and baskets."""
+    """Return the TOML of these tables and baskets."""
     parts = [f"[{name}]\n{_fields(fields)}" for name, fields in tables.items()]
     return "\n\n".join([*parts, *(f"[[baskets]]\n{_fields(fields)}" for fields in baskets)]) + "\n"
 
@@ -58,7 +63,7 @@ def _fields(fields: Mapping[str, object]) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bench:
-    """A folder with a configuration, whose sources are sandboxes."""
+    """A folder with a configuration whose sources are sandboxes."""
 
     folder: Path
     config: Path
@@ -72,9 +77,9 @@ class Bench:
         source: Mapping[str, object] | None = None,
         warehouse: Mapping[str, object] | None = None,
     ) -> Bench:
-        """Write the configuration; `boxes` by the names of their sources, or the one of "cs2cap"."""
+        """Write the configuration; `boxes` are the sandboxes by source, or the one of "cs2cap"."""
         named = boxes if isinstance(boxes, Mapping) else {"cs2cap": boxes}
-        return cls.written(
+        return cls.create(
             folder,
             {name: box.url for name, box in named.items()},
             *baskets,
@@ -83,7 +88,7 @@ class Bench:
         )
 
     @classmethod
-    def written(
+    def create(
         cls,
         folder: Path,
         urls: Mapping[str, str],
@@ -91,7 +96,7 @@ class Bench:
         source: Mapping[str, object] | None = None,
         warehouse: Mapping[str, object] | None = None,
     ) -> Bench:
-        """Write the configuration, with the sandbox's valid key in a file of its own for each source."""
+        """Write the configuration, and a file with the sandbox's valid key for each source."""
         folder.mkdir(exist_ok=True)
         tables: dict[str, Mapping[str, object]] = {
             "warehouse": {"path": "data", "least_free": "1MB", **(warehouse or {})}
@@ -106,20 +111,20 @@ class Bench:
         config.write_text(toml(tables, baskets), "utf-8")
         return cls(folder, config)
 
-    def telling(self, *notify: str) -> Bench:
-        """The same, with these to be told of alerts."""
+    def with_notify(self, *notify: str) -> Bench:
+        """Add recipients of alerts to the configuration; return this bench."""
         text = self.config.read_text("utf-8")
         self.config.write_text(f"[alerts]\nnotify = {json.dumps(notify)}\n{text}", "utf-8")
         return self
 
     @property
     def settings(self) -> Settings:
-        """The configuration, read."""
+        """The loaded configuration."""
         return load_settings(self.config)
 
     @property
-    def home(self) -> WarehousePaths:
-        """Where the data lies."""
+    def paths(self) -> WarehousePaths:
+        """The paths of the warehouse."""
         return WarehousePaths(self.settings.root)
 
     def snapshot(
@@ -128,14 +133,14 @@ class Bench:
         """Take a snapshot, without Prefect."""
         return asyncio.run(SnapshotPipeline(self.settings, names, clock, progress).run())
 
-    def ask(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """The rows of one query on the published database."""
-        return list(run_query(self.home, sql, parameters).rows)
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query on the published database."""
+        return list(run_query(self.paths, sql, parameters).rows)
 
     def quotes(self, currency: str = "USD", source: str = "cs2cap") -> list[Row]:
-        """What `quotes` holds, in order."""
+        """Return the rows of the view `quotes`, sorted."""
         return ordered(
-            self.ask(
+            self.query(
                 "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes"
                 " WHERE currency = ? AND source = ?",
                 currency,
@@ -144,12 +149,12 @@ class Bench:
         )
 
     def changes(self) -> int:
-        """How many rows the history has."""
-        return int(self.ask("SELECT count(*) FROM quote_history")[0][0])
+        """Return the number of rows of the history."""
+        return int(self.query("SELECT count(*) FROM quote_history")[0][0])
 
     def alerts(self) -> list[Alert]:
-        """The alerts that stand open."""
-        return AlertStore(self.home.state).list_alerts(open_only=True)
+        """Return the open alerts."""
+        return AlertStore(self.paths.state).list_alerts(open_only=True)
 
     def command(
         self, *arguments: str, config: bool = True, check: int | None = 0, **env: str
@@ -170,7 +175,7 @@ class Bench:
 
 
 def clean_env(**more: str) -> dict[str, str]:
-    """The environment of this process without what would configure Floorline or Prefect, and with `more`."""
+    """Return this process's environment without variables of Floorline and Prefect, and with `more`."""
     ours = ("FLOORLINE_", "PREFECT_", "CS2C_")
     return {**{k: v for k, v in os.environ.items() if not k.startswith(ours)}, "NO_COLOR": "1", **more}
 
@@ -181,7 +186,7 @@ def ledger(
     item_ids: Sequence[int] | None = None,
     currency: str = "USD",
 ) -> list[Row]:
-    """What the market serves now, as `Bench.quotes` has it."""
+    """Return the current rows of the market in the form of `Bench.quotes`."""
     frame = box.ledger(currency=currency, providers=providers, item_ids=item_ids).select(
         "provider", "item_id", "phase", "lowest_ask", "lowest_ask_decimal", "quantity"
     )
@@ -189,7 +194,7 @@ def ledger(
 
 
 def ordered(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
-    """Rows in an order that does not depend on where they come from."""
+    """Return the rows in a canonical order."""
     return sorted((_row(row) for row in rows), key=lambda row: (row[0], int(row[1]), row[2] or ""))
 
 
@@ -198,22 +203,22 @@ def _row(row: tuple[Any, ...]) -> Row:
     return provider, item_id, phase, lowest_ask, price, quantity
 
 
-def priced(box: Sandbox, since: int = 0) -> list[LogEntry]:
-    """The price requests that a sandbox got after number `since`."""
+def price_requests(box: Sandbox, since: int = 0) -> list[LogEntry]:
+    """Return the price requests that a sandbox received after number `since`."""
     return box.requests.of_path("/v1/prices", since)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Said:
-    """What a command came to."""
+class CommandOutput:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
 
-def main_with(*arguments: str) -> Said:
-    """Run the command's entry in this process."""
+def main_with(*arguments: str) -> CommandOutput:
+    """Run the entry point of the command in this process."""
     out, err, argv = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["floorline", *arguments]
     try:
@@ -225,4 +230,4 @@ def main_with(*arguments: str) -> Said:
     finally:
         sys.argv = argv
     assert isinstance(code, int)
-    return Said(code, out.getvalue(), err.getvalue())
+    return CommandOutput(code, out.getvalue(), err.getvalue())

@@ -94,10 +94,10 @@ def test_basket_with_bids_fills_the_bids_view(tmp_path: Path, make_sandbox: Make
     bench = Bench.at(tmp_path, sandbox, with_bids, source={"tier": "pro"})
     (result,) = bench.snapshot()
     assert result.state == "done"
-    bids = bench.ask("SELECT provider, item_id::INT, highest_bid, price, num_bids FROM bids ORDER BY ALL")
-    item_ids = [item for (item,) in bench.ask("SELECT DISTINCT item_id::INT FROM quotes")]
+    bids = bench.query("SELECT provider, item_id::INT, highest_bid, price, num_bids FROM bids ORDER BY ALL")
+    item_ids = [item for (item,) in bench.query("SELECT DISTINCT item_id::INT FROM quotes")]
     quotes = sandbox.ledger(bids=True, providers=BUYERS, item_ids=item_ids)
     columns = ("provider", "item_id", "highest_bid", "highest_bid_decimal", "num_bids")
     expected = [(p, i, bid, Decimal(d), n) for p, i, bid, d, n in quotes.select(*columns).iter_rows()]
     assert bids == sorted(expected)
-    assert bench.ask("SELECT count(*) FROM quotes WHERE delivery = 'bid'") == [(0,)]
+    assert bench.query("SELECT count(*) FROM quotes WHERE delivery = 'bid'") == [(0,)]

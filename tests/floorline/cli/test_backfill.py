@@ -18,7 +18,7 @@ from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfills import bench_at, history_requests
-from tests.support.snapshots import FLOORLINE, Bench, Said, clean_env, main_with
+from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, clean_env, main_with
 from tests.support.waiting import wait_until
 
 # A moment that the sandbox and the command share.
@@ -45,7 +45,7 @@ def bench(tmp_path: Path, box: Sandbox) -> Bench:
     return bench_at(tmp_path, box)
 
 
-def run_command(bench: Bench, *arguments: str, code: int = 0) -> Said:
+def run_command(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
     """Run `floorline backfill` with these arguments; it must exit with `code`."""
     output = main_with("backfill", *arguments, "--config", str(bench.config))
     assert output.code == code, output
@@ -158,8 +158,8 @@ def test_stopped_backfill_keeps_its_data_and_resumes(
         process.send_signal(stop)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (code, "floorline: stopped; the data that had arrived is kept\n")
-    ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs WHERE rows_fetched > 0")
-    assert (state, bench.ask("SELECT count(*) FROM price_points")) == ("cancelled", [(rows,)])
+    ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs WHERE rows_fetched > 0")
+    assert (state, bench.query("SELECT count(*) FROM price_points")) == ("cancelled", [(rows,)])
     (record,) = backfill_json(bench, "list")
     assert record["state"] == "stopped"
     box.faults.clear()

@@ -159,11 +159,11 @@ def test_basket_without_a_gap(bench: Bench) -> None:
 def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:
     """Record a finished backfill of one item."""
     shard = SeriesShard("EUR", start, end, item=Item(item_id, "an item", None), provider="steam")
-    finished_backfill(BackfillStore(bench.home.state), shard, observed_at=box.clock.now() + TEN)
+    finished_backfill(BackfillStore(bench.paths.state), shard, observed_at=box.clock.now() + TEN)
 
 
 def read_catalog(bench: Bench) -> pl.DataFrame:
-    return pl.read_ipc(bench.home.catalog / "cs2cap" / "items.arrow")
+    return pl.read_ipc(bench.paths.catalog / "cs2cap" / "items.arrow")
 
 
 def test_part_that_backfills_cover_for_every_item_is_filled(
@@ -193,7 +193,7 @@ def test_failed_runs_explain_the_gap_and_an_open_gap_is_fillable_up_to_the_grid(
     observe_after(bench, sandbox, TEN)
     sandbox.advance(53 * 60)
     (gap,) = gaps(bench, sandbox)
-    ((run_id,),) = bench.ask("SELECT run_id FROM runs WHERE state = 'auth_failed'")
+    ((run_id,),) = bench.query("SELECT run_id FROM runs WHERE state = 'auth_failed'")
     end = NOON + timedelta(minutes=60)
     assert (gap.start, gap.end) == (NOON, end + timedelta(minutes=3))
     assert gap.pieces == (GapPart(NOON, end, "fillable"), GapPart(end, gap.end, "too new"))
@@ -214,7 +214,7 @@ def test_source_without_history_gets_no_request(tmp_path: Path, sandbox: Sandbox
 def test_unknown_basket_and_missing_database_are_usage_errors(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
-    bench = Bench.written(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket(every="10m"))
+    bench = Bench.create(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket(every="10m"))
     unknown = main_with("gaps", "--basket", "cores", "--config", str(bench.config))
     assert (unknown.code, "no basket is called cores" in unknown.err) == (2, True)
     empty = main_with("gaps", "--config", str(bench.config))

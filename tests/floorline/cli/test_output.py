@@ -14,7 +14,7 @@ import pytest
 from floorline.console import format_amount, to_json
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.snapshots import FLOORLINE, Bench, Said, basket, clean_env, ledger, main_with
+from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, basket, clean_env, ledger, main_with
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def bench(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     return Bench.at(tmp_path, sandbox, basket(currencies=["USD", "BTC"]), basket("other", items=[5]))
 
 
-def run(bench: Bench, *arguments: str, code: int = 0) -> Said:
+def run(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
     """Run a command with this configuration; it must exit with `code`."""
     output = main_with(*arguments, "--config", str(bench.config))
     assert output.code == code, output
@@ -151,7 +151,7 @@ def test_declined_rebuild_changes_nothing(bench: Bench, monkeypatch: pytest.Monk
     declined = main_with("maintain", "rebuild", "--config", str(bench.config))
     assert declined.code == 1
     assert "landings from" in declined.err
-    assert bench.ask("SELECT count(*) FROM runs") == [(2,)]
+    assert bench.query("SELECT count(*) FROM runs") == [(2,)]
 
 
 @pytest.mark.parametrize(

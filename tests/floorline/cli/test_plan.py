@@ -18,7 +18,7 @@ from pipelines.planning.schedule import frequency_of_interval
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, Said, basket, catalog_of, main_with
+from tests.support.snapshots import Bench, CommandOutput, basket, catalog_of, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 CATALOGS = ("/v1/items", "/v1/providers", "/v1/fx")
@@ -30,11 +30,11 @@ def limited(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(limits=True, tier="starter")
 
 
-def plan(bench: Bench, *arguments: str) -> Said:
+def plan(bench: Bench, *arguments: str) -> CommandOutput:
     return main_with("plan", "--config", str(bench.config), *arguments)
 
 
-def forecasts(output: Said) -> dict[str, dict[str, Any]]:
+def forecasts(output: CommandOutput) -> dict[str, dict[str, Any]]:
     """Return the forecasts of the only source by basket."""
     (source,) = json.loads(output.out)["sources"]
     return {forecast["basket"]: forecast for forecast in source["baskets"]}

@@ -32,7 +32,7 @@ def findings_for_response(folder: Path, response: bytes) -> dict[str, Finding]:
 
     async def serve() -> dict[str, Finding]:
         async with stub_server(response) as server:
-            bench = Bench.written(folder, {"cs2cap": server.url}, basket())
+            bench = Bench.create(folder, {"cs2cap": server.url}, basket())
             return await asyncio.to_thread(findings_by_name, bench.config)
 
     return asyncio.run(serve())
@@ -180,7 +180,7 @@ def test_response_without_a_date_gives_no_finding_about_the_clock(tmp_path: Path
 
 
 def test_unreachable_address(tmp_path: Path) -> None:
-    findings = findings_by_name(Bench.written(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket()).config)
+    findings = findings_by_name(Bench.create(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket()).config)
     assert verdicts(findings) == {"address": "fail", "key": "warn"}
     assert findings["cs2cap address"].seen.startswith("http://127.0.0.1:9: ")
     assert "network" in findings["cs2cap address"].advice
@@ -188,7 +188,7 @@ def test_unreachable_address(tmp_path: Path) -> None:
 
 
 def test_base_url_with_a_wrong_path(tmp_path: Path, sandbox: Sandbox) -> None:
-    findings = findings_by_name(Bench.written(tmp_path, {"cs2cap": f"{sandbox.url}/v1"}, basket()).config)
+    findings = findings_by_name(Bench.create(tmp_path, {"cs2cap": f"{sandbox.url}/v1"}, basket()).config)
     assert verdicts(findings) == {"address": "fail", "key": "warn"}
     assert (
         "the server answers, but not as the API does: HTTP 404: Not Found" in findings["cs2cap address"].seen
@@ -219,7 +219,7 @@ def test_rejection_without_a_code_of_the_api(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["http://api.cs2c.app", "ftp://127.0.0.1", "https://me:secret@api.cs2c.app"])
 def test_address_that_no_key_may_be_sent_to(tmp_path: Path, url: str) -> None:
-    findings = findings_by_name(Bench.written(tmp_path, {"cs2cap": url}, basket()).config)
+    findings = findings_by_name(Bench.create(tmp_path, {"cs2cap": url}, basket()).config)
     assert verdicts(findings) == {"address": "fail"}
     assert "secret" not in str(findings)
 

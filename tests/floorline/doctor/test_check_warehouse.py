@@ -211,10 +211,10 @@ def test_open_alerts(paths: WarehousePaths) -> None:
 
 def test_age_of_the_published_copy(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket(every="1h"), basket("often", every="10m"))
-    assert check_age(bench.home, bench.settings, NOON) == []
+    assert check_age(bench.paths, bench.settings, NOON) == []
     bench.snapshot()
-    os.utime(bench.home.published, (NOON.timestamp(), NOON.timestamp()))
-    (fresh,) = check_age(bench.home, bench.settings, NOON + timedelta(minutes=30))
-    (old,) = check_age(bench.home, bench.settings, NOON + timedelta(minutes=31))
+    os.utime(bench.paths.published, (NOON.timestamp(), NOON.timestamp()))
+    (fresh,) = check_age(bench.paths, bench.settings, NOON + timedelta(minutes=30))
+    (old,) = check_age(bench.paths, bench.settings, NOON + timedelta(minutes=31))
     assert (fresh.verdict, old.verdict) == ("ok", "warn")
     assert old.seen == "published 31m ago; the shortest interval is 10m"

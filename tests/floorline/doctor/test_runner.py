@@ -105,7 +105,7 @@ def test_hanging_checks_end_at_their_deadlines(tmp_path: Path) -> None:
     async def serve() -> tuple[dict[str, Finding], float]:
         async with stub_server(silent) as one, stub_server(silent) as two:
             urls = {"one": one.url, "two": two.url}
-            bench = Bench.written(tmp_path, urls, basket(source="one"))
+            bench = Bench.create(tmp_path, urls, basket(source="one"))
             start = time.monotonic()
             findings = await asyncio.to_thread(_check_with_locked_state, bench)
             return findings, time.monotonic() - start
@@ -133,8 +133,8 @@ def _check_with_locked_state(bench: Bench) -> dict[str, Finding]:
 
 def test_broken_check_becomes_a_finding(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket())
-    bench.home.prepare()
-    bench.home.state.write_bytes(b"this is no database, but it is long enough to be read" * 100)
+    bench.paths.prepare()
+    bench.paths.state.write_bytes(b"this is no database, but it is long enough to be read" * 100)
     findings = findings_by_name(bench.config)
     assert findings["alerts"].verdict == "fail"
     assert "this check broke: DatabaseError: file is not a database" in findings["alerts"].seen

@@ -22,7 +22,7 @@ from tests.support.key_rotation import (
     rotate_in_process,
 )
 from tests.support.sandboxes import HttpGet
-from tests.support.snapshots import Bench, basket, priced
+from tests.support.snapshots import Bench, basket, price_requests
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,11 @@ def test_key_in_a_file_is_replaced(bench: Bench, sandbox: Sandbox, http_get: Htt
         rf"the new key …{new[-4:]} of cs2cap is in file:.*, and the source accepts the key", output.out
     )
     assert "no part of Floorline needs a restart" in output.out
-    assert (len(sandbox.requests.of_path(REISSUE)), backup_files(bench), priced(sandbox)) == (1, [], [])
+    assert (len(sandbox.requests.of_path(REISSUE)), backup_files(bench), price_requests(sandbox)) == (
+        1,
+        [],
+        [],
+    )
     assert [file.name for file in bench.folder.iterdir() if "key." in file.name] == []
     assert bench.snapshot()[0].state == "done"
 

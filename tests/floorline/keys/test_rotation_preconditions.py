@@ -67,8 +67,8 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_full_disk_is_found_before_the_request(bench: Bench, sandbox: Sandbox) -> None:
-    bench.home.root.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(bench.home.root)]
+    bench.paths.root.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(bench.paths.root)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting needs root")
     try:
@@ -76,7 +76,7 @@ def test_full_disk_is_found_before_the_request(bench: Bench, sandbox: Sandbox) -
         assert "No space left on device; nothing was changed" in output.err
         assert (sandbox.requests.of_path(REISSUE), backup_files(bench)) == ([], [])
     finally:
-        subprocess.run(["umount", "--lazy", str(bench.home.root)], check=True)
+        subprocess.run(["umount", "--lazy", str(bench.paths.root)], check=True)
 
 
 def test_read_only_store_is_found_before_the_request(
@@ -90,8 +90,8 @@ def test_read_only_store_is_found_before_the_request(
 
 
 def test_no_request_without_a_backup_file(bench: Bench, sandbox: Sandbox) -> None:
-    bench.home.root.mkdir()
-    (bench.home.root / "keys").write_text("in the way")
+    bench.paths.root.mkdir()
+    (bench.paths.root / "keys").write_text("in the way")
     assert "File exists; nothing was changed" in rotate(bench, code=2).err
     assert sandbox.requests.of_path(REISSUE) == []
 

@@ -61,7 +61,7 @@ def test_new_key_is_stored_only_in_the_block(
     assert http_get(sandbox, "/v1/fx", new).status_code == 200
     result = json.loads(output.out)
     assert (result["stored_in"], result["key_tail"]) == (f"block:{NAME}", new[-4:])
-    assert list((bench.home.root / "keys").glob("*.key")) == []
+    assert list((bench.paths.root / "keys").glob("*.key")) == []
     assert new not in output.out + output.err
     assert tables_with(prefect, NAME), "the block is in there"
     assert tables_with(prefect, new) == []

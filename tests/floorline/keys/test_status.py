@@ -13,10 +13,10 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, Said, basket, main_with, priced
+from tests.support.snapshots import Bench, CommandOutput, basket, main_with, price_requests
 
 
-def status(bench: Bench, *arguments: str, code: int = 0) -> Said:
+def status(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
     """Run `key status`; it must exit with `code` and print no key."""
     output = main_with("key", "status", *arguments, "--config", str(bench.config))
     assert output.code == code, output
@@ -61,7 +61,7 @@ def test_problem_of_one_source_does_not_affect_the_others(
     expired = make_sandbox()
     expired.key(VALID_KEY).expires_at = expired.clock.now()
     urls = {"good": sandbox.url, "old": sandbox.url, "late": expired.url, "gone": "http://127.0.0.1:9"}
-    bench = Bench.written(tmp_path, {**urls, "none": sandbox.url}, basket(source="good"))
+    bench = Bench.create(tmp_path, {**urls, "none": sandbox.url}, basket(source="good"))
     (tmp_path / "old.key").write_text(REVOKED_KEY)
     (tmp_path / "none.key").unlink()
     good, old, late, gone, none = statuses_of(bench, code=4)
@@ -74,7 +74,7 @@ def test_problem_of_one_source_does_not_affect_the_others(
     assert gone["problem"] == problem
     assert "No such file" in none["problem"]
     assert len(status(bench, code=4).err.splitlines()) == 4
-    assert priced(sandbox) == []
+    assert price_requests(sandbox) == []
 
 
 def test_sub_key_is_marked(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
@@ -96,7 +96,7 @@ def test_key_without_expiry(tmp_path: Path, sandbox: Sandbox) -> None:
 
 
 def test_configuration_without_a_source_is_a_usage_error(tmp_path: Path) -> None:
-    bench = Bench.written(tmp_path, {})
+    bench = Bench.create(tmp_path, {})
     assert "no source is configured" in status(bench, code=2).err
 
 

@@ -150,7 +150,7 @@ def test_accepted_probe_resets_the_breaker_even_if_the_run_fails(
 def test_one_process_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot("core", clock=clock)
-    alerts = AlertStore(bench.home.state)
+    alerts = AlertStore(bench.paths.state)
     rejection = alerts.get_rejection("cs2cap")
     assert rejection is not None
     clock.time = 3600
@@ -160,5 +160,5 @@ def test_one_process_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock
 def test_key_is_not_written_to_disk(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)
-    for path in bench.home.root.rglob("*"):
+    for path in bench.paths.root.rglob("*"):
         assert not path.is_file() or VALID_KEY.encode() not in path.read_bytes()

@@ -29,7 +29,7 @@ def webhook() -> Iterator[WebhookReceiver]:
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
-    return bench.telling(webhook.url)
+    return bench.with_notify(webhook.url)
 
 
 @pytest.fixture

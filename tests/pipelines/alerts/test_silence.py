@@ -25,7 +25,7 @@ def webhook() -> Iterator[WebhookReceiver]:
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket(every="10m"), basket("never", every="10m"))
-    return bench.telling(webhook.url)
+    return bench.with_notify(webhook.url)
 
 
 def silent_baskets(bench: Bench, minutes: float) -> list[str]:

@@ -87,7 +87,7 @@ def test_rejected_request_breaks_only_its_shard(tmp_path: Path, box: Sandbox) ->
     result = run_backfill(bench, box, REQUEST)
     assert (result.state, result.shards_done, result.shards_broken) == ("incomplete", 2, 1)
     assert bench.alerts() == []  # the result names the broken shard
-    assert bench.ask("SELECT count(*) FROM runs WHERE state = 'incomplete'") == [(1,)]
+    assert bench.query("SELECT count(*) FROM runs WHERE state = 'incomplete'") == [(1,)]
     check_retry_completes(bench, box)
 
 
@@ -102,7 +102,7 @@ def check_retry_completes(bench: Bench, box: Sandbox) -> None:
 def test_unknown_providers_raise_one_alert(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(9))
-    catalog = bench.home.catalog / "cs2cap" / "providers.arrow"
+    catalog = bench.paths.catalog / "cs2cap" / "providers.arrow"
     at = NOON.timestamp()
     known = pl.read_ipc(catalog.read_bytes()).filter(~pl.col("provider").is_in(["steam", "buff163"]))
     known.write_ipc(catalog)
@@ -113,7 +113,7 @@ def test_unknown_providers_raise_one_alert(tmp_path: Path, box: Sandbox) -> None
     (alert,) = bench.alerts()
     assert (alert.cause, alert.subject) == ("contract.changed", "providers")
     assert "Steam" in alert.message
-    assert result.rows_rejected == bench.ask("SELECT count(*) FROM rejects")[0][0]
+    assert result.rows_rejected == bench.query("SELECT count(*) FROM rejects")[0][0]
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def known_quotes(bench: Bench, at: datetime) -> list[Row]:
     """Return the quotes that the database has for a time, at the basket's providers."""
     columns = "provider, item_id, phase, lowest_ask, price, quantity"
     query = f"SELECT {columns} FROM quotes_as_of(?) WHERE currency = 'USD' AND list_contains(?, provider)"
-    return ordered(bench.ask(query, at, list(PROVIDERS)))
+    return ordered(bench.query(query, at, list(PROVIDERS)))
 
 
 def market_quotes(box: Sandbox, at: datetime) -> list[Row]:
@@ -113,5 +113,5 @@ def test_command_fills_kept_time_and_reports_lost_time(tmp_path: Path, make_sand
     assert ": older than 35 days" in result.err
     (gap,) = json.loads(main_with("gaps", "--json", *config).out)["gaps"]
     assert [piece["what"] for piece in gap["pieces"]] == ["lost", "filled"]
-    ((oldest,),) = bench.ask("SELECT min(time) FROM price_points")
+    ((oldest,),) = bench.query("SELECT min(time) FROM price_points")
     assert oldest >= datetime.fromisoformat(gap["pieces"][0]["end"])

@@ -85,7 +85,7 @@ def test_each_micro_batch_is_a_run_of_its_own(tmp_path: Path, make_sandbox: Make
     bench = bench_at(tmp_path, box, concurrency=2)
     result = run_backfill(bench, box, points_request(*ITEMS), micro_batch_seconds=0)
     assert loaded_points(bench) == market_points(box, ITEMS, NOON - DAY, NOON)
-    runs = bench.ask("SELECT flow, basket, state, requests, rows_fetched FROM runs ORDER BY run_id")
+    runs = bench.query("SELECT flow, basket, state, requests, rows_fetched FROM runs ORDER BY run_id")
     assert len(runs) == len(ITEMS) + 1 == len(result.runs)  # one for the catalogs
     assert {run[:3] for run in runs} == {("backfill", result.backfill_id, "done")}
     assert sum(run[3] for run in runs) == result.requests
@@ -99,7 +99,7 @@ def test_long_shard_is_loaded_in_several_micro_batches(tmp_path: Path, make_sand
     stopped = run_backfill(bench, box, points_request(1, 2, days=0.5, budget=5), micro_batch_seconds=0)
     result = run_backfill(bench, box, points_request(1, 2, days=0.5), micro_batch_seconds=0)
     assert (result.state, result.shards_done) == ("done", 2)
-    landed = bench.ask("SELECT count(*) FROM runs WHERE rows_fetched > 0")[0][0]
+    landed = bench.query("SELECT count(*) FROM runs WHERE rows_fetched > 0")[0][0]
     assert landed == len(history_requests(box)) == stopped.requests - 2 + result.requests > 4
     assert loaded_points(bench) == market_points(box, [1, 2], NOON - DAY / 2, NOON)
 
@@ -109,8 +109,8 @@ def test_fetched_catalogs_are_loaded(tmp_path: Path, make_sandbox: MakeSandbox) 
     box = make_sandbox()
     bench = bench_at(tmp_path, box)
     run_backfill(bench, box, points_request(1))
-    assert bench.ask("SELECT count(*) FROM items WHERE item_type IS NOT NULL") == [(300,)]
-    assert bench.ask("SELECT count(*) > 30 FROM providers WHERE market_type IS NOT NULL") == [(True,)]
+    assert bench.query("SELECT count(*) FROM items WHERE item_type IS NOT NULL") == [(300,)]
+    assert bench.query("SELECT count(*) > 30 FROM providers WHERE market_type IS NOT NULL") == [(True,)]
 
 
 @pytest.mark.slow
@@ -119,11 +119,13 @@ def test_candles_and_sales_are_backfilled_like_points(tmp_path: Path, make_sandb
     bench = bench_at(tmp_path, box)
     candles = run_backfill(bench, box, points_request(*ITEMS, days=3, series="candles", interval="1h"))
     assert (candles.state, candles.requests) == ("done", len(ITEMS) + 2)
-    assert bench.ask("SELECT count(*), count(DISTINCT item_id) FROM candles") == [(candles.rows, len(ITEMS))]
+    assert bench.query("SELECT count(*), count(DISTINCT item_id) FROM candles") == [
+        (candles.rows, len(ITEMS))
+    ]
     sales = run_backfill(bench, box, points_request(days=4, series="sales", items=("all",)))
     market_sales = box.sales().filter((box.sales()["time"] >= NOON - 4 * DAY) & (box.sales()["time"] < NOON))
     assert sales.state == "done"
-    assert bench.ask("SELECT count(*) FROM sales") == [(market_sales.height,)]
+    assert bench.query("SELECT count(*) FROM sales") == [(market_sales.height,)]
 
 
 @pytest.mark.slow
@@ -143,11 +145,11 @@ def test_plan_estimates_the_cost_without_using_quota(tmp_path: Path, make_sandbo
 def test_landings_wait_while_another_loader_holds_the_lock(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()
     bench = bench_at(tmp_path, box, warehouse={"lock_wait": "0s"})
-    bench.home.prepare()
-    with FileLock(bench.home.lock), pytest.raises(WarehouseLocked):
+    bench.paths.prepare()
+    with FileLock(bench.paths.lock), pytest.raises(WarehouseLocked):
         run_backfill(bench, box, points_request(*ITEMS), micro_batch_seconds=0)
     assert len(history_requests(box)) >= len(ITEMS)
-    (record,) = BackfillStore(bench.home.state).list_all()
+    (record,) = BackfillStore(bench.paths.state).list_all()
     assert (record.state, record.done) == ("done", len(ITEMS))
     again = run_backfill(bench, box, points_request(*ITEMS))
     assert again.requests == 0

@@ -13,7 +13,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, basket, main_with, priced
+from tests.support.snapshots import Bench, basket, main_with, price_requests
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 
@@ -38,7 +38,7 @@ def test_message_has_the_need_the_rest_and_the_reset(bench: Bench, box: Sandbox)
     assert output.code == 5
     assert "basket large needs 20 requests, but 19 of the month's 50,000 are left" in output.err
     assert "the quota resets with the next month" in output.err
-    assert priced(box, before) == []
+    assert price_requests(box, before) == []
 
 
 def test_basket_that_fits_runs_after_one_that_does_not(bench: Bench, box: Sandbox) -> None:
@@ -55,7 +55,7 @@ def test_requests_of_the_first_basket_are_not_left_for_the_next(bench: Bench, bo
     before = len(box.requests)
     large, small = bench.snapshot()
     assert (large.state, small.state) == ("done", "quota_exhausted")
-    assert len(priced(box, before)) == 20
+    assert len(price_requests(box, before)) == 20
 
 
 def test_forced_snapshot_sends_requests_up_to_the_quota(bench: Bench, box: Sandbox) -> None:
@@ -63,7 +63,7 @@ def test_forced_snapshot_sends_requests_up_to_the_quota(bench: Bench, box: Sandb
     before = len(box.requests)
     (result,) = asyncio.run(SnapshotPipeline(bench.settings, ("large",), VirtualClock(), force=True).run())
     assert result.state == "quota_exhausted"
-    sent = priced(box, before)
+    sent = price_requests(box, before)
     assert 0 < len(sent) <= 19
     assert 429 not in {entry.status for entry in sent}
 
@@ -72,7 +72,7 @@ def test_force_option_of_the_command(bench: Bench, box: Sandbox) -> None:
     box.keys.set_remaining(VALID_KEY, 19, NOON)
     before = len(box.requests)
     assert main_with("snapshot", "large", "--force", "--config", str(bench.config)).code == 5
-    assert priced(box, before)
+    assert price_requests(box, before)
 
 
 def test_basket_may_use_the_whole_rest(bench: Bench, box: Sandbox) -> None:

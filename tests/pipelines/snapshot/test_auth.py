@@ -15,7 +15,7 @@ from pipelines.snapshot.page_writers import LandedPage
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, basket, catalog_of, ledger, priced
+from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_requests
 
 CONCURRENCY = 4
 NEXT_KEY = "cs2c_live_sandbox_next_000000009"
@@ -70,7 +70,7 @@ def test_revoked_key_stops_all_requests_within_a_second_and_without_retries(
 ) -> None:
     ends = EndTimes()
     bench.snapshot(progress=ends)
-    requests = priced(box)
+    requests = price_requests(box)
     rejected = next(entry for entry in requests if entry.status == 401)
     assert ends.at["core"] - rejected.t < 1
     assert ends.at["next"] - rejected.t < 1
@@ -91,14 +91,14 @@ def test_landed_pages_are_loaded_and_the_alert_is_stored(bench: Bench, box: Sand
     assert set(bench.quotes()) < market
     (alert,) = bench.alerts()
     assert (alert.cause, alert.source, alert.code) == ("auth.failed", "cs2cap", "AUTH_API_KEY_REVOKED")
-    assert bench.ask("SELECT cause, source, code, closed_at FROM alerts") == [
+    assert bench.query("SELECT cause, source, code, closed_at FROM alerts") == [
         ("auth.failed", "cs2cap", "AUTH_API_KEY_REVOKED", None)
     ]
 
 
 def test_next_basket_of_the_source_sends_no_request(bench: Bench, box: Sandbox) -> None:
     results = bench.snapshot()
-    assert not [entry for entry in priced(box) if "item_id" in entry.query]
+    assert not [entry for entry in price_requests(box) if "item_id" in entry.query]
     assert (results[1].state, results[1].requests) == ("auth_failed", 0)
 
 
@@ -113,9 +113,9 @@ def test_alert_is_open_until_a_new_key_is_accepted(bench: Bench, box: Sandbox) -
         "next", "core"
     )  # the first basket succeeds, which does not resolve the alert of the second
     assert [alert.cause for alert in bench.alerts()] == ["auth.failed"]
-    before = len(priced(box))
+    before = len(price_requests(box))
     bench.snapshot("core")
-    assert len(priced(box)) == before
+    assert len(price_requests(box)) == before
     assert [alert.repeats for alert in bench.alerts()] == [1]
     box.faults.clear()
     box.key(NEXT_KEY)
@@ -135,8 +135,8 @@ def test_disabled_account_ends_the_run_before_the_first_price_request(
     sandbox.key(VALID_KEY, state)
     (result,) = bench.snapshot()
     assert isinstance(result.error, AccountDisabled)
-    assert (result.state, result.exit_code, priced(sandbox)) == ("auth_failed", 4, [])
-    assert bench.ask("SELECT basket, state, rows_fetched FROM runs") == [("core", "auth_failed", 0)]
+    assert (result.state, result.exit_code, price_requests(sandbox)) == ("auth_failed", 4, [])
+    assert bench.query("SELECT basket, state, rows_fetched FROM runs") == [("core", "auth_failed", 0)]
 
 
 def test_exhausted_month_ends_the_run(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
@@ -147,5 +147,5 @@ def test_exhausted_month_ends_the_run(tmp_path: Path, make_sandbox: MakeSandbox)
     assert [result.state for result in results] == ["quota_exhausted", "quota_exhausted"]
     assert worst_exit_code(result.exit_code for result in results) == 5
     assert [(alert.cause, alert.source) for alert in bench.alerts()] == [("quota.exhausted", "cs2cap")]
-    assert sum(entry.status == 429 for entry in priced(box)) <= 8
+    assert sum(entry.status == 429 for entry in price_requests(box)) <= 8
     assert len(bench.quotes()) > 0

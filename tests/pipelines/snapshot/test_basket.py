@@ -125,12 +125,12 @@ def test_fx_drift_changes_amounts_but_adds_history_only_without_a_timestamp(
 ) -> None:
     bench.snapshot()
     dollars, euros = "SELECT count(*) FROM quote_history WHERE currency = 'USD'", bench.quotes("EUR")
-    before, converted = bench.ask(dollars), bench.changes()
+    before, converted = bench.query(dollars), bench.changes()
     sandbox.drift_fx()
     snapshot_later(bench, sandbox)
     undated = "SELECT count(*) FROM quotes WHERE changed_at = observed_at AND currency <> 'USD'"
-    assert bench.ask(dollars) == before
-    assert bench.changes() - converted == bench.ask(undated)[0][0] < len(euros) / 10
+    assert bench.query(dollars) == before
+    assert bench.changes() - converted == bench.query(undated)[0][0] < len(euros) / 10
     assert bench.quotes("EUR") != euros
     assert equals_market(bench, sandbox)
 
@@ -146,7 +146,7 @@ def test_vanished_quote_closes_and_its_unchanged_return_opens_it_again(
     assert result.load.rows_closed == len(vanished) * 3 == bench.changes() - before
     assert equals_market(bench, sandbox)
     closed = "SELECT count(*) FROM quote_history WHERE price IS NULL AND quantity = 0 AND provider = 'steam'"
-    assert bench.ask(closed) == [(9,)]
+    assert bench.query(closed) == [(9,)]
     sandbox.restore()
     snapshot_later(bench, sandbox)
     assert bench.changes() - before == 18
@@ -160,7 +160,7 @@ def test_quotes_as_of_the_past_do_not_change(bench: Bench, sandbox: Sandbox) -> 
     sandbox.vanish(3, provider="buff163", item_ids=plain_ids(sandbox))
     snapshot_later(bench, sandbox)
     count = "SELECT count(*), sum(price) FROM quotes_as_of(?) WHERE currency = 'USD'"
-    assert bench.ask(count, noon) == [(len(earlier), sum(row[4] for row in earlier))]
-    assert bench.ask(count, sandbox.clock.now()) == [
+    assert bench.query(count, noon) == [(len(earlier), sum(row[4] for row in earlier))]
+    assert bench.query(count, sandbox.clock.now()) == [
         (len(bench.quotes()), sum(row[4] for row in bench.quotes()))
     ]

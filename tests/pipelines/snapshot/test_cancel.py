@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pipelines.loading import shutdown_grace
 from sandbox.core import Sandbox
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
+from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
 from tests.support.waiting import wait_until
 from warehouse.landing.reader import pending_landings
 
@@ -52,7 +52,7 @@ def running_snapshot(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[sub
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
         try:
-            wait_until(lambda: sum(entry.status == 200 for entry in priced(box)) >= pages)
+            wait_until(lambda: sum(entry.status == 200 for entry in price_requests(box)) >= pages)
             yield run
         finally:
             run.kill()
@@ -76,27 +76,27 @@ def test_landed_pages_are_loaded_and_the_run_is_cancelled(
         code,
         "floorline: stopped; the data that had arrived is kept\n",
     )
-    ((state, rows),) = bench.ask("SELECT state, rows_fetched FROM runs")
+    ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert 400 <= rows == len(bench.quotes())
     assert set(bench.quotes()) < set(ledger(box, PROVIDERS))
-    assert bench.ask("SELECT count(*) FROM observations WHERE complete") == [(0,)]
-    assert pending_landings(bench.home.landing) == []
+    assert bench.query("SELECT count(*) FROM observations WHERE complete") == [(0,)]
+    assert pending_landings(bench.paths.landing) == []
 
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_next_run_fetches_only_pages_that_are_not_fresh(tmp_path: Path, box: Sandbox, fresh: bool) -> None:
     bench = bench_at(tmp_path, box, "5m" if fresh else "0s")
     stop_snapshot(bench, box, signal.SIGTERM)
-    ((landed,),) = bench.ask("SELECT rows_fetched // 100 FROM runs")
-    before = len(priced(box))
+    ((landed,),) = bench.query("SELECT rows_fetched // 100 FROM runs")
+    before = len(price_requests(box))
     (result,) = bench.snapshot()
     pages = sum(-(-len(ledger(box, [provider])) // 100) for provider in PROVIDERS)
     assert landed >= 4
-    assert len(priced(box)) - before == result.requests == pages - (landed if fresh else 0)
+    assert len(price_requests(box)) - before == result.requests == pages - (landed if fresh else 0)
     assert result.state == "done"
     assert bench.quotes() == ledger(box, PROVIDERS)
-    assert bench.ask("SELECT count(*) FROM observations WHERE complete") == [(2,)]
+    assert bench.query("SELECT count(*) FROM observations WHERE complete") == [(2,)]
 
 
 def test_vanished_quote_closes_with_the_next_complete_run(tmp_path: Path, box: Sandbox) -> None:
@@ -113,15 +113,15 @@ def test_vanished_quote_closes_with_the_next_complete_run(tmp_path: Path, box: S
 
 def test_second_ctrl_c_ends_the_wait_for_another_loader(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
-    bench.home.prepare()
-    with FileLock(bench.home.lock), running_snapshot(bench, box) as run:
+    bench.paths.prepare()
+    with FileLock(bench.paths.lock), running_snapshot(bench, box) as run:
         run.send_signal(signal.SIGINT)
-        wait_until(lambda: any(is_free(lock) for lock in bench.home.landing.glob("*/lock")))
+        wait_until(lambda: any(is_free(lock) for lock in bench.paths.landing.glob("*/lock")))
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate(timeout=3)
         assert run.returncode == 130
         assert "Traceback" not in stderr
-    (landing,) = pending_landings(bench.home.landing)
+    (landing,) = pending_landings(bench.paths.landing)
     assert landing.done["state"] == "cancelled"
 
 
@@ -146,14 +146,14 @@ def test_run_that_is_cancelled_twice_has_no_grace_period() -> None:
 
 def test_cancelled_run_waits_only_briefly_for_another_loader(tmp_path: Path, box: Sandbox) -> None:
     bench = bench_at(tmp_path, box)
-    bench.home.prepare()
-    with FileLock(bench.home.lock), running_snapshot(bench, box) as run:
+    bench.paths.prepare()
+    with FileLock(bench.paths.lock), running_snapshot(bench, box) as run:
         run.send_signal(signal.SIGTERM)
         _, stderr = run.communicate(timeout=15)
         assert (run.returncode, stderr) == (143, "floorline: stopped; the data that had arrived is kept\n")
-    assert len(pending_landings(bench.home.landing)) == 1
+    assert len(pending_landings(bench.paths.landing)) == 1
     bench.command("maintain", "load")
-    assert bench.ask("SELECT state FROM runs") == [("cancelled",)]
+    assert bench.query("SELECT state FROM runs") == [("cancelled",)]
 
 
 def test_landed_pages_of_two_sources_are_loaded(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
@@ -162,7 +162,7 @@ def test_landed_pages_of_two_sources_are_loaded(tmp_path: Path, make_sandbox: Ma
     bench = Bench.at(tmp_path, pair, *baskets, source={"concurrency": 2})
     pair["second"].fault("latency", seconds=0.1, times=None)
     assert stop_snapshot(bench, pair["cs2cap"], signal.SIGTERM)[0] == 143
-    assert bench.ask("SELECT basket, state FROM runs ORDER BY basket") == [
+    assert bench.query("SELECT basket, state FROM runs ORDER BY basket") == [
         ("core", "cancelled"),
         ("other", "cancelled"),
     ]

@@ -48,7 +48,7 @@ def test_basket_in_dollars_needs_no_exchange_rates(tmp_path: Path, sandbox: Sand
 @pytest.mark.parametrize("content", [b"", b"not an arrow file"])
 def test_unreadable_catalog_is_fetched_again(bench: Bench, sandbox: Sandbox, content: bytes) -> None:
     bench.snapshot()
-    for path in bench.home.catalog.glob("cs2cap/*.arrow"):
+    for path in bench.paths.catalog.glob("cs2cap/*.arrow"):
         path.write_bytes(content)
     assert [result.state for result in bench.snapshot()] == ["done"]
     assert catalog_requests(sandbox) == [2, 2, 2]

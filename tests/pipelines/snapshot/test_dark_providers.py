@@ -32,12 +32,12 @@ def test_dark_provider_closes_no_quotes_and_its_return_resolves_the_alert(
         assert [suspect.provider for suspect in result.load.held] == ["steam"]
         assert (bench.quotes(), bench.changes()) == (before, changes)
         assert dark_alerts(bench) == [("cs2cap", "steam")]
-    assert bench.ask("SELECT subject, repeats FROM alerts WHERE cause = 'provider.dark'") == [("steam", 1)]
+    assert bench.query("SELECT subject, repeats FROM alerts WHERE cause = 'provider.dark'") == [("steam", 1)]
     sandbox.set_provider_dark("steam", False)
     sandbox.advance(600)
     bench.snapshot()
     assert dark_alerts(bench) == []
-    assert bench.ask("SELECT closed_at IS NOT NULL FROM alerts") == [(True,)]
+    assert bench.query("SELECT closed_at IS NOT NULL FROM alerts") == [(True,)]
     assert (bench.quotes(), bench.changes()) == (before, changes)
 
 

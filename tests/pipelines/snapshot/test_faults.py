@@ -10,7 +10,7 @@ import pytest
 from sandbox.core import Sandbox
 from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, catalog_of, ledger, priced
+from tests.support.snapshots import Bench, catalog_of, ledger, price_requests
 
 pytestmark = pytest.mark.slow
 TRANSIENT_FAULTS: list[tuple[str, dict[str, Any]]] = [
@@ -70,7 +70,7 @@ def test_all_requests_wait_for_retry_after(bench: Bench, box: Sandbox) -> None:
     clock = VirtualClock()
     bench.snapshot(clock=clock)
     assert clock.time >= 30
-    assert sum(entry.status == 429 for entry in priced(box)) == 1
+    assert sum(entry.status == 429 for entry in price_requests(box)) == 1
 
 
 @pytest.mark.parametrize("fault", PERMANENT_FAULTS, ids=fault_id)
@@ -88,7 +88,7 @@ def test_permanent_fault_makes_the_run_incomplete_and_closes_no_quotes(
     assert "steam USD" in str(result.incomplete_reason)
     assert bench.quotes() == before
     run = "SELECT state, incomplete_reason FROM runs WHERE run_id = ?"
-    assert bench.ask(run, result.run_id) == [("incomplete", result.incomplete_reason)]
+    assert bench.query(run, result.run_id) == [("incomplete", result.incomplete_reason)]
     assert [(alert.cause, alert.subject) for alert in bench.alerts()] == [("snapshot.incomplete", "core")]
     box.faults.clear()
     box.advance(600)
@@ -119,7 +119,7 @@ def test_endless_listing_ends_the_extraction(bench: Bench, box: Sandbox, how: st
     box.fault("endless", how=how, times=None)
     (result,) = bench.snapshot()
     assert result.state == "incomplete"
-    assert len(priced(box)) < 40
+    assert len(price_requests(box)) < 40
 
 
 def test_response_past_the_deadline_is_retried(tmp_path: Path, box: Sandbox) -> None:

@@ -34,7 +34,7 @@ def test_converted_quotes_equal_the_conversion_of_the_api(
     bench: Bench, sandbox: Sandbox, currency: str
 ) -> None:
     bench.snapshot()
-    rows = bench.ask(
+    rows = bench.query(
         "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes_in(?)", currency
     )
     assert ordered(rows) == ledger(sandbox, SIX, currency=currency)

@@ -48,34 +48,34 @@ def test_locking_process_is_named_and_the_next_run_loads_both_landings(
     bench.snapshot()
     sandbox.move(1, provider="steam", item_ids=[3, 8])
     sandbox.advance(600)
-    with locked(bench.home.writer) as pid:
+    with locked(bench.paths.writer) as pid:
         output = main_with("snapshot", "--no-prefect", "--config", str(bench.config))
         assert output.code == 6
         (line,) = output.err.splitlines()
         assert f"(PID {pid})" in line
         assert "what was fetched is landed and the next run loads it" in line
-        assert len(pending_landings(bench.home.landing)) == 1
+        assert len(pending_landings(bench.paths.landing)) == 1
         assert bench.changes() == len(bench.quotes())  # readers are not affected
     sandbox.move(1, provider="steam", item_ids=[3, 8])
     sandbox.advance(600)
     bench.snapshot()
-    assert bench.ask("SELECT count(*) FROM runs WHERE state = 'done'") == [(3,)]
+    assert bench.query("SELECT count(*) FROM runs WHERE state = 'done'") == [(3,)]
     assert bench.changes() == len(bench.quotes()) + 2
     assert bench.quotes() == ledger(sandbox, ["steam"], [3, 8])
-    assert pending_landings(bench.home.landing) == []
+    assert pending_landings(bench.paths.landing) == []
 
 
 def test_rejected_key_raises_its_alert_despite_the_lock(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot()
     sandbox.key(VALID_KEY, "revoked")
-    with locked(bench.home.writer):
+    with locked(bench.paths.writer):
         assert main_with("snapshot", "--no-prefect", "--config", str(bench.config)).code == 6
     assert [(alert.cause, alert.repeats) for alert in bench.alerts()] == [("auth.failed", 0)]
 
 
 def test_load_waits_for_another_loader_as_long_as_configured(bench: Bench) -> None:
     bench.snapshot()
-    with FileLock(bench.home.lock):
+    with FileLock(bench.paths.lock):
         output = main_with("maintain", "load", "--config", str(bench.config))
     assert output.code == 6
     assert "has been written by" in output.err

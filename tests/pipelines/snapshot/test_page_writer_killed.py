@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.market.providers import KEYS
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, priced
+from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def test_killed_worker_ends_the_run_and_the_next_run_fetches_only_the_rest(
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
     ) as run:
-        wait_until(lambda: len(priced(box)) >= 100)
+        wait_until(lambda: len(price_requests(box)) >= 100)
         os.kill(worker_of(run), signal.SIGKILL)
         _, stderr = run.communicate(timeout=30)
     assert run.returncode == 6
@@ -45,7 +45,7 @@ def test_killed_worker_ends_the_run_and_the_next_run_fetches_only_the_rest(
     box.faults.clear()
     (result,) = bench.snapshot()
     assert result.state == "done"
-    assert len(priced(box, since)) < 200
+    assert len(price_requests(box, since)) < 200
     assert bench.quotes() == ledger(box, PROVIDERS)
 
 

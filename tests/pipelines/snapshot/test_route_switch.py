@@ -46,8 +46,8 @@ def test_routes_agree_and_a_switch_adds_no_history(
     seen = []
     for route in routes:
         bench = snapshot_by(tmp_path, box, route, **fields)
-        seen.append([bench.ask(VIEW_ROWS.format(view)) for view in ("quotes", "bids")])
-        changes = [bench.ask(f"SELECT count(*) FROM {name}_history")[0][0] for name in ("quote", "bid")]
+        seen.append([bench.query(VIEW_ROWS.format(view)) for view in ("quotes", "bids")])
+        changes = [bench.query(f"SELECT count(*) FROM {name}_history")[0][0] for name in ("quote", "bid")]
         assert changes == [len(rows) for rows in seen[0]], route
         assert seen[-1] == seen[0], route
     assert seen[0][0]
@@ -65,7 +65,7 @@ def test_changed_price_is_the_same_by_every_route(tmp_path: Path, make_sandbox: 
     box.move(2000, seed=1)
     for route in ("item", "batch", "catalog", "stream"):
         bench = snapshot_by(tmp_path / route, box, route)
-        rows_by_route.append(bench.ask(VIEW_ROWS.format("quotes")))
+        rows_by_route.append(bench.query(VIEW_ROWS.format("quotes")))
     assert rows_by_route == [rows_by_route[0]] * 4
 
 
@@ -77,7 +77,7 @@ def test_vanished_quote_is_closed_by_every_route(tmp_path: Path, make_sandbox: M
         bench = snapshot_by(tmp_path, box, route, items=["all"])
         assert len(bench.quotes()) == box.ledger(providers=KEYS).height
     for route in ("item", "batch", "catalog", "stream"):
-        ((provider, item_id),) = bench.ask(
+        ((provider, item_id),) = bench.query(
             "SELECT provider, item_id::INT FROM quotes WHERE item_id IN ('30', '31') LIMIT 1"
         )
         box.vanish(1, provider=provider, item_ids=[item_id])

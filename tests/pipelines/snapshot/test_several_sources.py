@@ -11,7 +11,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, basket, ledger, priced
+from tests.support.snapshots import Bench, basket, ledger, price_requests
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -52,7 +52,7 @@ def test_same_item_of_two_sources_is_two_items(tmp_path: Path, pair: dict[str, S
 def test_each_source_counts_its_own_requests(tmp_path: Path, pair: dict[str, Sandbox]) -> None:
     bench = Bench.at(tmp_path, pair, basket(items=[1, 2, 3]), basket("other", source="second", items=[4]))
     first, other = bench.snapshot()
-    assert (len(priced(pair["cs2cap"])), len(priced(pair["second"]))) == (3, 1)
+    assert (len(price_requests(pair["cs2cap"])), len(price_requests(pair["second"]))) == (3, 1)
     assert (first.requests, other.requests) == (3 + 2, 1 + 2)  # and one each for the items and the providers
 
 
@@ -70,7 +70,7 @@ def test_exit_code_is_the_most_severe(tmp_path: Path, pair: dict[str, Sandbox]) 
 
 
 def test_unreachable_source_does_not_affect_the_other(tmp_path: Path, sandbox: Sandbox) -> None:
-    bench = Bench.written(
+    bench = Bench.create(
         tmp_path, {"cs2cap": sandbox.url, "offline": UNREACHABLE}, basket("lost", source="offline"), basket()
     )
     lost, fine = bench.snapshot(clock=VirtualClock())

@@ -28,7 +28,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 
 
 def stored(bench: Bench, source: str = "skinshark") -> set[tuple[Any, ...]]:
-    rows = bench.ask("SELECT item_id, phase, delivery, price FROM quotes WHERE source = ?", source)
+    rows = bench.query("SELECT item_id, phase, delivery, price FROM quotes WHERE source = ?", source)
     return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
 
 
@@ -47,11 +47,11 @@ def test_quotes_equal_the_listing(bench: Bench, sandbox: Sandbox) -> None:
         2,
     )  # the items, which are cached for a day, and the prices
     assert stored(bench) == listed_prices(sandbox) != set()
-    assert bench.ask(NO_QUANTITY) == [(0,)]
+    assert bench.query(NO_QUANTITY) == [(0,)]
     assert result.request_id == "req-00000003"
-    done = json.loads((bench.home.landing / result.run_id / "done.json").read_text())
+    done = json.loads((bench.paths.landing / result.run_id / "done.json").read_text())
     assert done["request_id"] == "req-00000003"
-    assert bench.ask("SELECT request_id FROM runs") == [("req-00000003",)]
+    assert bench.query("SELECT request_id FROM runs") == [("req-00000003",)]
 
 
 def test_second_snapshot_costs_one_listing_and_adds_no_history(bench: Bench, sandbox: Sandbox) -> None:
@@ -112,7 +112,7 @@ def test_single_marketplace(tmp_path: Path, sandbox: Sandbox, market: str, numbe
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(providers=[market]), market=market)
     assert snapshot_states(bench) == ["done"]
     assert stored(bench) == listed_prices(sandbox, number)
-    assert bench.ask("SELECT DISTINCT provider FROM quotes") == [(market,)]
+    assert bench.query("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
 def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -120,11 +120,11 @@ def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> Non
     cs2cap_basket = basket(items=names, providers=["steam", "csfloat", "skinport"])
     bench = configure_both_sources(tmp_path, sandbox, cs2cap_basket, skinshark_basket(items=names))
     assert snapshot_states(bench) == ["done", "done"]
-    asks = bench.ask("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
+    asks = bench.query("SELECT market_hash_name, phase, source, price FROM quotes WHERE NOT aggregate")
     lowest: dict[tuple[str, str | None], Any] = {}
     for name, phase, _, price in asks:
         lowest[name, phase] = min(price, lowest.get((name, phase), price))
-    best = bench.ask("SELECT market_hash_name, phase, price, source FROM best_ask")
+    best = bench.query("SELECT market_hash_name, phase, price, source FROM best_ask")
     assert {(name, phase): price for name, phase, price, _ in best} == lowest
     assert {source for *_, source in best} == {"cs2cap", "skinshark"}
     common = {row[:2] for row in asks if row[2] == "cs2cap"} & {
@@ -138,7 +138,7 @@ def test_marketplace_is_never_both_sides_of_a_spread(tmp_path: Path, sandbox: Sa
     bench = configure_both_sources(tmp_path, sandbox, cs2cap_basket, skinshark_basket())
     assert snapshot_states(bench) == ["done", "done"]
     pairs = set(
-        bench.ask("SELECT DISTINCT bought_at, sold_at FROM spreads WHERE bought_source = 'skinshark'")
+        bench.query("SELECT DISTINCT bought_at, sold_at FROM spreads WHERE bought_source = 'skinshark'")
     )
     assert pairs == {("skinshark", "steam")}
 

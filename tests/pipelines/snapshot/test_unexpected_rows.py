@@ -43,7 +43,7 @@ def test_invalid_row_is_rejected_and_closes_no_quote(
     assert result.load is not None
     assert (result.load.rows_rejected, result.load.rows_fetched) == (1, len(before) - 1)
     assert (result.load.rows_closed, bench.quotes()) == (0, before)
-    ((reason, raw, basket_name),) = bench.ask("SELECT reason, raw, basket FROM rejects")
+    ((reason, raw, basket_name),) = bench.query("SELECT reason, raw, basket FROM rejects")
     assert reason
     assert json.loads(raw).get(broken["field"]) == broken.get("value")
     assert basket_name == "core"
@@ -56,7 +56,7 @@ def test_new_field_is_counted_and_reported(bench: Bench, sandbox: Sandbox) -> No
     assert (result.state, result.unknown_fields) == ("done", {"float_value": rows})
     assert result_notes(result) == [f"the API sends a new field, float_value (in {rows} rows)"]
     assert bench.quotes() == ledger(sandbox, ["steam"])
-    assert bench.ask("SELECT unknown_fields FROM runs") == [(json.dumps({"float_value": rows}),)]
+    assert bench.query("SELECT unknown_fields FROM runs") == [(json.dumps({"float_value": rows}),)]
 
 
 @pytest.mark.parametrize("factor", [10.0, 0.05])

@@ -223,5 +223,5 @@ def test_conversion_with_the_table_equals_that_of_the_api(
     bench = Bench.at(tmp_path, sandbox, catalog_of("steam", "csfloat", currencies=[currency], fx="table"))
     bench.snapshot()
     query = "SELECT provider, item_id, phase, lowest_ask, price, quantity FROM quotes_in(?)"
-    assert ordered(bench.ask(query, currency)) == ledger(sandbox, ("steam", "csfloat"), currency=currency)
-    assert bench.ask("SELECT DISTINCT currency FROM quotes") == [("USD",)]
+    assert ordered(bench.query(query, currency)) == ledger(sandbox, ("steam", "csfloat"), currency=currency)
+    assert bench.query("SELECT DISTINCT currency FROM quotes") == [("USD",)]

@@ -228,14 +228,14 @@ def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:
         tmp_path, sandbox, catalog_of("steam", "csfloat", "c5"), skinshark_basket()
     )
     assert [result.exit_code for result in bench.snapshot()] == [0, 0]
-    phased = {name for (name,) in bench.ask("SELECT market_hash_name FROM items WHERE phase IS NOT NULL")}
+    phased = {name for (name,) in bench.query("SELECT market_hash_name FROM items WHERE phase IS NOT NULL")}
     lowest: dict[tuple[str, str | None], Decimal] = {}
-    for name, phase, price in bench.ask("SELECT market_hash_name, phase, price FROM quotes"):
+    for name, phase, price in bench.query("SELECT market_hash_name, phase, price FROM quotes"):
         if phase or name not in phased:
             lowest[name, phase] = min(price, lowest.get((name, phase), price))
-    best = bench.ask("SELECT market_hash_name, phase, price, source FROM best_ask")
+    best = bench.query("SELECT market_hash_name, phase, price, source FROM best_ask")
     assert {(name, phase): price for name, phase, price, _ in best} == lowest
     assert {source for *_, source in best} == {"cs2cap", "skinshark"}
 
-    sold_at = bench.ask("SELECT DISTINCT sold_at FROM spreads WHERE bought_at = 'skinshark' ORDER BY ALL")
+    sold_at = bench.query("SELECT DISTINCT sold_at FROM spreads WHERE bought_at = 'skinshark' ORDER BY ALL")
     assert sold_at == [("csfloat",), ("steam",)]
