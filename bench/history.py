@@ -39,7 +39,8 @@ FROM range(1, $items + 1) t(i), unnest($keys) k(provider), range($times) u(n)
 ORDER BY i, time DESC, provider
 """
 VIEWS_WITHOUT_POINTS = """CREATE OR REPLACE VIEW store.filled AS
-SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.*
+SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.* EXCLUDE (other_price),
+    store.price_by(h.other_price, h.lowest_ask) AS price
 FROM store.history h JOIN store.item i USING (item_key) JOIN store.provider v USING (provider_key)"""
 AS_OF, ITEM = "quotes_as_of('2026-06-02 00:00:00Z')", "market_hash_name = 'AK-47 | Finish 77 (Field-Tested)'"
 QUERIES = {
