@@ -1,4 +1,4 @@
-"""Fixtures: a sandbox that serves on loopback, fresh for every test."""
+"""Fixtures of all tests: sandboxes on loopback, a project, a rate limiter; and the marker `server`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
 
-settings.register_profile("busy", deadline=None)  # a busy machine fails no property
+settings.register_profile("busy", deadline=None)  # no property test fails on a busy machine
 settings.load_profile("busy")
 
 
@@ -44,25 +44,25 @@ def without_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def make_sandbox() -> Iterator[MakeSandbox]:
-    """Return a factory: 300 items, clock frozen at noon, index at once, limits off, unless options differ."""
+    """Return a factory of sandboxes: by default 300 items, clock frozen at noon, no limits."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> Sandbox:
-            small: dict[str, Any] = {"items": 300, "frozen": NOON, "refresh": 0, "limits": False}
-            return stack.enter_context(serve(Options(**{**small, **options})))
+            defaults: dict[str, Any] = {"items": 300, "frozen": NOON, "refresh": 0, "limits": False}
+            return stack.enter_context(serve(Options(**{**defaults, **options})))
 
         yield make
 
 
 @pytest.fixture
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
-    """Return a small sandbox with the factory's defaults."""
+    """Return a sandbox with the defaults of the factory."""
     return make_sandbox()
 
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
-    """Return a project with one basket of one source, its key in a file."""
+    """Return a project with one basket and one source, whose key is in a file."""
     return Bench.at(tmp_path, sandbox, basket())
 
 
@@ -76,7 +76,7 @@ def make_rate_limiter(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRat
 
 @pytest.fixture
 def no_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave no Prefect API configured."""
+    """Configure no Prefect API."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
@@ -93,13 +93,13 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def http_get() -> Iterator[HttpGet]:
-    """Return a function that gets a path of a sandbox with a key and query parameters."""
+    """Return a function that sends a GET request with a key and query parameters to a sandbox."""
     with httpx.Client() as client:
 
         def get(
-            box: Sandbox, path: str = "/v1/prices", key: str | None = VALID_KEY, **query: Any
+            sandbox: Sandbox, path: str = "/v1/prices", key: str | None = VALID_KEY, **query: Any
         ) -> httpx.Response:
             headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-            return client.get(box.url + path, params=query, headers=headers)
+            return client.get(sandbox.url + path, params=query, headers=headers)
 
         yield get

@@ -1,4 +1,4 @@
-"""Many clients at once, while the market is driven from another thread."""
+"""Many clients at the same time, while another thread changes the market."""
 
 import asyncio
 from collections import Counter
@@ -12,34 +12,34 @@ HEADERS = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
 async def fetch(url: str, times: int) -> Counter[int | str]:
-    async def one(client: httpx.AsyncClient, n: int) -> int | str:
+    async def fetch_page(client: httpx.AsyncClient, number: int) -> int | str:
         try:
-            answer = await client.get("/v1/prices", params={"limit": 100, "offset": 100 * (n % 40)})
+            response = await client.get("/v1/prices", params={"limit": 100, "offset": 100 * (number % 40)})
         except httpx.TransportError as error:
             return type(error).__name__
-        assert len(answer.json()["items"]) == 100
-        return answer.status_code
+        assert len(response.json()["items"]) == 100
+        return response.status_code
 
     async with httpx.AsyncClient(base_url=url, headers=HEADERS) as client:
-        return Counter(await asyncio.gather(*(one(client, n) for n in range(times))))
+        return Counter(await asyncio.gather(*(fetch_page(client, number) for number in range(times))))
 
 
-def test_every_request_is_answered_while_the_market_moves(sandbox: Sandbox) -> None:
-    async def both() -> Counter[int | str]:
-        walking = asyncio.create_task(fetch(sandbox.url, 200))
+def test_every_request_gets_a_response_while_the_market_moves(sandbox: Sandbox) -> None:
+    async def fetch_and_change() -> Counter[int | str]:
+        fetching = asyncio.create_task(fetch(sandbox.url, 200))
         for _ in range(10):
             await asyncio.to_thread(sandbox.move, 50)
             await asyncio.to_thread(sandbox.ledger)
-        return await walking
+        return await fetching
 
-    assert asyncio.run(both()) == {200: 200}
+    assert asyncio.run(fetch_and_change()) == {200: 200}
     assert len(sandbox.requests) == 200
     assert sorted(entry.n for entry in sandbox.requests.since()) == list(range(1, 201))
 
 
-def test_dropped_connections_hurt_no_other_request(sandbox: Sandbox) -> None:
+def test_dropped_connections_do_not_affect_other_requests(sandbox: Sandbox) -> None:
     sandbox.fault("drop", after=20, times=5)
     sandbox.fault("truncate", after=60, times=5)
-    counted = asyncio.run(fetch(sandbox.url, 150))
-    assert counted[200] == 140
-    assert counted["RemoteProtocolError"] == 10
+    statuses = asyncio.run(fetch(sandbox.url, 150))
+    assert statuses[200] == 140
+    assert statuses["RemoteProtocolError"] == 10

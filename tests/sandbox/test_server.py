@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, and the options that reach it."""
+"""A sandbox in another process, and its options."""
 
 import gzip
 import subprocess
@@ -45,36 +45,35 @@ def test_options_survive_the_command_line(options: Options) -> None:
     assert Options.parse(options.argv()) == options
 
 
-def test_a_spawned_sandbox_answers_and_ends() -> None:
-    with spawn(Options(items=30, limits=False, render_ahead=True)) as box:
+def test_spawned_sandbox_serves_until_the_block_ends() -> None:
+    with spawn(Options(items=30, limits=False, render_ahead=True)) as sandbox:
         headers = {"Authorization": f"Bearer {VALID_KEY}"}
-        assert httpx.get(f"{box.url}/v1/prices", headers=headers).json()["items"]
-        assert httpx.get(f"{box.url}/_sandbox/state").json()["items"] == 30
+        assert httpx.get(f"{sandbox.url}/v1/prices", headers=headers).json()["items"]
+        assert httpx.get(f"{sandbox.url}/_sandbox/state").json()["items"] == 30
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{box.url}/v1/prices")
+        httpx.get(f"{sandbox.url}/v1/prices")
 
 
-def test_a_sandbox_that_cannot_start_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+def test_spawn_reports_a_sandbox_that_does_not_start(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RuntimeError, match="did not start"), spawn(Options(items=10**6)):
         pass
     assert capfd.readouterr().err.startswith("sandbox: a catalog has 1 to ")
 
 
-def test_it_stands_alone() -> None:
-    code = (
-        "import sys, sandbox.server; print(sorted({'connectors', 'flows', 'warehouse'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+def test_sandbox_imports_no_other_package() -> None:
+    others = {"common", "connectors", "floorline", "flows", "pipelines", "warehouse"}
+    script = f"import sys, sandbox.server; print({others} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.slow
-def test_a_whole_catalog_rendered_ahead_is_served_fast_and_complete() -> None:
+def test_whole_catalog_rendered_in_advance_is_served_fast_and_complete() -> None:
     options = Options(items=35_000, quotes=600_000, limits=False, render_ahead=True, refresh=86_400)
     headers = {"Authorization": f"Bearer {VALID_KEY}"}
-    with spawn(options) as box, httpx.Client(base_url=box.url, headers=headers, timeout=30) as client:
-        start, pages = time.monotonic(), [page for key in KEYS for page in walk(client, key)]
-        seconds = time.monotonic() - start
+    with spawn(options) as sandbox, httpx.Client(base_url=sandbox.url, headers=headers, timeout=30) as client:
+        began, pages = time.monotonic(), [page for key in KEYS for page in read_pages(client, key)]
+        seconds = time.monotonic() - began
         state = client.get("/_sandbox/state").json()
     rows = sum(page.count(b'{"provider":') for page in pages)
     assert rows == state["quotes"] == 600_000
@@ -83,22 +82,24 @@ def test_a_whole_catalog_rendered_ahead_is_served_fast_and_complete() -> None:
 
 
 @pytest.mark.slow
-def test_a_whole_snapshot_is_streamed_completely_before_and_after_it_moved() -> None:
+def test_whole_snapshot_is_streamed_completely_before_and_after_moves() -> None:
     options = Options(items=35_000, quotes=604_373, limits=False, refresh=86_400)
     headers = {"Authorization": f"Bearer {VALID_KEY}", "Accept-Encoding": "gzip"}
-    with spawn(options) as box, httpx.Client(base_url=box.url, headers=headers, timeout=60) as client:
+    with spawn(options) as sandbox, httpx.Client(base_url=sandbox.url, headers=headers, timeout=60) as client:
         for _ in range(2):
-            told = client.post("/_sandbox/render").json()
-            with client.stream("POST", "/v1/prices") as answer:
-                body = b"".join(answer.iter_raw())
+            rendered = client.post("/_sandbox/render").json()
+            with client.stream("POST", "/v1/prices") as response:
+                body = b"".join(response.iter_raw())
             text = gzip.decompress(body)
-            assert text.count(b"\n") == int(answer.headers["X-Snapshot-Total"]) == told["rows"] == 604_373
-            assert len(body) == told["bytes"]
+            assert (
+                text.count(b"\n") == int(response.headers["X-Snapshot-Total"]) == rendered["rows"] == 604_373
+            )
+            assert len(body) == rendered["bytes"]
             client.post("/_sandbox/market/move", json={"quotes": 45_328})
             client.post("/_sandbox/market/refresh")
 
 
-def walk(client: httpx.Client, provider: str) -> Iterator[bytes]:
+def read_pages(client: httpx.Client, provider: str) -> Iterator[bytes]:
     for offset in range(0, 10**6, 1000):
         query: dict[str, str | int] = {"providers": provider, "limit": 1000, "offset": offset}
         yield (page := client.get("/v1/prices", params=query).content)

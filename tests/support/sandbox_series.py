@@ -1,4 +1,4 @@
-"""A small sandbox without a server, walks over its series by their cursors, and what they must be."""
+"""A small sandbox without a server: responses, pages of series by their cursors, and expected values."""
 
 import gzip
 import json
@@ -20,23 +20,23 @@ HISTORY, CANDLES, SALES = "/v1/prices/history", "/v1/prices/candles", "/v1/sales
 AUTHORIZATION = {"authorization": f"Bearer {VALID_KEY}"}
 KEY_OF = {provider.name: provider.key for provider in PROVIDERS}
 DOPPLER = "★ Karambit | Doppler (Factory New)"
-ITEM = 3  # an item without phases
+ITEM = 3  # id of an item without phases
 
 
-def small(**options: Any) -> Sandbox:
-    """Return a sandbox of 20 items, its clock frozen at noon, its index at once, without limits."""
+def small_sandbox(**options: Any) -> Sandbox:
+    """Return a sandbox of 20 items: clock frozen at noon, index refreshed at once, no limits."""
     return Sandbox(Options(**{"items": 20, "frozen": NOON, "refresh": 0.0, "limits": False, **options}))
 
 
-def ask(box: Sandbox, path: str, **query: Any) -> tuple[int, Any]:
-    """Return status and body of an answer; a list repeats its parameter."""
+def get_json(sandbox: Sandbox, path: str, **query: Any) -> tuple[int, Any]:
+    """Return status and JSON of a GET request; a list repeats its parameter."""
     pairs = [
         (name, str(value))
-        for name, given in query.items()
-        for value in (given if isinstance(given, list) else [given])
+        for name, value in query.items()
+        for value in (value if isinstance(value, list) else [value])
     ]
-    box.sync()
-    return respond(box, ApiRequest("GET", path, tuple(pairs), headers=AUTHORIZATION))
+    sandbox.sync()
+    return respond(sandbox, ApiRequest("GET", path, tuple(pairs), headers=AUTHORIZATION))
 
 
 def respond(sandbox: Sandbox, request: ApiRequest) -> tuple[int, Any]:
@@ -46,11 +46,11 @@ def respond(sandbox: Sandbox, request: ApiRequest) -> tuple[int, Any]:
     return response.status, json.loads(body)
 
 
-def pages(box: Sandbox, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-    """Yield the pages of a walk."""
+def read_pages(sandbox: Sandbox, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+    """Yield the pages of a series."""
     cursor: dict[str, str] = {}
     while True:
-        status, page = ask(box, path, **query, **cursor)
+        status, page = get_json(sandbox, path, **query, **cursor)
         assert status == 200, page
         yield page
         if not page["pagination"]["has_next"]:
@@ -58,24 +58,24 @@ def pages(box: Sandbox, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         cursor = {"cursor": page["pagination"]["next_cursor"]}
 
 
-def walk(box: Sandbox, path: str, **query: Any) -> list[Row]:
-    """Return the rows of a walk, in its order."""
-    return [row for page in pages(box, path, **query) for row in page["items"]]
+def read_rows(sandbox: Sandbox, path: str, **query: Any) -> list[Row]:
+    """Return the rows of all pages of a series, in order."""
+    return [row for page in read_pages(sandbox, path, **query) for row in page["items"]]
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
 def as_points(rows: list[Row]) -> list[tuple[Any, ...]]:
-    """Return rows of history as the sandbox's truth has them."""
+    """Return rows of history in the columns of the ground truth."""
     return [
         (
             KEY_OF[row["provider"]],
             row["item_id"],
             row["market_hash_name"],
             row.get("phase"),
-            moment(row["time"]),
+            parse_time(row["time"]),
             row["price"],
             row["quantity"],
         )
@@ -83,18 +83,18 @@ def as_points(rows: list[Row]) -> list[tuple[Any, ...]]:
     ]
 
 
-def state(points: pl.DataFrame, at: datetime) -> dict[str, tuple[int, int]]:
-    """Return what the points of one item say of a moment: price and quantity by provider."""
+def asks_in_points(points: pl.DataFrame, at: datetime) -> dict[str, tuple[int, int]]:
+    """Return price and quantity by provider at a time, from the points of one item."""
     last = points.filter(pl.col("time") <= at).sort("time").group_by("provider").last()
     return {key: (price, quantity) for key, price, quantity in last["provider", "price", "quantity"].rows()}
 
 
-def ledger(box: Sandbox, item_id: int, at: datetime) -> dict[str, tuple[int, int]]:
-    """Return what was asked for an item at a moment: price and quantity by provider."""
-    rows = box.ledger(at, item_ids=[item_id]).select("provider", "lowest_ask", "quantity").rows()
+def asks_at(sandbox: Sandbox, item_id: int, at: datetime) -> dict[str, tuple[int, int]]:
+    """Return price and quantity by provider at a time, from the ledger of one item."""
+    rows = sandbox.ledger(at, item_ids=[item_id]).select("provider", "lowest_ask", "quantity").rows()
     return {key: (price, quantity) for key, price, quantity in rows}
 
 
-def order(row: Row) -> tuple[float, int]:
-    """Where a row of history stands: the newest first, providers in the order of their keys."""
-    return -moment(row["time"]).timestamp(), INDEX[KEY_OF[row["provider"]]]
+def history_order(row: Row) -> tuple[float, int]:
+    """Return the sort key of a row of history: newest first, then by provider key."""
+    return -parse_time(row["time"]).timestamp(), INDEX[KEY_OF[row["provider"]]]

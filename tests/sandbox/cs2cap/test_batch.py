@@ -1,7 +1,6 @@
-"""Batches of the sandbox: the quotes of single requests, what was not found, and what is refused."""
+"""Batches: the quotes of single requests, items without quotes, and refused requests."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -17,15 +16,15 @@ from sandbox.market.providers import KEYS
 from sandbox.market.sides import ASKS, BIDS, BUYERS, BookSide
 from sandbox.options import Options
 from tests.support.sandbox_series import AUTHORIZATION, respond
+from tests.support.sandboxes import MakeSandbox
 
-Make = Callable[..., Sandbox]
 SIDES = pytest.mark.parametrize("side", [ASKS, BIDS], ids=["prices", "bids"])
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
-def batch(box: Sandbox, side: BookSide = ASKS, **body: Any) -> httpx.Response:
-    return httpx.post(f"{box.url}{side.path}/batch", json=body, headers=BEARER)
+def post_batch(sandbox: Sandbox, side: BookSide = ASKS, **body: Any) -> httpx.Response:
+    return httpx.post(f"{sandbox.url}{side.path}/batch", json=body, headers=BEARER)
 
 
 @given(
@@ -35,67 +34,67 @@ def batch(box: Sandbox, side: BookSide = ASKS, **body: Any) -> httpx.Response:
     side=st.sampled_from([ASKS, BIDS]),
 )
 @settings(max_examples=30)
-def test_a_batch_has_the_quotes_of_the_ledger(
+def test_batch_has_the_quotes_of_the_ledger(
     ids: list[int], providers: set[str], currency: str, side: BookSide
 ) -> None:
-    box = Sandbox(Options(items=60, frozen=parse_iso("2026-06-01T12:00:00Z"), limits=False))
+    sandbox = Sandbox(Options(items=60, frozen=parse_iso("2026-06-01T12:00:00Z"), limits=False))
     body = {"item_ids": ids, "providers": sorted(providers), "currency": currency}
     request = ApiRequest("POST", f"{side.path}/batch", headers=AUTHORIZATION, body=json.dumps(body).encode())
-    _, answer = respond(box, request)
-    known = [item_id for item_id in dict.fromkeys(ids) if item_id <= 60]
-    ledger = box.ledger(
-        currency=currency, providers=sorted(providers) or None, item_ids=known, bids=side is BIDS
+    _, response = respond(sandbox, request)
+    known_ids = [item_id for item_id in dict.fromkeys(ids) if item_id <= 60]
+    expected = sandbox.ledger(
+        currency=currency, providers=sorted(providers) or None, item_ids=known_ids, bids=side is BIDS
     )
     quotes = [
         (item["item_id"], quote["provider"], quote[side.price], quote[side.decimal], quote[side.quantity])
-        for item in answer["items"]
+        for item in response["items"]
         for quote in item["quotes"]
     ]
     names = ["item_id", "provider", side.price, side.decimal, side.quantity]
-    assert quotes == ledger.select(names).rows()
-    found = [item["item_id"] for item in answer["items"]]
-    assert sorted(found + answer["items_not_found"]) == sorted(set(ids))
-    assert answer["meta"]["found_item_count"] == len(found)
-    assert answer["meta"]["requested_item_count"] == len(ids)
+    assert quotes == expected.select(names).rows()
+    found_ids = [item["item_id"] for item in response["items"]]
+    assert sorted(found_ids + response["items_not_found"]) == sorted(set(ids))
+    assert response["meta"]["found_item_count"] == len(found_ids)
+    assert response["meta"]["requested_item_count"] == len(ids)
 
 
 @SIDES
-def test_times_are_in_whole_seconds(sandbox: Sandbox, side: BookSide) -> None:
-    answer = batch(sandbox, side, item_ids=list(range(1, 101))).json()
-    quotes = [quote for item in answer["items"] for quote in item["quotes"]]
-    moments = [quote["timestamp"] for quote in quotes if quote["timestamp"]]
-    assert all(len(moment) == len("2026-06-01T12:00:00Z") for moment in moments)
+def test_batch_times_are_whole_seconds(sandbox: Sandbox, side: BookSide) -> None:
+    response = post_batch(sandbox, side, item_ids=list(range(1, 101))).json()
+    quotes = [quote for item in response["items"] for quote in item["quotes"]]
+    times = [quote["timestamp"] for quote in quotes if quote["timestamp"]]
+    assert all(len(time) == len("2026-06-01T12:00:00Z") for time in times)
     exact = sandbox.ledger(item_ids=list(range(1, 101)), bids=side is BIDS)["timestamp"].drop_nulls()
-    assert [parse_iso(moment) for moment in moments] == exact.dt.truncate("1s").to_list()
+    assert [parse_iso(time) for time in times] == exact.dt.truncate("1s").to_list()
     assert exact.dt.microsecond().max()
-    assert answer["meta"]["generated_at"] == "2026-06-01T12:00:00Z"
+    assert response["meta"]["generated_at"] == "2026-06-01T12:00:00Z"
 
 
 @SIDES
-def test_a_name_is_its_phaseless_entry_and_an_id_its_own(sandbox: Sandbox, side: BookSide) -> None:
-    entries = sandbox.market.board.catalog.by_name[DOPPLER]
-    aggregate, ruby = (next(one for one in entries if one.phase == phase) for phase in (None, "Ruby"))
-    answer = batch(
+def test_name_selects_the_aggregate_and_id_its_item(sandbox: Sandbox, side: BookSide) -> None:
+    items_of_name = sandbox.market.board.catalog.by_name[DOPPLER]
+    aggregate, ruby = (next(one for one in items_of_name if one.phase == phase) for phase in (None, "Ruby"))
+    response = post_batch(
         sandbox, side, item_ids=[ruby.item_id], market_hash_names=[DOPPLER, "No such thing"]
     ).json()
-    told = [(item["item_id"], item["market_hash_name"], item.get("phase")) for item in answer["items"]]
-    assert told == [(ruby.item_id, DOPPLER, "Ruby"), (aggregate.item_id, DOPPLER, None)]
-    assert answer["names_not_found"] == ["No such thing"]
-    assert answer["items_not_found"] == []
+    items = [(item["item_id"], item["market_hash_name"], item.get("phase")) for item in response["items"]]
+    assert items == [(ruby.item_id, DOPPLER, "Ruby"), (aggregate.item_id, DOPPLER, None)]
+    assert response["names_not_found"] == ["No such thing"]
+    assert response["items_not_found"] == []
 
 
-def test_an_id_without_a_quote_is_not_found_and_named_once(sandbox: Sandbox) -> None:
+def test_id_without_a_quote_is_reported_once_as_not_found(sandbox: Sandbox) -> None:
     sandbox.vanish(sandbox.ledger(item_ids=[7]).height, item_ids=[7])
     name = sandbox.market.board.catalog.by_id[7].name
-    answer = batch(sandbox, item_ids=[7, 10**6, 8, 8], market_hash_names=[name]).json()
-    assert [item["item_id"] for item in answer["items"]] == [8]
-    assert answer["items_not_found"] == [10**6, 7]
-    assert answer["names_not_found"] == []
-    assert "names_not_found" not in batch(sandbox, item_ids=[7]).json()
+    response = post_batch(sandbox, item_ids=[7, 10**6, 8, 8], market_hash_names=[name]).json()
+    assert [item["item_id"] for item in response["items"]] == [8]
+    assert response["items_not_found"] == [10**6, 7]
+    assert response["names_not_found"] == []
+    assert "names_not_found" not in post_batch(sandbox, item_ids=[7]).json()
 
 
-def test_a_batch_shows_no_links(sandbox: Sandbox) -> None:
-    quote = batch(sandbox, item_ids=[1]).json()["items"][0]["quotes"][0]
+def test_batch_has_no_links(sandbox: Sandbox) -> None:
+    quote = post_batch(sandbox, item_ids=[1]).json()["items"][0]["quotes"][0]
     assert set(quote) == {
         "provider",
         "lowest_ask",
@@ -107,16 +106,16 @@ def test_a_batch_shows_no_links(sandbox: Sandbox) -> None:
 
 
 @SIDES
-def test_a_hundred_items_are_enough(sandbox: Sandbox, side: BookSide) -> None:
+def test_batch_has_at_most_100_items(sandbox: Sandbox, side: BookSide) -> None:
     ids = list(range(1, 101))
-    assert batch(sandbox, side, item_ids=ids).status_code == 200
-    refused = batch(sandbox, side, item_ids=ids, market_hash_names=["Kilowatt Case"])
+    assert post_batch(sandbox, side, item_ids=ids).status_code == 200
+    refused = post_batch(sandbox, side, item_ids=ids, market_hash_names=["Kilowatt Case"])
     assert (refused.status_code, set(refused.json())) == (400, {"detail"})
 
 
 @SIDES
 @pytest.mark.parametrize(
-    ("body", "kind", "place"),
+    ("body", "error_type", "location"),
     [
         ({}, "value_error", []),
         ({"item_ids": [], "market_hash_names": None}, "value_error", []),
@@ -130,33 +129,35 @@ def test_a_hundred_items_are_enough(sandbox: Sandbox, side: BookSide) -> None:
         ({"item_ids": [1], "limit": 5}, "extra_forbidden", ["limit"]),
     ],
 )
-def test_a_wrong_body_is_a_422(
-    sandbox: Sandbox, side: BookSide, body: dict[str, Any], kind: str, place: list[Any]
+def test_wrong_body_is_a_422(
+    sandbox: Sandbox, side: BookSide, body: dict[str, Any], error_type: str, location: list[Any]
 ) -> None:
-    answer = batch(sandbox, side, **body)
-    assert answer.status_code == 422
-    assert answer.json()["code"] == "VALIDATION_ERROR"
-    assert [(error["type"], error["loc"]) for error in answer.json()["detail"]] == [(kind, ["body", *place])]
+    response = post_batch(sandbox, side, **body)
+    assert response.status_code == 422
+    assert response.json()["code"] == "VALIDATION_ERROR"
+    assert [(error["type"], error["loc"]) for error in response.json()["detail"]] == [
+        (error_type, ["body", *location])
+    ]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]"])
-def test_a_body_that_is_no_object_is_a_422(sandbox: Sandbox, body: bytes) -> None:
-    answer = httpx.post(f"{sandbox.url}/v1/prices/batch", content=body, headers=BEARER)
-    assert answer.json()["detail"][0]["type"] == "dict_type"
+def test_body_that_is_not_an_object_is_a_422(sandbox: Sandbox, body: bytes) -> None:
+    response = httpx.post(f"{sandbox.url}/v1/prices/batch", content=body, headers=BEARER)
+    assert response.json()["detail"][0]["type"] == "dict_type"
 
 
 @SIDES
-def test_the_free_plan_has_no_batches(make_sandbox: Make, side: BookSide) -> None:
-    refused = batch(make_sandbox(tier="free"), side, item_ids=[1])
+def test_free_plan_has_no_batches(make_sandbox: MakeSandbox, side: BookSide) -> None:
+    refused = post_batch(make_sandbox(tier="free"), side, item_ids=[1])
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
-    assert batch(make_sandbox(tier="starter"), side, item_ids=[1]).status_code == 200
+    assert post_batch(make_sandbox(tier="starter"), side, item_ids=[1]).status_code == 200
 
 
-def test_a_batch_costs_one_request(make_sandbox: Make) -> None:
-    box = make_sandbox(tier="starter", limits=True)
-    batch(box, item_ids=list(range(1, 101)))
-    assert box.key(VALID_KEY).used == 1
+def test_batch_costs_one_request(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(tier="starter", limits=True)
+    post_batch(sandbox, item_ids=list(range(1, 101)))
+    assert sandbox.key(VALID_KEY).used == 1
 
 
-def test_only_a_post_is_a_batch(sandbox: Sandbox) -> None:
+def test_batch_requires_post(sandbox: Sandbox) -> None:
     assert httpx.get(f"{sandbox.url}/v1/prices/batch", headers=BEARER).status_code == 405

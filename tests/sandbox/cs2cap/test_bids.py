@@ -1,6 +1,5 @@
-"""Bids of the sandbox: below what is asked, changing with it, at the marketplaces that take buy orders."""
+"""Bids: below the asks, changing with them, at the marketplaces that have buy orders."""
 
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -15,15 +14,14 @@ from sandbox.market.board import Quote
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import BUYERS, bid_for
 from tests.support.sandbox_series import AUTHORIZATION, respond
-from tests.support.sandboxes import HttpGet
+from tests.support.sandboxes import HttpGet, MakeSandbox
 
-Make = Callable[..., Sandbox]
 PLACES = st.integers(0, 10**6)
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 
 
 @given(place=PLACES, price=st.integers(2, 10**7), quantity=st.integers(1, 500))
-def test_a_bid_lies_below_the_ask_and_changes_with_it(place: int, price: int, quantity: int) -> None:
+def test_bid_is_below_the_ask_and_changes_with_it(place: int, price: int, quantity: int) -> None:
     bids = [bid_for(place, Quote(price + n, quantity, None)) for n in range(61)]
     restocked = bid_for(place, Quote(price, quantity + 1, None))
     if bids[0] is None:
@@ -36,31 +34,33 @@ def test_a_bid_lies_below_the_ask_and_changes_with_it(place: int, price: int, qu
 
 
 @given(place=PLACES)
-def test_there_is_no_bid_where_nothing_or_nothing_worth_is_asked(place: int) -> None:
+def test_no_bid_without_an_ask_or_for_an_ask_of_one_cent(place: int) -> None:
     assert bid_for(place, None) is None
     assert bid_for(place, Quote(1, 5, None)) is None
 
 
-def walked(box: Sandbox, **query: str) -> list[dict[str, Any]]:
+def read_bids(sandbox: Sandbox, **query: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     more = True
     while more:
         window = (("limit", "300"), ("offset", str(len(rows))))
         _, page = respond(
-            box, ApiRequest("GET", "/v1/bids", (*query.items(), *window), headers=AUTHORIZATION)
+            sandbox, ApiRequest("GET", "/v1/bids", (*query.items(), *window), headers=AUTHORIZATION)
         )
         rows += page["items"]
         more = page["pagination"]["has_next"]
         assert (
             page["pagination"]["total"]
-            == box.ledger(bids=True, providers=[query["providers"]] if "providers" in query else None).height
+            == sandbox.ledger(
+                bids=True, providers=[query["providers"]] if "providers" in query else None
+            ).height
         )
     return rows
 
 
 @pytest.mark.parametrize("query", [{}, {"providers": "steam"}, {"currency": "BTC"}], ids=str)
-def test_a_walk_over_the_bids_is_the_ledger(sandbox: Sandbox, query: dict[str, str]) -> None:
-    rows = walked(sandbox, **query)
+def test_pages_of_bids_equal_the_ledger(sandbox: Sandbox, query: dict[str, str]) -> None:
+    rows = read_bids(sandbox, **query)
     expected = sandbox.ledger(
         bids=True,
         currency=query.get("currency", "USD"),
@@ -71,61 +71,61 @@ def test_a_walk_over_the_bids_is_the_ledger(sandbox: Sandbox, query: dict[str, s
     assert not any({"link", "url", "lowest_ask", "quantity"} & set(row) for row in rows)
 
 
-def test_twelve_marketplaces_take_buy_orders(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_twelve_marketplaces_have_buy_orders(sandbox: Sandbox, http_get: HttpGet) -> None:
     keys = {KEYS[position] for position in BUYERS}
     assert len(keys) == 12
     page = http_get(sandbox, "/v1/bids").json()
     assert set(page["meta"]["providers_queried"]) == keys
     assert page["meta"]["filters"] == {}
     assert set(sandbox.ledger(bids=True)["provider"].unique()) == keys
-    told = http_get(sandbox, "/v1/providers").json().values()
-    assert {info["key"] for info in told if info["features"]["has_buy_orders"]} == keys
+    providers = http_get(sandbox, "/v1/providers").json().values()
+    assert {provider["key"] for provider in providers if provider["features"]["has_buy_orders"]} == keys
 
 
-def test_the_others_are_refused(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_marketplaces_without_buy_orders_are_refused(sandbox: Sandbox, http_get: HttpGet) -> None:
     refused = http_get(sandbox, "/v1/bids", providers=["steam", "skinport", "avanmarket"])
     assert refused.status_code == 400
     assert refused.json() == {"detail": "Providers do not support buy orders: avanmarket, skinport"}
     assert http_get(sandbox, "/v1/bids", providers="nobody").status_code == 422
 
 
-def test_most_of_what_is_asked_is_bid_for(sandbox: Sandbox) -> None:
+def test_most_asks_have_a_bid(sandbox: Sandbox) -> None:
     buyers = [KEYS[position] for position in BUYERS]
     asks, bids = sandbox.ledger(providers=buyers), sandbox.ledger(bids=True)
     assert 0.8 < bids.height / asks.height < 1
-    both = bids.join(asks, on=["provider", "item_id"])
-    assert both.height == bids.height
-    assert (both["highest_bid"] < both["lowest_ask"]).all()
-    assert_frame_equal(both.select("timestamp"), both.select(timestamp="timestamp_right"))
+    joined = bids.join(asks, on=["provider", "item_id"])
+    assert joined.height == bids.height
+    assert (joined["highest_bid"] < joined["lowest_ask"]).all()
+    assert_frame_equal(joined.select("timestamp"), joined.select(timestamp="timestamp_right"))
 
 
-def test_an_aggregate_takes_the_highest_bid_of_its_phases(sandbox: Sandbox, http_get: HttpGet) -> None:
-    entries = sandbox.market.board.catalog.by_name[DOPPLER]
-    phases = sandbox.ledger(bids=True, item_ids=[entry.item_id for entry in entries if entry.phase])
-    best = phases.group_by("provider").agg(pl.max("highest_bid"), pl.sum("num_bids")).sort("provider")
+def test_aggregate_has_the_highest_bid_of_its_phases(sandbox: Sandbox, http_get: HttpGet) -> None:
+    items = sandbox.market.board.catalog.by_name[DOPPLER]
+    phases = sandbox.ledger(bids=True, item_ids=[entry.item_id for entry in items if entry.phase])
+    expected = phases.group_by("provider").agg(pl.max("highest_bid"), pl.sum("num_bids")).sort("provider")
     rows = http_get(sandbox, "/v1/bids", market_hash_name=DOPPLER).json()["items"]
-    assert [(row["provider"], row["highest_bid"], row["num_bids"]) for row in rows] == best.rows()
+    assert [(row["provider"], row["highest_bid"], row["num_bids"]) for row in rows] == expected.rows()
 
 
-def test_an_id_wins_over_a_name_and_a_phase(sandbox: Sandbox, http_get: HttpGet) -> None:
-    asked = http_get(sandbox, "/v1/bids", item_id=1, market_hash_name=DOPPLER, phase="Ruby").json()
-    assert asked["items"] == http_get(sandbox, "/v1/bids", item_id=1).json()["items"]
-    assert asked["meta"]["filters"] == {"item_id": 1}
+def test_id_wins_over_name_and_phase(sandbox: Sandbox, http_get: HttpGet) -> None:
+    page = http_get(sandbox, "/v1/bids", item_id=1, market_hash_name=DOPPLER, phase="Ruby").json()
+    assert page["items"] == http_get(sandbox, "/v1/bids", item_id=1).json()["items"]
+    assert page["meta"]["filters"] == {"item_id": 1}
 
 
 def test_bids_move_vanish_and_go_dark_with_the_asks(sandbox: Sandbox, http_get: HttpGet) -> None:
     before = sandbox.ledger(bids=True, providers=["steam"])
-    some = before["item_id"][:3].to_list()
-    sandbox.move(3, provider="steam", item_ids=some)
+    item_ids = before["item_id"][:3].to_list()
+    sandbox.move(3, provider="steam", item_ids=item_ids)
     moved = sandbox.ledger(bids=True, providers=["steam"])
-    assert moved.join(before, on=moved.columns, how="anti", nulls_equal=True)["item_id"].to_list() == some
-    sandbox.vanish(3, provider="steam", item_ids=some)
+    assert moved.join(before, on=moved.columns, how="anti", nulls_equal=True)["item_id"].to_list() == item_ids
+    sandbox.vanish(3, provider="steam", item_ids=item_ids)
     assert sandbox.ledger(bids=True, providers=["steam"]).height == before.height - 3
     sandbox.set_provider_dark("steam")
     assert http_get(sandbox, "/v1/bids", providers="steam").json()["pagination"]["total"] == 0
 
 
-def test_a_page_of_bids_is_rendered_again_when_it_changed(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_page_of_bids_is_rendered_again_after_a_change(sandbox: Sandbox, http_get: HttpGet) -> None:
     before = http_get(sandbox, "/v1/bids", providers="steam").json()["items"]
     sandbox.restock(100, provider="steam")
     after = http_get(sandbox, "/v1/bids", providers="steam").json()["items"]
@@ -133,7 +133,7 @@ def test_a_page_of_bids_is_rendered_again_when_it_changed(sandbox: Sandbox, http
     assert http_get(sandbox, providers="steam").json()["items"][0].keys() != after[0].keys()
 
 
-def test_the_free_plan_has_no_bids(make_sandbox: Make, http_get: HttpGet) -> None:
+def test_free_plan_has_no_bids(make_sandbox: MakeSandbox, http_get: HttpGet) -> None:
     refused = http_get(make_sandbox(tier="free"), "/v1/bids")
     assert refused.status_code == 403
     assert refused.json() == {
@@ -143,8 +143,8 @@ def test_the_free_plan_has_no_bids(make_sandbox: Make, http_get: HttpGet) -> Non
     assert http_get(make_sandbox(tier="starter"), "/v1/bids").status_code == 200
 
 
-def test_bids_have_an_index_of_their_own_that_can_be_away(sandbox: Sandbox, http_get: HttpGet) -> None:
+def test_unavailable_bids_have_an_error_code_of_their_own(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("unavailable", path="/v1/bids")
-    away = http_get(sandbox, "/v1/bids")
-    assert (away.status_code, away.json()["code"]) == (503, "BIDS_INDEX_UNAVAILABLE")
-    assert away.json()["detail"].startswith("Bids data is temporarily unavailable")
+    unavailable = http_get(sandbox, "/v1/bids")
+    assert (unavailable.status_code, unavailable.json()["code"]) == (503, "BIDS_INDEX_UNAVAILABLE")
+    assert unavailable.json()["detail"].startswith("Bids data is temporarily unavailable")

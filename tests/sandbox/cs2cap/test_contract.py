@@ -1,8 +1,8 @@
-"""The sandbox against the contract file, where that lies beside the repository."""
+"""The sandbox against the contract file, where that exists next to the repository."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.market.item_names import PHASES
 from sandbox.market.money import RATES
 from sandbox.market.providers import KEYS
-from tests.support.sandboxes import HttpGet
+from tests.support.sandboxes import HttpGet, MakeSandbox
 
 API = Path(__file__).parents[4] / "shared" / "api"
 Schema = dict[str, Any]
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
-pytestmark = pytest.mark.skipif(not API.exists(), reason="the contract is not here")
+pytestmark = pytest.mark.skipif(not API.exists(), reason="the contract file is missing")
 KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -32,38 +32,38 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def misfits(value: Any, schema: Schema, contract: Schema, where: str = "$") -> Iterator[str]:
-    """Where a value does not fit a schema, as far as this contract uses schemas."""
+def find_mismatches(value: Any, schema: Schema, contract: Schema, location: str = "$") -> Iterator[str]:
+    """Yield the mismatches between a value and a schema, for the keywords of this contract."""
     if "$ref" in schema:
         schema = contract["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    kind = schema.get("type")
+    json_type = schema.get("type")
     if "anyOf" in schema:
-        if all(list(misfits(value, choice, contract, where)) for choice in schema["anyOf"]):
-            yield f"{where}: {value!r} fits no choice"
-    elif kind and type(value) not in KINDS[kind]:
-        yield f"{where}: {value!r} is no {kind}"
-    elif kind == "string" and not re.search(schema.get("pattern", ""), value):
-        yield f"{where}: {value!r} does not match"
-    elif kind in {"array", "object"}:
-        yield from inner_misfits(value, schema, contract, where)
+        if all(list(find_mismatches(value, choice, contract, location)) for choice in schema["anyOf"]):
+            yield f"{location}: {value!r} matches no choice"
+    elif json_type and type(value) not in KINDS[json_type]:
+        yield f"{location}: {value!r} is not {json_type}"
+    elif json_type == "string" and not re.search(schema.get("pattern", ""), value):
+        yield f"{location}: {value!r} does not match"
+    elif json_type in {"array", "object"}:
+        yield from find_inner_mismatches(value, schema, contract, location)
 
 
-def inner_misfits(value: Any, schema: Schema, contract: Schema, where: str) -> Iterator[str]:
-    """Where the parts of a list or an object do not fit."""
-    yield from (f"{where}: no {name}" for name in schema.get("required", []) if name not in value)
+def find_inner_mismatches(value: Any, schema: Schema, contract: Schema, location: str) -> Iterator[str]:
+    """Yield the mismatches of the items of a list or of the fields of an object."""
+    yield from (f"{location}: no {name}" for name in schema.get("required", []) if name not in value)
     for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-        known = (
+        inner_schema = (
             schema.get("properties", {}).get(name)
             or schema.get("items")
             or schema.get("additionalProperties")
         )
-        yield from misfits(item, known or {}, contract, f"{where}.{name}")
+        yield from find_mismatches(item, inner_schema or {}, contract, f"{location}.{name}")
 
 
-def test_a_misfit_is_found(contract: Schema) -> None:
+def test_schema_mismatches_are_found(contract: Schema) -> None:
     row = {"provider": "steam", "item_id": "1", "lowest_ask": 1, "quantity": 1, "lowest_ask_decimal": "1,5"}
-    found = list(misfits(row, {"$ref": "#/components/schemas/MarketItem"}, contract))
-    assert [line.split(":")[0] for line in found] == ["$", "$.item_id", "$.lowest_ask_decimal"]
+    mismatches = list(find_mismatches(row, {"$ref": "#/components/schemas/MarketItem"}, contract))
+    assert [line.split(":")[0] for line in mismatches] == ["$", "$.item_id", "$.lowest_ask_decimal"]
 
 
 @pytest.fixture(scope="module")
@@ -104,31 +104,31 @@ def test_currencies_are_known_to_the_api() -> None:
         ("/v1/sales", {"phase": "Ruby", "min_float": 0.01, "providers": ["youpin", "c5"], "limit": 5}),
     ],
 )
-def test_an_answer_fits_its_schema(
+def test_response_matches_its_schema(
     sandbox: Sandbox, http_get: HttpGet, contract: Schema, path: str, query: dict[str, Any]
 ) -> None:
-    described = contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    assert list(misfits(http_get(sandbox, path, **query).json(), described, contract)) == []
+    schema = contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert list(find_mismatches(http_get(sandbox, path, **query).json(), schema, contract)) == []
 
 
 @pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
-def test_a_batch_fits_its_schema(sandbox: Sandbox, contract: Schema, path: str) -> None:
-    described = contract["paths"][f"{path}/batch"]["post"]["responses"]["200"]["content"]
+def test_batch_matches_its_schema(sandbox: Sandbox, contract: Schema, path: str) -> None:
+    schema = contract["paths"][f"{path}/batch"]["post"]["responses"]["200"]["content"]
     body = {"item_ids": list(range(1, 90)), "market_hash_names": ["Kilowatt Case", "nothing"]}
-    answer = httpx.post(f"{sandbox.url}{path}/batch", json=body, headers=BEARER).json()
-    assert answer["items"]
-    assert list(misfits(answer, described["application/json"]["schema"], contract)) == []
+    response = httpx.post(f"{sandbox.url}{path}/batch", json=body, headers=BEARER).json()
+    assert response["items"]
+    assert list(find_mismatches(response, schema["application/json"]["schema"], contract)) == []
 
 
 @pytest.mark.parametrize(("path", "row"), [("/v1/prices", "MarketItem"), ("/v1/bids", "BuyOrderItem")])
-def test_a_stream_fits_its_schema(sandbox: Sandbox, contract: Schema, path: str, row: str) -> None:
-    answer = httpx.post(sandbox.url + path, headers=BEARER)
-    described = contract["components"]["schemas"][row]
-    rows = [json.loads(line) for line in answer.text.splitlines()]
-    assert [misfit for one in rows for misfit in misfits(one, described, contract)] == []
-    assert set(rows[0]) <= set(described["properties"])
-    promised = contract["paths"][path]["post"]["responses"]["200"]["headers"]
-    assert {name for name in promised if name not in answer.headers} <= {
+def test_stream_matches_its_schema(sandbox: Sandbox, contract: Schema, path: str, row: str) -> None:
+    response = httpx.post(sandbox.url + path, headers=BEARER)
+    schema = contract["components"]["schemas"][row]
+    rows = [json.loads(line) for line in response.text.splitlines()]
+    assert [mismatch for each in rows for mismatch in find_mismatches(each, schema, contract)] == []
+    assert set(rows[0]) <= set(schema["properties"])
+    documented = contract["paths"][path]["post"]["responses"]["200"]["headers"]
+    assert {name for name in documented if name not in response.headers} <= {
         "X-RateLimit-Limit",
         "X-RateLimit-Remaining",
         "X-RateLimit-Reset",
@@ -136,52 +136,52 @@ def test_a_stream_fits_its_schema(sandbox: Sandbox, contract: Schema, path: str,
 
 
 @pytest.mark.parametrize("path", ["/v1/prices", "/v1/bids"])
-def test_refusals_of_a_stream_are_the_examples_of_the_contract(
-    make_sandbox: Callable[..., Sandbox], contract: Schema, path: str
+def test_stream_errors_are_the_examples_of_the_contract(
+    make_sandbox: MakeSandbox, contract: Schema, path: str
 ) -> None:
-    box = make_sandbox(tier="starter", limits=True)
-    answers = contract["paths"][path]["post"]["responses"]
+    sandbox = make_sandbox(tier="starter", limits=True)
+    responses = contract["paths"][path]["post"]["responses"]
 
     def example(status: int) -> Any:
-        return answers[str(status)]["content"]["application/json"]["example"]
+        return responses[str(status)]["content"]["application/json"]["example"]
 
     def refused(status: int) -> Any:
-        answer = httpx.post(box.url + path, headers=BEARER)
-        assert answer.status_code == status
-        return answer
+        response = httpx.post(sandbox.url + path, headers=BEARER)
+        assert response.status_code == status
+        return response
 
     assert refused(403).json() == example(403)
-    box.key(VALID_KEY, tier="quant").streaming.add(path)
+    sandbox.key(VALID_KEY, tier="quant").streaming.add(path)
     assert refused(409).json() == example(409)
-    box.key(VALID_KEY).streaming.clear()
-    box.key(VALID_KEY).set_streams_left(0, box.clock.now())
-    full = refused(429)
-    assert full.json() == example(429)
-    assert all(name in full.headers for name in answers["429"]["headers"])
+    sandbox.key(VALID_KEY).streaming.clear()
+    sandbox.key(VALID_KEY).set_streams_left(0, sandbox.clock.now())
+    refusal = refused(429)
+    assert refusal.json() == example(429)
+    assert all(name in refusal.headers for name in responses["429"]["headers"])
 
 
-def test_the_account_fits_its_schema(sandbox: Sandbox, http_get: HttpGet, contract: Schema) -> None:
-    described = contract["components"]["schemas"]["APIKeyInfo"]
+def test_account_matches_its_schema(sandbox: Sandbox, http_get: HttpGet, contract: Schema) -> None:
+    schema = contract["components"]["schemas"]["APIKeyInfo"]
     key = http_get(sandbox, "/v1/account/key").json()["key"]
-    assert list(misfits(key, described, contract)) == []
-    assert set(key) <= set(described["properties"])
+    assert list(find_mismatches(key, schema, contract)) == []
+    assert set(key) <= set(schema["properties"])
 
 
 @pytest.mark.parametrize(
     ("query", "example"),
     [({"limit": 5000}, "limitTooHigh"), ({"providers": "not-a-provider"}, "invalidProviderEnum")],
 )
-def test_a_422_is_the_example_of_the_contract(
+def test_422_is_the_example_of_the_contract(
     sandbox: Sandbox, http_get: HttpGet, contract: Schema, query: dict[str, Any], example: str
 ) -> None:
     examples = contract["paths"]["/v1/prices"]["get"]["responses"]["422"]["content"]["application/json"][
         "examples"
     ]
-    told, expected = http_get(sandbox, **query).json(), examples[example]["value"]
+    body, expected = http_get(sandbox, **query).json(), examples[example]["value"]
     if example == "invalidProviderEnum":
-        told["detail"][0].pop("ctx")
+        body["detail"][0].pop("ctx")
         expected["detail"][0].pop("ctx")
-    assert told == expected
+    assert body == expected
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_a_422_is_the_example_of_the_contract(
         ("/v1/sales", {"providers": "avanmarket"}, "unsupportedSalesProvider"),
     ],
 )
-def test_a_400_of_a_series_is_the_example_of_the_contract(
+def test_series_400_is_the_example_of_the_contract(
     sandbox: Sandbox, http_get: HttpGet, contract: Schema, path: str, query: dict[str, Any], example: str
 ) -> None:
-    answers = contract["paths"][path]["get"]["responses"]["400"]["content"]["application/json"]["examples"]
-    told = http_get(sandbox, path, item_id=3, **query)
-    assert (told.status_code, told.json()) == (400, answers[example]["value"])
+    responses = contract["paths"][path]["get"]["responses"]["400"]["content"]["application/json"]["examples"]
+    body = http_get(sandbox, path, item_id=3, **query)
+    assert (body.status_code, body.json()) == (400, responses[example]["value"])

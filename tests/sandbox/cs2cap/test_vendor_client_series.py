@@ -1,6 +1,6 @@
-"""The vendor's own client reads the sandbox's series: code we did not write holds them to the contract."""
+"""The vendor's client reads the sandbox's series: independent code checks the contract."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import cs2cap
@@ -13,12 +13,13 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.cs2cap.series.sales import SELLERS
 from sandbox.market.providers import KEYS
 from tests.support.clocks import NOON
-from tests.support.sandbox_series import ITEM, KEY_OF, ledger
+from tests.support.sandbox_series import ITEM, KEY_OF, asks_at
+from tests.support.sandboxes import MakeSandbox
 
 
 @pytest.fixture
-def sandbox(make_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """Return one that is quickly made."""
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a sandbox that is built quickly."""
     return make_sandbox(items=20)
 
 
@@ -36,15 +37,15 @@ def test_history(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
         page = prices.get_price_history(item_id=ITEM, start=start, end=NOON, limit=100, cursor=cursor)
         rows += page.items
         cursor = page.pagination.next_cursor
-    told = [(KEY_OF[row.provider], row.item_id, row.time, row.price, row.quantity) for row in rows]
+    values = [(KEY_OF[row.provider], row.item_id, row.time, row.price, row.quantity) for row in rows]
     expected = sandbox.history([ITEM], start=start, end=NOON)
-    assert told == expected.select("provider", "item_id", "time", "price", "quantity").rows()
+    assert values == expected.select("provider", "item_id", "time", "price", "quantity").rows()
     assert len(rows) > 100
 
 
 def test_history_of_one_provider(client: cs2cap.ApiClient) -> None:
-    wanted = cs2cap.AllProviders.BUFF163
-    page = cs2cap.PricesApi(client).get_price_history(item_id=ITEM, provider=wanted, limit=5)
+    provider = cs2cap.AllProviders.BUFF163
+    page = cs2cap.PricesApi(client).get_price_history(item_id=ITEM, provider=provider, limit=5)
     assert {row.provider for row in page.items} == {"BUFF163"}
     assert page.meta.filters.provider == "buff163"
 
@@ -52,9 +53,9 @@ def test_history_of_one_provider(client: cs2cap.ApiClient) -> None:
 def test_candles(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
     page = cs2cap.PricesApi(client).get_price_candles(item_id=ITEM, interval="1h", lookback="2d")
     assert [candle.t for candle in page.data] == sorted(candle.t for candle in page.data)
-    asked = ledger(sandbox, ITEM, page.meta.end - timedelta(minutes=5))
+    asks = asks_at(sandbox, ITEM, page.meta.end - timedelta(minutes=5))
     last = page.data[-1]
-    assert (last.c, last.providers.c) == min((price, key) for key, (price, _) in asked.items())
+    assert (last.c, last.providers.c) == min((price, key) for key, (price, _) in asks.items())
     assert page.meta.provider == "All Providers"
 
 
@@ -65,12 +66,12 @@ def test_sales(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
         page = sales.list_recent_sales(item_id=ITEM, limit=10, cursor=cursor)
         rows += page.items
         cursor = page.pagination.next_cursor
-    told = [(row.provider, row.item_id, row.var_date, row.price) for row in rows]
-    assert told == sandbox.sales(item_ids=[ITEM]).select("provider", "item_id", "time", "price").rows()
+    values = [(row.provider, row.item_id, row.var_date, row.price) for row in rows]
+    assert values == sandbox.sales(item_ids=[ITEM]).select("provider", "item_id", "time", "price").rows()
     assert {member.value for member in cs2cap.RecentSalesProvider} == {KEYS[position] for position in SELLERS}
 
 
-def test_an_expired_cursor_is_a_bad_request(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+def test_expired_cursor_is_a_bad_request(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
     prices = cs2cap.PricesApi(client)
     cursor = prices.get_price_history(item_id=ITEM, limit=5).pagination.next_cursor
     sandbox.fault("cursor_expired")

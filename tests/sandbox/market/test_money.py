@@ -1,4 +1,4 @@
-"""The sandbox's money: exact, rounded half up, and shown as the contract says."""
+"""Money is exact, rounded half up, and written as in the contract."""
 
 import random
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,12 +29,12 @@ RATE = st.sampled_from(sorted(RATES.values()))
     ],
     ids=["crypto", "one", "below one", "nothing", "half up", "three decimals", "yen", "rounds up to one"],
 )
-def test_an_amount_is_shown_as_the_contract_says(cents: int, rate: str, minor: int, decimal: str) -> None:
+def test_amount_is_written_as_in_the_contract(cents: int, rate: str, minor: int, decimal: str) -> None:
     assert convert(cents, Decimal(rate)) == (minor, decimal)
 
 
 @given(CENTS, RATE)
-def test_the_decimal_is_the_exact_amount_at_its_precision(cents: int, rate: Decimal) -> None:
+def test_decimal_is_the_exact_amount_at_its_precision(cents: int, rate: Decimal) -> None:
     exact = Fraction(cents, 100) * Fraction(rate)
     shown = Decimal(convert(cents, rate).decimal)
     places = -int(shown.as_tuple().exponent)
@@ -48,22 +48,22 @@ def test_minor_units_are_hundredths_rounded_half_up(cents: int, rate: Decimal) -
 
 
 @given(CENTS)
-def test_dollars_are_the_cents_themselves(cents: int) -> None:
+def test_dollars_equal_the_cents(cents: int) -> None:
     minor, decimal = convert(cents, Decimal(1))
     assert minor == cents
     assert Decimal(decimal) * 100 == cents
 
 
 @given(st.integers(min_value=1, max_value=10**8), st.integers(min_value=-(10**7), max_value=10**8))
-def test_a_moved_price_differs_in_every_currency(price: int, wanted: int) -> None:
+def test_moved_price_differs_in_every_currency(price: int, wanted: int) -> None:
     moved = visible_price(price, wanted, RATES)
     assert moved >= 1
     assert all(convert(moved, rate).decimal != convert(price, rate).decimal for rate in RATES.values())
 
 
 @given(st.randoms(use_true_random=False))
-def test_rates_drift_a_little_and_the_dollar_never(dice: random.Random) -> None:
-    moved = drifted(RATES, dice)
+def test_rates_drift_a_little_and_the_dollar_never(rng: random.Random) -> None:
+    moved = drifted(RATES, rng)
     assert moved["USD"] == 1
     others = [(moved[code], rate) for code, rate in RATES.items() if code != "USD"]
     assert all(new != old and abs(new / old - 1) <= Decimal("0.0051") for new, old in others)

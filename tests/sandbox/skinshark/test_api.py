@@ -1,4 +1,4 @@
-"""The sandbox's SkinShark keeps the real one's rules: keys, addresses, account, bucket, envelope, listing."""
+"""SkinShark's rules: keys, addresses, account, token bucket, envelope and listing."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ PRICES = "/market/prices"
 
 
 def get(
-    box: Sandbox, path: str = PRICES, headers: dict[str, str] | None = None, **query: Any
+    sandbox: Sandbox, path: str = PRICES, headers: dict[str, str] | None = None, **query: Any
 ) -> httpx.Response:
-    sent = {"api-key": FIRST_KEY} if headers is None else headers
-    return httpx.get(box.url + path, params=query, headers=sent)
+    headers_or_key = {"api-key": FIRST_KEY} if headers is None else headers
+    return httpx.get(sandbox.url + path, params=query, headers=headers_or_key)
 
 
-def refused(response: httpx.Response) -> tuple[int, int, str]:
-    """Status, code and key of an envelope that tells an error."""
+def read_error(response: httpx.Response) -> tuple[int, int, str]:
+    """Return status, code and key of an envelope with an error."""
     body = response.json()
     assert (body["success"], "data" in body, bool(body["requestId"])) == (False, False, True)
     return response.status_code, body["error"]["code"], body["error"]["key"]
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "expected"),
     [
         ({}, (401, 1104, "MISSING_API_KEY")),
         ({"X-API-Key": FIRST_KEY}, (401, 1104, "MISSING_API_KEY")),
@@ -40,62 +40,60 @@ def refused(response: httpx.Response) -> tuple[int, int, str]:
     ],
 )
 @pytest.mark.parametrize("path", ["/merchant", PRICES])
-def test_the_key_goes_into_one_header_and_nobody_else_is_named(
-    sandbox: Sandbox, path: str, headers: dict[str, str], told: tuple[int, int, str]
+def test_key_is_read_from_one_header_only(
+    sandbox: Sandbox, path: str, headers: dict[str, str], expected: tuple[int, int, str]
 ) -> None:
-    assert refused(get(sandbox, path, headers)) == told
+    assert read_error(get(sandbox, path, headers)) == expected
 
 
-def test_two_keys_are_alive_until_one_is_revoked(sandbox: Sandbox) -> None:
+def test_two_keys_are_valid_until_one_is_revoked(sandbox: Sandbox) -> None:
     assert [get(sandbox, headers={"api-key": key}).status_code for key in (FIRST_KEY, SECOND_KEY)] == [
         200,
         200,
     ]
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
-    assert refused(get(sandbox)) == (401, 1106, "API_KEY_REVOKED")
+    assert read_error(get(sandbox)) == (401, 1106, "API_KEY_REVOKED")
     assert get(sandbox, headers={"api-key": SECOND_KEY}).status_code == 200
 
 
-def test_a_key_that_is_pinned_to_other_addresses(sandbox: Sandbox) -> None:
+def test_key_pinned_to_other_addresses_is_refused(sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.pin("203.0.113.7")
-    assert refused(get(sandbox)) == (403, 1305, "API_KEY_IP_DENIED")
+    assert read_error(get(sandbox)) == (403, 1305, "API_KEY_IP_DENIED")
     sandbox.skinshark.merchant.pin("203.0.113.7", "127.0.0.1")
     assert get(sandbox).status_code == 200
 
 
 @pytest.mark.parametrize(("state", "code"), [("suspended", 1301), ("deleted", 1302), ("locked", 1303)])
-def test_an_account_that_is_no_longer_good(sandbox: Sandbox, state: str, code: int) -> None:
+def test_inactive_account_is_refused(sandbox: Sandbox, state: str, code: int) -> None:
     sandbox.skinshark.merchant.state = state
-    assert refused(get(sandbox)) == (403, code, f"ACCOUNT_{state.upper()}")
+    assert read_error(get(sandbox)) == (403, code, f"ACCOUNT_{state.upper()}")
 
 
 @pytest.mark.parametrize(("tier", "tokens"), [("standard", 60), ("premium", 180), ("enterprise", 360)])
-def test_a_bucket_of_tokens_drips_back_and_says_nothing_until_it_is_empty(
+def test_token_bucket_refills_and_reports_nothing_until_empty(
     make_sandbox: MakeSandbox, tier: str, tokens: int
 ) -> None:
-    box = make_sandbox(limits=True, merchant=tier)
-    answers = [get(box, limit=1) for _ in range(tokens // 5)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert not [name for answer in answers for name in answer.headers if "ratelimit" in name]
-    empty = get(box, "/merchant")
-    assert refused(empty) == (429, 1005, "RATE_LIMITED")
-    box.advance(int(empty.headers["retry-after"]))
-    assert get(box, "/merchant").status_code == 200
+    sandbox = make_sandbox(limits=True, merchant=tier)
+    responses = [get(sandbox, limit=1) for _ in range(tokens // 5)]
+    assert {response.status_code for response in responses} == {200}
+    assert not [name for response in responses for name in response.headers if "ratelimit" in name]
+    empty = get(sandbox, "/merchant")
+    assert read_error(empty) == (429, 1005, "RATE_LIMITED")
+    sandbox.advance(int(empty.headers["retry-after"]))
+    assert get(sandbox, "/merchant").status_code == 200
 
 
-def test_everything_at_once_is_every_page_of_it(sandbox: Sandbox) -> None:
-    whole = get(sandbox, limit=-1).json()["data"]
+def test_full_listing_equals_its_pages(sandbox: Sandbox) -> None:
+    full = get(sandbox, limit=-1).json()["data"]
     pages = [get(sandbox, limit=100, page=page).json()["data"] for page in range(1, 5)]
-    assert [row for page in pages for row in page["items"]] == whole["items"]
-    assert {(page["total"], page["totalPages"], page["limit"]) for page in pages} == {
-        (whole["total"], 3, 100)
-    }
-    assert (whole["page"], whole["totalPages"], len(whole["items"])) == (1, 1, whole["total"])
+    assert [row for page in pages for row in page["items"]] == full["items"]
+    assert {(page["total"], page["totalPages"], page["limit"]) for page in pages} == {(full["total"], 3, 100)}
+    assert (full["page"], full["totalPages"], len(full["items"])) == (1, 1, full["total"])
     assert len(get(sandbox).json()["data"]["items"]) == 100
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ({"limit": 501}, (422, 1001, "VALIDATION_FAILED")),
         ({"limit": 0}, (422, 1001, "VALIDATION_FAILED")),
@@ -104,21 +102,23 @@ def test_everything_at_once_is_every_page_of_it(sandbox: Sandbox) -> None:
         ({"market": 2}, (400, 1000, "BAD_REQUEST")),
     ],
 )
-def test_what_is_asked_wrongly(sandbox: Sandbox, query: dict[str, Any], told: tuple[int, int, str]) -> None:
-    assert refused(get(sandbox, **query)) == told
+def test_wrong_query_is_refused(
+    sandbox: Sandbox, query: dict[str, Any], expected: tuple[int, int, str]
+) -> None:
+    assert read_error(get(sandbox, **query)) == expected
 
 
-def test_the_listing_is_the_market_that_cs2cap_serves(sandbox: Sandbox) -> None:
+def test_listing_is_the_market_that_cs2cap_serves(sandbox: Sandbox) -> None:
     c5 = {row["marketHashName"]: row["standard"] for row in listed_rows(sandbox, 3)}
-    asked = sandbox.ledger(providers=["c5"])
+    ledger = sandbox.ledger(providers=["c5"])
     lowest: dict[str, int] = {}
-    for name, cents in asked.select("market_hash_name", "lowest_ask").iter_rows():
+    for name, cents in ledger.select("market_hash_name", "lowest_ask").iter_rows():
         lowest[name] = min(cents, lowest.get(name, cents))
     assert {name: round(price * 100) for name, price in c5.items() if price is not None} == lowest != {}
 
 
-def test_ecosteam_has_phases_and_nobody_who_delivers_at_once(sandbox: Sandbox) -> None:
-    eco, c5, blend = (listed_rows(sandbox, market) for market in (4, 3, 0))
+def test_ecosteam_has_phases_and_no_instant_delivery(sandbox: Sandbox) -> None:
+    eco, c5, blended = (listed_rows(sandbox, market) for market in (4, 3, 0))
     assert {row["instant"] for row in eco} == {None}
     assert [row for row in eco if "phases" in row]
     assert not [row for row in c5 if "phases" in row]
@@ -126,11 +126,11 @@ def test_ecosteam_has_phases_and_nobody_who_delivers_at_once(sandbox: Sandbox) -
         min((price for price in (a["standard"], b["standard"]) if price is not None), default=None)
         for a, b in zip(eco, c5, strict=True)
     ]
-    assert [row["standard"] for row in blend] == lower
+    assert [row["standard"] for row in blended] == lower
     assert None in lower
 
 
-def test_the_fee_is_in_the_price_unless_it_is_not_wanted(sandbox: Sandbox) -> None:
+def test_price_includes_the_fee_by_default(sandbox: Sandbox) -> None:
     raw = get(sandbox, limit=-1, includeFees="false").json()["data"]["items"]
     default = get(sandbox, limit=-1).json()["data"]["items"]
     pairs = [(a["standard"], b["standard"]) for a, b in zip(raw, default, strict=True) if a["standard"]]
@@ -139,7 +139,7 @@ def test_the_fee_is_in_the_price_unless_it_is_not_wanted(sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "expected"),
     [
         ("MAINTENANCE_MODE", (503, 1007, "MAINTENANCE_MODE")),
         ("MARKET_UNAVAILABLE", (503, 2000, "MARKET_UNAVAILABLE")),
@@ -147,30 +147,30 @@ def test_the_fee_is_in_the_price_unless_it_is_not_wanted(sandbox: Sandbox) -> No
         ("INTERNAL", (500, 1006, "INTERNAL")),
     ],
 )
-def test_a_fault_strikes_once(sandbox: Sandbox, kind: str, told: tuple[int, int, str]) -> None:
+def test_fault_fails_one_request(sandbox: Sandbox, kind: str, expected: tuple[int, int, str]) -> None:
     sandbox.skinshark.fault(kind)
-    assert refused(get(sandbox)) == told
+    assert read_error(get(sandbox)) == expected
     assert get(sandbox).status_code == 200
-    assert [entry.status for entry in sandbox.skinshark.requests.since(0)] == [told[0], 200]
+    assert [entry.status for entry in sandbox.skinshark.requests.since(0)] == [expected[0], 200]
 
 
-def test_a_connection_that_drops(sandbox: Sandbox) -> None:
+def test_connection_is_dropped(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("drop")
     with pytest.raises(httpx.RemoteProtocolError):
         get(sandbox)
 
 
-def test_keys_and_faults_are_set_from_outside_too(sandbox: Sandbox) -> None:
+def test_control_route_changes_keys_and_faults(sandbox: Sandbox) -> None:
     control = f"{sandbox.url}/_sandbox/skinshark"
     assert httpx.post(control, json={"revoke": FIRST_KEY}).status_code == 200
-    assert refused(get(sandbox))[2] == "API_KEY_REVOKED"
+    assert read_error(get(sandbox))[2] == "API_KEY_REVOKED"
     assert httpx.post(control, json={"restore": FIRST_KEY, "state": "locked"}).status_code == 200
-    assert refused(get(sandbox))[2] == "ACCOUNT_LOCKED"
+    assert read_error(get(sandbox))[2] == "ACCOUNT_LOCKED"
     assert httpx.post(control, json={"fault": "no such thing"}).status_code == 400
     assert httpx.post(control, json={"fault": "html"}).status_code == 200
     assert get(sandbox).headers["content-type"].startswith("text/html")
 
 
-def test_cs2cap_is_served_beside_it(sandbox: Sandbox) -> None:
+def test_cs2cap_is_served_too(sandbox: Sandbox) -> None:
     assert httpx.get(f"{sandbox.url}/v1/prices").status_code == 401
-    assert refused(get(sandbox, "/user")) == (404, 1002, "NOT_FOUND")
+    assert read_error(get(sandbox, "/user")) == (404, 1002, "NOT_FOUND")
