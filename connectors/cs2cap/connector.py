@@ -9,16 +9,10 @@ from common.concurrency import gather_fail_fast
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
 from connectors.base import Account, Connector, ExtractResult
+from connectors.cs2cap import reference_data
 from connectors.cs2cap.batch import BatchExtraction
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
-from connectors.cs2cap.reference_data import (
-    parse_account,
-    parse_fx,
-    parse_items,
-    parse_new_key,
-    parse_providers,
-)
 from connectors.cs2cap.series.extraction import SeriesExtraction
 from connectors.cs2cap.stream import StreamExtraction
 from connectors.http.auth import Key
@@ -47,7 +41,9 @@ class CS2Cap(Connector):
         rate_limiter = self._client.rate_limiter
         synced_at = rate_limiter.sync_point()
         response = await self._client.get("/v1/account/key", metered=False)
-        account = parse_account(response.body, response.headers.get("x-ratelimit-tier"), self.source)
+        account = reference_data.parse_account(
+            response.body, response.headers.get("x-ratelimit-tier"), self.source
+        )
         rate_limiter.set_rate(account.requests_per_minute)
         rate_limiter.sync_month(account.used, account.requests_per_month, since=synced_at)
         if starts := limits_for(AUTO, account).streams_a_day:
@@ -64,21 +60,21 @@ class CS2Cap(Connector):
         """
         # no local variable holds the response: a traceback may show local variables
         request = self._client.post("/v1/account/key/reissue")
-        return parse_new_key((await request).body, self.source)
+        return reference_data.parse_new_key((await request).body, self.source)
 
     async def items(self) -> pl.DataFrame:
         """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends it in one response."""
         response = await self._client.get("/v1/items")
-        return await asyncio.to_thread(parse_items, response.body, self.source)
+        return await asyncio.to_thread(reference_data.parse_items, response.body, self.source)
 
     async def providers(self) -> pl.DataFrame:
         """Return the providers, schema `PROVIDERS`."""
-        return parse_providers((await self._client.get("/v1/providers")).body, self.source)
+        return reference_data.parse_providers((await self._client.get("/v1/providers")).body, self.source)
 
     async def fx(self) -> pl.DataFrame:
         """Return the exchange rates, schema `FX`."""
         response = await self._client.get("/v1/fx")
-        return parse_fx(response.body, response.server_time, self.source)
+        return reference_data.parse_fx(response.body, response.server_time, self.source)
 
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()

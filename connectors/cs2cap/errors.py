@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from common.errors import (
     AccountDisabled,
@@ -22,6 +23,7 @@ from common.errors import (
     Unavailable,
 )
 from common.text import sanitize
+from connectors.decoding import DECODE_ERRORS
 from connectors.http.errors import describe_failure, error_class_of
 from connectors.http.headers import parse_reset, retry_after
 
@@ -51,6 +53,14 @@ _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
     "BIDS_INDEX_UNAVAILABLE": Unavailable,
     "VALIDATION_ERROR": RequestRejected,
 }
+
+
+class _Error(Struct):
+    code: object = None
+    detail: object = None
+
+
+_ERROR: Final = msgspec.json.Decoder(_Error)
 
 
 def classify(
@@ -94,13 +104,10 @@ def _classify_forbidden(route: str, detail: str) -> type[SourceError]:
 def _parse_error(body: bytes) -> tuple[str, str]:
     """Return the code and the detail of an error body; each is empty where the body has none."""
     try:
-        content: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        error = _ERROR.decode(body)
+    except DECODE_ERRORS:
         return "", ""
-    if not isinstance(content, dict):
-        return "", ""
-    code = content.get("code")
-    return code if isinstance(code, str) else "", _parse_detail(content.get("detail"))
+    return error.code if isinstance(error.code, str) else "", _parse_detail(error.detail)
 
 
 def _parse_detail(detail: object) -> str:

@@ -38,20 +38,16 @@ class StreamInfo:
     total: int
 
 
-class NdjsonReader:
+class _StreamParser:
     """Decompresses a body and splits it into lines; keeps an incomplete line until the next chunk."""
 
     def __init__(self, stream: StreamInfo) -> None:
-        self._route, self._source = stream.side.stream_route, stream.source
-        self._decompressor = Decompressor(stream.encoding, self._route, self._source)
+        self._stream = stream
+        self._decompressor = Decompressor(stream.encoding, stream.side.stream_route, stream.source)
         self._incomplete = b""
+        self._rows = 0
 
-    @property
-    def at_end(self) -> bool:
-        """Whether the compressed body has ended."""
-        return self._decompressor.at_end
-
-    def feed(self, chunk: bytes, end: StreamEnd) -> Iterator[bytes]:
+    def _read_lines(self, chunk: bytes, end: StreamEnd) -> Iterator[bytes]:
         """Yield the lines that `chunk` completes, several at a time, each with its line break.
 
         The last line of a complete body may lack a line break. Raises UnexpectedResponse for a line that is
@@ -62,26 +58,18 @@ class NdjsonReader:
             cut = lines.rfind(b"\n") + 1
             self._incomplete = lines[cut:]
             if len(self._incomplete) > _MAX_LINE_BYTES:
-                raise UnexpectedResponse(
-                    f"{self._route}: a line is longer than {_MAX_LINE_BYTES} bytes", self._source
-                )
+                detail = f"{self._stream.side.stream_route}: a line is longer than {_MAX_LINE_BYTES} bytes"
+                raise UnexpectedResponse(detail, self._stream.source)
             if cut:
                 yield lines[:cut]
-        if end == "complete" and self.at_end and self._incomplete:
+        if end == "complete" and self._decompressor.at_end and self._incomplete:
             last, self._incomplete = self._incomplete, b""
             yield last + b"\n"
-
-
-class _StreamParser:
-    def __init__(self, stream: StreamInfo) -> None:
-        self._stream = stream
-        self._reader = NdjsonReader(stream)
-        self._rows = 0
 
     def _next_page_info(self, rows: int, end: StreamEnd) -> PageInfo:
         """Count the rows of a chunk, dropped ones included; `has_next` until the body has ended."""
         offset, self._rows = self._rows, self._rows + rows
-        has_next = end != "complete" or not self._reader.at_end
+        has_next = end != "complete" or not self._decompressor.at_end
         return PageInfo(offset, max(rows, 1), self._stream.total, has_next=has_next, others=rows)
 
 
@@ -89,12 +77,9 @@ class TypedStreamParser(_StreamParser):
     """Parses each chunk into a typed page."""
 
     def feed(self, chunk: bytes, end: StreamEnd) -> tuple[TypedPage, PageInfo]:
-        """Return the page of the lines that `chunk` completes.
-
-        Raises UnexpectedResponse, and ConnectionLost for a chunk that cannot be decompressed.
-        """
+        """Return the page of the lines that `chunk` completes; raises UnexpectedResponse, ConnectionLost."""
         stream = self._stream
-        parsed = parse_ndjson(b"".join(self._reader.feed(chunk, end)), stream.side, stream.source)
+        parsed = parse_ndjson(b"".join(self._read_lines(chunk, end)), stream.side, stream.source)
         check_providers(providers_in(parsed.rows), stream.providers, stream.source)
         info = self._next_page_info(parsed.rows.height + parsed.others, end)
         page = TypedPage(
@@ -118,13 +103,10 @@ class RawStreamParser(_StreamParser):
         self._unseen = {provider: f'"{provider}"'.encode() for provider in providers}
 
     def feed(self, chunk: bytes, end: StreamEnd) -> tuple[RawChunk, PageInfo]:
-        """Return the lines that `chunk` completes.
-
-        Raises UnexpectedResponse, and ConnectionLost for a chunk that cannot be decompressed.
-        """
+        """Return the lines that `chunk` completes; raises UnexpectedResponse, ConnectionLost."""
         parts: list[bytes] = []
         count, exact, seen = 0, True, set[str]()
-        for lines in self._reader.feed(chunk, end):
+        for lines in self._read_lines(chunk, end):
             parts.append(lines)
             rows = decode_exact_rows(lines, self._stream.side)
             exact = exact and rows is not None
