@@ -31,9 +31,9 @@ def statuses(box: Sandbox) -> Counter[int | None]:
 def test_two_processes_get_no_429_in_three_minutes(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(tier="starter", limits=True, windows="both", frozen=None)
     responses = run_two_processes(box, tmp_path / "state.db", 180)
-    assert statuses(box).keys() <= {200, None}  # None: given up at the end
-    assert sum(responses) >= 0.95 * 3 * 40 - 2  # less what the account told
-    assert min(responses) >= 30  # who comes second may find the first minute taken
+    assert statuses(box).keys() <= {200, None}  # None: cancelled at the end
+    assert sum(responses) >= 0.95 * 3 * 40 - 2  # minus the requests for the account
+    assert min(responses) >= 30  # the second process may find the first minute used up
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_two_processes_stop_when_the_month_is_used_up(make_sandbox: MakeSandbox,
     assert month is not None
     assert month.used == month.limit == 1_000_000
     assert month.resets_at is not None
-    assert (month.resets_at + timedelta(seconds=5)).day == 1  # told in whole seconds from then
+    assert (month.resets_at + timedelta(seconds=5)).day == 1  # the API gives whole seconds until the reset
 
 
 def test_run_with_a_used_up_month_requests_no_prices(make_sandbox: MakeSandbox, tmp_path: Path) -> None:

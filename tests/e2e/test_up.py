@@ -131,7 +131,7 @@ def test_signal_stops_all_processes_and_loads_the_data_that_arrived(tmp_path: Pa
         with running_up(bench) as up:
             wait_until(lambda: sum(e.status == 200 for e in price_requests(box)) >= 3, 120, every=0.5)
             box.faults.clear()
-            box.fault("latency", seconds=25.0, times=None)  # now it will not finish by itself
+            box.fault("latency", seconds=25.0, times=None)  # the run cannot finish without a signal
             family = up.family()
             up.process.send_signal(signal.SIGTERM)
             assert up.process.wait(60) == 143

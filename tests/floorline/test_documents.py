@@ -1,4 +1,4 @@
-"""The documents name what exists: links, files, commands, configuration keys, exit codes."""
+"""The documents name only things that exist: links, files, commands, configuration keys, exit codes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(name: str) -> str:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
     return {"#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -54,7 +54,7 @@ def test_links_and_files_exist(document: Path) -> None:
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every command that can be run, by its words."""
+    """Yield the full name of every command below `command` that is no group."""
     children = getattr(command, "commands", {})
     if not children:
         yield " ".join(path)
@@ -63,16 +63,16 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def documented_commands() -> set[str]:
-    """The commands of the table; "`alerts list`, `show`" stands for `alerts list` and `alerts show`."""
-    found = set()
+    """Return the commands of the table; "`alerts list`, `show`" means `alerts list` and `alerts show`."""
+    names: set[str] = set()
     for cell in re.findall(r"^\| (`.*?) \|", read("docs/commands.md"), re.MULTILINE):
-        words = [re.sub(r" [A-Z\[].*", "", name).split() for name in re.findall(r"`(.*?)`", cell)]
-        group = words[0][:-1]
-        found |= {" ".join(name if len(name) > 1 or not group else [*group, *name]) for name in words}
-    return found
+        parts = [re.sub(r" [A-Z\[].*", "", name).split() for name in re.findall(r"`(.*?)`", cell)]
+        group = parts[0][:-1]
+        names |= {" ".join(name if len(name) > 1 or not group else [*group, *name]) for name in parts}
+    return names
 
 
-def test_the_reference_names_every_command() -> None:
+def test_reference_names_every_command() -> None:
     assert documented_commands() - {"backfill"} == set(commands(typer.main.get_command(app)))
 
 
@@ -85,7 +85,7 @@ def test_the_reference_names_every_command() -> None:
         ("`[alerts]`", [AlertSettings]),
     ],
 )
-def test_the_reference_names_every_configuration_key(heading: str, models: list[type[BaseModel]]) -> None:
+def test_reference_names_every_configuration_key(heading: str, models: list[type[BaseModel]]) -> None:
     section = read("docs/configuration.md").partition(f"## {heading}")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     documented = {name for cell in cells for name in re.findall(r"`(.*?)`", cell)}
@@ -93,7 +93,7 @@ def test_the_reference_names_every_configuration_key(heading: str, models: list[
     assert documented == configured - {"on_behalf_of"}  # always refused: there is nothing to configure
 
 
-def test_the_reference_names_every_exit_code() -> None:
+def test_reference_names_every_exit_code() -> None:
     section = read("docs/commands.md").partition("## Exit codes")[2]
     documented = {
         int(code)

@@ -21,7 +21,7 @@ from tests.support.backfills import bench_at, history_requests
 from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, clean_env, main_with
 from tests.support.waiting import wait_until
 
-# A moment that the sandbox and the command share.
+# The frozen time of the sandbox, close to the time of the command.
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 FROM = (NOW - timedelta(hours=12)).strftime("%Y-%m-%d %H:%M")
 TO = (NOW - timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%MZ")
@@ -108,7 +108,7 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
     box.faults.clear()
     since = len(box.requests.since(0))
     second = backfill_json(bench, *WINDOW, *ITEMS)
-    assert (second["state"], second["shards_done"]) == ("done", 1)  # what was read of it is not read again
+    assert (second["state"], second["shards_done"]) == ("done", 1)  # only what was not read yet
     assert all("item_id=2" in entry.query for entry in history_requests(box, since))
 
 
@@ -166,7 +166,7 @@ def test_stopped_backfill_keeps_its_data_and_resumes(
     paid = len(history_requests(box))
     assert backfill_json(bench, "--resume")["state"] == "done"
     queries = [entry.query for entry in history_requests(box)]
-    assert len(queries) - len(set(queries)) <= 3  # at most what was under way
+    assert len(queries) - len(set(queries)) <= 3  # at most the requests that were active
     assert len(queries) > paid
 
 

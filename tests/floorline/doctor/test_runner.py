@@ -34,9 +34,9 @@ def test_every_check_is_ok_after_a_snapshot(tmp_path: Path, box: Sandbox) -> Non
     bench = Bench.at(tmp_path, box, basket())
     bench.snapshot()
     requests = len(box.requests)
-    said = main_with("doctor", "--config", str(bench.config))
-    assert said.code == 0, said.out
-    lines = said.out.splitlines()
+    output = main_with("doctor", "--config", str(bench.config))
+    assert output.code == 0, output.out
+    lines = output.out.splitlines()
     assert lines[-1] == "all checks are ok"
     assert {line.split()[0] for line in lines[:-1]} == {"ok"}
     assert [entry.path for entry in box.requests.since(requests)] == ["/v1/account/key"]
@@ -45,12 +45,12 @@ def test_every_check_is_ok_after_a_snapshot(tmp_path: Path, box: Sandbox) -> Non
 def test_json_is_a_list_of_findings(tmp_path: Path, box: Sandbox) -> None:
     bench = Bench.at(tmp_path, box, basket())
     box.key(VALID_KEY, "revoked")
-    said = main_with("doctor", "--json", "--config", str(bench.config))
-    assert said.code == 1
-    findings = json.loads(said.out)
+    output = main_with("doctor", "--json", "--config", str(bench.config))
+    assert output.code == 1
+    findings = json.loads(output.out)
     assert all(list(one) == ["name", "verdict", "seen", "advice"] for one in findings)
     assert {one["name"] for one in findings if one["verdict"] == "fail"} == {"cs2cap key"}
-    assert VALID_KEY not in said.out + said.err
+    assert VALID_KEY not in output.out + output.err
 
 
 def test_advice_is_printed_below_the_failure(tmp_path: Path, box: Sandbox) -> None:
@@ -64,8 +64,8 @@ def test_advice_is_printed_below_the_failure(tmp_path: Path, box: Sandbox) -> No
 
 
 def test_exit_code_is_0_with_warnings_only(tmp_path: Path, box: Sandbox) -> None:
-    said = main_with("doctor", "--config", str(Bench.at(tmp_path, box, basket()).config))
-    assert (said.code, said.out.splitlines()[-1]) == (0, "no check fails, 1 warn")
+    output = main_with("doctor", "--config", str(Bench.at(tmp_path, box, basket()).config))
+    assert (output.code, output.out.splitlines()[-1]) == (0, "no check fails, 1 warn")
 
 
 def test_unsupported_fastapi_is_found_without_importing_fastapi(tmp_path: Path, box: Sandbox) -> None:
@@ -81,10 +81,10 @@ def test_unsupported_fastapi_is_found_without_importing_fastapi(tmp_path: Path, 
 
 
 def test_missing_configuration(tmp_path: Path) -> None:
-    said = main_with("doctor", "--config", str(tmp_path / "none.toml"))
-    assert said.code == 1
-    assert "fail  configuration  there is no configuration at" in said.out
-    assert "ok    python" in said.out
+    output = main_with("doctor", "--config", str(tmp_path / "none.toml"))
+    assert output.code == 1
+    assert "fail  configuration  there is no configuration at" in output.out
+    assert "ok    python" in output.out
 
 
 def test_configuration_without_a_basket_or_with_a_missing_file(tmp_path: Path, sandbox: Sandbox) -> None:
