@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import NoReturn
 
 from warehouse.landing.ndjson import LandedRawShard, RowParser
@@ -16,29 +15,18 @@ def no_parser(shard: LandedRawShard) -> NoReturn:
     raise CorruptLanding(shard.path.parent, f"{shard.path.name} must be parsed row by row")
 
 
-def convert_raw_shards(
-    run: LandedRun, row_parser: RowParser, condition: Callable[[LandedRawShard], bool] = lambda _: True
-) -> LandedRun:
-    """Convert the raw shards that meet a condition; return the landing as it is then.
+def convert_raw_shards(run: LandedRun, row_parser: RowParser, *, inexact_only: bool = False) -> LandedRun:
+    """Convert all raw shards, or those with an unknown count of rows; return the landing as it is then.
 
     Raises CorruptLanding and WarehouseFull.
     """
-    selected = [shard for shard in run.raw_shards if condition(shard)]
-    for shard in selected:
-        _convert(shard, row_parser)
-    return read_run(run.folder) if selected else run
-
-
-def needs_row_parsing(shard: LandedRawShard) -> bool:
-    """Return whether a shard may be truncated, or has a row that is not exact."""
-    return shard.count is None
-
-
-def _convert(shard: LandedRawShard, row_parser: RowParser) -> None:
-    writer = ShardWriter(shard.path.parent, shard.header)
-    writer.arrow_writer.path.unlink(missing_ok=True)  # left by a conversion that was killed
-    unknown_fields: Counter[str] = Counter()
-    for meta, rows, fields in row_parser(shard):
-        writer.append(meta, rows)
-        unknown_fields.update(fields)
-    writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown_fields)
+    shards = [shard for shard in run.raw_shards if shard.count is None or not inexact_only]
+    for shard in shards:
+        writer = ShardWriter(run.folder, shard.header)
+        writer.arrow_writer.path.unlink(missing_ok=True)  # left by a conversion that was killed
+        unknown_fields: Counter[str] = Counter()
+        for meta, rows, fields in row_parser(shard):
+            writer.append(meta, rows)
+            unknown_fields.update(fields)
+        writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown_fields)
+    return read_run(run.folder) if shards else run

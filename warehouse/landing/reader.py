@@ -21,6 +21,8 @@ from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA, read_pages, read_schema
 from warehouse.landing.model import NumberedPages, PageMeta, RunHeader, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard, raw_shard_paths, read_raw_shard, shard_number
 
+# The errors of a file that is not what was landed.
+CORRUPT_FILE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 
 
@@ -66,16 +68,11 @@ class LandedShard:
         if missing:
             raise CorruptLanding(self.path.parent, f"{self.path.name} lacks {len(missing)} of its pages")
 
-    def rejects(self) -> Iterator[dict[str, str]]:
-        """Yield `reject_id`, `observed_at`, `reason` and `raw` of each reject of the current pages."""
+    def rejects(self) -> Iterator[tuple[str, PageMeta, str, str]]:
+        """Yield the reject_id, the metadata of the page, the reason and the raw text of each reject."""
         for number, meta in self.pages:
             for index, (reason, raw) in enumerate(meta.rejects):
-                yield {
-                    "reject_id": f"{self.path.parent.name}/{self.path.stem}/{number}/{index}",
-                    "observed_at": meta.observed_at.isoformat(),
-                    "reason": reason,
-                    "raw": raw,
-                }
+                yield f"{self.path.parent.name}/{self.path.stem}/{number}/{index}", meta, reason, raw
 
     def pages_without_rejects(self) -> Iterator[tuple[PageMeta, pa.RecordBatch]]:
         """Yield the current pages that have no reject, with their rows. Raises CorruptLanding."""
@@ -125,7 +122,7 @@ class _Manifest(msgspec.Struct):
     complete: bool
     reason: str | None
     pages: NumberedPages
-    bytes: int
+    bytes: int | None = None  # the first version did not write the size
     unknown_fields: dict[str, int] = {}
 
 
@@ -166,7 +163,7 @@ def read_run(folder: Path) -> LandedRun:
     """Read the landing in a folder. Raises CorruptLanding."""
     try:
         return _read_run(folder)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except CORRUPT_FILE_ERRORS as error:
         raise CorruptLanding.from_error(folder, error) from error
 
 

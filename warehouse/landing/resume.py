@@ -24,7 +24,6 @@ from warehouse.landing.reader import (
 )
 
 INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
-ReusablePages = list[tuple[PageMeta, pl.DataFrame]]
 
 
 def find_interrupted_run(root: Path, source: str, basket: str) -> LandedRun | None:
@@ -48,7 +47,7 @@ def reusable_pages(
     now: datetime,
     lifetime: timedelta,
     row_parser: RowParser = no_parser,
-) -> ReusablePages:
+) -> list[tuple[PageMeta, pl.DataFrame]]:
     """Return the pages that an interrupted run landed for the same request less than `lifetime` ago.
 
     The age counts by this machine's clock. Pages with rejects are left out: without their rejects, the quotes

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from common.files import atomic_write, to_json, translate_os_errors
 from warehouse.landing.arrow import FORMAT, TEXT, TIMESTAMP, append_page, read_pages, read_schema
-from warehouse.landing.reader import CorruptLanding
+from warehouse.landing.reader import CORRUPT_FILE_ERRORS, CorruptLanding
 
 NAME_FIELDS = {"item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT}
 # The columns of a page, by series. Amounts are minor units, but the exact `price` of a point; times are UTC.
@@ -37,8 +37,6 @@ SCHEMAS = {
     }),
 }  # fmt: skip
 FILES = "s[0-9]*.arrow"
-# The errors of a file that is not what was landed.
-CORRUPT_FILE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

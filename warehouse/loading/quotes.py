@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
-from warehouse.landing.conversion import convert_raw_shards, needs_row_parsing, no_parser
+from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
@@ -97,7 +97,7 @@ def load_run(
     try:
         if is_series_landing(run.folder):
             return load_series(db, run, now)
-        run = convert_raw_shards(run, row_parser, needs_row_parsing)
+        run = convert_raw_shards(run, row_parser, inexact_only=True)
         try:
             fetched = _prepare(db, run)
         except UnexpectedContent:

@@ -97,26 +97,18 @@ def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, *, now: datetime) -> None:
     """Insert the run into store.run, loaded at `now`."""
-    header, done = run.header, run.done
+    optional = ("finished_at", "quota_remaining", "incomplete_reason", "request_id")
     row = {
-        "run_id": header.run_id,
-        "flow": header.flow,
-        "source": header.source,
-        "basket": header.basket,
-        "state": done["state"],
-        "started_at": header.started_at,
-        "finished_at": done.get("finished_at"),
+        **dataclasses.asdict(run.header),
+        **{name: run.done.get(name) for name in optional},
+        "state": run.done["state"],
         "loaded_at": now,
-        "requests": done.get("requests", 0),
+        "requests": run.done.get("requests", 0),
         "rows_fetched": report.rows_fetched,
         "rows_changed": report.rows_changed,
         "rows_closed": report.rows_closed,
         "rows_rejected": report.rows_rejected,
-        "quota_remaining": done.get("quota_remaining"),
-        "incomplete_reason": done.get("incomplete_reason"),
-        "interval_seconds": header.interval_seconds,
         "unknown_fields": json.dumps(run.unknown_fields) if run.unknown_fields else None,
-        "request_id": done.get("request_id"),
     }
     placeholders = ", ".join("?" for _ in row)
     db.execute(

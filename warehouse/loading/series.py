@@ -17,7 +17,7 @@ from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
 from warehouse.loading.run import LoadReport, fetch_count, insert_run, run_step, set_variables, transaction
-from warehouse.loading.staging import stage_frame
+from warehouse.loading.staging import register_stream, stage_frame
 
 # The columns that are the same for every row of a page; `part` is the number of the shard in this landing.
 EXTRA_FIELDS = (pa.field("currency", TEXT), pa.field("observed_at", TIMESTAMP), pa.field("part", pa.int32()))
@@ -57,10 +57,12 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
 def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSeries]) -> None:
     """Work out in temporary tables what one kind of series changes."""
     schema = pa.schema([*SCHEMAS[kind], *EXTRA_FIELDS])
-    db.register("landed_row", pa.RecordBatchReader.from_batches(schema, _batches(schema, shards)))
-    db.execute("CREATE OR REPLACE TEMP TABLE staged_row AS FROM landed_row")
-    db.unregister("landed_row")
-    parts = [_part(shard) for shard in shards]
+    with register_stream(db, schema, _batches(schema, shards)):
+        db.execute("CREATE OR REPLACE TEMP TABLE staged_row AS FROM landed_row")
+    parts = [
+        (s.header.number, s.header.backfill_id, s.header.shard, s.pages[0].cursor, s.pages[-1].next_cursor)
+        for s in shards
+    ]
     stage_frame(db, "part", pl.DataFrame(parts, schema=PART_SCHEMA, orient="row"))
     run_step(db, "load/create_load_tables")
     run_step(db, "load_series/collect_names")
@@ -77,11 +79,6 @@ def _batches(schema: pa.Schema, shards: Sequence[LandedSeries]) -> Iterator[pa.R
                 for value, field in zip(values, EXTRA_FIELDS, strict=True)
             ]
             yield pa.RecordBatch.from_arrays([*batch.columns, *extra], schema=schema)
-
-
-def _part(shard: LandedSeries) -> tuple[object, ...]:
-    header, pages = shard.header, shard.pages
-    return (header.number, header.backfill_id, header.shard, pages[0].cursor, pages[-1].next_cursor)
 
 
 def _rejects(shards: Sequence[LandedSeries]) -> Iterator[tuple[object, ...]]:

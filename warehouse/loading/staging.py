@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Self
 
@@ -111,7 +112,7 @@ def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     if run.shards:
         schema = pa.schema([PAGE_SCHEMA.field(name) for name in NAME_COLUMNS])
         batches = (batch for shard in run.shards for _, batch in shard.batches(NAME_COLUMNS))
-        with _register_stream(db, schema, (batch.select(NAME_COLUMNS) for batch in batches)):
+        with register_stream(db, schema, (batch.select(NAME_COLUMNS) for batch in batches)):
             db.execute("""INSERT INTO landed_name
                 SELECT item_id, phase, market_hash_name, provider FROM landed_row
                 GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
@@ -133,15 +134,13 @@ def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -
     db.unregister("frame")
 
 
-@contextlib.contextmanager
-def stream_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> Iterator[None]:
+def stream_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> AbstractContextManager[None]:
     """Register landed_row, the rows of every current page, for one query that reads them once from disk.
 
     `book_key` is null where the provider is new.
     """
     books = BookIndex.load(db, run.header.source)
-    with _register_stream(db, LANDED_SCHEMA, _row_batches(run.shards, books)):
-        yield
+    return register_stream(db, LANDED_SCHEMA, _row_batches(run.shards, books))
 
 
 def selection_key(header: ShardHeader) -> str:
@@ -164,9 +163,10 @@ def _create_table(db: duckdb.DuckDBPyConnection, name: str, rows: Iterable[tuple
 
 
 @contextlib.contextmanager
-def _register_stream(
+def register_stream(
     db: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[None]:
+    """Register landed_row, a stream that one query can read once."""
     db.register("landed_row", pa.RecordBatchReader.from_batches(schema, _coalesce(batches)))
     try:
         yield
@@ -215,10 +215,9 @@ def _reject_rows(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
     header = shard.header
     head = (header.number, header.currency, list(header.deliveries))
     only = header.providers[0] if len(header.providers) == 1 else None
-    for row in shard.rejects():
-        *item, provider = _identify_reject(row["raw"])
-        body = (row["reject_id"], row["observed_at"], row["reason"], row["raw"])
-        yield (*head, *body, *item, provider or only)
+    for reject_id, meta, reason, raw in shard.rejects():
+        *item, provider = _identify_reject(raw)
+        yield (*head, reject_id, meta.observed_at, reason, raw, *item, provider or only)
 
 
 def _identify_reject(raw: str) -> tuple[str | None, ...]:
