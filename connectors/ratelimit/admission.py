@@ -26,7 +26,7 @@ class Permit(NamedTuple):
 
 @dataclass(slots=True)
 class _Batch:
-    """Permits of one ticket: `unused` may still be taken, `in_flight` wait for a response."""
+    """Permits of one ticket: `unused` ones may still be taken, `unanswered` ones wait for a response."""
 
     ticket: int
     cost: int
@@ -34,7 +34,7 @@ class _Batch:
     unused: int
     expires_at: float
     last_response_at: float
-    in_flight: int = 0
+    unanswered: int = 0
 
 
 class AdmissionQueue:
@@ -76,7 +76,7 @@ class AdmissionQueue:
                 self._ledger.release(batch.ticket, cost)
                 raise
             finally:
-                batch.in_flight -= 1
+                batch.unanswered -= 1
                 batch.last_response_at = self._clock.monotonic()
                 self._settle_if_done(batch)
         finally:
@@ -102,7 +102,7 @@ class AdmissionQueue:
         if metered and self._budget is not None:
             self._budget -= 1
         batch.unused -= 1
-        batch.in_flight += 1
+        batch.unanswered += 1
         if batch.unused:
             self._open_batch = batch
         elif batch is self._open_batch:
@@ -166,5 +166,5 @@ class AdmissionQueue:
 
     def _settle_if_done(self, batch: _Batch) -> None:
         """Let a finished batch count for a minute from its last response."""
-        if not batch.unused and not batch.in_flight:
+        if not batch.unused and not batch.unanswered:
             self._ledger.settle(batch.ticket, batch.last_response_at + WINDOW)
