@@ -68,7 +68,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
 
 @pytest.fixture(params=["memory", "state.db"])
 def make_rate_limiter(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRateLimiter:
-    """Return a factory of rate_limiters over one store or the other."""
+    """Return a factory of rate limiters with a ledger in memory, or in a `state.db`."""
     if request.param == "memory":
         return RateLimiter
     return lambda per_minute, clock: shared_rate_limiter(tmp_path / "state.db", per_minute, clock)
