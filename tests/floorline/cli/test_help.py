@@ -15,14 +15,9 @@ from floorline.cli.app import app
 from tests.support.snapshots import FLOORLINE, clean_env, main_with
 
 HEAVY = (
-    "duckdb",
-    "httpx",
-    "polars",
-    "prefect",
-    "pyarrow",
-    "rich.progress",
-    "starlette",
-    "tenacity",
+    *("apprise", "asyncio", "duckdb", "httpx", "msgspec", "polars", "prefect", "pyarrow"),
+    *("rich.progress", "sqlite3", "starlette", "tenacity", "yaml"),
+    *("connectors", "flows", "pipelines", "sandbox", "warehouse"),
 )
 
 
