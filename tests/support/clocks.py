@@ -1,4 +1,4 @@
-"""Clocks for tests: one that follows a sandbox, and a virtual one that waits no real time."""
+"""Clocks for tests: one that follows a sandbox, and virtual ones that wait no real time."""
 
 from __future__ import annotations
 
@@ -56,3 +56,17 @@ class VirtualClock:
         finally:
             self._wake_ups.remove(wake_up)
             heapq.heapify(self._wake_ups)
+
+
+class SynchronizedClock(VirtualClock):
+    """A virtual clock whose sleeps advance the sandbox's clock, too."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, and advance the sandbox by the time that passed."""
+        before = self.time
+        await super().sleep(seconds)
+        self._sandbox.advance(self.time - before)

@@ -11,7 +11,7 @@ from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import SynchronizedClock, VirtualClock
 from tests.support.cs2cap import STEAM, PageCollector, run_with_connector
 from tests.support.sandboxes import MakeSandbox
 
@@ -47,14 +47,8 @@ def test_limits_of_the_account_are_applied(make_sandbox: MakeSandbox) -> None:
 def test_rate_limit_per_minute_is_never_exceeded(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(tier="free", limits=True, windows="sliding")
 
-    class SandboxClock(VirtualClock):
-        async def sleep(self, seconds: float) -> None:
-            before = self.time
-            await super().sleep(seconds)
-            sandbox.advance(self.time - before)
-
     async def main() -> None:
-        clock = SandboxClock()
+        clock = SynchronizedClock(sandbox)
         client = Cs2capClient("cs2cap", sandbox.url, Key(VALID_KEY), clock=clock, concurrency=1)
         connector = CS2Cap(client, 10)
         await connector.account()

@@ -29,7 +29,7 @@ from connectors.skinshark.connector import SkinShark
 from connectors.tiers import limits_for
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import SECOND_KEY
-from tests.support.clocks import VirtualClock
+from tests.support.clocks import SynchronizedClock, VirtualClock
 from tests.support.cs2cap import PageCollector
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import DOPPLER, listed_prices, listed_rows, listing_shard, make_skinshark
@@ -185,22 +185,14 @@ def test_rate_limited_request_waits_as_the_header_says(sandbox: Sandbox) -> None
 def test_token_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
     """Twenty listings of five tokens each, at sixty tokens a minute, on synchronized clocks."""
     sandbox = make_sandbox(limits=True, frozen=None)
-    clock = VirtualClock()
-
-    class SandboxClock(VirtualClock):
-        async def sleep(self, seconds: float) -> None:
-            await clock.sleep(seconds)
-            sandbox.advance(seconds)
-
-        def monotonic(self) -> float:
-            return clock.monotonic()
+    clock = SynchronizedClock(sandbox)
 
     async def work(source: SkinShark) -> None:
         await source.account()
         for _ in range(20):
             await source.extract(listing_shard(), PageCollector())
 
-    run_and_close(make_skinshark(sandbox.url, clock=SandboxClock()), work)
+    run_and_close(make_skinshark(sandbox.url, clock=clock), work)
     assert {entry.status for entry in sandbox.skinshark.requests.since(0)} == {200}
     assert 60 <= clock.time <= 120
 
