@@ -78,7 +78,7 @@ class BasketPlanner:
         try:
             request = await self._resolve(basket, refresh=refresh)
             sizes = await self.catalog_sizes()
-            plan = plan_snapshot(request, self._limits, sizes, self.stream_starts_left)
+            plan = plan_snapshot(request, self._limits, sizes, stream_starts=self.stream_starts_left)
         except ConfigError as error:
             raise ConfigError(f"basket {basket.name}: {error.detail}") from None
         self._starts_left.subtract(plan.stream_starts)

@@ -72,15 +72,6 @@ class ForecastInput:
     stream_starts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Capacity:
-    """The capacity for a basket: limits, catalog sizes, and the month's requests that other baskets leave."""
-
-    limits: TierLimits
-    sizes: CatalogSizes
-    requests_left: int | None
-
-
 def forecast(
     source: str,
     inputs: Sequence[ForecastInput],
@@ -97,7 +88,7 @@ def forecast(
     left = None if limits.per_month is None else limits.per_month - catalogs
     forecasts = []
     for basket in inputs:
-        basket_forecast, taken = _forecast_basket(basket, Capacity(limits, sizes, left))
+        basket_forecast, taken = _BasketForecaster(basket, limits, sizes, requests_left=left).run()
         forecasts.append(basket_forecast)
         left = None if left is None else left - taken
     total = catalogs + sum(each.requests_a_month for each in forecasts)
@@ -124,92 +115,92 @@ def minutes_for(plan: SnapshotPlan, limits: TierLimits) -> float | None:
     return None if limits.per_minute is None else cost / limits.per_minute
 
 
-def _forecast_basket(basket: ForecastInput, capacity: Capacity) -> tuple[Forecast, int]:
-    """Return the forecast of a basket, and the month's requests that later baskets cannot use."""
-    runs_a_day = basket.frequency.a_month / 30
-    if basket.planned is None:
-        impossible = Forecast(
+@dataclasses.dataclass(frozen=True, slots=True)
+class _BasketForecaster:
+    """Forecasts one basket with the month's requests that other baskets leave."""
+
+    basket: ForecastInput
+    limits: TierLimits
+    sizes: CatalogSizes
+    requests_left: int | None
+
+    def run(self) -> tuple[Forecast, int]:
+        """Return the forecast of the basket, and the month's requests that later baskets cannot use."""
+        basket, frequency = self.basket, self.basket.frequency
+        plan = None if basket.planned is None else basket.planned.plan
+        monthly = 0 if plan is None else _monthly(plan, frequency)
+        problem, verdict, taken = basket.problem, basket.problem, 0
+        if basket.planned is not None:
+            problem, verdict, taken = self.find_problem(basket.planned.plan, frequency), "fits", monthly
+            if problem:
+                suggestion, taken = self.suggest(basket.planned.request)
+                verdict = f"{suggestion}; {problem}"
+        result = Forecast(
             basket.basket,
-            plan=None,
-            minutes=None,
-            runs_a_day=runs_a_day,
-            requests_a_month=0,
-            share=None,
-            fits=False,
-            verdict=basket.problem,
+            plan=plan,
+            minutes=None if plan is None else minutes_for(plan, self.limits),
+            runs_a_day=frequency.a_month / 30,
+            requests_a_month=monthly,
+            share=None if plan is None else _share(monthly, self.limits),
+            fits=plan is not None and not problem,
+            verdict=verdict,
         )
-        return impossible, 0
-    plan = basket.planned.plan
-    monthly = _monthly(plan, basket.frequency)
-    problem = _find_problem(plan, basket, basket.frequency, capacity)
-    verdict, taken = "fits", monthly
-    if problem:
-        suggestion, taken = _suggestion(basket, basket.planned.request, capacity)
-        verdict = f"{suggestion}; {problem}"
-    result = Forecast(
-        basket.basket,
-        plan=plan,
-        minutes=minutes_for(plan, capacity.limits),
-        runs_a_day=runs_a_day,
-        requests_a_month=monthly,
-        share=_share(monthly, capacity.limits),
-        fits=not problem,
-        verdict=verdict,
-    )
-    return result, taken
+        return result, taken
 
+    def find_problem(self, plan: SnapshotPlan, frequency: RunFrequency) -> str:
+        """Return why a plan does not fit at this frequency; empty if it fits."""
+        interval = MONTH / frequency.a_month
+        every = f"every {format_duration(interval)}"
+        minutes, monthly = minutes_for(plan, self.limits), _monthly(plan, frequency)
+        if self.requests_left is not None and monthly > self.requests_left:
+            left = max(self.requests_left, 0)
+            return f"{every} would need {format_requests(monthly)} a month, of which {left:,} are left"
+        if minutes is not None and timedelta(minutes=minutes) > interval:
+            return f"{every} is shorter than a run, which takes {format_duration(timedelta(minutes=minutes))}"
+        if any(runs > self.basket.stream_starts.get(side, 0) for side, runs in plan.stream_starts.items()):
+            return f"{every} would start more streams than a day has left"
+        return ""
 
-def _find_problem(
-    plan: SnapshotPlan, basket: ForecastInput, frequency: RunFrequency, capacity: Capacity
-) -> str:
-    """Return why a plan does not fit at this frequency; empty if it fits."""
-    interval = MONTH / frequency.a_month
-    every = f"every {format_duration(interval)}"
-    minutes, monthly = minutes_for(plan, capacity.limits), _monthly(plan, frequency)
-    if capacity.requests_left is not None and monthly > capacity.requests_left:
-        left = max(capacity.requests_left, 0)
-        return f"{every} would need {format_requests(monthly)} a month, of which {left:,} are left"
-    if minutes is not None and timedelta(minutes=minutes) > interval:
-        return f"{every} is shorter than a run, which takes {format_duration(timedelta(minutes=minutes))}"
-    if any(runs > basket.stream_starts.get(side, 0) for side, runs in plan.stream_starts.items()):
-        return f"{every} would start more streams than a day has left"
-    return ""
+    def suggest(self, request: SnapshotRequest) -> tuple[str, int]:
+        """Return the smallest change after which the basket fits, and its requests a month then.
 
-
-def _suggestion(basket: ForecastInput, request: SnapshotRequest, capacity: Capacity) -> tuple[str, int]:
-    """Return the smallest change after which a basket fits, and its requests a month then.
-
-    Another route at the same frequency comes first; else a longer interval, by another route if that allows
-    a shorter one.
-    """
-    alternatives = list(_alternatives(request))
-    for option, changed in alternatives:
-        monthly = _requests_at(changed, basket, basket.frequency, capacity)
-        if monthly is not None:
-            return f"{option} fits", monthly
-    own_interval, monthly = _shortest_interval(request, basket, capacity)
-    shorter = [
-        (interval, option)
-        for option, changed in alternatives
-        if (interval := _shortest_interval(changed, basket, capacity)[0]) < own_interval
-    ]
-    also = f", every {format_duration(min(shorter)[0])} with {min(shorter)[1]}" if shorter else ""
-    if own_interval == timedelta.max:
-        return f"no interval up to 30d fits{also and ' but'}{also}", 0
-    return f"every {format_duration(own_interval)} fits{also}", monthly
-
-
-def _shortest_interval(
-    request: SnapshotRequest, basket: ForecastInput, capacity: Capacity
-) -> tuple[timedelta, int]:
-    """Return the shortest interval that fits and is longer than the basket's, and its requests a month."""
-    for interval in INTERVALS:
-        frequency = frequency_of_interval(interval)
-        if frequency.a_month < basket.frequency.a_month:
-            monthly = _requests_at(request, basket, frequency, capacity)
+        Another route at the same frequency comes first; else a longer interval, by another route if that
+        allows a shorter one.
+        """
+        alternatives = list(_alternatives(request))
+        for option, changed in alternatives:
+            monthly = self.requests_at(changed, self.basket.frequency)
             if monthly is not None:
-                return interval, monthly
-    return timedelta.max, 0
+                return f"{option} fits", monthly
+        own_interval, monthly = self.shortest_interval(request)
+        shorter = [
+            (interval, option)
+            for option, changed in alternatives
+            if (interval := self.shortest_interval(changed)[0]) < own_interval
+        ]
+        also = f", every {format_duration(min(shorter)[0])} with {min(shorter)[1]}" if shorter else ""
+        if own_interval == timedelta.max:
+            return f"no interval up to 30d fits{also and ' but'}{also}", 0
+        return f"every {format_duration(own_interval)} fits{also}", monthly
+
+    def shortest_interval(self, request: SnapshotRequest) -> tuple[timedelta, int]:
+        """Return the shortest longer interval that fits, and its requests a month."""
+        for interval in INTERVALS:
+            frequency = frequency_of_interval(interval)
+            if frequency.a_month < self.basket.frequency.a_month:
+                monthly = self.requests_at(request, frequency)
+                if monthly is not None:
+                    return interval, monthly
+        return timedelta.max, 0
+
+    def requests_at(self, request: SnapshotRequest, frequency: RunFrequency) -> int | None:
+        """Return the requests a month of the best plan at this frequency; None if no plan fits."""
+        request = dataclasses.replace(request, runs_a_day=frequency.a_day_at_most)
+        try:
+            plan = plan_snapshot(request, self.limits, self.sizes, stream_starts=self.basket.stream_starts)
+        except SourceError:
+            return None
+        return None if self.find_problem(plan, frequency) else _monthly(plan, frequency)
 
 
 def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotRequest]]:
@@ -217,18 +208,6 @@ def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotReque
         yield 'route = "auto"', dataclasses.replace(request, route="auto")
     if request.fx == "api" and len(request.currencies) > 1:
         yield 'fx = "table"', dataclasses.replace(request, fx="table")
-
-
-def _requests_at(
-    request: SnapshotRequest, basket: ForecastInput, frequency: RunFrequency, capacity: Capacity
-) -> int | None:
-    """Return the requests a month of the best plan at this frequency; None if no plan fits."""
-    request = dataclasses.replace(request, runs_a_day=frequency.a_day_at_most)
-    try:
-        plan = plan_snapshot(request, capacity.limits, capacity.sizes, basket.stream_starts)
-    except SourceError:
-        return None
-    return None if _find_problem(plan, basket, frequency, capacity) else _monthly(plan, frequency)
 
 
 def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:

@@ -39,11 +39,11 @@ def over_quota_baskets(planned: Sequence[PlannedBasket], month: MonthUsage) -> d
         if need <= left:
             left -= need
         else:
-            over_quota[basket.basket.name] = _over_quota(basket.basket, need, left, month)
+            over_quota[basket.basket.name] = _over_quota(basket.basket, month, need=need, left=left)
     return over_quota
 
 
-def _over_quota(basket: BasketSettings, need: int, left: int, month: MonthUsage) -> QuotaExhausted:
+def _over_quota(basket: BasketSettings, month: MonthUsage, *, need: int, left: int) -> QuotaExhausted:
     reset = f"at {month.resets_at:%Y-%m-%d %H:%M} UTC" if month.resets_at else "with the next month"
     return QuotaExhausted(
         f"basket {basket.name} needs {need:,} requests, but {left:,} of the month's {month.limit:,} are left;"

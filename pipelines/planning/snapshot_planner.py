@@ -31,6 +31,7 @@ def plan_snapshot(
     request: SnapshotRequest,
     limits: TierLimits,
     sizes: CatalogSizes,
+    *,
     stream_starts: Mapping[str, int] | None = None,
 ) -> SnapshotPlan:
     """Choose the shards with the fewest requests within the limits of the account.
@@ -42,16 +43,23 @@ def plan_snapshot(
     _check(request, limits)
     if limits.listing:
         note = "everything is listed at once: one request"
-        return _build_plan(request, [_listing_step(request)], notes=(note,))
+        everything = _Side(
+            LISTING_DELIVERIES,
+            USD,
+            request.providers,
+            every_provider=request.every_provider,
+            limits=limits,
+            sizes=sizes,
+        )
+        return _build_plan(request, [everything.step("listing", request.items, 1)], notes=(note,))
     fx_table = request.fx == "table" and request.currencies != (USD,)
     starts_left = dict.fromkeys((*ASK_DELIVERIES, *BID_DELIVERIES), limits.streams_a_day)
     starts_left.update(stream_starts or {})
     steps: list[PlanStep] = []
     notes: list[str] = []
     starts_used: dict[str, int] = {}
-    for side in _sides(request, (USD,) if fx_table else request.currencies):
-        may_stream = starts_left[side.delivery] >= request.runs_a_day
-        option, note = _choose(side, request, limits, sizes=sizes, may_stream=may_stream)
+    for side in _sides(replace(request, currencies=(USD,)) if fx_table else request, limits, sizes):
+        option, note = _choose(side, request, may_stream=starts_left[side.delivery] >= request.runs_a_day)
         steps += option
         notes.append(note)
         if any(step.route == "stream" for step in option):
@@ -64,12 +72,14 @@ def plan_snapshot(
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Asks or bids in one currency."""
+    """Asks or bids in one currency, and the steps that can fetch them."""
 
     deliveries: tuple[str, ...]
     currency: str
     providers: tuple[str, ...]
     every_provider: bool
+    limits: TierLimits
+    sizes: CatalogSizes
 
     @property
     def delivery(self) -> str:
@@ -77,6 +87,54 @@ class _Side:
 
     def __str__(self) -> str:
         return f"{self.currency} {'bids' if self.deliveries == BID_DELIVERIES else 'asks'}"
+
+    def route_options(self, request: SnapshotRequest) -> dict[Route, RouteOption]:
+        """Return the steps of every route that the tier allows, the simplest route first."""
+        items = request.items
+        aggregates = tuple(
+            item for item in items or () if item.phase is None and item.market_hash_name in request.phased
+        )
+        options = {} if items is None else self.named_options(items)
+        listed = None if items is None else _without(items, aggregates)
+        if listed != ():  # a catalog does not list aggregates: they are requested by name
+            by_name = min(self.named_options(aggregates).values(), key=_cost)
+            catalogs = (self.catalog_step(provider, listed) for provider in self.providers)
+            options["catalog"] = (*catalogs, *by_name)
+            if self.limits.streams_a_day and self.currency == USD:
+                options["stream"] = (self.step("stream", listed, 1), *by_name)
+        return options
+
+    def named_options(self, items: tuple[Item, ...]) -> dict[Route, RouteOption]:
+        """Return the steps for named items: one by one, and in batches if the tier has them.
+
+        A batch by name loses a phase that has no id.
+        """
+        single = tuple(item for item in items if item.item_id is None and item.phase is not None)
+        batched = _without(items, single)
+        options: dict[Route, RouteOption] = {"item": self.named_step("item", items)}
+        if self.limits.batch and batched:
+            options["batch"] = (*self.named_step("batch", batched), *self.named_step("item", single))
+        return options
+
+    def named_step(self, route: Route, items: tuple[Item, ...]) -> RouteOption:
+        return (self.step(route, items, request_count(route, len(items))),) if items else ()
+
+    def catalog_step(self, provider: str, items: tuple[Item, ...] | None) -> PlanStep:
+        pages = max(-(-self.sizes.row_count(self.delivery, provider) // self.limits.page_rows), 1)
+        step = replace(self, providers=(provider,), every_provider=False).step("catalog", items, pages)
+        return step if self.sizes.is_known(self.delivery, provider) else replace(step, at_least=1)
+
+    def step(self, route: Route, items: tuple[Item, ...] | None, requests: int) -> PlanStep:
+        return PlanStep(
+            route=route,
+            deliveries=self.deliveries,
+            currency=self.currency,
+            providers=self.providers,
+            items=items,
+            requests=requests,
+            at_least=requests,
+            every_provider=self.every_provider,
+        )
 
 
 def _check(request: SnapshotRequest, limits: TierLimits) -> None:
@@ -98,18 +156,19 @@ def _check(request: SnapshotRequest, limits: TierLimits) -> None:
         )
 
 
-def _sides(request: SnapshotRequest, currencies: Sequence[str]) -> Iterator[_Side]:
-    for currency in currencies:
-        yield _Side(ASK_DELIVERIES, currency, request.providers, request.every_provider)
-    for currency in currencies if request.bidders else ():
-        yield _Side(BID_DELIVERIES, currency, request.bidders, request.every_bidder)
+def _sides(request: SnapshotRequest, limits: TierLimits, sizes: CatalogSizes) -> Iterator[_Side]:
+    asks = (ASK_DELIVERIES, request.providers, request.every_provider)
+    bids = (BID_DELIVERIES, request.bidders, request.every_bidder)
+    for deliveries, providers, every_provider in (asks, bids) if request.bidders else (asks,):
+        for currency in request.currencies:
+            yield _Side(
+                deliveries, currency, providers, every_provider=every_provider, limits=limits, sizes=sizes
+            )
 
 
-def _choose(
-    side: _Side, request: SnapshotRequest, limits: TierLimits, *, sizes: CatalogSizes, may_stream: bool
-) -> tuple[RouteOption, str]:
+def _choose(side: _Side, request: SnapshotRequest, *, may_stream: bool) -> tuple[RouteOption, str]:
     """Return the configured route or the cheapest one, and a note that explains the choice."""
-    options = _route_options(side, request, limits, sizes)
+    options = side.route_options(request)
     if request.route in options:
         option = options[request.route]
         return option, f"{side}: {_describe(option)}, as configured"
@@ -120,69 +179,6 @@ def _choose(
         best = "stream"
     choice = _explain_choice(costs, best, may_stream=may_stream)
     return options[best], f"{side}: {_describe(options[best])}{choice}"
-
-
-def _route_options(
-    side: _Side, request: SnapshotRequest, limits: TierLimits, sizes: CatalogSizes
-) -> dict[Route, RouteOption]:
-    """Return the steps of every route that the tier allows, the simplest route first."""
-    aggregates = tuple(
-        item for item in request.items or () if item.phase is None and item.market_hash_name in request.phased
-    )
-    options: dict[Route, RouteOption] = {}
-    if request.items is not None:
-        options.update(_named_options(side, request.items, limits))
-    listed = None if request.items is None else _without(request.items, aggregates)
-    if listed != ():  # a catalog does not list aggregates: they are requested by name
-        by_name = min(_named_options(side, aggregates, limits).values(), key=_cost)
-        catalogs = (_catalog_step(side, provider, listed, limits, sizes) for provider in side.providers)
-        options["catalog"] = (*catalogs, *by_name)
-        if limits.streams_a_day and side.currency == USD:
-            options["stream"] = (_step(side, "stream", listed, 1), *by_name)
-    return options
-
-
-def _named_options(side: _Side, items: tuple[Item, ...], limits: TierLimits) -> dict[Route, RouteOption]:
-    """Return the steps for named items: one by one, and in batches if the tier has them.
-
-    A batch by name loses a phase that has no id.
-    """
-    single = tuple(item for item in items if item.item_id is None and item.phase is not None)
-    batched = _without(items, single)
-    options: dict[Route, RouteOption] = {"item": _named_step(side, "item", items)}
-    if limits.batch and batched:
-        options["batch"] = (*_named_step(side, "batch", batched), *_named_step(side, "item", single))
-    return options
-
-
-def _named_step(side: _Side, route: Route, items: tuple[Item, ...]) -> RouteOption:
-    return (_step(side, route, items, request_count(route, len(items))),) if items else ()
-
-
-def _catalog_step(
-    side: _Side, provider: str, items: tuple[Item, ...] | None, limits: TierLimits, sizes: CatalogSizes
-) -> PlanStep:
-    pages = max(-(-sizes.row_count(side.delivery, provider) // limits.page_rows), 1)
-    step = _step(replace(side, providers=(provider,), every_provider=False), "catalog", items, pages)
-    return step if sizes.is_known(side.delivery, provider) else replace(step, at_least=1)
-
-
-def _step(side: _Side, route: Route, items: tuple[Item, ...] | None, requests: int) -> PlanStep:
-    return PlanStep(
-        route=route,
-        deliveries=side.deliveries,
-        currency=side.currency,
-        providers=side.providers,
-        items=items,
-        requests=requests,
-        at_least=requests,
-        every_provider=side.every_provider,
-    )
-
-
-def _listing_step(request: SnapshotRequest) -> PlanStep:
-    side = _Side(LISTING_DELIVERIES, USD, request.providers, request.every_provider)
-    return _step(side, "listing", request.items, 1)
 
 
 def _without(items: tuple[Item, ...], others: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -67,37 +68,36 @@ class ThreadPageWriter:
         async with self._build_locks[writer]:
             page, info = await loop.run_in_executor(self._threads, build)
         async with self._write_locks[writer]:  # locks are fair: pages are written in the order of the calls
-            return await loop.run_in_executor(self._threads, write_page, writer, page, info, landed_at)
+            write = partial(write_page, writer, page, info, landed_at=landed_at)
+            return await loop.run_in_executor(self._threads, write)
 
 
 def write_page(
-    writer: ShardWriter, page: TypedPage | RawChunk | RawPage, info: PageInfo, landed_at: datetime
+    writer: ShardWriter, page: TypedPage | RawChunk | RawPage, info: PageInfo, *, landed_at: datetime
 ) -> LandedPage:
     """Write a page of any kind to its shard. Raises WarehouseError."""
     match page:
         case TypedPage():
-            return _write_typed_page(writer, page, info, landed_at)
+            from connectors.schemas import providers_in  # imports polars, which raw pages do not need
+
+            rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
+            meta = _page_meta(page, landed_at, rejects)
+            writer.append(meta, page.rows)
+            rows, providers, unknown_fields = page.rows.height, providers_in(page.rows), page.unknown_fields
         case RawPage():
-            return _write_raw_page(writer, page, info, landed_at)
+            meta = _page_meta(page, landed_at)
+            writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
+            rows, providers, unknown_fields = len(page.rows), page.providers, {}
         case RawChunk():
-            return _write_raw_chunk(writer, page, info, landed_at)
-
-
-def _write_typed_page(
-    writer: ShardWriter, page: TypedPage, info: PageInfo, landed_at: datetime
-) -> LandedPage:
-    from connectors.schemas import providers_in  # imports polars, which raw pages do not need
-
-    rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
-    meta = _page_meta(page, landed_at, rejects)
-    writer.append(meta, page.rows)
-    return LandedPage(meta, info, page.rows.height, providers_in(page.rows), page.unknown_fields)
-
-
-def _write_raw_page(writer: ShardWriter, page: RawPage, info: PageInfo, landed_at: datetime) -> LandedPage:
-    meta = _page_meta(page, landed_at)
-    writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
-    return LandedPage(meta, info, len(page.rows), page.providers, {})
+            meta = writer.ndjson_writer.append(
+                page.parts,
+                page.count if page.exact else None,
+                written=page.wire_names,
+                observed_at=page.observed_at,
+                landed_at=landed_at,
+            )
+            rows, providers, unknown_fields = page.count, page.providers, {}
+    return LandedPage(meta, info, rows, providers=providers, unknown_fields=unknown_fields)
 
 
 def _page_meta(
@@ -112,17 +112,6 @@ def _page_meta(
         fingerprint=page.fingerprint,
         rejects=rejects,
     )
-
-
-def _write_raw_chunk(writer: ShardWriter, chunk: RawChunk, info: PageInfo, landed_at: datetime) -> LandedPage:
-    meta = writer.ndjson_writer.append(
-        chunk.parts,
-        chunk.count if chunk.exact else None,
-        written=chunk.wire_names,
-        observed_at=chunk.observed_at,
-        landed_at=landed_at,
-    )
-    return LandedPage(meta, info, chunk.count, chunk.providers, {})
 
 
 class ProcessPageWriter:
@@ -162,7 +151,7 @@ class ProcessPageWriter:
 def _land_in_worker(folder: Path, header: ShardHeader, build: PageBuilder, landed_at: datetime) -> LandedPage:
     writer = _shard_writers.setdefault((folder, header.number), ShardWriter(folder, header))
     page, info = build()
-    return write_page(writer, page, info, landed_at)
+    return write_page(writer, page, info, landed_at=landed_at)
 
 
 def _finish_in_worker(folder: Path, header: ShardHeader, complete: bool, reason: str | None) -> None:

@@ -37,7 +37,7 @@ def plan(
     **fields: Any,
 ) -> SnapshotPlan:
     request = SnapshotRequest("cs2cap", selection, THREE, phased=frozenset({DOPPLER}), **fields)
-    return plan_snapshot(request, limits_for(tier), sizes, starts)
+    return plan_snapshot(request, limits_for(tier), sizes, stream_starts=starts)
 
 
 def routes(snapshot: SnapshotPlan) -> list[tuple[str, str, int]]:
