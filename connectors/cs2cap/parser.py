@@ -1,7 +1,7 @@
 """Parse rows of CS2Cap's asks and bids: a frame of the rows that fit, rejects, and unknown fields."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -87,10 +87,4 @@ def _deduplicate(parsed: ParsedRows) -> ParsedRows:
     if not surplus:
         return parsed
     rows = keep_latest(parsed.rows)
-    return ParsedRows(
-        rows=rows,
-        keys=quote_keys(rows),
-        surplus=surplus,
-        rejects=parsed.rejects,
-        unknown_fields=parsed.unknown_fields,
-    )
+    return replace(parsed, rows=rows, keys=quote_keys(rows), surplus=surplus)
