@@ -1,4 +1,4 @@
-"""An invalid cursor, a rejected request or a dead source: which shards break, and how a retry goes on."""
+"""An invalid cursor, a rejected request or a dead source: which shards break, and what a retry requests."""
 
 from __future__ import annotations
 
