@@ -69,7 +69,7 @@ class SkinShark(Connector):
         per_minute = limits_for(self._tier or "standard", kind="skinshark").per_minute
         self._client.rate_limiter.set_rate(per_minute)
         await self._client.read(
-            _MERCHANT_ROUTE, (), self._unwrapping(_MERCHANT_ROUTE, _ignore), metered=False
+            _MERCHANT_ROUTE, (), self._build_body_reader(_MERCHANT_ROUTE, _ignore), metered=False
         )
         return Account(
             tier=self._tier,
@@ -158,13 +158,15 @@ class SkinShark(Connector):
             ("market", self._market_number),
             ("includeFees", self._include_fees),
         ]
-        read_body = self._unwrapping(ROUTE, partial(handle, page_range))
+        read_body = self._build_body_reader(ROUTE, partial(handle, page_range))
         response = await self._client.read(
             ROUTE, params, read_body, cost=_LISTING_COST, metered=False, retry=retry
         )
         return response.body
 
-    def _unwrapping(self, route: str, handle: Callable[[bytes, datetime], Awaitable[_T]]) -> BodyReader[_T]:
+    def _build_body_reader(
+        self, route: str, handle: Callable[[bytes, datetime], Awaitable[_T]]
+    ) -> BodyReader[_T]:
         """Return a reader that unwraps the envelope for `handle` and keeps the id of the request.
 
         An error that `handle` raises gets the id, too.
