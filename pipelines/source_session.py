@@ -91,7 +91,7 @@ class SourceSession:
         Raises KeyMissing, KeyInvalid, ConfigError and WarehouseError.
         """
         if self._connector is None:
-            self._use(await resolve_key(self.name, self._key_spec, self._base))
+            self._build_connector(await resolve_key(self.name, self._key_spec, self._base))
         return self.connector
 
     async def open(self, breaker: AuthBreaker) -> TierLimits:
@@ -125,12 +125,12 @@ class SourceSession:
         breaker.check(self.name, key)
         self.blocked_by_breaker = False
         await self.aclose()
-        self._use(key)
+        self._build_connector(key)
         account = await self.connector.account()
         breaker.reset(self.name)
         return account
 
-    def _use(self, key: Key) -> None:
+    def _build_connector(self, key: Key) -> None:
         self.key = key
         self._connector = build_connector(
             self.name, self.source, key, self._clock, state=self._paths.state, retry=self._retry

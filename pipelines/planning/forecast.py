@@ -104,17 +104,6 @@ def forecast(
     )
 
 
-def format_requests(number: float) -> str:
-    """Return a number of requests in words; millions with one decimal place."""
-    return f"{number / 1e6:.1f} M requests" if number >= 1e6 else f"{number:,.0f} requests"
-
-
-def minutes_for(plan: SnapshotPlan, limits: TierLimits) -> float | None:
-    """Return the duration of a run at the tier's rate limit in minutes; None without a limit."""
-    cost = plan.requests * (limits.listing_cost if limits.listing else 1)
-    return None if limits.per_minute is None else cost / limits.per_minute
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class _BasketForecaster:
     """Forecasts one basket with the month's requests that other baskets leave."""
@@ -126,35 +115,37 @@ class _BasketForecaster:
 
     def run(self) -> tuple[Forecast, int]:
         """Return the forecast of the basket, and the month's requests that later baskets cannot use."""
-        basket, frequency = self.basket, self.basket.frequency
-        plan = None if basket.planned is None else basket.planned.plan
-        monthly = 0 if plan is None else _monthly(plan, frequency)
-        problem, verdict, taken = basket.problem, basket.problem, 0
-        if basket.planned is not None:
-            problem, verdict, taken = self.find_problem(basket.planned.plan, frequency), "fits", monthly
-            if problem:
-                suggestion, taken = self.suggest(basket.planned.request)
-                verdict = f"{suggestion}; {problem}"
-        result = Forecast(
-            basket.basket,
+        planned, frequency = self.basket.planned, self.basket.frequency
+        if planned is None:
+            return self.result(None, self.basket.problem), 0
+        problem = self.find_problem(planned.plan, frequency)
+        if not problem:
+            return self.result(planned.plan, "fits", fits=True), _monthly(planned.plan, frequency)
+        suggestion, taken = self.suggest(planned.request)
+        return self.result(planned.plan, f"{suggestion}; {problem}"), taken
+
+    def result(self, plan: SnapshotPlan | None, verdict: str, *, fits: bool = False) -> Forecast:
+        monthly = 0 if plan is None else _monthly(plan, self.basket.frequency)
+        return Forecast(
+            self.basket.basket,
             plan=plan,
-            minutes=None if plan is None else minutes_for(plan, self.limits),
-            runs_a_day=frequency.a_month / 30,
+            minutes=None if plan is None else _minutes(plan, self.limits),
+            runs_a_day=self.basket.frequency.a_month / 30,
             requests_a_month=monthly,
             share=None if plan is None else _share(monthly, self.limits),
-            fits=plan is not None and not problem,
+            fits=fits,
             verdict=verdict,
         )
-        return result, taken
 
     def find_problem(self, plan: SnapshotPlan, frequency: RunFrequency) -> str:
         """Return why a plan does not fit at this frequency; empty if it fits."""
         interval = MONTH / frequency.a_month
         every = f"every {format_duration(interval)}"
-        minutes, monthly = minutes_for(plan, self.limits), _monthly(plan, frequency)
+        minutes, monthly = _minutes(plan, self.limits), _monthly(plan, frequency)
         if self.requests_left is not None and monthly > self.requests_left:
             left = max(self.requests_left, 0)
-            return f"{every} would need {format_requests(monthly)} a month, of which {left:,} are left"
+            needed = f"{monthly / 1e6:.1f} M" if monthly >= 1e6 else f"{monthly:,}"
+            return f"{every} would need {needed} requests a month, of which {left:,} are left"
         if minutes is not None and timedelta(minutes=minutes) > interval:
             return f"{every} is shorter than a run, which takes {format_duration(timedelta(minutes=minutes))}"
         if any(runs > self.basket.stream_starts.get(side, 0) for side, runs in plan.stream_starts.items()):
@@ -208,6 +199,12 @@ def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotReque
         yield 'route = "auto"', dataclasses.replace(request, route="auto")
     if request.fx == "api" and len(request.currencies) > 1:
         yield 'fx = "table"', dataclasses.replace(request, fx="table")
+
+
+def _minutes(plan: SnapshotPlan, limits: TierLimits) -> float | None:
+    """Return the duration of a run at the tier's rate limit in minutes; None without a limit."""
+    cost = plan.requests * (limits.listing_cost if limits.listing else 1)
+    return None if limits.per_minute is None else cost / limits.per_minute
 
 
 def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:
