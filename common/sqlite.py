@@ -81,8 +81,9 @@ CREATE TABLE IF NOT EXISTS stream_limit (
 def open_state_db(path: Path) -> sqlite3.Connection:
     """Open `state.db` in autocommit mode; create its tables where they are missing.
 
-    Safe while other processes open or write the same file. Raises WarehouseLocked, WarehouseFull and
-    WarehouseUnusable; the last one also for a file that a newer Floorline wrote.
+    Safe while other processes open or write the same file. A read-only file is opened as it is. Raises
+    WarehouseLocked, WarehouseFull and WarehouseUnusable; the last one also for a file that a newer Floorline
+    wrote.
     """
     with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
@@ -95,9 +96,18 @@ def open_state_db(path: Path) -> sqlite3.Connection:
                 f"{path} has schema {version}, this Floorline knows {SCHEMA_VERSION}", path
             )
         if version < SCHEMA_VERSION:
-            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION:d}; COMMIT;")
+            _create_tables(db)
         on_error.pop_all()
         return db
+
+
+def _create_tables(db: sqlite3.Connection) -> None:
+    try:
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION:d}; COMMIT;")
+    except sqlite3.OperationalError as error:
+        # The tables of an older version can be read without the new ones.
+        if _primary_code(error) != sqlite3.SQLITE_READONLY:
+            raise
 
 
 @contextlib.contextmanager
@@ -122,14 +132,19 @@ def translate_sqlite_errors(path: Path) -> Iterator[None]:
         raise _translate(error, path) from None
 
 
+def _primary_code(error: sqlite3.OperationalError) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _translate(error: sqlite3.OperationalError, path: Path) -> Exception:
-    primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    primary_code = _primary_code(error)
     # SQLite reports a write-ahead log that cannot grow as an I/O error.
     log_is_full = primary_code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16
     if primary_code == sqlite3.SQLITE_FULL or log_is_full:
         return WarehouseFull(f"no space left on the disk of {path}", path)
     if primary_code == sqlite3.SQLITE_BUSY:
         return WarehouseLocked(f"{path} is locked by another process", path)
-    if primary_code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+    missing_table = str(error).startswith("no such table")  # in a read-only file of an older version
+    if missing_table or primary_code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return WarehouseUnusable(f"cannot write to {path}: {error}", path)
     return error

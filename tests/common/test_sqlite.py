@@ -1,8 +1,10 @@
 """`state.db` has one schema with a version, and opens whoever created the file."""
 
 import contextlib
+import os
 import sqlite3
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +37,22 @@ def describe(path: Path) -> tuple[Sequence[str], int, str]:
         )
 
 
+@contextlib.contextmanager
+def read_only_file(schema: str) -> Iterator[Path]:
+    """Yield a `state.db` without a schema version that this process may read, but not write, even as root."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.db"
+        execute(path, f"{schema} INSERT INTO budget (key_print, source, used) VALUES ('f00d', 'cs2cap', 7);")
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        with contextlib.ExitStack() as as_other_user:
+            if user == 0:
+                os.seteuid(65534)
+                as_other_user.callback(os.seteuid, user)
+            yield path
+
+
 def test_a_new_file_gets_all_tables_and_the_schema_version(tmp_path: Path) -> None:
     open_state_db(tmp_path / "state.db").close()
     assert describe(tmp_path / "state.db") == (TABLES, SCHEMA_VERSION, "wal")
@@ -47,6 +65,21 @@ def test_a_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_sche
     with state_transaction(path) as db:
         assert [tuple(row) for row in db.execute("SELECT key_print, used FROM budget")] == [("f00d", 7)]
     assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
+
+
+def test_a_read_only_file_without_a_schema_version_is_read() -> None:
+    with read_only_file(SCHEMA) as path, state_transaction(path) as db:
+        assert [tuple(row) for row in db.execute("SELECT key_print, used FROM budget")] == [("f00d", 7)]
+
+
+def test_a_read_only_file_without_all_tables_is_read_as_far_as_it_has_them() -> None:
+    with read_only_file(OLD_RATE_LIMITS) as path:
+        with state_transaction(path) as db:
+            assert db.execute("SELECT used FROM budget").fetchone()[0] == 7
+        with pytest.raises(WarehouseUnusable, match="no such table: alert"), state_transaction(path) as db:
+            db.execute("SELECT * FROM alert")
+        with pytest.raises(WarehouseUnusable, match="cannot write to"), state_transaction(path) as db:
+            db.execute("DELETE FROM budget")
 
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
