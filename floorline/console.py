@@ -20,16 +20,6 @@ MAX_UNBROKEN_CELL = 24  # characters; a column with a longer cell may wrap
 WIDTH_WITHOUT_TERMINAL = 160
 
 
-def explain_failure(error: Exception) -> tuple[str, int]:
-    """Return the message and the exit code of a FloorlineError; raise any other error again."""
-    from common.errors import FloorlineError
-    from pipelines.results import error_exit_code
-
-    if isinstance(error, FloorlineError):
-        return str(error), error_exit_code(error)
-    raise error
-
-
 def to_json(value: object) -> str:
     """Return JSON: datetimes in ISO 8601, durations in seconds, Decimals as text, dataclasses as objects."""
 

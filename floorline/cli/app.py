@@ -39,11 +39,13 @@ app.add_typer(key_app, name="key")
 
 def main() -> None:
     """Run the command line: an expected error is one line on stderr and an exit code."""
-    from floorline.console import explain_failure
-
     try:
         app(prog_name="floorline")
-    except Exception as error:  # noqa: BLE001 - explain_failure raises a bug again
-        line, code = explain_failure(error)
-        sys.stderr.write(f"floorline: {line}\n")
-        sys.exit(code)
+    except Exception as error:
+        from common.errors import FloorlineError
+        from pipelines.results import error_exit_code
+
+        if not isinstance(error, FloorlineError):
+            raise
+        sys.stderr.write(f"floorline: {error}\n")
+        sys.exit(error_exit_code(error))

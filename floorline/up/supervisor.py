@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from common.errors import ConfigError
+from common.errors import ConfigError, FloorlineError
 from floorline import console
 from floorline.up import environment
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
@@ -228,8 +228,8 @@ class Supervisor:
 
         try:
             check_silence(self._settings, datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001 - explain_failure raises a bug again
-            console.print_error(console.explain_failure(error)[0])
+        except FloorlineError as error:
+            console.print_error(str(error))
 
 
 def _check_port(port: int) -> None:
