@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from common.clock import Clock
@@ -44,10 +44,19 @@ class AuthBreaker:
         self._clock = clock
 
     def check(self, source: str, key: Key) -> None:
-        """Raise the AuthRejected that is still active for this key, if any."""
-        rejection = active_rejection(self._alerts, source, key.fingerprint, self._clock.now())
-        if rejection is not None:
-            raise rejection
+        """Raise the AuthRejected that is still active for this key, if any.
+
+        When the hourly probe of a recoverable rejection is due, one caller of all processes may pass.
+        """
+        rejection, now = self._alerts.get_rejection(source), self._clock.now()
+        if rejection is None or rejection.key_print != key.fingerprint:
+            return
+        kind = ERRORS_BY_NAME.get(rejection.kind, AuthRejected)
+        is_due = issubclass(kind, RECOVERABLE) and now - rejection.asked_at >= PROBE_EVERY
+        if is_due and self._alerts.claim_probe(rejection, now):
+            return
+        since = f"no request sent since {rejection.asked_at:%Y-%m-%d %H:%M} UTC"
+        raise kind(f"{rejection.detail} ({since})", source, code=rejection.code, status=rejection.status)
 
     def reset(self, source: str) -> None:
         """Record that the source accepts its key; the alert stays open until a run succeeds."""
@@ -98,30 +107,17 @@ class AuthBreaker:
     def _report(self, stopped: Sequence[RunResult], rejected_key: Key | None) -> None:
         now = self._clock.now()
         errors = [result.error for result in stopped if isinstance(result.error, AuthRejected)]
-        if errors and rejected_key is not None:
-            trip(self._alerts, stopped[0].source, rejected_key.fingerprint, error=errors[0], now=now)
+        if errors and rejected_key is not None:  # the rejection is active while the alert is open
+            error = errors[0]
+            rejection = KeyRejection(
+                stopped[0].source,
+                rejected_key.fingerprint,
+                type(error).__name__,
+                code=error.code,
+                status=error.status,
+                detail=error.detail,
+                asked_at=now,
+            )
+            self._alerts.record_rejection(rejection)
         raise_alerts(self._alerts, stopped, [], now=now)
         deliver(self._alerts, self._notify, now)
-
-
-def active_rejection(alerts: AlertStore, source: str, key_print: str, now: datetime) -> AuthRejected | None:
-    """Return the rejection that is still active for this key; None if a request may be sent.
-
-    When the hourly probe is due, one caller of all processes gets None.
-    """
-    rejection = alerts.get_rejection(source)
-    if rejection is None or rejection.key_print != key_print:
-        return None
-    kind = ERRORS_BY_NAME.get(rejection.kind, AuthRejected)
-    is_due = issubclass(kind, RECOVERABLE) and now - rejection.asked_at >= PROBE_EVERY
-    if is_due and alerts.claim_probe(rejection, now):
-        return None
-    since = f"no request sent since {rejection.asked_at:%Y-%m-%d %H:%M} UTC"
-    return kind(f"{rejection.detail} ({since})", source, rejection.code, rejection.status)
-
-
-def trip(alerts: AlertStore, source: str, key_print: str, *, error: AuthRejected, now: datetime) -> None:
-    """Store the rejection of a key. It is active only while its alert is open: raise the alert, too."""
-    kind = type(error).__name__
-    rejection = KeyRejection(source, key_print, kind, error.code, error.status, error.detail, now)
-    alerts.record_rejection(rejection)

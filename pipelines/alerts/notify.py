@@ -8,24 +8,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from common.text import sanitize
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
 BLOCK: Final = "block:"  # Prefect delivers to these entries by automations
-
-
-class Channel(Protocol):
-    """A way to notify people. `key` is unique; `name` is printable and holds no secret."""
-
-    key: str
-    name: str
-
-    def send(self, alert: Alert) -> bool:
-        """Send an alert; return whether it was accepted."""
-        ...
 
 
 def deliver(alerts: AlertStore, notify: Sequence[str], now: datetime) -> None:
@@ -38,7 +27,7 @@ def deliver(alerts: AlertStore, notify: Sequence[str], now: datetime) -> None:
                 LOG.warning("alert %s (%s) did not reach %s", alert.alert_id, alert.cause, channel.name)
 
 
-def all_channels(notify: Sequence[str]) -> Iterator[Channel]:
+def all_channels(notify: Sequence[str]) -> Iterator[AppriseChannel | PrefectEventChannel]:
     """Yield the channel of Prefect's events if this is a flow run, and the Apprise channels."""
     if _in_flow_run():
         yield PrefectEventChannel()
@@ -53,7 +42,10 @@ def apprise_channels(notify: Sequence[str]) -> Iterator[AppriseChannel]:
 
 
 class AppriseChannel:
-    """Sends to one entry of `[alerts] notify` by Apprise. The entry's URL may hold a password."""
+    """Sends to one entry of `[alerts] notify` by Apprise.
+
+    `key` identifies the channel in the store. `name` is for logs: the entry's URL may hold a password.
+    """
 
     def __init__(self, index: int, entry: str) -> None:
         scheme = entry.partition(":")[0]

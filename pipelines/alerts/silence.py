@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -29,7 +28,11 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
         return []
     alerts = AlertStore(paths.state)
     last_success: dict[str, datetime] = dict(run_query(paths, LAST_SUCCESS).rows)
-    silent = [basket for basket in settings.baskets if is_silent(basket, last_success, now)]
+    silent = [
+        basket
+        for basket in settings.baskets
+        if now - last_success.get(basket.name, now) > MISSED_INTERVALS * basket.every
+    ]
     reported = {alert.subject for alert in alerts.list_alerts(open_only=True) if alert.cause == SILENCE}
     for basket in settings.baskets:
         if basket not in silent:
@@ -38,11 +41,6 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
             alerts.raise_alert(_alert(basket, last_success[basket.name]), now)
     deliver(alerts, settings.alerts.notify, now)
     return silent
-
-
-def is_silent(basket: BasketSettings, last_success: Mapping[str, datetime], now: datetime) -> bool:
-    """Return whether the last success (UTC) of a basket is more than MISSED_INTERVALS intervals ago."""
-    return basket.name in last_success and now - last_success[basket.name] > MISSED_INTERVALS * basket.every
 
 
 def _alert(basket: BasketSettings, last_success: datetime) -> Alert:

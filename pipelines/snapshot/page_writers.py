@@ -114,36 +114,23 @@ def _page_meta(
     )
 
 
-class ProcessPageWriter:
+class ProcessPageWriter(WorkerProcess):
     """Builds and lands pages in one worker process, in the order of the calls. Use it in one event loop."""
 
     def __init__(self) -> None:
-        self._process = WorkerProcess(__name__)
-
-    @property
-    def started(self) -> bool:
-        """Whether the worker process was started."""
-        return self._process.started
-
-    def start(self) -> None:
-        """Start the worker process, without waiting for it."""
-        self._process.start()
-
-    async def close(self) -> None:
-        """Wait until all pages are written and the worker process has ended."""
-        await self._process.close()
+        super().__init__(__name__)
 
     async def land(self, writer: ShardWriter, build: PageBuilder, landed_at: datetime) -> LandedPage:
         """Do as `ThreadPageWriter.land`; `build` must be picklable. Raises WriterProcessDied, too."""
-        return await self._run(_land_in_worker, writer.folder, writer.header, build, landed_at)
+        return await self._run_to_completion(_land_in_worker, writer.folder, writer.header, build, landed_at)
 
     async def finish(self, writer: ShardWriter, *, complete: bool, reason: str | None) -> None:
         """Do as `ThreadPageWriter.finish`. Raises WriterProcessDied, too."""
-        await self._run(_finish_in_worker, writer.folder, writer.header, complete, reason)
+        await self._run_to_completion(_finish_in_worker, writer.folder, writer.header, complete, reason)
 
-    async def _run(self, work: Callable[..., _T], *args: object) -> _T:
+    async def _run_to_completion(self, work: Callable[..., _T], *args: object) -> _T:
         try:
-            return await run_to_completion(self._process.run(work, *args))
+            return await run_to_completion(self.run(work, *args))
         except WorkerDied as error:
             raise WriterProcessDied(f"the process that lands pages {error}") from None
 
