@@ -1,4 +1,4 @@
-"""Typed pages on disk: an Arrow IPC stream a shard, a record batch a page, its metadata beside the batch."""
+"""Typed pages on disk: one Arrow IPC stream per shard, one record batch with metadata per page."""
 
 from __future__ import annotations
 

@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # What a page adds to its rows: the page's number in each row, and a line with the metadata before them.
-PAGE: Final = "floorline_page"
-MARK: Final = "floorline_mark"
-MAX_PAGES: Final = (
-    10**5
-)  # of a shard: many times the limit of a paginator, and 20,000 shards fit into 32 bits
+PAGE_FIELD: Final = "floorline_page"
+META_FIELD: Final = "floorline_mark"
+# The pages of a shard: many times the limit of a paginator, and few enough for 20,000 shards in 32 bits.
+MAX_PAGES: Final = 10**5
 _LEVEL: Final = 1  # the size of gzip in a fourth of the time; DuckDB reads it in a fourth, too
 
 
@@ -97,7 +96,7 @@ class NdjsonShardWriter:
         not keep the order of lines. Raises WarehouseFull.
         """
         self._open(written, paged=True, meta=meta)
-        first = to_json({MARK: to_json(meta).decode()})
+        first = to_json({META_FIELD: to_json(meta).decode()})
         if exact:
             text = _row_prefix(self._next_number).join([first, *(bytes(row)[1:] for row in rows)])
         else:  # only a row parser reads this page
@@ -171,7 +170,7 @@ class LandedRawShard:
         for number, text in enumerate(self._frames(), _first_page_number(self.header)):
             if self.head.paged:
                 first, _, rows = text.replace(_row_prefix(number), b"\n{").partition(b"\n")
-                yield msgspec.json.decode(json.loads(first)[MARK], type=PageMeta), rows
+                yield msgspec.json.decode(json.loads(first)[META_FIELD], type=PageMeta), rows
             else:
                 yield self.head.mark, text
 
@@ -241,4 +240,4 @@ def _first_page_number(header: ShardHeader) -> int:
 
 def _row_prefix(number: int) -> bytes:
     """Return the start of each row of a page, with the end of the line before."""
-    return b'\n{"%s":%d,' % (PAGE.encode(), number)
+    return b'\n{"%s":%d,' % (PAGE_FIELD.encode(), number)

@@ -4,8 +4,8 @@ A landing is the folder of one run:
 
     lock                   held by the process that writes the landing; free once that process has ended
     run.json               the header of the run, written first
-    0001.arrow             an Arrow IPC stream a shard, a record batch a page, its rejects in the metadata;
-                           a truncated stream loses its last page
+    0001.arrow             one Arrow IPC stream per shard, one record batch per page, with the rejects in its
+                           metadata; a truncated stream loses its last page
     0001.json              how the shard ended, renamed into place
     0001.lines.zst ...     instead of the two: rows as the API sent them, see warehouse/landing/ndjson.py
     items.arrow ...        catalogs that the run fetched

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 
-from warehouse.landing.ndjson import PAGE, LandedRawShard
+from warehouse.landing.ndjson import PAGE_FIELD, LandedRawShard
 
 # The fields that are numbers; every other field is text.
 NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
@@ -110,10 +110,10 @@ def _ndjson_table(shards: Sequence[LandedRawShard]) -> str:
     types = {there: NUMBERS.get(here, "VARCHAR") for here, there in head.written.items()}
     names = [f"{_quote_name(there)} AS {_quote_name(here)}" for here, there in head.written.items()]
     if head.paged:
-        types[PAGE] = "INTEGER"
-        names.append(f"{PAGE} AS page")
+        types[PAGE_FIELD] = "INTEGER"
+        names.append(f"{PAGE_FIELD} AS page")
         # A line of metadata has no page number; of a page that was fetched twice, `page` has the last one.
-        condition = f"{PAGE} IN (SELECT page FROM page)"  # noqa: S608 - our own name
+        condition = f"{PAGE_FIELD} IN (SELECT page FROM page)"  # noqa: S608 - our own name
     else:
         page, _ = shards[0].pages[0]
         names.append(f"{page} AS page")

@@ -33,6 +33,7 @@ LANDED_SCHEMA = pa.schema([
 ])  # fmt: skip
 # The names of item_id, market_hash_name and provider in a rejected row: CS2Cap's, then SkinShark's.
 REJECT_ID_FIELDS = (("item_id", "itemId"), ("market_hash_name", "marketHashName"), ("provider", "provider"))
+# The temporary tables that describe the shards of a landing, with their columns.
 METADATA_TABLES = {
     "shard": {
         "shard": "INTEGER", "currency": "VARCHAR", "delivery": "VARCHAR", "selection": "VARCHAR",

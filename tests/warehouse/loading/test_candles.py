@@ -1,4 +1,4 @@
-"""Candles: one an item, currency, interval and time; a newer observation replaces an open candle."""
+"""Candles: one per item, currency, interval and time; a newer observation replaces an open candle."""
 
 from __future__ import annotations
 

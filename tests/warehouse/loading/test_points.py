@@ -1,4 +1,4 @@
-"""Points of the API's history: one a key and time; the latest observation counts, in any order of loading."""
+"""Points of the API's history: one per key and time; the latest observation counts, in any load order."""
 
 from __future__ import annotations
 

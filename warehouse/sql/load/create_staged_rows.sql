@@ -1,6 +1,6 @@
--- Create the table that the landed rows are staged in, by key. In: page, store.book. Out: staged_row (empty; a key is null
--- where an item or provider is new; see store.current for other_price), and the view staged_quote, the same rows with
--- the parts of their keys.
+-- Create the table of the landed rows. In: page, store.book. Out: staged_row (empty), whose key is
+-- (item_key << 20) | book_key, null where an item or provider is new, and whose other_price is as in store.current;
+-- staged_quote, a view of the same rows with the parts of their keys; late_row (empty).
 
 CREATE OR REPLACE TEMP TABLE staged_row (
     quote_key BIGINT, lowest_ask BIGINT, other_price DECIMAL(20, 8), quantity BIGINT, changed_at TIMESTAMPTZ,
@@ -14,3 +14,6 @@ SELECT r.quote_key, (r.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.
 FROM staged_row r
 JOIN page p USING (page)
 LEFT JOIN store.book b ON b.book_key = r.quote_key & 1048575;
+
+-- For the steps after find_late_rows, which may be skipped.
+CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote;

@@ -55,8 +55,9 @@ WHERE h.item_key IS NULL
     OR is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
         l.price, l.quantity, l.changed_at);
 
--- The next observation confirmed the value from before the late row: without a row of its own at that time, the late value
--- would seem to last. Server times are whole seconds, and `valid_from` may be moved past its second: hence one more second.
+-- The next observation confirmed the value from before the late row: without a row of its own at that time, the late
+-- value would seem to last. Server times are whole seconds, and `valid_from` may be moved past its second: hence one more
+-- second.
 CREATE OR REPLACE TEMP TABLE reverted_change AS
 SELECT c.* FROM late_change c
 ANTI JOIN store.history h ON h.item_key = c.item_key AND h.provider_key = c.provider_key

@@ -1,7 +1,7 @@
--- Work out what the shards requested and observed. In: shard, shard_item, shard_provider, staged_row, page.
--- Out: observed_book, one row a shard and book; shard_observation, one row a shard and provider; store.scope,
--- store.scope_item. A shard that names no provider requested all of them. A provider that was not requested is observed,
--- but never completely.
+-- Work out what the shards requested and observed. A shard that names no provider requested all of them. A provider that
+-- was not requested is observed, but never completely.
+-- In: shard, shard_item, shard_provider, staged_row, page. Out: observed_book, one row per shard and book;
+-- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_item.
 
 CREATE OR REPLACE TEMP TABLE observed_book AS
 SELECT p.shard, b.provider_key, b.delivery, sum(r.rows)::BIGINT AS rows, max(r.newest) AS newest

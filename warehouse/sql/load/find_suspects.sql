@@ -1,5 +1,5 @@
 -- Find what prevents a closure: rejects, and providers that the API reports down.
--- In: reject, reported_down, staged_quote. Out: reject_key, down_provider; late_row (empty).
+-- In: reject, reported_down. Out: reject_key, down_provider.
 
 -- The items and providers that a reject may be about, by id or by name. Null: the reject names none and may be about any.
 -- A reject with an id and a name of which neither is known is about a new item, which cannot vanish yet.
@@ -20,5 +20,3 @@ WHERE m.item_key IS NOT NULL OR r.item_id IS NULL OR r.market_hash_name IS NULL;
 CREATE OR REPLACE TEMP TABLE down_provider AS
 SELECT p.provider_key FROM reported_down d
 JOIN store.provider p ON p.source = getvariable('source') AND p.provider = d.provider;
-
-CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote LIMIT 0;

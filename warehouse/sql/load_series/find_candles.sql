@@ -1,4 +1,4 @@
--- Find the candles that are new, or newer than the stored ones (the last candle was still open at an earlier observation).
+-- Find the candles that are new, or newer than the stored ones: the last candle of an observation may still be open.
 -- In: staged_row, name_key, store.candle. Out: newer_candle (`changed`: new, or of other values than the stored one).
 
 CREATE OR REPLACE TEMP TABLE newer_candle AS

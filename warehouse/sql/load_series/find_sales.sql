@@ -1,6 +1,6 @@
 -- Find the sales that the store has fewer copies of than an extraction, or has from a later observation.
 -- In: staged_row, part, name_key, store.sold, store.sold_seam.
--- Out: new_sale, one row an occurrence (`changed`: the store lacks this occurrence); new_seam.
+-- Out: new_sale, one row per occurrence (`changed`: the store lacks this occurrence); new_seam.
 
 CREATE OR REPLACE TEMP TABLE counted_sale AS
 SELECT r.part, struct_pack(n.item_key, p.provider_key, r.currency, r.time, amount := r.price, r.float_value,
