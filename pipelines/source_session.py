@@ -19,7 +19,7 @@ from warehouse.paths import WarehousePaths
 
 
 class SourceSession:
-    """A session with one source. `open` it for a run, or `connect` for a look at the account or the catalogs.
+    """A session with one source: `open` it for a run, or `connect` for its account and its catalogs only.
 
     `key_spec` says where the key is, if not where the source's `key` points. `key` is the key of the last
     attempt. `blocked_by_breaker` is true if the breaker rejected that key, so that no request was sent.
@@ -98,7 +98,7 @@ class SourceSession:
         """Authenticate, with the next key if the first was revoked; return the limits of the account.
 
         A first key that was rejected for good is skipped until it changes or its alert is cleared. Raises
-        what the connector raises, and the AuthRejected that `breaker` still holds against the key.
+        what the connector raises, and the AuthRejected that is still active for the key.
         """
         account = await self._authenticate_with_failover(breaker)
         self.requests_at_open = self.connector.requests
