@@ -1,4 +1,4 @@
-"""Rotate a source's key: issue the new key once, store it before anything else, then verify it."""
+"""Rotate a source's key: issue a new key once, store the key before anything else, then verify the key."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> A
 
 
 async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None]) -> Rotation:
-    """Issue a new key, store it and verify it; `report` receives progress messages.
+    """Issue, store and verify a new key; `report` receives progress messages.
 
     Raises ConfigError if a key cannot be stored (the old key then stays valid), OutcomeUnknown if the old key
     may be revoked and the new key is lost, and any other SourceError if nothing was changed.

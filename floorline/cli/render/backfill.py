@@ -27,7 +27,7 @@ LIST_COLUMNS: Final = (
 
 
 def print_announcement(plan: BackfillPlan) -> None:
-    """Print on stderr what the run will fetch and what it costs."""
+    """Print on stderr the shards of a run and the cost."""
     print_error(f"{_describe_shards(plan)}: {_describe_cost(plan)}")
 
 
