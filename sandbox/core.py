@@ -44,8 +44,8 @@ class Selection(TypedDict, total=False):
 class Sandbox:
     """Both APIs over one market. The methods may be called from any thread while a server runs.
 
-    The methods that change quotes change exactly as many as they are told, and return the changes; they raise
-    ValueError for an unknown provider and for more quotes than there are.
+    The methods that change quotes change exactly the requested number and return the changes; they raise
+    ValueError for an unknown provider and for more quotes than exist.
     """
 
     def __init__(self, options: Options) -> None:

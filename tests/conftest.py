@@ -82,7 +82,7 @@ def no_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a disk of 40 MB; skip where mounting is not allowed."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "none", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:

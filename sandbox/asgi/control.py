@@ -24,7 +24,7 @@ def control_app(sandbox: Sandbox) -> Starlette:
     """Return the application of the control routes; it responds with 400 and a reason to a wrong request."""
     posts = [_route("POST", path, _command_endpoint(sandbox, command)) for path, command in _COMMANDS.items()]
     gets = [_route("GET", path, _read_endpoint(sandbox, read)) for path, read in _READS.items()]
-    clear = _route("DELETE", "faults", _command_endpoint(sandbox, lambda box, _: box.faults.clear()))
+    clear = _route("DELETE", "faults", _command_endpoint(sandbox, lambda target, _: target.faults.clear()))
     return Starlette(routes=[*posts, *gets, clear])
 
 

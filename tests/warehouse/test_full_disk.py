@@ -29,12 +29,12 @@ MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") f
 
 
 @pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
-def test_a_landing_waits_until_there_is_free_space(small: Path, leave: int) -> None:
-    paths = create_warehouse(small)
+def test_a_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -> None:
+    paths = create_warehouse(small_disk)
     land(paths, "a", observe(minute(0), *MANY[:10]))
     load(paths)
     land(paths, "b", observe(minute(10), *MANY))
-    ballast = fill_disk(small, leave)
+    ballast = fill_disk(small_disk, leave)
     with pytest.raises(WarehouseFull, match=r"no space left.*free some space"):
         load(paths)
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(10,)]
@@ -48,15 +48,15 @@ def test_a_landing_waits_until_there_is_free_space(small: Path, leave: int) -> N
     ]
 
 
-def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small: Path) -> None:
-    paths = WarehousePaths(small)
+def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small_disk: Path) -> None:
+    paths = WarehousePaths(small_disk)
     paths.prepare()
     pages = [Page(minute(n), MANY[n * 2000 : (n + 1) * 2000], offset=n * 2000) for n in range(10)]
     shard = ShardSpec(pages)
     with LandingWriter(paths.landing, run_header("run", minute(0))) as landing:
         writer = landing.open_shard(shard.header(1))
         writer.append(pages[0].meta(), quotes_frame(pages[0].quotes))
-        ballast = fill_disk(small, 50_000)
+        ballast = fill_disk(small_disk, 50_000)
         landed = 1
         with pytest.raises(WarehouseFull):  # noqa: PT012 - any of the pages may be the first without space
             for page in pages[1:]:
@@ -74,25 +74,25 @@ def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small: Pa
     assert load(paths)[0].rows_fetched == landed * 2000
 
 
-def test_an_unbuffered_file_writes_everything_or_raises(small: Path) -> None:
+def test_an_unbuffered_file_writes_everything_or_raises(small_disk: Path) -> None:
     """The operating system writes a part and reports no error."""
-    fill_disk(small, 200_000)
-    with UnbufferedFile(small / "page", "wb") as file:
+    fill_disk(small_disk, 200_000)
+    with UnbufferedFile(small_disk / "page", "wb") as file:
         assert file.write(memoryview(bytes(100_000)).cast("i")) == 100_000
         with pytest.raises(OSError, match="No space left"):
             file.write(bytes(200_000))
 
 
-def test_a_run_cannot_start_on_a_full_disk(small: Path) -> None:
-    paths = create_warehouse(small)
-    fill_disk(small, 0)
+def test_a_run_cannot_start_on_a_full_disk(small_disk: Path) -> None:
+    paths = create_warehouse(small_disk)
+    fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull), LandingWriter(paths.landing, run_header("run", minute(0))):
         pass
 
 
-def test_an_alert_on_a_full_disk_raises_warehouse_full(small: Path) -> None:
-    alerts = AlertStore(small / "state.db")
-    fill_disk(small, 0)
+def test_an_alert_on_a_full_disk_raises_warehouse_full(small_disk: Path) -> None:
+    alerts = AlertStore(small_disk / "state.db")
+    fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some free pages
         for number in range(1000):
             alerts.raise_alert(Alert("auth.failed", "cs2cap", str(number), "x" * 4096), minute(0))

@@ -175,13 +175,13 @@ def test_landing_that_cannot_be_read(paths: WarehousePaths) -> None:
     assert check_landings(paths)[0].verdict == "ok"
 
 
-def test_disk_that_fills_up(small: Path) -> None:
-    paths = create_warehouse(small)
+def test_disk_that_fills_up(small_disk: Path) -> None:
+    paths = create_warehouse(small_disk)
     assert check_disk(paths, 15_000_000)[0].verdict == "ok"
-    fill_disk(small, 20_000_000)
+    fill_disk(small_disk, 20_000_000)
     (low,) = check_disk(paths, 15_000_000)
-    (small / "ballast").unlink()
-    fill_disk(small, 10_000_000)
+    (small_disk / "ballast").unlink()
+    fill_disk(small_disk, 10_000_000)
     (full,) = check_disk(paths, 15_000_000)
     assert (low.verdict, full.verdict) == ("warn", "fail")
     assert "10 MB free" in full.seen

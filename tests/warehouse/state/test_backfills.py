@@ -256,10 +256,10 @@ def test_recorded_pages_survive_a_kill(backfills: BackfillStore, state: Path, ki
         assert (shard.rows, shard.requests, shard.cursor) == (10 * shard.page, shard.page, cursor)
 
 
-def test_a_full_disk_is_reported_and_loses_no_page(small: Path) -> None:
-    backfills = BackfillStore(small / "state.db")
+def test_a_full_disk_is_reported_and_loses_no_page(small_disk: Path) -> None:
+    backfills = BackfillStore(small_disk / "state.db")
     id_ = begin_backfill(backfills, *(series_shard(str(item)) for item in range(100))).backfill_id
-    ballast = fill_disk(small, 0)
+    ballast = fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull, match="free some space"):
         backfills.record_pages(id_, 0, *(page_meta(number, next_cursor="c" * 4000) for number in range(1000)))
     ballast.unlink()

@@ -1,8 +1,10 @@
-"""The marker `server`: which tests get it, and what the guard refuses to a test without it."""
+"""Rules of the test suite: the marker `server` and its guard, and no imports between tests."""
 
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,9 @@ def test_guard_fails_a_test_that_listens(monkeypatch: pytest.MonkeyPatch) -> Non
         listener.bind(("127.0.0.1", 0))
         with pytest.raises(pytest.fail.Exception, match="listens on a socket"):
             listener.listen()
+
+
+def test_no_test_imports_a_test_or_conftest() -> None:
+    imported = re.compile(r"^\s*(from|import) tests\.(?!support\b)", re.MULTILINE)
+    files = Path(__file__).parent.rglob("*.py")
+    assert [path.name for path in files if imported.search(path.read_text("utf-8"))] == []
