@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,46 +11,19 @@ from typing import Final, NamedTuple
 from common.errors import WarehouseLocked
 from common.sqlite import LOCK_TIMEOUT, open_state_db, state_transaction, translate_sqlite_errors
 from connectors.ratelimit.ledger_tables import (
-    BATCH_DIVISOR,
     DAY,
     POLL_INTERVAL,
+    KeyTable,
+    MonthUsage,
     RequestTable,
     StreamStartTable,
 )
 
 # SQLite's name for a database of this process only.
 IN_MEMORY: Final = Path(":memory:")
-SELECT_KEY: Final = """
-SELECT per_minute, held_at, held_until, used, per_month, resets_at, told_at FROM budget WHERE key_print = ?
-"""
-ADD_REQUESTS: Final = "UPDATE budget SET used = max(used + ?, 0) WHERE key_print = ?"
-NEW_MONTH: Final = "UPDATE budget SET used = 0, resets_at = NULL WHERE key_print = ?"
-SYNC_MONTH: Final = (
-    "UPDATE budget SET used = ?, per_month = ?, resets_at = ?, told_at = ? WHERE key_print = ?"
-)
-PAUSE: Final = """
-UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0)) WHERE key_print = ?3
-"""
 # For statements that run for every request, or that may be left out: another process's lock must not
 # block this process's event loop for long.
 SHORT_LOCK_TIMEOUT: Final = 0.1
-
-
-class MonthUsage(NamedTuple):
-    """The requests of a month: `used` of `limit` (None: unknown).
-
-    `resets_at` is when the next month starts, `reported_at` when the source last reported (both UTC).
-    """
-
-    used: int
-    limit: int | None
-    resets_at: datetime | None
-    reported_at: datetime | None = None
-
-    @property
-    def left(self) -> int | None:
-        """The requests left of the month; None where the limit is unknown."""
-        return None if self.limit is None else max(self.limit - self.used, 0)
 
 
 class Admission(NamedTuple):
@@ -79,42 +51,7 @@ def read_usage(state: Path, source: str) -> MonthUsage | None:
             " ORDER BY told_at DESC LIMIT 1",
             (source,),
         ).fetchone()
-    if row is None:
-        return None
-    used, limit, resets_at, reported_at = row
-    return MonthUsage(used, limit, _parse(resets_at), reported_at=_parse(reported_at))
-
-
-@dataclass(frozen=True, slots=True)
-class _KeyRow:
-    """The row of a key: all that is stored of the key but its requests and stream starts."""
-
-    per_minute: int | None
-    paused_at: float
-    paused_until: float
-    used: int
-    limit: int | None
-    resets_at: str | None
-    reported_at: str | None
-
-    @property
-    def month(self) -> MonthUsage:
-        reported_at = _parse(self.reported_at)
-        return MonthUsage(self.used, self.limit, _parse(self.resets_at), reported_at=reported_at)
-
-    def pause_left(self, now: float) -> float:
-        """Return the seconds that the pause still lasts; a pause from before a reboot has ended."""
-        return self.paused_until - now if self.paused_at <= now else 0.0
-
-    def shortfall(self, in_use: int, cost: int) -> int:
-        """Return what the minute lacks for a request, where others use `in_use`; 0 or less if it fits."""
-        return 0 if self.per_minute is None else in_use + min(cost, self.per_minute) - self.per_minute
-
-    def batch_size(self, in_use: int, month_left: int | None, max_permits: int) -> int:
-        """Return how many requests may be sent at once: a small part of what minute and month have left."""
-        minute_left = None if self.per_minute is None else self.per_minute - in_use
-        shares = [left // BATCH_DIVISOR for left in (minute_left, month_left) if left is not None]
-        return max(min([max_permits, *shares]), 1)
+    return None if row is None else MonthUsage.parse(*row)
 
 
 class RequestLedger:
@@ -133,13 +70,10 @@ class RequestLedger:
         self._reboot_checked = False
         self._db = open_state_db(path)
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._limits = KeyTable(self._db, key_print)
         self._requests = RequestTable(self._db, key_print)
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO budget (key_print, source) VALUES (?, ?)"
-                " ON CONFLICT DO UPDATE SET source = excluded.source",
-                (key_print, source),
-            )
+            self._limits.upsert(source)
 
     def acquire(
         self,
@@ -184,20 +118,20 @@ class RequestLedger:
         at: datetime,
     ) -> Admission:
         self._remove_expired(now, lease)
-        row = self._load_key_row(at)
-        month_left = row.month.left if metered else None
+        limits = self._limits.load(at)
+        month_left = limits.month.left if metered else None
         if month_left == 0:
             return Admission(ticket, None, 0)
-        before, in_use = (0, 0) if row.per_minute is None else self._requests.count_in_use(ticket)
-        room_in = self._requests.wait_time(row.shortfall(before, cost), now)
-        wait = min(max(row.pause_left(now), room_in), POLL_INTERVAL)
+        before, in_use = (0, 0) if limits.per_minute is None else self._requests.count_in_use(ticket)
+        room_in = self._requests.wait_time(limits.shortfall(before, cost), now)
+        wait = min(max(limits.pause_left(now), room_in), POLL_INTERVAL)
         if wait > 0:
             leaves_queue_at = now + wait + POLL_INTERVAL
             ticket = self._requests.upsert(ticket, cost, metered, sent=False, free_at=leaves_queue_at)
             return Admission(ticket, wait, 0)
-        permits = row.batch_size(in_use, month_left, max_permits)
+        permits = limits.batch_size(in_use, month_left, max_permits)
         if metered:
-            self._add_requests(permits)
+            self._limits.add_requests(permits)
         ticket = self._requests.upsert(
             ticket, permits * cost, permits * metered, sent=True, free_at=now + lease
         )
@@ -217,17 +151,17 @@ class RequestLedger:
     def release(self, ticket: int, cost: int) -> None:
         """Remove requests that were not sent, admitted or queued; `cost` is what they cost in total."""
         with contextlib.suppress(WarehouseLocked), self._transaction(SHORT_LOCK_TIMEOUT):
-            self._add_requests(-self._requests.remove(ticket, cost))
+            self._limits.add_requests(-self._requests.remove(ticket, cost))
 
     def set_rate(self, per_minute: int) -> None:
         """Set the limit of a minute."""
         with self._statement():
-            self._db.execute("UPDATE budget SET per_minute = ? WHERE key_print = ?", (per_minute, self._key))
+            self._limits.set_rate(per_minute)
 
     def pause(self, now: float, until: float) -> None:
         """Admit no request before `until`."""
         with self._statement():
-            self._db.execute(PAUSE, (now, until, self._key))
+            self._limits.pause(now, until)
 
     def sync_month(
         self,
@@ -246,28 +180,17 @@ class RequestLedger:
         that can be right replaces it.
         """
         with self._transaction():
-            month = self._load_key_row(at).month
-            count, resets_at = month.used, resets_at or month.resets_at
+            month = self._limits.load(at).month
+            count = month.used
             if used is not None:
                 highest = used + self._requests.count_unsettled(since, own)
                 count = count if used <= count <= highest else min(highest, max(used, limit))
-            stored = (count, limit, resets_at and resets_at.isoformat(), at.isoformat(), self._key)
-            self._db.execute(SYNC_MONTH, stored)
+            self._limits.set_month(MonthUsage(count, limit, resets_at or month.resets_at, reported_at=at))
 
     def month(self, at: datetime) -> MonthUsage:
         """Return the requests of the month."""
         with self._transaction():
-            return self._load_key_row(at).month
-
-    def _load_key_row(self, at: datetime) -> _KeyRow:
-        row = _KeyRow(*self._db.execute(SELECT_KEY, (self._key,)).fetchone())
-        if row.resets_at is not None and at >= datetime.fromisoformat(row.resets_at):
-            self._db.execute(NEW_MONTH, (self._key,))
-            return replace(row, used=0, resets_at=None)
-        return row
-
-    def _add_requests(self, requests: int) -> None:
-        self._db.execute(ADD_REQUESTS, (requests, self._key))
+            return self._limits.load(at).month
 
     def start_stream(self, route: str, at: datetime) -> tuple[bool, datetime | None]:
         """Count a stream start, unless the starts of 24 hours are used up.
@@ -326,7 +249,3 @@ class RequestLedger:
                 self._db.execute(f"PRAGMA busy_timeout = {1000 * lock_timeout:.0f}")
                 self._lock_timeout = lock_timeout
             yield
-
-
-def _parse(timestamp: str | None) -> datetime | None:
-    return datetime.fromisoformat(timestamp) if timestamp is not None else None

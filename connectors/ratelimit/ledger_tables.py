@@ -1,4 +1,4 @@
-"""The ledger's tables of one key: requests of the last minute, and stream starts of the last day.
+"""The ledger's tables of one key: its limits, requests of the last minute, stream starts of the last day.
 
 Every method runs inside of the ledger's transaction.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 WINDOW: Final = 60.0
 DAY: Final = 86_400.0
@@ -16,6 +16,104 @@ DAY: Final = 86_400.0
 POLL_INTERVAL: Final = 5.0
 # A batch of permits takes so small a part of what is left that no other process misses it.
 BATCH_DIVISOR: Final = 64
+
+
+class MonthUsage(NamedTuple):
+    """The requests of a month: `used` of `limit` (None: unknown).
+
+    `resets_at` is when the next month starts, `reported_at` when the source last reported (both UTC).
+    """
+
+    used: int
+    limit: int | None
+    resets_at: datetime | None
+    reported_at: datetime | None = None
+
+    @classmethod
+    def parse(cls, used: int, limit: int | None, *times: str | None) -> Self:
+        """Return the month of a row, whose times are ISO 8601."""
+        return cls(used, limit, *(None if time is None else datetime.fromisoformat(time) for time in times))
+
+    @property
+    def left(self) -> int | None:
+        """The requests left of the month; None where the limit is unknown."""
+        return None if self.limit is None else max(self.limit - self.used, 0)
+
+
+class KeyLimits(NamedTuple):
+    """The requests that a key may send in a minute and in the month, and its last pause."""
+
+    per_minute: int | None
+    paused_at: float
+    paused_until: float
+    month: MonthUsage
+
+    def pause_left(self, now: float) -> float:
+        """Return the seconds that the pause still lasts; a pause from before a reboot has ended."""
+        return self.paused_until - now if self.paused_at <= now else 0.0
+
+    def shortfall(self, in_use: int, cost: int) -> int:
+        """Return what the minute lacks for a request, where others use `in_use`; 0 or less if it fits."""
+        return 0 if self.per_minute is None else in_use + min(cost, self.per_minute) - self.per_minute
+
+    def batch_size(self, in_use: int, month_left: int | None, max_permits: int) -> int:
+        """Return how many requests may be sent at once: a small part of what minute and month have left."""
+        minute_left = None if self.per_minute is None else self.per_minute - in_use
+        shares = [left // BATCH_DIVISOR for left in (minute_left, month_left) if left is not None]
+        return max(min([max_permits, *shares]), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTable:
+    """The limits of one key. Times of a pause are monotonic seconds."""
+
+    db: sqlite3.Connection
+    key: str
+
+    def upsert(self, source: str) -> None:
+        """Insert the row of the key, or update its source."""
+        self.db.execute(
+            "INSERT INTO budget (key_print, source) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET source = excluded.source",
+            (self.key, source),
+        )
+
+    def load(self, at: datetime) -> KeyLimits:
+        """Return the limits; start a new month if the last one has ended at `at` (UTC)."""
+        per_minute, paused_at, paused_until, *columns = self.db.execute(
+            "SELECT per_minute, held_at, held_until, used, per_month, resets_at, told_at"
+            " FROM budget WHERE key_print = ?",
+            (self.key,),
+        ).fetchone()
+        month = MonthUsage.parse(*columns)
+        if month.resets_at is not None and at >= month.resets_at:
+            self.db.execute("UPDATE budget SET used = 0, resets_at = NULL WHERE key_print = ?", (self.key,))
+            month = month._replace(used=0, resets_at=None)
+        return KeyLimits(per_minute, paused_at, paused_until, month=month)
+
+    def set_rate(self, per_minute: int) -> None:
+        """Set the limit of a minute."""
+        self.db.execute("UPDATE budget SET per_minute = ? WHERE key_print = ?", (per_minute, self.key))
+
+    def pause(self, now: float, until: float) -> None:
+        """Extend the pause to `until`; a pause that began after `now` is from before a reboot, and ends."""
+        self.db.execute(
+            "UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0))"
+            " WHERE key_print = ?3",
+            (now, until, self.key),
+        )
+
+    def add_requests(self, requests: int) -> None:
+        """Add requests to the month, or take them off where `requests` is negative."""
+        self.db.execute("UPDATE budget SET used = max(used + ?, 0) WHERE key_print = ?", (requests, self.key))
+
+    def set_month(self, month: MonthUsage) -> None:
+        """Replace the month."""
+        times = (time and time.isoformat() for time in (month.resets_at, month.reported_at))
+        self.db.execute(
+            "UPDATE budget SET used = ?, per_month = ?, resets_at = ?, told_at = ? WHERE key_print = ?",
+            (month.used, month.limit, *times, self.key),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from common.clock import Clock
 from common.errors import QuotaExhausted, StreamsExhausted
 from connectors.ratelimit.admission import MAX_BATCH, AdmissionQueue, Permit
-from connectors.ratelimit.ledger import MonthUsage, RequestLedger
-from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, WINDOW
+from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, WINDOW, MonthUsage
 
 # A longer Retry-After is cut to this, so that a mistake of the source stops nobody for days.
 MAX_PAUSE: Final = 600.0

@@ -10,7 +10,7 @@ import polars as pl
 
 from common.shards import Item, SeriesShard
 from common.time_ranges import GRID, TimeRange, floor_to, subtract, union
-from connectors.ratelimit.ledger import MonthUsage
+from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.tiers import TierLimits
 from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested_window
 from pipelines.backfill.request import BackfillRequest

@@ -9,7 +9,8 @@ from typing import Final
 
 from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
-from connectors.ratelimit.ledger import MonthUsage, read_usage
+from connectors.ratelimit.ledger import read_usage
+from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.ratelimit.limiter import RateLimiter
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.baskets import PlannedBasket

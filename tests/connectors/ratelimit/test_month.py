@@ -18,7 +18,8 @@ from common.errors import (
     Unavailable,
 )
 from connectors.ratelimit.admission import Permit
-from connectors.ratelimit.ledger import MonthUsage, read_usage
+from connectors.ratelimit.ledger import read_usage
+from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.ratelimit.limiter import QuotaHeaders, RateLimiter
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import MakeRateLimiter, arrival_times, shared_rate_limiter

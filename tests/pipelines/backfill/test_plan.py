@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.shards import Item
 from common.time_ranges import TimeRange, intersect, subtract, union
-from connectors.ratelimit.ledger import MonthUsage
+from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.schemas import ITEMS
 from connectors.tiers import limits_for
 from pipelines.backfill.limits import ResolvedRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.ratelimit.ledger import MonthUsage
+from connectors.ratelimit.ledger_tables import MonthUsage
 from pipelines.planning.quota import usage_report
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
