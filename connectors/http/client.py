@@ -23,12 +23,12 @@ from common.errors import (
     RequestTimeout,
     SourceError,
     StreamsExhausted,
-    Unavailable,
 )
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
+from connectors.http.errors import check_content_type
 from connectors.http.headers import parse_http_date, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
@@ -39,7 +39,6 @@ HeaderHook = Callable[[Mapping[str, str]], None]
 _T = TypeVar("_T")
 # Gets the decompression of the body, and the server's time.
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
-_JSON_TYPES: Final = frozenset({"application/json", "application/x-ndjson", "application/ndjson"})
 _RETURNED_HEADERS: Final = (
     "date",
     "x-ratelimit-limit",
@@ -252,7 +251,7 @@ class Client(ABC):
             # The server may have sent the key back.
             body = self._key.redact(body.decode(errors="replace")).encode()
         error = self.classify(route, status, body=body, headers=headers)
-        error = error or self._check_content_type(headers, status)
+        error = error or check_content_type(status, headers, self.source)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
         self.rate_limiter.observe_headers(route, permit, parse_quota(headers), error=error)
@@ -264,19 +263,6 @@ class Client(ABC):
             self.rate_limiter.pause(error.retry_after or 1.0)
         self.rate_limiter.observe_error(route, error)
         raise error
-
-    def _check_content_type(self, headers: Mapping[str, str], status: int) -> Unavailable | None:
-        """Return the error of a response that is not JSON.
-
-        It comes from something in front of the API: a failing cache, or a login page. The first is temporary
-        and the second costs no quota, so both are retried.
-        """
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type in _JSON_TYPES or media_type.endswith("+json"):
-            return None
-        received = sanitize(media_type, 60) or "no content type"
-        detail = f"{received} instead of JSON: something answers in the API's place"
-        return Unavailable(detail, self.source, status=status)
 
     def _decompression(self, request: ApiRequest, response: RawResponse) -> Decompress:
         encoding = response.headers.get("content-encoding", "")

@@ -1,4 +1,4 @@
-"""What a failed response means by HTTP alone: its error class and its description, whatever the API."""
+"""What a failed response means by HTTP alone: its error class and its description, for any API."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,6 +26,7 @@ _BY_STATUS: Final[Mapping[int, type[SourceError]]] = {
     425: Unavailable,
     429: RateLimited,
 }
+_JSON_TYPES: Final = frozenset({"application/json", "application/x-ndjson", "application/ndjson"})
 
 
 def error_class_of(status: int) -> type[SourceError]:
@@ -43,6 +44,20 @@ def describe_failure(detail: str, status: int, headers: Mapping[str, str]) -> st
         target = _strip_secrets(headers.get("location", "nowhere"))
         return sanitize(f"redirected to {target}, which is not followed")
     return sanitize(detail or _reason_phrase(status))
+
+
+def check_content_type(status: int, headers: Mapping[str, str], source: str) -> Unavailable | None:
+    """Return the error of a response that is not JSON.
+
+    It comes from something in front of the API: a failing cache, or a login page. The first is temporary and
+    the second costs no quota, so both are retried.
+    """
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in _JSON_TYPES or media_type.endswith("+json"):
+        return None
+    received = sanitize(media_type, 60) or "no content type"
+    detail = f"{received} instead of JSON: something answers in the API's place"
+    return Unavailable(detail, source, status=status)
 
 
 def _reason_phrase(status: int) -> str:
