@@ -255,9 +255,9 @@ class NotPublished(WarehouseUnusable):
 
 
 class DatabaseUnreadable(WarehouseUnusable):
-    """DuckDB cannot read a database file; `detail` has DuckDB's reason."""
+    """DuckDB fails on a database file; `detail` has DuckDB's reason."""
 
-    guidance = "move the file away and run `floorline maintain rebuild`, or restore a backup"
+    guidance = "if the file is damaged, move it away and run `floorline maintain rebuild`, or restore a backup"
 
 
 class TargetExists(WarehouseUnusable):

@@ -84,6 +84,7 @@ def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
             holder_file.write_text(str(os.getpid()))
         yield
     finally:
+        # While the lock is still held: afterwards the file may be the next holder's.
         holder_file.unlink(missing_ok=True)
         lock.release()
 
@@ -104,6 +105,7 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET TimeZone = 'UTC'")
             migrate(connection, path)
             yield connection
+            # `publish` copies the file without its write-ahead log.
             connection.execute("CHECKPOINT")
         finally:
             connection.close()

@@ -119,4 +119,6 @@ def _explain_gap(span: TimeRange, not_complete: Sequence[_Run]) -> CoverageGap:
     runs = [run for run in not_complete if run.overlaps(span)]
     cause: Cause = "incomplete" if any(run.observation_span for run in runs) else "failed"
     reasons = tuple(dict.fromkeys(run.reason for run in runs))
-    return CoverageGap(*span, cause if runs else "absent", tuple(run.run_id for run in runs), reasons)
+    start, end = span
+    run_ids = tuple(run.run_id for run in runs)
+    return CoverageGap(start, end, cause if runs else "absent", runs=run_ids, reasons=reasons)

@@ -23,6 +23,7 @@ def publish(paths: WarehousePaths) -> None:
             partial.unlink(missing_ok=True)  # left by a killed publish, and read-only
             shutil.copyfile(paths.writer, partial)
             partial.chmod(0o444)
+            # Before the rename: after a power failure the published file must not be empty.
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             stray_wal.unlink(missing_ok=True)

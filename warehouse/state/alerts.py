@@ -177,6 +177,7 @@ class AlertStore:
 
     def claim_probe(self, rejection: KeyRejection, now: datetime) -> bool:
         """Claim the next request with a rejected key; return False where another process was first."""
+        # Two processes may have read the same rejection: only the first one still finds its `asked_at`.
         with state_transaction(self._path) as db:
             claimed = db.execute(
                 "UPDATE rejection SET asked_at = ? WHERE source = ? AND asked_at = ?",

@@ -71,7 +71,8 @@ class BackfillShard:
         return self.ask.item and self.ask.item.item_id, self.ask.provider
 
     def unread_end(self, series: str) -> datetime:
-        """Return the end of the unread rest (exclusive, UTC); candles are always read again as a whole."""
+        """Return the end of the unread rest (exclusive, UTC)."""
+        # Candles come in the order of time, and not backwards: a broken shard is read again from its start.
         return self.ask.end if series == "candles" else unread_end(self.ask.end, self.oldest)
 
     def covered_span(self, series: str) -> TimeRange | None:

@@ -89,6 +89,7 @@ class BackfillStore:
         backfill_id, now = f"{at:%Y%m%d}-{secrets.token_hex(3)}", format_timestamp(at)
         request_json = json.dumps(request, sort_keys=True)
         with state_transaction(self._path) as db:
+            # The unique index one_open_backfill decides which of several processes begins the backfill.
             inserted = db.execute(
                 "INSERT OR IGNORE INTO backfill VALUES (?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, ?, ?)",
                 (backfill_id, digest, series, source, request_json, *cost, now, now),

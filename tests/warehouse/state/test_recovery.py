@@ -56,8 +56,8 @@ def test_a_landed_page_missing_in_state_db_is_recorded(
 def test_a_truncated_file_loses_only_its_last_page(paths: WarehousePaths, backfills: BackfillStore) -> None:
     id_ = begin_with_items(backfills, 1)
     folder = land_pages(paths, "a", id_, {0: [page_meta(0), page_meta(1), page_meta(2)]})
-    torn = folder / "s0001.arrow"
-    torn.write_bytes(torn.read_bytes()[:-20])
+    truncated = folder / "s0001.arrow"
+    truncated.write_bytes(truncated.read_bytes()[:-20])
     recover_progress(paths, backfills, id_)
     assert checkpoints(backfills, id_) == [("running", 2, "c2", 20, before(20))]
 
@@ -118,9 +118,9 @@ def test_a_rebuild_removes_lost_shards_from_the_coverage(
     land_pages(paths, "b", id_, {1: [page_meta(0, last=True)]})
     recover_progress(paths, backfills, id_)
     backfills.finish(id_, "done")
-    gone = land_pages(paths, "c", unfinished, {0: [page_meta(0)]})
+    lost = land_pages(paths, "c", unfinished, {0: [page_meta(0)]})
     recover_progress(paths, backfills, unfinished)
-    for folder in (pruned, gone):
+    for folder in (pruned, lost):
         shutil.rmtree(folder)
 
     rebuild(paths, lambda: NOON)

@@ -102,7 +102,7 @@ class Scenario:
         """Return the landings of the observations, in order, and of the points; some points land twice."""
         paths = create_warehouse(folder)
         observed = [
-            land(paths, f"look{one.start:02}", one.shard(self.histories)) for one in self.observations
+            land(paths, f"run{one.start:02}", one.shard(self.histories)) for one in self.observations
         ]
         points = [
             Point(minute(time), *state, item)

@@ -1,6 +1,6 @@
 -- Fill the coverage gaps of `quote_history` with the changes in the API's own history (store.point). The views compute
 -- this at every query, so that the result does not depend on the order in which observations and points were loaded.
--- In stored names a look is an observation, and a hole is a coverage gap.
+-- In the names of views and columns, `look` means an observation and `hole` a coverage gap.
 
 -- The time ranges in which a scope was observed, by provider. Two observations belong to one range where the second
 -- one starts within 1.5 intervals of its basket; else a gap starts right after the first one.
@@ -31,8 +31,8 @@ SELECT scope_key, selection, currency, provider_key, first_look,
 FROM range_start
 WINDOW ranges AS (PARTITION BY scope_key, provider_key ORDER BY first_look);
 
--- Items with points. Items of the same scopes have the same coverage: `peer_key`, the smallest of their keys, stands
--- for all of them.
+-- Items with points. Items of the same scopes have the same coverage: it is computed once, for `peer_key`, the smallest
+-- of their keys.
 CREATE OR REPLACE VIEW store.alike AS
 SELECT item_key, aggregate, min(item_key) OVER (PARTITION BY aggregate, scopes) AS peer_key
 FROM (

@@ -13,7 +13,7 @@ CREATE OR REPLACE MACRO store.quotient(n, d) AS
 
 -- The quotes in USD, converted by the newest rate of their source, or by the newest rate of any source where theirs
 -- has none for this currency. No DECIMAL can hold the product of a price and a rate, so the product is an integer: the
--- price in units of 1e-8 dollars times the digits of the rate, in which `unit` stands for 1.
+-- price in units of 1e-8 dollars times the digits of the rate. `unit` is the integer for a rate of 1.
 CREATE OR REPLACE MACRO quotes_in(wanted) AS TABLE
 WITH newest_rate AS (
     SELECT source, arg_max(rate, rate_at) AS rate, max(rate_at) AS rate_at

@@ -56,7 +56,7 @@ def load(tmp_path: Path) -> Load:
     def load_all(
         observations: list[tuple[int, ShardSpec]], *points: Point, **run: Any
     ) -> duckdb.DuckDBPyConnection:
-        landings = [land(paths, f"look{at}", shard, **run) for at, shard in observations]
+        landings = [land(paths, f"run{at}", shard, **run) for at, shard in observations]
         return database_with([land_series(paths, "points", SeriesPage(minute(500), points)), *landings])
 
     return load_all
@@ -90,7 +90,7 @@ def test_a_repeated_state_equals_the_observed_one(load: Load) -> None:
     query = "SELECT lowest_ask, price, changed_at, last_updated, run_id FROM quotes_as_of(?)"
     point = (120, Decimal("1.2"), minute(30), None, "points")
     assert db.execute(query, [minute(59)]).fetchall() == [point]
-    assert db.execute(query, [minute(60)]).fetchall() == [(100, 1, minute(0), minute(0), "look60")]
+    assert db.execute(query, [minute(60)]).fetchall() == [(100, 1, minute(0), minute(0), "run60")]
 
 
 def test_a_basket_covers_only_its_named_items(load: Load) -> None:
