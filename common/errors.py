@@ -257,7 +257,7 @@ class NotPublished(WarehouseUnusable):
 class DatabaseUnreadable(WarehouseUnusable):
     """DuckDB fails on a database file; `detail` has DuckDB's reason."""
 
-    guidance = "if the file is damaged, move it away and run `floorline maintain rebuild`, or restore a backup"
+    guidance = "if the file is damaged, move it away and run `floorline maintain rebuild` or use a backup"
 
 
 class TargetExists(WarehouseUnusable):

@@ -101,9 +101,7 @@ class Scenario:
     def land(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """Return the landings of the observations, in order, and of the points; some points land twice."""
         paths = create_warehouse(folder)
-        observed = [
-            land(paths, f"run{one.start:02}", one.shard(self.histories)) for one in self.observations
-        ]
+        observed = [land(paths, f"run{one.start:02}", one.shard(self.histories)) for one in self.observations]
         points = [
             Point(minute(time), *state, item)
             for item, history in self.histories.items()
