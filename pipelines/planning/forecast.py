@@ -139,6 +139,8 @@ class _BasketForecaster:
 
     def find_problem(self, plan: SnapshotPlan, frequency: RunFrequency) -> str:
         """Return why a plan does not fit at this frequency; empty if it fits."""
+        if not frequency.a_month:  # a cron expression without a time in the next 30 days
+            return ""
         interval = MONTH / frequency.a_month
         every = f"every {format_duration(interval)}"
         minutes, monthly = _minutes(plan, self.limits), _monthly(plan, frequency)

@@ -12,9 +12,9 @@ import pytest
 from connectors.tiers import limits_for
 from pipelines.config import BasketSettings
 from pipelines.planning.baskets import PlannedBasket
-from pipelines.planning.forecast import ForecastInput, forecast
+from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
 from pipelines.planning.model import CatalogSizes, SnapshotRequest
-from pipelines.planning.schedule import frequency_of_interval
+from pipelines.planning.schedule import RunFrequency, frequency_of_interval
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
 from tests.support.sandboxes import MakeSandbox
@@ -113,22 +113,25 @@ def test_fx_table_is_suggested_where_it_would_fit(tmp_path: Path, limited: Sandb
     assert forecasts(plan(bench, "--json"))["core"]["verdict"].startswith('fx = "table" fits; every 3m would')
 
 
-def test_run_that_takes_longer_than_its_interval_does_not_fit() -> None:
-    limits, request = (
-        limits_for("standard", kind="skinshark"),
-        SnapshotRequest("skinshark", None, ("skinshark",)),
-    )
+def forecast_listing(frequency: RunFrequency) -> SourceForecast:
+    """Return the forecast of one SkinShark basket that runs at this frequency."""
+    limits = limits_for("standard", kind="skinshark")
+    request = SnapshotRequest("skinshark", None, ("skinshark",))
     settings = BasketSettings(name="core", source="skinshark", items=("all",))
     planned = PlannedBasket(settings, plan_snapshot(request, limits, CatalogSizes()), request)
-    result = forecast(
-        "skinshark",
-        [ForecastInput("core", frequency_of_interval(timedelta(seconds=3)), planned)],
-        limits,
-        sizes=CatalogSizes(),
-        used=None,
-    )
+    inputs = [ForecastInput("core", frequency, planned)]
+    return forecast("skinshark", inputs, limits, sizes=CatalogSizes(), used=None)
+
+
+def test_run_that_takes_longer_than_its_interval_does_not_fit() -> None:
+    result = forecast_listing(frequency_of_interval(timedelta(seconds=3)))
     assert result.baskets[0].verdict == "every 1m fits; every 3s is shorter than a run, which takes 5s"
     assert not result.fits
+
+
+def test_basket_without_a_run_in_thirty_days_costs_nothing() -> None:
+    result = forecast_listing(RunFrequency(a_month=0, a_day_at_most=0))
+    assert (result.fits, result.requests_a_month) == (True, 0)
 
 
 def test_basket_that_the_tier_forbids_does_not_affect_the_others(
