@@ -122,9 +122,9 @@ class SourceSession:
 
     async def _authenticate(self, key: Key, breaker: AuthBreaker) -> Account:
         self.key, self.blocked_by_breaker = key, True
-        breaker.check(self.name, key)
+        breaker.check(self.name, key)  # raises for a rejected key, before any request
         self.blocked_by_breaker = False
-        await self.aclose()
+        await self.aclose()  # the connector with the key before this one
         self._build_connector(key)
         account = await self.connector.account()
         breaker.reset(self.name)

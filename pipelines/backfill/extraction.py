@@ -95,7 +95,7 @@ class ShardExtractor:
             try:
                 await self._extract_shard(self._queue.popleft())
             except QuotaExhausted as error:
-                # The other workers finish the request that they have sent: it is paid for.
+                # Not raised: that would cancel the requests of the other workers, which are paid for.
                 self._quota_error = error
                 self._queue.clear()
 
@@ -149,6 +149,7 @@ class ShardExtractor:
 
     async def _land(self, shard: BackfillShard, sink: ShardSink, page: SeriesPage) -> None:
         writer = sink.writer(page.rows.height)
+        # A thread cannot be cancelled: wait for its end, because a cancellation closes the sink next.
         running = await run_to_completion(asyncio.to_thread(self._land_and_record, shard, writer, page))
         self._consecutive_failures = 0
         self.totals.rows += page.rows.height

@@ -126,7 +126,7 @@ class MicroBatchWriter:
 
     def current(self) -> MicroBatch:
         """Return the micro-batch for the next page. Raises WarehouseError, also that of an earlier load."""
-        for task in [task for task in self._loads if task.done()]:
+        for task in [task for task in self._loads if task.done()]:  # a failed load ends the run early
             self._loads.remove(task)
             task.result()
         if self._newest is None or self.is_full(self._newest):
@@ -193,7 +193,10 @@ class MicroBatchWriter:
         return micro_batch
 
     def _finish_idle(self) -> None:
-        """Finish and load the older micro-batches whose last shard has left."""
+        """Finish and load the older micro-batches without an open shard.
+
+        A shard leaves an older micro-batch with its next page.
+        """
         idle = [one for one in self._open if one is not self._newest and not one.open_shards]
         for micro_batch in idle:
             self._finish(micro_batch)
@@ -214,6 +217,6 @@ class MicroBatchWriter:
 
     async def _load_pending(self) -> None:
         """Load all finished landings; if another loader holds the lock for long, the next load does it."""
-        async with self._load_lock:
+        async with self._load_lock:  # loads would only wait for each other's lock of the database
             with contextlib.suppress(WarehouseLocked):
                 await asyncio.to_thread(load_and_publish, self._settings, [], self._clock)

@@ -124,7 +124,7 @@ class BackfillPipeline:
             catalogs = self._session.catalogs
             plan = await self._plan_missing(limits, catalogs, record)
             providers = provider_keys_by_name(await catalogs.providers())
-        except ConfigError:
+        except ConfigError:  # a wrong request has no result
             raise
         except SourceError as error:
             return await self._conclude(record, BackfillOutcome.from_run(error))
@@ -211,7 +211,7 @@ class BackfillPipeline:
             error = await extractor.run()
         except BackfillCancelled:
             return BackfillOutcome(CANCELLED, totals=extractor.totals)
-        except Exception:
+        except Exception:  # the store keeps the state "running", which the next run resumes
             raise
         except BaseException:  # a cancellation, or the exception that Prefect raises on SIGTERM
             micro_batches.finish(CANCELLED, "stopped")
@@ -234,7 +234,7 @@ class BackfillPipeline:
             state = outcome.state if outcome.state in {DONE, "incomplete"} else "stopped"
             record = self._backfills.finish(record.backfill_id, state, outcome.reason)
         run, session = self._as_run(record, outcome), self._session
-        self._alert_unknown_providers(outcome)
+        self._alert_unknown_providers(outcome)  # before the load, which delivers the open alerts
         await self._breaker.report_failures([run], None if session.blocked_by_breaker else session.key)
         await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
         loads = summarize_loads(self._paths, micro_batches.runs if micro_batches is not None else ())

@@ -131,6 +131,7 @@ class SnapshotPipeline:
             run.planned = await planner.plan_all(run.baskets)
             if not self._force:
                 run.over_quota = over_quota_baskets(run.planned, rate_limiter.month_usage())
+            # Only now: after an error, the first basket is billed for all requests that were sent.
             run.requests_billed = session.requests_at_open
         except ConfigError:
             raise

@@ -51,7 +51,7 @@ class WorkerProcess:
 
         Raises WorkerDied.
         """
-        worker = self.start()  # done before the thread takes up the next call
+        worker = self.start()  # the only thread starts the worker first, then runs the calls in order
         request = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
         loop = asyncio.get_running_loop()
         result: _T = await loop.run_in_executor(self._thread, lambda: worker.result().call(request))
@@ -70,8 +70,8 @@ class _Worker:
 
     def __init__(self, module: str) -> None:
         self._socket, theirs = Pipe()
-        # A session of its own: Ctrl-C is for the parent, which still has pages for the worker.
-        # -P: packages of our names in the working directory are not ours.
+        # In its own session, Ctrl-C does not reach the worker: the parent still has pages for it.
+        # -P keeps the working directory off sys.path, where a folder may have the name of a package of ours.
         command = (sys.executable, "-P", "-m", __name__, module, str(theirs.fileno()))
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
@@ -93,7 +93,7 @@ class _Worker:
 
     def call(self, request: bytes) -> Any:  # noqa: ANN401 - what the work returns
         """Return or raise the outcome of a pickled call. Raises WorkerDied."""
-        with contextlib.suppress(OSError):  # the worker has died, as _receive will find
+        with contextlib.suppress(OSError):  # the worker has died: _receive raises WorkerDied
             self._socket.send_bytes(request)
         result, error = self._receive()
         if error is not None:
@@ -107,13 +107,13 @@ class _Worker:
 
     def _receive(self) -> Any:  # noqa: ANN401
         try:
-            answer = self._socket.recv_bytes()
+            response = self._socket.recv_bytes()
         except (EOFError, OSError):
             code = self._process.wait()
             killed = code == -signal.SIGKILL
-            reason = "was killed, maybe for want of memory" if killed else f"ended with exit code {code}"
+            reason = "was killed, perhaps for lack of memory" if killed else f"ended with exit code {code}"
             raise WorkerDied(reason) from None
-        return pickle.loads(answer)  # noqa: S301 - from our own worker
+        return pickle.loads(response)  # noqa: S301 - from our own worker
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager signals every process of a service
     socket = Connection(int(sys.argv[2]))
     try:
-        importlib.import_module(sys.argv[1])  # now, not with the first call
+        importlib.import_module(sys.argv[1])  # now: the parent waits for its success
     except Exception as error:  # noqa: BLE001 - the parent reports it
         socket.send(f"{type(error).__name__}: {error}")
         return
