@@ -235,7 +235,12 @@ class OffsetPaginator:
         if self._is_complete() or self._accept_if_stable():
             return ()
         if self.rounds == self._max_rounds:
-            raise PaginationError(f"{self._counts()}, after {self.rounds} more rounds", self._source)
+            total = "an unknown total" if self._total < 0 else f"{self._total} in the last total"
+            raise PaginationError(
+                f"{self.rows} distinct rows of {self._count_received()} received, {total},"
+                f" after {self.rounds} more rounds",
+                self._source,
+            )
         self.rounds += 1
         stale = tuple(offset for offset, page in self._pages.items() if page.total != self._total)
         self._last_round = None if stale else self._fingerprints()
@@ -271,7 +276,3 @@ class OffsetPaginator:
 
     def _count_received(self) -> int:
         return sum(len(page.keys) + page.others for page in self._pages.values())
-
-    def _counts(self) -> str:
-        total = "an unknown total" if self._total < 0 else f"{self._total} in the last total"
-        return f"{self.rows} distinct rows of {self._count_received()} received, {total}"

@@ -14,13 +14,16 @@ AUTO: Final = "auto"
 # How many days the API keeps candles, by its contract, and how many of them a lookback may reach.
 CANDLE_DAYS: Final[Mapping[Interval, int]] = {"5m": 7, "1h": 30, "1d": 365}
 LOOKBACK_DAYS: Final = 30
+# A listing route of SkinShark costs 5 tokens of the minute. The documentation does not say whether the price
+# listing is such a route: assume that it is.
+LISTING_COST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TierLimits:
     """One tier of one API. `None` for a limit means that there is none.
 
-    `per_minute` counts the cost of requests: 1, or `listing_cost` for a listing. `streams_a_day` are the
+    `per_minute` counts the cost of requests: 1, or `LISTING_COST` for a listing. `streams_a_day` are the
     starts that each stream route allows in 24 hours. `listing` says that the API lists everything at once and
     has no other route. `history_days` is how long the API keeps points, by its documentation; `sales_rows`
     are the most sales of a page. `candle_windows` allows candles by start and end.
@@ -31,12 +34,10 @@ class TierLimits:
     per_month: int | None
     page_rows: int
     batch: bool = False
-    batch_items: int = 100
     streams_a_day: int = 0
     bids: bool = False
     history: bool = False
     listing: bool = False
-    listing_cost: int = 5
     history_days: int = 35
     sales: bool = False
     sales_rows: int = 100

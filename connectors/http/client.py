@@ -39,19 +39,12 @@ HeaderHook = Callable[[Mapping[str, str]], None]
 _T = TypeVar("_T")
 # Gets the decompression of the body, and the server's time.
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
-_RETURNED_HEADERS: Final = (
-    "date",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-tier",
-    "x-request-id",
-)
 _MAX_ERROR_BODY: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse(Generic[_T]):
-    """A successful response: status, selected headers (lower-case names), body and the server's time.
+    """A successful response: status, headers (lower-case names), body and the server's time.
 
     `server_time` is the `Date` header (UTC, whole seconds), or the local clock's time without that header.
     """
@@ -210,8 +203,7 @@ class Client(ABC):
             server_time = self.server_time(response.headers)
             read = read_body(self._decompression(request, response), server_time)
             body = await run_to_completion(read)
-        headers = {name: response.headers[name] for name in _RETURNED_HEADERS if name in response.headers}
-        return ApiResponse(response.status, headers, body, server_time=server_time)
+        return ApiResponse(response.status, response.headers, body, server_time=server_time)
 
     async def _open_stream(self, request: ApiRequest, deadline: float) -> StreamingResponse:
         """Claim a stream start and send the request; raise the error of an unsuccessful response."""

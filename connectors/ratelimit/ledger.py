@@ -38,6 +38,19 @@ class Admission(NamedTuple):
     permits: int
 
 
+class MonthReport(NamedTuple):
+    """The source's report of the month to the request of ticket `own`, which was sent at `since`.
+
+    `used` is None where only the limit was reported.
+    """
+
+    used: int | None
+    limit: int
+    since: float
+    own: int = 0
+    resets_at: datetime | None = None
+
+
 def read_usage(state: Path, source: str) -> MonthUsage | None:
     """Return the last known month of a source's key; None where the source never reported one.
 
@@ -163,29 +176,22 @@ class RequestLedger:
         with self._statement():
             self._limits.pause(now, until)
 
-    def sync_month(
-        self,
-        used: int | None,
-        limit: int,
-        *,
-        since: float,
-        own: int,
-        resets_at: datetime | None,
-        at: datetime,
-    ) -> None:
+    def sync_month(self, report: MonthReport, at: datetime) -> None:
         """Correct the month by the source's report.
 
-        The source has counted what was answered before `since`, and the ticket `own`; it may or may not have
-        counted other requests. The ledger's count stays where it can be right; otherwise the highest count
-        that can be right replaces it.
+        The source has counted what was answered before the report's `since`, and its `own` ticket; it may or
+        may not have counted other requests. The ledger's count stays where it can be right; otherwise the
+        highest count that can be right replaces it.
         """
         with self._transaction():
             month = self._limits.load(at).month
-            count = month.used
-            if used is not None:
-                highest = used + self._requests.count_unsettled(since, own)
-                count = count if used <= count <= highest else min(highest, max(used, limit))
-            self._limits.set_month(MonthUsage(count, limit, resets_at or month.resets_at, reported_at=at))
+            count, reported = month.used, report.used
+            if reported is not None:
+                highest = reported + self._requests.count_unsettled(report.since, report.own)
+                if not reported <= count <= highest:
+                    count = min(highest, max(reported, report.limit))
+            resets_at = report.resets_at or month.resets_at
+            self._limits.set_month(MonthUsage(count, report.limit, resets_at, reported_at=at))
 
     def month(self, at: datetime) -> MonthUsage:
         """Return the requests of the month."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from common.clock import Clock
 from common.errors import QuotaExhausted, StreamsExhausted
 from connectors.ratelimit.admission import MAX_BATCH, AdmissionQueue, Permit
-from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger import MonthReport, RequestLedger
 from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, WINDOW, MonthUsage
 
 # A longer Retry-After is cut to this, so that a mistake of the source stops nobody for days.
@@ -31,16 +31,6 @@ class QuotaHeaders(NamedTuple):
     limit: int | None
     remaining: int | None
     resets_at: datetime | None
-
-
-class _MonthReport(NamedTuple):
-    """The source's report of the month to the request of ticket `own`, which was sent at `since`."""
-
-    used: int | None
-    limit: int
-    since: float
-    own: int = 0
-    resets_at: datetime | None = None
 
 
 class RateLimiter:
@@ -66,7 +56,7 @@ class RateLimiter:
         self._source = source
         self._queue = AdmissionQueue(self._ledger, clock, source, lease=deadline + WINDOW)
         self._stream_routes: set[str] = set()
-        self._report: _MonthReport | None = None
+        self._report: MonthReport | None = None
         self._limit: int | None = None
         self._next_store = self._next_load = float("-inf")
         self.set_rate(per_minute)
@@ -106,7 +96,7 @@ class RateLimiter:
         """Correct the month by the account, which was requested at `since`."""
         if limit is not None:
             used = None if used is None else min(used, MAX_REPORTED)
-            self._apply_report(_MonthReport(used, min(limit, MAX_REPORTED), since))
+            self._apply_report(MonthReport(used, min(limit, MAX_REPORTED), since))
 
     def observe_headers(
         self, route: str, permit: Permit, quota: QuotaHeaders, *, error: Exception | None = None
@@ -123,7 +113,7 @@ class RateLimiter:
             if limit <= MAX_STREAM_STARTS:
                 self._sync_streams(route, limit - remaining, limit, resets_at=resets_at)
         elif limit == self._month_limit():
-            self._report = _MonthReport(
+            self._report = MonthReport(
                 limit - remaining, limit, permit.sent_at, own=permit.ticket, resets_at=resets_at
             )
             alone = self._queue.in_flight <= 1
@@ -155,7 +145,7 @@ class RateLimiter:
             limit = self.month_usage().limit
             if limit is not None:
                 since = self.sync_point()
-                self._apply_report(_MonthReport(limit, limit, since, resets_at=error.resets_at))
+                self._apply_report(MonthReport(limit, limit, since, resets_at=error.resets_at))
         if route in self._stream_routes:
             self._ledger.release_stream_start(route)
 
@@ -196,16 +186,9 @@ class RateLimiter:
         if report is not None and self._clock.monotonic() < report.since + WINDOW:
             self._apply_report(report)
 
-    def _apply_report(self, report: _MonthReport) -> None:
+    def _apply_report(self, report: MonthReport) -> None:
         if report.used is None or report.limit - report.used < PLENTY:
             self._queue.release_unused()
-        self._ledger.sync_month(
-            report.used,
-            report.limit,
-            since=report.since,
-            own=report.own,
-            resets_at=report.resets_at,
-            at=self._clock.now(),
-        )
+        self._ledger.sync_month(report, self._clock.now())
         self._report, self._limit = None, report.limit
         self._next_load = self._next_store = self._clock.monotonic() + SYNC_INTERVAL

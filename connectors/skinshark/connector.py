@@ -28,15 +28,13 @@ from connectors.skinshark.listing import (
     parse_page,
     parse_page_info,
 )
-from connectors.tiers import limits_for
+from connectors.tiers import LISTING_COST, limits_for
 
 _T = TypeVar("_T")
 # Handles the content of the page at a range, which the server sent at a time (UTC).
 _PageHandler = Callable[[PageRange, bytes, datetime], Awaitable[PageInfo]]
 _MERCHANT_ROUTE: Final = "/merchant"
 _PAGE_LIMIT: Final = 500
-# A listing route costs 5 tokens. The documentation does not say whether this is one: assume that it is.
-_LISTING_COST: Final = 5
 # The whole listing is tried twice; then pages, which are smaller, with the usual retries.
 _WHOLE_LISTING_RETRY: Final = RetryPolicy(attempts=2)
 # For each marketplace: our provider key (CS2Cap's where CS2Cap has it), the API's number, and the name.
@@ -160,7 +158,7 @@ class SkinShark(Connector):
         ]
         read_body = self._build_body_reader(ROUTE, partial(handle, page_range))
         response = await self._client.read(
-            ROUTE, params, read_body, cost=_LISTING_COST, metered=False, retry=retry
+            ROUTE, params, read_body, cost=LISTING_COST, metered=False, retry=retry
         )
         return response.body
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.ratelimit.ledger import RequestLedger
+from connectors.ratelimit.ledger import MonthReport, RequestLedger
 from connectors.ratelimit.ledger_tables import WINDOW
 from connectors.ratelimit.limiter import RateLimiter
 from tests.support.clocks import NOON, VirtualClock
@@ -132,9 +132,9 @@ def test_clock_read_before_another_processs_admission_does_not_expire_it(tmp_pat
     options: dict[str, Any] = {"metered": True, "lease": 90.0, "at": NOON}
     for ledger, now in ((first, 100.1), (second, 100.0)):
         assert ledger.acquire(0, 1, now=now, **options).wait == 0
-    first.sync_month(500, 1000, since=0.0, own=0, resets_at=None, at=NOON)
+    first.sync_month(MonthReport(500, 1000, since=0.0), NOON)
     third = first.acquire(0, 1, now=100.2, **options).ticket
-    first.sync_month(501, 1000, since=100.2, own=third, resets_at=None, at=NOON)
+    first.sync_month(MonthReport(501, 1000, since=100.2, own=third), NOON)
     assert first.month(NOON).used == 503  # the source may not have counted two of them
     for ledger in (first, second):
         ledger.close()

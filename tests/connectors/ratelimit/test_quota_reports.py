@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.ratelimit.ledger import RequestLedger, read_usage
+from connectors.ratelimit.ledger import MonthReport, RequestLedger, read_usage
 from connectors.ratelimit.limiter import QuotaHeaders
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.rate_limits import MakeRateLimiter, send_request, shared_rate_limiter
@@ -66,6 +66,6 @@ def test_old_report_is_not_stored(make_rate_limiter: MakeRateLimiter) -> None:
 def test_all_requests_of_a_batch_may_be_missing_in_a_report(tmp_path: Path, own: bool) -> None:
     for ledger in (RequestLedger(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
         ticket, _, permits = ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=5)
-        ledger.sync_month(100, MONTH, since=0.0, own=ticket if own else 0, resets_at=None, at=NOON)
+        ledger.sync_month(MonthReport(100, MONTH, since=0.0, own=ticket if own else 0), NOON)
         assert ledger.month(NOON).used == 100 + permits - own == 105 - own
         ledger.close()
