@@ -37,7 +37,7 @@ class ProgressSource(Protocol):
 
     @property
     def description(self) -> str:
-        """The progress in words."""
+        """The progress as text, for people."""
         ...
 
 

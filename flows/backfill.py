@@ -23,7 +23,6 @@ from pipelines.backfill.sales import next_request
 from pipelines.config import Settings, load_settings
 
 caller = CallerContext[BackfillProgress, BackfillResult]("backfill", NullBackfillProgress())
-collect_results = caller.collect_results
 
 
 class BackfillProgressTracker:

@@ -26,7 +26,6 @@ from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
 from warehouse.loading.run import LoadReport
 
 caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
-collect_results = caller.collect_results
 
 
 class ProgressTracker:

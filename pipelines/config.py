@@ -65,7 +65,7 @@ class SourceSettings(_Strict):
 
 
 class Cs2capSettings(SourceSettings):
-    """An account at CS2Cap. With `tier` "auto", the API tells the tier of the key.
+    """An account at CS2Cap. With `tier` "auto", the tier is the one that the API reports for the key.
 
     Streams take longer than other responses and have their own `stream_deadline`. `sales` is the interval at
     which all sales are read; without it, no schedule reads them.
@@ -83,7 +83,7 @@ class SkinsharkSettings(SourceSettings):
     """A merchant's account at SkinShark. `market` and `include_fees` set the price basis of the source.
 
     `key_next` says where the next key is, which takes over when the first key is revoked; the next key may be
-    missing. The API tells no tier: "auto" is the smallest one.
+    missing. The API reports no tier: "auto" is the smallest one.
     """
 
     kind: Literal["skinshark"] = "skinshark"

@@ -91,7 +91,7 @@ def load_and_publish(
 def load_before_exit(settings: Settings, clock: Clock) -> None:
     """Load what a cancelled run has landed; what cannot be loaded now is left to the next run.
 
-    This blocks the event loop: whoever stops this process waits for the process, not for its threads.
+    This blocks the event loop on purpose: Prefect and the shell wait for the process, not for its threads.
     """
     with contextlib.suppress(WarehouseError):
         load_and_publish(settings, [], clock, lock_wait=shutdown_grace())

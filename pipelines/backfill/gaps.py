@@ -167,7 +167,7 @@ async def _classify(
     """Split the gaps of one source into the parts that are filled, fillable, lost or too new."""
     async with aclosing(LazySource(settings, source, clock, offline=False)) as lazy_source:
         now = clock.now()
-        kept, why_lost = await _retention(settings, lazy_source, now)
+        available, why_lost = await _retention(settings, lazy_source, now)
         catalogs = CatalogCache(
             WarehousePaths(settings.root).catalog, lazy_source, clock, lifetime=timedelta.max
         )
@@ -180,7 +180,7 @@ async def _classify(
     if lazy_source.fetched:
         on_request(lazy_source.describe_fetches())
     return [
-        _classify_gap(one, covered[one.basket, one.currency], kept=kept, why_lost=why_lost)
+        _classify_gap(one, covered[one.basket, one.currency], available=available, why_lost=why_lost)
         for one in basket_gaps
     ]
 
@@ -220,15 +220,15 @@ async def _covered_by_backfills(
 
 
 def _classify_gap(
-    basket_gap: BasketGap, covered: Sequence[TimeRange], *, kept: TimeRange, why_lost: str
+    basket_gap: BasketGap, covered: Sequence[TimeRange], *, available: TimeRange, why_lost: str
 ) -> Gap:
     basket, gap = basket_gap.basket, basket_gap.gap
     unfilled = unfilled_spans(gap, covered)
     spans: dict[PartKind, list[TimeRange]] = {
         "filled": intersect([(gap.start, gap.end)], covered),
-        "lost": intersect(unfilled, [(BEGINNING_OF_TIME, kept[0])]),
-        "fillable": intersect(unfilled, [kept]),
-        "too new": intersect(unfilled, [(kept[1], gap.end)]),
+        "lost": intersect(unfilled, [(BEGINNING_OF_TIME, available[0])]),
+        "fillable": intersect(unfilled, [available]),
+        "too new": intersect(unfilled, [(available[1], gap.end)]),
     }
     parts = [
         GapPart(start, end, kind, why_lost if kind == "lost" else "")

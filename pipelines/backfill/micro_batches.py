@@ -61,31 +61,27 @@ class ShardSink:
 
     def writer(self, rows: int) -> SeriesWriter:
         """Return the writer for a page with this number of rows. Raises WarehouseError."""
-        if self._current is not None and self._micro_batches.is_full(self._current[0]):
+        if self._current is None or self._micro_batches.is_full(self._current[0]):
             self._leave(complete=False)
-        micro_batch, writer = self._current = self._current or self._enter()
+            micro_batch = self._micro_batches.current()
+            header = self._header(micro_batch.add_shard())
+            self._current = micro_batch, SeriesWriter(micro_batch.landing.folder, header)
+        micro_batch, writer = self._current
         micro_batch.rows += rows
         return writer
 
     def close(self, reason: str | None) -> None:
         """End the shard, complete or incomplete for a `reason`. Raises WarehouseError."""
-        if self._current is not None:
-            self._leave(complete=reason is None, reason=reason)
-        elif reason is not None:
+        if self._current is None and reason is not None:
             self._micro_batches.record_failure(reason)
-
-    def _enter(self) -> tuple[MicroBatch, SeriesWriter]:
-        micro_batch = self._micro_batches.current()
-        header = self._header(micro_batch.add_shard())
-        return micro_batch, SeriesWriter(micro_batch.landing.folder, header)
+        self._leave(complete=reason is None, reason=reason)
 
     def _leave(self, *, complete: bool, reason: str | None = None) -> None:
-        if self._current is None:
-            return
-        micro_batch, writer = self._current
-        writer.finish(complete=complete, reason=reason)
-        self._micro_batches.release(micro_batch, reason)
-        self._current = None
+        if self._current is not None:
+            micro_batch, writer = self._current
+            writer.finish(complete=complete, reason=reason)
+            self._micro_batches.release(micro_batch, reason)
+            self._current = None
 
 
 class MicroBatchWriter:
@@ -197,7 +193,8 @@ class MicroBatchWriter:
 
         A shard leaves an older micro-batch with its next page.
         """
-        idle = [one for one in self._open if one is not self._newest and not one.open_shards]
+        older = [micro_batch for micro_batch in self._open if micro_batch is not self._newest]
+        idle = [micro_batch for micro_batch in older if not micro_batch.open_shards]
         for micro_batch in idle:
             self._finish(micro_batch)
         if idle:

@@ -54,8 +54,8 @@ OnPlan = Callable[[BackfillPlan], object]
 class BackfillPipeline:
     """One run of the backfill that `request` describes; the run resumes an unfinished one.
 
-    `on_plan` is called with the plan before the first page is requested. `micro_batch_seconds` is how long
-    pages land together before they are loaded.
+    `on_plan` is called with the plan before the first page is requested. `micro_batch_seconds` is how long a
+    micro-batch takes pages before it is loaded.
     """
 
     def __init__(

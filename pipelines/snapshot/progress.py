@@ -1,4 +1,4 @@
-"""The progress of an extraction, published to whoever displays it."""
+"""The progress of a snapshot, for progress bars and the Prefect artifact."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from common.errors import ConfigError
 from flows.automations import AppliedAutomation, apply_automations
-from flows.snapshot import collect_results, snapshot
+from flows.snapshot import caller, snapshot
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -148,7 +148,7 @@ def test_alert_and_its_end_reach_the_webhook_once_each(
 
     def run_snapshot() -> None:
         async def main() -> None:
-            with collect_results(NullProgress()):
+            with caller.collect_results(NullProgress()):
                 await snapshot(None, str(bench.config), return_state=True)
 
         asyncio.run(main())

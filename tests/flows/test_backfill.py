@@ -15,7 +15,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from common.errors import ConfigError
-from flows.backfill import BackfillProgressTracker, backfill, collect_results, sales
+from flows.backfill import BackfillProgressTracker, backfill, caller, sales
 from pipelines.backfill.progress import NullBackfillProgress, ProgressUpdate
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import BackfillResult
@@ -83,7 +83,7 @@ def run_flow(bench: Bench, request: BackfillRequest) -> tuple[State[Any], list[B
     """Run the flow `backfill`; return its state and its results."""
 
     async def run() -> tuple[State[Any], list[BackfillResult]]:
-        with collect_results(NullBackfillProgress()) as results:
+        with caller.collect_results(NullBackfillProgress()) as results:
             return await backfill(request, str(bench.config), return_state=True), results
 
     return asyncio.run(run())

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from common.errors import ConfigError
 from floorline.cli.commands import snapshot as snapshot_command
-from flows.snapshot import collect_results, snapshot
+from flows.snapshot import caller, snapshot
 from pipelines.results import RunResult
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
@@ -101,7 +101,7 @@ def run_flow(bench: Bench) -> FinishedRun:
     """Run the flow, and read what the server knows of the run."""
 
     async def run() -> tuple[State[Any], list[RunResult]]:
-        with collect_results(NullProgress()) as results:
+        with caller.collect_results(NullProgress()) as results:
             return await snapshot(None, str(bench.config), return_state=True), results
 
     state, results = asyncio.run(run())

@@ -134,11 +134,11 @@ async def _take_four_snapshots(market: Sandbox, config: Path, key: str) -> list[
 
 async def _take_snapshot(title: str, config: Path) -> list[RunResult]:
     from floorline.cli.render.runs import print_results
-    from flows.snapshot import collect_results, snapshot
+    from flows.snapshot import caller, snapshot
     from pipelines.snapshot.progress import NullProgress
 
     console.print_line(title)
-    with collect_results(NullProgress()) as results:
+    with caller.collect_results(NullProgress()) as results:
         state = await snapshot(None, str(config), return_state=True)
     console.print_line(f"Flow run state: {state.name}")
     print_results(results, as_json=False)
