@@ -85,7 +85,7 @@ def _expand(specs: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[
 
 def _fill_placeholders(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any YAML value
     """Return the YAML value with each placeholder in its strings replaced."""
-    text = json.dumps(value)
+    text = json.dumps(value)  # strings at any depth
     for placeholder, replacement in values.items():
         text = text.replace(placeholder, json.dumps(replacement)[1:-1])
     return json.loads(text)
@@ -139,11 +139,11 @@ def _content(automation: AutomationCore) -> dict[str, Any]:
     """Return the fields that decide whether an installed automation is up to date."""
     fields = ("description", "trigger", "actions", "enabled")
     content = {name: automation.model_dump(mode="json")[name] for name in fields}
-    content["trigger"].pop("id", None)
+    content["trigger"].pop("id", None)  # Prefect gives each trigger its own id
     return content
 
 
-def crash_automation() -> AutomationCore:
+def _crash_automation() -> AutomationCore:
     """Return the automation that marks a flow run as crashed after three missed heartbeats."""
     return AutomationCore(
         name=CRASH_AUTOMATION,
@@ -173,7 +173,7 @@ def crash_automation() -> AutomationCore:
 
 async def install_crash_automation() -> None:
     """Create the automation that marks lost runs, or update it."""
-    automation = crash_automation()
+    automation = _crash_automation()
     async with get_client() as client:
         existing = await client.read_automations_by_name(CRASH_AUTOMATION)
         if existing:

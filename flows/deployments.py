@@ -92,6 +92,7 @@ def _deployment(
         "parameters": {**parameters, "config": str(config) if config else None},
         "tags": [TAG, *tags],
         "schedules": list(schedules),
+        # The grace period is the time that a worker has to start a run before Prefect frees its slot.
         "concurrency_limit": {"limit": 1, "collision_strategy": when_busy, "grace_period_seconds": 120},
         "work_pool": {
             "name": WORK_POOL,

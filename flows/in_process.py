@@ -46,6 +46,6 @@ class CallerContext(Generic[P, R]):
         await check_prefect_reachable()
         with self.collect_results(progress) as results:
             state = await flow()
-        if not results:
+        if not results:  # the flow ended before its pipeline: its state has the error
             await state.aresult()
         return results

@@ -43,6 +43,7 @@ def flow_run_name(subject: str = "") -> str:
 def scheduled_time() -> datetime | None:
     """Return the scheduled time of the current flow run; None if no schedule created it."""
     context = FlowRunContext.get()
+    # A run by hand has an expected start time, too: the time of its creation.
     if context is None or context.flow_run is None or not context.flow_run.auto_scheduled:
         return None
     return context.flow_run.expected_start_time

@@ -91,7 +91,7 @@ class CatalogCache:
     def _store(self, name: str, frame: pl.DataFrame) -> None:
         path = self._path(name)
         partial = path.with_suffix(".partial")
-        modified = self._clock.now().timestamp()
+        modified = self._clock.now().timestamp()  # `age` compares the file's time with the same clock
         with translate_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             frame.write_ipc(partial)

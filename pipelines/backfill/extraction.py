@@ -72,6 +72,7 @@ class ShardExtractor:
         self._shards = len(shards)
         self._ended = len(shards) - len(self._queue)
         self._fractions = {shard.number: self._fraction_read(shard, shard.oldest) for shard in self._queue}
+        # A running total, because a backfill can have 100,000 shards and updates it with each page.
         self._fraction_sum = self._ended + sum(self._fractions.values())
         self._quota_error: QuotaExhausted | None = None
         self._consecutive_failures = 0

@@ -83,7 +83,7 @@ def usage_report(source: str, usage: MonthUsage, now: datetime) -> MonthUsageRep
     a_day = used * (DAY / max(now - start, MIN_ELAPSED))
     ends_at = None
     if usage.limit is not None and used:
-        days_left = max(usage.limit - used, 0) / a_day
+        days_left = max(usage.limit - used, 0) / a_day  # not a date yet: it may be beyond the year 9999
         if days_left < (end - now) / DAY:
             ends_at = now + days_left * DAY
     return MonthUsageReport(source, used, usage.limit, a_day, ends_at)
@@ -93,4 +93,5 @@ def _month(resets_at: datetime | None, now: datetime) -> tuple[datetime, datetim
     """Return the start and end of the source's month; of the calendar month (UTC) without a reset."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     end = resets_at if resets_at and resets_at > now else (first + 32 * DAY).replace(day=1)
-    return end - (end.replace(day=1) - DAY).day * DAY, end
+    days = (end.replace(day=1) - DAY).day  # the length of the calendar month before `end`
+    return end - days * DAY, end

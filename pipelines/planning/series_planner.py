@@ -167,10 +167,12 @@ def _grid_steps(whole: Window, step: timedelta, grid: timedelta) -> list[datetim
 
 def _max_window(whole: Window, providers: int, limits: TierLimits) -> timedelta:
     """Return the length of equal windows that take at most SHARD_MINUTES at the tier's rate limit."""
+    # The inverse of _max_pages: the most points that fit into so many pages.
     pages = SHARD_MINUTES * (limits.per_minute or _UNLIMITED_RATE)
     max_points = max((pages * limits.page_rows - 1) // providers - 1, 1)
     points = max((ceil_to(whole[1], GRID) - floor_to(whole[0], GRID)) // GRID, 1)
-    return GRID * -(-points // -(-points // max_points))
+    windows = -(-points // max_points)
+    return GRID * -(-points // windows)
 
 
 def _max_pages(window: Window, providers: int, limits: TierLimits) -> int:

@@ -73,6 +73,7 @@ class BasketExtractor:
         self._progress = progress
         self._sent_before = sent_before
         self._shard_slots = asyncio.Semaphore(MAX_CONCURRENT_SHARDS)
+        # Before this run has a landing, which would be the newest one.
         self._interrupted_run = find_interrupted_run(paths.landing, self._basket.source, self._basket.name)
         self._providers_seen: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         self._failures: list[str] = []
@@ -226,6 +227,7 @@ class BasketExtractor:
         self, landing: LandingWriter, state: str, error: SourceError | None, down: tuple[str, ...]
     ) -> RunResult:
         connector, fetched = self._session.connector, self._session.catalogs.fetched
+        # Taken out: of the baskets of a source, only the first one lands the catalogs.
         for name in ("items", "providers", "fx"):
             if name in fetched:
                 landing.add_catalog(name, fetched.pop(name))
