@@ -43,47 +43,56 @@ backfill_app = typer.Typer(
 BackfillId = Annotated[
     str, typer.Argument(metavar="ID", help="The backfill's id, as `backfill list` prints it.")
 ]
+Start = Annotated[str | None, typer.Option("--from", help="The start (UTC), inclusive.")]
+End = Annotated[str | None, typer.Option("--to", help="The end (UTC), exclusive; now by default.")]
+Items = Annotated[
+    list[str] | None, typer.Option(help="A name, id, glob, file:PATH, or all; repeat it for more items.")
+]
+Providers = Annotated[
+    list[str] | None, typer.Option(help="A provider's key, or several with commas; all by default.")
+]
+Currency = Annotated[str | None, typer.Option(help="USD by default.")]
+SourceName = Annotated[str | None, typer.Option(help="The name of the source, if there is more than one.")]
+Series = Annotated[
+    Literal["points", "candles", "sales"],
+    typer.Option(help="Price history, candles of all markets, or sales."),
+]
+Interval = Annotated[Literal["5m", "1h", "1d"] | None, typer.Option(help="The length of a candle.")]
+Budget = Annotated[
+    int | None, typer.Option(min=1, help="Stop after this number of requests, with exit code 5.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan and its cost, and use none of the month's quota.")
+]
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="[ID]", help="Resume this backfill; the latest by default."),
+]
+FillGaps = Annotated[
+    bool, typer.Option("--gaps", help="Fill the gaps that `floorline gaps` finds, as far as the API can.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no plan and no progress bar.")]
 
 
 @backfill_app.callback()
 def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     context: typer.Context,
-    start: Annotated[str | None, typer.Option("--from", help="The start (UTC), inclusive.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="The end (UTC), exclusive; now by default.")] = None,
-    items: Annotated[
-        list[str] | None, typer.Option(help="A name, id, glob, file:PATH, or all; repeat it for more items.")
-    ] = None,
-    providers: Annotated[
-        list[str] | None, typer.Option(help="A provider's key, or several with commas; all by default.")
-    ] = None,
-    currency: Annotated[str | None, typer.Option(help="USD by default.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="The name of the source, if there is more than one.")
-    ] = None,
-    series: Annotated[
-        Literal["points", "candles", "sales"],
-        typer.Option(help="Price history, candles of all markets, or sales."),
-    ] = "points",
-    interval: Annotated[
-        Literal["5m", "1h", "1d"] | None, typer.Option(help="The length of a candle.")
-    ] = None,
-    budget: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this number of requests, with exit code 5.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and its cost, and use none of the month's quota.")
-    ] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option("--resume", metavar="[ID]", help="Resume this backfill; the latest by default."),
-    ] = None,
-    gaps: Annotated[
-        bool, typer.Option("--gaps", help="Fill the gaps that `floorline gaps` finds, as far as the API can.")
-    ] = False,
+    start: Start = None,
+    end: End = None,
+    items: Items = None,
+    providers: Providers = None,
+    currency: Currency = None,
+    source: SourceName = None,
+    series: Series = "points",
+    interval: Interval = None,
+    budget: Budget = None,
+    dry_run: DryRun = False,
+    resume: Resume = None,
+    gaps: FillGaps = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
     prefect: WithPrefect = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no plan and no progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Backfill past prices from the API's history; the same command resumes an interrupted run."""
     if context.invoked_subcommand is not None:

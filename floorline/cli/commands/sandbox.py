@@ -8,33 +8,35 @@ from typing import Annotated
 
 import typer
 
+Port = Annotated[int, typer.Option(help="0: any free port.")]
+Tier = Annotated[str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")]
+Merchant = Annotated[str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")]
+Items = Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")]
+Quotes = Annotated[int | None, typer.Option(help="The exact number of quotes in the catalog.")]
+Seed = Annotated[int, typer.Option(help="The seed of the market's random numbers.")]
+Refresh = Annotated[float, typer.Option(help="Seconds between refreshes of the index; 0: immediately.")]
+Moving = Annotated[float, typer.Option(help="The share of quotes that changes at each refresh.")]
+Limits = Annotated[bool, typer.Option("--limits/--no-limits", help="Enforce the minute and month limits.")]
+Windows = Annotated[str, typer.Option(help="How the minute limit counts: fixed, sliding, both.")]
+Market = Annotated[Path | None, typer.Option(help="Replay the real prices of this Parquet file.")]
+Frozen = Annotated[datetime | None, typer.Option(help="Freeze the clock at this time (UTC).")]
+RenderAhead = Annotated[bool, typer.Option("--render-ahead", help="Render the pages before serving.")]
+
 
 def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
-    port: Annotated[int, typer.Option(help="0: any free port.")] = 8765,
-    tier: Annotated[
-        str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")
-    ] = "pro",
-    merchant: Annotated[
-        str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")
-    ] = "standard",
-    items: Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")] = 1000,
-    quotes: Annotated[int | None, typer.Option(help="The exact number of quotes in the catalog.")] = None,
-    seed: Annotated[int, typer.Option(help="The seed of the market's random numbers.")] = 1,
-    refresh: Annotated[
-        float, typer.Option(help="Seconds between refreshes of the index; 0: immediately.")
-    ] = 300.0,
-    moving: Annotated[float, typer.Option(help="The share of quotes that changes at each refresh.")] = 0.02,
-    limits: Annotated[
-        bool, typer.Option("--limits/--no-limits", help="Enforce the minute and month limits.")
-    ] = True,
-    windows: Annotated[
-        str, typer.Option(help="How the minute limit counts: fixed, sliding, both.")
-    ] = "fixed",
-    market: Annotated[Path | None, typer.Option(help="Replay the real prices of this Parquet file.")] = None,
-    frozen: Annotated[datetime | None, typer.Option(help="Freeze the clock at this time (UTC).")] = None,
-    render_ahead: Annotated[
-        bool, typer.Option("--render-ahead", help="Render the pages before serving.")
-    ] = False,
+    port: Port = 8765,
+    tier: Tier = "pro",
+    merchant: Merchant = "standard",
+    items: Items = 1000,
+    quotes: Quotes = None,
+    seed: Seed = 1,
+    refresh: Refresh = 300.0,
+    moving: Moving = 0.02,
+    limits: Limits = True,
+    windows: Windows = "fixed",
+    market: Market = None,
+    frozen: Frozen = None,
+    render_ahead: RenderAhead = False,
 ) -> None:
     """Serve imitations of both price APIs on loopback, with their rules and a market of their own."""
     from common.errors import ConfigError
