@@ -75,6 +75,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_row(*(Text(format_cell(cell)) for cell in row))
     console = Console(file=sys.stdout)
     if not console.is_terminal:
+        # Without a terminal, rich assumes 80 columns.
         console.width = WIDTH_WITHOUT_TERMINAL
     console.print(table)
 

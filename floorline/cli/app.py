@@ -42,6 +42,7 @@ def main() -> None:
     try:
         app(prog_name="floorline")
     except Exception as error:
+        # Imported here, because the help must not load what the results import.
         from common.errors import FloorlineError
         from pipelines.results import error_exit_code
 

@@ -76,6 +76,7 @@ def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
         task.cancel()
 
     async def cancel_on_sigterm() -> _T:
+        # asyncio.run cancels its task on Ctrl-C; SIGTERM needs a handler that does the same.
         task = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate, task)
         return await task

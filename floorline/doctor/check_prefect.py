@@ -37,6 +37,7 @@ async def check_prefect(settings: Settings, clock: Clock) -> list[Finding]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
+        # The address may contain a password.
         url = str(client.api_url.copy_with(username="", password="")).rstrip("/")
         if not await _is_reachable(client):
             return [fail("prefect server", f"no Prefect API answers at {url}", START_SERVER)]

@@ -107,6 +107,8 @@ class DaemonThreadExecutor(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Run `fn` in a new thread that ends with the process."""
+        # The threads of a ThreadPoolExecutor are joined at the exit of Python, and asyncio accepts no other
+        # class of executors: a subclass without a pool.
         future: Future[_T] = Future()
 
         def run() -> None:

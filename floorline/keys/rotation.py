@@ -214,7 +214,7 @@ async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: B
     Raises OutcomeUnknown if the key could be stored in neither place.
     """
     failures = []
-    try:
+    try:  # the backup first: its space is reserved, and its file is local
         backup.write(key)
         backup.keep = True
     except KeyStoreError as error:

@@ -76,6 +76,7 @@ def _replace(path: Path, key: Key) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - the file is open already
+            # Only root may change the owner of a file: never try where nothing changes.
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
             file.write(f"{key.reveal()}\n")
@@ -129,6 +130,7 @@ class BackupKeyFile:
     def write(self, key: Key) -> None:
         """Store a key. Raises KeyStoreError."""
         try:
+            # Overwrites the reserved bytes: on most file systems this works on a full disk.
             os.ftruncate(self._descriptor, os.pwrite(self._descriptor, f"{key.reveal()}\n".encode(), 0))
             os.fsync(self._descriptor)
         except OSError as error:

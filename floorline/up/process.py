@@ -41,6 +41,7 @@ class ManagedProcess:
             )
         finally:
             os.close(descriptor)
+        # A process that died can leave descendants: remember the groups of earlier starts.
         self._groups = [*(group for group in self._groups if group_is_alive(group)), self._process.pid]
 
     @property
@@ -75,6 +76,7 @@ class ManagedProcess:
         if self._process is None:
             return True
         deadline = time.monotonic() + seconds
+        # Only children can be waited for, and descendants are not children: poll.
         while self._process.poll() is None or any(map(group_is_alive, self._groups)):
             if time.monotonic() > deadline:
                 return False
@@ -92,7 +94,7 @@ class ManagedProcess:
 
     def describe_exit(self) -> str:
         """Return how the process died, with the last lines of its log."""
-        code = self.returncode or 0
+        code = self.returncode or 0  # a negative code is the number of a signal
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return f"{self.name} died, {how}; {self.log} ends with\n{self.tail()}"
 
@@ -105,7 +107,7 @@ class ManagedProcess:
 def group_is_alive(group: int) -> bool:
     """Return whether a process group has a member; a zombie counts."""
     try:
-        os.killpg(group, 0)
+        os.killpg(group, 0)  # signal 0 is only checked, not sent
     except ProcessLookupError:
         return False
     return True

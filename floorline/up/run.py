@@ -32,7 +32,7 @@ def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
     The code is 130 or 143 after a signal, 1 if a process died for good. Raises ConfigError.
     """
     settings = load_settings(config)
-    settings.select_baskets(())
+    settings.select_baskets(())  # raises ConfigError without baskets, before anything starts
     WarehousePaths(settings.root).prepare()
     path = config or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
     supervisor = Supervisor(settings, path.resolve(), port=port, workers=workers)
@@ -47,6 +47,7 @@ def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
         except ProcessExited as error:
             console.print_error(str(error))
         finally:
+            # From here on a signal must not raise: it would interrupt the shutdown.
             _on_signals(lambda *_: supervisor.kill())
             supervisor.stop()
     return exit_code

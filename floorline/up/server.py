@@ -79,6 +79,7 @@ async def _remove_missed_runs(client: PrefectClient) -> None:
             before_=DateTime.now(UTC) - MISSED_AFTER
         ),
     )
+    # A response has at most 200 runs. Runs that a person scheduled stay, so they alone end the loop.
     while runs := await client.read_flow_runs(flow_run_filter=missed):
         scheduled = [run for run in runs if run.auto_scheduled]
         for run in scheduled:

@@ -57,6 +57,7 @@ class Supervisor:
         for folder in (self._home, self._logs):
             folder.mkdir(mode=0o700, exist_ok=True)
         needs_server = not os.environ.get("PREFECT_API_URL")
+        # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home, self._port))
         if needs_server:
             self._start_server()
@@ -85,7 +86,7 @@ class Supervisor:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
         if self._workers and (self._server is None or self._server.returncode is None):
             self._stop_runs()
-        for worker in self._workers:
+        for worker in self._workers:  # all workers end at the same time
             worker.terminate()
         for worker in self._workers:
             worker.shut_down(STOP_TIMEOUT, STOP_TIMEOUT)
@@ -100,11 +101,11 @@ class Supervisor:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
         self._hurry = True
         if self._runs_stopped:
-            for process in (*self._workers, *((self._server,) if self._server else ())):
+            for process in filter(None, (*self._workers, self._server)):
                 process.signal_all(signal.SIGKILL)
 
     def _stop_runs(self) -> None:
-        """Let runs finish that end soon; tell the others to land and load the data that arrived; then kill.
+        """Let runs finish that end soon; let the others land and load the data that arrived; then kill.
 
         A worker that receives SIGTERM would kill its runs, and each run has its own process group. An error
         of the server must not end the shutdown.
@@ -117,7 +118,7 @@ class Supervisor:
             for timeout, number in ((FINISH_TIMEOUT, signal.SIGTERM), (LAND_TIMEOUT, signal.SIGKILL)):
                 if self._wait_for_runs(timeout):
                     break
-                for pid in self._run_pids():
+                for pid in self._run_pids():  # Prefect starts each run as the leader of a process group
                     os.killpg(pid, number)
         self._runs_stopped = True
 
@@ -175,7 +176,7 @@ class Supervisor:
         deploy.start(CODE)
         try:
             exit_code = deploy.wait()
-        finally:
+        finally:  # also where a signal interrupts the wait
             deploy.signal_all(signal.SIGKILL)
         if exit_code:
             raise ProcessExited(
@@ -235,6 +236,7 @@ class Supervisor:
 def _check_port(port: int) -> None:
     """Raise ConfigError if no server can listen on the port."""
     with socket.socket() as probe:
+        # As the server does: the port of a server that just stopped can be used again.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

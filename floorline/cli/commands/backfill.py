@@ -28,6 +28,7 @@ class OptionalValueGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer hides its type
         """Insert the value that `--resume` leaves out."""
+        # Typer has no option with an optional value.
         if "--resume" in args:
             after = args[args.index("--resume") + 1 :][:1]
             if not after or after[0].startswith("-"):

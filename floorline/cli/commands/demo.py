@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from floorline import console
+from floorline.up.environment import NO_TELEMETRY
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
     from sandbox.core import Sandbox
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+QUIET: Final = {
+    **NO_TELEMETRY,
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
 }
-CONFIG = """\
+CONFIG: Final = """\
 [warehouse]
 path = "."
 
@@ -46,7 +44,7 @@ providers = ["all"]
 currencies = ["USD", "EUR", "BTC"]
 every = "10m"
 """
-QUERIES = (
+QUERIES: Final = (
     (
         "Where is each knife cheapest, and by how much?",
         """SELECT market_hash_name, phase, min(price) AS lowest_ask, arg_min(provider, price) AS provider,
@@ -84,6 +82,7 @@ def demo(
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="floorline-demo-") as prefect_home:
+        # Prefect reads these variables when the flow is imported.
         os.environ.update(QUIET, PREFECT_HOME=prefect_home)
         for name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
             os.environ.pop(name, None)

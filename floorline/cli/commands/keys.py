@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from floorline.keys.status import KeyStatus
 
 key_app = typer.Typer(help="The API keys: check and rotate them.", no_args_is_help=True)
-COLUMNS = (
-    *("source", "key", "tail", "accepted", "tier", "per minute", "per month", "used", "expires", "days left"),
-)
+COLUMNS: Final = (
+    "source", "key", "tail", "accepted", "tier", "per minute", "per month", "used", "expires", "days left",
+)  # fmt: skip
 
 
 @key_app.command("status")

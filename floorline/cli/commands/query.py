@@ -27,7 +27,7 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     report = StatusReport(
         runs=run_query(paths, LAST_RUNS).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
-        waiting=pending_landings(paths.landing),
+        pending=pending_landings(paths.landing),
         published_at=datetime.fromtimestamp(paths.published.stat().st_mtime, UTC) if published else None,
         now=now,
         months=month_usage(settings, now),

@@ -18,12 +18,12 @@ from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 WIDTH: Final = 100
 MAX_LINES: Final = 20  # of shards; --json has all of them
 RESULT_COLUMNS: Final = (
-    *("backfill", "series", "state", "shards done", "broken", "left", "rows", "new", "rejected", "requests"),
+    "backfill", "series", "state", "shards done", "broken", "left", "rows", "new", "rejected", "requests",
     "quota left",
-)
+)  # fmt: skip
 LIST_COLUMNS: Final = (
-    *("backfill", "series", "source", "state", "request", "shards", "broken", "rows", "requests"),
-)
+    "backfill", "series", "source", "state", "request", "shards", "broken", "rows", "requests",
+)  # fmt: skip
 
 
 def print_announcement(plan: BackfillPlan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from common.text import sanitize
 from floorline.console import format_amount, format_cell, print_error, print_line, print_table, to_json
@@ -17,24 +17,17 @@ if TYPE_CHECKING:
     from pipelines.replay import Replayed
     from warehouse.maintenance import RebuildResult
 
+RESULT_COLUMNS: Final = (
+    "basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left",
+)  # fmt: skip
+
 
 def print_results(results: Sequence[RunResult], *, as_json: bool) -> None:
     """Print the results of runs on stdout, and the errors that ended runs on stderr."""
     if as_json:
         print_line(to_json([result.as_json() for result in results]))
     else:
-        columns = (
-            "basket",
-            "source",
-            "state",
-            "rows",
-            "changed",
-            "closed",
-            "rejected",
-            "requests",
-            "quota left",
-        )
-        print_table(columns, [_result_row(result) for result in results])
+        print_table(RESULT_COLUMNS, [_result_row(result) for result in results])
         for result in results:
             for note in result_notes(result):
                 print_line(f"  {result.basket}: {note}")
@@ -105,10 +98,8 @@ def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:
     print_line(f"{len(loads)} landings loaded" if loads else "there was no landing to load")
     if loads:
         columns = ("run", "basket", "state", "rows", "changed")
-        print_table(
-            columns,
-            [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loads],
-        )
+        rows = [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loads]
+        print_table(columns, rows)
 
 
 def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:

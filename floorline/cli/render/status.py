@@ -25,7 +25,7 @@ class StatusReport:
 
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
-    waiting: Sequence[LandedRun]
+    pending: Sequence[LandedRun]
     published_at: datetime | None
     now: datetime
     months: Sequence[MonthUsageReport] = ()
@@ -44,7 +44,7 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
     print_line(_describe_database(settings, report))
     for month in report.months:
         print_line(_format_usage(month))
-    if report.waiting:
+    if report.pending:
         print_line(_describe_pending(report))
     if report.alerts:
         print_alerts(report.alerts, as_json=False)
@@ -55,7 +55,7 @@ def _status_json(rows: Sequence[tuple[Any, ...]], report: StatusReport) -> dict[
         "baskets": [{**dict(zip(STATUS, row, strict=True)), "late": _is_late(row)} for row in rows],
         "published_at": report.published_at,
         "alerts": report.alerts,
-        "landings_waiting": [run.header.run_id for run in report.waiting],
+        "landings_waiting": [run.header.run_id for run in report.pending],
         "months": report.months,
     }
 
@@ -77,8 +77,8 @@ def _format_usage(month: MonthUsageReport) -> str:
 
 
 def _describe_pending(report: StatusReport) -> str:
-    since = format_cell(min(run.header.started_at for run in report.waiting))
-    count = "1 landing is" if len(report.waiting) == 1 else f"{len(report.waiting)} landings are"
+    since = format_cell(min(run.header.started_at for run in report.pending))
+    count = "1 landing is" if len(report.pending) == 1 else f"{len(report.pending)} landings are"
     return f"{count} not loaded, since {since}: the next run or `floorline maintain load` loads them"
 
 

@@ -38,7 +38,7 @@ def report_of(
     *runs: dict[str, Any], published_at: datetime | None = NOON, now: datetime = NOON
 ) -> StatusReport:
     """Return a report of these runs, without alerts and pending landings."""
-    return StatusReport(runs=runs, alerts=[], waiting=[], published_at=published_at, now=now)
+    return StatusReport(runs=runs, alerts=[], pending=[], published_at=published_at, now=now)
 
 
 def printed(
