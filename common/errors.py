@@ -31,6 +31,7 @@ from typing import ClassVar
 from common.text import sanitize
 
 
+# eq=False: an exception equals only itself, and stays hashable.
 @dataclass(eq=False)
 class FloorlineError(Exception):
     """An error that the user can act on: `detail` says what happened, `guidance` what to do.

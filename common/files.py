@@ -45,6 +45,7 @@ def fsync_directory(folder: Path) -> None:
 
 def atomic_write(path: Path, content: bytes) -> None:
     """Write a file completely and durably, or not at all."""
+    # In the same folder, because a rename is atomic only inside of one file system.
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         file.write(content)

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS budget (
     used INTEGER NOT NULL DEFAULT 0, per_month INTEGER, resets_at TEXT, told_at TEXT
 );
 -- A queued request, or a batch of sent requests, that counts until free_at; metered: requests of the month.
+-- AUTOINCREMENT: tickets are never used twice, so that they show the order of arrival.
 CREATE TABLE IF NOT EXISTS slot (
     ticket INTEGER PRIMARY KEY AUTOINCREMENT, key_print TEXT NOT NULL,
     cost INTEGER NOT NULL, metered INTEGER NOT NULL, sent INTEGER NOT NULL, free_at REAL NOT NULL
@@ -88,6 +89,7 @@ def open_state_db(path: Path) -> sqlite3.Connection:
     with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
         on_error.callback(db.close)
+        # The write-ahead log lets other processes read while one writes.
         with contextlib.suppress(sqlite3.OperationalError):  # another process switches the mode right now
             db.execute("PRAGMA journal_mode = WAL")
         (version,) = db.execute("PRAGMA user_version").fetchone()

@@ -88,7 +88,8 @@ class RawPage:
     providers: frozenset[str]
 
 
-# Turns a response into a page, or into a chunk of one; can be pickled, and raises SourceErrors.
+# Turns a response into a page, or into a chunk of a stream; raises SourceErrors. The builders of a listing's
+# pages can be pickled for the worker process.
 PageBuilder = Callable[[], tuple[TypedPage | RawChunk | RawPage, PageInfo]]
 # Runs the builder, in whatever process, and returns once the page is on disk.
 PageSink = Callable[[PageBuilder], Awaitable[PageInfo]]

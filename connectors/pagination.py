@@ -204,7 +204,7 @@ class OffsetPaginator:
             return (0,)
         self._drop_beyond_end()
         limit = self._pages[0].limit
-        self._check_length(self._total // limit)
+        self._check_length(self._total // limit)  # before a range of absurd length is built
         missing = tuple(offset for offset in range(0, self._total, limit) if offset not in self._pages)
         return missing or self._offsets_after_last()
 
@@ -223,6 +223,7 @@ class OffsetPaginator:
         """Drop the pages beyond the end of a listing that has shrunk since they were fetched."""
         last_pages = (offset for offset, page in self._pages.items() if not page.has_next)
         end = self._total if self._total >= 0 else min(last_pages, default=max(self._pages)) + 1
+        # The first page stays, even of a listing that is empty now.
         for offset in sorted(offset for offset in self._pages if offset >= max(end, 1)):
             if self._pages[offset].total != self._total or self._total < 0:
                 page = self._drop(offset)
@@ -243,6 +244,7 @@ class OffsetPaginator:
             )
         self.rounds += 1
         stale = tuple(offset for offset, page in self._pages.items() if page.total != self._total)
+        # Only a round that fetches every page again can be compared with the pages before it.
         self._last_round = None if stale else self._fingerprints()
         return stale or tuple(self._pages)
 

@@ -22,6 +22,7 @@ AwareDatetime = Annotated[datetime, Meta(tz=True)]
 _ExactDecimal = Annotated[str, Meta(pattern=DECIMAL_PATTERN.replace("$", r"\Z"))]
 
 
+# gc=False: rows hold no reference cycles, and the garbage collector need not visit so many of them.
 class _CommonFields(Struct, gc=False, kw_only=True):
     provider: NonEmptyStr
     item_id: Int64
@@ -56,6 +57,7 @@ _BID_NAMES: Final = {
 }
 
 
+# msgspec renames only the fields that a class declares itself, so the renamed fields are declared again.
 class _BidRow(Row, gc=False, kw_only=True, forbid_unknown_fields=True, rename=_BID_NAMES):
     lowest_ask: MinorUnits
     quantity: Count

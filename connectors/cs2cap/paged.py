@@ -77,7 +77,7 @@ class PagedExtraction:
     async def _parse(self, offset: int, decompress: Decompress, observed_at: datetime) -> None:
         parse = parse_raw_page if self._raw else parse_typed_page
         info = await self._sink(partial(parse, self._query, offset, decompress, observed_at=observed_at))
-        self._limit = info.limit
+        self._limit = info.limit  # the first page shows the API's default; later pages request the same
         self._fetched += 1
         self._accept(info, observed_at)
 

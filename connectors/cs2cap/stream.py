@@ -102,6 +102,7 @@ class StreamExtraction:
                     buffer.clear()
             end = "complete"
         finally:
+            # Even if the extraction is cancelled: the stream start is spent.
             await run_to_completion(self._submit_last(partial(parse, bytes(buffer), end)))
 
     async def _enqueue(self, build: PageBuilder) -> None:
@@ -115,7 +116,7 @@ class StreamExtraction:
             await self._enqueue(build)
             while self._landings:
                 await self._drain_oldest()
-        finally:
+        finally:  # after a failed landing, the next one must not outlive the extraction
             await asyncio.gather(*self._landings, return_exceptions=True)
 
     async def _drain_oldest(self) -> None:

@@ -19,6 +19,7 @@ class CircuitBreaker:
         """Cancel every running request at once. Only the first error counts."""
         if self._error is None:
             self._error = error
+            # The timeout ends at `guard`; task.cancel() would end the callers, too.
             for timeout in self._running:
                 timeout.reschedule(0)
 
@@ -34,8 +35,9 @@ class CircuitBreaker:
                     finally:
                         self._running.discard(timeout)
             except TimeoutError:
-                if self._error is None:
+                if self._error is None:  # a timeout of the request's own
                     raise
             else:
                 return
+        # A copy: concurrent raises of one exception would mix their tracebacks.
         raise replace(self._error)

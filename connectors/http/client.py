@@ -207,6 +207,7 @@ class Client(ABC):
 
     async def _open_stream(self, request: ApiRequest, deadline: float) -> StreamingResponse:
         """Claim a stream start and send the request; raise the error of an unsuccessful response."""
+        # Before the wait for a permit: no request of the month is spent where no start is left.
         self.rate_limiter.claim_stream_start(str(request))
         try:
             async with self.rate_limiter.acquire() as permit:
@@ -218,7 +219,7 @@ class Client(ABC):
             self.rate_limiter.observe_error(str(request), error)
             raise
         except (ConnectionLost, RequestTimeout) as error:
-            if error.status is None:
+            if error.status is None:  # no response, in contrast to one that means such an error
                 detail = f"{error.detail}; the stream may have started"
                 raise PaginationError(detail, self.source) from None
             raise

@@ -51,5 +51,6 @@ class RetryPolicy:
         return backoff if retry_after is None else max(retry_after, backoff)
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
+        # tenacity computes the next wait before it calls this method
         waited = state.idle_for + state.upcoming_sleep
         return state.attempt_number >= self.attempts or waited > self.max_wait

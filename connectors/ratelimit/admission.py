@@ -72,7 +72,7 @@ class AdmissionQueue:
                 batch = await self._take_permit(cost, metered=metered)
             try:
                 yield Permit(batch.ticket, self._clock.monotonic())
-            except ConnectFailed:
+            except ConnectFailed:  # the source has received nothing, and counts nothing
                 self._ledger.release(batch.ticket, cost)
                 raise
             finally:
@@ -81,6 +81,7 @@ class AdmissionQueue:
                 self._settle_if_done(batch)
         finally:
             self._present -= 1
+            # Other processes may need the permits that no request of this process waits for.
             if not self._present or self._expired():
                 self.release_unused()
 
@@ -135,7 +136,7 @@ class AdmissionQueue:
                         last_response_at=now,
                     )
                 await self._clock.sleep(wait)
-        except BaseException:
+        except BaseException:  # a cancelled request must not hold up the queue
             self._ledger.release(ticket, cost)
             raise
 

@@ -139,6 +139,7 @@ class RequestLedger:
         room_in = self._requests.wait_time(limits.shortfall(before, cost), now)
         wait = min(max(limits.pause_left(now), room_in), POLL_INTERVAL)
         if wait > 0:
+            # A process that dies while it waits asks no more, and leaves the queue.
             leaves_queue_at = now + wait + POLL_INTERVAL
             ticket = self._requests.upsert(ticket, cost, metered, sent=False, free_at=leaves_queue_at)
             return Admission(ticket, wait, 0)
@@ -244,6 +245,7 @@ class RequestLedger:
     @contextlib.contextmanager
     def _transaction(self, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
         with self._statement(lock_timeout), self._db:
+            # SQLite does not wait for a lock that a transaction needs only after its first read.
             self._db.execute("BEGIN IMMEDIATE")
             yield
 

@@ -72,7 +72,7 @@ class RateLimiter:
 
     def pause(self, seconds: float) -> None:
         """Send nothing for `seconds` (ten minutes at most), in all processes."""
-        self._queue.release_unused()
+        self._queue.release_unused()  # granted permits would be used in spite of the pause
         now = self._clock.monotonic()
         self._ledger.pause(now, now + min(seconds, MAX_PAUSE))
 
@@ -116,6 +116,7 @@ class RateLimiter:
             self._report = MonthReport(
                 limit - remaining, limit, permit.sent_at, own=permit.ticket, resets_at=resets_at
             )
+            # Store at once near the end of the month, and where no other report may follow soon.
             alone = self._queue.in_flight <= 1
             if alone or remaining < PLENTY or self._clock.monotonic() >= self._next_store:
                 self._store_report()
@@ -188,7 +189,7 @@ class RateLimiter:
 
     def _apply_report(self, report: MonthReport) -> None:
         if report.used is None or report.limit - report.used < PLENTY:
-            self._queue.release_unused()
+            self._queue.release_unused()  # other processes may need these permits
         self._ledger.sync_month(report, self._clock.now())
         self._report, self._limit = None, report.limit
         self._next_load = self._next_store = self._clock.monotonic() + SYNC_INTERVAL

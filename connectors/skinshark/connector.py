@@ -131,7 +131,7 @@ class SkinShark(Connector):
             try:
                 return await self._extract_pages(handle, WHOLE_LISTING, _WHOLE_LISTING_RETRY)
             except (RequestRejected, TransientError):
-                self._paged = True
+                self._paged = True  # for every later extraction, which would fail in the same way
         return await self._extract_pages(handle, _PAGE_LIMIT, None)
 
     async def _extract_pages(
@@ -171,6 +171,7 @@ class SkinShark(Connector):
         """
 
         async def read_body(decompress: Decompress, observed_at: datetime) -> _T:
+            # in a thread: the whole listing is megabytes of JSON, which would block the event loop
             content = await asyncio.to_thread(lambda: unwrap(decompress(), route, self.source))
             self._client.request_id = content.request_id
             try:

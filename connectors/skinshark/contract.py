@@ -27,6 +27,7 @@ class Row(Struct, gc=False, rename="camel"):
     phases: dict[_NonEmptyStr, Decimal] = {}
 
     def __post_init__(self) -> None:
+        # msgspec turns the ValueError into a ValidationError, which makes the row a reject
         for price in (self.instant, self.standard, *self.phases.values()):
             if price is not None:
                 to_cents(price)

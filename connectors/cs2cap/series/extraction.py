@@ -90,6 +90,7 @@ class SeriesExtraction:
         info = _page_info(response)
         self._paginator.check(info)
         page = self._page(response, info, observed_at)
+        # Only a landed page moves the cursor: an interrupted extraction requests this page again.
         await self._sink(page)
         self._pages += 1
         self._rows += page.rows.height

@@ -36,7 +36,7 @@ class SeriesRow(ItemFields, gc=False, kw_only=True):
     currency: str
 
     def __post_init__(self) -> None:
-        try:
+        try:  # msgspec turns the ValueError into a ValidationError, which makes the row a reject
             self.time = self.time.astimezone(UTC)
         except OverflowError:
             raise ValueError("the time is outside the calendar in UTC") from None

@@ -23,7 +23,7 @@ _SORTED_JSON: Final = msgspec.json.Encoder(order="sorted")
 
 
 class _Sale(SeriesRow, kw_only=True, rename={"time": "date", "float_value": "float"}):
-    time: AwareDatetime
+    time: AwareDatetime  # declared again: msgspec renames only the fields of the class itself
     price: MinorUnits
     float_value: float | None = None
     paint_seed: Int64 | None = None
