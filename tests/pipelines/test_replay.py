@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from common.clock import SystemClock
+from common.shards import Item
 from connectors.cs2cap.parser import reparse_reject
 from connectors.schemas import QUOTES
 from pipelines.loading import load_and_publish
@@ -47,7 +48,7 @@ def load_rejects(bench: Bench, *raws: str) -> None:
     bench.paths.prepare()
     observed_at = NOON - timedelta(minutes=10)
     header = RunHeader("20260601T115000Z-old", "snapshot", "cs2cap", "core", observed_at)
-    items = (("77", str(ROW["market_hash_name"]), None),)
+    items = (Item("77", str(ROW["market_hash_name"]), None),)
     with LandingWriter(bench.paths.landing, header) as landing:
         shard = landing.open_shard(ShardHeader(0, "USD", ("standard",), ("steam",), items))
         rejects = tuple(("not understood", raw) for raw in raws)

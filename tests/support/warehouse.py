@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from common.shards import Item
 from tests.support.clocks import NOON
 from warehouse.database import migrate
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
@@ -124,7 +125,7 @@ class ShardSpec:
             currency=self.currency,
             deliveries=self.deliveries,
             providers=self.providers,
-            items=self.items,
+            items=None if self.items is None else tuple(Item(*item) for item in self.items),
             listing=self.listing,
         )
 

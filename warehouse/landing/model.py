@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import msgspec
 
+from common.shards import Item
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunHeader:
@@ -28,16 +30,15 @@ class RunHeader:
 class ShardHeader:
     """What a shard requests.
 
-    `deliveries` are those of its rows, of which each names its own. `items` holds (item_id or None,
-    market_hash_name, phase or None). None means everything: the catalog, which has no aggregates, or with
-    `listing` all that the source lists, aggregates included.
+    `deliveries` are those of its rows, of which each names its own. `items` is None for everything: the
+    catalog, which has no aggregates, or with `listing` all that the source lists, aggregates included.
     """
 
     number: int
     currency: str
     deliveries: tuple[str, ...]
     providers: tuple[str, ...]
-    items: tuple[tuple[str | None, str, str | None], ...] | None
+    items: tuple[Item, ...] | None
     listing: bool = False
 
     @classmethod

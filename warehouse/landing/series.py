@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from common.files import atomic_write, to_json, translate_os_errors
+from common.shards import Item
 from warehouse.landing.arrow import FORMAT, TEXT, TIMESTAMP, append_page, read_pages, read_schema
 from warehouse.landing.reader import CORRUPT_FILE_ERRORS, CorruptLanding
 
@@ -44,9 +45,8 @@ class SeriesHeader:
     """What a shard of a series requests.
 
     `series` is points, candles or sales. `number` counts within the landing; `shard` is the shard's number in
-    the backfill `backfill_id`. `item` is (item_id, market_hash_name, phase or None); None requests the sales
-    of all items. `provider` is None for all providers. The range [start, end) is UTC. `interval` is that of
-    candles (5m, 1h, 1d).
+    the backfill `backfill_id`. `item` is None for the sales of all items, `provider` None for all providers.
+    The range [start, end) is UTC. `interval` is that of candles (5m, 1h, 1d).
     """
 
     number: int
@@ -55,7 +55,7 @@ class SeriesHeader:
     shard: int
     currency: str
     provider: str | None
-    item: tuple[str | None, str, str | None] | None
+    item: Item | None
     start: datetime
     end: datetime
     interval: str | None = None

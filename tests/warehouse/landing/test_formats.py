@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from backports import zstd
 
+from common.shards import Item
 from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_header, read_run
@@ -31,7 +32,7 @@ SHARD_HEADER = ShardHeader(
     currency="EUR",
     deliveries=("standard", "instant"),
     providers=("steam", "buff163"),
-    items=(("1", "AK-47 | Redline", None), (None, "Karambit | Doppler", "Ruby")),
+    items=(Item("1", "AK-47 | Redline", None), Item(None, "Karambit | Doppler", "Ruby")),
 )
 # The first version wrote one `delivery`, and neither `listing` nor the rejects of a page without any.
 FIRST_SHARD = b'{"number": 1, "currency": "USD", "delivery": "standard", "providers": [], "items": null}'
@@ -195,7 +196,7 @@ def test_series_is_read(folder: Path, item: list[str | None] | None) -> None:
         shard=4,
         currency="USD",
         provider=None,
-        item=None if item is None else ("1", "AK-47 | Redline", None),
+        item=None if item is None else Item("1", "AK-47 | Redline", None),
         start=NOON,
         end=AFTER_NOON,
     )

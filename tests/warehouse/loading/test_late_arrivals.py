@@ -33,17 +33,17 @@ OBSERVATIONS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_siz
 def land_observations(folder: Path, observations: Sequence[tuple[int, int]], currency: str) -> list[Path]:
     """Land the catalog every ten minutes; the timestamp of a quote moves with its price."""
     paths, folders = create_warehouse(folder), []
-    stamps = [minute(0)] * 2
+    previous, timestamps = observations[0], [minute(0)] * 2
     for number, cents in enumerate(observations):
         at = minute(number * 10)
-        if number:
-            stamps = [
-                at if c != b else s for c, b, s in zip(cents, observations[number - 1], stamps, strict=True)
-            ]
+        changed = [now != before for now, before in zip(cents, previous, strict=True)]
+        timestamps = [at if moved else time for moved, time in zip(changed, timestamps, strict=True)]
         quotes = [
-            Quote(str(i), c, timestamp=s) for i, (c, s) in enumerate(zip(cents, stamps, strict=True), 1)
+            Quote(str(item), price, timestamp=time)
+            for item, (price, time) in enumerate(zip(cents, timestamps, strict=True), 1)
         ]
         folders.append(land(paths, f"r{number}", observe(at, *quotes, currency=currency)))
+        previous = cents
     return folders
 
 

@@ -101,7 +101,7 @@ def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
     older = SeriesPage(minute(101), [Sale(minute(5)), Sale(minute(4))], cursor="c1", next_cursor="c2")
     last = SeriesPage(minute(102), [Sale(minute(4)), Sale(minute(3))], cursor="c2")
     folders = [land_series(paths, f"r{n}", page, kind=Sale) for n, page in enumerate((newer, older, last))]
-    db = database_with(folders[place] for place in order)
+    db = database_with(folders[index] for index in order)
     assert db.execute(COUNT_SALES).fetchall() == [
         (minute(3), 100, 1), (minute(4), 100, 2), (minute(5), 100, 3), (minute(9), 100, 1),
     ]  # fmt: skip
