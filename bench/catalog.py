@@ -46,8 +46,8 @@ def main() -> None:
         render_ahead=True,
         refresh=86_400,  # no page is rendered again during a round
     )
-    with spawn(options) as sandbox:
-        rounds = [_run_round(sandbox.url, arguments.concurrency) for _ in range(arguments.rounds)]
+    with spawn(options) as url:
+        rounds = [_run_round(url, arguments.concurrency) for _ in range(arguments.rounds)]
     for name in ("bare", "first", "second"):
         seconds = [figures[name]["seconds"] for figures in rounds]
         peak = max(figures[name]["peak_mb"] for figures in rounds)

@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument("--after", type=int, default=300, help="pages before the key is revoked")
     after = parser.parse_args().after
     options = Options(items=35_000, quotes=600_000, limits=False, tier="quant", render_ahead=True)
-    with spawn(options) as sandbox, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        config = write_config(Path(folder), sandbox.url, source=f"concurrency = {CONCURRENCY}")
-        control(sandbox.url, "faults", {"kind": "revoke_key", "after": after})
+    with spawn(options) as url, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
+        config = write_config(Path(folder), url, source=f"concurrency = {CONCURRENCY}")
+        control(url, "faults", {"kind": "revoke_key", "after": after})
         done = subprocess.run(
             [FLOORLINE, "snapshot", "--no-prefect", "--json", "--config", str(config)],
             check=False,
@@ -40,7 +40,7 @@ def main() -> None:
         (result,) = json.loads(done.stdout)
         print(f"exit {done.returncode}, state {result['state']},", end=" ")
         print(f"{result['load']['rows_fetched']:,} rows loaded")
-        _print_requests(control(sandbox.url, "requests"))
+        _print_requests(control(url, "requests"))
 
 
 def _print_requests(log: list[dict[str, Any]]) -> None:

@@ -23,10 +23,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     with (
-        spawn(Options(items=35_000, quotes=600_000, limits=False)) as sandbox,
+        spawn(Options(items=35_000, quotes=600_000, limits=False)) as url,
         tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder,
     ):
-        config = write_config(Path(folder), sandbox.url, basket='items = [5]\nproviders = ["steam"]')
+        config = write_config(Path(folder), url, basket='items = [5]\nproviders = ["steam"]')
         snapshot = [FLOORLINE, "snapshot", "--no-prefect", "--config", str(config)]
         time_command(snapshot)  # fills the catalog's cache
         for name, command in (("--help", [FLOORLINE, "--help"]), ("snapshot, one item", snapshot)):

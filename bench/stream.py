@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--dlt", type=Path, help="a Python that has dlt[duckdb]")
     arguments = parser.parse_args()
     options = Options(items=35_000, quotes=arguments.rows, limits=False, tier="quant", refresh=86_400)
-    with spawn(options) as sandbox, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        rounds = [_run_round(sandbox.url, Path(folder) / str(number)) for number in range(arguments.rounds)]
+    with spawn(options) as url, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
+        rounds = [_run_round(url, Path(folder) / str(number)) for number in range(arguments.rounds)]
         _print_rounds(rounds)
         if arguments.dlt:
             _time_dlt(arguments.dlt, Path(folder) / "0", rounds)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
 from typing import cast
 
@@ -24,14 +23,6 @@ from sandbox.skinshark.merchant import FIRST_KEY
 HOST = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
-    """A sandbox in another process."""
-
-    url: str
-    pid: int
-
-
 def run(options: Options) -> None:
     """Serve in the foreground until interrupted; print a line with the URL and the keys."""
     sandbox, listener = Sandbox(options), _bind(options.port)
@@ -40,7 +31,7 @@ def run(options: Options) -> None:
     sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
-        _server(sandbox).run(sockets=[listener])
+        _build_server(sandbox).run(sockets=[listener])
 
 
 @contextmanager
@@ -48,7 +39,7 @@ def serve(options: Options) -> Iterator[Sandbox]:
     """Run a sandbox at its `url` in a thread of this process until the block ends."""
     sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
-    server = _server(sandbox)
+    server = _build_server(sandbox)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
     try:
@@ -60,12 +51,12 @@ def serve(options: Options) -> Iterator[Sandbox]:
 
 
 @contextmanager
-def spawn(options: Options) -> Iterator[Spawned]:
-    """Run a sandbox in another process until the block ends. Raises RuntimeError."""
+def spawn(options: Options) -> Iterator[str]:
+    """Run a sandbox in another process until the block ends; yield its URL. Raises RuntimeError."""
     command = [sys.executable, "-P", "-m", "sandbox", *options.argv()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         try:
-            yield Spawned(_read_url(process), process.pid)
+            yield _read_url(process)
         finally:
             process.terminate()
 
@@ -111,7 +102,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.01)
 
 
-def _server(sandbox: Sandbox) -> uvicorn.Server:
+def _build_server(sandbox: Sandbox) -> uvicorn.Server:
     config = uvicorn.Config(
         Router(sandbox),
         http=_Protocol,

@@ -46,12 +46,12 @@ def test_options_survive_the_command_line(options: Options) -> None:
 
 
 def test_spawned_sandbox_serves_until_the_block_ends() -> None:
-    with spawn(Options(items=30, limits=False, render_ahead=True)) as sandbox:
+    with spawn(Options(items=30, limits=False, render_ahead=True)) as url:
         headers = {"Authorization": f"Bearer {VALID_KEY}"}
-        assert httpx.get(f"{sandbox.url}/v1/prices", headers=headers).json()["items"]
-        assert httpx.get(f"{sandbox.url}/_sandbox/state").json()["items"] == 30
+        assert httpx.get(f"{url}/v1/prices", headers=headers).json()["items"]
+        assert httpx.get(f"{url}/_sandbox/state").json()["items"] == 30
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{sandbox.url}/v1/prices")
+        httpx.get(f"{url}/v1/prices")
 
 
 def test_spawn_reports_a_sandbox_that_does_not_start(capfd: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_sandbox_imports_no_other_package() -> None:
 def test_whole_catalog_rendered_in_advance_is_served_fast_and_complete() -> None:
     options = Options(items=35_000, quotes=600_000, limits=False, render_ahead=True, refresh=86_400)
     headers = {"Authorization": f"Bearer {VALID_KEY}"}
-    with spawn(options) as sandbox, httpx.Client(base_url=sandbox.url, headers=headers, timeout=30) as client:
+    with spawn(options) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
         began, pages = time.monotonic(), [page for key in KEYS for page in read_pages(client, key)]
         seconds = time.monotonic() - began
         state = client.get("/_sandbox/state").json()
@@ -85,7 +85,7 @@ def test_whole_catalog_rendered_in_advance_is_served_fast_and_complete() -> None
 def test_whole_snapshot_is_streamed_completely_before_and_after_moves() -> None:
     options = Options(items=35_000, quotes=604_373, limits=False, refresh=86_400)
     headers = {"Authorization": f"Bearer {VALID_KEY}", "Accept-Encoding": "gzip"}
-    with spawn(options) as sandbox, httpx.Client(base_url=sandbox.url, headers=headers, timeout=60) as client:
+    with spawn(options) as url, httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         for _ in range(2):
             rendered = client.post("/_sandbox/render").json()
             with client.stream("POST", "/v1/prices") as response:
