@@ -74,7 +74,13 @@ def _land(
 ) -> Replayed:
     """Land the parsed rows, a page per reject, in a shard that never counts as complete."""
     first, now = rejects[0], clock.now()
-    header = RunHeader(new_run_id(now), "replay", first["source"], first["basket"], now)
+    header = RunHeader(
+        run_id=new_run_id(now),
+        flow="replay",
+        source=first["source"],
+        basket=first["basket"],
+        started_at=now,
+    )
     with LandingWriter(paths.landing, header) as landing:
         shard_header = ShardHeader(0, first["currency"], tuple(first["deliveries"]), providers=(), items=())
         writer = landing.open_shard(shard_header)

@@ -147,7 +147,7 @@ def _shards(
     """Return a shard per window, item and provider; the oldest first, because the API drops them first."""
     items: Sequence[Item | None] = (None,) if request.items is None else request.items
     return tuple(
-        SeriesShard(request.currency, start, end, item, provider)
+        SeriesShard(request.currency, start, end, item=item, provider=provider)
         for (start, end), item, provider in product(windows, items, providers)
     )
 

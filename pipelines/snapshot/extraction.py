@@ -41,10 +41,16 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-def new_run_header(flow: str, basket: BasketSettings, now: datetime) -> RunHeader:
-    """Return the header of a new run of a basket that starts now."""
-    every = int(basket.every.total_seconds())
-    return RunHeader(new_run_id(now), flow, basket.source, basket.name, now, every)
+def new_run_header(basket: BasketSettings, now: datetime) -> RunHeader:
+    """Return the header of a new snapshot of a basket that starts at `now`."""
+    return RunHeader(
+        run_id=new_run_id(now),
+        flow="snapshot",
+        source=basket.source,
+        basket=basket.name,
+        started_at=now,
+        interval_seconds=int(basket.every.total_seconds()),
+    )
 
 
 class BasketExtractor:
@@ -80,9 +86,9 @@ class BasketExtractor:
         self._unknown_fields: Counter[str] = Counter()
         self._pages = 0
 
-    async def run(self, flow: str, wrap: WrapTask) -> RunResult:
+    async def run(self, wrap: WrapTask) -> RunResult:
         """Fetch every shard, its task wrapped by `wrap`, and finish the landing. Raises WarehouseError."""
-        name, header = self._basket.name, new_run_header(flow, self._basket, self._clock.now())
+        name, header = self._basket.name, new_run_header(self._basket, self._clock.now())
         with LandingWriter(self._paths.landing, header) as landing:
             self._page_writers.warm_up(self._plan)
             self._progress.planned(name, self._plan.shards)
@@ -132,11 +138,11 @@ class BasketExtractor:
     async def _fetch_shard(self, landing: LandingWriter, shard: Shard) -> None:
         """Extract one shard into the landing. Raises only FATAL_SOURCE_ERRORS and WarehouseError."""
         header = ShardHeader(
-            shard.number,
-            shard.currency,
-            shard.deliveries,
-            shard.providers,
-            shard.items,
+            number=shard.number,
+            currency=shard.currency,
+            deliveries=shard.deliveries,
+            providers=shard.providers,
+            items=shard.items,
             listing=shard.route == "listing",
         )
         writer, page_writer = landing.open_shard(header), self._page_writers.for_shard(shard)
@@ -178,10 +184,10 @@ class BasketExtractor:
         )
         return [
             TypedPage(
-                meta.request,
-                meta.offset,
-                meta.total,
-                meta.observed_at,
+                request=meta.request,
+                offset=meta.offset,
+                total=meta.total,
+                observed_at=meta.observed_at,
                 rows=rows,
                 rejects=(),
                 unknown_fields={},

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
@@ -27,7 +26,6 @@ from warehouse.landing.writer import LandingWriter
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
-FLOW: Final = "snapshot"
 LoadStep = Callable[[], Awaitable[Sequence[LoadReport]]]
 
 
@@ -171,14 +169,14 @@ class SnapshotPipeline:
             progress=self._progress,
             sent_before=run.requests_billed,
         )
-        result = await extractor.run(FLOW, wrap)
+        result = await extractor.run(wrap)
         run.bill_requests()
         return result
 
     def _record_not_run(self, run: SourceRun, basket: BasketSettings, error: SourceError) -> RunResult:
         """Land a run that ended before its first price request, so that it is loaded and visible, too."""
         now = self._clock.now()
-        header = new_run_header(FLOW, basket, now)
+        header = new_run_header(basket, now)
         result = RunResult(
             run_id=header.run_id,
             basket=basket.name,
