@@ -119,7 +119,8 @@ class Supervisor:
                 if self._wait_for_runs(timeout):
                     break
                 for pid in self._run_pids():  # Prefect starts each run as the leader of a process group
-                    os.killpg(pid, number)
+                    with contextlib.suppress(ProcessLookupError):  # the run has ended meanwhile
+                        os.killpg(pid, number)
         self._runs_stopped = True
 
     def _wait_for_runs(self, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""Which tests start a server or a process: found by the names that they use, and held by a guard."""
+"""Which tests start a server or a process: found by the names that they use, and checked by a guard."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from tests.support.doctor import findings_by_name
 from tests.support.http_servers import stub_server
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -119,10 +118,9 @@ def test_hanging_checks_end_at_their_deadlines(tmp_path: Path) -> None:
 
 
 def _check_with_locked_state(bench: Bench) -> dict[str, Finding]:
-    home = WarehousePaths(bench.settings.root)
-    home.prepare()
-    AlertStore(home.state)
-    other = sqlite3.connect(home.state, isolation_level=None)
+    bench.paths.prepare()
+    AlertStore(bench.paths.state)
+    other = sqlite3.connect(bench.paths.state, isolation_level=None)
     other.execute("PRAGMA journal_mode = DELETE")
     other.execute("BEGIN EXCLUSIVE")
     try:
