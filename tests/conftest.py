@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def without_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test that starts a server or a process and has not the marker `server`."""
+    """Fail a test that starts a server or a process without the marker `server`."""
     if request.node.get_closest_marker("server"):
         yield
     else:
