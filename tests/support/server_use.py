@@ -1,8 +1,4 @@
-<<<<<<< Updated upstream
 """Which tests start a server or a process: found by the names that they use, and checked by a guard."""
-=======
-"""Find the tests that start a server or a process, and guard the other tests."""
->>>>>>> Stashed changes
 
 from __future__ import annotations
 
