@@ -44,6 +44,7 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
             yield (
                 dataclasses.replace(
                     meta,
+                    # The chunks of a stream have no offset: count the rows before them.
                     offset=meta.offset if shard.head.paged else rows_seen,
                     rejects=tuple((reject.reason, reject.raw) for reject in parsed.rejects),
                 ),

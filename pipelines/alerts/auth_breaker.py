@@ -48,6 +48,7 @@ class AuthBreaker:
 
         When the hourly probe of a recoverable rejection is due, one caller of all processes may pass.
         """
+        # The rejection is of one key: a new key has another fingerprint and may pass.
         rejection, now = self._alerts.get_rejection(source), self._clock.now()
         if rejection is None or rejection.key_print != key.fingerprint:
             return

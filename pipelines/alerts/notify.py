@@ -49,6 +49,7 @@ class AppriseChannel:
 
     def __init__(self, index: int, entry: str) -> None:
         scheme = entry.partition(":")[0]
+        # A hash, because the store must not have the password.
         self.key = hashlib.sha256(entry.encode()).hexdigest()[:12]
         self.name = f"notify[{index}] ({entry if scheme == 'env' else scheme})"
         self._url = os.environ.get(entry.removeprefix("env:"), "") if scheme == "env" else entry

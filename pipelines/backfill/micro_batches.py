@@ -29,7 +29,7 @@ class MicroBatch:
     """One landing, and the shards whose pages it takes; `started` is in monotonic seconds."""
 
     def __init__(self, header: RunHeader, paths: WarehousePaths, started: float) -> None:
-        self._lock = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()  # outlives this method; see `unlock`
         self.landing = self._lock.enter_context(LandingWriter(paths.landing, header))
         self.started = started
         self.shards = 0

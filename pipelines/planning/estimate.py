@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import timedelta
 
 import polars as pl
@@ -33,11 +34,8 @@ async def forecast_sources(
     settings.select_baskets(())
     forecasts = []
     for name in dict.fromkeys(basket.source for basket in settings.baskets):
-        source = LazySource(settings, name, clock, offline=offline)
-        try:
+        async with aclosing(LazySource(settings, name, clock, offline=offline)) as source:
             forecasts.append(await _forecast(settings, source, clock))
-        finally:
-            await source.aclose()
         if source.fetched:
             on_request(source.describe_fetches())
     return forecasts
@@ -90,7 +88,8 @@ class LazySource:
         self.fetched: list[str] = []
         self.requests_spent = 0
         self._offline = offline
-        self._session = SourceSession(settings, source, clock, retry=RetryPolicy(attempts=2))
+        retry = RetryPolicy(attempts=2)  # a person waits for the result
+        self._session = SourceSession(settings, source, clock, retry=retry)
 
     async def account(self) -> Account:
         """Return the key's account, which costs nothing of the month."""

@@ -77,6 +77,7 @@ class _CatalogIndex:
         return [Item(*self.rows[row]) for row in self.by_name[name]]
 
     def _glob(self, pattern: str) -> Iterator[Item]:
+        # Not fnmatch, which gives `?` and `[` a meaning, too.
         matches = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL).fullmatch
         for name in filter(matches, self.by_name):
             yield from self._phases(name) or self._named(name)

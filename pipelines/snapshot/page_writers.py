@@ -45,6 +45,7 @@ class ThreadPageWriter:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(MAX_THREADS, "page-writer")
+        # Two locks per shard: the next page is built while this one is written.
         self._build_locks: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._write_locks: defaultdict[ShardWriter, asyncio.Lock] = defaultdict(asyncio.Lock)
 
