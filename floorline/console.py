@@ -9,15 +9,15 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from common.text import sanitize
 
 if TYPE_CHECKING:
     from warehouse.queries import QueryResult
 
-MAX_UNBROKEN_CELL = 24  # characters; a column with a longer cell may wrap
-WIDTH_WITHOUT_TERMINAL = 160
+MAX_UNBROKEN_CELL: Final = 24  # characters; a column with a longer cell may wrap
+WIDTH_WITHOUT_TERMINAL: Final = 160
 
 
 def to_json(value: object) -> str:

@@ -141,7 +141,8 @@ def _check_worker(pool: str, workers: Sequence[Worker], now: datetime) -> Findin
         return fail("prefect worker", f"the work pool {pool} has never had a worker", start)
     last, worker = max(heartbeats.items())
     seen = f"{worker.name} on the work pool {pool}, last heartbeat {format_duration(now - last)} ago"
-    timeout = timedelta(seconds=MAX_MISSED_HEARTBEATS * (worker.heartbeat_interval_seconds or 30))
+    interval = worker.heartbeat_interval_seconds or 30  # Prefect's default
+    timeout = timedelta(seconds=MAX_MISSED_HEARTBEATS * interval)
     if worker.status.value != "ONLINE" or now - last.astimezone(UTC) > timeout:
         return fail("prefect worker", f"{seen}: offline", start)
     return ok("prefect worker", seen)

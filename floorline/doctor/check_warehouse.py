@@ -76,7 +76,7 @@ def _locked(paths: WarehousePaths, error: WarehouseLocked, now: datetime, *, loc
     """Return a warning for a load that runs, a failure for a process that holds the lock for too long."""
     try:
         since = datetime.fromtimestamp(paths.lock.with_name("lock.holder").stat().st_mtime, UTC)
-    except OSError:
+    except OSError:  # the process has just released the lock
         since = now
     if now - since > lock_wait:
         seen = f"{error.holder} has held {paths.writer} for {format_duration(now - since)}"

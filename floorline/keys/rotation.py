@@ -192,7 +192,7 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
 @contextmanager
 def defer_signals(report: Callable[[str], None]) -> Iterator[None]:
     """Ignore Ctrl-C and SIGTERM, and report them: before the new key is stored, only memory has the key."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
     handlers = {number: signal.signal(number, lambda *_: report(WAIT_MESSAGE)) for number in numbers}
     try:
         yield

@@ -73,6 +73,7 @@ class KeyFile:
 def _replace(path: Path, key: Key) -> None:
     """Replace an existing file durably: at any time either the old or the new file is complete."""
     owner = path.stat()
+    # mkstemp creates the file with mode 0600, in the same folder: a rename across disks is not atomic.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - the file is open already

@@ -84,6 +84,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
+        # Only the server knows the processes of the runs.
         if self._workers and (self._server is None or self._server.returncode is None):
             self._stop_runs()
         for worker in self._workers:  # all workers end at the same time
@@ -92,6 +93,7 @@ class Supervisor:
             worker.shut_down(STOP_TIMEOUT, STOP_TIMEOUT)
         if self._server is None:
             return
+        # No worker is left: a run that is still active for the server has no process.
         if self._workers and self._server.returncode is None:
             self._crash_orphaned_runs("`floorline up` was stopped")
         self._server.terminate()
@@ -189,7 +191,7 @@ class Supervisor:
     def _start_worker(self, name: str) -> None:
         options = ["--pool", WORK_POOL, "--type", "process", "--name", f"{WORK_POOL}-{name}"]
         worker = self._prefect(name, ["worker", "start", *options], environment.client_env())
-        self._workers.append(worker)
+        self._workers.append(worker)  # before the start: a signal during the start must stop the worker, too
         worker.start(CODE)
 
     def _prefect(self, name: str, arguments: Sequence[str], env: dict[str, str]) -> ManagedProcess:

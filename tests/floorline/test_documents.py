@@ -53,6 +53,12 @@ def test_links_and_files_exist(document: Path) -> None:
     assert missing == []
 
 
+def test_readme_shows_titles_that_the_demo_prints() -> None:
+    titles = re.findall(r"^    (\d\. .*)$", read("README.md"), re.MULTILINE)
+    assert len(titles) == 2
+    assert [title for title in titles if title not in read("floorline/cli/commands/demo.py")] == []
+
+
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the full name of every command below `command` that is no group."""
     children = getattr(command, "commands", {})

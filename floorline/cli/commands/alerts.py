@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,8 +14,8 @@ alerts_app = typer.Typer(
     help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
 )
 AlertNumber = Annotated[int, typer.Argument(help="The number of the alert, as `alerts list` prints it.")]
-TEST_TITLE = "[floorline] test"
-TEST_BODY = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
+TEST_TITLE: Final = "[floorline] test"
+TEST_BODY: Final = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
 
 
 @alerts_app.command("list")

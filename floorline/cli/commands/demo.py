@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -75,8 +78,6 @@ def demo(
     ),
 ) -> None:
     """Show the main job with the sandbox: four snapshots, the last with a revoked key. Needs no account."""
-    import os
-    import shutil
     import tempfile
 
     shutil.rmtree(path, ignore_errors=True)
@@ -93,8 +94,6 @@ def demo(
 def _run_demo(folder: Path) -> bool:
     """Take the snapshots and print queries; return whether every run ended as expected."""
     import asyncio
-    import os
-    import time
 
     from sandbox.cs2cap.keys import VALID_KEY
     from sandbox.options import Options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,7 +11,7 @@ from floorline.cli.options import AsJson, ConfigFile
 
 rejects_app = typer.Typer(help="Rejected rows, kept with their raw text.", no_args_is_help=True)
 maintain_app = typer.Typer(help="Maintenance of the database and the landings.", no_args_is_help=True)
-PENDING_REJECTS = """
+PENDING_REJECTS: Final = """
 SELECT reject_id, observed_at, source, basket, currency, reason, raw FROM rejects
 WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT ?
 """
@@ -98,6 +98,6 @@ def maintain_rebuild(
             f"The new database will hold {len(runs)} landings from {runs[0].observed_from:%Y-%m-%d %H:%M} UTC"
             " on. Older data stays only in the old file, which is renamed. Continue?",
             abort=True,
-            err=True,
+            err=True,  # stdout is for the result, which may be JSON
         )
     print_rebuild(rebuild(paths, SystemClock().now, row_parser=parse_raw_rows), as_json=as_json)
