@@ -1,5 +1,6 @@
 """Parse CS2Cap's reference data: the catalog, the providers, the exchange rates and the account."""
 
+from contextlib import suppress
 from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Final
@@ -139,13 +140,11 @@ def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFra
 
 
 def _rate(code: str, rate: Decimal, source: str) -> Decimal:
-    try:
+    with suppress(InvalidOperation):  # too large for the precision, or no number to compare
         exact = rate.quantize(Decimal(1).scaleb(-18), context=_PRECISION)
-    except InvalidOperation:
-        exact = Decimal(0)
-    if not exact > 0:
-        raise UnexpectedResponse(f"/v1/fx: the rate of {sanitize(code, 20)} is not a positive number", source)
-    return exact
+        if exact > 0:
+            return exact
+    raise UnexpectedResponse(f"/v1/fx: the rate of {sanitize(code, 20)} is not a positive number", source)
 
 
 def parse_account(body: bytes, tier: str | None, source: str = "") -> Account:

@@ -1,1 +1,1 @@
-"""tests/connectors/cs2cap."""
+"""Tests of the package `connectors.cs2cap`."""

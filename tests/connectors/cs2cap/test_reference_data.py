@@ -51,7 +51,7 @@ def test_rates_are_exact() -> None:
     assert set(parse_fx(b'{"rates": {"USD": 1}}', NOON)["moment"]) == {NOON}
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "1e-30", "1e30", '"x"', "null"])
+@pytest.mark.parametrize("rate", ["0", "-1", "1e-30", "1e30", '"x"', '"NaN"', "null"])
 def test_rate_that_is_not_positive_is_unexpected(rate: str) -> None:
     with pytest.raises(UnexpectedResponse):
         parse_fx(f'{{"rates": {{"USD": {rate}}}}}'.encode(), NOON)

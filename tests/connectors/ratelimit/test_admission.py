@@ -288,7 +288,7 @@ def test_unused_permits_expire(make_rate_limiter: MakeRateLimiter) -> None:
 
 
 class LedgerOfKilledProcess(RequestLedger):
-    """Never learns what became of its requests."""
+    """A ledger whose process dies before it settles or releases any request."""
 
     def settle(self, ticket: int, free_at: float) -> None:
         """Do nothing."""

@@ -1,1 +1,1 @@
-"""tests/connectors/skinshark."""
+"""Tests of the package `connectors.skinshark`."""

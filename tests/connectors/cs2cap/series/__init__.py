@@ -1,1 +1,1 @@
-"""tests/connectors/cs2cap/series."""
+"""Tests of the package `connectors.cs2cap.series`."""
