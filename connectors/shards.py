@@ -5,8 +5,6 @@ from typing import Final, Literal
 
 from common.shards import Item
 
-SHARD_ITEMS: Final = 100
-BATCH_SHARD_ITEMS: Final = 1_000
 BATCH_ITEMS: Final = 100
 # One request per item, the pages of a provider's catalog, one request per 100 items, the whole index as one
 # stream, or the pages of a source that lists everything at once.

@@ -115,6 +115,7 @@ class BatchExtraction:
 
         Raises RequestRejected, after every page is landed, where the API does not know a name.
         """
+        # The plan may have changed since: a landed page counts only for the same items at the same number.
         landed = {(page.request, page.fingerprint): page for page in resume_pages}
         infos = await gather_fail_fast(
             *(

@@ -40,6 +40,7 @@ GATED_ROUTES: Final = frozenset(
         "GET /v1/sales",
     }
 )
+# A code takes precedence over the status, which several of them share.
 _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
     "AUTH_INVALID_API_KEY": KeyInvalid,
     "AUTH_API_KEY_REVOKED": KeyRevoked,

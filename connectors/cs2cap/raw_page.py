@@ -30,6 +30,7 @@ def parse_raw_page(
     listing = decode_listing(body, query.side, query.source)
     check_listing(listing, query, offset)
     raws = _strip_newlines(listing.items) if b"\n" in body else listing.items
+    # One call for all rows: a call for each row would take much longer.
     rows = decode_exact_rows(b"\n".join(raws), query.side)
     if rows is None:
         keys, providers, others = _keys_and_providers_leniently(raws, query.side, query.source)

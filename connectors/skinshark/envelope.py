@@ -89,7 +89,7 @@ def unwrap(body: bytes, route: str, source: str) -> EnvelopeContent:
     request_id = sanitize(envelope.request_id)
     if not envelope.success:
         raise _classify_envelope(envelope, HTTPStatus.OK, {}, source=source)
-    if not bytes(envelope.data):
+    if not bytes(envelope.data):  # a missing field leaves Raw empty; null would be b"null"
         raise UnexpectedResponse(f"{route}: the envelope has no data", source, request_id=request_id)
     return EnvelopeContent(request_id, bytes(envelope.data))
 

@@ -9,10 +9,8 @@ from common.shards import Item
 from common.text import sanitize
 from connectors.shards import (
     ASK_DELIVERIES,
-    BATCH_SHARD_ITEMS,
     BID_DELIVERIES,
     LISTING_DELIVERIES,
-    SHARD_ITEMS,
     Route,
     Shard,
     request_count,
@@ -23,7 +21,8 @@ from pipelines.planning.model import CatalogSizes, PlanStep, SnapshotPlan, Snaps
 USD: Final = "USD"
 # A stream must save so many requests to be worth one of the few starts of a day.
 STREAM_MIN_SAVING: Final = 10
-SHARD_LIMITS: Final[Mapping[Route, int]] = {"item": SHARD_ITEMS, "batch": BATCH_SHARD_ITEMS}
+# The most items of a shard.
+SHARD_LIMITS: Final[Mapping[Route, int]] = {"item": 100, "batch": 1_000}
 RouteOption = tuple[PlanStep, ...]
 
 
