@@ -231,7 +231,7 @@ def _classify_gap(
         "too new": intersect(unfilled, [(available[1], gap.end)]),
     }
     parts = [
-        GapPart(start, end, kind, why_lost if kind == "lost" else "")
+        GapPart(start, end, kind, why=why_lost if kind == "lost" else "")
         for kind in spans
         for start, end in spans[kind]
     ]

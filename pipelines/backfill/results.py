@@ -115,7 +115,7 @@ def summarize_loads(paths: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
     set_aside = tuple(
         f"{run_id}: {file.read_text('utf-8')}" for run_id, file in unreadable.items() if file.exists()
     )
-    return LoadSummary(tuple(runs), new, rejected, set_aside)
+    return LoadSummary(tuple(runs), rows_new=new, rows_rejected=rejected, set_aside=set_aside)
 
 
 def build_result(

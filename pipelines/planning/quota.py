@@ -86,7 +86,7 @@ def usage_report(source: str, usage: MonthUsage, now: datetime) -> MonthUsageRep
         days_left = max(usage.limit - used, 0) / a_day  # not a date yet: it may be beyond the year 9999
         if days_left < (end - now) / DAY:
             ends_at = now + days_left * DAY
-    return MonthUsageReport(source, used, usage.limit, a_day, ends_at)
+    return MonthUsageReport(source, used, usage.limit, a_day=a_day, ends_at=ends_at)
 
 
 def _month(resets_at: datetime | None, now: datetime) -> tuple[datetime, datetime]:

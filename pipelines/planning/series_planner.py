@@ -103,7 +103,7 @@ def _plan_points(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
     if len(windows) > 1:
         notes.append(f"windows end where a shard would take {SHARD_MINUTES} minutes at the tier's rate limit")
     notes.append(f"at most {at_most:,} requests: a point every 5 minutes, {limits.page_rows:,} a page")
-    return SeriesPlan(shards, len(shards), at_most, tuple(notes))
+    return SeriesPlan(shards, at_least=len(shards), at_most=at_most, notes=tuple(notes))
 
 
 def _plan_candles(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
@@ -126,7 +126,7 @@ def _plan_candles(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
         notes.append(
             f"split at {recent:%Y-%m-%d}: in one request with older days, no day would have a quantity"
         )
-    return SeriesPlan(shards, len(shards), len(shards), tuple(notes))
+    return SeriesPlan(shards, at_least=len(shards), at_most=len(shards), notes=tuple(notes))
 
 
 def _plan_sales(request: SeriesRequest) -> SeriesPlan:
@@ -138,7 +138,7 @@ def _plan_sales(request: SeriesRequest) -> SeriesPlan:
         _describe_shards(request, windows, len(shards), few=few),
         "the number of pages is unknown: each shard is read from now back to the start",
     )
-    return SeriesPlan(shards, len(shards), None, notes)
+    return SeriesPlan(shards, at_least=len(shards), at_most=None, notes=notes)
 
 
 def _shards(

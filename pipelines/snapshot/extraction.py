@@ -98,12 +98,12 @@ class BasketExtractor:
             except Exception:
                 raise
             except BaseException:  # cancelled, or the exception that Prefect raises for SIGTERM
-                self._finish(landing, "cancelled", None, ())
+                self._finish(landing, "cancelled")
                 raise
             finally:
                 self._progress.finished(name)
             state = run_state(error, complete=not self._failures)
-            return self._finish(landing, state, error, down)
+            return self._finish(landing, state, error=error, down=down)
 
     async def _fetch(self, landing: LandingWriter, wrap: WrapTask) -> SourceError | None:
         """Fetch every shard; return the error that stopped the source, if any."""
@@ -230,7 +230,12 @@ class BasketExtractor:
         return [item.item_id for shard in shards for item in shard.items or () if item.item_id is not None]
 
     def _finish(
-        self, landing: LandingWriter, state: str, error: SourceError | None, down: tuple[str, ...]
+        self,
+        landing: LandingWriter,
+        state: str,
+        *,
+        error: SourceError | None = None,
+        down: tuple[str, ...] = (),
     ) -> RunResult:
         connector, fetched = self._session.connector, self._session.catalogs.fetched
         # Taken out: of the baskets of a source, only the first one lands the catalogs.

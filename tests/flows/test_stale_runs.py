@@ -103,14 +103,14 @@ def test_progress_is_complete_after_a_run_that_ends_during_an_update() -> None:
 
     @flow
     async def long_run() -> None:
-        async with publish_progress(tracker, "walk-brief", after=0, every=0):  # updates without a pause
+        async with publish_progress(tracker, "brief", after=0, every=0):  # updates without a pause
             tracker.planned("core", shards)
-            while not await artifacts("walk-brief"):
+            while not await artifacts("brief"):
                 pass
             tracker.counters["core"].pages = 2
 
     asyncio.run(long_run())
-    (artifact,) = asyncio.run(artifacts("walk-brief"))
+    (artifact,) = asyncio.run(artifacts("brief"))
     assert (artifact["data"], artifact["description"]) == (100.0, "core: 2 of 2 pages, 0 rows")
 
 
