@@ -96,11 +96,11 @@ class NdjsonShardWriter:
         not keep the order of lines. Raises WarehouseFull.
         """
         self._open(written, paged=True, meta=meta)
-        first = to_json({META_FIELD: to_json(meta).decode()})
+        meta_line = to_json({META_FIELD: to_json(meta).decode()})
         if exact:
-            text = _row_prefix(self._next_number).join([first, *(bytes(row)[1:] for row in rows)])
+            text = _row_prefix(self._next_number).join([meta_line, *(bytes(row)[1:] for row in rows)])
         else:  # only a row parser reads this page
-            text = b"\n".join([first, *rows])
+            text = b"\n".join([meta_line, *rows])
         self._append_frame(text, b"\n")
         self._pages[meta.request, meta.offset] = (self._next_number, meta, len(rows) if exact else None)
         self._next_number += 1
@@ -124,6 +124,7 @@ class NdjsonShardWriter:
         if self._head is None:
             head = NdjsonHeader(self._header, written, paged=paged, mark=meta)
             with translate_os_errors(self._path.parent):
+                # Before the header: a reader of the header compares the size of this file.
                 self._path.touch()
                 atomic_write(self._manifest, to_json(head))
             self._head = head
@@ -169,8 +170,8 @@ class LandedRawShard:
         """
         for number, text in enumerate(self._frames(), _first_page_number(self.header)):
             if self.head.paged:
-                first, _, rows = text.replace(_row_prefix(number), b"\n{").partition(b"\n")
-                yield msgspec.json.decode(json.loads(first)[META_FIELD], type=PageMeta), rows
+                meta_line, _, rows = text.replace(_row_prefix(number), b"\n{").partition(b"\n")
+                yield msgspec.json.decode(json.loads(meta_line)[META_FIELD], type=PageMeta), rows
             else:
                 yield self.head.mark, text
 

@@ -259,5 +259,6 @@ def _is_expired(folder: Path, before: float) -> bool:
     loaded = folder / "loaded"
     if loaded.exists():
         return loaded.stat().st_mtime < before
+    # Without a header: the rest of a killed prune, or of a run that was killed before it wrote the header.
     has_header = (folder / "run.json").exists()
     return not has_header and folder.stat().st_mtime < before and not is_being_written(folder)

@@ -87,6 +87,7 @@ class LandingWriter:
     def __enter__(self) -> Self:
         with translate_os_errors(self.folder):
             self.folder.mkdir(parents=True)
+            # Before run.json: a landing with a header and a free lock counts as one whose process has ended.
             self._lock.acquire(timeout=0)
             try:
                 atomic_write(self.folder / "run.json", to_json(self.header))

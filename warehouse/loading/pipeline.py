@@ -55,6 +55,7 @@ def load_pending(
             on_loaded(loaded)
             copy_alerts(db, alerts)
         publish(paths)
+        # After the publish: the load after a kill in between skips the loaded runs, but publishes them.
         for folder in {run.folder for run in runs} - {error.folder for error in corrupt}:
             mark_loaded(folder)
         prune(paths.landing, keep)

@@ -93,8 +93,8 @@ def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
     `shard` has a row for each shard and delivery, `page` for each current page, `reject` for each reject.
     """
-    shards: list[LandedShard | LandedRawShard] = [shard for shard in run.all_shards if shard.pages]
-    rows: dict[str, Iterable[tuple[Any, ...]]] = {
+    shards = [shard for shard in run.all_shards if shard.pages]
+    rows_by_table: dict[str, Iterable[tuple[Any, ...]]] = {
         "shard": (row for shard in shards for row in _shard_rows(shard)),
         "page": (row for shard in shards for row in _page_rows(shard)),
         "shard_item": ((s.header.number, *item) for s in shards for item in s.header.items or ()),
@@ -102,8 +102,8 @@ def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         "reject": (row for shard in run.shards for row in _reject_rows(shard)),
         "reported_down": ((key,) for key in run.done.get("down", ())),
     }
-    for name in METADATA_TABLES:
-        _create_table(db, name, rows[name])
+    for name, rows in rows_by_table.items():
+        _create_table(db, name, rows)
 
 
 def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
@@ -229,9 +229,8 @@ def _identify_reject(raw: str) -> tuple[str | None, ...]:
         row = None
     fields = row if isinstance(row, dict) else {}
     values = [fields.get(name, fields.get(other)) for name, other in REJECT_ID_FIELDS]
-    return tuple(_to_text(value) if isinstance(value, str | int) else None for value in values)
-
-
-def _to_text(value: str | int) -> str:
     # Half of a surrogate pair is not a character: neither Polars nor DuckDB accepts it.
-    return str(value).encode(errors="replace").decode()
+    return tuple(
+        str(value).encode(errors="replace").decode() if isinstance(value, str | int) else None
+        for value in values
+    )

@@ -54,7 +54,7 @@ def discard_lost_shards(backfills: BackfillStore, folders: Iterable[Path]) -> No
 
 def _landed_series(paths: WarehousePaths, backfill: BackfillRecord) -> Iterator[LandedSeries]:
     for folder in list_landings(paths.landing):
-        with contextlib.suppress(ValueError, LookupError, TypeError, CorruptLanding):
+        with contextlib.suppress(ValueError, CorruptLanding):
             header = read_header(folder)
             if header.flow in FLOWS and header.basket == backfill.backfill_id:
                 yield from read_series(folder)
