@@ -35,28 +35,21 @@ def build_connector(
 
     Raises ConfigError for an address that no key may be sent to, and WarehouseError.
     """
-
-    def connect(client_class: type[Client]) -> Client:
-        return client_class(
-            name,
-            source.base_url,
-            key,
-            clock,
-            concurrency=source.concurrency,
-            deadline=source.deadline.total_seconds(),
-            retry=retry,
-            rate_limiter=rate_limiter_for(name, source, key, clock, state),
-            on_headers=on_headers,
-        )
-
-    if isinstance(source, Cs2capSettings):
-        return CS2Cap(connect(Cs2capClient), stream_deadline=source.stream_deadline.total_seconds())
-    return SkinShark(
-        connect(SkinsharkClient),
-        source.market,
-        include_fees=source.include_fees,
-        tier=source.tier,
+    client_class: type[Client] = Cs2capClient if isinstance(source, Cs2capSettings) else SkinsharkClient
+    client = client_class(
+        name,
+        source.base_url,
+        key,
+        clock,
+        concurrency=source.concurrency,
+        deadline=source.deadline.total_seconds(),
+        retry=retry,
+        rate_limiter=rate_limiter_for(name, source, key, clock, state),
+        on_headers=on_headers,
     )
+    if isinstance(source, Cs2capSettings):
+        return CS2Cap(client, stream_deadline=source.stream_deadline.total_seconds())
+    return SkinShark(client, source.market, include_fees=source.include_fees, tier=source.tier)
 
 
 def rate_limiter_for(
