@@ -106,6 +106,7 @@ def uncovered_spans(
     since, until = within
     covered_to: datetime | None = None
     pauses: list[TimeRange] = []
+    # An empty observation at `until` ends the last pause.
     for start, end in sorted([*observed, (until, until)]):
         begin = since if covered_to is None else covered_to
         if start - begin > longest_pause:

@@ -70,7 +70,7 @@ def read_pages(
     """Yield the complete pages of a stream in order: metadata of type `kind`, and all or these columns."""
     with pa.memory_map(str(path)) as source:
         schema = pa.ipc.open_stream(source).schema
-        source.seek(0)
+        source.seek(0)  # read again: columns are selected by their index in the schema
         fields = [schema.get_field_index(name) for name in columns]
         options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
         reader = pa.ipc.open_stream(source, options=options)

@@ -28,5 +28,6 @@ def convert_raw_shards(run: LandedRun, row_parser: RowParser, *, inexact_only: b
         for meta, rows, fields in row_parser(shard):
             writer.append(meta, rows)
             unknown_fields.update(fields)
+        # This writes 0001.json, from which on the typed pages replace the raw shard.
         writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown_fields)
     return read_run(run.folder) if shards else run

@@ -30,8 +30,8 @@ class RunHeader:
 class ShardHeader:
     """What a shard requests.
 
-    `deliveries` are those of its rows, of which each names its own. `items` is None for everything: the
-    catalog, which has no aggregates, or with `listing` all that the source lists, aggregates included.
+    Each of its rows has one of `deliveries`. `items` is None for everything: the catalog, which has no
+    aggregates, or with `listing` all that the source lists, aggregates included.
     """
 
     number: int

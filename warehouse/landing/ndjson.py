@@ -184,7 +184,7 @@ class LandedRawShard:
                 text = frame.decompress(content)
             except zstd.ZstdError:
                 return
-            if not frame.eof:
+            if not frame.eof:  # the file was truncated in this frame
                 return
             yield text
             content = frame.unused_data

@@ -71,6 +71,7 @@ def _group_by_layout(shards: Sequence[LandedRawShard]) -> list[list[LandedRawSha
     for shard in shards:
         header, head = shard.header, shard.head
         layout = (header.currency, header.deliveries, tuple(head.written.items())) if head.paged else shard
+        # By its text, because a shard holds mappings and has no hash.
         groups.setdefault(str(layout), []).append(shard)
     return list(groups.values())
 

@@ -127,6 +127,7 @@ class AlertStore:
                 "UPDATE alert SET closed_at = ? WHERE alert_id = ? AND closed_at IS NULL",
                 (now.isoformat(), alert_id),
             )
+            # A closing that counts as delivered is claimed by no channel.
             db.execute("UPDATE telling SET closing_told = ? WHERE alert_id = ?", (now.isoformat(), alert_id))
             return closed.rowcount > 0
 
