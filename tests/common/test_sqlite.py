@@ -53,13 +53,13 @@ def read_only_file(schema: str) -> Iterator[Path]:
             yield path
 
 
-def test_a_new_file_gets_all_tables_and_the_schema_version(tmp_path: Path) -> None:
+def test_new_file_gets_all_tables_and_the_schema_version(tmp_path: Path) -> None:
     open_state_db(tmp_path / "state.db").close()
     assert describe(tmp_path / "state.db") == (TABLES, SCHEMA_VERSION, "wal")
 
 
 @pytest.mark.parametrize("old_schema", [OLD_RATE_LIMITS, SCHEMA], ids=["rate limits only", "all tables"])
-def test_a_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_schema: str) -> None:
+def test_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_schema: str) -> None:
     path = tmp_path / "state.db"
     execute(path, f"{old_schema} INSERT INTO budget (key_print, source, used) VALUES ('f00d', 'cs2cap', 7);")
     with state_transaction(path) as db:
@@ -67,12 +67,12 @@ def test_a_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_sche
     assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
 
 
-def test_a_read_only_file_without_a_schema_version_is_read() -> None:
+def test_read_only_file_without_a_schema_version_is_read() -> None:
     with read_only_file(SCHEMA) as path, state_transaction(path) as db:
         assert [tuple(row) for row in db.execute("SELECT key_print, used FROM budget")] == [("f00d", 7)]
 
 
-def test_a_read_only_file_without_all_tables_is_read_as_far_as_it_has_them() -> None:
+def test_read_only_file_without_all_tables_is_read_as_far_as_it_has_them() -> None:
     with read_only_file(OLD_RATE_LIMITS) as path:
         with state_transaction(path) as db:
             assert db.execute("SELECT used FROM budget").fetchone()[0] == 7
@@ -82,7 +82,7 @@ def test_a_read_only_file_without_all_tables_is_read_as_far_as_it_has_them() -> 
             db.execute("DELETE FROM budget")
 
 
-def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+def test_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     execute(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(WarehouseUnusable, match=f"has schema {SCHEMA_VERSION + 1}, this Floorline knows"):
@@ -90,7 +90,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert describe(path)[0] == []
 
 
-def test_an_up_to_date_file_opens_while_another_connection_writes(tmp_path: Path) -> None:
+def test_up_to_date_file_opens_while_another_connection_writes(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with contextlib.closing(open_state_db(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
@@ -105,7 +105,7 @@ def test_several_threads_create_one_file(tmp_path: Path) -> None:
     assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
 
 
-def test_an_error_rolls_the_transaction_back(tmp_path: Path) -> None:
+def test_error_rolls_the_transaction_back(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
 
     def insert_and_fail() -> None:
@@ -119,7 +119,7 @@ def test_an_error_rolls_the_transaction_back(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM stream_start").fetchone()[0] == 0
 
 
-def test_a_folder_in_place_of_the_file_is_explained(tmp_path: Path) -> None:
+def test_folder_in_place_of_the_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(WarehouseUnusable, match="cannot write to"):
         open_state_db(tmp_path / "state.db")

@@ -52,7 +52,7 @@ def listed_providers(
     )
 
 
-def test_a_new_file_is_migrated_once(tmp_path: Path) -> None:
+def test_new_file_is_migrated_once(tmp_path: Path) -> None:
     path = tmp_path / "market.duckdb"
     for _ in range(2):
         with open_writer(path) as db:
@@ -61,7 +61,7 @@ def test_a_new_file_is_migrated_once(tmp_path: Path) -> None:
             assert db.execute("SELECT count(*) FROM quotes").fetchall() == [(0,)]
 
 
-def test_a_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path) -> None:
+def test_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     with open_writer(paths.writer) as db:
         db.execute("INSERT INTO store.schema_version VALUES (99, now())")
@@ -71,27 +71,27 @@ def test_a_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Pa
     assert not (landing / "loaded").exists()
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     paths.writer.write_text("not a database" * 1000)
     with pytest.raises(WarehouseUnusable, match="is not a database"):
         load(paths)
 
 
-def test_a_query_without_a_database_names_the_command_to_run(tmp_path: Path) -> None:
+def test_query_without_a_database_names_the_command_to_run(tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnusable, match="floorline snapshot"):
         run_query(WarehousePaths(tmp_path), "SELECT 1")
     assert listed_providers(WarehousePaths(tmp_path)) == set()
 
 
 @pytest.mark.parametrize("root", ["file", "file/below"])
-def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path: Path, root: str) -> None:
+def test_path_that_cannot_be_a_folder_is_refused(tmp_path: Path, root: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WarehouseUnusable, match="set \\[warehouse\\] path"):
         WarehousePaths(tmp_path / root).prepare()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     if os.access(tmp_path, os.W_OK):
         pytest.skip("this user may write everywhere")
@@ -106,7 +106,7 @@ def test_too_little_free_space_is_refused(tmp_path: Path) -> None:
         paths.ensure_free_space(1 << 60)
 
 
-def test_the_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None:
+def test_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))
     assert paths.published.stat().st_mode & 0o777 == 0o444
@@ -118,7 +118,7 @@ def test_the_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> 
         db.execute("CREATE TABLE a (b INTEGER)")
 
 
-def test_a_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
+def test_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     partial = tmp_path / "market.duckdb.partial"
     partial.write_text("half a copy")
@@ -130,7 +130,7 @@ def test_a_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_
     assert not partial.exists()
 
 
-def test_an_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
+def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "r0", observe(minute(0), Quote(cents=100)))
     with open_reader(paths.published) as early:
@@ -146,7 +146,7 @@ def test_an_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: 
         assert early.execute("SELECT lowest_ask FROM quotes").fetchall() == [(100,)]
 
 
-def test_the_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_path: Path) -> None:
+def test_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(cents=100)))
     paths.published.chmod(0o644)
@@ -165,7 +165,7 @@ def test_the_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tm
     assert query_rows(paths, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'intruder'") == [(0,)]
 
 
-def test_a_publish_that_fails_leaves_the_old_copy(tmp_path: Path) -> None:
+def test_publish_that_fails_leaves_the_old_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))
     paths.writer.unlink()

@@ -29,7 +29,7 @@ MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") f
 
 
 @pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
-def test_a_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -> None:
+def test_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -> None:
     paths = create_warehouse(small_disk)
     land(paths, "a", observe(minute(0), *MANY[:10]))
     load(paths)
@@ -48,7 +48,7 @@ def test_a_landing_waits_until_there_is_free_space(small_disk: Path, leave: int)
     ]
 
 
-def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small_disk: Path) -> None:
+def test_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small_disk: Path) -> None:
     paths = WarehousePaths(small_disk)
     paths.prepare()
     pages = [Page(minute(n), MANY[n * 2000 : (n + 1) * 2000], offset=n * 2000) for n in range(10)]
@@ -74,7 +74,7 @@ def test_a_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small_dis
     assert load(paths)[0].rows_fetched == landed * 2000
 
 
-def test_an_unbuffered_file_writes_everything_or_raises(small_disk: Path) -> None:
+def test_unbuffered_file_writes_everything_or_raises(small_disk: Path) -> None:
     """The operating system writes a part and reports no error."""
     fill_disk(small_disk, 200_000)
     with UnbufferedFile(small_disk / "page", "wb") as file:
@@ -83,14 +83,14 @@ def test_an_unbuffered_file_writes_everything_or_raises(small_disk: Path) -> Non
             file.write(bytes(200_000))
 
 
-def test_a_run_cannot_start_on_a_full_disk(small_disk: Path) -> None:
+def test_run_cannot_start_on_a_full_disk(small_disk: Path) -> None:
     paths = create_warehouse(small_disk)
     fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull), LandingWriter(paths.landing, run_header("run", minute(0))):
         pass
 
 
-def test_an_alert_on_a_full_disk_raises_warehouse_full(small_disk: Path) -> None:
+def test_alert_on_a_full_disk_raises_warehouse_full(small_disk: Path) -> None:
     alerts = AlertStore(small_disk / "state.db")
     fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some free pages

@@ -47,7 +47,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
-def test_a_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
+def test_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     quotes = "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL"
     changes = "SELECT * EXCLUDE (last_updated) FROM quote_history ORDER BY ALL"
     queries = (quotes, changes, "FROM rejects ORDER BY ALL", "FROM alerts")
@@ -64,7 +64,7 @@ def test_a_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     assert load(paths) == []
 
 
-def test_a_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
+def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
     before = query_rows(paths, "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL")
     paths.writer.write_text("ruined")
     result = rebuild(paths, lambda: minute(600), wait=0)
@@ -75,7 +75,7 @@ def test_a_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
     assert rebuild(paths, lambda: minute(700), wait=0).aside is None
 
 
-def test_the_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> None:
+def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> None:
     subprocess.run(
         [sys.executable, "-c", "import duckdb, os, sys; db = duckdb.connect(sys.argv[1]);"
          "db.execute('CREATE TABLE mine (a INTEGER)'); os._exit(9)", str(paths.writer)],
@@ -89,7 +89,7 @@ def test_the_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths)
     load(paths)
 
 
-def test_an_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_path: Path) -> None:
+def test_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_path: Path) -> None:
     target = tmp_path / "it's a backup.duckdb"
     export_duckdb(paths, target)
     with duckdb.connect(str(target), read_only=True) as db:
@@ -115,14 +115,14 @@ def test_exported_parquet_files_equal_the_views(paths: WarehousePaths, tmp_path:
         export_parquet(paths, tmp_path / "backup")
 
 
-def test_a_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_path: Path) -> None:
+def test_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_path: Path) -> None:
     (tmp_path / "backup.partial").mkdir()
     (tmp_path / "backup.partial" / "quotes.parquet").write_text("half")
     export_parquet(paths, tmp_path / "backup")
     assert not (tmp_path / "backup.partial").exists()
 
 
-def test_an_export_without_a_database_is_refused(tmp_path: Path) -> None:
+def test_export_without_a_database_is_refused(tmp_path: Path) -> None:
     empty = create_warehouse(tmp_path / "empty")
     for export in (export_duckdb, export_parquet):
         with pytest.raises(WarehouseUnusable, match="floorline snapshot"):
@@ -130,7 +130,7 @@ def test_an_export_without_a_database_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "backup").exists()
 
 
-def test_the_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) -> None:
+def test_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     facts = {"requests": 3, "quota_remaining": 900, "incomplete_reason": "the quota is used up"}
     land_and_load(

@@ -58,13 +58,13 @@ def quotes_and_rejects(path: Path) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def test_a_migration_keeps_all_rows(paths: WarehousePaths) -> None:
+def test_migration_keeps_all_rows(paths: WarehousePaths) -> None:
     with open_writer(paths.writer) as db:
         assert schema_version(db) == NEWEST
     assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
-def test_a_migration_keeps_prices_that_differ_from_their_minor_units(paths: WarehousePaths) -> None:
+def test_migration_keeps_prices_that_differ_from_their_minor_units(paths: WarehousePaths) -> None:
     price_at = {minute(-30): "1", minute(-20): "1.005", minute(-10): None}
     with duckdb.connect(str(paths.writer)) as db:
         for at, price in price_at.items():
@@ -81,7 +81,7 @@ def test_a_migration_keeps_prices_that_differ_from_their_minor_units(paths: Ware
     assert current == [(Decimal("0.00000001"),)]
 
 
-def test_the_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> None:
+def test_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> None:
     report = land_and_load(paths, "b", observe(minute(10), Quote("1", 100, 3, timestamp=None)))
     assert report.rows_changed == 0
     without_quantity = land_and_load(paths, "c", observe(minute(20), Quote("1", 100, None, timestamp=None)))
@@ -89,7 +89,7 @@ def test_the_next_snapshot_continues_the_migrated_history(paths: WarehousePaths)
     assert query_rows(paths, "SELECT quantity FROM quote_history ORDER BY valid_from") == [(3,), (None,)]
 
 
-def test_a_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) -> None:
+def test_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) -> None:
     completed = subprocess.run(
         [sys.executable, "-c", MIGRATE_AND_EXIT, str(paths.writer)], check=False, timeout=60
     )
@@ -100,7 +100,7 @@ def test_a_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) 
     assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
 
 
-def test_a_landing_of_an_older_floorline_is_read() -> None:
+def test_landing_of_an_older_floorline_is_read() -> None:
     fields = {"number": 1, "currency": "USD", "delivery": "standard", "providers": ["steam"], "items": None}
     assert ShardHeader.parse(json.dumps(fields)) == ShardHeader(1, "USD", ("standard",), ("steam",), None)
 

@@ -34,7 +34,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
 
 
 @pytest.mark.parametrize("script", [HOLD_DATABASE, HOLD_LOCK], ids=["database", "lock"])
-def test_the_holder_is_named_and_the_landing_waits(paths: WarehousePaths, script: str) -> None:
+def test_holder_is_named_and_the_landing_waits(paths: WarehousePaths, script: str) -> None:
     with process_holding(paths, script) as holder:
         with pytest.raises(WarehouseLocked) as caught:
             load(paths)
@@ -46,13 +46,13 @@ def test_the_holder_is_named_and_the_landing_waits(paths: WarehousePaths, script
     assert set(current_prices(paths)) == {"1", "2"}
 
 
-def test_the_lock_of_a_killed_process_is_free(paths: WarehousePaths) -> None:
+def test_lock_of_a_killed_process_is_free(paths: WarehousePaths) -> None:
     with process_holding(paths, HOLD_LOCK) as holder:
         holder.kill()
     assert [report.run_id for report in load(paths)] == ["b"]
 
 
-def test_a_loader_waits_for_another_one(paths: WarehousePaths) -> None:
+def test_loader_waits_for_another_one(paths: WarehousePaths) -> None:
     locked = threading.Event()
 
     def hold() -> None:
@@ -68,7 +68,7 @@ def test_a_loader_waits_for_another_one(paths: WarehousePaths) -> None:
     assert [report.run_id for report in reports] == ["b"]
 
 
-def test_the_wait_for_the_lock_times_out(paths: WarehousePaths) -> None:
+def test_wait_for_the_lock_times_out(paths: WarehousePaths) -> None:
     with process_holding(paths, HOLD_LOCK):
         started = time.monotonic()
         with pytest.raises(WarehouseLocked, match=r"for more than 0\.2 s"):

@@ -24,7 +24,7 @@ print(sum(alerts.raise_alert(alert, datetime.now(UTC)) for _ in range(50)))
 """
 
 
-def test_a_repeat_is_counted_and_updates_the_message(tmp_path: Path) -> None:
+def test_repeat_is_counted_and_updates_the_message(tmp_path: Path) -> None:
     alerts = AlertStore(tmp_path / "state.db")
     assert alerts.raise_alert(REVOKED, minute(0))
     assert not alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "still revoked", run_id="b"), minute(10))
@@ -47,7 +47,7 @@ def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path
     ]
 
 
-def test_a_resolved_alert_can_open_again(tmp_path: Path) -> None:
+def test_resolved_alert_can_open_again(tmp_path: Path) -> None:
     alerts = AlertStore(tmp_path / "state.db")
     alerts.raise_alert(REVOKED, minute(0))
     assert alerts.resolve("auth.failed", "cs2cap", "", now=minute(5))
@@ -59,7 +59,7 @@ def test_a_resolved_alert_can_open_again(tmp_path: Path) -> None:
     ]
 
 
-def test_an_alert_is_cleared_by_its_number(tmp_path: Path) -> None:
+def test_alert_is_cleared_by_its_number(tmp_path: Path) -> None:
     alerts = AlertStore(tmp_path / "state.db")
     alerts.raise_alert(REVOKED, minute(0))
     number = alerts.list_alerts()[0].alert_id
@@ -87,7 +87,7 @@ def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
     assert [alert.repeats for alert in AlertStore(path).list_alerts()] == [149]
 
 
-def test_the_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
+def test_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     alerts = AlertStore(paths.state)
     alerts.raise_alert(REVOKED, minute(0))
@@ -100,6 +100,6 @@ def test_the_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
     ]
 
 
-def test_a_missing_folder_is_unusable(tmp_path: Path) -> None:
+def test_missing_folder_is_unusable(tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnusable, match="cannot write to"):
         AlertStore(tmp_path / "missing" / "state.db")

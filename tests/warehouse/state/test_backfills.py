@@ -97,7 +97,7 @@ def backfills(state: Path) -> BackfillStore:
     return BackfillStore(state, lambda: NOON)
 
 
-def test_a_new_backfill_stores_its_request_and_its_shards(backfills: BackfillStore) -> None:
+def test_new_backfill_stores_its_request_and_its_shards(backfills: BackfillStore) -> None:
     planned = (
         series_shard(),
         series_shard("2", provider="steam", currency="EUR"),
@@ -123,7 +123,7 @@ def test_a_new_backfill_stores_its_request_and_its_shards(backfills: BackfillSto
     ]
 
 
-def test_an_equal_request_finds_the_unfinished_backfill(backfills: BackfillStore) -> None:
+def test_equal_request_finds_the_unfinished_backfill(backfills: BackfillStore) -> None:
     first = begin_backfill(backfills)
     assert begin_backfill(backfills, series_shard("2")).backfill_id == first.backfill_id
     for state in ("stopped", "incomplete"):
@@ -134,7 +134,7 @@ def test_an_equal_request_finds_the_unfinished_backfill(backfills: BackfillStore
 
 
 @pytest.mark.parametrize("end", ["done", "cancelled"])
-def test_a_finished_backfill_stays_finished_and_a_new_one_begins(backfills: BackfillStore, end: str) -> None:
+def test_finished_backfill_stays_finished_and_a_new_one_begins(backfills: BackfillStore, end: str) -> None:
     first = begin_backfill(backfills)
     backfills.finish(first.backfill_id, end)
     assert backfills.resume(first.backfill_id).state == end
@@ -145,7 +145,7 @@ def test_a_finished_backfill_stays_finished_and_a_new_one_begins(backfills: Back
     assert [record.backfill_id for record in backfills.list_all()] == [second.backfill_id, first.backfill_id]
 
 
-def test_a_shard_only_advances(backfills: BackfillStore) -> None:
+def test_shard_only_advances(backfills: BackfillStore) -> None:
     id_ = begin_backfill(backfills).backfill_id
     assert backfills.record_pages(id_, 0, page_meta(0), page_meta(1))
     assert backfills.record_pages(id_, 0, page_meta(0, rows=99))
@@ -162,7 +162,7 @@ def test_a_shard_only_advances(backfills: BackfillStore) -> None:
     assert (record.shards, record.done, record.broken, record.rows, record.requests) == (1, 1, 0, 40, 4)
 
 
-def test_a_page_without_rows_has_no_oldest(backfills: BackfillStore) -> None:
+def test_page_without_rows_has_no_oldest(backfills: BackfillStore) -> None:
     id_ = begin_backfill(backfills).backfill_id
     backfills.record_pages(id_, 0, dataclasses.replace(page_meta(0), oldest=None))
     assert backfills.list_shards(id_)[0].oldest is None
@@ -170,7 +170,7 @@ def test_a_page_without_rows_has_no_oldest(backfills: BackfillStore) -> None:
     assert backfills.list_shards(id_)[0].oldest == before(20)
 
 
-def test_a_cancel_is_reported_with_the_next_page_and_landed_pages_stay(backfills: BackfillStore) -> None:
+def test_cancel_is_reported_with_the_next_page_and_landed_pages_stay(backfills: BackfillStore) -> None:
     id_ = begin_backfill(backfills, series_shard(), series_shard("2")).backfill_id
     assert backfills.record_pages(id_, 0, page_meta(0, last=True))
     assert backfills.cancel(id_).state == "cancelled"
@@ -179,7 +179,7 @@ def test_a_cancel_is_reported_with_the_next_page_and_landed_pages_stay(backfills
     assert covered_spans(backfills) == spans(60, 0)
 
 
-def test_a_resumed_broken_shard_restarts_at_its_oldest_row(backfills: BackfillStore) -> None:
+def test_resumed_broken_shard_restarts_at_its_oldest_row(backfills: BackfillStore) -> None:
     id_ = begin_backfill(backfills, series_shard(), series_shard("2"), series_shard("3")).backfill_id
     backfills.record_pages(id_, 0, page_meta(0, oldest=before(22)))
     backfills.record_pages(id_, 1, page_meta(0))
@@ -202,7 +202,7 @@ def test_a_resumed_broken_shard_restarts_at_its_oldest_row(backfills: BackfillSt
     assert (restarted.cursor, restarted.walk.end) == ("c2", before(20))
 
 
-def test_an_unknown_backfill_is_reported(backfills: BackfillStore, tmp_path: Path) -> None:
+def test_unknown_backfill_is_reported(backfills: BackfillStore, tmp_path: Path) -> None:
     for id_ in ("20260601-abc", "../../etc"):
         for method in (backfills.get, backfills.cancel, backfills.resume, backfills.lock_holder):
             with pytest.raises(BackfillNotFound, match=r"no backfill .*backfill list"):
@@ -256,7 +256,7 @@ def test_recorded_pages_survive_a_kill(backfills: BackfillStore, state: Path, ki
         assert (shard.rows, shard.requests, shard.cursor) == (10 * shard.page, shard.page, cursor)
 
 
-def test_a_full_disk_is_reported_and_loses_no_page(small_disk: Path) -> None:
+def test_full_disk_is_reported_and_loses_no_page(small_disk: Path) -> None:
     backfills = BackfillStore(small_disk / "state.db")
     id_ = begin_backfill(backfills, *(series_shard(str(item)) for item in range(100))).backfill_id
     ballast = fill_disk(small_disk, 0)
@@ -268,7 +268,7 @@ def test_a_full_disk_is_reported_and_loses_no_page(small_disk: Path) -> None:
     assert backfills.list_shards(id_)[0].page == 1
 
 
-def test_the_coverage_of_a_done_shard_ends_where_rows_could_still_change(backfills: BackfillStore) -> None:
+def test_coverage_of_a_done_shard_ends_where_rows_could_still_change(backfills: BackfillStore) -> None:
     observed = NOON - timedelta(minutes=8)
     finished_backfill(backfills, series_shard(), observed_at=observed)
     assert covered_spans(backfills, "1", "steam") == spans(60, 10)
@@ -280,7 +280,7 @@ def test_the_coverage_of_a_done_shard_ends_where_rows_could_still_change(backfil
     assert covered_spans(backfills, "7", "csfloat", series="sales") == spans(49 * 60, 48 * 60)
 
 
-def test_a_later_read_extends_the_coverage(backfills: BackfillStore) -> None:
+def test_later_read_extends_the_coverage(backfills: BackfillStore) -> None:
     finished_backfill(backfills, series_shard(), observed_at=before(7))
     finished_backfill(backfills, series_shard(start=before(10)), observed_at=NOON + GRID)
     assert covered_spans(backfills) == spans(60, 0)
@@ -308,7 +308,7 @@ def test_another_scope_is_not_covered(backfills: BackfillStore, scope: dict[str,
     assert covered == (spans(60, 59) if scope.get("provider") == "csfloat" else [])
 
 
-def test_an_item_without_an_id_does_not_cover_all_items(backfills: BackfillStore) -> None:
+def test_item_without_an_id_does_not_cover_all_items(backfills: BackfillStore) -> None:
     finished_backfill(backfills, series_shard(item=None, provider="steam"))
     finished_backfill(
         backfills,
@@ -319,7 +319,7 @@ def test_an_item_without_an_id_does_not_cover_all_items(backfills: BackfillStore
     assert coverage.spans_of("1", "csfloat") == []
 
 
-def test_an_unfinished_shard_covers_the_time_after_its_oldest_grid_slot(
+def test_unfinished_shard_covers_the_time_after_its_oldest_grid_slot(
     backfills: BackfillStore,
 ) -> None:
     id_ = begin_backfill(backfills, series_shard(), series_shard("2"), series_shard("3")).backfill_id

@@ -19,7 +19,7 @@ def minute(number: int) -> datetime:
 
 
 @given(st.integers(0, 3600))
-def test_a_resumed_extraction_reads_the_grid_cell_of_its_oldest_row_again(seconds: int) -> None:
+def test_resumed_extraction_reads_the_grid_cell_of_its_oldest_row_again(seconds: int) -> None:
     end, oldest = minute(MINUTES), NOON + timedelta(seconds=seconds)
     until = unread_end(end, oldest)
     assert until <= end
@@ -29,7 +29,7 @@ def test_a_resumed_extraction_reads_the_grid_cell_of_its_oldest_row_again(second
 
 
 @given(st.lists(st.tuples(st.tuples(keys, keys), minute_pairs), max_size=8), keys, keys)
-def test_a_read_of_all_items_or_providers_covers_each_of_them(
+def test_read_of_all_items_or_providers_covers_each_of_them(
     reads: list[tuple[tuple[str | None, str | None], tuple[int, int]]], item: str | None, provider: str | None
 ) -> None:
     scoped = [(scope, (minute(start), minute(end))) for scope, (start, end) in reads]

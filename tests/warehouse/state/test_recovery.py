@@ -38,9 +38,7 @@ def checkpoints(backfills: BackfillStore, backfill_id: str) -> list[tuple[object
     return [(shard.state, shard.page, shard.cursor, shard.rows, shard.oldest) for shard in shards]
 
 
-def test_a_landed_page_missing_in_state_db_is_recorded(
-    paths: WarehousePaths, backfills: BackfillStore
-) -> None:
+def test_landed_page_missing_in_state_db_is_recorded(paths: WarehousePaths, backfills: BackfillStore) -> None:
     id_ = begin_with_items(backfills)
     land_pages(paths, "a", id_, {0: [page_meta(0), page_meta(1)], 1: [page_meta(0)]})
     backfills.record_pages(id_, 0, page_meta(0))
@@ -53,7 +51,7 @@ def test_a_landed_page_missing_in_state_db_is_recorded(
     assert recover_progress(paths, backfills, id_) == recovered
 
 
-def test_a_truncated_file_loses_only_its_last_page(paths: WarehousePaths, backfills: BackfillStore) -> None:
+def test_truncated_file_loses_only_its_last_page(paths: WarehousePaths, backfills: BackfillStore) -> None:
     id_ = begin_with_items(backfills, 1)
     folder = land_pages(paths, "a", id_, {0: [page_meta(0), page_meta(1), page_meta(2)]})
     truncated = folder / "s0001.arrow"
@@ -73,7 +71,7 @@ def test_micro_batches_are_joined_in_the_order_of_their_pages(
     assert backfills.load_coverage("cs2cap", "points", "USD").spans_of("0", None) == spans(60, 5)
 
 
-def test_a_shard_completed_before_its_last_cursor_is_done(
+def test_shard_completed_before_its_last_cursor_is_done(
     paths: WarehousePaths, backfills: BackfillStore
 ) -> None:
     id_ = begin_with_items(backfills)
@@ -107,7 +105,7 @@ def test_other_and_corrupt_landings_are_skipped(paths: WarehousePaths, backfills
     assert [shard.page for shard in backfills.list_shards(other)] == [0]
 
 
-def test_a_rebuild_removes_lost_shards_from_the_coverage(
+def test_rebuild_removes_lost_shards_from_the_coverage(
     paths: WarehousePaths, backfills: BackfillStore
 ) -> None:
     id_, unfinished = (

@@ -81,7 +81,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
-def test_the_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> None:
+def test_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> None:
     observe_cs2cap(
         paths, "a", 0, ask(120, "steam", quantity=9), ask(110, "buff163", quantity=3), ask(90, "steam", "2")
     )
@@ -136,7 +136,7 @@ def test_quotes_of_a_removed_basket_go_stale(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(2,)]
 
 
-def test_a_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePaths) -> None:
+def test_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "slow", 0, ask(50, "steam"), basket="slow", interval_seconds=3600)
     observe_cs2cap(paths, "a", 180, ask(120, "buff163"))
     assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("0.5"),)]
@@ -144,7 +144,7 @@ def test_a_quote_is_fresh_for_three_intervals_of_its_own_basket(paths: Warehouse
     assert query_rows(paths, "SELECT price FROM best_ask") == [(Decimal("1.2"),)]
 
 
-def test_an_observation_without_changes_keeps_a_quote_fresh(paths: WarehousePaths) -> None:
+def test_observation_without_changes_keeps_a_quote_fresh(paths: WarehousePaths) -> None:
     for at in (0, 20, 40):
         observe_cs2cap(paths, f"r{at}", at, ask(50, "steam"))
     observe_cs2cap(paths, "last", 70, ask(120, "buff163"))
@@ -156,7 +156,7 @@ def test_equal_asks_have_a_fixed_order(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT provider FROM best_ask") == [("buff163",)]
 
 
-def test_a_spread_is_the_profit_of_a_sale_after_its_fee(paths: WarehousePaths) -> None:
+def test_spread_is_the_profit_of_a_sale_after_its_fee(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(120, "steam"))
     assert query_rows(paths, SPREADS) == [("buff163", "steam", "listing", Decimal("1.02"), Decimal("0.02"))]
     assert query_rows(paths, "SELECT sold_fee, margin, observed_at FROM spreads") == [
@@ -164,7 +164,7 @@ def test_a_spread_is_the_profit_of_a_sale_after_its_fee(paths: WarehousePaths) -
     ]
 
 
-def test_a_sale_without_profit_after_its_fee_is_no_spread(paths: WarehousePaths) -> None:
+def test_sale_without_profit_after_its_fee_is_no_spread(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(117, "steam"))
     assert query_rows(paths, SPREADS) == []
 
@@ -183,7 +183,7 @@ def test_fees_of_a_late_run_do_not_replace_newer_fees(paths: WarehousePaths) -> 
     assert query_rows(paths, "SELECT sell_fee FROM providers WHERE provider = 'steam'") == [(0.15,)]
 
 
-def test_a_provider_without_a_known_fee_is_no_selling_side(paths: WarehousePaths) -> None:
+def test_provider_without_a_known_fee_is_no_selling_side(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(900, "dmarket"))
     assert query_rows(paths, SPREADS) == []
 
@@ -199,14 +199,14 @@ def test_one_marketplace_is_never_both_sides(paths: WarehousePaths) -> None:
     ]
 
 
-def test_a_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) -> None:
+def test_marketplace_in_two_sources_is_one_marketplace(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(300, "c5"))
     load_fees(paths, {"c5": 0.0}, source="skinshark")
     observe_cs2cap(paths, "b", 0, ask(100, "c5"), source="skinshark")
     assert query_rows(paths, SPREADS) == []
 
 
-def test_a_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehousePaths) -> None:
+def test_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "a", 0, ask(100, "buff163"), ask(110, "steam"))
     land_and_load(
         paths, "b", observe(minute(0), ask(130, "steam", quantity=4, delivery="bid"), deliveries=("bid",))
@@ -217,7 +217,7 @@ def test_a_sale_to_a_bid_pays_the_usual_fee_or_the_instant_fee(paths: WarehouseP
     assert query_rows(paths, SPREADS) == [("buff163", "steam", "bid", Decimal("1.04"), Decimal("0.04"))]
 
 
-def test_a_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
+def test_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
     observe_cs2cap(paths, "removed", 0, ask(50, "buff163"), ask(500, "c5"), basket="removed")
     observe_cs2cap(paths, "a", 31, ask(120, "steam"))
     assert query_rows(paths, SPREADS) == []

@@ -43,7 +43,7 @@ def test_views_of_quotes_show_no_bid(paths: WarehousePaths) -> None:
     assert query_rows(paths, "SELECT item_id, lowest_ask FROM quotes_in('USD')") == asks
 
 
-def test_a_bid_changes_and_closes_separately_from_the_ask(paths: WarehousePaths) -> None:
+def test_bid_changes_and_closes_separately_from_the_ask(paths: WarehousePaths) -> None:
     report = land_and_load(paths, "b", observe(minute(10), bid("1", 95), deliveries=("bid",)))
     assert (report.rows_changed, report.rows_closed) == (2, 1)
     assert query_rows(paths, "SELECT item_id, highest_bid FROM bids") == [("1", 95)]
@@ -58,6 +58,6 @@ def test_a_bid_changes_and_closes_separately_from_the_ask(paths: WarehousePaths)
     assert query_rows(paths, "SELECT lowest_ask, observed_at FROM quotes") == [(100, minute(0))]
 
 
-def test_an_observation_of_asks_closes_no_bid(paths: WarehousePaths) -> None:
+def test_observation_of_asks_closes_no_bid(paths: WarehousePaths) -> None:
     assert land_and_load(paths, "b", observe(minute(10))).rows_closed == 1
     assert query_rows(paths, "SELECT count(*) FROM bids") == [(2,)]

@@ -85,7 +85,7 @@ def test_points_between_two_observations(load: Load) -> None:
     assert {name: history(db, name) for name in CASES} == {name: case[3] for name, case in CASES.items()}
 
 
-def test_a_repeated_state_equals_the_observed_one(load: Load) -> None:
+def test_repeated_state_equals_the_observed_one(load: Load) -> None:
     db = load([(at, observe(minute(at), Quote())) for at in (0, 60)], Point(minute(30), 120))
     query = "SELECT lowest_ask, price, changed_at, last_updated, run_id FROM quotes_as_of(?)"
     point = (120, Decimal("1.2"), minute(30), None, "points")
@@ -93,7 +93,7 @@ def test_a_repeated_state_equals_the_observed_one(load: Load) -> None:
     assert db.execute(query, [minute(60)]).fetchall() == [(100, 1, minute(0), minute(0), "run60")]
 
 
-def test_a_basket_covers_only_its_named_items(load: Load) -> None:
+def test_basket_covers_only_its_named_items(load: Load) -> None:
     observations = [(at, observe(minute(at), Quote("2"), items=by_ids("2"))) for at in (20, 30)]
     db = load(observations, Point(minute(35), 120), Point(minute(35), 120, item="2"))
     assert history(db) == [(35, 120, 1, "backfill")]
@@ -101,7 +101,7 @@ def test_a_basket_covers_only_its_named_items(load: Load) -> None:
     assert history(db, "2")[1:] == [(35, 120, 1, "backfill")]
 
 
-def test_an_observation_of_another_scope_covers_nothing(load: Load) -> None:
+def test_observation_of_another_scope_covers_nothing(load: Load) -> None:
     others = [
         observe(minute(20), Quote("2"), currency="EUR"),
         observe(minute(21), Quote("2", provider="csfloat"), providers=("csfloat",)),
@@ -112,14 +112,14 @@ def test_an_observation_of_another_scope_covers_nothing(load: Load) -> None:
     assert history(db) == [CHANGED]
 
 
-def test_a_catalog_does_not_cover_an_aggregate(load: Load) -> None:
+def test_catalog_does_not_cover_an_aggregate(load: Load) -> None:
     phased = Quote("7", name="AK-47 | Finish 1 (Field-Tested)", phase="Ruby")
     db = load([(20, observe(minute(20), phased))], Point(minute(30), 120))
     assert db.execute("SELECT aggregate FROM items WHERE item_id = '1'").fetchall() == [(True,)]
     assert history(db) == [CHANGED]
 
 
-def test_an_incomplete_observation_covers_nothing_and_its_rows_count(load: Load) -> None:
+def test_incomplete_observation_covers_nothing_and_its_rows_count(load: Load) -> None:
     observations = [
         (0, observe(minute(0), Quote())),
         (35, observe(minute(35), Quote(cents=110), complete=False)),
@@ -130,7 +130,7 @@ def test_an_incomplete_observation_covers_nothing_and_its_rows_count(load: Load)
     assert history(db) == [FIRST, CHANGED, observed, (45, 130, 1, "backfill"), (60, 110, 1, "snapshot")]
 
 
-def test_an_observation_without_an_interval_covers_only_its_own_time(load: Load) -> None:
+def test_observation_without_an_interval_covers_only_its_own_time(load: Load) -> None:
     observations = [(0, observe(minute(0), Quote()))]
     db = load(observations, Point(minute(0), 130), Point(minute(5), 120), interval_seconds=None)
     assert history(db) == [FIRST, (5, 120, 1, "backfill")]
