@@ -1,6 +1,6 @@
 """The ledger's tables of one key: its limits, requests of the last minute, stream starts of the last day.
 
-Every method runs inside of the ledger's transaction.
+Every method runs inside of a transaction of the ledger, or is a single statement.
 """
 
 from __future__ import annotations

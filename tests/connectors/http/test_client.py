@@ -67,7 +67,7 @@ def test_without_a_date_the_server_time_is_the_local_clocks() -> None:
     assert request_from_stub(http_response(b"{}")).server_time == NOON
 
 
-def test_a_skewed_date_is_the_server_time(sandbox: Sandbox) -> None:
+def test_skewed_date_is_the_server_time(sandbox: Sandbox) -> None:
     sandbox.fault("skewed_date", path="/v1/account/key", seconds=3600)
     assert request_once(sandbox.url).server_time == datetime(2026, 6, 1, 13, tzinfo=UTC)
 
@@ -186,7 +186,7 @@ def test_remaining_quota_counts_only_where_the_limit_is_the_months(limit: str, l
     assert asyncio.run(main()) == left
 
 
-def test_a_429_pauses_every_other_request(sandbox: Sandbox) -> None:
+def test_429_pauses_every_other_request(sandbox: Sandbox) -> None:
     sandbox.fault("rate_limited", path="/v1/account/key", retry_after=40)
     clock = VirtualClock()
     response_times: list[float] = []
