@@ -23,6 +23,7 @@ def raise_alerts(
 
     A cause that one of the runs raises is not resolved by another run that succeeded.
     """
+    # Several baskets of a stopped source raise one alert.
     alerts = {
         (alert.cause, alert.source, alert.subject): alert
         for alert in (*_alerts_of_results(results), *_alerts_of_loads(loads))

@@ -102,7 +102,7 @@ class ShardExtractor:
 
     async def _extract_shard(self, shard: BackfillShard) -> None:
         """Extract one shard. Raises what stops the whole source, BackfillCancelled and WarehouseError."""
-        reason: str | None = "interrupted"
+        reason: str | None = "interrupted"  # by a cancellation or a failed write
         sink = ShardSink(self._micro_batches, partial(self._header, shard))
         try:
             await self._connector.extract_series(

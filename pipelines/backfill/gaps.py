@@ -214,7 +214,7 @@ async def _covered_by_backfills(
     common = [(BEGINNING_OF_TIME, now)]
     for item, provider in product(resolved.items or (), providers):
         common = intersect(common, coverage.spans_of(item.item_id, provider))
-        if not common:
+        if not common:  # a basket can have 100,000 pairs
             break
     return common
 

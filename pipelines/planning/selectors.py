@@ -43,7 +43,7 @@ class _CatalogIndex:
     def find(self, selector: str | int) -> list[Item]:
         """Return the items that a selector matches."""
         text = str(selector).strip()
-        if text in self.by_name:
+        if text in self.by_name:  # first, because a name may contain `*` or " @ "
             return [self._aggregate(text)]
         if isinstance(selector, int) or text.isdecimal():
             return [Item(*self.rows[self.by_id[text]])] if text in self.by_id else []

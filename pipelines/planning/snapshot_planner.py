@@ -173,7 +173,7 @@ def _choose(side: _Side, request: SnapshotRequest, *, may_stream: bool) -> tuple
         return option, f"{side}: {_describe(option)}, as configured"
     costs = {route: _cost(option) for route, option in options.items()}
     paged: list[Route] = [route for route in options if route != "stream"]
-    best = min(paged, key=costs.__getitem__)
+    best = min(paged, key=costs.__getitem__)  # the first of equal costs: options start with the simplest
     if may_stream and "stream" in options and costs[best] - costs["stream"] >= STREAM_MIN_SAVING:
         best = "stream"
     choice = _explain_choice(costs, best, may_stream=may_stream)

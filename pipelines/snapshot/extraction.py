@@ -152,7 +152,7 @@ class BasketExtractor:
             self._record_page(shard, page)
             return page.info
 
-        failure: str | None = "interrupted"
+        failure: str | None = "interrupted"  # by a cancellation or a failed write
         try:
             await self._session.connector.extract(shard, land, self._reusable_pages(header))
             failure = None
