@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,7 +87,7 @@ DAYS_OF_WEEK = st.one_of(
 )
 
 
-def without_skipped(times: list[datetime], zone: str) -> list[datetime]:
+def without_skipped(times: Sequence[datetime], zone: str) -> list[datetime]:
     """Return the times that are two hours or more away from a skipped hour."""
     hours = timedelta(hours=2)
 
