@@ -34,6 +34,7 @@ from tests.support.cs2cap import (
 )
 from tests.support.http_servers import http_response, stub_server
 from tests.support.sandboxes import MakeSandbox
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -121,16 +122,16 @@ def test_revoked_key_stops_all_requests(make_sandbox: MakeSandbox) -> None:
 
 
 def test_cancelled_extraction_sends_no_more_requests(sandbox: Sandbox) -> None:
-    sandbox.fault("latency", seconds=0.3, times=None)
+    sandbox.fault("latency", seconds=1, times=None)
 
     async def main(connector: CS2Cap) -> int:
         extraction = asyncio.create_task(connector.extract(STEAM, PageCollector()))
-        await asyncio.sleep(1)
+        await asyncio.to_thread(wait_until, lambda: connector.requests > 1)
         extraction.cancel()
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await extraction
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 0.8  # the response takes longer
         sent = connector.requests
         await asyncio.sleep(0.4)
         assert connector.requests == sent
