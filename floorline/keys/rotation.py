@@ -19,6 +19,7 @@ from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from floorline.keys.store import BackupKeyFile, KeyStore, KeyStoreError, key_store_for, store_and_verify
+from floorline.signals import signal_handler
 from pipelines.config import AnySource, Cs2capSettings, Settings
 from pipelines.sources import build_connector, resolve_key
 
@@ -27,6 +28,7 @@ BY_HAND: Final = (
     "the API cannot rotate keys: create a second key in the dashboard, store it where `key_next` points,"
     " revoke the first key in the dashboard, and then store the second key in the place of the first"
 )
+DEFERRED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
 WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
 
 
@@ -144,7 +146,8 @@ async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None
     with BackupKeyFile(old.backups, old.source, clock.now()) as backup, _exclusive(old):
         if store is not None:
             await _check_writable(store, old)
-        with defer_signals(report):
+        # Before the new key is stored, only the memory of this process has the key: ignore signals.
+        with signal_handler(lambda *_: report(WAIT_MESSAGE), *DEFERRED_SIGNALS):
             key = await _reissue(old, clock)
             store_problem = await _store(key, old, store=store, backup=backup)
             place = str(backup.path) if backup.keep else old.settings.key
@@ -187,18 +190,6 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
         await store_and_verify(store, old.key, source=old.source, base=old.base)
     except KeyStoreError as error:
         raise ConfigError(f"no key can be stored: {error}; nothing was changed", old.source) from None
-
-
-@contextmanager
-def defer_signals(report: Callable[[str], None]) -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM, and report them: before the new key is stored, only memory has the key."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
-    handlers = {number: signal.signal(number, lambda *_: report(WAIT_MESSAGE)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:

@@ -63,3 +63,12 @@ def rotate_in_process(bench: Bench, *arguments: str) -> Iterator[subprocess.Pope
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=clean_env()
     ) as process:
         yield process
+
+
+def wait_for_prompt(process: subprocess.Popen[str]) -> None:
+    """Wait until the command asks for confirmation."""
+    assert process.stderr
+    text = ""
+    while "Continue?" not in text:
+        assert process.poll() is None, text
+        text += process.stderr.read(1)

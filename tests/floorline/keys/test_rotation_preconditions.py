@@ -12,7 +12,15 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
-from tests.support.key_rotation import REISSUE, backup_files, is_accepted, key_file, rotate, rotate_in_process
+from tests.support.key_rotation import (
+    REISSUE,
+    backup_files,
+    is_accepted,
+    key_file,
+    rotate,
+    rotate_in_process,
+    wait_for_prompt,
+)
 from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.snapshots import Bench, basket
 
@@ -38,11 +46,7 @@ def test_key_that_changed_before_the_confirmation_is_not_overwritten(bench: Benc
     other = "cs2c_live_sandbox_another_0000001"
     sandbox.key(other)
     with rotate_in_process(bench) as process:
-        assert process.stdin
-        assert process.stderr
-        prompt = ""
-        while "Continue?" not in prompt:
-            prompt += process.stderr.read(1)
+        wait_for_prompt(process)
         key_file(bench).write_text(other)
         _, err = process.communicate("y\n", timeout=60)
     assert process.returncode == 2
