@@ -12,7 +12,6 @@ from typing import Final
 import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
-from prefect.testing.utilities import prefect_test_harness
 
 WITH_PREFECT: Final = [
     pytest.mark.slow,
@@ -26,6 +25,8 @@ WITH_PREFECT: Final = [
 @contextlib.contextmanager
 def temporary_prefect() -> Iterator[Path]:
     """Run a temporary Prefect server; yield its SQLite file."""
+    from prefect.testing.utilities import prefect_test_harness  # imports Prefect's server, which is slow
+
     with prefect_test_harness(server_startup_timeout=90):
         yield Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition("///")[2])
     gc.collect()  # report the resources that Prefect did not close here, not in an unrelated test

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +16,7 @@ import polars as pl
 
 from common.shards import Item
 from tests.support.clocks import NOON
-from warehouse.database import migrate
+from warehouse.database import migrate, open_writer
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
@@ -145,9 +147,21 @@ def by_ids(*items: str) -> tuple[ItemTuple, ...]:
     return tuple((item, item_name(item), None) for item in items)
 
 
+@functools.cache
+def empty_database() -> bytes:
+    """Return the loader's database without rows, as the first load of a warehouse creates it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "market.duckdb"
+        with open_writer(path):
+            pass
+        return path.read_bytes()
+
+
 def create_warehouse(folder: Path) -> WarehousePaths:
+    """Create a warehouse with an empty database, which is copied: creating one takes as long as a load."""
     paths = WarehousePaths(folder)
     paths.prepare()
+    paths.writer.write_bytes(empty_database())
     return paths
 
 

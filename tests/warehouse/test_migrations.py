@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
+from tests.support.warehouse import Quote, land_and_load, minute, observe, query_rows
 from warehouse.database import SQL, open_reader, open_writer, schema_version
 from warehouse.landing.model import ShardHeader
 from warehouse.paths import WarehousePaths
@@ -44,7 +44,8 @@ os._exit(9)
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with a database of schema 1 that has a quote and a reject."""
-    paths = create_warehouse(tmp_path)
+    paths = WarehousePaths(tmp_path)
+    paths.prepare()
     with duckdb.connect(str(paths.writer)) as db:
         db.execute(FIRST)
         db.execute(OLD_ROWS)
