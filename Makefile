@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# Tests start twice as fast where Python and pytest may cache what they compile.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test test-unit test-slow lint lock clean
 
