@@ -98,14 +98,14 @@ def visible_price(old: int, wanted: int, rates: Mapping[str, Decimal]) -> int:
     """Return the wanted price, or one near it, that differs from the old one in every currency."""
     step = 1 if wanted >= old else -1
     new = max(wanted, 1)
-    while any(_looks_the_same(old, new, rate) for rate in rates.values()):
+    while any(_is_displayed_alike(old, new, rate) for rate in rates.values()):
         new, step = new + step, 2 * step
         if new < 1:
             new, step = old + 1, 1
     return new
 
 
-def _looks_the_same(old: int, new: int, rate: Decimal) -> bool:
+def _is_displayed_alike(old: int, new: int, rate: Decimal) -> bool:
     # Amounts that are a hundredth or more apart differ: no need to convert them, which is slow.
     return abs(new - old) * rate < 1 and convert(new, rate).decimal == convert(old, rate).decimal
 
