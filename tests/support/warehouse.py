@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -163,6 +164,12 @@ def create_warehouse(folder: Path) -> WarehousePaths:
     paths.prepare()
     paths.writer.write_bytes(empty_database())
     return paths
+
+
+def copy_warehouse(template: WarehousePaths, folder: Path) -> WarehousePaths:
+    """Copy a warehouse, which is faster than loading its landings again."""
+    shutil.copytree(template.root, folder, dirs_exist_ok=True)
+    return WarehousePaths(folder)
 
 
 def run_header(run_id: str, started_at: datetime, **fields: Any) -> RunHeader:

@@ -14,6 +14,7 @@ from tests.support.warehouse import (
     Quote,
     ShardSpec,
     by_ids,
+    copy_warehouse,
     create_warehouse,
     dump_facts,
     land,
@@ -29,10 +30,10 @@ from warehouse.queries import LAST_RUNS, run_query
 from warehouse.state.alerts import Alert, AlertStore
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse with changes, a closed quote, a reject, a late run and an alert."""
-    paths = create_warehouse(tmp_path / "home")
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     rejects = [("did not fit", '{"item_id": 9}')]
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3", provider="buff163"),
                              providers=("steam", "buff163"), rejects=rejects))  # fmt: skip
@@ -45,6 +46,11 @@ def paths(tmp_path: Path) -> WarehousePaths:
     land(paths, "e", ShardSpec([Page(minute(40), [Quote("4")])]), state=None)
     load(paths)
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path / "home")
 
 
 def test_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:

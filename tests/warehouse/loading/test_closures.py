@@ -9,6 +9,7 @@ from tests.support.warehouse import (
     Quote,
     ShardSpec,
     by_ids,
+    copy_warehouse,
     create_warehouse,
     current_prices,
     item_name,
@@ -25,12 +26,17 @@ def listed_items(paths: WarehousePaths) -> set[str]:
     return set(current_prices(paths))
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse that observed items 1, 2 and 3 in the catalog at noon."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3")))
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def test_quote_vanishes_and_returns_unchanged(paths: WarehousePaths) -> None:

@@ -10,6 +10,7 @@ from tests.support.warehouse import (
     Quote,
     ShardSpec,
     by_ids,
+    copy_warehouse,
     create_warehouse,
     land_and_load,
     minute,
@@ -43,13 +44,18 @@ def listed_quotes(paths: WarehousePaths) -> set[tuple[str, str]]:
     return set(query_rows(paths, "SELECT item_id, delivery FROM quotes"))
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse that observed items 1 and 2, each of both deliveries, in a listing at noon."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     report = land_and_load(paths, "a", listing(0, standard("1"), instant("1"), standard("2"), instant("2")))
     assert (report.rows_fetched, report.rows_changed) == (4, 4)
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def load_listing(paths: WarehousePaths, run_id: str, at: float, *quotes: Quote, **fields: Any) -> LoadReport:

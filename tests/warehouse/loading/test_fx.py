@@ -17,6 +17,7 @@ from sandbox.market.money import convert
 from tests.support.snapshots import Bench, catalog_of, ledger, ordered
 from tests.support.warehouse import (
     Quote,
+    copy_warehouse,
     create_warehouse,
     land_and_load,
     load,
@@ -80,12 +81,17 @@ def land_rates(
     load(paths)
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse with a quote of 12.34 dollars and a table of rates from a minute before noon."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     land_rates(paths, "a", 0, {"USD": "1", "EUR": "0.8547", "BTC": "0.0000081412345678"}, Quote("1", 1234))
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def test_rates_are_stored_exactly(paths: WarehousePaths) -> None:

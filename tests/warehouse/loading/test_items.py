@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.warehouse import (
     Quote,
+    copy_warehouse,
     create_warehouse,
     current_prices,
     land,
@@ -26,13 +27,18 @@ ANY = Quote("10", 700, 2, name=KNIFE)
 COUNT_KEYS = "SELECT count(DISTINCT item_key) FROM store.item WHERE item_id = ?"
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse that knows a knife, its phases in the catalog and their aggregate by name."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     land_and_load(paths, "a", observe(minute(0), RUBY, SAPPHIRE))
     land_and_load(paths, "b", observe(minute(1), ANY, items=(("10", KNIFE, None),)))
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def test_aggregates_of_phases_are_flagged(paths: WarehousePaths) -> None:

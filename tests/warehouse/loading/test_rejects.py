@@ -10,6 +10,7 @@ from tests.support.warehouse import (
     Page,
     Quote,
     ShardSpec,
+    copy_warehouse,
     create_warehouse,
     current_prices,
     land,
@@ -26,12 +27,17 @@ def to_raw(**fields: object) -> str:
     return json.dumps(fields)
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse that observed items 1, 2 and 3 at noon."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2"), Quote("3")))
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def test_reject_is_stored_with_its_text_and_reason(paths: WarehousePaths) -> None:

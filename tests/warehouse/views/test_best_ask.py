@@ -13,6 +13,7 @@ from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import catalog_of
 from tests.support.warehouse import (
     Quote,
+    copy_warehouse,
     create_warehouse,
     item_name,
     land_and_load,
@@ -73,12 +74,17 @@ def observe_skinshark(paths: WarehousePaths, run_id: str, at: float, *quotes: Qu
     land_and_load(paths, run_id, listing, source="skinshark", basket="shark")
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> WarehousePaths:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse with the fees of four marketplaces."""
-    paths = create_warehouse(tmp_path)
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
     load_fees(paths, FEES)
     return paths
+
+
+@pytest.fixture
+def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
+    return copy_warehouse(template, tmp_path)
 
 
 def test_best_ask_is_the_lowest_of_all_providers(paths: WarehousePaths) -> None:
