@@ -63,21 +63,46 @@ def check_runs_are_complete(bench: Bench) -> None:
     assert incomplete == []
 
 
-def kill_condition(kill: int, bench: Bench, box: Sandbox, *, pages: int, since: int) -> Callable[[], bool]:
+def kill_condition(
+    kill: int, bench: Bench, box: Sandbox, *, pages: int, since: int, load_time: float
+) -> Callable[[], bool]:
     """Return a condition: for the first kills a number of requests, for the others a time after the fetch."""
     if kill < KILLS_DURING_FETCH:
         return lambda: len(price_requests(box, since)) >= pages * kill + 1
-    delay = random.Random(kill).uniform(0, 0.7)
-    before = {folder.name for folder in list_landings(bench.paths.landing)}
+    delay = random.Random(kill).uniform(0, load_time)
+    is_fetched = fetch_condition(bench)
     ended: list[float] = []
 
     def is_due() -> bool:
-        new = [folder for folder in list_landings(bench.paths.landing) if folder.name not in before]
-        if not ended and any((folder / "done.json").exists() for folder in new):
+        if not ended and is_fetched():
             ended.append(time.monotonic())
         return bool(ended) and time.monotonic() - ended[0] >= delay
 
     return is_due
+
+
+def fetch_condition(bench: Bench) -> Callable[[], bool]:
+    """Return a condition: a landing is complete that does not exist yet."""
+    before = {folder.name for folder in list_landings(bench.paths.landing)}
+
+    def is_fetched() -> bool:
+        new = [folder for folder in list_landings(bench.paths.landing) if folder.name not in before]
+        return any((folder / "done.json").exists() for folder in new)
+
+    return is_fetched
+
+
+def measure_load_time(bench: Bench) -> float:
+    """Return the seconds from the end of the fetch to the end of a snapshot's process."""
+    is_fetched, fetched_at = fetch_condition(bench), 0.0
+
+    def never() -> bool:
+        nonlocal fetched_at
+        fetched_at = fetched_at or (time.monotonic() if is_fetched() else 0.0)
+        return False
+
+    assert not run_and_kill(bench, never)
+    return time.monotonic() - fetched_at
 
 
 @pytest.mark.parametrize(
@@ -91,13 +116,16 @@ def test_kill_loses_no_row_and_repeats_no_page(
     box = make_sandbox(items=2000, tier="free")
     bench = Bench.at(tmp_path, box, catalog_of(*providers))
     bench.snapshot()
+    box.move(30)
+    load_time = measure_load_time(bench)
     hits = 0
     for kill in range(kills):
         box.move(30)
         box.faults.clear()
         box.fault("latency", seconds=0.02, times=None)
         since = len(box.requests.since(0))
-        hits += run_and_kill(bench, kill_condition(kill, bench, box, pages=pages, since=since))
+        condition = kill_condition(kill, bench, box, pages=pages, since=since, load_time=0.8 * load_time)
+        hits += run_and_kill(bench, condition)
         landed = landed_pages(bench)
         check_runs_are_complete(bench)
         since = len(box.requests.since(0))
