@@ -32,7 +32,10 @@ class WorkerProcess:
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._thread = ThreadPoolExecutor(1, "worker-process")  # waits for the worker, one call at a time
+        # Two threads, one for each direction: the next call waits in the socket when the worker has finished
+        # one. A single thread would leave the worker idle between two calls.
+        self._sender = ThreadPoolExecutor(1, "worker-sender")
+        self._receiver = ThreadPoolExecutor(1, "worker-receiver")
         self._worker: Future[_Worker] | None = None
 
     @property
@@ -43,7 +46,7 @@ class WorkerProcess:
     def start(self) -> Future[_Worker]:
         """Start the worker process on the first call, without waiting for it."""
         if self._worker is None:
-            self._worker = self._thread.submit(_Worker, self._module)
+            self._worker = self._sender.submit(_Worker, self._module)
         return self._worker
 
     async def run(self, work: Callable[..., _T], *args: object) -> _T:
@@ -51,18 +54,21 @@ class WorkerProcess:
 
         Raises WorkerDied.
         """
-        worker = self.start()  # the only thread starts the worker first, then runs the calls in order
+        worker = self.start()
         request = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
-        loop = asyncio.get_running_loop()
-        result: _T = await loop.run_in_executor(self._thread, lambda: worker.result().call(request))
+        self._sender.submit(lambda: worker.result().send(request))
+        response = self._receiver.submit(lambda: worker.result().receive_result())
+        # Shielded, because a response that nobody receives would be taken for that of the next call.
+        result: _T = await asyncio.shield(asyncio.wrap_future(response))
         return result
 
     async def close(self) -> None:
         """Wait until the worker process has finished its calls and ended."""
         worker = self._worker
         if worker is not None:
-            self._thread.submit(lambda: worker.result().stop())
-        await asyncio.to_thread(self._thread.shutdown)
+            self._receiver.submit(lambda: worker.result().stop())  # after the last response
+        await asyncio.to_thread(self._receiver.shutdown)
+        self._sender.shutdown()
 
 
 class _Worker:
@@ -91,10 +97,13 @@ class _Worker:
             self.stop()
             raise WorkerDied(f"could not be started: {import_error}")
 
-    def call(self, request: bytes) -> Any:  # noqa: ANN401 - what the work returns
-        """Return or raise the outcome of a pickled call. Raises WorkerDied."""
-        with contextlib.suppress(OSError):  # the worker has died: _receive raises WorkerDied
+    def send(self, request: bytes) -> None:
+        """Send a pickled call."""
+        with contextlib.suppress(OSError):  # the worker has died: receive_result raises WorkerDied
             self._socket.send_bytes(request)
+
+    def receive_result(self) -> Any:  # noqa: ANN401 - what the work returns
+        """Return or raise the outcome of the next call. Raises WorkerDied."""
         result, error = self._receive()
         if error is not None:
             raise error
