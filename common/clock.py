@@ -2,8 +2,21 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+# How far another machine's clock may run ahead of ours; a later moment is an error of one of the two clocks.
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+def bound_moment(moment: datetime, now: datetime) -> datetime:
+    """Return `moment`, another machine's time (UTC), or the latest time that `now`, our own time, allows."""
+    return min(moment, now + MAX_CLOCK_SKEW)
+
+
+def is_ahead(moment: datetime, now: datetime) -> bool:
+    """Tell whether `moment`, another machine's time (UTC), is later than `now`, our own time, allows."""
+    return moment > now + MAX_CLOCK_SKEW
 
 
 class Clock(Protocol):
