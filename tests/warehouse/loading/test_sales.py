@@ -39,6 +39,11 @@ def test_sale_is_stored_as_landed(paths: WarehousePaths) -> None:
     )  # fmt: skip
 
 
+def test_sale_in_a_converted_currency_has_no_exact_price(paths: WarehousePaths) -> None:
+    db = database_with([land_sales(paths, "a", 100, Sale(minute(1), 0), currency="BTC")])
+    assert db.execute("SELECT currency, amount, price FROM sales").fetchall() == [("BTC", 0, None)]
+
+
 def test_equal_sales_differ_by_their_occurrence(paths: WarehousePaths) -> None:
     equal = [Sale(minute(1)), Sale(minute(1))]
     db = database_with(

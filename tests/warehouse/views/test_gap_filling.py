@@ -146,3 +146,15 @@ def test_points_do_not_change_other_deliveries(load: Load) -> None:
     assert db.execute(query).fetchall() == [("instant", 100), ("standard", 120)]
     assert db.execute("SELECT highest_bid, origin FROM bid_history").fetchall() == [(100, "snapshot")]
     assert db.execute("SELECT delivery, lowest_ask FROM quotes").fetchall() == [("instant", 100)]
+
+
+def test_points_of_older_versions_in_a_converted_currency_fill_no_gap(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    # 25.50 dollars in bitcoin: the API's point has 0 minor units
+    coin = Quote(cents=0, price=Decimal("0.000416"))
+    observations = [land(paths, f"run{at}", observe(minute(at), coin, currency="BTC")) for at in (0, 60)]
+    points = SeriesPage(minute(500), [Point(minute(at), 0, quantity=3) for at in (-30, 30, 80)])
+    db = database_with([land_series(paths, "points", points, currency="BTC"), *observations])
+    query = "SELECT valid_from, price, quantity, origin FROM quote_history ORDER BY valid_from"
+    assert db.execute(query).fetchall() == [(minute(0), Decimal("0.000416"), 1, "snapshot")]
+    assert db.execute("FROM quotes_as_of(?)", [minute(-20)]).fetchall() == []

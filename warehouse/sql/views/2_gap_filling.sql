@@ -2,6 +2,10 @@
 -- this at every query, so that the result does not depend on the order in which observations and points were loaded.
 -- In the names of views and columns, `look` means an observation and `hole` a coverage gap.
 
+-- The points that fill gaps: those in USD, whose minor units are exact. A point in a converted currency is rounded to
+-- minor units, which makes a coin's price 0. Older versions stored such points.
+CREATE OR REPLACE VIEW store.exact_point AS FROM store.point WHERE currency = 'USD';
+
 -- The time ranges in which a scope was observed, by provider. Two observations belong to one range where the second
 -- one starts within 1.5 intervals of its basket; else a gap starts right after the first one.
 CREATE OR REPLACE VIEW store.watch AS
@@ -11,7 +15,8 @@ WITH scope_observation AS (
     FROM store.observation o
     JOIN store.scope s USING (scope_key)
     JOIN store.run r USING (run_key)
-    WHERE o.complete AND s.delivery = 'standard' AND o.provider_key IN (SELECT provider_key FROM store.point)
+    WHERE o.complete AND s.delivery = 'standard'
+        AND o.provider_key IN (SELECT provider_key FROM store.exact_point)
 ), range_start AS (
     SELECT scope_key, selection, currency, provider_key, struct_pack(observed_from, observed_to, run_key) AS first_look,
         max(observed_from) OVER past AS past_last_from, max(observed_from) OVER total AS last_from,
@@ -37,7 +42,7 @@ CREATE OR REPLACE VIEW store.alike AS
 SELECT item_key, aggregate, min(item_key) OVER (PARTITION BY aggregate, scopes) AS peer_key
 FROM (
     SELECT i.item_key, i.aggregate, list_sort(list(m.scope_key)) AS scopes
-    FROM (SELECT DISTINCT item_key FROM store.point) p
+    FROM (SELECT DISTINCT item_key FROM store.exact_point) p
     JOIN store.item i USING (item_key)
     LEFT JOIN store.scope_item m USING (item_key)
     GROUP BY i.item_key, i.aggregate
@@ -48,7 +53,8 @@ FROM (
 CREATE OR REPLACE VIEW store.hole AS
 WITH peer AS (
     SELECT DISTINCT a.peer_key, a.aggregate, p.provider_key, p.currency
-    FROM (SELECT DISTINCT item_key, provider_key, currency FROM store.point) p JOIN store.alike a USING (item_key)
+    FROM (SELECT DISTINCT item_key, provider_key, currency FROM store.exact_point) p
+    JOIN store.alike a USING (item_key)
 ), observed AS (
     SELECT peer_key, provider_key, currency, w.first_look, w.last_from, w.last_to, w.covered_to
     FROM peer p JOIN store.watch w USING (provider_key, currency)
@@ -72,7 +78,7 @@ QUALIFY next_look IS NULL OR max(covered_to) OVER past < struct_extract(next_loo
 CREATE OR REPLACE VIEW store.filling AS
 WITH point AS (
     SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, a.peer_key, p.*
-    FROM store.point p
+    FROM store.exact_point p
     JOIN store.item i USING (item_key)
     JOIN store.provider v USING (provider_key)
     JOIN store.alike a USING (item_key)

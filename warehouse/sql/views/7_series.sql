@@ -1,8 +1,13 @@
 -- The series of the API's own history. No point at a time does not mean that nothing was listed.
 
+-- The exact price of a series' amount: the API's base is USD cents; an amount in another currency was converted and
+-- rounded to minor units, so that its exact price is unknown.
+CREATE OR REPLACE MACRO store.exact_price(currency, minor_units) AS
+    CASE WHEN currency = 'USD' THEN store.price_of(minor_units) END;
+
 CREATE OR REPLACE VIEW price_points AS
 SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, p.currency, p.time,
-    p.lowest_ask, store.price_of(p.lowest_ask) AS price, p.quantity, r.run_id
+    p.lowest_ask, store.exact_price(p.currency, p.lowest_ask) AS price, p.quantity, r.run_id
 FROM store.point p
 JOIN store.item i USING (item_key)
 JOIN store.provider v USING (provider_key)
@@ -18,7 +23,7 @@ JOIN store.run r USING (run_key);
 
 CREATE OR REPLACE VIEW sales AS
 SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, s.currency, s.time,
-    s.amount, store.price_of(s.amount) AS price, s.float_value, s.paint_seed, s.stickers, s.charms, s.inspect,
+    s.amount, store.exact_price(s.currency, s.amount) AS price, s.float_value, s.paint_seed, s.stickers, s.charms, s.inspect,
     s.occurrence, r.run_id
 FROM store.sold s
 JOIN store.item i USING (item_key)
