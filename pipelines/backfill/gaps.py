@@ -12,7 +12,7 @@ from typing import Final, Literal
 from common.clock import Clock
 from common.errors import ConfigError
 from common.time_ranges import GRID, TimeRange, floor_to, intersect
-from pipelines.backfill.limits import allowed_window, resolve_request
+from pipelines.backfill.limits import EXACT_CURRENCY, allowed_window, resolve_request
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Cs2capSettings, Settings
@@ -27,6 +27,9 @@ from warehouse.state.backfills import BackfillStore
 RETENTION_MARGIN: Final = timedelta(hours=1)
 BEGINNING_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
 FIRST_RUN: Final = "SELECT min(started_at) FROM runs WHERE flow = 'snapshot' AND source = ? AND basket = ?"
+WHY_INEXACT: Final = (
+    f"the API's history is exact in {EXACT_CURRENCY} only; `floorline backfill` fetches this time in it"
+)
 PartKind = Literal["filled", "fillable", "lost", "too new"]
 
 
@@ -111,21 +114,18 @@ def fill_requests(settings: Settings, gaps: Sequence[Gap]) -> list[BackfillReque
     baskets = {basket.name: basket for basket in settings.baskets}
     fillable = [(gap, gap.parts("fillable")) for gap in gaps]
     return [
-        request_for(baskets[gap.basket], gap.currency, parts[0].start, end=parts[-1].end)
+        request_for(baskets[gap.basket], parts[0].start, end=parts[-1].end)
         for gap, parts in fillable
         if parts
     ]
 
 
-def request_for(
-    basket: BasketSettings, currency: str, start: datetime, *, end: datetime | None = None
-) -> BackfillRequest:
-    """Return the backfill request for a time range of a basket."""
+def request_for(basket: BasketSettings, start: datetime, *, end: datetime | None = None) -> BackfillRequest:
+    """Return the backfill request, in USD, for a time range of a basket."""
     return BackfillRequest(
         source=basket.source,
         items=basket.items,
         providers=basket.providers,
-        currency=currency,
         start=start,
         end=end,
     )
@@ -172,15 +172,18 @@ async def _classify(
             WarehousePaths(settings.root).catalog, lazy_source, clock, lifetime=timedelta.max
         )
         covered = {
-            (basket, currency): await _covered_by_backfills(
-                settings, basket, currency, now=now, catalogs=catalogs
-            )
-            for basket, currency in dict.fromkeys((one.basket, one.currency) for one in basket_gaps)
+            basket: await _covered_by_backfills(settings, basket, now=now, catalogs=catalogs)
+            for basket in dict.fromkeys(one.basket for one in basket_gaps if one.currency == EXACT_CURRENCY)
         }
     if lazy_source.fetched:
         on_request(lazy_source.describe_fetches())
     return [
-        _classify_gap(one, covered[one.basket, one.currency], available=available, why_lost=why_lost)
+        _classify_gap(one, covered[one.basket], available=available, why_lost=why_lost)
+        if one.currency == EXACT_CURRENCY
+        # What a tier without a history keeps is empty in every currency, for the tier's own reason.
+        else _classify_gap(
+            one, [], available=(now, now), why_lost=why_lost if available == (now, now) else WHY_INEXACT
+        )
         for one in basket_gaps
     ]
 
@@ -202,14 +205,14 @@ async def _retention(settings: Settings, lazy_source: LazySource, now: datetime)
 
 
 async def _covered_by_backfills(
-    settings: Settings, basket: BasketSettings, currency: str, *, now: datetime, catalogs: CatalogCache
+    settings: Settings, basket: BasketSettings, *, now: datetime, catalogs: CatalogCache
 ) -> list[TimeRange]:
     """Return the time ranges that backfills cover for every item and provider of a basket."""
     backfills = BackfillStore(WarehousePaths(settings.root).state)
-    coverage = backfills.load_coverage(basket.source, "points", currency)
+    coverage = backfills.load_coverage(basket.source, "points", EXACT_CURRENCY)
     if not coverage.by_scope:
         return []
-    resolved = await resolve_request(request_for(basket, currency, now), settings.base, catalogs)
+    resolved = await resolve_request(request_for(basket, now), settings.base, catalogs)
     providers = (None,) if resolved.every_provider else resolved.providers
     common = [(BEGINNING_OF_TIME, now)]
     for item, provider in product(resolved.items or (), providers):

@@ -11,15 +11,18 @@ import polars as pl
 
 from common.errors import ConfigError
 from common.shards import Item
+from common.text import sanitize
 from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, ceil_to
 from connectors.series import Series
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.config import expand_files
-from pipelines.planning.selectors import ALL, resolve_currencies, resolve_items, resolve_providers
+from pipelines.planning.selectors import ALL, resolve_items, resolve_providers
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
+# The API stores USD cents. It converts its history to any other currency and rounds it to minor units.
+EXACT_CURRENCY: Final = "USD"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,19 +118,28 @@ def requested_window(request: BackfillRequest, limits: TierLimits, now: datetime
 async def resolve_request(request: BackfillRequest, base: Path, catalogs: CatalogCache) -> ResolvedRequest:
     """Return the items, providers and currency that a request names; "file:PATH" is relative to `base`.
 
-    Requests a catalog only if it is not cached. Raises ConfigError, with the nearest name, for an unknown
-    name, and what the connector raises.
+    Requests a catalog only if it is not cached. Raises ConfigError for another currency than USD and, with
+    the nearest name, for an unknown name; and what the connector raises.
     """
+    currency = _check_currency(request.currency)
     marketplaces = await catalogs.providers()
     providers, every_provider = _resolve_providers(request, marketplaces)
-    code = request.currency.upper()
-    (currency,) = resolve_currencies([code], None if code == "USD" else await catalogs.fx())
     return ResolvedRequest(
         items=await _resolve_items(request, base, catalogs),
         providers=providers,
         every_provider=every_provider,
         currency=currency,
         marketplaces=marketplaces.height,
+    )
+
+
+def _check_currency(currency: str) -> str:
+    """Return the currency in which a history is exact. Raises ConfigError for any other."""
+    if currency.upper() == EXACT_CURRENCY:
+        return EXACT_CURRENCY
+    raise ConfigError(
+        f"--currency {sanitize(currency, 20)}: a history is fetched in {EXACT_CURRENCY} only; the API rounds"
+        " every other currency to minor units, and a price in bitcoin to 0"
     )
 
 

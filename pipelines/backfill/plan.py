@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
@@ -12,11 +13,13 @@ from common.shards import Item, SeriesShard
 from common.time_ranges import GRID, TimeRange, floor_to, subtract, union
 from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.tiers import TierLimits
-from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested_window
+from pipelines.backfill.limits import EXACT_CURRENCY, ResolvedRequest, allowed_window, requested_window
 from pipelines.backfill.request import BackfillRequest
 from pipelines.planning.series_planner import SeriesPlan, SeriesRequest, plan_series
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.coverage import Coverage
+
+CURRENCY_NOTE: Final = f"in {EXACT_CURRENCY}: the API rounds its history in any other currency"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def plan_backfill(
         at_most=at_most,
         minutes=(_minutes(at_least, limits), _minutes(at_most, limits)),
         month=month,
-        notes=tuple(dict.fromkeys(note for plan in plans for note in plan.notes)),
+        notes=(*dict.fromkeys(note for plan in plans for note in plan.notes), CURRENCY_NOTE),
     )
 
 

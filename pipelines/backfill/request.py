@@ -42,7 +42,7 @@ class BackfillRequest(BaseModel):
         default=("all",), min_length=1, description="Names, ids, globs, file:PATH, or all."
     )
     providers: tuple[str, ...] = Field(default=("all",), min_length=1, description="Provider keys, or all.")
-    currency: str = Field(default="USD", description="Any currency that the API converts to.")
+    currency: str = Field(default="USD", description="USD; the API rounds its history in any other.")
     interval: Interval | None = Field(default=None, description="Candles only: 5m, 1h or 1d.")
     start: UtcDatetime = Field(description="The start, inclusive (UTC).")
     end: UtcDatetime | None = Field(default=None, description="The end, exclusive (UTC); now if empty.")

@@ -52,7 +52,9 @@ Items = Annotated[
 Providers = Annotated[
     list[str] | None, typer.Option(help="A provider's key, or several with commas; all by default.")
 ]
-Currency = Annotated[str | None, typer.Option(help="USD by default.")]
+Currency = Annotated[
+    str | None, typer.Option(help="USD, which is the default: the API rounds its history in any other.")
+]
 SourceName = Annotated[str | None, typer.Option(help="The name of the source, if there is more than one.")]
 Series = Annotated[
     Literal["points", "candles", "sales"],

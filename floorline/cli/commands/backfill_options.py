@@ -12,6 +12,7 @@ from floorline import console
 from floorline.cli.options import LATEST
 from floorline.cli.render.gaps import gap_notes
 from pipelines.backfill.gaps import fill_requests, find_gaps
+from pipelines.backfill.limits import EXACT_CURRENCY
 from pipelines.backfill.pipeline import RESUMABLE_STATES
 from pipelines.backfill.request import BackfillRequest, parse_request
 from pipelines.backfill.sales import next_request
@@ -73,7 +74,13 @@ def _resume(settings: Settings, backfill_id: str) -> BackfillRequest:
         raise ConfigError("there is no backfill to resume: `floorline backfill list` shows all backfills")
     if record.state not in RESUMABLE_STATES:
         raise ConfigError(f"backfill {record.backfill_id} is {record.state}: there is nothing to resume")
-    return BackfillRequest.model_validate(record.request)
+    request = BackfillRequest.model_validate(record.request)
+    if request.currency.upper() != EXACT_CURRENCY:  # an older version began it
+        raise ConfigError(
+            f"backfill {record.backfill_id} is in {request.currency}, which the API rounds: end it with"
+            f" `floorline backfill cancel {record.backfill_id}`, and begin one in {EXACT_CURRENCY}"
+        )
+    return request
 
 
 def _fill_gaps(settings: Settings) -> list[BackfillRequest]:

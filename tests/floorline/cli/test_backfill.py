@@ -17,9 +17,11 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.options import Options
 from sandbox.server import serve
+from tests.support.backfill_state import begin_backfill
 from tests.support.backfills import bench_at, history_requests
 from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, clean_env, main_with
 from tests.support.waiting import wait_until
+from warehouse.state.backfills import BackfillStore
 
 # The frozen time of the sandbox, close to the time of the command.
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
@@ -132,6 +134,16 @@ def test_invalid_combinations_of_options(
     (error,) = run_command(bench, *arguments, code=2).err.splitlines()
     assert line in error
     assert len(box.requests.since(0)) == 0
+
+
+def test_backfill_of_an_older_version_in_another_currency_is_not_resumed(bench: Bench, box: Sandbox) -> None:
+    bench.paths.prepare()
+    request = {"items": ["1"], "currency": "BTC", "start": f"{FROM}:00+00:00"}
+    record = begin_backfill(BackfillStore(bench.paths.state), request=request)
+    cancel = f"`floorline backfill cancel {record.backfill_id}`"
+    assert cancel in run_command(bench, "--resume", code=2).err
+    assert len(box.requests.since(0)) == 0
+    run_command(bench, "cancel", record.backfill_id)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,14 @@ import pytest
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
 from common.time_ranges import floor_to
-from pipelines.backfill.gaps import RETENTION_MARGIN, Gap, GapPart, fill_requests, find_gaps
+from pipelines.backfill.gaps import (
+    RETENTION_MARGIN,
+    WHY_INEXACT,
+    Gap,
+    GapPart,
+    fill_requests,
+    find_gaps,
+)
 from pipelines.planning.selectors import resolve_items
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -30,7 +37,7 @@ from warehouse.state.backfills import BackfillStore
 TEN, TWO_HOURS, DAYS_40 = timedelta(minutes=10), timedelta(hours=2), timedelta(days=40)
 BASKETS = (
     basket(every="10m", bids=True, route="batch"),
-    basket("euros", every="10m", currencies=["USD", "EUR"]),
+    basket("euros", every="10m", currencies=["USD", "EUR"], providers=["csfloat"]),
     basket("table", every="3h", currencies=["USD", "EUR"], fx="table"),
 )
 
@@ -158,7 +165,7 @@ def test_basket_without_a_gap(bench: Bench) -> None:
 
 def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:
     """Record a finished backfill of one item."""
-    shard = SeriesShard("EUR", start, end, item=Item(item_id, "an item", None), provider="steam")
+    shard = SeriesShard("USD", start, end, item=Item(item_id, "an item", None), provider="csfloat")
     finished_backfill(BackfillStore(bench.paths.state), shard, observed_at=box.clock.now() + TEN)
 
 
@@ -175,12 +182,27 @@ def test_part_that_backfills_cover_for_every_item_is_filled(
         str(item.item_id) for item in resolve_items([REDLINE, ASIIMOV], read_catalog(bench)) or ()
     )
     record_backfill(bench, box, first, start=start, end=end)
-    assert gaps(bench, box, "euros")[1].pieces == (GapPart(start, end, "fillable"),)
+    assert gaps(bench, box, "euros")[0].pieces == (GapPart(start, end, "fillable"),)
     record_backfill(bench, box, second, start=start, end=middle)
-    gap = gaps(bench, box, "euros")[1]
+    gap, euros = gaps(bench, box, "euros")
     assert gap.pieces == (GapPart(start, middle, "filled"), GapPart(middle, end, "fillable"))
+    assert euros.pieces == (GapPart(start, end, "lost", WHY_INEXACT),)
     assert [(request.start, request.end) for request in fill_requests(bench.settings, [gap])] == [
         (middle, end)
+    ]
+
+
+def test_gap_in_a_converted_currency_is_lost(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
+) -> None:
+    _, euros = gaps(bench, box, "euros")
+    assert (euros.currency, euros.pieces) == ("EUR", (GapPart(*gap_span, "lost", WHY_INEXACT),))
+    assert fill_requests(bench.settings, [euros]) == []
+    output = main_with("gaps", "--basket", "euros", "--config", str(bench.config)).out
+    assert "the API's history is exact in USD only" in " ".join(output.split())
+    _, euros = gaps(with_tier(bench, "free"), box, "euros")
+    assert [(part.what, part.why[:37]) for part in euros.pieces] == [
+        ("lost", "the free tier has no price history; i")
     ]
 
 

@@ -146,6 +146,13 @@ INVALID = {
         ["--from", days_ago(3), "--series", "candles", "--interval", "1d", "--providers", "steam"],
         "a candle covers all providers together",
     ),
+    **{
+        f"{series} in another currency": (
+            ["--from", days_ago(1), "--currency", "btc", "--series", *series.split()],
+            "--currency btc: a history is fetched in USD only; the API rounds every other currency",
+        )
+        for series in ("points", "candles --interval 1d", "sales")
+    },
 }
 INVALID_ON_FREE_TIER = {
     "an interval beyond the tier": (
