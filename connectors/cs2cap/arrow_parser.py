@@ -59,7 +59,7 @@ def to_quotes_frame(rows: Sequence[Row], side: BookSide) -> tuple[pl.DataFrame, 
 
 def cast_columns(columns: Mapping[str, pa.Array], side: BookSide) -> dict[str, pa.Array] | None:
     """Cast `WIRE_COLUMNS` to the columns of `QUOTES`; None if a value cannot be represented exactly."""
-    # The cast would accept an exponent or a sign. Without any decimal in the page, `min_count` makes it true.
+    # The cast would round a ninth place. Without any decimal in the page, `min_count` makes it true.
     exact = pc.match_substring_regex(columns["lowest_ask_decimal"], DECIMAL_PATTERN)
     if not pc.all(exact, min_count=0).as_py():
         return None

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from common.text import sanitize
 from connectors.decoding import decode_response
 from connectors.pagination import PageInfo
 
-# Digits and a point only, within Decimal(20, 8): no sign, comma, exponent or ninth place.
+# The usual notation of an amount, which is cast for a whole page at once: digits and a point only, within
+# Decimal(20, 8). Any other notation, such as 3.7E-7, is parsed row by row.
 DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"
 MAX_MINOR_UNITS: Final = 10**14 - 1
 NonEmptyStr = Annotated[str, Meta(min_length=1)]
@@ -19,7 +22,8 @@ Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 MinorUnits = Annotated[int, Meta(ge=0, le=MAX_MINOR_UNITS)]
 AwareDatetime = Annotated[datetime, Meta(tz=True)]
-_ExactDecimal = Annotated[str, Meta(pattern=DECIMAL_PATTERN.replace("$", r"\Z"))]
+_PRICE_LIMIT: Final = Decimal(10**12)
+_PRICE_PLACES: Final = Decimal("1E-8")
 
 
 # gc=False: rows hold no reference cycles, and the garbage collector need not visit so many of them.
@@ -43,11 +47,28 @@ class Row(_CommonFields, gc=False, kw_only=True, forbid_unknown_fields=True):
 
 
 class StrictRow(_CommonFields, gc=False, kw_only=True):
-    """An ask that is validated alone; unknown fields are allowed, and counted by the row decoder."""
+    """An ask that is validated alone; unknown fields are allowed, and counted by the row decoder.
 
-    lowest_ask_decimal: _ExactDecimal | None = None
+    Its decimal may be in any notation, and has eight places after the decoding.
+    """
+
+    lowest_ask_decimal: Decimal | None = None
     timestamp: AwareDatetime | None = None
     last_updated: AwareDatetime | None = None
+
+    def __post_init__(self) -> None:
+        # msgspec turns the ValueError into a ValidationError, which makes the row a reject
+        if self.lowest_ask_decimal is not None:
+            self.lowest_ask_decimal = _to_price(self.lowest_ask_decimal)
+
+
+def _to_price(amount: Decimal) -> Decimal:
+    """Return `amount` with eight places; raises ValueError where Decimal(20, 8) cannot hold it exactly."""
+    if amount.is_finite() and 0 <= amount < _PRICE_LIMIT:
+        price = amount.quantize(_PRICE_PLACES).copy_abs()  # no minus sign before a zero
+        if price == amount:
+            return price
+    raise ValueError(f"{sanitize(str(amount), 40)} is not a price below 10^12 with at most 8 decimal places")
 
 
 _BID_NAMES: Final = {
@@ -67,7 +88,7 @@ class _BidRow(Row, gc=False, kw_only=True, forbid_unknown_fields=True, rename=_B
 class _StrictBidRow(StrictRow, gc=False, kw_only=True, rename=_BID_NAMES):
     lowest_ask: MinorUnits
     quantity: Count
-    lowest_ask_decimal: _ExactDecimal | None = None
+    lowest_ask_decimal: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +119,11 @@ BIDS: Final = BookSide("/v1/bids", "bid", row=_BidRow, strict_row=_StrictBidRow)
 BOOK_SIDES: Final = {side.delivery: side for side in (ASKS, BIDS)}
 
 
-def normalize_timestamps(row: StrictRow) -> Row:
-    """Return the row with its timestamps as ISO 8601 strings, the one form that Arrow casts."""
+def to_castable(row: StrictRow) -> Row:
+    """Return the row with its decimal and its timestamps as strings in the one notation that Arrow casts."""
     fields = msgspec.structs.asdict(row)
+    if row.lowest_ask_decimal is not None:
+        fields["lowest_ask_decimal"] = f"{row.lowest_ask_decimal:f}"
     for name in ("timestamp", "last_updated"):
         timestamp = fields[name]
         fields[name] = timestamp.isoformat() if timestamp is not None else None

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
-from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, normalize_timestamps
+from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, to_castable
 from connectors.decoding import DECODE_ERRORS, RowDecoder
 from connectors.pages import QUOTE_KEY_COLUMNS, Reject
 from connectors.schemas import join_keys, keep_latest, quote_keys
@@ -40,7 +40,7 @@ class ParsedRows:
 def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
     """Parse a rejected row again, schema `QUOTES`; None if it still does not fit."""
     try:
-        row = normalize_timestamps(_STRICT_ROWS[delivery].decode(raw.encode()))
+        row = to_castable(_STRICT_ROWS[delivery].decode(raw.encode()))
     except DECODE_ERRORS:
         return None
     typed = to_quotes_frame([row], BOOK_SIDES[delivery])
@@ -73,7 +73,7 @@ def parse_rows_individually(raws: Iterable[bytes | Raw], side: BookSide, source:
     Raises UnexpectedResponse where an amount or timestamp cannot be represented exactly.
     """
     decoded = _STRICT_ROWS[side.delivery].decode_all(raws)
-    typed = to_quotes_frame([normalize_timestamps(row) for row in decoded.fitting], side)
+    typed = to_quotes_frame([to_castable(row) for row in decoded.fitting], side)
     if typed is None:
         raise UnexpectedResponse(f"{side.path}: a price or timestamp cannot be represented exactly", source)
     rows, keys = typed

@@ -40,13 +40,11 @@ def test_providers_are_parsed_with_fees_and_features() -> None:
 
 
 def test_rates_are_exact() -> None:
-    body = (
-        b'{"timestamp": "2026-06-01T12:00:00Z", "rates": {"USD": 1, "btc": 0.000011412345678901, "X": 5E-6}}'
-    )
+    body = b'{"timestamp": "2026-06-01T12:00:00Z", "rates": {"USD": 1, "btc": 0.000011412345678901, "X": 5E-6, "Y": "+1.50e2"}}'
     fx = parse_fx(body, NOON.replace(hour=1))
     assert fx.schema == FX
-    assert fx["rate"].to_list() == [Decimal(1), Decimal("0.000011412345678901"), Decimal("0.000005")]
-    assert fx["currency"].to_list() == ["USD", "BTC", "X"]
+    assert fx["rate"].to_list() == [Decimal(1), Decimal("0.000011412345678901"), Decimal("0.000005"), 150]
+    assert fx["currency"].to_list() == ["USD", "BTC", "X", "Y"]
     assert set(fx["moment"]) == {NOON}
     assert set(parse_fx(b'{"rates": {"USD": 1}}', NOON)["moment"]) == {NOON}
 

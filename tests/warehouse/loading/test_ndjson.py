@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +17,7 @@ from connectors.cs2cap.contract import ASKS, BIDS, BookSide
 from connectors.cs2cap.raw_page import decode_exact_rows
 from pipelines.loading import parse_raw_rows
 from tests.support.clocks import NOON
+from tests.support.decimals import SPELLINGS, spellings
 from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
 from tests.support.warehouse import DAY, create_warehouse, minute, query_rows, run_header
 from warehouse.landing.conversion import convert_raw_shards
@@ -130,6 +131,40 @@ def test_price_is_stored_only_where_the_minor_units_differ(tmp_path: Path) -> No
         rows = query_rows(paths, "SELECT price FROM quotes ORDER BY item_id")
         assert [price for (price,) in rows] == [Decimal(price or "25.5") for _, price in prices]
     assert (was_converted(direct), was_converted(converted)) == (False, True)
+
+
+def check_prices(folder: Path, amounts: Sequence[tuple[str, Decimal | None]], book_side: BookSide) -> None:
+    """Load rows with these amounts, each with its price (None: a reject), and compare all of their rows."""
+    lines = [
+        stream_line(book_side, item_id=number, lowest_ask_decimal="?").replace(b'"?"', text.encode())
+        for number, (text, _) in enumerate(amounts)
+    ]
+    direct, converted = land_twice(folder, lambda paths: land(paths, *lines, book_side=book_side))
+    assert load(direct) == load(converted)
+    assert dump_views(direct) == dump_views(converted)
+    prices = query_rows(
+        direct,
+        """SELECT item_id::INTEGER, store.price_by(other_price, lowest_ask)
+        FROM store.current JOIN store.item USING (item_key) ORDER BY 1""",
+    )
+    assert prices == [(number, price) for number, (_, price) in enumerate(amounts) if price is not None]
+    rejects = {raw for (raw,) in query_rows(direct, "SELECT raw FROM rejects")}
+    expected = zip(lines, amounts, strict=True)
+    assert rejects == {line.decode().strip() for line, (_, price) in expected if price is None}
+
+
+@pytest.mark.parametrize("book_side", [ASKS, BIDS], ids=lambda book_side: book_side.delivery)
+def test_amount_in_any_notation_is_loaded_exactly(tmp_path: Path, book_side: BookSide) -> None:
+    check_prices(tmp_path, list(SPELLINGS.items()), book_side)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40)
+@given(amounts=st.lists(spellings(), min_size=1, max_size=3))
+def test_drawn_amounts_are_loaded_exactly(
+    tmp_path_factory: pytest.TempPathFactory, amounts: list[tuple[str, Decimal | None]]
+) -> None:
+    check_prices(tmp_path_factory.mktemp("amounts"), amounts, ASKS)
 
 
 @pytest.mark.slow
@@ -259,9 +294,9 @@ def test_last_copy_of_a_repeated_page_counts(tmp_path: Path) -> None:
         (stream_line(item_id="5"), False),
         (b"null\n", False),
         (b"{}\n", False),
-        (stream_line(lowest_ask_decimal="1e3"), True),
+        (stream_line(lowest_ask_decimal="0.123456789"), True),
     ],
-    ids=["text", "null", "empty", "exponent"],
+    ids=["text", "null", "empty", "a ninth place"],
 )
 def test_unusual_page_converts_the_shard_and_keeps_its_text(
     tmp_path: Path, unusual: bytes, exact: bool

@@ -1,12 +1,13 @@
--- Define casts for raw NDJSON that raise an error where a value is not exact; the raw rows are then parsed one by one
+-- Define casts for raw NDJSON that raise an error where a value may not be exact; the raw rows are then parsed one by one
 -- instead. DuckDB's own casts would round a price, or guess a time zone.
 -- Out: the macros exact_other_price and utc_timestamp.
 
--- The price, or null where the minor units give the same price. The digits are checked first, because a cast accepts
--- 2.55e1 and rounds a ninth decimal place. Almost every price is then compared in 64 bits, which is faster.
+-- The price, or null where the minor units give the same price. The digits are checked first, because a cast rounds a
+-- ninth decimal place; a price in another notation (2.55e1) is parsed row by row, too. Almost every price is then
+-- compared in 64 bits, which is faster.
 CREATE OR REPLACE TEMP MACRO exact_other_price(price, minor) AS
     CASE WHEN price IS NULL THEN NULL
-         WHEN NOT regexp_full_match(price, '[0-9]{1,12}(\.[0-9]{1,8})?') THEN error('price is not exact: ' || price)
+         WHEN NOT regexp_full_match(price, '[0-9]{1,12}(\.[0-9]{1,8})?') THEN error('price in another notation: ' || price)
          WHEN TRY_CAST(price AS DECIMAL(18, 8)) = TRY_CAST(minor::DECIMAL(16, 0) * 0.01 AS DECIMAL(18, 8)) THEN NULL
          ELSE nullif(price::DECIMAL(20, 8), store.price_of(minor)) END;
 
