@@ -128,7 +128,7 @@ class BatchExtraction:
             raise RequestRejected(
                 f"{self._requests[0].path}: unknown item names: {names}", self._client.source
             )
-        rows = sum(len(info.keys) + info.others for info in infos)
+        rows = sum(info.distinct_rows for info in infos)
         return ExtractResult(self._fetched, rows, rounds=0)
 
     async def _fetch_or_resume(self, request: BatchRequest, landed: TypedPage | None) -> PageInfo:
@@ -175,6 +175,7 @@ def parse_batch_page(
         keys=parsed.keys,
         fingerprint=page.fingerprint,
         others=parsed.others,
+        repeats=parsed.repeats,
         unknown_names=tuple(batch.names_not_found),
     )
     return page, info

@@ -15,10 +15,10 @@ from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
 from connectors.cs2cap.series.extraction import SeriesExtraction
 from connectors.cs2cap.stream import StreamExtraction
+from connectors.cursor_pagination import CursorPaginator
 from connectors.http.auth import Key
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
-from connectors.pagination import CursorPaginator
 from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
 from connectors.tiers import AUTO, limits_for

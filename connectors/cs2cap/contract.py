@@ -136,8 +136,8 @@ class _Pagination(Struct):
     total: Annotated[int, Meta(ge=-1)]
     has_next: bool
 
-    def page_info(self, keys: Sequence[str], fingerprint: str, others: int) -> PageInfo:
-        """Return what a paginator needs to know of a page with these distinct `keys`."""
+    def page_info(self, keys: Sequence[str], fingerprint: str, *, others: int, repeats: int) -> PageInfo:
+        """Return what a paginator needs to know of a page with these distinct `keys`; see `PageInfo`."""
         return PageInfo(
             offset=self.offset,
             limit=self.limit,
@@ -146,6 +146,7 @@ class _Pagination(Struct):
             keys=keys,
             fingerprint=fingerprint,
             others=others,
+            repeats=repeats,
         )
 
 

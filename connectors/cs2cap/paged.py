@@ -93,23 +93,29 @@ class PagedExtraction:
             await self._sink(partial(build_at, total=self._last_total, observed_at=self._last_observed_at))
 
     def _reusable(self, landed: Sequence[TypedPage]) -> list[tuple[TypedPage, PageInfo]]:
-        """Return the landed pages that this extraction can continue from: all, or none.
+        """Return the landed pages that this extraction can continue from.
 
-        A landed page does not store its limit. If the first page is not the last one, it is full, and its
-        size is the limit; if it is the only page, it must hold as many rows as the total says.
+        A landed page stores neither its limit nor the rows that it repeated. The size of the fullest page is
+        the limit; if there is only one page, it must hold as many rows as the total says. A page with fewer
+        rows than its offset and total call for is fetched again.
         """
         pages = {page.offset: page for page in landed if page.request == self._query.number}
         if self._query.selection is not None:  # the rows that were dropped from these pages are unknown
             return []
         if 0 not in pages or any(page.total < 0 for page in pages.values()):
             return []
-        size, total = pages[0].rows.height + len(pages[0].rejects), pages[0].total
-        complete = size == total
-        if any(offset % max(size, 1) for offset in pages) or not (complete or 0 < size < total):
+        sizes = {offset: page.rows.height + len(page.rejects) for offset, page in pages.items()}
+        limit, total = max(sizes.values()), pages[0].total
+        complete = limit == total
+        if any(offset % max(limit, 1) for offset in pages) or not (complete or 0 < limit < total):
             return []
         if self._limit is None and not complete:
-            self._limit = size
-        return [(page, _page_info(page, size or 1)) for page in pages.values()]
+            self._limit = limit
+        return [
+            (page, _page_info(page, limit or 1))
+            for offset, page in pages.items()
+            if sizes[offset] >= min(limit, page.total - offset)
+        ]
 
 
 def _page_info(page: TypedPage, limit: int) -> PageInfo:

@@ -21,20 +21,25 @@ _STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side 
 class ParsedRows:
     """The rows that fit, schema `QUOTES`, each key once, and their `keys`.
 
-    `surplus` counts the repeated rows that were dropped; `unknown_fields` counts the rows that carry a field
-    that the contract does not know.
+    `repeats` counts the rows that repeat another one: those that were dropped for their key, and equal
+    rejects. `unknown_fields` counts the rows that carry a field that the contract does not know.
     """
 
     rows: pl.DataFrame
     keys: Sequence[str]
-    surplus: int = 0
+    repeats: int = 0
     rejects: tuple[Reject, ...] = ()
     unknown_fields: dict[str, int] = field(default_factory=dict)
 
     @property
     def others(self) -> int:
-        """Count the rows that were received but have no key of their own: repeats and rejects."""
-        return self.surplus + len(self.rejects)
+        """Count the distinct rejects: the rows that have no key."""
+        return len(set(self.rejects))
+
+    @property
+    def received(self) -> int:
+        """Count all rows that were parsed."""
+        return self.rows.height + self.others + self.repeats
 
 
 def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
@@ -77,14 +82,16 @@ def parse_rows_individually(raws: Iterable[bytes | Raw], side: BookSide, source:
     if typed is None:
         raise UnexpectedResponse(f"{side.path}: a price or timestamp cannot be represented exactly", source)
     rows, keys = typed
+    rejects = decoded.rejects
+    repeats = len(rejects) - len(set(rejects))
     return _deduplicate(
-        ParsedRows(rows, keys, rejects=decoded.rejects, unknown_fields=decoded.unknown_fields)
+        ParsedRows(rows, keys, repeats=repeats, rejects=rejects, unknown_fields=decoded.unknown_fields)
     )
 
 
 def _deduplicate(parsed: ParsedRows) -> ParsedRows:
-    surplus = len(parsed.keys) - len(set(parsed.keys))
-    if not surplus:
+    repeats = len(parsed.keys) - len(set(parsed.keys))
+    if not repeats:
         return parsed
     rows = keep_latest(parsed.rows)
-    return replace(parsed, rows=rows, keys=quote_keys(rows), surplus=surplus)
+    return replace(parsed, rows=rows, keys=quote_keys(rows), repeats=parsed.repeats + repeats)

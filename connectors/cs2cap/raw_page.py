@@ -49,9 +49,10 @@ def parse_raw_page(
         exact=rows is not None,
         providers=providers,
     )
-    if repeats := len(keys) - len(set(keys)):
+    if len(keys) > len(set(keys)):
         keys = list(dict.fromkeys(keys))
-    return page, listing.pagination.page_info(keys, fingerprint, others + repeats)
+    repeats = len(raws) - len(keys) - others
+    return page, listing.pagination.page_info(keys, fingerprint, others=others, repeats=repeats)
 
 
 def empty_raw_page(
@@ -94,7 +95,7 @@ def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str]]
 def _keys_and_providers_leniently(
     raws: Sequence[Raw], side: BookSide, source: str
 ) -> tuple[list[str], frozenset[str], int]:
-    """Return keys and providers of rows that may not fit, and the count of rows without an own key."""
+    """Return keys and providers of rows that may not fit, and the count of distinct rows without a key."""
     from connectors.cs2cap.parser import parse_rows_individually
     from connectors.schemas import providers_in
 

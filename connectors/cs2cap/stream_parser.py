@@ -81,7 +81,7 @@ class TypedStreamParser(_StreamParser):
         stream = self._stream
         parsed = parse_ndjson(b"".join(self._read_lines(chunk, end)), stream.side, stream.source)
         check_providers(providers_in(parsed.rows), stream.providers, stream.source)
-        info = self._next_page_info(parsed.rows.height + parsed.others, end)
+        info = self._next_page_info(parsed.received, end)
         page = TypedPage(
             request=0,
             offset=info.offset,

@@ -39,7 +39,8 @@ def parse_typed_page(
         unknown_fields=parsed.unknown_fields,
         fingerprint=fingerprint,
     )
-    return page, listing.pagination.page_info(parsed.keys, fingerprint, parsed.others)
+    others, repeats = parsed.others, parsed.repeats
+    return page, listing.pagination.page_info(parsed.keys, fingerprint, others=others, repeats=repeats)
 
 
 def empty_typed_page(

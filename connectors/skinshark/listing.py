@@ -101,7 +101,7 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[De
             f"{ROUTE}: requested the whole listing, received one of {listing.total_pages} pages", source
         )
     decoded = ROWS.decode_all(listing.items)
-    keys = list(dict.fromkeys(row.item_id for row in decoded.fitting))
+    keys, others = list(dict.fromkeys(row.item_id for row in decoded.fitting)), len(set(decoded.rejects))
     return decoded, PageInfo(
         offset=page_range.offset,
         limit=WHOLE_LISTING if whole else max(listing.limit, 1),
@@ -109,7 +109,8 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[De
         has_next=has_next,
         keys=keys,
         fingerprint=fingerprint_keys(keys),
-        others=len(listing.items) - len(keys),
+        others=others,
+        repeats=len(listing.items) - len(keys) - others,
     )
 
 

@@ -74,6 +74,17 @@ def _add_field(page: Payload, fault: Fault) -> None:
         row[fault.text("name", "float_value")] = fault.params.get("value", 0.5)
 
 
+def _repeat_row(page: Payload, fault: Fault) -> None:
+    """List a quote of a page twice, in addition to the page's other rows."""
+    if rows := cast("list[Payload]", page["items"]):
+        rows.append(rows[int(fault.number("row", 0)) % len(rows)])
+
+
+def _change_total(page: Payload, fault: Fault) -> None:
+    pagination = cast("Payload", page["pagination"])
+    pagination["total"] = cast("int", pagination["total"]) + int(fault.number("by", 1))
+
+
 def _set_pagination(name: str, value: Json) -> Callable[[Payload, Fault], None]:
     def edit(page: Payload, _fault: Fault) -> None:
         cast("Payload", page.get("pagination", {}))[name] = value
@@ -126,7 +137,9 @@ _EDITS: Mapping[str, Callable[[Payload, Fault], None]] = {
     "broken_row": _break_row,
     "new_field": _add_field,
     "endless": _set_pagination("has_next", value=True),
+    "repeated_row": _repeat_row,
     "unknown_total": _set_pagination("total", value=-1),
+    "wrong_total": _change_total,
 }
 _LINE_EDITS: Mapping[str, Callable[[list[bytes], Fault], list[bytes]]] = {
     "broken_line": _break_line,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import PaginationError, RequestRejected
-from connectors.pagination import CursorPageInfo, CursorPaginator, shorten_cursor
+from connectors.cursor_pagination import CursorPageInfo, CursorPaginator, shorten_cursor
 from tests.support.clocks import NOON
 
 LONG_AGO = NOON - timedelta(days=10_000)

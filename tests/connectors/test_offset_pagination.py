@@ -14,22 +14,36 @@ Change = Literal["insert", "delete"]
 
 
 class Listing:
-    """A server's rows, in pages of `limit`, with or without their total."""
+    """A server's rows, in pages of `limit`, with or without their total, which may count repeated rows."""
 
     def __init__(self, rows: int, limit: int, *, with_total: bool = True) -> None:
         self.rows = list(range(rows))
         self.limit = limit
         self.with_total = with_total
+        self.counts_repeats = True
         self.requests = 0
         self._next = rows
 
     def request(self, offset: int) -> PageInfo:
         """Return one page."""
         self.requests += 1
-        keys = tuple(self.rows[offset : offset + self.limit])
-        total = len(self.rows) if self.with_total else -1
-        has_next = offset + self.limit < len(self.rows)
-        return PageInfo(offset, self.limit, total, has_next, keys, str(keys))
+        rows = self.rows[offset : offset + self.limit]
+        keys = tuple(dict.fromkeys(rows))
+        total = len(self.rows) if self.counts_repeats else len(set(self.rows))
+        return PageInfo(
+            offset,
+            self.limit,
+            total=total if self.with_total else -1,
+            has_next=offset + self.limit < len(self.rows),
+            keys=keys,
+            fingerprint=str(rows),
+            repeats=len(rows) - len(keys),
+        )
+
+    def repeat(self, position: int) -> None:
+        """List a row twice, the second time behind the first."""
+        if self.rows:
+            self.rows.insert(position % len(self.rows), self.rows[position % len(self.rows)])
 
     def change(self, change: Change, position: int) -> None:
         """Insert a new row at a position, or delete the row there."""
@@ -92,6 +106,29 @@ def test_without_a_total_pages_are_fetched_one_by_one() -> None:
         requested.append(offsets)
         paginator.add_page(listing.request(*offsets))
     assert requested == [(0,), (3,), (6,)]
+
+
+@given(st.integers(1, 30), st.integers(1, 7), st.lists(st.integers(0, 30), max_size=6), st.booleans())
+def test_stable_listing_with_repeated_rows_is_complete(
+    rows: int, limit: int, repeats: list[int], counts_repeats: bool
+) -> None:
+    """Repeats cost a second round only where they are on two pages and the total counts them."""
+    listing, extraction = Listing(rows, limit), Extraction()
+    listing.counts_repeats = counts_repeats
+    for position in repeats:
+        listing.repeat(position)
+    pages = [set(listing.rows[start : start + limit]) for start in range(0, len(listing.rows), limit)]
+    on_two_pages = sum(map(len, pages)) > rows
+    nothing_new = any(page <= set().union(*pages[:number]) for number, page in enumerate(pages))
+    try:
+        extraction.run(listing.request)
+    except PaginationError:  # such a page looks like one of a listing without end
+        assert nothing_new
+        return
+    rounds = int(on_two_pages and counts_repeats)
+    assert extraction.rows == set(listing.rows)
+    assert (extraction.paginator.rows, extraction.paginator.rounds) == (rows, rounds)
+    assert listing.requests == len(pages) * (1 + rounds)
 
 
 def extract_during(

@@ -8,8 +8,23 @@ from common.errors import PaginationError
 from connectors.pagination import MAX_PAGES, OffsetPaginator, PageInfo
 
 
-def page_info(offset: int, keys: str, total: int, *, has_next: bool = False, others: int = 0) -> PageInfo:
-    return PageInfo(offset, 2, total, has_next, tuple(keys), keys, others)
+def page_info(offset: int, rows: str, total: int, *, has_next: bool = False, others: int = 0) -> PageInfo:
+    """Return a page with a row for each letter; a letter that occurs again is a repeat."""
+    keys = tuple(dict.fromkeys(rows))
+    return PageInfo(
+        offset, 2, total, has_next, keys, fingerprint=rows, others=others, repeats=len(rows) - len(keys)
+    )
+
+
+def walk(*pages: PageInfo) -> OffsetPaginator:
+    """Return the paginator that has requested these pages, once each, and no others."""
+    paginator, by_offset = OffsetPaginator("cs2cap"), {page.offset: page for page in pages}
+    for _ in range(len(pages) + 1):
+        for offset in paginator.next_offsets():
+            paginator.add_page(by_offset.pop(offset))
+    assert not by_offset
+    assert paginator.next_offsets() == ()
+    return paginator
 
 
 def test_growth_that_the_rows_account_for_is_complete() -> None:
@@ -73,12 +88,86 @@ def test_missing_rows_raise_after_three_rounds() -> None:
     assert paginator.rounds == 3
 
 
-def test_rejects_and_duplicates_inside_a_page_count_as_rows() -> None:
+def test_rejects_count_as_rows() -> None:
+    paginator = walk(page_info(0, "a", 4, has_next=True, others=1), page_info(2, "", 4, others=2))
+    assert (paginator.rows, paginator.rounds) == (4, 0)
+
+
+@pytest.mark.parametrize("total", [3, 4], ids=["total of distinct rows", "total of all rows"])
+def test_repeats_inside_a_page_are_no_missing_rows(total: int) -> None:
+    paginator = walk(page_info(0, "aba", total, has_next=True), page_info(2, "c", total))
+    assert (paginator.rows, paginator.rounds) == (3, 0)
+
+
+@pytest.mark.parametrize("total", [3, 6], ids=["total of distinct rows", "total of all rows"])
+def test_repeats_beside_rejects_are_no_missing_rows(total: int) -> None:
+    first = page_info(0, "aaaa", total, has_next=True, others=2)
+    paginator = walk(first, *(page_info(offset, "", total) for offset in range(2, total, 2)))
+    assert (paginator.rows, paginator.rounds) == (3, 0)
+
+
+def test_repeats_across_pages_are_no_missing_rows_where_the_total_counts_distinct_rows() -> None:
+    paginator = walk(page_info(0, "ab", 3, has_next=True), page_info(2, "bc", 3))
+    assert (paginator.rows, paginator.rounds) == (3, 0)
+
+
+def test_repeats_inside_and_across_pages_where_the_total_counts_distinct_rows() -> None:
+    paginator = walk(page_info(0, "aab", 3, has_next=True), page_info(2, "bc", 3))
+    assert (paginator.rows, paginator.rounds) == (3, 0)
+
+
+@pytest.mark.parametrize("total", [4, 5], ids=["without those inside a page", "with all"])
+def test_repeats_across_pages_that_the_total_counts_take_a_second_round(total: int) -> None:
+    """One round looks the same as rows that moved to the next page while the first one was fetched."""
     paginator = OffsetPaginator()
-    paginator.add_page(page_info(0, "a", 4, has_next=True, others=1))
-    paginator.add_page(page_info(2, "", 4, others=2))
+    for _ in range(2):
+        assert paginator.next_offsets()
+        paginator.add_page(page_info(0, "aab", total, has_next=True))
+        paginator.add_page(page_info(2, "bc", total))
+        if total == 5:
+            paginator.add_page(page_info(4, "", total))
     assert paginator.next_offsets() == ()
-    assert paginator.rows == 4
+    assert (paginator.rows, paginator.rounds) == (3, 1)
+
+
+def test_repeats_do_not_stand_for_rows_that_moved_between_pages() -> None:
+    """`x` came first and `d` went: `b` is on both pages, and the repeat of `a` fills the total of four."""
+    paginator = OffsetPaginator()
+    paginator.add_page(page_info(0, "aab", 4, has_next=True))
+    paginator.add_page(page_info(2, "bc", 4))
+    assert paginator.next_offsets() == (0, 2)
+
+
+def test_repeats_do_not_hide_missing_rows() -> None:
+    paginator = OffsetPaginator()
+    paginator.add_page(page_info(0, "aab", 4, has_next=True))
+    paginator.add_page(page_info(2, "", 4))
+    assert paginator.next_offsets() == (0, 2)
+
+
+def test_has_next_is_followed_past_a_total_of_distinct_rows_while_pages_bring_new_ones() -> None:
+    paginator = walk(
+        page_info(0, "aa", 4, has_next=True),
+        page_info(2, "bb", 4, has_next=True),
+        page_info(4, "cc", 4, has_next=True),
+        page_info(6, "dd", 4),
+    )
+    assert (paginator.rows, paginator.rounds) == (4, 0)
+
+
+@pytest.mark.parametrize("rows", ["", "ab"], ids=["empty", "nothing new"])
+def test_page_past_the_total_without_a_new_row_ends_the_walk(rows: str) -> None:
+    paginator = OffsetPaginator()
+    pages = (page_info(0, "aa", 4), page_info(2, "bb", 4), page_info(4, rows, 4))
+    for page in pages:
+        paginator.add_page(replace(page, has_next=True))
+    with pytest.raises(PaginationError, match="still more pages are promised after offset 4 of 4"):
+        paginator.next_offsets()
+
+
+def test_pages_of_rejects_only_are_no_repeated_page() -> None:
+    paginator = walk(page_info(0, "", 4, has_next=True, others=2), page_info(2, "", 4, others=2))
+    assert (paginator.rows, paginator.rounds) == (4, 0)
 
 
 def test_offsets_beyond_a_shrunken_listing_are_emptied() -> None:

@@ -64,7 +64,7 @@ def test_row_of_the_contract() -> None:
         "last_updated": datetime(2026, 3, 5, 5, 33, 52, tzinfo=UTC),
         "url": "https://steam.example/7",
     }
-    assert (parsed.rejects, parsed.unknown_fields, parsed.surplus) == ((), {}, 0)
+    assert (parsed.rejects, parsed.unknown_fields, parsed.repeats) == ((), {}, 0)
     listing = decode_listing(page_body(ROW), ASKS, "cs2cap")
     footer = listing.pagination
     assert (listing.meta.currency, footer.limit, footer.offset, footer.total) == ("USD", 1000, 0, 1)
@@ -237,7 +237,7 @@ def test_latest_row_of_a_key_is_returned(
     parsed = parse({**ROW, "item_id": 1}, *rows, {**ROW, "item_id": 9})
     assert parsed.rows["item_id"].to_list() == ["1", "7", "9"]
     assert parsed.rows["quantity"].to_list()[1] == expected
-    assert parsed.surplus == 1
+    assert parsed.repeats == 1
 
 
 def test_key_without_a_phase() -> None:
@@ -291,7 +291,7 @@ JSON = st.recursive(
 )
 def test_every_row_is_parsed_or_rejected_once(rows: list[dict[str, object]]) -> None:
     parsed = parse(*rows)
-    assert len(parsed.rows) + parsed.surplus + len(parsed.rejects) == len(rows)
+    assert len(parsed.rows) + parsed.repeats + len(set(parsed.rejects)) == parsed.received == len(rows)
     assert parsed.rows.schema == QUOTES
     assert all(json.loads(reject.raw) in rows for reject in parsed.rejects)
 

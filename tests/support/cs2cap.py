@@ -80,7 +80,7 @@ class PageCollector:
 def _parse_raw(page: RawPage | RawChunk, raws: Sequence[bytes], request: int) -> TypedPage:
     (side,) = (side for side in BOOK_SIDES.values() if side.wire_names == page.wire_names)
     parsed = parse_rows(raws, side, "")
-    assert len(raws) == parsed.rows.height + parsed.others
+    assert len(raws) == parsed.received
     return TypedPage(
         request=request,
         offset=page.offset,

@@ -12,10 +12,10 @@ from common.shards import SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.series import candles, history, sales
 from connectors.cs2cap.series.parser import SeriesQuery, SeriesResponse
+from connectors.cursor_pagination import CursorPageInfo, CursorPaginator
 from connectors.http.client import Client
 from connectors.http.compression import Decompress
 from connectors.http.transport import Params
-from connectors.pagination import CursorPageInfo, CursorPaginator
 from connectors.series import Series, SeriesPage, SeriesPageSink, parse_retention_days
 
 # The API's statuses for a cursor that it does not accept.

@@ -14,9 +14,9 @@ from common.shards import SeriesShard
 from common.text import sanitize
 from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta
 from connectors.cs2cap.query import check_currency, check_items, check_providers
+from connectors.cursor_pagination import MAX_CURSOR_LENGTH
 from connectors.decoding import RowDecoder, decode_response
 from connectors.pages import Reject
-from connectors.pagination import MAX_CURSOR_LENGTH
 from connectors.schemas import providers_in
 
 

@@ -40,6 +40,37 @@ def test_catalog_equals_the_expected_rows(sandbox: Sandbox, currency: str, limit
     assert {page.observed_at for page in collector.pages} == {NOON}
 
 
+@pytest.mark.parametrize("counted", [False, True], ids=["distinct total", "total of all rows"])
+@pytest.mark.parametrize("pages", [1, 5])
+@pytest.mark.parametrize("broken", [False, True], ids=["a quote", "a reject"])
+def test_rows_that_a_page_repeats_cost_no_request(
+    sandbox: Sandbox, counted: bool, pages: int, broken: bool
+) -> None:
+    expected = expected_rows(sandbox, STEAM)
+    if broken:
+        sandbox.fault("broken_row", field="quantity", value="many", row=3)
+    sandbox.fault("repeated_row", row=3, times=pages)
+    if counted:
+        sandbox.fault("wrong_total", by=pages, times=None)
+    collector, result = extract(sandbox.url, STEAM)
+    assert isinstance(result, ExtractResult)
+    total = len(expected) + (pages if counted else 0)
+    assert (result.rows, result.rounds, result.pages) == (len(expected), 0, -(-total // 20))
+    assert len(collector.rows) == len(expected) - broken
+    assert set(comparable_rows(collector.rows)) <= set(expected)
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["distinct total", "total of all rows"])
+def test_quotes_that_a_page_of_an_item_repeats_cost_no_request(sandbox: Sandbox, counted: bool) -> None:
+    shard = replace(STEAM, items=(Item("1", "whatever", None),))
+    sandbox.fault("repeated_row")
+    if counted:
+        sandbox.fault("wrong_total")
+    collector, result = extract(sandbox.url, shard)
+    assert result == ExtractResult(pages=1, rows=1, rounds=0)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, shard)
+
+
 def test_first_page_shows_the_tiers_page_limit(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(tier="free")
     collector, result = extract(sandbox.url, STEAM, limit=None)

@@ -33,6 +33,18 @@ def test_inconsistent_pages_are_fetched_again(sandbox: Sandbox, offsets: list[in
     assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
 
 
+@pytest.mark.parametrize("offset", [0, 40])
+def test_only_a_landed_page_that_repeated_a_row_is_fetched_again(sandbox: Sandbox, offset: int) -> None:
+    first, _ = extract(sandbox.url, STEAM)
+    landed = [
+        replace(page, rows=page.rows.head(19)) if page.offset == offset else page for page in first.pages
+    ]
+    collector, result = extract(sandbox.url, STEAM, landed)
+    assert isinstance(result, ExtractResult)
+    assert (result.pages, result.rounds) == (1, 0)
+    assert comparable_rows(collector.rows) == expected_rows(sandbox, STEAM)
+
+
 def test_pages_of_a_listing_that_has_changed_are_reconciled(sandbox: Sandbox) -> None:
     first, _ = extract(sandbox.url, STEAM)
     sandbox.vanish(3, provider="steam", seed=1)

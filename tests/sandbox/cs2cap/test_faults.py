@@ -211,6 +211,22 @@ def test_unknown_total_leaves_the_rows_as_they_are(sandbox: Sandbox, http_get: H
     assert wrong == right
 
 
+def test_page_repeats_a_row(sandbox: Sandbox, http_get: HttpGet) -> None:
+    right = http_get(sandbox, limit=3).json()
+    sandbox.fault("repeated_row", row=1)
+    wrong = http_get(sandbox, limit=3).json()
+    assert wrong["items"].pop() == right["items"][1]
+    assert wrong == right
+
+
+def test_wrong_total_leaves_the_rows_as_they_are(sandbox: Sandbox, http_get: HttpGet) -> None:
+    right = http_get(sandbox).json()
+    sandbox.fault("wrong_total", by=3)
+    wrong = http_get(sandbox).json()
+    assert wrong["pagination"].pop("total") == right["pagination"].pop("total") + 3
+    assert wrong == right
+
+
 def stream(sandbox: Sandbox) -> httpx.Response:
     return httpx.post(sandbox.url + "/v1/prices", headers=BEARER)
 
