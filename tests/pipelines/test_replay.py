@@ -97,7 +97,7 @@ def test_commands_list_and_replay_rejects(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "{", "[]", "null", '"\ud800"', json.dumps({**ROW, "lowest_ask_decimal": "1e9"})]
+    "raw", ["", "{", "[]", "null", '"\ud800"', json.dumps({**ROW, "lowest_ask_decimal": "1e-9"})]
 )
 def test_reject_that_does_not_fit_is_not_parsed(raw: str) -> None:
     assert reparse_reject(raw) is None

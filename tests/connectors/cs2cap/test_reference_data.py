@@ -40,7 +40,8 @@ def test_providers_are_parsed_with_fees_and_features() -> None:
 
 
 def test_rates_are_exact() -> None:
-    body = b'{"timestamp": "2026-06-01T12:00:00Z", "rates": {"USD": 1, "btc": 0.000011412345678901, "X": 5E-6, "Y": "+1.50e2"}}'
+    rates = b'{"USD": 1, "btc": 0.000011412345678901, "X": 5E-6, "Y": "+1.50e2"}'
+    body = b'{"timestamp": "2026-06-01T12:00:00Z", "rates": %b}' % rates
     fx = parse_fx(body, NOON.replace(hour=1))
     assert fx.schema == FX
     assert fx["rate"].to_list() == [Decimal(1), Decimal("0.000011412345678901"), Decimal("0.000005"), 150]
