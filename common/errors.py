@@ -4,7 +4,8 @@ FloorlineError
 ├── SourceError                  a price API, or what the configuration asks of a price API
 │   ├── ConfigError              fix the configuration
 │   ├── AuthRejected             never retried; stops every request of the source; raises an alert
-│   │   └── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled · AddressDenied
+│   │   └── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled (· AccountUnverified)
+│   │       · AddressDenied
 │   ├── PlanForbids              the tier does not include the route; never retried; raises an alert
 │   ├── QuotaExhausted           waiting inside the run is pointless; raises an alert
 │   │   └── StreamsExhausted · BudgetSpent
@@ -106,6 +107,12 @@ class AccountDisabled(AuthRejected):
     """The account behind the key is disabled, locked or suspended."""
 
     guidance = "Contact the source's support; the key itself may be valid."
+
+
+class AccountUnverified(AccountDisabled):
+    """The email address of the account is not verified."""
+
+    guidance = "Verify the email address of the account in the source's dashboard."
 
 
 class AddressDenied(AuthRejected):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from common.errors import (
     AccountDisabled,
+    AccountUnverified,
     AddressDenied,
     Busy,
     KeyInvalid,
@@ -45,6 +46,7 @@ _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
     "AUTH_INVALID_API_KEY": KeyInvalid,
     "AUTH_API_KEY_REVOKED": KeyRevoked,
     "AUTH_ACCOUNT_DISABLED": AccountDisabled,
+    "EMAIL_NOT_VERIFIED": AccountUnverified,
     "UNAUTHORIZED": KeyMissing,
     "RATE_LIMIT_EXCEEDED": RateLimited,
     "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED": QuotaExhausted,
@@ -77,7 +79,8 @@ def classify(
     code, detail = _parse_error(body)
     error_class = _BY_CODE.get(code)
     if error_class is None:
-        error_class = _classify_forbidden(route, detail) if status == 403 else error_class_of(status)
+        forbidden = status == 403
+        error_class = _classify_forbidden(route, code, detail) if forbidden else error_class_of(status)
     error = error_class(
         describe_failure(detail, status, headers),
         source=source,
@@ -92,14 +95,19 @@ def classify(
     return error
 
 
-def _classify_forbidden(route: str, detail: str) -> type[SourceError]:
-    """Distinguish the three meanings of 403; without a detail, the response is not the API's own."""
-    if not detail:
+def _classify_forbidden(route: str, code: str, detail: str) -> type[SourceError]:
+    """Distinguish the meanings of 403; without a code and a detail, the response is not the API's own.
+
+    An unknown code is no evidence against the account, on which every other request depends.
+    """
+    if not detail and not code:
         return AddressDenied
     text = detail.casefold()
-    if "disabled" not in text and (route in GATED_ROUTES or "tier" in text):
+    if "disabled" in text:
+        return AccountDisabled
+    if route in GATED_ROUTES or "tier" in text:
         return PlanForbids
-    return AccountDisabled
+    return AccountDisabled if code in {"", "FORBIDDEN"} else RequestRejected
 
 
 def _parse_error(body: bytes) -> tuple[str, str]:

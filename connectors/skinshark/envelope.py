@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from common.errors import (
     AccountDisabled,
+    AccountUnverified,
     AddressDenied,
     KeyInvalid,
     KeyMissing,
@@ -36,7 +37,7 @@ _BY_KEY: Final[Mapping[str, type[SourceError]]] = {
     "ACCOUNT_SUSPENDED": AccountDisabled,
     "ACCOUNT_DELETED": AccountDisabled,
     "ACCOUNT_LOCKED": AccountDisabled,
-    "EMAIL_NOT_VERIFIED": AccountDisabled,
+    "EMAIL_NOT_VERIFIED": AccountUnverified,
     "FORBIDDEN": PlanForbids,
     "USER_NOT_FOUND": RequestRejected,
     "USER_NOT_OWNED": RequestRejected,

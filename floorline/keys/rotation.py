@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,20 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from common.clock import Clock
-from common.errors import ConfigError, OutcomeUnknown, SourceError
+from common.errors import (
+    AccountUnverified,
+    AuthRejected,
+    ConfigError,
+    KeyInvalid,
+    KeyMissing,
+    KeyRevoked,
+    OutcomeUnknown,
+    PlanForbids,
+    RateLimited,
+    SourceError,
+    TransientError,
+)
+from common.text import format_duration
 from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
@@ -29,6 +43,9 @@ BY_HAND: Final = (
     " revoke the first key in the dashboard, and then store the second key in the place of the first"
 )
 DEFERRED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
+UNKNOWN: Final = "it is unknown whether a new key was issued and the old key was revoked"
+TEST: Final = "`floorline key status` shows whether the source still accepts the old key"
+REFUSED: Final = "no new key was issued and nothing was revoked: the old key still holds"
 WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
 
 
@@ -140,7 +157,8 @@ async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None
     """Issue, store and verify a new key; `report` receives progress messages.
 
     Raises ConfigError if a key cannot be stored (the old key then stays valid), OutcomeUnknown if the old key
-    may be revoked and the new key is lost, and any other SourceError if nothing was changed.
+    may be revoked and the new key is lost, and any other SourceError if nothing was changed, which
+    `explain_refusal` explains.
     """
     store = key_store_for(old.settings.key, old.base)
     with BackupKeyFile(old.backups, old.source, clock.now()) as backup, _exclusive(old):
@@ -196,7 +214,33 @@ async def _reissue(old: CurrentKey, clock: Clock) -> Key:
     async with aclosing(build_connector(old.source, old.settings, old.key, clock=clock)) as connector:
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
-        return await connector.reissue()
+        try:
+            return await connector.reissue()
+        except OutcomeUnknown as error:
+            raise replace(error, detail=f"{UNKNOWN}: {error.detail}. {TEST}") from None
+
+
+def explain_refusal(error: SourceError) -> str:
+    """Return one line for an error of a reissue that revoked nothing: what happened, and what to do."""
+    if isinstance(error, KeyInvalid | KeyMissing | KeyRevoked):
+        return str(error)  # the key was revoked since it was inspected: it does not hold any more
+    line = str(SourceError(error.detail, error.source, error.code, error.status, error.request_id))
+    return f"{line}; {REFUSED}. {_advise(error)}"
+
+
+def _advise(error: SourceError) -> str:
+    match error:
+        case AccountUnverified():
+            return f"{error.guidance.rstrip('.')}, then run the command again."
+        case RateLimited():
+            wait = timedelta(seconds=error.retry_after) if error.retry_after else None
+            return f"Wait {format_duration(wait) if wait else 'a minute'}, then run the command again."
+        case TransientError():
+            return "Run the command again later."
+        case AuthRejected() | PlanForbids():
+            return error.guidance
+        case _:
+            return "Issue the key in the source's dashboard, or contact the source's support."
 
 
 async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: BackupKeyFile) -> str | None:

@@ -11,6 +11,7 @@ from typing import Final
 from common.clock import Clock
 from common.errors import (
     AccountDisabled,
+    AccountUnverified,
     AddressDenied,
     AuthRejected,
     KeyInvalid,
@@ -31,7 +32,15 @@ RECOVERABLE: Final = (AccountDisabled, AddressDenied)
 PROBE_EVERY: Final = timedelta(hours=1)
 ERRORS_BY_NAME: Final = {
     kind.__name__: kind
-    for kind in (AuthRejected, KeyInvalid, KeyRevoked, KeyMissing, AccountDisabled, AddressDenied)
+    for kind in (
+        AuthRejected,
+        KeyInvalid,
+        KeyRevoked,
+        KeyMissing,
+        AccountDisabled,
+        AccountUnverified,
+        AddressDenied,
+    )
 }
 
 

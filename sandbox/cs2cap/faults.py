@@ -13,6 +13,7 @@ from sandbox.market.sides import ASKS, BIDS
 KINDS: Mapping[str, frozenset[str]] = {
     "latency": frozenset({"seconds"}),
     "rate_limited": frozenset({"retry_after"}),
+    "refused": frozenset({"status", "code", "detail"}),
     "status_500": frozenset({"status"}),
     "unavailable": frozenset({"coded"}),
     "drop": frozenset(),
@@ -87,6 +88,12 @@ def _rate_limited(fault: Fault) -> ApiResponse:
     return ApiError(429, "RATE_LIMIT_EXCEEDED", "Too Many Requests", headers=headers).to_response()
 
 
+def _refused(fault: Fault) -> ApiResponse:
+    """Refuse a request with any status and code, which may be none."""
+    code, detail = fault.text("code") or None, fault.text("detail", "The request is refused")
+    return ApiError(int(fault.number("status", 403)), code, detail).to_response()
+
+
 def _unavailable(fault: Fault) -> ApiResponse:
     side = BIDS if fault.path.startswith(BIDS.path) else ASKS
     code = side.unavailable if fault.params.get("coded", True) else None
@@ -96,6 +103,7 @@ def _unavailable(fault: Fault) -> ApiResponse:
 
 _REPLACEMENTS: Mapping[str, Callable[[Fault], ApiResponse]] = {
     "rate_limited": _rate_limited,
+    "refused": _refused,
     "status_500": lambda fault: ApiResponse(int(fault.number("status", 500)), b"Oops", media="text/plain"),
     "unavailable": _unavailable,
     "drop": lambda _: ApiResponse(drop=True),

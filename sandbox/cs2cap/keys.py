@@ -16,7 +16,7 @@ REVOKED_KEY = "cs2c_live_sandbox_revoked_0000002"
 DISABLED_KEY = "cs2c_live_sandbox_disabled_000003"
 STREAMS = ("/v1/prices", "/v1/bids")
 STREAM_WINDOW = 86_400.0  # seconds in which the starts of streams count
-STATES = ("valid", "revoked", "disabled", "forbidden")
+STATES = ("valid", "revoked", "disabled", "forbidden", "unverified")
 
 
 class Tier(NamedTuple):
@@ -82,6 +82,11 @@ class ApiKey:
     def id(self) -> str:
         """The key's UUID."""
         return str(uuid5(NAMESPACE_OID, self.text))
+
+    @property
+    def active(self) -> bool:
+        """Whether the key is accepted until it expires; an unverified account only gets no new keys."""
+        return self.state not in _REFUSALS
 
     @property
     def monthly(self) -> int:
@@ -169,7 +174,7 @@ class KeyRegistry:
 
     def children(self, root: ApiKey) -> list[ApiKey]:
         """Return the valid sub-keys of a root key, oldest first."""
-        return [key for key in self._keys.values() if key.root is root and key.state == "valid"]
+        return [key for key in self._keys.values() if key.root is root and key.active]
 
     def name(self, header: str | None) -> str | None:
         """Return the name of a header's key in the request log: its label or its last four characters."""

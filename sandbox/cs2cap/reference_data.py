@@ -74,7 +74,7 @@ def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
         "name": key.label,
         "root_key_id": (key.root or key).id,
         "is_root_key": key.root is None,
-        "is_active": key.state == "valid",
+        "is_active": key.active,
         "created_at": _iso_or_none(key.created_at),
         "last_used_at": _iso_or_none(key.last_used_at),
         "expires_at": _iso_or_none(key.expires_at),

@@ -44,6 +44,7 @@ class AccountRoutes:
 
     def _reissue(self, _request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
         _require_root(key)
+        _require_verified(key)
         return ApiResponse(body=dumps(reference_data.reissued_key_json(self._keys.reissue(key, now))))
 
     def _list(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
@@ -57,6 +58,7 @@ class AccountRoutes:
 
     def _create(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
         _require_sub_keys(key)
+        _require_verified(key)
         if len(self._keys.children(key)) >= MAX_SUB_KEYS:
             raise ApiError(409, None, f"At most {MAX_SUB_KEYS} sub-keys are allowed")
         fields = params.parse_body(request)
@@ -80,7 +82,9 @@ class AccountRoutes:
         return ApiResponse(body=dumps({"ok": True, "key_id": child.id, "revoked_at": iso(micros(now))}))
 
     def _reissue_sub_key(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
-        return self._show_once(self._keys.reissue(self._child(request, key), now), now, 200)
+        child = self._child(request, key)
+        _require_verified(key)
+        return self._show_once(self._keys.reissue(child, now), now, 200)
 
     def _child(self, request: ApiRequest, key: ApiKey) -> ApiKey:
         """Return the sub-key of a path. Raises ApiError."""
@@ -107,6 +111,12 @@ class AccountRoutes:
 def _require_root(key: ApiKey) -> None:
     if key.root is not None:
         raise ApiError(403, "FORBIDDEN", "This route takes the root API key")
+
+
+def _require_verified(root: ApiKey) -> None:
+    """Raise ApiError for an account whose email address is not verified: it gets no new keys."""
+    if root.state == "unverified":
+        raise ApiError(403, "EMAIL_NOT_VERIFIED", "Verify your email address first")
 
 
 def _require_sub_keys(key: ApiKey) -> None:

@@ -49,9 +49,10 @@ def key_rotate(
     import asyncio
 
     from common.clock import SystemClock
-    from common.errors import OutcomeUnknown
-    from floorline.keys.rotation import inspect_key, rotate_key
+    from common.errors import ConfigError, OutcomeUnknown, SourceError
+    from floorline.keys.rotation import explain_refusal, inspect_key, rotate_key
     from pipelines.config import load_settings
+    from pipelines.results import error_exit_code
 
     clock = SystemClock()
     old = asyncio.run(inspect_key(load_settings(config), source, clock))
@@ -62,8 +63,13 @@ def key_rotate(
     try:
         rotation = asyncio.run(rotate_key(old, clock, console.print_error))
     except OutcomeUnknown as error:
-        console.print_error(f"it is unknown whether a new key was issued. {error}")
+        console.print_error(str(error))
         raise typer.Exit(4) from None
+    except ConfigError:
+        raise
+    except SourceError as error:
+        console.print_error(explain_refusal(error))
+        raise typer.Exit(error_exit_code(error)) from None
     _print_rotation(rotation, as_json=as_json)
     raise typer.Exit(rotation.exit_code)
 

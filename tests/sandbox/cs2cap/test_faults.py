@@ -57,6 +57,8 @@ def test_unknown_fault_is_refused(sandbox: Sandbox, fields: dict[str, Any]) -> N
     ("fault", "status", "code", "media"),
     [
         ({"kind": "rate_limited", "retry_after": 7}, 429, "RATE_LIMIT_EXCEEDED", "application/json"),
+        ({"kind": "refused", "status": 404}, 404, None, "application/json"),
+        ({"kind": "refused", "code": "NEW"}, 403, "NEW", "application/json"),
         ({"kind": "status_500"}, 500, None, "text/plain"),
         ({"kind": "status_500", "status": 502}, 502, None, "text/plain"),
         ({"kind": "unavailable"}, 503, "PRICES_INDEX_UNAVAILABLE", "application/json"),

@@ -68,6 +68,16 @@ def test_reissue_keeps_the_usage_of_the_account(make_sandbox: MakeSandbox, http_
     assert [http_get(sandbox, "/v1/fx", new).status_code for _ in range(2)] == [200, 429]
 
 
+def test_account_without_a_verified_address_gets_no_new_key(quant: Sandbox, http_get: HttpGet) -> None:
+    child = post(quant, SUB_KEYS, body={"name": "bot"}).json()["key_info"]["id"]
+    control = httpx.post(f"{quant.url}/_sandbox/keys", json={"key": VALID_KEY, "state": "unverified"})
+    assert control.status_code == 200
+    for path in (REISSUE, SUB_KEYS, f"{SUB_KEYS}/{child}/reissue"):
+        assert status_and_code(post(quant, path, body={"name": "x"})) == (403, "EMAIL_NOT_VERIFIED")
+    assert http_get(quant, "/v1/fx").status_code == 200
+    assert http_get(quant, "/v1/account/key").json()["key"]["is_active"] is True
+
+
 def test_reissue_requires_post(sandbox: Sandbox, http_get: HttpGet) -> None:
     assert http_get(sandbox, REISSUE).status_code == 405
     assert http_get(sandbox).status_code == 200
