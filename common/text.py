@@ -14,6 +14,18 @@ def sanitize(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def escape(text: str) -> str:
+    """Return `text` whole and on one line, with escapes for control and invisible characters.
+
+    Text from an API may contain escape sequences; escaped text is safe to print on a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
 def format_duration(length: timedelta) -> str:
     """Return a duration in whole units, such as "90s", "12m", "3h" or "5d", without its sign."""
     seconds = round(abs(length).total_seconds())

@@ -1,23 +1,23 @@
-"""Terminal output: tables for people, JSON for programs; text from an API is sanitized."""
+"""Terminal output: tables for people, JSON for programs; text from an API is escaped."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from common.text import sanitize
+from common.text import escape
 
 if TYPE_CHECKING:
-    from warehouse.queries import QueryResult
+    from floorline.table import Column
 
-MAX_UNBROKEN_CELL: Final = 24  # characters; a column with a longer cell may wrap
-WIDTH_WITHOUT_TERMINAL: Final = 160
+NUMERIC: Final = int | float | Decimal | None
+EXACT: Final = int | float | Decimal | datetime | None
 
 
 def to_json(value: object) -> str:
@@ -46,42 +46,72 @@ def print_error(text: str) -> None:
     sys.stderr.write(f"floorline: {text}\n")
 
 
-def print_rows(result: QueryResult, *, as_json: bool, as_csv: bool = False) -> None:
-    """Print the result of a query as a table, as JSON or as CSV."""
-    if as_json:
-        print_line(to_json(result.records()))
-    elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(result.columns)
-        writer.writerows(result.rows)
-    else:
-        print_table(result.columns, result.rows)
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, noun: str | None = "row") -> None:
+    """Print a table on stdout, with numbers aligned to the right; see `print_columns`."""
+    from floorline.table import Column
+
+    by_column = [[row[number] for row in rows] for number in range(len(columns))]
+    print_columns(
+        [
+            Column(
+                name,
+                [format_cell(cell) for cell in cells],
+                numeric=bool(cells) and all(isinstance(cell, NUMERIC) for cell in cells),
+                exact=all(isinstance(cell, EXACT) for cell in cells),
+            )
+            for name, cells in zip(columns, by_column, strict=True)
+        ],
+        noun=noun,
+        others="--json shows the others",
+    )
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table on stdout, with numbers aligned to the right."""
+def print_columns(
+    columns: Sequence[Column], *, noun: str | None, others: str, groups: Sequence[Sequence[int]] = ()
+) -> None:
+    """Print a table on stdout: as wide as the terminal, or whole where stdout is no terminal.
+
+    Below comes the number of rows, each of them a `noun` (None: no number). If columns do not fit, their
+    names and how to see the `others` follow. `groups` are the indexes of the columns by importance.
+    """
+    from floorline.table import fit_columns, table_lines
+
+    widths = fit_columns(columns, terminal_width(), groups)
+    heading, *lines = table_lines(columns, widths)
+    print_heading(heading)
+    for line in lines:
+        print_line(line)
+    if noun is not None:
+        print_line(pluralize(len(lines), noun))
+    left_out = [column.name for column, width in zip(columns, widths, strict=True) if width is None]
+    if left_out:
+        shown = len(columns) - len(left_out)
+        print_line(f"{len(columns)} columns, {shown} shown; not shown: {', '.join(left_out)}; {others}")
+
+
+def print_heading(text: str) -> None:
+    """Print a line in bold on a terminal, and as it is elsewhere."""
+    if not sys.stdout.isatty():
+        print_line(text)
+        return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        cells = [row[number] for row in rows]
-        numeric = bool(cells) and all(isinstance(cell, int | float | Decimal | None) for cell in cells)
-        justify: Literal["right", "left"] = "right" if numeric else "left"
-        wraps = any(len(format_cell(cell)) > MAX_UNBROKEN_CELL for cell in cells)
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=not wraps)
-    for row in rows:
-        table.add_row(*(Text(format_cell(cell)) for cell in row))
-    console = Console(file=sys.stdout)
-    if not console.is_terminal:
-        # Without a terminal, rich assumes 80 columns.
-        console.width = WIDTH_WITHOUT_TERMINAL
-    console.print(table)
+    Console(file=sys.stdout).print(Text(text, style="bold"), soft_wrap=True)
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal that stdout is; None where stdout is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural unless the number is 1."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def format_cell(value: object) -> str:
-    """Return a value as people read it: datetimes in UTC, numbers with separators, text on one line."""
+    """Return a value as people read it: datetimes in UTC, counts with separators, text whole on one line."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -92,7 +122,7 @@ def format_cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, Decimal):
         return format_amount(value)
-    return sanitize(str(value))
+    return escape(str(value))
 
 
 def format_amount(value: Decimal) -> str:

@@ -6,8 +6,10 @@ Each command imports heavy libraries inside its function: `floorline --help` loa
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from floorline.cli.commands.alerts import alerts_app
 from floorline.cli.commands.backfill import backfill_app
@@ -20,7 +22,21 @@ from floorline.cli.commands.query import query, status
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.snapshot import snapshot
 
+
+class CommandGroup(TyperGroup):
+    """The group of all commands: Ctrl-C ends with exit code 130, not with 1 as in Typer."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.stderr.write("floorline: interrupted\n")
+            raise SystemExit(130) from None
+
+
 app = typer.Typer(
+    cls=CommandGroup,
     name="floorline",
     help="A private, queryable record of what every CS2 item costs on every marketplace.",
     no_args_is_help=True,

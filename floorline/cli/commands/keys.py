@@ -93,7 +93,7 @@ def _print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
     if as_json:
         console.print_line(console.to_json(statuses))
     else:
-        console.print_table(COLUMNS, [_row(status) for status in statuses])
+        console.print_table(COLUMNS, [_row(status) for status in statuses], noun="source")
     for status in statuses:
         if status.problem:
             console.print_error(status.problem)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from floorline.cli.options import AsJson, ConfigFile
 
+if TYPE_CHECKING:
+    from floorline.cli.render.query import Form
+
 rejects_app = typer.Typer(help="Rejected rows, kept with their raw text.", no_args_is_help=True)
 maintain_app = typer.Typer(help="Maintenance of the database and the landings.", no_args_is_help=True)
 PENDING_REJECTS: Final = """
 SELECT reject_id, observed_at, source, basket, currency, reason, raw FROM rejects
-WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT ?
+WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT {limit:d}
 """
 
 
@@ -44,10 +47,12 @@ def rejects_list(
 ) -> None:
     """List the rejected rows that were not replayed yet."""
     from floorline.cli.execution import warehouse_paths
-    from floorline.console import print_rows
-    from warehouse.queries import run_query
+    from floorline.cli.render.query import print_results
+    from warehouse.query_session import query_results
 
-    print_rows(run_query(warehouse_paths(config), PENDING_REJECTS, [limit]), as_json=as_json)
+    with query_results(warehouse_paths(config).published, PENDING_REJECTS.format(limit=limit)) as results:
+        form: Form = "json" if as_json else "table"
+        print_results(results, form=form, others="--json shows the others")
 
 
 @rejects_app.command("replay")

@@ -9,7 +9,7 @@ from textwrap import fill
 from typing import Any, Final
 
 from common.text import format_duration, sanitize
-from floorline.console import print_error, print_line, print_table, to_json
+from floorline.console import pluralize, print_error, print_line, print_table, to_json
 from pipelines.backfill.extraction import shard_label
 from pipelines.backfill.plan import BackfillPlan
 from pipelines.backfill.results import BackfillResult
@@ -55,7 +55,7 @@ def print_results(results: Sequence[BackfillResult], *, as_json: bool, several: 
         records = [result.as_json() for result in results]
         print_line(to_json(records if several else records[0]))
     elif results:
-        print_table(RESULT_COLUMNS, [_result_row(result) for result in results])
+        print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="backfill")
     else:
         print_line("there is no gap to fill")
     for result in results:
@@ -76,7 +76,9 @@ def print_list(backfills: Sequence[tuple[BackfillRecord, str | None]], *, as_jso
     elif not backfills:
         print_line("there is no backfill")
     else:
-        print_table(LIST_COLUMNS, [_list_row(record, holder) for record, holder in backfills])
+        print_table(
+            LIST_COLUMNS, [_list_row(record, holder) for record, holder in backfills], noun="backfill"
+        )
 
 
 def print_backfill(
@@ -106,11 +108,6 @@ def print_cancelled(record: BackfillRecord, holder: str | None, *, as_json: bool
     left = f"{record.shards - record.done:,} of {record.shards:,} shards left undone"
     stops = f"; {holder} stops at its next page" if holder else ""
     print_line(f"{record.backfill_id} is cancelled, {left}{stops}")
-
-
-def pluralize(number: int, noun: str) -> str:
-    """Return the number and the noun, in the plural unless the number is 1."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _describe_request(plan: BackfillPlan) -> str:

@@ -27,7 +27,7 @@ def print_results(results: Sequence[RunResult], *, as_json: bool) -> None:
     if as_json:
         print_line(to_json([result.as_json() for result in results]))
     else:
-        print_table(RESULT_COLUMNS, [_result_row(result) for result in results])
+        print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="basket")
         for result in results:
             for note in result_notes(result):
                 print_line(f"  {result.basket}: {note}")
@@ -72,7 +72,7 @@ def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
         rows = [
             (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message) for a in alerts
         ]
-        print_table(columns, rows)
+        print_table(columns, rows, noun="alert")
 
 
 def print_alert(alert: Alert, *, as_json: bool) -> None:
@@ -80,7 +80,7 @@ def print_alert(alert: Alert, *, as_json: bool) -> None:
     if as_json:
         print_line(to_json(alert))
         return
-    for name, value in dataclasses.asdict(alert).items():
+    for name, value in {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id)}.items():
         if value is not None:
             print_line(f"{name:>10}  {format_cell(value)}")
 
@@ -99,7 +99,7 @@ def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:
     if loads:
         columns = ("run", "basket", "state", "rows", "changed")
         rows = [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loads]
-        print_table(columns, rows)
+        print_table(columns, rows, noun="landing")
 
 
 def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:

@@ -40,7 +40,8 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
     if as_json:
         print_line(to_json(_status_json(rows, report)))
         return
-    print_table(STATUS, [(*row[:2], _format_age(row), format_duration(row[3]), *row[4:]) for row in rows])
+    cells = [(*row[:2], _format_age(row), format_duration(row[3]), *row[4:]) for row in rows]
+    print_table(STATUS, cells, noun="basket")
     print_line(_describe_database(settings, report))
     for month in report.months:
         print_line(_format_usage(month))

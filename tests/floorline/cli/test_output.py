@@ -107,7 +107,7 @@ def test_rejected_query_is_one_message(bench: Bench) -> None:
     assert "Traceback" not in failed.err
     for sql in ("DELETE FROM store.run", "CREATE TABLE x (a INT)"):
         assert "read-only" in run(bench, "query", sql, code=2).err
-    missing = run(bench, "query", "FROM 'missing.parquet'", code=2)
+    missing = run(bench, "query", "FROM 'missing.parquet'", "--allow-files", code=2)
     assert missing.err.startswith("floorline: DuckDB says: IO Error")
 
 

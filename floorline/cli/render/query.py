@@ -1,0 +1,83 @@
+"""Print the results of queries: as tables, as JSON or as CSV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from common.text import escape
+from floorline.console import print_columns, print_line
+from floorline.table import Column
+
+if TYPE_CHECKING:
+    from warehouse.query_output import Kind, QueryOutput
+
+Form = Literal["table", "json", "csv"]
+ITEM_COLUMNS: Final = ("item", "market_hash_name")
+LEAST_DECIMALS: Final = 2
+OTHERS: Final = "--columns, --json, --csv show the others"
+
+
+def print_results(
+    results: Iterable[QueryOutput], *, form: Form, columns: Sequence[str] = (), others: str = OTHERS
+) -> None:
+    """Print each result, with these columns or with all of them; an empty line stands between two results.
+
+    `others` tells how to see the columns that do not fit into a table. The JSON of one result is the array of
+    its rows; of several results, the array of these arrays.
+    """
+    chosen = (result.select(columns) if columns else result for result in results)
+    if form == "json":
+        arrays = [json_array(result.json()) for result in chosen]
+        print_line(arrays[0] if len(arrays) == 1 else json_array(arrays))
+        return
+    for number, result in enumerate(chosen):
+        if number:
+            print_line("")
+        print_csv(result) if form == "csv" else print_table(result, others)
+
+
+def print_table(result: QueryOutput, others: str) -> None:
+    """Print a result as a table; the plan of EXPLAIN as it is."""
+    rows = result.texts()
+    if result.is_plan:
+        for line in (line for _, plan in rows for line in (plan or "").splitlines()):
+            print_line(escape(line))
+        return
+    columns = [
+        _column(name, kind, [row[number] for row in rows])
+        for number, (name, kind) in enumerate(zip(result.columns, result.kinds, strict=True))
+    ]
+    print_columns(columns, noun="row", others=others, groups=_by_importance(columns))
+
+
+def print_csv(result: QueryOutput) -> None:
+    """Print a result as CSV."""
+    for part in result.csv():
+        sys.stdout.write(part)
+
+
+def json_array(texts: Sequence[str]) -> str:
+    """Return the JSON array of these JSON texts, one a line."""
+    return "[\n" + ",\n".join(texts) + "\n]" if texts else "[]"
+
+
+def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
+    """Return the column of these values; decimals without the zeros that all of them end with."""
+    cells = [escape(value or "") for value in values]
+    decimals = [len(cell) - len(cell.rstrip("0")) for cell in cells if "." in cell]
+    if kind == "decimal" and decimals:
+        scale = max(len(cell.partition(".")[2]) for cell in cells)
+        spare = max(0, min(*decimals, scale - LEAST_DECIMALS))
+        cells = [cell[: len(cell) - spare] if cell else "" for cell in cells]
+    return Column(escape(name), cells, numeric=kind in {"number", "decimal"}, exact=kind != "text")
+
+
+def _by_importance(columns: Sequence[Column]) -> tuple[list[int], list[int]]:
+    """Return the indexes of the item and of the numbers, and those of the other columns."""
+    names = [column.name for column in columns]
+    items = [names.index(name) for name in ITEM_COLUMNS if name in names][:1]
+    numbers = [index for index, column in enumerate(columns) if column.numeric and index not in items]
+    first = items + numbers
+    return first, [index for index in range(len(columns)) if index not in first]

@@ -1,0 +1,90 @@
+"""The result of a query as text, CSV or JSON, which DuckDB itself writes.
+
+Python has no type for months, nanoseconds, infinite times and years after 9999: its values would be wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+import polars as pl
+from duckdb import DuckDBPyRelation
+
+from common.errors import ConfigError
+from common.text import sanitize
+from warehouse.json_expression import INTEGERS, identifier, json_object
+
+CSV_BATCH: Final = 50_000  # rows
+Kind = Literal["decimal", "number", "text", "exact"]
+NUMBERS: Final = INTEGERS | {"float", "double"}
+TEXTS: Final = frozenset(
+    ("varchar", "enum", "blob", "list", "array", "struct", "map", "union", "variant", "geometry")
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueryOutput:
+    """The result of one statement; its columns have unique names, times are UTC.
+
+    Each method that returns values runs the query, and raises `duckdb.Error` where DuckDB fails.
+    """
+
+    relation: DuckDBPyRelation
+    is_plan: bool = False  # the result of EXPLAIN
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.relation.columns)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What each column holds: decimals, other numbers, texts and nested values, or other exact values."""
+        return tuple(_kind(column.id) for column in self.relation.types)
+
+    def select(self, columns: Sequence[str]) -> QueryOutput:
+        """Return the result with only these columns. Raises ConfigError for a name that it does not have."""
+        names = {name.lower(): name for name in self.columns}
+        for column in columns:
+            if column.lower() not in names:
+                known = sanitize(", ".join(self.columns), 1000)
+                raise ConfigError(f"the result has no column `{sanitize(column)}`; its columns are {known}")
+        chosen = ", ".join(identifier(names[column.lower()]) for column in columns)
+        return dataclasses.replace(self, relation=self.relation.project(chosen))
+
+    def texts(self) -> list[tuple[str | None, ...]]:
+        """Return the rows, each value whole and in SQL's spelling; a null is None."""
+        return self._as_texts().fetchall()
+
+    def csv(self) -> Iterator[str]:
+        """Yield the result as CSV with LF line ends, in parts; a null is empty, an empty text is quoted."""
+        yield pl.DataFrame(schema=dict.fromkeys(self.columns, pl.String)).write_csv()
+        for batch in self._as_texts().to_arrow_reader(CSV_BATCH):
+            yield pl.DataFrame(batch).write_csv(include_header=False)
+
+    def json(self) -> list[str]:
+        """Return each row as a JSON object.
+
+        Decimals are texts, because most JSON readers round numbers; NaN and infinity are null; times are in
+        ISO 8601; lists, structs and maps are nested; any other type is a text in SQL's spelling.
+        """
+        row = json_object(dict(zip(self.columns, self.relation.types, strict=True)))
+        return [text for (text,) in self.relation.project(f"{row}::VARCHAR").fetchall()]
+
+    def _as_texts(self) -> DuckDBPyRelation:
+        """Return the relation with every value as text; of a FLOAT all digits of its binary value."""
+        values = (
+            (name, f"{name}::DOUBLE" if kind.id == "float" else name)
+            for name, kind in zip(map(identifier, self.columns), self.relation.types, strict=True)
+        )
+        return self.relation.project(", ".join(f"{value}::VARCHAR AS {name}" for name, value in values))
+
+
+def _kind(type_id: str) -> Kind:
+    if type_id == "decimal":
+        return "decimal"
+    if type_id in NUMBERS:
+        return "number"
+    return "text" if type_id in TEXTS else "exact"

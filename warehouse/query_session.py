@@ -1,0 +1,90 @@
+"""Run the user's own SQL on a database file, in a session that reaches nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from common.errors import QueryRejected
+from common.text import escape, sanitize
+from warehouse.database import open_reader, translate_duckdb_error
+from warehouse.query_output import QueryOutput
+
+# Without external access DuckDB would still read and write the files of the open database, such as its log.
+LOCK: Final = """
+SET temp_directory = '';
+SET enable_external_access = false;
+SET disabled_filesystems = 'LocalFileSystem';
+SET lock_configuration = true;
+"""
+LOCKED: Final = re.compile(r"disabled (by|through) configuration|configuration has been locked")
+LOCKED_MESSAGE: Final = (
+    "a query only reads the published database: no other file, no network, no extension, no setting;"
+    " `floorline query --allow-files` allows them"
+)
+MEMORY_MESSAGE: Final = (
+    "the query needs more memory than there is: select less,"
+    " or let DuckDB use temporary files with `floorline query --allow-files`"
+)
+
+
+@contextlib.contextmanager
+def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterator[Iterator[QueryOutput]]:
+    """Run the statements of `sql` on a database file, read-only; yield an iterator over their results.
+
+    The iterator runs each statement when its turn comes, and leaves out those without a result, such as
+    CREATE TEMP TABLE. Without `allow_files`, SQL can open no other file, no network and no extension, and
+    change no setting. Raises NotPublished where there is no file, QueryRejected for an empty text and for a
+    statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is read.
+    """
+    with open_reader(path) as connection, _translate_errors(path):
+        connection.execute("SET python_enable_replacements = false")
+        if not allow_files:
+            connection.execute(LOCK)
+        statements = connection.extract_statements(sql)
+        if not statements:
+            raise QueryRejected("the query is empty: give at least one SQL statement", path)
+        yield _run(connection, statements)
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Statement]
+) -> Iterator[QueryOutput]:
+    for statement in statements:
+        relation = connection.sql(statement)
+        if relation is not None:
+            # The projection makes the names of the columns unique.
+            yield QueryOutput(relation.project("*"), statement.type == duckdb.StatementType.EXPLAIN)
+
+
+@contextlib.contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        known = translate_duckdb_error(error, path)
+        raise known or QueryRejected(_describe(error), path) from None
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
+
+
+def _describe(error: duckdb.Error) -> str:
+    """Return the reason on one line; a syntax error has its position on two more lines."""
+    reason = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return MEMORY_MESSAGE
+    if LOCKED.search(reason):
+        return LOCKED_MESSAGE
+    message, _, position = reason.partition("\n\nLINE ")
+    line = f"DuckDB says: {sanitize(message, 400)}"
+    if not position or not reason.startswith("Parser Error"):
+        return line  # the position of other errors is one in the SQL around the query
+    sql, _, caret = position.partition("\n")
+    return f"{line}\nLINE {escape(sql)}\n{escape(caret)}"
