@@ -3,7 +3,7 @@
     python -m bench.history [--rounds 7]
 
 The points are of 200 items at every marketplace, in the two weeks before the first snapshot and the day after
-it. The same queries run on the warehouse with its points, without points, and with views that ignore points.
+it. The same queries run on the warehouse with its points and without points.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import shutil
 import statistics
 import tempfile
 import time
@@ -38,10 +39,6 @@ SELECT i::VARCHAR AS item_id, 'AK-47 | Finish ' || i || ' (Field-Tested)' AS mar
 FROM range(1, $items + 1) t(i), unnest($keys) k(provider), range($times) u(n)
 ORDER BY i, time DESC, provider
 """
-VIEWS_WITHOUT_POINTS = """CREATE OR REPLACE VIEW store.filled AS
-SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.* EXCLUDE (other_price),
-    store.price_by(h.other_price, h.lowest_ask) AS price
-FROM store.history h JOIN store.item i USING (item_key) JOIN store.provider v USING (provider_key)"""
 AS_OF, ITEM = "quotes_as_of('2026-06-02 00:00:00Z')", "market_hash_name = 'AK-47 | Finish 77 (Field-Tested)'"
 QUERIES = {
     "quote_history": "FROM quote_history",
@@ -63,21 +60,10 @@ def main() -> None:
             land_market(paths, f"snapshot{number}", START + number * DAY)
             report = load_landing(paths)
             print(f"{report.rows_fetched} quotes, {report.rows_changed} changes")
-        states = {
-            "unfilled": _copy_database(paths, "unfilled", VIEWS_WITHOUT_POINTS),
-            "no points": _copy_database(paths, "no points"),
-        }
+        without_points = paths.root / "without points.duckdb"
+        shutil.copy(paths.published, without_points)
         _load_points(paths)
-        _print_times({**states, "points": paths.published}, rounds)
-
-
-def _copy_database(paths: WarehousePaths, name: str, change: str = "") -> Path:
-    """Copy the published database and change the copy."""
-    path = paths.root / f"{name}.duckdb"
-    path.write_bytes(paths.published.read_bytes())
-    with duckdb.connect(str(path)) as connection:
-        connection.execute(change)
-    return path
+        _print_times({"no points": without_points, "points": paths.published}, rounds)
 
 
 def _print_times(states: dict[str, Path], rounds: int) -> None:

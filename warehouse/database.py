@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from common.errors import (
 from common.files import translate_os_errors
 from common.text import sanitize
 from warehouse.paths import WarehousePaths
+from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -105,6 +105,7 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET TimeZone = 'UTC'")
             migrate(connection, path)
             yield connection
+            rename_guard(connection)
             # `publish` copies the file without its write-ahead log.
             connection.execute("CHECKPOINT")
         finally:
@@ -138,21 +139,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(migrations[number].read_text())
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
-    _update_views(connection, newest)
-
-
-def _update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Create the views of this version, unless the database has the same ones already."""
-    files = sorted((SQL / "views").iterdir(), key=lambda file: file.name)
-    views = "\n".join(file.read_text() for file in files if file.name.endswith(".sql"))
-    digest = hashlib.blake2b(f"{version} {views}".encode(), digest_size=16).hexdigest()
-    if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
-        return
-    connection.begin()
-    connection.execute(views)
-    connection.execute("DELETE FROM store.views_made")
-    connection.execute("INSERT INTO store.views_made VALUES (?)", [digest])
-    connection.commit()
+    update_views(connection, newest)
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -169,8 +169,8 @@ def database_with(folders: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
     db = _database()
     tables = db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'").fetchall()
     for (table,) in tables:
-        if table != "schema_version":
-            db.execute(f"DELETE FROM store.{table}")
+        if table not in ("schema_version", "views_made"):
+            db.execute(f'DELETE FROM store."{table}"')
     for folder in folders:
         load_landing(db, folder)
     return db

@@ -23,7 +23,7 @@ WITH newest_rate AS (
 ), fx AS (
     SELECT s.source, unnest(coalesce(any_value(struct_pack(t.rate, t.rate_at)) FILTER (t.source = s.source),
         max_by(struct_pack(t.rate, t.rate_at), t.rate_at)))
-    FROM (SELECT DISTINCT source FROM store.provider) s CROSS JOIN newest_rate t
+    FROM (SELECT DISTINCT source FROM store.provider) s JOIN newest_rate t ON true
     GROUP BY s.source
 ), parts AS (
     SELECT source, rate, rate_at, replace(digits, '.', '')::HUGEINT AS factor,
@@ -31,8 +31,8 @@ WITH newest_rate AS (
     FROM (SELECT *, rtrim(rate::DECIMAL(38, 18)::VARCHAR, '0') AS digits FROM fx)
 ), exact AS (
     SELECT q.*, f.rate, f.rate_at, f.unit, f.half, store.parts_of(q.price) * f.factor AS amount
-    FROM quotes q JOIN parts f USING (source)
-    WHERE q.currency = 'USD'
+    FROM store.listed q JOIN parts f USING (source)
+    WHERE q.currency = 'USD' AND q.delivery <> 'bid'
 ), rounded AS (
     SELECT *, store.quotient(amount + unit * 500000, unit * 1000000) AS minor FROM exact
 )

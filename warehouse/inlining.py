@@ -1,0 +1,128 @@
+"""Inline the private views and the macros of a SQL file into the views and macros that use them.
+
+DuckDB's own parser reads the definitions, as JSON, and writes them again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import duckdb
+
+DEFINITION: Final = re.compile(
+    r"CREATE OR REPLACE (?P<kind>VIEW|MACRO) (?P<full_name>(?P<private>store\.)?(?P<name>\w+))"
+    r"(\((?P<parameters>[^)]*)\))?\s+AS\s+(?P<of_rows>TABLE\s)?(?P<body>.*)",
+    re.DOTALL,
+)
+# The table of the schema `store`, and its alias, in the database that the parameter `database` names.
+NAMED: Final = """FROM query_table('"' || replace(database, '"', '""') || '".store."{}"') AS "{}\""""
+# A node of a parsed query, as `json_serialize_sql` shows it.
+Node = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Inliner:
+    """What a file has defined so far: private views, and scalar macros with their parameters.
+
+    `guard` is a table of the database in use that no other database has.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    guard: str
+    views: dict[str, Node] = field(default_factory=dict)
+    macros: dict[str, tuple[list[str], Node]] = field(default_factory=dict)
+
+    def inline(self, sql: str) -> Iterator[str]:
+        """Yield a statement for each public view and each macro of a file; each reads tables only.
+
+        Raises ValueError for a statement that defines neither.
+        """
+        for statement in self.connection.extract_statements(sql):
+            definition = DEFINITION.search(statement.query)
+            if definition is None:
+                raise ValueError(f"neither a view nor a macro: {statement.query}")
+            if definition["kind"] == "VIEW":
+                yield from self._define_view(definition)
+            elif definition["of_rows"]:
+                yield self._define_table_macro(definition)
+            else:
+                yield self._define_scalar_macro(definition)
+
+    def _define_view(self, definition: re.Match[str]) -> Iterator[str]:
+        node = self._parse(definition["body"])
+        if definition["private"]:
+            self.views[definition["name"]] = node
+        else:
+            yield f"CREATE OR REPLACE VIEW {definition['name']} AS {self._render(node)}"
+
+    def _define_scalar_macro(self, definition: re.Match[str]) -> str:
+        node = self._parse(f"SELECT {definition['body']}")
+        parameters = definition["parameters"]
+        self.macros[definition["name"]] = (parameters.split(", "), node["select_list"][0])
+        expression = self._render(node).removeprefix("SELECT ")
+        return f"CREATE OR REPLACE MACRO {definition['full_name']}({parameters}) AS {expression}"
+
+    def _define_table_macro(self, definition: re.Match[str]) -> str:
+        """Return a macro of two forms: the tables of the database in use, and those of a named one."""
+        node = self._parse(definition["body"])
+        guard = f'(FROM store."{self.guard}" SELECT count(*))'
+        in_use = f"FROM {guard} AS guard, ({self._render(node)}) AS result SELECT result.*"
+        named = self._render(_rewrite(node, self._name_database))
+        name, parameters = definition["full_name"], definition["parameters"]
+        forms = f"({parameters}) AS TABLE ({in_use}), ({parameters}, database) AS TABLE ({named})"
+        return f"CREATE OR REPLACE MACRO {name}{forms}"
+
+    def _inline_use(self, node: Node) -> Node:
+        """Return the definition in the place of a private view or a scalar macro that a query uses."""
+        if _is_stored(node) and node["table_name"] in self.views:
+            subquery = {"node": self.views[node["table_name"]], "named_param_map": []}
+            return {**node, "type": "SUBQUERY", "alias": _alias(node), "subquery": subquery}
+        if node.get("class") == "FUNCTION" and node["function_name"] in self.macros:
+            parameters, body = self.macros[node["function_name"]]
+            arguments = dict(zip(parameters, node["children"], strict=True))
+            call = _rewrite(body, lambda part: _argument(part, arguments) or part)
+            return {**call, "alias": node["alias"]}
+        return node
+
+    def _name_database(self, node: Node) -> Node:
+        if not _is_stored(node):
+            return node
+        table: Node = self._parse(NAMED.format(node["table_name"], _alias(node)))["from_table"]
+        return table
+
+    def _parse(self, query: str) -> Node:
+        ((text,),) = self.connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+        return _rewrite(json.loads(text)["statements"][0]["node"], self._inline_use)
+
+    def _render(self, node: Node) -> str:
+        text = json.dumps({"error": False, "statements": [{"node": node, "named_param_map": []}]})
+        ((query,),) = self.connection.execute("SELECT json_deserialize_sql(?::JSON)", [text]).fetchall()
+        return str(query)
+
+
+def _is_stored(node: Node) -> bool:
+    return node.get("type") == "BASE_TABLE" and node["schema_name"] == "store"
+
+
+def _alias(node: Node) -> str:
+    return str(node["alias"] or node["table_name"])
+
+
+def _argument(node: Node, arguments: dict[str, Node]) -> Node | None:
+    """Return the argument of the macro's parameter that a node is, if it is one."""
+    return arguments.get(node["column_names"][0]) if node.get("class") == "COLUMN_REF" else None
+
+
+def _rewrite(node: Node, replace: Callable[[Node], Node]) -> Node:
+    """Replace every node of a parsed query, the inner ones first."""
+
+    def rewritten(child: object) -> object:
+        if isinstance(child, dict):
+            return _rewrite(child, replace)
+        return [rewritten(part) for part in child] if isinstance(child, list) else child
+
+    return replace({key: rewritten(child) for key, child in node.items()})

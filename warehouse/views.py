@@ -1,0 +1,80 @@
+"""Create the public views and macros. Each reads tables only, so that it works in an attached file as well.
+
+The files of `sql/views` are plain SQL: a view may use the views and macros above it. The views in the schema
+`store` are private. They are inlined into the public ones, and so is every scalar macro, because
+
+- DuckDB before 1.5 looks for the macros of an attached database's view in the database in use;
+- EXPORT DATABASE writes macros before views, and views in the order of their names: IMPORT DATABASE would
+  fail at the first one that uses a later one.
+
+In every version of DuckDB, a table macro of an attached database reads the tables of the database in use.
+Each table macro therefore has a second form, with the database's name as its last argument. The first form
+reads a table that no other database has, the guard: called for a database that is not in use, it fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from warehouse.inlining import Inliner
+
+VIEWS: Final = resources.files("warehouse") / "sql" / "views"
+CODE: Final = (Path(__file__), Path(__file__).with_name("inlining.py"))
+# DuckDB's error about a missing table shows the table's name: the name says what to do.
+GUARD: Final = "database not in use, add its name as the last argument"
+
+
+def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Create the views and macros for a version of the schema, unless the database has the same ones."""
+    files = sorted((file for file in VIEWS.iterdir() if file.name.endswith(".sql")), key=lambda f: f.name)
+    sql = "\n".join(file.read_text() for file in files)
+    text = "\n".join([str(version), *(file.read_text() for file in CODE), sql])
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
+        return
+    connection.begin()
+    _drop_private(connection)
+    statements = list(Inliner(connection, GUARD).inline(sql))
+    connection.execute(";".join(statement for statement in statements if GUARD not in statement))
+    guarded = ";".join(statement for statement in statements if GUARD in statement)
+    connection.execute(
+        "CREATE OR REPLACE TABLE store.views_made (digest VARCHAR, guarded VARCHAR, guard VARCHAR)"
+    )
+    connection.execute("INSERT INTO store.views_made VALUES (?, ?, NULL)", [digest, guarded])
+    _rename_guard(connection)
+    connection.commit()
+
+
+def rename_guard(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give the guard a name that no file with other content has, older copies of this file included."""
+    connection.begin()
+    _rename_guard(connection)
+    connection.commit()
+
+
+def _rename_guard(connection: duckdb.DuckDBPyConnection) -> None:
+    ((guarded, old),) = connection.execute("SELECT guarded, guard FROM store.views_made").fetchall()
+    new = f"{GUARD} {secrets.token_hex(4)}"
+    if old is not None:
+        connection.execute(f'DROP TABLE store."{old}"')
+    connection.execute(f'CREATE TABLE store."{new}" (in_use BOOLEAN)')
+    connection.execute(guarded.replace(GUARD, new))
+    connection.execute("UPDATE store.views_made SET guard = ?", [new])
+
+
+def _drop_private(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what an older version stored in the schema `store`: views, and macros that use other macros."""
+    drops = connection.execute(
+        """SELECT format('DROP VIEW store."{}"', view_name) FROM duckdb_views()
+        WHERE database_name = current_database() AND schema_name = 'store'
+        UNION SELECT format('DROP MACRO store."{}"', function_name) FROM duckdb_functions()
+        WHERE database_name = current_database() AND schema_name = 'store' AND function_type = 'macro'"""
+    )
+    for (drop,) in drops.fetchall():
+        connection.execute(drop)
