@@ -52,14 +52,14 @@ class _Features(Struct):
 
 
 class _Health(Struct):
-    status: str
+    status: str | None = None
 
 
 class _Provider(Struct):
     key: NonEmptyStr
-    fees: _Fees
-    features: _Features
-    health: _Health
+    fees: _Fees | None = None
+    features: _Features | None = None
+    health: _Health | None = None
     market_type: str | None = None
     default_currency: str | None = None
 
@@ -109,21 +109,28 @@ def parse_items(body: bytes, source: str = "") -> pl.DataFrame:
 
 
 def parse_providers(body: bytes, source: str = "") -> pl.DataFrame:
-    """Parse `/v1/providers`, schema `PROVIDERS`; raises UnexpectedResponse where it does not fit."""
+    """Parse `/v1/providers`, schema `PROVIDERS`; raises UnexpectedResponse where it does not fit.
+
+    `market_type` and `health` are in lower case: the API's documents show them in both cases.
+    """
     providers = decode_response(_PROVIDERS, body, route="/v1/providers", source=source)
     rows = [
         {
             "provider": info.key,
             "name": name,
-            "market_type": info.market_type,
+            "market_type": _lower(info.market_type),
             "default_currency": info.default_currency,
-            "health": info.health.status,
-            **msgspec.structs.asdict(info.fees),
-            **msgspec.structs.asdict(info.features),
+            "health": _lower((info.health or _Health()).status),
+            **msgspec.structs.asdict(info.fees or _Fees()),
+            **msgspec.structs.asdict(info.features or _Features()),
         }
         for name, info in providers.items()
     ]
     return pl.DataFrame(rows, schema=PROVIDERS, strict=True)
+
+
+def _lower(word: str | None) -> str | None:
+    return None if word is None else word.lower()
 
 
 def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFrame:

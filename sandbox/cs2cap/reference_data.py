@@ -41,7 +41,7 @@ def providers_json(market: Market, providers: Iterable[Provider], now: int) -> d
 def _provider_json(market: Market, provider: Provider, now: int) -> dict[str, Json]:
     position = PROVIDERS.index(provider)
     listed = len(market.listed((position,)))
-    degraded = "degraded" if provider.key == _DEGRADED else "healthy"
+    degraded = "degraded" if provider.key == _DEGRADED else "up"
     health: dict[str, Json] = {
         "status": "down" if position in market.dark else degraded,
         "last_checked_at": iso(now // MINUTE * MINUTE),
@@ -52,7 +52,7 @@ def _provider_json(market: Market, provider: Provider, now: int) -> dict[str, Js
         "key": provider.key,
         "logo": f"https://cdn.cs2c.example/logos/{provider.key}.png",
         "code": provider.key.upper()[:4],
-        "market_type": provider.market_type,
+        "market_type": provider.market_type.upper(),
         "default_currency": provider.currency,
         "fees": {"sell_fee": provider.sell_fee, "insta_sell_fee": None, "trading_spread_fee": None},
         "features": {"has_buy_orders": position in BUYERS, "has_recent_sales": False},

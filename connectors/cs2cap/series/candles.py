@@ -49,7 +49,7 @@ class _Candle(Struct, kw_only=True, rename={**_SHORT_NAMES, "time": "t", "volume
     close: MinorUnits
     volume: Count
     quantity: Count | None = None
-    providers: _Providers
+    providers: _Providers | None = None
 
 
 class _Meta(ItemFields, kw_only=True):
@@ -104,7 +104,7 @@ def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
 
 def _to_frame(candles: Sequence[_Candle], meta: _Meta) -> pl.DataFrame:
     count = len(candles)
-    providers = [candle.providers for candle in candles]
+    providers = [candle.providers or _Providers() for candle in candles]
     return rows_to_frame(
         candles,
         CANDLES,

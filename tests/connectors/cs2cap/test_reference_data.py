@@ -39,6 +39,21 @@ def test_providers_are_parsed_with_fees_and_features() -> None:
     )
 
 
+@pytest.mark.parametrize("status", ["up", "Degraded", "DOWN"])
+@pytest.mark.parametrize("market_type", ["STORE", "P2P", "ESCROW", "TRADING", "HYBRID"])
+def test_health_and_market_type_are_lower_case_whatever_the_api_sends(status: str, market_type: str) -> None:
+    info = {"key": "x", "fees": {}, "features": {}, "market_type": market_type, "health": {"status": status}}
+    (row,) = parse_providers(json.dumps({"X": info}).encode()).iter_rows(named=True)
+    assert (row["health"], row["market_type"]) == (status.lower(), market_type.lower())
+
+
+@pytest.mark.parametrize("parts", [{}, {"health": None, "fees": None, "features": None}, {"health": {}}])
+def test_provider_of_which_only_the_key_is_known(parts: dict[str, Any]) -> None:
+    (row,) = parse_providers(json.dumps({"X": {"key": "x", **parts}}).encode()).iter_rows(named=True)
+    assert (row["provider"], row["name"]) == ("x", "X")
+    assert {row["health"], row["market_type"], row["sell_fee"], row["has_recent_sales"]} == {None}
+
+
 def test_rates_are_exact() -> None:
     rates = b'{"USD": 1, "btc": 0.000011412345678901, "X": 5E-6, "Y": "+1.50e2"}'
     body = b'{"timestamp": "2026-06-01T12:00:00Z", "rates": %b}' % rates

@@ -65,6 +65,19 @@ def test_few_vanished_quotes_at_a_healthy_provider_close(tmp_path: Path, sandbox
     assert bench.alerts() == []
 
 
+def test_degraded_provider_is_not_down(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.at(tmp_path, sandbox, catalog_of("steam", "dupefi"))
+    bench.snapshot()
+    listed = sandbox.ledger(providers=["dupefi"]).height
+    assert 0 < listed < 100
+    sandbox.vanish(listed, provider="dupefi")
+    sandbox.advance(600)
+    bench.snapshot()
+    assert bench.query("SELECT health FROM providers WHERE provider = 'dupefi'") == [("degraded",)]
+    assert {row[0] for row in bench.quotes()} == {"steam"}
+    assert dark_alerts(bench) == []
+
+
 def test_health_is_requested_only_if_a_provider_lists_nothing_any_more(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:

@@ -184,4 +184,4 @@ def test_dark_provider_is_down_and_has_no_rows(sandbox: Sandbox, http_get: HttpG
     }
     assert set(health) == set(KEYS)
     assert health["steam"] == "down"
-    assert set(health.values()) == {"down", "healthy", "degraded"}
+    assert set(health.values()) == {"down", "up", "degraded"}
