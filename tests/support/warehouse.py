@@ -88,13 +88,14 @@ def quotes_frame(quotes: Sequence[Quote]) -> pl.DataFrame:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a response, with its rejects: (reason, raw text)."""
+    """One page of a response, with its rejects: (reason, raw text). Without `landed_at` it landed at `at`."""
 
     at: datetime
     quotes: Sequence[Quote]
     offset: int = 0
     request: int = 0
     rejects: Sequence[tuple[str, str]] = ()
+    landed_at: datetime | None = None
 
     def meta(self) -> PageMeta:
         """Return the metadata of the page."""
@@ -103,7 +104,7 @@ class Page:
             offset=self.offset,
             total=len(self.quotes),
             observed_at=self.at,
-            landed_at=self.at,
+            landed_at=self.landed_at or self.at,
             fingerprint="",
             rejects=tuple(self.rejects),
         )

@@ -1,0 +1,163 @@
+"""The history and the last state of each key of a world, and when each was last confirmed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tests.support.worlds.events import Event, World
+from tests.support.worlds.observed import Book, Key, Observation, Sighting, book_of
+
+TICK = timedelta(microseconds=1)
+FRESH_INTERVALS = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a key after an event; without a price it is closed."""
+
+    lowest_ask: int | None
+    price: Decimal | None
+    quantity: int | None
+    changed_at: datetime | None
+    last_updated: datetime | None
+    url: str | None
+    run_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the history."""
+
+    state: State
+    valid_from: datetime
+    origin: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredObservation:
+    """An observation as the view shows it: the shards of one run and scope together."""
+
+    run_id: str
+    book: Book
+    scope: str
+    observed_from: datetime
+    observed_to: datetime
+    complete: bool
+    reason: str | None
+    rows: int
+    newest_last_updated: datetime | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Confirmation:
+    """When a key was last observed, and until when it is fresh."""
+
+    observed_at: datetime
+    fresh_until: datetime | None
+
+
+def follow_states(key: Key, events: Sequence[Event]) -> tuple[list[Change], State]:
+    """Return the history of a key and its last state."""
+    first, *others = events
+    state = state_after(first)
+    changes = [Change(state, first.moment, first.landing.header.flow)]
+    for event in others:
+        new = state_after(event)
+        new = dataclasses.replace(new, url=new.url or state.url)
+        if is_change(key.currency, state, new):
+            valid_from = max(event.moment, changes[-1].valid_from + TICK)
+            changes.append(Change(new, valid_from, event.landing.header.flow))
+            state = new
+        else:
+            state = unchanged_state(state, new)
+    return changes, state
+
+
+def state_after(event: Event) -> State:
+    """Return the state that an event alone tells."""
+    if event.sighting is None:
+        return State(None, None, 0, None, None, None, event.landing.run_id)
+    row = event.sighting.row
+    price = row.price if row.price is not None else Decimal(row.cents) / 100
+    return State(
+        row.cents, price, row.quantity, row.timestamp, row.last_updated, row.url, event.landing.run_id
+    )
+
+
+def is_change(currency: str, old: State, new: State) -> bool:
+    """Return whether a state differs in what counts: a converted amount moves with the exchange rate."""
+    if (old.price is None) != (new.price is None) or old.quantity != new.quantity:
+        return True
+    if currency == "USD" or (old.changed_at is None and new.changed_at is None):
+        return old.price != new.price
+    if old.changed_at is None or new.changed_at is None:
+        return new.changed_at is not None
+    return new.changed_at.replace(microsecond=0) > old.changed_at.replace(microsecond=0)
+
+
+def unchanged_state(old: State, new: State) -> State:
+    """Return the state after a sighting that is no change; one that tells nothing new is not stored."""
+    known = [time for time in (old.changed_at, new.changed_at) if time is not None]
+    new = dataclasses.replace(new, changed_at=max(known, default=None))
+    same = dataclasses.replace(new, run_id=old.run_id, last_updated=old.last_updated) == old
+    return old if same else new
+
+
+class Confirmations:
+    """The observations of a world as they are stored, and what they confirm."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        groups: dict[object, list[Observation]] = {}
+        for observation in world.observations:
+            groups.setdefault(_scope_of(observation), []).append(observation)
+        self.stored = {scope: self._store(same) for scope, same in groups.items()}
+        self._by_shard = {(o.run_id, o.shard, o.book): self.stored[_scope_of(o)] for o in world.observations}
+
+    def _store(self, same: Sequence[Observation]) -> StoredObservation:
+        """Merge the observations of one run and scope."""
+        reasons = [reason for o in same if (reason := self._reason(o)) is not None]
+        times = [s.row.last_updated for o in same for s in o.sightings if s.row.last_updated is not None]
+        first = same[0]
+        kind = "listing" if first.spec.listing else "catalog"
+        return StoredObservation(
+            first.run_id,
+            first.book,
+            kind if first.spec.items is None else "items",
+            observed_from=min(o.observed_from for o in same),
+            observed_to=max(o.observed_to for o in same),
+            complete=all(o.complete and not self._world.is_held(o) for o in same),
+            reason=max(reasons, default=None),
+            rows=sum(len(o.sightings) for o in same),
+            newest_last_updated=max(times, default=None),
+        )
+
+    def _reason(self, observation: Observation) -> str | None:
+        dark = observation.down or self._world.is_held(observation)
+        return observation.reason or ("provider dark" if dark else None)
+
+    def newest(self, source: str) -> datetime:
+        """Return the end of the newest observation of a source."""
+        return max(o.observed_to for o in self.stored.values() if o.book.source == source)
+
+    def confirm(self, sightings: Iterable[Sighting]) -> Confirmation:
+        """Return what the sightings of a key confirm."""
+        times, limits = [], []
+        for sighting in sightings:
+            run_id, book = sighting.landing.run_id, book_of(sighting.key)
+            observation = self._by_shard[run_id, sighting.shard, book]
+            time = observation.observed_to if observation.complete else sighting.moment
+            times.append(time)
+            interval = sighting.landing.header.interval_seconds
+            if interval is not None:
+                limits.append(time + FRESH_INTERVALS * timedelta(seconds=interval))
+        return Confirmation(max(times), max(limits, default=None))
+
+
+def _scope_of(observation: Observation) -> object:
+    spec = observation.spec
+    requested = None if spec.items is None else tuple(sorted(spec.items, key=str))
+    return observation.run_id, observation.book, spec.listing, requested

@@ -1,0 +1,216 @@
+"""The rows of the public views that a world must give."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from tests.support.worlds.events import World
+from tests.support.worlds.landings import Landing
+from tests.support.worlds.observed import Key, bound
+from tests.support.worlds.states import Change, Confirmations, State, follow_states
+
+Row = dict[str, Any]
+BID_NAMES = {"lowest_ask": "highest_bid", "quantity": "num_bids"}
+ITEM_ATTRIBUTES = ("item_type", "rarity_name")
+
+
+class ModelViews:
+    """The public views of a world, each a list of rows by column name."""
+
+    def __init__(self, landings: Sequence[Landing]) -> None:
+        self.world = World(landings)
+        self._confirmations = Confirmations(self.world)
+        self._dimensions = self.world.dimensions
+        self._states = {key: follow_states(key, events) for key, events in self.world.events.items()}
+
+    def rows(self, view: str) -> list[Row]:
+        """Return the rows of a view by its name."""
+        views: dict[str, Callable[[], Iterator[Row]]] = {
+            "quotes": lambda: self._listed(bids=False),
+            "bids": lambda: map(_as_bid, self._listed(bids=True)),
+            "quote_history": lambda: self._history(bids=False),
+            "bid_history": lambda: map(_as_bid, self._history(bids=True)),
+            "observations": self._observations,
+            "best_ask": self._best_asks,
+            "stale_quotes": lambda: (row for row in self._listed(bids=False) if not row["fresh"]),
+            "coverage": self._coverage,
+            "items": self._items,
+            "rejects": self._rejects,
+            "fx_rates": self._rates,
+        }
+        return list(views[view]())
+
+    def quotes_as_of(self, time: datetime) -> list[Row]:
+        """Return the rows of quotes_as_of: the newest change of each key by then, if it is no closure."""
+        rows = []
+        for key, (changes, _) in self._states.items():
+            past = [change for change in changes if change.valid_from <= time]
+            if past and past[-1].state.price is not None and key.delivery != "bid":
+                rows.append(self._change_row(key, past[-1]))
+        return rows
+
+    def _item_row(self, key: Key) -> Row:
+        return {
+            "source": key.item.source,
+            "provider": key.provider,
+            "item_id": key.item.item_id,
+            "market_hash_name": self._dimensions.names[key.item],
+            "phase": key.item.phase,
+            "currency": key.currency,
+            "delivery": key.delivery,
+            "aggregate": self._dimensions.is_aggregate(key.item),
+        }
+
+    def _change_row(self, key: Key, change: Change) -> Row:
+        return {
+            **self._item_row(key),
+            **_state_row(change.state, change.valid_from),
+            "valid_from": change.valid_from,
+        }
+
+    @cached_property
+    def _all_listed(self) -> list[Row]:
+        rows = []
+        for key, (changes, state) in self._states.items():
+            if state.price is None:
+                continue
+            confirmed = self._confirmations.confirm(self.world.sightings_of[key])
+            limit, newest = confirmed.fresh_until, self._confirmations.newest(key.item.source)
+            row = {
+                **self._item_row(key),
+                **_state_row(state, changes[-1].valid_from),
+                "observed_at": confirmed.observed_at,
+                "url": state.url,
+                "fresh_until": limit,
+                "fresh": limit is not None and limit >= newest,
+            }
+            rows.append(row)
+        return rows
+
+    def _listed(self, *, bids: bool) -> Iterator[Row]:
+        return (row for row in self._all_listed if (row["delivery"] == "bid") == bids)
+
+    def _history(self, *, bids: bool) -> Iterator[Row]:
+        for key, (changes, _) in self._states.items():
+            if (key.delivery == "bid") == bids:
+                for change, following in itertools.zip_longest(changes, changes[1:]):
+                    valid_to = following and following.valid_from
+                    yield {**self._change_row(key, change), "valid_to": valid_to, "origin": change.origin}
+
+    def _observations(self) -> Iterator[Row]:
+        for observation in self._confirmations.stored.values():
+            yield {
+                **observation.book._asdict(),
+                "run_id": observation.run_id,
+                "scope": observation.scope,
+                "observed_from": observation.observed_from,
+                "observed_to": observation.observed_to,
+                "complete": observation.complete,
+                "reason": observation.reason,
+                "rows": observation.rows,
+                "newest_last_updated": observation.newest_last_updated,
+            }
+
+    def _best_asks(self) -> Iterator[Row]:
+        phased = {name for _, name in self._dimensions.phased_names}
+        best: dict[object, Row] = {}
+        for row in sorted(self._listed(bids=False), key=_cheapest_first):
+            for_sale = row["price"] > 0 and row["quantity"] != 0
+            one_item = row["phase"] is not None or row["market_hash_name"] not in phased
+            if row["fresh"] and for_sale and one_item:
+                best.setdefault((row["market_hash_name"], row["phase"], row["currency"]), row)
+        yield from best.values()
+
+    def _coverage(self) -> Iterator[Row]:
+        listed: dict[tuple[str, ...], list[Row]] = {}
+        for row in self._all_listed:
+            if not row["aggregate"]:
+                book = (row["source"], row["provider"], row["currency"], row["delivery"])
+                listed.setdefault(book, []).append(row)
+        for (source, provider, currency, delivery), rows in listed.items():
+            items = sum(
+                item.source == source and not self._dimensions.is_aggregate(item)
+                for item in self._dimensions.items
+            )
+            yield {
+                "source": source,
+                "provider": provider,
+                "currency": currency,
+                "delivery": delivery,
+                "listed": len(rows),
+                "fresh": sum(row["fresh"] for row in rows),
+                "items": items,
+                "share": len(rows) / items,
+                "observed_at": max(row["observed_at"] for row in rows),
+            }
+
+    def _items(self) -> Iterator[Row]:
+        for item in self._dimensions.items:
+            attributes = self._dimensions.attributes(item)
+            yield {
+                **item._asdict(),
+                "market_hash_name": self._dimensions.names[item],
+                "aggregate": self._dimensions.is_aggregate(item),
+                **{name: attributes and getattr(attributes, name) for name in ITEM_ATTRIBUTES},
+            }
+
+    def _rejects(self) -> Iterator[Row]:
+        replays = {
+            reject_id: landing.run_id
+            for landing in self.world.landings
+            for reject_id in landing.facts.get("replayed", ())
+        }
+        for reject in self.world.rejects:
+            yield {
+                "reject_id": reject.reject_id,
+                "run_id": reject.landing.run_id,
+                "source": reject.landing.source,
+                "basket": reject.landing.header.basket,
+                "currency": reject.spec.currency,
+                "deliveries": list(reject.spec.deliveries),
+                "provider": reject.provider,
+                "observed_at": reject.observed_at,
+                "reason": reject.reason,
+                "raw": reject.raw,
+                "replayed_run_id": replays.get(reject.reject_id),
+            }
+
+    def _rates(self) -> Iterator[Row]:
+        tables = {}
+        for landing in sorted(self.world.landings, key=lambda one: one.header.started_at, reverse=True):
+            if landing.rates is not None:
+                started_at = landing.header.started_at
+                moment = bound(landing.rates.moment, started_at)
+                tables[landing.source, moment] = (landing.rates, started_at)
+        for (source, moment), (table, started_at) in tables.items():
+            for currency, rate in table.rates.items():
+                yield {
+                    "source": source,
+                    "currency": currency,
+                    "rate": rate,
+                    "rate_at": moment,
+                    "observed_at": started_at,
+                }
+
+
+def _state_row(state: State, valid_from: datetime) -> Row:
+    return {
+        "lowest_ask": state.lowest_ask,
+        "price": state.price,
+        "quantity": state.quantity,
+        "changed_at": state.changed_at or valid_from,
+        "last_updated": state.last_updated,
+        "run_id": state.run_id,
+    }
+
+
+def _as_bid(row: Row) -> Row:
+    return {BID_NAMES.get(name, name): value for name, value in row.items()}
+
+
+def _cheapest_first(row: Row) -> tuple[Any, ...]:
+    return row["price"], row["source"], row["provider"], row["delivery"]
