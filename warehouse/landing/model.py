@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
+from common.clock import bound_moment
 from common.shards import Item
 
 
@@ -65,6 +66,11 @@ class PageMeta:
     landed_at: datetime
     fingerprint: str
     rejects: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def moment(self) -> datetime:
+        """The time that counts for the rows: the server's, unless that lies ahead of this machine's."""
+        return bound_moment(self.observed_at, self.landed_at)
 
 
 NumberedPages = tuple[tuple[int, PageMeta], ...]

@@ -101,8 +101,21 @@ class LandedRun:
     @property
     def observed_from(self) -> datetime:
         """The server's time of the first page; without a page, the start of the run."""
-        times = [meta.observed_at for shard in self.all_shards for _, meta in shard.pages]
-        return min(times, default=self.header.started_at)
+        return min((meta.moment for meta in self._pages), default=self.header.started_at)
+
+    @property
+    def observed_to(self) -> datetime:
+        """The server's time of the last page; without a page, the start of the run."""
+        return max((meta.moment for meta in self._pages), default=self.header.started_at)
+
+    @property
+    def landed_to(self) -> datetime:
+        """The time of the last page by the fetching machine's clock; without a page, the start of the run."""
+        return max((meta.landed_at for meta in self._pages), default=self.header.started_at)
+
+    @property
+    def _pages(self) -> Iterator[PageMeta]:
+        return (meta for shard in self.all_shards for _, meta in shard.pages)
 
     @property
     def unknown_fields(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ INSERT_ROWS = """
 INSERT INTO staged_row
 SELECT (n.item_key::BIGINT << 20) | b.book_key, l.lowest_ask,
     exact_other_price(l.lowest_ask_decimal, l.lowest_ask), l.quantity,
-    utc_timestamp(l.timestamp), utc_timestamp(l.last_updated), l.url, l.page
+    past_timestamp(utc_timestamp(l.timestamp)), past_timestamp(utc_timestamp(l.last_updated)), l.url, l.page
 FROM {lines} l
 LEFT JOIN name_key n ON n.number = l.item_id AND n.phase = coalesce(l.phase, '')
     AND n.market_hash_name = l.market_hash_name

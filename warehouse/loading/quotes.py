@@ -15,6 +15,7 @@ from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
+from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows, preserve_join_order
 from warehouse.loading.run import (
     LoadReport,
@@ -39,27 +40,36 @@ COUNT_UNKNOWN_NAMES = """SELECT
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
     + (SELECT count(*) FROM shard_provider m ANTI JOIN store.provider p ON p.source = getvariable('source')
        AND p.provider = m.provider)"""
-COUNT_LATER_OBSERVATIONS = """SELECT
-    (SELECT count(*) FROM store.observation o JOIN store.scope s USING (scope_key)
-     WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from'))
-    + (SELECT count(*) FROM store.current c JOIN store.provider p USING (provider_key)
-       WHERE p.source = getvariable('source') AND c.seen_at > getvariable('observed_from'))"""
+# What find_late_rows looks for: observations of other runs after the start of this one, items of one id with
+# several names, and the runs that always change the past.
+COUNT_REASONS_FOR_LATE = """SELECT (
+    SELECT count(*)
+    FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
+    WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
+        OR (o.observed_to = getvariable('observed_from') AND r.run_id > getvariable('run_id')))
+) + (
+    SELECT count(*) FROM (SELECT item_id FROM store.item WHERE source = getvariable('source')
+        GROUP BY item_id HAVING count(DISTINCT base_name) > 1)
+) + (getvariable('flow') = 'replay')::INTEGER + (SELECT count(*) FROM accepted)"""
 COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable('source')"
 COUNT_STAGED = "SELECT count(*) FROM staged_row"
-COUNT_LATE = "SELECT count(*) FROM late_row"
+COUNT_LATE = "SELECT count(*) FROM late_quote"
+COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
 COUNT_HISTORY = "SELECT count(*) FROM store.history WHERE run_key = getvariable('run_key')"
 
 # The order of the steps. A step with a query runs only where the query counts at least one row.
 Steps = Mapping[str, str | None]
 BEGIN_STEPS: Steps = {"create_load_tables": None, "create_strict_casts": None}
 STAGING_STEPS: Steps = {"add_books": None, "create_staged_rows": None}
-CLEANING_STEPS: Steps = {"remove_duplicates": COUNT_DUPLICATES, "find_scopes": None, "find_suspects": None}
-COMPARISON_STEPS: Steps = {
-    "find_late_rows": COUNT_LATER_OBSERVATIONS,
-    "compare_rows": None,
-    "find_closures": None,
+CLEANING_STEPS: Steps = {
+    "remove_duplicates": COUNT_DUPLICATES,
+    "find_scopes": None,
+    "list_observed_items": None,
+    "find_unread": None,
+    "find_late_rows": COUNT_REASONS_FOR_LATE,
 }
-INSERT_STEPS: Steps = {"insert_late_rows": COUNT_LATE, "insert_changes": None}
+COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": None}
+INSERT_STEPS: Steps = {"insert_changes": None, "insert_late_quotes": COUNT_LATE}
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
     FROM store.observation o JOIN store.provider p USING (provider_key)
@@ -121,8 +131,11 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     _stage_rows_with_keys(db, run)
     db.execute("SET VARIABLE max_item_key = (SELECT coalesce(max(item_key), 0) FROM store.item)")
     _run_steps(db, CLEANING_STEPS)
-    fetched = fetch_count(db, COUNT_STAGED)
+    fetched = fetch_count(db, COUNT_STAGED) + fetch_count(db, COUNT_LATE_ROWS)
     _run_steps(db, COMPARISON_STEPS)
+    if fetch_count(db, COUNT_LATE):
+        recompute_late_quotes(db)
+    run_step(db, "load/find_closures")
     return fetched
 
 
@@ -133,10 +146,9 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
     report = _report(db, run, fetched)
     insert_run(db, run, report, now=now)
     if replayed := run.done.get("replayed"):
-        db.execute(
-            "UPDATE store.reject SET replayed_run_id = ? WHERE list_contains(?, reject_id)",
-            [run.header.run_id, replayed],
-        )
+        values = [run.header.run_id, replayed]
+        db.execute("INSERT INTO store.replay SELECT unnest($2), $1", values)
+        db.execute("UPDATE store.reject SET replayed_run_id = $1 WHERE list_contains($2, reject_id)", values)
     return report
 
 
@@ -181,7 +193,7 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         rows_fetched=fetched,
         rows_changed=fetch_count(db, COUNT_HISTORY),
         rows_closed=fetch_count(db, "SELECT count(*) FROM closure"),
-        rows_late=fetch_count(db, COUNT_LATE),
+        rows_late=fetch_count(db, COUNT_LATE_ROWS),
         rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
         outliers=tuple(Outlier(*row) for row in db.execute(OUTLIERS).fetchall()),
         held=tuple(SuspectProvider(*row) for row in db.execute(SUSPECT_PROVIDERS).fetchall()),

@@ -11,8 +11,10 @@ from decimal import Decimal
 
 import duckdb
 
+from common.clock import MAX_CLOCK_SKEW
 from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
+from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,15 +86,22 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Set the SQL variables run_key, source, observed_from and started_at, which the steps read."""
+    """Set the SQL variables that the steps read: what the run is, and the constants of the load."""
     values = {
         "run_key": fetch_count(db, "SELECT coalesce(max(run_key), 0) + 1 FROM store.run"),
+        "run_id": run.header.run_id,
+        "flow": run.header.flow,
         "source": run.header.source,
-        "observed_from": run.observed_from,
         "started_at": run.header.started_at,
+        "observed_from": run.observed_from,
+        "observed_to": run.observed_to,
+        "latest_timestamp": run.landed_to + MAX_CLOCK_SKEW,
+        "doubt_rows": DOUBT_ROWS,
+        "doubt_share": DOUBT_SHARE,
     }
     for name, value in values.items():
         db.execute(f"SET VARIABLE {name} = ?", [value])
+    db.execute("SET VARIABLE interval_seconds = ?::INTEGER", [run.header.interval_seconds])
 
 
 def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, *, now: datetime) -> None:

@@ -51,6 +51,7 @@ METADATA_TABLES = {
         "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR",
     },
     "reported_down": {"provider": "VARCHAR"},
+    "accepted": {"provider": "VARCHAR"},
 }  # fmt: skip
 
 
@@ -101,6 +102,7 @@ def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         "shard_provider": ((s.header.number, key) for s in shards for key in s.header.providers),
         "reject": (row for shard in run.shards for row in _reject_rows(shard)),
         "reported_down": ((key,) for key in run.done.get("down", ())),
+        "accepted": ((key,) for key in run.done.get("accepted", ())),
     }
     for name, rows in rows_by_table.items():
         _create_table(db, name, rows)
@@ -199,7 +201,7 @@ def _row_batches(shards: Sequence[LandedShard], books: BookIndex) -> Iterator[pa
 
 
 def _shard_rows(shard: LandedShard | LandedRawShard) -> Iterator[tuple[Any, ...]]:
-    header, times = shard.header, [meta.observed_at for _, meta in shard.pages]
+    header, times = shard.header, [meta.moment for _, meta in shard.pages]
     end = (shard.complete, shard.reason, min(times), max(times))
     for delivery in header.deliveries:
         yield (header.number, header.currency, delivery, selection_key(header), *end)
@@ -209,7 +211,7 @@ def _page_rows(shard: LandedShard | LandedRawShard) -> Iterator[tuple[int, int, 
     number = shard.header.number
     for page, meta in shard.pages:
         unique = page if isinstance(shard, LandedRawShard) else number * MAX_PAGES + page
-        yield unique, number, meta.observed_at
+        yield unique, number, meta.moment
 
 
 def _reject_rows(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
@@ -218,7 +220,7 @@ def _reject_rows(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
     only = header.providers[0] if len(header.providers) == 1 else None
     for reject_id, meta, reason, raw in shard.rejects():
         *item, provider = _identify_reject(raw)
-        yield (*head, reject_id, meta.observed_at, reason, raw, *item, provider or only)
+        yield (*head, reject_id, meta.moment, reason, raw, *item, provider or only)
 
 
 def _identify_reject(raw: str) -> tuple[str | None, ...]:

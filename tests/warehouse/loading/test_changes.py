@@ -149,10 +149,10 @@ def test_latest_of_duplicate_rows_wins(tmp_path: Path) -> None:
         Quote(cents=3, timestamp=LATER, last_updated=LATER),
         Quote(cents=4, timestamp=NOON, last_updated=LATER),
     ]
-    report = land_and_load(paths, "a", observe(minute(0), *duplicates))
+    report = land_and_load(paths, "a", observe(minute(10), *duplicates))
 
     assert report.rows_fetched == 1
-    assert price_history(paths) == [(0, 3, 1)]
+    assert price_history(paths) == [(10, 3, 1)]
 
 
 def test_first_url_of_a_quote_is_stored_without_a_change(tmp_path: Path) -> None:

@@ -20,16 +20,20 @@ ANTI JOIN distinct_item d ON d.is_current AND d.item_id = i.item_id AND d.phase 
     AND d.base_name = i.base_name
 WHERE n.is_current;
 
-INSERT INTO store.item (item_key, source, item_id, phase, base_name, market_hash_name, aggregate)
+INSERT INTO store.item (item_key, source, item_id, phase, base_name, market_hash_name, aggregate, named_at)
 SELECT (SELECT coalesce(max(item_key), 0) FROM store.item) + row_number() OVER (),
-    getvariable('source'), item_id, phase, base_name, market_hash_name, false
+    getvariable('source'), item_id, phase, base_name, market_hash_name, false,
+    CASE WHEN is_current THEN getvariable('observed_to') END
 FROM new_item;
 
--- A finish was renamed: the item keeps its key.
-UPDATE store.item i SET market_hash_name = d.market_hash_name
+-- A finish was renamed: the item keeps its key. The name that was observed last stays.
+UPDATE store.item i SET market_hash_name = d.market_hash_name, named_at = getvariable('observed_to')
 FROM distinct_item d
 WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id AND i.phase IS NOT DISTINCT FROM d.phase
-    AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name;
+    AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name
+    AND coalesce(greatest(i.named_at, i.catalog_at) <= getvariable('observed_to'), true)
+    AND NOT EXISTS (FROM store.observed_items n
+        WHERE n.observed_at > getvariable('observed_to') AND list_contains(n.item_keys, i.item_key));
 
 UPDATE store.item SET aggregate = true
 WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (

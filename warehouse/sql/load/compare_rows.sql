@@ -1,5 +1,5 @@
 -- Compare the staged rows with the current quotes of the same books.
--- In: staged_row, page, shard_observation, store.current.
+-- In: staged_row, late_quote, page, shard_observation, store.current.
 -- Out: difference, which holds the staged rows that differ from store.current (`is_new`: no current quote; `changed`: a
 -- change by the rule of is_change; neither: only a converted amount or a URL is newer) and the listed quotes without a
 -- staged row (NOT `present`); updated_quote, a view of the staged rows in it.
@@ -14,17 +14,17 @@ FROM (
     SELECT coalesce(r.quote_key, c.quote_key) AS quote_key, r.quote_key IS NOT NULL AS present,
         c.quote_key IS NULL AS is_new, r.lowest_ask, r.other_price, r.quantity, r.changed_at, r.last_updated, r.url, r.page,
         store.price_by(r.other_price, r.lowest_ask) AS price, store.price_by(c.other_price, c.lowest_ask) AS was_price,
-        c.quantity AS was_quantity, c.changed_at AS was_changed_at, c.valid_from AS was_valid_from, c.seen_at
+        c.quantity AS was_quantity, c.changed_at AS was_changed_at, c.valid_from AS was_valid_from
     FROM (
         SELECT *, quote_key & 1048575 IN (SELECT book_key FROM store.book WHERE currency <> 'USD') AS converted
         FROM staged_row
     ) r
     FULL JOIN (
-        SELECT quote_key, lowest_ask, other_price, quantity, changed_at, valid_from, seen_at, url IS NULL AS lacks_url
+        SELECT quote_key, lowest_ask, other_price, quantity, changed_at, valid_from, url IS NULL AS lacks_url
         FROM store.current
         WHERE quote_key & 1048575 IN (
             SELECT book_key FROM store.book SEMI JOIN shard_observation USING (provider_key, currency, delivery)
-        )
+        ) AND quote_key NOT IN (FROM late_quote)
     ) c ON c.quote_key = r.quote_key
     WHERE CASE
         WHEN r.quote_key IS NULL THEN c.lowest_ask IS NOT NULL

@@ -1,6 +1,9 @@
--- Define casts for raw NDJSON that raise an error where a value may not be exact; the raw rows are then parsed one by one
--- instead. DuckDB's own casts would round a price, or guess a time zone.
--- Out: the macros exact_other_price and utc_timestamp.
+-- Define past_timestamp, and casts for raw NDJSON that raise an error where a value may not be exact; the raw rows are
+-- then parsed one by one instead. DuckDB's own casts would round a price, or guess a time zone.
+-- Out: the macros past_timestamp, exact_other_price and utc_timestamp.
+
+-- A time ahead of the clock of the machine that fetched it is no time: null.
+CREATE OR REPLACE TEMP MACRO past_timestamp(value) AS CASE WHEN value <= getvariable('latest_timestamp') THEN value END;
 
 -- The price, or null where the minor units give the same price. The digits are checked first, because a cast rounds a
 -- ninth decimal place; a price in another notation (2.55e1) is parsed row by row, too. Almost every price is then

@@ -1,65 +1,78 @@
--- Separate the rows that were observed before what the store already holds: they go into the history in their place and
--- leave store.current alone. In: staged_quote, store.observation, store.current, store.history.
--- Out: late_row, which are deleted from staged_row; late_change; reverted_change.
+-- Separate the quotes that this run cannot simply add to: another run observed them later, or their observations depend
+-- on each other. warehouse/loading/late.py computes their history anew.
+-- In: staged_quote, shard_observation, observed_item, aggregate_in_catalog, store. Out: late_quote (their keys);
+-- late_row (their rows), which are deleted from staged_row.
 
 CREATE OR REPLACE TEMP TABLE later_observation AS
-SELECT s.selection, o.scope_key, o.provider_key, s.currency, s.delivery,
-    o.observed_from, o.observed_to, o.run_key
-FROM store.observation o JOIN store.scope s USING (scope_key)
-WHERE s.source = getvariable('source') AND o.complete AND o.observed_from > getvariable('observed_from');
+SELECT o.scope_key, o.run_key, s.selection, b.book_key, o.complete OR coalesce(o.held, false) AS complete
+FROM store.observation o
+JOIN store.scope s USING (scope_key)
+JOIN store.run r USING (run_key)
+JOIN store.book b USING (provider_key, currency, delivery)
+WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
+    OR (o.observed_to = getvariable('observed_from') AND r.run_id > getvariable('run_id')));
 
-CREATE OR REPLACE TEMP TABLE later_of_item AS
-SELECT m.item_key, l.* FROM later_observation l JOIN store.scope_item m USING (scope_key);
+-- The quotes of this run: with a row, or covered by a complete observation.
+CREATE OR REPLACE TEMP TABLE run_quote AS
+SELECT quote_key FROM staged_row
+UNION
+SELECT c.quote_key
+FROM store.current c
+JOIN store.item i USING (item_key)
+JOIN shard_observation o USING (provider_key, currency, delivery)
+WHERE o.complete AND (covers(o.selection, i.aggregate)
+    OR EXISTS (FROM store.scope_item m WHERE m.scope_key = o.scope_key AND m.item_key = c.item_key)
+    OR EXISTS (FROM aggregate_in_catalog a WHERE a.scope_key = o.scope_key AND a.quote_key = c.quote_key));
 
-CREATE OR REPLACE TEMP TABLE later_of_catalog AS
-SELECT kind.aggregate, l.* FROM later_observation l
-JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate);
+CREATE OR REPLACE TEMP TABLE later_quote AS
+SELECT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
+FROM store.observed_items n
+SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
+WHERE n.observed_at >= getvariable('observed_from')
+UNION
+SELECT q.quote_key
+FROM (SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key FROM run_quote) q
+JOIN store.item i USING (item_key)
+JOIN (SELECT DISTINCT scope_key, selection, book_key FROM later_observation WHERE complete) l USING (book_key)
+WHERE covers(l.selection, i.aggregate)
+    OR EXISTS (FROM store.scope_item m WHERE m.scope_key = l.scope_key AND m.item_key = q.item_key)
+    OR EXISTS (FROM aggregate_in_catalog a WHERE a.scope_key = l.scope_key AND a.quote_key = q.quote_key);
 
--- The first observation of each key after the late one: of its catalog, of the item itself, or the one in store.current.
-CREATE OR REPLACE TEMP TABLE next_observation AS
-SELECT item_key, provider_key, currency, delivery,
-    min(next_from) AS next_from, arg_min(next_to, next_from) AS next_to, arg_min(next_run, next_from) AS next_run
-FROM (
-    SELECT q.item_key, q.provider_key, q.currency, q.delivery,
-        l.observed_from AS next_from, l.observed_to AS next_to, l.run_key AS next_run
-    FROM (FROM staged_quote JOIN (SELECT item_key, aggregate FROM store.item) USING (item_key)) q
-    ASOF JOIN later_of_catalog l ON l.aggregate = q.aggregate AND l.provider_key = q.provider_key
-        AND l.currency = q.currency AND l.delivery = q.delivery AND q.observed_at < l.observed_from
-    UNION ALL
-    SELECT q.item_key, q.provider_key, q.currency, q.delivery, l.observed_from, l.observed_to, l.run_key
-    FROM staged_quote q
-    ASOF JOIN later_of_item l ON l.item_key = q.item_key AND l.provider_key = q.provider_key
-        AND l.currency = q.currency AND l.delivery = q.delivery AND q.observed_at < l.observed_from
-    UNION ALL
-    SELECT q.item_key, q.provider_key, q.currency, q.delivery, c.seen_at, c.seen_at, c.run_key
-    FROM staged_quote q
-    JOIN store.current c ON c.item_key = q.item_key AND c.provider_key = q.provider_key
-        AND c.currency = q.currency AND c.delivery = q.delivery AND c.seen_at > q.observed_at
-)
-GROUP BY item_key, provider_key, currency, delivery;
+-- The items of an id that had several base names: a row of one closes the others.
+CREATE OR REPLACE TEMP TABLE renamed_item AS
+SELECT i.item_key FROM store.item i
+SEMI JOIN (
+    SELECT item_id FROM store.item WHERE source = getvariable('source')
+    GROUP BY item_id HAVING count(DISTINCT base_name) > 1
+) ids USING (item_id)
+WHERE i.source = getvariable('source');
 
-CREATE OR REPLACE TEMP TABLE late_row AS
-SELECT q.*, n.next_from, n.next_to, n.next_run
-FROM staged_quote q JOIN next_observation n USING (item_key, provider_key, currency, delivery);
+CREATE OR REPLACE TEMP TABLE late_quote AS
+FROM run_quote SEMI JOIN later_quote USING (quote_key)
+UNION
+SELECT quote_key FROM run_quote WHERE quote_key >> 20 IN (SELECT item_key FROM renamed_item)
+UNION
+SELECT quote_key FROM store.current SEMI JOIN renamed_item USING (item_key)
+UNION
+SELECT quote_key FROM staged_row WHERE getvariable('flow') = 'replay'
+UNION
+SELECT u.quote_key FROM store.unconfirmed u
+JOIN store.book b ON b.book_key = u.quote_key & 1048575
+JOIN store.provider p USING (provider_key)
+WHERE p.source = getvariable('source') AND p.provider IN (FROM accepted);
 
-DELETE FROM staged_row WHERE quote_key IN (SELECT quote_key FROM late_row);
+-- Where so many quotes are late that the verdict on a later run may be another one, all quotes of the book are.
+CREATE OR REPLACE TEMP TABLE late_book AS
+SELECT book_key
+FROM (SELECT (quote_key & 1048575)::INTEGER AS book_key, count(*) AS late FROM late_quote GROUP BY ALL)
+JOIN (SELECT DISTINCT book_key, run_key FROM later_observation WHERE complete) USING (book_key)
+LEFT JOIN store.missing_count m USING (book_key, run_key)
+WHERE late + coalesce(m.missing, 0) > getvariable('doubt_rows');
 
--- The late rows that differ from the history at their time.
-CREATE OR REPLACE TEMP TABLE late_change AS
-SELECT l.*, h.other_price AS was_other_price, h.quantity AS was_quantity, h.changed_at AS was_changed_at,
-    h.lowest_ask AS was_lowest_ask, h.last_updated AS was_last_updated, h.valid_from AS was_valid_from
-FROM late_row l
-ASOF LEFT JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
-    AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
-WHERE h.item_key IS NULL
-    OR is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
-        l.price, l.quantity, l.changed_at);
+INSERT INTO late_quote
+SELECT quote_key FROM (SELECT quote_key FROM store.current UNION SELECT quote_key FROM staged_row)
+WHERE quote_key & 1048575 IN (FROM late_book) AND quote_key NOT IN (FROM late_quote);
 
--- The next observation confirmed the value from before the late row: without a row of its own at that time, the late
--- value would seem to last. Server times are whole seconds, and `valid_from` may be moved past its second: hence one more
--- second.
-CREATE OR REPLACE TEMP TABLE reverted_change AS
-SELECT c.* FROM late_change c
-ANTI JOIN store.history h ON h.item_key = c.item_key AND h.provider_key = c.provider_key
-    AND h.currency = c.currency AND h.delivery = c.delivery
-    AND h.valid_from > c.observed_at AND h.valid_from < c.next_to + INTERVAL 1 SECOND;
+CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote SEMI JOIN late_quote USING (quote_key);
+
+DELETE FROM staged_row WHERE quote_key IN (FROM late_quote);

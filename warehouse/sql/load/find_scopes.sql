@@ -38,11 +38,24 @@ JOIN (
     GROUP BY shard, provider_key
 ) p USING (shard);
 
+-- A request by id covers whatever the id names, also after the item of the id was replaced by another one.
 INSERT INTO store.scope_item
-SELECT DISTINCT o.scope_key, i.item_key
+SELECT o.scope_key, i.item_key
 FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
 JOIN shard_item m USING (shard)
-JOIN store.item i ON i.source = getvariable('source') AND i.phase IS NOT DISTINCT FROM m.phase
-    AND i.base_name = base_name(m.market_hash_name)
-    AND CASE WHEN m.item_id IS NULL THEN i.market_hash_name = m.market_hash_name ELSE i.item_id = m.item_id END
-ANTI JOIN store.scope_item k ON k.scope_key = o.scope_key AND k.item_key = i.item_key;
+JOIN store.item i ON i.source = getvariable('source') AND i.item_id = m.item_id
+UNION
+SELECT o.scope_key, i.item_key
+FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
+JOIN shard_item m USING (shard)
+JOIN store.item i ON i.source = getvariable('source') AND m.item_id IS NULL
+    AND i.phase IS NOT DISTINCT FROM m.phase AND i.market_hash_name = m.market_hash_name
+EXCEPT FROM store.scope_item;
+
+INSERT INTO store.scope_item
+SELECT s.scope_key, n.item_key
+FROM store.scope_item s
+JOIN store.item i USING (item_key)
+JOIN store.item n ON n.source = i.source AND n.item_id = i.item_id
+WHERE i.source = getvariable('source')
+EXCEPT FROM store.scope_item;

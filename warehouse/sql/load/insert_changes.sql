@@ -1,10 +1,16 @@
 -- Write the run into the facts.
--- In: updated_quote, closure, shard_observation, observed_book, suspect_provider, down_provider, reject.
--- Out: store.reject, store.history, store.current, store.observation.
+-- In: updated_quote, closure, confirmed_quote, doubted_quote, reconfirmed_quote, shard_observation, observed_book,
+-- observed_item, aggregate_in_catalog, missing_count, suspect_provider, down_provider, reject.
+-- Out: store.reject, store.history, store.current, store.unconfirmed, store.observation, store.observed_items,
+-- store.missing_count, store.catalog_aggregate.
 
-INSERT INTO store.reject
-SELECT reject_id, getvariable('run_key'), currency, deliveries, provider, observed_at::TIMESTAMPTZ, reason, raw, NULL
-FROM reject;
+INSERT INTO store.reject BY NAME
+SELECT r.reject_id, getvariable('run_key') AS run_key, r.currency, r.deliveries, r.provider,
+    r.observed_at::TIMESTAMPTZ AS observed_at, r.reason, r.raw, y.run_id AS replayed_run_id, s.selection,
+    r.item_id, r.market_hash_name
+FROM reject r
+LEFT JOIN (SELECT shard, any_value(selection) AS selection FROM shard GROUP BY shard) s USING (shard)
+LEFT JOIN (SELECT reject_id, min(run_id) AS run_id FROM store.replay GROUP BY reject_id) y USING (reject_id);
 
 INSERT INTO store.history
 SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
@@ -14,35 +20,79 @@ UNION ALL
 SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
 FROM closure;
 
+-- Before the observations of this run: what confirmed these quotes so far.
+UPDATE store.current c SET seen_at = l.observed_at, fresh_until = l.fresh_until
+FROM store.listed l
+WHERE l.quote_key = c.quote_key AND c.quote_key IN (SELECT quote_key FROM doubted_quote)
+    AND (l.observed_at > c.seen_at OR c.fresh_until IS DISTINCT FROM l.fresh_until);
+
 MERGE INTO store.current c
 USING (
-    SELECT quote_key, lowest_ask, other_price, quantity, changed_at, last_updated, url, valid_from, observed_at, changed
+    SELECT quote_key, lowest_ask, other_price, quantity, changed_at, last_updated, url, valid_from, observed_at,
+        observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until, changed, changed OR currency <> 'USD' AS replaced
     FROM updated_quote WHERE NOT is_new
     UNION ALL
-    SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, observed_at, true FROM closure
+    SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, NULL, NULL, true, true FROM closure
 ) u ON c.quote_key = u.quote_key
 WHEN MATCHED THEN UPDATE SET
     lowest_ask = u.lowest_ask, other_price = u.other_price, quantity = u.quantity,
     -- A route may give an older timestamp, or none, for an unchanged quote; the newer one must stay, or the next
     -- timestamp would count as a change. A batch gives no URL: the known one stays.
-    changed_at = CASE WHEN u.changed THEN u.changed_at ELSE greatest(u.changed_at, c.changed_at) END,
-    last_updated = u.last_updated, url = coalesce(u.url, c.url), seen_at = u.observed_at, run_key = getvariable('run_key'),
+    changed_at = CASE WHEN u.changed THEN u.changed_at WHEN u.replaced THEN greatest(u.changed_at, c.changed_at)
+        ELSE c.changed_at END,
+    last_updated = CASE WHEN u.replaced THEN u.last_updated ELSE c.last_updated END,
+    run_key = CASE WHEN u.replaced THEN getvariable('run_key') ELSE c.run_key END, url = coalesce(u.url, c.url),
+    seen_at = greatest(u.observed_at, c.seen_at), fresh_until = greatest(u.fresh_until, c.fresh_until),
     valid_from = CASE WHEN u.changed THEN u.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
 SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
-    url, valid_from, observed_at, getvariable('run_key')
+    url, valid_from, observed_at, getvariable('run_key'), observed_at + to_seconds(3 * getvariable('interval_seconds'))
 FROM updated_quote WHERE is_new;
 
-INSERT INTO store.observation
-SELECT getvariable('run_key'), o.scope_key, o.provider_key, min(o.observed_from), max(o.observed_to),
-    bool_and(o.complete AND s.provider_key IS NULL AND d.provider_key IS NULL),
+UPDATE store.current c SET
+    seen_at = greatest(q.observed_at, c.seen_at),
+    fresh_until = greatest(q.observed_at + to_seconds(3 * getvariable('interval_seconds')), c.fresh_until)
+FROM confirmed_quote q WHERE q.quote_key = c.quote_key;
+
+CREATE OR REPLACE TEMP TABLE doubt AS
+SELECT d.quote_key, d.last_to AS unconfirmed_at,
+    CASE WHEN d.unread THEN u.missed_since ELSE coalesce(u.missed_since, d.observed_to) END AS missed_since,
+    coalesce(u.missed_runs, 0) + (NOT d.unread)::INTEGER AS missed_runs
+FROM doubted_quote d LEFT JOIN store.unconfirmed u USING (quote_key);
+
+DELETE FROM store.unconfirmed WHERE quote_key IN (
+    SELECT quote_key FROM doubt UNION ALL FROM reconfirmed_quote UNION ALL SELECT quote_key FROM closure
+);
+
+INSERT INTO store.unconfirmed FROM doubt;
+
+INSERT INTO store.observation BY NAME
+SELECT getvariable('run_key') AS run_key, o.scope_key, o.provider_key, min(o.observed_from) AS observed_from,
+    max(o.observed_to) AS observed_to,
+    bool_and(o.complete AND s.provider_key IS NULL AND d.provider_key IS NULL) AS complete,
     max(coalesce(o.reason,
-        CASE WHEN s.provider_key IS NOT NULL OR d.provider_key IS NOT NULL THEN 'provider dark' END)),
-    coalesce(sum(b.rows), 0), max(b.newest)
+        CASE WHEN s.provider_key IS NOT NULL OR d.provider_key IS NOT NULL THEN 'provider dark' END)) AS reason,
+    coalesce(sum(b.rows), 0) AS rows, max(b.newest) AS newest_last_updated,
+    bool_and(o.complete AND d.provider_key IS NULL) AND bool_or(s.provider_key IS NOT NULL) AS held
 FROM shard_observation o
-LEFT JOIN (SELECT DISTINCT provider_key, currency, delivery FROM suspect_provider) s
-    USING (provider_key, currency, delivery)
+LEFT JOIN suspect_provider s USING (provider_key, currency, delivery)
 LEFT JOIN down_provider d ON d.provider_key = o.provider_key
 LEFT JOIN observed_book b USING (shard, provider_key, delivery)
 GROUP BY o.scope_key, o.provider_key;
+
+INSERT INTO store.observed_items
+SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys FROM observed_item ORDER BY book_key, observed_at;
+
+INSERT INTO store.missing_count SELECT getvariable('run_key'), book_key, missing, brought FROM missing_count;
+
+CREATE OR REPLACE TEMP TABLE new_aggregate AS
+FROM aggregate_in_catalog EXCEPT FROM store.catalog_aggregate;
+
+DELETE FROM store.catalog_aggregate WHERE (scope_key, quote_key) IN (SELECT (scope_key, quote_key) FROM new_aggregate);
+
+INSERT INTO store.catalog_aggregate FROM new_aggregate;
+
+INSERT INTO store.acceptance
+SELECT getvariable('run_key'), provider_key, getvariable('started_at')
+FROM accepted JOIN store.provider USING (provider) WHERE source = getvariable('source');

@@ -18,25 +18,39 @@ SELECT kind.aggregate, l.provider_key, l.currency, l.delivery, max(l.observed_to
 FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate)
 GROUP BY ALL;
 
--- The last complete observation of an item by a scope that names it.
+-- The last complete observation of an item by a scope that names it, or of an aggregate by a catalog that brings it.
 CREATE OR REPLACE VIEW store.seen_by_name AS
-SELECT m.item_key, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
-    max(l.fresh_until) AS fresh_until
-FROM store.scope_item m JOIN store.look l USING (scope_key)
+SELECT item_key, provider_key, currency, delivery, max(observed_to) AS observed_to, max(fresh_until) AS fresh_until
+FROM (
+    SELECT m.item_key, l.* EXCLUDE (scope_key, selection) FROM store.scope_item m JOIN store.look l USING (scope_key)
+    UNION ALL BY NAME
+    SELECT (a.quote_key >> 20)::INTEGER AS item_key, l.* EXCLUDE (scope_key, selection)
+    FROM store.catalog_aggregate a
+    JOIN store.book b ON b.book_key = a.quote_key & 1048575
+    JOIN store.look l USING (scope_key, provider_key, currency, delivery)
+)
 GROUP BY ALL;
 
+-- A complete observation confirms what it brought: any quote that it covers, unless store.unconfirmed has it.
 CREATE OR REPLACE VIEW store.listed AS
 SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
     c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity,
     coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
-    greatest(c.seen_at, in_catalog.observed_to, by_name.observed_to) AS observed_at,
+    greatest(c.seen_at,
+        CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.observed_to END,
+        CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.observed_to END
+    ) AS observed_at,
     r.run_id, c.url, i.aggregate, c.provider_key,
-    greatest(c.seen_at + to_seconds(3 * r.interval_seconds), in_catalog.fresh_until, by_name.fresh_until)
-        AS fresh_until
+    greatest(c.fresh_until,
+        CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.fresh_until END,
+        CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.fresh_until END
+    ) AS fresh_until,
+    c.quote_key
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN store.provider p USING (provider_key)
 JOIN store.run r USING (run_key)
+LEFT JOIN store.unconfirmed u ON u.quote_key = c.quote_key
 LEFT JOIN store.seen_in_catalog in_catalog ON in_catalog.provider_key = c.provider_key
     AND in_catalog.currency = c.currency AND in_catalog.delivery = c.delivery AND in_catalog.aggregate = i.aggregate
 LEFT JOIN store.seen_by_name by_name ON by_name.item_key = c.item_key AND by_name.provider_key = c.provider_key
@@ -44,7 +58,7 @@ LEFT JOIN store.seen_by_name by_name ON by_name.item_key = c.item_key AND by_nam
 WHERE c.lowest_ask IS NOT NULL;
 
 CREATE OR REPLACE VIEW quotes AS
-SELECT * EXCLUDE (provider_key, fresh_until) FROM store.listed WHERE delivery <> 'bid';
+SELECT * EXCLUDE (provider_key, fresh_until, quote_key) FROM store.listed WHERE delivery <> 'bid';
 
 CREATE OR REPLACE VIEW bids AS
 SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,

@@ -1,0 +1,111 @@
+"""Decide which runs close nothing in a book, because too many of its quotes vanished at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, Self
+
+import duckdb
+import polars as pl
+
+from warehouse.loading.late_quotes import LateQuote
+from warehouse.loading.staging import stage_frame
+from warehouse.loading.timeline import is_doubtful
+
+RUN_SCHEMA: Final[dict[str, Any]] = {
+    "run_key": pl.Int32, "book_key": pl.Int32, "missing": pl.Int64, "brought": pl.Int64, "held": pl.Boolean,
+}  # fmt: skip
+SELECT_COUNTS: Final = """
+WITH brought AS (
+    SELECT book_key, run_key, sum(len(item_keys)) AS rows FROM store.observed_items
+    SEMI JOIN late_check USING (book_key, run_key) GROUP BY ALL
+    UNION ALL
+    SELECT book_key, getvariable('run_key'), sum(len(item_keys)) FROM observed_item GROUP BY ALL
+), missing AS (
+    FROM store.missing_count
+    UNION ALL
+    SELECT getvariable('run_key'), book_key, missing, brought FROM missing_count
+)
+SELECT c.book_key, c.run_key, max(c.observed_to), bool_or(c.held), coalesce(any_value(m.missing), 0),
+    coalesce(any_value(b.rows), 0)::BIGINT
+FROM late_check c
+LEFT JOIN missing m USING (book_key, run_key)
+LEFT JOIN brought b USING (book_key, run_key)
+GROUP BY ALL
+"""
+# The counts of the run that is loaded go into the table of its own.
+UPDATE_OWN_COUNTS: Final = """
+DELETE FROM missing_count
+WHERE book_key IN (SELECT book_key FROM recomputed_run WHERE run_key = getvariable('run_key'));
+INSERT INTO missing_count
+SELECT book_key, missing, brought FROM recomputed_run WHERE run_key = getvariable('run_key');
+DELETE FROM recomputed_run WHERE run_key = getvariable('run_key');
+"""
+BookRun = tuple[int, int]  # book_key and run_key
+
+
+@dataclasses.dataclass(slots=True)
+class Verdicts:
+    """The complete observations of late quotes, by book and run.
+
+    `held` has the runs that close nothing, by book; `ended_at` the end of an observation; `missing` and
+    `brought` count what it lacked and brought; `changed` has those whose count or verdict is another one now.
+    """
+
+    held: defaultdict[int, set[int]]
+    ended_at: dict[BookRun, datetime]
+    missing: dict[BookRun, int]
+    brought: dict[BookRun, int]
+    changed: set[BookRun]
+
+    @classmethod
+    def read(cls, db: duckdb.DuckDBPyConnection) -> Self:
+        """Read the stored verdicts and counts, and those of the run that is loaded."""
+        verdicts = cls(defaultdict(set), {}, {}, {}, set())
+        for book, run, ended_at, held, missing, brought in db.execute(SELECT_COUNTS).fetchall():
+            verdicts.ended_at[book, run] = ended_at
+            verdicts.missing[book, run], verdicts.brought[book, run] = missing, brought
+            if held:
+                verdicts.held[book].add(run)
+        return verdicts
+
+    def decide(self, quotes: Iterable[LateQuote], run_key: int) -> None:
+        """Reach the verdicts that fit the quotes once they have what the run `run_key` observed.
+
+        A verdict decides what is still listed for the next run: the earliest wrong one is corrected first.
+        """
+        quotes = [quote for quote in quotes if quote.other_events]
+        before = self._count_missing(quotes, without=run_key)
+        stored = dict(self.missing)
+        for _ in range(2 * len(self.ended_at) + 1):
+            after = self._count_missing(quotes)
+            self.missing = {key: count - before[key] + after[key] for key, count in stored.items()}
+            wrong = [key for key in self.missing if self._is_wrong(*key)]
+            if not wrong:
+                break
+            book, run = min(wrong, key=lambda key: (self.ended_at[key], key))
+            self.held[book] ^= {run}
+            self.changed.add((book, run))
+        self.changed |= {key for key, count in stored.items() if self.missing[key] != count}
+
+    def _is_wrong(self, book: int, run: int) -> bool:
+        return is_doubtful(self.missing[book, run], self.brought[book, run]) != (run in self.held[book])
+
+    def _count_missing(self, quotes: Iterable[LateQuote], without: int | None = None) -> Counter[BookRun]:
+        return Counter(
+            (quote.book_key, run)
+            for quote in quotes
+            for run in quote.compute_timeline(self.held, without=without).missing_in
+        )
+
+    def write(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Create recomputed_run with what changed for other runs; update missing_count for this run."""
+        rows = [
+            (run, book, self.missing[book, run], self.brought[book, run], run in self.held[book])
+            for book, run in self.changed
+        ]
+        stage_frame(db, "recomputed_run", pl.DataFrame(rows, schema=RUN_SCHEMA, orient="row"))
+        db.execute(UPDATE_OWN_COUNTS)

@@ -1,0 +1,50 @@
+-- Write the history that was computed anew.
+-- In: recomputed_quote (the late quotes), recomputed_change (their changes from `late_from` on), recomputed_run (the
+-- verdicts on other runs that these change). Out: store.history, store.current, store.unconfirmed, store.observation,
+-- store.missing_count.
+
+CREATE OR REPLACE TEMP TABLE recomputed_key AS
+FROM late_key SEMI JOIN recomputed_quote USING (quote_key);
+
+DELETE FROM store.history h USING recomputed_key k
+WHERE h.item_key = k.item_key AND h.provider_key = k.provider_key AND h.currency = k.currency
+    AND h.delivery = k.delivery AND h.valid_from >= getvariable('late_from');
+
+INSERT INTO store.history BY NAME
+SELECT k.item_key, k.provider_key, k.currency, k.delivery, c.lowest_ask,
+    CASE WHEN c.price IS DISTINCT FROM store.price_of(c.lowest_ask) THEN c.price END AS other_price,
+    c.quantity, make_timestamptz(c.changed_at) AS changed_at, make_timestamptz(c.last_updated) AS last_updated,
+    make_timestamptz(c.valid_from) AS valid_from, c.run_key
+FROM recomputed_change c JOIN recomputed_key k USING (quote_key);
+
+CREATE OR REPLACE TEMP TABLE recomputed_current AS
+SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest_ask,
+    CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
+    q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
+    coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
+    coalesce(greatest(make_timestamptz(q.seen_at), c.seen_at), make_timestamptz(q.valid_from)) AS seen_at, q.run_key,
+    greatest(make_timestamptz(q.fresh_until), c.fresh_until) AS fresh_until
+FROM recomputed_quote q
+JOIN recomputed_key k USING (quote_key)
+LEFT JOIN store.current c USING (quote_key)
+WHERE q.valid_from IS NOT NULL;
+
+DELETE FROM store.current WHERE quote_key IN (SELECT quote_key FROM recomputed_key);
+
+INSERT INTO store.current BY NAME FROM recomputed_current;
+
+DELETE FROM store.unconfirmed WHERE quote_key IN (SELECT quote_key FROM recomputed_key);
+
+INSERT INTO store.unconfirmed
+SELECT quote_key, make_timestamptz(unconfirmed_at), make_timestamptz(missed_since), missed_runs
+FROM recomputed_quote WHERE unconfirmed_at IS NOT NULL AND lowest_ask IS NOT NULL;
+
+UPDATE store.observation o SET complete = NOT v.held, held = v.held, reason = CASE WHEN v.held THEN 'provider dark' END
+FROM recomputed_run v JOIN store.book b USING (book_key)
+JOIN store.scope s ON s.currency = b.currency AND s.delivery = b.delivery
+WHERE o.run_key = v.run_key AND o.provider_key = b.provider_key AND o.scope_key = s.scope_key
+    AND (o.complete OR o.held) AND o.held <> v.held;
+
+DELETE FROM store.missing_count m USING recomputed_run v WHERE m.run_key = v.run_key AND m.book_key = v.book_key;
+
+INSERT INTO store.missing_count SELECT run_key, book_key, missing, brought FROM recomputed_run;
