@@ -20,11 +20,28 @@ UNION ALL
 SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
 FROM closure;
 
--- Before the observations of this run: what confirmed these quotes so far.
-UPDATE store.current c SET seen_at = l.observed_at, fresh_until = l.fresh_until
-FROM store.listed l
-WHERE l.quote_key = c.quote_key AND c.quote_key IN (SELECT quote_key FROM doubted_quote)
-    AND (l.observed_at > c.seen_at OR c.fresh_until IS DISTINCT FROM l.fresh_until);
+-- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem to
+-- confirm them.
+WITH last_observation AS (
+    SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
+        max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
+    FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
+    WHERE o.complete GROUP BY ALL
+), confirmed AS (
+    SELECT d.quote_key, max(o.observed_to) AS observed_to, max(o.fresh_until) AS fresh_until
+    FROM doubted_quote d
+    JOIN store.item i ON i.item_key = d.quote_key >> 20
+    JOIN store.book b ON b.book_key = d.quote_key & 1048575
+    JOIN last_observation o USING (provider_key, currency, delivery)
+    LEFT JOIN store.unconfirmed u USING (quote_key)
+    WHERE coalesce(o.observed_to > u.unconfirmed_at, true) AND (covers(o.selection, i.aggregate)
+        OR EXISTS (FROM store.scope_item m WHERE m.scope_key = o.scope_key AND m.item_key = i.item_key)
+        OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = o.scope_key AND a.quote_key = d.quote_key))
+    GROUP BY d.quote_key
+)
+UPDATE store.current c SET
+    seen_at = greatest(n.observed_to, c.seen_at), fresh_until = greatest(n.fresh_until, c.fresh_until)
+FROM confirmed n WHERE n.quote_key = c.quote_key;
 
 MERGE INTO store.current c
 USING (

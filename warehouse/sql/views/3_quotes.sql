@@ -44,8 +44,7 @@ SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency,
     greatest(c.fresh_until,
         CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.fresh_until END,
         CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.fresh_until END
-    ) AS fresh_until,
-    c.quote_key
+    ) AS fresh_until
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN store.provider p USING (provider_key)
@@ -58,7 +57,7 @@ LEFT JOIN store.seen_by_name by_name ON by_name.item_key = c.item_key AND by_nam
 WHERE c.lowest_ask IS NOT NULL;
 
 CREATE OR REPLACE VIEW quotes AS
-SELECT * EXCLUDE (provider_key, fresh_until, quote_key) FROM store.listed WHERE delivery <> 'bid';
+SELECT * EXCLUDE (provider_key, fresh_until) FROM store.listed WHERE delivery <> 'bid';
 
 CREATE OR REPLACE VIEW bids AS
 SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,

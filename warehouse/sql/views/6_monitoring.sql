@@ -1,7 +1,7 @@
 -- Views to monitor the collection.
 
 CREATE OR REPLACE VIEW stale_quotes AS
-SELECT * EXCLUDE (provider_key, quote_key, fresh) FROM store.dated WHERE NOT fresh AND delivery <> 'bid';
+SELECT * EXCLUDE (provider_key, fresh) FROM store.dated WHERE NOT fresh AND delivery <> 'bid';
 
 CREATE OR REPLACE VIEW coverage AS
 SELECT source, provider, currency, delivery, count(*) AS listed, count(*) FILTER (fresh) AS fresh,
