@@ -63,7 +63,7 @@ class Sandbox:
         self.series = SeriesRoutes(self.archive, options.seed, dense=options.history == "dense")
         self.api = Cs2cap(self.market, self.clock, keys=self.keys, series=self.series)
         merchant = Merchant(options.merchant, enforced=options.limits)
-        self.skinshark = Skinshark(self.market, self.clock, merchant)
+        self.skinshark = Skinshark(self.market, self.clock, merchant, options.phases)
 
     def sync(self) -> int:
         """Refresh the index if the clock says that a refresh is due; return the time (microseconds)."""

@@ -10,6 +10,7 @@ from typing import Self
 from sandbox.clock import parse_iso
 from sandbox.cs2cap.keys import TIERS
 from sandbox.cs2cap.rate_windows import WINDOWS
+from sandbox.skinshark.listing import SHAPES
 from sandbox.skinshark.merchant import TOKENS
 
 HISTORIES = ("changes", "dense")
@@ -24,6 +25,7 @@ class Options:
     quotes: int | None = None
     tier: str = "pro"
     merchant: str = "standard"
+    phases: str = "old"
     limits: bool = True
     windows: str = "fixed"
     refresh: float = 300.0
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quotes", type=int, help="exact number of quotes in the catalog")
     add("--tier", choices=TIERS, default="pro", help="the plan of the sandbox's own key")
     add("--merchant", choices=TOKENS, default="standard", help="the tier of SkinShark's merchant")
+    add("--phases", choices=SHAPES, default="old", help="the shape of SkinShark's responses")
     add("--no-limits", dest="limits", action="store_false", help="enforce no limits per minute and month")
     add("--windows", choices=WINDOWS, default="fixed", help="the windows of the limit per minute")
     add("--sliding", dest="windows", action="store_const", const="sliding", help="--windows sliding")

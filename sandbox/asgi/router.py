@@ -10,7 +10,8 @@ from sandbox.core import Sandbox
 
 CONTROL = "/_sandbox/"
 SKINSHARK_CONTROL = "/_sandbox/skinshark"
-SKINSHARK_PATHS = ("/merchant", "/market", "/user")
+SKINSHARK_FAULTS = "/_sandbox/skinshark/faults"
+SKINSHARK_PATHS = ("/merchant", "/market", "/user", "/auth")
 
 
 class Router:
@@ -24,7 +25,7 @@ class Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
         path: str = scope["path"]
-        if path == SKINSHARK_CONTROL:
+        if path in {SKINSHARK_CONTROL, SKINSHARK_FAULTS}:
             response = await control_skinshark(self._sandbox, Request(scope, receive))
             await response(scope, receive, send)
         elif path.startswith(CONTROL):

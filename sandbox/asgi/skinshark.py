@@ -1,4 +1,4 @@
-"""SkinShark as an ASGI application, and its control route."""
+"""SkinShark as an ASGI application, and its control routes."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,10 @@ class SkinsharkApp(ApiApp[Fault]):
 
 
 async def control_skinshark(sandbox: Sandbox, request: Request) -> Response:
-    """Add a fault, or change the merchant; respond with 400 to a wrong body."""
+    """Add a fault, remove all faults (DELETE), or change the merchant; respond with 400 to a wrong body."""
+    if request.method == "DELETE":
+        sandbox.skinshark.faults.clear()
+        return JSONResponse(None)
     try:
         body = await request.json()
         if "fault" in body:

@@ -1,6 +1,7 @@
 """SkinShark's routes and rules over a sandbox's market: one request in, one response in its envelope out."""
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import count
 from typing import Final
@@ -10,20 +11,34 @@ from sandbox.faults import FaultRegistry
 from sandbox.http_types import ApiRequest, ApiResponse, Json, dumps
 from sandbox.market.market import Market
 from sandbox.request_log import RequestLog
+from sandbox.skinshark.account import (
+    FEES_ROUTE,
+    is_dashboard_only,
+    merchant_fees,
+    merchant_profile,
+    user_profile,
+)
+from sandbox.skinshark.errors import ApiError, wrong_field
 from sandbox.skinshark.faults import PRICES, Fault, ListingPage
-from sandbox.skinshark.listing import C5, ECOSTEAM, ListingQuery, build_rows
-from sandbox.skinshark.merchant import LISTING_COST, ApiError, Merchant
+from sandbox.skinshark.listing import C5, ECOSTEAM, SHAPES, ListingQuery, build_rows
+from sandbox.skinshark.merchant import Merchant
 
 PROFILE: Final = "/merchant"
+USER: Final = "/user"
 MAX_LIMIT: Final = 500
 DEFAULT_LIMIT: Final = 100
+# Tokens: the live listings of an item, and one of these listings, cost more than any other route.
+LISTINGS_COST: Final = 5
+_LISTINGS: Final = re.compile(r"/market/(items/[^/]+/listings|listings/[^/]+)")
 
 
 class Skinshark:
-    """The API over one market, for one merchant. The server adds the Date header."""
+    """The API over one market, for one merchant, in one of `SHAPES`. The server adds the Date header."""
 
-    def __init__(self, market: Market, clock: Clock, merchant: Merchant) -> None:
-        self.market, self.clock, self.merchant = market, clock, merchant
+    def __init__(self, market: Market, clock: Clock, merchant: Merchant, shape: str = "old") -> None:
+        if shape not in SHAPES:
+            raise ValueError(f"the shape of SkinShark's responses is one of {', '.join(SHAPES)}, not {shape}")
+        self.market, self.clock, self.merchant, self.shape = market, clock, merchant, shape
         self.faults = FaultRegistry[Fault]()
         self.requests = RequestLog()
         self._numbers = count(1)
@@ -47,18 +62,31 @@ class Skinshark:
         return ApiResponse(body=dumps({"requestId": request_id, "success": True, "data": data}))
 
     def _route(self, request: ApiRequest, faults: Sequence[Fault]) -> Json:
-        cost = LISTING_COST if request.path == PRICES else 1
-        self.merchant.admit(
-            request.headers.get("api-key"), request.address, cost=cost, now=self.clock.now().timestamp()
-        )
-        if request.path not in {PROFILE, PRICES} or request.method != "GET":
-            raise ApiError("NOT_FOUND", f"Cannot {request.method} {request.path}")
-        if "on-behalf-of" in request.headers:
+        path, now = request.path, self.clock.now().timestamp()
+        cost = LISTINGS_COST if _LISTINGS.fullmatch(path) else 1
+        self.merchant.admit(request.headers.get("api-key"), request.address, cost=cost, now=now)
+        user_id = self._acting_user(request)
+        if is_dashboard_only(request.method, path):
+            raise ApiError("FORBIDDEN", "This route takes a session of the dashboard")
+        if request.method != "GET" or path not in {PROFILE, FEES_ROUTE, PRICES, USER}:
+            raise ApiError("NOT_FOUND", f"Cannot {request.method} {path}")
+        if path == PRICES:
+            return self._list_prices(request, faults)
+        if path == USER:
+            return user_profile(user_id)
+        return merchant_profile(self.shape) if path == PROFILE else merchant_fees(self.shape)
+
+    def _acting_user(self, request: ApiRequest) -> str | None:
+        """Return the sub-user that a request acts for; None for the merchant itself. Raises ApiError."""
+        name = request.headers.get("on-behalf-of")
+        if name is None:
+            return None
+        if request.path == PRICES or f"{request.path}/".startswith(f"{PROFILE}/"):
             raise ApiError("FORBIDDEN", "This route takes the merchant itself")
-        return _PROFILE_DATA if request.path == PROFILE else self._list_prices(request, faults)
+        return self.merchant.find_user(name)
 
     def _list_prices(self, request: ApiRequest, faults: Sequence[Fault]) -> Json:
-        page, limit, query = _parse_query(request)
+        page, limit, query = _parse_query(request, self.shape)
         if limit == -1 and any(fault.kind == "paged" for fault in faults):
             limit = DEFAULT_LIMIT
         rows = self._rows(query)
@@ -84,33 +112,18 @@ class Skinshark:
         return self._cached_rows[1]
 
 
-_PROFILE_DATA: Json = {
-    "id": "4b1f0c52-8c1c-4f0e-9d55-0d5a2f1f7a10",
-    "email": "merchant@example.com",
-    "emailVerified": True,
-    "country": None,
-    "roles": ["user", "merchant"],
-    "twoFactorEnabled": False,
-    "twoFactorMethod": None,
-    "feeBps": 0,
-    "merchantFeeBps": 500,
-    "childDefaultFeeBps": None,
-    "wallets": {"spot": {"currency": "USD", "balance": 0}, "earnings": None},
-    "createdAt": "2026-01-01T00:00:00.000Z",
-}
-
-
-def _parse_query(request: ApiRequest) -> tuple[int, int, ListingQuery]:
-    """Return page, limit and query of a listing. Raises ApiError."""
+def _parse_query(request: ApiRequest, shape: str) -> tuple[int, int, ListingQuery]:
+    """Return page, limit and query of a listing; the new shape ignores `market`. Raises ApiError."""
     page, limit = _parse_int(request, "page", 1), _parse_int(request, "limit", DEFAULT_LIMIT)
-    market, fees = _parse_int(request, "market", 0), request.one("includeFees")
+    fees = request.one("includeFees")
     if page < 1 or not (limit == -1 or 1 <= limit <= MAX_LIMIT):
-        raise _invalid("page" if page < 1 else "limit", "out of range")
+        raise wrong_field(["page" if page < 1 else "limit"], "out of range")
     if fees not in {None, "true", "false"}:
-        raise _invalid("includeFees", "expected true or false")
+        raise wrong_field(["includeFees"], "expected true or false")
+    market = 0 if shape == "new" else _parse_int(request, "market", 0)
     if market not in {0, 3, 4}:
         raise ApiError("BAD_REQUEST", f"Market {market} cannot be filtered on")
-    return page, limit, ListingQuery(market, fees != "false")
+    return page, limit, ListingQuery(market, fees != "false", shape)
 
 
 def _parse_int(request: ApiRequest, name: str, default: int) -> int:
@@ -118,8 +131,4 @@ def _parse_int(request: ApiRequest, name: str, default: int) -> int:
     try:
         return default if text is None else int(text)
     except ValueError:
-        raise _invalid(name, "expected an integer") from None
-
-
-def _invalid(name: str, message: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", "Validation failed", details=[{"path": name, "message": message}])
+        raise wrong_field([name], "expected an integer") from None

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from sandbox.faults import ScheduledFault
 from sandbox.http_types import ApiRequest, ApiResponse, Json, dumps
-from sandbox.skinshark.merchant import ERRORS, ApiError
+from sandbox.skinshark.errors import ERRORS, ApiError
 
 PRICES: Final = "/market/prices"
 ListingPage = dict[str, Json]
@@ -14,7 +14,11 @@ ListingPage = dict[str, Json]
 
 @dataclass(slots=True)
 class Fault(ScheduledFault):
-    """One fault: an error of the API by its key, or one of `KINDS`; `limit` selects requests (None: any)."""
+    """One fault: an error of the API by its key, or one of `KINDS`; `limit` selects requests (None: any).
+
+    An error takes the parameters `retry_after`, `status`, and `details` (as in the envelope); the kind
+    "error" raises any error, with the `key` in its parameters.
+    """
 
     path: str = PRICES
     limit: str | None = None
@@ -29,10 +33,18 @@ class Fault(ScheduledFault):
 
     def replacement_response(self) -> ApiResponse | None:
         """Return the response that replaces the API's own, if any; raise the API's error of this kind."""
-        if self.kind in ERRORS:
-            wait = self.params.get("retry_after")
-            raise ApiError(self.kind, headers={} if wait is None else {"retry-after": str(wait)})
+        if self.kind in {*ERRORS, "error"}:
+            raise self._build_error()
         return _REPLACEMENTS[self.kind]() if self.kind in _REPLACEMENTS else None
+
+    def _build_error(self) -> ApiError:
+        wait, status = self.params.get("retry_after"), self.number("status", 0)
+        return ApiError(
+            self.text("key", self.kind),
+            details=self.params.get("details"),
+            headers={} if wait is None else {"retry-after": str(wait)},
+            status=int(status) or None,
+        )
 
     def apply(self, page: ListingPage) -> None:
         """Change a listing as this kind of fault does."""
@@ -53,7 +65,11 @@ _REPLACEMENTS: Mapping[str, Callable[[], ApiResponse]] = {
 
 def _break_row(page: ListingPage, fault: Fault) -> None:
     row = cast("list[ListingPage]", page["items"])[cast("int", fault.params.get("row", 0))]
-    row[str(fault.params.get("field", "standard"))] = fault.params.get("value", "much")
+    *parents, field = fault.text("field", "standard").split(".")
+    for parent in parents:
+        row[parent] = dict(cast("ListingPage", row[parent]))  # a copy: the sandbox caches its rows
+        row = cast("ListingPage", row[parent])
+    row[field] = fault.params.get("value", "much")
 
 
 def _add_field(page: ListingPage, _fault: Fault) -> None:
@@ -75,4 +91,4 @@ _EDITS: Mapping[str, Callable[[ListingPage, Fault], None]] = {
     "wrong_page": _increment("page"),
 }
 # "paged" returns the default page where all rows were requested; "too_large" responds like a proxy.
-KINDS: Final = ("latency", "paged", *_REPLACEMENTS, *_EDITS)
+KINDS: Final = ("latency", "error", "paged", *_REPLACEMENTS, *_EDITS)

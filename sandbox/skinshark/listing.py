@@ -10,13 +10,16 @@ from sandbox.market.providers import INDEX
 C5, ECOSTEAM = INDEX["c5"], INDEX["ecosteam"]
 FEE_PERCENT = 5  # the merchant's
 FIRST_ID = 100_000  # SkinShark's ids are unlike those of CS2Cap
+# Newer documents give both prices of a phase, not only the standard one, and have no parameter `market`.
+SHAPES = ("old", "new")
 
 
 class ListingQuery(NamedTuple):
-    """The query of a listing: market 0 (both), 3 (C5Game) or 4 (ECOSteam), and prices with fees or not."""
+    """The query of a listing: market 0 (both), 3 (C5Game) or 4 (ECOSteam), fees or not, and the shape."""
 
     market: int
     fees: bool
+    shape: str = "old"
 
 
 class LowestAsks(NamedTuple):
@@ -35,7 +38,7 @@ def build_rows(market: Market, now: int, query: ListingQuery) -> list[dict[str, 
     c5 = _lowest_asks(market, index, C5) if query.market != 4 else {}
     eco = _lowest_asks(market, index, ECOSTEAM) if query.market != 3 else {}
     return [
-        _build_row(item, c5.get(item.name, _NO_ASKS), eco.get(item.name, _NO_ASKS), fees=query.fees)
+        _build_row(item, c5.get(item.name, _NO_ASKS), eco.get(item.name, _NO_ASKS), query)
         for item in market.board.catalog.items
         if item.phase is None
     ]
@@ -54,21 +57,34 @@ def _lowest_asks(market: Market, index: Index, provider: int) -> dict[str, Lowes
     return asks
 
 
-def _build_row(item: Item, c5: LowestAsks, eco: LowestAsks, *, fees: bool) -> dict[str, Json]:
+def _build_row(item: Item, c5: LowestAsks, eco: LowestAsks, query: ListingQuery) -> dict[str, Json]:
     # ECOSteam's price of a name has a source of its own: it can be above the prices of the phases.
     eco_lowest = eco.lowest if eco.lowest is None or not eco.phases else eco.lowest + 1
     standard = min((price for price in (c5.lowest, eco_lowest) if price is not None), default=None)
-    # One item in three has no instant delivery.
-    instant = None if c5.lowest is None or item.item_id % 3 == 0 else -(-c5.lowest * 104 // 100)
     row: dict[str, Json] = {
         "itemId": str(FIRST_ID + item.item_id),
         "marketHashName": item.name,
-        "instant": _dollars(instant, fees=fees),
-        "standard": _dollars(standard, fees=fees),
+        "instant": _dollars(_instant_price(item, c5.lowest), fees=query.fees),
+        "standard": _dollars(standard, fees=query.fees),
     }
     if eco.phases:
-        row["phases"] = {phase: _dollars(price, fees=fees) for phase, price in eco.phases.items()}
+        row["phases"] = {
+            phase: _build_phase(item, price, c5.phases.get(phase), query)
+            for phase, price in eco.phases.items()
+        }
     return row
+
+
+def _build_phase(item: Item, standard: int, c5: int | None, query: ListingQuery) -> Json:
+    dollars = _dollars(standard, fees=query.fees)
+    if query.shape == "old":
+        return dollars
+    return {"standard": dollars, "instant": _dollars(_instant_price(item, c5), fees=query.fees)}
+
+
+def _instant_price(item: Item, c5: int | None) -> int | None:
+    """Return the price for instant delivery, which C5Game has for two items in three."""
+    return None if c5 is None or item.item_id % 3 == 0 else -(-c5 * 104 // 100)
 
 
 def _dollars(cents: int | None, *, fees: bool) -> float | None:

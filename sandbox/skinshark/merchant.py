@@ -1,9 +1,8 @@
-"""SkinShark's merchant: its keys and their pinned addresses, the account's state and its token bucket."""
+"""SkinShark's merchant: keys and their addresses, sub-users, the state of the account, the token bucket."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sandbox.http_types import Json
+from sandbox.skinshark.errors import ApiError
 
 FIRST_KEY = "sk_live_sandbox_first_00000001"
 SECOND_KEY = "sk_live_sandbox_second_0000002"
@@ -12,54 +11,14 @@ TOKENS = {
     "premium": 180,
     "enterprise": 360,
 }  # by tier; an empty bucket is full after a minute
-LISTING_COST = 5  # tokens; any other request costs one
-# The errors that the API documents for these routes: key, code and status.
-ERRORS: Mapping[str, tuple[int, int]] = {
-    "VALIDATION_FAILED": (1001, 422),
-    "BAD_REQUEST": (1000, 400),
-    "NOT_FOUND": (1002, 404),
-    "RATE_LIMITED": (1005, 429),
-    "INTERNAL": (1006, 500),
-    "MAINTENANCE_MODE": (1007, 503),
-    "MISSING_API_KEY": (1104, 401),
-    "INVALID_API_KEY": (1105, 401),
-    "API_KEY_REVOKED": (1106, 401),
-    "FORBIDDEN": (1300, 403),
-    "ACCOUNT_SUSPENDED": (1301, 403),
-    "ACCOUNT_DELETED": (1302, 403),
-    "ACCOUNT_LOCKED": (1303, 403),
-    "API_KEY_IP_DENIED": (1305, 403),
-    "USER_NOT_FOUND": (1307, 404),
-    "MARKET_UNAVAILABLE": (2000, 503),
-    "MARKET_TIMEOUT": (2001, 504),
-}
+# A sub-user: the merchant's own id for it, and SkinShark's.
+SUB_USER = ("customer-7", "7d0a4f5e-52c4-4c4e-8f8e-0f9d3c1b2a07")
 _STATES = {
     "suspended": "ACCOUNT_SUSPENDED",
     "deleted": "ACCOUNT_DELETED",
     "locked": "ACCOUNT_LOCKED",
+    "unverified": "EMAIL_NOT_VERIFIED",
 }
-
-
-class ApiError(Exception):
-    """A request that the rules refuse with one of `ERRORS`; `details` say which field is wrong."""
-
-    def __init__(
-        self,
-        key: str,
-        message: str = "",
-        *,
-        details: Json = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(key)
-        self.key, self.details, self.headers = key, details, dict(headers or {})
-        self.code, self.status = ERRORS[key]
-        self.message = message or key.replace("_", " ").capitalize()
-
-    def to_envelope(self) -> dict[str, Json]:
-        """Return the `error` object of the envelope."""
-        error: dict[str, Json] = {"code": self.code, "key": self.key, "message": self.message}
-        return error if self.details is None else {**error, "meta": {"details": self.details}}
 
 
 @dataclass(slots=True)
@@ -74,7 +33,8 @@ class MerchantKey:
 class Merchant:
     """A merchant with any number of keys; two of them are valid during a change of keys.
 
-    `state` is active, suspended, deleted or locked. The bucket refills evenly, by the sandbox's clock.
+    `state` is active, suspended, deleted, locked or unverified. `sub_users` has SkinShark's id of each
+    sub-user by the merchant's own id. The bucket refills evenly, by the sandbox's clock.
     """
 
     tier: str = "standard"
@@ -83,6 +43,7 @@ class Merchant:
     keys: dict[str, MerchantKey] = field(
         default_factory=lambda: {FIRST_KEY: MerchantKey(), SECOND_KEY: MerchantKey()}, repr=False
     )
+    sub_users: dict[str, str] = field(default_factory=lambda: dict([SUB_USER]))
     spent: float = 0.0  # tokens missing from the bucket at `at`
     at: float = 0.0  # Unix seconds
 
@@ -101,6 +62,14 @@ class Merchant:
     def pin(self, *addresses: str, text: str = FIRST_KEY) -> None:
         """Pin a key to these addresses. Raises KeyError for an unknown key."""
         self.keys[text].addresses = frozenset(addresses)
+
+    def find_user(self, name: str) -> str:
+        """Return SkinShark's id of a sub-user by either of its ids; raise the ApiError for a foreign one."""
+        if name in self.sub_users.values():
+            return name
+        if name not in self.sub_users:
+            raise ApiError("USER_NOT_FOUND", "User not found")
+        return self.sub_users[name]
 
     def admit(self, text: str | None, address: str, *, cost: int, now: float) -> None:
         """Accept a request and charge its cost in tokens, or raise the ApiError of the rules."""

@@ -11,6 +11,7 @@ import typer
 Port = Annotated[int, typer.Option(help="0: any free port.")]
 Tier = Annotated[str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")]
 Merchant = Annotated[str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")]
+Phases = Annotated[str, typer.Option(help="The shape of SkinShark's responses: old, new.")]
 Items = Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")]
 Quotes = Annotated[int | None, typer.Option(help="The exact number of quotes in the catalog.")]
 Seed = Annotated[int, typer.Option(help="The seed of the market's random numbers.")]
@@ -27,6 +28,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
     port: Port = 8765,
     tier: Tier = "pro",
     merchant: Merchant = "standard",
+    phases: Phases = "old",
     items: Items = 1000,
     quotes: Quotes = None,
     seed: Seed = 1,
@@ -49,6 +51,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
                 port=port,
                 tier=tier,
                 merchant=merchant,
+                phases=phases,
                 items=items,
                 quotes=quotes,
                 seed=seed,
