@@ -10,9 +10,11 @@ FloorlineError
 │   ├── QuotaExhausted           waiting inside the run is pointless; raises an alert
 │   │   └── StreamsExhausted · BudgetSpent
 │   ├── RequestRejected          the request is wrong (4xx); fails its shard only
+│   │   └── RouteForbidden       a matter of the route alone, of no tier; ends every request of the route
 │   ├── OutcomeUnknown           a request that must not be repeated may have taken effect
 │   ├── TransientError           retried
-│   │   └── RateLimited · Busy · Unavailable · RequestTimeout · ConnectionLost (· ConnectFailed)
+│   │   ├── RateLimited · Busy · Unavailable (· Outage) · RequestTimeout
+│   │   └── ConnectionLost (· ConnectFailed)
 │   ├── PaginationError          the pages do not add up to a listing; the shard is incomplete
 │   └── UnexpectedResponse       a response that the contract of the API does not allow
 └── WarehouseError               the storage; what was fetched stays in its landing
@@ -148,10 +150,25 @@ class BudgetSpent(QuotaExhausted):
     guidance = "Run the same command again to continue."
 
 
+@dataclass(eq=False)
 class RequestRejected(SourceError):
-    """The source rejects the request itself (4xx); never retried."""
+    """The source rejects the request itself (4xx); never retried.
+
+    `fields` are the parameters that the source names as wrong, if it names any.
+    """
 
     guidance = "A retry cannot help; the rest of the run is not affected."
+
+    fields: tuple[str, ...] = ()
+
+
+class RouteForbidden(RequestRejected):
+    """The source refuses this route to the key (403) for a reason that is neither the account nor the tier.
+
+    No other request is sent to the route; the other routes of the source still work.
+    """
+
+    guidance = "Only this route is refused: the key and the account's other routes still work."
 
 
 class OutcomeUnknown(SourceError):
@@ -179,6 +196,10 @@ class Busy(TransientError):
 
 class Unavailable(TransientError):
     """The source, or a service behind it, is down (5xx)."""
+
+
+class Outage(Unavailable):
+    """The source announces that it is down for a while: worth one more attempt, not several."""
 
 
 class RequestTimeout(TransientError):

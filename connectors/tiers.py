@@ -11,22 +11,21 @@ if TYPE_CHECKING:
     from connectors.base import Account
 
 AUTO: Final = "auto"
+# The kinds of APIs of which no route tells the tier of a key.
+TIERLESS: Final = frozenset({"skinshark"})
 # How many days the API keeps candles, by its contract, and how many of them a lookback may reach.
 CANDLE_DAYS: Final[Mapping[Interval, int]] = {"5m": 7, "1h": 30, "1d": 365}
 LOOKBACK_DAYS: Final = 30
-# A listing route of SkinShark costs 5 tokens of the minute. The documentation does not say whether the price
-# listing is such a route: assume that it is.
-LISTING_COST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TierLimits:
     """One tier of one API. `None` for a limit means that there is none.
 
-    `per_minute` counts the cost of requests: 1, or `LISTING_COST` for a listing. `streams_a_day` are the
-    starts that each stream route allows in 24 hours. `listing` says that the API lists everything at once and
-    has no other route. `history_days` is how long the API keeps points, by its documentation; `sales_rows`
-    are the most sales of a page. `candle_windows` allows candles by start and end.
+    `streams_a_day` are the starts that each stream route allows in 24 hours. `listing` says that the API
+    lists everything at once and has no other route. `history_days` is how long the API keeps points, by its
+    documentation; `sales_rows` are the most sales of a page. `candle_windows` allows candles by start and
+    end. `assumed` says that the API tells no tier and that none is configured: the smallest is assumed.
     """
 
     tier: str
@@ -42,6 +41,7 @@ class TierLimits:
     sales: bool = False
     sales_rows: int = 100
     candle_windows: bool = False
+    assumed: bool = False
 
     def candle_days(self, interval: Interval) -> int | None:
         """Return how many days back candles of `interval` are available; None if the tier has none of them.
@@ -88,10 +88,13 @@ def limits_for(tier: str, account: "Account | None" = None, kind: str = "cs2cap"
     """Return the limits of `tier` ("auto": the account's) for an API of `kind`, within the account's limits.
 
     An account that names no tier has the smallest one that covers its limits; a sub-key has the largest one,
-    which alone offers sub-keys. Raises ConfigError for an unknown tier, and for "auto" without an account.
+    which alone offers sub-keys. For an API that tells no tier, "auto" is the smallest one. Raises ConfigError
+    for an unknown tier, and for "auto" without an account where the API tells the tier.
     """
     tiers = {limits.tier: limits for limits in _TIERS[kind]}
-    if tier == AUTO:
+    if tier == AUTO and kind in TIERLESS:
+        limits = replace(_TIERS[kind][0], assumed=True)
+    elif tier == AUTO:
         if account is None:
             raise ConfigError(f"the tier is not known without a key: set tier to {', '.join(tiers)}")
         limits = tiers.get(account.tier or "") or _smallest_covering_tier(_TIERS[kind], account)

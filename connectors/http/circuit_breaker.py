@@ -1,4 +1,4 @@
-"""The circuit breaker of a source: the first failure that no retry helps stops every other request."""
+"""The circuit breaker of a source or of a route: a failure that no retry helps stops all other requests."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from common.errors import (
     QuotaExhausted,
     RateLimited,
     RequestTimeout,
+    RouteForbidden,
     SourceError,
     StreamsExhausted,
 )
@@ -90,6 +92,7 @@ class Client(ABC):
         # Bounds the memory of responses that have arrived and are not read yet.
         self._responses = asyncio.Semaphore(2 * concurrency)
         self._circuit_breaker = CircuitBreaker()
+        self._route_breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
         self._transport = Transport(
             source,
             base_url,
@@ -119,7 +122,8 @@ class Client(ABC):
         """Return the response to `GET route` (a path such as "/v1/prices"); retry what may be retried.
 
         Raises SourceError. The first AuthRejected or QuotaExhausted (of the month) ends every other request
-        of the source with the same error, also the requests that wait.
+        of the source with the same error, also the requests that wait; the first RouteForbidden ends every
+        other request of its route.
         """
         return await self.read(route, params, _decompress_here, cost=cost, metered=metered)
 
@@ -154,7 +158,7 @@ class Client(ABC):
         PaginationError where the outcome of the start is unknown, and what `get` raises.
         """
         request = ApiRequest("POST", route, params)
-        async with self._circuit_breaker.guard(), self._connections:
+        async with self._guard(request), self._connections:
             response = await self._retry.run(lambda: self._open_stream(request, deadline), self._clock)
             try:
                 yield response
@@ -169,7 +173,7 @@ class Client(ABC):
         """
         request = ApiRequest("POST", route, metered=False)
         try:
-            async with self._circuit_breaker.guard():
+            async with self._guard(request):
                 return await self._attempt(request, _decompress_here)
         except SourceError as error:
             failure = _as_outcome_unknown(request, error)
@@ -184,10 +188,16 @@ class Client(ABC):
         await self._transport.aclose()
         self.rate_limiter.close()
 
+    @asynccontextmanager
+    async def _guard(self, request: ApiRequest) -> AsyncIterator[None]:
+        """Run a request inside; raise the error that stopped the source or the route of the request."""
+        async with self._circuit_breaker.guard(), self._route_breakers[str(request)].guard():
+            yield
+
     async def _send_with_retry(
         self, request: ApiRequest, read_body: BodyReader[_T], retry: RetryPolicy | None = None
     ) -> ApiResponse[_T]:
-        async with self._circuit_breaker.guard():
+        async with self._guard(request):
             return await (retry or self._retry).run(lambda: self._attempt(request, read_body), self._clock)
 
     async def _attempt(self, request: ApiRequest, read_body: BodyReader[_T]) -> ApiResponse[_T]:
@@ -252,6 +262,8 @@ class Client(ABC):
             return
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
             self._circuit_breaker.trip(error)
+        if isinstance(error, RouteForbidden):
+            self._route_breakers[route].trip(error)
         if isinstance(error, RateLimited):
             self.rate_limiter.pause(error.retry_after or 1.0)
         self.rate_limiter.observe_error(route, error)

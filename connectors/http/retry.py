@@ -1,16 +1,18 @@
 """The retry policy: which failures are retried, how often and how long. The only module with tenacity."""
 
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 import tenacity
 
 from common.clock import Clock
-from common.errors import TransientError
+from common.errors import Outage, TransientError
 
 _T = TypeVar("_T")
+_FailureLimits = Mapping[type[TransientError], int]
+_ONE_MORE: Final[_FailureLimits] = {Outage: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class RetryPolicy:
 
     The n-th wait is a random part, between half and all, of `base` * 2^n seconds, at most `cap`, and never
     less than the API's Retry-After. A wait that would exceed `max_wait` is not started: the failure is raised
-    at once. `random` draws from [0, 1).
+    at once. `random` draws from [0, 1). `failures` says how many attempts may fail in one way, before the
+    last of these failures is raised.
     """
 
     attempts: int = 6
@@ -27,19 +30,25 @@ class RetryPolicy:
     base: float = 0.5
     cap: float = 30.0
     random: Callable[[], float] = random.random
+    failures: _FailureLimits = field(default_factory=lambda: _ONE_MORE)
 
     async def run(self, attempt: Callable[[], Awaitable[_T]], clock: Clock) -> _T:
         """Return the result of `attempt`, or raise the failure of the last attempt."""
+        failures: list[TransientError] = []
         retrying = tenacity.AsyncRetrying(
             sleep=clock.sleep,
             retry=tenacity.retry_if_exception_type(TransientError),
             wait=self._wait,
-            stop=self._stop,
+            stop=lambda state: self._stop(state) or self._is_spent(failures),
             reraise=True,
         )
 
         async def call() -> _T:  # tenacity awaits the result of a coroutine function only
-            return await attempt()
+            try:
+                return await attempt()
+            except TransientError as error:
+                failures.append(error)
+                raise
 
         return await retrying(call)
 
@@ -54,3 +63,10 @@ class RetryPolicy:
         # tenacity computes the next wait before it calls this method
         waited = state.idle_for + state.upcoming_sleep
         return state.attempt_number >= self.attempts or waited > self.max_wait
+
+    def _is_spent(self, failures: Sequence[TransientError]) -> bool:
+        """Return whether as many attempts as are allowed failed in the way of the last failure."""
+        return any(
+            isinstance(failures[-1], kind) and sum(isinstance(each, kind) for each in failures) >= limit
+            for kind, limit in self.failures.items()
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from common.errors import SourceError
+from common.errors import RouteForbidden, SourceError
 from connectors.http.auth import ApiKeyAuth
 from connectors.http.client import Client
 from connectors.skinshark.envelope import classify
@@ -14,11 +14,10 @@ class SkinsharkClient(Client):
     auth = ApiKeyAuth
 
     def classify(
-        self,
-        route: str,  # noqa: ARG002 - an error key means the same on every route
-        status: int,
-        body: bytes,
-        headers: Mapping[str, str],
+        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response of SkinShark means, or None for a success."""
-        return classify(status, body, headers, source=self.source)
+        error = classify(status, body, headers, source=self.source)
+        if isinstance(error, RouteForbidden):
+            error.detail = f"{route}: {error.detail}"
+        return error

@@ -4,21 +4,32 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 import polars as pl
 
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, RequestRejected, SourceError, TransientError
+from common.errors import (
+    ConfigError,
+    ConnectionLost,
+    Outage,
+    RateLimited,
+    RequestRejected,
+    RequestTimeout,
+    SourceError,
+    TransientError,
+    Unavailable,
+    UnexpectedResponse,
+)
 from connectors.base import Account, Connector, ExtractResult
 from connectors.http.client import BodyReader, Client
 from connectors.http.compression import Decompress
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo
-from connectors.schemas import PROVIDERS
 from connectors.shards import Shard
-from connectors.skinshark.contract import ROUTE, Row
+from connectors.skinshark.contract import ROUTE
 from connectors.skinshark.envelope import unwrap
 from connectors.skinshark.listing import (
     WHOLE_LISTING,
@@ -28,21 +39,20 @@ from connectors.skinshark.listing import (
     parse_page,
     parse_page_info,
 )
-from connectors.tiers import LISTING_COST, limits_for
+from connectors.skinshark.markets import MARKETS, UNLISTED_NUMBER, not_served, providers_of
+from connectors.skinshark.rows import Row
+from connectors.tiers import limits_for
 
 _T = TypeVar("_T")
 # Handles the content of the page at a range, which the server sent at a time (UTC).
 _PageHandler = Callable[[PageRange, bytes, datetime], Awaitable[PageInfo]]
 _MERCHANT_ROUTE: Final = "/merchant"
 _PAGE_LIMIT: Final = 500
-# The whole listing is tried twice; then pages, which are smaller, with the usual retries.
-_WHOLE_LISTING_RETRY: Final = RetryPolicy(attempts=2)
-# For each marketplace: our provider key (CS2Cap's where CS2Cap has it), the API's number, and the name.
-MARKETS: Final = {
-    "all": ("skinshark", "0", "SkinShark"),
-    "c5": ("c5", "3", "C5Game"),
-    "ecosteam": ("ecosteam", "4", "ECOSteam"),
-}
+# The whole listing is tried twice where its size may be the problem; then pages, which are smaller, with the
+# usual retries.
+_WHOLE_LISTING_RETRY: Final = RetryPolicy(
+    failures={Outage: 2, Unavailable: 2, RequestTimeout: 2, ConnectionLost: 2}
+)
 
 
 class SkinShark(Connector):
@@ -57,10 +67,12 @@ class SkinShark(Connector):
     ) -> None:
         super().__init__(client)
         self._tier = None if tier == "auto" else tier
-        self._market = market
+        self._market_name = market
+        self._market = MARKETS[market]
+        self._market_is_proven = self._market.number is None
         self._include_fees = "true" if include_fees else "false"
         self._paged = False
-        self.provider, self._market_number, self._provider_name = MARKETS[market]
+        self.provider = self._market.provider
 
     async def account(self) -> Account:
         """Authenticate with the cheapest route, the merchant's profile, and apply the tier's rate limit."""
@@ -80,27 +92,21 @@ class SkinShark(Connector):
 
     async def items(self) -> pl.DataFrame:
         """Return the items of the listing, for sale or not, schema `ITEMS`; fetches the listing."""
+        query = ListingQuery(self.source, self._market, None)
         rows: dict[int, list[Row]] = {}
 
         async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
-            decoded, info = await asyncio.to_thread(parse_page_info, page_range, data, self.source)
+            decoded, info = await asyncio.to_thread(parse_page_info, query, page_range, data)
             rows[page_range.offset] = decoded.fitting
             return info
 
         await self._extract_listing(collect)
         ordered = [row for offset in sorted(rows) for row in rows[offset]]
-        return await asyncio.to_thread(list_items, ordered, phased=self._market != "c5")
+        return await asyncio.to_thread(list_items, ordered, phased=self._market.has_phases)
 
     async def providers(self) -> pl.DataFrame:
         """Return the one marketplace, schema `PROVIDERS`, without a request."""
-        row = {
-            "provider": self.provider,
-            "name": self._provider_name,
-            "default_currency": "USD",
-            "has_buy_orders": False,
-            "has_recent_sales": False,
-        }
-        return pl.DataFrame([row], schema=PROVIDERS)
+        return providers_of(self._market_name)
 
     async def fx(self) -> pl.DataFrame:
         """Raise ConfigError: the source converts no prices."""
@@ -112,13 +118,14 @@ class SkinShark(Connector):
         """Fetch the listing and hand each page to `sink` as it arrives; see `Connector.extract`.
 
         `resume_pages` cannot be used: a landed page lacks the items that were not for sale. Raises
-        ConfigError for a marketplace or a currency that this source does not have.
+        ConfigError for a marketplace or a currency that this source does not have, and UnexpectedResponse
+        where the server is not proven to list this one marketplace.
         """
         del resume_pages
         if shard.providers != (self.provider,) or shard.currency != "USD":
             requested = f"{', '.join(shard.providers)} in {shard.currency}"
             raise ConfigError(f"the source has {self.provider} in USD, not {requested}", self.source)
-        query = ListingQuery.of(shard, self.source)
+        query = ListingQuery.of(shard, self.source, self._market)
 
         async def land(page_range: PageRange, data: bytes, observed_at: datetime) -> PageInfo:
             return await sink(partial(parse_page, query, page_range, data, observed_at=observed_at))
@@ -126,13 +133,33 @@ class SkinShark(Connector):
         return await self._extract_listing(land)
 
     async def _extract_listing(self, handle: _PageHandler) -> ExtractResult:
-        """Fetch the listing as one page; once that fails, page by page from then on."""
+        """Fetch the listing as one page; once that needs pages, page by page from then on."""
+        await self._prove_market()
         if not self._paged:
             try:
                 return await self._extract_pages(handle, WHOLE_LISTING, _WHOLE_LISTING_RETRY)
-            except (RequestRejected, TransientError):
+            except SourceError as error:
+                if not _needs_pages(error):
+                    raise
                 self._paged = True  # for every later extraction, which would fail in the same way
         return await self._extract_pages(handle, _PAGE_LIMIT, None)
+
+    async def _prove_market(self) -> None:
+        """Raise UnexpectedResponse unless the server refuses a marketplace that it cannot list.
+
+        No answer says which marketplace it lists, and newer documents have no `market`: a server that ignores
+        it sends the listing of all markets, whatever is asked for.
+        """
+        if self._market_is_proven:
+            return
+        try:
+            await self._read_listing(1, 1, UNLISTED_NUMBER, _ignore)
+        except RequestRejected as error:
+            if not _refuses_value(error):
+                raise
+            self._market_is_proven = True
+        else:
+            raise self._not_served("the server ignores the parameter `market`")
 
     async def _extract_pages(
         self, handle: _PageHandler, limit: int, retry: RetryPolicy | None
@@ -150,16 +177,37 @@ class SkinShark(Connector):
         self, page_range: PageRange, handle: _PageHandler, retry: RetryPolicy | None
     ) -> PageInfo:
         limit = -1 if page_range.limit == WHOLE_LISTING else page_range.limit
-        params = [
-            ("page", str(page_range.number)),
-            ("limit", str(limit)),
-            ("market", self._market_number),
-            ("includeFees", self._include_fees),
-        ]
-        read_body = self._build_body_reader(ROUTE, partial(handle, page_range))
-        response = await self._client.read(
-            ROUTE, params, read_body, cost=LISTING_COST, metered=False, retry=retry
-        )
+        handle_content = partial(handle, page_range)
+        try:
+            return await self._read_listing(
+                page_range.number, limit, self._market.number, handle_content, retry=retry
+            )
+        except RequestRejected as error:
+            if self._market.number is None or not _refuses_market(error, limit):
+                raise
+            refusal = f"the server refuses the parameter `market` ({error.code or error.status})"
+            raise self._not_served(refusal) from None
+
+    def _not_served(self, reason: str) -> UnexpectedResponse:
+        error = not_served(self._market, reason, self.source)
+        error.request_id = self._client.request_id
+        return error
+
+    async def _read_listing(
+        self,
+        page: int,
+        limit: int,
+        market: str | None,
+        handle: Callable[[bytes, datetime], Awaitable[_T]],
+        *,
+        retry: RetryPolicy | None = None,
+    ) -> _T:
+        params = [("page", str(page)), ("limit", str(limit))]
+        if market is not None:
+            params.append(("market", market))
+        params.append(("includeFees", self._include_fees))
+        read_body = self._build_body_reader(ROUTE, handle)
+        response = await self._client.read(ROUTE, params, read_body, metered=False, retry=retry)
         return response.body
 
     def _build_body_reader(
@@ -185,3 +233,32 @@ class SkinShark(Connector):
 
 async def _ignore(_data: bytes, _observed_at: datetime) -> None:
     """Accept any content: a valid envelope proves the key."""
+
+
+def _needs_pages(error: SourceError) -> bool:
+    """Return whether pages can arrive where the whole listing did not: its limit or its size was the problem.
+
+    A rejection without a status is of a page that arrived in the place of the whole listing.
+    """
+    if isinstance(error, RequestRejected):
+        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            return not error.fields or _names(error, "limit")
+        return error.status in {None, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+    return isinstance(error, TransientError) and not isinstance(error, Outage | RateLimited)
+
+
+def _refuses_value(error: RequestRejected) -> bool:
+    """Return whether the API itself refuses the value of `market`, which shows that it reads `market`."""
+    refused = error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and error.code
+    return bool(refused) and (not error.fields or _names(error, "market"))
+
+
+def _refuses_market(error: RequestRejected, limit: int) -> bool:
+    """Return whether a server refuses `market`; of a whole listing it may refuse the limit instead."""
+    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        return False
+    return _names(error, "market") or (not error.fields and limit != -1)
+
+
+def _names(error: RequestRejected, parameter: str) -> bool:
+    return any(field.rpartition(".")[2] == parameter for field in error.fields)

@@ -9,12 +9,14 @@ import msgspec
 import polars as pl
 
 from common.errors import PaginationError, RequestRejected
-from connectors.decoding import DECODE_ERRORS, DecodedRows
+from connectors.decoding import DECODE_ERRORS
 from connectors.pages import Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import ITEMS
 from connectors.shards import Shard
-from connectors.skinshark.contract import ROUTE, ROWS, Row, decode_listing, to_quotes_frame
+from connectors.skinshark.contract import ROUTE, decode_listing, to_quotes_frame
+from connectors.skinshark.markets import Market, check_listing
+from connectors.skinshark.rows import ListingRows, Row, decode_rows
 
 # The limit of the one page that holds the whole listing: no offset lies beyond it.
 WHOLE_LISTING: Final = 10**9
@@ -47,16 +49,16 @@ class ListingQuery:
     """
 
     source: str
-    provider: str
+    market: Market
     selection: frozenset[tuple[str, str | None]] | None
 
     @classmethod
-    def of(cls, shard: Shard, source: str) -> Self:
+    def of(cls, shard: Shard, source: str, market: Market) -> Self:
         """Return the query for a shard."""
         if shard.items is None:
-            return cls(source, shard.providers[0], None)
+            return cls(source, market, None)
         selection = frozenset((item.item_id or "", item.phase) for item in shard.items)
-        return cls(source, shard.providers[0], selection)
+        return cls(source, market, selection)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -71,7 +73,7 @@ def parse_page(
 
     Items that are not selected count for the pagination only. Raises what `parse_page_info` raises.
     """
-    decoded, info = parse_page_info(page_range, data, query.source)
+    decoded, info = parse_page_info(query, page_range, data)
     page = TypedPage(
         request=0,
         offset=page_range.offset,
@@ -85,12 +87,14 @@ def parse_page(
     return page, info
 
 
-def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[DecodedRows[Row], PageInfo]:
+def parse_page_info(query: ListingQuery, page_range: PageRange, data: bytes) -> tuple[ListingRows, PageInfo]:
     """Parse the rows of a page, and its `PageInfo`, which also counts the items that are not for sale.
 
-    Raises UnexpectedResponse, PaginationError for another page than requested, and RequestRejected where the
-    API sends one of several pages although the whole listing was requested.
+    Raises UnexpectedResponse, also for a page that is not of the marketplace, PaginationError for another
+    page than requested, and RequestRejected where the API sends one of several pages although the whole
+    listing was requested.
     """
+    source = query.source
     listing = decode_listing(data, source)
     if listing.page != page_range.number:
         raise PaginationError(f"{ROUTE}: requested page {page_range.number}, received {listing.page}", source)
@@ -100,8 +104,9 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[De
         raise RequestRejected(
             f"{ROUTE}: requested the whole listing, received one of {listing.total_pages} pages", source
         )
-    decoded = ROWS.decode_all(listing.items)
-    keys, others = list(dict.fromkeys(row.item_id for row in decoded.fitting)), len(set(decoded.rejects))
+    decoded = decode_rows(listing.items)
+    check_listing(query.market, decoded.fitting, source)
+    keys = list(dict.fromkeys(row.item_id for row in decoded.fitting))
     return decoded, PageInfo(
         offset=page_range.offset,
         limit=WHOLE_LISTING if whole else max(listing.limit, 1),
@@ -109,16 +114,16 @@ def parse_page_info(page_range: PageRange, data: bytes, source: str) -> tuple[De
         has_next=has_next,
         keys=keys,
         fingerprint=fingerprint_keys(keys),
-        others=others,
-        repeats=len(listing.items) - len(keys) - others,
+        others=decoded.nameless,
+        repeats=len(listing.items) - len(keys) - decoded.nameless,
     )
 
 
 def _selected_quotes(query: ListingQuery, rows: Iterable[Row]) -> pl.DataFrame:
     selection, ids = query.selection, query.ids
     if selection is None:
-        return to_quotes_frame(rows, query.provider)
-    quotes = to_quotes_frame((row for row in rows if row.item_id in ids), query.provider)
+        return to_quotes_frame(rows, query.market.provider)
+    quotes = to_quotes_frame((row for row in rows if row.item_id in ids), query.market.provider)
     selected = [key in selection for key in quotes.select("item_id", "phase").iter_rows()]
     return quotes.filter(pl.Series(selected, dtype=pl.Boolean))
 
@@ -156,4 +161,4 @@ def list_items(rows: Iterable[Row], *, phased: bool) -> pl.DataFrame:
 
 def _phases(row: Row) -> tuple[str, ...]:
     known = next((phases for finish, phases in _PHASES if finish in row.market_hash_name), ())
-    return tuple(dict.fromkeys((*known, *row.phases)))
+    return tuple(dict.fromkeys((*known, *(row.phases or ()))))

@@ -20,6 +20,7 @@ from common.errors import (
     PlanForbids,
     QuotaExhausted,
     RateLimited,
+    RouteForbidden,
     SourceError,
 )
 from common.text import format_duration
@@ -152,7 +153,7 @@ class KeyCheck:
         name, seen = f"{self._name} key", f"…{key.tail}: {error_summary(error)}"
         if isinstance(error, AuthRejected):
             return [self._rejecting_address(error), fail(name, seen, error.guidance)]
-        if isinstance(error, RateLimited | QuotaExhausted | PlanForbids):
+        if isinstance(error, RateLimited | QuotaExhausted | PlanForbids | RouteForbidden):
             return [self._reached(), warn(name, seen, error.guidance)]
         untested = warn(name, f"…{key.tail}, which could not be tested", "fix the address first")
         return [self._failing_address(error), untested]

@@ -61,6 +61,7 @@ class BasketPlanner:
         Raises ConfigError for an item, provider or currency that does not exist, PlanForbids for a basket
         that the tier does not include, and what the connector raises.
         """
+        await self._catalogs.items()  # for the load, also where no basket of the source needs the catalog
         planned = {}
         for basket in self._baskets_up_to_last(selection):
             if basket in selection:
@@ -85,9 +86,12 @@ class BasketPlanner:
         return PlannedBasket(basket, plan, request)
 
     async def catalog_sizes(self) -> CatalogSizes:
-        """Return the sizes of the source's catalogs, as far as the warehouse knows them."""
+        """Return the sizes of the source's catalogs, as far as the warehouse knows them.
+
+        A source that lists everything at once has one size, which no plan depends on.
+        """
         seen = catalog_row_counts(WarehousePaths(self._settings.root), self._catalogs.source)
-        return CatalogSizes(seen, (await self._catalogs.items()).height)
+        return CatalogSizes(seen, 0 if self._limits.listing else (await self._catalogs.items()).height)
 
     @property
     def stream_starts_left(self) -> Mapping[str, int]:
@@ -113,7 +117,7 @@ class BasketPlanner:
             bidders=_bidders(providers, marketplaces) if basket.bids else (),
             every_provider=every_provider,
             every_bidder=every_provider,
-            phased=_phased_names(await self._catalogs.items()),
+            phased=frozenset() if self._limits.listing else _phased_names(await self._catalogs.items()),
             fx=basket.fx,
             route=basket.route,
             runs_a_day=frequency_of(basket, self._now).a_day_at_most if self._limits.streams_a_day else 1,

@@ -13,9 +13,10 @@ from common.errors import ConfigError, KeyMissing, PlanForbids
 from connectors.base import Account, Connector
 from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import read_usage
-from connectors.tiers import AUTO, TierLimits, limits_for
+from connectors.skinshark.markets import providers_of
+from connectors.tiers import AUTO, TIERLESS, TierLimits, limits_for
 from pipelines.catalogs import CatalogCache
-from pipelines.config import BasketSettings, Settings
+from pipelines.config import BasketSettings, Settings, SkinsharkSettings
 from pipelines.planning.baskets import BasketPlanner
 from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
 from pipelines.planning.schedule import frequency_of
@@ -68,10 +69,11 @@ async def _forecast_input(planner: BasketPlanner, basket: BasketSettings, clock:
 async def limits_of_source(settings: Settings, source: LazySource) -> tuple[TierLimits, int | None]:
     """Return the limits of a source, and the month's usage if the account was requested.
 
-    The account is requested only for tier "auto". Raises as `forecast_sources`.
+    The account is requested only for tier "auto", and only where it tells the tier. Raises as
+    `forecast_sources`.
     """
     configured = settings.sources[source.source]
-    if configured.tier != AUTO:
+    if configured.tier != AUTO or configured.kind in TIERLESS:
         return limits_for(configured.tier, kind=configured.kind), None
     account = await source.account()
     return limits_for(AUTO, account, configured.kind), account.used
@@ -100,7 +102,9 @@ class LazySource:
         return await self._fetch("items", lambda connector: connector.items())
 
     async def providers(self) -> pl.DataFrame:
-        """Return the marketplaces, schema `PROVIDERS`."""
+        """Return the marketplaces, schema `PROVIDERS`; SkinShark's are known without a request."""
+        if isinstance(self._session.source, SkinsharkSettings):
+            return providers_of(self._session.source.market)
         return await self._fetch("providers", lambda connector: connector.providers())
 
     async def fx(self) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import Final
 
 from common.errors import SourceError
 from common.text import format_duration
-from connectors.tiers import LISTING_COST, TierLimits
+from connectors.tiers import TierLimits
 from pipelines.planning.baskets import PlannedBasket
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.schedule import MONTH, RunFrequency, frequency_of_interval
@@ -205,8 +205,7 @@ def _alternatives(request: SnapshotRequest) -> Iterator[tuple[str, SnapshotReque
 
 def _minutes(plan: SnapshotPlan, limits: TierLimits) -> float | None:
     """Return the duration of a run at the tier's rate limit in minutes; None without a limit."""
-    cost = plan.requests * (LISTING_COST if limits.listing else 1)
-    return None if limits.per_minute is None else cost / limits.per_minute
+    return None if limits.per_minute is None else plan.requests / limits.per_minute
 
 
 def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:

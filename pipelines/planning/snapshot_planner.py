@@ -15,6 +15,7 @@ from connectors.shards import (
     Shard,
     request_count,
 )
+from connectors.skinshark.markets import needs_proof
 from connectors.tiers import TierLimits
 from pipelines.planning.model import CatalogSizes, PlanStep, SnapshotPlan, SnapshotRequest
 
@@ -41,16 +42,7 @@ def plan_snapshot(
     """
     _check(request, limits)
     if limits.listing:
-        note = "everything is listed at once: one request"
-        everything = _Side(
-            LISTING_DELIVERIES,
-            USD,
-            request.providers,
-            every_provider=request.every_provider,
-            limits=limits,
-            sizes=sizes,
-        )
-        return _build_plan(request, [everything.step("listing", request.items, 1)], notes=(note,))
+        return _plan_listing(request)
     fx_table = request.fx == "table" and request.currencies != (USD,)
     starts_left = dict.fromkeys((*ASK_DELIVERIES, *BID_DELIVERIES), limits.streams_a_day)
     starts_left.update(stream_starts or {})
@@ -67,6 +59,25 @@ def plan_snapshot(
         notes.append("one table of exchange rates a run, converted when read: 1 request")
     notes += _warnings(request, steps, sizes)
     return _build_plan(request, steps, notes=tuple(notes), stream_starts=starts_used, fx_table=fx_table)
+
+
+def _plan_listing(request: SnapshotRequest) -> SnapshotPlan:
+    """Plan a source that lists everything at once."""
+    proof = needs_proof(request.providers)
+    notes = ["everything is listed at once: one request"]
+    if proof:
+        notes.append("another request proves that the server lists this market alone")
+    step = PlanStep(
+        route="listing",
+        deliveries=LISTING_DELIVERIES,
+        currency=USD,
+        providers=request.providers,
+        items=request.items,
+        requests=1 + proof,
+        at_least=1,
+        every_provider=request.every_provider,
+    )
+    return _build_plan(request, [step], notes=tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from connectors.shards import LISTING_DELIVERIES, Shard
 from connectors.skinshark.client import SkinsharkClient
-from connectors.skinshark.connector import MARKETS, SkinShark
+from connectors.skinshark.connector import SkinShark
+from connectors.skinshark.markets import MARKETS
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.skinshark.listing import ListingQuery, build_rows
@@ -38,7 +39,7 @@ def make_skinshark(
 
 def listing_shard(market: str = "all", items: tuple[Item, ...] | None = None, currency: str = "USD") -> Shard:
     """Return the shard of a marketplace's listing."""
-    provider = MARKETS[market][0]
+    provider = MARKETS[market].provider
     deliveries = LISTING_DELIVERIES
     return Shard(
         0, "shark", currency, providers=(provider,), items=items, deliveries=deliveries, route="listing"
@@ -48,7 +49,8 @@ def listing_shard(market: str = "all", items: tuple[Item, ...] | None = None, cu
 def listed_rows(sandbox: Sandbox, market: int = 0, *, fees: bool = False) -> list[dict[str, Any]]:
     """Return the rows that the sandbox lists, as its API sends them."""
     with sandbox.lock:
-        return list(build_rows(sandbox.market, sandbox.sync(), ListingQuery(market, fees)))
+        query = ListingQuery(market, fees, sandbox.skinshark.shape)
+        return list(build_rows(sandbox.market, sandbox.sync(), query))
 
 
 def listed_prices(sandbox: Sandbox, market: int = 0) -> set[tuple[str, str | None, str, float]]:
@@ -61,7 +63,11 @@ def listed_prices(sandbox: Sandbox, market: int = 0) -> set[tuple[str, str | Non
             for delivery in LISTING_DELIVERIES
             if row[delivery] is not None
         }
-        prices |= {(item_id, phase, "standard", price) for phase, price in row.get("phases", {}).items()}
+        for phase, value in row.get("phases", {}).items():
+            both = value if isinstance(value, dict) else {"standard": value}
+            prices |= {
+                (item_id, phase, delivery, price) for delivery, price in both.items() if price is not None
+            }
     return prices
 
 

@@ -46,7 +46,8 @@ def _headline(source: SourceForecast) -> str:
     ]
     if source.used is not None:
         parts.append(f"{source.used:,} of this month used")
-    return f"{source.source}, {limits.tier} tier: {', '.join(parts)}"
+    assumed = " (assumed: the API tells no tier, and `tier` is not set)" if limits.assumed else ""
+    return f"{source.source}, {limits.tier} tier{assumed}: {', '.join(parts)}"
 
 
 def _row(basket: Forecast) -> tuple[Any, ...]:
@@ -77,6 +78,7 @@ def _source_json(source: SourceForecast) -> dict[str, Any]:
     return {
         "source": source.source,
         "tier": source.limits.tier,
+        "tier_assumed": source.limits.assumed,
         "requests_per_minute": source.limits.per_minute,
         "requests_per_month": source.limits.per_month,
         "used": source.used,

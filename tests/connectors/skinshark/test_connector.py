@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 import pytest
 
 from common.errors import (
+    AccountUnverified,
     AddressDenied,
     AuthRejected,
     ConfigError,
     KeyMissing,
     KeyRevoked,
+    Outage,
     PaginationError,
-    PlanForbids,
     RateLimited,
+    RequestRejected,
+    RouteForbidden,
     SourceError,
     Unavailable,
     UnexpectedResponse,
@@ -35,7 +38,6 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import DOPPLER, listed_prices, listed_rows, listing_shard, make_skinshark
 
 T = TypeVar("T")
-MARKETS = {"all": 0, "c5": 3, "ecosteam": 4}
 
 
 def run_and_close(connector: SkinShark, job: Callable[[SkinShark], Awaitable[T]]) -> T:
@@ -68,13 +70,16 @@ def requested_limits(sandbox: Sandbox) -> list[str]:
     return [entry.query.split("&")[1] for entry in sandbox.skinshark.requests.of_path("/market/prices")]
 
 
-@pytest.mark.parametrize(("market", "number"), MARKETS.items())
-def test_whole_listing_takes_one_request(sandbox: Sandbox, market: str, number: int) -> None:
-    result, collector = extract(make_skinshark(sandbox.url, market), market)
-    assert prices_of(collector) == listed_prices(sandbox, number) != set()
+@pytest.mark.parametrize("phases", ["old", "new"])
+def test_whole_listing_takes_one_request_without_a_market(make_sandbox: MakeSandbox, phases: str) -> None:
+    sandbox = make_sandbox(phases=phases)
+    result, collector = extract(make_skinshark(sandbox.url))
+    assert prices_of(collector) == listed_prices(sandbox) != set()
     assert (result.pages, result.rows, result.rounds) == (1, len(listed_rows(sandbox)), 0)
     (sent,) = sandbox.skinshark.requests.since(0)
-    assert sent.query == f"page=1&limit=-1&market={number}&includeFees=false"
+    assert sent.query == "page=1&limit=-1&includeFees=false"
+    of_phases = {(phase is not None, delivery) for _, phase, delivery, _ in prices_of(collector)}
+    assert ((True, "instant") in of_phases) == (phases == "new")
 
 
 def test_fees_are_requested_as_configured(sandbox: Sandbox) -> None:
@@ -101,6 +106,31 @@ def test_listing_is_read_page_by_page_where_one_request_fails(make_sandbox: Make
     assert result.pages == 3
     tries = 2 if kind in {"drop", "MARKET_TIMEOUT"} else 1
     assert requested_limits(sandbox) == ["limit=-1"] * tries + ["limit=500"] * 3
+
+
+@pytest.mark.parametrize("kind", ["BAD_REQUEST", "NOT_FOUND", "FORBIDDEN", "MARKET_UNAVAILABLE"])
+def test_failure_that_is_not_about_the_limit_is_not_requested_in_pages(sandbox: Sandbox, kind: str) -> None:
+    sandbox.skinshark.fault(kind, times=None)
+    with pytest.raises(SourceError) as failed:
+        extract(make_skinshark(sandbox.url, clock=VirtualClock()))
+    assert failed.value.code == kind
+    assert set(requested_limits(sandbox)) == {"limit=-1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "limits"), [(["limit"], ["limit=-1", "limit=500"]), (["includeFees"], ["limit=-1"])]
+)
+def test_rejected_field_decides_whether_pages_are_requested(
+    sandbox: Sandbox, path: list[str], limits: list[str]
+) -> None:
+    details = [{"path": path, "message": "not allowed"}]
+    sandbox.skinshark.fault("VALIDATION_FAILED", limit="-1", params={"details": details})
+    if len(limits) == 2:
+        extract(make_skinshark(sandbox.url))
+    else:
+        with pytest.raises(RequestRejected, match="includeFees: not allowed"):
+            extract(make_skinshark(sandbox.url))
+    assert requested_limits(sandbox) == limits
 
 
 def test_rejected_whole_listing_is_not_requested_again(sandbox: Sandbox) -> None:
@@ -138,8 +168,20 @@ def test_rows_that_do_not_fit_are_rejected_and_counted(sandbox: Sandbox) -> None
     result, collector = extract(make_skinshark(sandbox.url))
     (page,) = collector.pages
     assert len(page.rejects) == 1
-    assert page.unknown_fields == {"volume24h": len(listed_rows(sandbox)) - 1}
+    assert page.unknown_fields == {"volume24h": len(listed_rows(sandbox))}
     assert result.rows == len(listed_rows(sandbox))
+
+
+def test_row_of_a_broken_price_keeps_its_other_prices(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(phases="new")
+    place, phased = next((n, row) for n, row in enumerate(listed_rows(sandbox)) if "phases" in row)
+    phase, lost = next(iter(phased["phases"].items()))
+    sandbox.skinshark.fault("broken_row", params={"row": place, "field": f"phases.{phase}.standard"})
+    _, collector = extract(make_skinshark(sandbox.url))
+    broken = (phased["itemId"], phase, "standard", lost["standard"])
+    assert prices_of(collector) == listed_prices(sandbox) - {broken}
+    (reject,) = collector.pages[0].rejects
+    assert reject.reason.startswith(f"phases.{phase}.standard: ")
 
 
 @pytest.mark.parametrize(("row", "rejects"), [(0, 1), (1, 0)])
@@ -159,19 +201,44 @@ def test_response_outside_of_the_contract_is_not_retried(sandbox: Sandbox, kind:
     assert len(sandbox.skinshark.requests) == 1
 
 
-@pytest.mark.parametrize("kind", ["INTERNAL", "MAINTENANCE_MODE", "MARKET_UNAVAILABLE", "html", "drop"])
-def test_transient_failure_is_retried(sandbox: Sandbox, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "wait"),
+    [("INTERNAL", 0), ("MAINTENANCE_MODE", 30), ("MARKET_UNAVAILABLE", 30), ("html", 0), ("drop", 0)],
+)
+def test_transient_failure_is_retried(sandbox: Sandbox, kind: str, wait: float) -> None:
+    clock = VirtualClock()
     sandbox.skinshark.fault(kind)
-    result, collector = extract(make_skinshark(sandbox.url, clock=VirtualClock()))
+    result, collector = extract(make_skinshark(sandbox.url, clock=clock))
     assert prices_of(collector) == listed_prices(sandbox)
     assert (result.pages, requested_limits(sandbox)) == (1, ["limit=-1"] * 2)
+    assert wait <= clock.time < wait + 1
 
 
-def test_lasting_outage_ends_the_extraction(sandbox: Sandbox) -> None:
-    sandbox.skinshark.fault("MAINTENANCE_MODE", times=None)
-    with pytest.raises(Unavailable, match="Maintenance mode") as outage:
-        extract(make_skinshark(sandbox.url, clock=VirtualClock(), retry=RetryPolicy(attempts=3)))
+@pytest.mark.parametrize("kind", ["MAINTENANCE_MODE", "MARKET_UNAVAILABLE"])
+def test_announced_outage_is_tried_once_more_after_half_a_minute(sandbox: Sandbox, kind: str) -> None:
+    clock = VirtualClock()
+    sandbox.skinshark.fault(kind, times=None)
+    with pytest.raises(Outage) as outage:
+        extract(make_skinshark(sandbox.url, clock=clock))
     assert outage.value.request_id
+    assert (clock.slept, requested_limits(sandbox)) == ([30], ["limit=-1"] * 2)
+
+
+def test_outage_after_another_failure_is_tried_once_more(sandbox: Sandbox) -> None:
+    clock = VirtualClock()
+    sandbox.skinshark.fault("INTERNAL", path="/merchant", times=2)
+    sandbox.skinshark.fault("MAINTENANCE_MODE", path="/merchant", after=2, times=None)
+    with pytest.raises(Outage):
+        run_and_close(make_skinshark(sandbox.url, clock=clock), lambda source: source.account())
+    assert [entry.status for entry in sandbox.skinshark.requests.since(0)] == [500, 500, 503, 503]
+    assert clock.slept[2:] == [30]
+
+
+def test_lasting_failure_ends_the_extraction(sandbox: Sandbox) -> None:
+    sandbox.skinshark.fault("INTERNAL", times=None)
+    with pytest.raises(Unavailable, match="Internal") as failure:
+        extract(make_skinshark(sandbox.url, clock=VirtualClock(), retry=RetryPolicy(attempts=3)))
+    assert failure.value.request_id
     assert requested_limits(sandbox) == ["limit=-1"] * 2 + ["limit=500"] * 3
 
 
@@ -183,18 +250,18 @@ def test_rate_limited_request_waits_as_the_header_says(sandbox: Sandbox) -> None
 
 
 def test_token_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
-    """Twenty listings of five tokens each, at sixty tokens a minute, on synchronized clocks."""
-    sandbox = make_sandbox(limits=True, frozen=None)
+    """A hundred listings of one token each, at sixty tokens a minute, on synchronized clocks."""
+    sandbox = make_sandbox(items=10, limits=True, frozen=None)
     clock = SynchronizedClock(sandbox)
 
     async def work(source: SkinShark) -> None:
         await source.account()
-        for _ in range(20):
+        for _ in range(100):
             await source.extract(listing_shard(), PageCollector())
 
     run_and_close(make_skinshark(sandbox.url, clock=clock), work)
     assert {entry.status for entry in sandbox.skinshark.requests.since(0)} == {200}
-    assert 60 <= clock.time <= 120
+    assert 40 <= clock.time < 80
 
 
 @pytest.mark.parametrize("tier", ["auto", "standard", "premium", "enterprise"])
@@ -229,7 +296,7 @@ def test_id_of_the_last_request_is_known(sandbox: Sandbox) -> None:
     [
         ("revoked", KeyRevoked),
         ("pinned", AddressDenied),
-        ("no merchant", PlanForbids),
+        ("unverified", AccountUnverified),
     ],
 )
 def test_auth_rejection_is_not_retried(sandbox: Sandbox, cause: str, error_class: type[SourceError]) -> None:
@@ -239,11 +306,31 @@ def test_auth_rejection_is_not_retried(sandbox: Sandbox, cause: str, error_class
     elif cause == "pinned":
         merchant.pin("203.0.113.7")
     else:
-        sandbox.skinshark.fault("FORBIDDEN", times=None)
+        merchant.state = cause
     with pytest.raises(error_class) as rejected:
         extract(make_skinshark(sandbox.url))
     assert rejected.value.request_id
     assert len(sandbox.skinshark.requests) == 1
+
+
+@pytest.mark.parametrize("key", ["FORBIDDEN", "SOMETHING_NEW"])
+def test_forbidden_route_stops_alone(sandbox: Sandbox, key: str) -> None:
+    sandbox.skinshark.fault("error", times=None, params={"key": key, "status": 403})
+
+    async def work(source: SkinShark) -> list[RouteForbidden]:
+        errors = []
+        for _ in range(2):
+            with pytest.raises(RouteForbidden) as refused:
+                await source.extract(listing_shard(), PageCollector())
+            errors.append(refused.value)
+            await source.account()
+        return errors
+
+    errors = run_and_close(make_skinshark(sandbox.url), work)
+    assert {error.code for error in errors} == {key}
+    assert all(f"{key} (403)" in str(error) and "GET /market/prices" in str(error) for error in errors)
+    sent = [(entry.path, entry.status) for entry in sandbox.skinshark.requests.since(0)]
+    assert sent == [("/market/prices", 403), ("/merchant", 200), ("/merchant", 200)]
 
 
 def test_errors_never_show_a_key(sandbox: Sandbox) -> None:

@@ -8,21 +8,23 @@ import pytest
 
 from common.errors import (
     AccountDisabled,
+    AccountUnverified,
     AddressDenied,
+    Busy,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
-    PlanForbids,
+    Outage,
     RateLimited,
     RequestRejected,
     RequestTimeout,
+    RouteForbidden,
     SourceError,
-    TransientError,
     Unavailable,
     UnexpectedResponse,
 )
 from connectors.skinshark.envelope import classify, unwrap
-from sandbox.skinshark.merchant import ERRORS
+from sandbox.skinshark.errors import ERRORS
 
 ROUTE, DATE = "GET /market/prices", "Mon, 01 Jun 2026 12:00:00 GMT"
 EXPECTED: list[tuple[str, int, type[SourceError]]] = [
@@ -34,8 +36,11 @@ EXPECTED: list[tuple[str, int, type[SourceError]]] = [
     ("ACCOUNT_SUSPENDED", 403, AccountDisabled),
     ("ACCOUNT_DELETED", 403, AccountDisabled),
     ("ACCOUNT_LOCKED", 403, AccountDisabled),
-    ("EMAIL_NOT_VERIFIED", 403, AccountDisabled),
-    ("FORBIDDEN", 403, PlanForbids),
+    ("EMAIL_NOT_VERIFIED", 403, AccountUnverified),
+    ("FORBIDDEN", 403, RouteForbidden),
+    ("SELL_DISABLED", 403, RouteForbidden),
+    ("SELL_REQUIRES_MERCHANT", 403, RouteForbidden),
+    ("SERVICE_DISABLED", 403, RouteForbidden),
     ("USER_NOT_OWNED", 403, RequestRejected),
     ("USER_NOT_FOUND", 404, RequestRejected),
     ("NOT_FOUND", 404, RequestRejected),
@@ -43,13 +48,15 @@ EXPECTED: list[tuple[str, int, type[SourceError]]] = [
     ("BAD_REQUEST", 400, RequestRejected),
     ("RATE_LIMITED", 429, RateLimited),
     ("INTERNAL", 500, Unavailable),
-    ("MAINTENANCE_MODE", 503, Unavailable),
+    ("MAINTENANCE_MODE", 503, Outage),
     ("SERVICE_DISABLED", 503, Unavailable),
-    ("MARKET_UNAVAILABLE", 503, Unavailable),
+    ("MARKET_UNAVAILABLE", 503, Outage),
+    ("PRICING_UNAVAILABLE", 503, Unavailable),
+    ("LISTING_NOT_FOUND", 404, RequestRejected),
     ("MARKET_TIMEOUT", 504, RequestTimeout),
     ("SOMETHING_NEW", 401, KeyInvalid),
-    ("SOMETHING_NEW", 403, AccountDisabled),
-    ("SOMETHING_NEW", 409, TransientError),
+    ("SOMETHING_NEW", 403, RouteForbidden),
+    ("SOMETHING_NEW", 409, Busy),
     ("SOMETHING_NEW", 418, RequestRejected),
     ("SOMETHING_NEW", 500, Unavailable),
     ("", 401, KeyInvalid),
@@ -60,7 +67,7 @@ EXPECTED: list[tuple[str, int, type[SourceError]]] = [
 ]
 
 
-def error_body(key: str, message: str = "Something failed", **meta: object) -> bytes:
+def error_body(key: str, message: str = "Something failed", meta: object = None) -> bytes:
     error = {"code": 1, "key": key, "message": message, **({"meta": meta} if meta else {})}
     return json.dumps({"requestId": "req-7", "success": False, "error": error}).encode()
 
@@ -79,9 +86,9 @@ def test_error_key_decides_or_the_status_without_a_known_key(
     key: str, status: int, error_class: type[SourceError]
 ) -> None:
     error = classify_response(status, error_body(key) if key else b"Oops")
-    assert isinstance(error, error_class)
+    assert type(error) is error_class
     assert (error.code, error.status, error.source) == (key, status, "shark")
-    assert (error.request_id, error.detail) == ("req-7", "Something failed") or not key
+    assert not key or (error.request_id, error.detail[:16]) == ("req-7", "Something failed")
 
 
 def test_every_error_of_the_sandbox_is_in_the_table() -> None:
@@ -93,10 +100,50 @@ def test_successful_status_is_no_error(status: int) -> None:
     assert classify(status, error_body("FORBIDDEN"), {}, source="shark") is None
 
 
-def test_error_shows_request_id_and_validation_details() -> None:
-    error = classify_response(422, error_body("VALIDATION_FAILED", details=[{"path": "limit"}]))
+@pytest.mark.parametrize(
+    ("details", "detail", "fields"),
+    [
+        ([{"path": ["limit"], "message": "too big"}], "limit: too big", ("limit",)),
+        ([{"path": "limit"}], "limit", ("limit",)),
+        (
+            [{"path": ["query", "limit"], "message": "a"}, {"path": ["items", 0], "message": "b"}],
+            "query.limit: a; items.0: b",
+            ("query.limit", "items.0"),
+        ),
+        ([{"path": [], "message": "Unrecognized key(s): market"}], "Unrecognized key(s): market", ()),
+        ({"limit": "odd"}, '{"details": {"limit": "odd"}}', ()),
+        (None, "", ()),
+    ],
+)
+def test_error_shows_request_id_and_the_wrong_fields(
+    details: object, detail: str, fields: tuple[str, ...]
+) -> None:
+    meta = None if details is None else {"details": details}
+    error = classify_response(422, error_body("VALIDATION_FAILED", meta=meta))
+    assert isinstance(error, RequestRejected)
     assert "request req-7" in str(error)
-    assert error.detail == 'Something failed: [{"path": "limit"}]'
+    assert (error.detail, error.fields) == (": ".join(filter(None, ("Something failed", detail))), fields)
+
+
+def test_meta_of_another_form_does_not_hide_the_key() -> None:
+    body = b'{"requestId":"req-7","success":false,"error":{"key":"SOMETHING_NEW","message":"No","meta":[1]}}'
+    error = classify_response(403, body)
+    assert (type(error), error.code, error.detail) == (RouteForbidden, "SOMETHING_NEW", "No: [1]")
+
+
+def test_forbidden_is_no_matter_of_the_tier() -> None:
+    error = classify_response(403, error_body("FORBIDDEN"))
+    assert "dashboard only, or On-Behalf-Of" in str(error)
+    assert "tier" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"), [({}, 30.0), ({"retry_after": "5"}, 30.0), ({"retry_after": "90"}, 90.0)]
+)
+def test_outage_asks_for_half_a_minute(header: dict[str, str], wait: float) -> None:
+    error = classify_response(503, error_body("MARKET_UNAVAILABLE"), **header)
+    assert isinstance(error, Outage)
+    assert error.retry_after == wait
 
 
 @pytest.mark.parametrize(

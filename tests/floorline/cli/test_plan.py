@@ -114,9 +114,9 @@ def test_fx_table_is_suggested_where_it_would_fit(tmp_path: Path, limited: Sandb
 
 
 def forecast_listing(frequency: RunFrequency) -> SourceForecast:
-    """Return the forecast of one SkinShark basket that runs at this frequency."""
+    """Return the forecast of one SkinShark basket of a single market that runs at this frequency."""
     limits = limits_for("standard", kind="skinshark")
-    request = SnapshotRequest("skinshark", None, ("skinshark",))
+    request = SnapshotRequest("skinshark", None, ("c5",))
     settings = BasketSettings(name="core", source="skinshark", items=("all",))
     planned = PlannedBasket(settings, plan_snapshot(request, limits, CatalogSizes()), request)
     inputs = [ForecastInput("core", frequency, planned)]
@@ -124,8 +124,8 @@ def forecast_listing(frequency: RunFrequency) -> SourceForecast:
 
 
 def test_run_that_takes_longer_than_its_interval_does_not_fit() -> None:
-    result = forecast_listing(frequency_of_interval(timedelta(seconds=3)))
-    assert result.baskets[0].verdict == "every 1m fits; every 3s is shorter than a run, which takes 5s"
+    result = forecast_listing(frequency_of_interval(timedelta(seconds=1)))
+    assert result.baskets[0].verdict == "every 1m fits; every 1s is shorter than a run, which takes 2s"
     assert not result.fits
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from common.errors import ConfigError
 from sandbox.core import Sandbox
+from tests.support.clocks import VirtualClock
+from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import (
     DOPPLER,
     configure_both_sources,
@@ -20,6 +22,12 @@ from tests.support.skinshark import (
 from tests.support.snapshots import REDLINE, Bench, basket
 
 NO_QUANTITY = "SELECT count(*) FROM quotes WHERE source = 'skinshark' AND quantity IS NOT NULL"
+
+
+@pytest.fixture(params=["old", "new"])
+def sandbox(make_sandbox: MakeSandbox, request: pytest.FixtureRequest) -> Sandbox:
+    """Return a sandbox with each shape of the responses."""
+    return make_sandbox(phases=request.param)
 
 
 @pytest.fixture
@@ -108,11 +116,57 @@ def test_basket_of_some_items_takes_one_request_and_only_these_rows(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("market", "number"), [("c5", 3), ("ecosteam", 4)])
-def test_single_marketplace(tmp_path: Path, sandbox: Sandbox, market: str, number: int) -> None:
+def test_single_marketplace(tmp_path: Path, make_sandbox: MakeSandbox, market: str, number: int) -> None:
+    sandbox = make_sandbox(phases="old")
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(providers=[market]), market=market)
     assert snapshot_states(bench) == ["done"]
     assert stored(bench) == listed_prices(sandbox, number)
     assert bench.query("SELECT DISTINCT provider FROM quotes") == [(market,)]
+
+
+@pytest.mark.parametrize("market", ["c5", "ecosteam"])
+def test_listing_of_all_markets_is_never_stored_as_one(
+    tmp_path: Path, make_sandbox: MakeSandbox, market: str
+) -> None:
+    sandbox = make_sandbox(phases="new")
+    bench = configure_both_sources(tmp_path, sandbox, basket(), skinshark_basket(), market=market)
+    other, refused = bench.snapshot()
+    assert (other.state, refused.state) == ("done", "failed")
+    assert "ignores the parameter `market`" in (refused.incomplete_reason or "")
+    assert bench.query("SELECT DISTINCT provider FROM quotes") == [("steam",)]
+    (alert,) = bench.alerts()
+    assert (alert.cause, alert.source) == ("snapshot.incomplete", "skinshark")
+    assert 'set market = "all"' in alert.message
+
+
+@pytest.mark.parametrize("key", ["FORBIDDEN", "SOMETHING_NEW"])
+def test_forbidden_route_is_named_and_leaves_the_key_alone(
+    tmp_path: Path, sandbox: Sandbox, key: str
+) -> None:
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), skinshark_basket(name="more"))
+    snapshot_states(bench)
+    sandbox.skinshark.fault("error", times=None, params={"key": key, "status": 403})
+    since = len(sandbox.skinshark.requests)
+    results = bench.snapshot()
+    assert [result.state for result in results] == ["incomplete", "incomplete"]
+    assert all(f"{key} (403)" in (result.incomplete_reason or "") for result in results)
+    assert sent(sandbox, since) == ["/merchant", "/market/prices"]
+    assert {alert.cause for alert in bench.alerts()} == {"snapshot.incomplete"}
+    sandbox.skinshark.faults.clear()
+    assert snapshot_states(bench) == ["done", "done"]
+    assert bench.alerts() == []
+
+
+def test_unverified_account_is_probed_after_an_hour(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench, clock = configure_both_sources(tmp_path, sandbox, skinshark_basket()), VirtualClock()
+    sandbox.skinshark.merchant.state = "unverified"
+    for at, requests in ((0, 1), (600, 1), (3700, 2)):
+        clock.time = at
+        assert [result.state for result in bench.snapshot(clock=clock)] == ["auth_failed"]
+        assert len(sandbox.skinshark.requests) == requests
+    (alert,) = bench.alerts()
+    assert alert.code == "EMAIL_NOT_VERIFIED"
+    assert "Verify the email address" in (alert.guidance or "")
 
 
 def test_best_ask_compares_both_sources(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -152,6 +206,27 @@ def test_rejected_row_closes_no_quote(bench: Bench, sandbox: Sandbox) -> None:
     (result,) = bench.snapshot()
     assert (result.state, result.load and result.load.rows_rejected) == ("done", 1)
     assert stored(bench) == before
+
+
+def test_broken_price_keeps_its_last_value_and_the_rest_of_its_row_loads(
+    bench: Bench, sandbox: Sandbox
+) -> None:
+    snapshot_states(bench)
+    place, row = next((n, row) for n, row in enumerate(listed_rows(sandbox)) if "phases" in row)
+    key = (row["itemId"], phase := next(iter(row["phases"])), "standard")
+    (before,) = (price for *own, price in stored(bench) if tuple(own) == key)
+    new_shape = isinstance(row["phases"][phase], dict)
+    field = f"phases.{phase}.standard" if new_shape else f"phases.{phase}"
+    for provider in ("c5", "ecosteam"):
+        sandbox.move(150, provider=provider)
+    sandbox.skinshark.fault("broken_row", params={"row": place, "field": field, "value": "odd"})
+    sandbox.advance(600)
+    assert snapshot_states(bench) == ["done"]
+    expected = {quote for quote in listed_prices(sandbox) if quote[:3] != key}
+    assert stored(bench) == expected | {(*key, before)}
+    ((reason, raw),) = bench.query("SELECT reason, raw FROM rejects")
+    assert reason.startswith(f"{field}: ")
+    assert json.loads(raw)["marketHashName"] == row["marketHashName"]
 
 
 def test_rejected_key_does_not_affect_the_other_source(tmp_path: Path, sandbox: Sandbox) -> None:
