@@ -11,11 +11,14 @@ import duckdb
 
 from warehouse.loading.timeline import Event, Rank, State, Timeline
 
-# A row of the history has the time of its page, or is later by a few microseconds: no two rows have one time.
+# A row of the history has the time of its page, or is later by microseconds: no two rows have one time.
 SHIFT: Final = 1_000
 SELECT_KEYS: Final = "SELECT quote_key, book_key, currency <> 'USD' FROM late_key"
 SELECT_BASES: Final = """
-SELECT quote_key, valid_from, lowest_ask, price, quantity, changed_at, last_updated FROM late_base
+SELECT quote_key, valid_from, run_key, lowest_ask, price, quantity, changed_at, last_updated FROM late_base
+"""
+SELECT_ANSWERS: Final = """
+SELECT quote_key, valid_from, run_key, lowest_ask, price, quantity, changed_at, last_updated FROM late_current
 """
 SELECT_STORED: Final = """
 SELECT quote_key, run_key IN (
@@ -63,6 +66,14 @@ class Sighting(NamedTuple):
     state: State | None = None
 
 
+class Answer(NamedTuple):
+    """What a run said of a quote, and since when that is so; without a state, the quote was not listed."""
+
+    valid_from: int
+    run_key: int
+    state: State | None
+
+
 class StoredChange(NamedTuple):
     """A row of the history. `explained`: the store has the observations of its run, too."""
 
@@ -77,22 +88,30 @@ class StoredChange(NamedTuple):
 class LateQuote:
     """One late quote: what was observed of it, and its history as the store has it.
 
-    `base` is the time and state of the last change before the time from which the history is computed anew.
+    `base` is the last change before the time from which the history is computed anew. `answer` is what the
+    store shows now: a converted price is newer there than in the history.
     """
 
     quote_key: int
     book_key: int
     converted: bool
-    base: tuple[int, State | None] | None = None
+    base: Answer | None = None
+    answer: Answer | None = None
     stored: list[StoredChange] = dataclasses.field(default_factory=list)
     sightings: list[Sighting] = dataclasses.field(default_factory=list)
     other_events: list[Event] = dataclasses.field(default_factory=list)
 
+    @property
+    def url(self) -> str | None:
+        """The newest URL of the rows that are loaded now."""
+        urls = ((sighting.at, sighting.url) for sighting in self.sightings if sighting.url is not None)
+        return max(urls, default=(0, None))[1]
+
     def compute_timeline(self, held: Mapping[int, set[int]], *, without: int | None = None) -> Timeline:
         """Return the history; leave out the run `without`. `held` has the held runs of each book."""
         timeline = Timeline()
-        if self.base is not None:
-            timeline.valid_from, timeline.state = self.base
+        if base := self._find_start():
+            timeline.valid_from, timeline.state_run, timeline.state = base
         events = (*self._rows(), *self._unexplained_changes(), *self.other_events)
         timeline.extend(
             sorted((event for event in events if event.run_key != without), key=itemgetter(0, 1, 2, 3)),
@@ -101,18 +120,50 @@ class LateQuote:
         )
         return timeline
 
+    def find_unknown_rows(self, timeline: Timeline) -> list[int]:
+        """Return the positions of the sightings that count now, and whose rows the store does not have.
+
+        These are changes, and the last answer.
+        """
+        runs = {
+            timeline.state_run,
+            *(change.run_key for change in timeline.changes if change.state is not None),
+        }
+        return [
+            position
+            for position, sighting in enumerate(self.sightings)
+            if sighting.run_key in runs and self._find_state(sighting) is None
+        ]
+
+    def _find_start(self) -> Answer | None:
+        """Return the base, or the answer where that came before all sightings and since the base's change."""
+        base, answer = self.base, self.answer
+        runs = {sighting.run_key for sighting in self.sightings}
+        is_known = base and answer and answer.valid_from == base.valid_from and answer.run_key not in runs
+        return answer if is_known else base
+
     def _rows(self) -> Iterator[Event]:
         for sighting in self.sightings:
-            state = sighting.state or self._find_stored_state(sighting)
+            state = self._find_state(sighting) or self._find_valid_state(sighting.at)
             if state is not None:
                 yield Event(sighting.at, Rank.ROW, sighting.run_id, sighting.run_key, state)
 
-    def _find_stored_state(self, sighting: Sighting) -> State | None:
-        state = self.base[1] if self.base else None
+    def _find_state(self, sighting: Sighting) -> State | None:
+        """Return the state of a sighting's own row; None where the store does not have this row."""
+        if sighting.state is not None:
+            return sighting.state
         for change in self.stored:
             if change.run_key == sighting.run_key and 0 <= change.valid_from - sighting.at <= SHIFT:
                 return change.state
-            if change.valid_from <= sighting.at:
+        if self.answer and self.answer.run_key == sighting.run_key:
+            return self.answer.state
+        return None
+
+    def _find_valid_state(self, at: int) -> State | None:
+        """Return the state that the stored history has at a time."""
+        state = self.base.state if self.base else None
+        for change in self.stored:
+            if change.valid_from <= at:
                 state = change.state
         return state
 
@@ -126,8 +177,10 @@ class LateQuote:
 def read_late_quotes(db: duckdb.DuckDBPyConnection) -> dict[int, LateQuote]:
     """Read the tables of load/collect_late_events.sql; return the late quotes by their keys."""
     quotes = {key: LateQuote(key, *rest) for key, *rest in db.execute(SELECT_KEYS).fetchall()}
-    for key, valid_from, *values in db.execute(SELECT_BASES).fetchall():
-        quotes[key].base = (valid_from, to_state(values))
+    for key, valid_from, run_key, *values in db.execute(SELECT_BASES).fetchall():
+        quotes[key].base = Answer(valid_from, run_key, to_state(values))
+    for key, valid_from, run_key, *values in db.execute(SELECT_ANSWERS).fetchall():
+        quotes[key].answer = Answer(valid_from, run_key, to_state(values))
     for key, explained, valid_from, run_id, run_key, *values in db.execute(SELECT_STORED).fetchall():
         change = StoredChange(explained, valid_from, run_id, run_key, to_state(values))
         quotes[key].stored.append(change)

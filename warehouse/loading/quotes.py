@@ -109,17 +109,17 @@ def load_run(
             return load_series(db, run, now)
         run = convert_raw_shards(run, row_parser, inexact_only=True)
         try:
-            fetched = _prepare(db, run)
+            fetched = _prepare(db, run, row_parser)
         except UnexpectedContent:
             run = convert_raw_shards(run, row_parser)
-            fetched = _prepare(db, run)
+            fetched = _prepare(db, run, row_parser)
         with transaction(db):
             return _insert(db, run, fetched=fetched, now=now)
     except NOT_LOADABLE as error:
         raise CorruptLanding.from_error(run.folder, error) from error
 
 
-def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
+def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParser) -> int:
     """Work out in temporary tables what the run changes; return the number of staged rows.
 
     This comes before the transaction, in which DuckDB would read these tables with one thread only. New
@@ -134,7 +134,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     fetched = fetch_count(db, COUNT_STAGED) + fetch_count(db, COUNT_LATE_ROWS)
     _run_steps(db, COMPARISON_STEPS)
     if fetch_count(db, COUNT_LATE):
-        recompute_late_quotes(db)
+        recompute_late_quotes(db, run.folder.parent, row_parser)
     run_step(db, "load/find_closures")
     return fetched
 

@@ -2,14 +2,15 @@
 -- In: late_quote, late_row, shard, shard_observation, complete_observation, observed_item, aggregate_in_catalog,
 -- reject_key, renamed_item, accepted, store.
 -- Out: late_key (the late quotes with the parts of their keys), late_base (their last change before that time), and by
--- kind of event late_change (what the store has), late_sighting, late_check with late_coverage, late_unread,
+-- kind of event late_change (what the store has), late_current, late_sighting, late_check with late_coverage, late_unread,
 -- late_replacement, late_acceptance. Times in microseconds since 1970.
 
 CREATE OR REPLACE TEMP TABLE late_key AS
-SELECT q.quote_key, i.item_key, b.*, i.aggregate, i.item_id, i.base_name
+SELECT q.quote_key, i.item_key, b.*, i.aggregate, i.item_id, i.phase, i.base_name, p.provider
 FROM (SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key FROM late_quote) q
 JOIN store.item i USING (item_key)
-JOIN store.book b USING (book_key);
+JOIN store.book b USING (book_key)
+JOIN store.provider p USING (provider_key);
 
 CREATE OR REPLACE TEMP TABLE known_observation AS
 SELECT o.run_key, r.run_id, o.scope_key, b.book_key, s.selection, o.observed_from, o.observed_to,
@@ -59,7 +60,8 @@ JOIN late_key k ON k.item_key = h.item_key AND k.provider_key = h.provider_key A
 JOIN store.run r USING (run_key);
 
 CREATE OR REPLACE TEMP TABLE late_base AS
-SELECT quote_key, unnest(max_by(struct_pack(valid_from, lowest_ask, price, quantity, changed_at, last_updated), valid_from))
+SELECT quote_key, unnest(max_by(
+    struct_pack(valid_from, run_key, lowest_ask, price, quantity, changed_at, last_updated), valid_from))
 FROM late_history WHERE valid_from < epoch_us(getvariable('late_from')) GROUP BY quote_key;
 
 CREATE OR REPLACE TEMP TABLE late_change AS
@@ -130,3 +132,10 @@ JOIN (
         max(observed_to) OVER scope AS observed_to
     FROM shard_observation WINDOW scope AS (PARTITION BY scope_key, provider_key)
 ) o USING (shard, provider_key, currency, delivery);
+
+-- The last answer of each quote, which may be newer than its last change.
+CREATE OR REPLACE TEMP TABLE late_current AS
+SELECT quote_key, epoch_us(valid_from) AS valid_from, run_key, lowest_ask,
+    store.price_by(other_price, lowest_ask) AS price, quantity, epoch_us(changed_at) AS changed_at,
+    epoch_us(last_updated) AS last_updated
+FROM store.current SEMI JOIN late_key USING (quote_key);

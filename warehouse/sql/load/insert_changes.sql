@@ -46,7 +46,7 @@ FROM confirmed n WHERE n.quote_key = c.quote_key;
 MERGE INTO store.current c
 USING (
     SELECT quote_key, lowest_ask, other_price, quantity, changed_at, last_updated, url, valid_from, observed_at,
-        observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until, changed, changed OR currency <> 'USD' AS replaced
+        observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until, changed, changed OR is_newer_answer AS replaced
     FROM updated_quote WHERE NOT is_new
     UNION ALL
     SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, NULL, NULL, true, true FROM closure
