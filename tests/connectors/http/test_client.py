@@ -16,8 +16,10 @@ from connectors.cs2cap.client import Cs2capClient
 from connectors.http.auth import Key
 from connectors.http.client import ApiResponse, Client
 from connectors.http.retry import RetryPolicy
+from connectors.skinshark.client import SkinsharkClient
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.skinshark.merchant import FIRST_KEY
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.http_servers import http_response, stub_server
 
@@ -258,6 +260,24 @@ def test_revoked_key_stops_all_requests() -> None:
     assert time.monotonic() - started < 5
     assert [type(result) for result in results] == [errors.KeyRevoked] * 4
     assert len({id(result) for result in results}) == 4
+
+
+def test_forbidden_route_stops_its_own_requests_only(sandbox: Sandbox) -> None:
+    """Of four requests, one is sent and three wait for its connection; another route still works."""
+    sandbox.skinshark.fault("error", times=None, params={"key": "SOMETHING_NEW", "status": 403})
+
+    async def main() -> list[ApiResponse[bytes] | BaseException]:
+        client = SkinsharkClient("shark", sandbox.url, Key(FIRST_KEY), SystemClock(), concurrency=1)
+        waiting = (client.get("/market/prices") for _ in range(4))
+        results = await asyncio.gather(*waiting, client.get("/merchant"), return_exceptions=True)
+        await client.aclose()
+        return results
+
+    *refused, other = asyncio.run(main())
+    assert [type(error) for error in refused] == [errors.RouteForbidden] * 4
+    assert len({id(error) for error in refused}) == 4
+    assert isinstance(other, ApiResponse)
+    assert [entry.path for entry in sandbox.skinshark.requests.since(0)] == ["/market/prices", "/merchant"]
 
 
 def test_exhausted_month_stops_all_requests(make_sandbox: Callable[..., Sandbox]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import KeyRevoked, RateLimited, RequestRejected, SourceError, Unavailable
+from common.errors import KeyRevoked, Outage, RateLimited, RequestRejected, SourceError, Unavailable
 from connectors.http.retry import RetryPolicy
 from tests.support.clocks import VirtualClock
 
@@ -67,6 +67,19 @@ def test_maximum_wait_is_the_sum_of_all_waits() -> None:
     result, waits = run(RetryPolicy(max_wait=120.0), [*failures])
     assert isinstance(result, RateLimited)
     assert waits == [50.0, 50.0]
+
+
+def test_announced_outage_is_worth_one_more_attempt() -> None:
+    outages = [Outage("closed", retry_after=30.0) for _ in range(3)]
+    result, waits = run(RetryPolicy(random=lambda: 1.0), [Unavailable("down"), *outages])
+    assert (result, waits) == (outages[1], [0.5, 30])
+
+
+def test_failures_of_one_kind_are_limited_without_the_others() -> None:
+    policy = RetryPolicy(attempts=9, base=0, failures={Unavailable: 2})
+    slow, down = RateLimited("slow"), [Unavailable(str(number)) for number in range(2)]
+    assert run(policy, [slow, down[0], slow, slow, down[1], slow])[0] is down[1]
+    assert run(policy, [slow, down[0], slow, slow])[0] == "done"
 
 
 @given(

@@ -17,6 +17,7 @@ from tests.support.clocks import NOON, VirtualClock
 from tests.support.doctor import findings_by_name
 from tests.support.http_servers import http_response, stub_server
 from tests.support.sandboxes import MakeSandbox
+from tests.support.skinshark import configure_both_sources
 from tests.support.snapshots import Bench, basket
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -229,6 +230,15 @@ def test_rate_limited_request_is_only_a_warning(bench: Bench, sandbox: Sandbox) 
     findings = findings_by_name(bench.config)
     assert verdicts(findings) == {"address": "ok", "key": "warn", "clock": "ok"}
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("key", ["FORBIDDEN", "SOMETHING_NEW"])
+def test_forbidden_route_is_only_a_warning(tmp_path: Path, sandbox: Sandbox, key: str) -> None:
+    sandbox.skinshark.fault("error", path="/merchant", params={"key": key, "status": 403})
+    findings = findings_by_name(configure_both_sources(tmp_path, sandbox, basket()).config)
+    assert findings["skinshark address"].verdict == "ok"
+    assert (findings["skinshark key"].verdict, key in findings["skinshark key"].seen) == ("warn", True)
+    assert "Only this route" in findings["skinshark key"].advice
 
 
 def test_every_source_is_checked(tmp_path: Path, sandbox: Sandbox, make_sandbox: MakeSandbox) -> None:
