@@ -89,21 +89,36 @@ def limits_for(tier: str, account: "Account | None" = None, kind: str = "cs2cap"
 
     An account that names no tier has the smallest one that covers its limits; a sub-key has the largest one,
     which alone offers sub-keys. For an API that tells no tier, "auto" is the smallest one. Raises ConfigError
-    for an unknown tier, and for "auto" without an account where the API tells the tier.
+    for an unknown tier, and for "auto" where the API tells the tier but there is no account, or one that
+    tells neither tier nor limits.
     """
     tiers = {limits.tier: limits for limits in _TIERS[kind]}
+    names = ", ".join(tiers)
     if tier == AUTO and kind in TIERLESS:
-        limits = replace(_TIERS[kind][0], assumed=True)
+        limits: TierLimits | None = replace(_TIERS[kind][0], assumed=True)
     elif tier == AUTO:
         if account is None:
-            raise ConfigError(f"the tier is not known without a key: set tier to {', '.join(tiers)}")
-        limits = tiers.get(account.tier or "") or _smallest_covering_tier(_TIERS[kind], account)
-    elif tier in tiers:
-        limits = tiers[tier]
+            raise ConfigError(f"the tier is not known without a key: set tier to {names}")
+        limits = reported_limits(account, kind)
+        if limits is None:
+            raise ConfigError(
+                f"the API tells neither the tier nor the limits of this key: set tier to {names}"
+            )
     else:
-        raise ConfigError(f"no tier is called {tier!r}; there is auto, {', '.join(tiers)}")
-    if account is None:
-        return limits
+        limits = tiers.get(tier)
+        if limits is None:
+            raise ConfigError(f"no tier is called {tier!r}; there is auto, {names}")
+    return limits if account is None else _within_account(limits, account)
+
+
+def reported_limits(account: "Account", kind: str = "cs2cap") -> TierLimits | None:
+    """Return the limits of the tier that an account reports; None where it tells neither tier nor limits."""
+    named = next((limits for limits in _TIERS[kind] if limits.tier == account.tier), None)
+    limits = named or _smallest_covering_tier(_TIERS[kind], account)
+    return limits and _within_account(limits, account)
+
+
+def _within_account(limits: TierLimits, account: "Account") -> TierLimits:
     return replace(
         limits,
         per_minute=account.requests_per_minute or limits.per_minute,
@@ -111,9 +126,11 @@ def limits_for(tier: str, account: "Account | None" = None, kind: str = "cs2cap"
     )
 
 
-def _smallest_covering_tier(tiers: tuple[TierLimits, ...], account: "Account") -> TierLimits:
+def _smallest_covering_tier(tiers: tuple[TierLimits, ...], account: "Account") -> TierLimits | None:
     if not account.root:
         return tiers[-1]
     minute, month = account.requests_per_minute or 0, account.requests_per_month or 0
+    if not minute and not month:
+        return None
     covering = (t for t in tiers if (t.per_minute or 0) >= minute and (t.per_month or month) >= month)
     return next(covering, tiers[-1])

@@ -48,7 +48,8 @@ def build_connector(
         on_headers=on_headers,
     )
     if isinstance(source, Cs2capSettings):
-        return CS2Cap(client, stream_deadline=source.stream_deadline.total_seconds())
+        stream_deadline = source.stream_deadline.total_seconds()
+        return CS2Cap(client, stream_deadline=stream_deadline, tier=source.tier)
     return SkinShark(client, source.market, include_fees=source.include_fees, tier=source.tier)
 
 

@@ -21,7 +21,7 @@ from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
 from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
-from connectors.tiers import AUTO, limits_for
+from connectors.tiers import AUTO, TierLimits, limits_for, reported_limits
 
 
 class CS2Cap(Connector):
@@ -29,27 +29,44 @@ class CS2Cap(Connector):
 
     `page_limit` is the page size to request. Without it, the first page shows what the tier allows: the API
     defaults to the tier's maximum, which no route reports. A stream may take `stream_deadline` seconds.
+    `tier` is that of an account which tells neither its tier nor its limits.
     """
 
-    def __init__(self, client: Client, page_limit: int | None = None, stream_deadline: float = 600.0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        page_limit: int | None = None,
+        *,
+        stream_deadline: float = 600.0,
+        tier: str = AUTO,
+    ) -> None:
         super().__init__(client)
+        self._tier = tier
         self._page_limit = page_limit
         self._stream_deadline = stream_deadline
 
     async def account(self) -> Account:
-        """Authenticate, without using the month's quota, and apply the account's limits to later requests."""
+        """Authenticate, without using the month's quota, and apply the account's limits to later requests.
+
+        A limit that the account does not tell is that of its tier; of an unknown tier, no limit is applied.
+        """
         rate_limiter = self._client.rate_limiter
         synced_at = rate_limiter.sync_point()
         response = await self._client.get("/v1/account/key", metered=False)
         account = reference_data.parse_account(
             response.body, response.headers.get("x-ratelimit-tier"), self.source
         )
-        rate_limiter.set_rate(account.requests_per_minute)
-        rate_limiter.sync_month(account.used, account.requests_per_month, since=synced_at)
-        if starts := limits_for(AUTO, account).streams_a_day:
-            for side in BOOK_SIDES.values():
-                rate_limiter.set_stream_limit(side.stream_route, starts)
+        if limits := self._limits(account):
+            rate_limiter.set_rate(limits.per_minute)
+            rate_limiter.sync_month(account.used, limits.per_month, since=synced_at)
+            for side in BOOK_SIDES.values() if limits.streams_a_day else ():
+                rate_limiter.set_stream_limit(side.stream_route, limits.streams_a_day)
         return account
+
+    def _limits(self, account: Account) -> TierLimits | None:
+        """Return the limits of an account; None if neither the account nor the configuration tells a tier."""
+        configured = None if self._tier == AUTO else limits_for(self._tier)
+        return reported_limits(account) or configured
 
     async def reissue(self) -> Key:
         """Revoke this key and all its sub-keys at once, and return the key that replaces it.

@@ -6,6 +6,7 @@ Every method runs inside of a transaction of the ledger, or is a single statemen
 from __future__ import annotations
 
 import sqlite3
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Self
@@ -18,10 +19,18 @@ POLL_INTERVAL: Final = 5.0
 BATCH_DIVISOR: Final = 64
 
 
+def add_months(time: datetime, months: int) -> datetime:
+    """Return `time` moved by whole months, on the last day of a month that is too short."""
+    year, month = divmod(12 * time.year + time.month - 1 + months, 12)
+    day = min(time.day, monthrange(year, month + 1)[1])
+    return time.replace(year=year, month=month + 1, day=day)
+
+
 class MonthUsage(NamedTuple):
     """The requests of a month: `used` of `limit` (None: unknown).
 
-    `resets_at` is when the next month starts, `reported_at` when the source last reported (both UTC).
+    The month is the source's: a calendar month, or a billing period that starts on any day. `resets_at` is
+    when the next one starts, `reported_at` when the source last reported (both UTC).
     """
 
     used: int
@@ -33,6 +42,14 @@ class MonthUsage(NamedTuple):
     def parse(cls, used: int, limit: int | None, *times: str | None) -> Self:
         """Return the month of a row, whose times are ISO 8601."""
         return cls(used, limit, *(None if time is None else datetime.fromisoformat(time) for time in times))
+
+    def as_of(self, at: datetime) -> Self:
+        """Return the usage at `at` (UTC): after a reset nothing is used, the next one is a month later."""
+        if self.resets_at is None or at < self.resets_at:
+            return self
+        months = 12 * (at.year - self.resets_at.year) + at.month - self.resets_at.month
+        following = (add_months(self.resets_at, months + more) for more in (0, 1))
+        return self._replace(used=0, resets_at=next(reset for reset in following if reset > at))
 
     @property
     def left(self) -> int | None:
@@ -85,10 +102,10 @@ class KeyTable:
             " FROM budget WHERE key_print = ?",
             (self.key,),
         ).fetchone()
-        month = MonthUsage.parse(*columns)
-        if month.resets_at is not None and at >= month.resets_at:
-            self.db.execute("UPDATE budget SET used = 0, resets_at = NULL WHERE key_print = ?", (self.key,))
-            month = month._replace(used=0, resets_at=None)
+        stored = MonthUsage.parse(*columns)
+        month = stored.as_of(at)
+        if month != stored:
+            self.set_month(month)
         return KeyLimits(per_minute, paused_at, paused_until, month=month)
 
     def set_rate(self, per_minute: int) -> None:

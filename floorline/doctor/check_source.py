@@ -28,6 +28,7 @@ from connectors.base import Account, Connector
 from connectors.http.auth import Key
 from connectors.http.headers import parse_http_date
 from connectors.http.retry import RetryPolicy
+from connectors.tiers import AUTO, reported_limits
 from floorline.doctor.findings import Finding, error_summary, fail, ok, warn
 from flows.prefect_api import prefect_configured
 from pipelines.config import AnySource, SkinsharkSettings
@@ -186,11 +187,20 @@ class KeyCheck:
             f"{used:,} used" if used is not None else "",
         ]
         seen = ", ".join(filter(None, parts))
+        if reported_limits(account, self._settings.kind) is None:
+            return self._check_configured_tier(name, seen)
         if month and used is not None and used >= month:
             return fail(name, seen, QuotaExhausted.guidance)
         if month and used is not None and used >= NEARLY_USED_UP * month:
             return warn(name, seen, "run snapshots less often until the month ends, or upgrade the tier")
         return ok(name, seen)
+
+    def _check_configured_tier(self, name: str, seen: str) -> Finding:
+        """Check that the configuration has the tier of a key whose tier and limits the API does not tell."""
+        untold = f"the API tells neither the tier nor the limits of this key: {seen}"
+        if self._settings.tier == AUTO:
+            return warn(name, untold, "set `tier` of this source to the tier of your account")
+        return ok(name, f"tier {self._settings.tier} by the configuration; {untold}")
 
     def _check_expiry(self, account: Account) -> Finding:
         """Check the expiry of the key by the server's clock, which decides."""

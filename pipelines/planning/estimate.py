@@ -19,6 +19,7 @@ from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Settings, SkinsharkSettings
 from pipelines.planning.baskets import BasketPlanner
 from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
+from pipelines.planning.quota import usage_report
 from pipelines.planning.schedule import frequency_of
 from pipelines.source_session import SourceSession
 from warehouse.paths import WarehousePaths
@@ -46,7 +47,7 @@ async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> Sou
     paths = WarehousePaths(settings.root)
     limits, used = await limits_of_source(settings, source)
     if used is None and (stored := read_usage(paths.state, source.source)) is not None:
-        used = stored.used
+        used = usage_report(source.source, stored, clock.now()).used
     catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max)
     planner = BasketPlanner(settings, catalogs, limits, clock.now())
     inputs = [

@@ -10,7 +10,7 @@ from typing import Final
 from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.ratelimit.ledger import read_usage
-from connectors.ratelimit.ledger_tables import MonthUsage
+from connectors.ratelimit.ledger_tables import MonthUsage, add_months
 from connectors.ratelimit.limiter import RateLimiter
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.baskets import PlannedBasket
@@ -77,6 +77,7 @@ def month_usage(settings: Settings, now: datetime) -> list[MonthUsageReport]:
 
 def usage_report(source: str, usage: MonthUsage, now: datetime) -> MonthUsageReport:
     """Return the report of a stored usage at the time `now` (UTC)."""
+    usage = usage.as_of(now)
     start, end = _month(usage.resets_at, now)
     is_current = usage.reported_at is None or usage.reported_at >= start
     used = usage.used if is_current else 0
@@ -92,6 +93,5 @@ def usage_report(source: str, usage: MonthUsage, now: datetime) -> MonthUsageRep
 def _month(resets_at: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """Return the start and end of the source's month; of the calendar month (UTC) without a reset."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    end = resets_at if resets_at and resets_at > now else (first + 32 * DAY).replace(day=1)
-    days = (end.replace(day=1) - DAY).day  # the length of the calendar month before `end`
-    return end - days * DAY, end
+    end = resets_at or add_months(first, 1)
+    return add_months(end, -1), end

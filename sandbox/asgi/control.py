@@ -153,10 +153,12 @@ def _fx(sandbox: Sandbox, body: Body) -> Json:
 def _keys(sandbox: Sandbox, body: Body) -> Json:
     text, tier = str(body["key"]), str(body["tier"]) if "tier" in body else None
     key = sandbox.key(text, str(body.get("state", "valid")), tier=tier, label=str(body.get("label", "")))
+    key.billing_day = int(cast("int", body.get("billing_day", key.billing_day)))
     if "month_left" in body:
         sandbox.keys.set_remaining(text, int(cast("int", body["month_left"])), sandbox.clock.now())
     if "streams_left" in body:
         key.set_streams_left(int(cast("int", body["streams_left"])), sandbox.clock.now())
+    key.limits_told = bool(body.get("limits_told", key.limits_told))
     if "expires_at" in body:
         key.expires_at = parse_iso(str(body["expires_at"]))
     return {"state": key.state, "tier": key.tier.name}

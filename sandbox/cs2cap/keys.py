@@ -15,6 +15,8 @@ VALID_KEY = "cs2c_live_sandbox_valid_00000001"
 REVOKED_KEY = "cs2c_live_sandbox_revoked_0000002"
 DISABLED_KEY = "cs2c_live_sandbox_disabled_000003"
 STREAMS = ("/v1/prices", "/v1/bids")
+# What an account may send where no limits are enforced: more than anyone sends.
+UNLIMITED = (10**9, 10**6)  # requests a month and a minute
 STREAM_WINDOW = 86_400.0  # seconds in which the starts of streams count
 STATES = ("valid", "revoked", "disabled", "forbidden", "unverified")
 
@@ -69,14 +71,16 @@ class ApiKey:
     expires_at: datetime | None = None
     created_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     last_used_at: datetime | None = None
-    used: int = 0  # requests in `month`
-    month: tuple[int, int] = (0, 0)
+    used: int = 0  # requests in the period that ends at `period_end`
+    period_end: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    billing_day: int = 1  # on which a period starts, 1 to 28
     recent: deque[float] = field(default_factory=deque)  # times of accepted requests, Unix seconds
     root: Self | None = None
     starts: dict[str, deque[float]] = field(default_factory=dict)  # times of stream starts, by path
     streaming: set[str] = field(default_factory=set)  # paths of the active streams
     month_cap: int | None = None
     minute_cap: int | None = None
+    limits_told: bool = True  # whether the account tells its limits and its tier
 
     @property
     def id(self) -> str:
@@ -99,10 +103,15 @@ class ApiKey:
         return self.tier.minute if self.minute_cap is None else min(self.tier.minute, self.minute_cap)
 
     def used_in(self, now: datetime) -> int:
-        """Return the requests of the month of `now`; a new month starts from zero."""
-        if self.month != (now.year, now.month):
-            self.month, self.used = (now.year, now.month), 0
+        """Return the requests of the billing period of `now`; a new one starts from zero."""
+        end = _next_day(now, self.billing_day)
+        if self.period_end != end:
+            self.period_end, self.used = end, 0
         return self.used
+
+    def seconds_to_reset(self, now: datetime) -> int:
+        """Return the seconds until the billing period ends."""
+        return max(1, int((_next_day(now, self.billing_day) - now).total_seconds()))
 
     def recent_starts(self, path: str, now: datetime) -> deque[float]:
         """Return the times of a stream's starts in the 24 hours before `now`, oldest first."""
@@ -187,6 +196,12 @@ class KeyRegistry:
         if (text := _bearer(header)) in self._keys:
             self._keys[text].state = "revoked"
 
+    def told_limits(self, key: ApiKey) -> tuple[int, int]:
+        """Return what the account says that a key may send in a month and a minute; 0 says nothing."""
+        if not key.limits_told:
+            return 0, 0
+        return (key.monthly, key.per_minute) if self.enforced else UNLIMITED
+
     def admit(self, header: str | None, now: datetime, *, monthly: bool) -> Admitted:
         """Accept a request and count it, or raise the ApiError of the rules."""
         if header is None:
@@ -200,17 +215,20 @@ class KeyRegistry:
         key.recent.append(now.timestamp())
         key.used = key.used_in(now) + monthly
         key.last_used_at = now
+        if not self.enforced:
+            told = key.limits_told and not monthly
+            return Admitted(key, {"X-RateLimit-Tier": key.tier.name} if told else {})
         left = key.monthly - key.used
-        if not (self.enforced and monthly and left < key.monthly / 10):
+        if not monthly or left >= key.monthly / 10:
             return Admitted(key, {})
         # The API reports the month once less than a tenth of it is left.
-        reset = _seconds_to_next_month(now)
+        reset = key.seconds_to_reset(now)
         return Admitted(key, limit_headers(key.tier, key.monthly, left=left, reset=reset))
 
     def _check_limits(self, key: ApiKey, now: datetime, *, monthly: bool) -> None:
         if monthly and key.used_in(now) >= key.monthly:
             detail = f"Monthly quota exceeded ({key.monthly}/{key.monthly} requests)."
-            headers = limit_headers(key.tier, key.monthly, left=0, reset=_seconds_to_next_month(now))
+            headers = limit_headers(key.tier, key.monthly, left=0, reset=key.seconds_to_reset(now))
             raise ApiError(429, "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED", detail, headers=headers)
         wait = seconds_until_allowed(key.recent, key.per_minute, now.timestamp(), windows=self.windows)
         if wait:
@@ -245,7 +263,7 @@ def limit_headers(tier: Tier, limit: int, *, left: int, reset: int) -> dict[str,
     }
 
 
-def _seconds_to_next_month(now: datetime) -> int:
-    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = (first + timedelta(days=32)).replace(day=1)
-    return max(1, int((following - now).total_seconds()))
+def _next_day(now: datetime, day: int) -> datetime:
+    """Return the next midnight that begins this day of a month."""
+    midnight = now.replace(day=day, hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight > now else (midnight.replace(day=1) + timedelta(days=32)).replace(day=day)

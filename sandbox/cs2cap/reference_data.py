@@ -66,8 +66,9 @@ def fx_json(market: Market) -> dict[str, Json]:
     return {"timestamp": iso(market.rates_since), "rates": rates}
 
 
-def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
-    """Return the response of `/v1/account/key`, without the key itself; a limit of 0 means none."""
+def key_json(key: ApiKey, now: datetime, *, limits: tuple[int, int]) -> dict[str, Json]:
+    """Return the response of `/v1/account/key`, without the key itself; `limits` of a month and a minute."""
+    per_month, per_minute = limits
     info: dict[str, Json] = {
         "id": key.id,
         "key_prefix": key.text[:10],
@@ -80,8 +81,8 @@ def key_json(key: ApiKey, now: datetime, *, limited: bool) -> dict[str, Json]:
         "expires_at": _iso_or_none(key.expires_at),
         "quota_requests_per_month_override": key.month_cap,
         "rate_requests_per_minute_override": key.minute_cap,
-        "effective_quota_requests_per_month": key.monthly if limited else 0,
-        "effective_rate_requests_per_minute": key.per_minute if limited else 0,
+        "effective_quota_requests_per_month": per_month,
+        "effective_rate_requests_per_minute": per_minute,
     }
     return {"key": info, "requests_this_month": key.used_in(now)}
 

@@ -22,12 +22,32 @@ def make_account(tier: str | None, minute: int | None, month: int | None, *, roo
         (make_account(None, 10, 500), "free"),
         (make_account(None, 10, 500, root=False), "quant"),
         (make_account(None, 10**6, 10**9), "quant"),
-        (make_account(None, None, None), "free"),
+        (make_account(None, None, 50_000), "starter"),
+        (make_account("pro", None, None), "pro"),
+        (make_account(None, None, None, root=False), "quant"),
     ],
-    ids=["named", "by its limits", "above a tier", "below all", "sub-key", "above all", "not reported"],
+    ids=[
+        "named",
+        "by its limits",
+        "above a tier",
+        "below all",
+        "sub-key",
+        "above all",
+        "by one limit",
+        "named without limits",
+        "sub-key without limits",
+    ],
 )
 def test_tier_of_an_account(account: Account, tier: str) -> None:
     assert limits_for("auto", account).tier == tier
+
+
+@pytest.mark.parametrize("tier", [None, "enterprise"])
+def test_account_that_tells_no_limits_is_not_taken_for_free(tier: str | None) -> None:
+    with pytest.raises(
+        ConfigError, match="neither the tier nor the limits of this key: set tier to free, starter, pro"
+    ):
+        limits_for("auto", make_account(tier, None, None))
 
 
 def test_limits_of_the_account_override_the_tiers() -> None:

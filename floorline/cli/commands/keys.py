@@ -100,7 +100,8 @@ def _print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
 
 
 def _row(status: KeyStatus) -> tuple[object, ...]:
-    tier = f"{status.tier or ''}{' (sub-key)' if status.sub_key else ''}"
+    unknown = "unknown" if status.accepted else ""
+    tier = f"{status.tier or unknown}{' (sub-key)' if status.sub_key else ''}"
     tail = f"…{status.key_tail}" if status.key_tail else ""
     limits = (status.requests_per_minute, status.requests_per_month, status.used)
     expires = status.expires_at or ("never" if status.accepted else None)

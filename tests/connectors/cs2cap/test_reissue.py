@@ -151,7 +151,7 @@ def test_cancelled_reissue_is_sent_once(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("tier", "limits", "expected"),
-    [("starter", True, "starter"), ("quant", True, "quant"), ("pro", False, None)],
+    [("starter", True, "starter"), ("quant", True, "quant"), ("pro", False, "pro")],
 )
 def test_account_derives_the_tier_from_its_limits(
     make_sandbox: Callable[..., Sandbox], tier: str, limits: bool, expected: str | None

@@ -94,7 +94,8 @@ def test_new_month_starts_from_zero(make_rate_limiter: MakeRateLimiter) -> None:
     clock.time = 29
     assert rate_limiter.month_usage().left == 0
     clock.time = 30
-    assert rate_limiter.month_usage() == MonthUsage(0, 1000, None, NOON)
+    next_reset = datetime(2026, 7, 1, 12, 0, 30, tzinfo=UTC)  # the same time of the next month
+    assert rate_limiter.month_usage() == MonthUsage(0, 1000, next_reset, NOON)
     send_requests(rate_limiter)
 
 

@@ -140,6 +140,18 @@ def test_inactive_key(tmp_path: Path) -> None:
     assert "not active" in findings["cs2cap key"].seen
 
 
+@pytest.mark.parametrize(("tier", "verdict"), [("auto", "warn"), ("starter", "ok")])
+def test_account_that_tells_no_limits_needs_a_configured_tier(
+    tmp_path: Path, make_sandbox: MakeSandbox, tier: str, verdict: str
+) -> None:
+    box = make_sandbox()
+    box.key(VALID_KEY).limits_told = False
+    plan = findings_by_name(Bench.at(tmp_path, box, basket(), source={"tier": tier}).config)["cs2cap plan"]
+    assert plan.verdict == verdict
+    assert "tells neither the tier nor the limits" in plan.seen
+    assert ("tier starter by the configuration" in plan.seen) == (tier == "starter")
+
+
 @pytest.mark.parametrize(("left", "verdict"), [(0, "fail"), (50_000, "warn"), (50_001, "ok")])
 def test_plan_warns_when_the_month_is_nearly_used_up(
     tmp_path: Path, make_sandbox: MakeSandbox, left: int, verdict: str
@@ -177,7 +189,7 @@ def test_clock_is_checked_even_if_the_key_is_rejected(bench: Bench, sandbox: San
 
 def test_response_without_a_date_gives_no_finding_about_the_clock(tmp_path: Path) -> None:
     findings = findings_for_response(tmp_path, http_response(b'{"key": {"is_active": true}}'))
-    assert verdicts(findings) == {"address": "ok", "key": "ok", "plan": "ok", "expiry": "ok"}
+    assert verdicts(findings) == {"address": "ok", "key": "ok", "plan": "warn", "expiry": "ok"}
 
 
 def test_unreachable_address(tmp_path: Path) -> None:

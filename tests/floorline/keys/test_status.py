@@ -55,6 +55,13 @@ def test_accepted_key_with_plan_usage_and_expiry(tmp_path: Path, make_sandbox: M
     assert box.key(VALID_KEY).used == 1000, "no request of the month was spent"
 
 
+def test_tier_that_the_api_does_not_tell_is_unknown(bench: Bench, sandbox: Sandbox) -> None:
+    sandbox.key(VALID_KEY).limits_told = False
+    (key,) = statuses_of(bench)
+    assert (key["accepted"], key["tier"], key["requests_per_minute"]) == (True, None, None)
+    assert "unknown" in status(bench).out
+
+
 def test_problem_of_one_source_does_not_affect_the_others(
     tmp_path: Path, sandbox: Sandbox, make_sandbox: MakeSandbox
 ) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from common.errors import QuotaExhausted
 from connectors.ratelimit.ledger_tables import MonthUsage
-from pipelines.planning.quota import usage_report
+from pipelines.planning.quota import month_usage, usage_report
+from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.clocks import SandboxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 
@@ -37,6 +41,23 @@ def test_month_of_the_source_counts_if_its_reset_is_known() -> None:
     assert (report.a_day, report.ends_at) == (1000, TENTH + timedelta(days=9))
 
 
+def test_month_of_the_source_goes_on_after_a_reset_that_has_passed() -> None:
+    """The source told its reset on 5 June once, and reported 600 requests since."""
+    report = usage_report("cs2cap", usage(600, resets_at=datetime(2026, 6, 5, tzinfo=UTC)), TENTH)
+    assert (report.used, report.a_day) == (0, 0)
+    rolled = usage(600, resets_at=datetime(2026, 7, 5, tzinfo=UTC))
+    assert usage_report("cs2cap", rolled, TENTH).a_day == 100
+
+
+def test_billing_period_that_starts_on_the_last_day_of_a_month() -> None:
+    resets_at = datetime(2026, 1, 31, 10, tzinfo=UTC)
+    resets = [
+        usage(1, resets_at=resets_at).as_of(datetime(2026, month, 10, tzinfo=UTC)).resets_at
+        for month in (1, 2, 3)
+    ]
+    assert [str(reset)[:10] for reset in resets] == ["2026-01-31", "2026-02-28", "2026-03-31"]
+
+
 def test_usage_of_an_earlier_month_is_dropped() -> None:
     report = usage_report("cs2cap", usage(29_000, reported_at=TENTH - timedelta(days=20)), TENTH)
     assert (report.used, report.a_day, report.ends_at) == (0, 0, None)
@@ -49,6 +70,39 @@ def test_month_without_a_limit_never_ends() -> None:
 @pytest.mark.parametrize("limit", [1_000_000, 10**12])
 def test_large_limit_outlasts_the_calendar(limit: int) -> None:
     assert usage_report("cs2cap", usage(1, limit=limit), TENTH).ends_at is None
+
+
+def test_billing_period_of_the_source_counts(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    """A period from the 15th: its reset is told once, near its end; the next period keeps the day."""
+    box = make_sandbox(limits=True, tier="starter", frozen=datetime(2026, 6, 14, tzinfo=UTC))
+    key = box.key(VALID_KEY)
+    key.billing_day = 15
+    bench = Bench.at(tmp_path, box, basket())
+    clock = SandboxClock(box)
+    box.keys.set_remaining(VALID_KEY, 3, clock.now())
+    bench.snapshot(clock=clock)
+    (result,) = bench.snapshot(clock=clock)
+    assert isinstance(result.error, QuotaExhausted)
+    assert result.error.resets_at == datetime(2026, 6, 15, tzinfo=UTC)
+    box.advance(6 * 86_400)
+    (result,) = bench.snapshot(clock=clock)
+    assert (result.state, result.quota_remaining) == ("done", 49_996)  # two of them for the catalogs
+    (month,) = month_usage(bench.settings, clock.now())
+    assert (month.used, round(month.a_day, 2)) == (4, 0.8)
+
+
+def test_plan_of_a_configured_tier_counts_the_current_month_only(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    box = make_sandbox(limits=True, tier="starter")
+    bench = Bench.at(tmp_path, box, basket(), source={"tier": "starter"})
+    bench.snapshot()
+    with sqlite3.connect(bench.paths.state) as db:
+        db.execute("UPDATE budget SET used = 40000, told_at = '2026-01-03T00:00:00+00:00'")
+    (source,) = json.loads(main_with("plan", "--offline", "--json", "--config", str(bench.config)).out)[
+        "sources"
+    ]
+    assert source["used"] == 0
 
 
 def test_status_command_prints_the_month(tmp_path: Path, make_sandbox: MakeSandbox) -> None:

@@ -141,7 +141,7 @@ def test_vendor_client_manages_sub_keys(
     )
     key_id = UUID(created.key_info.id)
     assert sub_keys.list_sub_keys().keys[0].key.name == "bot"
-    assert sub_keys.get_sub_key(key_id).key.effective_rate_requests_per_minute == 0  # limits are off
+    assert sub_keys.get_sub_key(key_id).key.rate_requests_per_minute_override == 9
     updated = sub_keys.update_sub_key(key_id, ChildAPIKeyUpdateRequest(name="bot 2"))
     assert (updated.key.name, updated.key.rate_requests_per_minute_override) == ("bot 2", 9)
     reissued = sub_keys.reissue_sub_key(key_id)

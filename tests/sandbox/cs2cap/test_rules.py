@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from sandbox.core import Sandbox
-from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, TIERS, VALID_KEY
+from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, TIERS, UNLIMITED, VALID_KEY
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 
@@ -180,9 +180,24 @@ def test_account_has_the_limits_and_never_the_key(make_sandbox: MakeSandbox, htt
     assert VALID_KEY not in repr(sandbox.key(VALID_KEY))
 
 
-def test_disabled_limits_are_reported_as_zero(sandbox: Sandbox, http_get: HttpGet) -> None:
-    key = http_get(sandbox, "/v1/account/key").json()["key"]
+def test_disabled_limits_are_reported_as_out_of_reach(sandbox: Sandbox, http_get: HttpGet) -> None:
+    response = http_get(sandbox, "/v1/account/key")
+    key = response.json()["key"]
+    limits = (key["effective_quota_requests_per_month"], key["effective_rate_requests_per_minute"])
+    assert limits == UNLIMITED
+    assert response.headers["X-RateLimit-Tier"] == "pro"
+    assert "X-RateLimit-Tier" not in http_get(sandbox).headers
+
+
+@pytest.mark.parametrize("limits", [True, False])
+def test_account_that_tells_no_limits(make_sandbox: MakeSandbox, http_get: HttpGet, limits: bool) -> None:
+    sandbox = make_sandbox(limits=limits)
+    change = {"key": VALID_KEY, "limits_told": False}
+    assert httpx.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
+    response = http_get(sandbox, "/v1/account/key")
+    key = response.json()["key"]
     assert key["effective_rate_requests_per_minute"] == key["effective_quota_requests_per_month"] == 0
+    assert "X-RateLimit-Tier" not in response.headers
 
 
 def test_unknown_provider_is_a_404_without_a_code(sandbox: Sandbox, http_get: HttpGet) -> None:

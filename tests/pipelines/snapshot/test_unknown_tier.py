@@ -1,0 +1,35 @@
+"""A key of which the API tells neither tier nor limits is not taken for one of the free tier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.core import Sandbox
+from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.snapshots import Bench, basket, main_with, price_requests
+
+pytestmark = pytest.mark.usefixtures("no_prefect")
+
+
+@pytest.fixture
+def untold(sandbox: Sandbox) -> Sandbox:
+    """Return a sandbox whose account tells no limits."""
+    sandbox.key(VALID_KEY).limits_told = False
+    return sandbox
+
+
+@pytest.mark.parametrize("command", ["snapshot", "plan"])
+def test_automatic_tier_asks_for_the_tier(tmp_path: Path, untold: Sandbox, command: str) -> None:
+    bench = Bench.at(tmp_path, untold, basket())
+    output = main_with(command, "--config", str(bench.config))
+    assert output.code == 2
+    assert "set tier to free, starter, pro, quant" in output.err
+    assert price_requests(untold) == []
+
+
+def test_configured_tier_has_its_routes_and_limits(tmp_path: Path, untold: Sandbox) -> None:
+    bench = Bench.at(tmp_path, untold, basket(route="auto"), source={"tier": "pro"})
+    (result,) = bench.snapshot()
+    assert (result.state, result.quota_remaining) == ("done", 500_000 - result.requests)
