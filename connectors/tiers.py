@@ -93,22 +93,24 @@ def limits_for(tier: str, account: "Account | None" = None, kind: str = "cs2cap"
     tells neither tier nor limits.
     """
     tiers = {limits.tier: limits for limits in _TIERS[kind]}
-    names = ", ".join(tiers)
     if tier == AUTO and kind in TIERLESS:
-        limits: TierLimits | None = replace(_TIERS[kind][0], assumed=True)
+        limits = replace(_TIERS[kind][0], assumed=True)
     elif tier == AUTO:
-        if account is None:
-            raise ConfigError(f"the tier is not known without a key: set tier to {names}")
-        limits = reported_limits(account, kind)
-        if limits is None:
-            raise ConfigError(
-                f"the API tells neither the tier nor the limits of this key: set tier to {names}"
-            )
+        limits = _limits_of_account(account, kind, ", ".join(tiers))
+    elif tier in tiers:
+        limits = tiers[tier]
     else:
-        limits = tiers.get(tier)
-        if limits is None:
-            raise ConfigError(f"no tier is called {tier!r}; there is auto, {names}")
+        raise ConfigError(f"no tier is called {tier!r}; there is auto, {', '.join(tiers)}")
     return limits if account is None else _within_account(limits, account)
+
+
+def _limits_of_account(account: "Account | None", kind: str, names: str) -> TierLimits:
+    if account is None:
+        raise ConfigError(f"the tier is not known without a key: set tier to {names}")
+    limits = reported_limits(account, kind)
+    if limits is None:
+        raise ConfigError(f"the API tells neither the tier nor the limits of this key: set tier to {names}")
+    return limits
 
 
 def reported_limits(account: "Account", kind: str = "cs2cap") -> TierLimits | None:
