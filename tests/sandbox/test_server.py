@@ -18,6 +18,8 @@ from sandbox.cs2cap.rate_windows import WINDOWS
 from sandbox.market.providers import KEYS
 from sandbox.options import HISTORIES, Options
 from sandbox.server import spawn
+from sandbox.skinshark.listing import SHAPES
+from sandbox.skinshark.merchant import TOKENS
 
 SHARE = st.floats(min_value=0, max_value=1)
 OPTIONS = st.builds(
@@ -26,6 +28,8 @@ OPTIONS = st.builds(
     seed=st.integers(0, 999),
     quotes=st.none() | st.integers(1, 600_000),
     tier=st.sampled_from(sorted(TIERS)),
+    merchant=st.sampled_from(sorted(TOKENS)),
+    phases=st.sampled_from(SHAPES),
     limits=st.booleans(),
     windows=st.sampled_from(WINDOWS),
     refresh=st.floats(min_value=0, max_value=900),
