@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.skinshark.contract import reparse_reject, to_quotes_frame
 from connectors.skinshark.rows import decode_rows
 
-BAD_PRICES = ("much", True, -1, 0.001, [1], "NaN", [[]])
+BAD_PRICES: tuple[Any, ...] = ("much", True, -1, 0.001, [1], "NaN", [[]])
 PHASES = ("Ruby", "Sapphire", "Phase 1", "Phase 2")
 
 
@@ -42,15 +42,11 @@ def row_models(draw: st.DrawFn) -> RowModel:
     for delivery in ("standard", "instant"):
         model.fields[delivery] = model.add(draw, None, delivery, delivery)
     phases: dict[str, object] = {}
-    for phase in draw(st.lists(st.sampled_from(PHASES), unique=True)):
-        path = f"phases.{phase}"
-        if draw(st.booleans()):
-            phases[phase] = {
-                way: model.add(draw, phase, way, f"{path}.{way}") for way in ("standard", "instant")
-            }
-        else:
-            phases[phase] = model.add(draw, phase, "standard", path)
-    if phases or draw(st.booleans()):
+    for phase, both in draw(st.dictionaries(st.sampled_from(PHASES), st.booleans())).items():
+        ways = ("standard", "instant") if both else ()
+        prices = {way: model.add(draw, phase, way, f"phases.{phase}.{way}") for way in ways}
+        phases[phase] = prices or model.add(draw, phase, "standard", f"phases.{phase}")
+    if phases:
         model.fields["phases"] = phases
     return model
 
