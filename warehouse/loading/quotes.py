@@ -55,6 +55,8 @@ COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable(
 COUNT_STAGED = "SELECT count(*) FROM staged_row"
 COUNT_LATE = "SELECT count(*) FROM late_quote"
 COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
+COUNT_CLOSURES = """SELECT count(*) FROM store.history
+    WHERE run_key = getvariable('run_key') AND lowest_ask IS NULL"""
 COUNT_HISTORY = "SELECT count(*) FROM store.history WHERE run_key = getvariable('run_key')"
 
 # The order of the steps. A step with a query runs only where the query counts at least one row.
@@ -73,7 +75,7 @@ INSERT_STEPS: Steps = {"insert_changes": None, "insert_late_quotes": COUNT_LATE}
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
     FROM store.observation o JOIN store.provider p USING (provider_key)
-    WHERE o.run_key = getvariable('run_key') AND o.complete AND o.rows > 0 ORDER BY ALL"""
+    WHERE o.run_key = getvariable('run_key') AND o.complete ORDER BY ALL"""
 SUSPECT_PROVIDERS = """SELECT provider,
         format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)
     FROM suspect_provider JOIN store.provider USING (provider_key) GROUP BY provider
@@ -192,7 +194,7 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         state=run.done["state"],
         rows_fetched=fetched,
         rows_changed=fetch_count(db, COUNT_HISTORY),
-        rows_closed=fetch_count(db, "SELECT count(*) FROM closure"),
+        rows_closed=fetch_count(db, COUNT_CLOSURES),
         rows_late=fetch_count(db, COUNT_LATE_ROWS),
         rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
         outliers=tuple(Outlier(*row) for row in db.execute(OUTLIERS).fetchall()),

@@ -41,8 +41,8 @@ class SuspectProvider:
 class LoadReport:
     """What the load of one run did. `rows_changed` counts the new rows of the history, closures included.
 
-    `held` are the providers of which nothing was closed, `brought` those of which a complete observation has
-    quotes. The state of a quarantined landing is `unreadable`; `reason` says why.
+    `held` are the providers of which nothing was closed, `brought` those with a complete observation that
+    counts. The state of a quarantined landing is `unreadable`; `reason` says why.
     """
 
     run_id: str

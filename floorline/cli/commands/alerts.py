@@ -61,6 +61,32 @@ def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
     console.print_line(f"alert {alert} is closed")
 
 
+@alerts_app.command("accept")
+def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Accept that the missing quotes of a `provider.dark` alert are gone: close the quotes and the alert."""
+    from common.clock import SystemClock
+    from common.errors import ConfigError
+    from pipelines.acceptance import accept_missing_quotes
+    from pipelines.config import load_settings
+    from warehouse.paths import WarehousePaths
+    from warehouse.state.alerts import read_alerts
+
+    settings = load_settings(config)
+    alerts = read_alerts(WarehousePaths(settings.root).state, open_only=True)
+    record = next((record for record in alerts if record.alert_id == alert), None)
+    if record is None:
+        raise ConfigError(f"there is no open alert {alert}")
+    closed = accept_missing_quotes(settings, record, SystemClock())
+    if as_json:
+        console.print_line(
+            console.to_json({"alert_id": alert, "provider": record.subject, "rows_closed": closed})
+        )
+    else:
+        console.print_line(
+            f"alert {alert} is closed, and {closed} missing quotes of {record.subject} with it"
+        )
+
+
 @alerts_app.command("test")
 def alerts_test(config: ConfigFile = None) -> None:
     """Send a test message to every recipient in [alerts] notify; exit 1 if a message could not be sent."""
