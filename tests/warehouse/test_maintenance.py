@@ -1,5 +1,6 @@
 """Rebuilds from the landings, exports, and the query of `status`."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,10 @@ from tests.support.warehouse import (
     observe,
     query_rows,
 )
-from warehouse.maintenance import VIEWS, export_duckdb, export_parquet, rebuild, rebuildable_landings
+from warehouse.maintenance import VIEWS, export_duckdb, export_parquet
 from warehouse.paths import WarehousePaths
 from warehouse.queries import LAST_RUNS, run_query
+from warehouse.rebuild import rebuild, rebuildable_landings
 from warehouse.state.alerts import Alert, AlertStore
 
 
@@ -79,6 +81,56 @@ def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
     assert result.aside.read_text() == "ruined"
     paths.writer.unlink()
     assert rebuild(paths, lambda: minute(700), wait=0).aside is None
+
+
+@pytest.mark.parametrize("pruned", ["a", "ab", "abd", "abcd"])
+def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths, pruned: str) -> None:
+    queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in VIEWS if view != "runs"]
+    queries.append("SELECT * EXCLUDE (loaded_at, rows_changed, rows_closed) FROM runs ORDER BY ALL")
+    before = [query_rows(paths, query) for query in queries]
+    for run_id in pruned:
+        shutil.rmtree(paths.landing / run_id)
+    result = rebuild(paths, lambda: minute(600), wait=0)
+
+    assert [query_rows(paths, query) for query in queries] == before
+    assert result.taken_over >= len(pruned)
+    assert load(paths) == []
+
+
+def test_rebuild_takes_over_from_the_published_copy(paths: WarehousePaths) -> None:
+    before = query_rows(paths, "FROM quote_history ORDER BY ALL")
+    shutil.rmtree(paths.landing / "a")
+    paths.writer.write_text("ruined")
+    rebuild(paths, lambda: minute(600), wait=0)
+    assert query_rows(paths, "FROM quote_history ORDER BY ALL") == before
+
+
+def test_rebuild_refuses_where_no_old_database_can_be_read(paths: WarehousePaths) -> None:
+    shutil.rmtree(paths.landing / "a")
+    for path in (paths.writer, paths.published):
+        path.unlink()
+        path.write_text("ruined")
+    with pytest.raises(WarehouseUnusable, match="restore a backup, or move these files away"):
+        rebuild(paths, lambda: minute(600), wait=0)
+    assert paths.writer.read_text() == "ruined"
+    paths.writer.unlink()
+    paths.published.unlink()
+    assert rebuild(paths, lambda: minute(700), wait=0).runs == 4
+
+
+def test_rebuild_counts_on_where_the_pruned_runs_doubted_a_loss(tmp_path: Path) -> None:
+    """Pruned runs lacked 130 quotes for hours; the landings that are left close them in the rebuild, too."""
+    paths, day = create_warehouse(tmp_path), 24 * 60
+    for number, at in enumerate((0, 10, 20, day - 5, day + 15, day + 20)):
+        quotes = [Quote(str(item)) for item in range(300 if number == 0 else 170)]
+        land_and_load(paths, f"r{number}", observe(minute(at), *quotes))
+    views = ("quotes", "quote_history", "observations")
+    before = [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views]
+    assert len(before[0]) == 170
+    for run_id in ("r0", "r1", "r2"):
+        shutil.rmtree(paths.landing / run_id)
+    rebuild(paths, lambda: minute(600), wait=0)
+    assert [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views] == before
 
 
 def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> None:

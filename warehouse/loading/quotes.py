@@ -121,11 +121,10 @@ def load_run(
         raise CorruptLanding.from_error(run.folder, error) from error
 
 
-def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParser) -> int:
-    """Work out in temporary tables what the run changes; return the number of staged rows.
+def begin_load(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
+    """Fill the temporary tables with the content of a landing; return the number of staged rows.
 
-    This comes before the transaction, in which DuckDB would read these tables with one thread only. New
-    items and providers are stored already: one without a quote is no part of a run.
+    New items and providers are stored already: one without a quote is no part of a run.
     """
     set_variables(db, run)
     stage_metadata(db, run)
@@ -135,6 +134,15 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
     _run_steps(db, CLEANING_STEPS)
     fetched = fetch_count(db, COUNT_STAGED) + fetch_count(db, COUNT_LATE_ROWS)
     _run_steps(db, COMPARISON_STEPS)
+    return fetched
+
+
+def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParser) -> int:
+    """Work out in temporary tables what the run changes; return the number of staged rows.
+
+    This comes before the transaction, in which DuckDB would read these tables with one thread only.
+    """
+    fetched = begin_load(db, run)
     if fetch_count(db, COUNT_LATE):
         recompute_late_quotes(db, run.folder.parent, row_parser)
     run_step(db, "load/find_closures")

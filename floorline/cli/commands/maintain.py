@@ -86,13 +86,13 @@ def maintain_rebuild(
     as_json: AsJson = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Rebuild the database from the landings that are kept; the old database file is renamed."""
+    """Rebuild the database from the landings and the older part of the old database, which is renamed."""
     from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_rebuild
     from pipelines.loading import parse_raw_rows
-    from warehouse.maintenance import rebuild, rebuildable_landings
+    from warehouse.rebuild import rebuild, rebuildable_landings
 
     paths = warehouse_paths(config)
     runs = rebuildable_landings(paths)
@@ -100,8 +100,8 @@ def maintain_rebuild(
         raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")
     if not yes:
         typer.confirm(
-            f"The new database will hold {len(runs)} landings from {runs[0].observed_from:%Y-%m-%d %H:%M} UTC"
-            " on. Older data stays only in the old file, which is renamed. Continue?",
+            f"{len(runs)} landings from {runs[0].observed_from:%Y-%m-%d %H:%M} UTC on will be loaded again."
+            " Older data is taken over from the old database, which is renamed. Continue?",
             abort=True,
             err=True,  # stdout is for the result, which may be JSON
         )

@@ -15,7 +15,7 @@ from warehouse.state.alerts import Alert
 
 if TYPE_CHECKING:
     from pipelines.replay import Replayed
-    from warehouse.maintenance import RebuildResult
+    from warehouse.rebuild import RebuildResult
 
 RESULT_COLUMNS: Final = (
     "basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left",
@@ -108,7 +108,8 @@ def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:
         print_line(to_json(rebuild))
         return
     old = f"the old one is {rebuild.aside}" if rebuild.aside else "there was no old one"
-    print_line(f"{rebuild.runs} landings loaded into a new database; {old}")
+    older = f", {rebuild.taken_over} older runs taken over" if rebuild.taken_over else ""
+    print_line(f"{rebuild.runs} landings loaded into a new database{older}; {old}")
 
 
 def print_replay(replays: Sequence[Replayed], *, as_json: bool) -> None:

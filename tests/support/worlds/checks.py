@@ -17,8 +17,8 @@ from tests.support.worlds.views import ModelViews
 from warehouse.database import open_reader, open_writer
 from warehouse.landing.reader import CorruptLanding, read_run
 from warehouse.loading.pipeline import load_runs
-from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
+from warehouse.rebuild import rebuild
 
 
 def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[str]:

@@ -21,7 +21,7 @@ from tests.support.warehouse import (
 from warehouse.landing.arrow import FORMAT
 from warehouse.landing.reader import pending_landings
 from warehouse.landing.resume import find_interrupted_run
-from warehouse.maintenance import rebuild
+from warehouse.rebuild import rebuild
 
 
 def write_other_schema(folder: Path) -> None:

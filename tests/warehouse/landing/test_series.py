@@ -20,8 +20,8 @@ from tests.support.warehouse import create_warehouse, load, minute, query_rows, 
 from warehouse.landing.reader import CorruptLanding, pending_landings, prune, read_run
 from warehouse.landing.series import SeriesWriter, read_series
 from warehouse.landing.writer import LandingWriter
-from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
+from warehouse.rebuild import rebuild
 
 PAGES = (
     SeriesPage(

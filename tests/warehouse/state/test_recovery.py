@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.support.backfill_state import before, begin_backfill, land_pages, page_meta, series_shard, spans
 from tests.support.clocks import NOON
 from tests.support.warehouse import create_warehouse
-from warehouse.maintenance import rebuild
 from warehouse.paths import WarehousePaths
+from warehouse.rebuild import rebuild
 from warehouse.state.backfill_rows import BackfillShard
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import recover_progress
