@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from connectors.http.client import Client
@@ -68,6 +68,11 @@ class Connector(ABC):
     def quota_remaining(self) -> int | None:
         """The requests left in the month, if the source has reported them."""
         return self._client.quota_remaining
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the source's clock is ahead of ours (negative: behind), if the source has told a time."""
+        return self._client.clock_skew
 
     @property
     def rate_limiter(self) -> RateLimiter:

@@ -41,7 +41,8 @@ class RunResult:
     """The run of one basket: its final state, its cost, and the report of its load once it is loaded.
 
     `key_tail` is the last four characters of the key if the key is long enough to show them; `request_id` is
-    the source's id of the last request if the source gives one.
+    the source's id of the last request if the source gives one; `clock_skew` is how many seconds the source's
+    clock was ahead of ours (negative: behind) at the most, None if the source told no time.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class RunResult:
     load: LoadReport | None = None
     key_tail: str = ""
     request_id: str = ""
+    clock_skew: float | None = None
 
     @property
     def exit_code(self) -> int:

@@ -81,6 +81,12 @@ class SourceSession:
         return None if self._connector is None else self._connector.quota_remaining
 
     @property
+    def clock_skew(self) -> float | None:
+        """How many seconds the source's clock is ahead of ours (negative: behind); None if unknown."""
+        skew = None if self._connector is None else self._connector.clock_skew
+        return None if skew is None else skew.total_seconds()
+
+    @property
     def key_tail(self) -> str:
         """The last characters of the key; empty if the key is unknown or too short to show them."""
         return "" if self.key is None else self.key.tail

@@ -91,7 +91,9 @@ class CS2Cap(Connector):
     async def fx(self) -> pl.DataFrame:
         """Return the exchange rates, schema `FX`."""
         response = await self._client.get("/v1/fx")
-        return reference_data.parse_fx(response.body, response.server_time, self.source)
+        return reference_data.parse_fx(
+            response.body, response.server_time, self.source, is_ahead=self._client.is_ahead
+        )
 
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()

@@ -1,5 +1,6 @@
 """Parse CS2Cap's reference data: the catalog, the providers, the exchange rates and the account."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
@@ -133,15 +134,22 @@ def _lower(word: str | None) -> str | None:
     return None if word is None else word.lower()
 
 
-def parse_fx(body: bytes, observed_at: datetime, source: str = "") -> pl.DataFrame:
+def parse_fx(
+    body: bytes,
+    observed_at: datetime,
+    source: str = "",
+    *,
+    is_ahead: Callable[[datetime], bool] = lambda _moment: False,
+) -> pl.DataFrame:
     """Parse `/v1/fx`, schema `FX`: units of a currency for one USD, exact to 18 places.
 
-    The column `moment` is the API's timestamp, or `observed_at` (UTC) where it gives none. Raises
-    UnexpectedResponse where a rate is not a positive number.
+    The column `moment` is the API's timestamp, or `observed_at` (UTC) where it gives none, or one that
+    `is_ahead` of our clock and would be the newest for ever. Raises UnexpectedResponse where a rate is not a
+    positive number.
     """
     fx = decode_response(_FX, body, route="/v1/fx", source=source)
     rates = {code.upper(): _rate(code, rate, source) for code, rate in fx.rates.items()}
-    moment = fx.timestamp or observed_at
+    moment = observed_at if fx.timestamp is None or is_ahead(fx.timestamp) else fx.timestamp
     columns = {"currency": list(rates), "rate": list(rates.values()), "moment": [moment] * len(rates)}
     return pl.DataFrame(columns, schema=FX, strict=True)
 

@@ -79,6 +79,8 @@ class StreamExtraction:
                 f"{self._side.stream_route}: the stream is in {sanitize(currency, 20)} instead of USD", source
             )
         snapshot_at = _parse_timestamp(headers.get("x-snapshot-timestamp", ""))
+        if snapshot_at is not None and self._client.is_ahead(snapshot_at):
+            snapshot_at = None
         return StreamInfo(
             source=source,
             side=self._side,
@@ -132,6 +134,6 @@ class StreamExtraction:
 def _parse_timestamp(text: str) -> datetime | None:
     try:
         timestamp = datetime.fromisoformat(text)
-    except ValueError:
+        return timestamp.astimezone(UTC) if timestamp.tzinfo else None
+    except (ValueError, OverflowError):  # no timestamp, or one outside of the calendar in UTC
         return None
-    return timestamp.astimezone(UTC) if timestamp.tzinfo else None

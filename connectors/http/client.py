@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar, Final, Generic, TypeVar
 
-from common.clock import Clock
+from common.clock import Clock, bound_moment, is_ahead
 from common.concurrency import run_to_completion
 from common.errors import (
     AuthRejected,
@@ -31,7 +31,7 @@ from connectors.http.auth import HeaderAuth, Key
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
 from connectors.http.errors import check_content_type
-from connectors.http.headers import parse_http_date, parse_quota
+from connectors.http.headers import localize, parse_http_date, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
 from connectors.ratelimit.admission import Permit
@@ -48,7 +48,8 @@ _MAX_ERROR_BODY: Final = 65_536
 class ApiResponse(Generic[_T]):
     """A successful response: status, headers (lower-case names), body and the server's time.
 
-    `server_time` is the `Date` header (UTC, whole seconds), or the local clock's time without that header.
+    `server_time` is the `Date` header (UTC, whole seconds), at most MAX_CLOCK_SKEW ahead of the local clock,
+    or the local clock's time without that header.
     """
 
     status: int
@@ -62,7 +63,9 @@ class Client(ABC):
 
     A subclass speaks the dialect of one API: `auth` puts the key into a header, `classify` turns a response
     into an error. `requests` counts the requests sent, retries included; `request_id` is the API's own id of
-    the last response, where the API gives one. `on_headers` gets the headers of every response.
+    the last response, where the API gives one. `clock_skew` is how far the source's clock was ahead of ours
+    (negative: behind), at the most; None until the source told a time. `on_headers` gets the headers of every
+    response.
     """
 
     auth: ClassVar[type[HeaderAuth]]
@@ -83,6 +86,7 @@ class Client(ABC):
         self.source = source
         self.requests = 0
         self.request_id = ""
+        self.clock_skew: timedelta | None = None
         self.rate_limiter = rate_limiter or RateLimiter(None, clock)
         self._key = key
         self._clock = clock
@@ -180,8 +184,18 @@ class Client(ABC):
         raise failure  # outside of the handler, whose frames hold the response
 
     def server_time(self, headers: Mapping[str, str]) -> datetime:
-        """Return the server's time by the headers of a response, or the local clock's time."""
-        return parse_http_date(headers.get("date")) or self._clock.now()
+        """Return the server's time by the headers of a response, bounded, or the local clock's time."""
+        date = parse_http_date(headers.get("date"))
+        return self._clock.now() if date is None else bound_moment(date, self._clock.now())
+
+    def is_ahead(self, moment: datetime) -> bool:
+        """Tell whether a time of the source (UTC) is later than our clock allows; keep how far for the alert.
+
+        A time in the past says nothing of the source's clock: it may be that of an older state.
+        """
+        now = self._clock.now()
+        self._keep_skew(max(moment - now, timedelta()))
+        return is_ahead(moment, now)
 
     async def aclose(self) -> None:
         """Close the connections and the rate limiter."""
@@ -248,6 +262,9 @@ class Client(ABC):
         """Raise the error that a response means; report the response to rate limiter and circuit breaker."""
         route, status, headers = str(request), response.status, response.headers
         self._on_headers(headers)
+        now, date = self._clock.now(), parse_http_date(headers.get("date"))
+        if date is not None:
+            self._keep_skew(date - now)
         body = b""
         if status >= 300:
             body = self._decompression(request, response)()[:_MAX_ERROR_BODY]
@@ -257,9 +274,13 @@ class Client(ABC):
         error = error or check_content_type(status, headers, self.source)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
-        self.rate_limiter.observe_headers(route, permit, parse_quota(headers), error=error)
+        quota = parse_quota(headers)
+        quota = quota._replace(resets_at=localize(quota.resets_at, headers, now))
+        self.rate_limiter.observe_headers(route, permit, quota, error=error)
         if error is None:
             return
+        if isinstance(error, QuotaExhausted):
+            error.resets_at = localize(error.resets_at, headers, now)
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
             self._circuit_breaker.trip(error)
         if isinstance(error, RouteForbidden):
@@ -268,6 +289,9 @@ class Client(ABC):
             self.rate_limiter.pause(error.retry_after or 1.0)
         self.rate_limiter.observe_error(route, error)
         raise error
+
+    def _keep_skew(self, skew: timedelta) -> None:
+        self.clock_skew = max(self.clock_skew or timedelta(), skew, key=abs)
 
     def _decompression(self, request: ApiRequest, response: RawResponse) -> Decompress:
         encoding = response.headers.get("content-encoding", "")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from common.clock import MAX_CLOCK_SKEW
 from connectors.ratelimit.limiter import QuotaHeaders
 
 
@@ -11,9 +12,9 @@ def parse_http_date(text: str | None) -> datetime | None:
     """Return an HTTP date as a datetime in UTC; None for any other text."""
     try:
         date = parsedate_to_datetime(text or "")
-    except ValueError:
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no date, or one outside of the calendar in UTC
         return None
-    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -33,7 +34,7 @@ def parse_quota(headers: Mapping[str, str]) -> QuotaHeaders:
 
 
 def parse_reset(headers: Mapping[str, str]) -> datetime | None:
-    """Return when a quota resets (UTC).
+    """Return when a quota resets, by the server's clock (UTC).
 
     CS2Cap's documentation describes the header both as a Unix time and as seconds from now. A value under
     10^9 cannot be a Unix time of today.
@@ -42,7 +43,21 @@ def parse_reset(headers: Mapping[str, str]) -> datetime | None:
     if value.isascii() and value.isdecimal() and 10**9 <= int(value) < 10**11:
         return datetime.fromtimestamp(int(value), UTC)
     now, seconds = parse_http_date(headers.get("date")), _parse_seconds(value)
-    return now + timedelta(seconds=seconds) if now and seconds is not None else None
+    try:
+        return now + timedelta(seconds=seconds) if now and seconds is not None else None
+    except OverflowError:
+        return None
+
+
+def localize(moment: datetime | None, headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return `moment`, a time by the server's clock, by our own clock, whose time is `now` (both UTC).
+
+    The two are the same unless `Date` tells that one of the two clocks is wrong.
+    """
+    date = parse_http_date(headers.get("date"))
+    if moment is None or date is None or abs(date - now) <= MAX_CLOCK_SKEW:
+        return moment
+    return now + (moment - date)
 
 
 def _parse_seconds(text: str | None) -> float | None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import sqlite3
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Self
 
 WINDOW: Final = 60.0
 DAY: Final = 86_400.0
 # A queued request asks again at least this often (seconds), and leaves the queue after twice that time.
 POLL_INTERVAL: Final = 5.0
+# The quota of a month resets within this time.
+LONGEST_MONTH: Final = timedelta(days=32)
 # A batch of permits takes so small a part of what is left that no other process misses it.
 BATCH_DIVISOR: Final = 64
 
@@ -44,7 +46,12 @@ class MonthUsage(NamedTuple):
         return cls(used, limit, *(None if time is None else datetime.fromisoformat(time) for time in times))
 
     def as_of(self, at: datetime) -> Self:
-        """Return the usage at `at` (UTC): after a reset nothing is used, the next one is a month later."""
+        """Return the usage at `at` (UTC): after a reset nothing is used, the next one is a month later.
+
+        A reset that is further ahead than a month lasts is unknown: a wrong clock told or stored it.
+        """
+        if self.resets_at is not None and self.resets_at - at > LONGEST_MONTH:
+            return self._replace(resets_at=None)
         if self.resets_at is None or at < self.resets_at:
             return self
         months = 12 * (at.year - self.resets_at.year) + at.month - self.resets_at.month

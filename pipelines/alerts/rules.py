@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from common.clock import MAX_CLOCK_SKEW
+from common.text import format_duration
 from pipelines.results import DONE, RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert, AlertStore
@@ -13,6 +15,11 @@ AUTH, QUOTA, PLAN = "auth.failed", "quota.exhausted", "plan.forbids"
 INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provider.dark"
 SILENCE = "silence"
 NEXT_KEY = "key.next"
+CLOCK_AHEAD, CLOCK_BEHIND = "clock.ahead", "clock.behind"
+CHECK_CLOCKS = (
+    "Check this machine's clock: `floorline doctor` compares it with each source, and NTP keeps it right."
+    " Otherwise the source's clock is wrong, or a proxy answers in its place."
+)
 CAUSE_BY_STATE = {"auth_failed": AUTH, "quota_exhausted": QUOTA, "plan_forbids": PLAN}
 
 
@@ -38,6 +45,7 @@ def raise_alerts(
 
 def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
     for result in results:
+        yield from _alerts_of_clocks(result)
         error = result.error
         if result.state in CAUSE_BY_STATE and error is not None:
             yield Alert(
@@ -54,6 +62,21 @@ def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
             yield Alert(INCOMPLETE, result.source, result.basket, message=reason, run_id=result.run_id)
 
 
+def _alerts_of_clocks(result: RunResult) -> Iterator[Alert]:
+    """Yield the alert of a source whose clock and ours differ by more than the bound."""
+    skew = timedelta(seconds=result.clock_skew or 0)
+    if abs(skew) <= MAX_CLOCK_SKEW:
+        return
+    if skew > timedelta():
+        cause, side = CLOCK_AHEAD, "ahead of"
+        effect = f"no time of it counts as more than {format_duration(MAX_CLOCK_SKEW)} ahead"
+    else:
+        cause, side = CLOCK_BEHIND, "behind"
+        effect = "what it sends counts as that old, and replaces nothing that was observed since"
+    message = f"the source's clock is {format_duration(skew)} {side} this machine's: {effect}"
+    yield Alert(cause, result.source, "", message=message, guidance=CHECK_CLOCKS, run_id=result.run_id)
+
+
 def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
     for load in loads:
         for suspect in load.held:
@@ -65,10 +88,13 @@ def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
 
 
 def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:
-    """Yield the causes that a successful run resolves, as (cause, source, subject)."""
+    """Yield the causes that a run resolves if none raises them, as (cause, source, subject)."""
     if result.state in {DONE, "incomplete"}:
         yield AUTH, result.source, ""
         yield QUOTA, result.source, ""
+    if result.clock_skew is not None:  # the causes that the run raises are not resolved
+        yield CLOCK_AHEAD, result.source, ""
+        yield CLOCK_BEHIND, result.source, ""
     if result.state == DONE:
         yield PLAN, result.source, ""
         yield INCOMPLETE, result.source, result.basket

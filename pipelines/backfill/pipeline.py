@@ -257,6 +257,7 @@ class BackfillPipeline:
             quota_remaining=self._session.quota_remaining,
             unknown_fields=dict(outcome.totals.unknown_fields),
             key_tail=self._session.key_tail,
+            clock_skew=self._session.clock_skew,
         )
 
     def _alert_unknown_providers(self, outcome: BackfillOutcome) -> None:

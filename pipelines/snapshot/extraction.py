@@ -256,6 +256,7 @@ class BasketExtractor:
             notes=self._plan.notes,
             key_tail=self._session.key_tail,
             request_id=connector.request_id,
+            clock_skew=self._session.clock_skew,
         )
         landing.finish(
             state,

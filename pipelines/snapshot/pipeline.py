@@ -187,6 +187,7 @@ class SnapshotPipeline:
             error=error,
             incomplete_reason=str(error),
             key_tail=run.session.key_tail,
+            clock_skew=run.session.clock_skew,
         )
         with LandingWriter(self._paths.landing, header) as landing:
             landing.finish(

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -60,6 +61,15 @@ def test_stream_equals_the_expected_rows_at_its_snapshot(sandbox: Sandbox) -> No
     assert {page.observed_at for page in collector.pages} == {NOON}
     assert {page.request for page in collector.pages} == {0}
     assert count_posts(sandbox) == 1
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(days=3653)])
+def test_snapshot_time_ahead_of_our_clock_is_no_time(make_sandbox: MakeSandbox, ahead: timedelta) -> None:
+    sandbox = make_sandbox(tier="pro", frozen=NOON + ahead)
+    sandbox.fault("skewed_date", seconds=60 - ahead.total_seconds(), method="POST", times=None)
+    collector, _ = extract_stream(sandbox)
+    expected = NOON + (ahead if ahead < timedelta(minutes=5) else timedelta(seconds=60))
+    assert {page.observed_at for page in collector.pages} == {expected}
 
 
 def test_long_stream_is_landed_in_consecutive_chunks(make_sandbox: MakeSandbox) -> None:

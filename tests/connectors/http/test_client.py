@@ -5,13 +5,13 @@ import gzip
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from common import errors
-from common.clock import SystemClock
+from common.clock import MAX_CLOCK_SKEW, SystemClock
 from connectors.cs2cap.client import Cs2capClient
 from connectors.http.auth import Key
 from connectors.http.client import ApiResponse, Client
@@ -70,8 +70,33 @@ def test_without_a_date_the_server_time_is_the_local_clocks() -> None:
 
 
 def test_skewed_date_is_the_server_time(sandbox: Sandbox) -> None:
-    sandbox.fault("skewed_date", path="/v1/account/key", seconds=3600)
-    assert request_once(sandbox.url).server_time == datetime(2026, 6, 1, 13, tzinfo=UTC)
+    sandbox.fault("skewed_date", path="/v1/account/key", seconds=-3600)
+    assert request_once(sandbox.url).server_time == datetime(2026, 6, 1, 11, tzinfo=UTC)
+
+
+def test_date_ahead_of_our_clock_is_bounded(sandbox: Sandbox) -> None:
+    for seconds in (240, 301, 365 * 86_400):
+        sandbox.fault("skewed_date", path="/v1/account/key", seconds=seconds)
+        assert request_once(sandbox.url).server_time == NOON + min(timedelta(seconds=seconds), MAX_CLOCK_SKEW)
+
+
+def test_client_keeps_the_largest_skew_of_the_clocks(sandbox: Sandbox) -> None:
+    skews: list[float | None] = []
+
+    async def request_three_times(client: Client) -> ApiResponse[bytes]:
+        for seconds in (60, -400, 200):
+            sandbox.fault("skewed_date", path="/v1/account/key", seconds=seconds)
+            response = await get_account(client)
+            skews.append(client.clock_skew and client.clock_skew.total_seconds())
+        return response
+
+    request_once(sandbox.url, request=request_three_times)
+    assert skews == [60, -400, -400]
+
+
+def test_date_outside_of_the_calendar_is_no_date() -> None:
+    beyond = http_response(b"{}", date="Fri, 31 Dec 9999 23:59:59 -1200")
+    assert request_from_stub(beyond).server_time == NOON
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """The quota headers of a response, with valid numbers and without."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
-from connectors.http.headers import parse_quota
+from connectors.http.headers import localize, parse_quota, parse_reset
 from connectors.ratelimit.limiter import QuotaHeaders
 
 NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
@@ -33,3 +34,18 @@ def test_invalid_numbers_in_quota_headers_are_ignored(
     }
     assert parse_quota(headers) == quota
     assert parse_quota({}) == QuotaHeaders(None, None, None)
+
+
+@pytest.mark.parametrize("off", [timedelta(days=-1), timedelta(0), timedelta(days=365)])
+@pytest.mark.parametrize("as_unix_time", [True, False])
+def test_reset_is_converted_to_our_clock(off: timedelta, as_unix_time: bool) -> None:
+    date = ONE + off
+    at = date + timedelta(hours=1)
+    reset = f"{at.timestamp():.0f}" if as_unix_time else "3600"
+    headers = {"x-ratelimit-reset": reset, "date": format_datetime(date, usegmt=True)}
+    assert localize(parse_reset(headers), headers, ONE) == ONE + timedelta(hours=1)
+
+
+def test_reset_beyond_the_calendar_is_no_reset() -> None:
+    headers = {"x-ratelimit-reset": "3600", "date": "Fri, 31 Dec 9999 23:59:59 GMT"}
+    assert parse_reset(headers) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ import pytest
 from floorline.console import format_amount, to_json
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, basket, clean_env, ledger, main_with
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a sandbox whose clock agrees with that of the commands."""
+    return make_sandbox(frozen=datetime.now(UTC))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from pipelines.alerts.rules import raise_alerts
 from pipelines.results import RunResult, run_state
 from tests.support.clocks import NOON
 from warehouse.loading.run import LoadReport, SuspectProvider
-from warehouse.state.alerts import AlertStore
+from warehouse.state.alerts import Alert, AlertStore
 
 AlertKey = tuple[str, str, str]
 
@@ -104,6 +105,38 @@ def test_alert_of_a_dark_provider_is_open_until_its_quotes_are_trusted_again(ale
     assert opened(alerts) == dark
     raise_alerts(alerts, [], [load_report(brought=("steam",))], now=NOON)
     assert opened(alerts) == set()
+
+
+@pytest.mark.parametrize(
+    ("skew", "cause", "words"),
+    [
+        (
+            366 * 86_400.0,
+            "clock.ahead",
+            "366d ahead of this machine's: no time of it counts as more than 5m ahead",
+        ),
+        (301.0, "clock.ahead", "5m ahead of"),
+        (-86_400.0, "clock.behind", "1d behind this machine's: what it sends counts as that old"),
+    ],
+)
+def test_alert_of_a_wrong_clock_is_open_until_the_clocks_agree(
+    alerts: AlertStore, skew: float, cause: str, words: str
+) -> None:
+    def run_with(skew: float | None, error: SourceError | None = None) -> list[Alert]:
+        result = dataclasses.replace(run_result(error), clock_skew=skew)
+        return raise_alerts(alerts, [result], [], now=NOON)
+
+    assert run_with(300.0) == run_with(-300.0) == []
+    (raised,) = run_with(skew)
+    assert (raised.cause, raised.source, raised.subject) == (cause, "cs2cap", "")
+    assert words in raised.message
+    assert "Check this machine's clock" in (raised.guidance or "")
+    run_with(None)  # a run without a response tells nothing of the clocks
+    assert opened(alerts) == {(cause, "cs2cap", "")}
+    run_with(-skew)
+    assert {alert[0] for alert in opened(alerts)} == {"clock.ahead", "clock.behind"} - {cause}
+    run_with(0.2, PlanForbids("not in this tier", "cs2cap"))
+    assert opened(alerts) == {("plan.forbids", "cs2cap", "")}
 
 
 def test_alert_of_a_changed_contract_is_open_until_it_is_cleared(alerts: AlertStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from pipelines.alerts.silence import check_silence
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
 
 
@@ -20,6 +21,12 @@ from tests.support.snapshots import Bench, basket
 def webhook() -> Iterator[WebhookReceiver]:
     with webhook_receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a sandbox whose clock agrees with this machine's."""
+    return make_sandbox(frozen=datetime.now(UTC))
 
 
 @pytest.fixture

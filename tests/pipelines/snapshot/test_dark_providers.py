@@ -37,7 +37,8 @@ def test_dark_provider_closes_no_quotes_and_its_return_resolves_the_alert(
     sandbox.advance(600)
     bench.snapshot()
     assert dark_alerts(bench) == []
-    assert bench.query("SELECT closed_at IS NOT NULL FROM alerts") == [(True,)]
+    closed = "SELECT closed_at IS NOT NULL FROM alerts WHERE cause = 'provider.dark'"
+    assert bench.query(closed) == [(True,)]
     assert (bench.quotes(), bench.changes()) == (before, changes)
 
 
