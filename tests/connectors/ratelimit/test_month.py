@@ -289,3 +289,12 @@ def test_processes_share_the_month(tmp_path: Path) -> None:
     for rate_limiter in (one, other):
         with pytest.raises(QuotaExhausted):
             send_requests(rate_limiter)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=33), timedelta(days=3653)])
+def test_reset_further_ahead_than_a_month_is_unknown(ahead: timedelta) -> None:
+    usage = MonthUsage(7, 100, NOON + ahead)
+    assert usage.as_of(NOON) == MonthUsage(7, 100, None)
+    assert usage._replace(resets_at=NOON + timedelta(days=31)).as_of(NOON).resets_at == NOON + timedelta(
+        days=31
+    )
