@@ -8,6 +8,7 @@ from functools import partial
 from sandbox.clock import Clock, micros
 from sandbox.cs2cap import params, reference_data
 from sandbox.cs2cap.batch import build_batch
+from sandbox.cs2cap.item_filters import find_items
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry, require_feature
 from sandbox.cs2cap.pages import PageCache, PageRequest, filters_json, pagination_json
 from sandbox.cs2cap.series.routes import SeriesRoutes
@@ -58,10 +59,15 @@ class Cs2cap:
         if handlers is None:
             raise ApiError(404, None, "Not Found")
         if request.method not in handlers:
-            raise ApiError(405, None, "Method Not Allowed")
+            raise ApiError(405, None, "Method Not Allowed", headers={"Allow": ", ".join(sorted(handlers))})
         # Requests of the account do not count in the month.
         admitted = self.keys.admit(request.authorization, now, monthly=account is None)
-        response = handlers[request.method](request, admitted.key, now)
+        try:
+            response = handlers[request.method](request, admitted.key, now)
+        except ApiError as error:
+            tier = {"X-RateLimit-Tier": admitted.key.tier.name} if error.status == 422 else {}
+            error.headers = {**admitted.headers, **tier, **error.headers}
+            raise
         # A stream reports its starts instead of the month.
         response.headers = {**admitted.headers, **response.headers}
         return response
@@ -112,20 +118,8 @@ class Cs2cap:
             return ApiResponse(body=self._catalog, gzipped=True)
         limit = params.parse_int(request, "limit", least=1, most=key.tier.page)
         offset = params.parse_int(request, "offset", least=0) or 0
-        return ApiResponse(body=_items_body(self._find_items(request), limit, offset), gzipped=True)
-
-    def _find_items(self, request: ApiRequest) -> list[Item]:
-        """Return the items that match every filter; text is matched without regard to case."""
-        part, name, phase = (request.one(key) for key in ("q", "market_hash_name", "phase"))
-        item_id = params.parse_int(request, "item_id", least=1)
-        return [
-            item
-            for item in self.market.board.catalog.items
-            if (item_id is None or item.item_id == item_id)
-            and (part is None or part.lower() in item.name.lower())
-            and (name is None or name.lower() == item.name.lower())
-            and (phase is None or phase.lower() == (item.phase or "").lower())
-        ]
+        items = find_items(self.market.board.catalog.items, request)
+        return ApiResponse(body=_items_body(items, limit, offset), gzipped=True)
 
     def _providers(self, request: ApiRequest, _key: ApiKey, now: datetime) -> ApiResponse:
         key = request.one("provider")

@@ -144,6 +144,11 @@ def parse_bool(request: ApiRequest, name: str) -> bool:
     return _FLAGS[text]
 
 
+def parse_flag(request: ApiRequest, name: str) -> bool | None:
+    """Return a flag, or None where the parameter is absent."""
+    return None if request.one(name) is None else parse_bool(request, name)
+
+
 def _position(key: Json, location: list[Json]) -> int:
     if key not in INDEX:
         message = "Input should be one of the allowed provider keys"

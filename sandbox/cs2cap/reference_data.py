@@ -8,7 +8,7 @@ from sandbox.cs2cap.keys import ApiKey
 from sandbox.http_types import Json
 from sandbox.market.catalog import Item
 from sandbox.market.market import Market
-from sandbox.market.providers import PROVIDERS, Provider
+from sandbox.market.providers import PROVIDERS, SELLERS, Provider
 from sandbox.market.sides import BUYERS
 
 KEY_SHOWN_ONCE = "Store this key securely. It will not be shown again."
@@ -55,7 +55,7 @@ def _provider_json(market: Market, provider: Provider, now: int) -> dict[str, Js
         "market_type": provider.market_type.upper(),
         "default_currency": provider.currency,
         "fees": {"sell_fee": provider.sell_fee, "insta_sell_fee": None, "trading_spread_fee": None},
-        "features": {"has_buy_orders": position in BUYERS, "has_recent_sales": False},
+        "features": {"has_buy_orders": position in BUYERS, "has_recent_sales": position in SELLERS},
         "health": health,
     }
 

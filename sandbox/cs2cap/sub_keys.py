@@ -13,6 +13,7 @@ from sandbox.http_types import ApiError, ApiRequest, ApiResponse, Json, dumps
 ROOT = "/v1/account/key"
 SUB_KEYS = "/v1/account/sub-keys"
 MAX_SUB_KEYS = 25
+MAX_NAME = 100  # characters
 Handler = Callable[[ApiRequest, ApiKey, datetime], ApiResponse]
 
 
@@ -50,7 +51,7 @@ class AccountRoutes:
     def _list(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
         _require_sub_keys(key)
         limit = min(max(params.parse_int(request, "limit") or MAX_SUB_KEYS, 1), 100)
-        offset = params.parse_int(request, "offset", least=0) or 0
+        offset = max(params.parse_int(request, "offset") or 0, 0)
         children = self._keys.children(key)
         page: list[Json] = [self._key_json(child, now) for child in children[offset : offset + limit]]
         pagination = pagination_json(limit, offset, len(children))
@@ -59,13 +60,13 @@ class AccountRoutes:
     def _create(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
         _require_sub_keys(key)
         _require_verified(key)
-        if len(self._keys.children(key)) >= MAX_SUB_KEYS:
-            raise ApiError(409, None, f"At most {MAX_SUB_KEYS} sub-keys are allowed")
         fields = params.parse_body(request)
-        if not isinstance(fields.get("name"), str):
-            raise params.validation_error("missing", ["body", "name"], "Field required", value=None)
+        if fields.get("name") is None:
+            raise params.validation_error("missing", ["body", "name"], "Field required", value=fields)
         child = ApiKey(generate_key(), key.tier, created_at=now, root=key)
         _apply_fields(child, fields)
+        if len(self._keys.children(key)) >= MAX_SUB_KEYS:
+            raise ApiError(409, None, f"At most {MAX_SUB_KEYS} sub-keys are allowed")
         return self._show_once(self._keys.add(child), now, 201)
 
     def _get(self, request: ApiRequest, key: ApiKey, now: datetime) -> ApiResponse:
@@ -126,18 +127,27 @@ def _require_sub_keys(key: ApiKey) -> None:
 
 
 def _apply_fields(key: ApiKey, fields: Fields) -> None:
-    """Set the name and the caps of a body; null removes a cap."""
-    name = fields.get("name")
-    key.label = name if isinstance(name, str) else key.label
-    if "quota_requests_per_month_override" in fields:
-        key.month_cap = _parse_cap(fields, "quota_requests_per_month_override", key.tier.month)
-    if "rate_requests_per_minute_override" in fields:
-        key.minute_cap = _parse_cap(fields, "rate_requests_per_minute_override", key.tier.minute)
+    """Set the name and the caps of a body, all or none; null removes a cap."""
+    label = key.label if fields.get("name") is None else _parse_name(fields)
+    month_cap = _parse_cap(fields, "quota_requests_per_month_override", key.month_cap, key.tier.month)
+    minute_cap = _parse_cap(fields, "rate_requests_per_minute_override", key.minute_cap, key.tier.minute)
+    key.label, key.month_cap, key.minute_cap = label, month_cap, minute_cap
 
 
-def _parse_cap(fields: Fields, name: str, most: int) -> int | None:
-    value = fields[name]
-    if value is not None and not (isinstance(value, int) and 1 <= value <= most):
-        message = f"Input should be a whole number from 1 to {most}"
-        raise params.validation_error("value_error", ["body", name], message, value=value)
-    return value
+def _parse_name(fields: Fields) -> str:
+    name = fields["name"]
+    if isinstance(name, str) and 1 <= len(name) <= MAX_NAME:
+        return name
+    message = f"Input should be a string of 1 to {MAX_NAME} characters"
+    raise params.validation_error("value_error", ["body", "name"], message, value=name)
+
+
+def _parse_cap(fields: Fields, name: str, current: int | None, most: int) -> int | None:
+    """Return a cap of a body, the `current` one where the body has none. In JSON, 5.0 is a whole number."""
+    value = fields.get(name, current)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and value in range(1, most + 1):
+        return int(value)
+    message = f"Input should be a whole number from 1 to {most}"
+    raise params.validation_error("value_error", ["body", name], message, value=value)

@@ -65,3 +65,7 @@ PROVIDERS = tuple(  # in the order of their keys, which is the order of an item'
 )
 KEYS = tuple(provider.key for provider in PROVIDERS)
 INDEX = {key: position for position, key in enumerate(KEYS)}
+# The positions of the providers of which the API knows sales.
+SELLERS = tuple(
+    INDEX[key] for key in ("buff163", "c5", "csfloat", "csgo500", "csgoempire", "dmarket", "youpin")
+)

@@ -10,11 +10,8 @@ from sandbox.http_types import Json
 from sandbox.market.archive import MarketHistory
 from sandbox.market.board import Quote, seeded_random
 from sandbox.market.catalog import Item
-from sandbox.market.providers import INDEX
+from sandbox.market.providers import SELLERS
 
-SELLERS = tuple(
-    INDEX[key] for key in ("buff163", "c5", "csfloat", "csgo500", "csgoempire", "dmarket", "youpin")
-)
 RETENTION_DAYS = 30
 _PLACES_PER_SALE = 5  # one place of so many sells on a day
 _SALES_PER_TWIN = 12  # one sale of so many is reported twice with the same fields

@@ -8,12 +8,12 @@ from sandbox.clock import iso, micros
 from sandbox.cs2cap import params
 from sandbox.cs2cap.keys import ApiKey, require_feature
 from sandbox.cs2cap.series import cursors
-from sandbox.cs2cap.series.sales import SELLERS, ItemTraits, Sale, SalesFeed
+from sandbox.cs2cap.series.sales import ItemTraits, Sale, SalesFeed
 from sandbox.http_types import ApiError, ApiRequest, ApiResponse, Json, dumps
 from sandbox.market.archive import MarketHistory
 from sandbox.market.board import Quote
 from sandbox.market.money import convert
-from sandbox.market.providers import KEYS
+from sandbox.market.providers import KEYS, SELLERS
 
 Row = tuple[Sale, Quote, ItemTraits]
 

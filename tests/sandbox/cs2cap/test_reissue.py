@@ -111,10 +111,29 @@ def test_only_the_largest_plan_has_sub_keys_at_most_25(make_sandbox: MakeSandbox
 
 @pytest.mark.parametrize(
     "body",
-    [{"quota_requests_per_month_override": 5}, {"name": "x", "rate_requests_per_minute_override": 301}],
+    [
+        {"quota_requests_per_month_override": 5},
+        {"name": "x", "rate_requests_per_minute_override": 301},
+        {"name": "x", "rate_requests_per_minute_override": 1.5},
+        {"name": "x", "rate_requests_per_minute_override": True},
+        {"name": ""},
+        {"name": "x" * 101},
+        {"name": 5},
+        {"name": None},
+    ],
 )
 def test_wrong_sub_key_is_a_422(quant: Sandbox, body: dict[str, Any]) -> None:
     assert status_and_code(post(quant, SUB_KEYS, body=body)) == (422, "VALIDATION_ERROR")
+
+
+def test_sub_key_keeps_its_name_where_a_change_is_wrong(quant: Sandbox) -> None:
+    created = post(quant, SUB_KEYS, body={"name": "bot", "rate_requests_per_minute_override": 9.0}).json()
+    assert created["key_info"]["rate_requests_per_minute_override"] == 9
+    url = f"{quant.url}{SUB_KEYS}/{created['key_info']['id']}"
+    headers = {"Authorization": f"Bearer {VALID_KEY}"}
+    for change in ({"name": ""}, {"name": "new", "rate_requests_per_minute_override": 0}):
+        assert status_and_code(httpx.patch(url, json=change, headers=headers)) == (422, "VALIDATION_ERROR")
+    assert httpx.get(url, headers=headers).json()["key"]["name"] == "bot"
 
 
 def test_body_that_is_not_an_object_is_a_422(quant: Sandbox) -> None:

@@ -45,6 +45,28 @@ def test_invalid_key_is_refused(
     assert (response.status_code, response.json()) == (status, body)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/prices", "GET, POST"),
+        ("POST", "/v1/fx", "GET"),
+        ("GET", "/v1/bids/batch", "POST"),
+        ("DELETE", "/v1/account/sub-keys", "GET, POST"),
+        ("POST", "/v1/account/sub-keys/x", "DELETE, GET, PATCH"),
+    ],
+)
+def test_wrong_method_is_told_the_right_ones(sandbox: Sandbox, method: str, path: str, allowed: str) -> None:
+    response = httpx.request(method, sandbox.url + path, headers={"Authorization": f"Bearer {VALID_KEY}"})
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/v1/prices", "/v1/items", "/v1/prices/history", "/v1/sales"])
+def test_422_names_the_tier(sandbox: Sandbox, http_get: HttpGet, path: str) -> None:
+    response = http_get(sandbox, path, item_id="x")
+    assert (response.status_code, response.headers["X-RateLimit-Tier"]) == (422, "pro")
+    assert "X-RateLimit-Tier" not in http_get(sandbox, "/v1/providers", provider="nobody").headers
+
+
 @pytest.mark.parametrize("header", ["Token x", "Bearer", "Bearer x y", VALID_KEY])
 def test_malformed_header_is_an_invalid_key(sandbox: Sandbox, header: str) -> None:
     response = httpx.get(sandbox.url + "/v1/fx", headers={"Authorization": header})

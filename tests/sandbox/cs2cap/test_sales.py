@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.cs2cap.series.sales import SELLERS
 from sandbox.market.money import RATES, convert
-from sandbox.market.providers import KEYS
+from sandbox.market.providers import KEYS, SELLERS
 from tests.support.clocks import NOON
 from tests.support.sandbox_series import (
     DOPPLER,

@@ -66,6 +66,8 @@ def test_items(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
     assert len(page.items) == 2
     assert page.pagination.has_next is True
     assert all("Karambit" in item.market_hash_name for item in page.items)
+    knives = cs2cap.ItemsApi(client).list_items(weapon_type="Knife", phase="Ruby", is_stattrak=True).items
+    assert {(item.weapon_type, item.phase, item.is_stattrak) for item in knives} == {("Knife", "Ruby", True)}
 
 
 def test_providers(client: cs2cap.ApiClient) -> None:
@@ -74,6 +76,9 @@ def test_providers(client: cs2cap.ApiClient) -> None:
     assert {member.value for member in cs2cap.AllProviders} == set(KEYS)
     assert providers["Steam Community Market"].key == "steam"
     assert all(0 <= (provider.fees.sell_fee or 0) < 1 for provider in providers.values())
+    sellers = {provider.key for provider in providers.values() if provider.features.has_recent_sales}
+    assert sellers == {member.value for member in cs2cap.RecentSalesProvider}
+    assert list(cs2cap.ProvidersApi(client).list_providers(provider="buff163")) == ["BUFF163"]
 
 
 def test_rates(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:

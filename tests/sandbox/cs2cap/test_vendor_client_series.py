@@ -10,8 +10,7 @@ from cs2cap.models.sale_record_detail import SaleRecordDetail
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.cs2cap.series.sales import SELLERS
-from sandbox.market.providers import KEYS
+from sandbox.market.providers import KEYS, SELLERS
 from tests.support.clocks import NOON
 from tests.support.sandbox_series import ITEM, KEY_OF, asks_at
 from tests.support.sandboxes import MakeSandbox
