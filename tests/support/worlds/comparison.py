@@ -74,8 +74,8 @@ def find_differences(views: Views, model: ModelViews) -> list[str]:
         view, _, time = title.partition(" ")
         expected = model.quotes_as_of(datetime.fromisoformat(time)) if time else model.rows(view)
         for text, name in _compare(title, rows, expected):
-            name |= {"delivery": "bid"} if view in {"bids", "bid_history"} else {}
-            texts.append("\n".join([text, *_tell_events(name, views, model)]))
+            side = {"delivery": "bid"} if view in {"bids", "bid_history"} else {}
+            texts.append("\n".join([text, *_tell_events({**name, **side}, views, model)]))
     return texts
 
 

@@ -38,6 +38,14 @@ class Dimensions:
             for item, namings in self._names.items()
         }
 
+    def find(self, source: str, item_id: str | None, name: str | None) -> set[Identity]:
+        """Return the items of a source with an id or a shown name."""
+        return {
+            item
+            for item in self.items
+            if item.source == source and (item.item_id == item_id or self.names[item] == name)
+        }
+
     @cached_property
     def phased_names(self) -> set[tuple[str, str]]:
         """The (source, shown name) of the items with phases."""

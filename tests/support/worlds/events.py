@@ -47,9 +47,10 @@ class Candidate:
     accepted: bool = False
 
     @property
-    def order(self) -> tuple[datetime, str, bool]:
-        """By moment, then by run; what one run brings at one moment is listed after that moment."""
-        return self.moment, self.landing.run_id, self.sighting is not None
+    def order(self) -> tuple[datetime, int, str]:
+        """By moment; at one moment misses, acceptances, replacements, sightings; then by run."""
+        ranks = [self.miss is not None, self.accepted, self.sighting is None, True]
+        return self.moment, ranks.index(True), self.landing.run_id
 
 
 class Miss(Enum):
@@ -157,7 +158,7 @@ class World:
         for sighting in self.sightings_of[key]:
             if sighting.landing.run_id == observation.run_id:
                 return False
-            if observation.observed_from < sighting.moment <= observation.observed_to:
+            if observation.observed_from < sighting.moment < observation.observed_to:
                 return False
         return not any(
             reject.landing.run_id == observation.run_id
@@ -170,9 +171,10 @@ class World:
         known = (key.item.source, reject.provider) in self.dimensions.providers
         if known and reject.provider != key.provider:
             return False
-        if reject.item_id is None and reject.name is None:
-            return True
-        return reject.item_id == key.item.item_id or reject.name == self.dimensions.names[key.item]
+        items = self.dimensions.find(key.item.source, reject.item_id, reject.name)
+        if items:
+            return key.item in items
+        return reject.item_id is None or reject.name is None  # with both, it is about a new item
 
     @cached_property
     def _covering(self) -> dict[Key, list[Observation]]:
@@ -200,8 +202,7 @@ class World:
         )
 
     def _last_covering(self, key: Key, candidate: Candidate) -> Observation | None:
-        before = (candidate.moment, candidate.landing.run_id)
-        earlier = [o for o in self._covering[key] if (o.observed_to, o.run_id) < before]
+        earlier = [o for o in self._covering[key] if o.observed_to <= candidate.moment]
         return earlier[-1] if earlier else None
 
     def _complete_observations(self, book: Book) -> list[Observation]:

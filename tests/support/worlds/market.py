@@ -56,6 +56,7 @@ class Market:
         self.listings: dict[Place, Listing] = {}
         self._sides = self._choose_sides()
         self._renames = 0
+        self._phased_ids = {item.item_id for item in self.items if item.name == KNIFE}
         self.lists_aggregates = kind.catalog_aggregates and rng.random() < 0.6
         for index in range(len(self.items)):
             for provider in self.providers:
@@ -121,20 +122,18 @@ class Market:
         listing.unreadable = rng.random() < (0.6 if listing.unreadable else kind.rejected)
 
     def _rename(self, item: MarketItem) -> None:
-        """Rename the finish, the base name, or the phase; no other item has the new name and phase."""
+        """Rename the finish or the base of an item, with its phases, or give it another phase."""
         self._renames += 1
         base, _, finish = item.name.partition(" | ")
         what = self._rng.choice(["finish", "base", "phase"])
-        if item.phase is not None or any(
-            other.name == item.name for other in self.items if other is not item
-        ):
-            what = "phase" if item.phase is not None else "finish"
-        if what == "phase":
+        if what == "phase" and item.phase is not None:
             item.phase = f"Phase {10 + self._renames}"
-        elif what == "base":
-            item.name = f"M4A4 {self._renames} | {finish}" if finish else f"Case {self._renames}"
-        else:
-            item.name = f"{base} | Renamed {self._renames} (Field-Tested)"
+            return
+        name = f"{base} | Renamed {self._renames} (Field-Tested)"
+        if what == "base":
+            name = f"M4A4 {self._renames} | {finish}" if finish else f"Case {self._renames}"
+        for other in [other for other in self.items if other.name == item.name]:
+            other.name = name
 
     def catalog(self) -> list[CatalogItem]:
         """Return the catalog of the items."""
@@ -143,12 +142,18 @@ class Market:
             for item in self.items
         ]
 
+    def is_phased(self, item_id: str | None) -> bool:
+        """Return whether an id is of a phase, or of the aggregate of phases."""
+        return item_id in self._phased_ids
+
     def is_aggregate(self, item: MarketItem) -> bool:
         """Return whether an item stands for the phases of its name."""
         return item.phase is None and any(o.phase and o.name == item.name for o in self.items)
 
     def is_unreadable(self, quote: Quote) -> bool:
         """Return whether no run can read a row now."""
+        if self._kind.renamed and self.is_phased(quote.item):
+            return False  # a replay alone would show only a part of the new names
         return any(
             listing.unreadable and (item.item_id, item.phase, provider, side) == _place_of(quote)
             for (index, provider, side), listing in self.listings.items()

@@ -120,12 +120,16 @@ def is_complete(landing: Landing, spec: ShardSpec) -> bool:
     return spec.complete and landing.state is not None
 
 
-def bound(moment: datetime, landed_at: datetime) -> datetime:
-    return min(moment, landed_at + CLOCK_SKEW)
+def bound(moment: datetime, now: datetime) -> datetime:
+    return min(moment, now + CLOCK_SKEW)
+
+
+def landed_at(page: Page) -> datetime:
+    return page.landed_at or page.at
 
 
 def page_moment(page: Page) -> datetime:
-    return bound(page.at, page.landed_at or page.at)
+    return bound(page.at, landed_at(page))
 
 
 def base_name(market_hash_name: str) -> str:
@@ -138,6 +142,10 @@ def current_pages(spec: ShardSpec) -> list[tuple[int, Page]]:
     return sorted(last.values(), key=lambda numbered: numbered[0])
 
 
+def pages_of(landing: Landing) -> list[Page]:
+    return [page for spec in landing.shards for _, page in current_pages(spec)]
+
+
 def find_sightings(landing: Landing) -> list[Sighting]:
     """Return the rows that count: of several rows of a key the latest; in a replay, one for each moment."""
     rows: dict[object, list[Sighting]] = {}
@@ -148,12 +156,13 @@ def find_sightings(landing: Landing) -> list[Sighting]:
 
 
 def _all_rows(landing: Landing) -> Iterator[Sighting]:
+    newest = max((landed_at(page) for page in pages_of(landing)), default=landing.header.started_at)
     for number, spec in enumerate(landing.shards, 1):
         for _, page in current_pages(spec):
             for quote in page.quotes:
                 item = Identity(landing.source, quote.item, quote.phase, base_name(_name(quote)))
                 key = Key(item, quote.provider, spec.currency, quote.delivery)
-                row = _without_times_ahead(quote, page.landed_at or page.at)
+                row = _without_times_ahead(quote, newest)
                 yield Sighting(key, page_moment(page), landing, number, row)
 
 
@@ -161,16 +170,16 @@ def _name(quote: Quote) -> str:
     return str(quote.row()["market_hash_name"])
 
 
-def _without_times_ahead(quote: Quote, landed_at: datetime) -> Quote:
+def _without_times_ahead(quote: Quote, now: datetime) -> Quote:
     return dataclasses.replace(
         quote,
-        timestamp=_unless_ahead(quote.timestamp, landed_at),
-        last_updated=_unless_ahead(quote.last_updated, landed_at),
+        timestamp=_unless_ahead(quote.timestamp, now),
+        last_updated=_unless_ahead(quote.last_updated, now),
     )
 
 
-def _unless_ahead(time: datetime | None, landed_at: datetime) -> datetime | None:
-    return None if time is not None and time > landed_at + CLOCK_SKEW else time
+def _unless_ahead(time: datetime | None, now: datetime) -> datetime | None:
+    return None if time is not None and time > now + CLOCK_SKEW else time
 
 
 def _lateness(sighting: Sighting) -> tuple[Any, ...]:
@@ -232,15 +241,15 @@ def find_rejects(landing: Landing) -> list[Reject]:
 
 
 def find_names(landing: Landing) -> Iterator[Naming]:
-    """Yield every name that a landing gives an item."""
-    started_at = landing.header.started_at
+    """Yield every name that a landing gives an item, each at the newest moment of the landing."""
+    moment = max(map(page_moment, pages_of(landing)), default=landing.header.started_at)
     for row in _all_rows(landing):
-        yield Naming(row.key.item, _name(row.row), row.moment, landing.run_id)
+        yield Naming(row.key.item, _name(row.row), moment, landing.run_id)
     for entry in landing.items or ():
         item = Identity(landing.source, entry.item_id, entry.phase, base_name(entry.market_hash_name))
-        yield Naming(item, entry.market_hash_name, started_at, landing.run_id, attributes=entry)
+        yield Naming(item, entry.market_hash_name, moment, landing.run_id, attributes=entry)
     for spec in landing.shards:
         for item_id, name, phase in spec.items or ():
             if item_id is not None:
                 item = Identity(landing.source, item_id, phase, base_name(name))
-                yield Naming(item, name, started_at, landing.run_id, requested=True)
+                yield Naming(item, name, moment, landing.run_id, requested=True)

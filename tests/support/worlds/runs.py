@@ -64,10 +64,16 @@ class RunBuilder:
             shards,
             state=None if crashed else "done" if complete else "incomplete",
             facts={"down": down} if down else {},
-            items=market.catalog() if rng.random() < kind.catalogs else None,
+            items=market.catalog() if rng.random() < kind.catalogs or self._names_phases(shards) else None,
             rates=self._rate_table() if rng.random() < kind.rates else None,
             raw=self._can_be_raw(shards) and rng.random() < kind.raw,
         )
+
+    def _names_phases(self, shards: Sequence[ShardSpec]) -> bool:
+        """Return whether a run names a phase or an aggregate: it must then name all phases of the name."""
+        named = {quote.item for shard in shards for page in shard.pages for quote in page.quotes}
+        requested = {item_id for shard in shards for item_id, _, _ in shard.items or ()}
+        return any(map(self._basket.market.is_phased, named | requested))
 
     def _rate_table(self) -> RateTable:
         ahead = self._rng.random() < self._kind.ahead * 2

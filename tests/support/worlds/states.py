@@ -71,8 +71,11 @@ def follow_states(key: Key, events: Sequence[Event]) -> tuple[list[Change], Stat
             valid_from = max(event.moment, changes[-1].valid_from + TICK)
             changes.append(Change(new, valid_from, event.landing.header.flow))
             state = new
+        elif key.currency != "USD" and is_newer_answer(state, new):
+            times = [time for time in (state.changed_at, new.changed_at) if time is not None]
+            state = dataclasses.replace(new, changed_at=max(times, default=None))
         else:
-            state = unchanged_state(state, new)
+            state = dataclasses.replace(state, url=new.url)
     return changes, state
 
 
@@ -98,12 +101,10 @@ def is_change(currency: str, old: State, new: State) -> bool:
     return new.changed_at.replace(microsecond=0) > old.changed_at.replace(microsecond=0)
 
 
-def unchanged_state(old: State, new: State) -> State:
-    """Return the state after a sighting that is no change; one that tells nothing new is not stored."""
-    known = [time for time in (old.changed_at, new.changed_at) if time is not None]
-    new = dataclasses.replace(new, changed_at=max(known, default=None))
-    same = dataclasses.replace(new, run_id=old.run_id, last_updated=old.last_updated) == old
-    return old if same else new
+def is_newer_answer(old: State, new: State) -> bool:
+    """Return whether a state that is no change has another amount or a newer time."""
+    newer = new.changed_at is not None and (old.changed_at is None or new.changed_at > old.changed_at)
+    return newer or (old.price, old.lowest_ask) != (new.price, new.lowest_ask)
 
 
 class Confirmations:
