@@ -171,10 +171,10 @@ class RunBuilder:
                 ("item_id", "market_hash_name", "provider"),
                 ("item_id", "market_hash_name"),
                 ("item_id", "provider"),
-                ("market_hash_name", "provider"),
-                ("market_hash_name",),
                 ("provider",),
                 (),
+                # The name alone would name nothing, or another item, after a rename.
+                *([] if self._kind.renamed else [("market_hash_name", "provider"), ("market_hash_name",)]),
             ]
         )
         remains: dict[str, object] = {name: everything[name] for name in names}
