@@ -55,6 +55,11 @@ class Connector(ABC):
         return self._client.source
 
     @property
+    def catalog_folder(self) -> str:
+        """Where the catalogs of the source are cached, a relative path that begins with its name."""
+        return self.source
+
+    @property
     def requests(self) -> int:
         """The requests sent so far, retries included."""
         return self._client.requests

@@ -27,6 +27,11 @@ class ReferenceDataSource(Protocol):
         """The configured name of the source."""
         ...
 
+    @property
+    def catalog_folder(self) -> str:
+        """Where its catalogs are cached, a relative path that begins with the name of the source."""
+        ...
+
     async def items(self) -> pl.DataFrame:
         """Return the catalog of items, schema `ITEMS`."""
         ...
@@ -51,7 +56,7 @@ class CatalogCache:
     ) -> None:
         self._lifetime = lifetime
         self.source = connector.source
-        self._folder = folder / connector.source
+        self._folder = folder / connector.catalog_folder
         self._connector = connector
         self._clock = clock
         self.fetched: dict[str, pl.DataFrame] = {}

@@ -39,7 +39,7 @@ from connectors.skinshark.listing import (
     parse_page,
     parse_page_info,
 )
-from connectors.skinshark.markets import MARKETS, UNLISTED_NUMBER, not_served, providers_of
+from connectors.skinshark.markets import MARKETS, UNLISTED_NUMBER, catalog_folder, not_served, providers_of
 from connectors.skinshark.rows import Row
 from connectors.tiers import limits_for
 
@@ -73,6 +73,11 @@ class SkinShark(Connector):
         self._include_fees = "true" if include_fees else "false"
         self._paged = False
         self.provider = self._market.provider
+
+    @property
+    def catalog_folder(self) -> str:
+        """Where the catalogs of the source are cached: each market has its own items and provider."""
+        return catalog_folder(self.source, self._market_name)
 
     async def account(self) -> Account:
         """Authenticate with the cheapest route, the merchant's profile, and apply the tier's rate limit."""

@@ -40,6 +40,11 @@ def needs_proof(providers: Iterable[str]) -> bool:
     return not single.isdisjoint(providers)
 
 
+def catalog_folder(source: str, market: str) -> str:
+    """Return where the catalogs of a source with this `market` are cached; see `Connector`."""
+    return source if MARKETS[market].number is None else f"{source}/{market}"
+
+
 def providers_of(market: str) -> pl.DataFrame:
     """Return the one marketplace of a source with this `market`, schema `PROVIDERS`."""
     row = {

@@ -13,7 +13,7 @@ from common.errors import ConfigError, KeyMissing, PlanForbids
 from connectors.base import Account, Connector
 from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import read_usage
-from connectors.skinshark.markets import providers_of
+from connectors.skinshark.markets import catalog_folder, providers_of
 from connectors.tiers import AUTO, TIERLESS, TierLimits, limits_for
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Settings, SkinsharkSettings
@@ -93,6 +93,16 @@ class LazySource:
         self._offline = offline
         retry = RetryPolicy(attempts=2)  # a person waits for the result
         self._session = SourceSession(settings, source, clock, retry=retry)
+
+    @property
+    def catalog_folder(self) -> str:
+        """Where its catalogs are cached; see `Connector`."""
+        settings = self._session.source
+        return (
+            catalog_folder(self.source, settings.market)
+            if isinstance(settings, SkinsharkSettings)
+            else self.source
+        )
 
     async def account(self) -> Account:
         """Return the key's account, which costs nothing of the month."""

@@ -124,6 +124,18 @@ def test_single_marketplace(tmp_path: Path, make_sandbox: MakeSandbox, market: s
     assert bench.query("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
+def test_market_can_be_changed_between_two_runs(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(phases="old")
+    items = [f"{DOPPLER} @ *", REDLINE]
+    for market, providers in (("ecosteam", {"ecosteam"}), ("c5", {"ecosteam", "c5"}), ("all", None)):
+        basket = skinshark_basket(items=items if market != "c5" else ["all"])
+        bench = configure_both_sources(tmp_path, sandbox, basket, market=market)
+        (result,) = bench.snapshot()
+        assert (result.state, result.incomplete_reason) == ("done", None)
+        stored_providers = {provider for (provider,) in bench.query("SELECT DISTINCT provider FROM quotes")}
+        assert stored_providers == (providers or {"ecosteam", "c5", "skinshark"})
+
+
 @pytest.mark.parametrize("market", ["c5", "ecosteam"])
 def test_listing_of_all_markets_is_never_stored_as_one(
     tmp_path: Path, make_sandbox: MakeSandbox, market: str
