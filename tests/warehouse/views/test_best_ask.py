@@ -229,6 +229,43 @@ def test_stale_quote_is_on_no_side_of_a_spread(paths: WarehousePaths) -> None:
     assert query_rows(paths, SPREADS) == []
 
 
+@pytest.mark.parametrize("nothing", [ask(0, "steam"), ask(50, "steam", quantity=0)])
+def test_ask_of_nothing_wins_no_best_ask_and_opens_no_spread(paths: WarehousePaths, nothing: Quote) -> None:
+    observe_cs2cap(paths, "a", 0, nothing, ask(100, "buff163"), ask(101, "c5"))
+    assert query_rows(paths, "SELECT provider, price FROM best_ask") == [("buff163", Decimal(1))]
+    assert query_rows(paths, "SELECT bought_at FROM spreads WHERE bought_at = 'steam'") == []
+    stays = query_rows(paths, "SELECT lowest_ask, quantity FROM quotes WHERE provider = 'steam'")
+    assert stays == [(nothing.cents, nothing.quantity)]
+
+
+def test_bid_of_nothing_is_no_selling_side(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(100, "buff163", quantity=None))
+    bids = (ask(300, "steam", quantity=0, delivery="bid"), ask(0, "c5", delivery="bid"))
+    land_and_load(paths, "b", observe(minute(0), *bids, deliveries=("bid",), providers=("steam", "c5")))
+    assert query_rows(paths, SPREADS) == []
+    assert query_rows(paths, "SELECT count(*) FROM bids") == [(2,)]
+
+
+def test_amount_of_less_than_a_minor_unit_is_an_ask(paths: WarehousePaths) -> None:
+    coin = Quote("1", 0, price=Decimal("0.00042"))
+    land_and_load(paths, "a", observe(minute(0), coin, currency="BTC"))
+    assert query_rows(paths, "SELECT lowest_ask, price FROM best_ask") == [(0, Decimal("0.00042"))]
+
+
+def test_clock_of_one_source_makes_no_quote_of_another_source_stale(paths: WarehousePaths) -> None:
+    observe_cs2cap(paths, "a", 0, ask(120, "steam"))
+    observe_skinshark(paths, "b", 60, ask(115, "skinshark", "shark-1", None, name=item_name("2")))
+    assert query_rows(paths, "SELECT source, fresh FROM quotes ORDER BY ALL") == [
+        ("cs2cap", True),
+        ("skinshark", True),
+    ]
+    assert query_rows(paths, "SELECT source FROM best_ask ORDER BY ALL") == [("cs2cap",), ("skinshark",)]
+    assert query_rows(paths, "SELECT source, fresh FROM coverage ORDER BY ALL") == [
+        ("cs2cap", 1),
+        ("skinshark", 1),
+    ]
+
+
 def test_both_apis_in_one_database(sandbox: Sandbox, tmp_path: Path) -> None:
     bench = configure_both_sources(
         tmp_path, sandbox, catalog_of("steam", "csfloat", "c5"), skinshark_basket()

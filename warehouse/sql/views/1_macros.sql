@@ -19,8 +19,15 @@ CREATE OR REPLACE MACRO covers(selection, aggregate) AS
 
 CREATE OR REPLACE MACRO base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
 
--- 16 digits times 0.01 are computed in 64 bits, which is faster than to read a stored price; a price has 14 digits.
-CREATE OR REPLACE MACRO store.price_of(minor_units) AS (minor_units::DECIMAL(16, 0) * 0.01)::DECIMAL(20, 8);
+-- The name of an item that is never null: the phase is part of it. A join by market_hash_name and phase would drop every
+-- item without a phase, because null equals nothing.
+CREATE OR REPLACE MACRO store.item_of(market_hash_name, phase) AS
+    CASE WHEN phase IS NULL THEN market_hash_name ELSE market_hash_name || ' @ ' || phase END;
+
+-- 14 digits times 0.01 are computed in 64 bits, which is faster than to read a stored price. More digits are no price
+-- that a DECIMAL(20, 8) can hold: null.
+CREATE OR REPLACE MACRO store.price_of(minor_units) AS
+    (TRY_CAST(minor_units AS DECIMAL(14, 0)) * 0.01)::DECIMAL(20, 8);
 
 -- The price of a row that stores it in `other_price` only where it differs from its minor units.
 CREATE OR REPLACE MACRO store.price_by(other_price, minor_units) AS coalesce(other_price, store.price_of(minor_units));

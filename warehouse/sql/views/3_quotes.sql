@@ -4,7 +4,7 @@
 -- basket that made it.
 CREATE OR REPLACE VIEW store.look AS
 SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
-    max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
+    max(o.observed_to + to_seconds(3::BIGINT * r.interval_seconds)) AS fresh_until
 FROM store.observation o
 JOIN store.scope s USING (scope_key)
 JOIN store.run r USING (run_key)
@@ -56,16 +56,33 @@ LEFT JOIN store.seen_by_name by_name ON by_name.item_key = c.item_key AND by_nam
     AND by_name.currency = c.currency AND by_name.delivery = c.delivery
 WHERE c.lowest_ask IS NOT NULL;
 
+-- Freshness is relative to the newest observation of the same source: quotes of a removed basket go stale, a source
+-- without new runs keeps its last quotes, and the clock of one source has no effect on another one. Quotes of a run
+-- without an interval (a replay) are not fresh by themselves.
+CREATE OR REPLACE VIEW store.newest AS
+SELECT p.provider_key, newest.observed_to
+FROM store.provider p LEFT JOIN (
+    SELECT s.source, max(o.observed_to) AS observed_to
+    FROM store.observation o JOIN store.scope s USING (scope_key)
+    GROUP BY s.source
+) newest USING (source);
+
+CREATE OR REPLACE VIEW store.dated AS
+SELECT store.item_of(l.market_hash_name, l.phase) AS item, l.*,
+    coalesce(l.fresh_until >= n.observed_to, false) AS fresh
+FROM store.listed l JOIN store.newest n USING (provider_key);
+
 CREATE OR REPLACE VIEW quotes AS
-SELECT * EXCLUDE (provider_key, fresh_until) FROM store.listed WHERE delivery <> 'bid';
+SELECT * EXCLUDE (provider_key, fresh_until) FROM store.dated WHERE delivery <> 'bid';
 
 CREATE OR REPLACE VIEW bids AS
-SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
-    quantity AS num_bids, changed_at, last_updated, observed_at, run_id, aggregate
-FROM store.listed WHERE delivery = 'bid';
+SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
+    quantity AS num_bids, changed_at, last_updated, observed_at, run_id, aggregate, fresh
+FROM store.dated WHERE delivery = 'bid';
 
 CREATE OR REPLACE VIEW store.changes AS
-SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
+SELECT store.item_of(h.market_hash_name, h.phase) AS item, h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
+    h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
     h.valid_from,
     lead(h.valid_from) OVER (
@@ -80,13 +97,14 @@ JOIN store.run r USING (run_key);
 CREATE OR REPLACE VIEW quote_history AS FROM store.changes WHERE delivery <> 'bid';
 
 CREATE OR REPLACE VIEW bid_history AS
-SELECT source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
+SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
     quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
 FROM store.changes WHERE delivery = 'bid';
 
 -- The quotes listed at `ts` (TIMESTAMPTZ): each quote's newest change at or before `ts`, unless that closed the quote.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
-SELECT h.source, h.provider, h.item_id, h.market_hash_name, h.phase, h.currency, h.delivery,
+SELECT store.item_of(h.market_hash_name, h.phase) AS item, h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
+    h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
     h.valid_from, r.run_id, h.aggregate
 FROM (
@@ -97,4 +115,4 @@ FROM (
     GROUP BY source, provider, item_id, market_hash_name, phase, aggregate, currency, delivery, item_key
 ) h
 JOIN store.run r USING (run_key)
-WHERE h.price IS NOT NULL;
+WHERE h.lowest_ask IS NOT NULL;

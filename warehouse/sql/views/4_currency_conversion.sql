@@ -13,11 +13,12 @@ CREATE OR REPLACE MACRO store.quotient(n, d) AS
 
 -- The quotes in USD, converted by the newest rate of their source, or by the newest rate of any source where theirs
 -- has none for this currency. No DECIMAL can hold the product of a price and a rate, so the product is an integer: the
--- price in units of 1e-8 dollars times the digits of the rate. `unit` is the integer for a rate of 1.
+-- price in units of 1e-8 dollars times the digits of the rate. `unit` is the integer for a rate of 1. A product that no
+-- DECIMAL(38) can hold is null.
 CREATE OR REPLACE MACRO quotes_in(wanted) AS TABLE
 WITH newest_rate AS (
     SELECT source, arg_max(rate, rate_at) AS rate, max(rate_at) AS rate_at
-    FROM store.fx_rate WHERE currency = upper(wanted) AND upper(wanted) <> 'USD' GROUP BY source
+    FROM store.fx_rate WHERE currency = upper(wanted) AND upper(wanted) <> 'USD' AND rate > 0 GROUP BY source
     UNION ALL
     SELECT source, 1, NULL FROM store.provider WHERE upper(wanted) = 'USD' GROUP BY source
 ), fx AS (
@@ -30,16 +31,17 @@ WITH newest_rate AS (
         pow(10, length(digits) - strpos(digits, '.'))::HUGEINT AS unit, unit // 2 AS half
     FROM (SELECT *, rtrim(rate::DECIMAL(38, 18)::VARCHAR, '0') AS digits FROM fx)
 ), exact AS (
-    SELECT q.*, f.rate, f.rate_at, f.unit, f.half, store.parts_of(q.price) * f.factor AS amount
-    FROM store.listed q JOIN parts f USING (source)
+    SELECT q.* EXCLUDE (provider_key, fresh_until), f.rate, f.rate_at, f.unit, f.half, CASE
+        WHEN q.price::DOUBLE * f.factor::DOUBLE < 9.9e29 THEN store.parts_of(q.price) * f.factor END AS amount
+    FROM store.dated q JOIN parts f USING (source)
     WHERE q.currency = 'USD' AND q.delivery <> 'bid'
 ), rounded AS (
     SELECT *, store.quotient(amount + unit * 500000, unit * 1000000) AS minor FROM exact
 )
-SELECT source, provider, item_id, market_hash_name, phase, upper(wanted) AS currency, delivery,
+SELECT item, source, provider, item_id, market_hash_name, phase, upper(wanted) AS currency, delivery,
     TRY_CAST(minor AS BIGINT) AS lowest_ask,
     CASE WHEN amount < unit * 100000000 THEN store.quotient(amount + half, unit) ELSE minor * 1000000
     END::DECIMAL(38, 0) * 0.00000001 AS price,
-    quantity, changed_at, last_updated, observed_at, run_id, url, aggregate, rate, rate_at,
+    quantity, changed_at, last_updated, observed_at, run_id, url, aggregate, fresh, rate, rate_at,
     upper(wanted) <> 'USD' AS converted
 FROM rounded;

@@ -1,18 +1,14 @@
 -- The best ask over all marketplaces, and the spreads between them. Items of two sources are matched by name and phase.
 
--- Freshness is relative to the newest observation in the database: quotes of a removed basket go stale, and a database
--- without new runs keeps its last quotes. Quotes of a run without an interval (a replay) are not fresh by themselves.
-CREATE OR REPLACE VIEW store.dated AS
-SELECT *, coalesce(fresh_until >= (SELECT max(observed_to) FROM store.observation), false) AS fresh FROM store.listed;
-
--- A quote without a phase is left out where items of its name have phases: it is a quote of no single item.
+-- The quotes that an order can be filled by. A quote without a phase is left out where items of its name have phases: it
+-- is a quote of no single item. An ask or a bid of nothing, or for nothing, is no offer.
 CREATE OR REPLACE VIEW store.live AS
 SELECT * FROM store.dated
-WHERE fresh
+WHERE fresh AND (lowest_ask > 0 OR price > 0) AND quantity IS DISTINCT FROM 0
     AND NOT (phase IS NULL AND market_hash_name IN (SELECT market_hash_name FROM store.item WHERE phase IS NOT NULL));
 
 CREATE OR REPLACE VIEW best_ask AS
-SELECT market_hash_name, phase, currency, unnest(min_by(
+SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency, unnest(min_by(
     struct_pack(source, provider, delivery, lowest_ask, price, quantity, observed_at),
     struct_pack(price, source, provider, delivery)))
 FROM store.live WHERE delivery <> 'bid'
@@ -36,7 +32,7 @@ ANTI JOIN (
 -- The proceeds of a sale after the fee: by a listing at the lowest ask, or at once to the highest bid. Providers
 -- without a known fee are left out; a provider without an own fee for instant sales takes its usual fee.
 CREATE OR REPLACE VIEW store.sale AS
-SELECT *, (price * (1 - fee))::DECIMAL(20, 8) AS proceeds
+SELECT *, TRY_CAST(price * (1 - fee) AS DECIMAL(20, 8)) AS proceeds
 FROM (
     SELECT l.*, TRY_CAST(CASE WHEN l.delivery = 'bid' THEN coalesce(p.insta_sell_fee, p.sell_fee) ELSE p.sell_fee END
         AS DECIMAL(9, 6)) AS fee
@@ -45,7 +41,7 @@ FROM (
 WHERE fee IS NOT NULL;
 
 CREATE OR REPLACE VIEW spreads AS
-SELECT b.market_hash_name, b.phase, b.currency,
+SELECT b.item, b.market_hash_name, b.phase, b.currency,
     b.source AS bought_source, b.provider AS bought_at, b.delivery AS bought_by, b.price AS bought_price,
     b.quantity AS bought_quantity,
     s.source AS sold_source, s.provider AS sold_at,
@@ -54,7 +50,8 @@ SELECT b.market_hash_name, b.phase, b.currency,
     s.proceeds - b.price AS profit, (s.proceeds - b.price)::DOUBLE / nullif(b.price::DOUBLE, 0) AS margin,
     least(b.observed_at, s.observed_at) AS observed_at
 FROM store.live b
-JOIN store.sale s ON s.market_hash_name = b.market_hash_name AND s.phase IS NOT DISTINCT FROM b.phase
+-- By both, so that a filter on either one reaches both sides.
+JOIN store.sale s ON s.item = b.item AND s.market_hash_name = b.market_hash_name
     AND s.currency = b.currency AND s.proceeds > b.price
 JOIN store.way w ON w.bought_key = b.provider_key AND w.sold_key = s.provider_key
 WHERE b.delivery <> 'bid';
