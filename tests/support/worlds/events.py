@@ -187,9 +187,10 @@ class World:
     def _covers(self, observation: Observation, key: Key) -> bool:
         spec = observation.spec
         if spec.items is not None:
+            by_name = (self.dimensions.names[key.item], key.item.phase)
             return any(
-                name == self.dimensions.names[key.item] if item_id is None else item_id == key.item.item_id
-                for item_id, name, _ in spec.items
+                by_name == (name, phase) if item_id is None else item_id == key.item.item_id
+                for item_id, name, phase in spec.items
             )
         if spec.listing or not self.dimensions.is_aggregate(key.item):
             return True

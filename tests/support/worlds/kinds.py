@@ -20,7 +20,6 @@ class Kind:
     vanishes: float = 0.12
     returns: float = 0.3
     phases: float = 0.6  # worlds with phased items
-    shared_ids: float = 0.3  # of these, worlds whose phases share one id
     catalog_aggregates: bool = False  # catalogs may bring aggregates
     concurrent: float = 0.0  # runs that start before the last one ended
     incomplete: float = 0.0
@@ -42,7 +41,7 @@ class Kind:
 
 
 KINDS: Final = {
-    "plain": Kind(shared_ids=0.0),
+    "plain": Kind(),
     "overlapping": Kind(overlapping=True, many_sides=True, concurrent=0.4, catalog_aggregates=True),
     "incomplete": Kind(overlapping=True, incomplete=0.4, crashed=0.1, stray=0.1, down=0.1, refetched=0.1),
     "shuffled": Kind(overlapping=True, many_sides=True, concurrent=0.2, catalog_aggregates=True),

@@ -77,7 +77,7 @@ class Market:
         ]
         items.append(MarketItem("50", "Fracture Case", None))
         if rng.random() < self._kind.phases:
-            shared = self.source == "skinshark" or rng.random() < self._kind.shared_ids
+            shared = self.source == "skinshark"
             for number, phase in enumerate(rng.sample(PHASES, rng.randint(1, 3)), 91):
                 items.append(MarketItem("90" if shared else str(number), KNIFE, phase))
             if rng.random() < 0.8:

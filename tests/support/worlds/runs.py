@@ -129,8 +129,8 @@ class RunBuilder:
         item = market.items[index]
         if request.items is not None:
             return any(
-                item.name == name if item_id is None else item.item_id == item_id
-                for item_id, name, _ in request.items
+                (item.name, item.phase) == (name, phase) if item_id is None else item.item_id == item_id
+                for item_id, name, phase in request.items
             )
         return request.listing or market.lists_aggregates or not market.is_aggregate(item)
 
@@ -158,13 +158,15 @@ class RunBuilder:
                 reject_id = f"{self._run_id}/{number:04}/{index}/{len(rejects)}"
                 if self._current[page.offset] is page:
                     self.unreadable.append((request, Unreadable(reject_id, quote, page)))
-                rejects.append(("did not fit", json.dumps(self._remains(quote))))
+                rejects.append(
+                    ("did not fit", json.dumps(self._remains(quote, several=len(request.providers) > 1)))
+                )
             else:
                 readable.append(quote)
         return dataclasses.replace(page, quotes=readable, rejects=rejects)
 
-    def _remains(self, quote: Quote) -> Mapping[str, object]:
-        """Return what a reject still tells of its row."""
+    def _remains(self, quote: Quote, *, several: bool) -> Mapping[str, object]:
+        """Return what a reject still tells of its row, of a request for one or several providers."""
         everything = {"item_id": quote.item, "market_hash_name": quote.name, "provider": quote.provider}
         names = self._rng.choice(
             [
@@ -178,6 +180,6 @@ class RunBuilder:
             ]
         )
         remains: dict[str, object] = {name: everything[name] for name in names}
-        if "provider" in remains and self._rng.random() < 0.1:
+        if "provider" in remains and several and self._rng.random() < 0.1:
             remains["provider"] = "unheard-of"
         return {**remains, "lowest_ask": "?"}
