@@ -12,8 +12,8 @@ from typing import NamedTuple
 class Contradiction(NamedTuple):
     """One point: the operation ("GET /path"), the part of it, what the contract says, and what holds.
 
-    `part` is "response STATUS", "parameter NAME", or the path of a field in the data of a success, such as
-    "items.phases".
+    `part` is "response STATUS", "parameter NAME", "other methods", or the path of a field in the data of a
+    success, such as "items.phases".
     """
 
     operation: str
@@ -32,8 +32,12 @@ SKINSHARK = (
         if (operation, status) != (_PRICES, 429)
     ),
     Contradiction(_PRICES, "items.phases", "phase -> price", "newer documents: phase -> both prices"),
-    Contradiction(_PRICES, "parameter market", "0, 3 or 4", "newer documents have no such parameter"),
-    Contradiction(_PRICES, "parameter limit", "any integer", "-1, or 1 to 500; others are refused with 422"),
+    *(
+        Contradiction(operation, "other methods", "not listed", "404 NOT_FOUND, as for an unknown path")
+        for operation in (_PRICES, _MERCHANT, _FEES, _USER)
+    ),
+    Contradiction(_PRICES, "parameter market", "0 to 6", "its text: 0, 3 or 4; newer documents: none"),
+    Contradiction(_PRICES, "parameter limit", "any integer", "its text: -1, or 1 to 500; the others get 422"),
     *(
         Contradiction(operation, "merchantFeeBps", "required", "newer documents: buyFeeBps and sellFeeBps")
         for operation in (_MERCHANT, _FEES)
