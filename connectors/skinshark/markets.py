@@ -62,6 +62,8 @@ def check_listing(market: Market, rows: Iterable[Row], source: str) -> None:
 
     By the API's documents only EcoSteam has phases, and EcoSteam has no instant delivery.
     """
+    if market.has_phases and market.has_instant:
+        return
     for phase, delivery, _ in (quote for row in rows for quote in row.quotes()):
         if phase is not None and not market.has_phases:
             raise not_served(market, "the listing has prices of phases, which are not this market's", source)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -22,12 +22,8 @@ _MAX_REASON: Final = 1_000  # characters: a reject names every price that it lac
 _NonEmptyStr = Annotated[str, Meta(min_length=1)]
 
 
-class Quote(NamedTuple):
-    """One thing for sale: its phase (None: the item itself), its delivery, and its price in US dollars."""
-
-    phase: str | None
-    delivery: str
-    dollars: Decimal
+# One thing for sale: its phase (None: the item itself), its delivery, and its price in US dollars.
+Quote = tuple[str | None, str, Decimal]
 
 
 class Prices(Struct, gc=False):
@@ -54,15 +50,15 @@ class Row(Struct, gc=False, rename="camel"):
     def quotes(self) -> Iterator[Quote]:
         """Yield what is for sale: first the item itself, then its phases."""
         if self.standard is not None:
-            yield Quote(None, "standard", self.standard)
+            yield None, "standard", self.standard
         if self.instant is not None:
-            yield Quote(None, "instant", self.instant)
-        for phase, value in (self.phases or {}).items():
+            yield None, "instant", self.instant
+        for phase, value in self.phases.items() if self.phases else ():
             prices = value if isinstance(value, Prices) else Prices(value, None)
             if prices.standard is not None:
-                yield Quote(phase, "standard", prices.standard)
+                yield phase, "standard", prices.standard
             if prices.instant is not None:
-                yield Quote(phase, "instant", prices.instant)
+                yield phase, "instant", prices.instant
 
 
 class _Identity(Struct, rename="camel"):
@@ -122,7 +118,8 @@ def decode_rows(raws: Iterable[bytes | Raw]) -> ListingRows:
     for raw in raws:
         try:
             row, problems = decode_row(raw)
-            unknown.update(sanitize(name, 100) for name in _unknown_fields(raw, row))
+            if names := _unknown_fields(raw, row):
+                unknown.update(sanitize(name, 100) for name in names)
             fitting.append(row)
         except DECODE_ERRORS as error:
             problems = [str(error)]
@@ -139,7 +136,7 @@ def _text(raw: bytes | Raw) -> str:
 def _unknown_fields(raw: bytes | Raw, row: Row) -> set[str]:
     fields = _FIELDS.decode(raw)
     unknown = fields.keys() - _ROW_FIELDS
-    if not any(isinstance(prices, Prices) for prices in (row.phases or {}).values()):
+    if not row.phases or not any(isinstance(prices, Prices) for prices in row.phases.values()):
         return unknown
     phases = _FIELDS.decode(fields["phases"]).values()
     objects = (_FIELDS.decode(phase) for phase in phases if _is_object(phase))

@@ -188,7 +188,7 @@ def test_content_that_is_not_a_listing_is_unexpected(data: bytes) -> None:
 def test_missing_price_says_nothing_and_is_rejected() -> None:
     parsed = parse('{"itemId":"7","marketHashName":"AWP","instant":1.0}')
     assert [reject.reason for reject in parsed.rejects] == ["standard: missing"]
-    assert [quote.delivery for quote in parsed.fitting[0].quotes()] == ["instant"]
+    assert [delivery for _, delivery, _ in parsed.fitting[0].quotes()] == ["instant"]
 
 
 @pytest.mark.parametrize("text", ['{"itemId":7}', '{"marketHashName":"AWP"}', '{"itemId":""}', "7", "[]"])
