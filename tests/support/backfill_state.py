@@ -42,12 +42,12 @@ def series_shard(item_id: str | None = "1", **fields: Any) -> SeriesShard:
 def page_meta(
     number: int, *, last: bool = False, oldest: datetime | None = None, **fields: Any
 ) -> SeriesPageMeta:
-    """Return the metadata of a page of ten rows, read at noon; each page covers ten minutes."""
+    """Return the metadata of a page of ten rows, read and landed at noon; each page covers ten minutes."""
     defaults: dict[str, Any] = {
         "cursor": f"c{number}" if number else None,
         "next_cursor": None if last else f"c{number + 1}",
         "observed_at": NOON,
-        "landed_at": NOON,
+        "landed_at": fields.get("observed_at", NOON),
         "oldest": oldest or before(10 * (number + 1)),
         "rows": 10,
     }

@@ -95,13 +95,17 @@ SERIES: dict[type[Row], tuple[str, pl.Schema]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesPage:
-    """One page of a response: the time of observation, the rows and the cursors."""
+    """One page of a response: the time of observation, the rows and the cursors.
+
+    Without `landed_at`, this machine's clock and the source's agree.
+    """
 
     at: datetime
     rows: Sequence[Row]
     cursor: str | None = None
     next_cursor: str | None = None
     rejects: tuple[tuple[str, str], ...] = ()
+    landed_at: datetime | None = None
 
     def meta(self, number: int) -> SeriesPageMeta:
         """Return the metadata of the page."""
@@ -111,7 +115,7 @@ class SeriesPage:
             cursor=self.cursor,
             next_cursor=self.next_cursor,
             observed_at=self.at,
-            landed_at=self.at,
+            landed_at=self.landed_at or self.at,
             oldest=oldest,
             rows=len(self.rows),
             rejects=self.rejects,

@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from common.clock import bound_moment
 from common.files import atomic_write, to_json, translate_os_errors
 from common.shards import Item
 from warehouse.landing.arrow import FORMAT, TEXT, TIMESTAMP, append_page, read_pages, read_schema
@@ -78,6 +79,11 @@ class SeriesPageMeta:
     oldest: datetime | None
     rows: int
     rejects: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def moment(self) -> datetime:
+        """The time that counts for the rows: the server's, unless that lies ahead of this machine's."""
+        return bound_moment(self.observed_at, self.landed_at)
 
 
 class SeriesWriter:

@@ -13,14 +13,19 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from common.clock import MAX_CLOCK_SKEW
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
 from warehouse.loading.run import LoadReport, fetch_count, insert_run, run_step, set_variables, transaction
 from warehouse.loading.staging import register_stream, stage_frame
 
-# The columns that are the same for every row of a page; `part` is the number of the shard in this landing.
-EXTRA_FIELDS = (pa.field("currency", TEXT), pa.field("observed_at", TIMESTAMP), pa.field("part", pa.int32()))
+# The columns that are the same for every row of a page; `part` is the number of the shard in this landing. A
+# row of a time after `latest` lies ahead of the clock of the machine that fetched it.
+EXTRA_FIELDS = (
+    pa.field("currency", TEXT), pa.field("observed_at", TIMESTAMP), pa.field("latest", TIMESTAMP),
+    pa.field("part", pa.int32()),
+)  # fmt: skip
 PART_SCHEMA: dict[str, Any] = {
     "part": pl.Int32, "backfill_id": pl.String, "shard": pl.Int32,
     "cursor": pl.String, "next_cursor": pl.String,
@@ -42,9 +47,9 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
     shards = [shard for shard in read_series(run.folder) if shard.pages]
     kinds = sorted({shard.header.series for shard in shards})
     set_variables(db, run)
+    stage_frame(db, "reject", pl.DataFrame(list(_rejects(shards)), schema=REJECT_SCHEMA, orient="row"))
     for kind in kinds:
         _prepare(db, kind, [shard for shard in shards if shard.header.series == kind])
-    stage_frame(db, "reject", pl.DataFrame(list(_rejects(shards)), schema=REJECT_SCHEMA, orient="row"))
     with transaction(db):
         for kind in kinds:
             run_step(db, f"load_series/insert_{kind}")
@@ -59,6 +64,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSe
     schema = pa.schema([*SCHEMAS[kind], *EXTRA_FIELDS])
     with register_stream(db, schema, _batches(schema, shards)):
         db.execute("CREATE OR REPLACE TEMP TABLE staged_row AS FROM landed_row")
+    run_step(db, "load_series/reject_rows_ahead")
     parts = [
         (s.header.number, s.header.backfill_id, s.header.shard, s.pages[0].cursor, s.pages[-1].next_cursor)
         for s in shards
@@ -73,7 +79,8 @@ def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSe
 def _batches(schema: pa.Schema, shards: Sequence[LandedSeries]) -> Iterator[pa.RecordBatch]:
     for shard in shards:
         for meta, batch in shard.batches():
-            values = (shard.header.currency, meta.observed_at, shard.header.number)
+            latest = meta.landed_at + MAX_CLOCK_SKEW
+            values = (shard.header.currency, meta.moment, latest, shard.header.number)
             extra = [
                 pa.repeat(pa.scalar(value, field.type), len(batch))
                 for value, field in zip(values, EXTRA_FIELDS, strict=True)
@@ -85,7 +92,7 @@ def _rejects(shards: Sequence[LandedSeries]) -> Iterator[tuple[object, ...]]:
     for shard in shards:
         header = shard.header
         for reject_id, meta, reason, raw in shard.rejects():
-            yield reject_id, header.currency, header.provider, meta.observed_at, reason, raw
+            yield reject_id, header.currency, header.provider, meta.moment, reason, raw
 
 
 def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, shards: Sequence[LandedSeries]) -> LoadReport:
@@ -101,5 +108,5 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, shards: Sequence[Land
             fetch_count(db, f"SELECT count(*) FILTER (changed) FROM {table}")  # noqa: S608 - our own names
             for table in tables
         ),
-        rows_rejected=sum(len(meta.rejects) for meta in pages),
+        rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
     )

@@ -182,7 +182,7 @@ class BackfillStore:
                     "next": page.next_cursor,
                     "rows": page.rows,
                     "oldest": page.oldest and format_timestamp(page.oldest),
-                    "settled_to": format_timestamp(stable_until(series, interval, page.observed_at)),
+                    "settled_to": format_timestamp(stable_until(series, interval, page.moment)),
                 }
                 for page in pages
             ]

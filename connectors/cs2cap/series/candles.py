@@ -51,6 +51,11 @@ class _Candle(Struct, kw_only=True, rename={**_SHORT_NAMES, "time": "t", "volume
     quantity: Count | None = None
     providers: _Providers | None = None
 
+    @property
+    def start(self) -> datetime:
+        """The start of the candle (UTC)."""
+        return datetime.fromtimestamp(self.time, UTC)
+
 
 class _Meta(ItemFields, kw_only=True):
     currency: str
@@ -95,7 +100,7 @@ def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
         raise UnexpectedResponse(
             f"requested candles of {shard.interval}, received {sanitize(interval, 20)}", source
         )
-    decoded = _CANDLES.decode_all(response.data)
+    decoded = _CANDLES.decode_all(response.data, lambda candle: query.find_time_ahead(candle.start))
     rows = _to_frame(decoded.fitting, response.meta)
     check_items(rows, shard.item, source)
     fingerprint = fingerprint_rows(response.data)
@@ -111,7 +116,7 @@ def _to_frame(candles: Sequence[_Candle], meta: _Meta) -> pl.DataFrame:
         item_id=[str(meta.item_id)] * count,
         market_hash_name=[meta.market_hash_name] * count,
         phase=[meta.phase] * count,
-        time=[datetime.fromtimestamp(candle.time, UTC) for candle in candles],
+        time=[candle.start for candle in candles],
         interval=[meta.interval] * count,
         open_provider=[each.open for each in providers],
         high_provider=[each.high for each in providers],

@@ -61,7 +61,9 @@ class SeriesExtraction:
     ) -> None:
         self._client = client
         self._sink = sink
-        self._query = SeriesQuery(client.source, shard, providers, now=client.server_time({}))
+        self._query = SeriesQuery(
+            client.source, shard, providers, now=client.server_time({}), is_ahead=client.is_ahead
+        )
         self._paginator = paginator
         self._route = _ROUTES[series]
         self._limit = (limit or self._route.page_size) if self._route.paged else None

@@ -49,13 +49,19 @@ _R = TypeVar("_R", bound=SeriesRow)
 class SeriesQuery:
     """The extraction of `shard` from `source`, which began at `now` (UTC).
 
-    `providers` maps whatever the API may call a provider, its key or its display name, to its key.
+    `providers` maps whatever the API may call a provider, its key or its display name, to its key. `is_ahead`
+    tells whether a time is later than our clock allows at that moment.
     """
 
     source: str
     shard: SeriesShard
     providers: Mapping[str, str]
     now: datetime
+    is_ahead: Callable[[datetime], bool]
+
+    def find_time_ahead(self, time: datetime) -> str | None:
+        """Return why a row of this time (UTC) cannot be stored, or None: the past has no time ahead of us."""
+        return f"its time, {time:%Y-%m-%d %H:%M} UTC, lies ahead" if self.is_ahead(time) else None
 
     def find_mismatch(self, row: SeriesRow) -> str | None:
         """Return why a row cannot be stored, or None."""
@@ -63,7 +69,7 @@ class SeriesQuery:
             return f"unknown provider {sanitize(row.provider, 60)}"
         if row.currency != self.shard.currency:
             return f"requested prices in {self.shard.currency}, received {sanitize(row.currency, 20)}"
-        return None
+        return self.find_time_ahead(row.time)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

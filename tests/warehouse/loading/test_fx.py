@@ -1,7 +1,7 @@
 """Exchange rates in the warehouse, and dollar quotes converted with them as the source converts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tests.support.warehouse import (
     quotes_frame,
     run_header,
 )
+from warehouse.database import open_writer
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 
@@ -39,6 +40,7 @@ RATES = st.builds(
     st.integers(min_value=1, max_value=10**12 - 1),
     st.integers(min_value=3, max_value=18),
 )
+IN_2036 = datetime(2036, 6, 1, tzinfo=UTC)
 FEW_EXAMPLES = settings(max_examples=40, deadline=None)
 DIMENSIONS = {
     "provider": "1 AS provider_key, 'a' AS source, 'p' AS provider",
@@ -68,15 +70,16 @@ def land_rates(
     rates: Mapping[str, str],
     *quotes: Quote,
     source: str = "cs2cap",
+    rates_at: datetime | None = None,
 ) -> None:
-    """Land and load a run that fetched a table of rates."""
+    """Land and load a run that fetched a table of rates, by default one from a minute before."""
     time = minute(at)
     with LandingWriter(paths.landing, run_header(run_id, time, source=source)) as landing:
         shard = observe(time, *quotes)
         writer = landing.open_shard(shard.header(0))
         writer.append(shard.pages[0].meta(), quotes_frame(quotes))
         writer.finish(complete=True, reason=None)
-        landing.add_catalog("fx", fx_frame(minute(at - 1), rates))
+        landing.add_catalog("fx", fx_frame(rates_at or minute(at - 1), rates))
         landing.finish("done")
     load(paths)
 
@@ -118,6 +121,24 @@ def test_late_table_does_not_replace_a_newer_one(paths: WarehousePaths) -> None:
     land_rates(paths, "b", -10, {"EUR": "0.7"}, Quote("1", 1234))
     assert query_rows(paths, "SELECT price FROM quotes_in('EUR')") == [(Decimal("10.55"),)]
     assert query_rows(paths, "SELECT count(*) FROM fx_rates WHERE currency = 'EUR'") == [(2,)]
+
+
+def test_table_from_2036_counts_from_its_run(paths: WarehousePaths) -> None:
+    """A connector bounds such a time, but older versions landed it."""
+    land_rates(paths, "b", 10, {"EUR": "0.7"}, Quote("1", 1234), rates_at=IN_2036)
+    assert query_rows(paths, "SELECT price, rate_at FROM quotes_in('EUR')") == [(Decimal("8.64"), minute(10))]
+    land_rates(paths, "c", 20, {"EUR": "0.9"}, Quote("1", 1234))
+    assert query_rows(paths, "SELECT price, rate_at FROM quotes_in('EUR')") == [
+        (Decimal("11.11"), minute(19))
+    ]
+
+
+def test_stored_table_from_2036_is_not_used_for_ever(paths: WarehousePaths) -> None:
+    with open_writer(paths.writer) as db:  # as an older version stored it
+        db.execute("UPDATE store.fx_rate SET rate_at = ?", [IN_2036])
+    land_rates(paths, "b", 10, {"EUR": "0.9"}, Quote("1", 1234))
+    assert query_rows(paths, "SELECT price, rate_at FROM quotes_in('EUR')") == [(Decimal("11.11"), minute(9))]
+    assert query_rows(paths, "SELECT max(rate_at) FROM fx_rates WHERE rate <> 0.9") == [(minute(0),)]
 
 
 def test_repeated_table_is_stored_once(paths: WarehousePaths) -> None:

@@ -14,10 +14,12 @@ WITH keyed AS (
         PARTITION BY item_key, currency, "interval", time ORDER BY observed_at DESC, candle DESC
     ) = 1
 ), stored AS (
-    SELECT item_key, currency, "interval", time, observed_at,
+    -- An older version stored times of observation that lay ahead of the clock of this machine.
+    SELECT item_key, currency, "interval", time,
+        least(observed_at, loaded_at + INTERVAL 5 MINUTE) AS observed_at,
         struct_pack(open, high, low, close, volume, quantity,
             open_provider, high_provider, low_provider, close_provider) AS candle
-    FROM store.candle
+    FROM store.candle JOIN store.run USING (run_key)
 )
 SELECT l.*, s.candle IS DISTINCT FROM l.candle AS changed
 FROM latest l

@@ -18,4 +18,8 @@ SELECT l.* EXCLUDE (rank), s.lowest_ask IS DISTINCT FROM l.lowest_ask OR s.quant
 FROM latest l
 LEFT JOIN store.point s ON s.item_key = l.item_key AND s.provider_key = l.provider_key AND s.currency = l.currency
     AND s.time = l.time
-WHERE s.item_key IS NULL OR l.rank > struct_pack(s.observed_at, s.lowest_ask, s.quantity);
+LEFT JOIN store.run u ON u.run_key = s.run_key
+-- An older version stored times of observation that lay ahead of the clock of this machine.
+WHERE s.item_key IS NULL
+    OR l.rank > struct_pack(
+        observed_at := least(s.observed_at, u.loaded_at + INTERVAL 5 MINUTE), s.lowest_ask, s.quantity);

@@ -194,6 +194,7 @@ def test_missing_providers_are_null_and_candles_outside_of_the_window_are_droppe
     [
         (candle(2, o=25.5), "Expected `int`, got `float` - at `$.o`"),
         (candle(2, t=1_768_867_200_000), "Expected `int` <= 253402214400 - at `$.t`"),
+        (candle(-24), "its time, 2026-06-02 12:00 UTC, lies ahead"),
         (candle(2, v=None), "Expected `int`, got `null` - at `$.v`"),
         (candle(2, providers="x"), "Expected `object | null`, got `str` - at `$.providers`"),
     ],

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import errors
+from common.clock import is_ahead
 from common.shards import Item, SeriesShard
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import MAX_MINOR_UNITS
@@ -35,7 +36,7 @@ from tests.support.sandboxes import MakeSandbox
 
 DAY = timedelta(days=1)
 SHARD = SeriesShard("USD", NOON - DAY, NOON, item=REDLINE)
-QUERY = SeriesQuery("cs2cap", SHARD, PROVIDER_NAMES, now=NOON)
+QUERY = SeriesQuery("cs2cap", SHARD, PROVIDER_NAMES, now=NOON, is_ahead=lambda time: is_ahead(time, NOON))
 PATH = "/v1/prices/history"
 COLUMNS = ("item_id", "market_hash_name", "phase", "provider", "time", "price", "quantity")
 
@@ -201,6 +202,7 @@ def test_item_without_an_id_is_requested_by_name_and_phase() -> None:
         (point(price=MAX_MINOR_UNITS + 1), f"Expected `int` <= {MAX_MINOR_UNITS} - at `$.price`"),
         (point(time="2026-06-01T11:00:00"), "Expected `datetime` with a timezone component"),
         (point(time="0001-01-01T00:00:00+14:00"), "the time is outside the calendar in UTC"),
+        (point(time="2027-06-01T14:00:00+02:00"), "its time, 2027-06-01 12:00 UTC, lies ahead"),
         (point(quantity=None), "Expected `int`, got `null` - at `$.quantity`"),
         (point(market_hash_name=""), "Expected `str` of length >= 1 - at `$.market_hash_name`"),
         ({"price": 1}, "Object missing required field `item_id`"),

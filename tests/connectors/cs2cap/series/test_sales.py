@@ -140,6 +140,7 @@ def test_pages_after_the_window_have_no_rows() -> None:
     ("row", "reason"),
     [
         (sale(1, provider="bazaar"), "unknown provider bazaar"),
+        (sale(-6), "its time, 2026-06-01 12:06 UTC, lies ahead"),
         (sale(1, price="25"), "Expected `int`, got `str` - at `$.price`"),
         (sale(1, float="x"), "Expected `float | null`, got `str` - at `$.float`"),
         (sale(1, date="yesterday"), "Invalid RFC3339 encoded datetime - at `$.date`"),
