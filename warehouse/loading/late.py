@@ -23,7 +23,7 @@ CHANGE_SCHEMA: Final[dict[str, Any]] = {
 }  # fmt: skip
 QUOTE_SCHEMA: Final[dict[str, Any]] = {
     **CHANGE_SCHEMA, "url": pl.String, "seen_at": pl.Int64, "fresh_until": pl.Int64,
-    "unconfirmed_at": pl.Int64, "missed_since": pl.Int64, "missed_runs": pl.Int32,
+    "row_at": pl.Int64, "unconfirmed_at": pl.Int64, "missed_since": pl.Int64, "missed_runs": pl.Int32,
 }  # fmt: skip
 CLOSED: Final = (None, None, 0, None, None)
 Row = tuple[Any, ...]
@@ -58,7 +58,7 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
 
 
 def _find_confirmation(quote: LateQuote, timeline: Timeline, held_runs: set[int]) -> Row:
-    """Return seen_at, fresh_until, unconfirmed_at, missed_since and missed_runs of a quote."""
+    """Return the last fields of QUOTE_SCHEMA, from seen_at on."""
     confirmed = [
         (row.at if row.run_key in held_runs else row.confirmed_to, row.interval_seconds)
         for row in quote.sightings
@@ -69,5 +69,6 @@ def _find_confirmation(quote: LateQuote, timeline: Timeline, held_runs: set[int]
     if unconfirmed_at is not None and timeline.seen_at is not None and unconfirmed_at <= timeline.seen_at:
         unconfirmed_at = None
     return (
-        seen_at, max(fresh, default=None), unconfirmed_at, timeline.missed_since, len(timeline.missed_runs),
+        seen_at, max(fresh, default=None), timeline.seen_at,
+        unconfirmed_at, timeline.missed_since, len(timeline.missed_runs),
     )  # fmt: skip

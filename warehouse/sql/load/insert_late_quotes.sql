@@ -17,14 +17,30 @@ SELECT k.item_key, k.provider_key, k.currency, k.delivery, c.lowest_ask,
     make_timestamptz(c.valid_from) AS valid_from, c.run_key
 FROM recomputed_change c JOIN recomputed_key k USING (quote_key);
 
+-- The freshness of a quote that is in doubt: by the complete observations up to its last row; see insert_changes.sql.
+CREATE OR REPLACE TEMP TABLE recomputed_freshness AS
+SELECT q.quote_key, max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
+FROM recomputed_quote q
+JOIN recomputed_key k USING (quote_key)
+JOIN store.scope s USING (currency, delivery)
+JOIN store.observation o USING (scope_key, provider_key)
+JOIN store.run r ON r.run_key = o.run_key
+WHERE q.unconfirmed_at IS NOT NULL AND o.complete
+    AND o.observed_to <= coalesce(make_timestamptz(q.row_at), getvariable('late_from'))
+    AND (covers(s.selection, k.aggregate)
+        OR EXISTS (FROM store.scope_item m WHERE m.scope_key = s.scope_key AND m.item_key = k.item_key)
+        OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
+GROUP BY q.quote_key;
+
 CREATE OR REPLACE TEMP TABLE recomputed_current AS
 SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest_ask,
     CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
     q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
     coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
     coalesce(greatest(make_timestamptz(q.seen_at), c.seen_at), make_timestamptz(q.valid_from)) AS seen_at, q.run_key,
-    greatest(make_timestamptz(q.fresh_until), c.fresh_until) AS fresh_until
+    greatest(make_timestamptz(q.fresh_until), c.fresh_until, f.fresh_until) AS fresh_until
 FROM recomputed_quote q
+LEFT JOIN recomputed_freshness f USING (quote_key)
 JOIN recomputed_key k USING (quote_key)
 LEFT JOIN store.current c USING (quote_key)
 WHERE q.valid_from IS NOT NULL;
