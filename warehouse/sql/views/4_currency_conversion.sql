@@ -39,9 +39,11 @@ WITH newest_rate AS (
     SELECT *, store.quotient(amount + unit * 500000, unit * 1000000) AS minor FROM exact
 )
 SELECT item, source, provider, item_id, market_hash_name, phase, upper(wanted) AS currency, delivery,
-    TRY_CAST(minor AS BIGINT) AS lowest_ask,
-    CASE WHEN amount < unit * 100000000 THEN store.quotient(amount + half, unit) ELSE minor * 1000000
-    END::DECIMAL(38, 0) * 0.00000001 AS price,
+    CASE WHEN upper(wanted) = 'USD' THEN lowest_ask ELSE TRY_CAST(minor AS BIGINT) END AS lowest_ask,
+    CASE WHEN upper(wanted) = 'USD' THEN price
+        WHEN amount < unit * 100000000 THEN store.quotient(amount + half, unit)::DECIMAL(38, 0) * 0.00000001
+        ELSE (minor * 1000000)::DECIMAL(38, 0) * 0.00000001
+    END AS price,
     quantity, changed_at, last_updated, observed_at, run_id, url, aggregate, fresh, rate, rate_at,
     upper(wanted) <> 'USD' AS converted
 FROM rounded;
