@@ -31,7 +31,7 @@ from connectors.http.auth import HeaderAuth, Key
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
 from connectors.http.errors import check_content_type
-from connectors.http.headers import localize, parse_http_date, parse_quota
+from connectors.http.headers import localize_reset, parse_http_date, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
 from connectors.ratelimit.admission import Permit
@@ -275,12 +275,12 @@ class Client(ABC):
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
         quota = parse_quota(headers)
-        quota = quota._replace(resets_at=localize(quota.resets_at, headers, now))
+        quota = quota._replace(resets_at=localize_reset(quota.resets_at, headers, now))
         self.rate_limiter.observe_headers(route, permit, quota, error=error)
         if error is None:
             return
         if isinstance(error, QuotaExhausted):
-            error.resets_at = localize(error.resets_at, headers, now)
+            error.resets_at = localize_reset(error.resets_at, headers, now)
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
             self._circuit_breaker.trip(error)
         if isinstance(error, RouteForbidden):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from common.clock import MAX_CLOCK_SKEW
+from connectors.ratelimit.ledger_tables import LONGEST_MONTH
 from connectors.ratelimit.limiter import QuotaHeaders
 
 
@@ -49,15 +50,17 @@ def parse_reset(headers: Mapping[str, str]) -> datetime | None:
         return None
 
 
-def localize(moment: datetime | None, headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return `moment`, a time by the server's clock, by our own clock, whose time is `now` (both UTC).
+def localize_reset(resets_at: datetime | None, headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return when a quota resets by our own clock, whose time is `now`, instead of the server's (all UTC).
 
-    The two are the same unless `Date` tells that one of the two clocks is wrong.
+    The two are the same unless `Date` tells that one of the two clocks is wrong. A reset that is further
+    ahead than a month lasts is unknown.
     """
     date = parse_http_date(headers.get("date"))
-    if moment is None or date is None or abs(date - now) <= MAX_CLOCK_SKEW:
-        return moment
-    return now + (moment - date)
+    if resets_at is None:
+        return None
+    ahead = resets_at - (now if date is None or abs(date - now) <= MAX_CLOCK_SKEW else date)
+    return now + ahead if ahead <= LONGEST_MONTH else None
 
 
 def _parse_seconds(text: str | None) -> float | None:

@@ -187,7 +187,7 @@ class BasketExtractor:
                 request=meta.request,
                 offset=meta.offset,
                 total=meta.total,
-                observed_at=meta.observed_at,
+                observed_at=meta.moment,
                 rows=rows,
                 rejects=(),
                 unknown_fields={},

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from connectors.http.headers import localize, parse_quota, parse_reset
+from connectors.http.headers import localize_reset, parse_quota, parse_reset
 from connectors.ratelimit.limiter import QuotaHeaders
 
 NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
@@ -43,7 +43,15 @@ def test_reset_is_converted_to_our_clock(off: timedelta, as_unix_time: bool) -> 
     at = date + timedelta(hours=1)
     reset = f"{at.timestamp():.0f}" if as_unix_time else "3600"
     headers = {"x-ratelimit-reset": reset, "date": format_datetime(date, usegmt=True)}
-    assert localize(parse_reset(headers), headers, ONE) == ONE + timedelta(hours=1)
+    assert localize_reset(parse_reset(headers), headers, ONE) == ONE + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("reset", ["99999999999", "1796000000", f"{33 * 86_400}"])
+def test_reset_further_ahead_than_a_month_is_no_reset(reset: str) -> None:
+    headers = {"x-ratelimit-reset": reset, "date": NOON}
+    assert localize_reset(parse_reset(headers), headers, ONE) is None
+    without_date = {"x-ratelimit-reset": reset}
+    assert localize_reset(parse_reset(without_date), without_date, ONE) is None
 
 
 def test_reset_beyond_the_calendar_is_no_reset() -> None:

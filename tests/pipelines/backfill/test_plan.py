@@ -98,3 +98,9 @@ def test_aggregate_without_id_becomes_its_phases() -> None:
         (Item("9", "Redline", None), Item(None, "Doppler", None)), PROVIDERS, True, "USD", 41
     )
     assert [item.item_id for item in expand_aggregates(resolved, catalog).items or ()] == ["9", "7", "8"]
+
+
+def test_plan_says_that_a_history_is_in_dollars() -> None:
+    plan = plan_three_items([], every=True)
+    assert {shard.currency for shard in plan.new_shards} == {"USD"}
+    assert plan.notes[-1] == "in USD: the API rounds its history in any other currency"
