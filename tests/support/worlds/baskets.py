@@ -70,7 +70,8 @@ def _named(rng: Random, kind: Kind, market: Market) -> list[Request]:
     items = list({item.item_id: item.request for item in _some(rng, market.items)}.values())
     by_name = 0.0 if kind.renamed else 0.15  # what is requested by an old name is nowhere said
     items = [
-        (None, name, None) if rng.random() < by_name else (id_, name, phase) for id_, name, phase in items
+        (None if phase is None and rng.random() < by_name else item_id, name, phase)
+        for item_id, name, phase in items
     ]
     size = rng.randint(2, 6)
     batches = [tuple(items[start : start + size]) for start in range(0, len(items), size)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,67 +14,56 @@ from tests.support.worlds.events import Event
 from tests.support.worlds.observed import Key
 from tests.support.worlds.views import ModelViews, Row
 
-_ITEM = ("source", "item_id", "market_hash_name", "phase")
 _QUOTE = ("source", "provider", "item_id", "market_hash_name", "phase", "currency", "delivery")
 _BID = tuple(name for name in _QUOTE if name != "delivery")
-_STATE = ("lowest_ask", "price", "quantity", "changed_at", "last_updated")
-_BID_STATE = ("highest_bid", "price", "num_bids", "changed_at", "last_updated")
-_OBSERVED = ("observed_at", "run_id", "aggregate")
-_SPAN = ("valid_from", "valid_to", "origin", "run_id", "aggregate")
-_OBSERVATION = ("run_id", "source", "currency", "delivery", "scope", "provider")
-# The columns of each view that are compared, and how many of them, at the start, name the row.
-COLUMNS: Final[Mapping[str, tuple[int, Sequence[str]]]] = {
-    "quotes": (7, (*_QUOTE, *_STATE, *_OBSERVED, "url")),
-    "bids": (6, (*_BID, *_BID_STATE, *_OBSERVED)),
-    "quote_history": (7, (*_QUOTE, *_STATE, *_SPAN)),
-    "bid_history": (6, (*_BID, *_BID_STATE, *_SPAN)),
-    "quotes_as_of": (7, (*_QUOTE, *_STATE, "valid_from", "run_id", "aggregate")),
-    "observations": (
-        6,
-        (*_OBSERVATION, "observed_from", "observed_to", "complete", "reason", "rows", "newest_last_updated"),
-    ),
-    "best_ask": (
-        3,
-        ("market_hash_name", "phase", "currency", "source", "provider", "delivery", "price", "quantity"),
-    ),
-    "stale_quotes": (7, (*_QUOTE, *_STATE, *_OBSERVED, "url", "fresh_until")),
-    "coverage": (
-        4,
-        ("source", "provider", "currency", "delivery", "listed", "fresh", "items", "share", "observed_at"),
-    ),
-    "items": (4, (*_ITEM, "base_name", "aggregate", "item_type", "rarity_name")),
-    "rejects": (
-        1,
-        (
-            "reject_id", "run_id", "source", "basket", "currency", "deliveries", "provider", "observed_at",
-            "reason", "raw", "replayed_run_id",
-        ),
-    ),
-    "fx_rates": (3, ("source", "currency", "rate_at", "rate", "observed_at")),
-}  # fmt: skip
-Views = dict[str, list[Row]]
+# The columns of each view that name a row; all of its columns are compared.
+NAMES: Final[Mapping[str, Sequence[str]]] = {
+    "quotes": _QUOTE,
+    "bids": _BID,
+    "quote_history": _QUOTE,
+    "bid_history": _BID,
+    "quotes_as_of": _QUOTE,
+    "observations": ("run_id", "source", "currency", "delivery", "scope", "provider"),
+    "best_ask": ("market_hash_name", "phase", "currency"),
+    "stale_quotes": _QUOTE,
+    "coverage": ("source", "provider", "currency", "delivery"),
+    "items": ("source", "item_id", "base_name", "market_hash_name", "phase"),
+    "rejects": ("reject_id",),
+    "fx_rates": ("source", "currency", "rate_at"),
+}
 SHOWN: Final = 3  # differences of each view
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """What a view has: the names of its columns, and its rows by these names."""
+
+    columns: Sequence[str]
+    rows: Sequence[Row]
+
+
+Views = dict[str, View]
 
 
 def fetch_views(db: duckdb.DuckDBPyConnection, times: Iterable[datetime]) -> Views:
     """Return the rows of the compared views, with quotes_as_of at some times, by a title for each."""
-    relations = {view: view for view in COLUMNS if view != "quotes_as_of"}
+    relations = {view: view for view in NAMES if view != "quotes_as_of"}
     relations |= {f"quotes_as_of {time.isoformat()}": f"quotes_as_of('{time.isoformat()}')" for time in times}
     views: Views = {}
     for title, relation in relations.items():
         cursor = db.execute(f"FROM {relation} ORDER BY ALL")
         names = [column[0] for column in cursor.description or ()]
-        views[title] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        views[title] = View(names, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()])
     return views
 
 
 def find_differences(views: Views, model: ModelViews) -> list[str]:
     """Return the differences between the views of a database and the model, each as a text of some lines."""
     texts: list[str] = []
-    for title, rows in views.items():
+    for title, found in views.items():
         view, _, time = title.partition(" ")
         expected = model.quotes_as_of(datetime.fromisoformat(time)) if time else model.rows(view)
-        for text, name in _compare(title, rows, expected):
+        for text, name in _compare(title, found, expected):
             side = {"delivery": "bid"} if view in {"bids", "bid_history"} else {}
             texts.append("\n".join([text, *_tell_events({**name, **side}, views, model)]))
     return texts
@@ -86,19 +76,21 @@ def _values(row: Row, columns: Iterable[str]) -> tuple[Any, ...]:
     return tuple(tuple(value) if isinstance(value, list) else value for value in scoped)
 
 
-def _compare(title: str, rows: list[Row], expected_rows: list[Row]) -> Iterator[tuple[str, Row]]:
+def _compare(title: str, view: View, expected_rows: list[Row]) -> Iterator[tuple[str, Row]]:
     """Yield a text for each name of which rows differ, and the name by its columns."""
-    width, columns = COLUMNS[title.partition(" ")[0]]
+    keys = NAMES[title.partition(" ")[0]]
+    columns = [*keys, *(column for column in view.columns if column not in keys)]
     expected = Counter(_values(row, columns) for row in expected_rows)
-    found = Counter(_values(row, columns) for row in rows)
+    found = Counter(_values(row, columns) for row in view.rows)
     missing, surplus = list((expected - found).elements()), list((found - expected).elements())
+    width = len(keys)
     names = list(dict.fromkeys(row[:width] for row in (*missing, *surplus)))
     for number, name in enumerate(names[:SHOWN], 1):
         ours = sorted((row[width:] for row in missing if row[:width] == name), key=str)
         theirs = sorted((row[width:] for row in surplus if row[:width] == name), key=str)
         head = f"{title}: {_join(name)} ({number} of {len(names)})"
         text = "\n".join([head, *_pair(columns[width:], ours, theirs)])
-        yield text, dict(zip(columns, name, strict=False))
+        yield text, dict(zip(keys, name, strict=True))
 
 
 def _pair(
@@ -127,7 +119,7 @@ def _tell_events(name: Row, views: Views, model: ModelViews) -> Iterator[str]:
             view = views["bid_history" if key.delivery == "bid" else "quote_history"]
             yield from (
                 f"        {_tell_change(row)}"
-                for row in sorted(view, key=lambda row: row["valid_from"])
+                for row in sorted(view.rows, key=lambda row: row["valid_from"])
                 if all(row.get(column, value) == value for column, value in about.items())
             )
 

@@ -176,6 +176,13 @@ class World:
             return key.item in items
         return reject.item_id is None or reject.name is None  # with both, it is about a new item
 
+    def may_confirm(self, key: Key) -> list[Observation]:
+        """Return the complete observations that cover a key, a catalog also before it brought an aggregate."""
+        observations = self._complete_observations(book_of(key))
+        if any(_is_catalog(o) and any(s.key == key for s in o.sightings) for o in observations):
+            return [o for o in observations if _is_catalog(o) or self._covers(o, key)]
+        return [o for o in observations if self._covers(o, key)]
+
     @cached_property
     def _covering(self) -> dict[Key, list[Observation]]:
         """The complete observations that cover each key, in order."""
@@ -195,8 +202,7 @@ class World:
         if spec.listing or not self.dimensions.is_aggregate(key.item):
             return True
         return any(
-            earlier.spec.items is None
-            and not earlier.spec.listing
+            _is_catalog(earlier)
             and earlier.observed_to <= observation.observed_from
             and any(sighting.key == key for sighting in earlier.sightings)
             for earlier in self._complete_observations(observation.book)
@@ -237,6 +243,10 @@ class World:
         for sighting in self.sightings:
             found.setdefault(sighting.key.item, []).append(sighting)
         return found
+
+
+def _is_catalog(observation: Observation) -> bool:
+    return observation.spec.items is None and not observation.spec.listing
 
 
 def is_settled(misses: Sequence[Observation], observation: Observation) -> bool:

@@ -76,8 +76,7 @@ class RunBuilder:
         return any(map(self._basket.market.is_phased, named | requested))
 
     def _rate_table(self) -> RateTable:
-        ahead = self._rng.random() < self._kind.ahead * 2
-        moment = self._at + (self._rng.choice(SKEWS) if ahead else -self._rng.randint(1, 99) * SECOND)
+        moment = self._at - self._rng.randint(1, 99) * SECOND
         return RateTable(moment, {currency: rate * self._drift for currency, rate in RATES.items()})
 
     def _can_be_raw(self, shards: Sequence[ShardSpec]) -> bool:

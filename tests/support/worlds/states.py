@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tests.support.worlds.events import Event, World
+from tests.support.worlds.landings import Landing
 from tests.support.worlds.observed import Book, Key, Observation, Sighting, book_of
 
 TICK = timedelta(microseconds=1)
@@ -49,14 +50,6 @@ class StoredObservation:
     reason: str | None
     rows: int
     newest_last_updated: datetime | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Confirmation:
-    """When a key was last observed, and until when it is fresh."""
-
-    observed_at: datetime
-    fresh_until: datetime | None
 
 
 def follow_states(key: Key, events: Sequence[Event]) -> tuple[list[Change], State]:
@@ -144,18 +137,34 @@ class Confirmations:
         """Return the end of the newest observation of a source."""
         return max(o.observed_to for o in self.stored.values() if o.book.source == source)
 
-    def confirm(self, sightings: Iterable[Sighting]) -> Confirmation:
-        """Return what the sightings of a key confirm."""
-        times, limits = [], []
-        for sighting in sightings:
-            run_id, book = sighting.landing.run_id, book_of(sighting.key)
-            observation = self._by_shard[run_id, sighting.shard, book]
-            time = observation.observed_to if observation.complete else sighting.moment
-            times.append(time)
-            interval = sighting.landing.header.interval_seconds
-            if interval is not None:
-                limits.append(time + FRESH_INTERVALS * timedelta(seconds=interval))
-        return Confirmation(max(times), max(limits, default=None))
+    def observed_at(self, key: Key) -> datetime:
+        """Return when a key was last observed: the last time that one of its rows confirms."""
+        return max(map(self._confirmed_to, self._world.sightings_of[key]))
+
+    def fresh_until(self, key: Key) -> datetime | None:
+        """Return until when a key is fresh: until the slowest basket that covers it should see it again.
+
+        A complete observation that did not bring the key since its last sighting counts for nothing.
+        """
+        sightings = self._world.sightings_of[key]
+        limits = [_limit(self._confirmed_to(sighting), sighting.landing) for sighting in sightings]
+        last, runs = max(s.moment for s in sightings), {s.landing.run_id for s in sightings}
+        for observation in self._world.may_confirm(key):
+            stored = self.stored[_scope_of(observation)]
+            lacks = observation.run_id not in runs and observation.observed_to > last
+            if stored.complete and not lacks:
+                limits.append(_limit(stored.observed_to, observation.landing))
+        return max((limit for limit in limits if limit is not None), default=None)
+
+    def _confirmed_to(self, sighting: Sighting) -> datetime:
+        observation = self._by_shard[sighting.landing.run_id, sighting.shard, book_of(sighting.key)]
+        return observation.observed_to if observation.complete else sighting.moment
+
+
+def _limit(time: datetime, landing: Landing) -> datetime | None:
+    """Return the end of the freshness that a run gives at a time; None where it has no interval."""
+    interval = landing.header.interval_seconds
+    return None if interval is None else time + FRESH_INTERVALS * timedelta(seconds=interval)
 
 
 def _scope_of(observation: Observation) -> object:

@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from connectors.schemas import ITEMS
 from tests.support.worlds.events import World
 from tests.support.worlds.landings import Landing
-from tests.support.worlds.observed import Key, bound
+from tests.support.worlds.observed import Key
 from tests.support.worlds.states import Change, Confirmations, State, follow_states
 
 Row = dict[str, Any]
@@ -55,6 +56,7 @@ class ModelViews:
 
     def _item_row(self, key: Key) -> Row:
         return {
+            "item": item_label(self._dimensions.names[key.item], key.item.phase),
             "source": key.item.source,
             "provider": key.provider,
             "item_id": key.item.item_id,
@@ -78,12 +80,12 @@ class ModelViews:
         for key, (changes, state) in self._states.items():
             if state.price is None:
                 continue
-            confirmed = self._confirmations.confirm(self.world.sightings_of[key])
-            limit, newest = confirmed.fresh_until, self._confirmations.newest(key.item.source)
+            limit = self._confirmations.fresh_until(key)
+            newest = self._confirmations.newest(key.item.source)
             row = {
                 **self._item_row(key),
                 **_state_row(state, changes[-1].valid_from),
-                "observed_at": confirmed.observed_at,
+                "observed_at": self._confirmations.observed_at(key),
                 "url": state.url,
                 "fresh_until": limit,
                 "fresh": limit is not None and limit >= newest,
@@ -152,7 +154,9 @@ class ModelViews:
         for item in self._dimensions.items:
             attributes = self._dimensions.attributes(item)
             yield {
+                **dict.fromkeys(ITEMS),
                 **item._asdict(),
+                "item": item_label(self._dimensions.names[item], item.phase),
                 "market_hash_name": self._dimensions.names[item],
                 "aggregate": self._dimensions.is_aggregate(item),
                 **{name: attributes and getattr(attributes, name) for name in ITEM_ATTRIBUTES},
@@ -184,8 +188,7 @@ class ModelViews:
         for landing in sorted(self.world.landings, key=lambda one: one.header.started_at, reverse=True):
             if landing.rates is not None:
                 started_at = landing.header.started_at
-                moment = bound(landing.rates.moment, started_at)
-                tables[landing.source, moment] = (landing.rates, started_at)
+                tables[landing.source, landing.rates.moment] = (landing.rates, started_at)
         for (source, moment), (table, started_at) in tables.items():
             for currency, rate in table.rates.items():
                 yield {
@@ -195,6 +198,10 @@ class ModelViews:
                     "rate_at": moment,
                     "observed_at": started_at,
                 }
+
+
+def item_label(name: str, phase: str | None) -> str:
+    return name if phase is None else f"{name} @ {phase}"
 
 
 def _state_row(state: State, valid_from: datetime) -> Row:
