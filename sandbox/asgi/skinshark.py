@@ -27,7 +27,10 @@ class SkinsharkApp(ApiApp[Fault]):
 
 
 async def control_skinshark(sandbox: Sandbox, request: Request) -> Response:
-    """Add a fault, remove all faults (DELETE), or change the merchant; respond with 400 to a wrong body."""
+    """Add a fault, remove all faults (DELETE), or change the shape or the merchant.
+
+    Responds with 400 to a wrong body.
+    """
     if request.method == "DELETE":
         sandbox.skinshark.faults.clear()
         return JSONResponse(None)
@@ -36,6 +39,7 @@ async def control_skinshark(sandbox: Sandbox, request: Request) -> Response:
         if "fault" in body:
             sandbox.skinshark.fault(body.pop("fault"), **body)
         else:
+            sandbox.skinshark.use_shape(body.pop("phases", sandbox.skinshark.shape))
             _change_merchant(sandbox.skinshark.merchant, body)
         return JSONResponse({"requests": len(sandbox.skinshark.requests)})
     except (ValueError, KeyError, TypeError) as error:
@@ -47,5 +51,4 @@ def _change_merchant(merchant: Merchant, body: dict[str, str]) -> None:
         merchant.revoke(body["revoke"])
     if "restore" in body:
         merchant.restore(body["restore"])
-    merchant.state = body.get("state", merchant.state)
-    merchant.tier = body.get("tier", merchant.tier)
+    merchant.change(state=body.get("state", merchant.state), tier=body.get("tier", merchant.tier))

@@ -36,13 +36,18 @@ class Skinshark:
     """The API over one market, for one merchant, in one of `SHAPES`. The server adds the Date header."""
 
     def __init__(self, market: Market, clock: Clock, merchant: Merchant, shape: str = "old") -> None:
-        if shape not in SHAPES:
-            raise ValueError(f"the shape of SkinShark's responses is one of {', '.join(SHAPES)}, not {shape}")
-        self.market, self.clock, self.merchant, self.shape = market, clock, merchant, shape
+        self.market, self.clock, self.merchant = market, clock, merchant
+        self.use_shape(shape)
         self.faults = FaultRegistry[Fault]()
         self.requests = RequestLog()
         self._numbers = count(1)
         self._cached_rows: tuple[object, list[dict[str, Json]]] = None, []
+
+    def use_shape(self, shape: str) -> None:
+        """Serve one of `SHAPES` from now on. Raises ValueError."""
+        if shape not in SHAPES:
+            raise ValueError(f"the shape of SkinShark's responses is one of {', '.join(SHAPES)}, not {shape}")
+        self.shape = shape
 
     def fault(self, kind: str, **fields: object) -> Fault:
         """Add a fault: `path`, `limit`, `after`, `times` and `params`. Raises ValueError."""

@@ -13,6 +13,7 @@ TOKENS = {
 }  # by tier; an empty bucket is full after a minute
 # A sub-user: the merchant's own id for it, and SkinShark's.
 SUB_USER = ("customer-7", "7d0a4f5e-52c4-4c4e-8f8e-0f9d3c1b2a07")
+ACTIVE = "active"
 _STATES = {
     "suspended": "ACCOUNT_SUSPENDED",
     "deleted": "ACCOUNT_DELETED",
@@ -38,7 +39,7 @@ class Merchant:
     """
 
     tier: str = "standard"
-    state: str = "active"
+    state: str = ACTIVE
     enforced: bool = True
     keys: dict[str, MerchantKey] = field(
         default_factory=lambda: {FIRST_KEY: MerchantKey(), SECOND_KEY: MerchantKey()}, repr=False
@@ -48,8 +49,16 @@ class Merchant:
     at: float = 0.0  # Unix seconds
 
     def __post_init__(self) -> None:
-        if self.tier not in TOKENS:
-            raise ValueError(f"the tier of a merchant is one of {', '.join(TOKENS)}, not {self.tier}")
+        self.change(state=self.state, tier=self.tier)
+
+    def change(self, *, state: str, tier: str) -> None:
+        """Change the state of the account and its tier. Raises ValueError."""
+        if tier not in TOKENS:
+            raise ValueError(f"the tier of a merchant is one of {', '.join(TOKENS)}, not {tier}")
+        states = (ACTIVE, *_STATES)
+        if state not in states:
+            raise ValueError(f"the state of a merchant is one of {', '.join(states)}, not {state}")
+        self.state, self.tier = state, tier
 
     def revoke(self, text: str = FIRST_KEY) -> None:
         """Revoke a key. Raises KeyError for an unknown key."""

@@ -77,6 +77,19 @@ def test_replay_fills_in_what_was_missing_and_leaves_the_rest(bench: Bench) -> N
     assert ("Ruby", "instant", Decimal(6), NOON) in history
 
 
+def test_every_moment_of_a_rejected_price_enters_the_history(bench: Bench) -> None:
+    land(bench, 20, row(4.5), rejected=row(4.5, Ruby=(7, None)))
+    land(bench, 30, row(4.5), rejected=row(4.5, Ruby=(8, None)))
+    current = bench.query("SELECT price, observed_at FROM quotes WHERE phase IS NULL")
+    (done,) = replay(bench.settings, SystemClock())
+    assert (done.read, done.fitting) == (3, 3)
+    history = [change[2:] for change in bench.query(HISTORY) if change[:2] == ("Ruby", "standard")]
+    times = (NOON + timedelta(minutes=minutes) for minutes in (0, 10, 20, 30))
+    assert history == list(zip(map(Decimal, ("5", "5.5", "7", "8")), times, strict=True))
+    assert bench.query("SELECT price, observed_at FROM quotes WHERE phase IS NULL") == current
+    assert ("Ruby", "standard", Decimal(8)) in bench.query(CURRENT)
+
+
 def test_row_of_which_a_part_still_does_not_fit_stays_a_reject(bench: Bench) -> None:
     replay(bench.settings, SystemClock())
     land(bench, 20, row(4, Ruby=(7, 6)), rejected=row(4, Ruby=(7, 6), Sapphire=("odd", None)))

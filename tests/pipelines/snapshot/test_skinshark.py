@@ -124,6 +124,24 @@ def test_single_marketplace(tmp_path: Path, make_sandbox: MakeSandbox, market: s
     assert bench.query("SELECT DISTINCT provider FROM quotes") == [(market,)]
 
 
+def test_change_of_the_shape_adds_the_new_prices_and_changes_none(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(phases="old")
+    bench = configure_both_sources(tmp_path, sandbox, skinshark_basket())
+    snapshot_states(bench)
+    before, changes = stored(bench), bench.changes()
+    for shape in ("new", "old"):
+        sandbox.skinshark.use_shape(shape)
+        sandbox.advance(600)
+        assert snapshot_states(bench) == ["done"]
+        assert stored(bench) == listed_prices(sandbox) >= before
+    instants = bench.query(
+        "SELECT count(*) FROM quote_history WHERE phase IS NOT NULL AND delivery = 'instant'"
+    )
+    assert bench.changes() - changes == instants[0][0] > 0
+
+
 def test_market_can_be_changed_between_two_runs(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(phases="old")
     items = [f"{DOPPLER} @ *", REDLINE]

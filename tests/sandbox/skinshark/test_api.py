@@ -266,9 +266,15 @@ def test_control_route_changes_keys_and_faults(sandbox: Sandbox) -> None:
     assert read_error(get(sandbox))[2] == "API_KEY_REVOKED"
     assert httpx.post(control, json={"restore": FIRST_KEY, "state": "locked"}).status_code == 200
     assert read_error(get(sandbox))[2] == "ACCOUNT_LOCKED"
-    assert httpx.post(control, json={"fault": "no such thing"}).status_code == 400
+    for wrong in ({"fault": "no such thing"}, {"state": "asleep"}, {"tier": "gold"}, {"phases": "odd"}):
+        assert httpx.post(control, json=wrong).status_code == 400
     assert httpx.post(control, json={"fault": "html"}).status_code == 200
     assert get(sandbox).headers["content-type"].startswith("text/html")
+
+
+def test_control_route_changes_the_shape(sandbox: Sandbox) -> None:
+    assert httpx.post(f"{sandbox.url}/_sandbox/skinshark", json={"phases": "new"}).status_code == 200
+    assert "buyFeeBps" in get(sandbox, "/merchant").json()["data"]
 
 
 def test_control_route_removes_faults(sandbox: Sandbox) -> None:
