@@ -38,8 +38,8 @@ def main() -> None:
     results: Iterator[Any] = schemathesis.openapi.from_path(order["contract"]).get_all_operations()
     for operation in (result.ok() for result in results):
         for mode in schemathesis.GenerationMode if operation.path in order["paths"] else ():
-            send_all: Any = given(operation.as_strategy(generation_mode=mode))(send)
-            OPTIONS(send_all)()
+            decorate: Any = given(operation.as_strategy(generation_mode=mode))
+            OPTIONS(decorate(send))()
     json.dump(found, sys.stdout)
 
 
