@@ -18,6 +18,7 @@ from common.errors import (
     QuotaExhausted,
     RateLimited,
     RequestRejected,
+    RouteForbidden,
     SourceError,
     StreamsExhausted,
     TransientError,
@@ -92,6 +93,8 @@ def classify(
         error.resets_at = parse_reset(headers)
     elif isinstance(error, TransientError):
         error.retry_after = retry_after(headers)
+    elif isinstance(error, RouteForbidden):
+        error.detail = sanitize(f"{route}: {error.detail}")
     return error
 
 
@@ -107,7 +110,7 @@ def _classify_forbidden(route: str, code: str, detail: str) -> type[SourceError]
         return AccountDisabled
     if route in GATED_ROUTES or "tier" in text:
         return PlanForbids
-    return AccountDisabled if code in {"", "FORBIDDEN"} else RequestRejected
+    return AccountDisabled if code in {"", "FORBIDDEN"} else RouteForbidden
 
 
 def _parse_error(body: bytes) -> tuple[str, str]:

@@ -33,8 +33,8 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
     ("forbidden, gated route, no reason", BIDS, 403, body("FORBIDDEN"), errors.PlanForbids),
     ("forbidden, gated route, disabled", BIDS, 403, body("FORBIDDEN", DISABLED), errors.AccountDisabled),
     ("unverified account", PRICES, 403, body("EMAIL_NOT_VERIFIED"), errors.AccountUnverified),
-    ("unknown code 403", PRICES, 403, body("REGION_NOT_SERVED"), errors.RequestRejected),
-    ("unknown code 403, no reason", PRICES, 403, b'{"code": "NEW"}', errors.RequestRejected),
+    ("unknown code 403", PRICES, 403, body("REGION_NOT_SERVED"), errors.RouteForbidden),
+    ("unknown code 403, no reason", PRICES, 403, b'{"code": "NEW"}', errors.RouteForbidden),
     ("unknown code 403, tier", PRICES, 403, body("NEW", BULK), errors.PlanForbids),
     ("unknown code 403, gated route", BIDS, 403, body("NEW"), errors.PlanForbids),
     ("unknown code 403, disabled", PRICES, 403, body("NEW", DISABLED), errors.AccountDisabled),
@@ -84,6 +84,14 @@ def test_response_is_classified(
     if error is not None:
         assert (error.source, error.status) == ("cs2cap", status)
         assert error.detail
+
+
+def test_refused_route_is_named() -> None:
+    error = classify(BIDS, 403, body("NEW", "No"), headers={}, source="cs2cap")
+    assert isinstance(error, errors.PlanForbids)
+    error = classify(PRICES, 403, body("NEW", "No"), headers={}, source="cs2cap")
+    assert isinstance(error, errors.RouteForbidden)
+    assert (error.code, error.detail) == ("NEW", "GET /v1/prices: No")
 
 
 def test_validation_details_show_their_location() -> None:
