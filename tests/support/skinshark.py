@@ -96,3 +96,14 @@ def write_key(folder: Path, name: str, key: str) -> None:
 def skinshark_basket(**fields: Any) -> dict[str, Any]:
     """Return a basket of all items at SkinShark, changed by `fields`."""
     return {"name": "sharks", "source": "skinshark", "items": ["all"], **fields}
+
+
+def stored_prices(bench: Bench) -> set[tuple[str, str | None, str, float]]:
+    """Return what the warehouse has of the source, in the form of `listed_prices`."""
+    rows = bench.query("SELECT item_id, phase, delivery, price FROM quotes WHERE source = 'skinshark'")
+    return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
+
+
+def sent_paths(sandbox: Sandbox, since: int = 0) -> list[str]:
+    """Return the paths of the requests that SkinShark received after number `since`."""
+    return [entry.path for entry in sandbox.skinshark.requests.since(since)]
