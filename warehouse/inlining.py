@@ -19,7 +19,7 @@ DEFINITION: Final = re.compile(
     re.DOTALL,
 )
 # The table of the schema `store`, and its alias, in the database that the parameter `database` names.
-NAMED: Final = """FROM query_table('"' || replace(database, '"', '""') || '".store."{}"') AS "{}\""""
+NAMED: Final = """FROM query_table('"' || database || '".store."{}"') AS "{}\""""
 # A node of a parsed query, as `json_serialize_sql` shows it.
 Node = dict[str, Any]
 

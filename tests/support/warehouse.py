@@ -215,6 +215,12 @@ def query_rows(paths: WarehousePaths, query: str, *parameters: object) -> list[t
     return list(run_query(paths, query, parameters).rows)
 
 
+def public_views(paths: WarehousePaths) -> list[str]:
+    """Return the names of the public views of the published database, sorted."""
+    query = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal ORDER BY ALL"
+    return [view for (view,) in query_rows(paths, query)]
+
+
 def current_prices(paths: WarehousePaths) -> dict[str, Decimal]:
     """Return the listed price of each item, of one provider and currency."""
     return dict(query_rows(paths, "SELECT item_id, price FROM quotes"))

@@ -1,4 +1,4 @@
-"""Rebuilds from the landings, exports, and the query of `status`."""
+"""Rebuilds from the landings, and the query of `status`."""
 
 import shutil
 import subprocess
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import duckdb
-import polars as pl
 import pytest
 
 from common.errors import WarehouseUnusable
@@ -23,9 +22,9 @@ from tests.support.warehouse import (
     load,
     minute,
     observe,
+    public_views,
     query_rows,
 )
-from warehouse.maintenance import VIEWS, export_duckdb, export_parquet
 from warehouse.paths import WarehousePaths
 from warehouse.queries import LAST_RUNS, run_query
 from warehouse.rebuild import rebuild, rebuildable_landings
@@ -85,7 +84,7 @@ def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
 
 @pytest.mark.parametrize("pruned", ["a", "ab", "abd", "abcd"])
 def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths, pruned: str) -> None:
-    queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in VIEWS if view != "runs"]
+    queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in public_views(paths) if view != "runs"]
     queries.append("SELECT * EXCLUDE (loaded_at, rows_changed, rows_closed) FROM runs ORDER BY ALL")
     before = [query_rows(paths, query) for query in queries]
     for run_id in pruned:
@@ -145,47 +144,6 @@ def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> 
         assert db.execute("SELECT count(*) FROM mine").fetchall() == [(0,)]
     assert dump_facts(paths)["run"]
     load(paths)
-
-
-def test_exported_database_is_readable_on_its_own(paths: WarehousePaths, tmp_path: Path) -> None:
-    target = tmp_path / "it's a backup.duckdb"
-    export_duckdb(paths, target)
-    with duckdb.connect(str(target), read_only=True) as db:
-        db.execute("SET TimeZone = 'UTC'")
-        for view in VIEWS:
-            assert db.execute(f"FROM {view} ORDER BY ALL").fetchall() == query_rows(
-                paths, f"FROM {view} ORDER BY ALL"
-            )
-        as_of = "SELECT count(*) FROM quotes_as_of('2026-06-01 12:05:00Z')"
-        assert db.execute(as_of).fetchall() == query_rows(paths, as_of)
-    with pytest.raises(WarehouseUnusable, match="exists already"):
-        export_duckdb(paths, target)
-
-
-def test_exported_parquet_files_equal_the_views(paths: WarehousePaths, tmp_path: Path) -> None:
-    files = export_parquet(paths, tmp_path / "backup")
-    assert [file.stem for file in files] == list(VIEWS)
-    for file in files:
-        assert pl.read_parquet(file).height == query_rows(paths, f"SELECT count(*) FROM {file.stem}")[0][0]
-        exported = run_query(paths, f"FROM '{file}' ORDER BY ALL").rows
-        assert list(exported) == query_rows(paths, f"FROM {file.stem} ORDER BY ALL")
-    with pytest.raises(WarehouseUnusable, match="exists already"):
-        export_parquet(paths, tmp_path / "backup")
-
-
-def test_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_path: Path) -> None:
-    (tmp_path / "backup.partial").mkdir()
-    (tmp_path / "backup.partial" / "quotes.parquet").write_text("half")
-    export_parquet(paths, tmp_path / "backup")
-    assert not (tmp_path / "backup.partial").exists()
-
-
-def test_export_without_a_database_is_refused(tmp_path: Path) -> None:
-    empty = create_warehouse(tmp_path / "empty")
-    for export in (export_duckdb, export_parquet):
-        with pytest.raises(WarehouseUnusable, match="floorline snapshot"):
-            export(empty, tmp_path / "backup")
-    assert not (tmp_path / "backup").exists()
 
 
 def test_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) -> None:

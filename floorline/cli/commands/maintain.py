@@ -28,7 +28,7 @@ def export(
     """Export everything to one DuckDB file, or to a folder with one Parquet file per view."""
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_files
-    from warehouse.maintenance import export_duckdb, export_parquet
+    from warehouse.export import export_duckdb, export_parquet
 
     paths = warehouse_paths(config)
     if to.suffix in {".duckdb", ".db"}:

@@ -1,4 +1,4 @@
-"""Export backups of the database."""
+"""Export backups of the published database: one DuckDB file, or one Parquet file per view."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from common.errors import TargetExists
 from warehouse.database import open_reader, translate_duckdb_errors
 from warehouse.paths import WarehousePaths
 
-VIEWS: Final = (
-    "quotes", "quote_history", "price_points", "candles", "sales", "bids", "bid_history", "fx_rates",
-    "best_ask", "runs", "observations", "alerts", "rejects", "items", "providers",
-)  # fmt: skip
+PUBLIC_VIEWS: Final = """
+SELECT view_name FROM duckdb_views()
+WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal ORDER BY view_name
+"""
 
 
 def export_duckdb(paths: WarehousePaths, target: Path) -> None:
@@ -38,7 +38,7 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
 
 
 def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
-    """Write one Parquet file per view into a new folder; return the files.
+    """Write one Parquet file for every view of the database into a new folder; return the files.
 
     Raises TargetExists where `target` exists.
     """
@@ -46,11 +46,12 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     partial = target.with_name(target.name + ".partial")
     with _temporary_target(partial), open_reader(paths.published) as db, translate_duckdb_errors(target):
         partial.mkdir(parents=True)
-        for view in VIEWS:
+        views = [view for (view,) in db.execute(PUBLIC_VIEWS).fetchall()]
+        for view in views:
             file = _quote(partial / f"{view}.parquet")
-            db.execute(f"COPY (FROM {view}) TO {file} (FORMAT parquet, COMPRESSION zstd)")
+            db.execute(f'COPY (FROM "{view}") TO {file} (FORMAT parquet, COMPRESSION zstd)')
         partial.rename(target)
-    return [target / f"{view}.parquet" for view in VIEWS]
+    return [target / f"{view}.parquet" for view in views]
 
 
 def _refuse_existing(target: Path) -> None:
