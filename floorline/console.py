@@ -46,8 +46,17 @@ def print_error(text: str) -> None:
     sys.stderr.write(f"floorline: {text}\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, noun: str | None = "row") -> None:
-    """Print a table on stdout, with numbers aligned to the right; see `print_columns`."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    noun: str | None = "row",
+    first: Sequence[str] = (),
+) -> None:
+    """Print a table on stdout, with numbers aligned to the right; see `print_columns`.
+
+    The names of the columns are Floorline's own.
+    """
     from floorline.table import Column
 
     by_column = [[row[number] for row in rows] for number in range(len(columns))]
@@ -63,27 +72,31 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, noun: 
         ],
         noun=noun,
         others="--json shows the others",
+        first=first,
     )
 
 
 def print_columns(
-    columns: Sequence[Column], *, noun: str | None, others: str, groups: Sequence[Sequence[int]] = ()
+    columns: Sequence[Column], *, noun: str | None, others: str, first: Sequence[str] = ()
 ) -> None:
     """Print a table on stdout: as wide as the terminal, or whole where stdout is no terminal.
 
     Below comes the number of rows, each of them a `noun` (None: no number). If columns do not fit, their
-    names and how to see the `others` follow. `groups` are the indexes of the columns by importance.
+    names and how to see the `others` follow; the columns named `first` have the first claim to the width.
     """
     from floorline.table import fit_columns, table_lines
 
-    widths = fit_columns(columns, terminal_width(), groups)
+    names = [column.name for column in columns]
+    important = [names.index(name) for name in first]
+    rest = [index for index in range(len(columns)) if index not in important]
+    widths = fit_columns(columns, terminal_width(), (important, rest))
     heading, *lines = table_lines(columns, widths)
     print_heading(heading)
     for line in lines:
         print_line(line)
     if noun is not None:
         print_line(pluralize(len(lines), noun))
-    left_out = [column.name for column, width in zip(columns, widths, strict=True) if width is None]
+    left_out = [name for name, width in zip(names, widths, strict=True) if width is None]
     if left_out:
         shown = len(columns) - len(left_out)
         print_line(f"{len(columns)} columns, {shown} shown; not shown: {', '.join(left_out)}; {others}")

@@ -47,20 +47,20 @@ class Column:
 
 
 def fit_columns(
-    columns: Sequence[Column], width: int | None, groups: Sequence[Sequence[int]] = ()
+    columns: Sequence[Column], width: int | None, groups: Sequence[Sequence[int]]
 ) -> list[int | None]:
     """Return the width of each column; None for those that do not fit into `width`, which may be None.
 
-    `groups` are the indexes of the columns by importance; by default the columns are one group, from left to
-    right. The columns of a group are taken in order; then the rest of the width goes to their texts, before
-    the next group is considered. The very first column is always taken.
+    `groups` are the indexes of all columns by importance. The columns of a group are taken in order; then the
+    rest of the width goes to their texts, before the next group is considered. The very first column is
+    always taken.
     """
     whole: list[int | None] = [column.whole for column in columns]
     if width is None or sum(column.whole + len(GAP) for column in columns) <= width + len(GAP):
         return whole
     widths: list[int | None] = [None] * len(columns)
     left = width + len(GAP)
-    for group in groups or [range(len(columns))]:
+    for group in groups:
         for index in group:
             needed = columns[index].least + len(GAP)
             if needed <= left or all(taken is None for taken in widths):

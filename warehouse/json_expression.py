@@ -13,8 +13,7 @@ FINITE: Final = "CASE WHEN isfinite({0}) THEN {0} END"
 LOCAL_TIME: Final = r"regexp_replace({0}::VARCHAR, '^(\S+) (\S+)$', '\1T\2')"
 # The time zone of the session is UTC. Infinite times and those before Christ keep SQL's spelling.
 TIME: Final = r"regexp_replace({0}::VARCHAR, '^(\S+) (\S+)\+00$', '\1T\2+00:00')"
-AS_TEXT: Final = "{0}::VARCHAR"
-# By type, the SQL of a value that is not nested; other types become text in SQL's spelling.
+# By type, the SQL of a value that is not nested; other types become text.
 SCALARS: Final = {
     **dict.fromkeys((*INTEGERS, "boolean", "varchar"), "{0}"),
     **dict.fromkeys(("float", "double"), FINITE),
@@ -26,6 +25,15 @@ SCALARS: Final = {
 def identifier(name: str) -> str:
     """Return the name of a column as SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def as_text(value: str, kind: DuckDBPyType) -> str:
+    """Return the SQL of the text of `value` in SQL's spelling, with all digits of numbers."""
+    if kind.id == "float":
+        return f"{value}::DOUBLE::VARCHAR"  # DuckDB writes 123456792 as 123456790.0
+    if kind.id == "decimal":  # DuckDB writes the 0.5 of a DECIMAL(1,1) as .5
+        return rf"regexp_replace({value}::VARCHAR, '^(-?)\.', '\10.')"
+    return f"{value}::VARCHAR"
 
 
 def json_object(columns: Mapping[str, DuckDBPyType]) -> str:
@@ -45,7 +53,7 @@ def _value(value: str, kind: DuckDBPyType, depth: int = 0) -> str:
         case "struct":
             return f"CASE WHEN {value} IS NOT NULL THEN {_struct(value, kind, depth)} END"
         case scalar:
-            return SCALARS.get(scalar, AS_TEXT).format(value)
+            return SCALARS[scalar].format(value) if scalar in SCALARS else as_text(value, kind)
 
 
 def _map(value: str, kind: DuckDBPyType, depth: int) -> str:

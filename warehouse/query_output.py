@@ -14,7 +14,7 @@ from duckdb import DuckDBPyRelation
 
 from common.errors import ConfigError
 from common.text import sanitize
-from warehouse.json_expression import INTEGERS, identifier, json_object
+from warehouse.json_expression import INTEGERS, as_text, identifier, json_object
 
 CSV_BATCH: Final = 50_000  # rows
 Kind = Literal["decimal", "number", "text", "exact"]
@@ -74,12 +74,9 @@ class QueryOutput:
         return [text for (text,) in self.relation.project(f"{row}::VARCHAR").fetchall()]
 
     def _as_texts(self) -> DuckDBPyRelation:
-        """Return the relation with every value as text; of a FLOAT all digits of its binary value."""
-        values = (
-            (name, f"{name}::DOUBLE" if kind.id == "float" else name)
-            for name, kind in zip(map(identifier, self.columns), self.relation.types, strict=True)
-        )
-        return self.relation.project(", ".join(f"{value}::VARCHAR AS {name}" for name, value in values))
+        """Return the relation with every value as text."""
+        columns = zip(map(identifier, self.columns), self.relation.types, strict=True)
+        return self.relation.project(", ".join(f"{as_text(name, kind)} AS {name}" for name, kind in columns))
 
 
 def _kind(type_id: str) -> Kind:

@@ -22,7 +22,9 @@ SET enable_external_access = false;
 SET disabled_filesystems = 'LocalFileSystem';
 SET lock_configuration = true;
 """
-LOCKED: Final = re.compile(r"disabled (by|through) configuration|configuration has been locked")
+LOCKED: Final = re.compile(
+    r"disabled (by|through) configuration|configuration has been locked|LocalFileSystem disabled"
+)
 LOCKED_MESSAGE: Final = (
     "a query only reads the published database: no other file, no network, no extension, no setting;"
     " `floorline query --allow-files` allows them"

@@ -18,6 +18,7 @@ key_app = typer.Typer(help="The API keys: check and rotate them.", no_args_is_he
 COLUMNS: Final = (
     "source", "key", "tail", "accepted", "tier", "per minute", "per month", "used", "expires", "days left",
 )  # fmt: skip
+FIRST: Final = ("source", "accepted", "tier", "used", "expires", "days left")
 
 
 @key_app.command("status")
@@ -34,7 +35,7 @@ def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if not settings.sources:
         raise ConfigError("no source is configured: add a [sources.NAME] section to the configuration")
     statuses = asyncio.run(key_statuses(settings, SystemClock()))
-    _print_statuses(statuses, as_json=as_json)
+    print_statuses(statuses, as_json=as_json)
     raise typer.Exit(0 if all(status.accepted for status in statuses) else 4)
 
 
@@ -89,11 +90,12 @@ def _print_rotation(rotation: Rotation, *, as_json: bool) -> None:
         console.print_error(sanitize(rotation.problem, 1000))
 
 
-def _print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
+def print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
+    """Print the keys as a table or as JSON; problems on stderr."""
     if as_json:
         console.print_line(console.to_json(statuses))
     else:
-        console.print_table(COLUMNS, [_row(status) for status in statuses], noun="source")
+        console.print_table(COLUMNS, [_row(status) for status in statuses], noun="key", first=FIRST)
     for status in statuses:
         if status.problem:
             console.print_error(status.problem)

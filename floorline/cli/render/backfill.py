@@ -24,6 +24,7 @@ RESULT_COLUMNS: Final = (
 LIST_COLUMNS: Final = (
     "backfill", "series", "source", "state", "request", "shards", "broken", "rows", "requests",
 )  # fmt: skip
+LIST_FIRST: Final = ("backfill", "state", "shards", "broken", "rows", "requests")
 
 
 def print_announcement(plan: BackfillPlan) -> None:
@@ -76,9 +77,8 @@ def print_list(backfills: Sequence[tuple[BackfillRecord, str | None]], *, as_jso
     elif not backfills:
         print_line("there is no backfill")
     else:
-        print_table(
-            LIST_COLUMNS, [_list_row(record, holder) for record, holder in backfills], noun="backfill"
-        )
+        rows = [_list_row(record, holder) for record, holder in backfills]
+        print_table(LIST_COLUMNS, rows, noun="backfill", first=LIST_FIRST)
 
 
 def print_backfill(

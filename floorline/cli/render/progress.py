@@ -90,7 +90,7 @@ class ProgressBars:
 def progress_bars(console: Console) -> Iterator[ProgressBars]:
     """Show the bars of a snapshot on `console` while the block runs."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("pages"),

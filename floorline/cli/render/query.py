@@ -49,7 +49,7 @@ def print_table(result: QueryOutput, others: str) -> None:
         _column(name, kind, [row[number] for row in rows])
         for number, (name, kind) in enumerate(zip(result.columns, result.kinds, strict=True))
     ]
-    print_columns(columns, noun="row", others=others, groups=_by_importance(columns))
+    print_columns(columns, noun="row", others=others, first=_most_important(columns))
 
 
 def print_csv(result: QueryOutput) -> None:
@@ -74,10 +74,8 @@ def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
     return Column(escape(name), cells, numeric=kind in {"number", "decimal"}, exact=kind != "text")
 
 
-def _by_importance(columns: Sequence[Column]) -> tuple[list[int], list[int]]:
-    """Return the indexes of the item and of the numbers, and those of the other columns."""
+def _most_important(columns: Sequence[Column]) -> list[str]:
+    """Return the names of the item's column and of the numbers."""
     names = [column.name for column in columns]
-    items = [names.index(name) for name in ITEM_COLUMNS if name in names][:1]
-    numbers = [index for index, column in enumerate(columns) if column.numeric and index not in items]
-    first = items + numbers
-    return first, [index for index in range(len(columns)) if index not in first]
+    item = [name for name in ITEM_COLUMNS if name in names][:1]
+    return item + [column.name for column in columns if column.numeric and column.name not in item]

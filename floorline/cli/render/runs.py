@@ -72,7 +72,7 @@ def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
         rows = [
             (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message) for a in alerts
         ]
-        print_table(columns, rows, noun="alert")
+        print_table(columns, rows, noun="alert", first=("alert", "cause", "message"))
 
 
 def print_alert(alert: Alert, *, as_json: bool) -> None:
