@@ -30,7 +30,8 @@ SELECT 1e-8::DECIMAL(20, 8) AS a, 'nan'::DOUBLE AS a, [1.50, NULL] AS list, ['in
     {'x': 12345678901234567890.12, 'n': '-inf'::FLOAT} AS struct, MAP {'k': 1.5::DOUBLE} AS map,
     TIMESTAMPTZ '2026-06-01 12:00:00.5Z' AS at, TIMESTAMP 'infinity' AS never, INTERVAL 1 MONTH AS month,
     NULL::STRUCT(x INTEGER) AS nothing, true AS yes, '"' || chr(27) AS text, 2026 AS year,
-    ROW(1, 'b') AS pair, '\xAA'::BLOB AS blob, 170141183460469231731687303715884105727::HUGEINT AS huge, [[1.5]] AS deep
+    ROW(1, 'b') AS pair, '\xAA'::BLOB AS blob, 170141183460469231731687303715884105727::HUGEINT AS huge,
+    [[1.5]] AS deep
 """
 CSV_VALUES = """
 SELECT 1e-8::DECIMAL(20, 8) AS a, 2 AS a, true AS yes, [1, NULL] AS list, NULL AS nothing, '' AS empty,
