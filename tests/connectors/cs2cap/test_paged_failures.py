@@ -87,6 +87,16 @@ def test_broken_row_is_rejected_and_the_others_are_landed(sandbox: Sandbox) -> N
     assert result.rows == len(collector.rows) + 1
 
 
+def test_listing_of_rejects_only_is_complete(sandbox: Sandbox) -> None:
+    for row in range(20):
+        sandbox.fault("broken_row", field="quantity", value=None, row=row, times=None)
+    collector, result = extract(sandbox.url, STEAM)
+    assert isinstance(result, ExtractResult)
+    rejects = [reject for page in collector.pages for reject in page.rejects]
+    assert (len(rejects), collector.rows.height) == (len(expected_rows(sandbox, STEAM)), 0)
+    assert (result.rows, result.rounds, result.pages) == (len(rejects), 0, -(-len(rejects) // 20))
+
+
 @pytest.mark.parametrize("after", [0, 2])
 def test_endless_listing_is_a_pagination_error(sandbox: Sandbox, after: int) -> None:
     sandbox.fault("endless", times=None, after=after)

@@ -10,14 +10,14 @@ import pytest
 
 from floorline.cli.render.runs import result_notes
 from sandbox.core import Sandbox
-from tests.support.snapshots import Bench, basket, catalog_of, ledger
+from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_requests
 
 pytestmark = pytest.mark.slow
 BROKEN: list[dict[str, Any]] = [
     {"field": "lowest_ask"},
     {"field": "lowest_ask", "value": "12.50"},
     {"field": "lowest_ask", "value": -1},
-    {"field": "lowest_ask_decimal", "value": "1e3"},
+    {"field": "lowest_ask_decimal", "value": "1,000"},
     {"field": "quantity", "value": None},
     {"field": "timestamp", "value": "yesterday"},
     {"field": "provider"},
@@ -47,6 +47,23 @@ def test_invalid_row_is_rejected_and_closes_no_quote(
     assert reason
     assert json.loads(raw).get(broken["field"]) == broken.get("value")
     assert basket_name == "core"
+
+
+@pytest.mark.parametrize("total", [0, 1], ids=["distinct total", "total of all rows"])
+@pytest.mark.parametrize("items", [["all"], [1]], ids=["catalog", "item"])
+def test_row_that_a_page_repeats_is_loaded_once_and_costs_nothing(
+    tmp_path: Path, sandbox: Sandbox, items: list[Any], total: int
+) -> None:
+    bench = Bench.at(tmp_path / "x", sandbox, basket(items=items))
+    bench.snapshot()
+    expected, sent = bench.quotes(), len(price_requests(sandbox))
+    sandbox.fault("repeated_row", times=None)
+    sandbox.fault("wrong_total", by=total, times=None)
+    sandbox.advance(600)
+    (result,) = bench.snapshot()
+    assert (result.state, result.incomplete_reason) == ("done", None)
+    assert len(price_requests(sandbox)) == 2 * sent
+    assert bench.quotes() == expected == ledger(sandbox, ["steam"], None if items == ["all"] else [1])
 
 
 def test_new_field_is_counted_and_reported(bench: Bench, sandbox: Sandbox) -> None:
