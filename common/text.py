@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Final
+
+# Commas that separate the thousands of a number belong to its word.
+WORD: Final = re.compile(r"""(?:[^\s,;'"()\[\]{}|=]|(?<=\d),(?=\d))+""")
+DIGIT: Final = re.compile(r"\d")
+LONGEST_VALUE: Final = 100  # characters; a longer word is no number, no id and no time
 
 
 def sanitize(text: str, limit: int = 200) -> str:
@@ -11,7 +18,19 @@ def sanitize(text: str, limit: int = 200) -> str:
     Text from an API may contain escape sequences; sanitized text is safe to log and to print on a terminal.
     """
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return line if len(line) <= limit else shorten(line, limit - 1) + "…"
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the beginning of `text`, at most `length` characters long; a word with a digit is not cut.
+
+    A part of a number, an id or a time would be a wrong number, id or time.
+    """
+    for word in WORD.finditer(text):
+        if word.end() > length:
+            is_value = len(word[0]) <= LONGEST_VALUE and DIGIT.search(word[0])
+            return text[: min(word.start(), length) if is_value else length].rstrip()
+    return text[:length].rstrip()
 
 
 def escape(text: str) -> str:

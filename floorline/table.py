@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.cells import cell_len, chop_cells
 
+from common.text import shorten
+
 GAP: Final = "  "
 LEAST_TEXT: Final = 20  # cells of the terminal; a longer text is cut to no less
-# A number, an id or a time is a word with a digit; commas that separate its thousands belong to it.
-WORD: Final = re.compile(r"""(?:[^\s,;'"()\[\]{}|=]|(?<=\d),(?=\d))+""")
-DIGIT: Final = re.compile(r"\d")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,20 +27,20 @@ class Column:
     @functools.cached_property
     def whole(self) -> int:
         """The width that shows every cell whole."""
-        return max(map(cell_len, (self.name, *self.cells)))
+        return max(map(measure, (self.name, *self.cells)))
 
     @functools.cached_property
     def least(self) -> int:
         """The smallest useful width: of numbers, times, ids and other single words the whole width."""
         if self.exact or all(cell.isascii() and " " not in cell for cell in self.cells):
             return self.whole
-        return max(cell_len(self.name), min(self.whole, LEAST_TEXT))
+        return max(measure(self.name), min(self.whole, LEAST_TEXT))
 
     def lines(self, width: int) -> Iterator[str]:
         """Yield the name and the cells, each cut and padded to `width`."""
         for text in (self.name, *self.cells):
             shown = cut_text(text, width)
-            padding = " " * (width - cell_len(shown))
+            padding = " " * (width - measure(shown))
             yield padding + shown if self.numeric else shown + padding
 
 
@@ -81,14 +79,14 @@ def table_lines(columns: Sequence[Column], widths: Sequence[int | None]) -> Iter
         yield GAP.join(cells).rstrip()
 
 
+def measure(text: str) -> int:
+    """Return the number of cells that a printable text takes on a terminal."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def cut_text(text: str, width: int) -> str:
     """Return a text with an ellipsis in the place of what is beyond `width`; no word with a digit is cut."""
-    if cell_len(text) <= width:
+    if measure(text) <= width:
         return text
     kept = chop_cells(text[: 4 * width], width - 1)[0]
-    for word in WORD.finditer(text):
-        if word.end() > len(kept):
-            if word.start() < len(kept) and DIGIT.search(word[0]):
-                kept = text[: word.start()]
-            break
-    return kept.rstrip() + "…"
+    return shorten(text, len(kept)) + "…"

@@ -71,6 +71,19 @@ def test_sanitized_text_is_one_printable_bounded_line(text: str) -> None:
     assert line == line.strip()
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("the month has 1,234,567 requests", "the month has…"),
+        ("reset at 2026-06-01T12:00:00Z, wait", "reset at…"),
+        ("x" * 300, "x" * 19 + "…"),
+        ("body " + "a1" * 300, "body a1a1a1a1a1a1a1…"),
+    ],
+)
+def test_sanitized_text_cuts_no_number(text: str, line: str) -> None:
+    assert sanitize(text, 20) == line
+
+
 @given(st.text(), st.text(), st.text())
 def test_every_message_is_one_line(detail: str, code: str, request_id: str) -> None:
     assert str(errors.RequestRejected(detail, "cs2cap", code, 400, request_id)).isprintable()
