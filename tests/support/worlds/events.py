@@ -177,7 +177,7 @@ class World:
         return reject.item_id is None or reject.name is None  # with both, it is about a new item
 
     def may_confirm(self, key: Key) -> list[Observation]:
-        """Return the complete observations that cover a key, a catalog also before it brought an aggregate."""
+        """Return the complete observations that cover a key, a catalog also before it had an aggregate."""
         observations = self._complete_observations(book_of(key))
         if any(_is_catalog(o) and any(s.key == key for s in o.sightings) for o in observations):
             return [o for o in observations if _is_catalog(o) or self._covers(o, key)]
