@@ -77,7 +77,7 @@ class Connector(ABC):
     @property
     def clock_skew(self) -> timedelta | None:
         """How far the source's clock is ahead of ours (negative: behind), if the source has told a time."""
-        return self._client.clock_skew
+        return self._client.source_clock.skew
 
     @property
     def rate_limiter(self) -> RateLimiter:

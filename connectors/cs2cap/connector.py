@@ -92,7 +92,7 @@ class CS2Cap(Connector):
         """Return the exchange rates, schema `FX`."""
         response = await self._client.get("/v1/fx")
         return reference_data.parse_fx(
-            response.body, response.server_time, self.source, is_ahead=self._client.is_ahead
+            response.body, response.server_time, self.source, is_ahead=self._client.source_clock.is_ahead
         )
 
     async def extract(

@@ -79,7 +79,7 @@ class StreamExtraction:
                 f"{self._side.stream_route}: the stream is in {sanitize(currency, 20)} instead of USD", source
             )
         snapshot_at = _parse_timestamp(headers.get("x-snapshot-timestamp", ""))
-        if snapshot_at is not None and self._client.is_ahead(snapshot_at):
+        if snapshot_at is not None and self._client.source_clock.is_ahead(snapshot_at):
             snapshot_at = None
         return StreamInfo(
             source=source,
@@ -87,7 +87,7 @@ class StreamExtraction:
             providers=frozenset(named_providers(self._shard)),
             selection=self._shard.items,
             encoding=headers.get("content-encoding", ""),
-            observed_at=snapshot_at or self._client.server_time(headers),
+            observed_at=snapshot_at or self._client.source_clock.read(headers),
             total=int(total) if total.isascii() and total.isdecimal() else -1,
         )
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import ClassVar, Final, Generic, TypeVar
 
-from common.clock import Clock, bound_moment, is_ahead
+from common.clock import Clock
 from common.concurrency import run_to_completion
 from common.errors import (
     AuthRejected,
@@ -31,8 +31,9 @@ from connectors.http.auth import HeaderAuth, Key
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.compression import Decompress, decompress
 from connectors.http.errors import check_content_type
-from connectors.http.headers import localize_reset, parse_http_date, parse_quota
+from connectors.http.headers import localize_reset, parse_quota
 from connectors.http.retry import RetryPolicy
+from connectors.http.source_clock import SourceClock
 from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
@@ -63,9 +64,8 @@ class Client(ABC):
 
     A subclass speaks the dialect of one API: `auth` puts the key into a header, `classify` turns a response
     into an error. `requests` counts the requests sent, retries included; `request_id` is the API's own id of
-    the last response, where the API gives one. `clock_skew` is how far the source's clock was ahead of ours
-    (negative: behind), at the most; None until the source told a time. `on_headers` gets the headers of every
-    response.
+    the last response, where the API gives one; `source_clock` is the source's, compared with ours.
+    `on_headers` gets the headers of every response.
     """
 
     auth: ClassVar[type[HeaderAuth]]
@@ -86,7 +86,7 @@ class Client(ABC):
         self.source = source
         self.requests = 0
         self.request_id = ""
-        self.clock_skew: timedelta | None = None
+        self.source_clock = SourceClock(clock)
         self.rate_limiter = rate_limiter or RateLimiter(None, clock)
         self._key = key
         self._clock = clock
@@ -183,20 +183,6 @@ class Client(ABC):
             failure = _as_outcome_unknown(request, error)
         raise failure  # outside of the handler, whose frames hold the response
 
-    def server_time(self, headers: Mapping[str, str]) -> datetime:
-        """Return the server's time by the headers of a response, bounded, or the local clock's time."""
-        date = parse_http_date(headers.get("date"))
-        return self._clock.now() if date is None else bound_moment(date, self._clock.now())
-
-    def is_ahead(self, moment: datetime) -> bool:
-        """Tell whether a time of the source (UTC) is later than our clock allows; keep how far for the alert.
-
-        A time in the past says nothing of the source's clock: it may be that of an older state.
-        """
-        now = self._clock.now()
-        self._keep_skew(max(moment - now, timedelta()))
-        return is_ahead(moment, now)
-
     async def aclose(self) -> None:
         """Close the connections and the rate limiter."""
         await self._transport.aclose()
@@ -224,7 +210,7 @@ class Client(ABC):
                 response = await self._transport.send(request)
                 # Before the connection passes to the next request, which an error here may forbid.
                 self._raise_for_error(request, permit, response)
-            server_time = self.server_time(response.headers)
+            server_time = self.source_clock.read(response.headers)
             read = read_body(self._decompression(request, response), server_time)
             body = await run_to_completion(read)
         return ApiResponse(response.status, response.headers, body, server_time=server_time)
@@ -262,9 +248,7 @@ class Client(ABC):
         """Raise the error that a response means; report the response to rate limiter and circuit breaker."""
         route, status, headers = str(request), response.status, response.headers
         self._on_headers(headers)
-        now, date = self._clock.now(), parse_http_date(headers.get("date"))
-        if date is not None:
-            self._keep_skew(date - now)
+        self.source_clock.observe(headers)
         body = b""
         if status >= 300:
             body = self._decompression(request, response)()[:_MAX_ERROR_BODY]
@@ -274,9 +258,8 @@ class Client(ABC):
         error = error or check_content_type(status, headers, self.source)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
-        quota = parse_quota(headers)
-        quota = quota._replace(resets_at=localize_reset(quota.resets_at, headers, now))
-        self.rate_limiter.observe_headers(route, permit, quota, error=error)
+        now = self._clock.now()
+        self.rate_limiter.observe_headers(route, permit, parse_quota(headers, now), error=error)
         if error is None:
             return
         if isinstance(error, QuotaExhausted):
@@ -289,9 +272,6 @@ class Client(ABC):
             self.rate_limiter.pause(error.retry_after or 1.0)
         self.rate_limiter.observe_error(route, error)
         raise error
-
-    def _keep_skew(self, skew: timedelta) -> None:
-        self.clock_skew = max(self.clock_skew or timedelta(), skew, key=abs)
 
     def _decompression(self, request: ApiRequest, response: RawResponse) -> Decompress:
         encoding = response.headers.get("content-encoding", "")

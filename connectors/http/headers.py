@@ -27,11 +27,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return _parse_seconds(value)
 
 
-def parse_quota(headers: Mapping[str, str]) -> QuotaHeaders:
-    """Return the quota in `headers` (lower-case names); route and limit tell which quota it is."""
+def parse_quota(headers: Mapping[str, str], now: datetime) -> QuotaHeaders:
+    """Return the quota in `headers` (lower-case names); route and limit tell which quota it is.
+
+    Its reset is by our own clock, whose time is `now` (UTC).
+    """
     limit = _parse_count(headers.get("x-ratelimit-limit", ""))
     remaining = _parse_count(headers.get("x-ratelimit-remaining", ""))
-    return QuotaHeaders(limit, remaining, parse_reset(headers))
+    return QuotaHeaders(limit, remaining, localize_reset(parse_reset(headers), headers, now))
 
 
 def parse_reset(headers: Mapping[str, str]) -> datetime | None:

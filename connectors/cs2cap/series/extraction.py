@@ -61,8 +61,9 @@ class SeriesExtraction:
     ) -> None:
         self._client = client
         self._sink = sink
+        clock = client.source_clock
         self._query = SeriesQuery(
-            client.source, shard, providers, now=client.server_time({}), is_ahead=client.is_ahead
+            client.source, shard, providers, now=clock.read({}), is_ahead=clock.is_ahead
         )
         self._paginator = paginator
         self._route = _ROUTES[series]

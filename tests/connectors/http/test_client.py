@@ -87,7 +87,7 @@ def test_client_keeps_the_largest_skew_of_the_clocks(sandbox: Sandbox) -> None:
         for seconds in (60, -400, 200):
             sandbox.fault("skewed_date", path="/v1/account/key", seconds=seconds)
             response = await get_account(client)
-            skews.append(client.clock_skew)
+            skews.append(client.source_clock.skew)
         return response
 
     request_once(sandbox.url, request=request_three_times)

@@ -32,8 +32,8 @@ def test_invalid_numbers_in_quota_headers_are_ignored(
         "x-ratelimit-reset": reset,
         "date": NOON,
     }
-    assert parse_quota(headers) == quota
-    assert parse_quota({}) == QuotaHeaders(None, None, None)
+    assert parse_quota(headers, ONE - timedelta(hours=1)) == quota
+    assert parse_quota({}, ONE) == QuotaHeaders(None, None, None)
 
 
 @pytest.mark.parametrize("off", [timedelta(days=-1), timedelta(0), timedelta(days=365)])
