@@ -22,6 +22,14 @@ DEFINITION: Final = re.compile(
 NAMED: Final = """FROM query_table('"' || database || '".store."{}"') AS "{}\""""
 # A node of a parsed query, as `json_serialize_sql` shows it.
 Node = dict[str, Any]
+TRUE: Final[Node] = {"type": {"id": "BOOLEAN", "type_info": None}, "is_null": False, "value": True}
+ALWAYS: Final[Node] = {
+    "class": "CONSTANT",
+    "type": "VALUE_CONSTANT",
+    "alias": "",
+    "query_location": 0,
+    "value": TRUE,
+}
 
 
 @dataclass(slots=True)
@@ -77,7 +85,7 @@ class Inliner:
         return f"CREATE OR REPLACE MACRO {name}{forms}"
 
     def _inline_use(self, node: Node) -> Node:
-        """Return the definition in the place of a private view or a scalar macro that a query uses."""
+        """Return the definition of a private view or a macro in the place of its use."""
         if _is_stored(node) and node["table_name"] in self.views:
             subquery = {"node": self.views[node["table_name"]], "named_param_map": []}
             return {**node, "type": "SUBQUERY", "alias": _alias(node), "subquery": subquery}
@@ -86,6 +94,9 @@ class Inliner:
             arguments = dict(zip(parameters, node["children"], strict=True))
             call = _rewrite(body, lambda part: _argument(part, arguments) or part)
             return {**call, "alias": node["alias"]}
+        if node.get("type") == "JOIN" and node["ref_type"] == "CROSS":
+            # DuckDB writes a cross join as a comma, which binds less than the joins that follow it.
+            return {**node, "ref_type": "REGULAR", "condition": ALWAYS}
         return node
 
     def _name_database(self, node: Node) -> Node:

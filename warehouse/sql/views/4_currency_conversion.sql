@@ -24,7 +24,7 @@ WITH newest_rate AS (
 ), fx AS (
     SELECT s.source, unnest(coalesce(any_value(struct_pack(t.rate, t.rate_at)) FILTER (t.source = s.source),
         max_by(struct_pack(t.rate, t.rate_at), t.rate_at)))
-    FROM (SELECT DISTINCT source FROM store.provider) s JOIN newest_rate t ON true
+    FROM (SELECT DISTINCT source FROM store.provider) s CROSS JOIN newest_rate t
     GROUP BY s.source
 ), parts AS (
     SELECT source, rate, rate_at, replace(digits, '.', '')::HUGEINT AS factor,

@@ -23,7 +23,7 @@ LEFT JOIN (VALUES ('skinshark', 'c5'), ('skinshark', 'ecosteam')) m(provider, ma
 -- Pairs of providers to buy at and sell at: without a common marketplace.
 CREATE OR REPLACE VIEW store.way AS
 SELECT b.provider_key AS bought_key, s.provider_key AS sold_key
-FROM store.provider b JOIN store.provider s ON true  -- no CROSS JOIN: DuckDB writes it as a comma, which binds less
+FROM store.provider b CROSS JOIN store.provider s
 ANTI JOIN (
     SELECT x.provider_key AS bought_key, y.provider_key AS sold_key
     FROM store.stands_for x JOIN store.stands_for y USING (marketplace)
