@@ -71,9 +71,13 @@ def test_statement_that_is_neither_a_view_nor_a_macro_is_refused(db: duckdb.Duck
         list(Inliner(db, "guard").inline("CREATE TABLE x AS SELECT 1"))
 
 
-def test_public_views_use_no_other_public_view() -> None:
+def test_public_view_works_without_all_other_views() -> None:
     with load_into_memory([]) as db:
-        views = db.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
-        names = {name for name, _ in views}
-        for name, sql in views:
-            assert names.isdisjoint(db.get_table_names(sql.partition(" AS ")[2])), name
+        views = db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        for (view,) in views:
+            db.begin()
+            for (other,) in views:
+                if other != view:
+                    db.execute(f"DROP VIEW {other}")
+            db.execute(f"FROM {view}")
+            db.rollback()
