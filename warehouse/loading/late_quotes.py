@@ -155,17 +155,26 @@ class LateQuote:
         for change in self.stored:
             if change.run_key == sighting.run_key and 0 <= change.valid_from - sighting.at <= SHIFT:
                 return change.state
-        if self.answer and self.answer.run_key == sighting.run_key:
-            return self.answer.state
+        answer = self.answer
+        # Of a replay, the answer is the last of several rows.
+        if answer and answer.run_key == sighting.run_key and sighting.at == self._answered_at(answer):
+            return answer.state
         return None
 
     def _find_valid_state(self, at: int) -> State | None:
-        """Return the state that the stored history has at a time."""
+        """Return the state that the store has at a time: the row of a sighting then was no other one."""
+        if self.answer and self.answer.state and self._answered_at(self.answer) < at:
+            return self.answer.state
         state = self.base.state if self.base else None
         for change in self.stored:
             if change.valid_from <= at:
                 state = change.state
         return state
+
+    def _answered_at(self, answer: Answer) -> int:
+        """Return the time of the row that gave the answer."""
+        times = [row.at for row in self.sightings if row.run_key == answer.run_key]
+        return max(times, default=answer.valid_from)
 
     def _unexplained_changes(self) -> Iterator[Event]:
         for change in self.stored:

@@ -24,7 +24,11 @@ FROM recomputed_quote q
 JOIN recomputed_key k USING (quote_key)
 JOIN store.scope s USING (currency, delivery)
 JOIN store.observation o USING (scope_key, provider_key)
-JOIN store.run r ON r.run_key = o.run_key
+JOIN (
+    SELECT run_key, interval_seconds FROM store.run
+    UNION ALL
+    SELECT getvariable('run_key'), getvariable('interval_seconds')  -- this run is inserted last
+) r ON r.run_key = o.run_key
 WHERE q.unconfirmed_at IS NOT NULL AND o.complete
     AND o.observed_to <= coalesce(make_timestamptz(q.row_at), getvariable('late_from'))
     AND (covers(s.selection, k.aggregate)
