@@ -21,13 +21,15 @@ EXACT: Final = int | float | Decimal | datetime | None
 
 
 def to_json(value: object) -> str:
-    """Return JSON: datetimes in ISO 8601, durations in seconds, Decimals as text, dataclasses as objects."""
+    """Return JSON: datetimes in ISO 8601, durations in seconds, Decimals as plain text, dataclasses as objects."""
 
     def convert(item: object) -> object:
         if isinstance(item, datetime):
             return item.isoformat()
         if isinstance(item, timedelta):
             return item.total_seconds()
+        if isinstance(item, Decimal):
+            return f"{item:f}"
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return dataclasses.asdict(item)
         return str(item)

@@ -31,7 +31,9 @@ def _print_source(source: SourceForecast) -> None:
     rows = [_row(basket) for basket in source.baskets]
     refresh = ("catalogs, daily", "", None, "", "", source.catalogs_a_month, "", "")
     total = ("total", "", None, "", "", source.requests_a_month, _format_percent(source.share), "")
-    print_table(COLUMNS, [*rows, refresh, total], noun=None)
+    print_table(
+        COLUMNS, [*rows, refresh, total], noun=None, first=("basket", "per month", "share", "verdict")
+    )
     for basket in source.baskets:
         verdict = () if basket.fits else (basket.verdict,)
         for note in (*verdict, *(basket.plan.notes if basket.plan else ())):

@@ -172,3 +172,4 @@ def test_amounts_keep_their_decimal_places(value: str, text: str) -> None:
 
 def test_json_keeps_amounts_exact() -> None:
     assert json.loads(to_json({"price": Decimal("0.10000000")})) == {"price": "0.10000000"}
+    assert json.loads(to_json([Decimal("1E-8"), Decimal("1E+3")])) == ["0.00000001", "1000"]
