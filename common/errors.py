@@ -3,6 +3,7 @@
 FloorlineError
 ├── SourceError                  a price API, or what the configuration asks of a price API
 │   ├── ConfigError              fix the configuration
+│   │   └── TierUnknown
 │   ├── AuthRejected             never retried; stops every request of the source; raises an alert
 │   │   └── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled (· AccountUnverified)
 │   │       · AddressDenied
@@ -77,6 +78,12 @@ class SourceError(FloorlineError):
 
 class ConfigError(SourceError):
     """The configuration names something that does not exist or is not possible."""
+
+
+class TierUnknown(ConfigError):
+    """The source tells neither the tier nor the limits of a key, and the configuration has no tier."""
+
+    guidance = "Set `tier` of this source in the configuration to the tier of your account."
 
 
 class AuthRejected(SourceError):

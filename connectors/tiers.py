@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from common.errors import ConfigError
+from common.errors import ConfigError, TierUnknown
 from common.time_ranges import Interval
 
 if TYPE_CHECKING:
@@ -84,32 +84,35 @@ _TIERS: Final[Mapping[str, tuple[TierLimits, ...]]] = {
 }
 
 
-def limits_for(tier: str, account: "Account | None" = None, kind: str = "cs2cap") -> TierLimits:
+def limits_for(
+    tier: str, account: "Account | None" = None, kind: str = "cs2cap", *, source: str = ""
+) -> TierLimits:
     """Return the limits of `tier` ("auto": the account's) for an API of `kind`, within the account's limits.
 
     An account that names no tier has the smallest one that covers its limits; a sub-key has the largest one,
     which alone offers sub-keys. For an API that tells no tier, "auto" is the smallest one. Raises ConfigError
-    for an unknown tier, and for "auto" where the API tells the tier but there is no account, or one that
-    tells neither tier nor limits.
+    for an unknown tier and for "auto" without an account where the API tells the tier, and TierUnknown for an
+    account that tells neither tier nor limits. `source` is named in errors.
     """
     tiers = {limits.tier: limits for limits in _TIERS[kind]}
     if tier == AUTO and kind in TIERLESS:
         limits = replace(_TIERS[kind][0], assumed=True)
     elif tier == AUTO:
-        limits = _limits_of_account(account, kind, ", ".join(tiers))
+        limits = _limits_of_account(account, kind, source)
     elif tier in tiers:
         limits = tiers[tier]
     else:
-        raise ConfigError(f"no tier is called {tier!r}; there is auto, {', '.join(tiers)}")
+        raise ConfigError(f"no tier is called {tier!r}; there is auto, {', '.join(tiers)}", source)
     return limits if account is None else _within_account(limits, account)
 
 
-def _limits_of_account(account: "Account | None", kind: str, names: str) -> TierLimits:
+def _limits_of_account(account: "Account | None", kind: str, source: str) -> TierLimits:
     if account is None:
-        raise ConfigError(f"the tier is not known without a key: set tier to {names}")
+        names = ", ".join(limits.tier for limits in _TIERS[kind])
+        raise ConfigError(f"the tier is not known without a key: set tier to {names}", source)
     limits = reported_limits(account, kind)
     if limits is None:
-        raise ConfigError(f"the API tells neither the tier nor the limits of this key: set tier to {names}")
+        raise TierUnknown("the API tells neither the tier nor the limits of this key", source)
     return limits
 
 

@@ -65,7 +65,7 @@ class RunResult:
     def exit_code(self) -> int:
         """The exit code of a command with this run only."""
         # A missing key is an error of the configuration, although its state is auth_failed.
-        return 2 if isinstance(self.error, KeyMissing) else EXIT_CODES[self.state]
+        return 2 if isinstance(self.error, ConfigError | KeyMissing) else EXIT_CODES[self.state]
 
     def as_json(self) -> dict[str, object]:
         """Return all fields for the JSON output."""

@@ -108,7 +108,7 @@ class SourceSession:
         """
         account = await self._authenticate_with_failover(breaker)
         self.requests_at_open = self.connector.requests
-        return limits_for(self.source.tier, account, self.source.kind)
+        return limits_for(self.source.tier, account, self.source.kind, source=self.name)
 
     async def _authenticate_with_failover(self, breaker: AuthBreaker) -> Account:
         first = await resolve_key(self.name, self._key_spec, self._base)

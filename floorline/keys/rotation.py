@@ -23,6 +23,7 @@ from common.errors import (
     KeyRevoked,
     OutcomeUnknown,
     PlanForbids,
+    QuotaExhausted,
     RateLimited,
     SourceError,
     TransientError,
@@ -237,7 +238,7 @@ def _advise(error: SourceError) -> str:
             return f"Wait {format_duration(wait) if wait else 'a minute'}, then run the command again."
         case TransientError():
             return "Run the command again later."
-        case AuthRejected() | PlanForbids():
+        case AuthRejected() | PlanForbids() | QuotaExhausted():
             return error.guidance
         case _:
             return "Issue the key in the source's dashboard, or contact the source's support."

@@ -77,7 +77,7 @@ async def limits_of_source(settings: Settings, source: LazySource) -> tuple[Tier
     if configured.tier != AUTO or configured.kind in TIERLESS:
         return limits_for(configured.tier, kind=configured.kind), None
     account = await source.account()
-    return limits_for(AUTO, account, configured.kind), account.used
+    return limits_for(AUTO, account, configured.kind, source=source.source), account.used
 
 
 class LazySource:

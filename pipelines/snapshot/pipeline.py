@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, QuotaExhausted, SourceError
+from common.errors import ConfigError, QuotaExhausted, SourceError, TierUnknown
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
 from pipelines.loading import load_and_publish, load_before_exit
@@ -131,9 +131,10 @@ class SnapshotPipeline:
                 run.over_quota = over_quota_baskets(run.planned, rate_limiter.month_usage())
             # Only now: after an error, the first basket is billed for all requests that were sent.
             run.requests_billed = session.requests_at_open
-        except ConfigError:
-            raise
         except SourceError as error:
+            # What the API answers concerns one source, whereas a wrong configuration concerns the command.
+            if isinstance(error, ConfigError) and not isinstance(error, TierUnknown):
+                raise
             run.error = error
 
     async def _fetch(self, runs: Sequence[SourceRun], wrap: WrapTask) -> list[RunResult]:

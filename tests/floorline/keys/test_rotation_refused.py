@@ -45,6 +45,7 @@ def test_account_without_a_verified_address(bench: Bench, sandbox: Sandbox, http
         ({"status": 409}, 1, "Run the command again later"),
         ({"status": 422, "code": "VALIDATION_ERROR"}, 1, DASHBOARD),
         ({"status": 429}, 1, "Wait a minute, then run the command again"),
+        ({"status": 429, "code": "RATE_LIMIT_MONTHLY_QUOTA_EXCEEDED"}, 5, "Wait for the reset"),
         ({"status": 451}, 1, DASHBOARD),
         ({"kind": "rate_limited", "retry_after": 90}, 1, "Wait 90s, then run the command again"),
     ],

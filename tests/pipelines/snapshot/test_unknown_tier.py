@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with, price_requests
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -25,8 +26,19 @@ def test_automatic_tier_asks_for_the_tier(tmp_path: Path, untold: Sandbox, comma
     bench = Bench.at(tmp_path, untold, basket())
     output = main_with(command, "--config", str(bench.config))
     assert output.code == 2
-    assert "set tier to free, starter, pro, quant" in output.err
+    assert "cs2cap: the API tells neither the tier nor the limits of this key" in output.out + output.err
+    assert "Set `tier` of this source in the configuration" in output.out + output.err
     assert price_requests(untold) == []
+
+
+def test_unknown_tier_of_one_source_does_not_affect_another(
+    tmp_path: Path, untold: Sandbox, make_sandbox: MakeSandbox
+) -> None:
+    boxes = {"cs2cap": untold, "other": make_sandbox()}
+    bench = Bench.at(tmp_path, boxes, basket(), basket("second", source="other"))
+    first, second = bench.snapshot()
+    assert (first.state, second.state) == ("failed", "done")
+    assert "neither the tier nor the limits" in str(first.error)
 
 
 def test_configured_tier_has_its_routes_and_limits(tmp_path: Path, untold: Sandbox) -> None:
