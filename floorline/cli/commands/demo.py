@@ -50,7 +50,7 @@ every = "10m"
 QUERIES: Final = (
     (
         "Where is each knife cheapest, and by how much?",
-        """SELECT market_hash_name, phase, min(price) AS lowest_ask, arg_min(provider, price) AS provider,
+        """SELECT item, min(price) AS lowest_ask, arg_min(provider, price) AS provider,
     max(price) - min(price) AS spread
 FROM quotes
 WHERE currency = 'USD' AND market_hash_name LIKE '★ Karambit | %' AND NOT aggregate
@@ -60,11 +60,11 @@ LIMIT 5""",
     ),
     (
         "Which prices changed most between the snapshots?",
-        """SELECT market_hash_name, phase, provider, arg_min(price, valid_from) AS was,
+        """SELECT item, provider, arg_min(price, valid_from) AS was,
     arg_max(price, valid_from) AS now, round(100 * (now / was - 1), 1) AS percent
 FROM quote_history
 WHERE currency = 'USD' AND price > 0
-GROUP BY market_hash_name, phase, provider
+GROUP BY item, provider
 HAVING count(*) > 1
 ORDER BY abs(percent) DESC
 LIMIT 5""",
