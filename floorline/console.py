@@ -21,7 +21,7 @@ EXACT: Final = int | float | Decimal | datetime | None
 
 
 def to_json(value: object) -> str:
-    """Return JSON: datetimes in ISO 8601, durations in seconds, Decimals as plain text, dataclasses as objects."""
+    """Return JSON: times in ISO 8601, durations in seconds, Decimals as plain text and dataclasses."""
 
     def convert(item: object) -> object:
         if isinstance(item, datetime):

@@ -113,13 +113,8 @@ def test_query_beyond_the_memory_says_what_to_do(database: Path) -> None:
     # Both connections share one instance of DuckDB, and with it the limit.
     with duckdb.connect(database, read_only=True) as shared:
         shared.execute("SET memory_limit = '30MB'")
-        with pytest.raises(
-            QueryRejected, match="needs more memory than there is: select less, or .*--allow-files"
-        ):
-            rows(
-                database,
-                "SELECT count(*) FROM (SELECT DISTINCT repeat('x', 99) || range FROM range(3000000))",
-            )
+        with pytest.raises(QueryRejected, match=r"needs more memory than there is: .*--allow-files"):
+            rows(database, "SELECT DISTINCT repeat('x', 99) || range FROM range(3000000)")
 
 
 def test_statements_run_in_order_and_only_results_come_out(database: Path) -> None:

@@ -14,6 +14,7 @@ from pipelines.planning.model import SnapshotPlan
 
 WIDTH: Final = 100
 COLUMNS: Final = ("basket", "route", "per run", "minutes", "runs per day", "per month", "share", "verdict")
+FIRST: Final = ("basket", "per month", "share", "verdict")
 
 
 def print_forecasts(forecasts: Sequence[SourceForecast], *, as_json: bool) -> None:
@@ -31,9 +32,7 @@ def _print_source(source: SourceForecast) -> None:
     rows = [_row(basket) for basket in source.baskets]
     refresh = ("catalogs, daily", "", None, "", "", source.catalogs_a_month, "", "")
     total = ("total", "", None, "", "", source.requests_a_month, _format_percent(source.share), "")
-    print_table(
-        COLUMNS, [*rows, refresh, total], noun=None, first=("basket", "per month", "share", "verdict")
-    )
+    print_table(COLUMNS, [*rows, refresh, total], noun=None, first=FIRST)
     for basket in source.baskets:
         verdict = () if basket.fits else (basket.verdict,)
         for note in (*verdict, *(basket.plan.notes if basket.plan else ())):
