@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.prefect_server import WITH_PREFECT, drain_events
+from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, clean_env
 from tests.support.waiting import wait_until
 
@@ -72,6 +74,12 @@ def webhook(server: str) -> Iterator[WebhookReceiver]:
         url = SecretStr(f"http://127.0.0.1:{receiver.port}/alerts")
         Webhook(url=url).save("floorline-test", overwrite=True)
         yield receiver
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """Return a sandbox whose clock agrees with this machine's: no alert tells of clocks that differ."""
+    return make_sandbox(frozen=datetime.now(UTC))
 
 
 @pytest.fixture
