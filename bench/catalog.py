@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from bench.support import describe, run_part, write_config
+from bench.support import CATALOGS, describe, run_part, write_config
 
 Round = dict[str, dict[str, float]]
 
@@ -60,7 +60,8 @@ def main() -> None:
 
 def _run_round(url: str, concurrency: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        config = str(write_config(Path(folder), url, source=f"concurrency = {concurrency}"))
+        source = f"concurrency = {concurrency}"
+        config = str(write_config(Path(folder), url, source=source, basket=CATALOGS))
         return {
             "bare": run_part("bench.catalog", "fetch", url, str(concurrency)),
             "first": run_part("bench.catalog", "snapshot", config),

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.support import FLOORLINE, control, write_config
+from bench.support import CATALOGS, FLOORLINE, control, write_config
 from sandbox.options import Options
 from sandbox.server import spawn
 
@@ -29,7 +29,7 @@ def main() -> None:
     after = parser.parse_args().after
     options = Options(items=35_000, quotes=600_000, limits=False, tier="quant", render_ahead=True)
     with spawn(options) as url, tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        config = write_config(Path(folder), url, source=f"concurrency = {CONCURRENCY}")
+        config = write_config(Path(folder), url, source=f"concurrency = {CONCURRENCY}", basket=CATALOGS)
         control(url, "faults", {"kind": "revoke_key", "after": after})
         done = subprocess.run(
             [FLOORLINE, "snapshot", "--no-prefect", "--json", "--config", str(config)],

@@ -29,6 +29,7 @@ source = "cs2cap"
 {basket}
 """
 ALL_ITEMS = 'items = ["all"]'
+CATALOGS = f'{ALL_ITEMS}\nroute = "catalog"'  # the quickest plan of the largest tier is a stream
 
 
 def write_config(folder: Path, url: str, *, basket: str = ALL_ITEMS, source: str = "") -> Path:

@@ -155,6 +155,7 @@ def find_failures(name: str, url: str) -> list[str]:
         input=json.dumps({**order, "headers": dict(api.headers)}),
         capture_output=True,
         text=True,
+        timeout=240,  # it takes half a minute
         check=False,
     )
     assert done.returncode == 0, done.stderr
