@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from common.errors import ConnectFailed
+from floorline.keys.rotation import explain_refusal
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.key_rotation import REISSUE, backup_files, key_file, rotate
@@ -56,6 +58,11 @@ def test_refusal(
 ) -> None:
     sandbox.fault(**{"kind": "refused", "path": REISSUE, **fault})  # type: ignore[arg-type]
     assert_refused(bench, sandbox, http_get, code=code, parts=[HOLDS, advice])
+
+
+def test_request_that_found_no_connection_revoked_nothing() -> None:
+    line = explain_refusal(ConnectFailed(f"POST {REISSUE}: connection refused", "cs2cap"))
+    assert line == f"cs2cap: POST {REISSUE}: connection refused; {HOLDS}. Run the command again later."
 
 
 def test_key_that_was_revoked_meanwhile_is_not_said_to_hold(bench: Bench, sandbox: Sandbox) -> None:
