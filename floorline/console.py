@@ -21,7 +21,7 @@ EXACT: Final = int | float | Decimal | datetime | None
 
 
 def to_json(value: object) -> str:
-    """Return JSON: times in ISO 8601, durations in seconds, Decimals as plain text and dataclasses."""
+    """Return JSON: ISO 8601 times, durations in seconds, Decimals as plain text, dataclasses as objects."""
 
     def convert(item: object) -> object:
         if isinstance(item, datetime):

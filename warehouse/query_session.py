@@ -12,7 +12,7 @@ import duckdb
 
 from common.errors import QueryRejected
 from common.text import escape, sanitize
-from warehouse.database import open_reader, translate_duckdb_error
+from warehouse.database import open_reader
 from warehouse.query_output import QueryOutput
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
@@ -69,8 +69,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        known = translate_duckdb_error(error, path)
-        raise known or QueryRejected(_describe(error), path) from None
+        raise QueryRejected(_describe(error), path) from None
     except RuntimeError as error:
         if str(error) != "Query interrupted":
             raise

@@ -129,9 +129,15 @@ def times() -> list[Any]:
         exact("TIMETZ", st.times(timezones=zones), time.isoformat, time.fromisoformat),
         exact("TIMESTAMP", moments, datetime.isoformat, datetime.fromisoformat),
         exact("TIMESTAMP_S", moments.map(lambda at: at.replace(microsecond=0)), str, datetime.fromisoformat),
+        exact("TIME_NS", st.times(), time.isoformat, time.fromisoformat),
+        exact("TIMESTAMP_MS", moments.map(_to_milliseconds), str, datetime.fromisoformat),
         exact("TIMESTAMP_NS", recent, datetime.isoformat, datetime.fromisoformat),
         exact("TIMESTAMPTZ", aware, datetime.isoformat, datetime.fromisoformat),
     ]
+
+
+def _to_milliseconds(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def texts() -> list[Any]:
@@ -144,7 +150,12 @@ def texts() -> list[Any]:
         cuttable("VARCHAR", st.sampled_from(HOSTILE) | letters, str),
         cuttable("ENUM('AK-47 | Redline', 'b')", st.sampled_from(["AK-47 | Redline", "b"]), str),
         cuttable("BLOB", st.lists(st.integers(128, 255), min_size=1), _blob),
+        cuttable("VARCHAR::VARIANT", st.sampled_from(HOSTILE) | letters, str),
+        cuttable("UNION(name VARCHAR)", st.sampled_from(HOSTILE) | letters, str),
+        cuttable("JSON", st.integers(), str),
+        cuttable("GEOMETRY", st.tuples(st.integers(-99, 99), st.integers(-99, 99)), _point),
         cuttable("INTEGER[]", numbers, str),
+        cuttable("DECIMAL(18,2)[][]", numbers, lambda n: f"[[{', '.join(f'{x}.50' for x in n)}]]"),
         cuttable("INTEGER[2]", st.lists(st.integers(0, 9), min_size=2, max_size=2), str),
         cuttable('STRUCT(a INTEGER, "b c" INTEGER)', numbers, lambda n: str({"a": n[0], "b c": n[-1]})),
         cuttable(
@@ -153,6 +164,10 @@ def texts() -> list[Any]:
             lambda value: "{" + ", ".join(f"{key}={number}" for key, number in value.items()) + "}",
         ),
     ]
+
+
+def _point(value: tuple[int, int]) -> str:
+    return f"POINT ({value[0]} {value[1]})"
 
 
 def _blob(values: list[int]) -> str:

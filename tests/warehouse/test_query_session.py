@@ -109,6 +109,11 @@ def test_files_are_allowed_on_request(database: Path) -> None:
     assert (folder / "out.csv").read_text() == "item,price\nAK,1.50000000\n"
 
 
+def test_file_that_cannot_be_opened_is_named(database: Path) -> None:
+    with pytest.raises(QueryRejected, match=r"DuckDB says: IO Error: Cannot open .*missing\.duckdb"):
+        rows(database, f"ATTACH '{database.parent}/missing.duckdb' AS m (READ_ONLY)", allow_files=True)
+
+
 def test_query_beyond_the_memory_says_what_to_do(database: Path) -> None:
     # Both connections share one instance of DuckDB, and with it the limit.
     with duckdb.connect(database, read_only=True) as shared:
