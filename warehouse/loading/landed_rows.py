@@ -38,8 +38,8 @@ class LandedRows:
         self._row_parser = row_parser
         self._missing: set[tuple[str, int]] = set()  # run_id and quote_key
 
-    def complete(self, quotes: Mapping[int, LateQuote], timelines: Mapping[int, Timeline]) -> bool:
-        """Give the sightings that are changes now their rows; return False where nothing new was found."""
+    def complete(self, quotes: Mapping[int, LateQuote], timelines: Mapping[int, Timeline]) -> set[int]:
+        """Give the sightings that are changes now their rows; return the keys of the quotes with new ones."""
         wanted: dict[str, dict[Identity, LateQuote]] = defaultdict(dict)
         for key, timeline in timelines.items():
             quote = quotes[key]
@@ -48,15 +48,14 @@ class LandedRows:
                 if (run_id, key) not in self._missing:
                     self._missing.add((run_id, key))
                     wanted[run_id][self._identities[key]] = quote
-        found = [self._read_run(run_id, by_name) for run_id, by_name in wanted.items()]
-        return any(found)
+        return {key for run_id, by_name in wanted.items() for key in self._read_run(run_id, by_name)}
 
-    def _read_run(self, run_id: str, quotes: Mapping[Identity, LateQuote]) -> bool:
+    def _read_run(self, run_id: str, quotes: Mapping[Identity, LateQuote]) -> set[int]:
         try:
             run = read_run(self._landings / run_id)
             rows = dict(self._find_rows(run, quotes))
         except (OSError, CorruptLanding):
-            return False
+            return set()
         for (identity, at), state in rows.items():
             quote = quotes[identity]
             quote.sightings = [
@@ -65,7 +64,7 @@ class LandedRows:
                 else sighting
                 for sighting in quote.sightings
             ]
-        return bool(rows)
+        return {quotes[identity].quote_key for identity, _ in rows}
 
     def _find_rows(
         self, run: LandedRun, quotes: Mapping[Identity, LateQuote]

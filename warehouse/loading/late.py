@@ -40,11 +40,13 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
     run_key = fetch_count(db, "SELECT getvariable('run_key')")
     quotes, verdicts = read_late_quotes(db), Verdicts.read(db)
     landed = LandedRows(db, landings, row_parser)
-    verdicts.decide(quotes.values(), run_key)
+    doubtful = [quote for quote in quotes.values() if quote.may_be_missing()]
+    verdicts.leave_out(doubtful, run_key)
+    verdicts.decide(doubtful)
     timelines = {key: quote.compute_timeline(verdicts.held) for key, quote in quotes.items()}
-    while landed.complete(quotes, timelines):
-        verdicts.decide(quotes.values(), run_key)
-        timelines = {key: quote.compute_timeline(verdicts.held) for key, quote in quotes.items()}
+    while completed := landed.complete(quotes, timelines):
+        stale = quotes if verdicts.decide(doubtful) else completed
+        timelines |= {key: quotes[key].compute_timeline(verdicts.held) for key in stale}
     verdicts.write(db)
     changes: list[Row] = []
     rows: list[Row] = []

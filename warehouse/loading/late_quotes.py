@@ -107,6 +107,11 @@ class LateQuote:
         urls = ((sighting.at, sighting.url) for sighting in self.sightings if sighting.url is not None)
         return max(urls, default=(0, None))[1]
 
+    def may_be_missing(self) -> bool:
+        """Return whether a complete observation covers the quote whose run has no row of it."""
+        runs = {sighting.run_key for sighting in self.sightings}
+        return any(event.rank is Rank.CHECK and event.run_key not in runs for event in self.other_events)
+
     def compute_timeline(self, held: Mapping[int, set[int]], *, without: int | None = None) -> Timeline:
         """Return the history; leave out the run `without`. `held` has the held runs of each book."""
         timeline = Timeline()

@@ -52,44 +52,53 @@ class Verdicts:
     """The complete observations of late quotes, by book and run.
 
     `held` has the runs that close nothing, by book; `ended_at` the end of an observation; `missing` and
-    `brought` count what it lacked and brought; `changed` has those whose count or verdict is another one now.
+    `brought` count what it lacked and brought, `others` what it lacked without the quotes that were left out.
+    `changed` has those whose count or verdict is another one now.
     """
 
     held: defaultdict[int, set[int]]
     ended_at: dict[BookRun, datetime]
     missing: dict[BookRun, int]
     brought: dict[BookRun, int]
+    others: dict[BookRun, int]
     changed: set[BookRun]
 
     @classmethod
     def read(cls, db: duckdb.DuckDBPyConnection) -> Self:
         """Read the stored verdicts and counts, and those of the run that is loaded."""
-        verdicts = cls(defaultdict(set), {}, {}, {}, set())
+        verdicts = cls(defaultdict(set), {}, {}, {}, {}, set())
         for book, run, ended_at, held, missing, brought in db.execute(SELECT_COUNTS).fetchall():
             verdicts.ended_at[book, run] = ended_at
             verdicts.missing[book, run], verdicts.brought[book, run] = missing, brought
             if held:
                 verdicts.held[book].add(run)
+        verdicts.others |= verdicts.missing
         return verdicts
 
-    def decide(self, quotes: Iterable[LateQuote], run_key: int) -> None:
-        """Reach the verdicts that fit the quotes once they have what the run `run_key` observed.
+    def leave_out(self, quotes: Iterable[LateQuote], run_key: int) -> None:
+        """Leave quotes out of the stored counts, as they were before the run `run_key`."""
+        for key, count in self._count_missing(quotes, without=run_key).items():
+            self.others[key] = self.missing[key] - count
+
+    def decide(self, quotes: Iterable[LateQuote]) -> bool:
+        """Reach the verdicts that fit the quotes that were left out; return whether any is another one now.
 
         A verdict decides what is still listed for the next run: the earliest wrong one is corrected first.
         """
-        quotes = [quote for quote in quotes if quote.other_events]
-        before = self._count_missing(quotes, without=run_key)
-        stored = dict(self.missing)
+        flipped = False
+        before = dict(self.missing)
         for _ in range(2 * len(self.ended_at) + 1):
-            after = self._count_missing(quotes)
-            self.missing = {key: count - before[key] + after[key] for key, count in stored.items()}
+            counts = self._count_missing(quotes)
+            self.missing = {key: count + counts[key] for key, count in self.others.items()}
             wrong = [key for key in self.missing if self._is_wrong(*key)]
             if not wrong:
                 break
             book, run = min(wrong, key=lambda key: (self.ended_at[key], key))
             self.held[book] ^= {run}
             self.changed.add((book, run))
-        self.changed |= {key for key, count in stored.items() if self.missing[key] != count}
+            flipped = True
+        self.changed |= {key for key, count in before.items() if self.missing[key] != count}
+        return flipped
 
     def _is_wrong(self, book: int, run: int) -> bool:
         return is_doubtful(self.missing[book, run], self.brought[book, run]) != (run in self.held[book])

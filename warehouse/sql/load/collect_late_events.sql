@@ -1,13 +1,16 @@
 -- Collect all that was observed of the late quotes from the time on from which their history is computed anew.
--- In: late_quote, late_row, shard, shard_observation, complete_observation, observed_item, aggregate_in_catalog,
+-- In: late_quote, repeated_quote, late_row, shard, shard_observation, complete_observation, observed_item, aggregate_in_catalog,
 -- reject_key, renamed_item, accepted, store.
--- Out: late_key (the late quotes with the parts of their keys), late_base (their last change before that time), and by
+-- Out: late_key (the late quotes that are not repeated, with the parts of their keys), late_base (their last change before that time), and by
 -- kind of event late_change (what the store has), late_current, late_sighting, late_check with late_coverage, late_unread,
 -- late_replacement, late_acceptance. Times in microseconds since 1970.
 
 CREATE OR REPLACE TEMP TABLE late_key AS
 SELECT q.quote_key, i.item_key, b.*, i.aggregate, i.item_id, i.phase, i.base_name, p.provider
-FROM (SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key FROM late_quote) q
+FROM (
+    SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key
+    FROM late_quote ANTI JOIN repeated_quote USING (quote_key)
+) q
 JOIN store.item i USING (item_key)
 JOIN store.book b USING (book_key)
 JOIN store.provider p USING (provider_key);
@@ -126,7 +129,7 @@ SELECT l.quote_key, epoch_us(l.observed_at) AS observed_at, l.lowest_ask, l.pric
     epoch_us(l.changed_at) AS changed_at, epoch_us(l.last_updated) AS last_updated, l.url,
     epoch_us(CASE WHEN o.complete AND o.provider_key NOT IN (FROM down_provider) THEN o.observed_to
         ELSE l.observed_at END) AS confirmed_to
-FROM late_row l
+FROM (FROM late_row ANTI JOIN repeated_quote USING (quote_key)) l
 JOIN (
     SELECT shard, provider_key, currency, delivery, bool_and(complete) OVER scope AS complete,
         max(observed_to) OVER scope AS observed_to

@@ -23,15 +23,16 @@ CREATE OR REPLACE TEMP TABLE reconfirmed_quote AS
 SELECT quote_key FROM store.unconfirmed SEMI JOIN staged_row USING (quote_key);
 
 CREATE OR REPLACE TEMP TABLE confirmed_quote AS
-SELECT r.quote_key, max(p.observed_at) AS observed_at
-FROM staged_row r
-JOIN page p USING (page)
-JOIN store.book b ON b.book_key = r.quote_key & 1048575
-SEMI JOIN (
-    SELECT shard, provider_key, delivery FROM shard_observation
-    LEFT JOIN suspect_provider s USING (provider_key, currency, delivery)
-    WHERE NOT complete OR s.provider_key IS NOT NULL OR provider_key IN (FROM down_provider)
-) o ON o.shard = p.shard AND o.provider_key = b.provider_key AND o.delivery = b.delivery
+WITH incomplete AS (
+    SELECT p.page, b.book_key, p.observed_at
+    FROM shard_observation o
+    JOIN page p USING (shard)
+    JOIN store.book b USING (provider_key, currency, delivery)
+    WHERE NOT o.complete OR b.book_key IN (SELECT book_key FROM suspect_provider)
+        OR o.provider_key IN (FROM down_provider)
+)
+SELECT r.quote_key, max(i.observed_at) AS observed_at
+FROM staged_row r JOIN incomplete i ON i.page = r.page AND i.book_key = r.quote_key & 1048575
 GROUP BY ALL;
 
 -- No later step reads these rows, and the facts need the memory: no table of a load is larger.

@@ -1,10 +1,10 @@
 -- Separate the quotes that this run cannot simply add to: another run observed them later, or their observations depend
 -- on each other. warehouse/loading/late.py computes their history anew.
 -- In: staged_quote, shard_observation, observed_item, aggregate_in_catalog, store. Out: late_quote (their keys);
--- late_row (their rows), which are deleted from staged_row.
+-- late_row (their rows), which are deleted from staged_row; repeated_quote (those of late_quote that change nothing).
 
 CREATE OR REPLACE TEMP TABLE later_observation AS
-SELECT o.scope_key, o.run_key, s.selection, b.book_key, o.complete OR coalesce(o.held, false) AS complete
+SELECT o.scope_key, o.run_key, s.selection, b.book_key, coalesce(o.held, false) AS held, o.complete OR held AS complete
 FROM store.observation o
 JOIN store.scope s USING (scope_key)
 JOIN store.run r USING (run_key)
@@ -23,6 +23,12 @@ JOIN shard_observation o USING (provider_key, currency, delivery)
 WHERE o.complete AND (covers(o.selection, i.aggregate)
     OR EXISTS (FROM store.scope_item m WHERE m.scope_key = o.scope_key AND m.item_key = c.item_key)
     OR EXISTS (FROM aggregate_in_catalog a WHERE a.scope_key = o.scope_key AND a.quote_key = c.quote_key));
+
+CREATE OR REPLACE TEMP TABLE later_row AS
+SELECT DISTINCT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
+FROM store.observed_items n
+SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
+WHERE n.observed_at > getvariable('observed_to');
 
 CREATE OR REPLACE TEMP TABLE later_quote AS
 SELECT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
@@ -76,3 +82,24 @@ WHERE quote_key & 1048575 IN (FROM late_book) AND quote_key NOT IN (FROM late_qu
 CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote SEMI JOIN late_quote USING (quote_key);
 
 DELETE FROM staged_row WHERE quote_key IN (FROM late_quote);
+
+-- Most late rows repeat what the history has for their time, and a later row follows: they change nothing. This holds
+-- where no complete observation has lacked the quote since.
+CREATE OR REPLACE TEMP TABLE repeated_quote AS
+SELECT l.quote_key
+FROM (
+    FROM late_row SEMI JOIN later_row USING (quote_key)
+    WHERE getvariable('flow') <> 'replay' AND item_key NOT IN (FROM renamed_item)
+        AND quote_key NOT IN (SELECT quote_key FROM store.unconfirmed)
+        AND (quote_key & 1048575) NOT IN (SELECT book_key FROM later_observation WHERE held)
+) l
+JOIN store.current c ON c.quote_key = l.quote_key
+ASOF JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
+    AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
+WHERE h.lowest_ask IS NOT NULL
+    AND (l.currency = 'USD' OR c.run_key IN (SELECT run_key FROM later_observation))
+    AND NOT is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
+        l.price, l.quantity, l.changed_at)
+    AND NOT EXISTS (FROM store.history n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
+        AND n.currency = l.currency AND n.delivery = l.delivery
+        AND n.lowest_ask IS NULL AND n.valid_from >= getvariable('observed_from'));

@@ -4,9 +4,11 @@
 CREATE OR REPLACE TEMP TABLE observed_item AS
 SELECT o.scope_key, r.book_key, p.observed_at, r.item_keys
 FROM (
-    SELECT page, (quote_key & 1048575)::INTEGER AS book_key,
-        list((quote_key >> 20)::INTEGER ORDER BY quote_key) AS item_keys
-    FROM staged_row GROUP BY ALL
+    SELECT page, book_key, list_sort(list(item_key)) AS item_keys
+    FROM (
+        SELECT page, (quote_key & 1048575)::INTEGER AS book_key, (quote_key >> 20)::INTEGER AS item_key FROM staged_row
+    )
+    GROUP BY ALL
 ) r
 JOIN page p USING (page)
 JOIN store.book b USING (book_key)
