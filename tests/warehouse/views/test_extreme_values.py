@@ -167,6 +167,8 @@ def test_amount_of_a_series_that_no_price_can_hold_is_null_alone(
     for view, names in columns.items():
         rows = db.execute(f"SELECT {names} FROM {view} ORDER BY ALL").fetchall()
         assert rows == [(100, Decimal(1)), (amount, None)], view
+    filled = "SELECT lowest_ask, price FROM quote_history WHERE origin = 'backfill'"
+    assert db.execute(filled).fetchall() == [(100, Decimal(1))]
 
 
 def test_rate_of_nothing_converts_nothing(db: duckdb.DuckDBPyConnection) -> None:

@@ -4,7 +4,8 @@
 
 -- The points that fill gaps: those in USD, whose minor units are exact. A point in a converted currency is rounded to
 -- minor units, which makes a coin's price 0. Older versions stored such points.
-CREATE OR REPLACE VIEW store.exact_point AS FROM store.point WHERE currency = 'USD';
+CREATE OR REPLACE VIEW store.exact_point AS
+FROM store.point WHERE currency = 'USD' AND store.price_of(lowest_ask) IS NOT NULL;
 
 -- The time ranges in which a scope was observed, by provider. Two observations belong to one range where the second
 -- one starts within 1.5 intervals of its basket; else a gap starts right after the first one.
