@@ -54,11 +54,17 @@ def read_attached(main: str, other: str, name: str) -> dict[str, Rows]:
         return {"attached": attached, "in use": read_names(db, name)}
 
 
-def refused_macros(main: str, other: str) -> dict[str, str]:
-    """Return what DuckDB says to a macro of an attached file that is called without the database's name."""
+def refused_macros(main: str, other: str, *, search_both: bool = False) -> dict[str, str]:
+    """Return what DuckDB says to a macro of an attached file that is called without the database's name.
+
+    `search_both`: both databases are in the search path.
+    """
     said = {}
     with connect(main) as db:
         db.execute(f"ATTACH '{other}' AS other (READ_ONLY)")
+        if search_both:
+            (database,) = db.execute("SELECT current_database()").fetchall()[0]
+            db.execute(f"SET search_path = '{database},other'")
         for macro, value in MACROS.items():
             try:
                 rows = read_rows(db, f"other.{macro}('{value}')")
@@ -75,6 +81,7 @@ def main() -> None:
         f"{main} {name}": read_attached(main, other, name) for main in (opened, ":memory:") for name in names
     }
     refused = {main: refused_macros(main, other) for main in (opened, ":memory:")}
+    refused["both"] = refused_macros(opened, other, search_both=True)
     with connect(other) as db:
         (database,) = db.execute("SELECT current_database()").fetchall()[0]
         direct = read_names(db, database)

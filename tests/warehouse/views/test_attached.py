@@ -62,6 +62,11 @@ def test_macro_of_a_database_that_is_not_in_use_needs_its_name(files: tuple[str,
             assert "database not in use, add its name as the last argument" in said, (main, macro)
 
 
+def test_macro_reads_the_first_database_of_the_search_path_or_none(files: tuple[str, str]) -> None:
+    for said in refused_macros(*files, search_both=True).values():
+        assert "database not in use" in said
+
+
 def test_macro_of_an_older_copy_of_the_same_file_needs_its_name(tmp_path: Path) -> None:
     paths = publish_market(tmp_path / "market")
     older = tmp_path / "older.duckdb"
