@@ -121,13 +121,18 @@ CONTRADICTIONS: Final = (
     ),
     Contradiction(
         "skinshark",
-        r"GET /user UndefinedStatusCode 404",
-        "the guides answer an `On-Behalf-Of` that names nobody with 404; the contract has no 404",
+        r"GET \S+ UndefinedStatusCode (400|404|422|429|5\d\d)",
+        "the guides give every route one table of errors; the contract has a few of them for each route",
     ),
     Contradiction(
         "skinshark",
-        r"GET /market/prices UndefinedStatusCode (400|422)",
-        "the guides answer a wrong parameter with 400 or 422; the contract has neither",
+        r"GET /market/prices JsonSchemaError 200 data/items/\d+/phases",
+        "newer documents have both prices of a phase, where the contract has one number",
+    ),
+    Contradiction(
+        "skinshark",
+        r"GET /merchant(/fees)? JsonSchemaError 200 .*merchantFeeBps",
+        "newer documents have `buyFeeBps` and `sellFeeBps` in the place of `merchantFeeBps`",
     ),
     Contradiction(
         "skinshark",
