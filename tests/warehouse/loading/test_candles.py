@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ def land_candles(paths: WarehousePaths, run_id: str, at: float, *candles: Candle
 def test_candle_is_stored_as_landed(paths: WarehousePaths) -> None:
     db = database_with([land_candles(paths, "a", 100, Candle(minute(60), 110, 7, quantity=None))])
     assert db.execute("FROM candles").fetchall() == [
-        ("cs2cap", "1", item_name("1"), None, "USD", "1h", minute(60), 100, 120, 90, 110, 7, None,
-         "steam", "steam", "csfloat", None, "a"),
+        (item_name("1"), "cs2cap", "1", item_name("1"), None, "USD", "1h", minute(60), 100, 120, 90, 110,
+         1, Decimal("1.2"), Decimal("0.9"), Decimal("1.1"), 7, None, "steam", "steam", "csfloat", None, "a"),
     ]  # fmt: skip
     assert db.execute("SELECT count(*) FROM providers").fetchall() == [(0,)]
 

@@ -54,9 +54,10 @@ def test_point_is_stored_as_landed(paths: WarehousePaths) -> None:
     )
     db = database_with([land_points(paths, "a", 100, Point(minute(0), 99, None), doppler)])
     assert select(db, "FROM price_points ORDER BY time") == [
-        ("cs2cap", "steam", "1", item_name("1"), None, "USD", minute(0), 99, Decimal("0.99"), None, "a"),
-        ("cs2cap", "csfloat", "7", "Karambit | Doppler (Factory New)", "Ruby", "USD", minute(5), 123_456,
-         Decimal("1234.56"), 3, "a"),
+        (item_name("1"), "cs2cap", "steam", "1", item_name("1"), None, "USD", minute(0), 99, Decimal("0.99"),
+         None, "a"),
+        ("Karambit | Doppler (Factory New) @ Ruby", "cs2cap", "csfloat", "7", "Karambit | Doppler (Factory New)",
+         "Ruby", "USD", minute(5), 123_456, Decimal("1234.56"), 3, "a"),
     ]  # fmt: skip
 
 

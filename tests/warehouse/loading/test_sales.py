@@ -34,8 +34,8 @@ def test_sale_is_stored_as_landed(paths: WarehousePaths) -> None:
     db = database_with([land_sales(paths, "a", 100, Sale(minute(1), 250, 0.123456789, stickers=stickers))])
     (sale,) = db.execute("SELECT * EXCLUDE (price), price = 2.5 FROM sales").fetchall()
     assert sale == (
-        "cs2cap", "skinport", "1", item_name("1"), None, "USD", minute(1), 250, 0.123456789, None, stickers,
-        None, None, 1, "a", True,
+        item_name("1"), "cs2cap", "skinport", "1", item_name("1"), None, "USD", minute(1), 250, 0.123456789,
+        None, stickers, None, None, 1, "a", True,
     )  # fmt: skip
 
 
