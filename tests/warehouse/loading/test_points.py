@@ -56,8 +56,8 @@ def test_point_is_stored_as_landed(paths: WarehousePaths) -> None:
     assert select(db, "FROM price_points ORDER BY time") == [
         (item_name("1"), "cs2cap", "steam", "1", item_name("1"), None, "USD", minute(0), 99, Decimal("0.99"),
          None, "a"),
-        ("Karambit | Doppler (Factory New) @ Ruby", "cs2cap", "csfloat", "7", "Karambit | Doppler (Factory New)",
-         "Ruby", "USD", minute(5), 123_456, Decimal("1234.56"), 3, "a"),
+        ("Karambit | Doppler (Factory New) @ Ruby", "cs2cap", "csfloat", "7",
+         "Karambit | Doppler (Factory New)", "Ruby", "USD", minute(5), 123_456, Decimal("1234.56"), 3, "a"),
     ]  # fmt: skip
 
 
