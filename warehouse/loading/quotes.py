@@ -38,10 +38,10 @@ COUNT_UNKNOWN_NAMES = """SELECT
     (SELECT count(*) FROM staged_row WHERE quote_key IS NULL)
     + (SELECT count(*) FROM shard_item m ANTI JOIN store.item i ON i.source = getvariable('source')
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
-    + (SELECT count(*) FROM shard_provider m ANTI JOIN store.provider p ON p.source = getvariable('source')
-       AND p.provider = m.provider)"""
-# What find_late_rows looks for: observations of other runs after the start of this one, items of one id with
-# several names, and the runs that always change the past.
+    + (SELECT count(*) FROM (SELECT provider FROM shard_provider UNION FROM accepted) m
+       ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = m.provider)"""
+# What find_late_rows looks for: observations of other runs and acceptances after the start of this one, items of
+# one id with several names, and the runs that always change the past.
 COUNT_REASONS_FOR_LATE = """SELECT (
     SELECT count(*)
     FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
@@ -50,6 +50,9 @@ COUNT_REASONS_FOR_LATE = """SELECT (
 ) + (
     SELECT count(*) FROM (SELECT item_id FROM store.item WHERE source = getvariable('source')
         GROUP BY item_id HAVING count(DISTINCT base_name) > 1)
+) + (
+    SELECT count(*) FROM store.acceptance a JOIN store.provider p USING (provider_key)
+    WHERE p.source = getvariable('source') AND a.accepted_at >= getvariable('observed_from')
 ) + (getvariable('flow') = 'replay')::INTEGER + (SELECT count(*) FROM accepted)"""
 COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable('source')"
 COUNT_STAGED = "SELECT count(*) FROM staged_row"

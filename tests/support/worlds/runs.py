@@ -113,12 +113,14 @@ class RunBuilder:
     def _places(self, request: Request) -> list[Place]:
         """Return what the market has for a request now, and at times a row that nobody requested."""
         market, rng = self._basket.market, self._rng
+        stray = self._kind.stray / 4
+        requested = {provider for other in self._basket.requests for provider in other.providers}
         places = [
             place
             for place, listing in market.listings.items()
             if listing.listed
             and place[2] in request.deliveries
-            and (place[1] in request.providers or rng.random() < self._kind.stray / 10)
+            and (place[1] in request.providers or (place[1] not in requested and rng.random() < stray))
             and self._is_requested(market, request, place[0])
         ]
         rng.shuffle(places)

@@ -1,5 +1,5 @@
 -- Collect the items and providers that the rows name, or that the shards only requested.
--- In: landed_name, shard_item, shard_provider. Out: named_item (`is_current`: the source itself uses the name now),
+-- In: landed_name, shard_item, shard_provider, accepted. Out: named_item (`is_current`: the source itself uses the name now),
 -- named_provider.
 
 CREATE OR REPLACE TEMP TABLE named_item AS
@@ -8,4 +8,6 @@ UNION ALL
 SELECT DISTINCT item_id, phase, market_hash_name, false FROM shard_item WHERE item_id IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE named_provider AS
-SELECT provider FROM shard_provider UNION SELECT provider FROM landed_name WHERE item_id IS NULL;
+SELECT provider FROM shard_provider
+UNION SELECT provider FROM landed_name WHERE item_id IS NULL
+UNION SELECT provider FROM accepted;

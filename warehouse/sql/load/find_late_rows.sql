@@ -62,6 +62,11 @@ SELECT quote_key FROM store.current SEMI JOIN renamed_item USING (item_key)
 UNION
 SELECT quote_key FROM staged_row WHERE getvariable('flow') = 'replay'
 UNION
+SELECT q.quote_key FROM run_quote q
+JOIN store.book b ON b.book_key = q.quote_key & 1048575
+JOIN store.acceptance a USING (provider_key)
+WHERE a.accepted_at >= getvariable('observed_from')
+UNION
 SELECT u.quote_key FROM store.unconfirmed u
 JOIN store.book b ON b.book_key = u.quote_key & 1048575
 JOIN store.provider p USING (provider_key)
