@@ -2,7 +2,8 @@
 
 An offset paginator detects a repeated page, a listing without end, rows on two pages and missing rows. It
 cannot detect one case: a row that is added and an earlier row that is removed during the extraction keep the
-total, and may hide a row that moved to a page already fetched, while the removed row is still counted.
+total, and may hide a row that moved to a page already fetched, while the removed row is still counted. So
+does a repeat of a row that goes away, if the total counts the distinct rows only.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -109,7 +110,8 @@ class OffsetPaginator:
         self._drop_beyond_end()
         limit = next(iter(self._pages.values())).limit
         self._check_length(self._total // limit)  # before a range of absurd length is built
-        missing = tuple(offset for offset in range(0, self._total, limit) if offset not in self._pages)
+        end = max(self._total, *self._pages)  # where rows repeat, pages may lie beyond the total
+        missing = tuple(offset for offset in range(0, end, limit) if offset not in self._pages)
         return missing or self._offsets_after_last()
 
     def _offsets_after_last(self) -> tuple[int, ...]:
@@ -174,19 +176,28 @@ class OffsetPaginator:
         )
 
     def _is_complete(self) -> bool:
-        """Compare the distinct rows with the total, which may also count the repeats inside of pages.
+        """Compare the distinct rows with the total.
 
-        Repeats inside of a page are the API's own; a row on two pages may have moved, and hide another one
-        that moved in the other direction. A total that has grown is no drift if the distinct rows account for
-        it. A total that has shrunk is: a row that vanished from a page already fetched moves another row to
-        that page unseen, and the counts still agree.
+        A total that has grown is no drift if the distinct rows account for it. A total that has shrunk is: a
+        row that vanished from a page already fetched moves another row to that page unseen, and the counts
+        still agree.
         """
-        on_one_page_only = self.rows == self._rows_by_page
         if self._total < 0:
-            return on_one_page_only
-        if any(page.total > self._total for page in self._pages.values()):
-            return False
-        return self.rows == self._total or (on_one_page_only and self._received_rows == self._total)
+            return self.rows == self._rows_by_page
+        if self.rows == self._total:
+            return all(page.total <= self._total for page in self._pages.values())
+        return self._total == self._received_rows and self._total_counts_repeats()
+
+    def _total_counts_repeats(self) -> bool:
+        """Tell whether the total counts the rows that pages repeat, so that no repeat stands for a lost row.
+
+        Then each page has the same total, and promises another page where the total does. A row on two pages
+        may have moved, and hide another one that moved in the other direction.
+        """
+        return self.rows == self._rows_by_page and all(
+            page.total == self._total and page.has_next == (page.offset + page.limit < self._total)
+            for page in self._pages.values()
+        )
 
     @property
     def _rows_by_page(self) -> int:

@@ -46,12 +46,13 @@ class Listing:
             self.rows.insert(position % len(self.rows), self.rows[position % len(self.rows)])
 
     def change(self, change: Change, position: int) -> None:
-        """Insert a new row at a position, or delete the row there."""
+        """Insert a new row at a position, or delete the row there, with its repeats."""
         if change == "insert":
             self.rows.insert(position % (len(self.rows) + 1), self._next)
             self._next += 1
         elif self.rows:
-            del self.rows[position % len(self.rows)]
+            deleted = self.rows[position % len(self.rows)]
+            self.rows = [row for row in self.rows if row != deleted]
 
 
 class Extraction:
@@ -149,6 +150,20 @@ def extract_during(
     return extraction.rows
 
 
+def extract_and_record(
+    listing: Listing, changes: dict[int, list[tuple[Change, int]]], rng: random.Random | None
+) -> tuple[set[object] | None, list[set[int]]]:
+    """Extract as `extract_during` does; return also the sets of rows that the listing had meanwhile."""
+    states, original = [set(listing.rows)], listing.change
+
+    def change_and_record(change: Change, position: int) -> None:
+        original(change, position)
+        states.append(set(listing.rows))
+
+    listing.change = change_and_record  # type: ignore[method-assign]
+    return extract_during(listing, changes, rng), states
+
+
 def draw_changes(*kinds: Change) -> st.SearchStrategy[dict[int, list[tuple[Change, int]]]]:
     change = st.tuples(st.sampled_from(kinds), st.integers(0, 40))
     return st.dictionaries(st.integers(1, 12), st.lists(change, min_size=1, max_size=3), max_size=4)
@@ -186,17 +201,27 @@ def test_responses_out_of_order_lose_no_row(
     kind: Change, data: st.DataObject, rows: int, limit: int, rng: random.Random
 ) -> None:
     """The result is a listing that the server had at some time of the extraction, never a mixture."""
+    result, states = extract_and_record(Listing(rows, limit), data.draw(draw_changes(kind)), rng)
+    assert result is None or result in states
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(["insert", "delete"]),
+    st.data(),
+    st.integers(1, 20),
+    st.integers(2, 6),
+    st.lists(st.integers(0, 25), max_size=4),
+    st.booleans(),
+)
+def test_repeated_rows_hide_no_change(
+    kind: Change, data: st.DataObject, rows: int, limit: int, repeats: list[int], counts_repeats: bool
+) -> None:
     listing = Listing(rows, limit)
-    states = [set(listing.rows)]
-    changes = data.draw(draw_changes(kind))
-    original = listing.change
-
-    def change_and_record(change: Change, position: int) -> None:
-        original(change, position)
-        states.append(set(listing.rows))
-
-    listing.change = change_and_record  # type: ignore[method-assign]
-    result = extract_during(listing, changes, rng)
+    listing.counts_repeats = counts_repeats
+    for position in repeats:
+        listing.repeat(position)
+    result, states = extract_and_record(listing, data.draw(draw_changes(kind)), None)
     assert result is None or result in states
 
 

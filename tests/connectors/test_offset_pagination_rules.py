@@ -102,7 +102,8 @@ def test_repeats_inside_a_page_are_no_missing_rows(total: int) -> None:
 @pytest.mark.parametrize("total", [3, 6], ids=["total of distinct rows", "total of all rows"])
 def test_repeats_beside_rejects_are_no_missing_rows(total: int) -> None:
     first = page_info(0, "aaaa", total, has_next=True, others=2)
-    paginator = walk(first, *(page_info(offset, "", total) for offset in range(2, total, 2)))
+    others = (page_info(offset, "", total, has_next=offset + 2 < total) for offset in range(2, total, 2))
+    paginator = walk(first, *others)
     assert (paginator.rows, paginator.rounds) == (3, 0)
 
 
@@ -136,6 +137,30 @@ def test_repeats_do_not_stand_for_rows_that_moved_between_pages() -> None:
     paginator.add_page(page_info(0, "aab", 4, has_next=True))
     paginator.add_page(page_info(2, "bc", 4))
     assert paginator.next_offsets() == (0, 2)
+
+
+def test_repeats_do_not_stand_for_rows_behind_the_total() -> None:
+    """The first page promises another one, although it has as many rows as the total."""
+    paginator = OffsetPaginator()
+    paginator.add_page(page_info(0, "aa", 2, has_next=True))
+    paginator.add_page(page_info(2, "", 2))
+    assert paginator.next_offsets() == (0, 2)
+
+
+def test_repeats_do_not_stand_for_rows_while_the_total_grows() -> None:
+    paginator = OffsetPaginator()
+    paginator.add_page(page_info(0, "aa", 3, has_next=True))
+    paginator.add_page(page_info(2, "bc", 4))
+    assert paginator.next_offsets() == (0,)
+
+
+def test_page_between_the_total_and_the_last_page_is_fetched() -> None:
+    """The total grew after the page at offset 4 was dropped as one beyond the end."""
+    paginator = OffsetPaginator()
+    pages = (page_info(0, "aa", 4), page_info(2, "bb", 4), page_info(4, "cc", 3), page_info(6, "dd", 4))
+    for page in pages:
+        paginator.add_page(replace(page, has_next=page.offset < 6))
+    assert paginator.next_offsets() == (4,)
 
 
 def test_repeats_do_not_hide_missing_rows() -> None:
