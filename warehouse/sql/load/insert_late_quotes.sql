@@ -41,7 +41,7 @@ SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest
     CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
     q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
     coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
-    coalesce(greatest(make_timestamptz(q.seen_at), c.seen_at), make_timestamptz(q.valid_from)) AS seen_at, q.run_key,
+    coalesce(make_timestamptz(q.seen_at), c.seen_at, make_timestamptz(q.valid_from)) AS seen_at, q.run_key,
     greatest(make_timestamptz(q.fresh_until), c.fresh_until, f.fresh_until) AS fresh_until
 FROM recomputed_quote q
 LEFT JOIN recomputed_freshness f USING (quote_key)
@@ -68,3 +68,19 @@ WHERE o.run_key = v.run_key AND o.provider_key = b.provider_key AND o.scope_key 
 DELETE FROM store.missing_count m USING recomputed_run v WHERE m.run_key = v.run_key AND m.book_key = v.book_key;
 
 INSERT INTO store.missing_count SELECT run_key, book_key, missing, brought FROM recomputed_run;
+
+-- An observation that closes nothing now is not complete: it confirms by its rows, one by one.
+UPDATE store.current c SET
+    seen_at = greatest(n.observed_at, c.seen_at), fresh_until = greatest(n.fresh_until, c.fresh_until)
+FROM (
+    SELECT item_key::BIGINT << 20 | book_key AS quote_key, max(observed_at) AS observed_at,
+        max(observed_at + to_seconds(3 * interval_seconds)) AS fresh_until
+    FROM (
+        SELECT n.book_key, n.observed_at, r.interval_seconds, unnest(n.item_keys) AS item_key
+        FROM store.observed_items n
+        SEMI JOIN (FROM recomputed_run WHERE held) v USING (run_key, book_key)
+        JOIN store.run r USING (run_key)
+    )
+    GROUP BY ALL
+) n
+WHERE n.quote_key = c.quote_key;
