@@ -40,8 +40,8 @@ COUNT_UNKNOWN_NAMES = """SELECT
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase WHERE m.item_id IS NOT NULL)
     + (SELECT count(*) FROM (SELECT provider FROM shard_provider UNION FROM accepted) m
        ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = m.provider)"""
-# What find_late_rows looks for: observations of other runs and acceptances after the start of this one, items of
-# one id with several names, and the runs that always change the past.
+# What find_late_rows looks for: observations of other runs and acceptances after the start of this one, items
+# of one id with several names, and the runs that always change the past.
 COUNT_REASONS_FOR_LATE = """SELECT (
     SELECT count(*)
     FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
