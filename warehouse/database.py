@@ -112,13 +112,20 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
-@contextlib.contextmanager
-def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a database file read-only, in the time zone UTC. Raises NotPublished where there is no file."""
     if not path.exists():
         raise NotPublished(f"there is no database at {path} yet", path)
-    with translate_duckdb_errors(path), duckdb.connect(str(path), read_only=True) as connection:
+    with translate_duckdb_errors(path):
+        connection = duckdb.connect(str(path), read_only=True)
         connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+
+@contextlib.contextmanager
+def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database file as `connect_reader` does; errors of the block are errors of this file."""
+    with translate_duckdb_errors(path), connect_reader(path) as connection:
         yield connection
 
 

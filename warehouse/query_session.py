@@ -12,7 +12,7 @@ import duckdb
 
 from common.errors import QueryRejected
 from common.text import escape, sanitize
-from warehouse.database import open_reader
+from warehouse.database import connect_reader
 from warehouse.query_output import QueryOutput
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
@@ -44,7 +44,7 @@ def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterato
     change no setting. Raises NotPublished where there is no file, QueryRejected for an empty text and for a
     statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is read.
     """
-    with open_reader(path) as connection, _translate_errors(path):
+    with connect_reader(path) as connection, _translate_errors(path):
         connection.execute("SET python_enable_replacements = false")
         if not allow_files:
             connection.execute(LOCK)

@@ -5,6 +5,7 @@ Each command imports heavy libraries inside its function: `floorline --help` loa
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -24,15 +25,22 @@ from floorline.cli.commands.snapshot import snapshot
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands: Ctrl-C ends with exit code 130, not with 1 as in Typer."""
+    """The group of all commands: Ctrl-C and a full disk for stdout end a command with one line."""
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
         """Run the chosen command."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except KeyboardInterrupt:
             sys.stderr.write("floorline: interrupted\n")
             raise SystemExit(130) from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            sys.stderr.write("floorline: the output cannot be written: no space is left on its disk\n")
+            raise SystemExit(1) from None
+        return result
 
 
 app = typer.Typer(

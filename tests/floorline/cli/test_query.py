@@ -187,6 +187,17 @@ def test_names_of_columns_are_text(config: Path) -> None:
     assert r"[red]x[/red] :smile: \x1b[31m" in query(config, sql).out.splitlines()[0]
 
 
+@pytest.mark.parametrize("sql", ["SELECT 1", "FROM range(100000)"])
+def test_full_disk_for_the_output_is_one_line(config: Path, sql: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [FLOORLINE, "query", sql, "--csv", "--config", str(config)],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=clean_env(), check=False,
+        )  # fmt: skip
+    assert done.stderr == "floorline: the output cannot be written: no space is left on its disk\n"
+    assert done.returncode == 1
+
+
 def test_ctrl_c_ends_a_query_with_130(config: Path) -> None:
     process = subprocess.Popen(
         [FLOORLINE, "query", f"SELECT 1 AS started; {LONG}", "--config", str(config)],
