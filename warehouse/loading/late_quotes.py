@@ -128,16 +128,15 @@ class LateQuote:
     def find_unknown_rows(self, timeline: Timeline) -> list[int]:
         """Return the positions of the sightings that count now, and whose rows the store does not have.
 
-        These are changes, and the last answer.
+        These are changes, and of a converted price all answers since the last change.
         """
-        runs = {
-            timeline.state_run,
-            *(change.run_key for change in timeline.changes if change.state is not None),
-        }
+        runs = {change.run_key for change in timeline.changes if change.state is not None}
+        last_change = timeline.valid_from if self.converted else None
         return [
             position
             for position, sighting in enumerate(self.sightings)
-            if sighting.run_key in runs and self._find_state(sighting) is None
+            if self._find_row(sighting) is None
+            and (sighting.run_key in runs or (last_change is not None and sighting.at > last_change))
         ]
 
     def _find_start(self) -> Answer | None:
@@ -149,17 +148,23 @@ class LateQuote:
 
     def _rows(self) -> Iterator[Event]:
         for sighting in self.sightings:
-            state = self._find_state(sighting) or self._find_valid_state(sighting.at)
+            state = (
+                self._find_row(sighting) or self._find_answer(sighting) or self._find_valid_state(sighting.at)
+            )
             if state is not None:
                 yield Event(sighting.at, Rank.ROW, sighting.run_id, sighting.run_key, state)
 
-    def _find_state(self, sighting: Sighting) -> State | None:
+    def _find_row(self, sighting: Sighting) -> State | None:
         """Return the state of a sighting's own row; None where the store does not have this row."""
         if sighting.state is not None:
             return sighting.state
         for change in self.stored:
             if change.run_key == sighting.run_key and 0 <= change.valid_from - sighting.at <= SHIFT:
                 return change.state
+        return None
+
+    def _find_answer(self, sighting: Sighting) -> State | None:
+        """Return the last answer if it is the sighting's; its time may be that of an earlier row."""
         answer = self.answer
         # Of a replay, the answer is the last of several rows.
         if answer and answer.run_key == sighting.run_key and sighting.at == self._answered_at(answer):

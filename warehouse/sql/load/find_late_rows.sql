@@ -102,7 +102,8 @@ JOIN store.current c ON c.quote_key = l.quote_key
 ASOF JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.lowest_ask IS NOT NULL AND (c.url IS NOT NULL OR l.url IS NULL)
-    AND (l.currency = 'USD' OR c.run_key IN (SELECT run_key FROM later_observation))
+    AND (l.currency = 'USD' OR c.run_key IN (SELECT run_key FROM later_observation)
+        AND (l.lowest_ask, l.price) IS DISTINCT FROM (c.lowest_ask, store.price_by(c.other_price, c.lowest_ask)))
     AND NOT is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
         l.price, l.quantity, l.changed_at)
     AND NOT EXISTS (FROM store.history n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
