@@ -74,8 +74,8 @@ class Timeline:
     `state` is the last state, None where the quote is not listed, and `state_run` the run that it is from;
     `valid_from` is the time of the last change, `seen_at` that of the last row.
     `missed_since` and `missed_runs` are the first check and the runs that lacked the listed quote since its
-    last row. `unconfirmed_at` is the last check without its row. `missing_in` has the runs in which the quote
-    counts as one that vanished.
+    last row; `missed_last` says that the last check lacked it. `unconfirmed_at` is the last check without its
+    row. `missing_in` has the runs in which the quote counts as one that vanished.
     """
 
     state: State | None = None
@@ -85,6 +85,7 @@ class Timeline:
     changes: list[Change] = dataclasses.field(default_factory=list)
     missed_since: int | None = None
     missed_runs: set[int] = dataclasses.field(default_factory=set)
+    missed_last: bool = False
     unconfirmed_at: int | None = None
     missing_in: set[int] = dataclasses.field(default_factory=set)
 
@@ -101,7 +102,7 @@ class Timeline:
             elif event.rank is Rank.CHECK:
                 if event.run_key not in row_runs:
                     self._check(event, held=event.run_key in held_runs)
-            elif self.state is not None and (event.rank is not Rank.ACCEPTANCE or self.missed_runs):
+            elif self.state is not None and (event.rank is not Rank.ACCEPTANCE or self.missed_last):
                 self._change(event, None)
 
     def _add_row(self, event: Event, state: State, *, converted: bool) -> None:
@@ -116,6 +117,7 @@ class Timeline:
     def _check(self, event: Event, *, held: bool) -> None:
         self.unconfirmed_at = event.at
         seen_during_check = self.seen_at is not None and self.seen_at > event.observed_from
+        self.missed_last = not (seen_during_check or event.unread)
         if self.state is None or seen_during_check or event.unread or event.run_key in self.missed_runs:
             return
         settled = (
@@ -138,7 +140,7 @@ class Timeline:
         self._forget_misses()
 
     def _forget_misses(self) -> None:
-        self.missed_since = None
+        self.missed_since, self.missed_last = None, False
         self.missed_runs.clear()
 
 

@@ -67,6 +67,11 @@ JOIN store.book b ON b.book_key = q.quote_key & 1048575
 JOIN store.acceptance a USING (provider_key)
 WHERE a.accepted_at >= getvariable('observed_from')
 UNION
+SELECT c.quote_key FROM store.current c  -- what an acceptance accepts may have been closed by a later observation
+JOIN store.provider p USING (provider_key)
+WHERE p.source = getvariable('source') AND p.provider IN (FROM accepted)
+    AND c.quote_key & 1048575 IN (SELECT book_key FROM later_observation)
+UNION
 SELECT u.quote_key FROM store.unconfirmed u
 JOIN store.book b ON b.book_key = u.quote_key & 1048575
 JOIN store.provider p USING (provider_key)

@@ -53,6 +53,12 @@ DELETE FROM store.current WHERE quote_key IN (SELECT quote_key FROM recomputed_k
 
 INSERT INTO store.current BY NAME FROM recomputed_current;
 
+-- A row that repeats what is known of its time changes nothing, but keeps its quote fresh.
+UPDATE store.current c SET
+    fresh_until = greatest(l.observed_at + to_seconds(3 * getvariable('interval_seconds')), c.fresh_until)
+FROM late_row l SEMI JOIN repeated_quote r ON r.quote_key = l.quote_key
+WHERE l.quote_key = c.quote_key;
+
 DELETE FROM store.unconfirmed WHERE quote_key IN (SELECT quote_key FROM recomputed_key);
 
 INSERT INTO store.unconfirmed
