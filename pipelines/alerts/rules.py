@@ -15,7 +15,7 @@ AUTH, QUOTA, PLAN = "auth.failed", "quota.exhausted", "plan.forbids"
 INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provider.dark"
 SILENCE = "silence"
 NEXT_KEY = "key.next"
-CLOCK_AHEAD, CLOCK_BEHIND = "clock.ahead", "clock.behind"
+CLOCK_AHEAD = "clock.ahead"
 CHECK_CLOCKS = (
     "Check this machine's clock: `floorline doctor` compares it with each source, and NTP keeps it right."
     " Otherwise the source's clock is wrong, or a proxy answers in its place."
@@ -63,18 +63,19 @@ def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
 
 
 def _alerts_of_clocks(result: RunResult) -> Iterator[Alert]:
-    """Yield the alert of a source whose clock and ours differ by more than the bound."""
+    """Yield the alert of a source whose clock is ahead of ours by more than the bound.
+
+    A clock that is behind raises none: a source may replay the past, like the sandbox.
+    """
     skew = timedelta(seconds=result.clock_skew or 0)
-    if abs(skew) <= MAX_CLOCK_SKEW:
-        return
-    if skew > timedelta():
-        cause, side = CLOCK_AHEAD, "ahead of"
-        effect = f"no time of it counts as more than {format_duration(MAX_CLOCK_SKEW)} ahead"
-    else:
-        cause, side = CLOCK_BEHIND, "behind"
-        effect = "what it sends counts as that old, and replaces nothing that was observed since"
-    message = f"the source's clock is {format_duration(skew)} {side} this machine's: {effect}"
-    yield Alert(cause, result.source, "", message=message, guidance=CHECK_CLOCKS, run_id=result.run_id)
+    if skew > MAX_CLOCK_SKEW:
+        message = (
+            f"the source's clock is {format_duration(skew)} ahead of this machine's:"
+            f" no time of it counts as more than {format_duration(MAX_CLOCK_SKEW)} ahead"
+        )
+        yield Alert(
+            CLOCK_AHEAD, result.source, "", message=message, guidance=CHECK_CLOCKS, run_id=result.run_id
+        )
 
 
 def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
@@ -94,7 +95,6 @@ def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:
         yield QUOTA, result.source, ""
     if result.clock_skew is not None:  # the causes that the run raises are not resolved
         yield CLOCK_AHEAD, result.source, ""
-        yield CLOCK_BEHIND, result.source, ""
     if result.state == DONE:
         yield PLAN, result.source, ""
         yield INCOMPLETE, result.source, result.basket
