@@ -28,6 +28,8 @@ WHERE s.source = getvariable('source') AND b.book_key IN (SELECT book_key FROM l
 SET VARIABLE late_from = least(getvariable('observed_from'), (
     SELECT min(observed_from) FROM known_observation
     WHERE held AND observed_from > getvariable('observed_from') - INTERVAL 7 DAY
+), (
+    SELECT min(missed_since) FROM store.unconfirmed SEMI JOIN late_key USING (quote_key)
 ));
 
 CREATE OR REPLACE TEMP TABLE late_check AS
