@@ -36,15 +36,36 @@ WHERE q.unconfirmed_at IS NOT NULL AND o.complete
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
 GROUP BY q.quote_key;
 
+-- The end of the complete observation that brought the last row of a quote in doubt, where this row came before all that
+-- was computed anew.
+CREATE OR REPLACE TEMP TABLE recomputed_confirmation AS
+WITH doubted AS (
+    SELECT q.quote_key, k.item_key, k.book_key, k.provider_key, c.seen_at
+    FROM recomputed_quote q JOIN recomputed_key k USING (quote_key) JOIN store.current c USING (quote_key)
+    WHERE q.unconfirmed_at IS NOT NULL AND q.seen_at IS NULL
+), last_row AS (
+    SELECT run_key, scope_key, book_key, observed_at AS seen_at, unnest(item_keys) AS item_key
+    FROM store.observed_items n SEMI JOIN doubted d ON d.book_key = n.book_key AND d.seen_at = n.observed_at
+)
+SELECT d.quote_key, max(o.observed_to) AS observed_to
+FROM doubted d
+JOIN last_row n USING (book_key, item_key, seen_at)
+JOIN store.observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key AND o.provider_key = d.provider_key
+LEFT JOIN recomputed_run v ON v.run_key = o.run_key AND v.book_key = d.book_key
+WHERE coalesce(NOT v.held AND (o.complete OR o.held), o.complete)
+GROUP BY d.quote_key;
+
 CREATE OR REPLACE TEMP TABLE recomputed_current AS
 SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest_ask,
     CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
     q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
     coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
-    coalesce(make_timestamptz(q.seen_at), c.seen_at, make_timestamptz(q.valid_from)) AS seen_at, q.run_key,
+    coalesce(make_timestamptz(q.seen_at), greatest(c.seen_at, n.observed_to), make_timestamptz(q.valid_from)) AS seen_at,
+    q.run_key,
     greatest(make_timestamptz(q.fresh_until), c.fresh_until, f.fresh_until) AS fresh_until
 FROM recomputed_quote q
 LEFT JOIN recomputed_freshness f USING (quote_key)
+LEFT JOIN recomputed_confirmation n USING (quote_key)
 JOIN recomputed_key k USING (quote_key)
 LEFT JOIN store.current c USING (quote_key)
 WHERE q.valid_from IS NOT NULL;
