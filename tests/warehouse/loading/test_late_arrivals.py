@@ -139,3 +139,59 @@ def test_basket_is_late_only_where_a_later_observation_exists(tmp_path: Path) ->
         ("1", 100),
         ("2", 110),
     ]
+
+
+def test_late_landing_behind_an_incomplete_one_does_not_put_quotes_back(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    folders = [
+        land(paths, "a", observe(minute(0), Quote(cents=100))),
+        land(paths, "c", observe(minute(20), Quote(cents=100), complete=False)),
+        land(paths, "b", observe(minute(10), Quote(cents=110))),
+    ]
+    db = load_into_memory(folders)
+    assert db.execute("SELECT price, observed_at FROM quotes").fetchall() == [(1, minute(20))]
+    changes = db.execute("SELECT valid_from, lowest_ask FROM quote_history ORDER BY ALL").fetchall()
+    assert changes == [(minute(0), 100), (minute(10), 110), (minute(20), 100)]
+
+
+def test_late_absence_leaves_its_trace(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    folders = [
+        land(paths, "a", observe(minute(0), Quote("1"), Quote("2"))),
+        land(paths, "c", observe(minute(20), Quote("1"), Quote("2", timestamp=minute(15)))),
+        land(paths, "b", observe(minute(10), Quote("1"))),
+    ]
+    db = load_into_memory(folders)
+    changes = "SELECT valid_from, lowest_ask, changed_at FROM quote_history WHERE item_id = '2' ORDER BY ALL"
+    # The last row was no change when it was loaded: it comes from its landing, with its own timestamp.
+    assert db.execute(changes).fetchall() == [
+        (minute(0), 100, minute(0)),
+        (minute(10), None, minute(10)),
+        (minute(20), 100, minute(15)),
+    ]
+
+
+def test_row_from_before_a_loss_closes_where_a_later_run_lacked_it(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    folders = [
+        land(paths, "c", observe(minute(20), Quote("1"))),
+        land(paths, "a", observe(minute(0), Quote("1"), Quote("2"), complete=False)),
+    ]
+    db = load_into_memory(folders)
+    assert db.execute("SELECT item_id FROM quotes").fetchall() == [("1",)]
+    closed = "SELECT valid_from FROM quote_history WHERE price IS NULL"
+    assert db.execute(closed).fetchall() == [(minute(20),)]
+
+
+def test_names_of_a_late_landing_do_not_come_back(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    new, old = "AK-47 | New Name", "AK-47 | Old Name"
+    folders = [
+        land(paths, "a", observe(minute(0), Quote(name=new))),
+        land(paths, "c", observe(minute(20), Quote(name=new))),
+        land(paths, "b", observe(minute(10), Quote(name=old))),
+    ]
+    db = load_into_memory(folders)
+    assert db.execute("SELECT DISTINCT market_hash_name FROM quotes").fetchall() == [(new,)]
+    renamed = load_into_memory([*folders, land(paths, "d", observe(minute(30), Quote(name=old)))])
+    assert renamed.execute("SELECT DISTINCT market_hash_name FROM quotes").fetchall() == [(old,)]
