@@ -80,7 +80,10 @@ UPDATE store.current c SET
 FROM late_row l SEMI JOIN repeated_quote r ON r.quote_key = l.quote_key
 WHERE l.quote_key = c.quote_key;
 
-DELETE FROM store.unconfirmed WHERE quote_key IN (SELECT quote_key FROM recomputed_key);
+-- A doubt from before the time of the computation stays, where nothing came after it.
+DELETE FROM store.unconfirmed WHERE quote_key IN (
+    SELECT quote_key FROM recomputed_quote WHERE unconfirmed_at IS NOT NULL OR row_at IS NOT NULL OR lowest_ask IS NULL
+);
 
 INSERT INTO store.unconfirmed
 SELECT quote_key, make_timestamptz(unconfirmed_at), make_timestamptz(missed_since), missed_runs
