@@ -1,5 +1,6 @@
 """The rows and listing responses of CS2Cap's asks and bids, as its API contract defines them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from connectors.pagination import PageInfo
 # The usual notation of an amount, which is cast for a whole page at once: digits and a point only, within
 # Decimal(20, 8). Any other notation, such as 3.7E-7, is parsed row by row.
 DECIMAL_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,8})?$"
+# Python reads other digits and underscores, too.
+ANY_NOTATION: Final = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?\s*", re.ASCII)
 MAX_MINOR_UNITS: Final = 10**14 - 1
 NonEmptyStr = Annotated[str, Meta(min_length=1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -49,26 +52,36 @@ class Row(_CommonFields, gc=False, kw_only=True, forbid_unknown_fields=True):
 class StrictRow(_CommonFields, gc=False, kw_only=True):
     """An ask that is validated alone; unknown fields are allowed, and counted by the row decoder.
 
-    Its decimal may be in any notation, and has eight places after the decoding.
+    Its decimal is JSON text or a JSON number in any notation.
     """
 
-    lowest_ask_decimal: Decimal | None = None
+    lowest_ask_decimal: Raw = Raw(b"null")
     timestamp: AwareDatetime | None = None
     last_updated: AwareDatetime | None = None
 
     def __post_init__(self) -> None:
-        # msgspec turns the ValueError into a ValidationError, which makes the row a reject
-        if self.lowest_ask_decimal is not None:
-            self.lowest_ask_decimal = _to_price(self.lowest_ask_decimal)
+        # msgspec turns a ValueError into a ValidationError, which makes the row a reject.
+        self.read_price()
 
+    def read_price(self) -> str | None:
+        """Return the decimal in the one notation that Arrow casts; None where there is none.
 
-def _to_price(amount: Decimal) -> Decimal:
-    """Return `amount` with eight places; raises ValueError where Decimal(20, 8) cannot hold it exactly."""
-    if amount.is_finite() and 0 <= amount < _PRICE_LIMIT:
-        price = amount.quantize(_PRICE_PLACES).copy_abs()  # no minus sign before a zero
-        if price == amount:
-            return price
-    raise ValueError(f"{sanitize(str(amount), 40)} is not a price below 10^12 with at most 8 decimal places")
+        Raises ValueError where it is no number, or none that Decimal(20, 8) holds exactly.
+        """
+        value = bytes(self.lowest_ask_decimal)
+        if value == b"null":
+            return None
+        text = msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode()
+        amount = Decimal(text) if ANY_NOTATION.fullmatch(text) else None
+        if amount is not None and 0 <= amount < _PRICE_LIMIT:
+            price = amount.quantize(_PRICE_PLACES).copy_abs()  # no minus sign before a zero
+            if price == amount:
+                return f"{price:f}"
+        # A bid has another name for the field.
+        name = self.__struct_encode_fields__[self.__struct_fields__.index("lowest_ask_decimal")]
+        raise ValueError(
+            f"{name} {sanitize(text, 40)} is not a price below 10^12 with at most 8 decimal places"
+        )
 
 
 _BID_NAMES: Final = {
@@ -88,7 +101,7 @@ class _BidRow(Row, gc=False, kw_only=True, forbid_unknown_fields=True, rename=_B
 class _StrictBidRow(StrictRow, gc=False, kw_only=True, rename=_BID_NAMES):
     lowest_ask: MinorUnits
     quantity: Count
-    lowest_ask_decimal: Decimal | None = None
+    lowest_ask_decimal: Raw = Raw(b"null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +134,7 @@ BOOK_SIDES: Final = {side.delivery: side for side in (ASKS, BIDS)}
 
 def to_castable(row: StrictRow) -> Row:
     """Return the row with its decimal and its timestamps as strings in the one notation that Arrow casts."""
-    fields = msgspec.structs.asdict(row)
-    if row.lowest_ask_decimal is not None:
-        fields["lowest_ask_decimal"] = f"{row.lowest_ask_decimal:f}"
+    fields = {**msgspec.structs.asdict(row), "lowest_ask_decimal": row.read_price()}
     for name in ("timestamp", "last_updated"):
         timestamp = fields[name]
         fields[name] = timestamp.isoformat() if timestamp is not None else None

@@ -30,6 +30,8 @@ SPELLINGS: Final[dict[str, Decimal | None]] = {
     '"-1.00"': None,
     '"1,000.00"': None,
     '"NaN"': None,
+    '"1_0"': None,
+    '"\u0663"': None,
     '"sNaN"': None,
     '"Infinity"': None,
     '""': None,
