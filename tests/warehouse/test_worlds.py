@@ -11,31 +11,45 @@ from tests.support.worlds.checks import check_world
 from tests.support.worlds.generator import generate_world
 from tests.support.worlds.kinds import KINDS
 
-SEEDS = 26
-# What the load cannot do yet.
-AWAITED = pytest.mark.xfail(strict=False, reason="the load still depends on the order of landings")
+SEEDS = range(2, 28)
+# Worlds that differ, in the end of a freshness or in the run of a repeated price only.
+DIFFERENT = {("everything", 24), ("replayed", 7), ("shrinking", 22)}
 
 
 def worlds(kind: str, seeds: range) -> list[object]:
-    marks = () if kind == "plain" else (AWAITED,)
-    return [pytest.param(kind, seed, id=f"{kind.replace(' ', '-')}-{seed}", marks=marks) for seed in seeds]
+    known = pytest.mark.xfail(strict=False, reason="the rest of the dependence on the order of landings")
+    return [
+        pytest.param(
+            kind,
+            seed,
+            id=f"{kind.replace(' ', '-')}-{seed}",
+            marks=[known] if (kind, seed) in DIFFERENT else [],
+        )
+        for seed in seeds
+    ]
+
+
+def is_in_order(kind: str, seed: int) -> bool:
+    """Return whether to load a world in order: every third one, and those without anything unusual."""
+    return kind == "plain" or seed % 3 == 0
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed"), [world for kind in ("plain", "everything") for world in worlds(kind, range(2))]
+    ("kind", "seed"), [world for kind in ("plain", "late", "everything") for world in worlds(kind, range(2))]
 )
 def test_views_of_a_world_equal_the_model(tmp_path: Path, kind: str, seed: int) -> None:
-    world = generate_world(kind, seed)
-    assert check_world(world, tmp_path / "warehouse", in_order=kind == "plain") == []
+    differences = check_world(
+        generate_world(kind, seed), tmp_path / "warehouse", in_order=is_in_order(kind, seed)
+    )
+    assert differences == [], "\n".join(differences)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "seed"), [world for kind in (*KINDS, "shrinking") for world in worlds(kind, range(2, SEEDS + 2))]
+    ("kind", "seed"), [world for kind in (*KINDS, "shrinking") for world in worlds(kind, SEEDS)]
 )
 def test_views_of_many_worlds_equal_the_model(tmp_path: Path, kind: str, seed: int) -> None:
-    """Every third world is loaded in order, those without anything unusual always."""
-    world = generate_world(kind, seed)
-    in_order = kind == "plain" or seed % 3 == 0
-    differences = check_world(world, tmp_path / "warehouse", in_order=in_order)
+    differences = check_world(
+        generate_world(kind, seed), tmp_path / "warehouse", in_order=is_in_order(kind, seed)
+    )
     assert differences == [], "\n".join(differences)
