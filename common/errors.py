@@ -81,7 +81,7 @@ class ConfigError(SourceError):
 
 
 class TierUnknown(ConfigError):
-    """The source tells neither the tier nor the limits of a key, and the configuration has no tier."""
+    """The source reports neither the tier nor the limits of a key, and the configuration has no tier."""
 
     guidance = "Set `tier` of this source in the configuration to the tier of your account."
 

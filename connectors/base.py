@@ -76,7 +76,7 @@ class Connector(ABC):
 
     @property
     def clock_skew(self) -> timedelta | None:
-        """How far the source's clock is ahead of ours (negative: behind), if the source has told a time."""
+        """How far the source's clock is ahead of ours (negative: behind), if the source sent a time."""
         return self._client.source_clock.skew
 
     @property

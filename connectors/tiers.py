@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from connectors.base import Account
 
 AUTO: Final = "auto"
-# The kinds of APIs of which no route tells the tier of a key.
+# The kinds of APIs of which no route reports the tier of a key.
 TIERLESS: Final = frozenset({"skinshark"})
 # How many days the API keeps candles, by its contract, and how many of them a lookback may reach.
 CANDLE_DAYS: Final[Mapping[Interval, int]] = {"5m": 7, "1h": 30, "1d": 365}
@@ -25,7 +25,7 @@ class TierLimits:
     `streams_a_day` are the starts that each stream route allows in 24 hours. `listing` says that the API
     lists everything at once and has no other route. `history_days` is how long the API keeps points, by its
     documentation; `sales_rows` are the most sales of a page. `candle_windows` allows candles by start and
-    end. `assumed` says that the API tells no tier and that none is configured: the smallest is assumed.
+    end. `assumed` says that the API reports no tier and that none is configured: the smallest is assumed.
     """
 
     tier: str
@@ -90,9 +90,9 @@ def limits_for(
     """Return the limits of `tier` ("auto": the account's) for an API of `kind`, within the account's limits.
 
     An account that names no tier has the smallest one that covers its limits; a sub-key has the largest one,
-    which alone offers sub-keys. For an API that tells no tier, "auto" is the smallest one. Raises ConfigError
-    for an unknown tier and for "auto" without an account where the API tells the tier, and TierUnknown for an
-    account that tells neither tier nor limits. `source` is named in errors.
+    which alone offers sub-keys. For an API that reports no tier, "auto" is the smallest one. Raises
+    ConfigError for an unknown tier and for "auto" without an account where the API reports the tier, and
+    TierUnknown for an account that reports neither tier nor limits. `source` is named in errors.
     """
     tiers = {limits.tier: limits for limits in _TIERS[kind]}
     if tier == AUTO and kind in TIERLESS:
@@ -112,12 +112,12 @@ def _limits_of_account(account: "Account | None", kind: str, source: str) -> Tie
         raise ConfigError(f"the tier is not known without a key: set tier to {names}", source)
     limits = reported_limits(account, kind)
     if limits is None:
-        raise TierUnknown("the API tells neither the tier nor the limits of this key", source)
+        raise TierUnknown("the API reports neither the tier nor the limits of this key", source)
     return limits
 
 
 def reported_limits(account: "Account", kind: str = "cs2cap") -> TierLimits | None:
-    """Return the limits of the tier that an account reports; None where it tells neither tier nor limits."""
+    """Return the limits of the tier of an account; None where it reports neither tier nor limits."""
     named = next((limits for limits in _TIERS[kind] if limits.tier == account.tier), None)
     limits = named or _smallest_covering_tier(_TIERS[kind], account)
     return limits and _within_account(limits, account)

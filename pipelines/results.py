@@ -42,7 +42,7 @@ class RunResult:
 
     `key_tail` is the last four characters of the key if the key is long enough to show them; `request_id` is
     the source's id of the last request if the source gives one; `clock_skew` is how many seconds the source's
-    clock was ahead of ours (negative: behind) at the most, None if the source told no time.
+    clock was ahead of ours (negative: behind) at the most, None if the source reported no time.
     """
 
     run_id: str

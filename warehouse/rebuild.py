@@ -92,7 +92,7 @@ def rebuild(
 
 
 def _take_over(paths: WarehousePaths, rebuilt: Path, landed: Collection[str]) -> int:
-    """Copy the old database to `rebuilt` without what the landings will bring; return the number of its runs.
+    """Copy the old database to `rebuilt`, but no run that will be loaded again; return how many runs.
 
     Leaves no file where nothing need be taken over.
     """

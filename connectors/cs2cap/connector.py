@@ -29,7 +29,7 @@ class CS2Cap(Connector):
 
     `page_limit` is the page size to request. Without it, the first page shows what the tier allows: the API
     defaults to the tier's maximum, which no route reports. A stream may take `stream_deadline` seconds.
-    `tier` is that of an account which tells neither its tier nor its limits.
+    `tier` is that of an account which reports neither its tier nor its limits.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CS2Cap(Connector):
     async def account(self) -> Account:
         """Authenticate, without using the month's quota, and apply the account's limits to later requests.
 
-        A limit that the account does not tell is that of its tier; of an unknown tier, no limit is applied.
+        A limit that the account does not report is that of its tier; of an unknown tier, no limit is applied.
         """
         rate_limiter = self._client.rate_limiter
         synced_at = rate_limiter.sync_point()
@@ -64,7 +64,7 @@ class CS2Cap(Connector):
         return account
 
     def _limits(self, account: Account) -> TierLimits | None:
-        """Return the limits of an account; None if neither the account nor the configuration tells a tier."""
+        """Return the limits of an account; None if neither the account nor the configuration has a tier."""
         configured = None if self._tier == AUTO else limits_for(self._tier)
         return reported_limits(account) or configured
 

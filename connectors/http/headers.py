@@ -28,7 +28,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> QuotaHeaders:
-    """Return the quota in `headers` (lower-case names); route and limit tell which quota it is.
+    """Return the quota in `headers` (lower-case names); route and limit say which quota it is.
 
     Its reset is by our own clock, whose time is `now` (UTC).
     """
@@ -56,7 +56,7 @@ def parse_reset(headers: Mapping[str, str]) -> datetime | None:
 def localize_reset(resets_at: datetime | None, headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Return when a quota resets by our own clock, whose time is `now`, instead of the server's (all UTC).
 
-    The two are the same unless `Date` tells that one of the two clocks is wrong. A reset that is further
+    The two are the same unless `Date` shows that one of the two clocks is wrong. A reset that is further
     ahead than a month lasts is unknown.
     """
     date = parse_http_date(headers.get("date"))

@@ -8,10 +8,10 @@ from connectors.http.headers import parse_http_date
 
 
 class SourceClock:
-    """What the responses of a source tell of its clock, compared with ours, `clock`.
+    """What the responses of a source say about its clock, compared with ours, `clock`.
 
     `skew` is how far the source's clock was ahead of ours (negative: behind), at the most; None until the
-    source told a time.
+    source reported a time.
     """
 
     def __init__(self, clock: Clock) -> None:

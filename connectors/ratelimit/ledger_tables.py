@@ -48,7 +48,7 @@ class MonthUsage(NamedTuple):
     def as_of(self, at: datetime) -> Self:
         """Return the usage at `at` (UTC): after a reset nothing is used, the next one is a month later.
 
-        A reset that is further ahead than a month lasts is unknown: a wrong clock told or stored it.
+        A reset that is further ahead than a month lasts is unknown: a wrong clock reported or stored it.
         """
         if self.resets_at is not None and self.resets_at - at > LONGEST_MONTH:
             return self._replace(resets_at=None)

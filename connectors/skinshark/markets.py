@@ -1,4 +1,4 @@
-"""The marketplaces behind SkinShark's listing, and what an answer tells of which one it lists."""
+"""The marketplaces behind SkinShark's listing, and what an answer says about which one it lists."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple

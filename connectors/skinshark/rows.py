@@ -90,7 +90,7 @@ def to_cents(dollars: Decimal) -> int:
 def decode_row(raw: bytes | Raw) -> tuple[Row, list[str]]:
     """Return a row with the prices that can be read, and for every other one its field and the reason.
 
-    Raises one of `DECODE_ERRORS` where the item cannot be told.
+    Raises one of `DECODE_ERRORS` where the item cannot be identified.
     """
     try:
         return _ROW.decode(raw), []

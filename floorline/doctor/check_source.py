@@ -196,11 +196,11 @@ class KeyCheck:
         return ok(name, seen)
 
     def _check_configured_tier(self, name: str, seen: str) -> Finding:
-        """Check that the configuration has the tier of a key whose tier and limits the API does not tell."""
-        untold = f"the API tells neither the tier nor the limits of this key: {seen}"
+        """Check that the configuration has the tier of a key of which the API reports no tier and limits."""
+        unknown = f"the API reports neither the tier nor the limits of this key: {seen}"
         if self._settings.tier == AUTO:
-            return warn(name, untold, "set `tier` of this source to the tier of your account")
-        return ok(name, f"tier {self._settings.tier} by the configuration; {untold}")
+            return warn(name, unknown, "set `tier` of this source to the tier of your account")
+        return ok(name, f"tier {self._settings.tier} by the configuration; {unknown}")
 
     def _check_expiry(self, account: Account) -> Finding:
         """Check the expiry of the key by the server's clock, which decides."""

@@ -70,7 +70,7 @@ async def _forecast_input(planner: BasketPlanner, basket: BasketSettings, clock:
 async def limits_of_source(settings: Settings, source: LazySource) -> tuple[TierLimits, int | None]:
     """Return the limits of a source, and the month's usage if the account was requested.
 
-    The account is requested only for tier "auto", and only where it tells the tier. Raises as
+    The account is requested only for tier "auto", and only where it reports the tier. Raises as
     `forecast_sources`.
     """
     configured = settings.sources[source.source]

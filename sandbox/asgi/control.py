@@ -158,7 +158,7 @@ def _keys(sandbox: Sandbox, body: Body) -> Json:
         sandbox.keys.set_remaining(text, int(cast("int", body["month_left"])), sandbox.clock.now())
     if "streams_left" in body:
         key.set_streams_left(int(cast("int", body["streams_left"])), sandbox.clock.now())
-    key.limits_told = bool(body.get("limits_told", key.limits_told))
+    key.limits_reported = bool(body.get("limits_reported", key.limits_reported))
     if "expires_at" in body:
         key.expires_at = parse_iso(str(body["expires_at"]))
     return {"state": key.state, "tier": key.tier.name}

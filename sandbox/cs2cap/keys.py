@@ -80,7 +80,7 @@ class ApiKey:
     streaming: set[str] = field(default_factory=set)  # paths of the active streams
     month_cap: int | None = None
     minute_cap: int | None = None
-    limits_told: bool = True  # whether the account tells its limits and its tier
+    limits_reported: bool = True  # whether the account reports its limits and its tier
 
     @property
     def id(self) -> str:
@@ -196,9 +196,9 @@ class KeyRegistry:
         if (text := _bearer(header)) in self._keys:
             self._keys[text].state = "revoked"
 
-    def told_limits(self, key: ApiKey) -> tuple[int, int]:
+    def reported_limits(self, key: ApiKey) -> tuple[int, int]:
         """Return what the account says that a key may send in a month and a minute; 0 says nothing."""
-        if not key.limits_told:
+        if not key.limits_reported:
             return 0, 0
         return (key.monthly, key.per_minute) if self.enforced else UNLIMITED
 
@@ -216,8 +216,8 @@ class KeyRegistry:
         key.used = key.used_in(now) + monthly
         key.last_used_at = now
         if not self.enforced:
-            told = key.limits_told and not monthly
-            return Admitted(key, {"X-RateLimit-Tier": key.tier.name} if told else {})
+            named = key.limits_reported and not monthly
+            return Admitted(key, {"X-RateLimit-Tier": key.tier.name} if named else {})
         left = key.monthly - key.used
         if not monthly or left >= key.monthly / 10:
             return Admitted(key, {})

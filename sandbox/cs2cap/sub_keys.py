@@ -97,7 +97,7 @@ class AccountRoutes:
         raise ApiError(404, None, "Sub-key not found")
 
     def _key_json(self, key: ApiKey, now: datetime) -> dict[str, Json]:
-        return reference_data.key_json(key, now, limits=self._keys.told_limits(key))
+        return reference_data.key_json(key, now, limits=self._keys.reported_limits(key))
 
     def _show_once(self, key: ApiKey, now: datetime, status: int) -> ApiResponse:
         """Return the only response with this sub-key itself."""

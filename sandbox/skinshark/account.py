@@ -1,4 +1,4 @@
-"""What SkinShark tells of the merchant and of a sub-user, in both shapes of the documents."""
+"""What SkinShark says about the merchant and of a sub-user, in both shapes of the documents."""
 
 from sandbox.http_types import Json
 from sandbox.skinshark.listing import FEE_PERCENT

@@ -58,7 +58,7 @@ _REPLACEMENTS: Mapping[str, Callable[[], ApiResponse]] = {
         body=b"<!doctype html><title>Just a moment...</title>", media="text/html; charset=utf-8"
     ),
     "bare": lambda: ApiResponse(body=b'{"items":[]}'),
-    "untold": lambda: ApiResponse(body=dumps({"requestId": "req-untold", "success": True})),
+    "unknown": lambda: ApiResponse(body=dumps({"requestId": "req-unknown", "success": True})),
     "too_large": lambda: ApiResponse(413, b"Payload Too Large", media="text/plain; charset=utf-8"),
 }
 

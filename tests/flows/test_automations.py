@@ -78,7 +78,7 @@ def webhook(server: str) -> Iterator[WebhookReceiver]:
 
 @pytest.fixture
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
-    """Return a sandbox whose clock agrees with this machine's: no alert tells of clocks that differ."""
+    """Return a sandbox whose clock agrees with this machine's: no alert says about clocks that differ."""
     return make_sandbox(frozen=datetime.now(UTC))
 
 

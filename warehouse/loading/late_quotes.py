@@ -52,7 +52,7 @@ FROM late_key k JOIN late_acceptance a USING (provider_key)
 
 
 class Sighting(NamedTuple):
-    """A row that a run brought of a quote. Without a state, it repeated what the store has for its time.
+    """A row that a run returned of a quote. Without a state, it repeated what the store has for its time.
 
     The row confirms the quote up to `confirmed_to`: the end of its observation, where that is complete.
     """

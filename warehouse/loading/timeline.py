@@ -1,7 +1,7 @@
 """Compute the history of one quote from all that was observed of it.
 
-The input is the rows that runs brought of the quote, and the complete observations that covered it. Times are
-microseconds since 1970 in UTC.
+The input is the rows that runs returned of the quote, and the complete observations that covered it. Times
+are microseconds since 1970 in UTC.
 """
 
 from __future__ import annotations
@@ -161,6 +161,6 @@ def is_newer_answer(was: State, now: State) -> bool:
     return newer or (was.lowest_ask, was.price) != (now.lowest_ask, now.price)
 
 
-def is_doubtful(missing: int, brought: int) -> bool:
+def is_doubtful(missing: int, returned: int) -> bool:
     """Return whether so many quotes of a book vanished at once that a run closes none of them."""
-    return missing > DOUBT_ROWS and missing > DOUBT_SHARE * (missing + brought)
+    return missing > DOUBT_ROWS and missing > DOUBT_SHARE * (missing + returned)

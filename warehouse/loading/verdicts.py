@@ -16,10 +16,10 @@ from warehouse.loading.staging import stage_frame
 from warehouse.loading.timeline import is_doubtful
 
 RUN_SCHEMA: Final[dict[str, Any]] = {
-    "run_key": pl.Int32, "book_key": pl.Int32, "missing": pl.Int64, "brought": pl.Int64, "held": pl.Boolean,
+    "run_key": pl.Int32, "book_key": pl.Int32, "missing": pl.Int64, "returned": pl.Int64, "held": pl.Boolean,
 }  # fmt: skip
 SELECT_COUNTS: Final = """
-WITH brought AS (
+WITH returned AS (
     SELECT book_key, run_key, sum(len(item_keys)) AS rows FROM store.observed_items
     SEMI JOIN late_check USING (book_key, run_key) GROUP BY ALL
     UNION ALL
@@ -27,13 +27,13 @@ WITH brought AS (
 ), missing AS (
     FROM store.missing_count
     UNION ALL
-    SELECT getvariable('run_key'), book_key, missing, brought FROM missing_count
+    SELECT getvariable('run_key'), book_key, missing, returned FROM missing_count
 )
 SELECT c.book_key, c.run_key, max(c.observed_to), bool_or(c.held), coalesce(any_value(m.missing), 0),
     coalesce(any_value(b.rows), 0)::BIGINT
 FROM late_check c
 LEFT JOIN missing m USING (book_key, run_key)
-LEFT JOIN brought b USING (book_key, run_key)
+LEFT JOIN returned b USING (book_key, run_key)
 GROUP BY ALL
 """
 # The counts of the run that is loaded go into the table of its own.
@@ -41,7 +41,7 @@ UPDATE_OWN_COUNTS: Final = """
 DELETE FROM missing_count
 WHERE book_key IN (SELECT book_key FROM recomputed_run WHERE run_key = getvariable('run_key'));
 INSERT INTO missing_count
-SELECT book_key, missing, brought FROM recomputed_run WHERE run_key = getvariable('run_key');
+SELECT book_key, missing, returned FROM recomputed_run WHERE run_key = getvariable('run_key');
 DELETE FROM recomputed_run WHERE run_key = getvariable('run_key');
 """
 BookRun = tuple[int, int]  # book_key and run_key
@@ -52,14 +52,14 @@ class Verdicts:
     """The complete observations of late quotes, by book and run.
 
     `held` has the runs that close nothing, by book; `ended_at` the end of an observation; `missing` and
-    `brought` count what it lacked and brought, `others` what it lacked without the quotes that were left out.
-    `changed` has those whose count or verdict is another one now.
+    `returned` count what it lacked and returned, `others` what it lacked without the quotes that were left
+    out. `changed` has those whose count or verdict is another one now.
     """
 
     held: defaultdict[int, set[int]]
     ended_at: dict[BookRun, datetime]
     missing: dict[BookRun, int]
-    brought: dict[BookRun, int]
+    returned: dict[BookRun, int]
     others: dict[BookRun, int]
     changed: set[BookRun]
 
@@ -67,9 +67,9 @@ class Verdicts:
     def read(cls, db: duckdb.DuckDBPyConnection) -> Self:
         """Read the stored verdicts and counts, and those of the run that is loaded."""
         verdicts = cls(defaultdict(set), {}, {}, {}, {}, set())
-        for book, run, ended_at, held, missing, brought in db.execute(SELECT_COUNTS).fetchall():
+        for book, run, ended_at, held, missing, returned in db.execute(SELECT_COUNTS).fetchall():
             verdicts.ended_at[book, run] = ended_at
-            verdicts.missing[book, run], verdicts.brought[book, run] = missing, brought
+            verdicts.missing[book, run], verdicts.returned[book, run] = missing, returned
             if held:
                 verdicts.held[book].add(run)
         verdicts.others |= verdicts.missing
@@ -101,7 +101,7 @@ class Verdicts:
         return flipped
 
     def _is_wrong(self, book: int, run: int) -> bool:
-        return is_doubtful(self.missing[book, run], self.brought[book, run]) != (run in self.held[book])
+        return is_doubtful(self.missing[book, run], self.returned[book, run]) != (run in self.held[book])
 
     def _count_missing(self, quotes: Iterable[LateQuote], without: int | None = None) -> Counter[BookRun]:
         return Counter(
@@ -113,7 +113,7 @@ class Verdicts:
     def write(self, db: duckdb.DuckDBPyConnection) -> None:
         """Create recomputed_run with what changed for other runs; update missing_count for this run."""
         rows = [
-            (run, book, self.missing[book, run], self.brought[book, run], run in self.held[book])
+            (run, book, self.missing[book, run], self.returned[book, run], run in self.held[book])
             for book, run in self.changed
         ]
         stage_frame(db, "recomputed_run", pl.DataFrame(rows, schema=RUN_SCHEMA, orient="row"))

@@ -50,7 +50,7 @@ class SeriesQuery:
     """The extraction of `shard` from `source`, which began at `now` (UTC).
 
     `providers` maps whatever the API may call a provider, its key or its display name, to its key. `is_ahead`
-    tells whether a time is later than our clock allows at that moment.
+    says whether a time is later than our clock allows at that moment.
     """
 
     source: str

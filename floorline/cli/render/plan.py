@@ -47,7 +47,7 @@ def _headline(source: SourceForecast) -> str:
     ]
     if source.used is not None:
         parts.append(f"{source.used:,} of this month used")
-    assumed = " (assumed: the API tells no tier, and `tier` is not set)" if limits.assumed else ""
+    assumed = " (assumed: the API reports no tier, and `tier` is not set)" if limits.assumed else ""
     return f"{source.source}, {limits.tier} tier{assumed}: {', '.join(parts)}"
 
 

@@ -24,7 +24,7 @@ def print_results(
 ) -> None:
     """Print each result, with these columns or with all of them; an empty line stands between two results.
 
-    `others` tells how to see the columns that do not fit into a table. The JSON of one result is the array of
+    `others` says how to see the columns that do not fit into a table. The JSON of one result is the array of
     its rows; of several results, the array of these arrays.
     """
     chosen = (result.select(columns) if columns else result for result in results)

@@ -50,7 +50,7 @@ def test_limits_of_the_account_are_applied(make_sandbox: MakeSandbox) -> None:
 def test_account_that_tells_no_limits_has_those_of_the_configured_tier(
     sandbox: Sandbox, tier: str, per_minute: int | None, left: int | None
 ) -> None:
-    sandbox.key(VALID_KEY).limits_told = False
+    sandbox.key(VALID_KEY).limits_reported = False
     clock = VirtualClock()
 
     async def main() -> CS2Cap:

@@ -193,7 +193,7 @@ def test_reject_is_kept_if_it_may_be_of_a_selected_item(sandbox: Sandbox, row: i
     assert len(page.rejects) == rejects
 
 
-@pytest.mark.parametrize("kind", ["bare", "untold"])
+@pytest.mark.parametrize("kind", ["bare", "unknown"])
 def test_response_outside_of_the_contract_is_not_retried(sandbox: Sandbox, kind: str) -> None:
     sandbox.skinshark.fault(kind)
     with pytest.raises(UnexpectedResponse):

@@ -1,4 +1,4 @@
-"""The command `floorline plan` for SkinShark, of which no route tells the tier."""
+"""The command `floorline plan` for SkinShark, of which no route reports the tier."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_offline_plan_needs_neither_key_nor_catalogs(tmp_path: Path, sandbox: Sa
     assert (source["tier"], source["tier_assumed"], source["requests_per_minute"]) == ("standard", True, 60)
     (basket,) = source["baskets"]
     assert (basket["requests"], basket["exact"], basket["minutes"]) == (1, True, 1 / 60)
-    assert "standard tier (assumed: the API tells no tier" in plan(bench, "--offline").out
+    assert "standard tier (assumed: the API reports no tier" in plan(bench, "--offline").out
     assert len(sandbox.skinshark.requests) == 0
 
 

@@ -145,10 +145,10 @@ def test_account_that_tells_no_limits_needs_a_configured_tier(
     tmp_path: Path, make_sandbox: MakeSandbox, tier: str, verdict: str
 ) -> None:
     box = make_sandbox()
-    box.key(VALID_KEY).limits_told = False
+    box.key(VALID_KEY).limits_reported = False
     plan = findings_by_name(Bench.at(tmp_path, box, basket(), source={"tier": tier}).config)["cs2cap plan"]
     assert plan.verdict == verdict
-    assert "tells neither the tier nor the limits" in plan.seen
+    assert "reports neither the tier nor the limits" in plan.seen
     assert ("tier starter by the configuration" in plan.seen) == (tier == "starter")
 
 

@@ -56,7 +56,7 @@ def test_accepted_key_with_plan_usage_and_expiry(tmp_path: Path, make_sandbox: M
 
 
 def test_tier_that_the_api_does_not_tell_is_unknown(bench: Bench, sandbox: Sandbox) -> None:
-    sandbox.key(VALID_KEY).limits_told = False
+    sandbox.key(VALID_KEY).limits_reported = False
     (key,) = statuses_of(bench)
     assert (key["accepted"], key["tier"], key["requests_per_minute"]) == (True, None, None)
     assert "unknown" in status(bench).out

@@ -126,7 +126,7 @@ def test_alert_of_a_wrong_clock_is_open_until_the_clocks_agree(
     assert (raised.cause, raised.source, raised.subject) == ("clock.ahead", "cs2cap", "")
     assert words in raised.message
     assert "Check this machine's clock" in (raised.guidance or "")
-    run_with(None)  # a run without a response tells nothing of the clocks
+    run_with(None)  # a run without a response says nothing of the clocks
     assert opened(alerts) == {("clock.ahead", "cs2cap", "")}
     run_with(0.2, PlanForbids("not in this tier", "cs2cap"))
     assert opened(alerts) == {("plan.forbids", "cs2cap", "")}

@@ -42,7 +42,7 @@ def test_month_of_the_source_counts_if_its_reset_is_known() -> None:
 
 
 def test_month_of_the_source_goes_on_after_a_reset_that_has_passed() -> None:
-    """The source told its reset on 5 June once, and reported 600 requests since."""
+    """The source reported its reset on 5 June once, and reported 600 requests since."""
     report = usage_report("cs2cap", usage(600, resets_at=datetime(2026, 6, 5, tzinfo=UTC)), TENTH)
     assert (report.used, report.a_day) == (0, 0)
     rolled = usage(600, resets_at=datetime(2026, 7, 5, tzinfo=UTC))
@@ -73,7 +73,7 @@ def test_large_limit_outlasts_the_calendar(limit: int) -> None:
 
 
 def test_billing_period_of_the_source_counts(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
-    """A period from the 15th: its reset is told once, near its end; the next period keeps the day."""
+    """A period from the 15th: its reset is reported once, near its end; the next period keeps the day."""
     box = make_sandbox(limits=True, tier="starter", frozen=datetime(2026, 6, 14, tzinfo=UTC))
     key = box.key(VALID_KEY)
     key.billing_day = 15

@@ -1,4 +1,4 @@
-"""A clock that is wrong, the source's or this machine's, freezes nothing, and is told once."""
+"""A clock that is wrong, the source's or this machine's, freezes nothing, and is reported once."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def test_disabled_limits_are_reported_as_out_of_reach(sandbox: Sandbox, http_get
 @pytest.mark.parametrize("limits", [True, False])
 def test_account_that_tells_no_limits(make_sandbox: MakeSandbox, http_get: HttpGet, limits: bool) -> None:
     sandbox = make_sandbox(limits=limits)
-    change = {"key": VALID_KEY, "limits_told": False}
+    change = {"key": VALID_KEY, "limits_reported": False}
     assert httpx.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
     response = http_get(sandbox, "/v1/account/key")
     key = response.json()["key"]

@@ -1,4 +1,4 @@
-"""`observed_at` says when a run brought a row of the quote, and nothing else."""
+"""`observed_at` says when a run returned a row of the quote, and nothing else."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def test_catalog_neither_confirms_nor_closes_an_aggregate_that_another_request_b
 
 
 def test_aggregate_of_a_marketplace_is_no_matter_of_another_one(tmp_path: Path) -> None:
-    """The catalog brings the aggregate at csfloat only; at steam a named request did."""
+    """The catalog returns the aggregate at csfloat only; at steam a named request did."""
     paths = create_warehouse(tmp_path)
     at_csfloat = Quote("9", name=AGGREGATE.name, provider="csfloat")
     named = (("9", "★ Karambit | Doppler (Factory New)", None),)

@@ -109,7 +109,7 @@ def test_listing_closes_absent_aggregates(paths: WarehousePaths) -> None:
 def test_late_listing_does_not_change_later_quotes(paths: WarehousePaths) -> None:
     load_listing(paths, "c", 20, standard("1", 150), ANY, RUBY)
     report = load_listing(paths, "b", 10, standard("1", 130), ANY, RUBY)
-    # The later listing had closed three quotes; the late one did not bring them either.
+    # The later listing had closed three quotes; the late one did not return them either.
     assert (report.rows_late, report.rows_closed) == (3, 3)
     closed = "SELECT DISTINCT valid_from FROM quote_history WHERE price IS NULL"
     assert query_rows(paths, closed) == [(minute(10),)]

@@ -1,4 +1,4 @@
-"""No value that a column can hold makes a view fail: what cannot be told exactly is null, alone."""
+"""No value that a column can hold makes a view fail: what cannot be identified exactly is null, alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

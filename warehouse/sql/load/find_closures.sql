@@ -5,10 +5,10 @@
 -- store.unconfirmed with a row. Drops staged_row and staged_quote.
 
 CREATE OR REPLACE TEMP TABLE suspect_provider AS
-SELECT b.book_key, b.provider_key, b.currency, b.delivery, c.missing AS vanished, c.missing + c.brought AS listed
+SELECT b.book_key, b.provider_key, b.currency, b.delivery, c.missing AS vanished, c.missing + c.returned AS listed
 FROM missing_count c JOIN store.book b USING (book_key)
 WHERE c.missing > getvariable('doubt_rows')
-    AND c.missing > getvariable('doubt_share') * (c.missing + c.brought);
+    AND c.missing > getvariable('doubt_share') * (c.missing + c.returned);
 
 CREATE OR REPLACE TEMP TABLE closure AS
 SELECT quote_key, item_key, provider_key, currency, delivery,

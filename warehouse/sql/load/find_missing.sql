@@ -33,8 +33,8 @@ SELECT m.*, NOT m.unread AND coalesce(
 FROM missing_once m LEFT JOIN store.unconfirmed u USING (quote_key);
 
 CREATE OR REPLACE TEMP TABLE missing_count AS
-SELECT m.book_key, m.missing, coalesce(o.brought, 0) AS brought
+SELECT m.book_key, m.missing, coalesce(o.returned, 0) AS returned
 FROM (SELECT book_key, count(*) AS missing FROM missing_quote WHERE NOT unread AND NOT settled GROUP BY ALL) m
 LEFT JOIN (
-    SELECT book_key, sum(len(item_keys))::BIGINT AS brought FROM observed_item GROUP BY ALL
+    SELECT book_key, sum(len(item_keys))::BIGINT AS returned FROM observed_item GROUP BY ALL
 ) o USING (book_key);

@@ -101,7 +101,7 @@ GROUP BY o.scope_key, o.provider_key;
 INSERT INTO store.observed_items
 SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys FROM observed_item ORDER BY book_key, observed_at;
 
-INSERT INTO store.missing_count SELECT getvariable('run_key'), book_key, missing, brought FROM missing_count;
+INSERT INTO store.missing_count SELECT getvariable('run_key'), book_key, missing, returned FROM missing_count;
 
 CREATE OR REPLACE TEMP TABLE new_aggregate AS
 FROM aggregate_in_catalog EXCEPT FROM store.catalog_aggregate;

@@ -36,7 +36,7 @@ WHERE q.unconfirmed_at IS NOT NULL AND o.complete
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
 GROUP BY q.quote_key;
 
--- The end of the complete observation that brought the last row of a quote in doubt, where this row came before all that
+-- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all that
 -- was computed anew.
 CREATE OR REPLACE TEMP TABLE recomputed_confirmation AS
 WITH doubted AS (
@@ -97,7 +97,7 @@ WHERE o.run_key = v.run_key AND o.provider_key = b.provider_key AND o.scope_key 
 
 DELETE FROM store.missing_count m USING recomputed_run v WHERE m.run_key = v.run_key AND m.book_key = v.book_key;
 
-INSERT INTO store.missing_count SELECT run_key, book_key, missing, brought FROM recomputed_run;
+INSERT INTO store.missing_count SELECT run_key, book_key, missing, returned FROM recomputed_run;
 
 -- An observation that closes nothing now is not complete: it confirms by its rows, one by one.
 UPDATE store.current c SET

@@ -1,5 +1,5 @@
--- List the items that each page brought. In: staged_row, page, shard, store.book, store.scope.
--- Out: observed_item; aggregate_in_catalog, the aggregates of store.catalog_aggregate and those that this run brought.
+-- List the items that each page returned. In: staged_row, page, shard, store.book, store.scope.
+-- Out: observed_item; aggregate_in_catalog, the aggregates of store.catalog_aggregate and those that this run returned.
 
 CREATE OR REPLACE TEMP TABLE observed_item AS
 SELECT o.scope_key, r.book_key, p.observed_at, r.item_keys

@@ -18,7 +18,7 @@ SELECT kind.aggregate, l.provider_key, l.currency, l.delivery, max(l.observed_to
 FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate)
 GROUP BY ALL;
 
--- The last complete observation of an item by a scope that names it, or of an aggregate by a catalog that brings it.
+-- The last complete observation of an item by a scope that names it, or of an aggregate by a catalog that returns it.
 CREATE OR REPLACE VIEW store.seen_by_name AS
 SELECT item_key, provider_key, currency, delivery, max(observed_to) AS observed_to, max(fresh_until) AS fresh_until
 FROM (
@@ -31,7 +31,7 @@ FROM (
 )
 GROUP BY ALL;
 
--- A complete observation confirms what it brought: any quote that it covers, unless store.unconfirmed has it.
+-- A complete observation confirms what it returned: any quote that it covers, unless store.unconfirmed has it.
 CREATE OR REPLACE VIEW store.listed AS
 SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
     c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity,
