@@ -13,7 +13,7 @@ from tests.support.worlds.kinds import KINDS
 
 SEEDS = range(2, 28)
 # Worlds that differ, in the end of a freshness or in the run of a repeated price only.
-DIFFERENT = {("everything", 24), ("replayed", 7), ("shrinking", 22)}
+DIFFERENT = {("replayed", 7), ("shrinking", 22)}
 
 
 def worlds(kind: str, seeds: range) -> list[object]:

@@ -29,8 +29,9 @@ JOIN (
     UNION ALL
     SELECT getvariable('run_key'), getvariable('interval_seconds')  -- this run is inserted last
 ) r ON r.run_key = o.run_key
+LEFT JOIN store.current c ON c.quote_key = q.quote_key
 WHERE q.unconfirmed_at IS NOT NULL AND o.complete
-    AND o.observed_to <= coalesce(make_timestamptz(q.row_at), getvariable('late_from'))
+    AND o.observed_to <= coalesce(make_timestamptz(q.row_at), c.seen_at, getvariable('late_from'))
     AND (covers(s.selection, k.aggregate)
         OR EXISTS (FROM store.scope_item m WHERE m.scope_key = s.scope_key AND m.item_key = k.item_key)
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
