@@ -31,8 +31,8 @@ FROM new_item;
 -- A finish was renamed: the item keeps its key. The name that was observed last stays.
 UPDATE store.item i SET market_hash_name = d.market_hash_name, named_at = getvariable('observed_to')
 FROM distinct_item d
-WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id AND i.phase IS NOT DISTINCT FROM d.phase
-    AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name
+WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id
+    AND i.phase IS NOT DISTINCT FROM d.phase AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name
     AND coalesce(greatest(i.named_at, i.catalog_at) <= getvariable('observed_to'), true)
     AND NOT EXISTS (FROM store.observed_items n
         WHERE n.observed_at > getvariable('observed_to') AND list_contains(n.item_keys, i.item_key));

@@ -1,9 +1,9 @@
 -- Collect all that was observed of the late quotes from the time on from which their history is computed anew.
--- In: late_quote, repeated_quote, late_row, shard, shard_observation, complete_observation, observed_item, aggregate_in_catalog,
--- reject_key, renamed_item, accepted, store.
--- Out: late_key (the late quotes that are not repeated, with the parts of their keys), late_base (their last change before that time), and by
--- kind of event late_change (what the store has), late_current, late_sighting, late_check with late_coverage, late_unread,
--- late_replacement, late_acceptance. Times in microseconds since 1970.
+-- In: late_quote, repeated_quote, late_row, shard, shard_observation, complete_observation, observed_item,
+-- aggregate_in_catalog, reject_key, renamed_item, accepted, store.
+-- Out: late_key (the late quotes that are not repeated, with the parts of their keys), late_base (their last change
+-- before that time), and by kind of event late_change (what the store has), late_current, late_sighting, late_check
+-- with late_coverage, late_unread, late_replacement, late_acceptance. Times in microseconds since 1970.
 
 CREATE OR REPLACE TEMP TABLE late_key AS
 SELECT q.quote_key, i.item_key, b.*, i.aggregate, i.item_id, i.phase, i.base_name, p.provider
@@ -17,7 +17,8 @@ JOIN store.provider p USING (provider_key);
 
 CREATE OR REPLACE TEMP TABLE known_observation AS
 SELECT o.run_key, r.run_id, o.scope_key, b.book_key, s.selection, o.observed_from, o.observed_to,
-    o.complete, o.complete OR coalesce(o.held, false) AS checks, coalesce(o.held, false) AS held, o.held IS NOT NULL AS listed
+    o.complete, o.complete OR coalesce(o.held, false) AS checks, coalesce(o.held, false) AS held,
+    o.held IS NOT NULL AS listed
 FROM store.observation o
 JOIN store.scope s USING (scope_key)
 JOIN store.run r USING (run_key)

@@ -1,6 +1,6 @@
 -- Collect the items and providers that the rows name, or that the shards only requested.
--- In: landed_name, shard_item, shard_provider, accepted. Out: named_item (`is_current`: the source itself uses the name now),
--- named_provider.
+-- In: landed_name, shard_item, shard_provider, accepted. Out: named_item (`is_current`: the source itself uses the name
+-- now), named_provider.
 
 CREATE OR REPLACE TEMP TABLE named_item AS
 SELECT item_id, phase, market_hash_name, true AS is_current FROM landed_name WHERE item_id IS NOT NULL

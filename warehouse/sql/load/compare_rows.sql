@@ -1,8 +1,8 @@
 -- Compare the staged rows with the current quotes of the same books.
 -- In: staged_row, late_quote, page, shard_observation, store.current.
 -- Out: difference, which holds the staged rows that differ from store.current (`is_new`: no current quote; `changed`: a
--- change by the rule of is_change; `is_newer_answer`: only a converted amount or its time is newer; none: only a URL is) and the listed quotes without a
--- staged row (NOT `present`); updated_quote, a view of the staged rows in it.
+-- change by the rule of is_change; `is_newer_answer`: only a converted amount or its time is newer; none: only a URL
+-- is) and the listed quotes without a staged row (NOT `present`); updated_quote, a view of the staged rows in it.
 
 CREATE OR REPLACE TEMP TABLE difference AS
 SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.delivery,
@@ -12,7 +12,8 @@ SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.d
         AS changed
 FROM (
     SELECT coalesce(r.quote_key, c.quote_key) AS quote_key, r.quote_key IS NOT NULL AS present,
-        c.quote_key IS NULL AS is_new, r.lowest_ask, r.other_price, r.quantity, r.changed_at, r.last_updated, r.url, r.page,
+        c.quote_key IS NULL AS is_new, r.lowest_ask, r.other_price, r.quantity, r.changed_at, r.last_updated, r.url,
+        r.page,
         store.price_by(r.other_price, r.lowest_ask) AS price, store.price_by(c.other_price, c.lowest_ask) AS was_price,
         c.quantity AS was_quantity, c.changed_at AS was_changed_at, c.valid_from AS was_valid_from,
         r.converted AND (c.lowest_ask IS DISTINCT FROM r.lowest_ask OR c.other_price IS DISTINCT FROM r.other_price

@@ -1,8 +1,9 @@
 -- Find the quotes that vanished, those that this run confirms by their rows alone, and those that it leaves in doubt.
--- In: missing_quote, missing_count, staged_row, late_row, repeated_quote, shard_observation, down_provider, store.unconfirmed.
--- Out: closure; suspect_provider, of which too many quotes vanished at once; confirmed_quote, the quotes with a row in an
--- observation that is not complete; doubted_quote, the missing quotes that stay listed; reconfirmed_quote, the quotes of
--- store.unconfirmed with a row. Drops staged_row and staged_quote.
+-- In: missing_quote, missing_count, staged_row, late_row, repeated_quote, shard_observation, down_provider,
+-- store.unconfirmed.
+-- Out: closure; suspect_provider, of which too many quotes vanished at once; confirmed_quote, the quotes with a row in
+-- an observation that is not complete; doubted_quote, the missing quotes that stay listed; reconfirmed_quote, the
+-- quotes of store.unconfirmed with a row. Drops staged_row and staged_quote.
 
 CREATE OR REPLACE TEMP TABLE suspect_provider AS
 SELECT b.book_key, b.provider_key, b.currency, b.delivery, c.missing AS vanished, c.missing + c.returned AS listed

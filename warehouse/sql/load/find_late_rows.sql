@@ -37,7 +37,9 @@ SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_k
 WHERE n.observed_at >= getvariable('observed_from')
 UNION
 SELECT q.quote_key
-FROM (SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key FROM run_quote) q
+FROM (
+    SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key FROM run_quote
+) q
 JOIN store.item i USING (item_key)
 JOIN (SELECT DISTINCT scope_key, selection, book_key FROM later_observation WHERE complete) l USING (book_key)
 WHERE covers(l.selection, i.aggregate)

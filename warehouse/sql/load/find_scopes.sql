@@ -1,5 +1,5 @@
--- Work out what the shards requested and observed. A shard that names no provider requested all of them. A provider that
--- was not requested is observed, but never completely.
+-- Work out what the shards requested and observed. A shard that names no provider requested all of them. A provider
+-- that was not requested is observed, but never completely.
 -- In: shard, shard_item, shard_provider, staged_row, page. Out: observed_book, one row per shard and book;
 -- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_item.
 

@@ -1,8 +1,8 @@
 -- Find what no observation of this run can say: the quotes of rejected rows, and providers that the API reports down.
 -- In: reject, reported_down. Out: reject_key, down_provider.
 
--- The items and providers that a reject may be about. Null: the reject names none that is known, and may be about any. A
--- reject with an id and a name of which neither is known is about a new item, which cannot vanish yet.
+-- The items and providers that a reject may be about. Null: the reject names none that is known, and may be about any.
+-- A reject with an id and a name of which neither is known is about a new item, which cannot vanish yet.
 CREATE OR REPLACE TEMP TABLE reject_key AS
 SELECT DISTINCT r.shard, i.item_key, p.provider_key
 FROM reject r

@@ -20,8 +20,8 @@ UNION ALL
 SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
 FROM closure;
 
--- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem to
--- confirm them.
+-- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem
+-- to confirm them.
 WITH last_observation AS (
     SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
         max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
@@ -46,7 +46,8 @@ FROM confirmed n WHERE n.quote_key = c.quote_key;
 MERGE INTO store.current c
 USING (
     SELECT quote_key, lowest_ask, other_price, quantity, changed_at, last_updated, url, valid_from, observed_at,
-        observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until, changed, changed OR is_newer_answer AS replaced
+        observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until, changed,
+        changed OR is_newer_answer AS replaced
     FROM updated_quote WHERE NOT is_new
     UNION ALL
     SELECT quote_key, NULL, NULL, 0, NULL, NULL, NULL, valid_from, NULL, NULL, true, true FROM closure
@@ -63,8 +64,8 @@ WHEN MATCHED THEN UPDATE SET
     valid_from = CASE WHEN u.changed THEN u.valid_from ELSE c.valid_from END;
 
 INSERT INTO store.current
-SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
-    url, valid_from, observed_at, getvariable('run_key'), observed_at + to_seconds(3 * getvariable('interval_seconds'))
+SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at,
+    last_updated, url, valid_from, observed_at, getvariable('run_key'), observed_at + to_seconds(3 * getvariable('interval_seconds'))
 FROM updated_quote WHERE is_new;
 
 UPDATE store.current c SET
@@ -99,7 +100,8 @@ LEFT JOIN observed_book b USING (shard, provider_key, delivery)
 GROUP BY o.scope_key, o.provider_key;
 
 INSERT INTO store.observed_items
-SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys FROM observed_item ORDER BY book_key, observed_at;
+SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys
+FROM observed_item ORDER BY book_key, observed_at;
 
 INSERT INTO store.missing_count SELECT getvariable('run_key'), book_key, missing, returned FROM missing_count;
 

@@ -37,8 +37,8 @@ WHERE q.unconfirmed_at IS NOT NULL AND o.complete
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
 GROUP BY q.quote_key;
 
--- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all that
--- was computed anew.
+-- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all
+-- that was computed anew.
 CREATE OR REPLACE TEMP TABLE recomputed_confirmation AS
 WITH doubted AS (
     SELECT q.quote_key, k.item_key, k.book_key, k.provider_key, c.seen_at
@@ -61,7 +61,8 @@ SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest
     CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
     q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
     coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
-    coalesce(make_timestamptz(q.seen_at), greatest(c.seen_at, n.observed_to), make_timestamptz(q.valid_from)) AS seen_at,
+    coalesce(make_timestamptz(q.seen_at), greatest(c.seen_at, n.observed_to), make_timestamptz(q.valid_from))
+        AS seen_at,
     q.run_key,
     greatest(make_timestamptz(q.fresh_until), c.fresh_until, f.fresh_until) AS fresh_until
 FROM recomputed_quote q

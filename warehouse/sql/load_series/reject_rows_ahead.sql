@@ -1,5 +1,5 @@
--- Reject the rows whose time lies ahead of the clock of the machine that fetched them: the past has no such rows. A fetch
--- rejects them itself, but older versions landed them. In: staged_row, reject. Out: the same two tables.
+-- Reject the rows whose time lies ahead of the clock of the machine that fetched them: the past has no such rows. A
+-- fetch rejects them itself, but older versions landed them. In: staged_row, reject. Out: the same two tables.
 
 INSERT INTO reject BY NAME
 WITH row_ahead AS (

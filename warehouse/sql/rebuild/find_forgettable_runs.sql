@@ -1,5 +1,6 @@
 -- Find the loaded runs of quotes that can be loaded again: those with a landing that observed nothing before the end of
--- the last run without one. In: landed (run_id), store. Out: forgotten; restart, by source the end of the runs that stay.
+-- the last run without one. In: landed (run_id), store. Out: forgotten; restart, by source the end of the runs that
+-- stay.
 
 CREATE OR REPLACE TEMP TABLE run_range AS
 SELECT r.run_key, r.run_id, r.source, coalesce(min(o.observed_from), r.started_at) AS observed_from,

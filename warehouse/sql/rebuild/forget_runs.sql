@@ -31,7 +31,8 @@ DELETE FROM store.current WHERE run_key IN (SELECT run_key FROM forgotten);
 
 INSERT INTO store.current BY NAME
 SELECT q.quote_key, q.item_key, q.provider_key, q.currency, q.delivery, l.lowest_ask, l.other_price, l.quantity,
-    l.changed_at, l.last_updated, q.url, l.valid_from, least(q.seen_at, r.restart_at) AS seen_at, l.run_key, q.fresh_until
+    l.changed_at, l.last_updated, q.url, l.valid_from, least(q.seen_at, r.restart_at) AS seen_at, l.run_key,
+    q.fresh_until
 FROM forgotten_quote q
 JOIN last_change l USING (quote_key)
 JOIN store.item i USING (item_key)

@@ -19,8 +19,8 @@ CREATE OR REPLACE MACRO covers(selection, aggregate) AS
 
 CREATE OR REPLACE MACRO base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
 
--- The name of an item that is never null: the phase is part of it. A join by market_hash_name and phase would drop every
--- item without a phase, because null equals nothing.
+-- The name of an item that is never null: the phase is part of it. A join by market_hash_name and phase would drop
+-- every item without a phase, because null equals nothing.
 CREATE OR REPLACE MACRO store.item_of(market_hash_name, phase) AS
     CASE WHEN phase IS NULL THEN market_hash_name ELSE market_hash_name || ' @ ' || phase END;
 

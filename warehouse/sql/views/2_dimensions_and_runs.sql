@@ -1,7 +1,8 @@
 -- Dimensions, runs, observations, rejects, alerts and exchange rates.
 
 CREATE OR REPLACE VIEW items AS
-SELECT store.item_of(market_hash_name, phase) AS item, source, item_id, market_hash_name, phase, aggregate, base_name, item_type, item_subtype, weapon_type,
+SELECT store.item_of(market_hash_name, phase) AS item, source, item_id, market_hash_name, phase, aggregate,
+    base_name, item_type, item_subtype, weapon_type,
     skin_name, wear_name, collection, rarity_name, is_stattrak, is_souvenir
 FROM store.item;
 

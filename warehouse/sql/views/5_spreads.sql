@@ -1,7 +1,7 @@
 -- The best ask over all marketplaces, and the spreads between them. Items of two sources are matched by name and phase.
 
--- The quotes that an order can be filled by. A quote without a phase is left out where items of its name have phases: it
--- is a quote of no single item. An ask or a bid of nothing, or for nothing, is no offer.
+-- The quotes that an order can be filled by. A quote without a phase is left out where items of its name have phases:
+-- it is a quote of no single item. An ask or a bid of nothing, or for nothing, is no offer.
 CREATE OR REPLACE VIEW store.live AS
 SELECT * FROM store.dated
 WHERE fresh AND (lowest_ask > 0 OR price > 0) AND quantity IS DISTINCT FROM 0

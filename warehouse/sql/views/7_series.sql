@@ -6,7 +6,8 @@ CREATE OR REPLACE MACRO store.exact_price(currency, minor_units) AS
     CASE WHEN currency = 'USD' THEN store.price_of(minor_units) END;
 
 CREATE OR REPLACE VIEW price_points AS
-SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id, i.market_hash_name, i.phase, p.currency, p.time,
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id,
+    i.market_hash_name, i.phase, p.currency, p.time,
     p.lowest_ask, store.exact_price(p.currency, p.lowest_ask) AS price, p.quantity, r.run_id
 FROM store.point p
 JOIN store.item i USING (item_key)
@@ -14,18 +15,22 @@ JOIN store.provider v USING (provider_key)
 JOIN store.run r USING (run_key);
 
 CREATE OR REPLACE VIEW candles AS
-SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, i.item_id, i.market_hash_name, i.phase, c.currency, c."interval", c.time,
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, i.item_id, i.market_hash_name,
+    i.phase, c.currency, c."interval", c.time,
     c.open, c.high, c.low, c.close,
     store.exact_price(c.currency, c.open) AS open_price, store.exact_price(c.currency, c.high) AS high_price,
-    store.exact_price(c.currency, c.low) AS low_price, store.exact_price(c.currency, c.close) AS close_price, c.volume, c.quantity,
+    store.exact_price(c.currency, c.low) AS low_price, store.exact_price(c.currency, c.close) AS close_price,
+    c.volume, c.quantity,
     c.open_provider, c.high_provider, c.low_provider, c.close_provider, r.run_id
 FROM store.candle c
 JOIN store.item i USING (item_key)
 JOIN store.run r USING (run_key);
 
 CREATE OR REPLACE VIEW sales AS
-SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id, i.market_hash_name, i.phase, s.currency, s.time,
-    s.amount, store.exact_price(s.currency, s.amount) AS price, s.float_value, s.paint_seed, s.stickers, s.charms, s.inspect,
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id,
+    i.market_hash_name, i.phase, s.currency, s.time,
+    s.amount, store.exact_price(s.currency, s.amount) AS price, s.float_value, s.paint_seed, s.stickers, s.charms,
+    s.inspect,
     s.occurrence, r.run_id
 FROM store.sold s
 JOIN store.item i USING (item_key)
