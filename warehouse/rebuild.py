@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 import duckdb
@@ -83,7 +84,7 @@ def rebuild(
         if not taken_over:
             # Before the swap: a kill in between costs repeated requests, but no rows.
             discard_lost_shards(BackfillStore(paths.state, now), loaded)
-        backup = _keep_backup(paths.writer, f"market.before-{now():%Y%m%dT%H%M%SZ}.duckdb")
+        backup = _keep_backup(paths.writer, now())
         rebuilt.replace(paths.writer)
         publish(paths)
         for folder in loaded:
@@ -139,14 +140,17 @@ def _copy_database(path: Path, target: Path) -> None:
         shutil.copyfile(log, target.with_name(target.name + ".wal"))
 
 
-def _keep_backup(path: Path, name: str) -> Path | None:
+def _keep_backup(path: Path, now: datetime) -> Path | None:
     """Link the database under a second name, so that the first one is never missing; return the backup.
 
     The write-ahead log that a killed writer left belongs to the backup and moves with it.
     """
     if not path.exists():
         return None
-    backup = path.with_name(name)
+    stem = f"market.before-{now:%Y%m%dT%H%M%SZ}"
+    # Two rebuilds within a second keep two backups.
+    names = chain([f"{stem}.duckdb"], (f"{stem}-{number}.duckdb" for number in count(2)))
+    backup = next(file for file in map(path.with_name, names) if not file.exists())
     os.link(path, backup)
     log = path.with_name(path.name + ".wal")
     if log.exists():

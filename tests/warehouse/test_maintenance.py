@@ -96,6 +96,27 @@ def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths,
     assert load(paths) == []
 
 
+def test_each_rebuild_keeps_its_own_backup(paths: WarehousePaths) -> None:
+    backups = [rebuild(paths, lambda: minute(600), wait=0).aside for _ in range(3)]
+    assert [backup.name.removeprefix("market.before-20260601T220000Z") for backup in backups if backup] == [
+        ".duckdb",
+        "-2.duckdb",
+        "-3.duckdb",
+    ]
+
+
+def test_rebuild_of_two_sources_of_which_one_is_landed_as_a_whole(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    land_and_load(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
+    land_and_load(paths, "b", observe(minute(5), Quote("1"), Quote("2")), source="other")
+    land_and_load(paths, "c", observe(minute(10), Quote("1")), source="other")
+    views = ("quotes", "quote_history", "observations")
+    before = [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views]
+    shutil.rmtree(paths.landing / "a")
+    rebuild(paths, lambda: minute(600), wait=0)
+    assert [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views] == before
+
+
 def test_rebuild_takes_over_from_the_published_copy(paths: WarehousePaths) -> None:
     before = query_rows(paths, "FROM quote_history ORDER BY ALL")
     shutil.rmtree(paths.landing / "a")

@@ -24,7 +24,11 @@ INSERT INTO late_quote
 SELECT quote_key FROM uncertain_quote SEMI JOIN store.current USING (quote_key)
 ANTI JOIN late_quote USING (quote_key) WHERE source = ?
 """
-SELECT_SOURCES = "SELECT source, restart_at FROM restart WHERE source IN (SELECT source FROM uncertain_quote)"
+# Of a source without a run that stays, no quote is left.
+SELECT_SOURCES = """
+SELECT source, restart_at FROM restart
+WHERE restart_at IS NOT NULL AND source IN (SELECT source FROM uncertain_quote)
+"""
 
 
 def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:

@@ -106,8 +106,8 @@ class World:
             undecided = {*runs[number:]}
             first_misses = [self._follow(key, held | undecided)[1].get(run_id) for key in keys]
             vanished = first_misses.count(Miss.DOUBTED)
-            brought = sum(any(s.landing.run_id == run_id for s in self.sightings_of[key]) for key in keys)
-            if vanished > MANY and vanished > LARGE_SHARE * (vanished + brought):
+            returned = sum(any(s.landing.run_id == run_id for s in self.sightings_of[key]) for key in keys)
+            if vanished > MANY and vanished > LARGE_SHARE * (vanished + returned):
                 held.add(run_id)
         return held
 

@@ -33,7 +33,7 @@ class MarketItem:
 
 @dataclasses.dataclass(slots=True)
 class Listing:
-    """A quote of the market. `cents` are of a US dollar; `listed` tells whether it is there now."""
+    """A quote of the market. `cents` are of a US dollar; `listed` says whether it is there now."""
 
     cents: int
     quantity: int | None

@@ -54,7 +54,7 @@ class Sighting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """What a shard observed of a provider and delivery; `brought` are the keys of its rows that count."""
+    """What a shard observed of a provider and delivery; `returned` are the keys of its rows that count."""
 
     landing: Landing
     shard: int
@@ -89,7 +89,7 @@ class Observation:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that could not be read, and what it still tells."""
+    """A row that could not be read, and what it still names."""
 
     reject_id: str
     landing: Landing
@@ -189,12 +189,12 @@ def _lateness(sighting: Sighting) -> tuple[Any, ...]:
 
 
 def find_observations(landing: Landing, sightings: Sequence[Sighting]) -> list[Observation]:
-    """Return an observation for each shard, provider and delivery: of all that it requested or brought."""
+    """Return an observation for each shard, provider and delivery: of all that it requested or returned."""
     observations = []
     for number, spec in enumerate(landing.shards, 1):
         moments = [page_moment(page) for _, page in current_pages(spec)]
-        brought = [sighting for sighting in sightings if sighting.shard == number]
-        for provider in sorted({*spec.providers, *(sighting.key.provider for sighting in brought)}):
+        returned = [sighting for sighting in sightings if sighting.shard == number]
+        for provider in sorted({*spec.providers, *(sighting.key.provider for sighting in returned)}):
             for delivery in spec.deliveries:
                 book = Book(landing.source, provider, spec.currency, delivery)
                 observation = Observation(
@@ -205,7 +205,7 @@ def find_observations(landing: Landing, sightings: Sequence[Sighting]) -> list[O
                     requested=provider in spec.providers or not spec.providers,
                     observed_from=min(moments),
                     observed_to=max(moments),
-                    sightings=[s for s in brought if book_of(s.key) == book],
+                    sightings=[s for s in returned if book_of(s.key) == book],
                 )
                 observations.append(observation)
     return observations

@@ -31,7 +31,7 @@ class Unreadable:
 
 
 class RunBuilder:
-    """Builds one run of a basket; afterwards `ended_at` and `unreadable` tell how it went."""
+    """Builds one run of a basket; afterwards `ended_at` and `unreadable` say how it went."""
 
     def __init__(self, rng: Random, kind: Kind, basket: Basket, *, run_id: str, at: datetime) -> None:
         self._rng, self._kind, self._basket, self._run_id, self._at = rng, kind, basket, run_id, at
@@ -167,7 +167,7 @@ class RunBuilder:
         return dataclasses.replace(page, quotes=readable, rejects=rejects)
 
     def _remains(self, quote: Quote, *, several: bool) -> Mapping[str, object]:
-        """Return what a reject still tells of its row, of a request for one or several providers."""
+        """Return what a reject still names of its row, of a request for one or several providers."""
         everything = {"item_id": quote.item, "market_hash_name": quote.name, "provider": quote.provider}
         names = self._rng.choice(
             [

@@ -78,7 +78,7 @@ class _ShrinkingWorld:
         ]
 
     def _shard(self, requested: Sequence[str] | None, listed: Sequence[str], at: datetime) -> ShardSpec:
-        """Return what a request of everything, or of these items, brings of the large marketplace."""
+        """Return what a request of everything, or of these items, returns of the large marketplace."""
         wanted = listed if requested is None else [item for item in requested if item in set(listed)]
         pages = [
             Page(at + timedelta(seconds=number), [self._quote(item, LARGE) for item in chunk], offset=number)

@@ -73,7 +73,7 @@ def follow_states(key: Key, events: Sequence[Event]) -> tuple[list[Change], Stat
 
 
 def state_after(event: Event) -> State:
-    """Return the state that an event alone tells."""
+    """Return the state that an event alone gives."""
     if event.sighting is None:
         return State(None, None, 0, None, None, None, event.landing.run_id)
     row = event.sighting.row

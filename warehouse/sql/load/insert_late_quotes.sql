@@ -56,6 +56,16 @@ LEFT JOIN recomputed_run v ON v.run_key = o.run_key AND v.book_key = d.book_key
 WHERE coalesce(NOT v.held AND (o.complete OR o.held), o.complete)
 GROUP BY d.quote_key;
 
+-- The freshness that observations gave which close nothing now: these are not complete any more.
+CREATE OR REPLACE TEMP TABLE withdrawn_freshness AS
+SELECT v.book_key, o.observed_to, o.observed_to + to_seconds(3 * r.interval_seconds) AS fresh_until
+FROM recomputed_run v
+JOIN store.book b USING (book_key)
+JOIN store.observation o ON o.run_key = v.run_key AND o.provider_key = b.provider_key AND o.complete
+JOIN store.scope s ON s.scope_key = o.scope_key AND s.currency = b.currency AND s.delivery = b.delivery
+JOIN store.run r ON r.run_key = o.run_key
+WHERE v.held;
+
 CREATE OR REPLACE TEMP TABLE recomputed_current AS
 SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest_ask,
     CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
@@ -64,7 +74,8 @@ SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest
     coalesce(make_timestamptz(q.seen_at), greatest(c.seen_at, n.observed_to), make_timestamptz(q.valid_from))
         AS seen_at,
     q.run_key,
-    greatest(make_timestamptz(q.fresh_until), c.fresh_until, f.fresh_until) AS fresh_until
+    greatest(make_timestamptz(q.fresh_until), f.fresh_until, CASE WHEN NOT EXISTS (FROM withdrawn_freshness w
+        WHERE w.book_key = k.book_key AND w.fresh_until = c.fresh_until) THEN c.fresh_until END) AS fresh_until
 FROM recomputed_quote q
 LEFT JOIN recomputed_freshness f USING (quote_key)
 LEFT JOIN recomputed_confirmation n USING (quote_key)
