@@ -83,7 +83,9 @@ def test_permanent_fault_makes_the_run_incomplete_and_closes_no_quotes(
     box.advance(600)
     kind, how = fault
     box.fault(kind, after=3, times=None, **how)
-    (result,) = bench.snapshot(clock=VirtualClock())
+    clock = VirtualClock()
+    clock.time = 600.0
+    (result,) = bench.snapshot(clock=clock)
     assert (result.state, result.exit_code) == ("incomplete", 3)
     assert "steam USD" in str(result.incomplete_reason)
     assert bench.quotes() == before
