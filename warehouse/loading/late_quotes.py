@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import duckdb
@@ -14,6 +13,10 @@ from warehouse.loading.timeline import Event, Rank, State, Timeline
 # A row of the history has the time of its page, or is later by microseconds: no two rows have one time.
 SHIFT: Final = 1_000
 SELECT_KEYS: Final = "SELECT quote_key, book_key, currency <> 'USD' FROM late_key"
+SELECT_STARTS: Final = """
+SELECT run_key, epoch_us(started_at) FROM store.run
+UNION ALL SELECT getvariable('run_key'), epoch_us(getvariable('started_at'))
+"""
 SELECT_BASES: Final = """
 SELECT quote_key, valid_from, run_key, lowest_ask, price, quantity, changed_at, last_updated FROM late_base
 """
@@ -88,6 +91,8 @@ class StoredChange(NamedTuple):
 class LateQuote:
     """One late quote: what was observed of it, and its history as the store has it.
 
+    `started_at` has the start of each run.
+
     `base` is the last change before the time from which the history is computed anew. `answer` is what the
     store shows now: a converted price is newer there than in the history.
     """
@@ -95,6 +100,7 @@ class LateQuote:
     quote_key: int
     book_key: int
     converted: bool
+    started_at: Mapping[int, int]
     base: Answer | None = None
     answer: Answer | None = None
     stored: list[StoredChange] = dataclasses.field(default_factory=list)
@@ -119,11 +125,15 @@ class LateQuote:
             timeline.valid_from, timeline.state_run, timeline.state = base
         events = (*self._rows(), *self._unexplained_changes(), *self.other_events)
         timeline.extend(
-            sorted((event for event in events if event.run_key != without), key=itemgetter(0, 1, 2, 3)),
+            sorted((event for event in events if event.run_key != without), key=self._order),
             converted=self.converted,
             held_runs=held.get(self.book_key, frozenset()),
         )
         return timeline
+
+    def _order(self, event: Event) -> tuple[int, int, int, str]:
+        """Order events of one time by their rank, then by the start of their runs."""
+        return event.at, event.rank, self.started_at[event.run_key], event.run_id
 
     def find_unknown_rows(self, timeline: Timeline) -> list[int]:
         """Return the positions of the sightings that count now, and whose rows the store does not have.
@@ -195,7 +205,11 @@ class LateQuote:
 
 def read_late_quotes(db: duckdb.DuckDBPyConnection) -> dict[int, LateQuote]:
     """Read the tables of load/collect_late_events.sql; return the late quotes by their keys."""
-    quotes = {key: LateQuote(key, *rest) for key, *rest in db.execute(SELECT_KEYS).fetchall()}
+    started_at = dict(db.execute(SELECT_STARTS).fetchall())
+    quotes = {
+        key: LateQuote(key, book_key, converted, started_at)
+        for key, book_key, converted in db.execute(SELECT_KEYS).fetchall()
+    }
     for key, valid_from, run_key, *values in db.execute(SELECT_BASES).fetchall():
         quotes[key].base = Answer(valid_from, run_key, to_state(values))
     for key, valid_from, run_key, *values in db.execute(SELECT_ANSWERS).fetchall():

@@ -46,7 +46,8 @@ COUNT_REASONS_FOR_LATE = """SELECT (
     SELECT count(*)
     FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
     WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
-        OR (o.observed_to = getvariable('observed_from') AND r.run_id > getvariable('run_id')))
+        OR (o.observed_to = getvariable('observed_from')
+            AND (r.started_at, r.run_id) > (getvariable('started_at'), getvariable('run_id'))))
 ) + (
     SELECT count(*) FROM (SELECT item_id FROM store.item WHERE source = getvariable('source')
         GROUP BY item_id HAVING count(DISTINCT base_name) > 1)

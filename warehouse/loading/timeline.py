@@ -42,7 +42,7 @@ class Rank(IntEnum):
 
 
 class Event(NamedTuple):
-    """Something that was observed of a quote at `at` by a run; sorts in the order in which it counts.
+    """Something that was observed of a quote at `at` by a run.
 
     A ROW, and only that, has a state. A CHECK is the end of a complete observation that started at
     `observed_from`; `unread` says that a rejected row may have been the quote's. A REPLACEMENT is a row of

@@ -47,10 +47,10 @@ class Candidate:
     accepted: bool = False
 
     @property
-    def order(self) -> tuple[datetime, int, str]:
-        """By moment; at one moment misses, acceptances, replacements, sightings; then by run."""
+    def order(self) -> tuple[datetime, int, datetime, str]:
+        """By moment; at one moment misses, acceptances, replacements, sightings; then by the run's start."""
         ranks = [self.miss is not None, self.accepted, self.sighting is None, True]
-        return self.moment, ranks.index(True), self.landing.run_id
+        return self.moment, ranks.index(True), self.landing.header.started_at, self.landing.run_id
 
 
 class Miss(Enum):

@@ -10,7 +10,8 @@ JOIN store.scope s USING (scope_key)
 JOIN store.run r USING (run_key)
 JOIN store.book b USING (provider_key, currency, delivery)
 WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
-    OR (o.observed_to = getvariable('observed_from') AND r.run_id > getvariable('run_id')));
+    OR (o.observed_to = getvariable('observed_from')
+        AND (r.started_at, r.run_id) > (getvariable('started_at'), getvariable('run_id'))));
 
 -- The quotes of this run: with a row, or covered by a complete observation.
 CREATE OR REPLACE TEMP TABLE run_quote AS

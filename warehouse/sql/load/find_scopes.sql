@@ -1,7 +1,7 @@
 -- Work out what the shards requested and observed. A shard that names no provider requested all of them. A provider
 -- that was not requested is observed, but never completely.
 -- In: shard, shard_item, shard_provider, staged_row, page. Out: observed_book, one row per shard and book;
--- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_item.
+-- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_name, store.scope_item.
 
 CREATE OR REPLACE TEMP TABLE observed_book AS
 SELECT p.shard, b.provider_key, b.delivery, sum(r.rows)::BIGINT AS rows, max(r.newest) AS newest
@@ -38,6 +38,12 @@ JOIN (
     GROUP BY shard, provider_key
 ) p USING (shard);
 
+INSERT INTO store.scope_name
+SELECT DISTINCT o.scope_key, m.market_hash_name, m.phase
+FROM shard_observation o JOIN shard_item m USING (shard)
+WHERE m.item_id IS NULL
+EXCEPT FROM store.scope_name;
+
 -- A request by id covers whatever the id names, also after the item of the id was replaced by another one.
 INSERT INTO store.scope_item
 SELECT o.scope_key, i.item_key
@@ -45,11 +51,12 @@ FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
 JOIN shard_item m USING (shard)
 JOIN store.item i ON i.source = getvariable('source') AND i.item_id = m.item_id
 UNION
-SELECT o.scope_key, i.item_key
-FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
-JOIN shard_item m USING (shard)
-JOIN store.item i ON i.source = getvariable('source') AND m.item_id IS NULL
-    AND i.phase IS NOT DISTINCT FROM m.phase AND i.market_hash_name = m.market_hash_name
+SELECT n.scope_key, i.item_key
+FROM store.scope_name n
+JOIN store.scope s USING (scope_key)
+JOIN store.item i ON i.source = s.source AND i.market_hash_name = n.market_hash_name
+    AND i.phase IS NOT DISTINCT FROM n.phase
+WHERE s.source = getvariable('source')
 EXCEPT FROM store.scope_item;
 
 INSERT INTO store.scope_item

@@ -17,26 +17,6 @@ SELECT k.item_key, k.provider_key, k.currency, k.delivery, c.lowest_ask,
     make_timestamptz(c.valid_from) AS valid_from, c.run_key
 FROM recomputed_change c JOIN recomputed_key k USING (quote_key);
 
--- The freshness of a quote that is in doubt: by the complete observations up to its last row; see insert_changes.sql.
-CREATE OR REPLACE TEMP TABLE recomputed_freshness AS
-SELECT q.quote_key, max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
-FROM recomputed_quote q
-JOIN recomputed_key k USING (quote_key)
-JOIN store.scope s USING (currency, delivery)
-JOIN store.observation o USING (scope_key, provider_key)
-JOIN (
-    SELECT run_key, interval_seconds FROM store.run
-    UNION ALL
-    SELECT getvariable('run_key'), getvariable('interval_seconds')  -- this run is inserted last
-) r ON r.run_key = o.run_key
-LEFT JOIN store.current c ON c.quote_key = q.quote_key
-WHERE q.unconfirmed_at IS NOT NULL AND o.complete
-    AND o.observed_to <= coalesce(make_timestamptz(q.row_at), c.seen_at, getvariable('late_from'))
-    AND (covers(s.selection, k.aggregate)
-        OR EXISTS (FROM store.scope_item m WHERE m.scope_key = s.scope_key AND m.item_key = k.item_key)
-        OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
-GROUP BY q.quote_key;
-
 -- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all
 -- that was computed anew.
 CREATE OR REPLACE TEMP TABLE recomputed_confirmation AS
@@ -55,6 +35,27 @@ JOIN store.observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key 
 LEFT JOIN recomputed_run v ON v.run_key = o.run_key AND v.book_key = d.book_key
 WHERE coalesce(NOT v.held AND (o.complete OR o.held), o.complete)
 GROUP BY d.quote_key;
+
+-- The freshness of a quote that is in doubt: by the complete observations up to its last row; see insert_changes.sql.
+CREATE OR REPLACE TEMP TABLE recomputed_freshness AS
+SELECT q.quote_key, max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
+FROM recomputed_quote q
+JOIN recomputed_key k USING (quote_key)
+JOIN store.scope s USING (currency, delivery)
+JOIN store.observation o USING (scope_key, provider_key)
+JOIN (
+    SELECT run_key, interval_seconds FROM store.run
+    UNION ALL
+    SELECT getvariable('run_key'), getvariable('interval_seconds')  -- this run is inserted last
+) r ON r.run_key = o.run_key
+LEFT JOIN store.current c ON c.quote_key = q.quote_key
+LEFT JOIN recomputed_confirmation n ON n.quote_key = q.quote_key
+WHERE q.unconfirmed_at IS NOT NULL AND o.complete
+    AND o.observed_to <= coalesce(make_timestamptz(q.row_at), greatest(c.seen_at, n.observed_to), getvariable('late_from'))
+    AND (covers(s.selection, k.aggregate)
+        OR EXISTS (FROM store.scope_item m WHERE m.scope_key = s.scope_key AND m.item_key = k.item_key)
+        OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
+GROUP BY q.quote_key;
 
 -- The freshness that observations gave which close nothing now: these are not complete any more.
 CREATE OR REPLACE TEMP TABLE withdrawn_freshness AS

@@ -53,3 +53,6 @@ ALTER TABLE store.item ADD COLUMN catalog_at TIMESTAMPTZ;
 CREATE TABLE store.acceptance (
     run_key INTEGER NOT NULL, provider_key INTEGER NOT NULL, accepted_at TIMESTAMPTZ NOT NULL
 );
+
+-- The items that a scope requests by name alone: an item may get its key later.
+CREATE TABLE store.scope_name (scope_key INTEGER NOT NULL, market_hash_name VARCHAR NOT NULL, phase VARCHAR);
