@@ -11,9 +11,8 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-import duckdb
-
-from common.errors import WarehouseError, WarehouseUnusable
+from common.errors import WarehouseUnusable
+from common.files import translate_os_errors
 from warehouse.database import open_writer, writer_lock
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.ndjson import RowParser
@@ -99,7 +98,8 @@ def _take_over(paths: WarehousePaths, rebuilt: Path, landed: Collection[str]) ->
     """
     old = [path for path in (paths.writer, paths.published) if path.exists()]
     for path in old:
-        with contextlib.suppress(WarehouseError, duckdb.Error):
+        # A full disk is no reason to fall back on an older file: only what cannot be read is passed over.
+        with contextlib.suppress(WarehouseUnusable):
             _copy_database(path, rebuilt)
             with open_writer(rebuilt) as db:
                 kept = forget_runs(db, landed)
@@ -133,11 +133,12 @@ def _remove_database(path: Path) -> None:
 
 def _copy_database(path: Path, target: Path) -> None:
     """Copy a database that no process has open, with the write-ahead log that a killed writer left."""
-    shutil.copyfile(path, target)
-    target.chmod(0o644)
     log = path.with_name(path.name + ".wal")
-    if log.exists():
-        shutil.copyfile(log, target.with_name(target.name + ".wal"))
+    with translate_os_errors(target):
+        shutil.copyfile(path, target)
+        target.chmod(0o644)
+        if log.exists():
+            shutil.copyfile(log, target.with_name(target.name + ".wal"))
 
 
 def _keep_backup(path: Path, now: datetime) -> Path | None:
