@@ -15,18 +15,22 @@ JOIN store.book b USING (book_key)
 JOIN shard_observation o ON o.shard = p.shard AND o.provider_key = b.provider_key AND o.delivery = b.delivery;
 
 CREATE OR REPLACE TEMP TABLE aggregate_in_catalog AS
+WITH aggregate_row AS MATERIALIZED (
+    SELECT page, quote_key FROM staged_row
+    WHERE quote_key >> 20 IN (SELECT item_key FROM store.item WHERE source = getvariable('source') AND aggregate)
+)
 SELECT scope_key, quote_key, min(since) AS since
 FROM (
     FROM store.catalog_aggregate
     UNION ALL
-    SELECT o.scope_key, o.item_key::BIGINT << 20 | o.book_key, s.observed_to
-    FROM (SELECT scope_key, book_key, unnest(item_keys) AS item_key FROM observed_item) o
-    JOIN store.book b USING (book_key)
+    SELECT o.scope_key, r.quote_key, s.observed_to
+    FROM aggregate_row r
+    JOIN page p USING (page)
+    JOIN store.book b ON b.book_key = r.quote_key & 1048575
+    JOIN shard_observation o ON o.shard = p.shard AND o.provider_key = b.provider_key AND o.delivery = b.delivery
     JOIN (
         SELECT scope_key, provider_key, max(observed_to) AS observed_to FROM shard_observation
         WHERE selection = 'catalog' GROUP BY ALL HAVING bool_and(complete)
-    ) s ON s.scope_key = o.scope_key AND s.provider_key = b.provider_key
-    SEMI JOIN (SELECT item_key FROM store.item WHERE source = getvariable('source') AND aggregate) i
-        ON i.item_key = o.item_key
+    ) s ON s.scope_key = o.scope_key AND s.provider_key = o.provider_key
 )
 GROUP BY ALL;
