@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Form = Literal["table", "json", "csv"]
 ITEM_COLUMNS: Final = ("item", "market_hash_name")
+# What a number is about: first where it was seen, and after the numbers what else tells two rows apart.
+PLACE: Final = "provider"
+DISTINCTIONS: Final = ("currency", "phase")
 LEAST_DECIMALS: Final = 2
 OTHERS: Final = "--columns, --json, --csv show the others"
 
@@ -75,7 +78,13 @@ def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
 
 
 def _most_important(columns: Sequence[Column]) -> list[str]:
-    """Return the names of the item's column and of the numbers."""
-    names = [column.name for column in columns]
+    """Return the names of the item's column, the provider, the numbers, the currency and the phase.
+
+    An empty column does not count.
+    """
+    filled = [column for column in columns if any(column.cells)]
+    names = [column.name for column in filled]
     item = [name for name in ITEM_COLUMNS if name in names][:1]
-    return item + [column.name for column in columns if column.numeric and column.name not in item]
+    numbers = [column.name for column in filled if column.numeric]
+    important = (*item, PLACE, *numbers, *DISTINCTIONS)
+    return [name for name in dict.fromkeys(important) if name in names]
