@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from common.errors import UnexpectedResponse
 from common.text import sanitize
+from connectors.json_text import join_members, split_entries, split_members
 from connectors.pages import Reject
 
 _T = TypeVar("_T")
@@ -17,6 +18,8 @@ _R = TypeVar("_R", bound=Struct)
 # msgspec raises RecursionError where values nest too deep.
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+# What stands for a field that is split off, while the rest of its page is decoded.
+_PLACEHOLDERS: Final[dict[object, bytes]] = {list[Raw]: b"[]", Raw: b"null"}
 
 
 def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: str, source: str) -> _T:
@@ -25,6 +28,100 @@ def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: st
         return decoder.decode(body)
     except DECODE_ERRORS as error:
         raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
+
+
+class PageDecoder(Generic[_R]):
+    """Decodes pages whose rows stay JSON: fields of the type `list[Raw]` or `Raw` of the type `page`.
+
+    What is no JSON in one row, such as half of a surrogate pair or NaN, spoils that row and not the page.
+    """
+
+    def __init__(self, page: type[_R]) -> None:
+        self._page = page
+        self._decoder = msgspec.json.Decoder(page)
+
+    def decode(self, body: bytes | Raw) -> _R:
+        """Return the page; raises one of `DECODE_ERRORS` where even without its rows it does not fit."""
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeError) as error:  # what nests too deep is no page
+            try:
+                return self._decode_apart(bytes(body))
+            except ValueError:  # not even brackets and quotes match
+                raise error from None
+
+    def decode_response(self, body: bytes, *, route: str, source: str) -> _R:
+        """Return the page that is a response of `route`; raises UnexpectedResponse where it is none."""
+        try:
+            return self.decode(body)
+        except DECODE_ERRORS as error:
+            raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
+
+    def _decode_apart(self, body: bytes) -> _R:
+        members = _known_members(body, self._page)
+        apart: dict[str, Any] = {}
+        for field in msgspec.structs.fields(self._page):
+            name = field.encode_name
+            if name in members and field.type in _PLACEHOLDERS:
+                raw, members[name] = members[name], _PLACEHOLDERS[field.type]
+                apart[field.name] = Raw(raw) if field.type is Raw else [*map(Raw, split_entries(raw))]
+        page = self._decoder.decode(join_members(members))
+        for name, value in apart.items():
+            setattr(page, name, value)
+        return page
+
+
+def _known_members(raw: bytes, kind: type[Struct]) -> dict[str, bytes]:
+    """Return the members of an object that are fields of `kind`, without unknown members of their own."""
+    members = dict(split_members(raw))
+    return {
+        field.encode_name: _without_unknown(members[field.encode_name], field.type)
+        for field in msgspec.structs.fields(kind)
+        if field.encode_name in members
+    }
+
+
+def _without_unknown(raw: bytes, kind: object) -> bytes:
+    if isinstance(kind, type) and issubclass(kind, Struct) and raw.startswith(b"{"):
+        return join_members(_known_members(raw, kind))
+    return raw
+
+
+class EntryDecoder(Generic[_R]):
+    """Decodes entries of a side table: an optional field that does not fit costs that field only.
+
+    Fields without a default, and those in `identity`, are what an entry cannot do without.
+    """
+
+    def __init__(self, entry: type[_R], identity: Iterable[str] = ()) -> None:
+        self._entry = entry
+        self._identity = frozenset(identity)
+        self._decoder = msgspec.json.Decoder(entry)
+
+    def decode(self, raw: bytes | Raw) -> tuple[_R, list[str]]:
+        """Return an entry, and for each field that was left out its name and the reason.
+
+        Raises one of `DECODE_ERRORS` where the entry does not fit without these fields.
+        """
+        try:
+            return self._decoder.decode(raw), []
+        except DECODE_ERRORS as error:
+            try:
+                return self._decode_fields(bytes(raw))
+            except ValueError:  # no object
+                raise error from None
+
+    def _decode_fields(self, raw: bytes) -> tuple[_R, list[str]]:
+        members, problems = _known_members(raw, self._entry), list[str]()
+        for field in msgspec.structs.fields(self._entry):
+            if field.encode_name not in members or field.required or field.name in self._identity:
+                continue
+            try:
+                msgspec.json.decode(members[field.encode_name], type=field.type)
+            except DECODE_ERRORS as error:
+                del members[field.encode_name]
+                problems.append(f"{field.encode_name}: {error}")
+        return self._decoder.decode(join_members(members)), problems
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,5 +162,10 @@ class RowDecoder(Generic[_R]):
             if reason is None:
                 fitting.append(row)
             else:
-                rejects.append(Reject(sanitize(reason), bytes(raw).decode(errors="replace")))
+                rejects.append(to_reject(reason, raw))
         return DecodedRows(fitting, tuple(rejects), dict(unknown))
+
+
+def to_reject(reason: str, raw: bytes | Raw) -> Reject:
+    """Return the reject of a row: a printable reason, and the row's text."""
+    return Reject(sanitize(reason), bytes(raw).decode(errors="replace"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Final
@@ -37,6 +38,11 @@ _CASTS: Final = {
     "timestamp": _TIMESTAMP,
     "last_updated": _TIMESTAMP,
 }
+# The calendar of Python, in UTC: a time beyond its ends, which Arrow can hold, could not be read again.
+_CALENDAR: Final = [
+    pa.scalar(moment, _TIMESTAMP)
+    for moment in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+]
 _REQUIRED: Final = ("item_id", "market_hash_name", "provider", "lowest_ask", "quantity")
 # Threads of Arrow's would compete with the thread that fetches.
 _READ_OPTIONS: Final = pj.ReadOptions(use_threads=False, block_size=1 << 20)
@@ -67,9 +73,17 @@ def cast_columns(columns: Mapping[str, pa.Array], side: BookSide) -> dict[str, p
         typed = {**columns, **{name: columns[name].cast(kind) for name, kind in _CASTS.items()}}
     except pa.ArrowInvalid:
         return None
+    if not all(_is_in_calendar(typed[name]) for name in ("timestamp", "last_updated")):
+        return None
     typed["price"] = _price(columns["lowest_ask"], typed["lowest_ask_decimal"])
     typed["delivery"] = pa.repeat(pa.scalar(side.delivery, _TEXT), len(columns["provider"]))
     return typed
+
+
+def _is_in_calendar(times: pa.Array) -> bool:
+    first, last = _CALENDAR
+    inside = pc.and_(pc.greater_equal(times, first), pc.less_equal(times, last))
+    return pc.all(inside, min_count=0).as_py()  # type: ignore[no-any-return]
 
 
 def to_frame(typed: Mapping[str, pa.Array]) -> pl.DataFrame:
@@ -113,7 +127,7 @@ def _is_valid(columns: Mapping[str, pa.Array]) -> bool:
     """Return whether no required value is missing, empty or out of range."""
     if any(columns[name].null_count for name in _REQUIRED):
         return False
-    if any(pc.any(pc.equal(columns[name], "")).as_py() for name in ("market_hash_name", "provider")):
+    if any(pc.any(pc.equal(columns[name], "")).as_py() for name in ("market_hash_name", "provider", "phase")):
         return False
     minima = (pc.min(columns[name]).as_py() for name in ("lowest_ask", "quantity"))
     return (

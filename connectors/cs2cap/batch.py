@@ -1,5 +1,6 @@
 """Extract up to 100 items a request: build the requests, check the responses, parse them into pages."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +19,10 @@ from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr,
 from connectors.cs2cap.parser import parse_rows
 from connectors.cs2cap.query import check_currency, check_providers, named_providers
 from connectors.cs2cap.typed_page import prebuilt_page
-from connectors.decoding import decode_response
+from connectors.decoding import DECODE_ERRORS, PageDecoder, to_reject
 from connectors.http.client import Client
 from connectors.http.compression import Decompress
-from connectors.pages import PageSink, TypedPage, fingerprint_keys
+from connectors.pages import PageSink, Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in, quote_keys
 from connectors.shards import BATCH_ITEMS, Shard
@@ -36,12 +37,13 @@ class _Item(Struct, gc=False):
 
 class _BatchResponse(Struct):
     meta: ResponseMeta
-    items: list[_Item]
+    items: list[Raw]
     items_not_found: list[int]
     names_not_found: list[str] = []
 
 
-_BATCH: Final = msgspec.json.Decoder(_BatchResponse)
+_BATCH: Final = PageDecoder(_BatchResponse)
+_ITEM: Final = PageDecoder(_Item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,10 @@ def parse_batch_page(
 
     Raises UnexpectedResponse, and ConnectionLost where the body is truncated.
     """
-    batch = decode_response(_BATCH, decompress(), route=request.path, source=request.source)
-    _check(request, batch)
-    raws = [raw for item in batch.items for raw in _flatten(item)]
+    batch = _BATCH.decode_response(decompress(), route=request.path, source=request.source)
+    items, odd_items = _decode_items(batch.items)
+    _check(request, batch, items, odd_items)
+    raws = [raw for item in items for raw in _flatten(item)]
     parsed = parse_rows(raws, request.side, request.source)
     check_providers(providers_in(parsed.rows), frozenset(request.providers), request.source)
     page = TypedPage(
@@ -163,7 +166,7 @@ def parse_batch_page(
         total=-1,
         observed_at=observed_at,
         rows=parsed.rows,
-        rejects=parsed.rejects,
+        rejects=(*odd_items, *parsed.rejects),
         unknown_fields=parsed.unknown_fields,
         # without a fingerprint a resumed extraction sends the request again, and reports the unknown names
         fingerprint="" if batch.names_not_found else request.fingerprint,
@@ -174,11 +177,23 @@ def parse_batch_page(
         total=-1,
         keys=parsed.keys,
         fingerprint=page.fingerprint,
-        others=parsed.others,
+        others=parsed.others + len(odd_items),
         repeats=parsed.repeats,
         unknown_names=tuple(batch.names_not_found),
     )
     return page, info
+
+
+def _decode_items(raws: Sequence[Raw]) -> tuple[list[_Item], tuple[Reject, ...]]:
+    """Return the items that can be read, and a reject for each of the others."""
+    items: list[_Item] = []
+    rejects: list[Reject] = []
+    for raw in raws:
+        try:
+            items.append(_ITEM.decode(raw))
+        except DECODE_ERRORS as error:
+            rejects.append(to_reject(str(error), raw))
+    return items, tuple(rejects)
 
 
 def _flatten(item: _Item) -> Iterator[bytes]:
@@ -189,21 +204,46 @@ def _flatten(item: _Item) -> Iterator[bytes]:
         yield head + raw[1:] if raw.startswith(b"{") else raw
 
 
-def _check(request: BatchRequest, batch: _BatchResponse) -> None:
+def _check(
+    request: BatchRequest, batch: _BatchResponse, items: Sequence[_Item], odd_items: Sequence[Reject]
+) -> None:
     """Raise UnexpectedResponse unless the response covers the requested items and no others.
 
-    An item that it does not mention would otherwise lose its quotes: they would count as gone.
+    An item that it does not mention would otherwise lose its quotes: they would count as gone. An item that
+    cannot be read is a reject, which keeps the quotes of the item that it names; one that names none, all.
     """
     source, path = request.source, request.path
     check_currency(batch.meta.currency, request.currency, source)
     ids, names = set(request.ids), set(request.names)
-    for item in batch.items:
+    for item in items:
         if item.item_id not in ids and item.market_hash_name not in names:
             name = sanitize(item.market_hash_name)
             raise UnexpectedResponse(f"{path}: received {name}, which was not requested", source)
-    missing_ids = ids - {item.item_id for item in batch.items} - set(batch.items_not_found)
-    missing_names = names - {item.market_hash_name for item in batch.items} - set(batch.names_not_found)
+    odd_ids, odd_names, unnamed = _identify(odd_items)
+    missing_ids = ids - {item.item_id for item in items} - set(batch.items_not_found)
+    missing_names = names - {item.market_hash_name for item in items} - set(batch.names_not_found) - odd_names
+    missing_ids = {item_id for item_id in missing_ids if str(item_id) not in odd_ids}
     # for a known name that no provider lists, the API reports an id that we did not request
-    if missing_ids or len(missing_names) > len(set(batch.items_not_found) - ids):
-        missing = len(missing_ids) + len(missing_names)
+    unlisted_names = len(set(batch.items_not_found) - ids)
+    missing = len(missing_ids) + max(len(missing_names) - unlisted_names, 0)
+    if missing > unnamed:
         raise UnexpectedResponse(f"{path}: the response lacks {missing} of the requested items", source)
+
+
+def _identify(rejects: Sequence[Reject]) -> tuple[set[str], set[str], int]:
+    """Return the ids and the names in the text of rejected items, and how many items lack one of the two."""
+    ids: set[str] = set()
+    names: set[str] = set()
+    unnamed = 0
+    for reject in rejects:
+        try:
+            fields = json.loads(reject.raw)  # reads what the strict decoder refuses, such as NaN
+        except (ValueError, RecursionError):
+            fields = None
+        match fields:
+            case {"item_id": int() | str() as item_id, "market_hash_name": str() as name}:
+                ids.add(str(item_id))
+                names.add(name)
+            case _:
+                unnamed += 1
+    return ids, names, unnamed

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from common.text import sanitize
-from connectors.decoding import decode_response
+from connectors.decoding import PageDecoder
 from connectors.pagination import PageInfo
 
 # The usual notation of an amount, which is cast for a whole page at once: digits and a point only, within
@@ -36,7 +36,8 @@ class _CommonFields(Struct, gc=False, kw_only=True):
     market_hash_name: NonEmptyStr
     lowest_ask: MinorUnits
     quantity: Count
-    phase: str | None = None
+    # An empty phase is not exact: rows that are validated alone take it for none.
+    phase: NonEmptyStr | None = None
     link: str | None = None
     url: str | None = None
 
@@ -55,6 +56,7 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
     Its decimal is JSON text or a JSON number in any notation.
     """
 
+    phase: str | None = None
     lowest_ask_decimal: Raw = Raw(b"null")
     timestamp: AwareDatetime | None = None
     last_updated: AwareDatetime | None = None
@@ -62,6 +64,9 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
     def __post_init__(self) -> None:
         # msgspec turns a ValueError into a ValidationError, which makes the row a reject.
         self.read_price()
+        self.phase = self.phase or None
+        self.timestamp = self.timestamp and to_utc(self.timestamp)
+        self.last_updated = self.last_updated and to_utc(self.last_updated)
 
     def read_price(self) -> str | None:
         """Return the decimal in the one notation that Arrow casts; None where there is none.
@@ -82,6 +87,14 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
         raise ValueError(
             f"{name} {sanitize(text, 40)} is not a price below 10^12 with at most 8 decimal places"
         )
+
+
+def to_utc(time: datetime) -> datetime:
+    """Convert a time to UTC; raises ValueError where it is outside the calendar there."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the calendar in UTC") from None
 
 
 _BID_NAMES: Final = {
@@ -175,9 +188,9 @@ class ListingResponse(Struct):
     pagination: _Pagination
 
 
-_LISTING: Final = msgspec.json.Decoder(ListingResponse)
+_LISTING: Final = PageDecoder(ListingResponse)
 
 
 def decode_listing(body: bytes, side: BookSide, source: str) -> ListingResponse:
     """Decode one page of `side`; raises UnexpectedResponse where `body` is not such a page."""
-    return decode_response(_LISTING, body, route=side.path, source=source)
+    return _LISTING.decode_response(body, route=side.path, source=source)

@@ -13,6 +13,7 @@ from msgspec import Raw
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing
 from connectors.cs2cap.query import PageQuery, check_listing, check_providers
 from connectors.http.compression import Decompress
+from connectors.json_text import is_json
 from connectors.pages import NO_PHASE, RawPage, fingerprint_keys
 from connectors.pagination import PageInfo
 
@@ -74,8 +75,11 @@ def empty_raw_page(
 
 
 def _strip_newlines(raws: Sequence[Raw]) -> Sequence[Raw]:
-    """Put each row on one line: JSON has line breaks between values only, never inside a string."""
-    return [Raw(b" ".join(bytes(raw).splitlines())) for raw in raws]
+    """Put each row on one line: JSON has line breaks between values only, never inside a string.
+
+    In a row that is no JSON, a line break becomes another character that JSON has nowhere.
+    """
+    return [Raw((b" " if is_json(raw) else b"\v").join(bytes(raw).splitlines())) for raw in raws]
 
 
 def decode_exact_rows(lines: bytes, side: BookSide) -> list[Row] | None:

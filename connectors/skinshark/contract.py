@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Final
 
-import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
-from connectors.decoding import DECODE_ERRORS, decode_response
+from connectors.decoding import DECODE_ERRORS, PageDecoder
 from connectors.schemas import QUOTES
 from connectors.skinshark.rows import Row, decode_row, to_cents
 
@@ -24,12 +23,12 @@ class Listing(Struct, rename="camel"):
     total_pages: Annotated[int, Meta(ge=0)]
 
 
-_LISTING: Final = msgspec.json.Decoder(Listing)
+_LISTING: Final = PageDecoder(Listing)
 
 
 def decode_listing(data: bytes, source: str = "") -> Listing:
     """Decode the content of an envelope; raises UnexpectedResponse where it is not a listing."""
-    return decode_response(_LISTING, data, route=ROUTE, source=source)
+    return _LISTING.decode_response(data, route=ROUTE, source=source)
 
 
 def to_quotes_frame(rows: Iterable[Row], provider: str) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from common.errors import (
     UnexpectedResponse,
 )
 from common.text import sanitize
-from connectors.decoding import DECODE_ERRORS
+from connectors.decoding import DECODE_ERRORS, PageDecoder
 from connectors.http.errors import describe_failure, error_class_of
 from connectors.http.headers import parse_http_date, parse_reset, retry_after
 
@@ -88,12 +88,20 @@ class _Error(Struct):
 
 class _Envelope(Struct, rename="camel"):
     success: bool
-    request_id: str = ""
+    request_id: Raw = Raw(b"")
     data: Raw = Raw(b"")
     error: _Error | None = None
 
+    @property
+    def id(self) -> str:
+        """The id of the request in one printable line; empty where it is missing or no text."""
+        try:
+            return sanitize(msgspec.json.decode(self.request_id, type=str))
+        except DECODE_ERRORS:
+            return ""
 
-_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+
+_ENVELOPE: Final = PageDecoder(_Envelope)
 _META: Final = msgspec.json.Decoder(_Meta)
 _DETAILS: Final = msgspec.json.Decoder(list[_Detail])
 
@@ -114,12 +122,11 @@ def unwrap(body: bytes, route: str, source: str) -> EnvelopeContent:
     envelope = _decode(body)
     if envelope is None:
         raise UnexpectedResponse(f"{route}: the response has no envelope", source)
-    request_id = sanitize(envelope.request_id)
     if not envelope.success:
         raise _classify_envelope(envelope, HTTPStatus.OK, {}, source=source)
     if not bytes(envelope.data):  # a missing field leaves Raw empty; null would be b"null"
-        raise UnexpectedResponse(f"{route}: the envelope has no data", source, request_id=request_id)
-    return EnvelopeContent(request_id, bytes(envelope.data))
+        raise UnexpectedResponse(f"{route}: the envelope has no data", source, request_id=envelope.id)
+    return EnvelopeContent(envelope.id, bytes(envelope.data))
 
 
 def classify(status: int, body: bytes, headers: Mapping[str, str], *, source: str) -> SourceError | None:
@@ -151,7 +158,7 @@ def _classify_envelope(
         source=source,
         code=sanitize(content.key),
         status=status,
-        request_id=sanitize(envelope.request_id),
+        request_id=envelope.id,
     )
     if isinstance(error, TransientError):
         error.retry_after = _retry_after(headers)

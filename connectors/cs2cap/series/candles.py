@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
@@ -21,7 +20,7 @@ from connectors.cs2cap.series.parser import (
     iso8601,
     rows_to_frame,
 )
-from connectors.decoding import RowDecoder, decode_response
+from connectors.decoding import PageDecoder, RowDecoder
 from connectors.schemas import CANDLES
 from connectors.tiers import LOOKBACK_DAYS
 
@@ -68,7 +67,7 @@ class _CandlesResponse(Struct):
 
 
 _CANDLES: Final = RowDecoder(_Candle)
-_RESPONSE: Final = msgspec.json.Decoder(_CandlesResponse)
+_RESPONSE: Final = PageDecoder(_CandlesResponse)
 
 
 def build_params(query: SeriesQuery) -> list[tuple[str, str]]:
@@ -93,7 +92,7 @@ def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
     Raises UnexpectedResponse where the body holds no candles, or others than requested.
     """
     source, shard = query.source, query.shard
-    response = decode_response(_RESPONSE, body, route=PATH, source=source)
+    response = _RESPONSE.decode_response(body, route=PATH, source=source)
     interval = response.meta.interval
     check_currency(response.meta.currency, shard.currency, source)
     if interval != shard.interval:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
-import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
 from common.shards import SeriesShard
 from common.text import sanitize
-from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta
+from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta, to_utc
 from connectors.cs2cap.query import check_currency, check_items, check_providers
 from connectors.cursor_pagination import MAX_CURSOR_LENGTH
-from connectors.decoding import RowDecoder, decode_response
+from connectors.decoding import PageDecoder, RowDecoder
 from connectors.pages import Reject
 from connectors.schemas import providers_in
 
@@ -27,6 +26,9 @@ class ItemFields(Struct, gc=False, kw_only=True):
     market_hash_name: NonEmptyStr
     phase: str | None = None
 
+    def __post_init__(self) -> None:
+        self.phase = self.phase or None
+
 
 class SeriesRow(ItemFields, gc=False, kw_only=True):
     """A row of a paged series; its time is converted to UTC."""
@@ -36,10 +38,9 @@ class SeriesRow(ItemFields, gc=False, kw_only=True):
     currency: str
 
     def __post_init__(self) -> None:
-        try:  # msgspec turns the ValueError into a ValidationError, which makes the row a reject
-            self.time = self.time.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the time is outside the calendar in UTC") from None
+        self.phase = self.phase or None
+        # msgspec turns a ValueError into a ValidationError, which makes the row a reject.
+        self.time = to_utc(self.time)
 
 
 _R = TypeVar("_R", bound=SeriesRow)
@@ -98,7 +99,7 @@ class _CursorPage(Struct):
     pagination: _Pagination
 
 
-_CURSOR_PAGE: Final = msgspec.json.Decoder(_CursorPage)
+_CURSOR_PAGE: Final = PageDecoder(_CursorPage)
 
 
 def parse_cursor_page(
@@ -113,7 +114,7 @@ def parse_cursor_page(
 
     Raises UnexpectedResponse where the body is not such a page, or not the response to `query`.
     """
-    page = decode_response(_CURSOR_PAGE, body, route=path, source=query.source)
+    page = _CURSOR_PAGE.decode_response(body, route=path, source=query.source)
     check_currency(page.meta.currency, query.shard.currency, query.source)
     decoded = decoder.decode_all(page.items, query.find_mismatch)
     rows = to_frame(decoded.fitting, query.providers)

@@ -16,5 +16,5 @@ CREATE OR REPLACE TEMP MACRO exact_other_price(price, minor) AS
 
 CREATE OR REPLACE TEMP MACRO utc_timestamp(value) AS
     CASE WHEN value IS NULL THEN NULL
-         WHEN suffix(value, 'Z') OR suffix(value, '+00:00') THEN value::TIMESTAMPTZ
-         ELSE error('timestamp is not UTC: ' || value) END;
+         WHEN value >= '0001' AND (suffix(value, 'Z') OR suffix(value, '+00:00')) THEN value::TIMESTAMPTZ
+         ELSE error('timestamp is not UTC, or before the calendar: ' || value) END;
