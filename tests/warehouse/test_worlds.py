@@ -12,21 +12,10 @@ from tests.support.worlds.generator import generate_world
 from tests.support.worlds.kinds import KINDS
 
 SEEDS = range(2, 28)
-# Worlds that differ in the run of a repeated price only.
-DIFFERENT = {("replayed", 7), ("replayed", 25)}
 
 
 def worlds(kind: str, seeds: range) -> list[object]:
-    known = pytest.mark.xfail(strict=True, reason="the run of a converted price; see docs/rules.md")
-    return [
-        pytest.param(
-            kind,
-            seed,
-            id=f"{kind.replace(' ', '-')}-{seed}",
-            marks=[known] if (kind, seed) in DIFFERENT else [],
-        )
-        for seed in seeds
-    ]
+    return [pytest.param(kind, seed, id=f"{kind.replace(' ', '-')}-{seed}") for seed in seeds]
 
 
 def is_in_order(kind: str, seed: int) -> bool:

@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from warehouse.landing.ndjson import RowParser
+from warehouse.landing.reader import list_landings
 from warehouse.loading.landed_rows import LandedRows
 from warehouse.loading.late_quotes import LateQuote, read_late_quotes
 from warehouse.loading.run import fetch_count, run_step
@@ -36,6 +37,8 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
     and is one now, is read from its landing in the folder `landings`; where that is gone, it counts as a
     repetition of the row before it.
     """
+    landed_runs = [folder.name for folder in list_landings(landings)]
+    db.execute("SET VARIABLE landed_runs = ?::VARCHAR[]", [landed_runs])
     run_step(db, "load/collect_late_events")
     run_key = fetch_count(db, "SELECT getvariable('run_key')")
     quotes, verdicts = read_late_quotes(db), Verdicts.read(db)

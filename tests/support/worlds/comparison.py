@@ -58,7 +58,7 @@ def fetch_views(db: duckdb.DuckDBPyConnection, times: Iterable[datetime]) -> Vie
 
 
 def leave_out_converted_runs(views: Views) -> Views:
-    """Return the views without what docs/rules.md excepts: the run and last refresh of a converted price."""
+    """Return the views without the run and last refresh of converted prices, which need all landings."""
     excepted = {"run_id": None, "last_updated": None}
 
     def leave_out(row: Row) -> Row:

@@ -195,3 +195,38 @@ def test_names_of_a_late_landing_do_not_come_back(tmp_path: Path) -> None:
     assert db.execute("SELECT DISTINCT market_hash_name FROM quotes").fetchall() == [(new,)]
     renamed = load_into_memory([*folders, land(paths, "d", observe(minute(30), Quote(name=old)))])
     assert renamed.execute("SELECT DISTINCT market_hash_name FROM quotes").fetchall() == [(old,)]
+
+
+def run_in_euros(run_id: str, at: float, cents: int, until: float | None = None) -> tuple[str, ShardSpec]:
+    """Return a run with one row of item 1, and perhaps a second page without it."""
+    pages = [Page(minute(at), [Quote(cents=cents, last_updated=minute(at))])]
+    if until is not None:
+        pages.append(Page(minute(until), [], offset=1))
+    return run_id, ShardSpec(pages, currency="EUR")
+
+
+@pytest.mark.parametrize(
+    ("runs", "answer"),
+    [
+        # The rows of the runs in order of time; the one that is loaded last is named `late`.
+        ([("a", 0, 120), ("b", 10, 110), ("late", 20, 120), ("c", 30, 120)], "late"),
+        ([("a", 0, 120), ("b", 10, 110), ("late", 20, 110), ("c", 30, 120)], "c"),
+        ([("a", 0, 120), ("b", 10, 110), ("late", 20, 110), ("c", 30, 110)], "b"),
+        ([("a", 0, 120), ("b", 10, 110), ("late", 20, 120), ("c", 30, 110)], "c"),
+        ([("a", 0, 120), ("b", 10, 110, 25), ("late", 20, 120), ("c", 30, 110)], "c"),
+        ([("a", 0, 120), ("b", 10, 110, 25), ("late", 20, 110), ("c", 30, 110)], "b"),
+    ],
+    ids=["new", "guard-repeated", "guard-all-equal", "guard-other", "new-during", "guard-equal-during"],
+)
+def test_late_row_of_a_converted_price_leaves_the_last_answer(
+    tmp_path: Path, runs: Sequence[tuple[Any, ...]], answer: str
+) -> None:
+    """An answer is a row with another amount than the row before it."""
+    paths = create_warehouse(tmp_path)
+    shards = dict(run_in_euros(*run) for run in runs)
+    order = sorted(shards, key=lambda run_id: run_id == "late")
+    db = load_into_memory([land(paths, run_id, shards[run_id]) for run_id in order])
+
+    at = next(minute(run[1]) for run in runs if run[0] == answer)
+    query = "SELECT run_id, last_updated FROM quotes"
+    assert db.execute(query).fetchall() == [(answer, at)]

@@ -1,6 +1,6 @@
 -- Collect all that was observed of the late quotes from the time on from which their history is computed anew.
 -- In: late_quote, repeated_quote, late_row, shard, shard_observation, complete_observation, observed_item,
--- aggregate_in_catalog, reject_key, renamed_item, accepted, store.
+-- aggregate_in_catalog, reject_key, renamed_item, accepted, store; the variable landed_runs, the runs with a landing.
 -- Out: late_key (the late quotes that are not repeated, with the parts of their keys), late_base (their last change
 -- before that time), and by kind of event late_change (what the store has), late_current, late_sighting, late_check
 -- with late_coverage, late_unread, late_replacement, late_acceptance. Times in microseconds since 1970.
@@ -42,8 +42,10 @@ SELECT getvariable('run_key'), getvariable('run_id'), o.scope_key, o.selection, 
 FROM complete_observation o JOIN store.book b USING (provider_key, currency, delivery)
 WHERE b.book_key IN (SELECT book_key FROM late_key);
 
--- Rows before that time matter to the observations that had started already.
-SET VARIABLE rows_from = least(getvariable('late_from'), (SELECT min(observed_from) FROM late_check));
+-- Rows before that time matter to the runs that had started already.
+SET VARIABLE rows_from = least(getvariable('late_from'), (SELECT min(observed_from) FROM late_check), (
+    SELECT min(observed_from) FROM known_observation SEMI JOIN late_check USING (run_key)
+));
 
 -- The scopes that cover a late quote; of an aggregate in a catalog, from `since` on.
 CREATE OR REPLACE TEMP TABLE late_coverage AS
@@ -73,6 +75,13 @@ FROM late_history WHERE valid_from < epoch_us(getvariable('late_from')) GROUP BY
 CREATE OR REPLACE TEMP TABLE late_change AS
 FROM late_history WHERE valid_from >= epoch_us(getvariable('late_from'));
 
+-- The last answer of each quote, which may be newer than its last change.
+CREATE OR REPLACE TEMP TABLE late_current AS
+SELECT quote_key, epoch_us(valid_from) AS valid_from, run_key, lowest_ask,
+    store.price_by(other_price, lowest_ask) AS price, quantity, epoch_us(changed_at) AS changed_at,
+    epoch_us(last_updated) AS last_updated
+FROM store.current SEMI JOIN late_key USING (quote_key);
+
 CREATE OR REPLACE TEMP TABLE row_of_item AS
 SELECT n.run_key, r.run_id, n.scope_key, n.book_key, n.observed_at, unnest(n.item_keys) AS item_key
 FROM store.observed_items n JOIN store.run r USING (run_key)
@@ -81,6 +90,26 @@ WHERE n.observed_at >= getvariable('rows_from')
 UNION ALL
 SELECT getvariable('run_key'), getvariable('run_id'), scope_key, book_key, observed_at, unnest(item_keys)
 FROM observed_item;
+
+-- The last row of a converted quote before these and since its last change: its amount says which of these are new
+-- answers. Only a landing on disk has it. Where the last answer came before these, too, this answer says so.
+INSERT INTO row_of_item
+WITH converted AS (
+    SELECT k.quote_key, k.item_key, k.book_key, b.valid_from
+    FROM late_key k JOIN late_base b USING (quote_key) LEFT JOIN late_current c USING (quote_key)
+    WHERE k.currency <> 'USD' AND b.lowest_ask IS NOT NULL AND (c.valid_from IS DISTINCT FROM b.valid_from
+        OR EXISTS (FROM row_of_item r WHERE r.item_key = k.item_key AND r.book_key = k.book_key AND r.run_key = c.run_key))
+)
+SELECT unnest(max_by(struct_pack(n.run_key, n.run_id, n.scope_key, n.book_key, n.observed_at, n.item_key), n.observed_at))
+FROM (
+    SELECT n.run_key, r.run_id, n.scope_key, n.book_key, n.observed_at, unnest(n.item_keys) AS item_key
+    FROM store.observed_items n
+    JOIN store.run r ON r.run_key = n.run_key AND list_contains(getvariable('landed_runs'), r.run_id)
+    WHERE n.observed_at < getvariable('rows_from') AND n.book_key IN (SELECT book_key FROM converted)
+        AND epoch_us(n.observed_at) > (SELECT min(valid_from) FROM converted)
+) n
+JOIN converted c ON c.item_key = n.item_key AND c.book_key = n.book_key AND epoch_us(n.observed_at) > c.valid_from
+GROUP BY c.quote_key;
 
 CREATE OR REPLACE TEMP TABLE late_sighting AS
 SELECT k.quote_key, epoch_us(n.observed_at) AS observed_at, n.run_key, n.run_id,
@@ -138,10 +167,3 @@ JOIN (
         max(observed_to) OVER scope AS observed_to
     FROM shard_observation WINDOW scope AS (PARTITION BY scope_key, provider_key)
 ) o USING (shard, provider_key, currency, delivery);
-
--- The last answer of each quote, which may be newer than its last change.
-CREATE OR REPLACE TEMP TABLE late_current AS
-SELECT quote_key, epoch_us(valid_from) AS valid_from, run_key, lowest_ask,
-    store.price_by(other_price, lowest_ask) AS price, quantity, epoch_us(changed_at) AS changed_at,
-    epoch_us(last_updated) AS last_updated
-FROM store.current SEMI JOIN late_key USING (quote_key);

@@ -96,8 +96,22 @@ CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote SEMI JOIN late_quote 
 
 DELETE FROM staged_row WHERE quote_key IN (FROM late_quote);
 
+-- Of a converted price, the quotes whose last answer is a row after all of this run; of a replay, it may be any row.
+CREATE OR REPLACE TEMP TABLE later_answer AS
+SELECT c.quote_key
+FROM (
+    SELECT n.run_key, unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
+    FROM store.observed_items n
+    SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
+    JOIN store.run r ON r.run_key = n.run_key AND r.flow <> 'replay'
+    WHERE n.observed_at > getvariable('observed_to')
+        AND n.book_key IN (SELECT book_key FROM store.book WHERE currency <> 'USD')
+) n
+JOIN store.current c ON c.quote_key = n.quote_key AND c.run_key = n.run_key;
+
 -- Most late rows repeat what the history has for their time, and a later row follows: they change nothing. This holds
--- where no complete observation has lacked the quote since.
+-- where no complete observation has lacked the quote since. A converted row changes the last answer where this came
+-- before and has another amount, or came after and has the same one; a later change decides for itself.
 CREATE OR REPLACE TEMP TABLE repeated_quote AS
 SELECT l.quote_key
 FROM (
@@ -110,8 +124,15 @@ JOIN store.current c ON c.quote_key = l.quote_key
 ASOF JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.lowest_ask IS NOT NULL AND (c.url IS NOT NULL OR l.url IS NULL)
-    AND (l.currency = 'USD' OR c.run_key IN (SELECT run_key FROM later_observation)
-        AND (l.lowest_ask, l.price) IS DISTINCT FROM (c.lowest_ask, store.price_by(c.other_price, c.lowest_ask)))
+    AND (l.currency = 'USD' OR coalesce(l.changed_at <= h.changed_at, l.changed_at IS NULL) AND (
+        c.valid_from > l.observed_at
+        OR CASE
+            WHEN l.quote_key IN (FROM later_answer) THEN (l.lowest_ask, l.price)
+                IS DISTINCT FROM (c.lowest_ask, store.price_by(c.other_price, c.lowest_ask))
+            ELSE c.run_key NOT IN (SELECT run_key FROM later_observation) AND (l.lowest_ask, l.price)
+                IS NOT DISTINCT FROM (c.lowest_ask, store.price_by(c.other_price, c.lowest_ask))
+        END
+    ))
     AND NOT is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
         l.price, l.quantity, l.changed_at)
     AND NOT EXISTS (FROM store.history n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
