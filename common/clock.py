@@ -19,6 +19,14 @@ def is_ahead(moment: datetime, now: datetime) -> bool:
     return moment > now + MAX_CLOCK_SKEW
 
 
+def elapsed(since: datetime, now: datetime) -> timedelta:
+    """Return the time since `since`, a stored time (UTC): never negative, and without end where it is ahead.
+
+    A clock that was ahead once must make nothing wait until its time has come.
+    """
+    return timedelta.max if is_ahead(since, now) else max(now - since, timedelta())
+
+
 class Clock(Protocol):
     """The time, and a way to wait."""
 

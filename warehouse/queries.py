@@ -13,14 +13,14 @@ from common.text import sanitize
 from warehouse.database import open_reader, translate_duckdb_error
 from warehouse.paths import WarehousePaths
 
-# One row per basket: its last runs.
+# One row per basket: its last runs, but for those that a wrong clock has dated ahead.
 LAST_RUNS: Final = """
 SELECT basket, source, max(started_at) FILTER (state = 'done') AS last_success,
     arg_max(state, started_at) AS last_state, arg_max_null(incomplete_reason, started_at) AS last_reason,
     arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
     arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
     arg_max_null(interval_seconds, started_at) AS interval_seconds
-FROM runs WHERE flow = 'snapshot'
+FROM runs WHERE flow = 'snapshot' AND started_at <= $latest
 GROUP BY basket, source ORDER BY basket
 """
 LISTED_PROVIDERS: Final = """

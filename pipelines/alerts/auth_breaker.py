@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from common.clock import Clock
+from common.clock import Clock, elapsed
 from common.errors import (
     AccountDisabled,
     AccountUnverified,
@@ -62,7 +62,7 @@ class AuthBreaker:
         if rejection is None or rejection.key_print != key.fingerprint:
             return
         kind = ERRORS_BY_NAME.get(rejection.kind, AuthRejected)
-        is_due = issubclass(kind, RECOVERABLE) and now - rejection.asked_at >= PROBE_EVERY
+        is_due = issubclass(kind, RECOVERABLE) and elapsed(rejection.asked_at, now) >= PROBE_EVERY
         if is_due and self._alerts.claim_probe(rejection, now):
             return
         since = f"no request sent since {rejection.asked_at:%Y-%m-%d %H:%M} UTC"

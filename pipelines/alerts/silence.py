@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from common.clock import MAX_CLOCK_SKEW
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import SILENCE
 from pipelines.config import BasketSettings, Settings
@@ -14,10 +15,11 @@ from warehouse.state.alerts import Alert, AlertStore
 
 MISSED_INTERVALS: Final = 3
 GUIDANCE: Final = "Check that the scheduler and its worker run: `floorline doctor`."
-# A basket that never ran is not missed yet; without any success, its first run counts.
+# A basket that never ran is not missed yet; without any success, its first run counts. A run that a wrong clock has
+# dated ahead says nothing.
 LAST_SUCCESS: Final = """
 SELECT basket, coalesce(max(started_at) FILTER (state = 'done'), min(started_at)) FROM runs
-WHERE flow = 'snapshot' GROUP BY basket
+WHERE flow = 'snapshot' AND started_at <= $latest GROUP BY basket
 """
 
 
@@ -27,7 +29,9 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
     if not paths.state.exists() or not paths.published.exists():
         return []
     alerts = AlertStore(paths.state)
-    last_success: dict[str, datetime] = dict(run_query(paths, LAST_SUCCESS).rows)
+    last_success: dict[str, datetime] = dict(
+        run_query(paths, LAST_SUCCESS, {"latest": now + MAX_CLOCK_SKEW}).rows
+    )
     silent = [
         basket
         for basket in settings.baskets

@@ -175,8 +175,10 @@ def test_last_run_of_a_basket_mixes_no_values_of_earlier_runs(tmp_path: Path) ->
     )
     land_and_load(paths, "b", observe(minute(10), Quote()), facts={"requests": 5}, interval_seconds=None)
     land_and_load(paths, "c", observe(minute(20), Quote()), flow="backfill")
+    # dated ahead by a wrong clock
+    land_and_load(paths, "d", observe(minute(1000), Quote()), facts={"requests": 7})
 
-    (last,) = run_query(paths, LAST_RUNS).records()
+    (last,) = run_query(paths, LAST_RUNS, {"latest": minute(30)}).records()
     assert last == {
         "basket": "all", "source": "cs2cap", "last_success": minute(10), "last_state": "done",
         "last_reason": None, "rows_fetched": 1, "rows_changed": 0, "requests": 5, "quota_remaining": None,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from common.clock import elapsed
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard, RowParser
@@ -58,7 +59,7 @@ def reusable_pages(
     same = [shard for shard in run.all_shards if dataclasses.replace(shard.header, number=0) == request]
     for shard in same[:1]:
         with contextlib.suppress(CorruptLanding):  # then all of it is fetched again
-            return [page for page in _pages(shard, row_parser) if now - page[0].landed_at < lifetime]
+            return [page for page in _pages(shard, row_parser) if elapsed(page[0].landed_at, now) < lifetime]
     return []
 
 

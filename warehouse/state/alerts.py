@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from common.clock import MAX_CLOCK_SKEW
 from common.sqlite import open_state_db, state_transaction
 
 # A process that has claimed a delivery and not reported it within this time counts as dead.
@@ -22,7 +23,7 @@ SELECT alert_id, :channel, :now
 FROM alert LEFT JOIN (SELECT * FROM telling WHERE channel = :channel) USING (alert_id)
 WHERE CASE WHEN closed_at IS NULL THEN opening_told IS NULL
            ELSE opening_told IS NOT NULL AND closing_told IS NULL END
-    AND (claimed_at IS NULL OR claimed_at <= :expired)
+    AND (claimed_at IS NULL OR claimed_at <= :expired OR claimed_at > :latest)
 ON CONFLICT DO UPDATE SET claimed_at = excluded.claimed_at
 RETURNING alert_id
 """
@@ -136,8 +137,13 @@ class AlertStore:
 
         No other process gets them for a minute. Call `mark_delivered` for each alert that was delivered.
         """
-        expired = (now - CLAIM_TIMEOUT).isoformat()
-        values = {"channel": channel, "now": now.isoformat(), "expired": expired}
+        expired, latest = now - CLAIM_TIMEOUT, now + MAX_CLOCK_SKEW
+        values = {
+            "channel": channel,
+            "now": now.isoformat(),
+            "expired": expired.isoformat(),
+            "latest": latest.isoformat(),
+        }
         with state_transaction(self._path) as db:
             claimed = {alert_id for (alert_id,) in db.execute(CLAIM_UNDELIVERED, values).fetchall()}
         return [alert for alert in reversed(self.list_alerts()) if alert.alert_id in claimed]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show each basket's last runs, the open alerts and the landings that are not loaded yet."""
-    from common.clock import SystemClock
+    from common.clock import MAX_CLOCK_SKEW, SystemClock
     from floorline.cli.render.status import StatusReport, print_status
     from pipelines.config import load_settings
     from pipelines.planning.quota import month_usage
@@ -30,7 +30,7 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     paths = WarehousePaths(settings.root)
     published = paths.published.exists()
     report = StatusReport(
-        runs=run_query(paths, LAST_RUNS).records() if published else [],
+        runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
         pending=pending_landings(paths.landing),
         published_at=datetime.fromtimestamp(paths.published.stat().st_mtime, UTC) if published else None,

@@ -157,6 +157,17 @@ def test_one_process_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock
     assert [alerts.claim_probe(rejection, clock.now()) for _ in range(3)] == [True, False, False]
 
 
+def test_probe_of_a_clock_that_was_ahead_delays_no_other(
+    bench: Bench, sandbox: Sandbox, clock: VirtualClock
+) -> None:
+    sandbox.key(VALID_KEY, "disabled")
+    clock.time = 86_400
+    bench.snapshot("core", clock=clock)
+    sandbox.key(VALID_KEY, "valid")
+    clock.time = 60
+    assert states(bench.snapshot("core", clock=clock)) == ["done"]
+
+
 def test_key_is_not_written_to_disk(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "revoked")
     bench.snapshot("core", clock=clock)

@@ -113,6 +113,9 @@ def test_two_concurrent_deliveries_send_one_message(
     assert len(alerts.claim_undelivered("x", NOON)) == 1
     assert other.claim_undelivered("x", NOON) == []
     assert len(other.claim_undelivered("x", NOON + timedelta(minutes=2))) == 1
+    # A claim that is dated ahead, by a clock that was wrong, does not last until then.
+    assert other.claim_undelivered("x", NOON + timedelta(minutes=1)) == []
+    assert len(other.claim_undelivered("x", NOON - timedelta(days=1))) == 1
 
 
 def test_text_of_an_api_is_one_line_without_control_characters() -> None:

@@ -12,9 +12,11 @@ from common.clock import SystemClock
 from pipelines.alerts.silence import check_silence
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.clocks import VirtualClock
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
+from tests.support.warehouse import minute
 
 
 @pytest.fixture
@@ -27,6 +29,12 @@ def webhook() -> Iterator[WebhookReceiver]:
 def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     """Return a sandbox whose clock agrees with this machine's."""
     return make_sandbox(frozen=datetime.now(UTC))
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Return a clock that starts at noon on the first of June."""
+    return VirtualClock()
 
 
 @pytest.fixture
@@ -70,6 +78,19 @@ def test_basket_that_never_succeeded_is_silent_too(bench: Bench, sandbox: Sandbo
     bench.snapshot("core")
     assert silent_baskets(bench, 29) == []
     assert silent_baskets(bench, 31) == ["core"]
+
+
+def test_run_of_a_clock_that_was_ahead_does_not_hide_the_silence(
+    bench: Bench, sandbox: Sandbox, clock: VirtualClock
+) -> None:
+    """The clock of this machine is a day ahead for one run."""
+    for day in (1, 0):
+        clock.time = day * 86_400.0
+        bench.snapshot("core", clock=clock)
+    silent = [
+        [basket.name for basket in check_silence(bench.settings, minute(minutes))] for minutes in (29, 31)
+    ]
+    assert silent == [[], ["core"]]
 
 
 def test_basket_without_a_run_is_not_silent(bench: Bench) -> None:
