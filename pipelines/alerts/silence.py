@@ -15,8 +15,8 @@ from warehouse.state.alerts import Alert, AlertStore
 
 MISSED_INTERVALS: Final = 3
 GUIDANCE: Final = "Check that the scheduler and its worker run: `floorline doctor`."
-# A basket that never ran is not missed yet; without any success, its first run counts. A run that a wrong clock has
-# dated ahead says nothing.
+# A basket that never ran is not missed yet; without any success, its first run counts. A run that a wrong
+# clock has dated ahead says nothing.
 LAST_SUCCESS: Final = """
 SELECT basket, coalesce(max(started_at) FILTER (state = 'done'), min(started_at)) FROM runs
 WHERE flow = 'snapshot' AND started_at <= $latest GROUP BY basket
