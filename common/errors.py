@@ -20,8 +20,10 @@ FloorlineError
 │   └── UnexpectedResponse       a response that the contract of the API does not allow
 └── WarehouseError               the storage; what was fetched stays in its landing
     ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
+    ├── DatabaseIncomplete
     └── WarehouseUnusable
-        └── NotPublished · TargetExists · BackfillNotFound · DatabaseUnreadable
+        └── NotPublished · TargetExists · BackfillNotFound
+        └── DatabaseUnreadable (· PublishedUnreadable)
 """
 
 from __future__ import annotations
@@ -293,7 +295,22 @@ class NotPublished(WarehouseUnusable):
 class DatabaseUnreadable(WarehouseUnusable):
     """DuckDB fails on a database file; `detail` has DuckDB's reason."""
 
-    guidance = "if the file is damaged, move it away and run `floorline maintain rebuild` or use a backup"
+    guidance = (
+        "restore a backup, or move the damaged file away and run `floorline maintain rebuild`,"
+        " which loads what the landings hold"
+    )
+
+
+class PublishedUnreadable(DatabaseUnreadable):
+    """The published copy is damaged; the loader's database need not be."""
+
+    guidance = "run `floorline maintain load`, which makes the published copy anew"
+
+
+class DatabaseIncomplete(WarehouseError):
+    """The loader's database is missing, or lacks runs that were published: it is not published."""
+
+    guidance = "restore a backup, or run `floorline maintain rebuild`, which loads what the landings hold"
 
 
 class TargetExists(WarehouseUnusable):

@@ -7,13 +7,13 @@ import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import polars as pl
 
 from common.clock import Clock
-from common.errors import SourceError, WarehouseError
+from common.errors import PublishedUnreadable, SourceError, WarehouseError
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
 from pipelines.alerts.notify import deliver
@@ -23,12 +23,13 @@ from pipelines.results import RunResult
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 from warehouse.landing.reader import CorruptLanding
-from warehouse.loading.pipeline import load_pending
+from warehouse.loading.pipeline import load_pending, republish
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 
 SHUTDOWN_GRACE: Final = 5.0
+_T = TypeVar("_T")
 
 
 def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFrame, Mapping[str, int]]]:
@@ -87,6 +88,18 @@ def load_and_publish(
         if not alerts_raised:  # a rejected key must be reported even if the database is locked
             on_loaded([])
         deliver(alerts, settings.alerts.notify, clock.now())
+
+
+def read_published(paths: WarehousePaths, clock: Clock, query: Callable[[], _T]) -> _T:
+    """Return the result of a query of the published copy, which is made anew where it is damaged.
+
+    Raises WarehouseError.
+    """
+    try:
+        return query()
+    except PublishedUnreadable:
+        republish(paths, clock.now())
+        return query()
 
 
 def load_before_exit(settings: Settings, clock: Clock) -> None:

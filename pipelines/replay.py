@@ -14,7 +14,7 @@ from common.clock import Clock
 from connectors.cs2cap import parser
 from connectors.skinshark import contract
 from pipelines.config import Settings
-from pipelines.loading import load_and_publish
+from pipelines.loading import load_and_publish, read_published
 from pipelines.snapshot.extraction import new_run_id
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.writer import LandingWriter
@@ -42,7 +42,7 @@ class Replayed:
 def replay(settings: Settings, clock: Clock) -> list[Replayed]:
     """Parse every reject that was not replayed yet, and load those that fit. Raises WarehouseError."""
     paths = WarehousePaths(settings.root)
-    rejects = run_query(paths, SELECT_REJECTS).records()
+    rejects = read_published(paths, clock, lambda: run_query(paths, SELECT_REJECTS)).records()
     kinds = {name: source.kind for name, source in settings.sources.items()}
     replayed = []
     for _, group in groupby(rejects, key=itemgetter("source", "basket", "currency", "deliveries")):

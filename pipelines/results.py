@@ -9,6 +9,7 @@ from typing import Final
 from common.errors import (
     AuthRejected,
     ConfigError,
+    DatabaseUnreadable,
     FloorlineError,
     KeyMissing,
     PlanForbids,
@@ -98,6 +99,8 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 def error_exit_code(error: FloorlineError) -> int:
     """Return the exit code of an error that ended a command before it had results."""
+    if isinstance(error, DatabaseUnreadable):  # damaged, which no configuration can change
+        return 6
     if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
         return 2
     if not isinstance(error, SourceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from common.errors import (
     DatabaseUnreadable,
     NotPublished,
+    PublishedUnreadable,
     WarehouseError,
     WarehouseFull,
     WarehouseLocked,
@@ -28,6 +29,18 @@ from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
+# A part of DuckDB's message, our error and its detail.
+ERRORS: Final[Mapping[str, tuple[type[WarehouseError], str]]] = {
+    "No space left on device": (WarehouseFull, "no space left on the disk of {path}"),
+    "Corrupt database file": (DatabaseUnreadable, "{path} is damaged: a part of it is not what was written"),
+    "not a valid DuckDB database file": (DatabaseUnreadable, "{path} is not a database"),
+    "read a database file with version": (
+        WarehouseUnusable, "{path} is not a database that this Floorline can read"
+    ),
+    "Cannot open file": (
+        WarehouseUnusable, "{path} cannot be opened: check its folder and the permissions"
+    ),
+}  # fmt: skip
 # memory_limit does not count freed memory that the allocator has not returned: return it at once.
 WRITER_SETTINGS: Final = {
     "memory_limit": "180MB",
@@ -38,18 +51,15 @@ WRITER_SETTINGS: Final = {
 
 
 def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
-    """Return our error for a locked, full or foreign file; None for any other error of DuckDB."""
+    """Return our error for a locked, full, damaged or foreign file; None for any other error of DuckDB."""
     text = str(error)
-    if "No space left on device" in text:
-        return WarehouseFull(f"no space left on the disk of {path}", path)
     if "Could not set lock on file" in text:
         match = LOCK_HOLDER.search(text)
         holder = f"{match['program'] or 'a process'} (PID {match['pid']})" if match else "another process"
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
-    if "not a valid DuckDB database file" in text or "read a database file with version" in text:
-        return WarehouseUnusable(f"{path} is not a database that this Floorline can read", path)
-    if "Cannot open file" in text:
-        return WarehouseUnusable(f"{path} cannot be opened: check its folder and the permissions", path)
+    for part, (kind, detail) in ERRORS.items():
+        if part in text:
+            return kind(detail.format(path=path), path)
     return None
 
 
@@ -123,10 +133,25 @@ def connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 @contextlib.contextmanager
+def open_published(paths: WarehousePaths) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published copy as `open_reader` does. Raises PublishedUnreadable where it is damaged."""
+    try:
+        with open_reader(paths.published) as db:
+            yield db
+    except DatabaseUnreadable as error:
+        raise PublishedUnreadable(error.detail, error.path) from error
+
+
+@contextlib.contextmanager
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database file as `connect_reader` does; errors of the block are errors of this file."""
     with translate_duckdb_errors(path), connect_reader(path) as connection:
         yield connection
+
+
+def quote_path(path: Path) -> str:
+    """Return a path as a literal of SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

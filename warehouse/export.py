@@ -11,7 +11,7 @@ from typing import Final
 import duckdb
 
 from common.errors import TargetExists
-from warehouse.database import open_reader, translate_duckdb_errors
+from warehouse.database import open_published, quote_path, translate_duckdb_errors
 from warehouse.paths import WarehousePaths
 
 PUBLIC_VIEWS: Final = """
@@ -26,12 +26,12 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     with (
         _temporary_target(partial),
-        open_reader(paths.published),
+        open_published(paths),
         translate_duckdb_errors(target),
         duckdb.connect() as db,
     ):
-        db.execute(f"ATTACH {_quote(paths.published)} AS published (READ_ONLY)")
-        db.execute(f"ATTACH {_quote(partial)} AS exported")
+        db.execute(f"ATTACH {quote_path(paths.published)} AS published (READ_ONLY)")
+        db.execute(f"ATTACH {quote_path(partial)} AS exported")
         db.execute("COPY FROM DATABASE published TO exported")
         db.execute("DETACH exported")
         partial.rename(target)
@@ -44,11 +44,11 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     """
     _refuse_existing(target)
     partial = target.with_name(target.name + ".partial")
-    with _temporary_target(partial), open_reader(paths.published) as db, translate_duckdb_errors(target):
+    with _temporary_target(partial), open_published(paths) as db, translate_duckdb_errors(target):
         partial.mkdir(parents=True)
         views = [view for (view,) in db.execute(PUBLIC_VIEWS).fetchall()]
         for view in views:
-            file = _quote(partial / f"{view}.parquet")
+            file = quote_path(partial / f"{view}.parquet")
             db.execute(f'COPY (FROM "{view}") TO {file} (FORMAT parquet, COMPRESSION zstd)')
         partial.rename(target)
     return [target / f"{view}.parquet" for view in views]
@@ -77,7 +77,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _quote(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

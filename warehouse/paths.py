@@ -28,6 +28,11 @@ class WarehousePaths:
         return self.root / "writer" / "market.duckdb"
 
     @property
+    def checksum(self) -> Path:
+        """The file with the checksum of the database that was published last."""
+        return self.root / "writer" / "checksum"
+
+    @property
     def lock(self) -> Path:
         """The lock file of the one writer."""
         return self.root / "writer" / "lock"

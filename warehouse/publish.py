@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Final
 
 from common.files import fsync_directory
 from warehouse.database import translate_duckdb_errors
+from warehouse.database_files import log_of
+from warehouse.integrity import record_checksum
 from warehouse.paths import WarehousePaths
+from warehouse.restoration import refuse_lost_runs
+
+READABLE: Final = 0o444
 
 
 def publish(paths: WarehousePaths) -> None:
     """Copy the closed writer's database and rename the copy into place. Call it under `writer_lock`.
 
     A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
-    file would not open. Delete the `.wal` before the rename and again after it.
+    file would not open. Delete the `.wal` before the rename and again after it. The copy can be read by whom
+    the copy before it could; the first one by its user only. Raises DatabaseIncomplete where runs would be
+    lost.
     """
-    stray_wal = paths.published.with_name(paths.published.name + ".wal")
+    refuse_lost_runs(paths)
+    stray_wal = log_of(paths.published)
     partial = paths.published.with_name(paths.published.name + ".partial")
     with translate_duckdb_errors(paths.published):
         try:
             partial.unlink(missing_ok=True)  # left by a killed publish, and read-only
             shutil.copyfile(paths.writer, partial)
-            partial.chmod(0o444)
+            partial.chmod(_mode(paths))
             # Before the rename: after a power failure the published file must not be empty.
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -30,5 +39,11 @@ def publish(paths: WarehousePaths) -> None:
             partial.replace(paths.published)
             stray_wal.unlink(missing_ok=True)
             fsync_directory(paths.root)
+            record_checksum(paths.published, paths.checksum)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _mode(paths: WarehousePaths) -> int:
+    published = paths.published
+    return published.stat().st_mode & READABLE if published.exists() else 0o400

@@ -10,7 +10,7 @@ import duckdb
 
 from common.errors import QueryRejected
 from common.text import sanitize
-from warehouse.database import open_reader, translate_duckdb_error
+from warehouse.database import open_published, translate_duckdb_error
 from warehouse.paths import WarehousePaths
 
 # One row per basket: its last runs, but for those that a wrong clock has dated ahead.
@@ -56,9 +56,10 @@ def run_query(
 ) -> QueryResult:
     """Run one query on the published database.
 
-    Raises NotPublished where there is no database yet, and QueryRejected for a query that DuckDB rejects.
+    Raises NotPublished where there is no database yet, PublishedUnreadable where it is damaged, and
+    QueryRejected for a query that DuckDB rejects.
     """
-    with open_reader(paths.published) as db:
+    with open_published(paths) as db:
         try:
             cursor = db.execute(sql, parameters)
             rows = tuple(cursor.fetchall())

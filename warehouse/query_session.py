@@ -10,9 +10,9 @@ from typing import Final
 
 import duckdb
 
-from common.errors import QueryRejected
+from common.errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
 from common.text import escape, sanitize
-from warehouse.database import connect_reader
+from warehouse.database import connect_reader, translate_duckdb_error
 from warehouse.query_output import QueryOutput
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
@@ -69,6 +69,8 @@ def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        if isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
+            raise PublishedUnreadable(f"{path} is damaged", path) from None
         raise QueryRejected(_describe(error), path) from None
     except RuntimeError as error:
         if str(error) != "Query interrupted":

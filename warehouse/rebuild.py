@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import datetime
-from itertools import chain, count
 from pathlib import Path
 
-from common.errors import WarehouseUnusable
-from common.files import translate_os_errors
 from warehouse.database import open_writer, writer_lock
+from warehouse.database_files import copy_database, keep_backup, remove_database, temporary_database
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import (
@@ -28,6 +23,7 @@ from warehouse.loading.forgetting import forget_runs
 from warehouse.loading.pipeline import LOCK_WAIT, copy_alerts, load_runs, quarantine_landing
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
+from warehouse.restoration import find_complete_database, remove_stray_log
 from warehouse.state.alerts import AlertStore
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import discard_lost_shards
@@ -64,26 +60,23 @@ def rebuild(
     """Load the landings into a new database, keep the previous one as a backup, and publish the new one.
 
     Runs without a landing, and runs before those, are taken over from the old database, or from the published
-    copy where the old database cannot be read. Quarantined landings are tried again. Raises WarehouseLocked,
-    WarehouseFull, and WarehouseUnusable where neither file can be read: the landings alone may be less than
-    what there was.
+    copy where the old database cannot be read or lacks runs. Quarantined landings are tried again. Raises
+    WarehouseLocked, WarehouseFull, DatabaseUnreadable where neither file can be read (the landings alone may
+    be less than what there was), and DatabaseIncomplete where each of the two lacks runs.
     """
     rebuilt = paths.writer.with_name("rebuild.duckdb")
-    with writer_lock(paths, wait), _temporary_database(rebuilt):
+    with writer_lock(paths, wait), temporary_database(rebuilt):
         corrupt: list[CorruptLanding] = []
-        runs = rebuildable_landings(paths, corrupt.append)
-        taken_over = _take_over(paths, rebuilt, {run.header.run_id for run in runs})
+        loaded, taken_over = _fill(paths, rebuilt, now, row_parser, on_corrupt=corrupt.append)
         with open_writer(rebuilt) as db:
-            load_runs(db, runs, now, on_corrupt=corrupt.append, row_parser=row_parser)
             alerts = AlertStore(paths.state)
             for error in corrupt:
                 quarantine_landing(error, alerts, now())
             copy_alerts(db, alerts)
-        loaded = {run.folder for run in runs} - {error.folder for error in corrupt}
         if not taken_over:
             # Before the swap: a kill in between costs repeated requests, but no rows.
             discard_lost_shards(BackfillStore(paths.state, now), loaded)
-        backup = _keep_backup(paths.writer, now())
+        backup = keep_backup(paths.writer, now())
         rebuilt.replace(paths.writer)
         publish(paths)
         for folder in loaded:
@@ -91,69 +84,47 @@ def rebuild(
     return RebuildResult(len(loaded), backup, taken_over)
 
 
+def _fill(
+    paths: WarehousePaths,
+    rebuilt: Path,
+    now: Callable[[], datetime],
+    row_parser: RowParser,
+    *,
+    on_corrupt: Callable[[CorruptLanding], object],
+) -> tuple[set[Path], int]:
+    """Fill a new database; return the folders that were loaded, and how many runs were taken over.
+
+    A landing that can be read but not loaded was taken out of the old database already: then everything is
+    done again without this landing, so that its rows come from the old database.
+    """
+    runs = rebuildable_landings(paths, on_corrupt)
+    while True:
+        remove_database(rebuilt)
+        taken_over = _take_over(paths, rebuilt, {run.header.run_id for run in runs})
+        failed: list[CorruptLanding] = []
+        with open_writer(rebuilt) as db:
+            load_runs(db, runs, now, on_corrupt=failed.append, row_parser=row_parser)
+        for error in failed:
+            on_corrupt(error)
+        folders = {run.folder for run in runs}
+        loaded = folders - {error.folder for error in failed}
+        if loaded == folders:
+            return loaded, taken_over
+        runs = [run for run in runs if run.folder in loaded]
+
+
 def _take_over(paths: WarehousePaths, rebuilt: Path, landed: Collection[str]) -> int:
     """Copy the old database to `rebuilt`, but no run that will be loaded again; return how many runs.
 
     Leaves no file where nothing need be taken over.
     """
-    old = [path for path in (paths.writer, paths.published) if path.exists()]
-    for path in old:
-        # A full disk is no reason to fall back on an older file: only what cannot be read is passed over.
-        with contextlib.suppress(WarehouseUnusable):
-            _copy_database(path, rebuilt)
-            with open_writer(rebuilt) as db:
-                kept = forget_runs(db, landed)
-            if not kept:
-                _remove_database(rebuilt)
-            return kept
-        _remove_database(rebuilt)
-    if old:
-        raise WarehouseUnusable(
-            f"{' and '.join(map(str, old))} cannot be read, and may hold more than the {len(landed)} landings"
-            " on disk: restore a backup, or move these files away to rebuild from the landings alone",
-            paths.writer,
-        )
-    return 0
-
-
-@contextlib.contextmanager
-def _temporary_database(path: Path) -> Iterator[None]:
-    """Delete a database before and after; a rename in between keeps it."""
-    _remove_database(path)
-    try:
-        yield
-    finally:
-        _remove_database(path)
-
-
-def _remove_database(path: Path) -> None:
-    for file in (path, path.with_name(path.name + ".wal")):
-        file.unlink(missing_ok=True)
-
-
-def _copy_database(path: Path, target: Path) -> None:
-    """Copy a database that no process has open, with the write-ahead log that a killed writer left."""
-    log = path.with_name(path.name + ".wal")
-    with translate_os_errors(target):
-        shutil.copyfile(path, target)
-        target.chmod(0o644)
-        if log.exists():
-            shutil.copyfile(log, target.with_name(target.name + ".wal"))
-
-
-def _keep_backup(path: Path, now: datetime) -> Path | None:
-    """Link the database under a second name, so that the first one is never missing; return the backup.
-
-    The write-ahead log that a killed writer left belongs to the backup and moves with it.
-    """
-    if not path.exists():
-        return None
-    stem = f"market.before-{now:%Y%m%dT%H%M%SZ}"
-    # Two rebuilds within a second keep two backups.
-    names = chain([f"{stem}.duckdb"], (f"{stem}-{number}.duckdb" for number in count(2)))
-    backup = next(file for file in map(path.with_name, names) if not file.exists())
-    os.link(path, backup)
-    log = path.with_name(path.name + ".wal")
-    if log.exists():
-        log.rename(backup.with_name(backup.name + ".wal"))
-    return backup
+    remove_stray_log(paths)
+    old = find_complete_database(paths, landed)
+    if old is None:
+        return 0
+    copy_database(old, rebuilt)
+    with open_writer(rebuilt) as db:
+        kept = forget_runs(db, landed)
+    if not kept:
+        remove_database(rebuilt)
+    return kept

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Final, Literal
 
@@ -16,8 +17,9 @@ from pipelines.backfill.limits import EXACT_CURRENCY, allowed_window, resolve_re
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Cs2capSettings, Settings
+from pipelines.loading import read_published
 from pipelines.planning.estimate import LazySource, limits_of_source
-from warehouse.database import open_reader
+from warehouse.database import open_published
 from warehouse.gaps import CoverageGap, find_coverage_gaps, unfilled_spans
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
@@ -102,7 +104,11 @@ async def find_gaps(
             gap
             for basket in baskets
             if basket.source == source
-            for gap in _find_basket_gaps(settings, basket, since=since, now=now)
+            for gap in read_published(
+                WarehousePaths(settings.root),
+                clock,
+                partial(_find_basket_gaps, settings, basket, since=since, now=now),
+            )
         ]
         if basket_gaps:
             gaps += await _classify(settings, source, basket_gaps, clock=clock, on_request=on_request)
@@ -140,7 +146,7 @@ def _find_basket_gaps(
     if start is None:
         return []
     currencies = ("USD",) if basket.fx == "table" else tuple(code.upper() for code in basket.currencies)
-    with open_reader(paths.published) as reader:
+    with open_published(paths) as reader:
         return [
             BasketGap(basket, currency, gap)
             for currency in currencies

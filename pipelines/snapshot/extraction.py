@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from common.clock import Clock
@@ -16,7 +17,7 @@ from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
 from pipelines.config import BasketSettings
-from pipelines.loading import parse_raw_rows
+from pipelines.loading import parse_raw_rows, read_published
 from pipelines.planning.baskets import PlannedBasket
 from pipelines.results import RunResult, run_state
 from pipelines.snapshot.page_writers import LandedPage, PageWriters
@@ -202,7 +203,8 @@ class BasketExtractor:
         silent: set[str] = set()
         for (currency, deliveries), seen in self._providers_seen.items():
             if not requested <= seen:
-                silent |= requested & previously_listed_providers(
+                query = partial(
+                    previously_listed_providers,
                     self._paths,
                     self._basket.source,
                     currency,
@@ -210,6 +212,7 @@ class BasketExtractor:
                     item_ids=self._item_ids(currency),
                     excluded=sorted(seen),
                 )
+                silent |= requested & read_published(self._paths, self._clock, query)
         if not silent:
             return ()
         try:

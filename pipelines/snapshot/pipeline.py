@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, QuotaExhausted, SourceError, TierUnknown
+from common.errors import ConfigError, PublishedUnreadable, QuotaExhausted, SourceError, TierUnknown
+from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
 from pipelines.loading import load_and_publish, load_before_exit
@@ -23,6 +24,7 @@ from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress
 from pipelines.source_session import SourceSession
 from warehouse.landing.writer import LandingWriter
+from warehouse.loading.pipeline import republish
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 
@@ -119,14 +121,11 @@ class SnapshotPipeline:
         try:
             limits = await session.open(self._auth_breaker)
             rate_limiter = session.connector.rate_limiter
-            planner = BasketPlanner(
-                self._settings,
-                session.catalogs,
-                limits,
-                self._clock.now(),
-                exhausted=exhausted_streams(rate_limiter),
-            )
-            run.planned = await planner.plan_all(run.baskets)
+            try:
+                run.planned = await self._plan(run, limits)
+            except PublishedUnreadable:
+                await asyncio.to_thread(republish, self._paths, self._clock.now())
+                run.planned = await self._plan(run, limits)
             if not self._force:
                 run.over_quota = over_quota_baskets(run.planned, rate_limiter.month_usage())
             # Only now: after an error, the first basket is billed for all requests that were sent.
@@ -136,6 +135,14 @@ class SnapshotPipeline:
             if isinstance(error, ConfigError) and not isinstance(error, TierUnknown):
                 raise
             run.error = error
+
+    async def _plan(self, run: SourceRun, limits: TierLimits) -> list[PlannedBasket]:
+        session = run.session
+        exhausted = exhausted_streams(session.connector.rate_limiter)
+        planner = BasketPlanner(
+            self._settings, session.catalogs, limits, self._clock.now(), exhausted=exhausted
+        )
+        return await planner.plan_all(run.baskets)
 
     async def _fetch(self, runs: Sequence[SourceRun], wrap: WrapTask) -> list[RunResult]:
         """Fetch the sources concurrently; the baskets of one source in turn, with its one connector."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.errors import WarehouseFull, WarehouseUnusable
+from common.errors import DatabaseIncomplete, WarehouseFull, WarehouseUnusable
 from tests.support.warehouse import (
     Quote,
     create_warehouse,
@@ -74,7 +74,7 @@ def test_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     paths.writer.write_text("not a database" * 1000)
-    with pytest.raises(WarehouseUnusable, match="is not a database"):
+    with pytest.raises(WarehouseUnusable, match="cannot be read"):
         load(paths)
 
 
@@ -109,7 +109,7 @@ def test_too_little_free_space_is_refused(tmp_path: Path) -> None:
 def test_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))
-    assert paths.published.stat().st_mode & 0o777 == 0o444
+    assert paths.published.stat().st_mode & 0o777 == 0o400
     assert paths.published.read_bytes() == paths.writer.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {
         "market.duckdb", "writer", "landing", "catalog", "state.db",
@@ -169,7 +169,7 @@ def test_publish_that_fails_leaves_the_old_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))
     paths.writer.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DatabaseIncomplete, match=r"there is no database at .* to publish"):
         publish(paths)
     assert set(current_prices(paths)) == {"1"}
     assert not (tmp_path / "market.duckdb.partial").exists()

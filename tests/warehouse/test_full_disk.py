@@ -1,5 +1,6 @@
 """A full disk is reported as such; landed pages are not lost, and the next load takes them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.warehouse import (
     ShardSpec,
     create_warehouse,
     land,
+    land_and_load,
     load,
     minute,
     observe,
@@ -23,6 +25,7 @@ from tests.support.warehouse_failures import fill_disk
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
+from warehouse.rebuild import rebuild
 from warehouse.state.alerts import Alert, AlertStore
 
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
@@ -46,6 +49,28 @@ def test_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -
         ("a", 10),
         ("b", 20_000),
     ]
+
+
+@pytest.mark.parametrize("leave", [0, 100_000, 1_000_000])
+def test_rebuild_without_space_for_the_copy_of_the_old_database(small_disk: Path, leave: int) -> None:
+    paths = create_warehouse(small_disk)
+    land_and_load(paths, "a", observe(minute(0), *MANY))
+    land_and_load(paths, "b", observe(minute(10), *MANY[:10]))
+    before = query_rows(paths, "FROM quotes ORDER BY ALL")
+    shutil.rmtree(paths.landing / "a")  # only the old database holds it
+    files = {path: path.read_bytes() for path in (paths.writer, paths.published)}
+    assert len(files[paths.writer]) > leave
+    ballast = fill_disk(small_disk, leave)
+    with pytest.raises(WarehouseFull, match=r"^no space left on the disk of \S+; free some space") as error:
+        rebuild(paths, lambda: minute(600), wait=0)
+    assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in files} == files
+    assert [path.name for path in paths.writer.parent.glob("*.duckdb*")] == ["market.duckdb"]
+    ballast.unlink()
+
+    assert rebuild(paths, lambda: minute(600), wait=0).taken_over == 1
+    assert query_rows(paths, "FROM quotes ORDER BY ALL") == before
+    assert query_rows(paths, "SELECT run_id FROM runs ORDER BY ALL") == [("a",), ("b",)]
 
 
 def test_page_that_does_not_fit_is_left_out_and_the_other_pages_stay(small_disk: Path) -> None:

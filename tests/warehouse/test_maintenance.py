@@ -96,6 +96,25 @@ def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths,
     assert load(paths) == []
 
 
+@pytest.mark.parametrize("damaged", ["a", "b", "d", "ab", "cd", "abcde"])
+def test_rebuild_keeps_the_rows_of_a_landing_that_loads_no_more(paths: WarehousePaths, damaged: str) -> None:
+    """Its rows are in the old database; the landing can still be read, and fails only while it is loaded."""
+    views = [view for view in public_views(paths) if view not in {"runs", "alerts"}]
+    queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in views]
+    queries.append("SELECT * EXCLUDE (loaded_at, rows_changed, rows_closed) FROM runs ORDER BY ALL")
+    before = [query_rows(paths, query) for query in queries]
+    for run_id in damaged:
+        (paths.landing / run_id / "done.json").write_text('{"state": "done", "requests": "many"}')
+    result = rebuild(paths, lambda: minute(600), wait=0)
+
+    assert [query_rows(paths, query) for query in queries] == before
+    assert result.runs == 5 - len(damaged)
+    assert result.taken_over >= len(damaged)
+    alerts = query_rows(paths, "SELECT subject FROM alerts WHERE cause = 'landing.unreadable' ORDER BY ALL")
+    assert alerts == [(run_id,) for run_id in damaged]
+    assert load(paths) == []
+
+
 def test_each_rebuild_keeps_its_own_backup(paths: WarehousePaths) -> None:
     backups = [rebuild(paths, lambda: minute(600), wait=0).aside for _ in range(3)]
     assert [backup.name.removeprefix("market.before-20260601T220000Z") for backup in backups if backup] == [
@@ -130,7 +149,7 @@ def test_rebuild_refuses_where_no_old_database_can_be_read(paths: WarehousePaths
     for path in (paths.writer, paths.published):
         path.unlink()
         path.write_text("ruined")
-    with pytest.raises(WarehouseUnusable, match="restore a backup, or move these files away"):
+    with pytest.raises(WarehouseUnusable, match="restore a backup, or move the damaged file away"):
         rebuild(paths, lambda: minute(600), wait=0)
     assert paths.writer.read_text() == "ruined"
     paths.writer.unlink()

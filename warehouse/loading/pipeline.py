@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 
 from warehouse.database import open_writer, writer_lock
+from warehouse.integrity import is_whole
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import (
     CorruptLanding,
     LandedRun,
+    list_landings,
     mark_loaded,
     pending_landings,
     prune,
@@ -24,9 +27,12 @@ from warehouse.loading.quotes import load_run
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
+from warehouse.restoration import restore_writer
 from warehouse.state.alerts import ALERT_COLUMNS, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
+DATABASE_RESTORED = "database.restored"
+CHECK_DISK = "Check the disk and what else writes into the folder of the warehouse."
 RETRY_ADVICE = "remove the file `unreadable` from that landing to load it again"
 
 
@@ -42,15 +48,21 @@ def load_pending(
     """Load every pending landing in the order of observation, publish, and prune; return the reports.
 
     A corrupt landing is quarantined with an alert; its report follows those of the loads. `on_loaded` gets
-    the loads before the alerts are copied, so that the alerts that it raises are published too. Raises
-    WarehouseLocked, WarehouseFull and WarehouseUnusable; what was not loaded stays pending.
+    the loads before the alerts are copied, so that the alerts that it raises are published too. A database
+    that is missing, damaged or short is brought back from the published copy, with an alert. Raises
+    DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull and
+    WarehouseUnusable; what was not loaded stays pending.
     """
     with writer_lock(paths, wait):
+        restored = restore_writer(paths, now())
         with open_writer(paths.writer) as db:
+            forget_lost_loads(db, paths.landing)
             corrupt: list[CorruptLanding] = []
             runs = pending_landings(paths.landing, corrupt.append)
             loaded = load_runs(db, runs, now, on_corrupt=corrupt.append, row_parser=row_parser)
             alerts = AlertStore(paths.state)
+            if restored is not None:
+                alerts.raise_alert(_restored(restored), now())
             quarantined = [quarantine_landing(error, alerts, now()) for error in corrupt]
             on_loaded(loaded)
             copy_alerts(db, alerts)
@@ -60,6 +72,21 @@ def load_pending(
             mark_loaded(folder)
         prune(paths.landing, keep)
     return [*loaded, *quarantined]
+
+
+def republish(paths: WarehousePaths, now: datetime, wait: float = LOCK_WAIT) -> None:
+    """Make a damaged published copy anew, with an alert. Raises what `load_pending` raises."""
+    with writer_lock(paths, wait):
+        restored = restore_writer(paths, now)
+        if restored is None and is_whole(paths.published, paths.checksum):
+            return  # another process was faster
+        publish(paths)
+        message = restored or f"{paths.published} was damaged: it was made anew from {paths.writer}"
+        AlertStore(paths.state).raise_alert(_restored(message), now)
+
+
+def _restored(message: str) -> Alert:
+    return Alert(DATABASE_RESTORED, "", "", message, guidance=CHECK_DISK)
 
 
 def load_runs(
@@ -97,6 +124,14 @@ def quarantine_landing(error: CorruptLanding, alerts: AlertStore, now: datetime)
     )
     alerts.raise_alert(alert, now)
     return LoadReport(run_id, source, basket, state="unreadable", reason=error.reason)
+
+
+def forget_lost_loads(db: duckdb.DuckDBPyConnection, landings: Path) -> None:
+    """Remove the mark `loaded` from landings that the database does not hold: an older file was restored."""
+    loaded = [folder.name for folder in list_landings(landings) if (folder / "loaded").exists()]
+    lost = db.execute("SELECT unnest(?::VARCHAR[]) EXCEPT SELECT run_id FROM store.run", [loaded]).fetchall()
+    for (run_id,) in lost:
+        (landings / run_id / "loaded").unlink(missing_ok=True)
 
 
 def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:

@@ -43,7 +43,8 @@ class Alert:
     """A condition that the user must know; at most one is open for each (cause, source, subject).
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
-    `contract.changed`, `provider.dark`, `landing.unreadable`, `silence`, `key.next`, `clock.ahead`.
+    `contract.changed`, `provider.dark`, `landing.unreadable`, `database.restored`, `silence`, `key.next`,
+    `clock.ahead`.
     `subject` is a basket, a provider, a run or a key's fingerprint, or empty for the whole
     source. `repeats` counts how often an open alert was raised again. Times are UTC.
     """

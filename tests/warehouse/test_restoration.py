@@ -1,0 +1,279 @@
+"""A database that is missing, damaged or short is brought back from the published copy, or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from common.errors import DatabaseIncomplete, DatabaseUnreadable, PublishedUnreadable, WarehouseError
+from tests.support.database_damage import cut, flip_every_block, flip_random_bit
+from tests.support.warehouse import (
+    Quote,
+    copy_warehouse,
+    create_warehouse,
+    land,
+    land_and_load,
+    load,
+    minute,
+    observe,
+    query_rows,
+)
+from warehouse.loading.pipeline import republish
+from warehouse.paths import WarehousePaths
+from warehouse.publish import publish
+from warehouse.rebuild import rebuild
+
+VIEWS = ("quotes", "quote_history", "observations", "rejects")
+RUNS = "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL"
+RESTORED = "SELECT message FROM alerts WHERE cause = 'database.restored'"
+Damage = Callable[[WarehousePaths], object]
+Rows = list[list[tuple[object, ...]]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Template:
+    """A warehouse with four runs, and its database after the second one."""
+
+    paths: WarehousePaths
+    older: Path
+
+    def copy(self, folder: Path, *, landings: bool) -> WarehousePaths:
+        """Copy the warehouse; without landings they are pruned, as they are after a day."""
+        paths = copy_warehouse(self.paths, folder)
+        shutil.copy(self.older, folder / "older")
+        if not landings:
+            for landing in paths.landing.iterdir():
+                shutil.rmtree(landing)
+        return paths
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    paths = create_warehouse(tmp_path_factory.mktemp("template"))
+    older = tmp_path_factory.mktemp("older") / "market.duckdb"
+    rejects = [("did not fit", '{"item_id": 9}')]
+    for number in range(4):
+        quotes = [Quote(str(item), 100 + item * number) for item in range(number, 40)]
+        land_and_load(paths, f"r{number}", observe(minute(10 * number), *quotes, rejects=rejects))
+        if number == 1:
+            shutil.copy(paths.writer, older)
+    return Template(paths, older)
+
+
+def rows(paths: WarehousePaths) -> Rows:
+    return [*(query_rows(paths, f"FROM {view} ORDER BY ALL") for view in VIEWS), query_rows(paths, RUNS)]
+
+
+@pytest.fixture(scope="module")
+def expected(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """Return the rows after one more run, which nothing disturbs."""
+    paths = template.copy(tmp_path_factory.mktemp("expected"), landings=True)
+    land_and_load(paths, "next", observe(minute(60), Quote("5", 777)))
+    return rows(paths)
+
+
+def put_older(path: Path, *, loaded: str = "") -> Callable[[WarehousePaths], None]:
+    """Return what puts the database after two runs in the place of another, with another run `loaded`."""
+
+    def damage(paths: WarehousePaths) -> None:
+        target = paths.root / path
+        target.unlink()
+        shutil.copy(paths.root / "older", target)
+        if loaded:
+            with duckdb.connect(str(target)) as db:
+                db.execute("UPDATE store.run SET run_id = ? WHERE run_id = 'r1'", [loaded])
+
+    return damage
+
+
+def put_foreign(paths: WarehousePaths) -> None:
+    paths.writer.unlink()
+    with duckdb.connect(str(paths.writer)) as db:
+        db.execute("CREATE TABLE mine (a INTEGER)")
+
+
+def leave_only_log(paths: WarehousePaths) -> None:
+    paths.writer.unlink()
+    paths.writer.with_name("market.duckdb.wal").write_bytes(b"left by a killed writer")
+
+
+WRITER, PUBLISHED = Path("writer/market.duckdb"), Path("market.duckdb")
+
+
+def overwrite(path: Path, content: bytes) -> Damage:
+    def damage(paths: WarehousePaths) -> None:
+        (paths.root / path).unlink()
+        (paths.root / path).write_bytes(content)
+
+    return damage
+
+
+def remove_folder(paths: WarehousePaths) -> None:
+    shutil.rmtree(paths.writer.parent)
+    paths.prepare()
+
+
+# Damage that is mended, and the words of the alert. Guards were right before.
+MENDED: dict[str, tuple[Damage, str]] = {
+    "writer is missing (new)": (lambda paths: paths.writer.unlink(), "was missing"),
+    "writer's folder is missing (new)": (remove_folder, "was missing"),
+    "writer is missing, its log is left (new)": (leave_only_log, "was missing"),
+    "writer is empty (new)": (overwrite(WRITER, b""), "was missing"),
+    "writer is text (new)": (overwrite(WRITER, b"text" * 10_000), "was damaged"),
+    "writer is cut in the middle (new)": (lambda paths: cut(paths.writer, 0.5), "was damaged"),
+    "writer is cut after its header (new)": (lambda paths: cut(paths.writer, 12_288), "was damaged"),
+    "writer is flipped (new)": (lambda paths: flip_every_block(paths.writer), "was damaged"),
+    "writer is a foreign database (new)": (put_foreign, "was damaged"),
+    "writer is an older one (new)": (put_older(WRITER), "lacked runs"),
+    "published copy is text (guard)": (overwrite(PUBLISHED, b"text" * 10_000), "could not be read"),
+    "published copy is cut (new)": (lambda paths: cut(paths.published, 12_288), "could not be read"),
+    "published copy is flipped (new)": (lambda paths: flip_every_block(paths.published), "could not be read"),
+    "published copy is missing (guard)": (lambda paths: paths.published.unlink(), ""),
+    "published copy is an older one (guard)": (put_older(PUBLISHED), ""),
+    "published copy is empty (guard)": (overwrite(PUBLISHED, b""), ""),
+    "checksum is missing (guard)": (lambda paths: paths.checksum.unlink(missing_ok=True), ""),
+    "checksum is damaged (guard)": (lambda paths: paths.checksum.write_bytes(b"\xff"), ""),
+}
+
+
+@pytest.mark.parametrize("landings", [True, False], ids=["landings", "no landings"])
+@pytest.mark.parametrize(("damage", "words"), MENDED.values(), ids=MENDED)
+def test_next_load_mends_the_database(
+    template: Template, expected: Rows, tmp_path: Path, damage: Damage, words: str, landings: bool
+) -> None:
+    paths = template.copy(tmp_path / "home", landings=landings)
+    damage(paths)
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    reports = load(paths)
+
+    assert [report.run_id for report in reports] == ["next"]
+    assert rows(paths) == expected
+    alerts = [message for (message,) in query_rows(paths, RESTORED)]
+    assert [words in message and "\n" not in message for message in alerts] == ([True] if words else [])
+    assert load(paths) == []
+    assert rows(paths) == expected
+    assert len(query_rows(paths, RESTORED)) == len(alerts)
+
+
+def test_damaged_file_is_kept_beside_the_one_that_replaces_it(template: Template, tmp_path: Path) -> None:
+    paths = template.copy(tmp_path, landings=False)
+    overwrite(WRITER, b"text")(paths)
+    load(paths)
+    assert paths.writer.with_name("market.before-20260601T220000Z.duckdb").read_bytes() == b"text"
+
+
+def lose_both(paths: WarehousePaths) -> None:
+    paths.writer.unlink()
+    paths.published.unlink()
+
+
+def flip_both(paths: WarehousePaths) -> None:
+    flip_every_block(paths.writer)
+    flip_every_block(paths.published)
+
+
+def diverge(paths: WarehousePaths) -> None:
+    for run_id in ("r2", "r3"):
+        shutil.rmtree(paths.landing / run_id, ignore_errors=True)
+    put_older(WRITER, loaded="other")(paths)
+
+
+# Damage that is refused with a landing for each run, and what the error says.
+REFUSED: dict[str, tuple[Damage, type[WarehouseError], str]] = {
+    "both are missing (new)": (lose_both, DatabaseIncomplete, "no database at .*, although 4 landings"),
+    "both are flipped (new)": (flip_both, DatabaseUnreadable, "writer/market.duckdb and .* cannot be read"),
+    "each lacks runs (new)": (diverge, DatabaseIncomplete, "lacks 3 runs and .* lacks 1 runs"),
+}
+
+
+@pytest.mark.parametrize(("damage", "error", "words"), REFUSED.values(), ids=REFUSED)
+def test_load_without_a_database_to_go_on_with_is_refused(
+    template: Template, tmp_path: Path, damage: Damage, error: type[WarehouseError], words: str
+) -> None:
+    paths = template.copy(tmp_path, landings=True)
+    damage(paths)
+    files = {path: path.read_bytes() for path in (paths.writer, paths.published) if path.exists()}
+    landing = land(paths, "next", observe(minute(60), Quote("5", 777)))
+    for _ in range(2):
+        with pytest.raises(error, match=f"{words}.*maintain rebuild"):
+            load(paths)
+    assert not (landing / "loaded").exists()
+    assert {path: path.read_bytes() for path in (paths.writer, paths.published) if path.exists()} == files
+
+
+def test_rebuild_after_the_loss_of_both_databases_holds_what_the_landings_hold(
+    template: Template, expected: Rows, tmp_path: Path
+) -> None:
+    paths = template.copy(tmp_path, landings=True)
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    lose_both(paths)
+    rebuild(paths, lambda: minute(600), wait=0)
+    assert rows(paths) == expected
+
+
+def test_new_warehouse_gets_a_new_database(tmp_path: Path) -> None:
+    paths = WarehousePaths(tmp_path)
+    paths.prepare()
+    land_and_load(paths, "a", observe(minute(0), Quote()))
+    assert query_rows(paths, "SELECT run_id FROM runs") == [("a",)]
+
+
+def test_older_databases_load_the_landings_again_that_they_lack(
+    template: Template, expected: Rows, tmp_path: Path
+) -> None:
+    paths = template.copy(tmp_path, landings=True)
+    for path in (WRITER, PUBLISHED):
+        put_older(path)(paths)
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    assert [report.run_id for report in load(paths)] == ["r2", "r3", "next"]
+    assert rows(paths) == expected
+
+
+def test_publish_that_would_lose_runs_is_refused(template: Template, tmp_path: Path) -> None:
+    paths = template.copy(tmp_path, landings=False)
+    before = paths.published.read_bytes()
+    put_older(WRITER)(paths)
+    with pytest.raises(DatabaseIncomplete, match=r"lacks runs that .* holds, and is not published"):
+        publish(paths)
+    assert paths.published.read_bytes() == before
+
+
+def test_rebuild_takes_the_longer_database_over(template: Template, expected: Rows, tmp_path: Path) -> None:
+    paths = template.copy(tmp_path, landings=False)
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    put_older(WRITER)(paths)
+    rebuild(paths, lambda: minute(600), wait=0)
+    assert rows(paths) == expected
+
+
+def test_damaged_published_copy_is_named_and_made_anew(template: Template, tmp_path: Path) -> None:
+    paths = template.copy(tmp_path, landings=False)
+    before = rows(paths)
+    flip_every_block(paths.published)
+    with pytest.raises(PublishedUnreadable, match=r"market\.duckdb.*`floorline maintain load`") as error:
+        query_rows(paths, "FROM quotes")
+    assert "\n" not in str(error.value)
+    republish(paths, minute(600), wait=0)
+    assert rows(paths) == before
+    republish(paths, minute(600), wait=0)  # another process was faster: nothing is to be done
+
+
+@pytest.mark.parametrize("flips", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["writer", "published"])
+def test_flipped_bits_are_never_loaded(
+    template: Template, expected: Rows, tmp_path: Path, which: str, flips: int
+) -> None:
+    for seed in range(flips):
+        home = tmp_path / str(seed)
+        paths = template.copy(home, landings=seed % 2 == 0)
+        flip_random_bit(paths.writer if which == "writer" else paths.published, seed)
+        land(paths, "next", observe(minute(60), Quote("5", 777)))
+        assert [report.run_id for report in load(paths)] == ["next"], seed
+        assert rows(paths) == expected, seed
+        assert all("\n" not in message for (message,) in query_rows(paths, RESTORED))
+        shutil.rmtree(home)
