@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from common.text import escape
 from common.time_ranges import INTERVALS, Interval, ceil_to
 
 
@@ -18,6 +19,16 @@ class Item(NamedTuple):
     item_id: str | None
     market_hash_name: str
     phase: str | None
+
+    @property
+    def label(self) -> str:
+        """The item in messages, as a configuration takes it: NAME, or NAME @ PHASE, in the escape form."""
+        return item_label(self.market_hash_name, self.phase)
+
+
+def item_label(name: str, phase: str | None) -> str:
+    """Return an item as messages show it and a configuration takes it: NAME, or NAME @ PHASE, escaped."""
+    return escape(f"{name} @ {phase}" if phase else name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,11 @@
-"""Text for people: one safe line of foreign text, and the length of a time span."""
+"""Text for people: foreign text on one safe line, names in a form that can be read back, and time spans.
+
+The escape form of a text is printable, is one line, and has an inverse, `unescape`: tables and messages show
+names in this form, and configurations and item files take names in it. A backslash stands before `x`, `u` or
+`U` and the hexadecimal number of an invisible character, before `n`, `r` and `t` for line breaks and a tab,
+and before a backslash, a quotation mark or a `#` that would have another meaning. Other backslashes stand for
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +17,30 @@ from typing import Final
 WORD: Final = re.compile(r"""(?:[^\s,;'"()\[\]{}|=]|(?<=\d),(?=\d))+""")
 DIGIT: Final = re.compile(r"\d")
 LONGEST_VALUE: Final = 100  # characters; a longer word is no number, no id and no time
+LONGEST_NAME: Final = 300  # characters; a message does not repeat a longer name whole
+# Python calls these characters printable, and terminals show nothing for them.
+BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+ESCAPE: Final = re.compile(
+    r"""\\(?:([\\#'"nrt])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4}))"""
+)
+LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t"}
+QUOTED: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""")
+COMMENT: Final = re.compile(r"#(?:\s.*)?")
+# What spreadsheets take for the beginning of a formula.
+FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
+LINE_BREAKS: Final = re.compile(r"[\t-\r]+")
 
 
 def sanitize(text: str, limit: int = 200) -> str:
-    """Return `text` on one line, without control or invisible characters, at most `limit` characters long.
+    """Return a foreign message on one printable line, at most `limit` characters long.
 
-    Text from an API may contain escape sequences; sanitized text is safe to log and to print on a terminal.
+    Line breaks and tabs become blanks, and escapes show the other invisible characters. To sanitize a text
+    again changes nothing: a name within the message that must stay exact is quoted first.
     """
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[: limit * 8]).split())
+    parts = (part.strip(" ") for part in LINE_BREAKS.split(text[: limit * 8]))
+    line = reveal(" ".join(filter(None, parts)))
     return line if len(line) <= limit else shorten(line, limit - 1) + "…"
 
 
@@ -33,16 +56,90 @@ def shorten(text: str, length: int) -> str:
     return text[:length].rstrip()
 
 
-def escape(text: str) -> str:
-    """Return `text` whole and on one line, with escapes for control and invisible characters.
+def reveal(text: str) -> str:
+    """Return `text` with escapes for its control and invisible characters, but for line feeds.
 
-    Text from an API may contain escape sequences; escaped text is safe to print on a terminal.
+    A terminal then runs nothing of it. The result is no escape form: its backslashes have several meanings.
     """
-    if text.isprintable():
+    if text.isprintable() and not BLANK.search(text):
         return text
+    return "".join(char if char == "\n" or _is_visible(char) else _escape_character(char) for char in text)
+
+
+def escape(text: str) -> str:
+    """Return the escape form of `text`, whole; see the module."""
+    escaped = _escape_characters(text)
+    return "\\" + escaped if QUOTED.fullmatch(escaped) or COMMENT.fullmatch(escaped) else escaped
+
+
+def unescape(text: str) -> str:
+    """Return the text whose escape form is `text`."""
+    return ESCAPE.sub(_unescape_match, text)
+
+
+def unquote(text: str) -> str:
+    """Return the name that a table or a message shows as `text`, in quotation marks or without."""
+    return unescape(text[1:-1] if QUOTED.fullmatch(text) else text)
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """Return what a name in a configuration can mean, the most literal first.
+
+    These are the text as it is, without blanks at its ends, out of its escape form, and out of a CSV.
+    """
+    stripped = text.strip()
+    cell = stripped[1:] if stripped[:1] == "'" and FORMULA.match(stripped, 1) else stripped
+    return tuple(dict.fromkeys((text, stripped, unescape(stripped), cell)))
+
+
+def quote(name: str) -> str:
+    """Return a name in quotation marks, in its escape form, which is also a string of TOML.
+
+    A name of more than 300 characters ends with an ellipsis.
+    """
+    if len(name) > LONGEST_NAME:
+        return quote(shorten(name[: 2 * LONGEST_NAME], LONGEST_NAME - 1) + "…")
+    escaped = _escape_characters(name)
+    if "'" not in escaped:
+        return f"'{escaped}'"
+    # TOML's strings in double quotation marks have no \x
+    return '"' + "".join(_escape_for_toml(char) for char in name) + '"'
+
+
+def _escape_characters(text: str) -> str:
+    """Return the escape form of a text that neither quotation marks nor a `#` make ambiguous."""
+    is_plain = text.isprintable() and not BLANK.search(text) and not ESCAPE.search(text)
+    if is_plain and text == text.strip(" "):
+        return text
+    edges = {0, len(text) - 1}
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+        _escape_character(char)
+        if char == "\\" or (char == " " and at in edges) or not _is_visible(char)
+        else char
+        for at, char in enumerate(text)
     )
+
+
+def _is_visible(char: str) -> bool:
+    return char.isprintable() and not BLANK.match(char)
+
+
+def _escape_character(char: str) -> str:
+    return r"\x20" if char == " " else char.encode("unicode_escape").decode("ascii")
+
+
+def _escape_for_toml(char: str) -> str:
+    if char in {'"', "\\"}:
+        return "\\" + char
+    if _is_visible(char):
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _unescape_match(escaped: re.Match[str]) -> str:
+    if escaped[1]:
+        return LETTERS.get(escaped[1], escaped[1])
+    return chr(int(escaped[2] or escaped[3] or escaped[4], 16))
 
 
 def format_duration(length: timedelta) -> str:

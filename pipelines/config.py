@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
+from common.text import COMMENT, unquote
 
 DEFAULT_PATH = Path("floorline.toml")
 SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -222,7 +223,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     path = path or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
     try:
-        fields = tomllib.loads(path.read_text("utf-8"))
+        fields = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no configuration at {path}: create one, or pass its path with --config"
@@ -264,22 +265,36 @@ def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
 
 
 def expand_files(items: tuple[str | int, ...], base: Path, owner: str) -> tuple[str | int, ...]:
-    """Replace each "file:PATH" by the lines of that file, without blank lines and comments (#).
+    """Replace each "file:PATH" by the names in that file: one a line, in quotation marks or without.
 
-    A relative path starts at `base`. Raises ConfigError with the `owner` of the items.
+    Blank lines and comments, `#` alone or before a blank, are left out. A relative path starts at `base`.
+    Raises ConfigError with the `owner` of the items.
     """
     expanded: list[str | int] = []
     for item in items:
-        if isinstance(item, str) and item.startswith("file:"):
-            expanded.extend(_read_lines(base / Path(item.removeprefix("file:")).expanduser(), owner))
-        else:
+        if (path := _file_of(item, base)) is None:
             expanded.append(item)
+        else:
+            lines = _read_lines(path, owner)
+            expanded.extend(unquote(line) for line in lines if not COMMENT.fullmatch(line))
     return tuple(expanded)
 
 
+def comments_of(items: tuple[str | int, ...], base: Path, owner: str) -> list[str]:
+    """Return the comments in the files that `items` name. Raises as `expand_files`."""
+    paths = filter(None, (_file_of(item, base) for item in items))
+    return [line for path in paths for line in _read_lines(path, owner) if COMMENT.fullmatch(line)]
+
+
+def _file_of(item: str | int, base: Path) -> Path | None:
+    is_file = isinstance(item, str) and item.startswith("file:")
+    return base / Path(str(item).removeprefix("file:")).expanduser() if is_file else None
+
+
 def _read_lines(path: Path, owner: str) -> list[str]:
+    """Return the lines of a file that are not blank, without the blanks around them."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # a name may contain the other line breaks of Unicode
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{owner}: {path} cannot be read: {error}") from None
-    return [item for line in lines if (item := line.strip()) and not item.startswith("#")]
+    return [text for line in lines if (text := line.strip())]

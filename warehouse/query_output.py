@@ -17,10 +17,10 @@ from common.text import sanitize
 from warehouse.json_expression import INTEGERS, as_text, identifier, json_object
 
 CSV_BATCH: Final = 50_000  # rows
-Kind = Literal["decimal", "number", "text", "exact"]
+Kind = Literal["decimal", "number", "text", "binary", "exact"]
 NUMBERS: Final = INTEGERS | {"float", "double"}
 TEXTS: Final = frozenset(
-    ("varchar", "enum", "blob", "list", "array", "struct", "map", "union", "variant", "geometry")
+    ("varchar", "enum", "list", "array", "struct", "map", "union", "variant", "geometry")
 )
 
 
@@ -41,7 +41,7 @@ class QueryOutput:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What each column holds: decimals, other numbers, texts and nested values, or other exact values."""
+        """What each column holds: decimals, other numbers, texts or nested values, bytes, exact values."""
         return tuple(_kind(column.id) for column in self.relation.types)
 
     def select(self, columns: Sequence[str]) -> QueryOutput:
@@ -84,4 +84,6 @@ def _kind(type_id: str) -> Kind:
         return "decimal"
     if type_id in NUMBERS:
         return "number"
+    if type_id == "blob":
+        return "binary"
     return "text" if type_id in TEXTS else "exact"

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from common.concurrency import gather_fail_fast
 from common.errors import RequestRejected, UnexpectedResponse
 from common.shards import Item
-from common.text import sanitize
+from common.text import escape, quote
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, ResponseMeta
 from connectors.cs2cap.parser import parse_rows
@@ -44,6 +44,7 @@ class _BatchResponse(Struct):
 
 _BATCH: Final = PageDecoder(_BatchResponse)
 _ITEM: Final = PageDecoder(_Item)
+MAX_NAMES: Final = 5  # in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ def split_into_batches(shard: Shard, source: str) -> Iterator[BatchRequest]:
     items = shard.items or ()
     without_id = next((item for item in items if item.item_id is None and item.phase is not None), None)
     if without_id is not None:
-        name = f"{without_id.market_hash_name} @ {without_id.phase}"
-        raise RequestRejected(f"a batch request takes names without a phase, but {name} has no id", source)
+        problem = f"a batch request takes names without a phase, but {without_id.label} has no id"
+        raise RequestRejected(problem, source)
     for number, start in enumerate(range(0, len(items), BATCH_ITEMS)):
         yield BatchRequest(
             source=source,
@@ -126,7 +127,7 @@ class BatchExtraction:
             )
         )
         if unknown := [name for info in infos for name in info.unknown_names]:
-            names = sanitize(", ".join(unknown), 500)
+            names = ", ".join(map(quote, unknown[:MAX_NAMES])) + ("…" if len(unknown) > MAX_NAMES else "")
             raise RequestRejected(
                 f"{self._requests[0].path}: unknown item names: {names}", self._client.source
             )
@@ -217,7 +218,7 @@ def _check(
     ids, names = set(request.ids), set(request.names)
     for item in items:
         if item.item_id not in ids and item.market_hash_name not in names:
-            name = sanitize(item.market_hash_name)
+            name = escape(item.market_hash_name)
             raise UnexpectedResponse(f"{path}: received {name}, which was not requested", source)
     odd_ids, odd_names, unnamed = _identify(odd_items)
     missing_ids = ids - {item.item_id for item in items} - set(batch.items_not_found)

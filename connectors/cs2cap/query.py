@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import PaginationError, UnexpectedResponse
 from common.shards import Item
-from common.text import sanitize
+from common.text import escape, sanitize
 from connectors.cs2cap.contract import BookSide, ListingResponse
 from connectors.shards import Shard
 
@@ -69,7 +69,7 @@ def check_currency(got: str, requested: str, source: str) -> None:
 def check_providers(got: AbstractSet[str], requested: AbstractSet[str], source: str) -> None:
     """Raise UnexpectedResponse where rows are of providers beyond `requested`; none requested means all."""
     if requested and (others := got - requested):
-        names = sanitize(", ".join(sorted(others)))
+        names = sanitize(", ".join(map(escape, sorted(others))))
         raise UnexpectedResponse(f"received prices of providers that were not requested: {names}", source)
 
 
@@ -82,5 +82,4 @@ def check_items(rows: pl.DataFrame, requested: Item | None, source: str) -> None
         return
     same_name = rows["market_hash_name"] == requested.market_hash_name
     if not (same_name | (rows["item_id"] == (requested.item_id or ""))).all():
-        name = sanitize(requested.market_hash_name)
-        raise UnexpectedResponse(f"requested {name}, received other items", source)
+        raise UnexpectedResponse(f"requested {requested.label}, received other items", source)

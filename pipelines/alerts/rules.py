@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from common.clock import MAX_CLOCK_SKEW
-from common.text import format_duration
+from common.text import escape, format_duration
 from pipelines.results import DONE, RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert, AlertStore
@@ -81,7 +81,7 @@ def _alerts_of_clocks(result: RunResult) -> Iterator[Alert]:
 def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
     for load in loads:
         for suspect in load.held:
-            message = f"{suspect.provider}: {suspect.reason}; none of its quotes was closed"
+            message = f"{escape(suspect.provider)}: {suspect.reason}; none of its quotes was closed"
             yield Alert(DARK, load.source, suspect.provider, message=message, run_id=load.run_id)
         if load.contract_changes:
             message = "; ".join(load.contract_changes)

@@ -17,8 +17,8 @@ from connectors.series import Series
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
-from pipelines.config import expand_files
-from pipelines.planning.selectors import ALL, resolve_items, resolve_providers
+from pipelines.config import comments_of, expand_files
+from pipelines.planning.selectors import ALL, resolve_items, resolve_providers, warn_of_comments
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
 # The API stores USD cents. It converts its history to any other currency and rounds it to minor units.
@@ -161,12 +161,15 @@ def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> 
 async def _resolve_items(
     request: BackfillRequest, base: Path, catalogs: CatalogCache
 ) -> tuple[Item, ...] | None:
-    entries = expand_files(request.items, base, "the backfill")
+    owner = "the backfill"
+    entries = expand_files(request.items, base, owner)
     if list(entries) == [ALL]:
         if request.series == "sales":
             return None
         entries = ("*",)  # unlike "all", the glob selects the phases of an item instead of their aggregate
-    return resolve_items(entries, await catalogs.items())
+    catalog = await catalogs.items()
+    warn_of_comments(comments_of(request.items, base, owner), catalog, owner)
+    return resolve_items(entries, catalog)
 
 
 def _describe_tier(limits: TierLimits) -> str:

@@ -14,10 +14,15 @@ from common.errors import ConfigError, SourceError
 from common.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
-from pipelines.config import BasketSettings, Settings, expand_items
+from pipelines.config import BasketSettings, Settings, comments_of, expand_items
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.schedule import frequency_of
-from pipelines.planning.selectors import resolve_currencies, resolve_items, resolve_providers
+from pipelines.planning.selectors import (
+    resolve_currencies,
+    resolve_items,
+    resolve_providers,
+    warn_of_comments,
+)
 from pipelines.planning.snapshot_planner import plan_snapshot
 from warehouse.paths import WarehousePaths
 from warehouse.queries import catalog_row_counts
@@ -129,11 +134,14 @@ class BasketPlanner:
         return None if only_usd else await self._catalogs.fx()
 
     async def _resolve_items(self, basket: BasketSettings, *, refresh: bool) -> tuple[Item, ...] | None:
-        selectors = expand_items(basket, self._settings.base)
+        base, owner = self._settings.base, f"basket {basket.name}"
+        selectors = expand_items(basket, base)
         if selectors == ("all",):
             return None
+        catalog = await self._catalogs.items()
+        warn_of_comments(comments_of(basket.items, base, owner), catalog, owner)
         try:
-            return resolve_items(selectors, await self._catalogs.items())
+            return resolve_items(selectors, catalog)
         except ConfigError:
             age = self._catalogs.age("items")
             if not refresh or age is None or age < REFRESH_IF_OLDER:

@@ -1,14 +1,17 @@
 """Resolve the names in a configuration to the items, providers and currencies of a source. Pure."""
 
-import difflib
+import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from common.errors import ConfigError
 from common.shards import Item
+from common.text import quote, spellings
+from pipelines.planning.suggestions import suggest, suggest_glob
 
+LOG = logging.getLogger("floorline")
 ALL = "all"
 
 
@@ -30,6 +33,23 @@ def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tupl
     return tuple(dict.fromkeys(item for _, items in matches for item in items))
 
 
+def warn_of_comments(comments: Sequence[str], catalog: pl.DataFrame, owner: str) -> None:
+    """Log a warning for each comment of an item file that is the name of an item.
+
+    `catalog` has the schema `ITEMS`.
+    """
+    if not comments:
+        return
+    names = catalog.filter(pl.col("market_hash_name").is_in(list(comments)))["market_hash_name"]
+    for name in names.unique(maintain_order=True):
+        LOG.warning(
+            "%s: the line %s of its item file is a comment, and an item has this name: write a backslash"
+            " before the # to select the item",
+            owner,
+            quote(name),
+        )
+
+
 class _CatalogIndex:
     """The catalog by id and by name. Only selected rows become Items."""
 
@@ -41,31 +61,41 @@ class _CatalogIndex:
             self.by_name.setdefault(name, []).append(row)
 
     def find(self, selector: str | int) -> list[Item]:
-        """Return the items that a selector matches."""
-        text = str(selector).strip()
+        """Return the items that a selector matches, in the most literal of its spellings that matches any."""
+        matches = (self._match(spelling) for spelling in spellings(str(selector)))
+        return next(filter(None, matches), [])
+
+    def _match(self, text: str) -> list[Item]:
         if text in self.by_name:  # first, because a name may contain `*` or " @ "
             return [self._aggregate(text)]
-        if isinstance(selector, int) or text.isdecimal():
+        if text.isdecimal():
             return [Item(*self.rows[self.by_id[text]])] if text in self.by_id else []
-        name, at, phase = text.rpartition(" @ ")
-        if at and name.strip() in self.by_name:
-            return [item for item in self._phases(name.strip()) if phase.strip() in {"*", item.phase}]
+        name, phase = self._split_phase(text)
+        if phase is not None:
+            return [item for item in self._phases(name) if phase in {"*", item.phase}]
         return list(self._glob(text)) if "*" in text else []
+
+    def _split_phase(self, text: str) -> tuple[str, str | None]:
+        """Return the known name and the phase of "NAME @ PHASE"; the text and None if it is nothing such."""
+        name, at, phase = text.rpartition(" @ ")
+        known = next((spelling for spelling in (name, name.strip()) if at and spelling in self.by_name), None)
+        return (text, None) if known is None else (known, phase.strip())
 
     def explain(self, selector: str | int) -> str:
         """Return why a selector matches nothing, with the nearest name."""
         text = str(selector).strip()
-        if isinstance(selector, int) or text.isdecimal():
+        if text.isdecimal():
             return f"no item has the id {text}"
-        name, at, _ = text.rpartition(" @ ")
-        if at and name.strip() in self.by_name:
-            phases = ", ".join(str(item.phase) for item in self._phases(name.strip()))
-            return f"{text!r} names no phase; this item has {phases or 'none'}"
+        name, phase = self._split_phase(text)
+        if phase is not None:
+            phases = ", ".join(str(item.phase) for item in self._phases(name))
+            return f"{quote(text)} names no phase; this item has {phases or 'none'}"
         if text == ALL:
             return '"all" must be the only entry'
         if "*" in text:
-            return f"the glob {text!r} matches no item (case matters)"
-        return f"no item is called {text!r}{_suggest(text, self.by_name)}"
+            return f"the glob {quote(text)} matches no item (case matters){suggest_glob(text, self.by_name)}"
+        comment = '; a comment begins with "# "' if text.startswith("#") else ""
+        return f"no item is called {quote(text)}{suggest(text, self.by_name)}{comment}"
 
     def _aggregate(self, name: str) -> Item:
         return next((item for item in self._named(name) if item.phase is None), Item(None, name, None))
@@ -103,18 +133,9 @@ def resolve_currencies(selectors: Sequence[str], fx: pl.DataFrame | None) -> tup
 
 
 def _check_known(selectors: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
-    keys = [key.strip() for key in selectors]
     lookup = set(known)
-    unknown = [f"no {what} is called {key!r}{_suggest(key, known)}" for key in keys if key not in lookup]
+    keys = [next((key for key in spellings(text) if key in lookup), text.strip()) for text in selectors]
+    unknown = [f"no {what} is called {quote(key)}{suggest(key, known)}" for key in keys if key not in lookup]
     if unknown or not keys:
         raise ConfigError("; ".join(unknown[:5]) or f"no {what} is configured")
     return tuple(dict.fromkeys(keys))
-
-
-def _suggest(text: str, known: Iterable[str]) -> str:
-    """Return a question for the nearest known name; empty if no name is near."""
-    by_folded_name: dict[str, str] = {}
-    for name in known:
-        by_folded_name.setdefault(name.casefold(), name)
-    near = difflib.get_close_matches(text.casefold(), by_folded_name, n=1, cutoff=0.5)
-    return f"; did you mean {by_folded_name[near[0]]!r}?" if near else ""

@@ -6,7 +6,7 @@ from typing import Final
 
 from common.errors import ConfigError, PlanForbids
 from common.shards import Item
-from common.text import sanitize
+from common.text import quote
 from connectors.shards import (
     ASK_DELIVERIES,
     BID_DELIVERIES,
@@ -269,14 +269,12 @@ def _phase_warnings(request: SnapshotRequest) -> Iterator[str]:
     aggregates = [item for item in phased if item.phase is None]
     without_id = [item for item in phased if item.phase is not None and item.item_id is None]
     if aggregates:
-        name = sanitize(aggregates[0].market_hash_name, 80)
         yield (
             f"without a phase, a name returns only the cheapest of its phases ({len(aggregates)} here):"
-            f' "{name} @ *" requests each phase'
+            f" {quote(f'{aggregates[0].market_hash_name} @ *')} requests each phase"
         )
     if without_id:
-        name = sanitize(without_id[0].market_hash_name, 80)
         yield (
             f"a batch by name would lose the phases that have no id of their own ({len(without_id)} here, the"
-            f" first of {name}): these are requested one by one"
+            f" first of {quote(without_id[0].market_hash_name)}): these are requested one by one"
         )

@@ -196,5 +196,5 @@ def test_refused_cursor_is_explained_with_the_apis_message_and_code() -> None:
 
 
 def test_shortened_cursor_is_printable_and_shows_both_ends() -> None:
-    assert shorten_cursor("a\x1b[31m\nb") == "cursor a [31m b"
+    assert shorten_cursor("a\x1b[31m\nb") == r"cursor a\x1b[31m b"
     assert shorten_cursor("x" * 30 + "y" * 30) == f"cursor {'x' * 24}…{'y' * 12}"

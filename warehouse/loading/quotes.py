@@ -11,6 +11,8 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
+from common.shards import item_label
+from common.text import escape
 from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
@@ -84,8 +86,7 @@ SUSPECT_PROVIDERS = """SELECT provider,
         format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)
     FROM suspect_provider JOIN store.provider USING (provider_key) GROUP BY provider
     UNION SELECT provider, 'the API says that it is down' FROM reported_down"""
-CONTRACT_CHANGES = """SELECT DISTINCT format('{}: {} {} is now {} {}', item_id, was_name,
-        coalesce(was_phase, ''), market_hash_name, coalesce(phase, ''))
+CONTRACT_CHANGES = """SELECT DISTINCT item_id, was_name, was_phase, market_hash_name, phase
     FROM contract_change ORDER BY ALL LIMIT 20"""
 # Prices that moved by a factor of ten or more.
 OUTLIERS = """SELECT i.market_hash_name, i.phase, p.provider, u.currency, u.was_price, u.price
@@ -211,7 +212,10 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
         outliers=tuple(Outlier(*row) for row in db.execute(OUTLIERS).fetchall()),
         held=tuple(SuspectProvider(*row) for row in db.execute(SUSPECT_PROVIDERS).fetchall()),
-        contract_changes=tuple(text for (text,) in db.execute(CONTRACT_CHANGES).fetchall()),
+        contract_changes=tuple(
+            f"{escape(item_id)}: {item_label(was_name, was_phase)} is now {item_label(name, phase)}"
+            for item_id, was_name, was_phase, name, phase in db.execute(CONTRACT_CHANGES).fetchall()
+        ),
         brought=tuple(provider for (provider,) in db.execute(COMPLETE_PROVIDERS).fetchall()),
         unknown_fields=run.unknown_fields,
     )

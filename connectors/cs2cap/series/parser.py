@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Meta, Raw, Struct
 
 from common.shards import SeriesShard
-from common.text import sanitize
+from common.text import escape, sanitize
 from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta, to_utc
 from connectors.cs2cap.query import check_currency, check_items, check_providers
 from connectors.cursor_pagination import MAX_CURSOR_LENGTH
@@ -67,7 +67,7 @@ class SeriesQuery:
     def find_mismatch(self, row: SeriesRow) -> str | None:
         """Return why a row cannot be stored, or None."""
         if row.provider not in self.providers:
-            return f"unknown provider {sanitize(row.provider, 60)}"
+            return f"unknown provider {sanitize(escape(row.provider), 60)}"
         if row.currency != self.shard.currency:
             return f"requested prices in {self.shard.currency}, received {sanitize(row.currency, 20)}"
         return self.find_time_ahead(row.time)

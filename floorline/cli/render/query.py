@@ -68,13 +68,16 @@ def json_array(texts: Sequence[str]) -> str:
 
 def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
     """Return the column of these values; decimals without the zeros that all of them end with."""
-    cells = [escape(value or "") for value in values]
+    # SQL's spelling of bytes is printable
+    cells = [value or "" if kind == "binary" else escape(value or "") for value in values]
     decimals = [len(cell) - len(cell.rstrip("0")) for cell in cells if "." in cell]
     if kind == "decimal" and decimals:
         scale = max(len(cell.partition(".")[2]) for cell in cells)
         spare = max(0, min(*decimals, scale - LEAST_DECIMALS))
         cells = [cell[: len(cell) - spare] if cell else "" for cell in cells]
-    return Column(escape(name), cells, numeric=kind in {"number", "decimal"}, exact=kind != "text")
+    return Column(
+        escape(name), cells, numeric=kind in {"number", "decimal"}, exact=kind not in {"text", "binary"}
+    )
 
 
 def _most_important(columns: Sequence[Column]) -> list[str]:

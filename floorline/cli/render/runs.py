@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from common.text import sanitize
+from common.shards import item_label
+from common.text import escape, sanitize
 from floorline.console import format_amount, format_cell, print_error, print_line, print_table, to_json
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
@@ -50,11 +51,12 @@ def result_notes(result: RunResult) -> list[str]:
     load = result.load
     if load is not None:
         notes += [
-            f"{suspect.provider}: {suspect.reason}; none of its quotes was closed" for suspect in load.held
+            f"{escape(suspect.provider)}: {suspect.reason}; none of its quotes was closed"
+            for suspect in load.held
         ]
         notes += [f"contract changed: {change}" for change in load.contract_changes]
         notes += [
-            f"ten times off: {o.market_hash_name}{f' ({o.phase})' if o.phase else ''} at {o.provider},"
+            f"ten times off: {item_label(o.market_hash_name, o.phase)} at {escape(o.provider)},"
             f" {format_amount(o.was)} -> {format_amount(o.price)} {o.currency}"
             for o in load.outliers
         ]

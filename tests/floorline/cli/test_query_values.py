@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 
+from common.text import escape, unescape
 from floorline.cli.render.query import Form, print_results
 from tests.support.sql_values import SqlValue, select, sql_columns
 from tests.support.terminals import cells_of, printed, read_table
@@ -42,8 +43,9 @@ def is_value(text: str, value: SqlValue) -> bool:
     """Return whether a cell shows the value, or the beginning of a text that cuts no number."""
     if value.text is None:
         return value.reads(text)
-    whole = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value.text)
+    whole = value.text if value.sql.endswith("::BLOB") else escape(value.text)
     kept, ellipsis, _ = text.partition("…")
+    assert ellipsis or value.sql.endswith("::BLOB") or unescape(text) == value.text
     cuts_number = bool(re.search(r"\d$", kept) and re.match(r"[.,:-]?\d", whole[len(kept) :]))
     return whole.startswith(kept) and not cuts_number and (bool(ellipsis) or kept == whole)
 

@@ -120,7 +120,7 @@ def test_two_concurrent_deliveries_send_one_message(
 
 def test_text_of_an_api_is_one_line_without_control_characters() -> None:
     assert title(DARK) == "[floorline] provider.dark: cs2cap, steam"
-    assert body(DARK).splitlines()[0] == "steam is [31m down and out"
+    assert body(DARK).splitlines()[0] == r"steam is\x1b[31m down and out"
 
 
 def test_failed_delivery_is_logged_without_the_password(

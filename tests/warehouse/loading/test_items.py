@@ -107,7 +107,7 @@ def test_id_of_another_item_gets_a_new_key(paths: WarehousePaths, quote: Quote) 
     report = land_and_load(paths, "c", observe(minute(10), quote, SAPPHIRE))
 
     assert len(report.contract_changes) == 1
-    assert report.contract_changes[0].startswith(f"11: {KNIFE} Ruby is now")
+    assert report.contract_changes[0].startswith(f"11: {KNIFE} @ Ruby is now")
     assert query_rows(paths, COUNT_KEYS, "11") == [(2,)]
     assert query_rows(paths, "SELECT phase, market_hash_name FROM quotes WHERE item_id = '11'") == [
         (quote.phase, quote.name)

@@ -1,0 +1,85 @@
+"""Suggest the known name that a wrong name may stand for, and show a difference that eyes miss. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from common.text import quote
+
+CUTOFF: Final = 0.5  # the least similarity of a suggestion, from 0 to 1
+MAX_DIFFERENCES: Final = 3
+LOOK_ALIKES: Final = str.maketrans(
+    dict.fromkeys("‐‑‒–—―−⁃˗﹘﹣➖", "-")  # noqa: RUF001
+    | dict.fromkeys("¦│┃ǀ∣❘❙⎮丨", "|")  # noqa: RUF001
+    | dict.fromkeys("’‘ʼʹ′`´", "'")  # noqa: RUF001
+    | dict.fromkeys("“”″„", '"')
+    | dict.fromkeys("*☆⭐✭✮✯", "★")
+)
+UNSEEN: Final = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+")
+
+
+def suggest(text: str, known: Iterable[str]) -> str:
+    """Return a question for the nearest known name; empty if no name is near.
+
+    A name that differs only in blanks, case, Unicode form or characters that look alike is the nearest.
+    """
+    by_form: dict[str, list[str]] = {}
+    for name in known:
+        by_form.setdefault(fold(name), []).append(name)
+    form = fold(text)
+    near = [form] if form in by_form else difflib.get_close_matches(form, by_form, n=1, cutoff=CUTOFF)
+    if not near:
+        return ""
+    name = max(by_form[near[0]], key=lambda name: difflib.SequenceMatcher(None, text, name).ratio())
+    return f"; did you mean {quote(name)}?{describe_difference(text, name)}"
+
+
+def suggest_glob(pattern: str, known: Iterable[str]) -> str:
+    """Return a question for the first name that a glob matches in another spelling; empty if none."""
+    parts = (re.escape(fold(part)) for part in pattern.split("*"))
+    matches = re.compile(".*".join(parts)).fullmatch
+    name = next((name for name in known if matches(fold(name))), None)
+    return "" if name is None else f"; do you mean names like {quote(name)}?"
+
+
+def fold(name: str) -> str:
+    """Return a name without blanks and case, in the Unicode form NFKC, with one character for look-alikes."""
+    compatible = unicodedata.normalize("NFKC", name.translate(LOOK_ALIKES))
+    return UNSEEN.sub("", compatible.translate(LOOK_ALIKES)).casefold()
+
+
+def describe_difference(written: str, name: str) -> str:
+    """Return how a name differs from what is written, in parentheses; empty where eyes see the difference."""
+    if written.casefold() == name.casefold():
+        return ""
+    edits = difflib.SequenceMatcher(None, written, name, autojunk=False).get_opcodes()
+    changes = [
+        (at, written[at:end], name[start:stop]) for tag, at, end, start, stop in edits if tag != "equal"
+    ]
+    if fold(written) != fold(name) and all(old.isascii() for _, old, _ in changes):
+        return ""
+    return f" ({'; '.join(_describe_changes(changes[:MAX_DIFFERENCES]))})"
+
+
+def _describe_changes(changes: Iterable[tuple[int, str, str]]) -> Iterator[str]:
+    for at, old, new in changes:
+        place = f"at character {at + 1}: "
+        if old and new:
+            yield f"{place}{_describe_characters(new)} in the place of {_describe_characters(old)}"
+        else:
+            yield (
+                f"{place}{_describe_characters(old)} less"
+                if old
+                else f"{place}{_describe_characters(new)} more"
+            )
+
+
+def _describe_characters(text: str) -> str:
+    if not text.strip(" "):
+        return "a blank" if len(text) == 1 else f"{len(text)} blanks"
+    shown = ", ".join(f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip() for char in text[:3])
+    return f"{shown} and more" if len(text) > 3 else shown
