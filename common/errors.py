@@ -14,10 +14,13 @@ FloorlineError
 │   │   └── RouteForbidden       a matter of the route alone, of no tier; ends every request of the route
 │   ├── OutcomeUnknown           a request that must not be repeated may have taken effect
 │   ├── TransientError           retried
-│   │   ├── RateLimited · Busy · Unavailable (· Outage) · RequestTimeout
+│   │   ├── RateLimited (· OnHold) · Busy · Unavailable (· Outage) · RequestTimeout
 │   │   └── ConnectionLost (· ConnectFailed)
 │   ├── PaginationError          the pages do not add up to a listing; the shard is incomplete
-│   └── UnexpectedResponse       a response that the contract of the API does not allow
+│   ├── UnexpectedResponse       a response that the contract of the API does not allow
+│   │   ├── TooLarge
+│   │   └── Intercepted          something answers in the API's place (· InterceptedPage, retried)
+│   └── Unforeseen               Floorline failed on a response: a bug, which ends its source or shard only
 └── WarehouseError               the storage; what was fetched stays in its landing
     ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
     ├── DatabaseIncomplete
@@ -28,11 +31,12 @@ FloorlineError
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from common.text import sanitize
 
@@ -199,6 +203,12 @@ class RateLimited(TransientError):
     """The requests in a minute exceed the tier's limit."""
 
 
+class OnHold(RateLimited):
+    """The source asks to send nothing for longer than a run waits; nothing is sent until then."""
+
+    guidance = "Floorline sends nothing with this key until then; `floorline status` shows the time."
+
+
 class Busy(TransientError):
     """The source still serves another request of this key."""
 
@@ -233,6 +243,41 @@ class UnexpectedResponse(SourceError):
     """A response that the contract of the source does not allow."""
 
     guidance = "Check `base_url` and any proxy; otherwise the API has changed."
+
+
+class TooLarge(UnexpectedResponse):
+    """A response that is larger than any that the API can mean; it was not read to its end."""
+
+
+class Intercepted(UnexpectedResponse):
+    """A response that is not the API's own: a proxy, a firewall or a login page answers in its place.
+
+    It says nothing of the key. It is not retried inside the run, because the answer is given on purpose.
+    """
+
+    guidance = (
+        "Check `base_url`, any proxy and the network: this says nothing of the key. The next run tries again."
+    )
+
+
+class InterceptedPage(Intercepted, Unavailable):
+    """A success that is not the API's own, such as the page of a failing cache; retried."""
+
+
+class Unforeseen(SourceError):
+    """Floorline itself failed on a response of the source; `detail` says where. Other sources go on."""
+
+    guidance = "This is a bug of Floorline: please report this line."
+
+    @classmethod
+    def of(cls, error: Exception, source: str) -> Self:
+        """Return the error of `source` for an exception that nobody expected: its type, and where it arose.
+
+        Its text is left out: it may have foreign text, or the key.
+        """
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+        return cls(f"Floorline could not handle a response: {type(error).__name__}{place}", source)
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ from common.errors import WarehouseFull, WarehouseLocked, WarehouseUnusable
 
 LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
 # Floorline before SCHEMA_VERSION 1 created the same tables and left `user_version` at 0.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS alert (
     alert_id INTEGER PRIMARY KEY,
@@ -64,6 +64,8 @@ CREATE TABLE IF NOT EXISTS budget (
     held_at REAL NOT NULL DEFAULT 0, held_until REAL NOT NULL DEFAULT 0,
     used INTEGER NOT NULL DEFAULT 0, per_month INTEGER, resets_at TEXT, told_at TEXT
 );
+-- Until when (UTC) the source asked to send nothing with a key, where that is longer than a run waits.
+CREATE TABLE IF NOT EXISTS hold (key_print TEXT PRIMARY KEY, source TEXT NOT NULL, until TEXT NOT NULL);
 -- A queued request, or a batch of sent requests, that counts until free_at; metered: requests of the month.
 -- AUTOINCREMENT: tickets are never used twice, so that they show the order of arrival.
 CREATE TABLE IF NOT EXISTS slot (

@@ -1,5 +1,6 @@
 """Decode JSON responses, and their rows one by one: rows that fit, rejects, counts of unknown fields."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,8 +16,14 @@ from connectors.pages import Reject
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=Struct)
-# msgspec raises RecursionError where values nest too deep.
-DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+# msgspec raises RecursionError where values nest too deep, ValueError for an integer of thousands of digits,
+# and ArithmeticError for a decimal with an endless exponent.
+DECODE_ERRORS: Final = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
+# What is kept of a response is parsed again, by other parsers and deeper in the stack. No row of either API
+# nests deeper than ten.
+MAX_NESTING: Final = 64
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 # What stands for a field that is split off, while the rest of its page is decoded.
 _PLACEHOLDERS: Final[dict[object, bytes]] = {list[Raw]: b"[]", Raw: b"null"}
@@ -27,7 +34,32 @@ def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: st
     try:
         return decoder.decode(body)
     except DECODE_ERRORS as error:
-        raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
+        raise UnexpectedResponse(f"{route}: {explain(error)}", source) from None
+
+
+def decode_or_none(decoder: msgspec.json.Decoder[_T], text: bytes | Raw) -> _T | None:
+    """Decode a part that may be missing or of another type; None where it does not fit."""
+    try:
+        return decoder.decode(text)
+    except DECODE_ERRORS:
+        return None
+
+
+def explain(error: Exception) -> str:
+    """Return the reason of one of `DECODE_ERRORS` on one line."""
+    return "it nests too deep" if isinstance(error, RecursionError) else sanitize(str(error))
+
+
+def check_nesting(raw: bytes | Raw) -> None:
+    """Raise ValueError for JSON that nests deeper than `MAX_NESTING`."""
+    text = bytes(raw)
+    if text.count(b"[") + text.count(b"{") <= MAX_NESTING:  # nearly always
+        return
+    brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_NESTING):  # each round removes the innermost level
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    if brackets:
+        raise ValueError(f"it nests deeper than {MAX_NESTING} levels")
 
 
 class PageDecoder(Generic[_R]):
@@ -55,7 +87,7 @@ class PageDecoder(Generic[_R]):
         try:
             return self.decode(body)
         except DECODE_ERRORS as error:
-            raise UnexpectedResponse(f"{route}: {sanitize(str(error))}", source) from None
+            raise UnexpectedResponse(f"{route}: {explain(error)}", source) from None
 
     def _decode_apart(self, body: bytes) -> _R:
         members = _known_members(body, self._page)
@@ -142,6 +174,7 @@ class RowDecoder(Generic[_R]):
 
     def decode(self, raw: bytes | Raw) -> _R:
         """Return one row; raises one of `DECODE_ERRORS` where it does not fit."""
+        check_nesting(raw)
         return self._decoder.decode(raw)
 
     def decode_all(
@@ -153,12 +186,12 @@ class RowDecoder(Generic[_R]):
         unknown: Counter[str] = Counter()
         for raw in raws:
             try:
-                row = self._decoder.decode(raw)
+                row = self.decode(raw)
                 if names := _FIELDS.decode(raw).keys() - self._known:
                     unknown.update(sanitize(name, 100) for name in names)
                 reason = find_mismatch(row) if find_mismatch else None
             except DECODE_ERRORS as error:
-                reason = str(error)
+                reason = explain(error)
             if reason is None:
                 fitting.append(row)
             else:

@@ -20,7 +20,7 @@ def is_json(text: bytes | Raw) -> bool:
     """Return whether a text is JSON."""
     try:
         msgspec.json.decode(text, type=Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 

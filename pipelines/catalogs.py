@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -13,6 +13,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.files import translate_os_errors
+from common.numbers import from_unix_time
 
 LIFETIME: Final = timedelta(days=1)
 # A name that an older cached catalog does not know is worth one request: it may be new.
@@ -78,8 +79,9 @@ class CatalogCache:
         path = self._path(name)
         if not path.exists():
             return None
-        age = self._clock.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return age if age >= timedelta(0) else None
+        modified = from_unix_time(path.stat().st_mtime)
+        age = None if modified is None else self._clock.now() - modified
+        return age if age is not None and age >= timedelta(0) else None
 
     async def _read(
         self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -23,6 +25,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
+from common.numbers import LONGEST, parse_count
 from common.text import COMMENT, unquote
 
 DEFAULT_PATH = Path("floorline.toml")
@@ -31,12 +34,27 @@ SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def _parse_duration(value: object) -> object:
     """Parse "90s", "10m", "1h" or "7d"; leave other values to pydantic."""
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
-        return timedelta(seconds=int(match[1]) * SECONDS_BY_UNIT[match[2]])
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)\s*([smhd])", value.strip())):
+        number = parse_count(match[1], most=int(LONGEST.total_seconds()))
+        seconds = math.inf if number is None else number * SECONDS_BY_UNIT[match[2]]
+        return LONGEST + timedelta(1) if seconds > LONGEST.total_seconds() else timedelta(seconds=seconds)
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+def _check_duration(length: timedelta) -> timedelta:
+    if not timedelta() <= length <= LONGEST:
+        raise ValueError(f"must be from 0s to {LONGEST.days}d")
+    return length
+
+
+def _check_period(length: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= length <= LONGEST:
+        raise ValueError(f"must be from 1s to {LONGEST.days}d")
+    return length
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
+Period = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_period)]
 KEY_PATTERN = r"^(env|file|block):.+$"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -62,7 +80,7 @@ class SourceSettings(_Strict):
     key: str = Field(pattern=KEY_PATTERN)
     tier: str = "auto"
     concurrency: int = Field(default=8, ge=1, le=64)
-    deadline: Duration = timedelta(seconds=30)
+    deadline: Period = timedelta(seconds=30)
 
 
 class Cs2capSettings(SourceSettings):
@@ -76,8 +94,8 @@ class Cs2capSettings(SourceSettings):
     base_url: str = "https://api.cs2c.app"
     key: str = Field(default="env:CS2C_API_KEY", pattern=KEY_PATTERN)
     tier: Literal["auto", "free", "starter", "pro", "quant"] = "auto"
-    stream_deadline: Duration = timedelta(minutes=10)
-    sales: Duration | None = None
+    stream_deadline: Period = timedelta(minutes=10)
+    sales: Period | None = None
 
 
 class SkinsharkSettings(SourceSettings):
@@ -123,7 +141,7 @@ class BasketSettings(_Strict):
     items: tuple[str | int, ...] = Field(min_length=1)
     providers: tuple[str, ...] = Field(default=("all",), min_length=1)
     currencies: tuple[str, ...] = Field(default=("USD",), min_length=1)
-    every: Duration = timedelta(minutes=10)
+    every: Period = timedelta(minutes=10)
     cron: str | None = None
     timezone: str = "UTC"
     fresh: Duration = timedelta(minutes=5)
@@ -232,6 +250,11 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except (
+        ValueError,
+        RecursionError,
+    ):  # by the parser, of a number of thousands of digits, or deep brackets
+        raise ConfigError(f"{path} has a number that is too long, or brackets that nest too deep") from None
     return parse_settings(fields, base=path.resolve().parent, where=str(path))
 
 

@@ -11,7 +11,9 @@ from common.errors import (
     ConfigError,
     DatabaseUnreadable,
     FloorlineError,
+    Intercepted,
     KeyMissing,
+    OnHold,
     PlanForbids,
     QueryRejected,
     QuotaExhausted,
@@ -25,6 +27,9 @@ STATES: Final = (
     (AuthRejected, "auth_failed"),
     (QuotaExhausted, "quota_exhausted"),
     (PlanForbids, "plan_forbids"),
+    # Neither the source nor the key has failed: the next run may work.
+    (Intercepted, "incomplete"),
+    (OnHold, "incomplete"),
 )
 EXIT_CODES: Final[Mapping[str, int]] = {
     "done": 0,

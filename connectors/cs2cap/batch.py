@@ -21,7 +21,7 @@ from connectors.cs2cap.query import check_currency, check_providers, named_provi
 from connectors.cs2cap.typed_page import prebuilt_page
 from connectors.decoding import DECODE_ERRORS, PageDecoder, to_reject
 from connectors.http.client import Client
-from connectors.http.compression import Decompress
+from connectors.http.encoded_body import Decompress
 from connectors.pages import PageSink, Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in, quote_keys

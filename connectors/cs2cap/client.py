@@ -6,6 +6,7 @@ from common.errors import SourceError
 from connectors.cs2cap.errors import classify
 from connectors.http.auth import BearerAuth
 from connectors.http.client import Client
+from connectors.http.errors import ErrorBody
 
 
 class Cs2capClient(Client):
@@ -14,7 +15,7 @@ class Cs2capClient(Client):
     auth = BearerAuth
 
     def classify(
-        self, route: str, status: int, *, body: bytes, headers: Mapping[str, str]
+        self, route: str, status: int, *, body: ErrorBody, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response of CS2Cap means, or None for a success."""
         return classify(route, status, body, headers=headers, source=self.source)

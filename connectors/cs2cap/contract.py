@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from common import numbers
 from common.text import sanitize
 from connectors.decoding import PageDecoder
 from connectors.pagination import PageInfo
@@ -91,10 +92,10 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
 
 def to_utc(time: datetime) -> datetime:
     """Convert a time to UTC; raises ValueError where it is outside the calendar there."""
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the time is outside the calendar in UTC") from None
+    utc = numbers.to_utc(time)
+    if utc is None:
+        raise ValueError("the time is outside the calendar in UTC")
+    return utc
 
 
 _BID_NAMES: Final = {

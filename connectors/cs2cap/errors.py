@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from common.errors import (
     AccountDisabled,
     AccountUnverified,
-    AddressDenied,
     Busy,
+    Intercepted,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -25,8 +25,8 @@ from common.errors import (
     Unavailable,
 )
 from common.text import sanitize
-from connectors.decoding import DECODE_ERRORS
-from connectors.http.errors import describe_failure, error_class_of
+from connectors.decoding import decode_or_none
+from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
 from connectors.http.headers import parse_reset, retry_after
 
 # The routes that not every tier includes, by the tier table of the API's documentation.
@@ -60,15 +60,25 @@ _BY_CODE: Final[Mapping[str, type[SourceError]]] = {
 
 
 class _Error(Struct):
-    code: object = None
-    detail: object = None
+    code: Raw = Raw(b"null")
+    detail: Raw = Raw(b"null")
+
+
+class _ValidationError(Struct):
+    """One wrong parameter of a request."""
+
+    loc: list[str | int] = []
+    msg: str = ""
 
 
 _ERROR: Final = msgspec.json.Decoder(_Error)
+_TEXT: Final = msgspec.json.Decoder(str)
+_ENTRIES: Final = msgspec.json.Decoder(list[Raw])
+_VALIDATION_ERROR: Final = msgspec.json.Decoder(_ValidationError)
 
 
 def classify(
-    route: str, status: int, body: bytes, headers: Mapping[str, str], *, source: str
+    route: str, status: int, body: ErrorBody, headers: Mapping[str, str], *, source: str
 ) -> SourceError | None:
     """Return the error that a response means, None for a status of 2xx.
 
@@ -77,13 +87,14 @@ def classify(
     """
     if 200 <= status < 300:
         return None
-    code, detail = _parse_error(body)
-    error_class = _BY_CODE.get(code)
+    code, detail = _parse_error(body.content)
+    foreign = is_foreign(status, body, headers, own_form=bool(code or detail))
+    error_class = Intercepted if foreign else _BY_CODE.get(code)
     if error_class is None:
         forbidden = status == 403
         error_class = _classify_forbidden(route, code, detail) if forbidden else error_class_of(status)
     error = error_class(
-        describe_failure(detail, status, headers),
+        describe_failure(detail, status, headers, foreign=foreign),
         source=source,
         code=sanitize(code),
         status=status,
@@ -99,38 +110,32 @@ def classify(
 
 
 def _classify_forbidden(route: str, code: str, detail: str) -> type[SourceError]:
-    """Distinguish the meanings of 403; without a code and a detail, the response is not the API's own.
+    """Distinguish the meanings of 403.
 
-    An unknown code is no evidence against the account, on which every other request depends.
+    Neither an unknown code nor a body that could not be read is evidence against the account, on which every
+    other request depends.
     """
-    if not detail and not code:
-        return AddressDenied
     text = detail.casefold()
     if "disabled" in text:
         return AccountDisabled
     if route in GATED_ROUTES or "tier" in text:
         return PlanForbids
-    return AccountDisabled if code in {"", "FORBIDDEN"} else RouteForbidden
+    return AccountDisabled if detail and code in {"", "FORBIDDEN"} else RouteForbidden
 
 
 def _parse_error(body: bytes) -> tuple[str, str]:
     """Return the code and the detail of an error body; each is empty where the body has none."""
-    try:
-        error = _ERROR.decode(body)
-    except DECODE_ERRORS:
-        return "", ""
-    return error.code if isinstance(error.code, str) else "", _parse_detail(error.detail)
+    error = decode_or_none(_ERROR, body) or _Error()
+    return decode_or_none(_TEXT, error.code) or "", _parse_detail(error.detail)
 
 
-def _parse_detail(detail: object) -> str:
-    if isinstance(detail, list):
-        return "; ".join(filter(None, map(_describe_validation_error, detail)))
-    return detail if isinstance(detail, str) else ""
+def _parse_detail(detail: Raw) -> str:
+    entries = decode_or_none(_ENTRIES, detail)
+    if entries is None:
+        return decode_or_none(_TEXT, detail) or ""
+    return "; ".join(filter(None, map(_describe_validation_error, entries)))
 
 
-def _describe_validation_error(entry: object) -> str:
-    if not isinstance(entry, dict):
-        return ""
-    location = entry.get("loc")
-    path = ".".join(map(str, location)) if isinstance(location, list) else ""
-    return f"{path}: {entry.get('msg', '')}"
+def _describe_validation_error(entry: Raw) -> str:
+    error = decode_or_none(_VALIDATION_ERROR, entry)
+    return f"{'.'.join(map(str, error.loc))}: {error.msg}" if error is not None else ""

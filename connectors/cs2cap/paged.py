@@ -12,7 +12,7 @@ from connectors.cs2cap.query import PageQuery, item_params, named_providers
 from connectors.cs2cap.raw_page import empty_raw_page, parse_raw_page
 from connectors.cs2cap.typed_page import empty_typed_page, parse_typed_page, prebuilt_page
 from connectors.http.client import Client
-from connectors.http.compression import Decompress
+from connectors.http.encoded_body import Decompress
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo
 from connectors.schemas import quote_keys

@@ -12,7 +12,8 @@ from msgspec import Raw
 
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing
 from connectors.cs2cap.query import PageQuery, check_listing, check_providers
-from connectors.http.compression import Decompress
+from connectors.decoding import DECODE_ERRORS
+from connectors.http.encoded_body import Decompress
 from connectors.json_text import is_json
 from connectors.pages import NO_PHASE, RawPage, fingerprint_keys
 from connectors.pagination import PageInfo
@@ -86,7 +87,7 @@ def decode_exact_rows(lines: bytes, side: BookSide) -> list[Row] | None:
     """Decode complete lines; None unless each row has exactly the contract's fields and types."""
     try:
         return _ROWS[side.delivery].decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return None
 
 

@@ -311,6 +311,6 @@ def parse_new_key(body: bytes, source: str = "") -> Key:
     """Parse `/v1/account/key/reissue`; raises OutcomeUnknown where it does not contain a key."""
     try:
         return Key(_NEW_KEY.decode(body).key, source)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyInvalid):
+    except (*DECODE_ERRORS, KeyInvalid):
         body = b""  # a traceback may show local variables
     raise OutcomeUnknown("POST /v1/account/key/reissue: the response holds no key", source)

@@ -3,18 +3,19 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from common.concurrency import run_to_completion
 from common.errors import ConfigError, PaginationError, TransientError, UnexpectedResponse
+from common.numbers import parse_count, parse_moment
 from common.text import sanitize
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.query import named_providers
 from connectors.cs2cap.stream_parser import RawStreamParser, StreamEnd, StreamInfo, TypedStreamParser
 from connectors.http.client import Client
+from connectors.http.compression import content_codings
 from connectors.http.transport import StreamingResponse
 from connectors.pages import PageBuilder, PageSink, RawChunk, TypedPage
 from connectors.pagination import PageInfo
@@ -23,6 +24,10 @@ from connectors.shards import Shard
 # Either is about five megabytes of text.
 _GZIP_CHUNK: Final = 512 * 2**10
 _PLAIN_CHUNK: Final = 5 * 2**20
+# Of a stream that does not say how many rows it has: eight times the whole index.
+MAX_ROWS: Final = 5_000_000
+# A stream may have some more rows than it says: the index moves.
+ROWS_SLACK: Final = 100_000
 _ParseChunk = Callable[[bytes, StreamEnd], tuple[TypedPage | RawChunk, PageInfo]]
 
 
@@ -39,6 +44,7 @@ class StreamExtraction:
         self._ended = False
         self._pages = 0
         self._rows = 0
+        self._most_rows = MAX_ROWS
 
     async def run(self, _resume_pages: Sequence[TypedPage]) -> ExtractResult:
         """Open the stream and land its rows; pages of an earlier stream are of another snapshot.
@@ -51,12 +57,13 @@ class StreamExtraction:
         params = [("providers", provider) for provider in named_providers(self._shard)]
         async with self._client.stream(self._side.path, params, self._deadline) as response:
             stream = self._read_headers(response)
+            self._most_rows = MAX_ROWS if stream.total < 0 else 2 * stream.total + ROWS_SLACK
             try:
                 await self._read_body(response, stream.encoding, self._parser(stream))
             except TransientError as error:
                 raise self._broken(error.detail) from None
         if not self._ended:
-            raise self._broken("its gzip data is truncated")
+            raise self._broken("its compressed data is truncated")
         if self._rows < stream.total:
             raise self._broken(f"it ended, but its header announced {stream.total} rows")
         return ExtractResult(self._pages, self._rows, rounds=0)
@@ -73,12 +80,13 @@ class StreamExtraction:
 
     def _read_headers(self, response: StreamingResponse) -> StreamInfo:
         headers, source = response.headers, self._client.source
-        currency, total = headers.get("x-snapshot-currency", "USD"), headers.get("x-snapshot-total", "")
+        currency = headers.get("x-snapshot-currency", "USD")
+        total = parse_count(headers.get("x-snapshot-total", ""))
         if currency != "USD":
             raise UnexpectedResponse(
                 f"{self._side.stream_route}: the stream is in {sanitize(currency, 20)} instead of USD", source
             )
-        snapshot_at = _parse_timestamp(headers.get("x-snapshot-timestamp", ""))
+        snapshot_at = parse_moment(headers.get("x-snapshot-timestamp", ""))
         if snapshot_at is not None and self._client.source_clock.is_ahead(snapshot_at):
             snapshot_at = None
         return StreamInfo(
@@ -88,12 +96,13 @@ class StreamExtraction:
             selection=self._shard.items,
             encoding=headers.get("content-encoding", ""),
             observed_at=snapshot_at or self._client.source_clock.read(headers),
-            total=int(total) if total.isascii() and total.isdecimal() else -1,
+            total=-1 if total is None else total,
+            mask=self._client.mask,
         )
 
     async def _read_body(self, response: StreamingResponse, encoding: str, parse: _ParseChunk) -> None:
         """Land the body while it arrives; what has arrived is landed even if reading fails."""
-        size = _GZIP_CHUNK if encoding == "gzip" else _PLAIN_CHUNK
+        size = _GZIP_CHUNK if content_codings(encoding) else _PLAIN_CHUNK
         buffer = bytearray()
         end: StreamEnd = "broken"
         try:
@@ -129,11 +138,5 @@ class StreamExtraction:
         self._pages += 1
         self._rows += info.others
         self._ended = not info.has_next
-
-
-def _parse_timestamp(text: str) -> datetime | None:
-    try:
-        timestamp = datetime.fromisoformat(text)
-        return timestamp.astimezone(UTC) if timestamp.tzinfo else None
-    except (ValueError, OverflowError):  # no timestamp, or one outside of the calendar in UTC
-        return None
+        if self._rows > self._most_rows:
+            raise self._broken("it goes on without end")

@@ -12,7 +12,9 @@ from connectors.cs2cap.parser import parse_ndjson
 from connectors.cs2cap.query import check_providers
 from connectors.cs2cap.raw_page import decode_exact_rows
 from connectors.cs2cap.typed_page import filter_items
+from connectors.http.auth import KeyMask
 from connectors.http.compression import Decompressor
+from connectors.http.encoded_body import BYTE_ORDER_MARK
 from connectors.pages import RawChunk, TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import providers_in
@@ -20,13 +22,16 @@ from connectors.schemas import providers_in
 # The state of the body after a chunk: more follows, it ended as it should, or reading it failed.
 StreamEnd = Literal["open", "complete", "broken"]
 _MAX_LINE_BYTES: Final = 2**20
+# The most that a chunk may hold: about six times its usual content.
+_MAX_CHUNK_BYTES: Final = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """One stream of `side`: what was requested, and what the response's headers say.
 
-    `total` is -1 where no header gives it. Only rows of the items in `selection` are kept; None keeps all.
+    `total` is -1 where no header gives it; `mask` hides the key in the rows. Only rows of the items in
+    `selection` are kept; None keeps all.
     """
 
     source: str
@@ -36,6 +41,7 @@ class StreamInfo:
     encoding: str
     observed_at: datetime
     total: int
+    mask: KeyMask
 
 
 class _StreamParser:
@@ -45,6 +51,7 @@ class _StreamParser:
         self._stream = stream
         self._decompressor = Decompressor(stream.encoding, stream.side.stream_route, stream.source)
         self._incomplete = b""
+        self._begun = False
         self._rows = 0
 
     def _read_lines(self, chunk: bytes, end: StreamEnd) -> Iterator[bytes]:
@@ -53,18 +60,20 @@ class _StreamParser:
         The last line of a complete body may lack a line break. Raises UnexpectedResponse for a line that is
         too long, and ConnectionLost for a chunk that cannot be decompressed.
         """
-        for text in self._decompressor.feed(chunk):
+        for text in self._decompressor.feed(chunk, _MAX_CHUNK_BYTES):
             lines = self._incomplete + text
+            if not self._begun:
+                self._begun, lines = bool(lines), lines.removeprefix(BYTE_ORDER_MARK)
             cut = lines.rfind(b"\n") + 1
             self._incomplete = lines[cut:]
             if len(self._incomplete) > _MAX_LINE_BYTES:
                 detail = f"{self._stream.side.stream_route}: a line is longer than {_MAX_LINE_BYTES} bytes"
                 raise UnexpectedResponse(detail, self._stream.source)
             if cut:
-                yield lines[:cut]
+                yield self._stream.mask(lines[:cut])
         if end == "complete" and self._decompressor.at_end and self._incomplete:
             last, self._incomplete = self._incomplete, b""
-            yield last + b"\n"
+            yield self._stream.mask(last) + b"\n"
 
     def _next_page_info(self, rows: int, end: StreamEnd) -> PageInfo:
         """Count the rows of a chunk, dropped ones included; `has_next` until the body has ended."""

@@ -9,7 +9,7 @@ from common.shards import Item
 from connectors.cs2cap.contract import decode_listing
 from connectors.cs2cap.parser import parse_rows
 from connectors.cs2cap.query import PageQuery, check_items, check_listing, check_providers
-from connectors.http.compression import Decompress
+from connectors.http.encoded_body import Decompress
 from connectors.pages import TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES, providers_in

@@ -1,15 +1,17 @@
 """API keys: read them, and send them in a header to their own source. No text or error shows a key."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import ClassVar, NoReturn, Protocol, TypeVar, final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from common.errors import ConfigError, KeyInvalid, KeyMissing
 
 _PORTS = {"http": 80, "https": 443}
+_SHORTEST_MASKED = 8
 
 
 @final
@@ -40,11 +42,42 @@ class Key:
         """Return `text` with the key masked: a server may send the key back."""
         return text.replace(self._secret, repr(self))
 
+    @property
+    def mask(self) -> "KeyMask":
+        """What masks this key in bodies, also in the worker process."""
+        return KeyMask(self._secret, repr(self))
+
     def __repr__(self) -> str:
         return f"Key(…{self.tail})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key cannot be pickled or copied")
+
+
+class KeyMask:
+    """Masks one key in the bodies of responses, whose rows, names and ids are stored.
+
+    Other than the key, the mask can be pickled: the worker process that inflates bodies gets it through a
+    socket of its parent. The key of a few characters is not masked, which would destroy what is no key.
+    """
+
+    __slots__ = ("_masked", "_needles")
+
+    def __init__(self, secret: str, masked: str) -> None:
+        # As it is, as a string of JSON shows it, and as a URL does.
+        spellings = {secret, json.dumps(secret)[1:-1], secret.replace("/", "\\/"), quote(secret, safe="")}
+        self._needles = [each.encode() for each in spellings] if len(secret) >= _SHORTEST_MASKED else []
+        self._masked = masked.encode()
+
+    def __call__(self, body: bytes) -> bytes:
+        """Return `body` with the key masked."""
+        for needle in self._needles:
+            if needle in body:
+                body = body.replace(needle, self._masked)
+        return body
+
+    def __repr__(self) -> str:
+        return f"KeyMask({self._masked.decode()})"
 
 
 def read_key(spec: str, source: str, env: Mapping[str, str]) -> Key:

@@ -2,39 +2,25 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from common.clock import Clock
 from common.concurrency import run_to_completion
-from common.errors import (
-    AuthRejected,
-    ConfigError,
-    ConnectFailed,
-    ConnectionLost,
-    OutcomeUnknown,
-    PaginationError,
-    QuotaExhausted,
-    RateLimited,
-    RequestTimeout,
-    RouteForbidden,
-    SourceError,
-    StreamsExhausted,
-)
+from common.errors import ConnectFailed, ConnectionLost, PaginationError, RequestTimeout, SourceError
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
-from connectors.http.circuit_breaker import CircuitBreaker
-from connectors.http.compression import Decompress, decompress
-from connectors.http.errors import check_content_type
-from connectors.http.headers import localize_reset, parse_quota
+from connectors.http.bodies import BodyBudget, read_error_body
+from connectors.http.encoded_body import Decompress, EncodedBody
+from connectors.http.errors import ErrorBody, as_outcome_unknown, check_content_type
+from connectors.http.headers import parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.source_clock import SourceClock
-from connectors.http.transport import ApiRequest, Params, RawResponse, StreamingResponse, Transport
+from connectors.http.source_guard import SourceGuard
+from connectors.http.transport import ApiRequest, Params, StreamingResponse, Transport
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
 
@@ -42,7 +28,6 @@ HeaderHook = Callable[[Mapping[str, str]], None]
 _T = TypeVar("_T")
 # Gets the decompression of the body, and the server's time.
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
-_MAX_ERROR_BODY: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +50,7 @@ class Client(ABC):
     A subclass speaks the dialect of one API: `auth` puts the key into a header, `classify` turns a response
     into an error. `requests` counts the requests sent, retries included; `request_id` is the API's own id of
     the last response, where the API gives one; `source_clock` is the source's, compared with ours.
-    `on_headers` gets the headers of every response.
+    `on_headers` gets the headers of every response; `mask` hides the key in what is kept of a body.
     """
 
     auth: ClassVar[type[HeaderAuth]]
@@ -88,15 +73,15 @@ class Client(ABC):
         self.request_id = ""
         self.source_clock = SourceClock(clock)
         self.rate_limiter = rate_limiter or RateLimiter(None, clock)
-        self._key = key
+        self.mask = key.mask
         self._clock = clock
         self._retry = retry or RetryPolicy()
         self._on_headers = on_headers
         self._connections = asyncio.Semaphore(concurrency)
-        # Bounds the memory of responses that have arrived and are not read yet.
+        # Bounds the responses that have arrived and are not read yet.
         self._responses = asyncio.Semaphore(2 * concurrency)
-        self._circuit_breaker = CircuitBreaker()
-        self._route_breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
+        self._bodies = BodyBudget()
+        self._guard = SourceGuard(self.rate_limiter, clock)
         self._transport = Transport(
             source,
             base_url,
@@ -108,7 +93,7 @@ class Client(ABC):
 
     @abstractmethod
     def classify(
-        self, route: str, status: int, *, body: bytes, headers: Mapping[str, str]
+        self, route: str, status: int, *, body: ErrorBody, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response means, or None for a success.
 
@@ -162,7 +147,7 @@ class Client(ABC):
         PaginationError where the outcome of the start is unknown, and what `get` raises.
         """
         request = ApiRequest("POST", route, params)
-        async with self._guard(request), self._connections:
+        async with self._guard.guard(str(request)), self._connections:
             response = await self._retry.run(lambda: self._open_stream(request, deadline), self._clock)
             try:
                 yield response
@@ -177,10 +162,10 @@ class Client(ABC):
         """
         request = ApiRequest("POST", route, metered=False)
         try:
-            async with self._guard(request):
+            async with self._guard.guard(str(request)):
                 return await self._attempt(request, _decompress_here)
         except SourceError as error:
-            failure = _as_outcome_unknown(request, error)
+            failure = as_outcome_unknown(str(request), error)
         raise failure  # outside of the handler, whose frames hold the response
 
     async def aclose(self) -> None:
@@ -188,32 +173,65 @@ class Client(ABC):
         await self._transport.aclose()
         self.rate_limiter.close()
 
-    @asynccontextmanager
-    async def _guard(self, request: ApiRequest) -> AsyncIterator[None]:
-        """Run a request inside; raise the error that stopped the source or the route of the request."""
-        async with self._circuit_breaker.guard(), self._route_breakers[str(request)].guard():
-            yield
-
     async def _send_with_retry(
         self, request: ApiRequest, read_body: BodyReader[_T], retry: RetryPolicy | None = None
     ) -> ApiResponse[_T]:
-        async with self._guard(request):
+        async with self._guard.guard(str(request)):
             return await (retry or self._retry).run(lambda: self._attempt(request, read_body), self._clock)
 
     async def _attempt(self, request: ApiRequest, read_body: BodyReader[_T]) -> ApiResponse[_T]:
-        async with self._responses:
+        async with self._responses, AsyncExitStack() as until_done:
             async with (
                 self._connections,
                 self.rate_limiter.acquire(request.cost, metered=request.metered) as permit,
             ):
-                self.requests += 1
-                response = await self._transport.send(request)
-                # Before the connection passes to the next request, which an error here may forbid.
-                self._raise_for_error(request, permit, response)
+                response = await self._open(request, permit)
+                try:
+                    raw = await self._bodies.read(response, until_done)
+                finally:
+                    await response.aclose()
             server_time = self.source_clock.read(response.headers)
-            read = read_body(self._decompression(request, response), server_time)
-            body = await run_to_completion(read)
+            work = self._bodies.process(
+                self._encoded_body(response, raw), until_done, lambda body: read_body(body, server_time)
+            )
+            try:
+                body = await run_to_completion(work)
+            except SourceError as error:  # such as an error in the envelope of a success
+                raise self._guard.obey(str(request), error, response.headers) from None
         return ApiResponse(response.status, response.headers, body, server_time=server_time)
+
+    async def _open(
+        self, request: ApiRequest, permit: Permit, deadline: float | None = None
+    ) -> StreamingResponse:
+        """Send a request; return the response of a success, raise the error of any other response."""
+        self.requests += 1
+        response = await self._transport.stream(request, deadline)
+        try:
+            error = await self._find_error(request, permit, response)
+        except BaseException:
+            await response.aclose()
+            raise
+        if error is None:
+            return response
+        await response.aclose()
+        # Before the connection passes to the next request, which the error may forbid.
+        raise self._guard.obey(str(request), error, response.headers)
+
+    async def _find_error(
+        self, request: ApiRequest, permit: Permit, response: StreamingResponse
+    ) -> SourceError | None:
+        """Return the error that a response means; report its headers to the rate limiter and the clock."""
+        route, status, headers = str(request), response.status, response.headers
+        self._on_headers(headers)
+        self.source_clock.observe(headers)
+        body = ErrorBody(b"") if status < 300 else await read_error_body(response, self.mask)
+        error = self.classify(route, status, body=body, headers=headers)
+        error = error or check_content_type(status, headers, self.source)
+        request_id = sanitize(headers.get("x-request-id", self.request_id))
+        self.request_id = (error and error.request_id) or request_id
+        quota = parse_quota(headers, self._clock.now())
+        self.rate_limiter.observe_headers(route, permit, quota, error=error)
+        return error
 
     async def _open_stream(self, request: ApiRequest, deadline: float) -> StreamingResponse:
         """Claim a stream start and send the request; raise the error of an unsuccessful response."""
@@ -221,10 +239,7 @@ class Client(ABC):
         self.rate_limiter.claim_stream_start(str(request))
         try:
             async with self.rate_limiter.acquire() as permit:
-                self.requests += 1
-                response = await self._transport.stream(request, deadline)
-                await self._check_stream_response(request, permit, response)
-                return response
+                return await self._open(request, permit, deadline)
         except ConnectFailed as error:
             self.rate_limiter.observe_error(str(request), error)
             raise
@@ -234,68 +249,10 @@ class Client(ABC):
                 raise PaginationError(detail, self.source) from None
             raise
 
-    async def _check_stream_response(
-        self, request: ApiRequest, permit: Permit, response: StreamingResponse
-    ) -> None:
-        try:
-            body = b"" if response.status < 300 else await response.read()
-            self._raise_for_error(request, permit, RawResponse(response.status, response.headers, body))
-        except BaseException:
-            await response.aclose()
-            raise
-
-    def _raise_for_error(self, request: ApiRequest, permit: Permit, response: RawResponse) -> None:
-        """Raise the error that a response means; report the response to rate limiter and circuit breaker."""
-        route, status, headers = str(request), response.status, response.headers
-        self._on_headers(headers)
-        self.source_clock.observe(headers)
-        body = b""
-        if status >= 300:
-            body = self._decompression(request, response)()[:_MAX_ERROR_BODY]
-            # The server may have sent the key back.
-            body = self._key.redact(body.decode(errors="replace")).encode()
-        error = self.classify(route, status, body=body, headers=headers)
-        error = error or check_content_type(status, headers, self.source)
-        request_id = sanitize(headers.get("x-request-id", self.request_id))
-        self.request_id = (error and error.request_id) or request_id
-        now = self._clock.now()
-        self.rate_limiter.observe_headers(route, permit, parse_quota(headers, now), error=error)
-        if error is None:
-            return
-        if isinstance(error, QuotaExhausted):
-            error.resets_at = localize_reset(error.resets_at, headers, now)
-        if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
-            self._circuit_breaker.trip(error)
-        if isinstance(error, RouteForbidden):
-            self._route_breakers[route].trip(error)
-        if isinstance(error, RateLimited):
-            self.rate_limiter.pause(error.retry_after or 1.0)
-        self.rate_limiter.observe_error(route, error)
-        raise error
-
-    def _decompression(self, request: ApiRequest, response: RawResponse) -> Decompress:
+    def _encoded_body(self, response: StreamingResponse, raw: bytes) -> EncodedBody:
         encoding = response.headers.get("content-encoding", "")
-        return partial(decompress, response.body, encoding, route=str(request), source=self.source)
+        return EncodedBody(raw, encoding, str(response.request), self.source, self.mask)
 
 
 async def _decompress_here(decompress_body: Decompress, _server_time: datetime) -> bytes:
     return decompress_body()
-
-
-def _as_outcome_unknown(request: ApiRequest, error: SourceError) -> SourceError:
-    """Return the error of a request that is sent once, without the frames that `error` passed.
-
-    A status of 400 to 499 is a refusal, and a request that found no connection was never sent. Any other
-    error may come from something in front of the API, or follow the effect of the request.
-    """
-    refused = error.status is not None and 400 <= error.status < 500 and error.status != 408
-    if refused or isinstance(error, ConnectFailed | ConfigError):
-        error.__cause__ = error.__context__ = None
-        return error.with_traceback(None)
-    return OutcomeUnknown(
-        f"{request}: {error.detail}",
-        error.source,
-        code=error.code,
-        status=error.status,
-        request_id=error.request_id,
-    )

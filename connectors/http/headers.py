@@ -1,10 +1,12 @@
 """Parse response headers that any API may send: Retry-After, Date and the quota headers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from common.clock import MAX_CLOCK_SKEW
+from common.numbers import add, from_unix_time, parse_count, parse_seconds, to_utc
+from common.text import sanitize
 from connectors.ratelimit.ledger_tables import LONGEST_MONTH
 from connectors.ratelimit.limiter import QuotaHeaders
 
@@ -12,9 +14,8 @@ from connectors.ratelimit.limiter import QuotaHeaders
 def parse_http_date(text: str | None) -> datetime | None:
     """Return an HTTP date as a datetime in UTC; None for any other text."""
     try:
-        date = parsedate_to_datetime(text or "")
-        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # no date, or one outside of the calendar in UTC
+        return to_utc(parsedate_to_datetime(text or ""))
+    except (ValueError, TypeError, IndexError, OverflowError):  # by the standard library's own parser
         return None
 
 
@@ -24,17 +25,30 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     until, now = parse_http_date(value), parse_http_date(headers.get("date"))
     if until and now:
         return max((until - now).total_seconds(), 0.0)
-    return _parse_seconds(value)
+    return parse_seconds(value or "")
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> QuotaHeaders:
     """Return the quota in `headers` (lower-case names); route and limit say which quota it is.
 
-    Its reset is by our own clock, whose time is `now` (UTC).
+    Its reset is by our own clock, whose time is `now` (UTC). A header that makes no sense is None.
     """
-    limit = _parse_count(headers.get("x-ratelimit-limit", ""))
-    remaining = _parse_count(headers.get("x-ratelimit-remaining", ""))
+    limit = parse_count(headers.get("x-ratelimit-limit", ""))
+    remaining = parse_count(headers.get("x-ratelimit-remaining", ""))
     return QuotaHeaders(limit, remaining, localize_reset(parse_reset(headers), headers, now))
+
+
+def find_odd_quota(headers: Mapping[str, str], quota: QuotaHeaders) -> str | None:
+    """Return the first header that makes no sense, as "name: value"; `quota` is what was read of them."""
+    has_date = parse_http_date(headers.get("date")) is not None
+    read = {
+        "x-ratelimit-limit": quota.limit,
+        "x-ratelimit-remaining": quota.remaining,
+        # Without a date, a number of seconds has no meaning that could be wrong.
+        "x-ratelimit-reset": quota.resets_at if has_date else 0,
+    }
+    odd = (name for name, value in read.items() if value is None and headers.get(name))
+    return next((sanitize(f"{name}: {headers[name]}", 80) for name in odd), None)
 
 
 def parse_reset(headers: Mapping[str, str]) -> datetime | None:
@@ -44,36 +58,23 @@ def parse_reset(headers: Mapping[str, str]) -> datetime | None:
     10^9 cannot be a Unix time of today.
     """
     value = headers.get("x-ratelimit-reset", "")
-    if value.isascii() and value.isdecimal() and 10**9 <= int(value) < 10**11:
-        return datetime.fromtimestamp(int(value), UTC)
-    now, seconds = parse_http_date(headers.get("date")), _parse_seconds(value)
-    try:
-        return now + timedelta(seconds=seconds) if now and seconds is not None else None
-    except OverflowError:
+    unix_time = parse_count(value)
+    if unix_time is not None and unix_time >= 10**9:
+        return from_unix_time(unix_time)
+    now, seconds = parse_http_date(headers.get("date")), parse_seconds(value)
+    if now is None or seconds is None or seconds > LONGEST_MONTH.total_seconds():
         return None
+    return add(now, timedelta(seconds=seconds))
 
 
 def localize_reset(resets_at: datetime | None, headers: Mapping[str, str], now: datetime) -> datetime | None:
     """Return when a quota resets by our own clock, whose time is `now`, instead of the server's (all UTC).
 
     The two are the same unless `Date` shows that one of the two clocks is wrong. A reset that is further
-    ahead than a month lasts is unknown.
+    ahead, or further back, than a month lasts is unknown.
     """
     date = parse_http_date(headers.get("date"))
     if resets_at is None:
         return None
     ahead = resets_at - (now if date is None or abs(date - now) <= MAX_CLOCK_SKEW else date)
-    return now + ahead if ahead <= LONGEST_MONTH else None
-
-
-def _parse_seconds(text: str | None) -> float | None:
-    """Return a number of seconds of at most a year; None for any other text."""
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return max(seconds, 0.0) if seconds < 366 * 86_400 else None
-
-
-def _parse_count(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+    return add(now, ahead) if abs(ahead) <= LONGEST_MONTH else None

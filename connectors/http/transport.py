@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,13 +16,14 @@ from common.errors import (
     ConnectionLost,
     RequestTimeout,
     SourceError,
-    UnexpectedResponse,
 )
+from common.numbers import parse_count
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
-from connectors.http.compression import MAX_BODY_BYTES
+from connectors.http.compression import ACCEPTED
 
 Params = Sequence[tuple[str, str]]
+Headers = Mapping[str, str]
 _T = TypeVar("_T")
 _READ_TIMEOUT: Final = 20.0
 # Failures before the first byte of a request is sent.
@@ -48,21 +49,20 @@ class ApiRequest:
         return f"{self.method} {self.path}"
 
 
-class RawResponse(NamedTuple):
-    """A complete response: its status, its headers (lower-case names) and its body, not decompressed."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class StreamingResponse:
-    """A response whose body is still arriving; `headers` has lower-case names."""
+    """A response whose body is still arriving; `headers` has lower-case names, and no value with the key.
 
-    def __init__(self, request: ApiRequest, response: httpx.Response, deadline: "_Deadline") -> None:
+    `content_length` is the announced size of the body, 0 where none is announced.
+    """
+
+    def __init__(
+        self, request: ApiRequest, response: httpx.Response, deadline: "_Deadline", *, headers: Headers
+    ) -> None:
+        self.request = request
         self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self._request = request
+        self.headers = headers
+        self.content_length = parse_count(headers.get("content-length", "")) or 0
+        self.source = deadline.source
         self._response = response
         self._deadline = deadline
         self._chunks: AsyncGenerator[bytes] = response.aiter_raw()  # type: ignore[assignment]
@@ -70,15 +70,6 @@ class StreamingResponse:
     async def read_chunk(self) -> bytes:
         """Return the bytes that have arrived since the last call, not decompressed; empty at the end."""
         return await self._deadline.run(partial(anext, self._chunks, b""))
-
-    async def read(self) -> bytes:
-        """Return the rest of the body."""
-        raw = bytearray()
-        while chunk := await self.read_chunk():
-            raw += chunk
-            if len(raw) > MAX_BODY_BYTES:
-                raise UnexpectedResponse(f"{self._request}: a response without end", self._deadline.source)
-        return bytes(raw)
 
     async def aclose(self) -> None:
         """Close the response; an unread rest closes the connection."""
@@ -112,15 +103,8 @@ class Transport:
             headers=headers,
         )
         response = await timer.run(partial(self._http.send, prepared, stream=True))
-        return StreamingResponse(request, response, timer)
-
-    async def send(self, request: ApiRequest) -> RawResponse:
-        """Send a request and return the complete response."""
-        response = await self.stream(request)
-        try:
-            return RawResponse(response.status, response.headers, await response.read())
-        finally:
-            await response.aclose()
+        headers = {name: self._key.redact(value) for name, value in response.headers.items()}
+        return StreamingResponse(request, response, timer, headers=headers)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -176,7 +160,7 @@ def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline
         auth=auth,
         headers={
             "Accept": "application/json, application/x-ndjson",
-            "Accept-Encoding": "gzip",
+            "Accept-Encoding": ACCEPTED,
             "User-Agent": "floorline",
         },
         timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),

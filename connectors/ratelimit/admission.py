@@ -64,7 +64,8 @@ class AdmissionQueue:
     async def acquire(self, cost: int, *, metered: bool) -> AsyncIterator[Permit]:
         """Wait for the permit to send one request, and hold it until the response has arrived.
 
-        Raises QuotaExhausted where the month is used up, and BudgetSpent where the budget is.
+        Raises QuotaExhausted where the month is used up, BudgetSpent where the budget is, and OnHold where
+        the source asked to send nothing for longer than a run waits.
         """
         self._present += 1
         try:

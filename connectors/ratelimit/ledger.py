@@ -8,16 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from common.errors import WarehouseLocked
+from common.errors import OnHold, WarehouseLocked
 from common.sqlite import LOCK_TIMEOUT, open_state_db, state_transaction, translate_sqlite_errors
 from connectors.ratelimit.ledger_tables import (
-    DAY,
     POLL_INTERVAL,
     KeyTable,
     MonthUsage,
     RequestTable,
-    StreamStartTable,
+    active_hold,
 )
+from connectors.ratelimit.stream_start_table import DAY, StreamStartTable
 
 # SQLite's name for a database of this process only.
 IN_MEMORY: Final = Path(":memory:")
@@ -67,6 +67,18 @@ def read_usage(state: Path, source: str) -> MonthUsage | None:
     return None if row is None else MonthUsage.parse(*row)
 
 
+def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
+    """Return until when (UTC) a source asked to send nothing, if that is later than `at`.
+
+    `state` is the path of `state.db`. Raises WarehouseLocked and WarehouseUnusable.
+    """
+    if not state.exists():
+        return None
+    with state_transaction(state) as db:
+        rows = db.execute("SELECT until FROM hold WHERE source = ?", (source,)).fetchall()
+    return max(filter(None, (active_hold(until, at) for (until,) in rows)), default=None)
+
+
 class RequestLedger:
     """The counts of one key, named by its fingerprint; every method is one transaction.
 
@@ -78,6 +90,7 @@ class RequestLedger:
     def __init__(self, path: Path = IN_MEMORY, key_print: str = "", source: str = "") -> None:
         self._path = path
         self._key = key_print
+        self._source = source
         self._locked_since: float | None = None
         self._lock_timeout = LOCK_TIMEOUT
         self._reboot_checked = False
@@ -104,7 +117,7 @@ class RequestLedger:
         Where much of the minute and of the month is left, up to `max_permits` requests of cost 1 are admitted
         on the same ticket: one for every `BATCH_DIVISOR` that are left. An admitted ticket counts for `lease`
         seconds, unless `settle` says otherwise. A queued request is admitted as soon as there is room for it
-        and for every request before it.
+        and for every request before it. Raises OnHold during a hold.
         """
         try:
             with self._transaction(SHORT_LOCK_TIMEOUT):
@@ -132,6 +145,13 @@ class RequestLedger:
     ) -> Admission:
         self._remove_expired(now, lease)
         limits = self._limits.load(at)
+        if limits.held_until is not None:
+            raise OnHold(
+                f"the source asked to send nothing until {limits.held_until:%Y-%m-%d %H:%M} UTC,"
+                " and nothing was sent",
+                self._source,
+                retry_after=(limits.held_until - at).total_seconds(),
+            )
         month_left = limits.month.left if metered else None
         if month_left == 0:
             return Admission(ticket, None, 0)
@@ -176,6 +196,11 @@ class RequestLedger:
         """Admit no request before `until`."""
         with self._statement():
             self._limits.pause(now, until)
+
+    def hold(self, until: datetime) -> None:
+        """Admit no request before `until` (UTC), in no process and in no later run."""
+        with self._statement():
+            self._limits.hold(self._source, until)
 
     def sync_month(self, report: MonthReport, at: datetime) -> None:
         """Correct the month by the source's report.

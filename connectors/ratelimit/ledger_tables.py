@@ -1,4 +1,4 @@
-"""The ledger's tables of one key: its limits, requests of the last minute, stream starts of the last day.
+"""The ledger's tables of one key: its limits, and the requests of the last minute.
 
 Every method runs inside of a transaction of the ledger, or is a single statement.
 """
@@ -8,15 +8,18 @@ from __future__ import annotations
 import sqlite3
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
 
+from common.numbers import parse_moment
+
 WINDOW: Final = 60.0
-DAY: Final = 86_400.0
 # A queued request asks again at least this often (seconds), and leaves the queue after twice that time.
 POLL_INTERVAL: Final = 5.0
 # The quota of a month resets within this time.
 LONGEST_MONTH: Final = timedelta(days=32)
+# No request to send nothing is obeyed for longer: the source may be wrong, or one of the two clocks.
+LONGEST_HOLD: Final = timedelta(days=1)
 # A batch of permits takes so small a part of what is left that no other process misses it.
 BATCH_DIVISOR: Final = 64
 
@@ -64,13 +67,23 @@ class MonthUsage(NamedTuple):
         return None if self.limit is None else max(self.limit - self.used, 0)
 
 
+def active_hold(until: str | None, at: datetime) -> datetime | None:
+    """Return the end (UTC) of a stored hold, ISO 8601, if the hold is active at `at`.
+
+    A hold that is longer than `LONGEST_HOLD` was stored by a wrong clock, and counts no more.
+    """
+    end = parse_moment(until or "")
+    return end if end is not None and at < end <= at + LONGEST_HOLD else None
+
+
 class KeyLimits(NamedTuple):
-    """The requests that a key may send in a minute and in the month, and its last pause."""
+    """The requests that a key may send in a minute and in the month, its last pause, and its hold (UTC)."""
 
     per_minute: int | None
     paused_at: float
     paused_until: float
     month: MonthUsage
+    held_until: datetime | None
 
     def pause_left(self, now: float) -> float:
         """Return the seconds that the pause still lasts; a pause from before a reboot has ended."""
@@ -104,16 +117,16 @@ class KeyTable:
 
     def load(self, at: datetime) -> KeyLimits:
         """Return the limits; start a new month if the last one has ended at `at` (UTC)."""
-        per_minute, paused_at, paused_until, *columns = self.db.execute(
-            "SELECT per_minute, held_at, held_until, used, per_month, resets_at, told_at"
-            " FROM budget WHERE key_print = ?",
+        per_minute, paused_at, paused_until, until, *columns = self.db.execute(
+            "SELECT per_minute, held_at, held_until, until, used, per_month, resets_at, told_at"
+            " FROM budget LEFT JOIN hold USING (key_print) WHERE key_print = ?",
             (self.key,),
         ).fetchone()
         stored = MonthUsage.parse(*columns)
         month = stored.as_of(at)
         if month != stored:
             self.set_month(month)
-        return KeyLimits(per_minute, paused_at, paused_until, month=month)
+        return KeyLimits(per_minute, paused_at, paused_until, month=month, held_until=active_hold(until, at))
 
     def set_rate(self, per_minute: int) -> None:
         """Set the limit of a minute."""
@@ -126,6 +139,10 @@ class KeyTable:
             " WHERE key_print = ?3",
             (now, until, self.key),
         )
+
+    def hold(self, source: str, until: datetime) -> None:
+        """Send nothing until `until` (UTC), also after a reboot; the last hold of a key counts."""
+        self.db.execute("INSERT OR REPLACE INTO hold VALUES (?, ?, ?)", (self.key, source, until.isoformat()))
 
     def add_requests(self, requests: int) -> None:
         """Add requests to the month, or take them off where `requests` is negative."""
@@ -232,58 +249,3 @@ class RequestTable:
             (own, self.key, since + WINDOW),
         ).fetchone()
         return int(row[0])
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStartTable:
-    """The stream starts of one key on one route. Times are Unix seconds."""
-
-    db: sqlite3.Connection
-    key: str
-    route: str
-
-    def count(self, now: float) -> int:
-        """Delete the starts older than a day; return how many are left.
-
-        A start in the future was written before the clock was set back, and moves to `now`.
-        """
-        scope = (self.key, self.route)
-        self.db.execute(
-            "DELETE FROM stream_start WHERE key_print = ? AND route = ? AND at <= ?", (*scope, now - DAY)
-        )
-        self.db.execute(
-            "UPDATE stream_start SET at = ?3 WHERE key_print = ?1 AND route = ?2 AND at > ?3", (*scope, now)
-        )
-        count = "SELECT count(*) FROM stream_start WHERE key_print = ? AND route = ?"
-        return int(self.db.execute(count, scope).fetchone()[0])
-
-    def next_free_at(self) -> datetime | None:
-        """Return when the oldest start is a day old (UTC)."""
-        oldest = "SELECT min(at) FROM stream_start WHERE key_print = ? AND route = ?"
-        (at,) = self.db.execute(oldest, (self.key, self.route)).fetchone()
-        return None if at is None else datetime.fromtimestamp(at + DAY, UTC)
-
-    def add(self, at: float, times: int = 1) -> None:
-        """Add `times` starts at one time; none where `times` is negative."""
-        self.db.executemany("INSERT INTO stream_start VALUES (?, ?, ?)", [(self.key, self.route, at)] * times)
-
-    def drop(self, times: int, *, newest: bool = False) -> None:
-        """Delete the oldest starts, or the newest; none where `times` is negative."""
-        order = "DESC" if newest else "ASC"
-        self.db.execute(
-            "DELETE FROM stream_start WHERE rowid IN (SELECT rowid FROM stream_start"  # noqa: S608 - two words
-            f" WHERE key_print = ? AND route = ? ORDER BY at {order} LIMIT ?)",
-            (self.key, self.route, max(times, 0)),
-        )
-
-    def limit(self) -> int | None:
-        """Return how many starts are allowed in 24 hours, if known."""
-        query = "SELECT starts FROM stream_limit WHERE key_print = ? AND route = ?"
-        row = self.db.execute(query, (self.key, self.route)).fetchone()
-        return row[0] if row else None
-
-    def set_limit(self, starts: int) -> None:
-        """Set how many starts are allowed in 24 hours."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO stream_limit VALUES (?, ?, ?)", (self.key, self.route, starts)
-        )

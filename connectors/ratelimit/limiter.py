@@ -6,17 +6,17 @@
 # limits and aiolimiter share nothing between processes without a server.
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from common.clock import Clock
 from common.errors import QuotaExhausted, StreamsExhausted
 from connectors.ratelimit.admission import MAX_BATCH, AdmissionQueue, Permit
 from connectors.ratelimit.ledger import MonthReport, RequestLedger
-from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, WINDOW, MonthUsage
+from connectors.ratelimit.ledger_tables import BATCH_DIVISOR, LONGEST_HOLD, WINDOW, MonthUsage
 
-# A longer Retry-After is cut to this, so that a mistake of the source stops nobody for days.
-MAX_PAUSE: Final = 600.0
+# The longest wait inside of a run; a longer Retry-After is kept for the runs after it.
+MAX_PAUSE: Final = 120.0
 # The largest reports that are believed: each stream start is a row, and SQLite's integers have 64 bits.
 MAX_STREAM_STARTS: Final = 10_000
 MAX_REPORTED: Final = 10**12
@@ -70,17 +70,26 @@ class RateLimiter:
         """Allow `requests` more metered requests of this process; the next one raises BudgetSpent."""
         self._queue.set_budget(requests)
 
-    def pause(self, seconds: float) -> None:
-        """Send nothing for `seconds` (ten minutes at most), in all processes."""
+    def pause(self, seconds: float) -> datetime | None:
+        """Send nothing for `seconds`, in all processes; return None where requests wait for the end.
+
+        A wait of more than `MAX_PAUSE` is a hold: requests fail until the returned time (UTC), also those of
+        later runs. It lasts `LONGEST_HOLD` at the most.
+        """
         self._queue.release_unused()  # granted permits would be used in spite of the pause
-        now = self._clock.monotonic()
-        self._ledger.pause(now, now + min(seconds, MAX_PAUSE))
+        if seconds <= MAX_PAUSE:
+            now = self._clock.monotonic()
+            self._ledger.pause(now, now + seconds)
+            return None
+        until = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_HOLD)
+        self._ledger.hold(until)
+        return until
 
     def acquire(self, cost: int = 1, *, metered: bool = True) -> AbstractAsyncContextManager[Permit]:
         """Wait for the permit to send one request, and hold it until the response has arrived.
 
         `cost` is what the request takes of the minute; a `metered` request counts in the month. Raises
-        QuotaExhausted where the month is used up, and BudgetSpent where the budget is.
+        QuotaExhausted where the month is used up, BudgetSpent where the budget is, and OnHold during a hold.
         """
         return self._queue.acquire(cost, metered=metered)
 

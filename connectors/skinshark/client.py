@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from common.errors import RouteForbidden, SourceError
 from connectors.http.auth import ApiKeyAuth
 from connectors.http.client import Client
+from connectors.http.errors import ErrorBody
 from connectors.skinshark.envelope import classify
 
 
@@ -14,7 +15,7 @@ class SkinsharkClient(Client):
     auth = ApiKeyAuth
 
     def classify(
-        self, route: str, status: int, body: bytes, headers: Mapping[str, str]
+        self, route: str, status: int, *, body: ErrorBody, headers: Mapping[str, str]
     ) -> SourceError | None:
         """Return the error that a response of SkinShark means, or None for a success."""
         error = classify(status, body, headers, source=self.source)

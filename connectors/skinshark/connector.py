@@ -24,7 +24,7 @@ from common.errors import (
 )
 from connectors.base import Account, Connector, ExtractResult
 from connectors.http.client import BodyReader, Client
-from connectors.http.compression import Decompress
+from connectors.http.encoded_body import Decompress
 from connectors.http.retry import RetryPolicy
 from connectors.pages import PageSink, TypedPage
 from connectors.pagination import OffsetPaginator, PageInfo

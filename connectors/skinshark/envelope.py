@@ -11,6 +11,7 @@ from common.errors import (
     AccountDisabled,
     AccountUnverified,
     AddressDenied,
+    Intercepted,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -26,7 +27,7 @@ from common.errors import (
 )
 from common.text import sanitize
 from connectors.decoding import DECODE_ERRORS, PageDecoder
-from connectors.http.errors import describe_failure, error_class_of
+from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
 from connectors.http.headers import parse_http_date, parse_reset, retry_after
 
 # A key takes precedence over the status. SERVICE_DISABLED is left to the status: one document gives it a 503,
@@ -129,7 +130,7 @@ def unwrap(body: bytes, route: str, source: str) -> EnvelopeContent:
     return EnvelopeContent(envelope.id, bytes(envelope.data))
 
 
-def classify(status: int, body: bytes, headers: Mapping[str, str], *, source: str) -> SourceError | None:
+def classify(status: int, body: ErrorBody, headers: Mapping[str, str], *, source: str) -> SourceError | None:
     """Return the error that a response means, None for a status of 2xx.
 
     The envelope's error key decides, or the status where the key is missing or unknown. `headers` has
@@ -137,7 +138,10 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], *, source: st
     """
     if 200 <= status < 300:
         return None
-    return _classify_envelope(_decode(body) or _Envelope(success=False), status, headers, source=source)
+    envelope = _decode(body.content) or _Envelope(success=False)
+    own_form = bool(not envelope.success and envelope.error and (envelope.error.key or envelope.id))
+    foreign = is_foreign(status, body, headers, own_form=own_form)
+    return _classify_envelope(envelope, status, headers, source=source, foreign=foreign)
 
 
 def _decode(body: bytes) -> _Envelope | None:
@@ -148,13 +152,13 @@ def _decode(body: bytes) -> _Envelope | None:
 
 
 def _classify_envelope(
-    envelope: _Envelope, status: int, headers: Mapping[str, str], *, source: str
+    envelope: _Envelope, status: int, headers: Mapping[str, str], *, source: str, foreign: bool = False
 ) -> SourceError:
     content = envelope.error or _Error()
     details = _decode_details(content.meta)
-    error_class = _BY_KEY.get(content.key) or _error_class_of(status, has_key=bool(content.key))
+    error_class = Intercepted if foreign else _BY_KEY.get(content.key) or _error_class_of(status)
     error = error_class(
-        describe_failure(_describe(content, details), status, headers),
+        describe_failure(_describe(content, details), status, headers, foreign=foreign),
         source=source,
         code=sanitize(content.key),
         status=status,
@@ -185,13 +189,13 @@ def _describe(content: _Error, details: Sequence[_Detail]) -> str:
     return ": ".join(filter(None, (message, wrong)))
 
 
-def _error_class_of(status: int, *, has_key: bool) -> type[SourceError]:
-    """Return the error class of a status; a 403 without an error key is not the API's own response.
+def _error_class_of(status: int) -> type[SourceError]:
+    """Return the error class of a status.
 
-    A key of a 403 that is not known here is about its route: it says nothing of the account.
+    A 403 whose key is unknown here, or could not be read, is about its route: it says nothing of the account.
     """
     if status == HTTPStatus.FORBIDDEN:
-        return RouteForbidden if has_key else AddressDenied
+        return RouteForbidden
     return RequestTimeout if status == HTTPStatus.GATEWAY_TIMEOUT else error_class_of(status)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from common.errors import WarehouseError, WarehouseLocked
+from common.numbers import from_unix_time
 from common.text import format_duration
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
 from pipelines.config import Settings
@@ -40,7 +41,7 @@ def check_age(paths: WarehousePaths, settings: Settings, now: datetime) -> list[
     if not paths.published.exists() or not settings.baskets:
         return []
     every = min(basket.every for basket in settings.baskets)
-    age = now - datetime.fromtimestamp(paths.published.stat().st_mtime, UTC)
+    age = now - (from_unix_time(paths.published.stat().st_mtime) or now)
     seen = f"published {format_duration(age)} ago; the shortest interval is {format_duration(every)}"
     if age > LATE_INTERVALS * every:
         return [warn("age", seen, "see `floorline status`, and check that the scheduler still runs")]
@@ -75,7 +76,7 @@ def _check_opens(paths: WarehousePaths) -> Finding:
 def _locked(paths: WarehousePaths, error: WarehouseLocked, now: datetime, *, lock_wait: timedelta) -> Finding:
     """Return a warning for a load that runs, a failure for a process that holds the lock for too long."""
     try:
-        since = datetime.fromtimestamp(paths.lock.with_name("lock.holder").stat().st_mtime, UTC)
+        since = from_unix_time(paths.lock.with_name("lock.holder").stat().st_mtime) or now
     except OSError:  # the process has just released the lock
         since = now
     if now - since > lock_wait:

@@ -90,12 +90,12 @@ def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
 
 def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:
     """Yield the causes that a run resolves if none raises them, as (cause, source, subject)."""
-    if result.state in {DONE, "incomplete"}:
+    if result.state in {DONE, "incomplete"} and result.error is None:  # else the key is not proven
         yield AUTH, result.source, ""
         yield QUOTA, result.source, ""
     if result.clock_skew is not None:  # the causes that the run raises are not resolved
         yield CLOCK_AHEAD, result.source, ""
-    if result.state == DONE:
+    if result.state == DONE and result.error is None:
         yield PLAN, result.source, ""
         yield INCOMPLETE, result.source, result.basket
         yield SILENCE, result.source, result.basket

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import ConfigError
+from common.numbers import EARLIEST_YEAR, to_utc
 from common.time_ranges import Interval
 from connectors.series import Series
 
@@ -20,7 +21,10 @@ OPTIONS: Final = {"start": "--from", "end": "--to"}
 
 def _to_utc(time: datetime) -> datetime:
     """Return the time in UTC; a time without a zone is UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    utc = to_utc(time)
+    if utc is None or utc.year < EARLIEST_YEAR:
+        raise ValueError(f"must not be before the year {EARLIEST_YEAR}")
+    return utc
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_to_utc)]
@@ -62,5 +66,7 @@ def parse_request(fields: Mapping[str, Any]) -> BackfillRequest:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        message = "it is missing" if first["type"] == "missing" else first["msg"]
+        message = (
+            "it is missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        )
         raise ConfigError(f"{OPTIONS.get(name, f'--{name}')}: {message}") from None

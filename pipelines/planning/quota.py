@@ -9,7 +9,7 @@ from typing import Final
 
 from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
-from connectors.ratelimit.ledger import read_usage
+from connectors.ratelimit.ledger import read_hold, read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage, add_months
 from connectors.ratelimit.limiter import RateLimiter
 from pipelines.config import BasketSettings, Settings
@@ -52,6 +52,16 @@ def _over_quota(basket: BasketSettings, month: MonthUsage, *, need: int, left: i
         basket.source,
         resets_at=month.resets_at,
     )
+
+
+def active_holds(settings: Settings, now: datetime) -> dict[str, datetime]:
+    """Return until when (UTC) a source asked to send nothing, by source; only of sources that did.
+
+    Raises WarehouseError.
+    """
+    state = WarehousePaths(settings.root).state
+    holds = {source: read_hold(state, source, now) for source in settings.sources}
+    return {source: until for source, until in holds.items() if until is not None}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,14 @@ from typing import Final
 
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
-from common.errors import AuthRejected, PlanForbids, QuotaExhausted, SourceError
+from common.errors import (
+    AuthRejected,
+    FloorlineError,
+    PlanForbids,
+    QuotaExhausted,
+    SourceError,
+    Unforeseen,
+)
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
@@ -137,7 +144,10 @@ class BasketExtractor:
             await wrap(shard_label(shard), fetch)()
 
     async def _fetch_shard(self, landing: LandingWriter, shard: Shard) -> None:
-        """Extract one shard into the landing. Raises only FATAL_SOURCE_ERRORS and WarehouseError."""
+        """Extract one shard into the landing.
+
+        Raises only FATAL_SOURCE_ERRORS, WarehouseError, and OSError of the disk.
+        """
         header = ShardHeader(
             number=shard.number,
             currency=shard.currency,
@@ -162,6 +172,11 @@ class BasketExtractor:
             raise
         except SourceError as error:
             failure = f"{shard_label(shard)}: {error}"
+            self._failures.append(failure)
+        except (FloorlineError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw costs its shard only
+            failure = f"{shard_label(shard)}: {Unforeseen.of(error, shard.source)}"
             self._failures.append(failure)
         finally:
             await page_writer.finish(writer, complete=failure is None, reason=failure)

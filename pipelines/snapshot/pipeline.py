@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, PublishedUnreadable, QuotaExhausted, SourceError, TierUnknown
+from common.errors import (
+    ConfigError,
+    FloorlineError,
+    PublishedUnreadable,
+    QuotaExhausted,
+    SourceError,
+    TierUnknown,
+    Unforeseen,
+)
 from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
@@ -135,6 +143,10 @@ class SnapshotPipeline:
             if isinstance(error, ConfigError) and not isinstance(error, TierUnknown):
                 raise
             run.error = error
+        except (FloorlineError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one source's failure stays its own
+            run.error = Unforeseen.of(error, session.name)
 
     async def _plan(self, run: SourceRun, limits: TierLimits) -> list[PlannedBasket]:
         session = run.session
@@ -177,7 +189,12 @@ class SnapshotPipeline:
             progress=self._progress,
             sent_before=run.requests_billed,
         )
-        result = await extractor.run(wrap)
+        try:
+            result = await extractor.run(wrap)
+        except (FloorlineError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - its landing stays as that of an interrupted run
+            return self._record_not_run(run, planned.basket, Unforeseen.of(error, run.session.name))
         run.bill_requests()
         return result
 

@@ -14,7 +14,7 @@ from common.errors import WarehouseUnusable
 from common.sqlite import SCHEMA, SCHEMA_VERSION, open_state_db, state_transaction
 
 TABLES = [
-    "alert", "backfill", "backfill_shard", "budget", "rejection", "slot",
+    "alert", "backfill", "backfill_shard", "budget", "hold", "rejection", "slot",
     "stream_limit", "stream_start", "telling",
 ]  # fmt: skip
 # Each part of Floorline created only its own tables before the schema had a version.

@@ -18,11 +18,13 @@ from connectors.cs2cap.series import candles, history, sales
 from connectors.cs2cap.series.parser import SeriesQuery, SeriesResponse
 from connectors.cs2cap.stream_parser import RawStreamParser, StreamInfo, TypedStreamParser
 from connectors.cs2cap.typed_page import parse_typed_page
+from connectors.http.auth import Key
 from connectors.pages import TypedPage
 from connectors.shards import Shard
 from connectors.skinshark.envelope import unwrap
 from connectors.skinshark.listing import WHOLE_LISTING, ListingQuery, PageRange, parse_page
 from connectors.skinshark.markets import MARKETS
+from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
 
 NAME: Final = "AK-47 | Redline (Field-Tested)"
@@ -185,6 +187,7 @@ def _stream(total: int) -> StreamInfo:
     return StreamInfo(
         source="cs2cap", side=ASKS, providers=frozenset(), selection=None, encoding="", observed_at=NOON,
         total=total,
+        mask=Key(VALID_KEY).mask,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from connectors.cs2cap.series import candles, history, sales
 from connectors.cs2cap.series.parser import SeriesQuery, SeriesResponse
 from connectors.cursor_pagination import CursorPageInfo, CursorPaginator
 from connectors.http.client import Client
-from connectors.http.compression import Decompress
+from connectors.http.encoded_body import Decompress
 from connectors.http.transport import Params
 from connectors.series import Series, SeriesPage, SeriesPageSink, parse_retention_days
 

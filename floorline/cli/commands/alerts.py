@@ -13,7 +13,11 @@ from floorline.cli.options import AsJson, ConfigFile
 alerts_app = typer.Typer(
     help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
 )
-AlertNumber = Annotated[int, typer.Argument(help="The number of the alert, as `alerts list` prints it.")]
+AlertNumber = Annotated[
+    int,
+    # SQLite's integers have 64 bits
+    typer.Argument(min=1, max=2**63 - 1, help="The number of the alert, as `alerts list` prints it."),
+]
 TEST_TITLE: Final = "[floorline] test"
 TEST_BODY: Final = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
 

@@ -43,7 +43,9 @@ def export(
 def rejects_list(
     config: ConfigFile = None,
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(help="The largest number of rows, newest first.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10**9, help="The largest number of rows, newest first.")
+    ] = 50,
 ) -> None:
     """List the rejected rows that were not replayed yet."""
     from floorline.cli.execution import warehouse_paths

@@ -25,7 +25,9 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 def up(
     config: ConfigFile = None,
-    port: Annotated[int, typer.Option(help="The loopback port of the Prefect server.")] = 4200,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="The loopback port of the Prefect server.")
+    ] = 4200,
     workers: Annotated[int, typer.Option(min=1, max=16, help="The number of workers.")] = 1,
 ) -> None:
     """Run everything on schedule: a Prefect server, the deployments, workers. Ctrl-C stops everything."""

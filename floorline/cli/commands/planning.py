@@ -46,13 +46,14 @@ def gaps(
     import asyncio
 
     from common.clock import SystemClock
+    from common.numbers import EARLIEST_YEAR
     from floorline.cli.render.gaps import print_gaps
     from floorline.console import print_error
     from pipelines.backfill.gaps import find_gaps
     from pipelines.config import load_settings
 
     settings, names = load_settings(config), tuple(basket or ())
-    start = since.replace(tzinfo=UTC) if since else None
+    start = since.replace(tzinfo=UTC, year=max(since.year, EARLIEST_YEAR)) if since else None
     result = asyncio.run(find_gaps(settings, SystemClock(), names, since=start, on_request=print_error))
     fill_command = f"floorline backfill --gaps{f' --config {config}' if config else ''}"
     print_gaps(result, fill_command, as_json=as_json)

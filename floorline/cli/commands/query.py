@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +17,10 @@ if TYPE_CHECKING:
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show each basket's last runs, the open alerts and the landings that are not loaded yet."""
     from common.clock import MAX_CLOCK_SKEW, SystemClock
+    from common.numbers import from_unix_time
     from floorline.cli.render.status import StatusReport, print_status
     from pipelines.config import load_settings
-    from pipelines.planning.quota import month_usage
+    from pipelines.planning.quota import active_holds, month_usage
     from warehouse.landing.reader import pending_landings
     from warehouse.paths import WarehousePaths
     from warehouse.queries import LAST_RUNS, run_query
@@ -33,9 +33,10 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
         runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
         pending=pending_landings(paths.landing),
-        published_at=datetime.fromtimestamp(paths.published.stat().st_mtime, UTC) if published else None,
+        published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
         now=now,
         months=month_usage(settings, now),
+        holds=active_holds(settings, now),
     )
     print_status(settings, report, as_json=as_json)
 

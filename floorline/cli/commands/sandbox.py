@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-Port = Annotated[int, typer.Option(help="0: any free port.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any free port.")]
 Tier = Annotated[str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")]
 Merchant = Annotated[str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")]
 Phases = Annotated[str, typer.Option(help="The shape of SkinShark's responses: old, new.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,10 @@ STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows",
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What `floorline status` prints: last runs, open alerts, pending landings, quotas. Times are UTC."""
+    """What `floorline status` prints: last runs, open alerts, pending landings, quotas. Times are UTC.
+
+    `holds` says until when a source asked to send nothing, by source.
+    """
 
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
@@ -29,6 +32,7 @@ class StatusReport:
     published_at: datetime | None
     now: datetime
     months: Sequence[MonthUsageReport] = ()
+    holds: Mapping[str, datetime] = dataclasses.field(default_factory=dict)
 
 
 def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> None:
@@ -45,6 +49,8 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
     print_line(_describe_database(settings, report))
     for month in report.months:
         print_line(_format_usage(month))
+    for source, until in report.holds.items():
+        print_line(f"{source}: asked to send nothing until {format_cell(until)} UTC, and no run does")
     if report.pending:
         print_line(_describe_pending(report))
     if report.alerts:
@@ -58,6 +64,7 @@ def _status_json(rows: Sequence[tuple[Any, ...]], report: StatusReport) -> dict[
         "alerts": report.alerts,
         "landings_waiting": [run.header.run_id for run in report.pending],
         "months": report.months,
+        "holds": report.holds,
     }
 
 

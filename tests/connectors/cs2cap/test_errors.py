@@ -1,6 +1,7 @@
 """Failed responses of CS2Cap are classified by the API's documented codes, else by their status."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -8,12 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import errors
-from connectors.cs2cap.errors import GATED_ROUTES, classify
+from connectors.cs2cap.errors import GATED_ROUTES
+from connectors.cs2cap.errors import classify as classify_body
+from connectors.http.errors import ErrorBody
 
 PRICES, BIDS = "GET /v1/prices", "GET /v1/bids"
 BULK = "Bulk snapshot access is not enabled for this tier"
 DISABLED = "Account is disabled"
 NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
+
+
+def classify(
+    route: str, status: int, body: bytes, headers: Mapping[str, str], *, source: str
+) -> errors.SourceError | None:
+    return classify_body(route, status, ErrorBody(body), headers, source=source)
 
 
 def body(code: str | None = None, detail: object = "something failed") -> bytes:
@@ -62,11 +71,11 @@ ROWS: list[tuple[str, str, int, bytes, type[errors.SourceError] | None]] = [
     ("unknown code 500", PRICES, 500, body("NEW"), errors.Unavailable),
     ("code of another type", PRICES, 503, b'{"code": 7, "detail": null}', errors.Unavailable),
     ("html 502", PRICES, 502, b"<html>Bad Gateway</html>", errors.Unavailable),
-    ("html 403 is not the API's", PRICES, 403, b"<html>blocked</html>", errors.AddressDenied),
+    ("html 403 is not the API's", PRICES, 403, b"<html>blocked</html>", errors.Intercepted),
     ("nothing 500", PRICES, 500, b"", errors.Unavailable),
     ("a list 400", PRICES, 400, b"[1, 2]", errors.RequestRejected),
     ("not text 500", PRICES, 500, b"\xff\xfe\x00", errors.Unavailable),
-    ("redirect", PRICES, 302, b"", errors.UnexpectedResponse),
+    ("redirect", PRICES, 302, b"", errors.Intercepted),
     ("early hints", PRICES, 103, b"", errors.UnexpectedResponse),
     ("good", PRICES, 200, b"{}", None),
     ("good, whatever it says", PRICES, 204, body("AUTH_API_KEY_REVOKED"), None),

@@ -115,7 +115,7 @@ def test_stream_without_rows_is_complete(sandbox: Sandbox) -> None:
     [
         ({"kind": "truncate", "rows": 100}, "broke off after 100 rows"),
         ({"kind": "truncate", "share": 0.5}, "broke off after"),
-        ({"kind": "truncate", "how": "gzip"}, "gzip data is truncated"),
+        ({"kind": "truncate", "how": "gzip"}, "compressed data is truncated"),
         ({"kind": "short_stream", "rows": 3}, "its header announced"),
     ],
     ids=["rows", "share", "gzip", "short"],

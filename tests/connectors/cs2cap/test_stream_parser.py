@@ -15,8 +15,10 @@ from common.errors import ConnectionLost, UnexpectedResponse
 from connectors.cs2cap.contract import ASKS, BIDS, BookSide
 from connectors.cs2cap.parser import parse_ndjson, parse_rows_individually
 from connectors.cs2cap.stream_parser import StreamEnd, StreamInfo, TypedStreamParser
+from connectors.http.auth import Key
 from connectors.pages import TypedPage
 from connectors.schemas import QUOTES
+from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
 from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
 
@@ -30,6 +32,7 @@ def stream_info(encoding: str = "") -> StreamInfo:
         encoding=encoding,
         observed_at=NOON,
         total=-1,
+        mask=Key(VALID_KEY).mask,
     )
 
 

@@ -267,12 +267,15 @@ def test_revoked_key_stops_all_requests() -> None:
     async def respond(_: bytes, writer: asyncio.StreamWriter) -> None:
         nonlocal requests
         requests += 1
-        first = http_response(b"", "503 Service Unavailable", retry_after="100")
+        first = http_response(b"", "503 Service Unavailable")
         writer.write(first if requests == 1 else http_response(revoked, "401 Unauthorized"))
 
     async def main() -> list[ApiResponse[bytes] | BaseException]:
         async with stub_server(respond) as server:
-            client = Cs2capClient("cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1)
+            patient = RetryPolicy(base=100.0, cap=100.0)
+            client = Cs2capClient(
+                "cs2cap", server.url, Key(VALID_KEY), SystemClock(), concurrency=1, retry=patient
+            )
             results = await asyncio.gather(*(get_account(client) for _ in range(4)), return_exceptions=True)
             with pytest.raises(errors.KeyRevoked):
                 await get_account(client)

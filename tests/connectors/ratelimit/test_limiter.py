@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import ConnectFailed
+from common.errors import ConnectFailed, OnHold
+from connectors.ratelimit.ledger_tables import LONGEST_HOLD
 from connectors.ratelimit.limiter import MAX_PAUSE, RateLimiter
 from tests.support.clocks import VirtualClock
 from tests.support.rate_limits import (
@@ -104,11 +105,18 @@ def test_pause_stops_every_request(make_rate_limiter: MakeRateLimiter, per_minut
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 3) == [9, 9, 9]
 
 
-def test_pause_has_a_maximum_length(make_rate_limiter: MakeRateLimiter) -> None:
+def test_longer_pause_is_a_hold_of_a_day_at_most(make_rate_limiter: MakeRateLimiter) -> None:
     clock = VirtualClock()
     rate_limiter = make_rate_limiter(None, clock)
-    rate_limiter.pause(300 * 86_400.0)
+    assert rate_limiter.pause(MAX_PAUSE) is None
     assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [MAX_PAUSE]
+    held_until = rate_limiter.pause(300 * 86_400.0)
+    assert held_until == clock.now() + LONGEST_HOLD
+    with pytest.raises(OnHold, match="until 2026-06-02 12:02 UTC, and nothing was sent") as caught:
+        arrival_times(rate_limiter, clock, [(0.0, 0.0)])
+    assert caught.value.retry_after == LONGEST_HOLD.total_seconds()
+    clock.time += LONGEST_HOLD.total_seconds()
+    assert arrival_times(rate_limiter, clock, [(0.0, 0.0)]) == [clock.time]
 
 
 def test_request_cancelled_while_it_waits_does_not_count(make_rate_limiter: MakeRateLimiter) -> None:

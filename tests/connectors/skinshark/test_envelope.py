@@ -11,6 +11,7 @@ from common.errors import (
     AccountUnverified,
     AddressDenied,
     Busy,
+    Intercepted,
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
@@ -23,6 +24,7 @@ from common.errors import (
     Unavailable,
     UnexpectedResponse,
 )
+from connectors.http.errors import ErrorBody
 from connectors.skinshark.envelope import classify, unwrap
 from sandbox.skinshark.errors import ERRORS
 
@@ -59,8 +61,8 @@ EXPECTED: list[tuple[str, int, type[SourceError]]] = [
     ("SOMETHING_NEW", 409, Busy),
     ("SOMETHING_NEW", 418, RequestRejected),
     ("SOMETHING_NEW", 500, Unavailable),
-    ("", 401, KeyInvalid),
-    ("", 403, AddressDenied),
+    ("", 401, Intercepted),
+    ("", 403, Intercepted),
     ("", 413, RequestRejected),
     ("", 429, RateLimited),
     ("", 504, RequestTimeout),
@@ -74,7 +76,7 @@ def error_body(key: str, message: str = "Something failed", meta: object = None)
 
 def classify_response(status: int, body: bytes, **headers: str) -> SourceError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    error = classify(status, body, named, source="shark")
+    error = classify(status, ErrorBody(body), named, source="shark")
     assert error is not None
     return error
 
@@ -97,7 +99,7 @@ def test_every_error_of_the_sandbox_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_successful_status_is_no_error(status: int) -> None:
-    assert classify(status, error_body("FORBIDDEN"), {}, source="shark") is None
+    assert classify(status, ErrorBody(error_body("FORBIDDEN")), {}, source="shark") is None
 
 
 @pytest.mark.parametrize(

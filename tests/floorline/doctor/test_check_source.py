@@ -216,8 +216,10 @@ def test_base_url_with_a_wrong_path(tmp_path: Path, sandbox: Sandbox) -> None:
         http_response(b'{"status": "ok"}'),
         http_response(b"", "302 Found", location="https://login.example.com/"),
         http_response(b"", "503 Service Unavailable"),
+        http_response(b"", "401 Unauthorized"),
+        http_response(b"<html>Blocked</html>", "403 Forbidden", content_type="text/html"),
     ],
-    ids=["a page", "other JSON", "a redirect", "down"],
+    ids=["a page", "other JSON", "a redirect", "down", "an empty 401", "a page of a firewall"],
 )
 def test_response_of_another_server(tmp_path: Path, response: bytes) -> None:
     findings = findings_for_response(tmp_path, response)
@@ -225,7 +227,7 @@ def test_response_of_another_server(tmp_path: Path, response: bytes) -> None:
 
 
 def test_rejection_without_a_code_of_the_api(tmp_path: Path) -> None:
-    findings = findings_for_response(tmp_path, http_response(b"", "401 Unauthorized"))
+    findings = findings_for_response(tmp_path, http_response(b'{"detail": "No"}', "401 Unauthorized"))
     assert verdicts(findings) == {"address": "warn", "key": "fail"}
     assert "without a code of this API" in findings["cs2cap address"].seen
 

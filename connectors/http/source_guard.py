@@ -1,0 +1,70 @@
+"""What the errors of responses mean for other requests: which of them stop, and which of them wait."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from common.clock import Clock
+from common.errors import (
+    AuthRejected,
+    OnHold,
+    QuotaExhausted,
+    RateLimited,
+    RouteForbidden,
+    SourceError,
+    StreamsExhausted,
+    TransientError,
+    Unavailable,
+)
+from connectors.http.circuit_breaker import CircuitBreaker
+from connectors.http.headers import localize_reset
+from connectors.ratelimit.limiter import RateLimiter
+
+
+class SourceGuard:
+    """Stops or pauses the requests to one source as the errors of its responses demand."""
+
+    def __init__(self, rate_limiter: RateLimiter, clock: Clock) -> None:
+        self._rate_limiter = rate_limiter
+        self._clock = clock
+        self._circuit_breaker = CircuitBreaker()
+        self._route_breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
+
+    @asynccontextmanager
+    async def guard(self, route: str) -> AsyncIterator[None]:
+        """Run a request inside; raise the error that stopped the source or the route of the request."""
+        async with self._circuit_breaker.guard(), self._route_breakers[route].guard():
+            yield
+
+    def obey(self, route: str, error: SourceError, headers: Mapping[str, str]) -> SourceError:
+        """Stop or pause other requests as an error demands; return the error to raise.
+
+        The first AuthRejected or QuotaExhausted (of the month) stops the source, the first RouteForbidden its
+        route. A rate limit, and an outage whose end is announced, pause every request with the key.
+        """
+        if isinstance(error, QuotaExhausted):
+            error.resets_at = localize_reset(error.resets_at, headers, self._clock.now())
+        if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
+            self._circuit_breaker.trip(error)
+        if isinstance(error, RouteForbidden):
+            self._route_breakers[route].trip(error)
+        if isinstance(error, RateLimited) or (isinstance(error, Unavailable) and "retry-after" in headers):
+            error = self._pause(error)
+        self._rate_limiter.observe_error(route, error)
+        return error
+
+    def _pause(self, error: TransientError) -> TransientError:
+        """Send nothing as long as the source asks; a wait longer than a run's is an error of its own."""
+        held_until = self._rate_limiter.pause(error.retry_after or 1.0)
+        if held_until is None:
+            return error
+        return OnHold(
+            f"{error.detail}; the source asks to send nothing until {held_until:%Y-%m-%d %H:%M} UTC",
+            error.source,
+            code=error.code,
+            status=error.status,
+            request_id=error.request_id,
+            retry_after=error.retry_after,
+        )
