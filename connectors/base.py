@@ -48,6 +48,8 @@ class Connector(ABC):
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        # What could not be read of the account and of each catalog, by name, since it was fetched last.
+        self.odd_entries: dict[str, list[str]] = {}
 
     @property
     def source(self) -> str:

@@ -90,17 +90,21 @@ class PageDecoder(Generic[_R]):
             raise UnexpectedResponse(f"{route}: {explain(error)}", source) from None
 
     def _decode_apart(self, body: bytes) -> _R:
-        members = _known_members(body, self._page)
-        apart: dict[str, Any] = {}
-        for field in msgspec.structs.fields(self._page):
-            name = field.encode_name
-            if name in members and field.type in _PLACEHOLDERS:
-                raw, members[name] = members[name], _PLACEHOLDERS[field.type]
-                apart[field.name] = Raw(raw) if field.type is Raw else [*map(Raw, split_entries(raw))]
-        page = self._decoder.decode(join_members(members))
-        for name, value in apart.items():
-            setattr(page, name, value)
-        return page
+        return _decode_apart(self._decoder, self._page, _known_members(body, self._page))
+
+
+def _decode_apart(decoder: msgspec.json.Decoder[_R], kind: type[_R], members: dict[str, bytes]) -> _R:
+    """Decode an object from its members; those that stay JSON need not be JSON. Raises DECODE_ERRORS."""
+    apart: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        if name in members and field.type in _PLACEHOLDERS:
+            raw, members[name] = members[name], _PLACEHOLDERS[field.type]
+            apart[field.name] = Raw(raw) if field.type is Raw else [*map(Raw, split_entries(raw))]
+    value = decoder.decode(join_members(members))
+    for name, part in apart.items():
+        setattr(value, name, part)
+    return value
 
 
 def _known_members(raw: bytes, kind: type[Struct]) -> dict[str, bytes]:
@@ -146,14 +150,15 @@ class EntryDecoder(Generic[_R]):
     def _decode_fields(self, raw: bytes) -> tuple[_R, list[str]]:
         members, problems = _known_members(raw, self._entry), list[str]()
         for field in msgspec.structs.fields(self._entry):
-            if field.encode_name not in members or field.required or field.name in self._identity:
+            is_needed = field.required or field.name in self._identity
+            if field.encode_name not in members or is_needed or field.type is Raw:
                 continue
             try:
                 msgspec.json.decode(members[field.encode_name], type=field.type)
             except DECODE_ERRORS as error:
                 del members[field.encode_name]
                 problems.append(f"{field.encode_name}: {error}")
-        return self._decoder.decode(join_members(members)), problems
+        return _decode_apart(self._decoder, self._entry, members), problems
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,10 +1,13 @@
-"""The cached catalogs of a source: items, providers and exchange rates, refreshed once a day."""
+"""The cached catalogs of a source: items, providers and exchange rates, refreshed once a day.
+
+The last good catalog serves where a new one cannot be read, and for the entries that a new one lacks.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,12 +15,18 @@ from typing import Final, Protocol
 import polars as pl
 
 from common.clock import Clock
+from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.files import translate_os_errors
 from common.numbers import from_unix_time
+from pipelines.catalog_doubts import drop_missing, merge_catalogs, with_doubts, without_doubts
+from pipelines.results import FATAL_SOURCE_ERRORS, CatalogReport
 
 LIFETIME: Final = timedelta(days=1)
 # A name that an older cached catalog does not know is worth one request: it may be new.
 REFRESH_IF_OLDER: Final = timedelta(minutes=10)
+# A catalog that could not be read is requested again after this time: each request counts in the month.
+RETRY_AFTER: Final = timedelta(hours=1)
+CURRENT: Final = timedelta(0)
 
 
 class ReferenceDataSource(Protocol):
@@ -31,6 +40,11 @@ class ReferenceDataSource(Protocol):
     @property
     def catalog_folder(self) -> str:
         """Where its catalogs are cached, a relative path that begins with the name of the source."""
+        ...
+
+    @property
+    def odd_entries(self) -> Mapping[str, Sequence[str]]:
+        """What could not be read in each catalog that was fetched, by the catalog's name."""
         ...
 
     async def items(self) -> pl.DataFrame:
@@ -49,7 +63,9 @@ class ReferenceDataSource(Protocol):
 class CatalogCache:
     """The catalogs of one source, each fetched again after `lifetime`.
 
-    `fetched` has the catalogs that were fetched from the API, and not read from the cache.
+    `fetched` has the catalogs that were fetched from the API, as they came, and `reports` what was wrong with
+    each catalog that was requested. The methods take another `lifetime`, in place of the usual one; with
+    `CURRENT`, they raise where there is no current catalog.
     """
 
     def __init__(
@@ -61,6 +77,7 @@ class CatalogCache:
         self._connector = connector
         self._clock = clock
         self.fetched: dict[str, pl.DataFrame] = {}
+        self.reports: dict[str, CatalogReport] = {}
 
     async def items(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """Return the catalog of items, schema `ITEMS`."""
@@ -76,7 +93,9 @@ class CatalogCache:
 
     def age(self, name: str) -> timedelta | None:
         """Return the age of a cached catalog; None if it is not cached, or its time is in the future."""
-        path = self._path(name)
+        return self._age_of(self._path(name))
+
+    def _age_of(self, path: Path) -> timedelta | None:
         if not path.exists():
             return None
         modified = from_unix_time(path.stat().st_mtime)
@@ -86,24 +105,83 @@ class CatalogCache:
     async def _read(
         self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]], lifetime: timedelta | None
     ) -> pl.DataFrame:
-        age = self.age(name)
-        if age is not None and age < (self._lifetime if lifetime is None else lifetime):
-            with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: fetch it again
-                return pl.read_ipc(self._path(name))
-        frame = await fetch()
-        self._store(name, frame)
-        self.fetched[name] = frame
-        return frame
+        last, age = self._load(name), self.age(name)
+        if last is not None and age is not None and age < (self._lifetime if lifetime is None else lifetime):
+            return without_doubts(name, last)
+        fallback = None if lifetime == CURRENT else last
+        if fallback is not None and self._has_just_failed(name):
+            return without_doubts(name, fallback)
+        try:
+            new = await self._fetch(name, fetch)
+        except SourceError as error:
+            if fallback is None or isinstance(error, (*FATAL_SOURCE_ERRORS, ConfigError)):
+                raise
+            self._touch(self._failure_path(name))
+            self.reports[name] = CatalogReport(name, error=str(error))
+            return without_doubts(name, fallback)
+        return without_doubts(name, self._merge(name, last, new))
+
+    async def _fetch(self, name: str, fetch: Callable[[], Awaitable[pl.DataFrame]]) -> pl.DataFrame:
+        """Fetch a catalog; raise UnexpectedResponse for an empty one, which no source has."""
+        new = await fetch()
+        if new.is_empty():
+            raise UnexpectedResponse(f"the catalog of {name} is empty", self.source)
+        self.fetched[name] = new
+        return new
+
+    def _merge(self, name: str, last: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+        """Store a new catalog with the entries of the last one that it lacks, and report them."""
+        merged = merge_catalogs(name, last, new, self._clock.now())
+        self._store(name, merged.rows)
+        odd = tuple(self._connector.odd_entries.get(name, ()))
+        self.reports[name] = CatalogReport(name, missing=merged.missing, odd=odd)
+        return merged.rows
+
+    def _load(self, name: str) -> pl.DataFrame | None:
+        with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: fetch it again
+            return with_doubts(name, pl.read_ipc(self._path(name)))
+        return None
 
     def _store(self, name: str, frame: pl.DataFrame) -> None:
         path = self._path(name)
         partial = path.with_suffix(".partial")
-        modified = self._clock.now().timestamp()  # `age` compares the file's time with the same clock
         with translate_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             frame.write_ipc(partial)
-            os.utime(partial, (modified, modified))
+            self._touch(partial)
             partial.replace(path)
+
+    def _has_just_failed(self, name: str) -> bool:
+        age = self._age_of(self._failure_path(name))
+        return age is not None and age < RETRY_AFTER
+
+    def _touch(self, path: Path) -> None:
+        modified = self._clock.now().timestamp()  # `age` compares the file's time with the same clock
+        with translate_os_errors(path):
+            path.touch()
+            os.utime(path, (modified, modified))
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.arrow"
+
+    def _failure_path(self, name: str) -> Path:
+        return self._folder / f"{name}.failed"
+
+
+def drop_missing_entries(folder: Path, name: str) -> int:
+    """Drop the entries of a cached catalog that are kept in doubt; return how many."""
+    path = folder / f"{name}.arrow"
+    try:
+        rows = with_doubts(name, pl.read_ipc(path))
+    except (pl.exceptions.PolarsError, OSError):
+        return 0
+    if rows is None:
+        return 0
+    kept = drop_missing(rows)
+    with translate_os_errors(path):
+        modified = path.stat().st_mtime
+        partial = path.with_suffix(".partial")
+        kept.write_ipc(partial)
+        os.utime(partial, (modified, modified))
+        partial.replace(path)
+    return rows.height - kept.height

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from common.errors import (
@@ -20,9 +20,11 @@ from common.errors import (
     SourceError,
     WarehouseUnusable,
 )
+from common.text import sanitize
 from warehouse.loading.run import LoadReport
 
 DONE: Final = "done"
+SHOWN: Final = 5  # entries of a catalog in a message
 STATES: Final = (
     (AuthRejected, "auth_failed"),
     (QuotaExhausted, "quota_exhausted"),
@@ -31,6 +33,14 @@ STATES: Final = (
     (Intercepted, "incomplete"),
     (OnHold, "incomplete"),
 )
+# They end every request of a source.
+FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids)
+CATALOG_NAMES: Final[Mapping[str, str]] = {
+    "items": "the catalog of items",
+    "providers": "the list of providers",
+    "fx": "the table of exchange rates",
+    "account": "the account",
+}
 EXIT_CODES: Final[Mapping[str, int]] = {
     "done": 0,
     "incomplete": 3,
@@ -43,12 +53,42 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CatalogReport:
+    """What was wrong with a catalog that a run requested: `items`, `providers`, `fx`, or the `account`.
+
+    `error` says why it could not be read, so that the last good one served. `missing` names entries of the
+    last one that it lacked: they still count. `odd` says what of its entries could not be read.
+    """
+
+    name: str
+    error: str = ""
+    missing: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return all that was wrong, in one line; empty where nothing was."""
+        what = CATALOG_NAMES[self.name]
+        parts = [f"{what} cannot be read, and the last good one serves: {self.error}"] if self.error else []
+        if self.missing:
+            parts.append(f"{what} lacks {_shorten(self.missing, ', ')} and still has them from the last one")
+        if self.odd:
+            parts.append(f"{what} has entries that cannot be read: {_shorten(self.odd, '; ')}")
+        return "; ".join(parts)
+
+
+def _shorten(names: Sequence[str], separator: str) -> str:
+    more = [f"{len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
+    return separator.join([*(sanitize(name, 100) for name in names[:SHOWN]), *more])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunResult:
     """The run of one basket: its final state, its cost, and the report of its load once it is loaded.
 
     `key_tail` is the last four characters of the key if the key is long enough to show them; `request_id` is
     the source's id of the last request if the source gives one; `clock_skew` is how many seconds the source's
-    clock was ahead of ours (negative: behind) at the most, None if the source reported no time.
+    clock was ahead of ours (negative: behind) at the most, None if the source reported no time. `catalogs`
+    has the reports of the catalogs that were requested for this run.
     """
 
     run_id: str
@@ -66,6 +106,7 @@ class RunResult:
     key_tail: str = ""
     request_id: str = ""
     clock_skew: float | None = None
+    catalogs: tuple[CatalogReport, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -80,6 +121,7 @@ class RunResult:
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
             "error": str(self.error) if self.error else None,
             "load": load,
+            "catalogs": [dataclasses.asdict(report) for report in self.catalogs],
         }
 
 

@@ -14,6 +14,7 @@ from connectors.tiers import TierLimits, limits_for
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
+from pipelines.results import CatalogReport
 from pipelines.sources import build_connector, next_key, resolve_key
 from warehouse.paths import WarehousePaths
 
@@ -69,6 +70,17 @@ class SourceSession:
     def catalogs(self) -> CatalogCache:
         """The source's catalogs, cached on disk."""
         return CatalogCache(self._paths.catalog, self.connector, self._clock)
+
+    def take_catalog_reports(self) -> tuple[CatalogReport, ...]:
+        """Return what was wrong with the catalogs and the account since the last call; none before `open`."""
+        if self._connector is None:
+            return ()
+        reports = self.catalogs.reports
+        taken = tuple(reports.values())
+        reports.clear()
+        if (odd := self._connector.odd_entries.pop("account", None)) is not None:
+            taken += (CatalogReport("account", odd=tuple(odd)),)
+        return taken
 
     @property
     def requests_sent(self) -> int:

@@ -18,6 +18,7 @@ from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
 from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
+from connectors.skinshark.markets import catalog_folder
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
 
 
@@ -51,6 +52,11 @@ def build_connector(
         stream_deadline = source.stream_deadline.total_seconds()
         return CS2Cap(client, stream_deadline=stream_deadline, tier=source.tier)
     return SkinShark(client, source.market, include_fees=source.include_fees, tier=source.tier)
+
+
+def catalog_folder_of(name: str, source: AnySource) -> str:
+    """Return where the catalogs of a source are cached; see `Connector`."""
+    return catalog_folder(name, source.market) if isinstance(source, SkinsharkSettings) else name
 
 
 def rate_limiter_for(

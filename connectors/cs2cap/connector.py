@@ -1,7 +1,8 @@
 """The CS2Cap connector: the account, reference data, and the extraction of shards."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
@@ -54,7 +55,10 @@ class CS2Cap(Connector):
         synced_at = rate_limiter.sync_point()
         response = await self._client.get("/v1/account/key", metered=False)
         account = reference_data.parse_account(
-            response.body, response.headers.get("x-ratelimit-tier"), self.source
+            response.body,
+            response.headers.get("x-ratelimit-tier"),
+            self.source,
+            on_odd=self._collect_odd("account"),
         )
         if limits := self._limits(account):
             rate_limiter.set_rate(limits.per_minute)
@@ -82,18 +86,31 @@ class CS2Cap(Connector):
     async def items(self) -> pl.DataFrame:
         """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends it in one response."""
         response = await self._client.get("/v1/items")
-        return await asyncio.to_thread(reference_data.parse_items, response.body, self.source)
+        parse = partial(reference_data.parse_items, on_odd=self._collect_odd("items"))
+        return await asyncio.to_thread(parse, response.body, self.source)
 
     async def providers(self) -> pl.DataFrame:
         """Return the providers, schema `PROVIDERS`."""
-        return reference_data.parse_providers((await self._client.get("/v1/providers")).body, self.source)
+        response = await self._client.get("/v1/providers")
+        return reference_data.parse_providers(
+            response.body, self.source, on_odd=self._collect_odd("providers")
+        )
 
     async def fx(self) -> pl.DataFrame:
         """Return the exchange rates, schema `FX`."""
         response = await self._client.get("/v1/fx")
         return reference_data.parse_fx(
-            response.body, response.server_time, self.source, is_ahead=self._client.source_clock.is_ahead
+            response.body,
+            response.server_time,
+            self.source,
+            is_ahead=self._client.source_clock.is_ahead,
+            on_odd=self._collect_odd("fx"),
         )
+
+    def _collect_odd(self, name: str) -> Callable[[str], None]:
+        """Return what collects the odd entries of a response that has just arrived."""
+        self.odd_entries[name] = []
+        return self.odd_entries[name].append
 
     async def extract(
         self, shard: Shard, sink: PageSink, resume_pages: Sequence[TypedPage] = ()

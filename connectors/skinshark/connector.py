@@ -99,13 +99,17 @@ class SkinShark(Connector):
         """Return the items of the listing, for sale or not, schema `ITEMS`; fetches the listing."""
         query = ListingQuery(self.source, self._market, None)
         rows: dict[int, list[Row]] = {}
+        odd: dict[int, int] = {}
 
         async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
             decoded, info = await asyncio.to_thread(parse_page_info, query, page_range, data)
             rows[page_range.offset] = decoded.fitting
+            odd[page_range.offset] = decoded.nameless
             return info
 
         await self._extract_listing(collect)
+        nameless = sum(odd.values())
+        self.odd_entries["items"] = [f"{nameless:,} rows without a readable item"] if nameless else []
         ordered = [row for offset in sorted(rows) for row in rows[offset]]
         return await asyncio.to_thread(list_items, ordered, phased=self._market.has_phases)
 

@@ -16,6 +16,8 @@ INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provide
 SILENCE = "silence"
 NEXT_KEY = "key.next"
 CLOCK_AHEAD = "clock.ahead"
+DOUBTED = "catalog.doubted"
+ACCEPT = "`floorline alerts accept NUMBER` drops these entries; three catalogs over two days do it, too."
 CHECK_CLOCKS = (
     "Check this machine's clock: `floorline doctor` compares it with each source, and NTP keeps it right."
     " Otherwise the source's clock is wrong, or a proxy answers in its place."
@@ -46,6 +48,7 @@ def raise_alerts(
 def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
     for result in results:
         yield from _alerts_of_clocks(result)
+        yield from _alerts_of_catalogs(result)
         error = result.error
         if result.state in CAUSE_BY_STATE and error is not None:
             yield Alert(
@@ -78,6 +81,15 @@ def _alerts_of_clocks(result: RunResult) -> Iterator[Alert]:
         )
 
 
+def _alerts_of_catalogs(result: RunResult) -> Iterator[Alert]:
+    for report in result.catalogs:
+        if message := report.describe():
+            guidance = ACCEPT if report.missing else None
+            yield Alert(
+                DOUBTED, result.source, report.name, message=message, guidance=guidance, run_id=result.run_id
+            )
+
+
 def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
     for load in loads:
         for suspect in load.held:
@@ -95,6 +107,8 @@ def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:
         yield QUOTA, result.source, ""
     if result.clock_skew is not None:  # the causes that the run raises are not resolved
         yield CLOCK_AHEAD, result.source, ""
+    for report in result.catalogs:
+        yield DOUBTED, result.source, report.name
     if result.state == DONE and result.error is None:
         yield PLAN, result.source, ""
         yield INCOMPLETE, result.source, result.basket

@@ -20,7 +20,7 @@ from connectors.series import Series, SeriesPage
 from pipelines.backfill.micro_batches import MicroBatchWriter, ShardSink
 from pipelines.backfill.progress import BackfillProgress, ProgressUpdate
 from pipelines.backfill.results import ExtractTotals
-from pipelines.snapshot.extraction import FATAL_SOURCE_ERRORS
+from pipelines.results import FATAL_SOURCE_ERRORS
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.backfills import BackfillStore

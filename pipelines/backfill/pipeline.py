@@ -258,6 +258,7 @@ class BackfillPipeline:
             unknown_fields=dict(outcome.totals.unknown_fields),
             key_tail=self._session.key_tail,
             clock_skew=self._session.clock_skew,
+            catalogs=self._session.take_catalog_reports(),
         )
 
     def _alert_unknown_providers(self, outcome: BackfillOutcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from common.errors import ConfigError, KeyMissing, PlanForbids
 from connectors.base import Account, Connector
 from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import read_usage
-from connectors.skinshark.markets import catalog_folder, providers_of
+from connectors.skinshark.markets import providers_of
 from connectors.tiers import AUTO, TIERLESS, TierLimits, limits_for
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Settings, SkinsharkSettings
@@ -22,6 +22,7 @@ from pipelines.planning.forecast import ForecastInput, SourceForecast, forecast
 from pipelines.planning.quota import usage_report
 from pipelines.planning.schedule import frequency_of
 from pipelines.source_session import SourceSession
+from pipelines.sources import catalog_folder_of
 from warehouse.paths import WarehousePaths
 
 
@@ -97,12 +98,12 @@ class LazySource:
     @property
     def catalog_folder(self) -> str:
         """Where its catalogs are cached; see `Connector`."""
-        settings = self._session.source
-        return (
-            catalog_folder(self.source, settings.market)
-            if isinstance(settings, SkinsharkSettings)
-            else self.source
-        )
+        return catalog_folder_of(self.source, self._session.source)
+
+    @property
+    def odd_entries(self) -> Mapping[str, Sequence[str]]:
+        """What could not be read in each catalog that was fetched."""
+        return self._session.connector.odd_entries if self.fetched else {}
 
     async def account(self) -> Account:
         """Return the key's account, which costs nothing of the month."""

@@ -6,27 +6,21 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
-from common.errors import (
-    AuthRejected,
-    FloorlineError,
-    PlanForbids,
-    QuotaExhausted,
-    SourceError,
-    Unforeseen,
-)
+from common.errors import FloorlineError, SourceError, Unforeseen
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
+from pipelines.catalogs import CURRENT
 from pipelines.config import BasketSettings
 from pipelines.loading import parse_raw_rows, read_published
 from pipelines.planning.baskets import PlannedBasket
-from pipelines.results import RunResult, run_state
+from pipelines.results import FATAL_SOURCE_ERRORS, RunResult, run_state
 from pipelines.snapshot.page_writers import LandedPage, PageWriters
 from pipelines.snapshot.progress import Progress
 from pipelines.source_session import SourceSession
@@ -37,7 +31,6 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries import previously_listed_providers
 
 MAX_CONCURRENT_SHARDS: Final = 4  # bounds open files and memory; the client bounds the requests
-FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids)
 # A provider that lists nothing any more and has none of these statuses is down, not sold out.
 HEALTHY_STATUSES: Final = frozenset({"ok", "up", "healthy", "online", "operational", "active", "degraded"})
 ShardTask = Callable[[], Awaitable[None]]
@@ -130,7 +123,7 @@ class BasketExtractor:
         if not self._plan.fx_table or "fx" in catalogs.fetched:
             return
         try:
-            await catalogs.fx(lifetime=timedelta(0))
+            await catalogs.fx(lifetime=CURRENT)
         except FATAL_SOURCE_ERRORS:
             raise
         except SourceError as error:
@@ -231,14 +224,15 @@ class BasketExtractor:
         if not silent:
             return ()
         try:
-            providers = await self._session.catalogs.providers(lifetime=timedelta(0))
+            providers = await self._session.catalogs.providers(lifetime=CURRENT)
         except SourceError as error:
             self._failures.append(f"the health of {', '.join(sorted(silent))} is unknown: {error}")
             return tuple(sorted(silent))
         health = dict(providers.select("provider", "health").iter_rows())
-        return tuple(
-            sorted(key for key in silent if str(health.get(key) or "ok").lower() not in HEALTHY_STATUSES)
-        )
+        # Of a provider that the current list lacks, it is the health of another day.
+        missing = self._session.catalogs.reports["providers"].missing
+        down = {key for key in silent if str(health.get(key) or "ok").lower() not in HEALTHY_STATUSES}
+        return tuple(sorted(down | silent.intersection(missing)))
 
     def _item_ids(self, currency: str) -> list[str] | None:
         """Return the ids of the requested items; None if a whole catalog was requested."""
@@ -275,6 +269,7 @@ class BasketExtractor:
             key_tail=self._session.key_tail,
             request_id=connector.request_id,
             clock_skew=self._session.clock_skew,
+            catalogs=self._session.take_catalog_reports(),
         )
         landing.finish(
             state,

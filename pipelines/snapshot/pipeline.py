@@ -213,6 +213,7 @@ class SnapshotPipeline:
             incomplete_reason=str(error),
             key_tail=run.session.key_tail,
             clock_skew=run.session.clock_skew,
+            catalogs=run.session.take_catalog_reports(),
         )
         with LandingWriter(self._paths.landing, header) as landing:
             landing.finish(

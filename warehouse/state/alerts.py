@@ -44,8 +44,8 @@ class Alert:
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
     `contract.changed`, `provider.dark`, `landing.unreadable`, `database.restored`, `silence`, `key.next`,
-    `clock.ahead`.
-    `subject` is a basket, a provider, a run or a key's fingerprint, or empty for the whole
+    `clock.ahead`, `catalog.doubted`.
+    `subject` is a basket, a provider, a run, a catalog or a key's fingerprint, or empty for the whole
     source. `repeats` counts how often an open alert was raised again. Times are UTC.
     """
 

@@ -67,10 +67,11 @@ def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
 
 @alerts_app.command("accept")
 def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Accept that the missing quotes of a `provider.dark` alert are gone: close the quotes and the alert."""
+    """Accept the loss that an alert `provider.dark` or `catalog.doubted` doubts, and close the alert."""
     from common.clock import SystemClock
     from common.errors import ConfigError
-    from pipelines.acceptance import accept_missing_quotes
+    from pipelines.acceptance import accept_loss
+    from pipelines.alerts.rules import DARK
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
@@ -80,14 +81,16 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no open alert {alert}")
-    closed = accept_missing_quotes(settings, record, SystemClock())
+    count = accept_loss(settings, record, SystemClock())
+    names = ("provider", "rows_closed") if record.cause == DARK else ("catalog", "entries_dropped")
     if as_json:
-        console.print_line(
-            console.to_json({"alert_id": alert, "provider": record.subject, "rows_closed": closed})
-        )
+        values = (record.subject, count)
+        console.print_line(console.to_json({"alert_id": alert, **dict(zip(names, values, strict=True))}))
+    elif record.cause == DARK:
+        console.print_line(f"alert {alert} is closed, and {count} missing quotes of {record.subject} with it")
     else:
         console.print_line(
-            f"alert {alert} is closed, and {closed} missing quotes of {record.subject} with it"
+            f"alert {alert} is closed: {count} missing entries of {record.subject} are dropped"
         )
 
 

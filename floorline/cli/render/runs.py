@@ -47,6 +47,7 @@ def _result_row(result: RunResult) -> tuple[Any, ...]:
 def result_notes(result: RunResult) -> list[str]:
     """Return what the counts do not say about a run: its failures, new fields, changes and outliers."""
     notes = [result.incomplete_reason] if result.incomplete_reason and not result.error else []
+    notes += [note for report in result.catalogs if (note := report.describe())]
     notes += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
     load = result.load
     if load is not None:
