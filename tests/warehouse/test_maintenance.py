@@ -115,6 +115,21 @@ def test_rebuild_keeps_the_rows_of_a_landing_that_loads_no_more(paths: Warehouse
     assert load(paths) == []
 
 
+def test_rebuild_keeps_what_a_run_beside_the_pruned_one_confirmed(tmp_path: Path) -> None:
+    """The second run started before the first one ended, and saw item 1 after that: it stays."""
+    paths = create_warehouse(tmp_path)
+    pages = [Page(minute(at), [Quote(item)], offset=at) for at, item in ((0, "1"), (10, "2"))]
+    land_and_load(paths, "a", ShardSpec(pages))
+    pages = [Page(minute(at), [Quote(item)], offset=at) for at, item in ((5, "2"), (20, "1"))]
+    land_and_load(paths, "b", ShardSpec(pages, complete=False))
+    land_and_load(paths, "c", observe(minute(30), Quote("2"), complete=False))
+    shutil.rmtree(paths.landing / "a")
+    rebuild(paths, lambda: minute(600), wait=0)
+
+    observed = query_rows(paths, "SELECT item_id, observed_at FROM quotes ORDER BY ALL")
+    assert observed == [("1", minute(20)), ("2", minute(30))]
+
+
 def test_each_rebuild_keeps_its_own_backup(paths: WarehousePaths) -> None:
     backups = [rebuild(paths, lambda: minute(600), wait=0).aside for _ in range(3)]
     assert [backup.name.removeprefix("market.before-20260601T220000Z") for backup in backups if backup] == [

@@ -48,7 +48,7 @@ METADATA_TABLES = {
     "reject": {
         "shard": "INTEGER", "currency": "VARCHAR", "deliveries": "VARCHAR[]", "reject_id": "VARCHAR",
         "observed_at": "VARCHAR", "reason": "VARCHAR", "raw": "VARCHAR",
-        "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR",
+        "item_id": "VARCHAR", "market_hash_name": "VARCHAR", "provider": "VARCHAR", "providers": "VARCHAR[]",
     },
     "reported_down": {"provider": "VARCHAR"},
     "accepted": {"provider": "VARCHAR"},
@@ -219,8 +219,11 @@ def _reject_rows(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
     head = (header.number, header.currency, list(header.deliveries))
     only = header.providers[0] if len(header.providers) == 1 else None
     for reject_id, meta, reason, raw in shard.rejects():
-        *item, provider = _identify_reject(raw)
-        yield (*head, reject_id, meta.moment, reason, raw, *item, provider or only)
+        *item, named = _identify_reject(raw)
+        provider = named or only
+        # A provider that was not requested may be a mistake: the row may be about any that was.
+        about = [provider] if provider in header.providers else list(header.providers) or None
+        yield (*head, reject_id, meta.moment, reason, raw, *item, provider, about)
 
 
 def _identify_reject(raw: str) -> tuple[str | None, ...]:

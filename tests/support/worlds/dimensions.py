@@ -1,4 +1,4 @@
-"""The items and providers of a world, as all of its landings together name them."""
+"""The items of a world, as all of its landings together name them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from tests.support.worlds.landings import CatalogItem, Landing
-from tests.support.worlds.observed import Identity, Naming, Sighting, find_names
+from tests.support.worlds.observed import Identity, Naming, find_names
 
 
 class Dimensions:
-    """The shown names, aggregates and attributes of items, and the providers that are known."""
+    """The shown names, aggregates and attributes of items."""
 
-    def __init__(self, landings: Sequence[Landing], sightings: Iterable[Sighting]) -> None:
+    def __init__(self, landings: Sequence[Landing]) -> None:
         self._names: dict[Identity, list[Naming]] = {}
         for landing in landings:
             for naming in find_names(landing):
                 self._names.setdefault(naming.item, []).append(naming)
-        requested = {
-            (landing.source, provider)
-            for landing in landings
-            for spec in landing.shards
-            for provider in spec.providers
-        }
-        self.providers = requested | {(s.key.item.source, s.key.provider) for s in sightings}
 
     @property
     def items(self) -> Iterable[Identity]:

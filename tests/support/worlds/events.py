@@ -73,7 +73,7 @@ class World:
             self.sightings += sightings
             self.observations += find_observations(landing, sightings)
             self.rejects += find_rejects(landing)
-        self.dimensions = Dimensions(landings, self.sightings)
+        self.dimensions = Dimensions(landings)
 
     @cached_property
     def sightings_of(self) -> dict[Key, list[Sighting]]:
@@ -168,8 +168,7 @@ class World:
         )
 
     def _may_be_about(self, reject: Reject, key: Key) -> bool:
-        known = (key.item.source, reject.provider) in self.dimensions.providers
-        if known and reject.provider != key.provider:
+        if reject.provider in reject.spec.providers and reject.provider != key.provider:
             return False
         items = self.dimensions.find(key.item.source, reject.item_id, reject.name)
         if items:

@@ -114,13 +114,12 @@ class RunBuilder:
         """Return what the market has for a request now, and at times a row that nobody requested."""
         market, rng = self._basket.market, self._rng
         stray = self._kind.stray / 4
-        requested = {provider for other in self._basket.requests for provider in other.providers}
         places = [
             place
             for place, listing in market.listings.items()
             if listing.listed
             and place[2] in request.deliveries
-            and (place[1] in request.providers or (place[1] not in requested and rng.random() < stray))
+            and (place[1] in request.providers or rng.random() < stray)
             and self._is_requested(market, request, place[0])
         ]
         rng.shuffle(places)
@@ -159,15 +158,13 @@ class RunBuilder:
                 reject_id = f"{self._run_id}/{number:04}/{index}/{len(rejects)}"
                 if self._current[page.offset] is page:
                     self.unreadable.append((request, Unreadable(reject_id, quote, page)))
-                rejects.append(
-                    ("did not fit", json.dumps(self._remains(quote, several=len(request.providers) > 1)))
-                )
+                rejects.append(("did not fit", json.dumps(self._remains(quote))))
             else:
                 readable.append(quote)
         return dataclasses.replace(page, quotes=readable, rejects=rejects)
 
-    def _remains(self, quote: Quote, *, several: bool) -> Mapping[str, object]:
-        """Return what a reject still names of its row, of a request for one or several providers."""
+    def _remains(self, quote: Quote) -> Mapping[str, object]:
+        """Return what a reject still names of its row."""
         everything = {"item_id": quote.item, "market_hash_name": quote.name, "provider": quote.provider}
         names = self._rng.choice(
             [
@@ -181,6 +178,6 @@ class RunBuilder:
             ]
         )
         remains: dict[str, object] = {name: everything[name] for name in names}
-        if "provider" in remains and several and self._rng.random() < 0.1:
-            remains["provider"] = "unheard-of"
+        if "provider" in remains and self._rng.random() < 0.15:
+            remains["provider"] = self._rng.choice(["unheard-of", *self._basket.market.providers])
         return {**remains, "lowest_ask": "?"}

@@ -112,8 +112,9 @@ class Confirmations:
         self._by_shard = {(o.run_id, o.shard, o.book): self.stored[_scope_of(o)] for o in world.observations}
 
     def _store(self, same: Sequence[Observation]) -> StoredObservation:
-        """Merge the observations of one run and scope."""
-        reasons = [reason for o in same if (reason := self._reason(o)) is not None]
+        """Merge the observations of one run and scope; those that requested the provider decide."""
+        deciding = [o for o in same if o.requested] or same
+        reasons = [reason for o in deciding if (reason := self._reason(o)) is not None]
         times = [s.row.last_updated for o in same for s in o.sightings if s.row.last_updated is not None]
         first = same[0]
         kind = "listing" if first.spec.listing else "catalog"
@@ -121,9 +122,9 @@ class Confirmations:
             first.run_id,
             first.book,
             kind if first.spec.items is None else "items",
-            observed_from=min(o.observed_from for o in same),
-            observed_to=max(o.observed_to for o in same),
-            complete=all(o.complete and not self._world.is_held(o) for o in same),
+            observed_from=min(o.observed_from for o in deciding),
+            observed_to=max(o.observed_to for o in deciding),
+            complete=all(o.complete and not self._world.is_held(o) for o in deciding),
             reason=max(reasons, default=None),
             rows=sum(len(o.sightings) for o in same),
             newest_last_updated=max(times, default=None),
@@ -158,7 +159,7 @@ class Confirmations:
 
     def _confirmed_to(self, sighting: Sighting) -> datetime:
         observation = self._by_shard[sighting.landing.run_id, sighting.shard, book_of(sighting.key)]
-        return observation.observed_to if observation.complete else sighting.moment
+        return max(observation.observed_to, sighting.moment) if observation.complete else sighting.moment
 
 
 def _limit(time: datetime, landing: Landing) -> datetime | None:

@@ -230,3 +230,31 @@ def test_late_row_of_a_converted_price_leaves_the_last_answer(
     at = next(minute(run[1]) for run in runs if run[0] == answer)
     query = "SELECT run_id, last_updated FROM quotes"
     assert db.execute(query).fetchall() == [(answer, at)]
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"], ids=["in-order", "late"])
+@pytest.mark.parametrize("stray", ["row", "reject"])
+def test_what_one_shard_has_of_another_provider_keeps_no_quote_of_it(
+    tmp_path: Path, stray: str, order: str
+) -> None:
+    """Two shards request the catalog: the one of steam has a row, or a reject, that is none of steam's.
+
+    A guard only for a reject in order.
+    """
+    paths = create_warehouse(tmp_path)
+    rows = [Quote(provider="csfloat"), Quote("2", provider="csfloat")]
+    at_first = [observe(minute(0), Quote("1"), Quote("2")), observe(minute(0), *rows, providers=("csfloat",))]
+    extra = [Quote("3", provider="csfloat")] if stray == "row" else []
+    rejects = [("did not fit", '{"item_id": 2, "provider": "unheard-of"}')] if stray == "reject" else []
+    later = [
+        observe(minute(10), Quote("1"), *extra, rejects=rejects),
+        observe(minute(10), rows[0], providers=("csfloat",)),
+    ]
+    folders = {"a": land(paths, "a", *at_first), "b": land(paths, "b", *later)}
+    db = load_into_memory([folders[run_id] for run_id in order])
+
+    closed = "SELECT provider, item_id, valid_from FROM quote_history WHERE price IS NULL ORDER BY ALL"
+    kept = [] if stray == "reject" else [("steam", "2", minute(10))]
+    assert db.execute(closed).fetchall() == [("csfloat", "2", minute(10)), *kept]
+    complete = "SELECT bool_and(complete) FROM observations WHERE run_id = 'b' AND provider = 'csfloat'"
+    assert db.execute(complete).fetchall() == [(True,)]

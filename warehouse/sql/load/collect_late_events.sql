@@ -113,14 +113,11 @@ GROUP BY c.quote_key;
 
 CREATE OR REPLACE TEMP TABLE late_sighting AS
 SELECT k.quote_key, epoch_us(n.observed_at) AS observed_at, n.run_key, n.run_id,
-    epoch_us(CASE WHEN o.complete THEN o.observed_to ELSE n.observed_at END) AS confirmed_to, r.interval_seconds
+    epoch_us(CASE WHEN o.complete THEN greatest(o.observed_to, n.observed_at) ELSE n.observed_at END) AS confirmed_to, r.interval_seconds
 FROM row_of_item n
 JOIN late_key k ON k.item_key = n.item_key AND k.book_key = n.book_key
 JOIN known_observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key AND o.book_key = n.book_key
 JOIN store.run r ON r.run_key = n.run_key;
-
-CREATE OR REPLACE TEMP TABLE known_provider AS
-SELECT provider FROM store.provider WHERE source = getvariable('source');
 
 -- What an unread row may be about, by run, selection and book; see find_unread.sql.
 CREATE OR REPLACE TEMP TABLE late_unread AS
@@ -129,7 +126,7 @@ FROM store.reject j
 JOIN (SELECT DISTINCT run_key FROM late_check) c USING (run_key)
 JOIN store.book b ON b.currency = j.currency AND list_contains(j.deliveries, b.delivery)
 JOIN store.provider p ON p.provider_key = b.provider_key
-    AND coalesce(j.provider = p.provider OR j.provider NOT IN (FROM known_provider), true)
+    AND coalesce(list_contains(j.providers, p.provider), true)
 LEFT JOIN store.item i ON i.source = p.source AND (i.item_id = j.item_id OR i.market_hash_name = j.market_hash_name)
 WHERE p.source = getvariable('source')
     AND (i.item_key IS NOT NULL OR j.item_id IS NULL OR j.market_hash_name IS NULL)
@@ -159,11 +156,11 @@ FROM accepted JOIN store.provider USING (provider) WHERE source = getvariable('s
 CREATE OR REPLACE TEMP TABLE late_row_confirmed AS
 SELECT l.quote_key, epoch_us(l.observed_at) AS observed_at, l.lowest_ask, l.price, l.quantity,
     epoch_us(l.changed_at) AS changed_at, epoch_us(l.last_updated) AS last_updated, l.url,
-    epoch_us(CASE WHEN o.complete AND o.provider_key NOT IN (FROM down_provider) THEN o.observed_to
-        ELSE l.observed_at END) AS confirmed_to
+    epoch_us(CASE WHEN o.complete AND o.provider_key NOT IN (FROM down_provider)
+        THEN greatest(o.observed_to, l.observed_at) ELSE l.observed_at END) AS confirmed_to
 FROM (FROM late_row ANTI JOIN repeated_quote USING (quote_key)) l
 JOIN (
-    SELECT shard, provider_key, currency, delivery, bool_and(complete) OVER scope AS complete,
-        max(observed_to) OVER scope AS observed_to
+    SELECT shard, provider_key, currency, delivery, bool_and(complete) FILTER (decides) OVER scope AS complete,
+        max(observed_to) FILTER (decides) OVER scope AS observed_to
     FROM shard_observation WINDOW scope AS (PARTITION BY scope_key, provider_key)
 ) o USING (shard, provider_key, currency, delivery);

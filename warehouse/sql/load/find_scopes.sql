@@ -1,5 +1,6 @@
 -- Work out what the shards requested and observed. A shard that names no provider requested all of them. A provider
--- that was not requested is observed, but never completely.
+-- that was not requested is observed, but never completely. `decides`: whether a provider is observed completely depends
+-- on the shards that requested it, whatever other shards returned of it.
 -- In: shard, shard_item, shard_provider, staged_row, page. Out: observed_book, one row per shard and book;
 -- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_name, store.scope_item.
 
@@ -21,7 +22,8 @@ ANTI JOIN store.scope o ON o.source = getvariable('source') AND o.currency = s.c
 CREATE OR REPLACE TEMP TABLE shard_observation AS
 SELECT s.shard, o.scope_key, p.provider_key, s.currency, s.delivery, s.selection, s.complete AND p.requested AS complete,
     CASE WHEN p.requested THEN s.reason ELSE coalesce(s.reason, 'not asked for') END AS reason,
-    s.observed_from, s.observed_to
+    s.observed_from, s.observed_to,
+    p.requested OR NOT bool_or(p.requested) OVER (PARTITION BY o.scope_key, p.provider_key) AS decides
 FROM shard s
 JOIN store.scope o ON o.source = getvariable('source') AND o.currency = s.currency
     AND o.delivery = s.delivery AND o.selection = s.selection

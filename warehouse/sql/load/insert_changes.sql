@@ -7,7 +7,7 @@
 INSERT INTO store.reject BY NAME
 SELECT r.reject_id, getvariable('run_key') AS run_key, r.currency, r.deliveries, r.provider,
     r.observed_at::TIMESTAMPTZ AS observed_at, r.reason, r.raw, y.run_id AS replayed_run_id, s.selection,
-    r.item_id, r.market_hash_name
+    r.item_id, r.market_hash_name, r.providers
 FROM reject r
 LEFT JOIN (SELECT shard, any_value(selection) AS selection FROM shard GROUP BY shard) s USING (shard)
 LEFT JOIN (SELECT reject_id, min(run_id) AS run_id FROM store.replay GROUP BY reject_id) y USING (reject_id);
@@ -86,13 +86,13 @@ DELETE FROM store.unconfirmed WHERE quote_key IN (
 INSERT INTO store.unconfirmed FROM doubt;
 
 INSERT INTO store.observation BY NAME
-SELECT getvariable('run_key') AS run_key, o.scope_key, o.provider_key, min(o.observed_from) AS observed_from,
-    max(o.observed_to) AS observed_to,
-    bool_and(o.complete AND s.provider_key IS NULL AND d.provider_key IS NULL) AS complete,
-    max(coalesce(o.reason,
-        CASE WHEN s.provider_key IS NOT NULL OR d.provider_key IS NOT NULL THEN 'provider dark' END)) AS reason,
+SELECT getvariable('run_key') AS run_key, o.scope_key, o.provider_key,
+    min(o.observed_from) FILTER (o.decides) AS observed_from, max(o.observed_to) FILTER (o.decides) AS observed_to,
+    bool_and(o.complete AND s.provider_key IS NULL AND d.provider_key IS NULL) FILTER (o.decides) AS complete,
+    max(coalesce(o.reason, CASE WHEN s.provider_key IS NOT NULL OR d.provider_key IS NOT NULL THEN 'provider dark' END))
+        FILTER (o.decides) AS reason,
     coalesce(sum(b.rows), 0) AS rows, max(b.newest) AS newest_last_updated,
-    bool_and(o.complete AND d.provider_key IS NULL) AND bool_or(s.provider_key IS NOT NULL) AS held
+    bool_and(o.complete AND d.provider_key IS NULL) FILTER (o.decides) AND bool_or(s.provider_key IS NOT NULL) AS held
 FROM shard_observation o
 LEFT JOIN suspect_provider s USING (provider_key, currency, delivery)
 LEFT JOIN down_provider d ON d.provider_key = o.provider_key

@@ -1,6 +1,6 @@
 -- Find the loaded runs of quotes that can be loaded again: those with a landing that observed nothing before the end of
--- the last run without one. In: landed (run_id), store. Out: forgotten; restart, by source the end of the runs that
--- stay.
+-- the last run without one. In: landed (run_id), store. Out: forgotten; restart, by source the end of the runs without a
+-- landing; kept_run, by source the end of all runs that stay: some of these have a landing, but started before.
 
 CREATE OR REPLACE TEMP TABLE run_range AS
 SELECT r.run_key, r.run_id, r.source, coalesce(min(o.observed_from), r.started_at) AS observed_from,
@@ -15,3 +15,6 @@ SELECT source, max(observed_to) FILTER (run_id NOT IN (FROM landed)) AS restart_
 CREATE OR REPLACE TEMP TABLE forgotten AS
 SELECT r.run_key, r.run_id, r.source FROM run_range r JOIN restart USING (source)
 WHERE r.run_id IN (FROM landed) AND coalesce(r.observed_from > restart_at, true);
+
+CREATE OR REPLACE TEMP TABLE kept_run AS
+SELECT source, max(observed_to) AS kept_to FROM run_range ANTI JOIN forgotten USING (run_key) GROUP BY source;

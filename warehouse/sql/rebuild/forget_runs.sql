@@ -1,4 +1,4 @@
--- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, restart.
+-- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, kept_run.
 -- Out: store; uncertain_quote, the quotes of which the misses must be counted again.
 
 CREATE OR REPLACE TEMP TABLE uncertain_quote AS
@@ -31,16 +31,16 @@ DELETE FROM store.current WHERE run_key IN (SELECT run_key FROM forgotten);
 
 INSERT INTO store.current BY NAME
 SELECT q.quote_key, q.item_key, q.provider_key, q.currency, q.delivery, l.lowest_ask, l.other_price, l.quantity,
-    l.changed_at, l.last_updated, q.url, l.valid_from, least(q.seen_at, r.restart_at) AS seen_at, l.run_key,
+    l.changed_at, l.last_updated, q.url, l.valid_from, least(q.seen_at, r.kept_to) AS seen_at, l.run_key,
     q.fresh_until
 FROM forgotten_quote q
 JOIN last_change l USING (quote_key)
 JOIN store.item i USING (item_key)
-JOIN restart r USING (source);
+JOIN kept_run r USING (source);
 
-UPDATE store.current c SET seen_at = r.restart_at
-FROM store.item i JOIN restart r USING (source)
-WHERE i.item_key = c.item_key AND c.seen_at > r.restart_at AND i.source IN (SELECT source FROM forgotten);
+UPDATE store.current c SET seen_at = r.kept_to
+FROM store.item i JOIN kept_run r USING (source)
+WHERE i.item_key = c.item_key AND c.seen_at > r.kept_to AND i.source IN (SELECT source FROM forgotten);
 
 DELETE FROM store.observation WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.observed_items WHERE run_key IN (SELECT run_key FROM forgotten);
