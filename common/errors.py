@@ -38,6 +38,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Self
 
+from common.addresses import mask_secrets
 from common.text import sanitize
 
 
@@ -45,6 +46,8 @@ from common.text import sanitize
 @dataclass(eq=False)
 class FloorlineError(Exception):
     """An error that the user can act on: `detail` says what happened, `guidance` what to do.
+
+    The addresses in `detail` lose their user information.
 
     `str()` gives both on one line, which is all that a user sees.
     """
@@ -54,6 +57,7 @@ class FloorlineError(Exception):
     detail: str
 
     def __post_init__(self) -> None:
+        self.detail = mask_secrets(self.detail)
         # Exception pickles itself by its args; Prefect sends exceptions between processes.
         super().__init__(self.detail)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from common.addresses import mask_secrets
 from common.text import escape
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def print_line(text: str) -> None:
 
 
 def print_error(text: str) -> None:
-    """Print one line on stderr, after everything that stdout has buffered."""
+    """Print one line on stderr, after everything that stdout has buffered; mask secrets in addresses."""
     sys.stdout.flush()
-    sys.stderr.write(f"floorline: {text}\n")
+    sys.stderr.write(f"floorline: {mask_secrets(text)}\n")
 
 
 def print_table(

@@ -17,7 +17,7 @@ from floorline.cli.commands.backfill import backfill_app
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
-from floorline.cli.commands.operate import deployments, doctor, up
+from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
 from floorline.cli.commands.query import query, status
 from floorline.cli.commands.sandbox import sandbox
@@ -52,8 +52,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (snapshot, plan, gaps, status, doctor, query, export, sandbox, up, deployments, demo):
+for command in (snapshot, plan, gaps, status, doctor, query, export, sandbox, up, ui, deployments, demo):
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(prefect)  # the options are Prefect's
 app.add_typer(backfill_app, name="backfill")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rejects_app, name="rejects")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from floorline import console
 from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
-from pipelines.config import load_settings
+from pipelines.config import Settings, load_settings
 from pipelines.snapshot.progress import NullProgress, Progress
 from warehouse.paths import WarehousePaths
 
@@ -23,6 +23,26 @@ _T = TypeVar("_T")
 def warehouse_paths(config: Path | None) -> WarehousePaths:
     """Return the warehouse of a configuration."""
     return WarehousePaths(load_settings(config).root)
+
+
+def connected_settings(config: Path | None) -> Settings:
+    """Load a configuration for a command that may use Prefect, which must not be imported yet.
+
+    Prefect gets the access to a running `floorline up` of the warehouse, also to read `block:` keys.
+    """
+    from floorline.up.access import connect_prefect
+
+    settings = load_settings(config)
+    connect_prefect(settings.root)
+    return settings
+
+
+def runs_as_flow(prefect: bool | None) -> bool:
+    """Return whether runs are Prefect flow runs: `prefect`; None: whether the user has configured an API.
+
+    Call it before `connected_settings`, which configures the API of a running `floorline up`.
+    """
+    return prefect_configured() if prefect is None else prefect
 
 
 def snapshot_progress(*, quiet: bool) -> contextlib.AbstractContextManager[Progress]:
@@ -51,13 +71,13 @@ def run_flow_or_pipeline(
     flow: Callable[[], Coroutine[Any, Any, _T]],
     pipeline: Callable[[], Coroutine[Any, Any, _T]],
     *,
-    prefect: bool | None,
+    as_flow: bool,
 ) -> _T:
-    """Run `flow` if `prefect` is true, else `pipeline`; None: `flow` where a Prefect API is configured.
+    """Run `flow` if `as_flow` is true, else `pipeline`.
 
     Exits with 130 on Ctrl-C and with 143 on SIGTERM, after the data that arrived is landed and loaded.
     """
-    if not (prefect_configured() if prefect is None else prefect):
+    if not as_flow:
         return _run_interruptible(pipeline())
     from flows.in_process import FlowTerminated
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from common.addresses import is_loopback, without_user
 from common.clock import Clock
+from common.errors import ConfigError
 from common.text import format_duration
-from floorline.doctor.findings import Finding, fail, ok, warn
-from flows.prefect_api import prefect_configured
+from floorline.doctor.findings import Finding, fail, from_error, ok, warn
+from flows.prefect_api import answers_strangers, prefect_configured
 from pipelines.config import Settings
 
 if TYPE_CHECKING:
@@ -26,22 +28,32 @@ START_SERVER: Final = (
     "start the server (`floorline up`, or `prefect server start`), or correct PREFECT_API_URL"
 )
 CREDENTIALS: Final = "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+OPEN: Final = (
+    "set PREFECT_SERVER_API_AUTH_STRING for the server and PREFECT_API_AUTH_STRING for its users; see "
+    "docs/how-to-schedule.md"
+)
 DEPLOY: Final = "run `floorline up`, or `prefect --no-prompt deploy --all`"
 
 
 async def check_prefect(settings: Settings, clock: Clock) -> list[Finding]:
     """Check the server, the schedules and the workers if a Prefect API is configured."""
-    if not prefect_configured():
-        return [ok("prefect server", "Prefect is not configured: snapshots run by hand or by cron")]
+    try:
+        if not prefect_configured():
+            return [ok("prefect server", "Prefect is not configured: snapshots run by hand or by cron")]
+    except ConfigError as error:
+        return [from_error("prefect server", error)]
     await asyncio.to_thread(importlib.import_module, "prefect.client.orchestration")  # takes two seconds
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
-        # The address may contain a password.
-        url = str(client.api_url.copy_with(username="", password="")).rstrip("/")
+        url = without_user(str(client.api_url)).rstrip("/")
         if not await _is_reachable(client):
             return [fail("prefect server", f"no Prefect API answers at {url}", START_SERVER)]
-        return [await _check_version(client, url), *await _check_deployments(client, settings, clock)]
+        return [
+            await _check_version(client, url),
+            await _check_access(url),
+            *await _check_deployments(client, settings, clock),
+        ]
 
 
 async def _is_reachable(client: PrefectClient) -> bool:
@@ -59,6 +71,18 @@ async def _check_version(client: PrefectClient, url: str) -> Finding:
         advice = "run the same version of Prefect on both sides"
         return warn("prefect server", f"{seen}, Prefect {local} here", advice)
     return ok("prefect server", seen)
+
+
+async def _check_access(url: str) -> Finding:
+    """Check that the server asks for credentials, and that no network sees them."""
+    if await answers_strangers(url):
+        who = "any program and any web page on this machine" if is_loopback(url) else "the whole network"
+        seen = f"{url} answers without credentials: {who} can have a worker run commands"
+        return warn("prefect access", seen, OPEN)
+    if url.startswith("http:") and not is_loopback(url):
+        seen = f"credentials travel unencrypted to {url}"
+        return warn("prefect access", seen, "let a proxy with TLS serve the address, and use https")
+    return ok("prefect access", "the server asks for credentials")
 
 
 async def _check_deployments(client: PrefectClient, settings: Settings, clock: Clock) -> list[Finding]:

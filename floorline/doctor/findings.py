@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from common.addresses import mask_secrets
 from common.errors import FloorlineError, SourceError
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -12,12 +13,18 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result of a check: `name` is the subject of the check; `advice` is empty for the verdict "ok"."""
+    """One result of a check: `name` is the subject of the check; `advice` is empty for the verdict "ok".
+
+    The addresses in `seen` lose their user information.
+    """
 
     name: str
     verdict: Verdict
     seen: str
     advice: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seen", mask_secrets(self.seen))
 
 
 def ok(name: str, seen: str) -> Finding:

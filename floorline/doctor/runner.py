@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from common.clock import Clock
 from common.errors import ConfigError
 from floorline.doctor import check_prefect, check_source, check_versions, check_warehouse
 from floorline.doctor.findings import Finding, fail, from_error, ok
+from floorline.up.access import connect_prefect
 from pipelines.config import Settings, expand_items, load_settings
 from warehouse.paths import WarehousePaths
 
@@ -44,6 +46,8 @@ async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
         settings = load_settings(config)
     except ConfigError as error:
         return [from_error("configuration", error), *await run_check(versions)]
+    with contextlib.suppress(ConfigError):  # the check of Prefect reports an invalid address
+        connect_prefect(settings.root)
     prefect = Check("prefect server", partial(check_prefect.check_prefect, settings, clock), PREFECT_DEADLINE)
     checks = [*_source_checks(settings, clock), *_warehouse_checks(settings, clock), prefect, versions]
     results = await asyncio.gather(*map(run_check, checks))

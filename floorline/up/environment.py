@@ -1,12 +1,19 @@
-"""Environment variables of the processes of `floorline up`: a private Prefect home, no telemetry."""
+"""Environment variables of the processes of `floorline up`: a private Prefect home, access, no telemetry."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from common import lifeline
+
+if TYPE_CHECKING:
+    from floorline.up.access import ServerAccess
+
+AUTH: Final = "PREFECT_API_AUTH_STRING"
+SERVER_AUTH: Final = "PREFECT_SERVER_API_AUTH_STRING"
 DATABASE: Final = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 NO_TELEMETRY: Final = {
     "DO_NOT_TRACK": "1",
@@ -21,28 +28,38 @@ SERVER: Final = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     # Start a new schedule at once and not within a minute.
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
 }
 WORKER: Final = {"PREFECT_WORKER_QUERY_SECONDS": "5"}
+DATABASE_SETTINGS: Final = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")
 
 
-def base_env(user_env: Mapping[str, str], home: Path, port: int) -> dict[str, str]:
-    """Return the variables of every process, without those that the user has set in `user_env`.
-
-    A PREFECT_API_URL in `user_env` therefore selects the user's own Prefect API.
-    """
-    defaults = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        **NO_TELEMETRY,
-    }
+def base_env(user_env: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return the variables of every process, without those that the user has set in `user_env`."""
+    defaults = {"PREFECT_HOME": str(home), **NO_TELEMETRY}
     return {name: value for name, value in defaults.items() if not user_env.get(name)}
 
 
-def server_env() -> dict[str, str]:
-    """Return the environment of the server; variables that the user has set win."""
-    return {**SERVER, **os.environ}
+def server_env(access: ServerAccess, lifeline_path: Path) -> dict[str, str]:
+    """Return the environment of the server; variables that the user has set win, but for the secret."""
+    return {
+        **SERVER,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(access.origins),
+        **os.environ,
+        SERVER_AUTH: access.secret,
+        lifeline.VARIABLE: str(lifeline_path),
+    }
 
 
-def client_env() -> dict[str, str]:
-    """Return the environment of a worker, without the address (and password) of the server's database."""
-    return {**WORKER, **{name: value for name, value in os.environ.items() if name != DATABASE}}
+def client_env(lifeline_path: Path) -> dict[str, str]:
+    """Return the environment of a worker, without the address and the password of the server's database."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(DATABASE_SETTINGS)}
+    return {**WORKER, **own, lifeline.VARIABLE: str(lifeline_path)}
+
+
+def has_own_database() -> bool:
+    """Return whether the user has configured a database for the server, which other servers may share."""
+    return any(
+        value and name.startswith(DATABASE_SETTINGS) and name.endswith(("CONNECTION_URL", "HOST"))
+        for name, value in os.environ.items()
+    )

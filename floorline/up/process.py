@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from common.addresses import mask_secrets
 from common.text import sanitize
 
 TAIL_LINES: Final = 12
@@ -18,11 +19,20 @@ TAIL_LINES: Final = 12
 class ManagedProcess:
     """A process and its descendants, in a process group that a terminal's Ctrl-C does not reach."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, env: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        logs: Path,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         self._arguments = arguments
         self._env = env
+        self._descriptors = descriptors  # open files that the process inherits
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
 
@@ -37,6 +47,7 @@ class ManagedProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=subprocess.STDOUT,
+                pass_fds=self._descriptors,
                 start_new_session=True,
             )
         finally:
@@ -99,9 +110,9 @@ class ManagedProcess:
         return f"{self.name} died, {how}; {self.log} ends with\n{self.tail()}"
 
     def tail(self) -> str:
-        """Return the last lines of the log, sanitized."""
+        """Return the last lines of the log, sanitized and without secrets in addresses."""
         lines = self.log.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-        return "\n".join("  " + sanitize(line, 300) for line in lines)
+        return "\n".join("  " + sanitize(mask_secrets(line), 300) for line in lines)
 
 
 def group_is_alive(group: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -31,10 +32,13 @@ from pipelines.config import Settings
 MISSED_AFTER: Final = timedelta(minutes=1)
 
 
-async def is_reachable() -> bool:
-    """Return whether the configured Prefect API answers."""
-    async with get_client() as client:
-        return await client.api_healthcheck() is None
+async def is_reachable(seconds: float) -> bool:
+    """Return whether the configured Prefect API answers within `seconds`."""
+    try:
+        async with asyncio.timeout(seconds), get_client() as client:
+            return await client.api_healthcheck() is None
+    except TimeoutError:
+        return False
 
 
 async def prepare_server(settings: Settings, shipped: Path) -> None:

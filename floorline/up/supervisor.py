@@ -12,17 +12,22 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from common import lifeline
+from common.addresses import mask_secrets
 from common.errors import ConfigError, FloorlineError
+from common.files import translate_os_errors
 from floorline import console
-from floorline.up import environment
+from floorline.up import access, environment
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
 from flows import WORK_POOL
+from flows.prefect_api import answers_strangers, prefect_url
 from pipelines.config import Settings
 
 CODE: Final = Path(__file__).resolve().parents[2]  # the entrypoints in prefect.yaml are relative to it
 # All times in seconds.
+LIFELINE_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
 START_TIMEOUT: Final = 120.0  # of the server, which creates its database at the first start
 FINISH_TIMEOUT: Final = 10.0  # of runs that finish without a signal
 LAND_TIMEOUT: Final = 15.0  # of runs that load the data that arrived, after SIGTERM
@@ -30,6 +35,7 @@ STOP_TIMEOUT: Final = 10.0  # of a process before SIGTERM, and again before SIGK
 MAX_RESTARTS: Final = 3  # of one worker within RESTART_WINDOW
 RESTART_WINDOW: Final = 300.0
 SILENCE_CHECK_INTERVAL: Final = 60.0
+REACH_TIMEOUT: Final = 5.0  # of one request to a server that may be starting
 
 
 class ProcessExited(Exception):
@@ -44,22 +50,24 @@ class Supervisor:
         self._config = config
         self._port = port
         self._worker_count = workers
-        self._home = settings.root.resolve() / "prefect"
+        self._home = access.prefect_home(settings.root)
+        self._lifeline = access.lifeline_of(self._home)
         self._logs = self._home / "logs"
         self._server: ManagedProcess | None = None
         self._workers: list[ManagedProcess] = []
         self._deaths: dict[str, list[float]] = {}
+        self._held: list[IO[str] | socket.socket] = []  # until this process ends: lifeline and port
         self._hurry = False
         self._runs_stopped = False
 
     def start(self) -> None:
-        """Start the server, deploy, start the workers. Raises ConfigError and ProcessExited."""
+        """Start the server, deploy, start the workers. Raises ConfigError, WarehouseError, ProcessExited."""
         for folder in (self._home, self._logs):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        needs_server = not os.environ.get("PREFECT_API_URL")
+            access.make_private(folder)
+        self._hold_lifeline()
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
-        os.environ.update(environment.base_env(os.environ, self._home, self._port))
-        if needs_server:
+        os.environ.update(environment.base_env(os.environ, self._home))
+        if not os.environ.get("PREFECT_API_URL"):
             self._start_server()
         self._wait_for_server()
         self._deploy()
@@ -98,6 +106,7 @@ class Supervisor:
             self._crash_orphaned_runs("`floorline up` was stopped")
         self._server.terminate()
         self._server.shut_down(STOP_TIMEOUT, STOP_TIMEOUT)
+        access.remove_access(self._home)
 
     def kill(self) -> None:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
@@ -145,25 +154,52 @@ class Supervisor:
             if group_is_alive(pid) and (self._owns_server or parent_pid(pid) in workers)
         ]
 
+    def _hold_lifeline(self) -> None:
+        """Hold the lifeline until this process ends. Raises ConfigError where another process holds it."""
+        with translate_os_errors(self._lifeline):
+            try:
+                self._held.append(lifeline.hold(self._lifeline, LIFELINE_TIMEOUT))
+            except lifeline.LifelineHeld as error:
+                raise ConfigError(
+                    f"`floorline up` runs already for this warehouse (PID {error}): end it first"
+                ) from None
+        access.remove_access(self._home)  # of one that was killed
+
     def _start_server(self) -> None:
-        _check_port(self._port)
-        address = ["--host", "127.0.0.1", "--port", str(self._port)]
-        self._server = self._prefect("server", ["server", "start", *address], environment.server_env())
+        """Start the server on a port that this process holds, so that nobody else can answer there."""
+        listener = _listen(self._port)
+        self._held.append(listener)
+        secret = os.environ.get(environment.SERVER_AUTH) or access.new_secret()
+        server_access = access.ServerAccess(f"http://127.0.0.1:{listener.getsockname()[1]}/api", secret)
+        os.environ.update(server_access.env)
+        self._server = ManagedProcess(
+            "server",
+            lifeline.command("floorline.up.prefect_server", str(listener.fileno())),
+            env=environment.server_env(server_access, self._lifeline),
+            logs=self._logs,
+            descriptors=[listener.fileno()],
+        )
         self._server.start(CODE)
+        access.write_access(self._home, server_access)
 
     def _wait_for_server(self) -> None:
         """Wait until our own server answers; the server of the user must answer at once."""
         from floorline.up.server import is_reachable
 
         deadline = time.monotonic() + (START_TIMEOUT if self._server else 0)
-        while not asyncio.run(is_reachable()):
+        url = mask_secrets(prefect_url() or "")
+        while not asyncio.run(is_reachable(REACH_TIMEOUT)):
             self._check_server()
             if time.monotonic() > deadline:
-                url = os.environ["PREFECT_API_URL"]
                 raise ConfigError(f"no Prefect API answers at {url}: see {self._logs}, or start the server")
             time.sleep(0.3)
-        console.print_line(f"Prefect: {os.environ['PREFECT_API_URL'].removesuffix('/api')}")
+        hint = " (`floorline ui` shows the password)" if self._server else ""
+        console.print_line(f"Prefect: {url.removesuffix('/api')}{hint}")
         sys.stdout.flush()
+        if self._server is None and asyncio.run(answers_strangers(os.environ["PREFECT_API_URL"])):
+            console.print_error(
+                f"{url} answers without credentials: whoever reaches it can run commands here"
+            )
 
     def _deploy(self) -> None:
         """Install the work pool, the automations and the deployments; remove what is stale."""
@@ -175,7 +211,7 @@ class Supervisor:
         file = self._home / "prefect.yaml"
         file.write_text(render_prefect_yaml(self._settings, self._config), "utf-8")
         arguments = ["--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-        deploy = self._prefect("deploy", arguments, environment.client_env())
+        deploy = self._prefect("deploy", arguments)
         deploy.start(CODE)
         try:
             exit_code = deploy.wait()
@@ -190,13 +226,14 @@ class Supervisor:
 
     def _start_worker(self, name: str) -> None:
         options = ["--pool", WORK_POOL, "--type", "process", "--name", f"{WORK_POOL}-{name}"]
-        worker = self._prefect(name, ["worker", "start", *options], environment.client_env())
+        worker = self._prefect(name, ["worker", "start", *options])
         self._workers.append(worker)  # before the start: a signal during the start must stop the worker, too
         worker.start(CODE)
 
-    def _prefect(self, name: str, arguments: Sequence[str], env: dict[str, str]) -> ManagedProcess:
-        command = [sys.executable, "-m", "prefect", *arguments]
-        return ManagedProcess(name, command, env=env, logs=self._logs)
+    def _prefect(self, name: str, arguments: Sequence[str]) -> ManagedProcess:
+        """Return a process of Prefect's command line."""
+        command = lifeline.command("prefect", *arguments)
+        return ManagedProcess(name, command, env=environment.client_env(self._lifeline), logs=self._logs)
 
     def _crash_orphaned_runs(self, message: str) -> None:
         from floorline.up.server import crash_orphaned_runs
@@ -207,7 +244,7 @@ class Supervisor:
     @property
     def _owns_server(self) -> bool:
         """Whether all workers are ours: workers of other machines may share a database or a user's server."""
-        return self._server is not None and not os.environ.get(environment.DATABASE)
+        return self._server is not None and not environment.has_own_database()
 
     def _check_server(self) -> None:
         if self._server is not None and self._server.returncode is not None:
@@ -236,14 +273,18 @@ class Supervisor:
             console.print_error(str(error))
 
 
-def _check_port(port: int) -> None:
-    """Raise ConfigError if no server can listen on the port."""
-    with socket.socket() as probe:
-        # As the server does: the port of a server that just stopped can be used again.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigError(
-                f"port {port} on loopback cannot be used ({error.strerror}): choose another one with --port"
-            ) from None
+def _listen(port: int) -> socket.socket:
+    """Return a listening socket on loopback; connections wait for the server. Raises ConfigError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # The port of a server that just stopped can be used again.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise ConfigError(
+            f"port {port} on loopback cannot be used ({reason}): choose another one with --port"
+        ) from None
+    return listener

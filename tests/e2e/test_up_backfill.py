@@ -19,14 +19,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 
 
 def deployment(up: RunningUp, name: str) -> dict[str, Any]:
-    return dict(httpx.get(f"{up.api}/deployments/name/{name}", timeout=30).json())
+    return dict(up.request("GET", f"/deployments/name/{name}").json())
 
 
 def start_backfill(up: RunningUp, **request: Any) -> httpx.Response:
     """Start a backfill as Prefect's form does."""
     deployment_id = deployment(up, "backfill/on-demand")["id"]
     body = {"parameters": {"request": request}, "state": {"type": "SCHEDULED"}}
-    return httpx.post(f"{up.api}/deployments/{deployment_id}/create_flow_run", json=body, timeout=30)
+    return up.request("POST", f"/deployments/{deployment_id}/create_flow_run", json=body)
 
 
 def test_backfills_run_on_demand_and_sales_on_schedule(tmp_path: Path) -> None:

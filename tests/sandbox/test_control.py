@@ -188,3 +188,21 @@ def test_wrong_control_request_is_a_400_with_a_reason(
     response = control.post(path, json=body)
     assert response.status_code == 400
     assert response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://page.example"}, 403),  # new
+        ({"Origin": "null"}, 403),  # new
+        ({"Host": "rebound.example"}, 400),  # new
+        ({"Host": "localhost:1"}, 200),  # a guard
+        ({}, 200),  # a guard
+    ],
+)
+@pytest.mark.parametrize("path", ["/_sandbox/ledger", "/v1/providers"])
+def test_no_web_page_and_no_rebound_name_reaches_a_sandbox(
+    sandbox: Sandbox, path: str, headers: dict[str, str], status: int
+) -> None:
+    key = {"Authorization": f"Bearer {VALID_KEY}"}
+    assert httpx.get(sandbox.url + path, headers={**key, **headers}).status_code == status

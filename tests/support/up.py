@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from floorline.up.access import prefect_home, read_access
 from tests.support.snapshots import FLOORLINE, Bench, clean_env
 from tests.support.waiting import wait_until
 
@@ -39,10 +40,24 @@ class RunningUp:
         """Return what the process has printed so far."""
         return self.log.read_text("utf-8")
 
+    @property
+    def secret(self) -> str:
+        """The secret of the server, as USER:PASSWORD."""
+        access = read_access(prefect_home(self.bench.paths.root))
+        assert access is not None
+        return access.secret
+
+    def request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send a request to the API as Prefect's page does: with the secret and a token against forgery."""
+        user, _, password = self.secret.partition(":")
+        with httpx.Client(base_url=self.api, auth=(user, password), timeout=30) as client:
+            token = client.get("/csrf-token", params={"client": "tests"}).json()["token"]
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
+            return client.request(method, path, headers=headers, **content)
+
     def query(self, path: str, **filters: object) -> list[Record]:
         """Return the records that match the filters."""
-        response = httpx.post(f"{self.api}/{path}/filter", json={"limit": 200, **filters}, timeout=30)
-        return list(response.json())
+        return list(self.request("POST", f"/{path}/filter", json={"limit": 200, **filters}).json())
 
     def runs(self, basket: str, *states: str) -> list[Record]:
         """Return the basket's flow runs in these states, in the order of their scheduled times."""
@@ -51,12 +66,11 @@ class RunningUp:
 
     def run(self, run_id: str) -> Record:
         """Return one flow run."""
-        return dict(httpx.get(f"{self.api}/flow_runs/{run_id}", timeout=30).json())
+        return dict(self.request("GET", f"/flow_runs/{run_id}").json())
 
     def states(self, run_id: str) -> list[Record]:
         """Return all states of one flow run."""
-        parameters = {"flow_run_id": run_id}
-        return list(httpx.get(f"{self.api}/flow_run_states/", params=parameters, timeout=30).json())
+        return list(self.request("GET", "/flow_run_states/", params={"flow_run_id": run_id}).json())
 
     def children(self, name: str) -> list[int]:
         """Return the ids of the child processes whose command line contains `name`."""

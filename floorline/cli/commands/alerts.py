@@ -142,13 +142,15 @@ def alerts_apply(
     """Install or update the automations of Prefect's server that send alerts."""
     import asyncio
 
+    from floorline.cli.execution import connected_settings
+
+    settings = connected_settings(config)  # before Prefect is imported
     from flows.automations import apply_automations, install_crash_automation
     from flows.prefect_api import check_prefect_reachable
-    from pipelines.config import load_settings
 
     async def install() -> None:
         await check_prefect_reachable()
-        changes = await apply_automations(load_settings(config), file)
+        changes = await apply_automations(settings, file)
         await install_crash_automation()
         if as_json:
             console.print_line(console.to_json(changes))

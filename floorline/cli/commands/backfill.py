@@ -101,7 +101,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     if context.invoked_subcommand is not None:
         return
     from floorline.cli.commands.backfill_options import build_requests
-    from pipelines.config import load_settings
+    from floorline.cli.execution import connected_settings, runs_as_flow
 
     keys = tuple(key.strip() for given in providers or () for key in given.split(","))
     fields = {
@@ -114,12 +114,13 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
         "series": series,
         "interval": interval,
     }
-    settings = load_settings(config)
+    as_flow = runs_as_flow(prefect)
+    settings = connected_settings(config)
     requests = build_requests(settings, fields, resume=resume, gaps=gaps, budget=budget)
     if dry_run:
         _print_dry_run(requests, settings, as_json=as_json, several=gaps)
     else:
-        _run_all(requests, settings, config, as_json=as_json, several=gaps, prefect=prefect, quiet=quiet)
+        _run_all(requests, settings, config, as_json=as_json, several=gaps, as_flow=as_flow, quiet=quiet)
 
 
 @backfill_app.command("list")
@@ -178,7 +179,7 @@ def _run_all(
     *,
     as_json: bool,
     several: bool,
-    prefect: bool | None,
+    as_flow: bool,
     quiet: bool,
 ) -> None:
     """Run the backfills one after another, print their results and exit."""
@@ -190,7 +191,7 @@ def _run_all(
     results: list[BackfillResult] = []
     with backfill_progress(quiet=quiet) as progress:
         for request in requests:
-            results += _run(request, settings, config, progress=progress, on_plan=on_plan, prefect=prefect)
+            results += _run(request, settings, config, progress=progress, on_plan=on_plan, as_flow=as_flow)
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
     print_results(results, as_json=as_json, several=several)
@@ -204,7 +205,7 @@ def _run(
     *,
     progress: BackfillProgress,
     on_plan: OnPlan,
-    prefect: bool | None,
+    as_flow: bool,
 ) -> list[BackfillResult]:
     from floorline.cli.execution import run_flow_or_pipeline
     from pipelines.backfill.pipeline import BackfillPipeline
@@ -218,7 +219,7 @@ def _run(
         pipeline = BackfillPipeline(settings, request, progress=progress, on_plan=on_plan)
         return [await pipeline.run()]
 
-    return run_flow_or_pipeline(run_flow, run_pipeline, prefect=prefect)
+    return run_flow_or_pipeline(run_flow, run_pipeline, as_flow=as_flow)
 
 
 def _store_with(config: Path | None, backfill_id: str) -> BackfillStore:

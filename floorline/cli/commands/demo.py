@@ -80,6 +80,8 @@ def demo(
     """Show the main job with the sandbox: four snapshots, the last with a revoked key. Needs no account."""
     import tempfile
 
+    from floorline.up.access import protect_temporary_server
+
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="floorline-demo-") as prefect_home:
@@ -87,6 +89,7 @@ def demo(
         os.environ.update(QUIET, PREFECT_HOME=prefect_home)
         for name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
             os.environ.pop(name, None)
+        protect_temporary_server()
         succeeded = _run_demo(path)
     raise typer.Exit(0 if succeeded else 1)
 

@@ -28,10 +28,10 @@ def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
     from common.clock import SystemClock
     from common.errors import ConfigError
+    from floorline.cli.execution import connected_settings
     from floorline.keys.status import key_statuses
-    from pipelines.config import load_settings
 
-    settings = load_settings(config)
+    settings = connected_settings(config)
     if not settings.sources:
         raise ConfigError("no source is configured: add a [sources.NAME] section to the configuration")
     statuses = asyncio.run(key_statuses(settings, SystemClock()))
@@ -51,12 +51,12 @@ def key_rotate(
 
     from common.clock import SystemClock
     from common.errors import ConfigError, OutcomeUnknown, SourceError
+    from floorline.cli.execution import connected_settings
     from floorline.keys.rotation import explain_refusal, inspect_key, rotate_key
-    from pipelines.config import load_settings
     from pipelines.results import error_exit_code
 
     clock = SystemClock()
-    old = asyncio.run(inspect_key(load_settings(config), source, clock))
+    old = asyncio.run(inspect_key(connected_settings(config), source, clock))
     if yes:
         console.print_error(old.warning)
     else:

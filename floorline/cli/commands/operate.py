@@ -1,4 +1,4 @@
-"""The commands `floorline doctor`, `floorline up` and `floorline deployments`."""
+"""The commands `floorline doctor`, `up`, `ui`, `prefect` and `deployments`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,46 @@ def up(
     from floorline.up.run import run_until_stopped
 
     raise typer.Exit(run_until_stopped(config, port, workers))
+
+
+def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show the address of Prefect's page of a running `floorline up`, and the password that it asks for."""
+    from floorline import console
+    from floorline.up.access import prefect_home, read_access
+    from pipelines.config import load_settings
+
+    access = read_access(prefect_home(load_settings(config).root))
+    if access is None:
+        raise _not_running()
+    if as_json:
+        console.print_line(console.to_json({"page": access.page, "password": access.secret}))
+        return
+    console.print_line(f"Prefect:  {access.page}")
+    console.print_line(f"Password: {access.secret} (all of it; a new one at each start of `floorline up`)")
+
+
+def prefect(
+    arguments: Annotated[list[str], typer.Argument(help="What follows `prefect`, such as `deployment ls`.")],
+    config: ConfigFile = None,
+) -> None:
+    """Run Prefect's command line against the server of a running `floorline up`, or the configured one."""
+    import os
+    import sys
+
+    from floorline.cli.execution import connected_settings
+    from flows.prefect_api import prefect_configured
+
+    connected_settings(config)
+    if not prefect_configured():
+        raise _not_running()
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "prefect", *arguments])  # noqa: S606 - no shell, our own interpreter
+
+
+def _not_running() -> Exception:
+    from common.errors import ConfigError
+
+    return ConfigError("no `floorline up` of this user runs for this warehouse")
 
 
 def deployments(

@@ -22,12 +22,12 @@ def plan(
     import asyncio
 
     from common.clock import SystemClock
+    from floorline.cli.execution import connected_settings
     from floorline.cli.render.plan import print_forecasts
     from floorline.console import print_error
-    from pipelines.config import load_settings
     from pipelines.planning.estimate import forecast_sources
 
-    settings = load_settings(config)
+    settings = connected_settings(config)
     forecasting = forecast_sources(settings, SystemClock(), offline=offline, on_request=print_error)
     forecasts = asyncio.run(forecasting)
     print_forecasts(forecasts, as_json=as_json)
@@ -47,12 +47,12 @@ def gaps(
 
     from common.clock import SystemClock
     from common.numbers import EARLIEST_YEAR
+    from floorline.cli.execution import connected_settings
     from floorline.cli.render.gaps import print_gaps
     from floorline.console import print_error
     from pipelines.backfill.gaps import find_gaps
-    from pipelines.config import load_settings
 
-    settings, names = load_settings(config), tuple(basket or ())
+    settings, names = connected_settings(config), tuple(basket or ())
     start = since.replace(tzinfo=UTC, year=max(since.year, EARLIEST_YEAR)) if since else None
     result = asyncio.run(find_gaps(settings, SystemClock(), names, since=start, on_request=print_error))
     fill_command = f"floorline backfill --gaps{f' --config {config}' if config else ''}"

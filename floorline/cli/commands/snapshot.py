@@ -23,13 +23,18 @@ def snapshot(
     ] = False,
 ) -> None:
     """Take a market snapshot of the configured baskets: fetch, land, load, publish."""
-    from floorline.cli.execution import run_flow_or_pipeline, snapshot_progress
+    from floorline.cli.execution import (
+        connected_settings,
+        run_flow_or_pipeline,
+        runs_as_flow,
+        snapshot_progress,
+    )
     from floorline.cli.render.runs import print_results
-    from pipelines.config import load_settings
     from pipelines.results import worst_exit_code
     from pipelines.snapshot.pipeline import SnapshotPipeline
 
-    settings, names = load_settings(config), tuple(baskets or ())
+    as_flow = runs_as_flow(prefect)
+    settings, names = connected_settings(config), tuple(baskets or ())
     with snapshot_progress(quiet=quiet) as progress:
 
         async def run_flow() -> list[RunResult]:
@@ -40,6 +45,6 @@ def snapshot(
         async def run_pipeline() -> list[RunResult]:
             return await SnapshotPipeline(settings, names, progress=progress, force=force).run()
 
-        results = run_flow_or_pipeline(run_flow, run_pipeline, prefect=prefect)
+        results = run_flow_or_pipeline(run_flow, run_pipeline, as_flow=as_flow)
     print_results(results, as_json=as_json)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))

@@ -33,8 +33,8 @@ ALL = dict(commands(typer.main.get_command(app)))
 
 def test_names_of_the_commands() -> None:
     assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
-        "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo", "up", "deployments",
-        "gaps", "backfill list", "backfill show", "backfill cancel",
+        "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo",
+        "up", "ui", "prefect", "deployments", "gaps", "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",

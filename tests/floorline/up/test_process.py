@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from floorline.up import environment
+from floorline.up.access import ServerAccess
 from floorline.up.process import ManagedProcess, group_is_alive
 from tests.support.waiting import wait_until
 
@@ -91,15 +92,19 @@ def test_process_that_was_never_started_has_ended(tmp_path: Path) -> None:
 
 
 def test_users_own_prefect_settings_are_kept(tmp_path: Path) -> None:
-    defaults = environment.base_env({}, tmp_path, 4200)
+    defaults = environment.base_env({}, tmp_path)
     assert defaults["PREFECT_HOME"] == str(tmp_path)
-    assert defaults["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
     assert defaults["DO_NOT_TRACK"] == "1"
-    given = {"PREFECT_HOME": "/home/x", "PREFECT_API_URL": "http://prefect:4200/api"}
-    assert environment.base_env(given, tmp_path, 4200).keys().isdisjoint(given)
+    given = {"PREFECT_HOME": "/home/x", "DO_NOT_TRACK": "0"}
+    assert environment.base_env(given, tmp_path).keys().isdisjoint(given)
 
 
-def test_only_the_server_gets_the_address_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(environment.DATABASE, "postgresql+asyncpg://prefect:secret@127.0.0.1/prefect")
-    assert environment.DATABASE in environment.server_env()
-    assert "secret" not in str(environment.client_env())
+@pytest.mark.parametrize("setting", ["CONNECTION_URL", "PASSWORD"])  # all but the first case are new
+@pytest.mark.parametrize("prefix", ["PREFECT_SERVER_DATABASE", "PREFECT_API_DATABASE"])
+def test_only_the_server_gets_the_address_and_the_password_of_the_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str, setting: str
+) -> None:
+    monkeypatch.setenv(f"{prefix}_{setting}", "planted")
+    access = ServerAccess("http://127.0.0.1:4200/api", "floorline:x")
+    assert "planted" in environment.server_env(access, tmp_path).values()
+    assert "planted" not in environment.client_env(tmp_path).values()

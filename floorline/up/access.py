@@ -1,0 +1,137 @@
+"""Access to the Prefect server of `floorline up`: its address and its secret, for the user who started it.
+
+Whoever reaches the server can have a worker run a command. So the server asks for a secret, which is new at
+each start, and which is in a file of mode 0600 in a folder of mode 0700. The file counts only while
+`floorline up` holds its lifeline, and with it the port: nobody else can have taken the server's place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from common import lifeline
+from common.addresses import is_loopback
+from common.errors import WarehouseUnusable
+from common.files import translate_os_errors
+from floorline.up.environment import AUTH, SERVER_AUTH
+from flows.prefect_api import prefect_url
+
+_FILE: Final = "access.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAccess:
+    """The address of the server's API, and the secret as USER:PASSWORD."""
+
+    api_url: str
+    secret: str = field(repr=False)
+
+    @property
+    def page(self) -> str:
+        """The address of Prefect's page."""
+        return self.api_url.removesuffix("/api")
+
+    @property
+    def origins(self) -> tuple[str, str]:
+        """The origins of Prefect's page, by both names of this machine."""
+        return self.page, self.page.replace("127.0.0.1", "localhost")
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables of Prefect's clients; no proxy gets between them and this machine."""
+        direct = ",".join(
+            filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"))
+        )
+        return {"PREFECT_API_URL": self.api_url, AUTH: self.secret, "NO_PROXY": direct, "no_proxy": direct}
+
+
+def prefect_home(root: Path) -> Path:
+    """Return the folder of Prefect in the warehouse at `root`."""
+    return root.resolve() / "prefect"
+
+
+def lifeline_of(home: Path) -> Path:
+    """Return the path of the lifeline of `floorline up`."""
+    return home / "up.lock"
+
+
+def new_secret() -> str:
+    """Return a secret that nobody can guess: the user name `floorline` and a random password."""
+    return f"floorline:{secrets.token_urlsafe(32)}"
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder that only this user can enter, or make it so. Raises WarehouseUnusable."""
+    with translate_os_errors(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owners = {folder.lstat().st_uid, folder.stat().st_uid}  # of a symbolic link, and of its target
+        if owners != {os.geteuid()}:
+            raise WarehouseUnusable(f"{folder} belongs to another user: no secret goes there", folder)
+        if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            folder.chmod(0o700)
+
+
+def write_access(home: Path, access: ServerAccess) -> None:
+    """Write the file that `read_access` reads: complete, and readable by this user only."""
+    with translate_os_errors(home):
+        descriptor, partial = tempfile.mkstemp(prefix=f".{_FILE}.", dir=home)  # of mode 0600
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - the file is open already
+            json.dump(asdict(access), file)
+        Path(partial).replace(home / _FILE)
+
+
+def remove_access(home: Path) -> None:
+    """Remove the file: no server is running any more."""
+    with contextlib.suppress(OSError):
+        (home / _FILE).unlink()
+
+
+def read_access(home: Path) -> ServerAccess | None:
+    """Return the access to the server of a running `floorline up`; None if there is none for this user."""
+    try:
+        content = json.loads((home / _FILE).read_text("utf-8"))
+        access = ServerAccess(**content)
+    except (OSError, ValueError, TypeError):
+        return None
+    return access if lifeline.is_held(lifeline_of(home)) else None
+
+
+def connect_prefect(root: Path) -> None:
+    """Give Prefect in this process the access to the server of a running `floorline up` of the warehouse.
+
+    A Prefect API elsewhere that the user has configured stays. Without any, Prefect starts a temporary server
+    for this process: that server gets a secret of its own. Prefect reads its settings when it is imported,
+    so nothing changes after that.
+    """
+    if "prefect" in sys.modules:
+        return
+    access, configured = read_access(prefect_home(root)), prefect_url()
+    if access is not None and (configured is None or _same_server(configured, access.api_url)):
+        os.environ.update(access.env)
+    elif configured is None:
+        protect_temporary_server()
+
+
+def protect_temporary_server() -> None:
+    """Let a temporary server that Prefect starts for this process serve this process only."""
+    secret = new_secret()
+    os.environ.update({AUTH: secret, SERVER_AUTH: secret})
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Return whether two addresses are the same port of this machine."""
+    try:
+        ports = {urlsplit(url).port for url in (one, other)}
+    except ValueError:
+        return False
+    return len(ports) == 1 and is_loopback(one) and is_loopback(other)

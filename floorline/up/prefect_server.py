@@ -1,0 +1,47 @@
+"""The process of the Prefect server: Prefect's application behind the gate, on the socket of `floorline up`.
+
+    python -m floorline.up.prefect_server DESCRIPTOR
+
+`floorline up` listens before this process starts and after it dies: so nobody else can take its port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+from prefect.server.api.server import create_app
+from prefect.settings import get_current_settings
+
+from floorline.up.gate import build_gate
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = get_current_settings()
+    _keep_private(settings.home)
+    server = settings.server
+    config = uvicorn.Config(
+        build_gate(create_app(final=True), server.api.cors_allowed_origins.split(",")),
+        timeout_keep_alive=server.api.keepalive_timeout,
+        ws_ping_interval=server.api.websocket_ping_interval,
+        ws_ping_timeout=server.api.websocket_ping_timeout,
+        log_level=server.logging_level.lower(),
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+def _keep_private(home: Path) -> None:
+    """Keep other users from Prefect's files: its database has the blocks with their secrets."""
+    os.umask(0o077)
+    for database in home.glob("*.db*"):  # of an earlier start, perhaps in a folder of the user's
+        with contextlib.suppress(PermissionError):
+            database.chmod(0o600)
+
+
+if __name__ == "__main__":
+    main()
