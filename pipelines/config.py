@@ -21,12 +21,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
 from common.numbers import LONGEST, parse_count
-from common.text import COMMENT, unquote
+from pipelines.config_errors import describe_error
+from pipelines.environment import CONFIG, DELIMITER, PREFIX, EnvironmentSource, Tables, check_variables
 
 DEFAULT_PATH = Path("floorline.toml")
 SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -160,11 +160,23 @@ class AlertSettings(_Strict):
     notify: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][\w+.-]*:.+$")], ...] = ()
 
 
+TABLES: Tables = {
+    "warehouse": (WarehouseSettings,),
+    "alerts": (AlertSettings,),
+    "sources": (Cs2capSettings, SkinsharkSettings),
+    "baskets": (BasketSettings,),
+}
+
+
 class Settings(BaseSettings):
     """The complete configuration; its relative paths start at the folder `base`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FLOORLINE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
     )
 
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -176,14 +188,14 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Give the environment precedence over the file, whose values are `init_settings`."""
-        return env_settings, init_settings
+        return EnvironmentSource(settings_cls, init_settings(), TABLES), init_settings
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -239,7 +251,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
     Raises ConfigError with the file and the wrong line or key.
     """
-    path = path or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
+    path = path or Path(os.environ.get(CONFIG) or DEFAULT_PATH)
     try:
         fields = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
@@ -262,62 +274,11 @@ def parse_settings(fields: dict[str, Any], base: Path, where: str = "the configu
     """Validate a configuration that was read from `where`. Raises ConfigError with each wrong key."""
     if "base" in fields:
         raise ConfigError(f"{where}: base: remove it; it is always the folder of the configuration")
+    check_variables(TABLES, fields)
     try:
         return Settings(**fields, base=base)
     except SettingsError as error:
         raise ConfigError(f"the environment: {error}") from None
     except ValidationError as error:
-        raise ConfigError(f"{where}: {'; '.join(_describe(each) for each in error.errors()[:5])}") from None
-
-
-def _describe(error: ErrorDetails) -> str:
-    """Return a pydantic error as one phrase without the value, which may be a misplaced secret."""
-    location = list(error["loc"])
-    if location[:1] == ["sources"]:
-        del location[2:3]  # the kind, which pydantic adds to the location
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "union_tag_invalid":
-        location, message = [*location, "kind"], f"must be one of {error['ctx']['expected_tags']}"
-    key = ".".join(map(str, location))
-    return f"{key}: {message}" if key else str(message)
-
-
-def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
-    """Return the items of a basket as `expand_files` does. Raises ConfigError."""
-    return expand_files(basket.items, base, f"basket {basket.name}")
-
-
-def expand_files(items: tuple[str | int, ...], base: Path, owner: str) -> tuple[str | int, ...]:
-    """Replace each "file:PATH" by the names in that file: one a line, in quotation marks or without.
-
-    Blank lines and comments, `#` alone or before a blank, are left out. A relative path starts at `base`.
-    Raises ConfigError with the `owner` of the items.
-    """
-    expanded: list[str | int] = []
-    for item in items:
-        if (path := _file_of(item, base)) is None:
-            expanded.append(item)
-        else:
-            lines = _read_lines(path, owner)
-            expanded.extend(unquote(line) for line in lines if not COMMENT.fullmatch(line))
-    return tuple(expanded)
-
-
-def comments_of(items: tuple[str | int, ...], base: Path, owner: str) -> list[str]:
-    """Return the comments in the files that `items` name. Raises as `expand_files`."""
-    paths = filter(None, (_file_of(item, base) for item in items))
-    return [line for path in paths for line in _read_lines(path, owner) if COMMENT.fullmatch(line)]
-
-
-def _file_of(item: str | int, base: Path) -> Path | None:
-    is_file = isinstance(item, str) and item.startswith("file:")
-    return base / Path(str(item).removeprefix("file:")).expanduser() if is_file else None
-
-
-def _read_lines(path: Path, owner: str) -> list[str]:
-    """Return the lines of a file that are not blank, without the blanks around them."""
-    try:
-        lines = path.read_text("utf-8-sig").split("\n")  # a name may contain the other line breaks of Unicode
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{owner}: {path} cannot be read: {error}") from None
-    return [text for line in lines if (text := line.strip())]
+        problems = [describe_error(problem, TABLES) for problem in error.errors()[:5]]
+        raise ConfigError(f"{where}: {'; '.join(problems)}") from None

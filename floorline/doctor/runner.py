@@ -16,7 +16,8 @@ from common.errors import ConfigError
 from floorline.doctor import check_prefect, check_source, check_versions, check_warehouse
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
-from pipelines.config import Settings, expand_items, load_settings
+from pipelines.config import Settings, load_settings
+from pipelines.item_files import expand_items
 from warehouse.paths import WarehousePaths
 
 DEADLINE: Final = 2.5  # seconds

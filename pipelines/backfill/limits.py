@@ -17,7 +17,7 @@ from connectors.series import Series
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
-from pipelines.config import comments_of, expand_files
+from pipelines.item_files import comments_of, expand_files
 from pipelines.planning.selectors import ALL, resolve_items, resolve_providers, warn_of_comments
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}

@@ -14,7 +14,8 @@ from common.errors import ConfigError, SourceError
 from common.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
-from pipelines.config import BasketSettings, Settings, comments_of, expand_items
+from pipelines.config import BasketSettings, Settings
+from pipelines.item_files import comments_of, expand_items
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
 from pipelines.planning.schedule import frequency_of
 from pipelines.planning.selectors import (

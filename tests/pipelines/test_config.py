@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from pipelines.config import BasketSettings, Settings, expand_items, load_settings
+from pipelines.config import BasketSettings, Settings, load_settings
+from pipelines.item_files import expand_items
 
 GOOD = """\
 [warehouse]

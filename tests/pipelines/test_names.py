@@ -17,7 +17,7 @@ from common.shards import Item
 from common.text import quote
 from connectors.schemas import ITEMS
 from floorline.console import print_table
-from pipelines.config import comments_of, expand_files
+from pipelines.item_files import comments_of, expand_files
 from pipelines.planning.selectors import resolve_items, resolve_providers, warn_of_comments
 from tests.support.terminals import printed
 

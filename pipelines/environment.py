@@ -1,0 +1,157 @@
+"""The variables FLOORLINE_... of the environment, which set keys of the configuration."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from common.errors import ConfigError
+from common.text import escape
+
+PREFIX: Final = "FLOORLINE_"
+DELIMITER: Final = "__"
+CONFIG: Final = f"{PREFIX}CONFIG"  # the path of the configuration
+KEY_VARIABLE: Final = re.compile(rf"env:({PREFIX}\w+)")  # holds a secret, and its name is the user's own
+COMMA: Final = re.compile(r"\s*,\s*")
+Tables: TypeAlias = Mapping[str, Sequence[type[BaseModel]]]
+MAX_UNKNOWN: Final = 5  # variables in one error
+
+
+class EnvironmentSource(EnvSettingsSource):
+    """The values of the variables, which have precedence over `file`, the fields of the configuration.
+
+    An empty variable counts as unset. A list is JSON, or its entries with commas between them. The names of
+    sources and baskets are found without regard to case; a basket may also be given by its number from 0.
+    """
+
+    def __init__(self, settings: type[BaseSettings], file: Mapping[str, Any], tables: Tables) -> None:
+        super().__init__(settings)
+        self._file = file
+        self._tables = tables
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the fields that variables set. Raises ConfigError."""
+        fields = super().__call__()
+        if isinstance(sources := fields.get("sources"), dict):
+            fields["sources"] = dict(self._name_sources(sources))
+        if isinstance(changes := fields.get("baskets"), dict):
+            fields["baskets"] = self._change_baskets(changes)
+        return fields
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: str) -> Any:  # noqa: ANN401
+        """Return the value of JSON, or the entries of a list with commas."""
+        if field is not None and _is_list(field) and value.lstrip()[:1] not in {"[", "{"}:
+            return COMMA.split(value.strip())
+        try:
+            return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
+        except (ValueError, RecursionError):
+            if field is None:  # pydantic-settings then takes the text as it is
+                raise
+            raise ConfigError(f"the environment: the value of {field_name} is not valid JSON") from None
+
+    def _name_sources(self, sources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield each source by its name in the file; a source that is not in the file needs a kind."""
+        names = {name.lower(): name for name in _tables(self._file.get("sources"))}
+        kinds = {model.model_fields["kind"].default for model in self._tables["sources"]}
+        for name, source in sources.items():
+            if name not in names and name not in kinds and "kind" not in _tables(source):
+                raise _unknown("SOURCES", name, "source", names.values())
+            yield names.get(name, name), source
+
+    def _change_baskets(self, changes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the baskets of the file with these changes, by the name or the number of a basket."""
+        baskets = [dict(basket) for basket in _baskets(self._file)]
+        places = {str(place): basket for place, basket in enumerate(baskets)}
+        places |= {str(basket.get("name")).lower(): basket for basket in baskets}
+        for name, fields in changes.items():
+            if name not in places:
+                raise _unknown("BASKETS", name, "basket", [str(basket.get("name")) for basket in baskets])
+            places[name].update({key: self._parse(key, value) for key, value in fields.items()})
+        return baskets
+
+    def _parse(self, key: str, value: Any) -> Any:  # noqa: ANN401 - the types are those of the basket
+        field = self._tables["baskets"][0].model_fields.get(key)
+        if field is None or not _is_list(field) or not isinstance(value, str):
+            return value
+        return self.decode_complex_value(key, field, value)
+
+
+def _unknown(table: str, name: str, what: str, known: Iterable[str]) -> ConfigError:
+    variable = escape(f"{PREFIX}{table}{DELIMITER}{name.upper()}")
+    names = ", ".join(known) or "none"
+    return ConfigError(f"the environment: {variable}: no {what} is called so; the configuration has {names}")
+
+
+def check_variables(tables: Tables, file: Mapping[str, Any]) -> None:
+    """Raise ConfigError, with the nearest name, for variables that stand for no key of the configuration.
+
+    `tables` has the models of each table; `file` the fields of the configuration, which may name variables of
+    keys.
+    """
+    ours = [name for name in os.environ if name.upper().startswith(PREFIX)]
+    texts = json.dumps(file, default=str), *(os.environ[name] for name in ours)
+    secrets = {name for text in texts for name in KEY_VARIABLE.findall(text)}
+    unknown = [
+        name
+        for name in ours
+        if os.environ[name] and name not in secrets and not _is_known(name.upper(), tables)
+    ]
+    if unknown:
+        known = list(_known_variables(tables, file))
+        problems = (f"{escape(name)} is no variable of Floorline{_suggest(name, known)}" for name in unknown)
+        raise ConfigError(f"the environment: {'; '.join(list(problems)[:MAX_UNKNOWN])}")
+
+
+def name_place(location: Sequence[str]) -> str:
+    """Return a key, or the variable that has set the key and what follows within the value."""
+    set_by = {variable.upper(): variable for variable in os.environ if os.environ[variable]}
+    for length in range(len(location), 0, -1):
+        if variable := set_by.get(PREFIX + DELIMITER.join(location[:length]).upper()):
+            return ": ".join(filter(None, (variable, ".".join(location[length:]))))
+    return ".".join(location)
+
+
+def _is_known(name: str, tables: Tables) -> bool:
+    """Return whether a variable has the name of a table; validation judges the keys in the table."""
+    return name == CONFIG or name.removeprefix(PREFIX).lower().partition(DELIMITER)[0] in tables
+
+
+def _known_variables(tables: Tables, file: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of all variables, with those of the sources and baskets of the file."""
+    yield CONFIG
+    names = {
+        "sources": list(_tables(file.get("sources"))),
+        "baskets": [str(basket.get("name")) for basket in _baskets(file)],
+    }
+    for table, models in tables.items():
+        yield f"{PREFIX}{table.upper()}"
+        for name, model in itertools.product(names.get(table, [""]), models):
+            for key in model.model_fields:
+                yield PREFIX + DELIMITER.join(filter(None, (table, name, key))).upper()
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _tables(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _baskets(file: Mapping[str, Any]) -> list[dict[str, Any]]:
+    baskets = file.get("baskets")
+    return [basket for basket in baskets if isinstance(basket, dict)] if isinstance(baskets, list) else []
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
