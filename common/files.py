@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
+import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from io import FileIO
@@ -43,16 +46,62 @@ def fsync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock file at `path` (a `FileLock`), without writing anything."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def atomic_write(path: Path, content: bytes) -> None:
     """Write a file completely and durably, or not at all."""
-    # In the same folder, because a rename is atomic only inside of one file system.
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    # In the same folder, because a rename is atomic only inside of one file system. Of its own name, because
+    # two processes may write the same file.
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     fsync_directory(path.parent)
+
+
+class DamagedFile(Exception):
+    """A file is not what was written."""
+
+
+def write_checked(path: Path, content: bytes) -> None:
+    """Write a file as `atomic_write` does, with its checksum in a file beside it."""
+    atomic_write(path, content)
+    atomic_write(_checksum_path(path), _checksum(content))
+
+
+def read_checked(path: Path) -> bytes:
+    """Read a file of `write_checked`. Raises DamagedFile, also where there is no checksum, and OSError."""
+    content = path.read_bytes()
+    with contextlib.suppress(FileNotFoundError):
+        if _checksum_path(path).read_bytes() == _checksum(content):
+            return content
+    raise DamagedFile(path)
+
+
+def _checksum_path(path: Path) -> Path:
+    return path.with_name(path.name + ".checksum")
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def append_durably(path: Path, content: ReadableBuffer, *, header_size: int = 0) -> None:

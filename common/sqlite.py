@@ -17,6 +17,10 @@ from common.errors import WarehouseFull, WarehouseLocked, WarehouseUnusable
 LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
 # Floorline before SCHEMA_VERSION 1 created the same tables and left `user_version` at 0.
 SCHEMA_VERSION: Final = 2
+# SQLite's codes where it cannot create or extend a file, or use the one that processes share.
+NOT_WRITABLE: Final = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+)
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS alert (
     alert_id INTEGER PRIMARY KEY,
@@ -95,14 +99,60 @@ def open_state_db(path: Path) -> sqlite3.Connection:
         with contextlib.suppress(sqlite3.OperationalError):  # another process switches the mode right now
             db.execute("PRAGMA journal_mode = WAL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise WarehouseUnusable(
-                f"{path} has schema {version}, this Floorline knows {SCHEMA_VERSION}", path
-            )
+        _check_version(path, version)
         if version < SCHEMA_VERSION:
             _create_tables(db)
         on_error.pop_all()
         return db
+
+
+@contextlib.contextmanager
+def read_state_db(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an existing `state.db` to read it, also from a read-only or a full disk.
+
+    Nothing in the file is changed, but for the tables that a file of an older version lacks.
+
+    Rows are `sqlite3.Row`. Raises what `open_state_db` raises.
+    """
+    with translate_sqlite_errors(path), contextlib.closing(_open_for_reading(path)) as db:
+        db.row_factory = sqlite3.Row
+        yield db
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the file with its log; where none can be created and none is left, without one."""
+    log = path.with_name(path.name + "-wal")
+    uris = ["mode=rw", "mode=ro"]
+    if not log.exists() or not log.stat().st_size:
+        uris.append("immutable=1")
+    for parameters in uris[:-1]:
+        try:
+            return _open_uri(path, parameters)
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) not in NOT_WRITABLE:
+                raise
+    return _open_uri(path, uris[-1])
+
+
+def _open_uri(path: Path, parameters: str) -> sqlite3.Connection:
+    with contextlib.ExitStack() as on_error:
+        uri = f"{path.absolute().as_uri()}?{parameters}"
+        db = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)
+        on_error.callback(db.close)
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        _check_version(path, version)
+        if version < SCHEMA_VERSION:
+            _create_tables(db)
+        db.execute("PRAGMA query_only = 1")
+        # The first read opens the log, and the file that processes share beside it.
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        on_error.pop_all()
+        return db
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {SCHEMA_VERSION}", path)
 
 
 def _create_tables(db: sqlite3.Connection) -> None:

@@ -9,14 +9,15 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Final, Protocol
 
 import polars as pl
 
 from common.clock import Clock
-from common.errors import ConfigError, SourceError, UnexpectedResponse
-from common.files import translate_os_errors
+from common.errors import ConfigError, SourceError, UnexpectedResponse, WarehouseError
+from common.files import DamagedFile, read_checked, translate_os_errors, write_checked
 from common.numbers import from_unix_time
 from pipelines.catalog_doubts import drop_missing, merge_catalogs, with_doubts, without_doubts
 from pipelines.results import FATAL_SOURCE_ERRORS, CatalogReport
@@ -61,16 +62,24 @@ class ReferenceDataSource(Protocol):
 
 
 class CatalogCache:
-    """The catalogs of one source, each fetched again after `lifetime`.
+    """The catalogs of one source, each fetched again after `lifetime`, or where the cached file is damaged.
 
-    `fetched` has the catalogs that were fetched from the API, as they came, and `reports` what was wrong with
-    each catalog that was requested. The methods take another `lifetime`, in place of the usual one; with
-    `CURRENT`, they raise where there is no current catalog.
+    Where `must_store` is false, a disk that is full or read-only does not matter. `fetched` has the catalogs
+    that were fetched from the API, as they came, and `reports` what was wrong with each catalog that was
+    requested. The methods take another `lifetime`, in place of the usual one; with `CURRENT`, they raise
+    where there is no current catalog.
     """
 
     def __init__(
-        self, folder: Path, connector: ReferenceDataSource, clock: Clock, lifetime: timedelta = LIFETIME
+        self,
+        folder: Path,
+        connector: ReferenceDataSource,
+        clock: Clock,
+        lifetime: timedelta = LIFETIME,
+        *,
+        must_store: bool = True,
     ) -> None:
+        self._must_store = must_store
         self._lifetime = lifetime
         self.source = connector.source
         self._folder = folder / connector.catalog_folder
@@ -116,7 +125,8 @@ class CatalogCache:
         except SourceError as error:
             if fallback is None or isinstance(error, (*FATAL_SOURCE_ERRORS, ConfigError)):
                 raise
-            self._touch(self._failure_path(name))
+            with self._tolerate_full_disk():
+                self._touch(self._failure_path(name))
             self.reports[name] = CatalogReport(name, error=str(error))
             return without_doubts(name, fallback)
         return without_doubts(name, self._merge(name, last, new))
@@ -138,18 +148,14 @@ class CatalogCache:
         return merged.rows
 
     def _load(self, name: str) -> pl.DataFrame | None:
-        with contextlib.suppress(pl.exceptions.PolarsError, OSError):  # unreadable: fetch it again
-            return with_doubts(name, pl.read_ipc(self._path(name)))
-        return None
+        return _read_catalog(self._path(name), name)
 
     def _store(self, name: str, frame: pl.DataFrame) -> None:
-        path = self._path(name)
-        partial = path.with_suffix(".partial")
-        with translate_os_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            frame.write_ipc(partial)
-            self._touch(partial)
-            partial.replace(path)
+        with self._tolerate_full_disk():
+            _write_catalog(self._path(name), frame, self._clock.now().timestamp())
+
+    def _tolerate_full_disk(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._must_store else contextlib.suppress(WarehouseError)
 
     def _has_just_failed(self, name: str) -> bool:
         age = self._age_of(self._failure_path(name))
@@ -171,17 +177,26 @@ class CatalogCache:
 def drop_missing_entries(folder: Path, name: str) -> int:
     """Drop the entries of a cached catalog that are kept in doubt; return how many."""
     path = folder / f"{name}.arrow"
-    try:
-        rows = with_doubts(name, pl.read_ipc(path))
-    except (pl.exceptions.PolarsError, OSError):
-        return 0
+    rows = _read_catalog(path, name)
     if rows is None:
         return 0
     kept = drop_missing(rows)
-    with translate_os_errors(path):
-        modified = path.stat().st_mtime
-        partial = path.with_suffix(".partial")
-        kept.write_ipc(partial)
-        os.utime(partial, (modified, modified))
-        partial.replace(path)
+    _write_catalog(path, kept, path.stat().st_mtime)
     return rows.height - kept.height
+
+
+def _read_catalog(path: Path, name: str) -> pl.DataFrame | None:
+    """Return a cached catalog with its doubts; None where it is missing, or not what was written."""
+    with contextlib.suppress(pl.exceptions.PolarsError, OSError, DamagedFile):
+        return with_doubts(name, pl.read_ipc(read_checked(path)))
+    return None
+
+
+def _write_catalog(path: Path, rows: pl.DataFrame, modified: float) -> None:
+    """Write a catalog as of the time `modified` (Unix seconds). Raises WarehouseError."""
+    content = BytesIO()
+    rows.write_ipc(content)
+    with translate_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_checked(path, content.getvalue())
+        os.utime(path, (modified, modified))

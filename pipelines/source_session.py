@@ -15,12 +15,14 @@ from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.results import CatalogReport
-from pipelines.sources import build_connector, next_key, resolve_key
+from pipelines.sources import build_connector, next_key, resolve_key, shared_ledger
 from warehouse.paths import WarehousePaths
 
 
 class SourceSession:
     """A session with one source: `open` it for a run, or `connect` for its account and its catalogs only.
+
+    Unless it `must_share` the limits of its key, it works where `state.db` cannot be written, too.
 
     `key_spec` says where the key is, if not where the source's `key` points. `key` is the key of the last
     attempt. `blocked_by_breaker` is true if the breaker rejected that key, so that no request was sent.
@@ -35,6 +37,7 @@ class SourceSession:
         *,
         key_spec: str | None = None,
         retry: RetryPolicy | None = None,
+        must_share: bool = True,
     ) -> None:
         self.name = name
         self.source = settings.sources[name]
@@ -46,6 +49,7 @@ class SourceSession:
         self._paths = WarehousePaths(settings.root)
         self._clock = clock
         self._retry = retry
+        self._must_share = must_share
         self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
@@ -150,6 +154,7 @@ class SourceSession:
 
     def _build_connector(self, key: Key) -> None:
         self.key = key
+        ledger = shared_ledger(self._paths.state, key, self.name, required=self._must_share)
         self._connector = build_connector(
-            self.name, self.source, key, self._clock, state=self._paths.state, retry=self._retry
+            self.name, self.source, key, self._clock, ledger=ledger, retry=self._retry
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import cast
+from shutil import disk_usage
+from typing import Final, cast
 
 from common.clock import Clock
-from common.errors import KeyMissing
+from common.errors import KeyMissing, WarehouseError
 from connectors.base import Connector
 from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
@@ -19,7 +21,10 @@ from connectors.ratelimit.limiter import RateLimiter
 from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
 from connectors.skinshark.markets import catalog_folder
-from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
+from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings
+
+# A process that need not share its limits leaves so little space to those that must.
+LEAST_FREE: Final = 1 << 20
 
 
 def build_connector(
@@ -28,24 +33,25 @@ def build_connector(
     key: Key,
     clock: Clock,
     *,
-    state: Path | None = None,
+    ledger: RequestLedger | None = None,
     retry: RetryPolicy | None = None,
     on_headers: HeaderHook = lambda _headers: None,
 ) -> Connector:
-    """Return a connector for this source and key; see `rate_limiter_for` for `state`.
+    """Return a connector for this source and key; without a `ledger`, its rate limiter serves it alone.
 
-    Raises ConfigError for an address that no key may be sent to, and WarehouseError.
+    Raises ConfigError for an address that no key may be sent to.
     """
     client_class: type[Client] = Cs2capClient if isinstance(source, Cs2capSettings) else SkinsharkClient
+    deadline = source.deadline.total_seconds()
     client = client_class(
         name,
         source.base_url,
         key,
         clock,
         concurrency=source.concurrency,
-        deadline=source.deadline.total_seconds(),
+        deadline=deadline,
         retry=retry,
-        rate_limiter=rate_limiter_for(name, source, key, clock, state),
+        rate_limiter=RateLimiter(None, clock, ledger, source=name, deadline=deadline),
         on_headers=on_headers,
     )
     if isinstance(source, Cs2capSettings):
@@ -59,17 +65,17 @@ def catalog_folder_of(name: str, source: AnySource) -> str:
     return catalog_folder(name, source.market) if isinstance(source, SkinsharkSettings) else name
 
 
-def rate_limiter_for(
-    name: str, source: SourceSettings, key: Key, clock: Clock, state: Path | None
-) -> RateLimiter:
-    """Return the rate limiter of a key, shared by all processes that use `state` (the path of state.db).
+def shared_ledger(state: Path, key: Key, source: str, *, required: bool = True) -> RequestLedger | None:
+    """Return the ledger of a key in `state` (the path of state.db), which all processes share.
 
-    Without a warehouse the rate limiter serves this connector alone. Raises WarehouseError.
+    None where there is no warehouse, and unless it is `required` where the file cannot be written. Raises
+    WarehouseError.
     """
-    shared = (
-        RequestLedger(state, key.fingerprint, name) if state is not None and state.parent.is_dir() else None
-    )
-    return RateLimiter(None, clock, shared, source=name, deadline=source.deadline.total_seconds())
+    if not state.parent.is_dir() or (not required and disk_usage(state.parent).free < LEAST_FREE):
+        return None
+    with contextlib.nullcontext() if required else contextlib.suppress(WarehouseError):
+        return RequestLedger(state, key.fingerprint, source)
+    return None
 
 
 async def resolve_key(name: str, spec: str, base: Path) -> Key:

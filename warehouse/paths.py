@@ -52,10 +52,15 @@ class WarehousePaths:
         """The SQLite file that all processes share: alerts, rate limits, backfills."""
         return self.root / "state.db"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that a run writes to, each after the one that holds it."""
+        return self.root, self.writer.parent, self.landing, self.catalog
+
     def prepare(self) -> None:
         """Create the folders. Raises WarehouseUnusable or WarehouseFull where that fails."""
         with translate_os_errors(self.root):
-            for folder in (self.root, self.writer.parent, self.landing, self.catalog):
+            for folder in self.folders:
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
                 except FileExistsError:

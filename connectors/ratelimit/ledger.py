@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from common.errors import OnHold, WarehouseLocked
-from common.sqlite import LOCK_TIMEOUT, open_state_db, state_transaction, translate_sqlite_errors
+from common.sqlite import LOCK_TIMEOUT, open_state_db, read_state_db, translate_sqlite_errors
 from connectors.ratelimit.ledger_tables import (
     POLL_INTERVAL,
     KeyTable,
@@ -58,7 +58,7 @@ def read_usage(state: Path, source: str) -> MonthUsage | None:
     """
     if not state.exists():
         return None
-    with state_transaction(state) as db:
+    with read_state_db(state) as db:
         row = db.execute(
             "SELECT used, per_month, resets_at, told_at FROM budget WHERE source = ? AND told_at IS NOT NULL"
             " ORDER BY told_at DESC LIMIT 1",
@@ -74,7 +74,7 @@ def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
     """
     if not state.exists():
         return None
-    with state_transaction(state) as db:
+    with read_state_db(state) as db:
         rows = db.execute("SELECT until FROM hold WHERE source = ?", (source,)).fetchall()
     return max(filter(None, (active_hold(until, at) for (until,) in rows)), default=None)
 

@@ -1,9 +1,15 @@
-"""Check the warehouse: database, loader, landings, disk and alerts. The checks only read."""
+"""Check the warehouse: database, loader, landings, disk, folders and alerts.
+
+The checks change nothing; `check_folders` creates files and deletes them.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from common.errors import WarehouseError, WarehouseLocked
@@ -19,6 +25,7 @@ from warehouse.state.alerts import Alert, read_alerts
 
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less
 LATE_INTERVALS: Final = 3
+PROBE_SIZE: Final = 65_536  # bytes
 MAX_UNREADABLE: Final = 5  # landings in one finding
 # Hashing whole rows reads every block of the table, so DuckDB verifies all checksums.
 READ_ALL: Final = "SELECT count(*), bit_xor(hash(c)) FROM store.current c"
@@ -60,8 +67,8 @@ def check_loader(paths: WarehousePaths, now: datetime, lock_wait: timedelta) -> 
             return [_check_opens(paths)]
     except WarehouseLocked as error:
         return [_locked(paths, error, now, lock_wait=lock_wait)]
-    except WarehouseError as error:
-        return [from_error("loader", error)]
+    except WarehouseError:  # `check_folders` says why the lock file cannot be written
+        return [_check_opens(paths)]
 
 
 def _check_opens(paths: WarehousePaths) -> Finding:
@@ -122,6 +129,36 @@ def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:
     if free < required:
         return [fail("disk", seen, advice)]
     return [warn("disk", seen, advice) if free < 2 * required else ok("disk", seen)]
+
+
+def check_folders(paths: WarehousePaths) -> list[Finding]:
+    """Try to write a file into each folder that a run writes to; check that its files can be written, too."""
+    problems: dict[str, list[str]] = {}
+    for path in (*paths.folders, *filter(Path.exists, (paths.state, paths.writer, paths.lock))):
+        problem = _try_to_write(path)
+        if problem is not None:
+            problems.setdefault(problem, []).append(str(path.relative_to(paths.root)))
+    if not problems:
+        return [ok("folders", f"all folders of {paths.root} can be written")]
+    reasons = "; ".join(f"{problem}: {', '.join(names)}" for problem, names in problems.items())
+    advice = "free some space, let this user write there, or set [warehouse] path to another folder"
+    return [fail("folders", f"cannot write below {paths.root}: {reasons}", advice)]
+
+
+def _try_to_write(path: Path) -> str | None:
+    """Return why a file, or a folder or the one in which it would be created, cannot be written."""
+    if path.is_file():
+        return None if os.access(path, os.W_OK) else "Permission denied"
+    absolute = path.absolute()
+    existing = next(path for path in (absolute, *absolute.parents) if path.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing, prefix=".floorline-") as file:
+            file.write(bytes(PROBE_SIZE))
+            file.flush()
+            os.fsync(file.fileno())  # some file systems find out only now that they are full
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def check_alerts(paths: WarehousePaths) -> list[Finding]:

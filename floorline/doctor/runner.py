@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
 
 async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
-    """Check everything that the configuration at `config` names; request no prices, write no file.
+    """Check everything that the configuration at `config` names; request no prices, change no file.
 
     Call it in an event loop of its own: threads that miss their deadline stay behind until the process ends.
     """
@@ -98,6 +98,7 @@ def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
         _in_thread("loader", lambda: check_warehouse.check_loader(paths, clock.now(), limits.lock_wait)),
         _in_thread("landings", lambda: check_warehouse.check_landings(paths)),
         _in_thread("disk", lambda: check_warehouse.check_disk(paths, int(limits.least_free))),
+        _in_thread("folders", lambda: check_warehouse.check_folders(paths)),
         _in_thread("alerts", lambda: check_warehouse.check_alerts(paths)),
     ]
 

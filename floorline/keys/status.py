@@ -57,7 +57,8 @@ async def _key_specs(settings: Settings, name: str) -> list[tuple[str, str]]:
 
 
 async def _status(settings: Settings, name: str, key: str, *, clock: Clock) -> KeyStatus:
-    async with SourceSession(settings, name, clock, key_spec=key, retry=RetryPolicy(attempts=1)) as session:
+    once = RetryPolicy(attempts=1)
+    async with SourceSession(settings, name, clock, key_spec=key, retry=once, must_share=False) as session:
         try:
             account = await (await session.connect()).account()
         except TransientError as error:

@@ -175,7 +175,11 @@ async def _classify(
         now = clock.now()
         available, why_lost = await _retention(settings, lazy_source, now)
         catalogs = CatalogCache(
-            WarehousePaths(settings.root).catalog, lazy_source, clock, lifetime=timedelta.max
+            WarehousePaths(settings.root).catalog,
+            lazy_source,
+            clock,
+            lifetime=timedelta.max,
+            must_store=False,
         )
         covered = {
             basket: await _covered_by_backfills(settings, basket, now=now, catalogs=catalogs)

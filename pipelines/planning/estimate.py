@@ -49,7 +49,7 @@ async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> Sou
     limits, used = await limits_of_source(settings, source)
     if used is None and (stored := read_usage(paths.state, source.source)) is not None:
         used = usage_report(source.source, stored, clock.now()).used
-    catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max)
+    catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max, must_store=False)
     planner = BasketPlanner(settings, catalogs, limits, clock.now())
     inputs = [
         await _forecast_input(planner, basket, clock)
@@ -93,7 +93,7 @@ class LazySource:
         self.requests_spent = 0
         self._offline = offline
         retry = RetryPolicy(attempts=2)  # a person waits for the result
-        self._session = SourceSession(settings, source, clock, retry=retry)
+        self._session = SourceSession(settings, source, clock, retry=retry, must_share=False)
 
     @property
     def catalog_folder(self) -> str:

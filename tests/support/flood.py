@@ -10,14 +10,16 @@ from common.errors import QuotaExhausted
 from connectors.base import Connector
 from connectors.http.auth import Key
 from pipelines.config import Cs2capSettings
-from pipelines.sources import build_connector
+from pipelines.sources import build_connector, shared_ledger
 from sandbox.cs2cap.keys import VALID_KEY
 
 
 async def flood(url: str, state: Path, seconds: float) -> int:
     """Send requests for `seconds` or until the month is used up; return the number of responses."""
     settings = Cs2capSettings(base_url=url)
-    connector = build_connector("cs2cap", settings, Key(VALID_KEY), SystemClock(), state=state)
+    key = Key(VALID_KEY)
+    ledger = shared_ledger(state, key, "cs2cap")
+    connector = build_connector("cs2cap", settings, key, SystemClock(), ledger=ledger)
     ends_at = time.monotonic() + seconds
     try:
         await connector.account()

@@ -14,9 +14,8 @@ from typing import Any, Self
 import msgspec
 import polars as pl
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
-from common.files import atomic_write
+from common.files import atomic_write, is_locked
 from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA, read_pages, read_schema
 from warehouse.landing.model import NumberedPages, PageMeta, RunHeader, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard, raw_shard_paths, read_raw_shard, shard_number
@@ -202,11 +201,7 @@ def read_header(folder: Path) -> RunHeader:
 
 def is_being_written(folder: Path) -> bool:
     """Return whether the process that writes a landing is still alive."""
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            return False
-    except Timeout:
-        return True
+    return is_locked(folder / "lock")
 
 
 def list_landings(root: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
-from common.sqlite import open_state_db, state_transaction
+from common.sqlite import open_state_db, read_state_db, state_transaction
 
 # A process that has claimed a delivery and not reported it within this time counts as dead.
 CLAIM_TIMEOUT: Final = timedelta(minutes=1)
@@ -86,7 +86,13 @@ ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
 
 def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
     """Return the alerts of the `state.db` at `path`, newest first; an empty list if there is no file yet."""
-    return AlertStore(path).list_alerts(open_only=open_only) if path.exists() else []
+    if not path.exists():
+        return []
+    with read_state_db(path) as db:
+        rows = db.execute(
+            "SELECT * FROM alert WHERE closed_at IS NULL OR NOT ? ORDER BY alert_id DESC", (open_only,)
+        )
+        return [_alert_from_row(row) for row in rows]
 
 
 class AlertStore:
@@ -195,11 +201,7 @@ class AlertStore:
 
     def list_alerts(self, *, open_only: bool = False) -> list[Alert]:
         """Return the alerts, newest first."""
-        with state_transaction(self._path) as db:
-            rows = db.execute(
-                "SELECT * FROM alert WHERE closed_at IS NULL OR NOT ? ORDER BY alert_id DESC", (open_only,)
-            )
-            return [_alert_from_row(row) for row in rows]
+        return read_alerts(self._path, open_only=open_only)
 
 
 def _alert_from_row(row: sqlite3.Row) -> Alert:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 from filelock import FileLock, Timeout
 
 from common.errors import BackfillBusy, BackfillNotFound
-from common.files import translate_os_errors
+from common.files import is_locked, translate_os_errors
 from common.shards import SeriesShard
-from common.sqlite import open_state_db, state_transaction
+from common.sqlite import read_state_db, state_transaction
 from warehouse.state.backfill_rows import (
     INSERT_SHARD,
     SELECT_BACKFILLS,
@@ -68,7 +68,6 @@ class BackfillStore:
     def __init__(self, path: Path, now: Callable[[], datetime] = UTC_NOW) -> None:
         self._path = path
         self._now = now
-        open_state_db(path).close()
 
     def begin_or_find(
         self,
@@ -106,7 +105,7 @@ class BackfillStore:
 
     def get(self, backfill_id: str) -> BackfillRecord:
         """Return a backfill. Raises BackfillNotFound."""
-        with state_transaction(self._path) as db:
+        with self._open_for_reading() as db:
             records = _select_backfills(db, backfill_id=backfill_id)
         if not records:
             raise BackfillNotFound(f"there is no backfill {backfill_id!r}", self._path)
@@ -114,17 +113,17 @@ class BackfillStore:
 
     def find_latest(self, digest: str | None = None) -> BackfillRecord | None:
         """Return the newest backfill with this digest (None: of all backfills)."""
-        with state_transaction(self._path) as db:
+        with self._open_for_reading() as db:
             return next(iter(_select_backfills(db, digest=digest)), None)
 
     def list_all(self) -> list[BackfillRecord]:
         """Return all backfills, newest first."""
-        with state_transaction(self._path) as db:
+        with self._open_for_reading() as db:
             return _select_backfills(db)
 
     def list_shards(self, backfill_id: str) -> list[BackfillShard]:
         """Return the shards of a backfill, by number."""
-        with state_transaction(self._path) as db:
+        with self._open_for_reading() as db:
             return [shard_from_row(row) for row in db.execute(SELECT_SHARDS, (backfill_id,))]
 
     @contextlib.contextmanager
@@ -140,12 +139,9 @@ class BackfillStore:
 
     def lock_holder(self, backfill_id: str) -> str | None:
         """Return the process that runs a backfill now; None where no process does, whatever its state."""
-        self.get(backfill_id)
-        try:
-            with self._file_lock(backfill_id, 0):
-                return None
-        except BackfillBusy as busy:
-            return busy.holder
+        record = self.get(backfill_id)
+        locked = is_locked(self._lock_file(backfill_id))
+        return (record.holder or "another process") if locked else None
 
     def resume(self, backfill_id: str) -> BackfillRecord:
         """Set a backfill to `running` under its `lock`, unless it is done or cancelled.
@@ -226,12 +222,15 @@ class BackfillStore:
         self, source: str, series: str, currency: str, *, interval: str | None = None
     ) -> Coverage:
         """Return the coverage of a series by the shards of all backfills, cancelled backfills included."""
-        with state_transaction(self._path) as db:
+        with self._open_for_reading() as db:
             rows = db.execute(SELECT_COVERED_SHARDS, (series, source, currency, interval))
             shards = [shard_from_row(row) for row in rows]
         return Coverage.from_spans(
             (shard.scope, span) for shard in shards if (span := shard.covered_span(series)) is not None
         )
+
+    def _open_for_reading(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return read_state_db(self._path) if self._path.exists() else state_transaction(self._path)
 
     def _update(self, backfill_id: str, **values: object) -> BackfillRecord:
         """Update columns of a backfill, unless it is done or cancelled. Raises BackfillNotFound."""
@@ -245,16 +244,21 @@ class BackfillStore:
             )
         return self.get(backfill_id)
 
+    def _lock_file(self, backfill_id: str) -> Path:
+        return self._path.with_name("backfills") / f"{backfill_id}.lock"
+
     @contextlib.contextmanager
     def _file_lock(self, backfill_id: str, timeout: float) -> Iterator[None]:
-        folder = self._path.with_name("backfills")
-        with translate_os_errors(folder):
-            folder.mkdir(exist_ok=True)
+        file = self._lock_file(backfill_id)
+        with translate_os_errors(file.parent):
+            file.parent.mkdir(exist_ok=True)
             try:
-                lock = FileLock(folder / f"{backfill_id}.lock").acquire(timeout=timeout)
+                lock = FileLock(file).acquire(timeout=timeout)
             except Timeout:
                 holder = self.get(backfill_id).holder or "another process"
-                raise BackfillBusy(f"backfill {backfill_id} is run by {holder}", folder, holder) from None
+                raise BackfillBusy(
+                    f"backfill {backfill_id} is run by {holder}", file.parent, holder
+                ) from None
         with lock:
             yield
 

@@ -17,6 +17,7 @@ from floorline.doctor.check_warehouse import (
     check_alerts,
     check_database,
     check_disk,
+    check_folders,
     check_landings,
     check_loader,
 )
@@ -52,9 +53,10 @@ def test_every_check_is_ok_and_writes_no_file(paths: WarehousePaths) -> None:
         *check_loader_now(paths),
         *check_landings(paths),
         *check_disk(paths, 1),
+        *check_folders(paths),
         *check_alerts(paths),
     ]
-    assert [finding.verdict for finding in findings] == ["ok"] * 5
+    assert [finding.verdict for finding in findings] == ["ok"] * 6
     assert "2 quotes" in findings[0].seen
     after = {path: path.stat().st_mtime_ns for path in paths.root.rglob("*") if path.is_file()}
     assert {path for path in before | after if before.get(path) != after.get(path)} <= {paths.lock}
@@ -67,9 +69,10 @@ def test_checks_before_the_first_run(tmp_path: Path) -> None:
         *check_loader_now(paths),
         *check_landings(paths),
         *check_disk(paths, 1),
+        *check_folders(paths),
         *check_alerts(paths),
     ]
-    assert [finding.verdict for finding in findings] == ["warn", "ok", "ok", "ok", "ok"]
+    assert [finding.verdict for finding in findings] == ["warn", "ok", "ok", "ok", "ok", "ok"]
     assert "run `floorline snapshot`" in findings[0].advice
     assert not paths.root.exists()
 

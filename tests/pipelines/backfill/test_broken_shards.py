@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from common.files import write_checked
 from pipelines.backfill.pipeline import BackfillPipeline
 from sandbox.core import Sandbox
 from tests.support.backfills import (
@@ -105,7 +107,9 @@ def test_unknown_providers_raise_one_alert(tmp_path: Path, box: Sandbox) -> None
     catalog = bench.paths.catalog / "cs2cap" / "providers.arrow"
     at = NOON.timestamp()
     known = pl.read_ipc(catalog.read_bytes()).filter(~pl.col("provider").is_in(["steam", "buff163"]))
-    known.write_ipc(catalog)
+    content = BytesIO()
+    known.write_ipc(content)
+    write_checked(catalog, content.getvalue())
     os.utime(catalog, (at, at))
     result = run_backfill(bench, box, REQUEST)
     assert result.state == "done"
