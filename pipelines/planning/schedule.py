@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from common.errors import ConfigError
 from pipelines.config import BasketSettings
 
-DAY = timedelta(days=1)
-MONTH = timedelta(days=30)
+if TYPE_CHECKING:
+    from croniter import croniter
+
+DAY: Final = timedelta(days=1)
+MONTH: Final = timedelta(days=30)
+RESOLUTION: Final = timedelta(seconds=1)  # of cron expressions
+SECONDS: Final = 5  # the place of the seconds in a cron expression, where it has them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,42 +43,48 @@ def frequency_of(basket: BasketSettings, now: datetime) -> RunFrequency:
     if basket.cron is None:
         return frequency_of_interval(basket.every)
     try:
-        times = scheduled_times(basket.cron, basket.timezone, now, now + MONTH)
+        return _frequency_of_cron(basket.cron, ZoneInfo(basket.timezone), now)
     except (ValueError, KeyError, OSError) as error:
         raise ConfigError(f"basket {basket.name}: its schedule does not work: {error}") from None
-    return RunFrequency(len(times), _max_within(times, DAY))
 
 
-def scheduled_times(cron: str, timezone: str, start: datetime, end: datetime) -> list[datetime]:
-    """Return the times (UTC) in [start, end) at which Prefect starts a run by a cron expression.
+def _frequency_of_cron(cron: str, zone: ZoneInfo, start: datetime) -> RunFrequency:
+    """Return the frequency of a cron expression in the 30 days from `start`. Raises ValueError.
 
-    Like Prefect, evaluate the expression in local time that knows no daylight saving: a time that the change
-    of the clock skips moves by the size of the change, and a repeated time counts once. Raises ValueError,
-    KeyError or OSError.
+    The times are counted by the hour, and not one by one. Like Prefect, take the expression in local time: a
+    time that the change of the clock skips moves by the size of the change, and a repeated time counts once.
     """
-    zone = ZoneInfo(timezone)
-    times: set[datetime] = set()
-    for local in _local_times(cron, start.astimezone(zone).replace(tzinfo=None)):
-        time = local.replace(tzinfo=zone).astimezone(UTC)
-        if time >= end:
-            return sorted(times)
-        if time >= start:
-            times.add(time)
-    return sorted(times)
-
-
-def _local_times(cron: str, start: datetime) -> Iterator[datetime]:
     from croniter import croniter  # slow to import, and most schedules are intervals
 
-    # croniter starts after the given time
-    yield from croniter(cron, start - timedelta(seconds=1)).all_next(datetime)
+    minutes, hours, *_ = fields = croniter.expand(cron)[0]
+    seconds = fields[SECONDS] if len(fields) > SECONDS else [0]
+    in_hour = sorted(
+        60 * minute + second for minute in _numbers(minutes, 60) for second in _numbers(seconds, 60)
+    )
+    local = start.astimezone(zone).replace(tzinfo=None)
+    days = _matching_days(croniter(cron, local - DAY), local + MONTH + DAY)
+    times = (day.replace(hour=hour, tzinfo=zone) for day in days for hour in _numbers(hours, 24))
+    starts = sorted({int(time.timestamp()) for time in times})
+    first, last = start.timestamp(), (start + MONTH).timestamp()
+    counts = [bisect_left(in_hour, last - hour) - bisect_left(in_hour, first - hour) for hour in starts]
+    return RunFrequency(sum(counts), _max_in_a_day(starts, counts))
 
 
-def _max_within(times: Sequence[datetime], span: timedelta) -> int:
-    """Return the maximum number of sorted `times` in any window of length `span`."""
-    most, first = 0, 0
-    for last, time in enumerate(times):
-        while time - times[first] >= span:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
+def _matching_days(schedule: croniter, end: datetime) -> Iterator[datetime]:
+    """Yield the midnight of each day before `end` with a time of the schedule, in local time."""
+    while (time := schedule.get_next(datetime)) < end:
+        midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
+        yield midnight
+        schedule.set_current(midnight + DAY - RESOLUTION, force=True)
+
+
+def _numbers(field: Sequence[int | str], size: int) -> Sequence[int]:
+    """Return the numbers of an expanded field of a cron expression."""
+    return range(size) if "*" in field else [int(number) for number in field]
+
+
+def _max_in_a_day(hours: Sequence[int], counts: Sequence[int]) -> int:
+    """Return the most runs in any 24 hours; `hours` are the starts (seconds) of hours with `counts` runs."""
+    totals = [0, *itertools.accumulate(counts)]
+    ends = (bisect_left(hours, hour + DAY.total_seconds()) for hour in hours)
+    return max((totals[end] - totals[first] for first, end in enumerate(ends)), default=0)
