@@ -23,7 +23,7 @@ FloorlineError
 │   └── Unforeseen               Floorline failed on a response: a bug, which ends its source or shard only
 └── WarehouseError               the storage; what was fetched stays in its landing
     ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
-    ├── DatabaseIncomplete
+    ├── DatabaseIncomplete · StateDamaged
     └── WarehouseUnusable
         └── NotPublished · TargetExists · BackfillNotFound
         └── DatabaseUnreadable (· PublishedUnreadable)
@@ -354,6 +354,12 @@ class PublishedUnreadable(DatabaseUnreadable):
     """The published copy is damaged; the loader's database need not be."""
 
     guidance = "run `floorline maintain load`, which makes the published copy anew"
+
+
+class StateDamaged(WarehouseError):
+    """`state.db` is not what was written."""
+
+    guidance = "the next run makes the file anew from what is whole; `floorline maintain load` does, too"
 
 
 class DatabaseIncomplete(WarehouseError):

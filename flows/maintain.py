@@ -17,8 +17,8 @@ from flows.run_context import flow_run_name
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings
 from pipelines.loading import load_and_publish
+from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
-from warehouse.paths import WarehousePaths
 
 
 @flow(name="maintain", flow_run_name=lambda: flow_run_name("maintain"), persist_result=False)
@@ -28,9 +28,9 @@ async def maintain(config: str | None = None) -> State[Any]:
     Ends as Completed, or as Failed if the warehouse is locked, full or unusable.
     """
     settings = load_settings(Path(config) if config else None)
-    WarehousePaths(settings.root).prepare()
     clock = SystemClock()
     try:
+        prepare_warehouse(settings, clock.now())
         loads = await asyncio.to_thread(load_and_publish, settings, [], clock)
         await asyncio.to_thread(check_silence, settings, clock.now())
     except WarehouseError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -58,7 +59,13 @@ class WarehousePaths:
         return self.root, self.writer.parent, self.landing, self.catalog
 
     def prepare(self) -> None:
-        """Create the folders. Raises WarehouseUnusable or WarehouseFull where that fails."""
+        """Create the folders; from now on, no other user can read what this process creates.
+
+        Raises WarehouseUnusable or WarehouseFull where that fails.
+        """
+        os.umask(os.umask(0o077) | 0o077)
+        with contextlib.suppress(OSError):  # missing, or of another user
+            self.state.chmod(0o600)  # an older version left it to the umask
         with translate_os_errors(self.root):
             for folder in self.folders:
                 try:

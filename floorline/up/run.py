@@ -8,11 +8,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from common.clock import SystemClock
 from floorline import console
 from floorline.signals import signal_handler
 from floorline.up.supervisor import ProcessExited, Supervisor
 from pipelines.config import DEFAULT_PATH, load_settings
-from warehouse.paths import WarehousePaths
+from pipelines.preparation import prepare_warehouse
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,7 +33,7 @@ def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
     """
     settings = load_settings(config)
     settings.select_baskets(())  # raises ConfigError without baskets, before anything starts
-    WarehousePaths(settings.root).prepare()
+    prepare_warehouse(settings, SystemClock().now())
     path = config or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
     supervisor = Supervisor(settings, path.resolve(), port=port, workers=workers)
     exit_code = 1

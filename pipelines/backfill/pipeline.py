@@ -37,6 +37,7 @@ from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.estimate import LazySource
+from pipelines.preparation import prepare_warehouse
 from pipelines.results import DONE, RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -107,7 +108,7 @@ class BackfillPipeline:
                 return await self._run(record, locks)
 
     def _prepare(self) -> None:
-        self._paths.prepare()
+        prepare_warehouse(self._settings, self._clock.now())
         self._session = BackfillSession(self._settings, self._source, self._clock)
         self._breaker = AuthBreaker(self._settings, self._clock)
         self._backfills = BackfillStore(self._paths.state, self._clock.now)

@@ -7,7 +7,7 @@ from datetime import datetime
 from common.time_ranges import TimeRange
 from pipelines.backfill.request import BackfillRequest
 from pipelines.config import Settings
-from warehouse.paths import WarehousePaths
+from pipelines.preparation import prepare_warehouse
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.coverage import SALES_LAG
@@ -31,8 +31,7 @@ def next_request(settings: Settings, source: str, now: datetime) -> BackfillRequ
 
     The first read starts 48 hours before `now` (UTC). Raises WarehouseError.
     """
-    paths = WarehousePaths(settings.root)
-    paths.prepare()
+    paths = prepare_warehouse(settings, now)
     since = (watermark(BackfillStore(paths.state), source) or now) - SALES_LAG
     return BackfillRequest(series="sales", source=source, start=since)
 

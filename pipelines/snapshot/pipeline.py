@@ -26,6 +26,7 @@ from pipelines.config import BasketSettings, Settings
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
+from pipelines.preparation import prepare_warehouse
 from pipelines.results import RunResult, run_state, with_load
 from pipelines.snapshot.extraction import BasketExtractor, WrapTask, new_run_header
 from pipelines.snapshot.page_writers import PageWriters
@@ -93,7 +94,7 @@ class SnapshotPipeline:
         the others; its results hold the error. Raises ConfigError before the first price request, and
         WarehouseError after everything has landed.
         """
-        self._paths.prepare()
+        prepare_warehouse(self._settings, self._clock.now())
         self._paths.ensure_free_space(int(self._settings.warehouse.least_free))
         self._auth_breaker = AuthBreaker(self._settings, self._clock)
         runs = self._source_runs()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from common.errors import WarehouseUnusable
-from common.sqlite import SCHEMA, SCHEMA_VERSION, open_state_db, state_transaction
+from common.sqlite import open_state_db, state_transaction
+from common.state_schema import SCHEMA, SCHEMA_VERSION
 
 TABLES = [
-    "alert", "backfill", "backfill_shard", "budget", "hold", "rejection", "slot",
+    "alert", "backfill", "backfill_shard", "budget", "hold", "rejection", "row_copy", "slot",
     "stream_limit", "stream_start", "telling",
 ]  # fmt: skip
 # Each part of Floorline created only its own tables before the schema had a version.

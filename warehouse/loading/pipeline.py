@@ -28,11 +28,9 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import restore_writer
-from warehouse.state.alerts import ALERT_COLUMNS, Alert, AlertStore
+from warehouse.state.alerts import ALERT_COLUMNS, CHECK_DISK, RESTORED, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
-DATABASE_RESTORED = "database.restored"
-CHECK_DISK = "Check the disk and what else writes into the folder of the warehouse."
 RETRY_ADVICE = "remove the file `unreadable` from that landing to load it again"
 
 
@@ -86,7 +84,7 @@ def republish(paths: WarehousePaths, now: datetime, wait: float = LOCK_WAIT) -> 
 
 
 def _restored(message: str) -> Alert:
-    return Alert(DATABASE_RESTORED, "", "", message, guidance=CHECK_DISK)
+    return Alert(RESTORED, "", "", message, guidance=CHECK_DISK)
 
 
 def load_runs(

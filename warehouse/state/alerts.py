@@ -81,6 +81,8 @@ class KeyRejection:
     asked_at: datetime
 
 
+RESTORED: Final = "database.restored"
+CHECK_DISK: Final = "Check the disk and what else writes into the folder of the warehouse."
 ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
 
 

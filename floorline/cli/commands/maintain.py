@@ -75,11 +75,11 @@ def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from floorline.cli.render.runs import print_loads
     from pipelines.config import load_settings
     from pipelines.loading import load_and_publish
-    from warehouse.paths import WarehousePaths
+    from pipelines.preparation import prepare_warehouse
 
-    settings = load_settings(config)
-    WarehousePaths(settings.root).prepare()
-    print_loads(load_and_publish(settings, [], SystemClock()), as_json=as_json)
+    settings, clock = load_settings(config), SystemClock()
+    prepare_warehouse(settings, clock.now())
+    print_loads(load_and_publish(settings, [], clock), as_json=as_json)
 
 
 @maintain_app.command("rebuild")
