@@ -15,6 +15,7 @@ FAILED_STATES: Final = {
     "quota_exhausted": "QuotaExhausted",
     "plan_forbids": "PlanForbids",
     "failed": "Failed",
+    "unusable": "Unusable",
     "incomplete": "Incomplete",
 }
 

@@ -19,7 +19,7 @@ from connectors.cs2cap.parser import parse_rows
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import raise_alerts
 from pipelines.config import Settings
-from pipelines.results import RunResult
+from pipelines.results import RunResult, with_loads
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 from warehouse.landing.reader import CorruptLanding
@@ -72,7 +72,7 @@ def load_and_publish(
 
     def on_loaded(loads: Sequence[LoadReport]) -> None:
         nonlocal alerts_raised
-        raise_alerts(alerts, results, loads, now=clock.now())
+        raise_alerts(alerts, with_loads(results, loads), loads, now=clock.now())
         alerts_raised = True
 
     try:

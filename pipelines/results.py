@@ -21,6 +21,7 @@ from common.errors import (
     WarehouseUnusable,
 )
 from common.text import sanitize
+from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 
 DONE: Final = "done"
@@ -48,6 +49,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "quota_exhausted": 5,
     "plan_forbids": 5,
     "failed": 1,
+    "unusable": 7,
     "cancelled": 130,
 }
 
@@ -125,10 +127,25 @@ class RunResult:
         }
 
 
-def with_load(result: RunResult, load: LoadReport | None) -> RunResult:
-    """Return the result with its load and the unknown fields that only the load found in raw rows."""
-    unknown = {**result.unknown_fields, **(load.unknown_fields if load else {})}
-    return dataclasses.replace(result, load=load, unknown_fields=unknown)
+def with_loads(results: Sequence[RunResult], loads: Sequence[LoadReport]) -> list[RunResult]:
+    """Return the results, each with the report of its load, if it was loaded."""
+    load_by_run = {load.run_id: load for load in loads}
+    return [_with_load(result, load_by_run.get(result.run_id)) for result in results]
+
+
+def _with_load(result: RunResult, load: LoadReport | None) -> RunResult:
+    """Return the result with its load, and what only the load found out.
+
+    These are the unknown fields in raw rows, and that every row was rejected or the landing set aside.
+    """
+    if load is None:
+        return result
+    unknown = {**result.unknown_fields, **load.unknown_fields}
+    result = dataclasses.replace(result, load=load, unknown_fields=unknown)
+    if result.state not in {DONE, "incomplete"} or load.state not in {UNUSABLE, "unreadable"}:
+        return result
+    reason = load.reason if load.state == UNUSABLE else f"its landing was set aside: {load.reason}"
+    return dataclasses.replace(result, state=UNUSABLE, incomplete_reason=reason)
 
 
 def run_state(error: SourceError | None, *, complete: bool) -> str:
@@ -139,9 +156,9 @@ def run_state(error: SourceError | None, *, complete: bool) -> str:
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the worst of several runs' exit codes: auth before plan before the rest before incomplete."""
+    """Return the worst of several runs' exit codes: auth, plan, the rest, unusable, and incomplete."""
     found = set(codes)
-    return next((code for code in (130, 4, 5, 2, 1, 3) if code in found), 0)
+    return next((code for code in (130, 4, 5, 2, 1, 7, 3) if code in found), 0)
 
 
 def error_exit_code(error: FloorlineError) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import duckdb
@@ -11,8 +12,10 @@ import duckdb
 from common.errors import QueryRejected
 from common.text import sanitize
 from warehouse.database import open_published, translate_duckdb_error
+from warehouse.landing.reader import quarantined_headers
 from warehouse.paths import WarehousePaths
 
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 # One row per basket: its last runs, but for those that a wrong clock has dated ahead.
 LAST_RUNS: Final = """
 SELECT basket, source, max(started_at) FILTER (state = 'done') AS last_success,
@@ -31,6 +34,9 @@ JOIN store.provider p USING (provider_key)
 WHERE i.source = $source AND c.currency = $currency AND list_contains($deliveries, c.delivery)
     AND c.lowest_ask IS NOT NULL AND ($all_items OR list_contains($item_ids, i.item_id))
     AND NOT list_contains($excluded, p.provider)
+"""
+LAST_STARTS: Final = """
+SELECT basket, source, max(started_at) FROM runs WHERE flow = 'snapshot' GROUP BY basket, source
 """
 CATALOG_ROW_COUNTS: Final = """
 SELECT delivery, provider, arg_max(rows, observed_to) AS rows
@@ -67,6 +73,19 @@ def run_query(
             rejected = QueryRejected(f"DuckDB says: {sanitize(str(error), 400)}", paths.published)
             raise translate_duckdb_error(error, paths.published) or rejected from None
         return QueryResult(tuple(column[0] for column in cursor.description or ()), rows)
+
+
+def set_aside_baskets(paths: WarehousePaths) -> set[tuple[str, str]]:
+    """Return the baskets, each with its source, whose last snapshot could not be loaded: it was set aside."""
+    started: dict[tuple[str, str], datetime] = {}
+    if paths.published.exists():
+        rows = run_query(paths, LAST_STARTS).rows
+        started = {(basket, source): last for basket, source, last in rows}
+    return {
+        (run.basket, run.source)
+        for run in quarantined_headers(paths.landing)
+        if run.flow == "snapshot" and run.started_at > started.get((run.basket, run.source), EPOCH)
+    }
 
 
 def previously_listed_providers(

@@ -12,15 +12,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from common.clock import MAX_CLOCK_SKEW
 from common.errors import WarehouseError, WarehouseLocked
 from common.numbers import from_unix_time
-from common.text import format_duration
+from common.text import format_duration, sanitize
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
-from pipelines.config import Settings
+from pipelines.alerts.rules import SEE_REJECTS
+from pipelines.config import BasketSettings, Settings
 from warehouse.database import open_reader, writer_lock
-from warehouse.landing.reader import CorruptLanding, list_landings, pending_landings
+from warehouse.landing.reader import (
+    CorruptLanding,
+    list_landings,
+    pending_landings,
+)
 from warehouse.loading.pipeline import RETRY_ADVICE
+from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
+from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less
@@ -53,6 +61,40 @@ def check_age(paths: WarehousePaths, settings: Settings, now: datetime) -> list[
     if age > LATE_INTERVALS * every:
         return [warn("age", seen, "see `floorline status`, and check that the scheduler still runs")]
     return [ok("age", seen)]
+
+
+def check_baskets(paths: WarehousePaths, settings: Settings, now: datetime) -> list[Finding]:
+    """Check that the last run of each basket was of use, and that its last success is not too old."""
+    if not paths.published.exists() or not settings.baskets:
+        return []
+    try:
+        rows = run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records()
+        set_aside = set_aside_baskets(paths)
+    except WarehouseError:  # `check_database` reports it
+        return []
+    last = {(row["basket"], row["source"]): row for row in rows}
+    findings = []
+    for basket in settings.baskets:
+        run = last.get((basket.name, basket.source))
+        if (basket.name, basket.source) in set_aside:
+            seen = f"{basket.name}: the landing of its last run could not be loaded"
+            findings.append(fail("baskets", seen, RETRY_ADVICE))
+        elif run is not None and run["last_state"] == UNUSABLE:
+            seen = f"{basket.name}: of its last run, {run['last_reason']}"
+            findings.append(fail("baskets", sanitize(seen), SEE_REJECTS))
+        elif run is not None and (late := _describe_late(basket, run["last_success"], now)):
+            advice = "see `floorline status`, and check that the scheduler still runs"
+            findings.append(warn("baskets", late, advice))
+    return findings or [ok("baskets", "the last run of each basket was done, and in time")]
+
+
+def _describe_late(basket: BasketSettings, success: datetime | None, now: datetime) -> str:
+    """Return what is late about the last success of a basket; empty where nothing is."""
+    if success is None:
+        return f"{basket.name}: no run was done yet"
+    age = now - success
+    late = age > LATE_INTERVALS * basket.every
+    return f"{basket.name}: the last run that was done is {format_duration(age)} old" if late else ""
 
 
 def check_loader(paths: WarehousePaths, now: datetime, lock_wait: timedelta) -> list[Finding]:

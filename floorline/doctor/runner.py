@@ -95,6 +95,7 @@ def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
     return [
         _in_thread("database", lambda: check_warehouse.check_database(paths)),
         _in_thread("age", lambda: check_warehouse.check_age(paths, settings, clock.now())),
+        _in_thread("baskets", lambda: check_warehouse.check_baskets(paths, settings, clock.now())),
         _in_thread("loader", lambda: check_warehouse.check_loader(paths, clock.now(), limits.lock_wait)),
         _in_thread("landings", lambda: check_warehouse.check_landings(paths)),
         _in_thread("disk", lambda: check_warehouse.check_disk(paths, int(limits.least_free))),

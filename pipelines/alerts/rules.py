@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from common.clock import MAX_CLOCK_SKEW
 from common.text import escape, format_duration
 from pipelines.results import DONE, RunResult
+from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert, AlertStore
 
@@ -18,6 +19,12 @@ NEXT_KEY = "key.next"
 CLOCK_AHEAD = "clock.ahead"
 DOUBTED = "catalog.doubted"
 ACCEPT = "`floorline alerts accept NUMBER` drops these entries; three catalogs over two days do it, too."
+SEE_REJECTS = (
+    "Rejected rows are kept: `floorline rejects list` shows them, and after an update of Floorline"
+    " `floorline rejects replay` loads those that fit."
+)
+# A share of rejects is unusual beyond so many times the usual one and this margin, from so many rows on.
+UNUSUAL_FACTOR, UNUSUAL_MARGIN, LEAST_REJECTS = 3, 0.01, 3
 CHECK_CLOCKS = (
     "Check this machine's clock: `floorline doctor` compares it with each source, and NTP keeps it right."
     " Otherwise the source's clock is wrong, or a proxy answers in its place."
@@ -60,6 +67,16 @@ def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
                 guidance=error.guidance,
                 run_id=result.run_id,
             )
+        elif result.state == UNUSABLE:
+            rejected = result.load is not None and result.load.state == UNUSABLE
+            yield Alert(
+                CONTRACT,
+                result.source,
+                result.basket,
+                message=result.incomplete_reason or "",
+                guidance=SEE_REJECTS if rejected else None,
+                run_id=result.run_id,
+            )
         elif result.state in {"incomplete", "failed"}:
             reason = result.incomplete_reason or "some shards are missing"
             yield Alert(INCOMPLETE, result.source, result.basket, message=reason, run_id=result.run_id)
@@ -95,9 +112,32 @@ def _alerts_of_loads(loads: Iterable[LoadReport]) -> Iterator[Alert]:
         for suspect in load.held:
             message = f"{escape(suspect.provider)}: {suspect.reason}; none of its quotes was closed"
             yield Alert(DARK, load.source, suspect.provider, message=message, run_id=load.run_id)
-        if load.contract_changes:
-            message = "; ".join(load.contract_changes)
-            yield Alert(CONTRACT, load.source, load.basket, message=message, run_id=load.run_id)
+        rejects = _describe_rejects(load)
+        if rejects or load.contract_changes:
+            message = "; ".join(filter(None, (rejects, *load.contract_changes)))
+            guidance = SEE_REJECTS if rejects else None
+            yield Alert(
+                CONTRACT, load.source, load.basket, message=message, guidance=guidance, run_id=load.run_id
+            )
+
+
+def _describe_rejects(load: LoadReport) -> str:
+    """Return what is unusual about the rejects of a load; empty where nothing is."""
+    if load.state == UNUSABLE:
+        return load.reason or ""
+    if not _has_unusual_rejects(load):
+        return ""
+    rows = load.rows_fetched + load.rows_rejected
+    usual = f"usually {load.usual_reject_share:.1%} are"
+    return f"{load.rows_rejected:,} of {rows:,} rows were rejected, {usual}: {load.reject_reasons}"
+
+
+def _has_unusual_rejects(load: LoadReport) -> bool:
+    """Return whether the share of rejects is far above that of the basket's earlier runs."""
+    if load.usual_reject_share is None or load.rows_rejected < LEAST_REJECTS:
+        return False
+    share = load.rows_rejected / (load.rows_fetched + load.rows_rejected)
+    return share > UNUSUAL_FACTOR * load.usual_reject_share + UNUSUAL_MARGIN
 
 
 def _resolved_causes(result: RunResult) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
+from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.results import DONE, EXIT_CODES, RunResult, run_state
+from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.state.backfill_rows import BackfillRecord
@@ -16,7 +18,8 @@ from warehouse.state.backfill_rows import BackfillRecord
 STOPPED: Final = "stopped"  # by the request's own budget
 MAX_REASONS: Final = 5
 LOADED_ROWS: Final = """
-SELECT coalesce(sum(rows_changed), 0)::BIGINT, coalesce(sum(rows_rejected), 0)::BIGINT
+SELECT coalesce(sum(rows_fetched), 0)::BIGINT, coalesce(sum(rows_changed), 0)::BIGINT,
+    coalesce(sum(rows_rejected), 0)::BIGINT
 FROM runs WHERE list_contains(?, run_id)
 """
 
@@ -59,9 +62,10 @@ class BackfillOutcome:
 class BackfillResult:
     """One run of a backfill. The shards are counted over all its runs, rows and requests in this run only.
 
-    `state` is done, incomplete, stopped (by `--budget`), cancelled, or what stopped the source (auth_failed,
-    quota_exhausted, plan_forbids, failed). `rows_new` counts new and changed rows. `broken` has the reason of
-    each broken shard, `set_aside` that of each landing that could not be loaded. `hint` says what to do next.
+    `state` is done, incomplete, stopped (by `--budget`), cancelled, what stopped the source (auth_failed,
+    quota_exhausted, plan_forbids, failed), or unusable where no row could be loaded of those that came.
+    `rows_new` counts new and changed rows. `broken` has the reason of each broken shard, `set_aside` that of
+    each landing that could not be loaded. `hint` says what to do next.
     `backfill_id` is empty if no backfill was started.
     """
 
@@ -103,19 +107,28 @@ class LoadSummary:
     """The loads of a run's landings; `set_aside` has the reason of each landing that cannot be read."""
 
     runs: tuple[str, ...]
+    rows: int
     rows_new: int
     rows_rejected: int
     set_aside: tuple[str, ...]
 
+    def final_state(self, state: str) -> str:
+        """Return the state of a run that ended in `state`, given what could be loaded of it."""
+        if state not in {DONE, "incomplete"}:
+            return state
+        if not self.rows and (self.rows_rejected or self.set_aside):
+            return UNUSABLE
+        return "incomplete" if self.set_aside else state
+
 
 def summarize_loads(paths: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
     """Return the loads of the landings with these run ids, whichever process loaded them."""
-    ((new, rejected),) = run_query(paths, LOADED_ROWS, [list(runs)]).rows
+    ((rows, new, rejected),) = run_query(paths, LOADED_ROWS, [list(runs)]).rows
     unreadable = {run_id: paths.landing / run_id / "unreadable" for run_id in runs}
     set_aside = tuple(
         f"{run_id}: {file.read_text('utf-8')}" for run_id, file in unreadable.items() if file.exists()
     )
-    return LoadSummary(tuple(runs), rows_new=new, rows_rejected=rejected, set_aside=set_aside)
+    return LoadSummary(tuple(runs), rows=rows, rows_new=new, rows_rejected=rejected, set_aside=set_aside)
 
 
 def build_result(
@@ -127,12 +140,13 @@ def build_result(
     loads: LoadSummary,
 ) -> BackfillResult:
     """Return the result of a run from its outcome and its loads."""
+    state = loads.final_state(outcome.state)
     shards, done, broken = (record.shards, record.done, record.broken) if record else (0, 0, 0)
     return BackfillResult(
         backfill_id=run.basket,
         series=series,
         source=run.source,
-        state="incomplete" if loads.set_aside and outcome.state == DONE else outcome.state,
+        state=state,
         shards_done=done,
         shards_broken=broken,
         shards_left=shards - done - broken,
@@ -147,7 +161,7 @@ def build_result(
         runs=loads.runs,
         error=outcome.error,
         key_tail=run.key_tail,
-        hint=_hint(run.basket, outcome),
+        hint=SEE_REJECTS if state == UNUSABLE and not loads.set_aside else _hint(run.basket, outcome),
     )
 
 

@@ -27,7 +27,7 @@ from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.preparation import prepare_warehouse
-from pipelines.results import RunResult, run_state, with_load
+from pipelines.results import RunResult, run_state, with_loads
 from pipelines.snapshot.extraction import BasketExtractor, WrapTask, new_run_header
 from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress
@@ -112,8 +112,7 @@ class SnapshotPipeline:
         loads = await wrap_load(
             lambda: asyncio.to_thread(load_and_publish, self._settings, results, self._clock)
         )()
-        load_by_run = {load.run_id: load for load in loads}
-        return [with_load(result, load_by_run.get(result.run_id)) for result in results]
+        return with_loads(results, loads)
 
     def _source_runs(self) -> list[SourceRun]:
         by_source: dict[str, list[BasketSettings]] = {}

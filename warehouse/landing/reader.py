@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -224,6 +225,16 @@ def pending_landings(
         and not is_being_written(folder)
     ]
     return read_landings(folders, on_corrupt)
+
+
+def quarantined_headers(root: Path) -> list[RunHeader]:
+    """Return the headers of the runs whose landings were set aside, and are in no database."""
+    headers = []
+    for folder in list_landings(root):
+        if (folder / "unreadable").exists() and not (folder / "loaded").exists():
+            with contextlib.suppress(ValueError):
+                headers.append(read_header(folder))
+    return headers
 
 
 def read_landings(folders: Sequence[Path], on_corrupt: Callable[[CorruptLanding], object]) -> list[LandedRun]:

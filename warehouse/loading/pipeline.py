@@ -46,7 +46,7 @@ def load_pending(
     """Load every pending landing in the order of observation, publish, and prune; return the reports.
 
     A corrupt landing is quarantined with an alert; its report follows those of the loads. `on_loaded` gets
-    the loads before the alerts are copied, so that the alerts that it raises are published too. A database
+    the reports before the alerts are copied, so that the alerts that it raises are published too. A database
     that is missing, damaged or short is brought back from the published copy, with an alert. Raises
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull and
     WarehouseUnusable; what was not loaded stays pending.
@@ -62,7 +62,7 @@ def load_pending(
             if restored is not None:
                 alerts.raise_alert(_restored(restored), now())
             quarantined = [quarantine_landing(error, alerts, now()) for error in corrupt]
-            on_loaded(loaded)
+            on_loaded([*loaded, *quarantined])
             copy_alerts(db, alerts)
         publish(paths)
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.

@@ -25,6 +25,7 @@ from warehouse.loading.run import (
     SuspectProvider,
     fetch_count,
     insert_run,
+    judge_rejects,
     run_step,
     set_variables,
     transaction,
@@ -158,7 +159,7 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
     _run_steps(db, INSERT_STEPS)
     if stage_catalog(db, run, "fx"):
         run_step(db, "load/insert_fx_rates")
-    report = _report(db, run, fetched)
+    report = judge_rejects(db, run, _report(db, run, fetched))
     insert_run(db, run, report, now=now)
     if replayed := run.done.get("replayed"):
         values = [run.header.run_id, replayed]

@@ -14,6 +14,7 @@ import duckdb
 from common.clock import MAX_CLOCK_SKEW
 from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
+from warehouse.loading.rejects import UNUSABLE, describe_rejects, final_state, usual_reject_share
 from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
 
 
@@ -42,7 +43,9 @@ class LoadReport:
     """What the load of one run did. `rows_changed` counts the new rows of the history, closures included.
 
     `held` are the providers of which nothing was closed, `brought` those with a complete observation that
-    counts. The state of a quarantined landing is `unreadable`; `reason` says why.
+    counts. The state of a quarantined landing is `unreadable`, that of a run whose rows were all rejected is
+    `unusable`; `reason` says why. `reject_reasons` has the commonest reasons, and `usual_reject_share` the
+    share of rejects in earlier runs of the basket (None where there is no such comparison).
     """
 
     run_id: str
@@ -60,11 +63,28 @@ class LoadReport:
     brought: tuple[str, ...] = ()
     reason: str | None = None
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    reject_reasons: str = ""
+    usual_reject_share: float | None = None
 
 
 def run_step(db: duckdb.DuckDBPyConnection, name: str) -> None:
     """Execute one SQL file, by its path below sql/ without the suffix."""
     db.execute((SQL / f"{name}.sql").read_text())
+
+
+def judge_rejects(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport) -> LoadReport:
+    """Return the report with what the table `reject` says about the run."""
+    if not report.rows_rejected:
+        return report
+    reasons = describe_rejects(db)
+    state = final_state(run, fetched=report.rows_fetched, rejected=report.rows_rejected)
+    return dataclasses.replace(
+        report,
+        state=state,
+        reason=f"every row was rejected: {reasons}" if state == UNUSABLE else None,
+        reject_reasons=reasons,
+        usual_reject_share=usual_reject_share(db, run),
+    )
 
 
 def fetch_count(db: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -106,11 +126,12 @@ def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 def insert_run(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadReport, *, now: datetime) -> None:
     """Insert the run into store.run, loaded at `now`."""
-    optional = ("finished_at", "quota_remaining", "incomplete_reason", "request_id")
+    optional = ("finished_at", "quota_remaining", "request_id")
     row = {
         **dataclasses.asdict(run.header),
         **{name: run.done.get(name) for name in optional},
-        "state": run.done["state"],
+        "state": report.state,
+        "incomplete_reason": report.reason or run.done.get("incomplete_reason"),
         "loaded_at": now,
         "requests": run.done.get("requests", 0),
         "rows_fetched": report.rows_fetched,

@@ -17,7 +17,15 @@ from common.clock import MAX_CLOCK_SKEW
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
-from warehouse.loading.run import LoadReport, fetch_count, insert_run, run_step, set_variables, transaction
+from warehouse.loading.run import (
+    LoadReport,
+    fetch_count,
+    insert_run,
+    judge_rejects,
+    run_step,
+    set_variables,
+    transaction,
+)
 from warehouse.loading.staging import register_stream, stage_frame
 
 # The columns that are the same for every row of a page; `part` is the number of the shard in this landing. A
@@ -54,7 +62,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
         for kind in kinds:
             run_step(db, f"load_series/insert_{kind}")
         run_step(db, "load_series/insert_rejects")
-        report = _report(db, run, shards)
+        report = judge_rejects(db, run, _report(db, run, shards))
         insert_run(db, run, report, now=now)
     return report
 

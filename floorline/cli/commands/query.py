@@ -23,7 +23,7 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from pipelines.planning.quota import active_holds, month_usage
     from warehouse.landing.reader import pending_landings
     from warehouse.paths import WarehousePaths
-    from warehouse.queries import LAST_RUNS, run_query
+    from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
     from warehouse.state.alerts import read_alerts
 
     settings, now = load_settings(config), SystemClock().now()
@@ -33,6 +33,7 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
         runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
         pending=pending_landings(paths.landing),
+        set_aside=set_aside_baskets(paths),
         published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
         now=now,
         months=month_usage(settings, now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from floorline.console import format_cell, print_line, print_table, to_json
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.landing.reader import LandedRun
+from warehouse.loading.rejects import UNUSABLE
 from warehouse.state.alerts import Alert
 
 # Headings of the table and keys of the JSON.
@@ -23,7 +24,8 @@ STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows",
 class StatusReport:
     """What `floorline status` prints: last runs, open alerts, pending landings, quotas. Times are UTC.
 
-    `holds` says until when a source asked to send nothing, by source.
+    `holds` says until when a source asked to send nothing, by source; `set_aside` are the baskets
+    whose last landing could not be loaded, each with its source.
     """
 
     runs: Sequence[dict[str, Any]]
@@ -33,13 +35,14 @@ class StatusReport:
     now: datetime
     months: Sequence[MonthUsageReport] = ()
     holds: Mapping[str, datetime] = dataclasses.field(default_factory=dict)
+    set_aside: Collection[tuple[str, str]] = ()
 
 
 def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> None:
     """Print the status as tables and lines, or as JSON with durations in seconds."""
     last = {(run["basket"], run["source"]): run for run in report.runs}
     rows = [
-        _basket_row(basket, last.get((basket.name, basket.source)), report.now) for basket in settings.baskets
+        _basket_row(basket, last.get((basket.name, basket.source)), report) for basket in settings.baskets
     ]
     if as_json:
         print_line(to_json(_status_json(rows, report)))
@@ -90,14 +93,17 @@ def _describe_pending(report: StatusReport) -> str:
     return f"{count} not loaded, since {since}: the next run or `floorline maintain load` loads them"
 
 
-def _basket_row(basket: BasketSettings, run: dict[str, Any] | None, now: datetime) -> tuple[Any, ...]:
+def _basket_row(basket: BasketSettings, run: dict[str, Any] | None, report: StatusReport) -> tuple[Any, ...]:
     """Return the values of STATUS, with the age and the interval as timedeltas."""
+    set_aside = (basket.name, basket.source) in report.set_aside
     if run is None:
-        return (basket.name, None, None, basket.every, "never ran", None, None, None)
+        state = UNUSABLE if set_aside else "never ran"
+        return (basket.name, None, None, basket.every, state, None, None, None)
     success = run["last_success"]
-    age = now - success if success else None
+    age = report.now - success if success else None
     counts = (run["rows_fetched"], run["rows_changed"], run["requests"])
-    return (basket.name, success, age, basket.every, run["last_state"], *counts)
+    state = UNUSABLE if set_aside else run["last_state"]
+    return (basket.name, success, age, basket.every, state, *counts)
 
 
 def _is_late(row: tuple[Any, ...]) -> bool | None:

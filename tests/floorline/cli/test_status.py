@@ -70,7 +70,7 @@ def test_age_of_the_last_success_against_the_interval(
 
 def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     status = json.loads(printed(bench, capsys, report_of(run()), as_json=True))
-    assert list(status) == ["baskets", "published_at", "alerts", "landings_waiting", "months"]
+    assert list(status) == ["baskets", "published_at", "alerts", "landings_waiting", "months", "holds"]
     assert status["published_at"] == "2026-06-01T12:00:00+00:00"
     assert status["baskets"] == [
         {"basket": "core", "last success": "2026-06-01T12:00:00+00:00", "age": 0, "every": 600,
