@@ -29,7 +29,8 @@ LEFT JOIN (
 """
 INSERT_NAMES = """
 INSERT INTO landed_name
-SELECT item_id::VARCHAR, phase, market_hash_name, provider FROM {lines}
+SELECT item_id::VARCHAR, phase, market_hash_name, provider, max(observed_at)
+FROM {lines} JOIN page USING (page)
 GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))
 """
 COUNT_ROWS_BY_SHARD = "SELECT p.shard, count(*) FROM staged_row JOIN page p USING (page) GROUP BY p.shard"

@@ -109,15 +109,26 @@ def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
 
 
 def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
-    """Create landed_name: each (item_id, phase, market_hash_name) and each provider of a landing's rows."""
+    """Create landed_name: each (item_id, phase, market_hash_name) and each provider of a landing's rows.
+
+    `observed_at` is the time of the last page with the name.
+    """
     db.execute("""CREATE OR REPLACE TEMP TABLE landed_name (
-        item_id VARCHAR, phase VARCHAR, market_hash_name VARCHAR, provider VARCHAR)""")
+        item_id VARCHAR, phase VARCHAR, market_hash_name VARCHAR, provider VARCHAR,
+        observed_at TIMESTAMPTZ)""")
     if run.shards:
-        schema = pa.schema([PAGE_SCHEMA.field(name) for name in NAME_COLUMNS])
-        batches = (batch for shard in run.shards for _, batch in shard.batches(NAME_COLUMNS))
-        with register_stream(db, schema, (batch.select(NAME_COLUMNS) for batch in batches)):
+        schema = pa.schema([*map(PAGE_SCHEMA.field, NAME_COLUMNS), pa.field("page", pa.int32())])
+        batches = (
+            pa.RecordBatch.from_arrays(
+                [*map(batch.column, NAME_COLUMNS), _repeat_page(page, batch)], schema=schema
+            )
+            for shard in run.shards
+            for (page, *_), (_, batch) in zip(_page_rows(shard), shard.batches(NAME_COLUMNS), strict=True)
+        )
+        with register_stream(db, schema, batches):
             db.execute("""INSERT INTO landed_name
-                SELECT item_id, phase, market_hash_name, provider FROM landed_row
+                SELECT item_id, phase, market_hash_name, provider, max(observed_at)
+                FROM landed_row JOIN page USING (page)
                 GROUP BY GROUPING SETS ((item_id, phase, market_hash_name), (provider))""")
     insert_ndjson_names(db, run.raw_shards)
 
@@ -195,9 +206,13 @@ def _row_batches(shards: Sequence[LandedShard], books: BookIndex) -> Iterator[pa
             columns = [
                 *(batch.column(name) for name in ROW_COLUMNS),
                 books.keys_for(batch, shard.header.currency),
-                pa.repeat(pa.scalar(page, pa.int32()), len(batch)),
+                _repeat_page(page, batch),
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=LANDED_SCHEMA)
+
+
+def _repeat_page(page: int, batch: pa.RecordBatch) -> pa.Array:
+    return pa.repeat(pa.scalar(page, pa.int32()), len(batch))
 
 
 def _shard_rows(shard: LandedShard | LandedRawShard) -> Iterator[tuple[Any, ...]]:

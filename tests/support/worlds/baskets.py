@@ -66,7 +66,7 @@ def _catalog(rng: Random, kind: Kind, market: Market) -> list[Request]:
 
 
 def _named(rng: Random, kind: Kind, market: Market) -> list[Request]:
-    """Return requests of some items in batches, each for several providers; some items by name only."""
+    """Return requests of some items in batches, each for several providers; some by name only, or twice."""
     items = list({item.item_id: item.request for item in _some(rng, market.items)}.values())
     by_name = 0.0 if kind.renamed else 0.15  # what is requested by an old name is nowhere said
     items = [
@@ -75,6 +75,8 @@ def _named(rng: Random, kind: Kind, market: Market) -> list[Request]:
     ]
     size = rng.randint(2, 6)
     batches = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
+    if len(batches) > 1 and rng.random() < 0.4:
+        batches[-1] += (rng.choice(batches[0]),)
     providers = tuple(_some(rng, market.providers))
     return [
         Request(currency, _both(market, kind) if market.source == "skinshark" else (side,), providers, batch)

@@ -241,10 +241,10 @@ def find_rejects(landing: Landing) -> list[Reject]:
 
 
 def find_names(landing: Landing) -> Iterator[Naming]:
-    """Yield every name that a landing gives an item, each at the newest moment of the landing."""
+    """Yield every name that a landing gives an item: of a row at its moment, else at the newest one."""
     moment = max(map(page_moment, pages_of(landing)), default=landing.header.started_at)
     for row in _all_rows(landing):
-        yield Naming(row.key.item, _name(row.row), moment, landing.run_id)
+        yield Naming(row.key.item, _name(row.row), row.moment, landing.run_id)
     for entry in landing.items or ():
         item = Identity(landing.source, entry.item_id, entry.phase, base_name(entry.market_hash_name))
         yield Naming(item, entry.market_hash_name, moment, landing.run_id, attributes=entry)

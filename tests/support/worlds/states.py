@@ -105,6 +105,7 @@ class Confirmations:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._confirming: dict[Key, list[Observation]] = {}
         groups: dict[object, list[Observation]] = {}
         for observation in world.observations:
             groups.setdefault(_scope_of(observation), []).append(observation)
@@ -150,7 +151,7 @@ class Confirmations:
         sightings = self._world.sightings_of[key]
         limits = [_limit(self._confirmed_to(sighting), sighting.landing) for sighting in sightings]
         last, runs = max(s.moment for s in sightings), {s.landing.run_id for s in sightings}
-        for observation in self._world.may_confirm(key):
+        for observation in self._may_confirm(key):
             stored = self.stored[_scope_of(observation)]
             lacks = observation.run_id not in runs and observation.observed_to > last
             if stored.complete and not lacks:
@@ -158,8 +159,19 @@ class Confirmations:
         return max((limit for limit in limits if limit is not None), default=None)
 
     def _confirmed_to(self, sighting: Sighting) -> datetime:
-        observation = self._by_shard[sighting.landing.run_id, sighting.shard, book_of(sighting.key)]
-        return max(observation.observed_to, sighting.moment) if observation.complete else sighting.moment
+        """Return until when a row confirms its key: by every observation of its run that covers the key."""
+        run_id = sighting.landing.run_id
+        confirming = [self._by_shard[run_id, sighting.shard, book_of(sighting.key)]]
+        confirming += [
+            self.stored[_scope_of(o)] for o in self._may_confirm(sighting.key) if o.run_id == run_id
+        ]
+        ends = [observation.observed_to for observation in confirming if observation.complete]
+        return max([sighting.moment, *ends])
+
+    def _may_confirm(self, key: Key) -> list[Observation]:
+        if key not in self._confirming:
+            self._confirming[key] = self._world.may_confirm(key)
+        return self._confirming[key]
 
 
 def _limit(time: datetime, landing: Landing) -> datetime | None:

@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 
 from tests.support.warehouse import (
+    Page,
     Quote,
+    ShardSpec,
     copy_warehouse,
     create_warehouse,
     current_prices,
@@ -168,3 +170,25 @@ def test_fetched_catalogs_describe_items_and_providers(tmp_path: Path) -> None:
         ("csfloat", "CSFloat", 0.02, "down"),
         ("steam", "Steam", 0.15, "healthy"),
     ]
+
+
+@pytest.mark.parametrize("again", [10, 30], ids=["new-older", "guard-newer"])
+def test_replay_names_an_item_by_the_time_of_its_page(tmp_path: Path, again: int) -> None:
+    """The replay has a page of item 2, too, which is newer than all others."""
+    paths = create_warehouse(tmp_path)
+    old, new = "AK-47 | Z Old Name", "AK-47 | New Name"
+    land(paths, "a", observe(minute(20), Quote(name=new)))
+    pages = [Page(minute(again), [Quote(name=old)]), Page(minute(40), [Quote("2")], offset=1)]
+    land(paths, "replay", ShardSpec(pages, complete=False), flow="replay", started_at=minute(60))
+    load(paths)
+    names = query_rows(paths, "SELECT market_hash_name FROM items WHERE item_id = '1'")
+    assert names == [(old if again > 20 else new,)]
+
+
+def test_newest_page_of_a_replay_names_its_items(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    old, new = "AK-47 | Z Old Name", "AK-47 | New Name"
+    pages = [Page(minute(at), [Quote(name=name)], offset=at) for at, name in ((30, new), (20, old))]
+    land(paths, "replay", ShardSpec(pages, complete=False), flow="replay", started_at=minute(60))
+    load(paths)
+    assert query_rows(paths, "SELECT market_hash_name FROM items") == [(new,)]

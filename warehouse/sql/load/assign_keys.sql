@@ -4,7 +4,8 @@
 -- The name that the source uses now takes precedence over a requested one.
 CREATE OR REPLACE TEMP TABLE distinct_item AS
 SELECT item_id, phase, base_name(market_hash_name) AS base_name, bool_or(is_current) AS is_current,
-    coalesce(max(market_hash_name) FILTER (is_current), max(market_hash_name)) AS market_hash_name
+    coalesce(max_by(market_hash_name, named_at) FILTER (is_current), max(market_hash_name)) AS market_hash_name,
+    max(named_at) AS named_at
 FROM named_item GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE new_item AS
@@ -24,18 +25,17 @@ INSERT INTO store.item (item_key, source, item_id, phase, base_name, market_hash
 SELECT (SELECT coalesce(max(item_key), 0) FROM store.item)
         -- Neighbours on a page of the API get neighbouring keys: store.observed_items takes a third of the space.
         + row_number() OVER (ORDER BY TRY_CAST(item_id AS BIGINT), item_id, phase, base_name),
-    getvariable('source'), item_id, phase, base_name, market_hash_name, false,
-    CASE WHEN is_current THEN getvariable('observed_to') END
+    getvariable('source'), item_id, phase, base_name, market_hash_name, false, named_at
 FROM new_item;
 
--- A finish was renamed: the item keeps its key. The name that was observed last stays.
-UPDATE store.item i SET market_hash_name = d.market_hash_name, named_at = getvariable('observed_to')
+-- A finish was renamed: the item keeps its key. The name that was observed last stays; a replay has rows of old pages.
+UPDATE store.item i SET market_hash_name = d.market_hash_name, named_at = d.named_at
 FROM distinct_item d
 WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id
     AND i.phase IS NOT DISTINCT FROM d.phase AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name
-    AND coalesce(greatest(i.named_at, i.catalog_at) <= getvariable('observed_to'), true)
+    AND coalesce(greatest(i.named_at, i.catalog_at) <= d.named_at, true)
     AND NOT EXISTS (FROM store.observed_items n
-        WHERE n.observed_at > getvariable('observed_to') AND list_contains(n.item_keys, i.item_key));
+        WHERE n.observed_at > d.named_at AND list_contains(n.item_keys, i.item_key));
 
 UPDATE store.item SET aggregate = true
 WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (

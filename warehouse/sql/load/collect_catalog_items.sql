@@ -1,6 +1,6 @@
 -- Add the items of the catalog, quoted or not. In: catalog_items. Out: more rows in named_item.
 
 INSERT INTO named_item
-SELECT c.item_id, c.phase, c.market_hash_name, true FROM catalog_items c
+SELECT c.item_id, c.phase, c.market_hash_name, true, getvariable('observed_to') FROM catalog_items c
 ANTI JOIN named_item n ON n.is_current AND n.item_id = c.item_id AND n.phase IS NOT DISTINCT FROM c.phase
 WHERE c.item_id IS NOT NULL;

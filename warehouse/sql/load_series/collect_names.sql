@@ -2,7 +2,7 @@
 -- named_provider. The past uses old names: they are not current, so that a new item gets a key and nothing is renamed.
 
 CREATE OR REPLACE TEMP TABLE named_item AS
-SELECT DISTINCT item_id, phase, market_hash_name, false AS is_current FROM staged_row;
+SELECT DISTINCT item_id, phase, market_hash_name, false AS is_current, NULL::TIMESTAMPTZ AS named_at FROM staged_row;
 
 -- Candles have no provider.
 CREATE OR REPLACE TEMP TABLE named_provider AS
