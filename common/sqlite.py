@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import disk_usage
 from typing import Final
@@ -42,14 +42,18 @@ def open_state_db(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def read_state_db(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an existing `state.db` to read it, also from a read-only or a full disk.
+def read_state_db(path: Path, *tables: str) -> Iterator[sqlite3.Connection]:
+    """Open an existing `state.db` to read these tables, also from a read-only or a full disk.
 
     Nothing in the file is changed, but for the tables that a file of an older version lacks. Rows are
-    `sqlite3.Row`. Raises what `open_state_db` raises, and StateDamaged for values that the block cannot read.
+    `sqlite3.Row`. Raises what `open_state_db` raises, and StateDamaged where a row of the tables is not what
+    was written, or the block cannot read a value.
     """
     try:
         with translate_sqlite_errors(path), contextlib.closing(_open_for_reading(path)) as db:
+            problem = _find_damaged_rows(db, tables)
+            if problem is not None:
+                raise StateDamaged(f"{path} is damaged: {problem}", path)
             db.row_factory = sqlite3.Row
             yield db
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
@@ -81,9 +85,15 @@ def _find_damage(db: sqlite3.Connection) -> str | None:
         fresh.executescript(create_statements())
         if [tuple(row) for row in db.execute(schema)] != fresh.execute(schema).fetchall():
             return "a table is not what was created"
+    return _find_damaged_rows(db, [table.name for table in copied_tables()])
+
+
+def _find_damaged_rows(db: sqlite3.Connection, tables: Sequence[str]) -> str | None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA_VERSION:
+        return None  # a read-only file of an older version, whose rows have no copies
     for table in copied_tables():
-        damaged = db.execute(table.damaged_keys()).fetchall()
-        if damaged:
+        if table.name in tables and (damaged := db.execute(table.damaged_keys()).fetchall()):
             return f"{len(damaged):,} rows of {table.name} are not what was written"
     return None
 

@@ -44,7 +44,7 @@ def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterato
     change no setting. Raises NotPublished where there is no file, QueryRejected for an empty text and for a
     statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is read.
     """
-    with connect_reader(path) as connection, _translate_errors(path):
+    with _translate_errors(path), connect_reader(path) as connection:
         connection.execute("SET python_enable_replacements = false")
         if not allow_files:
             connection.execute(LOCK)
@@ -68,6 +68,8 @@ def _run(
 def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
+    except DatabaseUnreadable as error:
+        raise PublishedUnreadable(error.detail, path) from None
     except duckdb.Error as error:
         if isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
             raise PublishedUnreadable(f"{path} is damaged", path) from None

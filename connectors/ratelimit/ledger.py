@@ -58,13 +58,13 @@ def read_usage(state: Path, source: str) -> MonthUsage | None:
     """
     if not state.exists():
         return None
-    with read_state_db(state) as db:
+    with read_state_db(state, "budget") as db:
         row = db.execute(
             "SELECT used, per_month, resets_at, told_at FROM budget WHERE source = ? AND told_at IS NOT NULL"
             " ORDER BY told_at DESC LIMIT 1",
             (source,),
         ).fetchone()
-    return None if row is None else MonthUsage.parse(*row)
+        return None if row is None else MonthUsage.parse(*row)
 
 
 def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
@@ -74,7 +74,7 @@ def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
     """
     if not state.exists():
         return None
-    with read_state_db(state) as db:
+    with read_state_db(state, "hold") as db:
         rows = db.execute("SELECT until FROM hold WHERE source = ?", (source,)).fetchall()
     return max(filter(None, (active_hold(until, at) for (until,) in rows)), default=None)
 

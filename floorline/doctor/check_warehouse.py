@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
-from common.errors import WarehouseError, WarehouseLocked
+from common.errors import (
+    DatabaseUnreadable,
+    PublishedUnreadable,
+    StateDamaged,
+    WarehouseError,
+    WarehouseLocked,
+)
 from common.numbers import from_unix_time
+from common.sqlite import find_damage
 from common.text import format_duration, sanitize
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.config import BasketSettings, Settings
-from warehouse.database import open_reader, writer_lock
-from warehouse.landing.reader import (
-    CorruptLanding,
-    list_landings,
-    pending_landings,
-)
+from warehouse.database import open_published, open_reader, writer_lock
+from warehouse.integrity import has_content, verify_database
+from warehouse.landing.reader import CorruptLanding, list_landings, pending_landings
 from warehouse.loading.pipeline import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
@@ -34,18 +38,22 @@ from warehouse.state.alerts import Alert, read_alerts
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less
 LATE_INTERVALS: Final = 3
 PROBE_SIZE: Final = 65_536  # bytes
+RESTORE_ADVICE: Final = (
+    "run `floorline maintain load`, which brings the file back from the published copy where that is whole"
+)
 MAX_UNREADABLE: Final = 5  # landings in one finding
-# Hashing whole rows reads every block of the table, so DuckDB verifies all checksums.
-READ_ALL: Final = "SELECT count(*), bit_xor(hash(c)) FROM store.current c"
 
 
 def check_database(paths: WarehousePaths) -> list[Finding]:
-    """Check that the published copy opens and that every current quote can be read."""
+    """Check that the published copy is whole, and that every current quote can be read."""
     if not paths.published.exists():
         return [warn("database", f"no database at {paths.published} yet", "run `floorline snapshot`")]
     try:
-        with open_reader(paths.published) as db:
-            ((count, _),) = db.execute(READ_ALL).fetchall()
+        verify_database(paths.published, paths.checksum)
+        with open_published(paths) as db:
+            ((count,),) = db.execute("SELECT count(*) FROM store.current").fetchall()
+    except DatabaseUnreadable as error:
+        return [fail("database", error.detail, PublishedUnreadable.guidance)]
     except WarehouseError as error:
         return [from_error("database", error)]
     return [ok("database", f"{paths.published}: {count:,} quotes, all readable")]
@@ -98,7 +106,7 @@ def _describe_late(basket: BasketSettings, success: datetime | None, now: dateti
 
 
 def check_loader(paths: WarehousePaths, now: datetime, lock_wait: timedelta) -> list[Finding]:
-    """Check that the loader's database is not locked and opens.
+    """Check that the loader's database is not locked, and whole.
 
     The check holds the writer lock, so that a load that starts meanwhile waits and does not fail.
     """
@@ -117,9 +125,12 @@ def _check_opens(paths: WarehousePaths) -> Finding:
     try:
         with open_reader(paths.writer) as db:
             db.execute("SELECT count(*) FROM store.run").fetchall()
+        verify_database(paths.writer, paths.checksum)
+    except DatabaseUnreadable as error:
+        return fail("loader", error.detail, RESTORE_ADVICE)
     except WarehouseError as error:
         return from_error("loader", error)
-    return ok("loader", f"{paths.writer} is not locked and opens")
+    return ok("loader", f"{paths.writer} is not locked, and whole")
 
 
 def _locked(paths: WarehousePaths, error: WarehouseLocked, now: datetime, *, lock_wait: timedelta) -> Finding:
@@ -204,8 +215,17 @@ def _try_to_write(path: Path) -> str | None:
 
 
 def check_alerts(paths: WarehousePaths) -> list[Finding]:
-    """Return the open alerts as findings: a rejected key as a failure, any other alert as a warning."""
-    alerts = read_alerts(paths.state, open_only=True)
+    """Return the open alerts as findings: a rejected key as a failure, any other alert as a warning.
+
+    Before them comes a `state.db` that is damaged.
+    """
+    try:
+        damage = find_damage(paths.state) if has_content(paths.state) else None
+        if damage is not None:
+            return [fail("state", f"{paths.state} is damaged: {damage}", StateDamaged.guidance)]
+        alerts = read_alerts(paths.state, open_only=True)
+    except WarehouseError as error:
+        return [from_error("state", error)]
     return [_from_alert(alert) for alert in alerts] or [ok("alerts", "no alert is open")]
 
 

@@ -90,7 +90,7 @@ def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
     """Return the alerts of the `state.db` at `path`, newest first; an empty list if there is no file yet."""
     if not path.exists():
         return []
-    with read_state_db(path) as db:
+    with read_state_db(path, "alert") as db:
         rows = db.execute(
             "SELECT * FROM alert WHERE closed_at IS NULL OR NOT ? ORDER BY alert_id DESC", (open_only,)
         )
@@ -178,7 +178,7 @@ class AlertStore:
 
     def get_rejection(self, source: str) -> KeyRejection | None:
         """Return the rejection of the source's key while its alert is open."""
-        with state_transaction(self._path) as db:
+        with read_state_db(self._path, "alert", "rejection") as db:
             row = db.execute(
                 "SELECT rejection.* FROM rejection JOIN alert USING (source)"
                 " WHERE source = ? AND cause = 'auth.failed' AND closed_at IS NULL",

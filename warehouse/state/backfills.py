@@ -105,7 +105,7 @@ class BackfillStore:
 
     def get(self, backfill_id: str) -> BackfillRecord:
         """Return a backfill. Raises BackfillNotFound."""
-        with self._open_for_reading() as db:
+        with self._read("backfill") as db:
             records = _select_backfills(db, backfill_id=backfill_id)
         if not records:
             raise BackfillNotFound(f"there is no backfill {backfill_id!r}", self._path)
@@ -113,17 +113,17 @@ class BackfillStore:
 
     def find_latest(self, digest: str | None = None) -> BackfillRecord | None:
         """Return the newest backfill with this digest (None: of all backfills)."""
-        with self._open_for_reading() as db:
+        with self._read("backfill", "backfill_shard") as db:
             return next(iter(_select_backfills(db, digest=digest)), None)
 
     def list_all(self) -> list[BackfillRecord]:
         """Return all backfills, newest first."""
-        with self._open_for_reading() as db:
+        with self._read("backfill", "backfill_shard") as db:
             return _select_backfills(db)
 
     def list_shards(self, backfill_id: str) -> list[BackfillShard]:
         """Return the shards of a backfill, by number."""
-        with self._open_for_reading() as db:
+        with self._read("backfill", "backfill_shard") as db:
             return [shard_from_row(row) for row in db.execute(SELECT_SHARDS, (backfill_id,))]
 
     @contextlib.contextmanager
@@ -222,15 +222,15 @@ class BackfillStore:
         self, source: str, series: str, currency: str, *, interval: str | None = None
     ) -> Coverage:
         """Return the coverage of a series by the shards of all backfills, cancelled backfills included."""
-        with self._open_for_reading() as db:
+        with self._read("backfill", "backfill_shard") as db:
             rows = db.execute(SELECT_COVERED_SHARDS, (series, source, currency, interval))
             shards = [shard_from_row(row) for row in rows]
         return Coverage.from_spans(
             (shard.scope, span) for shard in shards if (span := shard.covered_span(series)) is not None
         )
 
-    def _open_for_reading(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
-        return read_state_db(self._path) if self._path.exists() else state_transaction(self._path)
+    def _read(self, *tables: str) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        return read_state_db(self._path, *tables) if self._path.exists() else state_transaction(self._path)
 
     def _update(self, backfill_id: str, **values: object) -> BackfillRecord:
         """Update columns of a backfill, unless it is done or cancelled. Raises BackfillNotFound."""

@@ -91,12 +91,14 @@ def maintain_rebuild(
     """Rebuild the database from the landings and the older part of the old database, which is renamed."""
     from common.clock import SystemClock
     from common.errors import ConfigError
-    from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_rebuild
+    from pipelines.config import load_settings
     from pipelines.loading import parse_raw_rows
+    from pipelines.preparation import prepare_warehouse
     from warehouse.rebuild import rebuild, rebuildable_landings
 
-    paths = warehouse_paths(config)
+    clock = SystemClock()
+    paths = prepare_warehouse(load_settings(config), clock.now())
     runs = rebuildable_landings(paths)
     if not runs:
         raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")
@@ -107,4 +109,4 @@ def maintain_rebuild(
             abort=True,
             err=True,  # stdout is for the result, which may be JSON
         )
-    print_rebuild(rebuild(paths, SystemClock().now, row_parser=parse_raw_rows), as_json=as_json)
+    print_rebuild(rebuild(paths, clock.now, row_parser=parse_raw_rows), as_json=as_json)

@@ -1,0 +1,163 @@
+"""A snapshot over damaged, cut or missing files: what it brings is loaded, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.core import Sandbox
+from tests.support.database_damage import cut, flip_every_block
+from tests.support.snapshots import Bench, CommandOutput, basket, ledger, main_with, price_requests
+from warehouse.paths import WarehousePaths
+from warehouse.state.alerts import read_alerts
+
+pytestmark = pytest.mark.usefixtures("no_prefect")
+TEXT = b"not what was written" * 1000
+Damage = Callable[[WarehousePaths], object]
+
+
+def overwrite(path: Path, content: bytes = TEXT) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def flip_bytes(path: Path, number: int = 200) -> None:
+    """Flip bytes all over a file, but in its first one: no text would say so clearly that it is no file."""
+    content, chance = bytearray(path.read_bytes()), random.Random(1)
+    for _ in range(number):
+        content[chance.randrange(1, len(content))] ^= 0xFF
+    overwrite(path, bytes(content))
+
+
+def spoil_catalogs(spoil: Callable[[Path], object]) -> Damage:
+    return lambda paths: [spoil(path) for path in paths.catalog.glob("*/*.arrow")]
+
+
+def lose_both(paths: WarehousePaths) -> None:
+    paths.writer.unlink()
+    paths.published.unlink()
+
+
+def flip_both(paths: WarehousePaths) -> None:
+    flip_every_block(paths.writer)
+    flip_every_block(paths.published)
+
+
+# The damage, and the subject of the alert `database.restored` that tells it; None: nothing is to be told.
+MENDED: dict[str, tuple[Damage, str | None]] = {
+    "nothing (guard)": (lambda _paths: None, None),
+    "published: text (new)": (lambda paths: overwrite(paths.published), ""),
+    "published: flipped (new)": (lambda paths: flip_every_block(paths.published), ""),
+    "published: cut (new)": (lambda paths: cut(paths.published, 0.5), ""),
+    "published: missing (guard)": (lambda paths: paths.published.unlink(), None),
+    "writer: text (new)": (lambda paths: overwrite(paths.writer), ""),
+    "writer: flipped (new)": (lambda paths: flip_every_block(paths.writer), ""),
+    "writer: cut (new)": (lambda paths: cut(paths.writer, 0.5), ""),
+    "writer: empty (new)": (lambda paths: overwrite(paths.writer, b""), ""),
+    "writer: missing (new)": (lambda paths: paths.writer.unlink(), ""),
+    "state: text (new)": (lambda paths: overwrite(paths.state), "state.db"),
+    "state: flipped (new)": (lambda paths: flip_bytes(paths.state), "state.db"),
+    "state: cut (new)": (lambda paths: cut(paths.state, 0.5), "state.db"),
+    "state: empty (new)": (lambda paths: overwrite(paths.state, b""), "state.db"),
+    "state: missing (new)": (lambda paths: paths.state.unlink(), "state.db"),
+    "catalogs: text (guard)": (spoil_catalogs(overwrite), None),
+    "catalogs: flipped (new)": (spoil_catalogs(flip_bytes), None),
+    "catalogs: cut (guard)": (spoil_catalogs(lambda path: cut(path, 0.5)), None),
+    "catalogs: missing (guard)": (spoil_catalogs(lambda path: path.unlink()), None),
+}
+REFUSED: dict[str, tuple[Damage, str]] = {
+    "both databases: missing (new)": (lose_both, "there is no database at "),
+    "both databases: flipped (new)": (flip_both, "cannot be read; restore a backup"),
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+    """Return a project after a snapshot, whose market has moved since."""
+    bench = Bench.at(tmp_path, sandbox, basket())
+    bench.snapshot()
+    sandbox.move(100)
+    return bench
+
+
+def run(bench: Bench, *arguments: str) -> CommandOutput:
+    return main_with(*arguments, "--config", str(bench.config))
+
+
+@pytest.mark.parametrize(("damage", "subject"), MENDED.values(), ids=MENDED)
+def test_snapshot_mends_what_is_damaged(
+    bench: Bench, sandbox: Sandbox, damage: Damage, subject: str | None
+) -> None:
+    runs = set(bench.query("SELECT run_id FROM runs"))
+    sent = len(price_requests(sandbox))
+    damage(bench.paths)
+    output = run(bench, "snapshot", "--quiet")
+
+    assert (output.code, output.err) == (0, "")
+    assert bench.quotes() == ledger(sandbox, ["steam"], [int(item) for _, item, *_ in bench.quotes()])
+    assert len(runs | set(bench.query("SELECT run_id FROM runs"))) == len(runs) + 1
+    assert runs <= set(bench.query("SELECT run_id FROM runs"))
+    assert len(price_requests(sandbox)) == 2 * sent
+    restored = [alert for alert in read_alerts(bench.paths.state) if alert.cause == "database.restored"]
+    assert [alert.subject for alert in restored] == ([] if subject is None else [subject])
+    for command in ("status", "alerts list", "query FROM_quotes"):
+        arguments = [word.replace("_", " ") for word in command.split()]
+        assert run(bench, *arguments).code == 0, command
+
+
+@pytest.mark.parametrize(("damage", "words"), REFUSED.values(), ids=REFUSED)
+def test_snapshot_without_a_database_to_go_on_with_lands_and_ends_with_exit_code_6(
+    bench: Bench, sandbox: Sandbox, damage: Damage, words: str
+) -> None:
+    sent, landings = len(price_requests(sandbox)), len(list(bench.paths.landing.iterdir()))
+    damage(bench.paths)
+    output = run(bench, "snapshot", "--quiet")
+
+    assert (output.code, output.err.count("\n")) == (6, 1)
+    assert words in output.err
+    assert "floorline maintain rebuild" in output.err
+    assert len(list(bench.paths.landing.iterdir())) == landings * len(price_requests(sandbox)) // sent
+
+
+READERS = {
+    "query (new)": (("query", "FROM quotes"), lambda paths: flip_every_block(paths.published), 6),
+    "status, published (new)": (("status",), lambda paths: flip_every_block(paths.published), 6),
+    "status, state (new)": (("status",), lambda paths: flip_bytes(paths.state), 6),
+    "alerts list (new)": (("alerts", "list"), lambda paths: flip_bytes(paths.state), 6),
+    "alerts list, text (new)": (("alerts", "list"), lambda paths: overwrite(paths.state), 6),
+    "backfill list (new)": (("backfill", "list"), lambda paths: overwrite(paths.state), 6),
+}
+
+
+@pytest.mark.parametrize(("arguments", "damage", "code"), READERS.values(), ids=READERS)
+def test_reader_of_a_damaged_file_says_so_in_one_line(
+    bench: Bench, arguments: tuple[str, ...], damage: Damage, code: int
+) -> None:
+    damage(bench.paths)
+    output = run(bench, *arguments)
+    assert (output.code, output.out, output.err.count("\n")) == (code, "", 1)
+    assert "`floorline maintain load`" in output.err
+    assert run(bench, "maintain", "load").code == 0
+    assert run(bench, *arguments).code == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        (lambda paths: flip_every_block(paths.published), "database"),
+        (lambda paths: flip_every_block(paths.writer), "loader"),
+        (lambda paths: flip_bytes(paths.state), "state"),
+        (lambda paths: overwrite(paths.state), "state"),
+    ],
+    ids=["published (guard)", "writer (new)", "state, flipped (new)", "state, text (new)"],
+)
+def test_doctor_finds_the_damaged_file(bench: Bench, damage: Damage, name: str) -> None:
+    damage(bench.paths)
+    output = run(bench, "doctor")
+    failed = {line.split()[1] for line in output.out.splitlines() if line.startswith("fail")}
+    # The sandbox's clock is not that of this machine.
+    assert (output.code, failed - {"cs2cap"}, output.err) == (1, {name}, "")
+    assert "this check broke" not in output.out
