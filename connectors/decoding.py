@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -15,6 +15,7 @@ from connectors.json_text import join_members, split_entries, split_members
 from connectors.pages import Reject
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 _R = TypeVar("_R", bound=Struct)
 # msgspec raises RecursionError where values nest too deep, ValueError for an integer of thousands of digits,
 # and ArithmeticError for a decimal with an endless exponent.
@@ -29,6 +30,10 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _PLACEHOLDERS: Final[dict[object, bytes]] = {list[Raw]: b"[]", Raw: b"null"}
 
 
+class _Decoder(Protocol[_T_co]):
+    def decode(self, text: bytes | Raw, /) -> _T_co: ...
+
+
 def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: str, source: str) -> _T:
     """Decode a response of `route`; raises UnexpectedResponse where it does not fit the contract."""
     try:
@@ -37,7 +42,7 @@ def decode_response(decoder: msgspec.json.Decoder[_T], body: bytes, *, route: st
         raise UnexpectedResponse(f"{route}: {explain(error)}", source) from None
 
 
-def decode_or_none(decoder: msgspec.json.Decoder[_T], text: bytes | Raw) -> _T | None:
+def decode_or_none(decoder: _Decoder[_T_co], text: bytes | Raw) -> _T_co | None:
     """Decode a part that may be missing or of another type; None where it does not fit."""
     try:
         return decoder.decode(text)

@@ -25,7 +25,7 @@ from common.errors import (
     Unavailable,
 )
 from common.text import sanitize
-from connectors.decoding import decode_or_none
+from connectors.decoding import PageDecoder, decode_or_none
 from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
 from connectors.http.headers import parse_reset, retry_after
 
@@ -71,7 +71,7 @@ class _ValidationError(Struct):
     msg: str = ""
 
 
-_ERROR: Final = msgspec.json.Decoder(_Error)
+_ERROR: Final = PageDecoder(_Error)
 _TEXT: Final = msgspec.json.Decoder(str)
 _ENTRIES: Final = msgspec.json.Decoder(list[Raw])
 _VALIDATION_ERROR: Final = msgspec.json.Decoder(_ValidationError)

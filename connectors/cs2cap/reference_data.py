@@ -143,8 +143,14 @@ def parse_providers(body: bytes, source: str = "", *, on_odd: OnOdd = lambda _: 
     route = "/v1/providers"
     entries = _split_response(body, route, source)
     named = _decode_entries(entries, _decode_provider, route, source=source, on_odd=on_odd)
-    rows = [{"provider": row.pop("key"), "name": name, **row} for name, row in named]
-    return pl.DataFrame(rows, schema=PROVIDERS, strict=True)
+    rows: dict[object, dict[str, object]] = {}
+    for name, row in named:
+        key = row.pop("key")
+        if key in rows:
+            on_odd(sanitize(f"{name}: left out: its key is that of {rows[key]['name']}"))
+        else:
+            rows[key] = {"provider": key, "name": name, **row}
+    return pl.DataFrame(list(rows.values()), schema=PROVIDERS, strict=True)
 
 
 def _decode_provider(raw: bytes) -> tuple[dict[str, object], list[str]]:

@@ -26,7 +26,7 @@ from common.errors import (
     UnexpectedResponse,
 )
 from common.text import sanitize
-from connectors.decoding import DECODE_ERRORS, PageDecoder
+from connectors.decoding import DECODE_ERRORS, EntryDecoder, PageDecoder
 from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
 from connectors.http.headers import parse_http_date, parse_reset, retry_after
 
@@ -91,7 +91,15 @@ class _Envelope(Struct, rename="camel"):
     success: bool
     request_id: Raw = Raw(b"")
     data: Raw = Raw(b"")
-    error: _Error | None = None
+    error: Raw = Raw(b"null")
+
+    @property
+    def failure(self) -> _Error | None:
+        """What the envelope says of an error, as far as that can be read; None where it says nothing."""
+        try:
+            return _ERROR.decode(self.error)[0]
+        except DECODE_ERRORS:
+            return None
 
     @property
     def id(self) -> str:
@@ -103,6 +111,7 @@ class _Envelope(Struct, rename="camel"):
 
 
 _ENVELOPE: Final = PageDecoder(_Envelope)
+_ERROR: Final = EntryDecoder(_Error)
 _META: Final = msgspec.json.Decoder(_Meta)
 _DETAILS: Final = msgspec.json.Decoder(list[_Detail])
 
@@ -139,7 +148,8 @@ def classify(status: int, body: ErrorBody, headers: Mapping[str, str], *, source
     if 200 <= status < 300:
         return None
     envelope = _decode(body.content) or _Envelope(success=False)
-    own_form = bool(not envelope.success and envelope.error and (envelope.error.key or envelope.id))
+    failure = envelope.failure
+    own_form = bool(not envelope.success and failure and (failure.key or envelope.id))
     foreign = is_foreign(status, body, headers, own_form=own_form)
     return _classify_envelope(envelope, status, headers, source=source, foreign=foreign)
 
@@ -154,7 +164,7 @@ def _decode(body: bytes) -> _Envelope | None:
 def _classify_envelope(
     envelope: _Envelope, status: int, headers: Mapping[str, str], *, source: str, foreign: bool = False
 ) -> SourceError:
-    content = envelope.error or _Error()
+    content = envelope.failure or _Error()
     details = _decode_details(content.meta)
     error_class = Intercepted if foreign else _BY_KEY.get(content.key) or _error_class_of(status)
     error = error_class(

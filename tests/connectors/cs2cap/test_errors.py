@@ -172,3 +172,21 @@ def test_any_failed_response_is_a_source_error(status: int, body: bytes, headers
     assert isinstance(error, errors.SourceError)
     assert str(error).isprintable()
     assert len(error.detail) <= 200
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"detail": null',
+        b'"detail": 5',
+        rb'"detail": "\ud83d"',
+        b'"detail": NaN',
+        b'"note": NaN',
+        b'"detail": {}',
+    ],
+)
+def test_odd_part_of_an_error_does_not_hide_its_code(odd: bytes) -> None:
+    """A verdict about the key must not be lost to a part of the answer that means nothing."""
+    headers = {"content-type": "application/json"}
+    text = b'{"code": "AUTH_API_KEY_REVOKED", ' + odd + b"}"
+    assert isinstance(classify(PRICES, 401, text, headers, source="cs2cap"), errors.KeyRevoked)

@@ -54,6 +54,52 @@ def test_provider_of_which_only_the_key_is_known(parts: dict[str, Any]) -> None:
     assert {row["health"], row["market_type"], row["sell_fee"], row["has_recent_sales"]} == {None}
 
 
+def test_two_providers_of_one_key_are_one() -> None:
+    """A basket of all providers would read the marketplace twice."""
+    odd: list[str] = []
+    body = json.dumps({"A": {"key": "x", "market_type": "p2p"}, "B": {"key": "x"}, "C": {"key": "y"}})
+    providers = parse_providers(body.encode(), on_odd=odd.append)
+    assert providers.select("provider", "name").rows() == [("x", "A"), ("y", "C")]
+    assert odd == ["B: left out: its key is that of A"]
+
+
+def test_odd_detail_of_a_provider_costs_that_detail() -> None:
+    odd: list[str] = []
+    fees = b'{"sell_fee": NaN, "insta_sell_fee": 0.1}'
+    body = b'{"A": {"key": "x", "fees": %b, "health": [], "market_type": 5}}' % fees
+    (row,) = parse_providers(body, on_odd=odd.append).iter_rows(named=True)
+    assert (row["provider"], row["sell_fee"], row["insta_sell_fee"], row["health"]) == ("x", None, 0.1, None)
+    assert len(odd) == 1
+    assert all(field in odd[0] for field in ("sell_fee", "market_type", "Expected `object`"))
+
+
+@pytest.mark.parametrize("phase", ['""', "null"])
+def test_empty_phase_of_an_item_is_none(phase: str) -> None:
+    body = f'{{"items": [{{"item_id": 1, "market_hash_name": "A", "phase": {phase}}}]}}'
+    assert parse_items(body.encode())["phase"].to_list() == [None]
+
+
+ODD_LIMITS = ["-1", "1e30", '"many"', "99999999999999999999", "null", "NaN", "[]", "1" * 5_000]
+
+
+@pytest.mark.parametrize("limit", ODD_LIMITS)
+def test_limit_without_sense_is_unknown(limit: str) -> None:
+    names = ("effective_quota_requests_per_month", "effective_rate_requests_per_minute")
+    fields = ", ".join(f'"{name}": {limit}' for name in names)
+    body = f'{{"key": {{"is_active": true, {fields}}}, "requests_this_month": {limit}}}'
+    odd: list[str] = []
+    account = parse_account(body.encode(), "pro", on_odd=odd.append)
+    assert (account.requests_per_minute, account.requests_per_month, account.used) == (None, None, None)
+    assert (account.active, account.tier) == (True, "pro")
+    assert len(odd) == (0 if limit == "null" else 3)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"key": null}', b'{"key": {"is_active": "yes"}}', b"[]", b"\xff"])
+def test_account_that_does_not_say_whether_its_key_is_active_is_unexpected(body: bytes) -> None:
+    with pytest.raises(UnexpectedResponse):
+        parse_account(body, None)
+
+
 def test_rates_are_exact() -> None:
     rates = b'{"USD": 1, "btc": 0.000011412345678901, "X": 5E-6, "Y": "+1.50e2"}'
     body = b'{"timestamp": "2026-06-01T12:00:00Z", "rates": %b}' % rates

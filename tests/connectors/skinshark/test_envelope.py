@@ -81,6 +81,29 @@ def classify_response(status: int, body: bytes, **headers: str) -> SourceError:
     return error
 
 
+ODD_PARTS = [
+    b'"message": null', b'"message": 5', rb'"message": "\ud83d"', b'"message": NaN', b'"meta": [1]',
+    b'"note": NaN', b'"message": ' + b"9" * 5_000, b'"code": {}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD_PARTS)
+@pytest.mark.parametrize("request_id", [b'"req-7"', b"7", rb'"\ud83d"', b"null"])
+def test_odd_part_of_an_error_does_not_hide_its_key(odd: bytes, request_id: bytes) -> None:
+    """A verdict about the key must not be lost to a part of the answer that means nothing."""
+    error = b'{"key": "API_KEY_REVOKED", ' + odd + b"}"
+    body = b'{"requestId": ' + request_id + b', "success": false, "error": ' + error + b"}"
+    found = classify_response(401, body, content_type="application/json")
+    assert isinstance(found, KeyRevoked)
+    assert found.request_id == ("req-7" if request_id == b'"req-7"' else "")
+
+
+@pytest.mark.parametrize("request_id", [b"7", rb'"\ud83d"', b"null", b"[]", b"NaN"])
+def test_odd_request_id_costs_itself(request_id: bytes) -> None:
+    body = b'{"requestId": ' + request_id + b', "success": true, "note": NaN, "data": {"items": [NaN]}}'
+    assert unwrap(body, ROUTE, "shark") == ("", b'{"items": [NaN]}')
+
+
 @pytest.mark.parametrize(
     ("key", "status", "error_class"), EXPECTED, ids=[f"{key}-{code}" for key, code, _ in EXPECTED]
 )
