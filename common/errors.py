@@ -36,10 +36,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from common.addresses import mask_secrets
-from common.text import sanitize
+from common.text import reveal, sanitize
+
+MAX_DETAIL: Final = 4000  # characters
 
 
 # eq=False: an exception equals only itself, and stays hashable.
@@ -62,7 +64,8 @@ class FloorlineError(Exception):
         super().__init__(self.detail)
 
     def __str__(self) -> str:
-        return f"{self.detail}; {self.guidance}" if self.guidance else self.detail
+        detail = sanitize(self.detail, MAX_DETAIL)
+        return f"{detail}; {self.guidance}" if self.guidance else detail
 
 
 @dataclass(eq=False)
@@ -324,9 +327,12 @@ class BackfillBusy(WarehouseError):
 
 
 class QueryRejected(WarehouseError):
-    """DuckDB cannot run a query; `detail` has DuckDB's reason."""
+    """DuckDB cannot run a query; `detail` has DuckDB's reason, and may have the place in the SQL below."""
 
     guidance = ""
+
+    def __str__(self) -> str:
+        return reveal(self.detail)
 
 
 class WarehouseUnusable(WarehouseError):

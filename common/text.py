@@ -29,7 +29,7 @@ LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t"}
 QUOTED: Final = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""")
 COMMENT: Final = re.compile(r"#(?:\s.*)?")
 # What spreadsheets take for the beginning of a formula.
-FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
+FORMULA: Final = re.compile("[ \\x00]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\\t\\r\\n]")
 LINE_BREAKS: Final = re.compile(r"[\t-\r]+")
 
 
@@ -85,11 +85,13 @@ def unquote(text: str) -> str:
 def spellings(text: str) -> tuple[str, ...]:
     """Return what a name in a configuration can mean, the most literal first.
 
-    These are the text as it is, without blanks at its ends, out of its escape form, and out of a CSV.
+    These are the text as it is, without blanks at its ends, out of its escape form, out of that of a message
+    that a table shows, and out of a CSV.
     """
     stripped = text.strip()
     cell = stripped[1:] if stripped[:1] == "'" and FORMULA.match(stripped, 1) else stripped
-    return tuple(dict.fromkeys((text, stripped, unescape(stripped), cell)))
+    once = unescape(cell)
+    return tuple(dict.fromkeys((text, stripped, unescape(stripped), cell, once, unescape(once))))
 
 
 def quote(name: str) -> str:

@@ -12,12 +12,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from common.addresses import mask_secrets
-from common.text import escape
+from common.text import escape, reveal, sanitize
 
 if TYPE_CHECKING:
     from floorline.table import Column
 
 NUMERIC: Final = int | float | Decimal | None
+MAX_MESSAGE: Final = 10_000  # characters
 EXACT: Final = int | float | Decimal | datetime | None
 
 
@@ -35,18 +36,28 @@ def to_json(value: object) -> str:
             return dataclasses.asdict(item)
         return str(item)
 
-    return json.dumps(value, default=convert, ensure_ascii=False, indent=2)
+    return escape_json(json.dumps(value, default=convert, ensure_ascii=False, indent=2))
+
+
+def escape_json(text: str) -> str:
+    """Return the same JSON with JSON's own escapes for what a terminal would run or not show."""
+    if text.isprintable() or not (hidden := set(text) - set(reveal(text))):
+        return text
+    return text.translate({ord(char): json.dumps(char)[1:-1] for char in hidden})
 
 
 def print_line(text: str) -> None:
-    """Print one line on stdout."""
-    sys.stdout.write(text + "\n")
+    """Print one line on stdout, or several; a terminal shows the escape codes in it and runs none."""
+    sys.stdout.write(reveal(text) + "\n")
 
 
 def print_error(text: str) -> None:
-    """Print one line on stderr, after everything that stdout has buffered; mask secrets in addresses."""
+    """Print one line on stderr, after everything that stdout has buffered.
+
+    Mask secrets in addresses, and show escape codes.
+    """
     sys.stdout.flush()
-    sys.stderr.write(f"floorline: {mask_secrets(text)}\n")
+    sys.stderr.write(f"floorline: {reveal(mask_secrets(text))}\n")
 
 
 def print_table(
@@ -55,10 +66,12 @@ def print_table(
     *,
     noun: str | None = "row",
     first: Sequence[str] = (),
+    prose: Sequence[str] = (),
 ) -> None:
     """Print a table on stdout, with numbers aligned to the right; see `print_columns`.
 
-    The names of the columns are Floorline's own.
+    The names of the columns are Floorline's own. The columns `prose` have messages, in which names are in
+    their escape form already.
     """
     from floorline.table import Column
 
@@ -67,7 +80,7 @@ def print_table(
         [
             Column(
                 name,
-                [format_cell(cell) for cell in cells],
+                [format_message(cell) if name in prose else format_cell(cell) for cell in cells],
                 numeric=bool(cells) and all(isinstance(cell, NUMERIC) for cell in cells),
                 exact=all(isinstance(cell, EXACT) for cell in cells),
             )
@@ -139,6 +152,11 @@ def format_cell(value: object) -> str:
     if isinstance(value, Decimal):
         return format_amount(value)
     return escape(str(value))
+
+
+def format_message(value: object) -> str:
+    """Return a message as people read it: whole, on one line, with the escapes that it has."""
+    return sanitize(str(value or ""), MAX_MESSAGE)
 
 
 def format_amount(value: Decimal) -> str:

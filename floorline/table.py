@@ -12,6 +12,7 @@ from rich.cells import cell_len, chop_cells
 from common.text import shorten
 
 GAP: Final = "  "
+LONGEST_ID: Final = 1000  # characters, such as those of an address
 LEAST_TEXT: Final = 20  # cells of the terminal; a longer text is cut to no less
 
 
@@ -32,9 +33,10 @@ class Column:
     @functools.cached_property
     def least(self) -> int:
         """The smallest useful width: of numbers, times, ids and other single words the whole width."""
-        if self.exact or all(cell.isascii() and " " not in cell for cell in self.cells):
+        is_short = len(self.name) <= LONGEST_ID
+        if self.exact or (is_short and all(map(_is_word, self.cells))):
             return self.whole
-        return max(measure(self.name), min(self.whole, LEAST_TEXT))
+        return max(measure(self.name) if is_short else 0, min(self.whole, LEAST_TEXT))
 
     def lines(self, width: int) -> Iterator[str]:
         """Yield the name and the cells, each cut and padded to `width`."""
@@ -77,6 +79,11 @@ def table_lines(columns: Sequence[Column], widths: Sequence[int | None]) -> Iter
     shown = [column.lines(width) for column, width in zip(columns, widths, strict=True) if width is not None]
     for cells in zip(*shown, strict=True):
         yield GAP.join(cells).rstrip()
+
+
+def _is_word(text: str) -> bool:
+    """Return whether a text may be an id, which means something only as a whole."""
+    return text.isascii() and " " not in text and len(text) <= LONGEST_ID
 
 
 def measure(text: str) -> int:

@@ -19,11 +19,14 @@ from prefect.artifacts import (
 from prefect.settings import PREFECT_UI_URL
 
 from common.errors import SourceError
+from common.text import sanitize
 from pipelines.alerts.rules import CAUSE_BY_STATE
 from pipelines.backfill.results import BackfillResult
 from pipelines.results import RunResult
 
 SHOW_AFTER: Final = 10.0  # seconds; a shorter run gets no progress artifact
+MAX_CHARACTERS: Final = 4000  # of a foreign text in an artifact
+BACKTICKS: Final = re.compile("`+")
 UPDATE_INTERVAL: Final = 5.0  # seconds
 
 
@@ -83,7 +86,7 @@ async def publish_result(
     result: RunResult | BackfillResult, row: Mapping[str, object], *, key: str, description: str
 ) -> None:
     """Publish the table row of one result and, if an error stopped the source, an alert page."""
-    await acreate_table_artifact(table=[dict(row)], key=key, description=description)
+    await acreate_table_artifact(table=[dict(row)], key=key, description=code_span(description))
     if result.state in CAUSE_BY_STATE and result.error is not None:
         await _publish_alert(result, result.error)
 
@@ -93,23 +96,31 @@ def artifact_key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
+def code_span(text: str) -> str:
+    """Return foreign text as Markdown that shows the text as it is: no link, no image, no HTML."""
+    line = sanitize(text, MAX_CHARACTERS)
+    fence = "`" * (1 + max(map(len, BACKTICKS.findall(line)), default=0))
+    edge = " " if "`" in line else ""
+    return f"{fence}{edge}{line}{edge}{fence}" if line else ""
+
+
 async def _publish_alert(result: RunResult | BackfillResult, error: SourceError) -> None:
     """Publish a page that says what stopped a source and what to do, and a link to that page."""
     if isinstance(result, RunResult):
         name, run_id = result.basket, result.run_id
     else:
         name, run_id = f"backfill {result.series}", result.backfill_id
-    cause = CAUSE_BY_STATE[result.state]
+    cause, code = CAUSE_BY_STATE[result.state], code_span(error.code or type(error).__name__)
     key = artifact_key("alert", cause, result.source)
     await acreate_markdown_artifact(
         key=key,
         markdown=(
-            f"# {cause}: {result.source}\n\n{error}\n\n"
-            f"- code: `{error.code or type(error).__name__}`\n- key: `…{result.key_tail}`\n"
-            f"- run: `{run_id}`\n"
+            f"# {cause}: {result.source}\n\n{code_span(str(error))}\n\n"
+            f"- code: {code}\n- key: {code_span(f'…{result.key_tail}')}\n"
+            f"- run: {code_span(run_id)}\n"
             f"- what to do: {error.guidance}\n"
         ),
-        description=f"{result.source} stopped: {error.code or type(error).__name__}",
+        description=f"{result.source} stopped: {code}",
     )
     await acreate_link_artifact(
         link=f"{PREFECT_UI_URL.value() or ''}/artifacts/key/{key}",

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from common.clock import SystemClock
+from common.text import sanitize
 from flows.artifacts import artifact_key, publish_progress, publish_result
 from flows.in_process import CallerContext
 from flows.run_context import FAILED_STATES, flow_run_name
@@ -109,6 +110,7 @@ def summarize(result: BackfillResult) -> str:
     counts = f"{result.shards_done:,} shards done, {result.rows_new:,} new rows, {result.requests:,} requests"
     left = f", {result.shards_left:,} shards left" if result.shards_left else ""
     reason = str(result.error).rstrip(".") if result.error else "; ".join(result.broken[:MAX_REASONS])
+    reason = sanitize(reason, 1000)
     return "; ".join(filter(None, (f"{result.state}: {counts}{left}", reason, result.hint)))
 
 

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
+from common.text import sanitize
 from connectors.shards import Shard
 from flows.artifacts import artifact_key, publish_progress, publish_result
 from flows.in_process import CallerContext
@@ -128,7 +129,7 @@ def _wrap_load_as_task(step: LoadStep) -> LoadStep:
 def summarize(result: RunResult) -> str:
     """Return the result of a run in one line."""
     if result.incomplete_reason:
-        return f"{result.state}: {result.incomplete_reason}"
+        return f"{result.state}: {sanitize(result.incomplete_reason, 1000)}"
     load = result.load
     changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
     return f"{result.state}: {result.requests} requests{changed}"

@@ -56,7 +56,17 @@ def _check_period(length: timedelta) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 Period = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_period)]
 KEY_PATTERN = r"^(env|file|block):.+$"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # by Windows, for files
+
+
+def _check_name(name: str) -> str:
+    if RESERVED.fullmatch(name):
+        raise ValueError("is a name that some file systems reserve: choose another")
+    return name
+
+
+# Some names are names of folders.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"), AfterValidator(_check_name)]
 
 
 class _Strict(BaseModel):

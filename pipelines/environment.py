@@ -20,9 +20,10 @@ from common.text import escape
 PREFIX: Final = "FLOORLINE_"
 DELIMITER: Final = "__"
 CONFIG: Final = f"{PREFIX}CONFIG"  # the path of the configuration
-KEY_VARIABLE: Final = re.compile(rf"env:({PREFIX}\w+)")  # holds a secret, and its name is the user's own
+SECRET: Final = re.compile(rf"env:({PREFIX}\w+)")  # its name is the user's own
 COMMA: Final = re.compile(r"\s*,\s*")
 Tables: TypeAlias = Mapping[str, Sequence[type[BaseModel]]]
+SAME_NAME: Final = 0.8  # the similarity of a misspelt name, from 0 to 1
 MAX_UNKNOWN: Final = 5  # variables in one error
 
 
@@ -99,16 +100,21 @@ def check_variables(tables: Tables, file: Mapping[str, Any]) -> None:
     """
     ours = [name for name in os.environ if name.upper().startswith(PREFIX)]
     texts = json.dumps(file, default=str), *(os.environ[name] for name in ours)
-    secrets = {name for text in texts for name in KEY_VARIABLE.findall(text)}
-    unknown = [
-        name
-        for name in ours
-        if os.environ[name] and name not in secrets and not _is_known(name.upper(), tables)
+    secrets = {name for text in texts for name in SECRET.findall(text)}
+    known = list(_known_variables(tables, file))
+    unknown = [name for name in ours if os.environ[name] and not _is_known(name.upper(), tables)]
+    problems = [
+        f"{escape(name)} is no variable of Floorline{_suggest(name, known)}"
+        for name in unknown
+        if name not in secrets and not _is_key(name, known)
     ]
-    if unknown:
-        known = list(_known_variables(tables, file))
-        problems = (f"{escape(name)} is no variable of Floorline{_suggest(name, known)}" for name in unknown)
-        raise ConfigError(f"the environment: {'; '.join(list(problems)[:MAX_UNKNOWN])}")
+    if problems:
+        raise ConfigError(f"the environment: {'; '.join(problems[:MAX_UNKNOWN])}")
+
+
+def _is_key(name: str, known: list[str]) -> bool:
+    """Return whether a variable may hold the key of another configuration: FLOORLINE_..._KEY."""
+    return name.endswith("_KEY") and not difflib.get_close_matches(name, known, n=1, cutoff=SAME_NAME)
 
 
 def name_place(location: Sequence[str]) -> str:

@@ -13,10 +13,11 @@ import polars as pl
 from duckdb import DuckDBPyRelation
 
 from common.errors import ConfigError
-from common.text import sanitize
+from common.text import FORMULA, sanitize
 from warehouse.json_expression import INTEGERS, as_text, identifier, json_object
 
 CSV_BATCH: Final = 50_000  # rows
+NUMBER: Final = r"^[+-]?\d+(?:\.\d+)?$"  # a text such as -5, the beginning of no formula
 Kind = Literal["decimal", "number", "text", "binary", "exact"]
 NUMBERS: Final = INTEGERS | {"float", "double"}
 TEXTS: Final = frozenset(
@@ -59,10 +60,17 @@ class QueryOutput:
         return self._as_texts().fetchall()
 
     def csv(self) -> Iterator[str]:
-        """Yield the result as CSV with LF line ends, in parts; a null is empty, an empty text is quoted."""
-        yield pl.DataFrame(schema=dict.fromkeys(self.columns, pl.String)).write_csv()
+        """Yield the result as CSV with LF line ends, in parts; a null is empty, an empty text is quoted.
+
+        A text that a spreadsheet would take for a formula begins with an apostrophe.
+        """
+        heading = pl.DataFrame([self.columns], orient="row")
+        names = [_csv_field(pl.col(name), guarded=True) for name in heading.columns]
+        yield heading.select(names).write_csv(include_header=False, quote_style="never")
+        texts = [name for name, kind in zip(self.columns, self.kinds, strict=True) if kind == "text"]
+        fields = [_csv_field(pl.col(name), guarded=name in texts) for name in self.columns]
         for batch in self._as_texts().to_arrow_reader(CSV_BATCH):
-            yield pl.DataFrame(batch).write_csv(include_header=False)
+            yield pl.DataFrame(batch).select(fields).write_csv(include_header=False, quote_style="never")
 
     def json(self) -> list[str]:
         """Return each row as a JSON object.
@@ -77,6 +85,19 @@ class QueryOutput:
         """Return the relation with every value as text."""
         columns = zip(map(identifier, self.columns), self.relation.types, strict=True)
         return self.relation.project(", ".join(f"{as_text(name, kind)} AS {name}" for name, kind in columns))
+
+
+def _csv_field(text: pl.Expr, *, guarded: bool) -> pl.Expr:
+    """Return a field of a CSV; `guarded`: with an apostrophe before a text that looks like a formula.
+
+    Quotation marks stand around every separator that a spreadsheet may expect: what follows the separator
+    would else be a cell of its own.
+    """
+    if guarded:
+        is_formula = text.str.contains(f"^(?:{FORMULA.pattern})") & ~text.str.contains(NUMBER)
+        text = pl.when(~is_formula).then(text).otherwise(pl.concat_str(pl.lit("'"), text))
+    quoted = pl.concat_str(pl.lit('"'), text.str.replace_all('"', '""', literal=True), pl.lit('"'))
+    return pl.when(~text.str.contains(r'[",;\t\r\n]|^$')).then(text).otherwise(quoted)
 
 
 def _kind(type_id: str) -> Kind:

@@ -11,7 +11,7 @@ from typing import Final
 import duckdb
 
 from common.errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
-from common.text import escape, sanitize
+from common.text import reveal, sanitize
 from warehouse.database import connect_reader, translate_duckdb_error
 from warehouse.query_output import QueryOutput
 
@@ -92,4 +92,4 @@ def _describe(error: duckdb.Error) -> str:
     if not position or not reason.startswith("Parser Error"):
         return line  # the position of other errors is one in the SQL around the query
     sql, _, caret = position.partition("\n")
-    return f"{line}\nLINE {escape(sql)}\n{escape(caret)}"
+    return f"{line}\nLINE {reveal(sql)}\n{reveal(caret)}"

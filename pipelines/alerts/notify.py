@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,6 +15,8 @@ from common.text import sanitize
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
+# Mentions (@all, <!here>), HTML, addresses, :emoji:, links of Markdown, and formulas at the beginning.
+ACTIVE: Final = re.compile(r"@(?=\S)|<(?=\S)|:(?=//)|:(?=[a-z_+-]+:)|(?<=\])\(|^[=+\-]", re.IGNORECASE)
 BLOCK: Final = "block:"  # Prefect delivers to these entries by automations
 
 
@@ -87,8 +90,8 @@ class PrefectEventChannel:
             },
             payload={
                 "alert": alert.alert_id,
-                "subject": alert.subject,
-                "code": alert.code,
+                "subject": disarm(alert.subject),
+                "code": disarm(alert.code or ""),
                 "run_id": alert.run_id,
                 "title": title(alert),
                 "message": body(alert),
@@ -109,7 +112,7 @@ def title(alert: Alert) -> str:
     """Return the title of a message: cause, source and subject."""
     event = alert.cause if alert.closed_at is None else f"{alert.cause} is over"
     about = ", ".join(part for part in (alert.source, alert.subject) if part)
-    return sanitize(f"[floorline] {event}: {about}")
+    return disarm(f"[floorline] {event}: {about}", 200)
 
 
 def body(alert: Alert) -> str:
@@ -119,4 +122,13 @@ def body(alert: Alert) -> str:
     lines = [alert.message, f"{since}{until}, {alert.repeats} repeats", f"alert {alert.alert_id}"]
     if alert.run_id:
         lines.append(f"run {alert.run_id}")
-    return "\n".join(sanitize(line, 1000) for line in lines)
+    return "\n".join(disarm(line, 1000) for line in lines)
+
+
+def disarm(text: str, limit: int = 1000) -> str:
+    r"""Return foreign text on one line, without mentions, links, HTML and formulas.
+
+    The first character of such a thing becomes an escape that a configuration reads back: `\u0040everyone`.
+    """
+    line = sanitize(text, limit)
+    return ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

@@ -14,7 +14,7 @@ from common.clock import Clock
 from common.concurrency import gather_fail_fast, run_to_completion
 from common.errors import QuotaExhausted, RequestRejected, SourceError, TransientError
 from common.shards import SeriesShard
-from common.text import escape
+from common.text import escape, sanitize
 from connectors.cs2cap.connector import CS2Cap
 from connectors.series import Series, SeriesPage
 from pipelines.backfill.micro_batches import MicroBatchWriter, ShardSink
@@ -230,6 +230,6 @@ def shard_label(shard: BackfillShard) -> str:
     """Return the name of a shard in messages: number, item, provider and time range."""
     query, name = shard.ask, "everything"
     if query.item is not None:
-        name = query.item.label
-    where = f" at {escape(query.provider)}" if query.provider else ""
+        name = sanitize(query.item.label, 400)
+    where = f" at {sanitize(escape(query.provider))}" if query.provider else ""
     return f"#{shard.number} {name}{where}, {query.start:%Y-%m-%d %H:%M} to {query.end:%Y-%m-%d %H:%M} UTC"

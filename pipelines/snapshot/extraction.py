@@ -13,6 +13,7 @@ from typing import Final
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
 from common.errors import FloorlineError, SourceError, Unforeseen
+from common.text import escape, sanitize
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import BID_DELIVERIES, Shard
@@ -287,7 +288,7 @@ class BasketExtractor:
 def shard_label(shard: Shard) -> str:
     """Return the name of a shard for people: its provider or route, items, side, currency and number."""
     parts = [
-        shard.providers[0] if shard.route == "catalog" else "",
+        sanitize(escape(shard.providers[0])) if shard.route == "catalog" else "",
         "" if shard.route in {"item", "catalog"} else shard.route,
         "" if shard.items is None else f"{len(shard.items)} items",
         "bids" if shard.deliveries == BID_DELIVERIES else "",

@@ -97,6 +97,12 @@ def test_misspelt_key_of_the_file_is_an_error_with_the_nearest_key() -> None:
         assert f"; did you mean {suggestion}?" in error.value.detail
 
 
+def test_key_of_another_configuration_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, {"FLOORLINE_OTHER_KEY": "x"})
+    with pytest.raises(ConfigError, match="did you mean FLOORLINE_SOURCES__CS2CAP__KEY"):
+        load(monkeypatch, {"FLOORLINE_SOURCES_CS2CAP_KEY": "env:X"})
+
+
 def test_variable_that_holds_a_key_of_the_configuration_is_no_misspelling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from textwrap import fill
 from typing import Any, Final
 
 from common.text import format_duration, sanitize
@@ -15,7 +14,6 @@ from pipelines.backfill.plan import BackfillPlan
 from pipelines.backfill.results import BackfillResult
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 
-WIDTH: Final = 100
 MAX_LINES: Final = 20  # of shards; --json has all of them
 RESULT_COLUMNS: Final = (
     "backfill", "series", "state", "shards done", "broken", "left", "rows", "new", "rejected", "requests",
@@ -45,7 +43,7 @@ def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool, several: bool) 
         print_line(f"  {_describe_shards(plan)}")
         print_line(f"  {_describe_cost(plan)}")
         for note in plan.notes:
-            print_line(fill(sanitize(note, 400), WIDTH, initial_indent="  ", subsequent_indent="    "))
+            print_line(f"  {sanitize(note, 1000)}")
         if not plan.fits:
             print_line("  the month does not have enough requests left for this backfill")
 

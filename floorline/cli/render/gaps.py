@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from textwrap import fill
 from typing import Any, Final
 
 from common.text import format_duration, sanitize
 from floorline.console import format_cell, print_line, print_table, to_json
 from pipelines.backfill.gaps import Gap
 
-WIDTH: Final = 100
 COLUMNS: Final = ("basket", "currency", "from", "to", "length", "what", "cause", "runs")
 
 
@@ -27,7 +25,7 @@ def print_gaps(gaps: Sequence[Gap], fill_command: str, *, as_json: bool) -> None
         return
     print_table(COLUMNS, [row for gap in gaps for row in _rows(gap)])
     for note in dict.fromkeys(note for gap in gaps for note in gap_notes(gap)):
-        print_line(fill(note, WIDTH, initial_indent="  ", subsequent_indent="    "))
+        print_line(f"  {note}")
     if fillable:
         print_line(f"`{fill_command}` fills the fillable gaps; with --dry-run it shows the cost")
 
@@ -36,7 +34,7 @@ def gap_notes(gap: Gap) -> Iterator[str]:
     """Yield what the table does not say about a gap: the reasons of its runs, and what is lost."""
     label = f"{gap.basket}, {gap.currency}"
     for reason in gap.reasons:
-        yield f"{label}, from {format_cell(gap.start)}: {sanitize(reason)}"
+        yield f"{label}, from {format_cell(gap.start)}: {sanitize(reason, 1000)}"
     for part in gap.parts("lost"):
         yield f"{label}: lost from {format_cell(part.start)} to {format_cell(part.end)}: {part.why}"
     if gap.bids_lost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from textwrap import fill
 from typing import Any, Final
 
 from connectors.shards import BID_DELIVERIES
@@ -12,7 +11,6 @@ from floorline.console import print_line, print_table, to_json
 from pipelines.planning.forecast import Forecast, SourceForecast
 from pipelines.planning.model import SnapshotPlan
 
-WIDTH: Final = 100
 COLUMNS: Final = ("basket", "route", "per run", "minutes", "runs per day", "per month", "share", "verdict")
 FIRST: Final = ("basket", "per month", "share", "verdict")
 
@@ -36,7 +34,7 @@ def _print_source(source: SourceForecast) -> None:
     for basket in source.baskets:
         verdict = () if basket.fits else (basket.verdict,)
         for note in (*verdict, *(basket.plan.notes if basket.plan else ())):
-            print_line(fill(f"{basket.basket}: {note}", WIDTH, initial_indent="  ", subsequent_indent="    "))
+            print_line(f"  {basket.basket}: {note}")
 
 
 def _headline(source: SourceForecast) -> str:

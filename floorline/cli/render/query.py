@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from common.text import escape
-from floorline.console import print_columns, print_line
+from common.text import escape, reveal
+from floorline.console import escape_json, print_columns, print_line
 from floorline.table import Column
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def print_table(result: QueryOutput, others: str) -> None:
     rows = result.texts()
     if result.is_plan:
         for line in (line for _, plan in rows for line in (plan or "").splitlines()):
-            print_line(escape(line))
+            print_line(line)
         return
     columns = [
         _column(name, kind, [row[number] for row in rows])
@@ -56,14 +56,15 @@ def print_table(result: QueryOutput, others: str) -> None:
 
 
 def print_csv(result: QueryOutput) -> None:
-    """Print a result as CSV."""
+    """Print a result as CSV; a terminal shows escape codes and runs none."""
+    show = reveal if sys.stdout.isatty() else str
     for part in result.csv():
-        sys.stdout.write(part)
+        sys.stdout.write(show(part))
 
 
 def json_array(texts: Sequence[str]) -> str:
     """Return the JSON array of these JSON texts, one a line."""
-    return "[\n" + ",\n".join(texts) + "\n]" if texts else "[]"
+    return "[\n" + ",\n".join(map(escape_json, texts)) + "\n]" if texts else "[]"
 
 
 def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common.shards import item_label
 from common.text import escape, sanitize
-from floorline.console import format_amount, format_cell, print_error, print_line, print_table, to_json
+from floorline.console import (
+    format_amount,
+    format_cell,
+    format_message,
+    print_error,
+    print_line,
+    print_table,
+    to_json,
+)
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert
@@ -75,7 +83,7 @@ def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
         rows = [
             (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message) for a in alerts
         ]
-        print_table(columns, rows, noun="alert", first=("alert", "cause", "message"))
+        print_table(columns, rows, noun="alert", first=("alert", "cause", "message"), prose=("message",))
 
 
 def print_alert(alert: Alert, *, as_json: bool) -> None:
@@ -85,12 +93,13 @@ def print_alert(alert: Alert, *, as_json: bool) -> None:
         return
     for name, value in {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id)}.items():
         if value is not None:
-            print_line(f"{name:>10}  {format_cell(value)}")
+            shown = format_message(value) if name in {"message", "guidance"} else format_cell(value)
+            print_line(f"{name:>10}  {shown}")
 
 
 def print_files(files: Sequence[Path], *, as_json: bool) -> None:
     """Print the paths of written files."""
-    print_line(to_json(files) if as_json else "\n".join(map(str, files)))
+    print_line(to_json(files) if as_json else "\n".join(escape(str(file)) for file in files))
 
 
 def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 
-from common.text import escape, unescape
+from common.text import FORMULA, escape, unescape
 from floorline.cli.render.query import Form, print_results
 from tests.support.sql_values import SqlValue, select, sql_columns
 from tests.support.terminals import cells_of, printed, read_table
@@ -98,4 +98,5 @@ def test_json_and_csv_have_every_value(database: Path, columns: Columns) -> None
     assert heading == list(columns)
     for line, row in zip(lines, rows, strict=True):
         for text, value in zip(line, row, strict=True):
-            assert value.reads(text), (text, value.sql)
+            unguarded = text.removeprefix("'") if value.text and FORMULA.match(value.text) else text
+            assert value.reads(unguarded), (text, value.sql)
