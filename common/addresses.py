@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ def is_http(address: str) -> bool:
 def is_loopback(address: str) -> bool:
     """Return whether an address names this machine."""
     try:
-        return (urlsplit(address).hostname or "").lower() in LOOPBACK
+        host = urlsplit(address).hostname or ""
+        return host in LOOPBACK or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

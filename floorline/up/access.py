@@ -23,6 +23,7 @@ from common import lifeline
 from common.addresses import is_loopback
 from common.errors import WarehouseUnusable
 from common.files import translate_os_errors
+from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
 from flows.prefect_api import prefect_url
 
@@ -115,9 +116,11 @@ def connect_prefect(root: Path) -> None:
     """
     if "prefect" in sys.modules:
         return
-    access, configured = read_access(prefect_home(root)), prefect_url()
+    home = prefect_home(root)
+    access, configured = read_access(home), prefect_url()
     if access is not None and (configured is None or _same_server(configured, access.api_url)):
         os.environ.update(access.env)
+        os.environ.setdefault(logs.SETTING, str(home / logs.FILE))
     elif configured is None:
         protect_temporary_server()
 

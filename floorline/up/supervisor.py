@@ -16,10 +16,9 @@ from typing import IO, Final
 
 from common import lifeline
 from common.addresses import mask_secrets
-from common.errors import ConfigError, FloorlineError
-from common.files import translate_os_errors
+from common.errors import ConfigError, FloorlineError, WarehouseUnusable
 from floorline import console
-from floorline.up import access, environment
+from floorline.up import access, environment, logs
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
 from flows import WORK_POOL
 from flows.prefect_api import answers_strangers, prefect_url
@@ -67,6 +66,7 @@ class Supervisor:
         self._hold_lifeline()
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home))
+        os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
         if not os.environ.get("PREFECT_API_URL"):
             self._start_server()
         self._wait_for_server()
@@ -155,14 +155,20 @@ class Supervisor:
         ]
 
     def _hold_lifeline(self) -> None:
-        """Hold the lifeline until this process ends. Raises ConfigError where another process holds it."""
-        with translate_os_errors(self._lifeline):
-            try:
-                self._held.append(lifeline.hold(self._lifeline, LIFELINE_TIMEOUT))
-            except lifeline.LifelineHeld as error:
-                raise ConfigError(
-                    f"`floorline up` runs already for this warehouse (PID {error}): end it first"
-                ) from None
+        """Hold the lifeline until this process ends.
+
+        Raises ConfigError where another process holds it, and WarehouseUnusable.
+        """
+        try:
+            self._held.append(lifeline.hold(self._lifeline, LIFELINE_TIMEOUT))
+        except lifeline.LifelineHeld as error:
+            raise ConfigError(
+                f"`floorline up` runs already for this warehouse (PID {error}): end it first"
+            ) from None
+        except OSError as error:
+            raise WarehouseUnusable(
+                f"cannot lock {self._lifeline}: {error.strerror}", self._lifeline
+            ) from None
         access.remove_access(self._home)  # of one that was killed
 
     def _start_server(self) -> None:

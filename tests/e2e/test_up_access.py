@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -20,11 +21,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import Bench, basket
 from tests.support.strangers import CAN_CREATE_USERS, Stranger, stranger
-from tests.support.up import RunningUp, processes, running_up, still_running
+from tests.support.up import RunningUp, free_port, processes, running_up, still_running
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
@@ -42,7 +44,13 @@ READS = [
     ("POST", "/variables/filter"),
     ("POST", "/work_pools/filter"),
 ]
-SOCKETS = ["events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled"]
+SOCKETS = [
+    *("events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled"),
+    "work_pools/floorline/workers/connect",
+]
+# Nothing listens there: whatever of ours goes through a proxy on loopback fails.
+PROXY = "http://me:planted-proxy@127.0.0.1:9"
+HOOK = "json://me:planted-hook@127.0.0.1:9/alerts"
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +58,14 @@ def up() -> Iterator[RunningUp]:
     """Run `floorline up` in a folder that other users can enter, with everything logged."""
     folder = Path(tempfile.mkdtemp(prefix="floorline-access-"))
     folder.chmod(0o755)
-    verbose = {
-        "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_LEVEL": "DEBUG",
-        "PREFECT_DEBUG_MODE": "1",
-    }
+    levels = ("PREFECT_LOGGING_ROOT_LEVEL", "PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL")
+    verbose = {"PREFECT_DEBUG_MODE": "1", **dict.fromkeys(levels, "DEBUG")}
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), PROXY)
     try:
         with serve(Options(items=300, refresh=0, limits=False)) as box:
             bench = Bench.at(folder / "project", box, basket("quick", providers=["buff163"], every="15s"))
-            with running_up(bench, **verbose) as started:
+            bench = bench.with_notify("env:OPS_HOOK")
+            with running_up(bench, OPS_HOOK=HOOK, **verbose, **proxies) as started:
                 yield started
     finally:
         shutil.rmtree(folder)
@@ -229,20 +236,23 @@ def test_users_own_page_commands_and_workers_go_on(up: RunningUp) -> None:
     wait_until(lambda: len(up.runs("quick", "COMPLETED")) >= done + 2, 90, every=0.5)
 
 
-def test_nothing_but_the_private_file_has_the_secret(up: RunningUp) -> None:
+def test_nothing_but_the_private_file_has_a_secret(up: RunningUp) -> None:
     wait_until(lambda: up.runs("quick", "COMPLETED"), 90, every=0.5)
     password = up.secret.partition(":")[2]
-    assert password not in up.output()
-    assert all(password not in command for _, _, command in processes())
+    encoded = base64.b64encode(up.secret.encode()).decode()
+    # Libraries that log what they send shorten it: the beginning of the password counts as well.
+    secrets = {password[:8], encoded[:24], "planted-proxy", "planted-hook", VALID_KEY}
+    commands = "\n".join(command for _, _, command in processes())
     with closing(sqlite3.connect(up.bench.paths.root / "prefect" / "prefect.db")) as db:
-        assert password not in "\n".join(db.iterdump())
-    for path in up.bench.folder.rglob("*"):
-        has_secret = path.is_file() and password.encode() in path.read_bytes()
-        assert has_secret == (path.name == "access.json"), path
+        rows = "\n".join(db.iterdump())
+    assert [secret for secret in secrets for text in (up.output(), commands, rows) if secret in text] == []
+    files = [path for path in up.bench.folder.rglob("*") if path.is_file()]
+    found = {path.name for path in files for secret in secrets if secret.encode() in path.read_bytes()}
+    assert found == {"access.json", "cs2cap.key"}
 
 
 def test_second_up_of_the_same_warehouse_is_refused(up: RunningUp) -> None:
-    refused = up.bench.command("up", "--port", "0", check=2)
+    refused = up.bench.command("up", "--port", str(free_port()), check=2)
     assert f"runs already for this warehouse (PID {up.process.pid})" in refused.stderr
 
 
@@ -261,3 +271,20 @@ def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: Run
         assert again.secret != secret
         assert statuses(again, secret, [("GET", "/admin/version")]) == {401}
         assert statuses(again, again.secret, [("GET", "/admin/version")]) == {200}
+
+
+def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -> None:
+    """The server of another `floorline up` is the one of the user's own."""
+    with serve(Options(items=300, refresh=0, limits=False)) as box:
+        first = Bench.at(tmp_path / "first", box, basket("one", providers=["buff163"], every="6h"))
+        second = Bench.at(tmp_path / "second", box, basket("two", providers=["buff163"], every="15s"))
+        with running_up(first) as own:
+            credentials = {"PREFECT_API_URL": own.api, "PREFECT_API_AUTH_STRING": own.secret}
+            with running_up(second, **credentials) as up:
+                assert up.children("prefect_server") == []
+                assert "without credentials" not in up.output()
+                family = up.family()
+                os.kill(up.process.pid, signal.SIGKILL)
+                up.process.wait(10)
+                wait_until(lambda: still_running(family) == set(), 10, every=0.05)
+            assert own.query("work_pools")

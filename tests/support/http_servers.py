@@ -24,7 +24,7 @@ class StubServer:
 
 
 @contextlib.asynccontextmanager
-async def stub_server(respond: Respond | bytes) -> AsyncIterator[StubServer]:
+async def stub_server(respond: Respond | bytes, host: str = "127.0.0.1") -> AsyncIterator[StubServer]:
     """Serve `respond`, one request per connection: bytes to send, or a coroutine that writes them."""
     server = StubServer()
 
@@ -42,8 +42,8 @@ async def stub_server(respond: Respond | bytes) -> AsyncIterator[StubServer]:
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(handle, host, 0)
+    server.url = f"http://{host}:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

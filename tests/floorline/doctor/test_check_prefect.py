@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
 
 from common.clock import Clock, SystemClock
@@ -127,6 +128,52 @@ def test_http_errors_of_the_server(
     assert (access.verdict, "any web page" in access.seen) == ("warn", True)
     assert (schedules.verdict, schedules.seen) == ("fail", seen)
     assert advice in schedules.advice
+
+
+def address_on_the_network() -> str:
+    """Return the address of this machine on a network; skip the test where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the system only chooses its own address
+        except OSError:
+            pytest.skip("this machine is on no network")
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.usefixtures("no_prefect")
+@pytest.mark.parametrize(
+    ("closed", "own_address", "seen"),
+    [
+        (False, False, "warn: any program and any web page on this machine can have a worker run commands"),
+        (False, True, "warn: the whole network can have a worker run commands"),
+        (True, False, "ok: the server asks for credentials"),
+        (True, True, "warn: credentials travel unencrypted"),
+    ],
+)
+def test_who_may_use_the_server(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, closed: bool, own_address: bool, seen: str
+) -> None:
+    host = address_on_the_network() if own_address else "127.0.0.1"
+
+    async def respond(head: bytes, writer: asyncio.StreamWriter) -> None:
+        path = head.split()[1]
+        known = {b"/api/health": b"true", b"/api/admin/version": b'"3.8.8"'}
+        if closed and path != b"/api/health" and b"basic" not in head.lower():
+            writer.write(http_response(b"{}", "401 Unauthorized"))
+        else:
+            status = "200 OK" if path in known else "500 Internal Server Error"
+            writer.write(http_response(known.get(path, b"{}"), status))
+
+    async def serve() -> list[Finding]:
+        async with stub_server(respond, host) as server:
+            monkeypatch.setenv("PREFECT_API_URL", f"{server.url}/api")
+            credentials = {PREFECT_API_URL: f"{server.url}/api", PREFECT_API_AUTH_STRING: "me:planted"}
+            with temporary_settings(credentials):
+                return await check_prefect(bench.settings, SystemClock())
+
+    (finding,) = [finding for finding in asyncio.run(serve()) if finding.name == "prefect access"]
+    verdict, _, text = seen.partition(": ")
+    assert (finding.verdict, text in finding.seen) == (verdict, True), finding
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from floorline.up.access import (
     remove_access,
     write_access,
 )
+from floorline.up.logs import SETTING
 from tests.support.snapshots import main_with
 
 URL = "http://127.0.0.1:4200/api"
@@ -34,7 +35,8 @@ AUTH, SERVER_AUTH = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a `floorline up` that has started its server; Prefect is not imported."""
-    for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "NO_PROXY", "no_proxy", AUTH, SERVER_AUTH):
+    own = ("PREFECT_API_URL", "PREFECT_PROFILE", "NO_PROXY", "no_proxy", AUTH, SERVER_AUTH, SETTING)
+    for name in own:
         monkeypatch.setenv(name, "")  # so that the test's end restores it
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "user"))
