@@ -30,6 +30,7 @@ def main() -> None:
         timeout_keep_alive=server.api.keepalive_timeout,
         ws_ping_interval=server.api.websocket_ping_interval,
         ws_ping_timeout=server.api.websocket_ping_timeout,
+        log_config=None,  # Prefect's configuration, whose handlers keep secrets out
         log_level=server.logging_level.lower(),
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
