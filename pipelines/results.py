@@ -20,7 +20,7 @@ from common.errors import (
     SourceError,
     WarehouseUnusable,
 )
-from common.text import sanitize
+from common.text import escape, sanitize
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 
@@ -72,7 +72,8 @@ class CatalogReport:
         what = CATALOG_NAMES[self.name]
         parts = [f"{what} cannot be read, and the last good one serves: {self.error}"] if self.error else []
         if self.missing:
-            parts.append(f"{what} lacks {_shorten(self.missing, ', ')} and still has them from the last one")
+            missing = _shorten(tuple(map(escape, self.missing)), ", ")
+            parts.append(f"{what} lacks {missing} and still has them from the last one")
         if self.odd:
             parts.append(f"{what} has entries that cannot be read: {_shorten(self.odd, '; ')}")
         return "; ".join(parts)
@@ -80,7 +81,7 @@ class CatalogReport:
 
 def _shorten(names: Sequence[str], separator: str) -> str:
     more = [f"{len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
-    return separator.join([*(sanitize(name, 100) for name in names[:SHOWN]), *more])
+    return separator.join([*(sanitize(name, 300) for name in names[:SHOWN]), *more])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

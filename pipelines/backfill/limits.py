@@ -11,7 +11,7 @@ import polars as pl
 
 from common.errors import ConfigError
 from common.shards import Item
-from common.text import sanitize
+from common.text import escape, sanitize
 from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, ceil_to
 from connectors.series import Series
 from connectors.tiers import TierLimits
@@ -154,7 +154,8 @@ def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> 
     with_sales = tuple(marketplaces.filter(pl.col("has_recent_sales"))["provider"])
     without_sales = [] if every else [key for key in keys if key not in with_sales]
     if without_sales:
-        raise ConfigError(f"no sales from {', '.join(without_sales)}; {', '.join(with_sales)} have sales")
+        others = ", ".join(map(escape, with_sales))
+        raise ConfigError(f"no sales from {', '.join(map(escape, without_sales))}; {others} have sales")
     return (with_sales, True) if every else (keys, False)
 
 

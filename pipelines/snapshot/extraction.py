@@ -227,7 +227,8 @@ class BasketExtractor:
         try:
             providers = await self._session.catalogs.providers(lifetime=CURRENT)
         except SourceError as error:
-            self._failures.append(f"the health of {', '.join(sorted(silent))} is unknown: {error}")
+            names = ", ".join(map(escape, sorted(silent)))
+            self._failures.append(f"the health of {names} is unknown: {error}")
             return tuple(sorted(silent))
         health = dict(providers.select("provider", "health").iter_rows())
         # Of a provider that the current list lacks, it is the health of another day.

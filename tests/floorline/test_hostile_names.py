@@ -25,12 +25,13 @@ from floorline.cli.render.runs import print_alert, print_alerts, print_files, re
 from floorline.console import print_error, print_line, print_table, to_json
 from flows.artifacts import artifact_key, code_span
 from flows.snapshot import summarize
-from pipelines.alerts.notify import body, title
+from pipelines.alerts.notify import AppriseChannel, body, title
 from pipelines.backfill.extraction import shard_label as series_label
 from pipelines.config import parse_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.extraction import shard_label
 from tests.support.clocks import NOON
+from tests.support.http_servers import webhook_receiver
 from tests.support.terminals import printed
 from warehouse.loading.run import LoadReport, Outlier, SuspectProvider
 from warehouse.query_session import query_results
@@ -225,6 +226,18 @@ def test_message_of_an_alert_has_no_mention_link_html_or_formula(attack: str) ->
         assert not re.search(r"@\S|<\S|://|:[a-z_]+:|\]\(|^[=+-]", text)
     if len(attack) < 100:
         assert sanitize(attack) in unescape(body(alert(attack))) or "\\" in sanitize(attack)
+
+
+def test_webhook_receives_attacks_as_plain_text() -> None:
+    with webhook_receiver() as receiver:
+        for attack in ATTACKS.values():
+            assert AppriseChannel(0, receiver.url).send(alert(attack))
+    assert len(receiver.received) == len(ATTACKS)
+    for _, message in receiver.received:
+        lines = [message["title"], *message["message"].split("\n")]
+        assert len(lines) == len(body(alert("AK-47")).split("\n")) + 1
+        assert all(map(is_shown, lines))
+        assert not any(re.search(r"@\S|<\S|://|:[a-z_]+:|\]\(|^[=+-]", line) for line in lines)
 
 
 def test_error_line_is_safe(capsys: pytest.CaptureFixture[str]) -> None:

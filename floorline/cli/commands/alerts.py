@@ -70,6 +70,7 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     """Accept the loss that an alert `provider.dark` or `catalog.doubted` doubts, and close the alert."""
     from common.clock import SystemClock
     from common.errors import ConfigError
+    from common.text import escape
     from pipelines.acceptance import accept_loss
     from pipelines.alerts.rules import DARK
     from pipelines.config import load_settings
@@ -87,7 +88,9 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
         values = (record.subject, count)
         console.print_line(console.to_json({"alert_id": alert, **dict(zip(names, values, strict=True))}))
     elif record.cause == DARK:
-        console.print_line(f"alert {alert} is closed, and {count} missing quotes of {record.subject} with it")
+        console.print_line(
+            f"alert {alert} is closed, and {count} missing quotes of {escape(record.subject)} with it"
+        )
     else:
         console.print_line(
             f"alert {alert} is closed: {count} missing entries of {record.subject} are dropped"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -55,5 +56,5 @@ def gaps(
     settings, names = connected_settings(config), tuple(basket or ())
     start = since.replace(tzinfo=UTC, year=max(since.year, EARLIEST_YEAR)) if since else None
     result = asyncio.run(find_gaps(settings, SystemClock(), names, since=start, on_request=print_error))
-    fill_command = f"floorline backfill --gaps{f' --config {config}' if config else ''}"
+    fill_command = f"floorline backfill --gaps{f' --config {shlex.quote(str(config))}' if config else ''}"
     print_gaps(result, fill_command, as_json=as_json)
