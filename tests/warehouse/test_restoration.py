@@ -23,6 +23,7 @@ from tests.support.warehouse import (
     observe,
     query_rows,
 )
+from warehouse.export import export_duckdb
 from warehouse.loading.pipeline import republish
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
@@ -261,6 +262,16 @@ def test_damaged_published_copy_is_named_and_made_anew(template: Template, tmp_p
     republish(paths, minute(600), wait=0)
     assert rows(paths) == before
     republish(paths, minute(600), wait=0)  # another process was faster: nothing is to be done
+
+
+def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: Path) -> None:
+    paths = template.copy(tmp_path / "home", landings=False)
+    before = rows(paths)
+    export_duckdb(paths, tmp_path / "backup.duckdb")
+    paths.published.unlink()
+    shutil.copy(tmp_path / "backup.duckdb", paths.writer)
+    assert load(paths) == []
+    assert rows(paths) == before
 
 
 @pytest.mark.parametrize("flips", [10, pytest.param(200, marks=pytest.mark.slow)])

@@ -64,7 +64,7 @@ MENDED: dict[str, tuple[Damage, str | None]] = {
     "state: empty (new)": (lambda paths: overwrite(paths.state, b""), "state.db"),
     "state: missing (new)": (lambda paths: paths.state.unlink(), "state.db"),
     "catalogs: text (guard)": (spoil_catalogs(overwrite), None),
-    "catalogs: flipped (new)": (spoil_catalogs(flip_bytes), None),
+    "catalogs: flipped (guard)": (spoil_catalogs(flip_bytes), None),
     "catalogs: cut (guard)": (spoil_catalogs(lambda path: cut(path, 0.5)), None),
     "catalogs: missing (guard)": (spoil_catalogs(lambda path: path.unlink()), None),
 }
@@ -152,7 +152,7 @@ def test_reader_of_a_damaged_file_says_so_in_one_line(
         (lambda paths: flip_bytes(paths.state), "state"),
         (lambda paths: overwrite(paths.state), "state"),
     ],
-    ids=["published (guard)", "writer (new)", "state, flipped (new)", "state, text (new)"],
+    ids=["published (guard)", "writer (guard)", "state, flipped (new)", "state, text (new)"],
 )
 def test_doctor_finds_the_damaged_file(bench: Bench, damage: Damage, name: str) -> None:
     damage(bench.paths)
