@@ -14,27 +14,42 @@ from collections.abc import Iterator
 from datetime import datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from common.errors import WarehouseFull, WarehouseUnusable
+from common.text import sanitize
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+# No permission, something else in the place of a file or folder, a limit of the system, or a failing disk.
+UNUSABLE: Final = frozenset(
+    (
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+        errno.EFBIG, errno.ENOLCK, errno.EIO, errno.ESTALE,
+    )
+)  # fmt: skip
+
 
 @contextlib.contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Raise WarehouseFull or WarehouseUnusable for the system's errors of a full or read-only disk."""
+    """Raise WarehouseFull or WarehouseUnusable for the system's errors of a disk; a missing file passes."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise WarehouseFull(f"no space left on the disk of {path}", path) from None
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+        if error.errno in UNUSABLE:
             raise WarehouseUnusable(
                 f"cannot write to {error.filename or path}: {error.strerror}", path
             ) from None
         raise
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return in one line which file the system refuses, why, and what to do."""
+    reason = sanitize(error.strerror or type(error).__name__)
+    return f"{sanitize(str(error.filename), 1000)}: {reason}; check the file and its permissions"
 
 
 def fsync_directory(folder: Path) -> None:

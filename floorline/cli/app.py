@@ -69,8 +69,12 @@ def main() -> None:
     except Exception as error:
         # Imported here, because the help must not load what the results import.
         from common.errors import FloorlineError
+        from common.files import describe_os_error
         from pipelines.results import error_exit_code
 
+        if isinstance(error, OSError) and error.filename is not None:
+            sys.stderr.write(f"floorline: {describe_os_error(error)}\n")
+            sys.exit(6)
         if not isinstance(error, FloorlineError):
             raise
         sys.stderr.write(f"floorline: {error}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,7 +21,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.state.alerts import ALERT_COLUMNS, CHECK_DISK, RESTORED, Alert, AlertStore
 
-SUFFIXES: Final = ("", "-wal", "-shm")
+LOGS: Final = ("-wal", "-shm")
 PUBLISHED_ALERTS: Final = f"SELECT {', '.join(ALERT_COLUMNS)} FROM store.alert ORDER BY alert_id"  # noqa: S608
 BACKFILL_TABLES: Final = frozenset({"backfill", "backfill_shard"})
 
@@ -56,17 +57,19 @@ def _make_anew(paths: WarehousePaths, now: datetime, problem: str) -> str:
     """Replace the file; return what was done in one line."""
     anew = paths.state.with_name("state.anew.db")
     aside = paths.state.with_name(f"state.before-{now:%Y%m%dT%H%M%SZ}.db")
-    for suffix in SUFFIXES:
+    for suffix in ("", *LOGS):
         _beside(anew, suffix).unlink(missing_ok=True)
     with contextlib.closing(open_state_db(anew)) as db, translate_sqlite_errors(anew):
         lost = _copy_whole_rows(paths.state, db) if has_content(paths.state) else 0
         _insert_published_alerts(paths, db)
         db.execute("PRAGMA journal_mode = DELETE")  # the file is renamed without its log
-    existed = has_content(paths.state)
-    for suffix in SUFFIXES:
+    existed = paths.state.exists()
+    if existed:  # a copy: whoever is killed now leaves a damaged file, and not none
+        shutil.copyfile(paths.state, aside)
+    for suffix in LOGS:  # no file opens with the log of another
         if _beside(paths.state, suffix).exists():
             _beside(paths.state, suffix).rename(_beside(aside, suffix))
-    anew.rename(paths.state)
+    anew.replace(paths.state)
     kept = f"; {lost:,} rows are lost; the old file is {aside}" if existed else ""
     return f"{paths.state} was made anew: {problem}{kept}"
 
