@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -13,6 +14,8 @@ from pipelines.planning.suggestions import suggest, suggest_glob
 
 LOG = logging.getLogger("floorline")
 ALL = "all"
+EXPLAINED: Final = 5
+T = TypeVar("T")
 
 
 def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tuple[Item, ...] | None:
@@ -27,9 +30,9 @@ def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tupl
         return None
     index = _CatalogIndex(catalog)
     matches = [(selector, index.find(selector)) for selector in selectors]
-    unknown = [index.explain(selector) for selector, items in matches if not items]
+    unknown = [selector for selector, items in matches if not items]
     if unknown or not matches:
-        raise ConfigError("; ".join(unknown[:5]) or "no items are configured")
+        raise ConfigError(_join_explanations(unknown, index.explain) or "no items are configured")
     return tuple(dict.fromkeys(item for _, items in matches for item in items))
 
 
@@ -135,7 +138,16 @@ def resolve_currencies(selectors: Sequence[str], fx: pl.DataFrame | None) -> tup
 def _check_known(selectors: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
     lookup = set(known)
     keys = [next((key for key in spellings(text) if key in lookup), text.strip()) for text in selectors]
-    unknown = [f"no {what} is called {quote(key)}{suggest(key, known)}" for key in keys if key not in lookup]
+    unknown = [key for key in keys if key not in lookup]
     if unknown or not keys:
-        raise ConfigError("; ".join(unknown[:5]) or f"no {what} is configured")
+        reason = _join_explanations(
+            unknown, lambda key: f"no {what} is called {quote(key)}{suggest(key, known)}"
+        )
+        raise ConfigError(reason or f"no {what} is configured")
     return tuple(dict.fromkeys(keys))
+
+
+def _join_explanations(unknown: Sequence[T], explain: Callable[[T], str]) -> str:
+    """Return why the first few selectors match nothing: to look for a near name takes seconds."""
+    more = [f"and {len(unknown) - EXPLAINED:,} more"] if len(unknown) > EXPLAINED else []
+    return "; ".join([*map(explain, unknown[:EXPLAINED]), *more])

@@ -157,6 +157,13 @@ def test_suggestion_shows_a_difference_that_eyes_miss(wrong: str, right: str, di
     assert re.fullmatch(rf" \(at character {difference}\)" if difference else "", rest), rest
 
 
+def test_only_some_of_many_unknown_names_are_explained() -> None:
+    with pytest.raises(ConfigError) as error:
+        selected(tuple(f"unknown {number}" for number in range(1000)), REDLINE)
+    assert error.value.detail.count("no item is called") == 5
+    assert error.value.detail.endswith("; and 995 more")
+
+
 def test_glob_in_another_spelling_is_suggested() -> None:
     expected = f"(case matters); do you mean names like {quote(REDLINE)}?"
     with pytest.raises(ConfigError, match=re.escape(expected)):
