@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import itertools
 import json
@@ -44,8 +45,10 @@ class EnvironmentSource(EnvSettingsSource):
         fields = super().__call__()
         if isinstance(sources := fields.get("sources"), dict):
             fields["sources"] = dict(self._name_sources(sources))
-        if isinstance(changes := fields.get("baskets"), dict):
-            fields["baskets"] = self._change_baskets(changes)
+        changes = self.explode_env_vars("baskets", self.settings_cls.model_fields["baskets"], self.env_vars)
+        if changes:
+            baskets = fields["baskets"] if isinstance(fields["baskets"], list) else self._file.get("baskets")
+            fields["baskets"] = self._change_baskets(baskets, changes)
         return fields
 
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: str) -> Any:  # noqa: ANN401
@@ -68,16 +71,21 @@ class EnvironmentSource(EnvSettingsSource):
                 raise _unknown("SOURCES", name, "source", names.values())
             yield names.get(name, name), source
 
-    def _change_baskets(self, changes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return the baskets of the file with these changes, by the name or the number of a basket."""
-        baskets = [dict(basket) for basket in _baskets(self._file)]
-        places = {str(place): basket for place, basket in enumerate(baskets)}
-        places |= {str(basket.get("name")).lower(): basket for basket in baskets}
+    def _change_baskets(self, baskets: object, changes: Mapping[str, object]) -> list[object]:
+        """Return the baskets with these changes, by the name or the number of a basket."""
+        copies = copy.deepcopy(baskets) if isinstance(baskets, list) else []
+        places = {str(place): basket for place, basket in enumerate(copies) if isinstance(basket, dict)}
+        names = [str(basket.get("name")) for basket in places.values()]
+        places |= {name.lower(): basket for name, basket in zip(names, list(places.values()), strict=True)}
         for name, fields in changes.items():
             if name not in places:
-                raise _unknown("BASKETS", name, "basket", [str(basket.get("name")) for basket in baskets])
+                raise _unknown("BASKETS", name, "basket", names)
+            if not isinstance(fields, dict):
+                raise ConfigError(
+                    f"the environment: {_variable('BASKETS', name)} needs {DELIMITER} and a key"
+                )
             places[name].update({key: self._parse(key, value) for key, value in fields.items()})
-        return baskets
+        return copies
 
     def _parse(self, key: str, value: Any) -> Any:  # noqa: ANN401 - the types are those of the basket
         field = self._tables["baskets"][0].model_fields.get(key)
@@ -87,9 +95,13 @@ class EnvironmentSource(EnvSettingsSource):
 
 
 def _unknown(table: str, name: str, what: str, known: Iterable[str]) -> ConfigError:
-    variable = escape(f"{PREFIX}{table}{DELIMITER}{name.upper()}")
     names = ", ".join(known) or "none"
-    return ConfigError(f"the environment: {variable}: no {what} is called so; the configuration has {names}")
+    problem = f"no {what} is called so; the configuration has {names}"
+    return ConfigError(f"the environment: {_variable(table, name)}: {problem}")
+
+
+def _variable(table: str, name: str) -> str:
+    return escape(f"{PREFIX}{table}{DELIMITER}{name.upper()}")
 
 
 def check_variables(tables: Tables, file: Mapping[str, Any]) -> None:

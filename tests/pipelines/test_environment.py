@@ -57,6 +57,9 @@ MISSPELT = {
         "FLOORLINE_BASKETS__7: no basket is called so",
     ),
     "new: key of a basket": ("FLOORLINE_BASKETS__0__EVRY", "did you mean baskets.0.every?"),
+    "new: basket without a key": ("FLOORLINE_BASKETS__CORE", "FLOORLINE_BASKETS__CORE needs __ and a key"),
+    "guard: source without a key": ("FLOORLINE_SOURCES__CS2CAP", "the value of cs2cap is not valid JSON"),
+    "new: key within a value": ("FLOORLINE_BASKETS__0__EVERY__X", "baskets.0.every"),
     "guard: no table": ("FLOORLINE_BASKETS", "0: Input should be a valid"),
     "guard: no JSON": ("FLOORLINE_WAREHOUSE", "warehouse"),
 }
@@ -140,6 +143,13 @@ def test_list_is_json_or_has_commas(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: tuple[str, ...]
 ) -> None:
     assert load(monkeypatch, {"FLOORLINE_ALERTS__NOTIFY": value}).alerts.notify == expected
+
+
+def test_baskets_of_the_environment_are_changed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    baskets = '[{"name": "only", "source": "cs2cap", "items": [1]}]'
+    variables = {"FLOORLINE_BASKETS": baskets, "FLOORLINE_BASKETS__ONLY__EVERY": "2h"}
+    (basket,) = load(monkeypatch, variables).baskets
+    assert (basket.name, basket.every.total_seconds()) == ("only", 7200)
 
 
 def test_basket_is_changed_by_its_name_or_number(monkeypatch: pytest.MonkeyPatch) -> None:
