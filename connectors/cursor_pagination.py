@@ -10,6 +10,10 @@ from common.text import sanitize
 
 # A longer cursor would not fit into a URL.
 MAX_CURSOR_LENGTH: Final = 4_096
+# Of one extraction; the next one continues where it ended.
+MAX_PAGES: Final = 20_000
+# So many pages may follow each other without reaching an older row.
+MAX_PAGES_OF_ONE_TIME: Final = 50
 # The parts of a long cursor that a message shows; many cursors have the same beginning.
 _HEAD: Final = 24
 _TAIL: Final = 12
@@ -63,6 +67,10 @@ class CursorPaginator:
             raise self._error("promises another page and names no cursor")
         if self._continues(page) and page.fingerprint in self._fingerprints:
             raise self._error("returned a page that had been returned before")
+        if len(self._fingerprints) > MAX_PAGES_OF_ONE_TIME:
+            raise self._error(f"returned no older row, as {MAX_PAGES_OF_ONE_TIME} pages before it")
+        if len(self._requested_cursors) > MAX_PAGES:
+            raise self._error(f"has no end after {MAX_PAGES} pages")
 
     def advance(self, page: CursorPageInfo) -> None:
         """Move on to the page after `page`."""

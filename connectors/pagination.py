@@ -14,6 +14,10 @@ from common.errors import PaginationError
 
 # More than thirty times the size of a marketplace's listing.
 MAX_PAGES: Final = 5_000
+# Of a listing that gives no total: five times the largest.
+MAX_ROWS: Final = 200_000
+# A listing that moves may become longer than it first said, though not twice as long and more.
+PAGES_SLACK: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class OffsetPaginator:
         self._pages: dict[int, PageInfo] = {}
         self._offset_of_content: dict[tuple[str, int], int] = {}
         self._total = -1
-        self._requested = 0
+        self._first_total: int | None = None
         self._last_round: dict[int, str] | None = None
 
     def add_page(self, page: PageInfo) -> None:
@@ -79,17 +83,23 @@ class OffsetPaginator:
             self._check_content(page)
         self._pages[page.offset] = page
         self._total = page.total
+        self._first_total = page.total if self._first_total is None else self._first_total
 
     def next_offsets(self) -> tuple[int, ...]:
         """Return the offsets to fetch next, concurrently where there are several; none once complete."""
         offsets = self._missing_offsets() or self._stale_offsets()
-        self._requested += len(offsets)
-        self._check_length(self._requested)
+        self._check_length(len(self._pages.keys() | set(offsets)))
         return offsets
 
     def _check_length(self, pages: int) -> None:
-        if pages > MAX_PAGES:
-            raise PaginationError(f"no end after {MAX_PAGES} pages", self._source)
+        """Raise PaginationError for more pages than the first total, or the largest listing, can have."""
+        if not self._pages:
+            return
+        limit, total = next(iter(self._pages.values())).limit, self._first_total
+        most = MAX_ROWS // limit if total is None or total < 0 else 2 * total // limit
+        most = min(most + PAGES_SLACK, MAX_PAGES)
+        if pages > most:
+            raise PaginationError(f"no end after {most} pages", self._source)
 
     def _check_content(self, page: PageInfo) -> None:
         """Raise for the content of another offset, unless the listing has grown or shrunk in between."""

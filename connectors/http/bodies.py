@@ -41,6 +41,7 @@ class BodyBudget:
         while chunk := await response.read_chunk():
             raw += chunk
             if max(len(raw), response.content_length) > MAX_BODY_BYTES:
+                raw.clear()  # the error keeps this frame
                 raise TooLarge(f"{response.request}: {ENDLESS}", response.source)
             if len(raw) > SMALL_BODY_BYTES and not is_large:
                 is_large = True

@@ -187,17 +187,18 @@ class Client(ABC):
             ):
                 response = await self._open(request, permit)
                 try:
-                    raw = await self._bodies.read(response, until_done)
+                    encoded = self._encode(response, await self._bodies.read(response, until_done))
                 finally:
                     await response.aclose()
             server_time = self.source_clock.read(response.headers)
-            work = self._bodies.process(
-                self._encoded_body(response, raw), until_done, lambda body: read_body(body, server_time)
-            )
             try:
-                body = await run_to_completion(work)
+                body = await run_to_completion(
+                    self._bodies.process(encoded, until_done, lambda each: read_body(each, server_time))
+                )
             except SourceError as error:  # such as an error in the envelope of a success
-                raise self._guard.obey(str(request), error, response.headers) from None
+                del encoded  # like the frames of the error, it would keep the body as long as the error lives
+                failure = error.with_traceback(None)
+                raise self._guard.obey(str(request), failure, response.headers) from None
         return ApiResponse(response.status, response.headers, body, server_time=server_time)
 
     async def _open(
@@ -249,7 +250,7 @@ class Client(ABC):
                 raise PaginationError(detail, self.source) from None
             raise
 
-    def _encoded_body(self, response: StreamingResponse, raw: bytes) -> EncodedBody:
+    def _encode(self, response: StreamingResponse, raw: bytes) -> EncodedBody:
         encoding = response.headers.get("content-encoding", "")
         return EncodedBody(raw, encoding, str(response.request), self.source, self.mask)
 

@@ -48,10 +48,9 @@ class _GzipInflater:
     def feed(self, raw: bytes) -> Iterator[bytes]:
         for start in range(0, len(raw), _SLICE_BYTES):
             rest = raw[start : start + _SLICE_BYTES]
-            while rest:
+            while rest := rest.lstrip(b"\0") if self._member.eof else rest:
                 if self._member.eof:
-                    rest = rest.lstrip(b"\0")
-                    self._member = isal_zlib.decompressobj(wbits=_GZIP) if rest else self._member
+                    self._member = isal_zlib.decompressobj(wbits=_GZIP)
                 yield self._member.decompress(rest)
                 rest = self._member.unused_data
 

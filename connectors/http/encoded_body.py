@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Final
 
 from common.errors import ConnectionLost, TooLarge
@@ -36,9 +37,14 @@ class EncodedBody:
         is cut.
         """
         decompressor = Decompressor(self.encoding, self.route, self.source)
-        content = b"".join(decompressor.feed(self.raw, self.limit)) if self.raw else b""
+        # Grows in place, gives its content away without a copy, and is freed where an error keeps this frame.
+        with BytesIO() as buffer:
+            if self.raw:
+                buffer.writelines(decompressor.feed(self.raw, self.limit))
+            content = buffer.getvalue()
         if self.raw and not decompressor.at_end:
             raise ConnectionLost(f"{self.route}: the compressed response was cut", self.source)
         if max(content.count(b","), content.count(b"{"), content.count(b"[")) > MAX_VALUES:
+            content = b""  # the error keeps this frame
             raise TooLarge(f"{self.route}: more values than any response of the API has", self.source)
         return self.mask(content.removeprefix(BYTE_ORDER_MARK))

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from http.cookiejar import CookieJar
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -148,6 +149,13 @@ class _Deadline:
         return sanitize(self._key.redact(str(error)))
 
 
+class _NoCookies(CookieJar):
+    """Keeps no cookie: no API sets one, and that of a proxy or an attacker would be sent with the key."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Ignore the cookies of a response."""
+
+
 def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline: float) -> httpx.AsyncClient:
     """Create the connection pool.
 
@@ -165,6 +173,7 @@ def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline
         },
         timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),
         limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        cookies=_NoCookies(),
         follow_redirects=False,
         trust_env=secure,
         # Plain http needs no certificate authorities, which take long to load.
