@@ -77,6 +77,11 @@ class Connector(ABC):
         return self._client.quota_remaining
 
     @property
+    def odd_quota(self) -> str | None:
+        """The first quota header of the source that made no sense, and was ignored; None if all did."""
+        return self._client.odd_quota
+
+    @property
     def clock_skew(self) -> timedelta | None:
         """How far the source's clock is ahead of ours (negative: behind), if the source sent a time."""
         return self._client.source_clock.skew

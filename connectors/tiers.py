@@ -116,6 +116,12 @@ def _limits_of_account(account: "Account | None", kind: str, source: str) -> Tie
     return limits
 
 
+def smallest_tier_for(used: int, kind: str = "cs2cap") -> str:
+    """Return the smallest tier whose month has more requests than `used`; the largest where none has."""
+    tiers = _TIERS[kind]
+    return next((limits.tier for limits in tiers if (limits.per_month or 0) > used), tiers[-1].tier)
+
+
 def reported_limits(account: "Account", kind: str = "cs2cap") -> TierLimits | None:
     """Return the limits of the tier of an account; None where it reports neither tier nor limits."""
     named = next((limits for limits in _TIERS[kind] if limits.tier == account.tier), None)

@@ -41,6 +41,7 @@ CATALOG_NAMES: Final[Mapping[str, str]] = {
     "providers": "the list of providers",
     "fx": "the table of exchange rates",
     "account": "the account",
+    "quota": "the set of quota headers",
 }
 EXIT_CODES: Final[Mapping[str, int]] = {
     "done": 0,
@@ -56,7 +57,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CatalogReport:
-    """What was wrong with a catalog that a run requested: `items`, `providers`, `fx`, or the `account`.
+    """What was wrong with a catalog that a run requested: `items`, `providers`, `fx`, `account` or `quota`.
 
     `error` says why it could not be read, so that the last good one served. `missing` names entries of the
     last one that it lacked: they still count. `odd` says what of its entries could not be read.

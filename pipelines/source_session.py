@@ -83,7 +83,11 @@ class SourceSession:
         taken = tuple(reports.values())
         reports.clear()
         if (odd := self._connector.odd_entries.pop("account", None)) is not None:
-            taken += (CatalogReport("account", odd=tuple(odd)),)
+            odd_quota = self._connector.odd_quota
+            taken += (
+                CatalogReport("account", odd=tuple(odd)),
+                CatalogReport("quota", odd=() if odd_quota is None else (odd_quota,)),
+            )
         return taken
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from common.concurrency import gather_fail_fast
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
+from common.text import sanitize
 from connectors.base import Account, Connector, ExtractResult
 from connectors.cs2cap import reference_data
 from connectors.cs2cap.batch import BatchExtraction
@@ -22,7 +24,7 @@ from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
 from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
-from connectors.tiers import AUTO, TierLimits, limits_for, reported_limits
+from connectors.tiers import AUTO, TierLimits, limits_for, reported_limits, smallest_tier_for
 
 
 class CS2Cap(Connector):
@@ -56,16 +58,26 @@ class CS2Cap(Connector):
         response = await self._client.get("/v1/account/key", metered=False)
         account = reference_data.parse_account(
             response.body,
-            response.headers.get("x-ratelimit-tier"),
+            sanitize(response.headers.get("x-ratelimit-tier", ""), 40) or None,
             self.source,
             on_odd=self._collect_odd("account"),
         )
+        account = self._with_own_budget(account)
         if limits := self._limits(account):
             rate_limiter.set_rate(limits.per_minute)
             rate_limiter.sync_month(account.used, limits.per_month, since=synced_at)
             for side in BOOK_SIDES.values() if limits.streams_a_day else ():
                 rate_limiter.set_stream_limit(side.stream_route, limits.streams_a_day)
         return account
+
+    def _with_own_budget(self, account: Account) -> Account:
+        """Give an account whose limits make no sense the smallest tier that its usage allows, and say so."""
+        odd = self.odd_entries["account"]
+        if self._tier != AUTO or reported_limits(account) or not any("effective_" in each for each in odd):
+            return account
+        tier = smallest_tier_for(account.used or 0)
+        odd.append(f"the limits of the {tier} tier count; set `tier` of this source if it has another one")
+        return replace(account, tier=tier)
 
     def _limits(self, account: Account) -> TierLimits | None:
         """Return the limits of an account; None if neither the account nor the configuration has a tier."""

@@ -16,7 +16,7 @@ from connectors.http.auth import HeaderAuth, Key
 from connectors.http.bodies import BodyBudget, read_error_body
 from connectors.http.encoded_body import Decompress, EncodedBody
 from connectors.http.errors import ErrorBody, as_outcome_unknown, check_content_type
-from connectors.http.headers import parse_quota
+from connectors.http.headers import find_odd_quota, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.source_clock import SourceClock
 from connectors.http.source_guard import SourceGuard
@@ -50,7 +50,8 @@ class Client(ABC):
     A subclass speaks the dialect of one API: `auth` puts the key into a header, `classify` turns a response
     into an error. `requests` counts the requests sent, retries included; `request_id` is the API's own id of
     the last response, where the API gives one; `source_clock` is the source's, compared with ours.
-    `on_headers` gets the headers of every response; `mask` hides the key in what is kept of a body.
+    `odd_quota` is the first quota header that made no sense. `on_headers` gets the headers of every response;
+    `mask` hides the key in what is kept of a body.
     """
 
     auth: ClassVar[type[HeaderAuth]]
@@ -71,6 +72,7 @@ class Client(ABC):
         self.source = source
         self.requests = 0
         self.request_id = ""
+        self.odd_quota: str | None = None
         self.source_clock = SourceClock(clock)
         self.rate_limiter = rate_limiter or RateLimiter(None, clock)
         self.mask = key.mask
@@ -231,6 +233,7 @@ class Client(ABC):
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
         quota = parse_quota(headers, self._clock.now())
+        self.odd_quota = self.odd_quota or find_odd_quota(headers, quota)
         self.rate_limiter.observe_headers(route, permit, quota, error=error)
         return error
 

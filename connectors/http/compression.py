@@ -60,17 +60,21 @@ class _DeflateInflater:
 
     def __init__(self) -> None:
         self._inflate: isal_zlib.Decompress | None = None
+        self._header = b""  # two bytes tell the format
 
     @property
     def at_end(self) -> bool:
         return self._inflate is not None and self._inflate.eof
 
     def feed(self, raw: bytes) -> Iterator[bytes]:
-        if self._inflate is None and raw:
-            has_header = raw[0] & 15 == 8 and int.from_bytes(raw[:2], "big") % 31 == 0
-            self._inflate = isal_zlib.decompressobj(wbits=_ZLIB if has_header else _RAW_DEFLATE)
+        if self._inflate is None:
+            self._header = raw = self._header + raw
+            if len(raw) < 2:
+                return
+            is_zlib = raw[0] & 15 == 8 and int.from_bytes(raw[:2], "big") % 31 == 0
+            self._inflate = isal_zlib.decompressobj(wbits=_ZLIB if is_zlib else _RAW_DEFLATE)
         for start in range(0, len(raw), _SLICE_BYTES):
-            if self._inflate is not None and not self._inflate.eof:
+            if not self._inflate.eof:
                 yield self._inflate.decompress(raw[start : start + _SLICE_BYTES])
 
 

@@ -21,7 +21,7 @@ class _Rule:
 
 @dataclass(slots=True)
 class Interposer:
-    """The address of the server, and the paths of the requests that it received and that it answered itself."""
+    """The address of the server, and the paths of the requests that it received and answered itself."""
 
     url: str = ""
     received: list[str] = field(default_factory=list)
