@@ -178,7 +178,7 @@ class World:
     def may_confirm(self, key: Key) -> list[Observation]:
         """Return the complete observations that cover a key, a catalog also before it had an aggregate."""
         observations = self._complete_observations(book_of(key))
-        if any(_is_catalog(o) and any(s.key == key for s in o.sightings) for o in observations):
+        if any(_is_catalog(o) and self._returned_in_catalog(o.run_id, key) for o in observations):
             return [o for o in observations if _is_catalog(o) or self._covers(o, key)]
         return [o for o in observations if self._covers(o, key)]
 
@@ -203,9 +203,14 @@ class World:
         return any(
             _is_catalog(earlier)
             and earlier.observed_to <= observation.observed_from
-            and any(sighting.key == key for sighting in earlier.sightings)
+            and self._returned_in_catalog(earlier.run_id, key)
             for earlier in self._complete_observations(observation.book)
         )
+
+    def _returned_in_catalog(self, run_id: str, key: Key) -> bool:
+        """Return whether a run returned a key by a request of the catalog, of whichever provider."""
+        shards = [s.landing.shards[s.shard - 1] for s in self.sightings_of[key] if s.landing.run_id == run_id]
+        return any(spec.items is None and not spec.listing for spec in shards)
 
     def _last_covering(self, key: Key, candidate: Candidate) -> Observation | None:
         earlier = [o for o in self._covering[key] if o.observed_to <= candidate.moment]

@@ -161,3 +161,16 @@ def test_replay_of_several_moments_of_one_quote_enters_them_all(tmp_path: Path) 
     assert price_history(paths) == [(0, 100, 1), (10, 110, 1), (20, 120, 1), (30, 130, 1), (40, 140, 1)]
     assert observed(paths) == {"1": 40}
     assert query_rows(paths, "SELECT DISTINCT replayed_run_id FROM rejects") == [("replay",)]
+
+
+def test_aggregate_in_the_catalog_of_another_marketplace_is_confirmed(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    knife = "★ Karambit | Doppler (Factory New)"
+    rows = [Quote("90", name=knife, provider="csfloat"), Quote("91", name=knife, phase="Ruby")]
+    pages = [
+        Page(minute(1), [Quote("91", name=knife, phase="Ruby", provider="csfloat")]),
+        Page(minute(5), [], offset=1),
+    ]
+    land_and_load(paths, "a", observe(minute(0), *rows), ShardSpec(pages, providers=("csfloat",)))
+    observed = query_rows(paths, "SELECT observed_at FROM quotes WHERE item_id = '90'")
+    assert observed == [(minute(5),)]

@@ -30,7 +30,7 @@ FROM (
     JOIN shard_observation o ON o.shard = p.shard AND o.provider_key = b.provider_key AND o.delivery = b.delivery
     JOIN (
         SELECT scope_key, provider_key, max(observed_to) AS observed_to FROM shard_observation
-        WHERE selection = 'catalog' GROUP BY ALL HAVING bool_and(complete)
+        WHERE selection = 'catalog' AND decides GROUP BY ALL HAVING bool_and(complete)
     ) s ON s.scope_key = o.scope_key AND s.provider_key = o.provider_key
 )
 GROUP BY ALL;
