@@ -27,7 +27,7 @@ def prefect_url() -> str | None:
 
 
 def _url_of_profile() -> str | None:
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect"))
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
     try:
         content = tomllib.loads((home.expanduser() / "profiles.toml").read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):  # RuntimeError: nobody knows the user's home

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from common.text import quote
 
+ELLIPSIS: Final = "…"  # at the end of a name that was too long for a terminal
 CUTOFF: Final = 0.5  # the least similarity of a suggestion, from 0 to 1
 MAX_DIFFERENCES: Final = 3
 LOOK_ALIKES: Final = str.maketrans(
@@ -25,17 +26,26 @@ UNSEEN: Final = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\uf
 def suggest(text: str, known: Iterable[str]) -> str:
     """Return a question for the nearest known name; empty if no name is near.
 
-    A name that differs only in blanks, case, Unicode form or characters that look alike is the nearest.
+    The nearest is a name that differs only in blanks, case, Unicode form or characters that look alike, or
+    one of which a terminal showed the beginning and an ellipsis.
     """
     by_form: dict[str, list[str]] = {}
     for name in known:
         by_form.setdefault(fold(name), []).append(name)
-    form = fold(text)
-    near = [form] if form in by_form else difflib.get_close_matches(form, by_form, n=1, cutoff=CUTOFF)
-    if not near:
+    form = _nearest_form(text, by_form)
+    if form is None:
         return ""
-    name = max(by_form[near[0]], key=lambda name: difflib.SequenceMatcher(None, text, name).ratio())
+    name = max(by_form[form], key=lambda name: difflib.SequenceMatcher(None, text, name).ratio())
     return f"; did you mean {quote(name)}?{describe_difference(text, name)}"
+
+
+def _nearest_form(text: str, forms: Mapping[str, object]) -> str | None:
+    if fold(text) in forms:
+        return fold(text)
+    start = fold(text.removesuffix(ELLIPSIS))
+    if text.endswith(ELLIPSIS) and (longer := next((form for form in forms if form.startswith(start)), None)):
+        return longer
+    return next(iter(difflib.get_close_matches(fold(text), forms, n=1, cutoff=CUTOFF)), None)
 
 
 def suggest_glob(pattern: str, known: Iterable[str]) -> str:
@@ -54,7 +64,7 @@ def fold(name: str) -> str:
 
 def describe_difference(written: str, name: str) -> str:
     """Return how a name differs from what is written, in parentheses; empty where eyes see the difference."""
-    if written.casefold() == name.casefold():
+    if written.casefold() == name.casefold() or written.endswith(ELLIPSIS):
         return ""
     edits = difflib.SequenceMatcher(None, written, name, autojunk=False).get_opcodes()
     changes = [

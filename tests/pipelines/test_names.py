@@ -146,6 +146,7 @@ def test_line_that_was_a_comment_says_how_comments_begin(tmp_path: Path) -> None
         ("Caf\xe9", "Cafe\u0301", r"4: U\+0065 .*, U\+0301 .* in the place of U\+00E9 .*"),
         ("StatTrakTM AK-47", "StatTrak™ AK-47", r"9: U\+2122 TRADE MARK SIGN .* U\+0054 .*, U\+004D .*"),
         ("ak-47 | redline (field-tested)", REDLINE, ""),
+        ("StatTrak™ AK-47 | Re…", "StatTrak™ AK-47 | Redline (Minimal Wear)", ""),
         ("AK-47 | Redlin (Field-Tested)", REDLINE, ""),
     ],
 )
