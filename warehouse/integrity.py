@@ -17,6 +17,7 @@ import duckdb
 from common.errors import DatabaseUnreadable
 from common.files import atomic_write, translate_os_errors
 from warehouse.database import open_reader, quote_path, schema_version, translate_duckdb_errors
+from warehouse.database_files import log_of
 from warehouse.json_expression import identifier
 
 TABLES: Final = """
@@ -42,7 +43,8 @@ def verify_database(path: Path, checksum_file: Path) -> None:
     Raises the other errors of `open_reader`, too: of a file of a newer version, or one that is locked.
     """
     with translate_os_errors(path), contextlib.suppress(FileNotFoundError):
-        if checksum_file.read_bytes() == _checksum(path).encode():
+        has_log = log_of(path).exists()  # a killed writer left it: the content is more than that of the file
+        if not has_log and checksum_file.read_bytes() == _checksum(path).encode():
             return
     with open_reader(path) as db:
         if not schema_version(db):

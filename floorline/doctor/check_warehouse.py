@@ -187,7 +187,8 @@ def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:
 def check_folders(paths: WarehousePaths) -> list[Finding]:
     """Try to write a file into each folder that a run writes to; check that its files can be written, too."""
     problems: dict[str, list[str]] = {}
-    for path in (*paths.folders, *filter(Path.exists, (paths.state, paths.writer, paths.lock))):
+    optional = (paths.root / "backfills", paths.root / "prefect", paths.state, paths.writer, paths.lock)
+    for path in (*paths.folders, *filter(Path.exists, optional)):
         problem = _try_to_write(path)
         if problem is not None:
             problems.setdefault(problem, []).append(str(path.relative_to(paths.root)))

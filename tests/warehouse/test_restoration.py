@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -264,6 +267,31 @@ def test_damaged_published_copy_is_named_and_made_anew(template: Template, tmp_p
     republish(paths, minute(600), wait=0)  # another process was faster: nothing is to be done
 
 
+KILLED = """
+import duckdb, os, sys
+db = duckdb.connect(sys.argv[1])
+db.execute("CREATE TABLE mine AS SELECT i, hash(i) AS h FROM range(5000) t(i)")
+os._exit(9)
+"""
+
+
+@pytest.mark.parametrize("damage", ["nothing", "cut", *range(8)])
+def test_log_of_a_killed_load_is_damaged(
+    template: Template, expected: Rows, tmp_path: Path, damage: str | int
+) -> None:
+    paths = template.copy(tmp_path / "home", landings=True)
+    subprocess.run([sys.executable, "-c", KILLED, str(paths.writer)], check=False)
+    log = paths.writer.with_name("market.duckdb.wal")
+    if isinstance(damage, int):
+        flip_random_bit(log, damage)
+    elif damage == "cut":
+        cut(log, 0.5)
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    assert [report.run_id for report in load(paths)] == ["next"]
+    assert rows(paths) == expected
+    assert not log.exists()
+
+
 def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: Path) -> None:
     paths = template.copy(tmp_path / "home", landings=False)
     before = rows(paths)
@@ -282,7 +310,10 @@ def test_flipped_bits_are_never_loaded(
     for seed in range(flips):
         home = tmp_path / str(seed)
         paths = template.copy(home, landings=seed % 2 == 0)
+        before = query_rows(paths, "FROM quote_history ORDER BY ALL")
         flip_random_bit(paths.writer if which == "writer" else paths.published, seed)
+        with contextlib.suppress(PublishedUnreadable):
+            assert query_rows(paths, "FROM quote_history ORDER BY ALL") == before, seed
         land(paths, "next", observe(minute(60), Quote("5", 777)))
         assert [report.run_id for report in load(paths)] == ["next"], seed
         assert rows(paths) == expected, seed

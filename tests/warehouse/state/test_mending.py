@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -175,6 +176,16 @@ def test_flipped_bits_are_never_read(template: WarehousePaths, tmp_path: Path, f
         assert all_shards == [expected[3][number] for number in kept], seed
         assert len(restored(paths)) == (found is not None), seed
         shutil.rmtree(home)
+
+
+def test_several_processes_make_one_state_anew(paths: WarehousePaths) -> None:
+    expected = state_of(paths)
+    execute(paths.state, "DROP TRIGGER check_alert")
+    with ThreadPoolExecutor(4) as pool:  # a FileLock is one per thread, as it is one per process
+        list(pool.map(lambda _: mend_state(paths, minute(100)), range(4)))
+    assert state_of(paths) == expected
+    assert len(restored(paths)) == 1
+    assert len(list(paths.root.glob("state.before-*.db"))) == 1
 
 
 def test_no_other_user_can_read_the_state_and_the_folders(tmp_path: Path) -> None:
