@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.errors import WarehouseFull, WarehouseUnusable
-from common.text import sanitize
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -44,12 +43,6 @@ def translate_os_errors(path: Path) -> Iterator[None]:
                 f"cannot write to {error.filename or path}: {error.strerror}", path
             ) from None
         raise
-
-
-def describe_os_error(error: OSError) -> str:
-    """Return in one line which file the system refuses, why, and what to do."""
-    reason = sanitize(error.strerror or type(error).__name__)
-    return f"{sanitize(str(error.filename), 1000)}: {reason}; check the file and its permissions"
 
 
 def fsync_directory(folder: Path) -> None:

@@ -92,4 +92,4 @@ def _describe(error: duckdb.Error) -> str:
     if not position or not reason.startswith("Parser Error"):
         return line  # the position of other errors is one in the SQL around the query
     sql, _, caret = position.partition("\n")
-    return f"{line}\nLINE {reveal(sql)}\n{reveal(caret)}"
+    return f"{line}\nLINE {reveal(sql)}\n{caret.rstrip()}"

@@ -5,13 +5,17 @@ Each command imports heavy libraries inside its function: `floorline --help` loa
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import sys
-from typing import Any
+import traceback
+from typing import Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from common.addresses import mask_secrets
 from floorline.cli.commands.alerts import alerts_app
 from floorline.cli.commands.backfill import backfill_app
 from floorline.cli.commands.demo import demo
@@ -22,25 +26,25 @@ from floorline.cli.commands.planning import gaps, plan
 from floorline.cli.commands.query import query, status
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.snapshot import snapshot
+from floorline.resources import require_resources
+from floorline.streams import give_up_broken, prepare_streams
+
+BROKEN_PIPE: Final = 141  # as a shell calls the end by SIGPIPE
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands: Ctrl-C and a full disk for stdout end a command with one line."""
+    """The group of all commands. Ctrl-C and OSError end a command here, before Typer handles them."""
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
-        """Run the chosen command."""
+        """Run the chosen command, if the machine grants what it needs."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            require_resources(ctx.invoked_subcommand or "")
+            return super().invoke(ctx)
         except KeyboardInterrupt:
-            sys.stderr.write("floorline: interrupted\n")
+            print_line("interrupted")
             raise SystemExit(130) from None
         except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            sys.stderr.write("floorline: the output cannot be written: no space is left on its disk\n")
-            raise SystemExit(1) from None
-        return result
+            end_command(error)
 
 
 app = typer.Typer(
@@ -63,19 +67,42 @@ app.add_typer(key_app, name="key")
 
 
 def main() -> None:
-    """Run the command line: an expected error is one line on stderr and an exit code."""
+    """Run the command line: whatever ends a command is one line on stderr and a documented exit code."""
+    prepare_streams()
     try:
         app(prog_name="floorline")
-    except Exception as error:
-        # Imported here, because the help must not load what the results import.
-        from common.errors import FloorlineError
-        from common.files import describe_os_error
-        from pipelines.results import error_exit_code
+    except SystemExit as ended:
+        if broken := give_up_broken(sys.stdout):
+            end_command(broken, output=broken, code=ended.code)
+        raise
+    except BaseException as error:  # noqa: BLE001 - the libraries in Rust panic with a BaseException
+        end_command(error, output=give_up_broken(sys.stdout))
 
-        if isinstance(error, OSError) and error.filename is not None:
-            sys.stderr.write(f"floorline: {describe_os_error(error)}\n")
-            sys.exit(6)
-        if not isinstance(error, FloorlineError):
-            raise
-        sys.stderr.write(f"floorline: {error}\n")
-        sys.exit(error_exit_code(error))
+
+def end_command(
+    error: BaseException, *, output: OSError | None = None, code: str | int | None = None
+) -> NoReturn:
+    """Print an error on one line and exit, with `code` if given; print nothing if the reader is gone.
+
+    `output` is the error that keeps stdout from being written, if any.
+    """
+    # Imported here, because the help must not load what the results import.
+    from common.machine_errors import OutputFailed
+    from floorline.failures import exit_code, explain
+
+    if sys.flags.dev_mode:
+        print_line(mask_secrets("".join(traceback.format_exception(error))))
+    output = output or give_up_broken(sys.stdout)
+    if isinstance(output, BrokenPipeError):
+        sys.exit(BROKEN_PIPE)
+    reason = output and f"the output cannot be written: {os.strerror(output.errno or errno.EIO)}"
+    failure = OutputFailed(reason) if reason else explain(error)
+    print_line(str(failure))
+    sys.exit(code or exit_code(failure))
+
+
+def print_line(text: str) -> None:
+    """Print one line on stderr, as far as stderr can be written."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"floorline: {text}\n")
+    give_up_broken(sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,7 +80,8 @@ def _read_sql(sql: str | None, file: Path | None) -> str:
     try:
         if file is not None:
             return file.read_text("utf-8")
-        return sys.stdin.read() if sql == "-" else str(sql)
-    except (OSError, UnicodeDecodeError) as error:
+        # Where the locale is not UTF-8, Python keeps the bytes of what it cannot decode.
+        return os.fsencode(sys.stdin.read() if sql == "-" else str(sql)).decode("utf-8")
+    except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"the SQL cannot be read from {file or 'the standard input'}: {reason}") from None
