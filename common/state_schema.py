@@ -91,19 +91,28 @@ UNCOPIED: Final = frozenset({"slot", "stream_start"})
 
 
 class CopiedTable(NamedTuple):
-    """A table whose rows have copies: its name, its columns, and those of its primary key."""
+    """A table whose rows have copies: its name, its columns, those of its primary key, and those of REALs."""
 
     name: str
     columns: tuple[str, ...]
     keys: tuple[str, ...]
+    reals: frozenset[str]
 
     def key(self, row: str) -> str:
         """Return the SQL of the key of `row` (NEW, OLD or the alias of a table)."""
-        return _literals(row, self.keys)
+        return self._literals(row, self.keys)
 
     def content(self, row: str) -> str:
         """Return the SQL of the content of `row`."""
-        return _literals(row, self.columns)
+        return self._literals(row, self.columns)
+
+    def _literals(self, row: str, columns: tuple[str, ...]) -> str:
+        # Versions of SQLite write a REAL with more or fewer digits: its thousandths are an integer.
+        values = (
+            f"CAST({row}.{column} * 1000 AS INTEGER)" if column in self.reals else f"{row}.{column}"
+            for column in columns
+        )
+        return " || ',' || ".join(f"quote({value})" for value in values)
 
     def copy_rows(self) -> str:
         """Return the statements that copy every row."""
@@ -147,10 +156,6 @@ class CopiedTable(NamedTuple):
                 AND key NOT IN (SELECT {self.key("r")} FROM {self.name} r)"""
 
 
-def _literals(row: str, columns: tuple[str, ...]) -> str:
-    return " || ',' || ".join(f"quote({row}.{column})" for column in columns)
-
-
 @cache
 def copied_tables() -> tuple[CopiedTable, ...]:
     """Return the tables whose rows have copies."""
@@ -164,9 +169,10 @@ def copied_tables() -> tuple[CopiedTable, ...]:
 
 
 def _describe(db: sqlite3.Connection, name: str) -> CopiedTable:
-    columns = db.execute("SELECT name, pk FROM pragma_table_info(?)", (name,)).fetchall()
-    keys = tuple(column for column, pk in sorted(columns, key=lambda column: column[1]) if pk)
-    return CopiedTable(name, tuple(column for column, _ in columns), keys)
+    columns = db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (name,)).fetchall()
+    keys = tuple(column for column, _, pk in sorted(columns, key=lambda column: column[2]) if pk)
+    reals = frozenset(column for column, kind, _ in columns if kind == "REAL")
+    return CopiedTable(name, tuple(column for column, *_ in columns), keys, reals)
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import WarehouseUnusable
-from common.sqlite import open_state_db, state_transaction
+from common.sqlite import find_damage, open_state_db, state_transaction
 from common.state_schema import SCHEMA, SCHEMA_VERSION
 
 TABLES = [
@@ -66,6 +66,13 @@ def test_file_without_a_schema_version_keeps_its_rows(tmp_path: Path, old_schema
     with state_transaction(path) as db:
         assert [tuple(row) for row in db.execute("SELECT key_print, used FROM budget")] == [("f00d", 7)]
     assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
+
+
+def test_tables_that_an_older_version_wrote_with_other_blanks_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    execute(path, SCHEMA.replace(",", " , ") + "CREATE TABLE mine (a INTEGER)")
+    open_state_db(path).close()
+    assert find_damage(path) is None
 
 
 def test_read_only_file_without_a_schema_version_is_read() -> None:
