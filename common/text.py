@@ -61,9 +61,10 @@ def reveal(text: str) -> str:
 
     A terminal then runs nothing of it. The result is no escape form: its backslashes have several meanings.
     """
-    if text.isprintable() and not BLANK.search(text):
+    if text.replace("\n", "").isprintable() and (text.isascii() or not BLANK.search(text)):
         return text
-    return "".join(char if char == "\n" or _is_visible(char) else _escape_character(char) for char in text)
+    hidden = [char for char in set(text) if char != "\n" and not _is_visible(char)]
+    return text.translate({ord(char): _escape_character(char) for char in hidden})
 
 
 def escape(text: str) -> str:

@@ -28,6 +28,7 @@ from common.numbers import LONGEST, parse_count
 from pipelines.config_errors import describe_error
 from pipelines.environment import CONFIG, DELIMITER, PREFIX, EnvironmentSource, Tables, check_variables
 
+BACKSLASH_HINT = "; in 'single quotation marks' a backslash is text, as in names that Floorline shows"
 DEFAULT_PATH = Path("floorline.toml")
 SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -271,7 +272,8 @@ def load_settings(path: Path | None = None) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        hint = BACKSLASH_HINT if re.search("Unescaped|hex value", str(error)) else ""
+        raise ConfigError(f"{path} is not valid TOML: {error}{hint}") from None
     except (
         ValueError,
         RecursionError,

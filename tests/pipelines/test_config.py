@@ -126,6 +126,8 @@ def test_environment_sets_baskets_as_json(monkeypatch: pytest.MonkeyPatch) -> No
     [
         (('"data"', '"data'), "line 2"),
         (("[warehouse]", "[warehouse"), "line 1"),
+        (('"data"', r'"\x1b"'), "in 'single quotation marks' a backslash is text"),
+        (('"data"', r'"\u12"'), "in 'single quotation marks' a backslash is text"),
         (("keep_landings", "keep_landing"), "warehouse.keep_landing: Extra inputs"),
         (("[warehouse]", "[warehose]"), "warehose: Extra inputs"),
         (('"2d"', '"2 fortnights"'), "warehouse.keep_landings"),

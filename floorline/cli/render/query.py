@@ -69,8 +69,8 @@ def json_array(texts: Sequence[str]) -> str:
 
 def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
     """Return the column of these values; decimals without the zeros that all of them end with."""
-    # SQL's spelling of bytes is printable
-    cells = [value or "" if kind == "binary" else escape(value or "") for value in values]
+    # SQL's spelling of all other values is printable
+    cells = [escape(value or "") if kind == "text" else value or "" for value in values]
     decimals = [len(cell) - len(cell.rstrip("0")) for cell in cells if "." in cell]
     if kind == "decimal" and decimals:
         scale = max(len(cell.partition(".")[2]) for cell in cells)
