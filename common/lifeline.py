@@ -13,9 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import runpy
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -96,6 +94,8 @@ def _follow(path: str) -> None:
 
 def _descendants(ancestor: int) -> Iterator[int]:
     """Yield the ids of all descendants of a process; none where the system has no `ps`."""
+    import subprocess  # every command imports this module
+
     try:
         ps = subprocess.run(["ps", "-e", "-o", "ppid=,pid="], capture_output=True, text=True, check=False)  # noqa: S607
     except OSError:
@@ -108,6 +108,8 @@ def _descendants(ancestor: int) -> Iterator[int]:
 
 
 if __name__ == "__main__":
+    import runpy
+
     follow()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

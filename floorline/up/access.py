@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import stat
 import sys
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 from common import lifeline
 from common.addresses import is_loopback
-from common.errors import WarehouseUnusable
+from common.errors import ConfigError, WarehouseUnusable
 from common.files import translate_os_errors
 from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
@@ -69,6 +70,14 @@ def lifeline_of(home: Path) -> Path:
 def new_secret() -> str:
     """Return a secret that nobody can guess: the user name `floorline` and a random password."""
     return f"floorline:{secrets.token_urlsafe(32)}"
+
+
+def choose_secret() -> str:
+    """Return the secret that the user has set for the server, else a new one. Raises ConfigError."""
+    secret = os.environ.get(SERVER_AUTH) or new_secret()
+    if not re.fullmatch(r"[!-9;-~]+:[!-~]+", secret):
+        raise ConfigError(f"{SERVER_AUTH} must be USER:PASSWORD, of ASCII characters without blanks")
+    return secret
 
 
 def make_private(folder: Path) -> None:

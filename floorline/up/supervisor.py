@@ -175,8 +175,8 @@ class Supervisor:
         """Start the server on a port that this process holds, so that nobody else can answer there."""
         listener = _listen(self._port)
         self._held.append(listener)
-        secret = os.environ.get(environment.SERVER_AUTH) or access.new_secret()
-        server_access = access.ServerAccess(f"http://127.0.0.1:{listener.getsockname()[1]}/api", secret)
+        api_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        server_access = access.ServerAccess(api_url, access.choose_secret())
         os.environ.update(server_access.env)
         self._server = ManagedProcess(
             "server",

@@ -1,4 +1,7 @@
-"""Who reaches the server of `floorline up`: the user who started it, and nobody else."""
+"""Who reaches the server of `floorline up`: the user who started it, and nobody else.
+
+All cases are new, but for those that show that the user goes on, which are guards.
+"""
 
 from __future__ import annotations
 
@@ -220,12 +223,15 @@ def test_another_user_neither_reads_nor_runs_nor_takes_the_port(up: RunningUp, o
 
 def test_users_own_page_commands_and_workers_go_on(up: RunningUp) -> None:
     page = up.api.removesuffix("/api")
+    deployment = up.request("GET", "/deployments/name/snapshot/quick").json()["id"]
     for host in ("127.0.0.1", "localhost"):
         address = page.replace("127.0.0.1", host)
         shown = httpx.get(f"{address}/v2/", headers={"Accept": "text/html"}, timeout=30)
         assert (shown.status_code, "<html" in shown.text) == (200, True)
         settings = httpx.get(f"{address}/ui-settings", headers={"Origin": address}, timeout=30).json()
         assert (settings["auth"], settings["csrf_enabled"], settings["api_url"]) == ("BASIC", True, up.api)
+        assert up.request("POST", "/flow_runs/filter", address, json={}).status_code == 200
+        assert up.request("PATCH", f"/deployments/{deployment}", address, json={}).status_code == 204
     assert httpx.get(f"{up.api}/health", timeout=30).json() is True  # the page asks before the login
     done = len(up.runs("quick", "COMPLETED"))
     assert up.secret in up.bench.command("ui").stdout

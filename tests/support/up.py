@@ -47,12 +47,16 @@ class RunningUp:
         assert access is not None
         return access.secret
 
-    def request(self, method: str, path: str, **content: Any) -> httpx.Response:
-        """Send a request to the API as Prefect's page does: with the secret and a token against forgery."""
+    def request(self, method: str, path: str, origin: str | None = None, **content: Any) -> httpx.Response:
+        """Send a request to the API as Prefect's page does: with the secret and a token against forgery.
+
+        `origin` is what a browser tells about the page.
+        """
         user, _, password = self.secret.partition(":")
         with httpx.Client(base_url=self.api, auth=(user, password), timeout=30) as client:
             token = client.get("/csrf-token", params={"client": "tests"}).json()["token"]
             headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
+            headers |= {"Origin": origin} if origin else {}
             return client.request(method, path, headers=headers, **content)
 
     def query(self, path: str, **filters: object) -> list[Record]:

@@ -15,6 +15,7 @@ from common import lifeline
 from common.errors import ConfigError, WarehouseUnusable
 from floorline.up.access import (
     ServerAccess,
+    choose_secret,
     connect_prefect,
     lifeline_of,
     make_private,
@@ -94,6 +95,23 @@ def test_secrets_differ_and_no_repr_shows_one() -> None:
     assert len({new_secret() for _ in range(100)}) == 100
     assert min(len(new_secret()) for _ in range(100)) >= 50
     assert "planted" not in repr(ACCESS)
+
+
+@pytest.mark.parametrize(
+    "secret", ["planted", ":planted", "me:", "me:pläntedß", "me: planted", "me:planted\n"]
+)
+def test_users_own_secret_must_fit_into_a_header(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv(SERVER_AUTH, secret)
+    with pytest.raises(ConfigError, match="must be USER:PASSWORD") as error:
+        choose_secret()
+    assert "lanted" not in str(error.value)
+
+
+def test_users_own_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_AUTH, "me:p:w@#1")
+    assert choose_secret() == "me:p:w@#1"
+    monkeypatch.setenv(SERVER_AUTH, "")
+    assert choose_secret().startswith("floorline:")
 
 
 def test_access_counts_only_while_up_runs(home: Path) -> None:
