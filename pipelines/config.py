@@ -269,8 +269,10 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigError(
             f"there is no configuration at {path}: create one, or pass its path with --config"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} cannot be read: it is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         hint = BACKSLASH_HINT if re.search("Unescaped|hex value", str(error)) else ""
         raise ConfigError(f"{path} is not valid TOML: {error}{hint}") from None

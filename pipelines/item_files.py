@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from common.errors import ConfigError
-from common.text import COMMENT, unquote
+from common.text import COMMENT, escape, unquote
 from pipelines.config import BasketSettings
+
+FILE: Final = "file:"
 
 
 def expand_items(basket: BasketSettings, base: Path) -> tuple[str | int, ...]:
@@ -22,29 +25,39 @@ def expand_files(items: tuple[str | int, ...], base: Path, owner: str) -> tuple[
     """
     expanded: list[str | int] = []
     for item in items:
-        if (path := _file_of(item, base)) is None:
+        if (file := _file_of(item)) is None:
             expanded.append(item)
         else:
-            lines = _read_lines(path, owner)
+            lines = _read_lines(file, base, owner)
             expanded.extend(unquote(line) for line in lines if not COMMENT.fullmatch(line))
     return tuple(expanded)
 
 
 def comments_of(items: tuple[str | int, ...], base: Path, owner: str) -> list[str]:
     """Return the comments in the files that `items` name. Raises as `expand_files`."""
-    paths = filter(None, (_file_of(item, base) for item in items))
-    return [line for path in paths for line in _read_lines(path, owner) if COMMENT.fullmatch(line)]
+    files = filter(None, map(_file_of, items))
+    return [line for file in files for line in _read_lines(file, base, owner) if COMMENT.fullmatch(line)]
 
 
-def _file_of(item: str | int, base: Path) -> Path | None:
-    is_file = isinstance(item, str) and item.startswith("file:")
-    return base / Path(str(item).removeprefix("file:")).expanduser() if is_file else None
+def _file_of(item: str | int) -> str | None:
+    return item.removeprefix(FILE) if isinstance(item, str) and item.startswith(FILE) else None
 
 
-def _read_lines(path: Path, owner: str) -> list[str]:
+def _read_lines(file: str, base: Path, owner: str) -> list[str]:
     """Return the lines of a file that are not blank, without the blanks around them."""
     try:
+        path = base / Path(file).expanduser()
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise ConfigError(f"{owner}: {path} is no regular file: write the items into one")
         lines = path.read_text("utf-8-sig").split("\n")  # a name may contain the other line breaks of Unicode
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{owner}: {path} cannot be read: {error}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{owner}: {escape(file)} cannot be read: {_reason(error)}") from None
     return [text for line in lines if (text := line.strip())]
+
+
+def _reason(error: OSError | ValueError | RuntimeError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return "its path is not valid" if isinstance(error, ValueError) else "the home folder is unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -98,6 +99,30 @@ def test_name_from_a_message_is_the_same_name_everywhere(folder: Path, name: str
 )  # fmt: skip
 def test_lines_of_an_item_file(tmp_path: Path, content: str, expected: list[str]) -> None:
     assert list(read_file(tmp_path, content)) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        pytest.param("none.txt", "none.txt cannot be read: No such file or directory", id="guard: no file"),
+        pytest.param(".", "is no regular file", id="new: a folder"),
+        pytest.param("pipe", "is no regular file", id="new: a pipe, which never ends"),
+        pytest.param("/dev/zero", "/dev/zero is no regular file", id="new: a device"),
+        pytest.param("latin", "latin cannot be read: it is not UTF-8 text", id="new: another encoding"),
+        pytest.param("a\0b", r"a\x00b cannot be read: its path is not valid", id="new: NUL"),
+        pytest.param(
+            "~nobody-here/x", "cannot be read: the home folder is unknown", id="new: no home folder"
+        ),
+        pytest.param("x" * 300, "cannot be read: File name too long", id="guard: a long name"),
+    ],
+)
+def test_item_file_that_cannot_be_read_is_reported(tmp_path: Path, file: str, message: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin").write_bytes("Sticker | Göteborg".encode("latin-1"))
+    with pytest.raises(ConfigError) as error:
+        expand_files((f"file:{file}",), tmp_path, "basket core")
+    assert message in error.value.detail
+    assert error.value.detail.startswith("basket core: ")
 
 
 @pytest.mark.parametrize(
