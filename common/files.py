@@ -57,7 +57,7 @@ def fsync_directory(folder: Path) -> None:
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock file at `path` (a `FileLock`), without writing anything."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
     except FileNotFoundError:
         return False
     try:

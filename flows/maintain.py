@@ -25,7 +25,7 @@ from warehouse.loading.run import LoadReport
 async def maintain(config: str | None = None) -> State[Any]:
     """Maintain the warehouse of the configuration at `config`.
 
-    Ends as Completed, or as Failed if the warehouse is locked, full or unusable.
+    Ends as Completed, or as Failed if the warehouse is locked, full or unusable, or a landing is not loaded.
     """
     settings = load_settings(Path(config) if config else None)
     clock = SystemClock()
@@ -41,7 +41,10 @@ async def maintain(config: str | None = None) -> State[Any]:
         key="maintain",
         description="The pending landings that were loaded",
     )
-    return Completed(message=f"{len(loads)} pending landing{'' if len(loads) == 1 else 's'} loaded")
+    loaded = sum(load.is_loaded for load in loads)
+    message = f"{loaded} pending landing{'' if loaded == 1 else 's'} loaded"
+    failed = [f"{load.run_id} is {load.state}: {load.reason}" for load in loads if not load.is_loaded]
+    return Failed(message="; ".join([message, *failed])) if failed else Completed(message=message)
 
 
 def _row(load: LoadReport) -> dict[str, Any]:

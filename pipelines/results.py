@@ -144,8 +144,11 @@ def _with_load(result: RunResult, load: LoadReport | None) -> RunResult:
         return result
     unknown = {**result.unknown_fields, **load.unknown_fields}
     result = dataclasses.replace(result, load=load, unknown_fields=unknown)
-    if result.state not in {DONE, "incomplete"} or load.state not in {UNUSABLE, "unreadable"}:
+    if result.state not in {DONE, "incomplete"} or (load.is_loaded and load.state != UNUSABLE):
         return result
+    if load.state == "waiting":
+        pending = f"its landing was not loaded yet: {load.reason}"
+        return dataclasses.replace(result, state="incomplete", incomplete_reason=pending)
     reason = load.reason if load.state == UNUSABLE else f"its landing was set aside: {load.reason}"
     return dataclasses.replace(result, state=UNUSABLE, incomplete_reason=reason)
 
@@ -161,6 +164,11 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     """Return the worst of several runs' exit codes: auth, plan, the rest, unusable, and incomplete."""
     found = set(codes)
     return next((code for code in (130, 4, 5, 2, 1, 7, 3) if code in found), 0)
+
+
+def loads_exit_code(loads: Iterable[LoadReport]) -> int:
+    """Return the exit code of a command that only loads: 6 where a landing was not loaded."""
+    return 0 if all(load.is_loaded for load in loads) else 6
 
 
 def error_exit_code(error: FloorlineError) -> int:

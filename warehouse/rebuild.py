@@ -10,17 +10,18 @@ from pathlib import Path
 from warehouse.database import open_writer, writer_lock
 from warehouse.database_files import copy_database, keep_backup, remove_database, temporary_database
 from warehouse.landing.conversion import no_parser
-from warehouse.landing.ndjson import RowParser
-from warehouse.landing.reader import (
-    CorruptLanding,
-    LandedRun,
+from warehouse.landing.inventory import (
+    Landing,
     is_being_written,
     list_landings,
     mark_loaded,
     read_landings,
 )
+from warehouse.landing.ndjson import RowParser
+from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.forgetting import forget_runs
-from warehouse.loading.pipeline import LOCK_WAIT, copy_alerts, load_runs, quarantine_landing
+from warehouse.loading.loader import Loader
+from warehouse.loading.pipeline import LOCK_WAIT, close_alerts, copy_alerts, settle_failure
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import find_complete_database, remove_stray_log
@@ -43,8 +44,8 @@ class RebuildResult:
 
 def rebuildable_landings(
     paths: WarehousePaths, on_corrupt: Callable[[CorruptLanding], object] = lambda _: None
-) -> list[LandedRun]:
-    """Return the finished landings on disk, in the order of their observations."""
+) -> list[Landing]:
+    """Return the finished landings on disk, in the order of their runs."""
     return read_landings(
         [folder for folder in list_landings(paths.landing) if not is_being_written(folder)], on_corrupt
     )
@@ -71,7 +72,8 @@ def rebuild(
         with open_writer(rebuilt) as db:
             alerts = AlertStore(paths.state)
             for error in corrupt:
-                quarantine_landing(error, alerts, now())
+                settle_failure(dataclasses.replace(error, may_heal=False), alerts, now())
+            close_alerts(loaded, alerts, now())
             copy_alerts(db, alerts)
         if not taken_over:
             # Before the swap: a kill in between costs repeated requests, but no rows.
@@ -102,8 +104,8 @@ def _fill(
         remove_database(rebuilt)
         taken_over = _take_over(paths, rebuilt, {run.header.run_id for run in runs})
         failed: list[CorruptLanding] = []
-        with open_writer(rebuilt) as db:
-            load_runs(db, runs, now, on_corrupt=failed.append, row_parser=row_parser)
+        with Loader(rebuilt, now, row_parser) as loader:
+            loader.load(runs, failed.append)
         for error in failed:
             on_corrupt(error)
         folders = {run.folder for run in runs}

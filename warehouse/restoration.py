@@ -16,7 +16,7 @@ from common.errors import DatabaseIncomplete, DatabaseUnreadable, PublishedUnrea
 from common.files import translate_os_errors
 from warehouse.database_files import keep_backup, log_of, temporary_database
 from warehouse.integrity import count_missing_runs, has_content, is_whole, read_run_ids
-from warehouse.landing.reader import list_landings
+from warehouse.landing.inventory import is_loaded, is_set_aside, list_landings
 from warehouse.paths import WarehousePaths
 
 
@@ -79,7 +79,7 @@ def refuse_lost_runs(paths: WarehousePaths) -> None:
 
 def loadable_runs(paths: WarehousePaths) -> set[str]:
     """Return the ids of the runs that have a landing, without quarantined ones."""
-    return {folder.name for folder in list_landings(paths.landing) if not (folder / "unreadable").exists()}
+    return {folder.name for folder in list_landings(paths.landing) if not is_set_aside(folder)}
 
 
 def remove_stray_log(paths: WarehousePaths) -> None:
@@ -101,7 +101,7 @@ def _lacks_published_runs(paths: WarehousePaths) -> bool:
 
 
 def _refuse_empty_database(paths: WarehousePaths) -> None:
-    loaded = [folder for folder in list_landings(paths.landing) if (folder / "loaded").exists()]
+    loaded = [folder for folder in list_landings(paths.landing) if is_loaded(folder)]
     if loaded:
         detail = f"there is no database at {paths.writer}, although {len(loaded):,} landings were loaded"
         raise DatabaseIncomplete(detail, paths.writer)

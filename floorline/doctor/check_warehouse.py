@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,10 @@ from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.config import BasketSettings, Settings
 from warehouse.database import open_published, open_reader, writer_lock
 from warehouse.integrity import has_content, verify_database
-from warehouse.landing.reader import CorruptLanding, list_landings, pending_landings
+from warehouse.landing.inventory import Landing, landings_set_aside, pending_landings
+from warehouse.landing.reader import CorruptLanding, read_run
+from warehouse.landing.series import read_series
+from warehouse.landing.tries import read_tries
 from warehouse.loading.pipeline import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
@@ -149,27 +153,37 @@ def _locked(paths: WarehousePaths, error: WarehouseLocked, now: datetime, *, loc
 def check_landings(paths: WarehousePaths) -> list[Finding]:
     """Check for landings that are not loaded yet, and for landings that cannot be read."""
     corrupt: list[CorruptLanding] = []
-    pending = pending_landings(paths.landing, corrupt.append)
+    pending = [
+        landing
+        for landing in pending_landings(paths.landing, corrupt.append)
+        if _is_readable(landing, corrupt.append)
+    ]
     findings = []
     if pending:
         since = min(run.header.started_at for run in pending).astimezone(UTC)
         count = "1 landing is" if len(pending) == 1 else f"{len(pending)} landings are"
-        seen = f"{count} not loaded yet, since {since:%Y-%m-%d %H:%M:%S} UTC"
+        failed = sum(read_tries(landing.folder).failed > 0 for landing in pending)
+        retried = f"; {failed} of them failed, and will be tried again" if failed else ""
+        seen = f"{count} not loaded yet, since {since:%Y-%m-%d %H:%M:%S} UTC{retried}"
         advice = "run `floorline maintain load`; the next snapshot loads them too"
         findings.append(warn("landings", seen, advice))
-    if unreadable := [*_quarantined(paths), *map(str, corrupt)]:
-        seen = f"unreadable: {'; '.join(unreadable[:MAX_UNREADABLE])}"
+    if unreadable := [*landings_set_aside(paths.landing), *corrupt]:
+        more = f"; and {len(unreadable) - MAX_UNREADABLE} more" if len(unreadable) > MAX_UNREADABLE else ""
+        seen = f"set aside: {'; '.join(map(str, unreadable[:MAX_UNREADABLE]))}{more}"
         findings.append(fail("landings", seen, RETRY_ADVICE))
     return findings or [ok("landings", "all landings are loaded")]
 
 
-def _quarantined(paths: WarehousePaths) -> list[str]:
-    """Return the names of the quarantined landings, each with the reason."""
-    return [
-        f"{folder.name}: {(folder / 'unreadable').read_text('utf-8', errors='replace')}"
-        for folder in list_landings(paths.landing)
-        if (folder / "unreadable").exists() and not (folder / "loaded").exists()
-    ]
+def _is_readable(landing: Landing, on_corrupt: Callable[[CorruptLanding], object]) -> bool:
+    """Return whether a landing can be read; one without checksums might crash this process: it is not."""
+    try:
+        if landing.has_checksums:
+            read_run(landing.folder)
+            read_series(landing.folder)
+    except CorruptLanding as error:
+        on_corrupt(error)
+        return False
+    return True
 
 
 def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:

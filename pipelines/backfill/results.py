@@ -10,6 +10,7 @@ from typing import Final
 from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.results import DONE, EXIT_CODES, RunResult, run_state
+from warehouse.landing.inventory import landings_set_aside
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
@@ -124,9 +125,8 @@ class LoadSummary:
 def summarize_loads(paths: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
     """Return the loads of the landings with these run ids, whichever process loaded them."""
     ((rows, new, rejected),) = run_query(paths, LOADED_ROWS, [list(runs)]).rows
-    unreadable = {run_id: paths.landing / run_id / "unreadable" for run_id in runs}
     set_aside = tuple(
-        f"{run_id}: {file.read_text('utf-8')}" for run_id, file in unreadable.items() if file.exists()
+        str(error) for error in landings_set_aside(paths.landing) if error.folder.name in set(runs)
     )
     return LoadSummary(tuple(runs), rows=rows, rows_new=new, rows_rejected=rejected, set_aside=set_aside)
 

@@ -14,11 +14,11 @@ from typing import Final, Self, TypeVar
 
 from common.concurrency import run_to_completion
 from common.errors import WriterProcessDied
+from common.worker_process import WorkerDied, WorkerProcess
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard
 from pipelines.planning.model import SnapshotPlan
-from pipelines.snapshot.worker_process import WorkerDied, WorkerProcess
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import ShardWriter
 

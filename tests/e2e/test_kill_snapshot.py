@@ -12,7 +12,8 @@ from sandbox.core import Sandbox
 from sandbox.market.providers import KEYS
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
-from warehouse.landing.reader import list_landings, read_run
+from warehouse.landing.inventory import list_landings
+from warehouse.landing.reader import read_run
 
 pytestmark = pytest.mark.slow
 FEW_PROVIDERS = ("steam", "buff163", "csfloat", "skinport")

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from common.worker_process import WorkerProcess
 from floorline.up.process import ManagedProcess
 from pipelines.snapshot.page_writers import ProcessPageWriter
-from pipelines.snapshot.worker_process import WorkerProcess
 from sandbox.server import serve, spawn
 
 STARTERS: tuple[object, ...] = (

@@ -1,6 +1,6 @@
 """Raw shards on disk: rows as the API sent them, as compressed NDJSON that the load parses.
 
-    0001.lines.zst         zstd frames: one for each chunk of a streamed response, or for each page
+    0001.lines.zst         zstd frames with checksums: one for each chunk of a stream, or for each page
     0001.lines.json        the header, written before any row; at the end, how the shard ended
 
 DuckDB loads such a shard directly where every row is as expected. Otherwise a `RowParser` converts the shard
@@ -11,15 +11,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from backports import zstd
 
-from common.files import append_durably, atomic_write, to_json, translate_os_errors
+from common.files import append_durably, to_json, translate_os_errors
+from warehouse.landing.integrity import (
+    DamagedFile,
+    compress_frame,
+    file_size,
+    read_frames,
+    read_json,
+    write_json,
+)
 from warehouse.landing.model import NumberedPages, PageMeta, ShardHeader
 
 if TYPE_CHECKING:
@@ -117,7 +125,7 @@ class NdjsonShardWriter:
             "bytes": self._path.stat().st_size,
         }
         with translate_os_errors(self._path.parent):
-            atomic_write(self._manifest, to_json({**dataclasses.asdict(self._head), "end": end}))
+            write_json(self._manifest, {**dataclasses.asdict(self._head), "end": end})
 
     def _open(self, written: Mapping[str, str], *, paged: bool, meta: PageMeta) -> NdjsonHeader:
         """Create the files before the first row; return the header."""
@@ -126,13 +134,12 @@ class NdjsonShardWriter:
             with translate_os_errors(self._path.parent):
                 # Before the header: a reader of the header compares the size of this file.
                 self._path.touch()
-                atomic_write(self._manifest, to_json(head))
+                write_json(self._manifest, head)
             self._head = head
         return self._head
 
     def _append_frame(self, *text: bytes) -> None:
-        frame = zstd.ZstdCompressor(_LEVEL)
-        append_durably(self._path, b"".join([*map(frame.compress, text), frame.flush()]))
+        append_durably(self._path, compress_frame(*text, level=_LEVEL))
 
     def _count_paged_rows(self) -> int | None:
         counts = [count for _, _, count in self._pages.values() if count is not None]
@@ -141,9 +148,10 @@ class NdjsonShardWriter:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LandedRawShard:
-    """A raw shard on disk. `count` is None where the file is truncated or a row is not exact.
+    """A raw shard on disk. `count` is None where the shard is not complete or a row is not exact.
 
-    `current_pages` holds (number, metadata) of the current pages of a finished paged shard.
+    `current_pages` holds (number, metadata) of the current pages of a finished paged shard. The last page of
+    a shard that is not `finished` may be truncated.
     """
 
     path: Path
@@ -152,6 +160,7 @@ class LandedRawShard:
     reason: str | None
     count: int | None
     current_pages: NumberedPages = ()
+    finished: bool = True
 
     @property
     def header(self) -> ShardHeader:
@@ -166,28 +175,20 @@ class LandedRawShard:
     def chunks(self) -> Iterator[tuple[PageMeta, bytes]]:
         """Yield the complete pages in the order of landing: metadata and the rows as they came.
 
-        A streamed response yields its chunks, each with the metadata of the response.
+        A streamed response yields its chunks, each with the metadata of the response. Raises DamagedFile.
         """
-        for number, text in enumerate(self._frames(), _first_page_number(self.header)):
+        frames = read_frames(self.path, may_be_torn=not self.finished)
+        for number, text in enumerate(frames, _first_page_number(self.header)):
             if self.head.paged:
                 meta_line, _, rows = text.replace(_row_prefix(number), b"\n{").partition(b"\n")
                 yield msgspec.json.decode(json.loads(meta_line)[META_FIELD], type=PageMeta), rows
             else:
                 yield self.head.mark, text
 
-    def _frames(self) -> Iterator[bytes]:
-        """Yield the complete frames, decompressed."""
-        content = self.path.read_bytes()
-        while content:
-            frame = zstd.ZstdDecompressor()
-            try:
-                text = frame.decompress(content)
-            except zstd.ZstdError:
-                return
-            if not frame.eof:  # the file was truncated in this frame
-                return
-            yield text
-            content = frame.unused_data
+    def verify(self) -> None:
+        """Raise DamagedFile where the file is not what was landed."""
+        for _ in read_frames(self.path, may_be_torn=not self.finished):
+            pass
 
 
 # Parses a raw shard row by row: yields its pages in order, each with the number of rows by unknown field.
@@ -208,11 +209,12 @@ class _Manifest(msgspec.Struct):
 
 def read_raw_shard(manifest: Path) -> LandedRawShard:
     """Read a raw shard by the path of its 0001.lines.json. Raises ValueError and OSError."""
-    content, path = manifest.read_bytes(), manifest.with_suffix(".zst")
-    head = msgspec.json.decode(content, type=NdjsonHeader)
-    end = msgspec.json.decode(content, type=_Manifest).end
-    if end is None or end.bytes != path.stat().st_size:
-        return LandedRawShard(path, head, complete=False, reason="interrupted", count=None)
+    path, head = manifest.with_suffix(".zst"), read_json(manifest, NdjsonHeader)
+    check_number(manifest, head.header.number)
+    end, size = read_json(manifest, _Manifest).end, file_size(path)
+    if end is None:
+        return LandedRawShard(path, head, complete=False, reason="interrupted", count=None, finished=False)
+    check_size(path, size, end.bytes)
     return LandedRawShard(
         path,
         head,
@@ -223,10 +225,31 @@ def read_raw_shard(manifest: Path) -> LandedRawShard:
     )
 
 
+def check_number(path: Path, number: int) -> None:
+    """Raise DamagedFile where a file of a shard holds another shard than its name says."""
+    if int(shard_number(path).lstrip("s")) != number:
+        raise DamagedFile(f"{path.name} holds shard {number}")
+
+
+def check_size(path: Path, size: int, expected: int) -> None:
+    """Raise DamagedFile where a file has not the size with which its shard ended."""
+    if size != expected:
+        raise DamagedFile(f"{path.name} has {size:,} bytes of {expected:,}")
+
+
 def raw_shard_paths(folder: Path) -> Sequence[Path]:
-    """List the 0001.lines.json of a landing's shards that were not converted to typed pages."""
-    manifests = sorted(folder.glob("[0-9]*.lines.json"))
-    return [path for path in manifests if not (folder / f"{shard_number(path)}.json").exists()]
+    """List the 0001.lines.json of a landing's shards that were not converted to typed pages.
+
+    Rows need their header; an empty file is written before the header.
+    """
+    numbers = sorted({shard_number(path) for path in folder.glob("[0-9]*.lines.*")})
+    manifests = [folder / f"{number}.lines.json" for number in numbers]
+    return [
+        path
+        for path in manifests
+        if not path.with_name(f"{shard_number(path)}.json").exists()
+        and (os.path.lexists(path) or file_size(path.with_suffix(".zst")))
+    ]
 
 
 def shard_number(path: Path) -> str:

@@ -1,42 +1,58 @@
-"""Read landings: which are pending, what they hold, also where a file is truncated; quarantine and prune."""
+"""Read a landing: what it holds, also where a file is truncated."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import time
+import errno
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 
-from common.files import atomic_write, is_locked
-from warehouse.landing.arrow import FORMAT, PAGE_SCHEMA, read_pages, read_schema
+from common.text import sanitize
+from warehouse.landing.arrow import PAGE_SCHEMA, find_stream, read_pages, read_stream_header
+from warehouse.landing.integrity import DamagedFile, file_size, read_frames, read_json
 from warehouse.landing.model import NumberedPages, PageMeta, RunHeader, ShardHeader
-from warehouse.landing.ndjson import LandedRawShard, raw_shard_paths, read_raw_shard, shard_number
+from warehouse.landing.ndjson import (
+    LandedRawShard,
+    check_number,
+    check_size,
+    raw_shard_paths,
+    read_raw_shard,
+    shard_number,
+)
 
-# The errors of a file that is not what was landed.
-CORRUPT_FILE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+# The errors of a file that is not what was landed, and those of a machine that lacks something for a while.
+_CORRUPT_FILE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_SHORTAGES: Final = frozenset({
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EINTR,
+})  # fmt: skip
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 
 
 @dataclasses.dataclass(eq=False)
 class CorruptLanding(Exception):
-    """A landing cannot be read or loaded. It is quarantined, so that the others load."""
+    """A landing cannot be read or loaded. It is set aside, so that the others load.
+
+    With `may_heal`, the files are not known to be damaged: another try may succeed.
+    """
 
     folder: Path
     reason: str
+    may_heal: bool = False
 
     @classmethod
-    def from_error(cls, folder: Path, error: BaseException) -> Self:
+    def from_error(cls, folder: Path, error: BaseException, *, may_heal: bool = False) -> Self:
         """Take the first line of an error as the reason."""
-        return cls(folder, f"{type(error).__name__}: {error}".splitlines()[0])
+        text = str(error) if isinstance(error, DamagedFile) else f"{type(error).__name__}: {error}"
+        return cls(folder, sanitize(text.splitlines()[0], 400), may_heal)
 
     def __str__(self) -> str:
         return f"{self.folder.name}: {self.reason}"
@@ -62,7 +78,7 @@ class LandedShard:
         Raises CorruptLanding where a page is missing: its quotes would seem to have vanished.
         """
         missing = dict(self.pages)
-        for number, (meta, batch) in enumerate(read_pages(self.path, PageMeta, columns)):
+        for number, (meta, batch) in enumerate(read_pages(self.path, PAGE_SCHEMA, PageMeta, columns)):
             if missing.pop(number, None) is not None:
                 yield meta, batch
         if missing:
@@ -72,7 +88,7 @@ class LandedShard:
         """Yield the reject_id, the metadata of the page, the reason and the raw text of each reject."""
         for number, meta in self.pages:
             for index, (reason, raw) in enumerate(meta.rejects):
-                yield f"{self.path.parent.name}/{self.path.stem}/{number}/{index}", meta, reason, raw
+                yield f"{self.path.parent.name}/{shard_number(self.path)}/{number}/{index}", meta, reason, raw
 
     def pages_without_rejects(self) -> Iterator[tuple[PageMeta, pa.RecordBatch]]:
         """Yield the current pages that have no reject, with their rows. Raises CorruptLanding."""
@@ -126,9 +142,15 @@ class LandedRun:
         return dict(counts)
 
     def catalog(self, name: str) -> pl.DataFrame | None:
-        """Read a catalog that the run fetched (`items`, `providers` or `fx`); None where there is none."""
-        path = self.folder / f"{name}.arrow"
-        return pl.read_ipc(path) if path.exists() else None
+        """Read a catalog that the run fetched (`items`, `providers` or `fx`); None where there is none.
+
+        Raises DamagedFile and OSError.
+        """
+        path, plain = self.folder / f"{name}.arrow.zst", self.folder / f"{name}.arrow"
+        if os.path.lexists(path):
+            (content,) = read_frames(path, may_be_torn=False)
+            return pl.read_ipc(content)
+        return pl.read_ipc(plain) if plain.exists() else None
 
 
 class _Manifest(msgspec.Struct):
@@ -139,22 +161,24 @@ class _Manifest(msgspec.Struct):
     unknown_fields: dict[str, int] = {}
 
 
-def read_shard(path: Path) -> LandedShard | None:
-    """Read a shard by the path of its stream; None where the stream ends before its first page.
+def read_shard(folder: Path, number: str) -> LandedShard | None:
+    """Read a shard by its number in file names; None where it ended before its first page.
 
-    Raises ValueError and TypeError where the files are not what was landed.
+    Raises ValueError and TypeError where the files are not what was landed, and OSError.
     """
-    schema = read_schema(path)
-    if schema is None:
+    manifest, path = folder / f"{number}.json", find_stream(folder, number)
+    end = read_json(manifest, _Manifest) if manifest.exists() else None
+    head = read_stream_header(path)
+    if head is None:
+        if end is not None and end.pages:
+            raise DamagedFile(f"{path.name} has none of its {len(end.pages)} pages")
         return None
-    if not schema.equals(PAGE_SCHEMA):
-        raise TypeError(f"{path.name} has other columns than this version of Floorline knows")
-    header = ShardHeader.parse(schema.metadata[FORMAT])
-    manifest = path.with_suffix(".json")
-    end = msgspec.json.decode(manifest.read_bytes(), type=_Manifest) if manifest.exists() else None
-    if end is None or end.bytes != path.stat().st_size:
+    header = ShardHeader.parse(head)
+    check_number(path, header.number)
+    if end is None or end.bytes is None:
         pages = _find_current_pages(path)
         return LandedShard(path, header, complete=False, reason="interrupted", pages=pages)
+    check_size(path, file_size(path), end.bytes)
     return LandedShard(
         path,
         header,
@@ -167,117 +191,68 @@ def read_shard(path: Path) -> LandedShard | None:
 
 def _find_current_pages(path: Path) -> NumberedPages:
     current: dict[tuple[int, int], tuple[int, PageMeta]] = {}
-    for number, (meta, _) in enumerate(read_pages(path, PageMeta)):
+    for number, (meta, _) in enumerate(read_pages(path, PAGE_SCHEMA, PageMeta)):
         current[meta.request, meta.offset] = (number, meta)
     return tuple(sorted(current.values(), key=lambda page: page[0]))
 
 
 def read_run(folder: Path) -> LandedRun:
     """Read the landing in a folder. Raises CorruptLanding."""
-    try:
+    with refuse_corrupt_files(folder):
         return _read_run(folder)
-    except CORRUPT_FILE_ERRORS as error:
+
+
+@contextlib.contextmanager
+def refuse_corrupt_files(folder: Path) -> Iterator[None]:
+    """Raise CorruptLanding for the errors of reading a landing, but not where the machine lacks something."""
+    try:
+        yield
+    except _CORRUPT_FILE_ERRORS as error:
         raise CorruptLanding.from_error(folder, error) from error
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        raise CorruptLanding.from_error(folder, error, may_heal=True) from error
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether the machine lacks something for a while: space, memory, descriptors."""
+    return error.errno in _SHORTAGES
 
 
 def _read_run(folder: Path) -> LandedRun:
     manifests = raw_shard_paths(folder)
     # Pages beside a raw shard were left by a conversion that was killed.
     unconverted = {shard_number(path) for path in manifests}
-    streams = [path for path in sorted(folder.glob("[0-9]*.arrow")) if shard_number(path) not in unconverted]
-    done = folder / "done.json"
+    numbers = sorted({shard_number(path) for path in folder.glob("[0-9]*")} - unconverted)
     return LandedRun(
         folder=folder,
         header=read_header(folder),
-        done={"state": None, **json.loads(done.read_bytes())} if done.exists() else dict(CRASHED),
-        shards=tuple(shard for path in streams if (shard := read_shard(path)) is not None),
+        done=_read_end(folder),
+        shards=tuple(shard for number in numbers if (shard := read_shard(folder, number)) is not None),
         raw_shards=tuple(map(read_raw_shard, manifests)),
     )
 
 
 def read_header(folder: Path) -> RunHeader:
-    """Read the header of a landing's run. Raises ValueError."""
-    return msgspec.json.decode((folder / "run.json").read_bytes(), type=RunHeader)
+    """Read the header of a landing's run. Raises ValueError and OSError."""
+    return read_json(folder / "run.json", RunHeader)
 
 
-def is_being_written(folder: Path) -> bool:
-    """Return whether the process that writes a landing is still alive."""
-    return is_locked(folder / "lock")
+class _Header(msgspec.Struct):
+    ended: bool = False
 
 
-def list_landings(root: Path) -> list[Path]:
-    """List the folders of all landings that have a header."""
-    return sorted(path.parent for path in root.glob("*/run.json"))
+class _End(msgspec.Struct):
+    state: str
+    files: tuple[str, ...] = ()
 
 
-def pending_landings(
-    root: Path, on_corrupt: Callable[[CorruptLanding], object] = lambda _: None
-) -> list[LandedRun]:
-    """Read the landings that no database holds, in the order of observation.
-
-    Landings that are still being written, or are quarantined, are left out. `on_corrupt` gets those that
-    cannot be read.
-    """
-    folders = [
-        folder
-        for folder in list_landings(root)
-        if not any((folder / name).exists() for name in ("loaded", "unreadable"))
-        and not is_being_written(folder)
-    ]
-    return read_landings(folders, on_corrupt)
-
-
-def quarantined_headers(root: Path) -> list[RunHeader]:
-    """Return the headers of the runs whose landings were set aside, and are in no database."""
-    headers = []
-    for folder in list_landings(root):
-        if (folder / "unreadable").exists() and not (folder / "loaded").exists():
-            with contextlib.suppress(ValueError):
-                headers.append(read_header(folder))
-    return headers
-
-
-def read_landings(folders: Sequence[Path], on_corrupt: Callable[[CorruptLanding], object]) -> list[LandedRun]:
-    """Read landings in the order of observation; `on_corrupt` gets those that cannot be read."""
-    runs = []
-    for folder in folders:
-        try:
-            runs.append(read_run(folder))
-        except CorruptLanding as error:
-            on_corrupt(error)
-    return sorted(runs, key=lambda run: (run.observed_from, run.header.started_at))
-
-
-def quarantine(error: CorruptLanding) -> None:
-    """Exclude a landing from further loads; the file `unreadable` has the reason."""
-    atomic_write(error.folder / "unreadable", error.reason.encode(errors="replace"))
-
-
-def mark_loaded(folder: Path) -> None:
-    """Record that the database holds a landing."""
-    atomic_write(folder / "loaded", b"")
-    (folder / "unreadable").unlink(missing_ok=True)
-
-
-def prune(root: Path, keep: timedelta, now: float | None = None) -> int:
-    """Delete the landings that were loaded, or created without a header, before `keep`; return how many."""
-    before = (time.time() if now is None else now) - keep.total_seconds()
-    expired = [folder for folder in root.iterdir() if folder.is_dir() and _is_expired(folder, before)]
-    for folder in expired:
-        # In this order, a prune that is killed leaves nothing that a rebuild would take for a landing.
-        (folder / "run.json").unlink(missing_ok=True)
-        for path in folder.iterdir():
-            if path.name != "loaded":
-                path.unlink()
-        (folder / "loaded").unlink(missing_ok=True)
-        folder.rmdir()
-    return len(expired)
-
-
-def _is_expired(folder: Path, before: float) -> bool:
-    loaded = folder / "loaded"
-    if loaded.exists():
-        return loaded.stat().st_mtime < before
-    # Without a header: the rest of a killed prune, or of a run that was killed before it wrote the header.
-    has_header = (folder / "run.json").exists()
-    return not has_header and folder.stat().st_mtime < before and not is_being_written(folder)
+def _read_end(folder: Path) -> dict[str, Any]:
+    """Return the content of done.json, or of a run that was interrupted; check that all files are there."""
+    path = folder / "done.json"
+    if not read_json(folder / "run.json", _Header).ended and not os.path.lexists(path):
+        return dict(CRASHED)
+    for name in read_json(path, _End).files:
+        file_size(folder / name)
+    return read_json(path, dict[str, Any])

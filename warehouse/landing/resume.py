@@ -12,16 +12,15 @@ import polars as pl
 
 from common.clock import elapsed
 from warehouse.landing.conversion import no_parser
+from warehouse.landing.inventory import is_being_written, list_landings, read_landings
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard, RowParser
 from warehouse.landing.reader import (
     CorruptLanding,
     LandedRun,
     LandedShard,
-    is_being_written,
-    list_landings,
-    read_header,
     read_run,
+    refuse_corrupt_files,
 )
 
 INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
@@ -29,14 +28,14 @@ INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
 
 def find_interrupted_run(root: Path, source: str, basket: str) -> LandedRun | None:
     """Return the newest landing of a basket, if that run was interrupted."""
-    landings = []
-    for folder in list_landings(root):
-        with contextlib.suppress(ValueError):
-            header = read_header(folder)
-            if (header.source, header.basket) == (source, basket) and not is_being_written(folder):
-                landings.append((header.started_at, folder))
+    landings = [
+        landing.folder
+        for landing in read_landings(list_landings(root), on_corrupt=lambda _: None)
+        if (landing.header.source, landing.header.basket) == (source, basket)
+        and not is_being_written(landing.folder)
+    ]
     with contextlib.suppress(CorruptLanding):
-        run = read_run(max(landings)[1]) if landings else None
+        run = read_run(landings[-1]) if landings else None
         return run if run is not None and run.done["state"] in INTERRUPTED else None
     return None
 
@@ -58,7 +57,7 @@ def reusable_pages(
     request = dataclasses.replace(header, number=0)
     same = [shard for shard in run.all_shards if dataclasses.replace(shard.header, number=0) == request]
     for shard in same[:1]:
-        with contextlib.suppress(CorruptLanding):  # then all of it is fetched again
+        with contextlib.suppress(CorruptLanding), refuse_corrupt_files(run.folder):  # fetched again then
             return [page for page in _pages(shard, row_parser) if elapsed(page[0].landed_at, now) < lifetime]
     return []
 

@@ -1,6 +1,7 @@
 """Series on disk: the pages of a shard of points, candles or sales, their writer and reader.
 
-The files are part of an ordinary landing: `s0001.arrow`, an Arrow IPC stream, and `s0001.json` at the end.
+The files are part of an ordinary landing: `s0001.arrow.zst` as in warehouse/landing/arrow.py, and at the end
+`s0001.json`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ import polars as pl
 import pyarrow as pa
 
 from common.clock import bound_moment
-from common.files import atomic_write, to_json, translate_os_errors
+from common.files import translate_os_errors
 from common.shards import Item
-from warehouse.landing.arrow import FORMAT, TEXT, TIMESTAMP, append_page, read_pages, read_schema
-from warehouse.landing.reader import CORRUPT_FILE_ERRORS, CorruptLanding
+from warehouse.landing.arrow import (
+    SUFFIX,
+    TEXT,
+    TIMESTAMP,
+    append_page,
+    encode_header,
+    find_stream,
+    read_pages,
+    read_stream_header,
+)
+from warehouse.landing.integrity import DamagedFile, file_size, read_json, write_json
+from warehouse.landing.ndjson import check_number, check_size, shard_number
+from warehouse.landing.reader import refuse_corrupt_files
 
 NAME_FIELDS = {"item_id": TEXT, "market_hash_name": TEXT, "phase": TEXT}
 # The columns of a page, by series. Amounts are minor units, but the exact `price` of a point; times are UTC.
@@ -38,7 +50,7 @@ SCHEMAS = {
         "paint_seed": pa.int64(), "stickers": TEXT, "charms": TEXT, "inspect": TEXT,
     }),
 }  # fmt: skip
-FILES = "s[0-9]*.arrow"
+FILES = "s[0-9]*"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,20 +103,22 @@ class SeriesWriter:
 
     def __init__(self, folder: Path, header: SeriesHeader) -> None:
         self.header = header
-        self._path = folder / f"s{header.number:04}.arrow"
-        self._schema = SCHEMAS[header.series].with_metadata({FORMAT: to_json(header)})
+        self._path = folder / f"s{header.number:04}{SUFFIX}"
+        self._header = encode_header(header)
         self._pages = 0
 
     def append(self, meta: SeriesPageMeta, rows: pl.DataFrame) -> None:
         """Append a page with the columns of its series in SCHEMAS; see `append_page`."""
-        append_page(self._path, self._schema, meta=meta, rows=rows)
+        schema = SCHEMAS[self.header.series]
+        append_page(self._path, schema, header=self._header, meta=meta, rows=rows)
         self._pages += 1
 
     def finish(self, *, complete: bool, reason: str | None) -> None:
         """Write how the shard ended; without this it counts as interrupted. Raises WarehouseFull."""
-        end = {"complete": complete, "reason": reason, "pages": self._pages}
+        size = self._path.stat().st_size if self._pages else 0
+        end = {"complete": complete, "reason": reason, "pages": self._pages, "bytes": size}
         with translate_os_errors(self._path.parent):
-            atomic_write(self._path.with_suffix(".json"), to_json(end))
+            write_json(self._path.with_name(f"s{self.header.number:04}.json"), end)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,19 +133,20 @@ class LandedSeries:
 
     def batches(self) -> Iterator[tuple[SeriesPageMeta, pa.RecordBatch]]:
         """Yield the pages with their rows, all columns of the series (`SCHEMAS`)."""
-        return read_pages(self.path, SeriesPageMeta)
+        return read_pages(self.path, SCHEMAS[self.header.series], SeriesPageMeta)
 
     def rejects(self) -> Iterator[tuple[str, SeriesPageMeta, str, str]]:
         """Yield the reject_id, the metadata of the page, the reason and the raw text of each reject."""
         for page, meta in enumerate(self.pages):
             for index, (reason, raw) in enumerate(meta.rejects):
-                yield f"{self.path.parent.name}/{self.path.stem}/{page}/{index}", meta, reason, raw
+                yield f"{self.path.parent.name}/{shard_number(self.path)}/{page}/{index}", meta, reason, raw
 
 
 class _Manifest(msgspec.Struct):
     complete: bool
     reason: str | None
     pages: int
+    bytes: int | None = None  # older versions did not write the size
 
 
 def is_series_landing(folder: Path) -> bool:
@@ -140,27 +155,32 @@ def is_series_landing(folder: Path) -> bool:
 
 
 def read_series(folder: Path) -> tuple[LandedSeries, ...]:
-    """Read the series of a landing; a truncated stream loses its last page. Raises CorruptLanding."""
-    try:
-        shards = [_read_shard(path) for path in sorted(folder.glob(FILES))]
-    except CORRUPT_FILE_ERRORS as error:
-        raise CorruptLanding.from_error(folder, error) from error
+    """Read the series of a landing; of an interrupted run, a truncated file loses its last page.
+
+    Raises CorruptLanding.
+    """
+    with refuse_corrupt_files(folder):
+        numbers = sorted({shard_number(path) for path in folder.glob(FILES)})
+        shards = [_read_shard(folder, number) for number in numbers]
     return tuple(shard for shard in shards if shard is not None)
 
 
-def _read_shard(path: Path) -> LandedSeries | None:
-    """Read a shard by the path of its stream; None where the stream ends before its first page."""
-    schema = read_schema(path)
-    if schema is None:
+def _read_shard(folder: Path, number: str) -> LandedSeries | None:
+    """Read a shard by its number in file names; None where it ended before its first page."""
+    manifest, path = folder / f"{number}.json", find_stream(folder, number)
+    end = read_json(manifest, _Manifest) if manifest.exists() else None
+    head = read_stream_header(path)
+    if head is None:
+        if end is not None and end.pages:
+            raise DamagedFile(f"{path.name} has none of its {end.pages} pages")
         return None
-    header = msgspec.json.decode(schema.metadata[FORMAT], type=SeriesHeader)
-    if not schema.equals(SCHEMAS[header.series]):
-        raise TypeError(f"{path.name} has other columns than this version of Floorline knows")
-    pages = tuple(meta for meta, _ in read_pages(path, SeriesPageMeta))
-    manifest = path.with_suffix(".json")
-    if not manifest.exists():
+    header = msgspec.json.decode(head, type=SeriesHeader)
+    check_number(path, header.number)
+    pages = tuple(meta for meta, _ in read_pages(path, SCHEMAS[header.series], SeriesPageMeta))
+    if end is None:
         return LandedSeries(path, header, complete=False, reason="interrupted", pages=pages)
-    end = msgspec.json.decode(manifest.read_bytes(), type=_Manifest)
     if end.pages != len(pages):
-        raise ValueError(f"{path.name} has {len(pages)} of its {end.pages} pages")
+        raise DamagedFile(f"{path.name} has {len(pages)} of its {end.pages} pages")
+    if end.bytes is not None:
+        check_size(path, file_size(path), end.bytes)
     return LandedSeries(path, header, complete=end.complete, reason=end.reason, pages=pages)

@@ -3,28 +3,31 @@
 A landing is the folder of one run:
 
     lock                   held by the process that writes the landing; free once that process has ended
-    run.json               the header of the run, written first
-    0001.arrow             one Arrow IPC stream per shard, one record batch per page, with the rejects in its
-                           metadata; a truncated stream loses its last page
+    run.json               the header of the run, written first, and again after done.json
+    0001.arrow.zst         zstd frames with checksums: the header of the shard, then one Arrow IPC stream per
+                           page, with the rejects in its metadata; a truncated file loses its last page
     0001.json              how the shard ended, renamed into place
     0001.lines.zst ...     instead of the two: rows as the API sent them, see warehouse/landing/ndjson.py
-    items.arrow ...        catalogs that the run fetched
-    done.json              how the run ended, renamed into place
+    items.arrow.zst ...    catalogs that the run fetched
+    done.json              how the run ended and the names of its files, renamed into place
     loaded                 written once the database holds the run
-    unreadable             written where the landing cannot be loaded: the reason. Remove it to load again
+
+Every JSON file ends with a checksum, see warehouse/landing/integrity.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from filelock import FileLock
 
-from common.files import atomic_write, fsync_directory, to_json, translate_os_errors
+from common.files import atomic_write, fsync_directory, translate_os_errors
+from warehouse.landing.integrity import compress_frame, write_json
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.ndjson import NdjsonShardWriter
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from warehouse.landing.arrow import ArrowShardWriter
+
+_CATALOG_LEVEL: Final = 1
+_OTHER_FILES: Final = frozenset({"lock", "run.json"})
 
 
 class ShardWriter:
@@ -46,9 +52,9 @@ class ShardWriter:
     @cached_property
     def arrow_writer(self) -> ArrowShardWriter:
         """The writer of typed pages."""
-        from warehouse.landing.arrow import ArrowShardWriter  # imports polars, which raw rows do not need
+        from warehouse.landing.arrow import SUFFIX, ArrowShardWriter  # polars, which raw rows do not need
 
-        return ArrowShardWriter(self.folder / f"{self.header.number:04}.arrow", self.header)
+        return ArrowShardWriter(self.folder / f"{self.header.number:04}{SUFFIX}", self.header)
 
     def append(self, meta: PageMeta, rows: pl.DataFrame) -> None:
         """Append a typed page; see `ArrowShardWriter.append`."""
@@ -73,7 +79,7 @@ class ShardWriter:
             "unknown_fields": unknown_fields or {},
         }
         with translate_os_errors(path.parent):
-            atomic_write(path.with_suffix(".json"), to_json(end))
+            write_json(self.folder / f"{self.header.number:04}.json", end)
 
 
 class LandingWriter:
@@ -90,7 +96,7 @@ class LandingWriter:
             # Before run.json: a landing with a header and a free lock counts as one whose process has ended.
             self._lock.acquire(timeout=0)
             try:
-                atomic_write(self.folder / "run.json", to_json(self.header))
+                write_json(self.folder / "run.json", self.header)
                 fsync_directory(self.folder.parent)
             except OSError:
                 self._lock.release()
@@ -109,9 +115,14 @@ class LandingWriter:
         content = BytesIO()
         rows.write_ipc(content)
         with translate_os_errors(self.folder):
-            atomic_write(self.folder / f"{name}.arrow", content.getvalue())
+            frame = compress_frame(content.getbuffer(), level=_CATALOG_LEVEL)
+            atomic_write(self.folder / f"{name}.arrow.zst", frame)
 
     def finish(self, state: str, **facts: object) -> None:
         """Write how the run ended: its state, and further columns of `runs`. Raises WarehouseFull."""
         with translate_os_errors(self.folder):
-            atomic_write(self.folder / "done.json", to_json({"state": state, **facts}))
+            names = sorted(path.name for path in self.folder.iterdir())
+            files = [name for name in names if name not in _OTHER_FILES and not name.endswith(".partial")]
+            write_json(self.folder / "done.json", {"state": state, **facts, "files": files})
+            # That done.json is missing afterwards shows as damage, not as a run that was interrupted.
+            write_json(self.folder / "run.json", {**dataclasses.asdict(self.header), "ended": True})

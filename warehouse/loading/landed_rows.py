@@ -13,7 +13,7 @@ import polars as pl
 from common.clock import MAX_CLOCK_SKEW
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import RowParser
-from warehouse.landing.reader import CorruptLanding, LandedRun, LandedShard, read_run
+from warehouse.landing.reader import CorruptLanding, LandedRun, LandedShard, read_run, refuse_corrupt_files
 from warehouse.loading.late_quotes import LateQuote
 from warehouse.loading.timeline import State, Timeline
 
@@ -51,9 +51,10 @@ class LandedRows:
         return {key for run_id, by_name in wanted.items() for key in self._read_run(run_id, by_name)}
 
     def _read_run(self, run_id: str, quotes: Mapping[Identity, LateQuote]) -> set[int]:
+        folder = self._landings / run_id
         try:
-            run = read_run(self._landings / run_id)
-            rows = dict(self._find_rows(run, quotes))
+            with refuse_corrupt_files(folder):
+                rows = dict(self._find_rows(read_run(folder), quotes))
         except (OSError, CorruptLanding):
             return set()
         for (identity, at), state in rows.items():

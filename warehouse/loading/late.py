@@ -8,8 +8,8 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
+from warehouse.landing.inventory import list_landings
 from warehouse.landing.ndjson import RowParser
-from warehouse.landing.reader import list_landings
 from warehouse.loading.landed_rows import LandedRows
 from warehouse.loading.late_quotes import LateQuote, read_late_quotes
 from warehouse.loading.run import fetch_count, run_step

@@ -43,7 +43,7 @@ class UnexpectedContent(Exception):
 def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
     """Insert the rows of raw shards into staged_row.
 
-    Raises UnexpectedContent where a row is not as expected; staged_row is then incomplete.
+    Raises UnexpectedContent where a row is not as expected, and DamagedFile; staged_row is then incomplete.
     """
     if not shards:
         return
@@ -60,7 +60,7 @@ def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRaw
 def insert_ndjson_names(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
     """Insert the distinct (item_id, phase, market_hash_name) and the distinct providers into landed_name.
 
-    Raises UnexpectedContent where a row is not as expected.
+    Raises UnexpectedContent where a row is not as expected, and DamagedFile.
     """
     for group in _group_by_layout(shards):
         _insert(db, INSERT_NAMES, group)
@@ -90,6 +90,10 @@ def _insert(
             db.execute(statement.format(lines=_ndjson_table(shards)), {**(parameters or {}), "paths": paths})
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise UnexpectedContent(str(error)) from None
+    except duckdb.IOException:  # of the disk, unless one of the files does not match its checksums
+        for shard in shards:
+            shard.verify()
+        raise
 
 
 @contextlib.contextmanager

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
-from warehouse.database import open_writer, writer_lock
+from warehouse.database import writer_lock
 from warehouse.integrity import is_whole
 from warehouse.landing.conversion import no_parser
-from warehouse.landing.ndjson import RowParser
-from warehouse.landing.reader import (
-    CorruptLanding,
-    LandedRun,
+from warehouse.landing.inventory import (
+    is_loaded,
     list_landings,
     mark_loaded,
+    mark_pending,
     pending_landings,
     prune,
-    quarantine,
-    read_header,
+    set_aside,
 )
-from warehouse.loading.quotes import load_run
+from warehouse.landing.ndjson import RowParser
+from warehouse.landing.reader import CorruptLanding, read_header
+from warehouse.loading.loader import Loader
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
@@ -31,7 +32,8 @@ from warehouse.restoration import restore_writer
 from warehouse.state.alerts import ALERT_COLUMNS, CHECK_DISK, RESTORED, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
-RETRY_ADVICE = "remove the file `unreadable` from that landing to load it again"
+UNREADABLE: Final = "landing.unreadable"
+RETRY_ADVICE = "run `floorline maintain retry` to try it again"
 
 
 def load_pending(
@@ -45,31 +47,34 @@ def load_pending(
 ) -> list[LoadReport]:
     """Load every pending landing in the order of observation, publish, and prune; return the reports.
 
-    A corrupt landing is quarantined with an alert; its report follows those of the loads. `on_loaded` gets
-    the reports before the alerts are copied, so that the alerts that it raises are published too. A database
-    that is missing, damaged or short is brought back from the published copy, with an alert. Raises
+    A landing that cannot be loaded stops no other: it is set aside with an alert, at once where its files are
+    damaged, otherwise after some tries. Its report follows those of the loads. `on_loaded` gets the reports
+    before the alerts are copied, so that the alerts that it raises are published too. A database that is
+    missing, damaged or short is brought back from the published copy, with an alert. Raises
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull and
     WarehouseUnusable; what was not loaded stays pending.
     """
+    failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
         restored = restore_writer(paths, now())
-        with open_writer(paths.writer) as db:
-            forget_lost_loads(db, paths.landing)
-            corrupt: list[CorruptLanding] = []
-            runs = pending_landings(paths.landing, corrupt.append)
-            loaded = load_runs(db, runs, now, on_corrupt=corrupt.append, row_parser=row_parser)
+        with Loader(paths.writer, now, row_parser) as loader:
+            forget_lost_loads(loader.db, paths.landing)
+            landings = pending_landings(paths.landing, failures.append)
+            loaded = loader.load(landings, failures.append)
             alerts = AlertStore(paths.state)
             if restored is not None:
                 alerts.raise_alert(_restored(restored), now())
-            quarantined = [quarantine_landing(error, alerts, now()) for error in corrupt]
-            on_loaded([*loaded, *quarantined])
-            copy_alerts(db, alerts)
+            refused = [settle_failure(error, alerts, now()) for error in failures]
+            folders = {landing.folder for landing in landings} - {error.folder for error in failures}
+            close_alerts(folders, alerts, now())
+            on_loaded([*loaded, *refused])
+            copy_alerts(loader.db, alerts)
         publish(paths)
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.
-        for folder in {run.folder for run in runs} - {error.folder for error in corrupt}:
+        for folder in folders:
             mark_loaded(folder)
         prune(paths.landing, keep)
-    return [*loaded, *quarantined]
+    return [*loaded, *refused]
 
 
 def republish(paths: WarehousePaths, now: datetime, wait: float = LOCK_WAIT) -> None:
@@ -87,33 +92,17 @@ def _restored(message: str) -> Alert:
     return Alert(RESTORED, "", "", message, guidance=CHECK_DISK)
 
 
-def load_runs(
-    db: duckdb.DuckDBPyConnection,
-    runs: Sequence[LandedRun],
-    now: Callable[[], datetime],
-    *,
-    on_corrupt: Callable[[CorruptLanding], object],
-    row_parser: RowParser = no_parser,
-) -> list[LoadReport]:
-    """Load landings one by one; skip those that the database already holds."""
-    reports = []
-    for run in runs:
-        try:
-            reports.append(load_run(db, run, now(), row_parser=row_parser))
-        except CorruptLanding as error:
-            on_corrupt(error)
-    return [report for report in reports if report is not None]
-
-
-def quarantine_landing(error: CorruptLanding, alerts: AlertStore, now: datetime) -> LoadReport:
-    """Quarantine a landing, raise an alert, and report it."""
-    quarantine(error)
+def settle_failure(error: CorruptLanding, alerts: AlertStore, now: datetime) -> LoadReport:
+    """Report a landing that was not loaded; set it aside with an alert where it is not tried again."""
     run_id, source, basket = error.folder.name, "", ""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OSError):
         header = read_header(error.folder)
         source, basket = header.source, header.basket
+    if error.may_heal:
+        return LoadReport(run_id, source, basket, state="waiting", reason=error.reason)
+    set_aside(error)
     alert = Alert(
-        cause="landing.unreadable",
+        cause=UNREADABLE,
         source=source,
         subject=run_id,
         message=error.reason,
@@ -126,10 +115,18 @@ def quarantine_landing(error: CorruptLanding, alerts: AlertStore, now: datetime)
 
 def forget_lost_loads(db: duckdb.DuckDBPyConnection, landings: Path) -> None:
     """Remove the mark `loaded` from landings that the database does not hold: an older file was restored."""
-    loaded = [folder.name for folder in list_landings(landings) if (folder / "loaded").exists()]
+    loaded = [folder.name for folder in list_landings(landings) if is_loaded(folder)]
     lost = db.execute("SELECT unnest(?::VARCHAR[]) EXCEPT SELECT run_id FROM store.run", [loaded]).fetchall()
     for (run_id,) in lost:
-        (landings / run_id / "loaded").unlink(missing_ok=True)
+        mark_pending(landings / run_id)
+
+
+def close_alerts(loaded: Iterable[Path], alerts: AlertStore, now: datetime) -> None:
+    """Close the alerts of landings that were set aside and are loaded now."""
+    run_ids = {folder.name for folder in loaded}
+    for alert in alerts.list_alerts(open_only=True):
+        if alert.cause == UNREADABLE and alert.subject in run_ids:
+            alerts.resolve(UNREADABLE, alert.source, alert.subject, now=now)
 
 
 def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:

@@ -43,9 +43,10 @@ class LoadReport:
     """What the load of one run did. `rows_changed` counts the new rows of the history, closures included.
 
     `held` are the providers of which nothing was closed, `brought` those with a complete observation that
-    counts. The state of a quarantined landing is `unreadable`, that of a run whose rows were all rejected is
-    `unusable`; `reason` says why. `reject_reasons` has the commonest reasons, and `usual_reject_share` the
-    share of rejects in earlier runs of the basket (None where there is no such comparison).
+    counts. The state of a landing that is set aside is `unreadable`, of one that is tried again `waiting`, of
+    a run whose rows were all rejected `unusable`; `reason` says why. `reject_reasons` has the commonest
+    reasons, and `usual_reject_share` the share of rejects in earlier runs of the basket (None where there is
+    no such comparison).
     """
 
     run_id: str
@@ -65,6 +66,11 @@ class LoadReport:
     unknown_fields: Mapping[str, int] = dataclasses.field(default_factory=dict)
     reject_reasons: str = ""
     usual_reject_share: float | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the database holds the run."""
+        return self.state not in {"unreadable", "waiting"}
 
 
 def run_step(db: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from warehouse.landing.reader import CorruptLanding, list_landings, read_header
+from warehouse.landing.inventory import list_landings, read_landings
+from warehouse.landing.reader import CorruptLanding
 from warehouse.landing.series import LandedSeries, read_series
 from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import BackfillRecord
@@ -53,8 +54,7 @@ def discard_lost_shards(backfills: BackfillStore, folders: Iterable[Path]) -> No
 
 
 def _landed_series(paths: WarehousePaths, backfill: BackfillRecord) -> Iterator[LandedSeries]:
-    for folder in list_landings(paths.landing):
-        with contextlib.suppress(ValueError, CorruptLanding):
-            header = read_header(folder)
-            if header.flow in FLOWS and header.basket == backfill.backfill_id:
-                yield from read_series(folder)
+    for landing in read_landings(list_landings(paths.landing), on_corrupt=lambda _: None):
+        if landing.header.flow in FLOWS and landing.header.basket == backfill.backfill_id:
+            with contextlib.suppress(CorruptLanding):
+                yield from read_series(landing.folder)

@@ -76,10 +76,44 @@ def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from pipelines.config import load_settings
     from pipelines.loading import load_and_publish
     from pipelines.preparation import prepare_warehouse
+    from pipelines.results import loads_exit_code
 
     settings, clock = load_settings(config), SystemClock()
     prepare_warehouse(settings, clock.now())
-    print_loads(load_and_publish(settings, [], clock), as_json=as_json)
+    loads = load_and_publish(settings, [], clock)
+    print_loads(loads, as_json=as_json)
+    raise typer.Exit(loads_exit_code(loads))
+
+
+@maintain_app.command("retry")
+def maintain_retry(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="The runs of these landings; without any, all of them.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try again to load the landings that were set aside, each by itself; `floorline doctor` lists them."""
+    from common.clock import SystemClock
+    from common.errors import ConfigError
+    from floorline.cli.render.runs import print_loads
+    from pipelines.config import load_settings
+    from pipelines.loading import load_and_publish
+    from pipelines.preparation import prepare_warehouse
+    from pipelines.results import loads_exit_code
+    from warehouse.landing.inventory import landings_set_aside, release
+    from warehouse.paths import WarehousePaths
+
+    settings, clock = load_settings(config), SystemClock()
+    prepare_warehouse(settings, clock.now())
+    paths = WarehousePaths(settings.root)
+    found = {error.folder.name for error in landings_set_aside(paths.landing)}
+    if unknown := sorted(set(runs or ()) - found):
+        raise ConfigError(f"no landing of the run {unknown[0]} is set aside; `floorline doctor` lists them")
+    release(paths.landing, runs or ())
+    loads = load_and_publish(settings, [], clock) if found else []
+    print_loads(loads, as_json=as_json)
+    raise typer.Exit(loads_exit_code(loads))
 
 
 @maintain_app.command("rebuild")
@@ -104,8 +138,8 @@ def maintain_rebuild(
         raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")
     if not yes:
         typer.confirm(
-            f"{len(runs)} landings from {runs[0].observed_from:%Y-%m-%d %H:%M} UTC on will be loaded again."
-            " Older data is taken over from the old database, which is renamed. Continue?",
+            f"{len(runs)} landings from {runs[0].header.started_at:%Y-%m-%d %H:%M} UTC on will be loaded"
+            " again. Older data is taken over from the old database, which is renamed. Continue?",
             abort=True,
             err=True,  # stdout is for the result, which may be JSON
         )

@@ -22,7 +22,8 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from floorline.cli.render.status import StatusReport, print_status
     from pipelines.config import load_settings
     from pipelines.planning.quota import active_holds, month_usage
-    from warehouse.landing.reader import pending_landings
+    from warehouse.landing.inventory import landings_set_aside, pending_landings
+    from warehouse.landing.reader import CorruptLanding
     from warehouse.paths import WarehousePaths
     from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
     from warehouse.state.alerts import read_alerts
@@ -30,10 +31,13 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     settings, now = load_settings(config), SystemClock().now()
     paths = WarehousePaths(settings.root)
     published = paths.published.exists()
+    corrupt: list[CorruptLanding] = []
+    pending = pending_landings(paths.landing, corrupt.append)
     report = StatusReport(
         runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
-        pending=pending_landings(paths.landing),
+        pending=pending,
+        landings_aside=[*landings_set_aside(paths.landing), *corrupt],
         set_aside=set_aside_baskets(paths),
         published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
         now=now,

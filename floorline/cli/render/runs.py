@@ -103,15 +103,27 @@ def print_files(files: Sequence[Path], *, as_json: bool) -> None:
 
 
 def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:
-    """Print the landings that were loaded."""
+    """Print the landings that were loaded on stdout, and a line on stderr for each that was not."""
+    for load in loads:
+        if not load.is_loaded:
+            print_error(describe_failed_load(load))
     if as_json:
         print_line(to_json(loads))
         return
-    print_line(f"{len(loads)} landings loaded" if loads else "there was no landing to load")
-    if loads:
+    loaded = [load for load in loads if load.is_loaded]
+    print_line(f"{len(loaded)} landings loaded" if loads else "there was no landing to load")
+    if loaded:
         columns = ("run", "basket", "state", "rows", "changed")
-        rows = [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loads]
+        rows = [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loaded]
         print_table(columns, rows, noun="landing")
+
+
+def describe_failed_load(load: LoadReport) -> str:
+    """Return the line of a landing that was not loaded."""
+    retried = load.state == "waiting"
+    advice = "the next run tries it again" if retried else "`floorline maintain retry` tries it again"
+    what = "was not loaded" if retried else "is set aside"
+    return f"the landing {load.run_id} {what}: {load.reason}; {advice}"
 
 
 def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:

@@ -12,7 +12,8 @@ from floorline.cli.render.runs import print_alerts
 from floorline.console import format_cell, print_line, print_table, to_json
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.quota import MonthUsageReport
-from warehouse.landing.reader import LandedRun
+from warehouse.landing.inventory import Landing
+from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.state.alerts import Alert
 
@@ -22,15 +23,17 @@ STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows",
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What `floorline status` prints: last runs, open alerts, pending landings, quotas. Times are UTC.
+    """What `floorline status` prints: last runs, open alerts, landings that are not loaded, quotas.
 
-    `holds` says until when a source asked to send nothing, by source; `set_aside` are the baskets
-    whose last landing could not be loaded, each with its source.
+    Times are UTC. `landings_aside` are the landings that are set aside. `holds` says until when a source
+    asked to send nothing, by source; `set_aside` are the baskets whose last landing could not be loaded, each
+    with its source.
     """
 
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
-    pending: Sequence[LandedRun]
+    pending: Sequence[Landing]
+    landings_aside: Sequence[CorruptLanding]
     published_at: datetime | None
     now: datetime
     months: Sequence[MonthUsageReport] = ()
@@ -56,6 +59,8 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
         print_line(f"{source}: asked to send nothing until {format_cell(until)} UTC, and no run does")
     if report.pending:
         print_line(_describe_pending(report))
+    for error in report.landings_aside:
+        print_line(f"a landing is set aside, {error}: `floorline maintain retry` tries it again")
     if report.alerts:
         print_alerts(report.alerts, as_json=False)
 
@@ -65,7 +70,10 @@ def _status_json(rows: Sequence[tuple[Any, ...]], report: StatusReport) -> dict[
         "baskets": [{**dict(zip(STATUS, row, strict=True)), "late": _is_late(row)} for row in rows],
         "published_at": report.published_at,
         "alerts": report.alerts,
-        "landings_waiting": [run.header.run_id for run in report.pending],
+        "landings_waiting": [landing.header.run_id for landing in report.pending],
+        "landings_set_aside": [
+            {"run_id": error.folder.name, "reason": error.reason} for error in report.landings_aside
+        ],
         "months": report.months,
         "holds": report.holds,
     }

@@ -38,7 +38,9 @@ def report_of(
     *runs: dict[str, Any], published_at: datetime | None = NOON, now: datetime = NOON
 ) -> StatusReport:
     """Return a report of these runs, without alerts and pending landings."""
-    return StatusReport(runs=runs, alerts=[], pending=[], published_at=published_at, now=now)
+    return StatusReport(
+        runs=runs, alerts=[], pending=[], landings_aside=[], published_at=published_at, now=now
+    )
 
 
 def printed(
@@ -70,7 +72,8 @@ def test_age_of_the_last_success_against_the_interval(
 
 def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     status = json.loads(printed(bench, capsys, report_of(run()), as_json=True))
-    assert list(status) == ["baskets", "published_at", "alerts", "landings_waiting", "months", "holds"]
+    landings = ["landings_waiting", "landings_set_aside"]
+    assert list(status) == ["baskets", "published_at", "alerts", *landings, "months", "holds"]
     assert status["published_at"] == "2026-06-01T12:00:00+00:00"
     assert status["baskets"] == [
         {"basket": "core", "last success": "2026-06-01T12:00:00+00:00", "age": 0, "every": 600,

@@ -172,8 +172,8 @@ def test_landing_that_cannot_be_read(paths: WarehousePaths) -> None:
     (folder / "unreadable").write_text("JSONDecodeError: no end")
     (finding,) = check_landings(paths)
     assert (before.verdict, finding.verdict) == ("fail", "fail")
-    assert finding.seen == "unreadable: b: JSONDecodeError: no end"
-    assert "remove the file `unreadable`" in finding.advice
+    assert finding.seen == "set aside: b: JSONDecodeError: no end"
+    assert "floorline maintain retry" in finding.advice
     (folder / "loaded").touch()
     assert check_landings(paths)[0].verdict == "ok"
 

@@ -18,7 +18,8 @@ from sandbox.core import Sandbox
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
 from tests.support.waiting import wait_until
-from warehouse.landing.reader import pending_landings
+from warehouse.landing.inventory import pending_landings
+from warehouse.landing.reader import read_run
 
 pytestmark = pytest.mark.slow
 PROVIDERS = ("steam", "buff163")
@@ -122,7 +123,7 @@ def test_second_ctrl_c_ends_the_wait_for_another_loader(tmp_path: Path, box: San
         assert run.returncode == 130
         assert "Traceback" not in stderr
     (landing,) = pending_landings(bench.paths.landing)
-    assert landing.done["state"] == "cancelled"
+    assert read_run(landing.folder).done["state"] == "cancelled"
 
 
 def grace_after(error: BaseException) -> float:

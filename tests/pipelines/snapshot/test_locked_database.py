@@ -16,7 +16,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env, ledger, main_with
-from warehouse.landing.reader import pending_landings
+from warehouse.landing.inventory import pending_landings
 
 LOCK = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('locked', flush=True); input()"
 

@@ -69,7 +69,7 @@ def test_worker_that_does_not_start_ends_the_run_with_one_line(
 ) -> None:
     bench = Bench.at(tmp_path, make_sandbox(items=2000, tier="free"), catalog_of(*PROVIDERS))
     (tmp_path / "sitecustomize.py").write_text(
-        f"import sys\nif 'pipelines.snapshot.worker_process' in sys.orig_argv:\n    {statement}\n"
+        f"import sys\nif 'common.worker_process' in sys.orig_argv:\n    {statement}\n"
     )
     done = bench.command("snapshot", "--no-prefect", check=6, PYTHONPATH=str(tmp_path))
     (line,) = done.stderr.splitlines()

@@ -78,7 +78,7 @@ def test_page_numbers_follow_the_file_although_a_page_fails_and_a_caller_is_canc
     _, second, third, _ = run_with(writer_class, job)
     assert isinstance(second, RateLimited)
     assert isinstance(third, asyncio.CancelledError)
-    landed = read_shard(writer.arrow_writer.path)
+    landed = read_shard(writer.folder, f"{HEADER.number:04}")
     assert landed is not None
     assert [(number, meta.offset) for number, meta in landed.pages] == [(0, 1), (1, 2), (2, 3)]
     assert [meta.offset for meta, _ in landed.batches()] == [1, 2, 3]

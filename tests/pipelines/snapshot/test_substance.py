@@ -23,7 +23,7 @@ from tests.support.relay import Relay, relay_to
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, catalog_of, main_with
-from warehouse.landing.reader import list_landings
+from warehouse.landing.inventory import list_landings
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 PRICES, BATCH = "/v1/prices", "/v1/prices/batch"

@@ -15,8 +15,8 @@ from tests.support.worlds.generator import GeneratedWorld
 from tests.support.worlds.landings import Landing, write_landing
 from tests.support.worlds.views import ModelViews
 from warehouse.database import open_reader, open_writer
-from warehouse.landing.reader import CorruptLanding, read_run
-from warehouse.loading.pipeline import load_runs
+from warehouse.landing.reader import read_run
+from warehouse.loading.quotes import load_run
 from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 
@@ -62,11 +62,7 @@ def _rebuild(world: GeneratedWorld, paths: WarehousePaths) -> Views:
 def _load_one_by_one(db: duckdb.DuckDBPyConnection, paths: WarehousePaths, order: Sequence[Landing]) -> None:
     for landing in order:
         run = read_run(paths.landing / landing.run_id)
-        load_runs(db, [run], lambda: minute(600), on_corrupt=_refuse, row_parser=parse_raw_rows)
-
-
-def _refuse(error: CorruptLanding) -> None:
-    raise error
+        load_run(db, run, minute(600), row_parser=parse_raw_rows)
 
 
 def _describe(world: GeneratedWorld, order: Sequence[Landing], views: Views, model: ModelViews) -> list[str]:

@@ -17,7 +17,8 @@ from tests.support.series_landings import (
     series_header,
 )
 from tests.support.warehouse import create_warehouse, load, minute, query_rows, run_header
-from warehouse.landing.reader import CorruptLanding, pending_landings, prune, read_run
+from warehouse.landing.inventory import pending_landings, prune
+from warehouse.landing.reader import CorruptLanding, read_run
 from warehouse.landing.series import SeriesWriter, read_series
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
@@ -61,33 +62,35 @@ def test_each_series_has_its_own_columns(
 
 
 def test_page_of_another_series_is_refused(paths: WarehousePaths) -> None:
-    with pytest.raises(TypeError, match=r"a page of s0001\.arrow must have the columns"):
+    with pytest.raises(TypeError, match=r"a page of s0001\.arrow\.zst must have the columns"):
         SeriesWriter(paths.root, series_header()).append(PAGES[0].meta(0), series_frame([], Sale))
 
 
-@pytest.mark.parametrize("cut", [1, 64, 400])
+@pytest.mark.parametrize("cut", [9, 64, 400])  # the mark of a page's end has 8 bytes
 def test_truncated_stream_loses_its_last_page(paths: WarehousePaths, cut: int) -> None:
     folder = land_series(paths, "a", *PAGES)
-    path = folder / "s0001.arrow"
+    path = folder / "s0001.arrow.zst"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) - cut])
-    path.with_suffix(".json").unlink()
+    (folder / "s0001.json").unlink()
     (series,) = read_series(folder)
     assert (series.complete, series.reason) == (False, "interrupted")
     assert series.pages == tuple(page.meta(number) for number, page in enumerate(PAGES[:2]))
 
 
-def test_stream_without_a_schema_is_no_shard(paths: WarehousePaths) -> None:
+def test_file_that_ends_before_its_header_is_no_shard(paths: WarehousePaths) -> None:
     folder = land_series(paths, "a", *PAGES)
-    (folder / "s0001.arrow").write_bytes(b"\xff\xff")
+    (folder / "s0001.json").unlink()
+    path = folder / "s0001.arrow.zst"
+    path.write_bytes(path.read_bytes()[:20])
     assert read_series(folder) == ()
 
 
 def test_finished_shard_that_lacks_a_page_is_corrupt(paths: WarehousePaths) -> None:
     folder = land_series(paths, "a", *PAGES)
-    path = folder / "s0001.arrow"
+    path = folder / "s0001.arrow.zst"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CorruptLanding, match=r"s0001\.arrow has 2 of its 3 pages"):
+    with pytest.raises(CorruptLanding, match=r"s0001\.arrow\.zst has 2 of its 3 pages"):
         read_series(folder)
     (report,) = load(paths)
     assert (report.state, report.basket) == ("unreadable", "b1")

@@ -20,7 +20,8 @@ from tests.support.warehouse import (
     observe,
     run_header,
 )
-from warehouse.landing.reader import mark_loaded, prune, read_run
+from warehouse.landing.inventory import mark_loaded, prune
+from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.pipeline import load_pending
 from warehouse.loading.quotes import load_run
@@ -117,7 +118,7 @@ def test_landing_that_was_not_loaded_is_never_pruned(tmp_path: Path) -> None:
     (corrupt / "done.json").write_text("?")
     (report,) = load_pending(paths, now=lambda: minute(600), keep=0 * DAY, wait=0)
     assert report.state == "unreadable"
-    assert (corrupt / "0001.arrow").exists()
+    assert (corrupt / "0001.arrow.zst").exists()
 
 
 def test_on_loaded_gets_the_loads(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from tests.support.decimals import SPELLINGS, spellings
 from tests.support.stream_rows import UNUSUAL_FIELDS, stream_line
 from tests.support.warehouse import DAY, create_warehouse, minute, query_rows, run_header
 from warehouse.landing.conversion import convert_raw_shards
+from warehouse.landing.inventory import pending_landings
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.ndjson import LandedRawShard
-from warehouse.landing.reader import pending_landings, read_run
+from warehouse.landing.reader import read_run
 from warehouse.landing.resume import find_interrupted_run, reusable_pages
 from warehouse.landing.writer import LandingWriter, ShardWriter
 from warehouse.loading.pipeline import load_pending
@@ -73,8 +74,8 @@ def load(paths: WarehousePaths) -> LoadReport:
 
 def convert_pending(paths: WarehousePaths) -> None:
     """Convert pending raw shards row by row, as if DuckDB could not load them."""
-    for run in pending_landings(paths.landing):
-        assert convert_raw_shards(run, parse_raw_rows).raw_shards == ()
+    for landing in pending_landings(paths.landing):
+        assert convert_raw_shards(read_run(landing.folder), parse_raw_rows).raw_shards == ()
 
 
 def land_twice(
@@ -97,7 +98,7 @@ def dump_views(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def was_converted(paths: WarehousePaths) -> bool:
-    return bool(list(paths.landing.glob("*/0000.arrow")))
+    return bool(list(paths.landing.glob("*/0000.arrow.zst")))
 
 
 @pytest.mark.parametrize("book_side", [ASKS, BIDS], ids=lambda book_side: book_side.delivery)
@@ -191,9 +192,9 @@ def test_unusual_row_loads_as_if_it_had_been_converted_first(
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25)
-@given(cut=st.integers(0, 700), is_finished=st.booleans())
+@given(cut=st.integers(0, 700))
 def test_truncated_stream_keeps_its_complete_chunks_and_closes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, is_finished: bool
+    tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
     paths = create_warehouse(tmp_path_factory.mktemp("truncated"))
     land(paths, b"".join(stream_line(item_id=number) for number in range(1, 4)), run="earlier", at=-10)
@@ -205,8 +206,6 @@ def test_truncated_stream_keeps_its_complete_chunks_and_closes_nothing(
             (path,) = landing.folder.glob("*.lines.zst")
             ends.append(path.stat().st_size)
         path.write_bytes(path.read_bytes()[:cut])
-        if is_finished:
-            writer.finish(complete=False, reason="broke off")
     report = load(paths)
     assert report.rows_closed == 0
     assert report.rows_rejected == 0
@@ -348,8 +347,7 @@ def test_pages_of_an_interrupted_extraction_are_reusable_for_their_lifetime(tmp_
         run, shard_header(), now=minute(5), lifetime=timedelta(minutes=4.5), row_parser=parse_raw_rows
     )
     assert [(meta.offset, page["lowest_ask"].to_list()) for meta, page in pages] == [(1, [222])]
-    land(paths, stream_line(), run="stream", at=20)
-    (stream,) = (run for run in pending_landings(paths.landing) if run.header.run_id == "stream")
+    stream = read_run(land(paths, stream_line(), run="stream", at=20))
     assert (
         reusable_pages(stream, shard_header(), now=minute(20), lifetime=DAY, row_parser=parse_raw_rows) == []
     )

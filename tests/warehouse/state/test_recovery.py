@@ -54,7 +54,7 @@ def test_landed_page_missing_in_state_db_is_recorded(paths: WarehousePaths, back
 def test_truncated_file_loses_only_its_last_page(paths: WarehousePaths, backfills: BackfillStore) -> None:
     id_ = begin_with_items(backfills, 1)
     folder = land_pages(paths, "a", id_, {0: [page_meta(0), page_meta(1), page_meta(2)]})
-    truncated = folder / "s0001.arrow"
+    truncated = folder / "s0001.arrow.zst"
     truncated.write_bytes(truncated.read_bytes()[:-20])
     recover_progress(paths, backfills, id_)
     assert checkpoints(backfills, id_) == [("running", 2, "c2", 20, before(20))]

@@ -21,10 +21,21 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+MEMORY = ", perhaps for lack of memory"
 
 
 class WorkerDied(Exception):
-    """The worker process could not be started, or it died during a call. The text says which."""
+    """The worker process could not be started, or it died during a call. The text says which.
+
+    `exit_code` is that of a process that was started; the number of a signal that killed it is negative.
+    """
+
+    def __init__(self, reason: str, exit_code: int | None = None) -> None:
+        super().__init__(reason, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class WorkerProcess:
@@ -36,17 +47,17 @@ class WorkerProcess:
         # one. A single thread would leave the worker idle between two calls.
         self._sender = ThreadPoolExecutor(1, "worker-sender")
         self._receiver = ThreadPoolExecutor(1, "worker-receiver")
-        self._worker: Future[_Worker] | None = None
+        self._worker: Future[Worker] | None = None
 
     @property
     def started(self) -> bool:
         """Whether the worker process was started."""
         return self._worker is not None
 
-    def start(self) -> Future[_Worker]:
+    def start(self) -> Future[Worker]:
         """Start the worker process on the first call, without waiting for it."""
         if self._worker is None:
-            self._worker = self._sender.submit(_Worker, self._module)
+            self._worker = self._sender.submit(Worker, self._module)
         return self._worker
 
     async def run(self, work: Callable[..., _T], *args: object) -> _T:
@@ -71,10 +82,13 @@ class WorkerProcess:
         self._sender.shutdown()
 
 
-class _Worker:
-    """The parent's end of the worker process. Its methods block."""
+class Worker:
+    """The parent's end of the worker process. Its methods block.
 
-    def __init__(self, module: str) -> None:
+    Raises WorkerDied where the process cannot be started. The process prints on stderr; nowhere if `quiet`.
+    """
+
+    def __init__(self, module: str, *, quiet: bool = False) -> None:
         self._socket, theirs = Pipe()
         # In its own session, Ctrl-C does not reach the worker: the parent still has pages for it.
         # -P keeps the working directory off sys.path, where a folder may have the name of a package of ours.
@@ -83,7 +97,8 @@ class _Worker:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # stdout is for the result of the command
+                stdout=subprocess.DEVNULL if quiet else 2,  # stdout is for the result of the command
+                stderr=subprocess.DEVNULL if quiet else None,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -96,6 +111,16 @@ class _Worker:
         if import_error is not None:
             self.stop()
             raise WorkerDied(f"could not be started: {import_error}")
+
+    def call(self, work: Callable[..., _T], *args: object) -> _T:
+        """Return what `work(*args)` returns, or raise what it raises, or WorkerDied."""
+        self.send(pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL))
+        result: _T = self.receive_result()
+        return result
+
+    def kill(self) -> None:
+        """End the process in the middle of a call."""
+        self._process.kill()
 
     def send(self, request: bytes) -> None:
         """Send a pickled call."""
@@ -119,10 +144,14 @@ class _Worker:
             response = self._socket.recv_bytes()
         except (EOFError, OSError):
             code = self._process.wait()
-            killed = code == -signal.SIGKILL
-            reason = "was killed, perhaps for lack of memory" if killed else f"ended with exit code {code}"
-            raise WorkerDied(reason) from None
+            raise WorkerDied(_describe_end(code), code) from None
         return pickle.loads(response)  # noqa: S301 - from our own worker
+
+
+def _describe_end(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was killed by {signal.Signals(-code).name}{MEMORY if code == -signal.SIGKILL else ''}"
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import pytest
 
 from common.errors import RateLimited
-from pipelines.snapshot.worker_process import WorkerDied, WorkerProcess
+from common.worker_process import WorkerDied, WorkerProcess
 from tests.support.picklable import raise_rate_limited, raise_unpicklable
 from tests.support.waiting import wait_until
 
@@ -164,7 +164,7 @@ def test_worker_starts_without_data_frames() -> None:
 def test_worker_ends_when_its_parent_was_killed() -> None:
     program = """if True:
         import asyncio, os
-        from pipelines.snapshot.worker_process import WorkerProcess
+        from common.worker_process import WorkerProcess
         async def main():
             worker = WorkerProcess("pipelines.snapshot.page_writers")
             print(await worker.run(os.getpid), flush=True)

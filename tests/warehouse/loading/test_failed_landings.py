@@ -1,0 +1,252 @@
+"""A landing that cannot be loaded stops no other: it is tried by itself, then set aside with an alert.
+
+Each case is new but where it is called a guard.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.errors import WarehouseFull, WarehouseLocked
+from connectors.cs2cap.contract import ASKS
+from pipelines.loading import parse_raw_rows
+from tests.support import row_parsers
+from tests.support.clocks import NOON
+from tests.support.stream_rows import stream_line
+from tests.support.waiting import wait_until
+from tests.support.warehouse import (
+    DAY,
+    Quote,
+    ShardSpec,
+    create_warehouse,
+    land,
+    minute,
+    observe,
+    query_rows,
+    run_header,
+)
+from warehouse.database import WRITER_SETTINGS
+from warehouse.landing.inventory import landings_set_aside, pending_landings, release
+from warehouse.landing.ndjson import RowParser
+from warehouse.landing.tries import MAX_FAILED, MAX_UNFINISHED, Tries, read_tries, write_tries
+from warehouse.landing.writer import LandingWriter
+from warehouse.loading.pipeline import load_pending
+from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
+from warehouse.rebuild import rebuild
+from warehouse.state.alerts import read_alerts
+
+pytestmark = pytest.mark.server  # a landing that failed is loaded in a process of its own
+
+LOAD = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tests.support import row_parsers
+from warehouse.loading.pipeline import load_pending
+from warehouse.paths import WarehousePaths
+load_pending(WarehousePaths(Path(sys.argv[1])), now=lambda: datetime.now(UTC), keep=timedelta(days=1),
+             row_parser=getattr(row_parsers, sys.argv[2]))
+"""
+
+
+def land_odd_rows(paths: WarehousePaths, run: str = "odd") -> Path:
+    """Land a stream that must be parsed row by row: the parser of a load decides what becomes of it."""
+    with LandingWriter(paths.landing, run_header(run, NOON)) as landing:
+        writer = landing.open_shard(ShardSpec([]).header(1))
+        writer.ndjson_writer.append(
+            [stream_line()], None, written=ASKS.wire_names, observed_at=NOON, landed_at=NOON
+        )
+        writer.finish(complete=True, reason=None)
+        landing.finish("done")
+    return landing.folder
+
+
+def load(paths: WarehousePaths, row_parser: RowParser = parse_raw_rows) -> dict[str, LoadReport]:
+    reports = load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=0, row_parser=row_parser)
+    return {report.run_id: report for report in reports}
+
+
+def kill_a_load(paths: WarehousePaths, parser: str) -> int:
+    """Load in another process, with a parser of tests/support/row_parsers.py; return its exit code."""
+    command = [sys.executable, "-c", LOAD, str(paths.root), parser]
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root) as load:
+        begun = paths.landing / "odd" / row_parsers.BEGUN
+        wait_until(lambda: load.poll() is not None or begun.exists())
+        load.kill()
+        begun.unlink(missing_ok=True)
+        return load.wait()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse with a landing that cannot be loaded between two that can."""
+    paths = create_warehouse(tmp_path)
+    land(paths, "a", observe(minute(-10), Quote("1")))
+    land_odd_rows(paths)
+    land(paths, "c", observe(minute(10), Quote("2")))
+    return paths
+
+
+def loaded_runs(paths: WarehousePaths) -> list[str]:
+    return [run for (run,) in query_rows(paths, "SELECT run_id FROM runs ORDER BY run_id")]
+
+
+FAILURES: dict[str, tuple[RowParser, str]] = {
+    "out of memory": (row_parsers.run_out_of_memory, "MemoryError"),
+    "a bug": (row_parsers.fail, "RuntimeError: a bug"),
+    "an input error": (row_parsers.fail_to_read, "OSError: [Errno 5] Input/output error"),
+}
+DEATHS: dict[str, tuple[RowParser, str]] = {
+    "SIGSEGV": (row_parsers.segfault, "was killed by SIGSEGV"),
+    "SIGKILL": (row_parsers.be_killed, "was killed by SIGKILL, perhaps for lack of memory"),
+    "SIGABRT": (row_parsers.abort, "was killed by SIGABRT"),
+    "exit": (row_parsers.exit_at_once, "ended with exit code 9"),
+}
+
+
+QUICK = {"out of memory", "SIGSEGV"}
+
+
+@pytest.mark.parametrize(
+    ("parser", "reason"),
+    [
+        pytest.param(*case, id=name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name, case in {**FAILURES, **DEATHS}.items()
+    ],
+)
+def test_landing_that_fails_is_set_aside_after_three_tries(
+    paths: WarehousePaths, parser: RowParser, reason: str
+) -> None:
+    if (parser, reason) in DEATHS.values():
+        write_tries(paths.landing / "odd", Tries(unfinished=1))  # as after a load that it killed
+    states = [load(paths, parser)["odd"].state for _ in range(MAX_FAILED)]
+    assert states == ["waiting", "waiting", "unreadable"]
+    assert loaded_runs(paths) == ["a", "c"]
+    (alert,) = read_alerts(paths.state, open_only=True)
+    assert (alert.cause, alert.subject) == ("landing.unreadable", "odd")
+    assert reason in alert.message
+    assert "(3 tries)" in alert.message
+    assert [str(error) for error in landings_set_aside(paths.landing)] == [f"odd: {alert.message}"]
+    assert load(paths, parser) == {}
+
+    assert release(paths.landing, []) == ["odd"]
+    assert load(paths, parser)["odd"].state == "unreadable"
+    assert release(paths.landing, ["odd"]) == ["odd"]
+    assert load(paths)["odd"].state == "done"
+    assert loaded_runs(paths) == ["a", "c", "odd"]
+    assert read_alerts(paths.state, open_only=True) == []
+
+
+def test_landing_that_kills_its_loader_is_tried_by_itself_by_the_next_one(paths: WarehousePaths) -> None:
+    assert kill_a_load(paths, "segfault") < 0
+    reports = load(paths, row_parsers.segfault)
+    assert {run: report.state for run, report in reports.items()} == {"c": "done", "odd": "waiting"}
+    assert loaded_runs(paths) == ["a", "c"]
+    assert read_tries(paths.landing / "odd") == Tries(failed=1)
+
+
+def test_loads_that_somebody_kills_set_nothing_aside(paths: WarehousePaths) -> None:
+    assert [kill_a_load(paths, "wait_to_be_killed") for _ in range(2)] == [-9, -9]
+    assert read_tries(paths.landing / "odd") == Tries(unfinished=2)
+    assert load(paths)["odd"].state == "done"
+    assert pending_landings(paths.landing) == []
+    assert not (paths.landing / "odd" / "tries.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("parser", "error"),
+    [
+        (row_parsers.find_disk_full, WarehouseFull),
+        (row_parsers.find_lock_held, WarehouseLocked),
+        (row_parsers.lack_descriptors, OSError),
+    ],
+    ids=["guard: disk full", "guard: lock held", "guard: no descriptors"],
+)
+@pytest.mark.parametrize("by_itself", [False, True], ids=["together", "by itself"])
+def test_failure_of_the_machine_is_no_failure_of_the_landing(
+    paths: WarehousePaths, parser: RowParser, error: type[Exception], by_itself: bool
+) -> None:
+    tries = Tries(failed=int(by_itself))
+    write_tries(paths.landing / "odd", tries)
+    for _ in range(MAX_FAILED):
+        with pytest.raises(error):
+            load(paths, parser)
+    assert read_tries(paths.landing / "odd") == tries
+    assert load(paths)["odd"].state == "done"
+
+
+def test_process_that_somebody_interrupts_is_no_failure(paths: WarehousePaths) -> None:
+    write_tries(paths.landing / "odd", Tries(unfinished=1))
+    states = {load(paths, row_parsers.be_interrupted)["odd"].state for _ in range(MAX_FAILED)}
+    assert states == {"waiting"}
+    assert load(paths)["odd"].state == "done"
+
+
+def test_process_that_cannot_be_started_is_no_failure(
+    paths: WarehousePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tries(paths.landing / "odd", Tries(unfinished=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "none"))
+        assert "could not be started" in (load(paths)["odd"].reason or "")
+    assert loaded_runs(paths) == ["a", "c"]
+    assert load(paths)["odd"].state == "done"
+
+
+def test_landing_whose_every_loader_was_killed_is_set_aside(paths: WarehousePaths) -> None:
+    write_tries(paths.landing / "odd", Tries(unfinished=MAX_UNFINISHED))
+    assert load(paths)["odd"].state == "unreadable"
+    assert loaded_runs(paths) == ["a", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b'{"failed": "x"}'])
+def test_damaged_count_of_tries_counts_as_one_try(paths: WarehousePaths, content: bytes) -> None:
+    (paths.landing / "odd" / "tries.json").write_bytes(content)
+    assert load(paths)["odd"].state == "done"
+
+
+def test_folder_that_cannot_be_written_is_reported_and_the_others_load(paths: WarehousePaths) -> None:
+    (paths.landing / "odd" / "tries.json").mkdir()
+    assert load(paths)["odd"].state == "unreadable"
+    assert loaded_runs(paths) == ["a", "c"]
+
+
+def test_landing_without_checksums_is_loaded_by_itself(paths: WarehousePaths) -> None:
+    """A flipped bit in the Arrow stream of an older version could crash its reader."""
+    folder = paths.landing / "odd"
+    header = json.loads((folder / "run.json").read_bytes())
+    del header["crc32"]
+    (folder / "run.json").write_text(json.dumps(header))
+    assert kill_a_load(paths, "segfault") == 0
+    assert loaded_runs(paths) == ["a", "c"]
+    assert read_tries(folder) == Tries(failed=1)
+    assert load(paths)["odd"].state == "done"
+
+
+def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths) -> None:
+    write_tries(paths.landing / "odd", Tries(unfinished=1))
+    rebuilt = rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.segfault)
+    assert rebuilt.runs == 2
+    assert loaded_runs(paths) == ["a", "c"]
+
+
+def test_landing_that_needs_more_memory_loads_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = create_warehouse(tmp_path)
+    land(paths, "a", observe(minute(0), Quote("1")))
+    land(paths, "large", observe(minute(10), *(Quote(str(number)) for number in range(2, 60_002))))
+    land(paths, "c", observe(minute(20), Quote("2")))
+    monkeypatch.setitem(WRITER_SETTINGS, "memory_limit", "25MB")
+    reports = load(paths)
+    assert [*reports] == ["a", "c", "large"]
+    assert {report.state for report in reports.values()} == {"done"}
+    assert query_rows(paths, "SELECT count(*) FROM quote_history WHERE run_id = 'large'") == [(60_000,)]
+    assert not list(paths.writer.parent.glob("*.tmp"))

@@ -1,0 +1,131 @@
+"""The loader: loads landings one by one, and tries one that fails again by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from warehouse.database import open_writer
+from warehouse.landing.inventory import Landing
+from warehouse.landing.ndjson import RowParser
+from warehouse.landing.reader import CorruptLanding, LandedRun, read_run
+from warehouse.landing.tries import count_failure, count_try, read_tries
+from warehouse.loading.isolation import NotTried, load_by_itself, load_landing
+from warehouse.loading.run import LoadReport
+
+OnFailure = Callable[[CorruptLanding], object]
+
+
+class Loader:
+    """Loads landings into the database file `path`. Use it as a context manager, under `writer_lock`.
+
+    `row_parser` parses raw rows that DuckDB cannot take as they are.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime], row_parser: RowParser) -> None:
+        self._path, self._now, self._row_parser = path, now, row_parser
+        self._connection = contextlib.ExitStack()
+        self._db: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.__exit__(kind, error, trace)
+
+    @property
+    def db(self) -> duckdb.DuckDBPyConnection:
+        """The connection to the database, opened when it is needed. Raises WarehouseError."""
+        if self._db is None:
+            self._db = self._connection.enter_context(open_writer(self._path))
+        return self._db
+
+    def load(self, landings: Sequence[Landing], on_failure: OnFailure) -> list[LoadReport]:
+        """Load landings, in the order of observation; skip those that the database already holds.
+
+        A landing that fails is loaded by itself after the others; so is one that ended its process before,
+        and one without checksums. `on_failure` gets those that fail again. Raises WarehouseError for what is
+        no landing's fault.
+        """
+        runs, alone = self._read(landings, on_failure)
+        reports = [report for run in runs for report in self._load_together(run, alone, on_failure)]
+        for folder in alone:
+            reports += self._load_alone(folder, on_failure)
+        return reports
+
+    def _read(self, landings: Sequence[Landing], on_failure: OnFailure) -> tuple[list[LandedRun], list[Path]]:
+        """Read the landings that load together, in the order of observation; list the other folders."""
+        runs, alone = [], []
+        for landing in landings:
+            if read_tries(landing.folder) or not landing.has_checksums:
+                alone.append(landing.folder)
+                continue
+            try:
+                runs.append(read_run(landing.folder))
+            except CorruptLanding as error:
+                on_failure(_count(error))
+        return sorted(runs, key=lambda run: (run.observed_from, run.header.started_at)), alone
+
+    def _load_together(
+        self, run: LandedRun, alone: list[Path], on_failure: OnFailure
+    ) -> Iterator[LoadReport]:
+        db = self.db
+        try:
+            with count_try(run.folder):
+                report = load_landing(db, run, self._now(), row_parser=self._row_parser)
+        except CorruptLanding as error:
+            self._disconnect(error)  # an error of DuckDB may have left the connection unusable
+            if error.may_heal:
+                alone.append(run.folder)
+            else:
+                on_failure(error)
+        else:
+            if report is not None:
+                yield report
+
+    def _load_alone(self, folder: Path, on_failure: OnFailure) -> Iterator[LoadReport]:
+        if read_tries(folder).are_exhausted:
+            on_failure(CorruptLanding(folder, "every process that loaded it was killed"))
+            return
+        self._disconnect()
+        try:
+            with count_try(folder):
+                report = load_by_itself(self._path, folder, self._now(), row_parser=self._row_parser)
+        except NotTried as error:
+            on_failure(CorruptLanding(folder, str(error), may_heal=True))
+        except CorruptLanding as error:
+            on_failure(_count(error))
+        else:
+            if report is not None:
+                yield report
+
+    def _disconnect(self, error: CorruptLanding | None = None) -> None:
+        """Close the database, so that another process can open it; after an error as it is."""
+        self._db = None
+        if error is None:
+            self._connection.close()
+            return
+        with contextlib.suppress(CorruptLanding), self._connection:
+            raise error
+
+
+def _count(error: CorruptLanding) -> CorruptLanding:
+    """Count a try that failed; return the error, which is final after the last try."""
+    if not error.may_heal:
+        return error
+    try:
+        tries = count_failure(error.folder)
+    except CorruptLanding:  # what cannot be counted is not repeated without end
+        return dataclasses.replace(error, may_heal=False)
+    if not tries.are_exhausted:
+        return error
+    return CorruptLanding(error.folder, f"{error.reason} ({tries.failed} tries)")
