@@ -209,6 +209,20 @@ class RowDecoder(Generic[_R]):
         return DecodedRows(fitting, tuple(rejects), dict(unknown))
 
 
+def decode_each(
+    decoder: _Decoder[_T_co], raws: Iterable[bytes | Raw]
+) -> tuple[list[_T_co], tuple[Reject, ...]]:
+    """Decode the entries of a list one by one; return those that fit, and a reject for each of the others."""
+    fitting: list[_T_co] = []
+    rejects: list[Reject] = []
+    for raw in raws:
+        try:
+            fitting.append(decoder.decode(raw))
+        except DECODE_ERRORS as error:
+            rejects.append(to_reject(explain(error), raw))
+    return fitting, tuple(rejects)
+
+
 def to_reject(reason: str, raw: bytes | Raw) -> Reject:
     """Return the reject of a row: a printable reason, and the row's text."""
     return Reject(sanitize(reason), bytes(raw).decode(errors="replace"))

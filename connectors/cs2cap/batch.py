@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from msgspec import Raw, Struct
@@ -19,7 +19,7 @@ from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr,
 from connectors.cs2cap.parser import parse_rows
 from connectors.cs2cap.query import check_currency, check_providers, named_providers
 from connectors.cs2cap.typed_page import prebuilt_page
-from connectors.decoding import DECODE_ERRORS, PageDecoder, to_reject
+from connectors.decoding import PageDecoder, decode_each
 from connectors.http.client import Client
 from connectors.http.encoded_body import Decompress
 from connectors.pages import PageSink, Reject, TypedPage, fingerprint_keys
@@ -38,12 +38,14 @@ class _Item(Struct, gc=False):
 class _BatchResponse(Struct):
     meta: ResponseMeta
     items: list[Raw]
-    items_not_found: list[int]
-    names_not_found: list[str] = []
+    items_not_found: list[Raw]
+    names_not_found: list[Raw] = []
 
 
 _BATCH: Final = PageDecoder(_BatchResponse)
 _ITEM: Final = PageDecoder(_Item)
+_ID: Final = msgspec.json.Decoder(int)
+_NAME: Final = msgspec.json.Decoder(str)
 MAX_NAMES: Final = 5  # in an error
 
 
@@ -155,10 +157,11 @@ def parse_batch_page(
 
     Raises UnexpectedResponse, and ConnectionLost where the body is truncated.
     """
-    batch = _BATCH.decode_response(decompress(), route=request.path, source=request.source)
-    items, odd_items = _decode_items(batch.items)
-    _check(request, batch, items, odd_items)
-    raws = [raw for item in items for raw in _flatten(item)]
+    response = _BATCH.decode_response(decompress(), route=request.path, source=request.source)
+    check_currency(response.meta.currency, request.currency, request.source)
+    batch = _Batch.of(response)
+    _check(request, batch)
+    raws = [raw for item in batch.items for raw in _flatten(item)]
     parsed = parse_rows(raws, request.side, request.source)
     check_providers(providers_in(parsed.rows), frozenset(request.providers), request.source)
     page = TypedPage(
@@ -167,7 +170,7 @@ def parse_batch_page(
         total=-1,
         observed_at=observed_at,
         rows=parsed.rows,
-        rejects=(*odd_items, *parsed.rejects),
+        rejects=(*batch.odd_entries, *parsed.rejects),
         unknown_fields=parsed.unknown_fields,
         # without a fingerprint a resumed extraction sends the request again, and reports the unknown names
         fingerprint="" if batch.names_not_found else request.fingerprint,
@@ -178,23 +181,29 @@ def parse_batch_page(
         total=-1,
         keys=parsed.keys,
         fingerprint=page.fingerprint,
-        others=parsed.others + len(odd_items),
+        others=parsed.others + len(batch.odd_entries),
         repeats=parsed.repeats,
         unknown_names=tuple(batch.names_not_found),
     )
     return page, info
 
 
-def _decode_items(raws: Sequence[Raw]) -> tuple[list[_Item], tuple[Reject, ...]]:
-    """Return the items that can be read, and a reject for each of the others."""
-    items: list[_Item] = []
-    rejects: list[Reject] = []
-    for raw in raws:
-        try:
-            items.append(_ITEM.decode(raw))
-        except DECODE_ERRORS as error:
-            rejects.append(to_reject(str(error), raw))
-    return items, tuple(rejects)
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """A batch as far as it can be read: its items, what was not found, and a reject for each odd entry."""
+
+    items: Sequence[_Item]
+    ids_not_found: Sequence[int]
+    names_not_found: Sequence[str]
+    odd_entries: tuple[Reject, ...]
+
+    @classmethod
+    def of(cls, response: _BatchResponse) -> Self:
+        """Read each entry of a response by itself."""
+        items, odd_items = decode_each(_ITEM, response.items)
+        ids, odd_ids = decode_each(_ID, response.items_not_found)
+        names, odd_names = decode_each(_NAME, response.names_not_found)
+        return cls(items, ids, names, odd_entries=(*odd_items, *odd_ids, *odd_names))
 
 
 def _flatten(item: _Item) -> Iterator[bytes]:
@@ -205,28 +214,25 @@ def _flatten(item: _Item) -> Iterator[bytes]:
         yield head + raw[1:] if raw.startswith(b"{") else raw
 
 
-def _check(
-    request: BatchRequest, batch: _BatchResponse, items: Sequence[_Item], odd_items: Sequence[Reject]
-) -> None:
+def _check(request: BatchRequest, batch: _Batch) -> None:
     """Raise UnexpectedResponse unless the response covers the requested items and no others.
 
-    An item that it does not mention would otherwise lose its quotes: they would count as gone. An item that
+    An item that it does not mention would otherwise lose its quotes: they would count as gone. An entry that
     cannot be read is a reject, which keeps the quotes of the item that it names; one that names none, all.
     """
     source, path = request.source, request.path
-    check_currency(batch.meta.currency, request.currency, source)
     ids, names = set(request.ids), set(request.names)
-    for item in items:
+    for item in batch.items:
         if item.item_id not in ids and item.market_hash_name not in names:
             name = escape(item.market_hash_name)
             raise UnexpectedResponse(f"{path}: received {name}, which was not requested", source)
-    odd_ids, odd_names, unnamed = _identify(odd_items)
-    missing_ids = ids - {item.item_id for item in items} - set(batch.items_not_found)
-    missing_names = names - {item.market_hash_name for item in items} - set(batch.names_not_found) - odd_names
+    odd_ids, odd_names, unnamed = _identify(batch.odd_entries)
+    missing_ids = ids - {item.item_id for item in batch.items} - set(batch.ids_not_found)
     missing_ids = {item_id for item_id in missing_ids if str(item_id) not in odd_ids}
+    missing_names = names - {item.market_hash_name for item in batch.items} - set(batch.names_not_found)
     # for a known name that no provider lists, the API reports an id that we did not request
-    unlisted_names = len(set(batch.items_not_found) - ids)
-    missing = len(missing_ids) + max(len(missing_names) - unlisted_names, 0)
+    unlisted_names = len(set(batch.ids_not_found) - ids)
+    missing = len(missing_ids) + max(len(missing_names - odd_names) - unlisted_names, 0)
     if missing > unnamed:
         raise UnexpectedResponse(f"{path}: the response lacks {missing} of the requested items", source)
 

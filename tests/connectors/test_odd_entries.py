@@ -123,6 +123,13 @@ def test_odd_item_of_a_batch_is_one_reject(odd: bytes) -> None:
     assert parsed == Parsed(1, (odd.decode(),))
 
 
+@pytest.mark.parametrize("odd", [b"null", b'"2"', b"2.5", b"NaN", b"[2]", b"{}", b"9" * 5_000])
+def test_odd_id_that_a_batch_did_not_find_is_one_reject(odd: bytes) -> None:
+    """It names no item: the quotes of every item of the request stay."""
+    parsed = parse_batch([json.dumps(GOOD).encode()], ITEM, OTHER, not_found=b"[" + odd + b"]")
+    assert parsed == Parsed(1, (odd.decode(),))
+
+
 def test_odd_item_of_a_batch_stands_for_no_other_item() -> None:
     """The reject keeps the quotes of the item that it names: those of the missing one would close."""
     odd = b'{"item_id": 9, "market_hash_name": "M4", "quotes": null}'

@@ -176,11 +176,12 @@ def _parse_batch_quotes(entries: Sequence[bytes]) -> Parsed:
     return parse_batch([head + b', "quotes": [' + b", ".join(entries) + b"]}"], ITEM)
 
 
-def parse_batch(items: Sequence[bytes], *requested: Item) -> Parsed:
+def parse_batch(items: Sequence[bytes], *requested: Item, not_found: bytes = b"[]") -> Parsed:
     """Parse a batch with these entries, the response to a request of these items."""
     shard = Shard(0, "cs2cap", "USD", providers=(), items=requested, every_provider=True, route="batch")
     (request,) = split_into_batches(shard, "cs2cap")
-    return _of_page(parse_batch_page(request, lambda: _page(items, items_not_found=[]), NOON)[0])
+    body = _page(items)[:-1] + b', "items_not_found": ' + not_found + b"}"
+    return _of_page(parse_batch_page(request, lambda: body, NOON)[0])
 
 
 def _stream(total: int) -> StreamInfo:
