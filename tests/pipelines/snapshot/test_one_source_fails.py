@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.cs2cap import connector, typed_page
+from connectors.cs2cap import connector, reference_data, typed_page
 from pipelines.snapshot.extraction import BasketExtractor
 from sandbox.core import Sandbox
 from tests.support.http_servers import http_response
@@ -17,7 +17,7 @@ from tests.support.snapshots import Bench, basket, main_with
 BASKETS = (basket("odd", source="odd"), basket("good", source="good"))
 # Where a response is classified, read and judged; the last one is outside of every shard.
 PLACES: list[tuple[Any, str, Exception]] = [
-    (connector.reference_data, "parse_account", RecursionError("deep")),
+    (reference_data, "parse_account", RecursionError("deep")),
     (connector.CS2Cap, "_limits", OverflowError("large")),
     (typed_page, "check_listing", ValueError("4,300 digits of sk_secret")),
     (BasketExtractor, "_find_down_providers", KeyError("x")),
