@@ -20,7 +20,13 @@ from connectors.http.headers import find_odd_quota, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.source_clock import SourceClock
 from connectors.http.source_guard import SourceGuard
-from connectors.http.transport import ApiRequest, Params, StreamingResponse, Transport
+from connectors.http.transport import (
+    ApiRequest,
+    Params,
+    StreamingResponse,
+    Transport,
+    check_base_url,
+)
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter
 
@@ -84,6 +90,7 @@ class Client(ABC):
         self._responses = asyncio.Semaphore(2 * concurrency)
         self._bodies = BodyBudget()
         self._guard = SourceGuard(self.rate_limiter, clock)
+        base_url = check_base_url(base_url, source)
         self._transport = Transport(
             source,
             base_url,

@@ -11,9 +11,9 @@ from connectors.http.compression import Decompressor
 
 # Inflates one body when called; can be pickled for another process.
 Decompress = Callable[[], bytes]
-# Inflated. A page has less than a megabyte; the catalog of all items has about fifteen.
+# Inflated. A page has less than a megabyte; the catalog of all items may have forty.
 SMALL_BODY_BYTES: Final = 4 * 2**20
-MAX_BODY_BYTES: Final = 64 * 2**20
+MAX_BODY_BYTES: Final = 48 * 2**20
 # A parser makes an object of each value, many times as large as the text of a small one.
 MAX_VALUES: Final = 1_500_000
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"

@@ -78,7 +78,10 @@ class StreamingResponse:
 
 
 class Transport:
-    """A pool of `concurrency` connections to one source; a response must arrive within `deadline` seconds."""
+    """A pool of `concurrency` connections to one source; a response must arrive within `deadline` seconds.
+
+    `base_url` is one that `check_base_url` accepts.
+    """
 
     def __init__(
         self, source: str, base_url: str, *, auth: HeaderAuth, key: Key, concurrency: int, deadline: float
@@ -86,7 +89,6 @@ class Transport:
         self._source = source
         self._key = key
         self._deadline = deadline
-        base_url = _check_base_url(base_url, source)
         self._http = _build_client(base_url, auth, concurrency=concurrency, deadline=deadline)
 
     async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
@@ -181,14 +183,19 @@ def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline
     )
 
 
-def _check_base_url(base_url: str, source: str) -> str:
+def check_base_url(base_url: str, source: str) -> str:
     """Return `base_url` without a trailing slash. Raises ConfigError where the key must not be sent there."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(base_url)
+        host, port = httpx.URL(base_url).host, parts.port
+    except (ValueError, httpx.InvalidURL):  # an unclosed bracket, a blank, a port that is no number
+        raise ConfigError("base_url is no address: check its host and its port", source) from None
+    unwritable = " " in base_url or not base_url.isprintable()
+    if parts.scheme not in {"http", "https"} or not host or port == 0 or unwritable:
         raise ConfigError("base_url must be an http or https address", source)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
-    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+    if parts.scheme == "http" and host not in {"127.0.0.1", "::1", "localhost"}:
         raise ConfigError("base_url must be https: plain http would expose the key on the network", source)
     return base_url.rstrip("/")
 

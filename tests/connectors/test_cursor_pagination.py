@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import PaginationError, RequestRejected
-from connectors.cursor_pagination import CursorPageInfo, CursorPaginator, shorten_cursor
+from connectors.cursor_pagination import (
+    MAX_PAGES,
+    MAX_PAGES_OF_ONE_TIME,
+    CursorPageInfo,
+    CursorPaginator,
+    shorten_cursor,
+)
 from tests.support.clocks import NOON
 
 LONG_AGO = NOON - timedelta(days=10_000)
@@ -198,3 +204,26 @@ def test_refused_cursor_is_explained_with_the_apis_message_and_code() -> None:
 def test_shortened_cursor_is_printable_and_shows_both_ends() -> None:
     assert shorten_cursor("a\x1b[31m\nb") == r"cursor a\x1b[31m b"
     assert shorten_cursor("x" * 30 + "y" * 30) == f"cursor {'x' * 24}…{'y' * 12}"
+
+
+def walk_for_ever(paginator: CursorPaginator, step: timedelta, numbers: list[int]) -> None:
+    """Follow pages that each begin `step` before the last one; `numbers` collects those of the pages."""
+    while True:
+        numbers.append(len(numbers))
+        time = NOON - len(numbers) * step
+        cursor = f"c{len(numbers)}"
+        page = CursorPageInfo(cursor, has_next=True, newest=time, oldest=time, fingerprint=cursor)
+        paginator.check(page)
+        paginator.advance(page)
+
+
+@pytest.mark.parametrize(
+    ("step", "most"),
+    [(timedelta(0), MAX_PAGES_OF_ONE_TIME + 2), (timedelta(microseconds=1), MAX_PAGES + 1)],
+    ids=["new: of one time", "new: ever older"],
+)
+def test_pages_that_promise_more_for_ever_end(step: timedelta, most: int) -> None:
+    numbers: list[int] = []
+    with pytest.raises(PaginationError, match=r"no older row|no end"):
+        walk_for_ever(CursorPaginator("cs2cap", NOON - timedelta(days=1)), step, numbers)
+    assert len(numbers) <= most

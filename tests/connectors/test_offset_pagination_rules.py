@@ -1,5 +1,6 @@
 """When an offset listing is complete, which pages are fetched again, and which listings raise."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -256,3 +257,25 @@ def test_listing_without_end_raises(total: int) -> None:
     with pytest.raises(PaginationError, match="no end"):
         fetch_all()
     assert requested <= MAX_PAGES
+
+
+def walk_for_ever(paginator: OffsetPaginator, total: Callable[[int], int], requested: list[int]) -> None:
+    """Give each page rows of its own, and promise another one; `requested` collects the offsets."""
+    while offsets := paginator.next_offsets():
+        for offset in offsets:
+            requested.append(offset)
+            keys = [f"{offset + row}" for row in range(100)]
+            page = PageInfo(offset, 100, total(offset), has_next=True, keys=keys, fingerprint=str(offset))
+            paginator.add_page(page)
+
+
+@pytest.mark.parametrize(
+    ("total", "most"),
+    [(lambda _offset: 300, 4), (lambda offset: offset + 200, 26), (lambda _offset: -1, 2_020)],
+    ids=["guard: a total", "new: a total that grows with each page", "new: no total"],
+)
+def test_listing_that_promises_more_for_ever_ends(total: Callable[[int], int], most: int) -> None:
+    requested: list[int] = []
+    with pytest.raises(PaginationError, match=r"no end|still more"):
+        walk_for_ever(OffsetPaginator("cs2cap"), total, requested)
+    assert len(requested) <= most

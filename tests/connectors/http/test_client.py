@@ -332,6 +332,12 @@ def test_exhausted_month_stops_all_requests(make_sandbox: Callable[..., Sandbox]
         "https://",
         "https://user:secret@api.example",
         "https://api.example?key=secret",
+        "https://api.example:99999",
+        "https://api.example:0",
+        "https://api.example:port",
+        "https://[::1",
+        "https://api example",
+        "https://api.example\r\nX: y",
     ],
 )
 def test_address_that_must_not_receive_the_key_is_rejected(url: str) -> None:
