@@ -12,21 +12,10 @@ from tests.support.worlds.generator import generate_world
 from tests.support.worlds.kinds import KINDS
 
 SEEDS = range(2, 28)
-# Worlds that differ since the generator has rows of one marketplace in the request of another one.
-DIFFERENT = {("everything", seed) for seed in (4, 7, 8, 13, 20, 25)}
 
 
 def worlds(kind: str, seeds: range) -> list[object]:
-    known = pytest.mark.xfail(strict=False, reason="differs from the model: to be explained")
-    return [
-        pytest.param(
-            kind,
-            seed,
-            id=f"{kind.replace(' ', '-')}-{seed}",
-            marks=[known] if (kind, seed) in DIFFERENT else [],
-        )
-        for seed in seeds
-    ]
+    return [pytest.param(kind, seed, id=f"{kind.replace(' ', '-')}-{seed}") for seed in seeds]
 
 
 def is_in_order(kind: str, seed: int) -> bool:

@@ -37,10 +37,24 @@ WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_i
     AND NOT EXISTS (FROM store.observed_items n
         WHERE n.observed_at > d.named_at AND list_contains(n.item_keys, i.item_key));
 
-UPDATE store.item SET aggregate = true
+CREATE OR REPLACE TEMP TABLE found_aggregate AS
+SELECT item_key FROM store.item
 WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (
     SELECT (source, market_hash_name) FROM store.item WHERE phase IS NOT NULL
 );
+
+UPDATE store.item SET aggregate = true WHERE item_key IN (FROM found_aggregate);
+
+-- Catalogs may have returned it while no phase was known: they cover it like those that will.
+INSERT INTO store.catalog_aggregate
+SELECT n.scope_key, n.item_key::BIGINT << 20 | n.book_key AS quote_key, min(o.observed_to) AS since
+FROM (SELECT run_key, scope_key, book_key, unnest(item_keys) AS item_key FROM store.observed_items) n
+SEMI JOIN found_aggregate USING (item_key)
+JOIN store.scope s ON s.scope_key = n.scope_key AND s.selection = 'catalog'
+JOIN store.book b ON b.book_key = n.book_key
+JOIN store.observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key AND o.provider_key = b.provider_key
+WHERE o.complete
+GROUP BY ALL;
 
 INSERT INTO store.provider (provider_key, source, provider)
 SELECT (SELECT coalesce(max(provider_key), 0) FROM store.provider) + row_number() OVER (),

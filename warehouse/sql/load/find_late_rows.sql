@@ -123,7 +123,7 @@ FROM (
 JOIN store.current c ON c.quote_key = l.quote_key
 ASOF JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
-WHERE h.lowest_ask IS NOT NULL AND (c.url IS NOT NULL OR l.url IS NULL)
+WHERE h.lowest_ask IS NOT NULL AND h.valid_from < l.observed_at AND (c.url IS NOT NULL OR l.url IS NULL)
     AND (l.currency = 'USD' OR coalesce(l.changed_at <= h.changed_at, l.changed_at IS NULL) AND (
         c.valid_from > l.observed_at
         OR CASE

@@ -94,10 +94,10 @@ UPDATE store.current c SET
 FROM late_row l SEMI JOIN repeated_quote r ON r.quote_key = l.quote_key
 WHERE l.quote_key = c.quote_key;
 
--- A doubt from before the time of the computation stays, where nothing came after it.
-DELETE FROM store.unconfirmed WHERE quote_key IN (
-    SELECT quote_key FROM recomputed_quote WHERE unconfirmed_at IS NOT NULL OR row_at IS NOT NULL OR lowest_ask IS NULL
-);
+-- A doubt from before the time of the computation stays, where no row came after it.
+DELETE FROM store.unconfirmed u USING recomputed_quote q
+WHERE q.quote_key = u.quote_key
+    AND (q.unconfirmed_at IS NOT NULL OR q.row_at >= epoch_us(u.unconfirmed_at) OR q.lowest_ask IS NULL);
 
 INSERT INTO store.unconfirmed
 SELECT quote_key, make_timestamptz(unconfirmed_at), make_timestamptz(missed_since), missed_runs
