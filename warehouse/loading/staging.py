@@ -180,12 +180,26 @@ def _create_table(db: duckdb.DuckDBPyConnection, name: str, rows: Iterable[tuple
 def register_stream(
     db: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[None]:
-    """Register landed_row, a stream that one query can read once."""
-    db.register("landed_row", pa.RecordBatchReader.from_batches(schema, _coalesce(batches)))
+    """Register landed_row, a stream that one query can read once; the errors of `batches` are raised."""
+    failures: list[Exception] = []  # DuckDB would report them as an input error, with their traceback
+    stream = _keep_failures(_coalesce(batches), failures)
+    db.register("landed_row", pa.RecordBatchReader.from_batches(schema, stream))
     try:
         yield
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
     finally:
         db.unregister("landed_row")
+
+
+def _keep_failures(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 def _coalesce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -78,7 +78,7 @@ def kill_a_load(paths: WarehousePaths, parser: str) -> int:
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root) as load:
         begun = paths.landing / "odd" / row_parsers.BEGUN
-        wait_until(lambda: load.poll() is not None or begun.exists())
+        wait_until(lambda: load.poll() is not None or begun.exists(), 120)
         load.kill()
         begun.unlink(missing_ok=True)
         return load.wait()
