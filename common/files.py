@@ -16,7 +16,8 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from common.errors import WarehouseFull, WarehouseUnusable
+from common.errors import ConfigError, WarehouseUnusable
+from common.machine_errors import NO_SPACE, no_space
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -36,13 +37,21 @@ def translate_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise WarehouseFull(f"no space left on the disk of {path}", path) from None
+        if error.errno in NO_SPACE:
+            raise no_space(path) from None
         if error.errno in UNUSABLE:
             raise WarehouseUnusable(
                 f"cannot write to {error.filename or path}: {error.strerror}", path
             ) from None
         raise
+
+
+def expand_home(path: Path) -> Path:
+    """Return a path with its `~` replaced. Raises ConfigError where no home folder is known for it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ConfigError(f"no home folder is known for {path}: set HOME, or write the whole path") from None
 
 
 def fsync_directory(folder: Path) -> None:

@@ -6,16 +6,22 @@ One schema with a version, one way to open the file, and SQLite's errors as erro
 from __future__ import annotations
 
 import contextlib
+import resource
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
-from common.errors import StateDamaged, WarehouseError, WarehouseFull, WarehouseLocked, WarehouseUnusable
+from common.errors import StateDamaged, WarehouseError, WarehouseLocked, WarehouseUnusable
+from common.machine_errors import DiskFailed, no_space
 from common.state_schema import SCHEMA_VERSION, copied_tables, create_statements
 from common.text import sanitize
 
+FAILED_WRITES: Final = frozenset(
+    {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
+    | {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_LOCK}
+)
 LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
 # SQLite's codes where it cannot create or extend a file, or use the one that processes share.
 NOT_WRITABLE: Final = frozenset(
@@ -183,12 +189,20 @@ def _primary_code(error: sqlite3.DatabaseError) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _is_full(path: Path) -> bool:
+    """Return whether the disk is full, or this process may write no file of the size that SQLite needs."""
+    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    return limited or disk_usage(path.parent).free < 1 << 16
+
+
 def _translate(error: sqlite3.DatabaseError, path: Path) -> WarehouseError:
     primary_code = _primary_code(error)
     # SQLite reports a write-ahead log that cannot grow as an I/O error.
-    log_is_full = primary_code == sqlite3.SQLITE_IOERR and disk_usage(path.parent).free < 1 << 16
-    if primary_code == sqlite3.SQLITE_FULL or log_is_full:
-        return WarehouseFull(f"no space left on the disk of {path}", path)
+    failed_io = primary_code == sqlite3.SQLITE_IOERR
+    if primary_code == sqlite3.SQLITE_FULL or (failed_io and _is_full(path)):
+        return no_space(path)
+    if getattr(error, "sqlite_errorcode", 0) in FAILED_WRITES:  # the disk fails: what was written is whole
+        return DiskFailed(f"{path} cannot be written: the disk reports an error", path)
     if primary_code == sqlite3.SQLITE_BUSY:
         return WarehouseLocked(f"{path} is locked by another process", path)
     missing_table = str(error).startswith("no such table")  # in a read-only file of an older version

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from common.errors import ConfigError
+from common.files import expand_home
 from common.numbers import LONGEST, parse_count
 from pipelines.config_errors import describe_error
 from pipelines.environment import CONFIG, DELIMITER, PREFIX, EnvironmentSource, Tables, check_variables
@@ -235,7 +236,7 @@ class Settings(BaseSettings):
     @property
     def root(self) -> Path:
         """The folder of the warehouse."""
-        return self.base / self.warehouse.path.expanduser()
+        return self.base / expand_home(self.warehouse.path)
 
     @property
     def sales_every(self) -> dict[str, timedelta]:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from common.clock import Clock
 from common.errors import KeyMissing, WarehouseError
+from common.files import expand_home
 from connectors.base import Connector
 from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
@@ -93,7 +94,7 @@ async def resolve_key(name: str, spec: str, base: Path) -> Key:
 
 def key_path(where: str, base: Path) -> Path:
     """Return the path of the file in "file:WHERE"; a relative path starts at `base`."""
-    return base / Path(where).expanduser()
+    return base / expand_home(Path(where))
 
 
 async def _from_block(source: str, block: str) -> str:

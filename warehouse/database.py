@@ -33,6 +33,7 @@ LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?
 ERRORS: Final[Mapping[str, tuple[type[WarehouseError], str]]] = {
     "No space left on device": (WarehouseFull, "no space left on the disk of {path}"),
     "max_temp_directory_size": (WarehouseFull, "no space left on the disk of {path}"),
+    "File too large": (WarehouseFull, "no file of this process may grow that large (`ulimit -f`): {path}"),
     "Corrupt database file": (DatabaseUnreadable, "{path} is damaged: a part of it is not what was written"),
     "not a valid DuckDB database file": (DatabaseUnreadable, "{path} is not a database"),
     "read a database file with version": (

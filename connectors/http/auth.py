@@ -9,6 +9,7 @@ from typing import ClassVar, NoReturn, Protocol, TypeVar, final
 from urllib.parse import quote, urlsplit
 
 from common.errors import ConfigError, KeyInvalid, KeyMissing
+from common.files import expand_home
 
 _PORTS = {"http": 80, "https": 443}
 _SHORTEST_MASKED = 8
@@ -94,7 +95,7 @@ def read_key(spec: str, source: str, env: Mapping[str, str]) -> Key:
             raise KeyMissing(f"the environment variable {location} is not set", source)
         return Key(env[location].strip(), source)
     if kind == "file" and location:
-        return Key(_read_private_file(Path(location).expanduser(), source), source)
+        return Key(_read_private_file(expand_home(Path(location)), source), source)
     raise ConfigError("a key is given as env:NAME or file:PATH, never as itself", source)
 
 

@@ -15,6 +15,7 @@ from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.bodies import BodyBudget, read_error_body
 from connectors.http.encoded_body import Decompress, EncodedBody
+from connectors.http.environment import check_base_url
 from connectors.http.errors import ErrorBody, as_outcome_unknown, check_content_type
 from connectors.http.headers import find_odd_quota, parse_quota
 from connectors.http.retry import RetryPolicy
@@ -25,7 +26,6 @@ from connectors.http.transport import (
     Params,
     StreamingResponse,
     Transport,
-    check_base_url,
 )
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.limiter import RateLimiter

@@ -1,13 +1,14 @@
 """The HTTP transport: send a request, return its response. The only module that imports httpx."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -22,6 +23,7 @@ from common.numbers import parse_count
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.compression import ACCEPTED
+from connectors.http.environment import UNUSABLE_PROXY, environment_proxy
 
 Params = Sequence[tuple[str, str]]
 Headers = Mapping[str, str]
@@ -80,7 +82,7 @@ class StreamingResponse:
 class Transport:
     """A pool of `concurrency` connections to one source; a response must arrive within `deadline` seconds.
 
-    `base_url` is one that `check_base_url` accepts.
+    `base_url` is as `check_base_url` returns it. Raises ConfigError for an unusable proxy or certificates.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Transport:
         self._source = source
         self._key = key
         self._deadline = deadline
-        self._http = _build_client(base_url, auth, concurrency=concurrency, deadline=deadline)
+        self._http = _build_client(base_url, auth, source=source, concurrency=concurrency, deadline=deadline)
 
     async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
         """Send a request and return its response, whose body must arrive within the same deadline.
@@ -158,46 +160,51 @@ class _NoCookies(CookieJar):
         """Ignore the cookies of a response."""
 
 
-def _build_client(base_url: str, auth: HeaderAuth, *, concurrency: int, deadline: float) -> httpx.AsyncClient:
-    """Create the connection pool.
+def _build_client(
+    base_url: str, auth: HeaderAuth, *, source: str, concurrency: int, deadline: float
+) -> httpx.AsyncClient:
+    """Create the connection pool. Raises ConfigError for a proxy or certificates that cannot be used.
 
     The environment's proxies serve https only, where they see ciphertext. Plain http goes straight to its
     host, which is this machine.
     """
     secure = base_url.startswith("https:")
-    return httpx.AsyncClient(
-        base_url=base_url,
-        auth=auth,
-        headers={
-            "Accept": "application/json, application/x-ndjson",
-            "Accept-Encoding": ACCEPTED,
-            "User-Agent": "floorline",
-        },
-        timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),
-        limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-        cookies=_NoCookies(),
-        follow_redirects=False,
-        trust_env=secure,
-        # Plain http needs no certificate authorities, which take long to load.
-        verify=secure or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-    )
-
-
-def check_base_url(base_url: str, source: str) -> str:
-    """Return `base_url` without a trailing slash. Raises ConfigError where the key must not be sent there."""
+    proxy = environment_proxy(base_url, source) if secure else None
     try:
-        parts = urlsplit(base_url)
-        host, port = httpx.URL(base_url).host, parts.port
-    except (ValueError, httpx.InvalidURL):  # an unclosed bracket, a blank, a port that is no number
-        raise ConfigError("base_url is no address: check its host and its port", source) from None
-    unwritable = " " in base_url or not base_url.isprintable()
-    if parts.scheme not in {"http", "https"} or not host or port == 0 or unwritable:
-        raise ConfigError("base_url must be an http or https address", source)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
-    if parts.scheme == "http" and host not in {"127.0.0.1", "::1", "localhost"}:
-        raise ConfigError("base_url must be https: plain http would expose the key on the network", source)
-    return base_url.rstrip("/")
+        return httpx.AsyncClient(
+            base_url=base_url,
+            auth=auth,
+            headers={
+                "Accept": "application/json, application/x-ndjson",
+                "Accept-Encoding": ACCEPTED,
+                "User-Agent": "floorline",
+            },
+            timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+            cookies=_NoCookies(),
+            follow_redirects=False,
+            proxy=proxy,
+            trust_env=False,
+            # Plain http needs no certificate authorities, which take long to load.
+            verify=_load_authorities(source) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
+    except ImportError:
+        raise ConfigError(f"{UNUSABLE_PROXY}: SOCKS needs `pip install httpx[socks]`", source) from None
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigError(f"{UNUSABLE_PROXY}: give http://HOST:PORT", source) from None
+
+
+def _load_authorities(source: str) -> ssl.SSLContext:
+    """Return the certificate authorities of the environment, or those that httpx brings."""
+    folder = os.environ.get("SSL_CERT_DIR")
+    if folder and not Path(folder).is_dir():
+        raise ConfigError(f"SSL_CERT_DIR names no folder: {folder}", source)
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # ssl.SSLError, too
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        file = os.environ.get("SSL_CERT_FILE", "the certificates")
+        raise ConfigError(f"SSL_CERT_FILE cannot be used: {file}: {reason}", source) from None
 
 
 def _strip_frames(error: asyncio.CancelledError) -> asyncio.CancelledError:
