@@ -23,7 +23,7 @@ def _to_utc(time: datetime) -> datetime:
     """Return the time in UTC; a time without a zone is UTC."""
     utc = to_utc(time)
     if utc is None or utc.year < EARLIEST_YEAR:
-        raise ValueError(f"must not be before the year {EARLIEST_YEAR}")
+        raise ValueError(f"must be in the years {EARLIEST_YEAR} to 9999, in UTC")
     return utc
 
 
