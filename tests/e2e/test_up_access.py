@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,9 +28,9 @@ from websockets.sync.client import connect
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.snapshots import Bench, basket
+from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
 from tests.support.strangers import CAN_CREATE_USERS, Stranger, stranger
-from tests.support.up import RunningUp, free_port, processes, running_up, still_running
+from tests.support.up import RunningUp, descendants, free_port, processes, running_up, still_running
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
@@ -284,7 +285,11 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
     with serve(Options(items=300, refresh=0, limits=False)) as box:
         first = Bench.at(tmp_path / "first", box, basket("one", providers=["buff163"], every="6h"))
         second = Bench.at(tmp_path / "second", box, basket("two", providers=["buff163"], every="15s"))
-        with running_up(first) as own:
+        home = tmp_path / "home"
+        home.mkdir()
+        (home / "prefect.db").touch(0o644)  # of an earlier version, in a folder that others can read
+        with running_up(first, PREFECT_HOME=str(home)) as own:
+            assert {oct(file.stat().st_mode)[-3:] for file in home.iterdir() if file.is_file()} == {"600"}
             credentials = {"PREFECT_API_URL": own.api, "PREFECT_API_AUTH_STRING": own.secret}
             with running_up(second, **credentials) as up:
                 assert up.children("prefect_server") == []
@@ -294,3 +299,19 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
                 up.process.wait(10)
                 wait_until(lambda: still_running(family) == set(), 10, every=0.05)
             assert own.query("work_pools")
+
+
+@pytest.mark.parametrize("phase", ["server", "deploy", "worker-1"])
+def test_kill_during_the_start_leaves_nothing_running(tmp_path: Path, phase: str) -> None:
+    with serve(Options(items=300, refresh=0, limits=False)) as box:
+        bench = Bench.at(tmp_path, box, basket(providers=["buff163"]))
+        command = [FLOORLINE, "up", "--config", str(bench.config), "--port", str(free_port())]
+        with subprocess.Popen(command, env=clean_env(), stdout=subprocess.DEVNULL) as process:
+            try:
+                log = bench.paths.root / "prefect" / "logs" / f"{phase}.log"
+                wait_until(log.exists, 180)
+                wait_until(lambda: descendants(process.pid) - {process.pid}, 10)
+                family = descendants(process.pid)
+            finally:
+                process.kill()
+        wait_until(lambda: still_running(family) == set(), 10, every=0.05)

@@ -82,11 +82,16 @@ class RunningUp:
 
     def family(self) -> set[int]:
         """Return the ids of the process and of all its descendants."""
-        known = new = {self.process.pid}
-        while new:
-            new = {pid for pid, parent, _ in processes() if parent in known} - known
-            known = known | new
-        return known
+        return descendants(self.process.pid)
+
+
+def descendants(ancestor: int) -> set[int]:
+    """Return the ids of a process and of all its descendants."""
+    known = new = {ancestor}
+    while new:
+        new = {pid for pid, parent, _ in processes() if parent in known} - known
+        known = known | new
+    return known
 
 
 def still_running(pids: set[int]) -> set[int]:
