@@ -38,7 +38,7 @@ def test_names_of_the_commands() -> None:
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",
-        "maintain load", "maintain rebuild", "key status", "key rotate",
+        "maintain load", "maintain rebuild", "maintain retry", "key status", "key rotate",
     }  # fmt: skip
 
 
