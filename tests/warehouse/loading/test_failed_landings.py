@@ -248,5 +248,5 @@ def test_landing_that_needs_more_memory_loads_by_itself(
     reports = load(paths)
     assert [*reports] == ["a", "c", "large"]
     assert {report.state for report in reports.values()} == {"done"}
-    assert query_rows(paths, "SELECT count(*) FROM quote_history WHERE run_id = 'large'") == [(60_000,)]
+    assert query_rows(paths, "SELECT count(price) FROM quote_history WHERE run_id = 'large'") == [(60_000,)]
     assert not list(paths.writer.parent.glob("*.tmp"))
