@@ -133,6 +133,7 @@ def test_maintain_loads_pending_landings_without_a_request(sandbox: Sandbox, tmp
     for folder in bench.paths.landing.iterdir():
         (folder / "loaded").unlink()
     shutil.rmtree(bench.paths.writer.parent)
+    bench.paths.published.unlink()  # the database is brought back from it
     since = len(sandbox.requests.since(0))
     state = asyncio.run(run_maintain(bench))
     assert state.is_completed()
