@@ -38,7 +38,7 @@ class CommandGroup(TyperGroup):
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
         """Run the chosen command, if the machine grants what it needs."""
         try:
-            require_resources(ctx.invoked_subcommand or "")
+            require_resources(next(iter(sys.argv[1:]), ""))
             return super().invoke(ctx)
         except KeyboardInterrupt:
             print_line("interrupted")

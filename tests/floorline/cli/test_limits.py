@@ -1,0 +1,115 @@
+"""A machine that grants little: descriptors, threads, address space, file sizes, no home and no name.
+
+Each case is done or one line, and the next run goes on. Cases are new unless their id says guard.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sandbox.core import Sandbox
+from tests.support.sandboxes import MakeSandbox
+from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
+
+pytestmark = pytest.mark.slow
+OTHER = "setpriv --reuid 54321 --clear-groups"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, make_sandbox: MakeSandbox) -> Bench:
+    bench = Bench.at(tmp_path, make_sandbox(frozen=datetime.now(UTC)), basket())
+    bench.snapshot()
+    return bench
+
+
+def shell(bench: Bench, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of bash, in which $0 is the command, in the folder of the configuration."""
+    names = {"HOME": str(bench.folder), "PREFECT_HOME": str(bench.folder / "prefect"), **env}
+    return subprocess.run(
+        ["bash", "-c", script, FLOORLINE],
+        capture_output=True,
+        text=True,
+        cwd=bench.folder,
+        env=clean_env(**names),
+        check=False,
+        timeout=90,
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "command", "code", "line"),
+    [
+        pytest.param("-n 64", "snapshot", 0, "", id="64 descriptors: guard"),
+        pytest.param("-n 64", "doctor", 0, "", id="64 descriptors for doctor: guard"),
+        ("-n 20", "snapshot", 1, "this process may have 20 descriptors (`ulimit -n`), and needs 48"),
+        ("-n 10", "status", 1, "this process may have 10 descriptors (`ulimit -n`), and needs 16"),
+        ("-v 1000000", "snapshot", 1, "bytes of address space (`ulimit -v`), and needs "),
+        ("-v 200000", "status", 1, "bytes of address space (`ulimit -v`), and needs "),
+        ("-f 0", "snapshot", 6, "no file of this process may be larger than 0 bytes (`ulimit -f`)"),
+        ("-f 1000", "snapshot", 6, "(`ulimit -f`)"),
+        ("-f 1000", "export all.duckdb", 6, "(`ulimit -f`)"),
+        ("-f 8", "maintain rebuild --yes", 6, "(`ulimit -f`)"),
+        pytest.param("-f 8", "status", 0, "", id="file size for status: guard"),
+    ],
+)
+def test_a_limit_is_one_line_and_the_next_run_goes_on(
+    bench: Bench, limit: str, command: str, code: int, line: str
+) -> None:
+    done = shell(bench, f'ulimit {limit}; "$0" {command}')
+    assert (done.returncode, done.stderr.count("\n")) == (code, int(bool(line))), done.stderr
+    assert line in done.stderr
+    assert shell(bench, '"$0" snapshot').returncode == 0
+    assert not list(bench.folder.glob("*.partial*"))
+
+
+def give_away(bench: Bench, path: str) -> None:
+    """Give the warehouse to a user without a name; its configuration says that it is at `path`."""
+    text = bench.config.read_text("utf-8").replace('path = "data"', f'path = "{path}"')
+    bench.config.write_text(text, "utf-8")
+    for folder, _, files in os.walk(bench.folder):
+        for name in (".", *files):
+            os.chown(Path(folder) / name, 54321, 54321)
+
+
+@pytest.fixture
+def others_bench(bench: Bench) -> Bench:
+    """Skip where no command can run as another user, who must reach the folder and the environment."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("another user needs root and setpriv")
+    for parent in bench.folder.parents[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    return bench
+
+
+@pytest.mark.parametrize("threads", [2, 6, 12, 20])
+def test_too_few_threads_are_one_line(others_bench: Bench, threads: int) -> None:
+    give_away(others_bench, "data")
+    done = shell(others_bench, f'ulimit -u {threads}; exec {OTHER} "$0" snapshot')
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "more threads (`ulimit -u`), and this command needs " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "line"),
+    [
+        ("data", 0, ""),
+        ("~/data", 2, "floorline: no home folder is known for ~/data: set HOME, or write the whole path\n"),
+        (
+            "~nobody-has-this-name/x",
+            2,
+            "floorline: no home folder is known for ~nobody-has-this-name",
+        ),
+    ],
+)
+def test_a_user_without_name_and_home(
+    others_bench: Bench, sandbox: Sandbox, path: str, code: int, line: str
+) -> None:
+    give_away(others_bench, path)
+    done = shell(others_bench, f'unset HOME PREFECT_HOME; exec {OTHER} "$0" snapshot')
+    assert (done.returncode, done.stderr[: len(line)]) == (code, line), done.stderr
