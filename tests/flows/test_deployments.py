@@ -131,5 +131,5 @@ def test_sales_deployment_exists_only_for_sources_with_a_sales_schedule() -> Non
 
 def test_invalid_sales_interval_is_a_config_error() -> None:
     fields = {"sources": {"cs2cap": {"sales": "0s"}}, "baskets": [basket()]}
-    with pytest.raises(ConfigError, match="sources.cs2cap.sales: must be from 1s"):
+    with pytest.raises(ConfigError, match=r"sources\.cs2cap\.sales: must be from 1s"):
         render_prefect_yaml(parse_settings(fields, Path("/srv/market")), None)
