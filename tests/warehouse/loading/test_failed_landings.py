@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from common.errors import WarehouseFull, WarehouseLocked
@@ -81,7 +82,17 @@ def kill_a_load(paths: WarehousePaths, parser: str) -> int:
         wait_until(lambda: load.poll() is not None or begun.exists(), 120)
         load.kill()
         begun.unlink(missing_ok=True)
+        # A process that loads a landing by itself outlives its parent by a moment.
+        wait_until(lambda: not is_locked(paths.writer))
         return load.wait()
+
+
+def is_locked(database: Path) -> bool:
+    try:
+        duckdb.connect(database, read_only=True).close()
+    except duckdb.IOException:
+        return True
+    return False
 
 
 @pytest.fixture
