@@ -52,7 +52,7 @@ async def check_prefect_reachable() -> None:
         )
 
 
-async def answers_strangers(url: str) -> bool:
+async def answers_without_credentials(url: str) -> bool:
     """Return whether the Prefect API at `url` answers a request without credentials.
 
     Whoever can send such requests can have a worker run a command. Raises what Prefect's client raises where
@@ -61,9 +61,9 @@ async def answers_strangers(url: str) -> bool:
     from prefect.client.orchestration import PrefectClient
     from prefect.exceptions import PrefectHTTPStatusError
 
-    async with PrefectClient(without_user(url)) as stranger:
+    async with PrefectClient(without_user(url)) as client:
         try:
-            await stranger.api_version()
+            await client.api_version()
         except PrefectHTTPStatusError:
             return False
     return True

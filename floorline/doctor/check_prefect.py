@@ -13,7 +13,7 @@ from common.clock import Clock
 from common.errors import ConfigError
 from common.text import format_duration
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
-from flows.prefect_api import answers_strangers, prefect_configured
+from flows.prefect_api import answers_without_credentials, prefect_configured
 from pipelines.config import Settings
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def _check_version(client: PrefectClient, url: str) -> Finding:
 
 async def _check_access(url: str) -> Finding:
     """Check that the server asks for credentials, and that no network sees them."""
-    if await answers_strangers(url):
+    if await answers_without_credentials(url):
         who = "any program and any web page on this machine" if is_loopback(url) else "the whole network"
         seen = f"{url} answers without credentials: {who} can have a worker run commands"
         return warn("prefect access", seen, OPEN)

@@ -2,7 +2,7 @@
 
 Whoever reaches the server can have a worker run a command. So the server asks for a secret, which is new at
 each start, and which is in a file of mode 0600 in a folder of mode 0700. The file counts only while
-`floorline up` holds its lifeline, and with it the port: nobody else can have taken the server's place.
+`floorline up` holds its lock, and with it the port: nobody else can have taken the server's place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from common import lifeline
+from common import supervisor_lock
 from common.addresses import is_loopback
 from common.errors import ConfigError, WarehouseUnusable
 from common.files import translate_os_errors
@@ -62,8 +62,8 @@ def prefect_home(root: Path) -> Path:
     return root.resolve() / "prefect"
 
 
-def lifeline_of(home: Path) -> Path:
-    """Return the path of the lifeline of `floorline up`."""
+def supervisor_lock_path(home: Path) -> Path:
+    """Return the path of the lock of `floorline up`."""
     return home / "up.lock"
 
 
@@ -113,7 +113,7 @@ def read_access(home: Path) -> ServerAccess | None:
         access = ServerAccess(**content)
     except (OSError, ValueError, TypeError):
         return None
-    return access if lifeline.is_held(lifeline_of(home)) else None
+    return access if supervisor_lock.is_held(supervisor_lock_path(home)) else None
 
 
 def connect_prefect(root: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from common import lifeline
+from common import supervisor_lock
 
 if TYPE_CHECKING:
     from floorline.up.access import ServerAccess
@@ -40,21 +40,21 @@ def base_env(user_env: Mapping[str, str], home: Path) -> dict[str, str]:
     return {name: value for name, value in defaults.items() if not user_env.get(name)}
 
 
-def server_env(access: ServerAccess, lifeline_path: Path) -> dict[str, str]:
+def server_env(access: ServerAccess, lock_path: Path) -> dict[str, str]:
     """Return the environment of the server; variables that the user has set win, but for the secret."""
     return {
         **SERVER,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(access.origins),
         **os.environ,
         SERVER_AUTH: access.secret,
-        lifeline.VARIABLE: str(lifeline_path),
+        supervisor_lock.VARIABLE: str(lock_path),
     }
 
 
-def client_env(lifeline_path: Path) -> dict[str, str]:
+def client_env(lock_path: Path) -> dict[str, str]:
     """Return the environment of a worker, without the address and the password of the server's database."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(DATABASE_SETTINGS)}
-    return {**WORKER, **own, lifeline.VARIABLE: str(lifeline_path)}
+    return {**WORKER, **own, supervisor_lock.VARIABLE: str(lock_path)}
 
 
 def has_own_database() -> bool:

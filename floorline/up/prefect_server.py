@@ -1,4 +1,4 @@
-"""The process of the Prefect server: Prefect's application behind the gate, on the socket of `floorline up`.
+"""Run Prefect's application, with restricted access, on the socket of `floorline up`.
 
     python -m floorline.up.prefect_server DESCRIPTOR
 
@@ -17,7 +17,7 @@ import uvicorn
 from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
-from floorline.up.gate import build_gate
+from floorline.up.access_middleware import restrict_access
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     _keep_private(settings.home)
     server = settings.server
     config = uvicorn.Config(
-        build_gate(create_app(final=True), server.api.cors_allowed_origins.split(",")),
+        restrict_access(create_app(final=True), server.api.cors_allowed_origins.split(",")),
         timeout_keep_alive=server.api.keepalive_timeout,
         ws_ping_interval=server.api.websocket_ping_interval,
         ws_ping_timeout=server.api.websocket_ping_timeout,

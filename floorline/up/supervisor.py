@@ -14,19 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
-from common import lifeline
+from common import supervisor_lock
 from common.addresses import mask_secrets
 from common.errors import ConfigError, FloorlineError, WarehouseUnusable
 from floorline import console
 from floorline.up import access, environment, logs
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
 from flows import WORK_POOL
-from flows.prefect_api import answers_strangers, prefect_url
+from flows.prefect_api import answers_without_credentials, prefect_url
 from pipelines.config import Settings
 
 CODE: Final = Path(__file__).resolve().parents[2]  # the entrypoints in prefect.yaml are relative to it
 # All times in seconds.
-LIFELINE_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
+LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
 START_TIMEOUT: Final = 120.0  # of the server, which creates its database at the first start
 FINISH_TIMEOUT: Final = 10.0  # of runs that finish without a signal
 LAND_TIMEOUT: Final = 15.0  # of runs that load the data that arrived, after SIGTERM
@@ -50,12 +50,12 @@ class Supervisor:
         self._port = port
         self._worker_count = workers
         self._home = access.prefect_home(settings.root)
-        self._lifeline = access.lifeline_of(self._home)
+        self._lock_path = access.supervisor_lock_path(self._home)
         self._logs = self._home / "logs"
         self._server: ManagedProcess | None = None
         self._workers: list[ManagedProcess] = []
         self._deaths: dict[str, list[float]] = {}
-        self._held: list[IO[str] | socket.socket] = []  # until this process ends: lifeline and port
+        self._held: list[IO[str] | socket.socket] = []  # until this process ends: lock and port
         self._hurry = False
         self._runs_stopped = False
 
@@ -63,7 +63,7 @@ class Supervisor:
         """Start the server, deploy, start the workers. Raises ConfigError, WarehouseError, ProcessExited."""
         for folder in (self._home, self._logs):
             access.make_private(folder)
-        self._hold_lifeline()
+        self._hold_lock()
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home))
         os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
@@ -154,20 +154,20 @@ class Supervisor:
             if group_is_alive(pid) and (self._owns_server or parent_pid(pid) in workers)
         ]
 
-    def _hold_lifeline(self) -> None:
-        """Hold the lifeline until this process ends.
+    def _hold_lock(self) -> None:
+        """Hold the lock until this process ends.
 
         Raises ConfigError where another process holds it, and WarehouseUnusable.
         """
         try:
-            self._held.append(lifeline.hold(self._lifeline, LIFELINE_TIMEOUT))
-        except lifeline.LifelineHeld as error:
+            self._held.append(supervisor_lock.hold(self._lock_path, LOCK_TIMEOUT))
+        except supervisor_lock.SupervisorLockHeld as error:
             raise ConfigError(
                 f"`floorline up` runs already for this warehouse (PID {error}): end it first"
             ) from None
         except OSError as error:
             raise WarehouseUnusable(
-                f"cannot lock {self._lifeline}: {error.strerror}", self._lifeline
+                f"cannot lock {self._lock_path}: {error.strerror}", self._lock_path
             ) from None
         access.remove_access(self._home)  # of one that was killed
 
@@ -180,8 +180,8 @@ class Supervisor:
         os.environ.update(server_access.env)
         self._server = ManagedProcess(
             "server",
-            lifeline.command("floorline.up.prefect_server", str(listener.fileno())),
-            env=environment.server_env(server_access, self._lifeline),
+            supervisor_lock.command("floorline.up.prefect_server", str(listener.fileno())),
+            env=environment.server_env(server_access, self._lock_path),
             logs=self._logs,
             descriptors=[listener.fileno()],
         )
@@ -202,7 +202,7 @@ class Supervisor:
         hint = " (`floorline ui` shows the password)" if self._server else ""
         console.print_line(f"Prefect: {url.removesuffix('/api')}{hint}")
         sys.stdout.flush()
-        if self._server is None and asyncio.run(answers_strangers(os.environ["PREFECT_API_URL"])):
+        if self._server is None and asyncio.run(answers_without_credentials(os.environ["PREFECT_API_URL"])):
             console.print_error(
                 f"{url} answers without credentials: whoever reaches it can run commands here"
             )
@@ -238,8 +238,8 @@ class Supervisor:
 
     def _prefect(self, name: str, arguments: Sequence[str]) -> ManagedProcess:
         """Return a process of Prefect's command line."""
-        command = lifeline.command("prefect", *arguments)
-        return ManagedProcess(name, command, env=environment.client_env(self._lifeline), logs=self._logs)
+        command = supervisor_lock.command("prefect", *arguments)
+        return ManagedProcess(name, command, env=environment.client_env(self._lock_path), logs=self._logs)
 
     def _crash_orphaned_runs(self, message: str) -> None:
         from floorline.up.server import crash_orphaned_runs

@@ -28,8 +28,8 @@ from websockets.sync.client import connect
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
+from tests.support.other_users import CAN_CREATE_USERS, OtherUser, other_user
 from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
-from tests.support.strangers import CAN_CREATE_USERS, Stranger, stranger
 from tests.support.up import RunningUp, descendants, free_port, processes, running_up, still_running
 from tests.support.waiting import wait_until
 
@@ -76,11 +76,11 @@ def up() -> Iterator[RunningUp]:
 
 
 @pytest.fixture(scope="module")
-def other(up: RunningUp) -> Iterator[Stranger]:
+def other(up: RunningUp) -> Iterator[OtherUser]:
     """Return another user of the machine."""
     if not CAN_CREATE_USERS:
         pytest.skip("creating users needs root")
-    with stranger() as user:
+    with other_user() as user:
         yield user
 
 
@@ -188,7 +188,7 @@ def test_preflight_of_a_page_allows_nothing(up: RunningUp) -> None:
 
 
 def test_another_user_finds_no_file_and_no_environment_with_the_secret(
-    up: RunningUp, other: Stranger
+    up: RunningUp, other: OtherUser
 ) -> None:
     home = up.bench.paths.root / "prefect"
     assert other.run("ls", str(up.bench.folder)).returncode == 0  # the user does get that far
@@ -201,7 +201,7 @@ def test_another_user_finds_no_file_and_no_environment_with_the_secret(
     assert up.secret.partition(":")[2] not in command_lines
 
 
-def test_another_user_neither_reads_nor_runs_nor_takes_the_port(up: RunningUp, other: Stranger) -> None:
+def test_another_user_neither_reads_nor_runs_nor_takes_the_port(up: RunningUp, other: OtherUser) -> None:
     request = (
         "import sys, urllib.request as u, urllib.error as e\n"
         "r = u.Request(sys.argv[1], b'{}', {'Content-Type': 'application/json'}, method=sys.argv[2])\n"

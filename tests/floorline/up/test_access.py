@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from common import lifeline
+from common import supervisor_lock
 from common.errors import ConfigError, WarehouseUnusable
 from floorline.up.access import (
     ServerAccess,
     choose_secret,
     connect_prefect,
-    lifeline_of,
     make_private,
     new_secret,
     prefect_home,
     read_access,
     remove_access,
+    supervisor_lock_path,
     write_access,
 )
 from floorline.up.logs import SETTING
@@ -51,7 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def running(home: Path) -> Iterator[Path]:
     """Return the folder of a `floorline up` that is running."""
-    with lifeline.hold(lifeline_of(home), 0):
+    with supervisor_lock.hold(supervisor_lock_path(home), 0):
         yield home
 
 
@@ -65,7 +65,7 @@ def test_files_are_private_whatever_the_umask_is(tmp_path: Path) -> None:
         home = prefect_home(tmp_path)
         make_private(home)
         write_access(home, ACCESS)
-        with lifeline.hold(lifeline_of(home), 0):
+        with supervisor_lock.hold(supervisor_lock_path(home), 0):
             assert read_access(home) == ACCESS
     finally:
         os.umask(earlier)
@@ -116,7 +116,7 @@ def test_users_own_secret_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_access_counts_only_while_up_runs(home: Path) -> None:
     assert read_access(home) is None  # killed: whoever listens there now must not get the secret
-    with lifeline.hold(lifeline_of(home), 0):
+    with supervisor_lock.hold(supervisor_lock_path(home), 0):
         assert read_access(home) == ACCESS
         remove_access(home)
         assert read_access(home) is None

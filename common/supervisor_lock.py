@@ -1,11 +1,11 @@
-"""A lifeline: a lock that a supervisor holds while it lives, and whose release ends all of its processes.
+"""A lock that a supervisor holds while it lives, and whose release ends all of its processes.
 
 The kernel releases the lock however the supervisor dies. The path of the lock travels in the environment:
 so every descendant follows it, also one whose parent died before the supervisor.
 
-    python -m common.lifeline MODULE [ARGUMENT...]
+    python -m common.supervisor_lock MODULE [ARGUMENT...]
 
-runs a module in a process that follows the lifeline of its environment.
+runs a module in a process that follows the lock of its environment.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-VARIABLE: Final = "_FLOORLINE_LIFELINE"
+VARIABLE: Final = "_FLOORLINE_SUPERVISOR_LOCK"
 POLL: Final = 0.1  # seconds
 
 
-class LifelineHeld(Exception):
-    """Another process holds the lifeline; the message is the id of that process."""
+class SupervisorLockHeld(Exception):
+    """Another process holds the lock; the message is the id of that process."""
 
 
 def hold(path: Path, wait: float) -> IO[str]:
-    """Take the lifeline until the returned file is closed; wait `wait` seconds for the processes of the last.
+    """Take the lock until the returned file is closed; wait `wait` seconds for the processes of the last.
 
-    Raises LifelineHeld where another supervisor holds the lifeline, and OSError.
+    Raises SupervisorLockHeld where another supervisor holds the lock, and OSError.
     """
     file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii")  # noqa: PTH123, SIM115
     deadline = time.monotonic() + wait
     while not _try_lock(file, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             with file:
-                raise LifelineHeld(file.read().strip())
+                raise SupervisorLockHeld(file.read().strip())
         time.sleep(POLL)
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
@@ -48,7 +48,7 @@ def hold(path: Path, wait: float) -> IO[str]:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a supervisor that is alive holds the lifeline."""
+    """Return whether a supervisor that is alive holds the lock."""
     try:
         with path.open("rb") as file:
             return not _try_lock(file, fcntl.LOCK_SH)
@@ -65,7 +65,7 @@ def _try_lock(file: IO[str] | IO[bytes], kind: int) -> bool:
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """Return the command line of a process that runs a module and follows the lifeline."""
+    """Return the command line of a process that runs a module and follows the lock."""
     return [
         sys.executable,
         "-P",
@@ -80,11 +80,11 @@ def follow() -> None:
     """End this process and its descendants when the supervisor dies; without a supervisor do nothing."""
     path = os.environ.get(VARIABLE)
     if path:
-        threading.Thread(target=_follow, args=(path,), name="lifeline", daemon=True).start()
+        threading.Thread(target=_follow, args=(path,), name="supervisor-lock", daemon=True).start()
 
 
 def _follow(path: str) -> None:
-    with contextlib.suppress(OSError), Path(path).open("rb") as file:  # a lifeline that is gone is released
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:  # a lock file that is gone is released
         fcntl.flock(file, fcntl.LOCK_SH)
     for pid in _descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The gate of the Prefect server: refuses host names and web pages that are not its own."""
+"""What stands before the Prefect server: it refuses host names and web pages that are not its own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from common.addresses import LOOPBACK
 ANY: Final = "*"
 
 
-def build_gate(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
-    """Return `app` behind the gate.
+def restrict_access(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
+    """Return `app`, protected from other host names and origins.
 
     `origins` are the origins of the web pages that may send requests, such as "http://127.0.0.1:4200"; "*" is
     any. A request must name loopback or the host of an origin as its host: the name of another site that
@@ -25,11 +25,11 @@ def build_gate(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
     """
     hosts = {urlsplit(origin).hostname or "" for origin in origins if origin != ANY}
     return TrustedHostMiddleware(
-        OriginGate(app, origins), sorted((LOOPBACK | hosts) - {""}), www_redirect=False
+        OriginMiddleware(app, origins), sorted((LOOPBACK | hosts) - {""}), www_redirect=False
     )
 
 
-class OriginGate:
+class OriginMiddleware:
     """Refuses the requests and WebSockets of web pages of other origins, and frames around its own pages.
 
     Browsers send `Origin` with each of them; without it they send only what no page can read, and what

@@ -1,4 +1,4 @@
-"""The lifeline: whatever kills a supervisor ends its processes, and theirs."""
+"""The lock of a supervisor: whatever kills a supervisor ends its processes, and theirs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from common import lifeline
+from common import supervisor_lock
 from tests.support.waiting import wait_until
 
-# A supervisor with a process whose child has its own session, and follows the lifeline itself or not.
+# A supervisor with a process whose child has its own session, and follows the lock itself or not.
 SUPERVISOR = """
 import os, subprocess, sys, time
 from pathlib import Path
-from common import lifeline
+from common import supervisor_lock
 path = Path(sys.argv[1])
-held = lifeline.hold(path, 0)
-env = {**os.environ, lifeline.VARIABLE: str(path)}
-command = lifeline.command("timeit", "-n", "1", "-r", "1", sys.argv[2])
+held = supervisor_lock.hold(path, 0)
+env = {**os.environ, supervisor_lock.VARIABLE: str(path)}
+command = supervisor_lock.command("timeit", "-n", "1", "-r", "1", sys.argv[2])
 print(subprocess.Popen(command, env=env, start_new_session=True).pid, flush=True)
 time.sleep(600)
 """
@@ -59,7 +59,7 @@ def test_death_of_the_supervisor_ends_its_processes_and_theirs(
     wait_until(lambda: not is_running(child) and not is_running(grandchild), 10)
 
 
-def test_process_whose_parent_died_first_follows_the_lifeline_too(tmp_path: Path) -> None:
+def test_process_whose_parent_died_first_follows_the_lock_too(tmp_path: Path) -> None:
     process, child, grandchild = start(tmp_path / "lock", FOLLOWING)
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: not is_running(child), 10)
@@ -69,18 +69,18 @@ def test_process_whose_parent_died_first_follows_the_lifeline_too(tmp_path: Path
     wait_until(lambda: not is_running(grandchild), 10)
 
 
-def test_lifeline_has_one_holder_at_a_time(tmp_path: Path) -> None:
+def test_supervisor_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    assert not lifeline.is_held(path)
-    with lifeline.hold(path, 0):
-        assert lifeline.is_held(path)
-        with pytest.raises(lifeline.LifelineHeld, match=str(os.getpid())):
-            lifeline.hold(path, 0)
-    assert not lifeline.is_held(path)
-    lifeline.hold(path, 0).close()
+    assert not supervisor_lock.is_held(path)
+    with supervisor_lock.hold(path, 0):
+        assert supervisor_lock.is_held(path)
+        with pytest.raises(supervisor_lock.SupervisorLockHeld, match=str(os.getpid())):
+            supervisor_lock.hold(path, 0)
+    assert not supervisor_lock.is_held(path)
+    supervisor_lock.hold(path, 0).close()
 
 
 def test_process_without_a_supervisor_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = lifeline.command("timeit", "-n", "1", "-r", "1", "print('done')")
-    env = {name: value for name, value in os.environ.items() if name != lifeline.VARIABLE}
+    command = supervisor_lock.command("timeit", "-n", "1", "-r", "1", "print('done')")
+    env = {name: value for name, value in os.environ.items() if name != supervisor_lock.VARIABLE}
     assert "done" in subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout

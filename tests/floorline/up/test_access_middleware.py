@@ -1,4 +1,4 @@
-"""The gate of the Prefect server: which host names and which web pages reach it."""
+"""The access to the Prefect server: which host names and which web pages reach it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from floorline.up.gate import build_gate
+from floorline.up.access_middleware import restrict_access
 
 OWN = "http://127.0.0.1:4200"
 ORIGINS = (OWN, "http://localhost:4200")
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accept every request and WebSocket, as the server behind the gate does."""
+    """Accept every request and WebSocket, as the server itself does."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
     else:
@@ -41,7 +41,7 @@ def ask(kind: str, headers: dict[str, str], *origins: str) -> Message:
         sent.append(message)
 
     async def answer() -> None:
-        await build_gate(inside, origins or ORIGINS)(scope, receive, send)
+        await restrict_access(inside, origins or ORIGINS)(scope, receive, send)
 
     asyncio.run(answer())
     return sent[0]

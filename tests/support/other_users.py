@@ -15,7 +15,7 @@ CAN_CREATE_USERS = os.getuid() == 0 and shutil.which("useradd") is not None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Stranger:
+class OtherUser:
     """A user of this machine without any group of ours."""
 
     name: str
@@ -33,11 +33,11 @@ class Stranger:
 
 
 @contextlib.contextmanager
-def stranger() -> Iterator[Stranger]:
+def other_user() -> Iterator[OtherUser]:
     """Create a user; delete the user at the end."""
-    name = f"stranger{secrets.token_hex(3)}"
+    name = f"other{secrets.token_hex(3)}"
     subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
     try:
-        yield Stranger(name)
+        yield OtherUser(name)
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)
