@@ -129,13 +129,22 @@ def _check_with_locked_state(bench: Bench) -> dict[str, Finding]:
         other.close()
 
 
-def test_broken_check_becomes_a_finding(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_broken_check_becomes_a_finding() -> None:
+    async def break_down() -> list[Finding]:
+        raise KeyError("odd")
+
+    (finding,) = asyncio.run(run_check(Check("odd", break_down)))
+    assert (finding.name, finding.verdict) == ("odd", "fail")
+    assert finding.seen == "this check broke: KeyError: 'odd'"
+
+
+def test_damaged_state_is_a_finding_beside_the_others(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = Bench.at(tmp_path, sandbox, basket())
     bench.paths.prepare()
     bench.paths.state.write_bytes(b"this is no database, but it is long enough to be read" * 100)
     findings = findings_by_name(bench.config)
-    assert findings["alerts"].verdict == "fail"
-    assert "this check broke: DatabaseError: file is not a database" in findings["alerts"].seen
+    assert findings["state"].verdict == "fail"
+    assert findings["state"].seen == f"{bench.paths.state} is damaged: its header is not what was written"
     assert findings["cs2cap key"].verdict == "ok"
 
 
