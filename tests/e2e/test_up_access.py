@@ -69,6 +69,7 @@ def up() -> Iterator[RunningUp]:
         with serve(Options(items=300, refresh=0, limits=False)) as box:
             bench = Bench.at(folder / "project", box, basket("quick", providers=["buff163"], every="15s"))
             bench = bench.with_notify("env:OPS_HOOK")
+            bench.folder.chmod(0o755)  # this process may have narrowed its umask
             with running_up(bench, OPS_HOOK=HOOK, **verbose, **proxies) as started:
                 yield started
     finally:
