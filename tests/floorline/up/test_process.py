@@ -51,7 +51,7 @@ def started(tmp_path: Path, *arguments: str) -> Iterator[ManagedProcess]:
 
 def test_log_is_private_and_safe_to_print(process: ManagedProcess) -> None:
     assert stat.S_IMODE(process.log.stat().st_mode) == 0o600
-    assert process.tail() == "  a line [31m"
+    assert process.tail() == r"  a line\x1b[31m"
 
 
 def test_shutdown_ends_the_children(process: ManagedProcess) -> None:
