@@ -74,7 +74,14 @@ def test_first_of_two_rows_of_one_time_is_the_change(tmp_path: Path, order: str)
         land(paths, run_id, observe(minute(at), Quote(cents=cents)), started_at=minute(at))
         for run_id, (at, cents) in ((each, rows[each]) for each in order)
     ]
-    assert load_into_memory(folders).execute("SELECT run_id FROM quotes").fetchall() == [("b",)]
+    db = load_into_memory(folders)
+    assert db.execute("SELECT run_id FROM quotes").fetchall() == [("b",)]
+    assert dict(db.execute("SELECT run_id, rows_changed FROM runs").fetchall()) == {
+        "a": 1,
+        "b": 1,
+        "c": 0,
+        "d": 0,
+    }
 
 
 def test_catalog_of_a_later_run_names_an_item_that_this_run_has_a_row_of(tmp_path: Path) -> None:

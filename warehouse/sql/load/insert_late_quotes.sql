@@ -1,7 +1,7 @@
 -- Write the history that was computed anew.
 -- In: recomputed_quote (the late quotes), recomputed_change (their changes from `late_from` on), recomputed_run (the
 -- verdicts on other runs that these change). Out: store.history, store.current, store.unconfirmed, store.observation,
--- store.missing_count.
+-- store.missing_count, store.run.
 
 CREATE OR REPLACE TEMP TABLE recomputed_key AS
 FROM late_key SEMI JOIN recomputed_quote USING (quote_key);
@@ -128,3 +128,17 @@ FROM (
     GROUP BY ALL
 ) n
 WHERE n.quote_key = c.quote_key;
+
+-- A change that is another run's now counts there; this run is inserted last, with the number of its own.
+UPDATE store.run r SET rows_changed = r.rows_changed + d.changed, rows_closed = r.rows_closed + d.closed
+FROM (
+    SELECT run_key, sum(changed)::BIGINT AS changed, sum(closed)::BIGINT AS closed
+    FROM (
+        SELECT run_key, -1 AS changed, -(lowest_ask IS NULL)::INTEGER AS closed
+        FROM late_change SEMI JOIN recomputed_quote USING (quote_key)
+        UNION ALL
+        SELECT run_key, 1, (lowest_ask IS NULL)::INTEGER FROM recomputed_change SEMI JOIN recomputed_quote USING (quote_key)
+    )
+    GROUP BY run_key
+) d
+WHERE d.run_key = r.run_key AND (d.changed <> 0 OR d.closed <> 0);
