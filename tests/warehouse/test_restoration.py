@@ -32,6 +32,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.rebuild import rebuild
 
+pytestmark = pytest.mark.slow
+
 VIEWS = ("quotes", "quote_history", "observations", "rejects")
 RUNS = "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL"
 RESTORED = "SELECT message FROM alerts WHERE cause = 'database.restored'"

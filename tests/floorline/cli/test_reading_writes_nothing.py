@@ -19,7 +19,7 @@ from tests.support.warehouse_failures import fill_disk
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
 READING = {
     "status": ("status",),
     "status as JSON": ("status", "--json"),

@@ -15,6 +15,8 @@ import pytest
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
 
+pytestmark = pytest.mark.slow
+
 NAMES = "SELECT '★ Karambit é 😀' AS item"
 MANY = "FROM range(300000)"
 CLOSED = "floorline: the output cannot be written: Bad file descriptor; "

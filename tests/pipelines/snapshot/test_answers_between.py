@@ -19,6 +19,8 @@ from tests.support.http_servers import http_response
 from tests.support.interposer import Answer, Interposer, interposer
 from tests.support.snapshots import Bench, basket
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT, PRICES = "/v1/account/key", "/v1/prices"
 INVALID = json.dumps({"code": "AUTH_INVALID_API_KEY", "detail": "Unknown key"}).encode()
 HTML = b"<html><title>Just a moment...</title></html>"

@@ -14,7 +14,7 @@ from tests.support.snapshots import Bench, CommandOutput, basket, ledger, main_w
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
 TEXT = b"not what was written" * 1000
 Damage = Callable[[WarehousePaths], object]
 

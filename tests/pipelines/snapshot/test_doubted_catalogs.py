@@ -21,7 +21,7 @@ from tests.support.clocks import VirtualClock
 from tests.support.relay import Edit, Relay, relay_to
 from tests.support.snapshots import REDLINE, Bench, basket, main_with
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
 ITEMS, PROVIDERS, FX, ACCOUNT = "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"
 DAY = timedelta(days=1, minutes=1)
 

@@ -13,6 +13,8 @@ from tests.support.http_servers import http_response
 from tests.support.interposer import Interposer, interposer
 from tests.support.snapshots import Bench, basket, main_with
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT, PRICES = "/v1/account/key", "/v1/prices"
 BURST = json.dumps({"code": "RATE_LIMIT_EXCEEDED", "detail": "Too Many Requests"}).encode()
 DOWN = json.dumps({"code": "PRICES_INDEX_UNAVAILABLE", "detail": "Down"}).encode()

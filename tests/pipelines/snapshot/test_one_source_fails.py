@@ -14,6 +14,8 @@ from tests.support.interposer import interposer
 from tests.support.secrets import assert_no_secret
 from tests.support.snapshots import Bench, basket, main_with
 
+pytestmark = pytest.mark.slow
+
 BASKETS = (basket("odd", source="odd"), basket("good", source="good"))
 # Where a response is classified, read and judged; the last one is outside of every shard.
 PLACES: list[tuple[Any, str, Exception]] = [

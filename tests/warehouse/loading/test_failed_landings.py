@@ -42,7 +42,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 from warehouse.state.alerts import read_alerts
 
-pytestmark = pytest.mark.server  # a landing that failed is loaded in a process of its own
+pytestmark = [pytest.mark.slow, pytest.mark.server]  # a landing that failed is loaded in a process of its own
 
 LOAD = """
 import sys
