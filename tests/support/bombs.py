@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import resource
 import zlib
 
 from backports import zstd
@@ -15,6 +14,7 @@ from connectors.cs2cap.client import Cs2capClient
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from tests.support.http_servers import http_response, stub_server
+from tests.support.memory import peak_memory_mb
 
 COUNT = 8
 MEGABYTES = 300
@@ -56,4 +56,4 @@ async def explode() -> None:
 
 if __name__ == "__main__":
     asyncio.run(explode())
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)  # noqa: T201
+    print(peak_memory_mb())  # noqa: T201

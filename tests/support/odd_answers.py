@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import resource
 import sys
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,6 +35,7 @@ from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
 from tests.support.clocks import NOON, VirtualClock
 from tests.support.http_servers import http_response, stub_server
+from tests.support.memory import peak_memory_mb
 
 SECRET: Final = "sk_live_0123456789abcdefsecret"
 GOOD: Final = b'{"good": true}'
@@ -283,4 +283,4 @@ def check_examples(count: int) -> None:
 
 if __name__ == "__main__":
     check_examples(int(sys.argv[1]))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)  # noqa: T201
+    print(peak_memory_mb())  # noqa: T201
