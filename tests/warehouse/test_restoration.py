@@ -304,7 +304,7 @@ def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: P
     assert rows(paths) == before
 
 
-@pytest.mark.parametrize("flips", [10, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [10, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("which", ["writer", "published"])
 def test_flipped_bits_are_never_loaded(
     template: Template, expected: Rows, tmp_path: Path, which: str, flips: int

@@ -143,7 +143,7 @@ def test_row_that_differs_from_its_copy_is_never_read_or_updated(paths: Warehous
     assert after[1:] == (rejection, records[1:], all_shards[1:])
 
 
-@pytest.mark.parametrize("flips", [25, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [25, pytest.param(200, marks=pytest.mark.slow)])
 def test_flipped_bits_are_never_read(template: WarehousePaths, tmp_path: Path, flips: int) -> None:
     """Readers see what was written, or raise one line; after mending they see it, or do not see it at all."""
     expected = state_of(template)
