@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
-from common.errors import most_severe
+from common.severity import most_severe
 
 _T = TypeVar("_T")
 
@@ -25,7 +25,7 @@ async def gather_fail_fast(*work: Coroutine[Any, Any, _T]) -> list[_T]:
     """Run `work` concurrently and return the results in order.
 
     The first failure cancels the rest. Once all have ended, the most severe failure is raised alone; see
-    `common.errors.most_severe` for the order.
+    `common.severity.most_severe` for the order.
     """
     try:
         async with asyncio.TaskGroup() as group:

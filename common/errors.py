@@ -1,4 +1,4 @@
-"""Every error that Floorline raises on purpose, grouped by what the user or the caller does about it.
+"""The errors of a price API and its configuration, grouped by what the user or the caller does about each.
 
 FloorlineError
 ├── SourceError                  a price API, or what the configuration asks of a price API
@@ -21,25 +21,19 @@ FloorlineError
 │   │   ├── TooLarge
 │   │   └── Intercepted          something answers in the API's place (· InterceptedPage, retried)
 │   └── Unforeseen               Floorline failed on a response: a bug, which ends its source or shard only
-└── WarehouseError               the storage; what was fetched stays in its landing
-    ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
-    ├── DatabaseIncomplete · StateDamaged
-    └── WarehouseUnusable
-        └── NotPublished · TargetExists · BackfillNotFound
-        └── DatabaseUnreadable (· PublishedUnreadable)
+└── WarehouseError               the storage: common/warehouse_errors.py
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from common.addresses import mask_secrets
-from common.text import reveal, sanitize
+from common.text import sanitize
 
 MAX_DETAIL: Final = 4000  # characters
 
@@ -285,128 +279,3 @@ class Unforeseen(SourceError):
         frames = traceback.extract_tb(error.__traceback__)
         place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
         return cls(f"Floorline could not handle a response: {type(error).__name__}{place}", source)
-
-
-@dataclass(eq=False)
-class WarehouseError(FloorlineError):
-    """The database, the landings or the state on disk cannot be used; `path` is the file, where known."""
-
-    path: Path | None = None
-
-    guidance = "check the file named above"
-
-
-@dataclass(eq=False)
-class WarehouseLocked(WarehouseError):
-    """Another process holds the lock of the database. `holder` names the process, if known."""
-
-    holder: str = ""
-
-    guidance = "end that process or wait; what was fetched is landed and the next run loads it"
-
-
-class WarehouseFull(WarehouseError):
-    """The disk is full."""
-
-    guidance = "free some space; what was fetched is landed and the next run loads it"
-
-
-class WriterProcessDied(WarehouseError):
-    """The worker process that lands pages was killed from outside, or could not start."""
-
-    guidance = "free some memory and run again, which also loads the landed pages"
-
-
-@dataclass(eq=False)
-class BackfillBusy(WarehouseError):
-    """Another process runs the backfill. `holder` names the process, if known."""
-
-    holder: str = ""
-
-    guidance = "wait for that process to end, or stop it; the next run continues there"
-
-
-class QueryRejected(WarehouseError):
-    """DuckDB cannot run a query; `detail` has DuckDB's reason, and may have the place in the SQL below."""
-
-    guidance = ""
-
-    def __str__(self) -> str:
-        return reveal(self.detail)
-
-
-class WarehouseUnusable(WarehouseError):
-    """The path is not writable, or the files are not a database that this version can read."""
-
-    guidance = "set [warehouse] path to a folder that you may write, or update Floorline"
-
-
-class NotPublished(WarehouseUnusable):
-    """No database has been published yet."""
-
-    guidance = "run `floorline snapshot` first"
-
-
-class DatabaseUnreadable(WarehouseUnusable):
-    """DuckDB fails on a database file; `detail` has DuckDB's reason."""
-
-    guidance = (
-        "restore a backup, or move the damaged file away and run `floorline maintain rebuild`,"
-        " which loads what the landings hold"
-    )
-
-
-class PublishedUnreadable(DatabaseUnreadable):
-    """The published copy is damaged; the loader's database need not be."""
-
-    guidance = "run `floorline maintain load`, which makes the published copy anew"
-
-
-class StateDamaged(WarehouseError):
-    """`state.db` is not what was written."""
-
-    guidance = "the next run makes the file anew from what is whole; `floorline maintain load` does, too"
-
-
-class DatabaseIncomplete(WarehouseError):
-    """The loader's database is missing, or lacks runs that were published: it is not published."""
-
-    guidance = "restore a backup, or run `floorline maintain rebuild`, which loads what the landings hold"
-
-
-class TargetExists(WarehouseUnusable):
-    """The file or folder to write exists already."""
-
-    guidance = "choose another name"
-
-
-class BackfillNotFound(WarehouseUnusable):
-    """No backfill has this id."""
-
-    guidance = "`floorline backfill list` shows all backfills"
-
-
-def most_severe(failure: BaseException) -> BaseException:
-    """Return the exception in a (nested) group that the user must act on first.
-
-    The order is: an exception that ends the process, a bug, the warehouse, a rejected key, a used-up quota,
-    any other error. Among equals the first one counts. An exception that is not a group is returned as it is.
-    """
-    return min(_flatten(failure), key=_severity)
-
-
-def _flatten(failure: BaseException) -> Iterator[BaseException]:
-    if not isinstance(failure, BaseExceptionGroup):
-        yield failure
-        return
-    for part in failure.exceptions:
-        yield from _flatten(part)
-
-
-def _severity(failure: BaseException) -> int:
-    if not isinstance(failure, Exception):
-        return 0
-    if not isinstance(failure, FloorlineError):
-        return 1
-    kinds = (WarehouseError, AuthRejected, QuotaExhausted, FloorlineError)
-    return 2 + next(rank for rank, kind in enumerate(kinds) if isinstance(failure, kind))

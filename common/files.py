@@ -16,8 +16,9 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from common.errors import ConfigError, WarehouseUnusable
+from common.errors import ConfigError
 from common.machine_errors import NO_SPACE, no_space
+from common.warehouse_errors import WarehouseUnusable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

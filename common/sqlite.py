@@ -13,10 +13,10 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
-from common.errors import StateDamaged, WarehouseError, WarehouseLocked, WarehouseUnusable
 from common.machine_errors import DiskFailed, no_space
 from common.state_schema import SCHEMA_VERSION, copied_tables, create_statements
 from common.text import sanitize
+from common.warehouse_errors import StateDamaged, WarehouseError, WarehouseLocked, WarehouseUnusable
 
 FAILED_WRITES: Final = frozenset(
     {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from common.errors import ConfigError, FloorlineError, most_severe
+from common.errors import ConfigError, FloorlineError
 from common.machine_errors import (
     DiskFailed,
     MachineError,
@@ -21,6 +21,7 @@ from common.machine_errors import (
     UnexpectedFailure,
     describe_os_error,
 )
+from common.severity import most_severe
 
 OURS: Final = frozenset({"common", "connectors", "flows", "floorline", "pipelines", "sandbox", "warehouse"})
 Describe = Callable[[str], FloorlineError]

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
-from common.errors import WarehouseError
+from common.warehouse_errors import WarehouseError
 from flows.run_context import flow_run_name
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings

@@ -16,9 +16,10 @@ from typing import Final, Protocol
 import polars as pl
 
 from common.clock import Clock
-from common.errors import ConfigError, SourceError, UnexpectedResponse, WarehouseError
+from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.files import DamagedFile, read_checked, translate_os_errors, write_checked
 from common.numbers import from_unix_time
+from common.warehouse_errors import WarehouseError
 from pipelines.catalog_doubts import drop_missing, merge_catalogs, with_doubts, without_doubts
 from pipelines.results import FATAL_SOURCE_ERRORS, CatalogReport
 

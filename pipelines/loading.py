@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 import polars as pl
 
 from common.clock import Clock
-from common.errors import PublishedUnreadable, SourceError, WarehouseError
+from common.errors import SourceError
+from common.warehouse_errors import PublishedUnreadable, WarehouseError
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
 from pipelines.alerts.notify import deliver

@@ -9,18 +9,16 @@ from typing import Final
 from common.errors import (
     AuthRejected,
     ConfigError,
-    DatabaseUnreadable,
     FloorlineError,
     Intercepted,
     KeyMissing,
     OnHold,
     PlanForbids,
-    QueryRejected,
     QuotaExhausted,
     SourceError,
-    WarehouseUnusable,
 )
 from common.text import escape, sanitize
+from common.warehouse_errors import DatabaseUnreadable, QueryRejected, WarehouseUnusable
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 

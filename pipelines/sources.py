@@ -9,8 +9,9 @@ from shutil import disk_usage
 from typing import Final, cast
 
 from common.clock import Clock
-from common.errors import KeyMissing, WarehouseError
+from common.errors import KeyMissing
 from common.files import expand_home
+from common.warehouse_errors import WarehouseError
 from connectors.base import Connector
 from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap

@@ -13,7 +13,9 @@ from typing import Final
 import duckdb
 from filelock import FileLock, Timeout
 
-from common.errors import (
+from common.files import translate_os_errors
+from common.text import sanitize
+from common.warehouse_errors import (
     DatabaseUnreadable,
     NotPublished,
     PublishedUnreadable,
@@ -22,8 +24,6 @@ from common.errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
-from common.files import translate_os_errors
-from common.text import sanitize
 from warehouse.paths import WarehousePaths
 from warehouse.views import rename_guard, update_views
 

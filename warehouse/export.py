@@ -10,7 +10,7 @@ from typing import Final
 
 import duckdb
 
-from common.errors import TargetExists
+from common.warehouse_errors import TargetExists
 from warehouse.database import open_published, quote_path, translate_duckdb_errors
 from warehouse.paths import WarehousePaths
 

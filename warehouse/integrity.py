@@ -14,8 +14,8 @@ from typing import Final
 
 import duckdb
 
-from common.errors import DatabaseUnreadable
 from common.files import atomic_write, translate_os_errors
+from common.warehouse_errors import DatabaseUnreadable
 from warehouse.database import open_reader, quote_path, schema_version, translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.json_expression import identifier

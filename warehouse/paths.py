@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from common.errors import WarehouseFull, WarehouseUnusable
 from common.files import translate_os_errors
+from common.warehouse_errors import WarehouseFull, WarehouseUnusable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

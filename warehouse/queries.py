@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import duckdb
 
-from common.errors import QueryRejected
 from common.text import sanitize
+from common.warehouse_errors import QueryRejected
 from warehouse.database import open_published, translate_duckdb_error
 from warehouse.landing.inventory import landings_set_aside, read_landings
 from warehouse.paths import WarehousePaths

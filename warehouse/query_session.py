@@ -10,8 +10,8 @@ from typing import Final
 
 import duckdb
 
-from common.errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
 from common.text import reveal, sanitize
+from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
 from warehouse.database import connect_reader, translate_duckdb_error
 from warehouse.query_output import QueryOutput
 

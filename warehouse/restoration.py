@@ -12,8 +12,13 @@ from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-from common.errors import DatabaseIncomplete, DatabaseUnreadable, PublishedUnreadable, WarehouseError
 from common.files import translate_os_errors
+from common.warehouse_errors import (
+    DatabaseIncomplete,
+    DatabaseUnreadable,
+    PublishedUnreadable,
+    WarehouseError,
+)
 from warehouse.database_files import keep_backup, log_of, temporary_database
 from warehouse.integrity import count_missing_runs, has_content, is_whole, read_run_ids
 from warehouse.landing.inventory import is_loaded, is_set_aside, list_landings

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from common.errors import OnHold, WarehouseLocked
+from common.errors import OnHold
 from common.sqlite import LOCK_TIMEOUT, open_state_db, read_state_db, translate_sqlite_errors
+from common.warehouse_errors import WarehouseLocked
 from connectors.ratelimit.ledger_tables import (
     POLL_INTERVAL,
     KeyTable,

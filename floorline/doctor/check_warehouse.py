@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
-from common.errors import (
+from common.numbers import from_unix_time
+from common.sqlite import find_damage
+from common.text import format_duration, sanitize
+from common.warehouse_errors import (
     DatabaseUnreadable,
     PublishedUnreadable,
     StateDamaged,
     WarehouseError,
     WarehouseLocked,
 )
-from common.numbers import from_unix_time
-from common.sqlite import find_damage
-from common.text import format_duration, sanitize
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.config import BasketSettings, Settings

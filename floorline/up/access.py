@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 
 from common import supervisor_lock
 from common.addresses import is_loopback
-from common.errors import ConfigError, WarehouseUnusable
+from common.errors import ConfigError
 from common.files import translate_os_errors
+from common.warehouse_errors import WarehouseUnusable
 from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
 from flows.prefect_api import prefect_url

@@ -16,7 +16,8 @@ from typing import IO, Final
 
 from common import supervisor_lock
 from common.addresses import mask_secrets
-from common.errors import ConfigError, FloorlineError, WarehouseUnusable
+from common.errors import ConfigError, FloorlineError
+from common.warehouse_errors import WarehouseUnusable
 from floorline import console
 from floorline.up import access, environment, logs
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid

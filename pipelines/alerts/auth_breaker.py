@@ -17,8 +17,8 @@ from common.errors import (
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
-    WarehouseError,
 )
+from common.warehouse_errors import WarehouseError
 from connectors.http.auth import Key
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import CAUSE_BY_STATE, NEXT_KEY, raise_alerts

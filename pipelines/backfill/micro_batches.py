@@ -10,7 +10,7 @@ from typing import Final, Self
 import polars as pl
 
 from common.clock import Clock
-from common.errors import WarehouseLocked
+from common.warehouse_errors import WarehouseLocked
 from pipelines.backfill.results import MAX_REASONS
 from pipelines.config import Settings
 from pipelines.loading import load_and_publish

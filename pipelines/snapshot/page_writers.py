@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from common.concurrency import run_to_completion
-from common.errors import WriterProcessDied
+from common.warehouse_errors import WriterProcessDied
 from common.worker_process import WorkerDied, WorkerProcess
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo

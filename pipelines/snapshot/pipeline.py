@@ -11,15 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import (
-    ConfigError,
-    FloorlineError,
-    PublishedUnreadable,
-    QuotaExhausted,
-    SourceError,
-    TierUnknown,
-    Unforeseen,
-)
+from common.errors import ConfigError, FloorlineError, QuotaExhausted, SourceError, TierUnknown, Unforeseen
+from common.warehouse_errors import PublishedUnreadable
 from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from common.concurrency import gather_fail_fast
-from common.errors import KeyRevoked, UnexpectedResponse, WarehouseFull
+from common.errors import KeyRevoked, UnexpectedResponse
+from common.warehouse_errors import WarehouseFull
 
 
 async def work(steps: int, outcome: object, cancelled: list[object]) -> object:

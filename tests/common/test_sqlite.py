@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import WarehouseUnusable
 from common.sqlite import find_damage, open_state_db, state_transaction
 from common.state_schema import SCHEMA, SCHEMA_VERSION
+from common.warehouse_errors import WarehouseUnusable
 
 TABLES = [
     "alert", "backfill", "backfill_shard", "budget", "hold", "rejection", "row_copy", "slot",

@@ -17,6 +17,8 @@ PUBLIC_NAMES = {
         *("PaginationError", "PlanForbids", "QuotaExhausted", "RateLimited", "RequestRejected"),
         *("RequestTimeout", "StreamsExhausted", "TransientError", "Unavailable", "UnexpectedResponse"),
     ),
+    "common.severity": ("most_severe",),
+    "common.warehouse_errors": ("WarehouseError", "WarehouseLocked", "WarehouseUnusable"),
     "common.shards": ("Item", "SeriesShard"),
     "connectors.base": ("Account", "Connector", "ExtractResult"),
     "connectors.cs2cap.client": ("Cs2capClient",),

@@ -18,7 +18,6 @@ from pathlib import Path
 import pydantic_core
 import pytest
 
-from common.errors import WarehouseFull
 from common.machine_errors import (
     DiskFailed,
     MachineError,
@@ -29,6 +28,7 @@ from common.machine_errors import (
     UnexpectedFailure,
     describe_os_error,
 )
+from common.warehouse_errors import WarehouseFull
 from floorline.failures import LIBRARIES, exit_code, explain
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"

@@ -16,9 +16,10 @@ import duckdb
 import pytest
 from markdown_it import MarkdownIt
 
-from common.errors import ConfigError, RequestRejected, WarehouseUnusable
+from common.errors import ConfigError, RequestRejected
 from common.shards import Item, SeriesShard
 from common.text import quote, reveal, sanitize, unescape
+from common.warehouse_errors import WarehouseUnusable
 from connectors.shards import Shard
 from floorline.cli.render.query import Form, print_results
 from floorline.cli.render.runs import print_alert, print_alerts, print_files, result_notes

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from common.errors import WarehouseError
+from common.warehouse_errors import WarehouseError
 from connectors import schemas
 from pipelines.catalogs import CatalogCache
 from tests.support.clocks import NOON, VirtualClock

@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from common.errors import RateLimited, WarehouseFull
+from common.errors import RateLimited
+from common.warehouse_errors import WarehouseFull
 from connectors.pages import TypedPage
 from connectors.pagination import PageInfo
 from connectors.schemas import QUOTES

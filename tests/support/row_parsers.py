@@ -7,7 +7,7 @@ import os
 import signal
 from typing import NoReturn
 
-from common.errors import WarehouseFull, WarehouseLocked
+from common.warehouse_errors import WarehouseFull, WarehouseLocked
 from tests.support.waiting import wait_until
 from warehouse.landing.ndjson import LandedRawShard
 

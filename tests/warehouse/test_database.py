@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.errors import DatabaseIncomplete, WarehouseFull, WarehouseUnusable
+from common.warehouse_errors import DatabaseIncomplete, WarehouseFull, WarehouseUnusable
 from tests.support.warehouse import (
     Quote,
     create_warehouse,

@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from common.errors import WarehouseUnusable
+from common.warehouse_errors import WarehouseUnusable
 from tests.support.attached_reader import Rows, connect, read_names
 from tests.support.markets import publish_market
 from tests.support.warehouse import create_warehouse, public_views, query_rows

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import WarehouseFull
 from common.files import UnbufferedFile
+from common.warehouse_errors import WarehouseFull
 from tests.support.warehouse import (
     Page,
     Quote,

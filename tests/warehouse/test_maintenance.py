@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.errors import WarehouseUnusable
+from common.warehouse_errors import WarehouseUnusable
 from tests.support.warehouse import (
     Page,
     Quote,

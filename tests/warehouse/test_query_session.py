@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from common.errors import ConfigError, NotPublished, QueryRejected
+from common.errors import ConfigError
+from common.warehouse_errors import NotPublished, QueryRejected
 from warehouse.query_session import query_results
 
 PYTHON_VARIABLE = [1, 2, 3]  # DuckDB could read variables of Python as tables

@@ -13,7 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.errors import DatabaseIncomplete, DatabaseUnreadable, PublishedUnreadable, WarehouseError
+from common.warehouse_errors import (
+    DatabaseIncomplete,
+    DatabaseUnreadable,
+    PublishedUnreadable,
+    WarehouseError,
+)
 from tests.support.database_damage import cut, flip_every_block, flip_random_bit
 from tests.support.warehouse import (
     Quote,

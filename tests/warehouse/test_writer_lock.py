@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import WarehouseLocked
+from common.warehouse_errors import WarehouseLocked
 from tests.support.warehouse import (
     DAY,
     Quote,

@@ -13,9 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from common.errors import WarehouseUnusable
 from common.files import atomic_write, is_locked, translate_os_errors
 from common.text import sanitize
+from common.warehouse_errors import WarehouseUnusable
 from warehouse.landing.integrity import DamagedFile, has_checksum, read_file
 from warehouse.landing.model import RunHeader
 from warehouse.landing.reader import CorruptLanding, read_header, refuse_corrupt_files

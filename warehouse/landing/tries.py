@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from common.errors import WarehouseFull
 from common.files import to_json, translate_os_errors
+from common.warehouse_errors import WarehouseFull
 from warehouse.landing.integrity import read_json
 from warehouse.landing.reader import CorruptLanding, refuse_corrupt_files
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-from common.errors import WarehouseFull, WarehouseLocked
+from common.warehouse_errors import WarehouseFull, WarehouseLocked
 from common.worker_process import Worker, WorkerDied
 from warehouse.database import open_writer
 from warehouse.landing.ndjson import RowParser

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock, Timeout
 
-from common.errors import BackfillBusy, BackfillNotFound
 from common.files import is_locked, translate_os_errors
 from common.shards import SeriesShard
 from common.sqlite import read_state_db, state_transaction
+from common.warehouse_errors import BackfillBusy, BackfillNotFound
 from warehouse.state.backfill_rows import (
     INSERT_SHARD,
     SELECT_BACKFILLS,

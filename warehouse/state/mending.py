@@ -12,10 +12,10 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from common.errors import WarehouseError, WarehouseLocked
 from common.files import translate_os_errors
 from common.sqlite import LOCK_TIMEOUT, find_damage, open_state_db, translate_sqlite_errors
 from common.state_schema import CopiedTable, copied_tables
+from common.warehouse_errors import WarehouseError, WarehouseLocked
 from warehouse.integrity import has_content
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query

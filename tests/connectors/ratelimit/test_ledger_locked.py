@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
-from common.errors import WarehouseLocked, WarehouseUnusable
+from common.warehouse_errors import WarehouseLocked, WarehouseUnusable
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
 from tests.support.clocks import VirtualClock

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from common import supervisor_lock
-from common.errors import ConfigError, WarehouseUnusable
+from common.errors import ConfigError
+from common.warehouse_errors import WarehouseUnusable
 from floorline.up.access import (
     ServerAccess,
     choose_secret,

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 from filelock import FileLock
 
-from common.errors import WarehouseLocked
+from common.warehouse_errors import WarehouseLocked
 from tests.support.backfills import (
     DAY,
     bench_at,

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import pytest
 
-from common.errors import RateLimited, WarehouseFull, WriterProcessDied
+from common.errors import RateLimited
+from common.warehouse_errors import WarehouseFull, WriterProcessDied
 from connectors.pages import PageBuilder
 from connectors.shards import Route, Shard
 from pipelines.planning.model import PlanStep, SnapshotPlan

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.errors import WarehouseFull, WarehouseLocked
+from common.warehouse_errors import WarehouseFull, WarehouseLocked
 from connectors.cs2cap.contract import ASKS
 from pipelines.loading import parse_raw_rows
 from tests.support import row_parsers

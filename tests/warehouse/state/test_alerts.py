@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import WarehouseUnusable
+from common.warehouse_errors import WarehouseUnusable
 from tests.support.warehouse import create_warehouse, land, load, minute, observe, query_rows
 from warehouse.state.alerts import Alert, AlertStore
 

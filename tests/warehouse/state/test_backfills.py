@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from common.errors import BackfillBusy, BackfillNotFound, WarehouseFull
 from common.shards import Item
 from common.time_ranges import GRID, TimeRange
+from common.warehouse_errors import BackfillBusy, BackfillNotFound, WarehouseFull
 from tests.support.backfill_state import (
     before,
     begin_backfill,

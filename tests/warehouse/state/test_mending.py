@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import StateDamaged, WarehouseError
 from common.shards import Item, SeriesShard
 from common.sqlite import find_damage, open_state_db
 from common.state_schema import copied_tables
+from common.warehouse_errors import StateDamaged, WarehouseError
 from connectors.ratelimit.ledger import RequestLedger, read_usage
 from tests.support.clocks import NOON
 from tests.support.database_damage import cut, flip_random_bit

@@ -1,0 +1,116 @@
+"""The errors of the storage, grouped by what the user does about each; what was fetched stays in its landing.
+
+WarehouseError
+├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
+├── DatabaseIncomplete · StateDamaged
+└── WarehouseUnusable
+    ├── NotPublished · TargetExists · BackfillNotFound
+    └── DatabaseUnreadable (· PublishedUnreadable)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import FloorlineError
+from common.text import reveal
+
+
+@dataclass(eq=False)
+class WarehouseError(FloorlineError):
+    """The database, the landings or the state on disk cannot be used; `path` is the file, where known."""
+
+    path: Path | None = None
+
+    guidance = "check the file named above"
+
+
+@dataclass(eq=False)
+class WarehouseLocked(WarehouseError):
+    """Another process holds the lock of the database. `holder` names the process, if known."""
+
+    holder: str = ""
+
+    guidance = "end that process or wait; what was fetched is landed and the next run loads it"
+
+
+class WarehouseFull(WarehouseError):
+    """The disk is full."""
+
+    guidance = "free some space; what was fetched is landed and the next run loads it"
+
+
+class WriterProcessDied(WarehouseError):
+    """The worker process that lands pages was killed from outside, or could not start."""
+
+    guidance = "free some memory and run again, which also loads the landed pages"
+
+
+@dataclass(eq=False)
+class BackfillBusy(WarehouseError):
+    """Another process runs the backfill. `holder` names the process, if known."""
+
+    holder: str = ""
+
+    guidance = "wait for that process to end, or stop it; the next run continues there"
+
+
+class QueryRejected(WarehouseError):
+    """DuckDB cannot run a query; `detail` has DuckDB's reason, and may have the place in the SQL below."""
+
+    guidance = ""
+
+    def __str__(self) -> str:
+        return reveal(self.detail)
+
+
+class WarehouseUnusable(WarehouseError):
+    """The path is not writable, or the files are not a database that this version can read."""
+
+    guidance = "set [warehouse] path to a folder that you may write, or update Floorline"
+
+
+class NotPublished(WarehouseUnusable):
+    """No database has been published yet."""
+
+    guidance = "run `floorline snapshot` first"
+
+
+class DatabaseUnreadable(WarehouseUnusable):
+    """DuckDB fails on a database file; `detail` has DuckDB's reason."""
+
+    guidance = (
+        "restore a backup, or move the damaged file away and run `floorline maintain rebuild`,"
+        " which loads what the landings hold"
+    )
+
+
+class PublishedUnreadable(DatabaseUnreadable):
+    """The published copy is damaged; the loader's database need not be."""
+
+    guidance = "run `floorline maintain load`, which makes the published copy anew"
+
+
+class StateDamaged(WarehouseError):
+    """`state.db` is not what was written."""
+
+    guidance = "the next run makes the file anew from what is whole; `floorline maintain load` does, too"
+
+
+class DatabaseIncomplete(WarehouseError):
+    """The loader's database is missing, or lacks runs that were published: it is not published."""
+
+    guidance = "restore a backup, or run `floorline maintain rebuild`, which loads what the landings hold"
+
+
+class TargetExists(WarehouseUnusable):
+    """The file or folder to write exists already."""
+
+    guidance = "choose another name"
+
+
+class BackfillNotFound(WarehouseUnusable):
+    """No backfill has this id."""
+
+    guidance = "`floorline backfill list` shows all backfills"
