@@ -1,7 +1,7 @@
 """A worker process for work that would block the event loop. It runs one call after another.
 
-Both processes exchange pickles through a socket. The worker ends when the socket closes: it outlives its
-parent by the call that it is running, at most.
+Both processes exchange pickles through a socket. The worker ends when the socket closes, in the middle of a
+call, too: it does not outlive its parent.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -158,6 +160,7 @@ def main() -> None:
     """Serve the calls of the parent until it closes the socket."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager signals every process of a service
     socket = Connection(int(sys.argv[2]))
+    Thread(target=_end_with_parent, args=(socket.fileno(),), daemon=True).start()
     try:
         importlib.import_module(sys.argv[1])  # now: the parent waits for its success
     except Exception as error:  # noqa: BLE001 - the parent reports it
@@ -168,6 +171,14 @@ def main() -> None:
         while True:
             socket.send_bytes(_run(socket.recv_bytes()))
     os._exit(0)  # the parent waits, and there is nothing to clean up
+
+
+def _end_with_parent(socket: int) -> None:
+    """End this process when the parent closes the socket; for a killed parent, the system closes it."""
+    hangup = select.poll()
+    hangup.register(socket, 0)  # no event but a hangup or an error
+    hangup.poll()
+    os._exit(0)
 
 
 def _run(request: bytes) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -94,11 +96,27 @@ def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
         # The file only helps to name the holder; a full disk is reported by the load itself.
         with contextlib.suppress(OSError):
             holder_file.write_text(str(os.getpid()))
+        _wait_for_killed_writer(paths.writer, wait)
         yield
     finally:
         # While the lock is still held: afterwards the file may be the next holder's.
         holder_file.unlink(missing_ok=True)
         lock.release()
+
+
+def _wait_for_killed_writer(path: Path, wait: float) -> None:
+    """Wait until no process holds DuckDB's lock of the database; DuckDB names one that holds it after `wait`.
+
+    The system frees the locks of a killed writer one after the other, and a process that loads one landing
+    for that writer ends a moment later.
+    """
+    give_up = time.monotonic() + wait
+    with translate_os_errors(path), contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        while time.monotonic() < give_up:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file frees this lock
+                break
+            time.sleep(0.05)
 
 
 def _read_holder(holder_file: Path) -> str:

@@ -161,18 +161,21 @@ def test_worker_starts_without_data_frames() -> None:
     assert {"polars", "pyarrow", "prefect"}.isdisjoint(modules)
 
 
-def test_worker_ends_when_its_parent_was_killed() -> None:
-    program = """if True:
-        import asyncio, os
+@pytest.mark.parametrize("seconds", [0, 60], ids=["idle", "busy"])
+def test_worker_ends_when_its_parent_was_killed(seconds: int) -> None:
+    work = f"print(os.getpid(), flush=True); time.sleep({seconds})"
+    program = f"""if True:
+        import asyncio
         from common.worker_process import WorkerProcess
         async def main():
             worker = WorkerProcess("pipelines.snapshot.page_writers")
-            print(await worker.run(os.getpid), flush=True)
+            await worker.run(exec, "import os, time; {work}")
             await asyncio.sleep(60)
         asyncio.run(main())"""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+    # What a worker prints goes to stderr.
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stderr is not None
+        child = int(parent.stderr.readline())
         assert is_alive(child)
         parent.kill()
     wait_until(lambda: not is_alive(child))

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe, query_rows
+from tests.support.warehouse import DAY, Quote, create_warehouse, land, minute, observe, query_rows
 from warehouse.database import open_reader
+from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 
 LOAD = """
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from warehouse.loading.pipeline import load_pending
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 print("ready", flush=True)
@@ -60,7 +62,7 @@ def kill_loads(folder: Path, delays: list[float]) -> int:
             land(paths, f"r{at:03}", observe(minute(at), *quotes))
         interrupted += kill_a_load(paths, after)
         check_runs_are_complete(paths)
-    load(paths)
+    load_pending(paths, now=lambda: minute(600), keep=365 * DAY, wait=60)
     check_runs_are_complete(paths)
     expected = [(f"r{at:03}", ROWS) for at in range(len(delays) * RUNS)]
     assert (

@@ -52,6 +52,16 @@ def test_lock_of_a_killed_process_is_free(paths: WarehousePaths) -> None:
     assert [report.run_id for report in load(paths)] == ["b"]
 
 
+def test_loader_waits_for_the_process_of_a_killed_loader(paths: WarehousePaths) -> None:
+    """It holds DuckDB's lock of the database, and nobody holds the lock of the one writer."""
+    with process_holding(paths, HOLD_DATABASE) as holder:
+        end = threading.Timer(0.3, holder.kill)
+        end.start()
+        reports = load_pending(paths, now=lambda: minute(60), keep=DAY, wait=30)
+        end.join()
+    assert [report.run_id for report in reports] == ["b"]
+
+
 def test_loader_waits_for_another_one(paths: WarehousePaths) -> None:
     locked = threading.Event()
 
