@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from common.text import escape
 from common.time_ranges import INTERVALS, Interval, ceil_to
+
+# How the reason of a reject begins whose row is of an item or a marketplace that its request did not name.
+ITEM_NOT_REQUESTED: Final = "item not requested: "
+PROVIDER_NOT_REQUESTED: Final = "marketplace not requested: "
 
 
 class Item(NamedTuple):

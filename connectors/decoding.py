@@ -210,19 +210,33 @@ class RowDecoder(Generic[_R]):
 
 
 def decode_each(
-    decoder: _Decoder[_T_co], raws: Iterable[bytes | Raw]
-) -> tuple[list[_T_co], tuple[Reject, ...]]:
-    """Decode the entries of a list one by one; return those that fit, and a reject for each of the others."""
-    fitting: list[_T_co] = []
+    decoder: _Decoder[_T],
+    raws: Iterable[bytes | Raw],
+    find_mismatch: Callable[[_T], str | None] = lambda _entry: None,
+) -> tuple[list[_T], tuple[Reject, ...]]:
+    """Decode the entries of a list one by one; return those that fit, and a reject for each of the others.
+
+    `find_mismatch` returns why a decoded entry is to be rejected, or None.
+    """
+    fitting: list[_T] = []
     rejects: list[Reject] = []
     for raw in raws:
         try:
-            fitting.append(decoder.decode(raw))
+            entry = decoder.decode(raw)
+            if (reason := find_mismatch(entry)) is None:
+                fitting.append(entry)
+                continue
         except DECODE_ERRORS as error:
-            rejects.append(to_reject(explain(error), raw))
+            reason = explain(error)
+        rejects.append(to_reject(reason, raw))
     return fitting, tuple(rejects)
 
 
 def to_reject(reason: str, raw: bytes | Raw) -> Reject:
     """Return the reject of a row: a printable reason, and the row's text."""
-    return Reject(sanitize(reason), bytes(raw).decode(errors="replace"))
+    return Reject(sanitize(reason), reject_text(raw))
+
+
+def reject_text(raw: bytes | Raw) -> str:
+    """Return the text of a row that is a reject."""
+    return bytes(raw).decode(errors="replace")

@@ -74,7 +74,7 @@ class RawPage:
     `request` to `fingerprint` are those of `TypedPage`. Each of `rows` is the text of a row, without a line
     break in it. `wire_names` maps our name of a field to the API's name. `exact` rows have the fields of the
     contract and no others, each of its JSON type; amounts and timestamps are not checked yet. `providers` are
-    those of the rows.
+    those of the rows. `rejects` are the rows that were not requested; other rows that do not fit are `rows`.
     """
 
     request: int
@@ -86,6 +86,7 @@ class RawPage:
     wire_names: Mapping[str, str]
     exact: bool
     providers: frozenset[str]
+    rejects: tuple[Reject, ...] = ()
 
 
 # Turns a response into a page, or into a chunk of a stream; raises SourceErrors. The builders of a listing's

@@ -48,7 +48,7 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
                     meta,
                     # The chunks of a stream have no offset: count the rows before them.
                     offset=meta.offset if shard.head.paged else rows_seen,
-                    rejects=tuple((reject.reason, reject.raw) for reject in parsed.rejects),
+                    rejects=(*meta.rejects, *((reject.reason, reject.raw) for reject in parsed.rejects)),
                 ),
                 parsed.rows,
                 parsed.unknown_fields,

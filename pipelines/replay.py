@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from common.clock import Clock
+from common.shards import ITEM_NOT_REQUESTED, PROVIDER_NOT_REQUESTED
 from connectors.cs2cap import parser
 from connectors.skinshark import contract
 from pipelines.config import Settings
@@ -23,7 +25,8 @@ from warehouse.queries import run_query
 
 SELECT_REJECTS = """
 SELECT reject_id, source, basket, currency, deliveries, provider, observed_at, raw FROM rejects
-WHERE replayed_run_id IS NULL ORDER BY source, basket, currency, deliveries, observed_at
+WHERE replayed_run_id IS NULL AND NOT starts_with(reason, $1) AND NOT starts_with(reason, $2)
+ORDER BY source, basket, currency, deliveries, observed_at
 """
 Reject = dict[str, Any]
 
@@ -42,7 +45,9 @@ class Replayed:
 def replay(settings: Settings, clock: Clock) -> list[Replayed]:
     """Parse every reject that was not replayed yet, and load those that fit. Raises WarehouseError."""
     paths = WarehousePaths(settings.root)
-    rejects = read_published(paths, clock, lambda: run_query(paths, SELECT_REJECTS)).records()
+    unrequested = [ITEM_NOT_REQUESTED, PROVIDER_NOT_REQUESTED]  # other answers than those to our requests
+    query = partial(run_query, paths, SELECT_REJECTS, unrequested)
+    rejects = read_published(paths, clock, query).records()
     kinds = {name: source.kind for name, source in settings.sources.items()}
     replayed = []
     for _, group in groupby(rejects, key=itemgetter("source", "basket", "currency", "deliveries")):

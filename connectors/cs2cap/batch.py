@@ -12,19 +12,25 @@ from msgspec import Raw, Struct
 
 from common.concurrency import gather_fail_fast
 from common.errors import RequestRejected, UnexpectedResponse
-from common.shards import Item
-from common.text import escape, quote
+from common.shards import ITEM_NOT_REQUESTED, Item
+from common.text import escape, quote, sanitize
 from connectors.base import ExtractResult
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Int64, NonEmptyStr, ResponseMeta
 from connectors.cs2cap.parser import parse_rows
-from connectors.cs2cap.query import check_currency, check_providers, named_providers
+from connectors.cs2cap.query import (
+    RequestedScope,
+    check_currency,
+    check_requested,
+    is_unrequested,
+    named_providers,
+)
 from connectors.cs2cap.typed_page import prebuilt_page
 from connectors.decoding import PageDecoder, decode_each
 from connectors.http.client import Client
 from connectors.http.encoded_body import Decompress
 from connectors.pages import PageSink, Reject, TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
-from connectors.schemas import providers_in, quote_keys
+from connectors.schemas import quote_keys
 from connectors.shards import BATCH_ITEMS, Shard
 
 
@@ -159,11 +165,10 @@ def parse_batch_page(
     """
     response = _BATCH.decode_response(decompress(), route=request.path, source=request.source)
     check_currency(response.meta.currency, request.currency, request.source)
-    batch = _Batch.of(response)
+    batch = _Batch.of(response, request)
     _check(request, batch)
     raws = [raw for item in batch.items for raw in _flatten(item)]
-    parsed = parse_rows(raws, request.side, request.source)
-    check_providers(providers_in(parsed.rows), frozenset(request.providers), request.source)
+    parsed = parse_rows(raws, request.side, request.source, RequestedScope(frozenset(request.providers)))
     page = TypedPage(
         request=request.number,
         offset=0,
@@ -198,9 +203,16 @@ class _Batch:
     odd_entries: tuple[Reject, ...]
 
     @classmethod
-    def of(cls, response: _BatchResponse) -> Self:
-        """Read each entry of a response by itself."""
-        items, odd_items = decode_each(_ITEM, response.items)
+    def of(cls, response: _BatchResponse, request: BatchRequest) -> Self:
+        """Read each entry of a response by itself; an item that was not requested is odd, too."""
+        requested_ids, requested_names = set(request.ids), set(request.names)
+
+        def find_mismatch(item: _Item) -> str | None:
+            if item.item_id in requested_ids or item.market_hash_name in requested_names:
+                return None
+            return ITEM_NOT_REQUESTED + sanitize(escape(item.market_hash_name))
+
+        items, odd_items = decode_each(_ITEM, response.items, find_mismatch)
         ids, odd_ids = decode_each(_ID, response.items_not_found)
         names, odd_names = decode_each(_NAME, response.names_not_found)
         return cls(items, ids, names, odd_entries=(*odd_items, *odd_ids, *odd_names))
@@ -215,17 +227,15 @@ def _flatten(item: _Item) -> Iterator[bytes]:
 
 
 def _check(request: BatchRequest, batch: _Batch) -> None:
-    """Raise UnexpectedResponse unless the response covers the requested items and no others.
+    """Raise UnexpectedResponse unless the response covers the requested items, and hardly any others.
 
     An item that it does not mention would otherwise lose its quotes: they would count as gone. An entry that
-    cannot be read is a reject, which keeps the quotes of the item that it names; one that names none, all.
+    cannot be read is a reject, which keeps the quotes of the item that it names; one that names none of the
+    requested items, all.
     """
     source, path = request.source, request.path
+    check_requested(batch.odd_entries, len(batch.items), route=path, source=source)
     ids, names = set(request.ids), set(request.names)
-    for item in batch.items:
-        if item.item_id not in ids and item.market_hash_name not in names:
-            name = escape(item.market_hash_name)
-            raise UnexpectedResponse(f"{path}: received {name}, which was not requested", source)
     odd_ids, odd_names, unnamed = _identify(batch.odd_entries)
     missing_ids = ids - {item.item_id for item in batch.items} - set(batch.ids_not_found)
     missing_ids = {item_id for item_id in missing_ids if str(item_id) not in odd_ids}
@@ -238,11 +248,17 @@ def _check(request: BatchRequest, batch: _Batch) -> None:
 
 
 def _identify(rejects: Sequence[Reject]) -> tuple[set[str], set[str], int]:
-    """Return the ids and the names in the text of rejected items, and how many items lack one of the two."""
+    """Return the ids and the names in the text of rejected items, and how many items lack one of the two.
+
+    An item that was not requested may stand in the place of any other one.
+    """
     ids: set[str] = set()
     names: set[str] = set()
     unnamed = 0
     for reject in rejects:
+        if is_unrequested(reject):
+            unnamed += 1
+            continue
         try:
             fields = json.loads(reject.raw)  # reads what the strict decoder refuses, such as NaN
         except (ValueError, RecursionError):

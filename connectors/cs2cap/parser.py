@@ -10,9 +10,10 @@ from msgspec import Raw
 from common.errors import UnexpectedResponse
 from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
 from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, to_castable
+from connectors.cs2cap.query import EVERYTHING, RequestedScope, check_requested
 from connectors.decoding import DECODE_ERRORS, RowDecoder
 from connectors.pages import QUOTE_KEY_COLUMNS, Reject
-from connectors.schemas import join_keys, keep_latest, quote_keys
+from connectors.schemas import join_keys, keep_latest, providers_in, quote_keys
 
 _STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side in BOOK_SIDES.items()}
 
@@ -52,32 +53,46 @@ def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | No
     return typed[0] if typed else None
 
 
-def parse_rows(raws: Sequence[Raw] | Sequence[bytes], side: BookSide, source: str) -> ParsedRows:
+def parse_rows(
+    raws: Sequence[Raw] | Sequence[bytes], side: BookSide, source: str, scope: RequestedScope = EVERYTHING
+) -> ParsedRows:
     """Parse rows, all at once with Arrow if they fit the contract exactly, else one by one.
 
-    Raises UnexpectedResponse as `parse_rows_individually` does.
+    A row that is not of `scope` is a reject. Raises UnexpectedResponse as `parse_rows_individually` does.
     """
     columns = parse_ndjson_columns(b"\n".join(raws), side)
     if columns is None or len(columns["item_id"]) != len(raws):
-        return parse_rows_individually(raws, side, source)
+        return parse_rows_individually(raws, side, source, scope)
+    rows = to_frame(columns)
+    if not _is_within(rows, scope):
+        return parse_rows_individually(raws, side, source, scope)
     keys = join_keys(*(columns[name] for name in QUOTE_KEY_COLUMNS))
-    return _deduplicate(ParsedRows(to_frame(columns), keys))
+    return _deduplicate(ParsedRows(rows, keys))
 
 
-def parse_ndjson(lines: bytes, side: BookSide, source: str) -> ParsedRows:
+def parse_ndjson(lines: bytes, side: BookSide, source: str, scope: RequestedScope = EVERYTHING) -> ParsedRows:
     """Parse complete lines, a row each, like `parse_rows`; of rows that fit exactly, `keys` is empty."""
     columns = parse_ndjson_columns(lines, side)
-    if columns is None:
-        return parse_rows_individually(filter(bytes.strip, lines.split(b"\n")), side, source)
-    return ParsedRows(to_frame(columns), ())
+    rows = None if columns is None else to_frame(columns)
+    if rows is None or not _is_within(rows, scope):
+        return parse_rows_individually(filter(bytes.strip, lines.split(b"\n")), side, source, scope)
+    return ParsedRows(rows, ())
 
 
-def parse_rows_individually(raws: Iterable[bytes | Raw], side: BookSide, source: str) -> ParsedRows:
-    """Parse rows one by one: reject those that do not fit, and count unknown fields.
+def _is_within(rows: pl.DataFrame, scope: RequestedScope) -> bool:
+    return scope.has_providers(providers_in(rows)) and scope.has_items(rows)
 
-    Raises UnexpectedResponse where an amount or timestamp cannot be represented exactly.
+
+def parse_rows_individually(
+    raws: Iterable[bytes | Raw], side: BookSide, source: str, scope: RequestedScope = EVERYTHING
+) -> ParsedRows:
+    """Parse rows one by one: reject those that do not fit or are not of `scope`, and count unknown fields.
+
+    Raises UnexpectedResponse where an amount or timestamp cannot be represented exactly, and where most rows
+    are not of `scope`.
     """
-    decoded = _STRICT_ROWS[side.delivery].decode_all(raws)
+    decoded = _STRICT_ROWS[side.delivery].decode_all(raws, scope.find_mismatch)
+    check_requested(decoded.rejects, len(decoded.fitting), route=side.path, source=source)
     typed = to_quotes_frame([to_castable(row) for row in decoded.fitting], side)
     if typed is None:
         raise UnexpectedResponse(f"{side.path}: a price or timestamp cannot be represented exactly", source)

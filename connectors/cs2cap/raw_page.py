@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Raw
 
 from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing
-from connectors.cs2cap.query import PageQuery, check_listing, check_providers
-from connectors.decoding import DECODE_ERRORS
+from connectors.cs2cap.query import PageQuery, check_listing, is_unrequested
+from connectors.decoding import DECODE_ERRORS, reject_text
 from connectors.http.encoded_body import Decompress
 from connectors.json_text import is_json
-from connectors.pages import NO_PHASE, RawPage, fingerprint_keys
+from connectors.pages import NO_PHASE, RawPage, Reject, fingerprint_keys
 from connectors.pagination import PageInfo
 
 _ROWS: Final = {delivery: msgspec.json.Decoder(side.row) for delivery, side in BOOK_SIDES.items()}
@@ -34,11 +34,11 @@ def parse_raw_page(
     raws = _strip_newlines(listing.items) if b"\n" in body else listing.items
     # One call for all rows: a call for each row would take much longer.
     rows = decode_exact_rows(b"\n".join(raws), query.side)
-    if rows is None:
-        keys, providers, others = _keys_and_providers_leniently(raws, query.side, query.source)
-    else:
-        keys, providers, others = *_keys_and_providers(rows), 0
-    check_providers(providers, query.providers, query.source)
+    keys, providers = _keys_and_providers(rows or ())
+    others, strays = 0, list[Reject]()
+    if rows is None or not query.scope.has_providers(providers):
+        rows = None
+        keys, providers, others, strays = _keys_and_providers_leniently(raws, query)
     fingerprint = fingerprint_keys(keys)
     page = RawPage(
         request=query.number,
@@ -46,10 +46,11 @@ def parse_raw_page(
         total=listing.pagination.total,
         observed_at=observed_at,
         fingerprint=fingerprint,
-        rows=raws,
+        rows=_without(strays, raws) if strays else raws,
         wire_names=query.side.wire_names,
         exact=rows is not None,
         providers=providers,
+        rejects=tuple(strays),
     )
     if len(keys) > len(set(keys)):
         keys = list(dict.fromkeys(keys))
@@ -98,11 +99,20 @@ def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str]]
 
 
 def _keys_and_providers_leniently(
-    raws: Sequence[Raw], side: BookSide, source: str
-) -> tuple[list[str], frozenset[str], int]:
-    """Return keys and providers of rows that may not fit, and the count of distinct rows without a key."""
+    raws: Sequence[Raw], query: PageQuery
+) -> tuple[list[str], frozenset[str], int, list[Reject]]:
+    """Return keys and providers of rows that may not fit.
+
+    Then the count of distinct rows without a key, and those of them that were not requested.
+    """
     from connectors.cs2cap.parser import parse_rows_individually
     from connectors.schemas import providers_in
 
-    parsed = parse_rows_individually(raws, side, source)
-    return list(parsed.keys), providers_in(parsed.rows), parsed.others
+    parsed = parse_rows_individually(raws, query.side, query.source, query.scope)
+    strays = [*filter(is_unrequested, parsed.rejects)]
+    return list(parsed.keys), providers_in(parsed.rows), parsed.others, strays
+
+
+def _without(rejects: Sequence[Reject], raws: Sequence[Raw]) -> Sequence[Raw]:
+    texts = {reject.raw for reject in rejects}
+    return [raw for raw in raws if reject_text(raw) not in texts]

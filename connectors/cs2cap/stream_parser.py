@@ -9,7 +9,7 @@ from common.errors import UnexpectedResponse
 from common.shards import Item
 from connectors.cs2cap.contract import BookSide
 from connectors.cs2cap.parser import parse_ndjson
-from connectors.cs2cap.query import check_providers
+from connectors.cs2cap.query import RequestedScope
 from connectors.cs2cap.raw_page import decode_exact_rows
 from connectors.cs2cap.typed_page import filter_items
 from connectors.http.auth import KeyMask
@@ -17,7 +17,6 @@ from connectors.http.compression import Decompressor
 from connectors.http.encoded_body import BYTE_ORDER_MARK
 from connectors.pages import RawChunk, TypedPage
 from connectors.pagination import PageInfo
-from connectors.schemas import providers_in
 
 # The state of the body after a chunk: more follows, it ended as it should, or reading it failed.
 StreamEnd = Literal["open", "complete", "broken"]
@@ -88,8 +87,8 @@ class TypedStreamParser(_StreamParser):
     def feed(self, chunk: bytes, end: StreamEnd) -> tuple[TypedPage, PageInfo]:
         """Return the page of the lines that `chunk` completes; raises UnexpectedResponse, ConnectionLost."""
         stream = self._stream
-        parsed = parse_ndjson(b"".join(self._read_lines(chunk, end)), stream.side, stream.source)
-        check_providers(providers_in(parsed.rows), stream.providers, stream.source)
+        lines, scope = b"".join(self._read_lines(chunk, end)), RequestedScope(stream.providers)
+        parsed = parse_ndjson(lines, stream.side, stream.source, scope)
         info = self._next_page_info(parsed.received, end)
         page = TypedPage(
             request=0,

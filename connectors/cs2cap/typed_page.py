@@ -8,11 +8,11 @@ import polars as pl
 from common.shards import Item
 from connectors.cs2cap.contract import decode_listing
 from connectors.cs2cap.parser import parse_rows
-from connectors.cs2cap.query import PageQuery, check_items, check_listing, check_providers
+from connectors.cs2cap.query import PageQuery, check_listing
 from connectors.http.encoded_body import Decompress
 from connectors.pages import TypedPage, fingerprint_keys
 from connectors.pagination import PageInfo
-from connectors.schemas import QUOTES, providers_in
+from connectors.schemas import QUOTES
 
 
 def parse_typed_page(
@@ -24,9 +24,7 @@ def parse_typed_page(
     """
     listing = decode_listing(decompress(), query.side, query.source)
     check_listing(listing, query, offset)
-    parsed = parse_rows(listing.items, query.side, query.source)
-    check_providers(providers_in(parsed.rows), query.providers, query.source)
-    check_items(parsed.rows, query.item, query.source)
+    parsed = parse_rows(listing.items, query.side, query.source, query.scope)
     fingerprint = fingerprint_keys(parsed.keys)
     page = TypedPage(
         request=query.number,

@@ -104,12 +104,12 @@ class SkinShark(Connector):
         async def collect(page_range: PageRange, data: bytes, _observed_at: datetime) -> PageInfo:
             decoded, info = await asyncio.to_thread(parse_page_info, query, page_range, data)
             rows[page_range.offset] = decoded.fitting
-            odd[page_range.offset] = decoded.nameless
+            odd[page_range.offset] = decoded.unusable
             return info
 
         await self._extract_listing(collect)
-        nameless = sum(odd.values())
-        self.odd_entries["items"] = [f"{nameless:,} rows without a readable item"] if nameless else []
+        unusable = sum(odd.values())
+        self.odd_entries["items"] = [f"{unusable:,} rows without a usable item"] if unusable else []
         ordered = [row for offset in sorted(rows) for row in rows[offset]]
         return await asyncio.to_thread(list_items, ordered, phased=self._market.has_phases)
 

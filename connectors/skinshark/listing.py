@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Self
 
 import msgspec
@@ -15,7 +16,7 @@ from connectors.pagination import PageInfo
 from connectors.schemas import ITEMS
 from connectors.shards import Shard
 from connectors.skinshark.contract import ROUTE, decode_listing, to_quotes_frame
-from connectors.skinshark.markets import Market, check_listing
+from connectors.skinshark.markets import Market, check_listing, find_foreign_price
 from connectors.skinshark.rows import ListingRows, Row, decode_rows
 
 # The limit of the one page that holds the whole listing: no offset lies beyond it.
@@ -104,8 +105,8 @@ def parse_page_info(query: ListingQuery, page_range: PageRange, data: bytes) -> 
         raise RequestRejected(
             f"{ROUTE}: requested the whole listing, received one of {listing.total_pages} pages", source
         )
-    decoded = decode_rows(listing.items)
-    check_listing(query.market, decoded.fitting, source)
+    decoded = decode_rows(listing.items, partial(find_foreign_price, query.market))
+    check_listing(query.market, decoded, source)
     keys = list(dict.fromkeys(row.item_id for row in decoded.fitting))
     return decoded, PageInfo(
         offset=page_range.offset,
@@ -114,8 +115,8 @@ def parse_page_info(query: ListingQuery, page_range: PageRange, data: bytes) -> 
         has_next=has_next,
         keys=keys,
         fingerprint=fingerprint_keys(keys),
-        others=decoded.nameless,
-        repeats=len(listing.items) - len(keys) - decoded.nameless,
+        others=decoded.unusable,
+        repeats=len(listing.items) - len(keys) - decoded.unusable,
     )
 
 

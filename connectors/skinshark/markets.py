@@ -6,11 +6,14 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from common.errors import UnexpectedResponse
+from common.shards import PROVIDER_NOT_REQUESTED
 from connectors.schemas import PROVIDERS
-from connectors.skinshark.rows import Row
+from connectors.skinshark.rows import ListingRows, Row
 
 # Steam, where SkinShark only sells: no server lists it, so that a server that reads `market` refuses it.
 UNLISTED_NUMBER: Final = "1"
+# So many of the rows that could show it show that a page is of another marketplace.
+FOREIGN_SHARE: Final = 0.1
 
 
 class Market(NamedTuple):
@@ -57,18 +60,32 @@ def providers_of(market: str) -> pl.DataFrame:
     return pl.DataFrame([row], schema=PROVIDERS)
 
 
-def check_listing(market: Market, rows: Iterable[Row], source: str) -> None:
-    """Raise UnexpectedResponse where `rows` have what a listing of the marketplace cannot have.
+def find_foreign_price(market: Market, row: Row) -> str | None:
+    """Return why a row is not of a listing of the marketplace, or None.
 
     By the API's documents only EcoSteam has phases, and EcoSteam has no instant delivery.
     """
-    if market.has_phases and market.has_instant:
-        return
-    for phase, delivery, _ in (quote for row in rows for quote in row.quotes()):
+    for phase, delivery, _ in () if market.has_phases and market.has_instant else row.quotes():
         if phase is not None and not market.has_phases:
-            raise not_served(market, "the listing has prices of phases, which are not this market's", source)
+            return PROVIDER_NOT_REQUESTED + f"{market.name} has no prices of phases"
         if delivery == "instant" and not market.has_instant:
-            raise not_served(market, "the listing has instant prices, which are not this market's", source)
+            return PROVIDER_NOT_REQUESTED + f"{market.name} has no instant prices"
+    return None
+
+
+def check_listing(market: Market, rows: ListingRows, source: str) -> None:
+    """Raise UnexpectedResponse for a page that is not of the marketplace: one row says nothing of the others.
+
+    Several do where they are many of the rows that could show it: in a listing of all markets, phases have
+    those finishes only that have phases.
+    """
+    foreign = [reject for reject in rows.rejects if reject.reason.startswith(PROVIDER_NOT_REQUESTED)]
+    if len(foreign) < 2:
+        return
+    telling = [row for row in rows.fitting if market.has_phases or "Doppler" in row.market_hash_name]
+    if len(foreign) > FOREIGN_SHARE * (len(foreign) + len(telling)):
+        reason = foreign[0].reason.removeprefix(PROVIDER_NOT_REQUESTED)
+        raise not_served(market, f"{reason}, and {len(foreign):,} rows of a page have", source)
 
 
 def not_served(market: Market, reason: str, source: str) -> UnexpectedResponse:

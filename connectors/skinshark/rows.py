@@ -5,7 +5,7 @@ phase -> {"standard": price, "instant": price or null}.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
@@ -102,31 +102,37 @@ def decode_row(raw: bytes | Raw) -> tuple[Row, list[str]]:
 class ListingRows(DecodedRows[Row]):
     """Decoded rows; a row of which a part cannot be read is both a fitting row and a reject.
 
-    `nameless` counts the distinct rows of which not even the item can be read. Fields of a phase count as
-    unknown fields by the name `phases.FIELD`.
+    `unusable` counts the distinct rows of which not even the item can be read, and those that are not of the
+    listing. Fields of a phase count as unknown fields by the name `phases.FIELD`.
     """
 
-    nameless: int
+    unusable: int
 
 
-def decode_rows(raws: Iterable[bytes | Raw]) -> ListingRows:
-    """Decode rows of a listing."""
+def decode_rows(
+    raws: Iterable[bytes | Raw], find_mismatch: Callable[[Row], str | None] = lambda _row: None
+) -> ListingRows:
+    """Decode rows of a listing; `find_mismatch` returns why a row cannot be of the listing, or None."""
     fitting: list[Row] = []
     rejects: list[Reject] = []
-    nameless: set[str] = set()
+    unusable: set[str] = set()
     unknown: Counter[str] = Counter()
     for raw in raws:
         try:
             row, problems = decode_row(raw)
             if names := _unknown_fields(raw, row):
                 unknown.update(sanitize(name, 100) for name in names)
-            fitting.append(row)
+            if reason := find_mismatch(row):
+                problems = [reason]
+                unusable.add(_text(raw))
+            else:
+                fitting.append(row)
         except DECODE_ERRORS as error:
             problems = [str(error)]
-            nameless.add(_text(raw))
+            unusable.add(_text(raw))
         if problems:
             rejects.append(Reject(sanitize("; ".join(problems), _MAX_REASON), _text(raw)))
-    return ListingRows(fitting, tuple(rejects), dict(unknown), len(nameless))
+    return ListingRows(fitting, tuple(rejects), dict(unknown), len(unusable))
 
 
 def _text(raw: bytes | Raw) -> str:

@@ -86,7 +86,8 @@ def write_page(
             writer.append(meta, page.rows)
             rows, providers, unknown_fields = page.rows.height, providers_in(page.rows), page.unknown_fields
         case RawPage():
-            meta = _page_meta(page, landed_at)
+            rejects = tuple((reject.reason, reject.raw) for reject in page.rejects)
+            meta = _page_meta(page, landed_at, rejects)
             writer.ndjson_writer.append_page(meta, page.rows, exact=page.exact, written=page.wire_names)
             rows, providers, unknown_fields = len(page.rows), page.providers, {}
         case RawChunk():

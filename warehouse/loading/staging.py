@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.files import to_json
+from common.shards import ITEM_NOT_REQUESTED
 from warehouse.landing.arrow import PAGE_SCHEMA, TEXT
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.ndjson import MAX_PAGES, LandedRawShard
@@ -249,6 +250,8 @@ def _reject_rows(shard: LandedShard) -> Iterator[tuple[Any, ...]]:
     only = header.providers[0] if len(header.providers) == 1 else None
     for reject_id, meta, reason, raw in shard.rejects():
         *item, named = _identify_reject(raw)
+        if reason.startswith(ITEM_NOT_REQUESTED):
+            item = [None, None]  # it may stand in the place of any item that was requested
         provider = named or only
         # A provider that was not requested may be a mistake: the row may be about any that was.
         about = [provider] if provider in header.providers else list(header.providers) or None

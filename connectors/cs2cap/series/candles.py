@@ -11,7 +11,7 @@ from common.errors import UnexpectedResponse
 from common.text import sanitize
 from common.time_ranges import ceil_to, floor_to
 from connectors.cs2cap.contract import Count, MinorUnits
-from connectors.cs2cap.query import check_currency, check_items, item_params
+from connectors.cs2cap.query import RequestedScope, check_currency, item_params
 from connectors.cs2cap.series.parser import (
     ItemFields,
     SeriesQuery,
@@ -99,9 +99,10 @@ def parse(body: bytes, query: SeriesQuery) -> SeriesResponse:
         raise UnexpectedResponse(
             f"requested candles of {shard.interval}, received {sanitize(interval, 20)}", source
         )
+    if reason := RequestedScope(item=shard.item).find_item_mismatch(response.meta):
+        raise UnexpectedResponse(reason, source)
     decoded = _CANDLES.decode_all(response.data, lambda candle: query.find_time_ahead(candle.start))
     rows = _to_frame(decoded.fitting, response.meta)
-    check_items(rows, shard.item, source)
     fingerprint = fingerprint_rows(response.data)
     return SeriesResponse(rows, decoded.rejects, decoded.unknown_fields, fingerprint=fingerprint)
 

@@ -12,11 +12,10 @@ from msgspec import Meta, Raw, Struct
 from common.shards import SeriesShard
 from common.text import escape, sanitize
 from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, ResponseMeta, to_utc
-from connectors.cs2cap.query import check_currency, check_items, check_providers
+from connectors.cs2cap.query import RequestedScope, check_currency, check_requested
 from connectors.cursor_pagination import MAX_CURSOR_LENGTH
 from connectors.decoding import PageDecoder, RowDecoder
 from connectors.pages import Reject
-from connectors.schemas import providers_in
 
 
 class ItemFields(Struct, gc=False, kw_only=True):
@@ -70,7 +69,13 @@ class SeriesQuery:
             return f"unknown provider {sanitize(escape(row.provider), 60)}"
         if row.currency != self.shard.currency:
             return f"requested prices in {self.shard.currency}, received {sanitize(row.currency, 20)}"
-        return self.find_time_ahead(row.time)
+        provider, item = self.shard.provider, self.shard.item
+        scope = RequestedScope(frozenset(filter(None, [provider])), item)
+        return (
+            scope.find_provider_mismatch(self.providers[row.provider])
+            or scope.find_item_mismatch(row)
+            or self.find_time_ahead(row.time)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,12 +122,9 @@ def parse_cursor_page(
     page = _CURSOR_PAGE.decode_response(body, route=path, source=query.source)
     check_currency(page.meta.currency, query.shard.currency, query.source)
     decoded = decoder.decode_all(page.items, query.find_mismatch)
-    rows = to_frame(decoded.fitting, query.providers)
-    check_items(rows, query.shard.item, query.source)
-    if query.shard.provider is not None:
-        check_providers(providers_in(rows), {query.shard.provider}, query.source)
+    check_requested(decoded.rejects, len(decoded.fitting), route=path, source=query.source)
     return SeriesResponse(
-        rows=rows,
+        rows=to_frame(decoded.fitting, query.providers),
         rejects=decoded.rejects,
         unknown_fields=decoded.unknown_fields,
         fingerprint=fingerprint_rows(page.items),

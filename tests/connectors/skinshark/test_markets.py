@@ -21,6 +21,7 @@ from tests.support.skinshark import listed_prices, listing_shard, make_skinshark
 NUMBERS = {"c5": 3, "ecosteam": 4}
 PROBE = "page=1&limit=1&market=1&includeFees=false"
 PHASED = {"standard": 3, "phases": {"Ruby": 4}}
+DOPPLER = {"standard": 3, "marketHashName": "\u2605 Karambit | Doppler (Factory New)"}
 
 
 async def extract(connector: SkinShark, market: str, collector: PageCollector) -> ExtractResult:
@@ -89,9 +90,17 @@ def test_refusal_for_another_reason_proves_nothing(
 @pytest.mark.parametrize(
     ("market", "fields", "message"),
     [
-        ("c5", PHASED, "C5Game alone cannot be read: the listing has prices of phases"),
-        ("ecosteam", {"instant": 3}, "ECOSteam alone cannot be read: the listing has instant prices"),
-        ("ecosteam", {"phases": {"Ruby": {"standard": 4, "instant": 5}}}, "the listing has instant prices"),
+        (
+            "c5",
+            PHASED,
+            "C5Game alone cannot be read: C5Game has no prices of phases",
+        ),
+        (
+            "ecosteam",
+            {"instant": 3},
+            "ECOSteam has no instant prices, and 2 rows of a page have",
+        ),
+        ("ecosteam", {"phases": {"Ruby": {"standard": 4, "instant": 5}}}, "ECOSteam has no instant prices"),
         ("all", {**PHASED, "instant": 3}, None),
         ("c5", {"instant": 3, "standard": 4, "phases": {}}, None),
         ("ecosteam", PHASED, None),
@@ -101,10 +110,43 @@ def test_page_with_prices_that_the_market_cannot_have_is_unexpected(
     market: str, fields: dict[str, Any], message: str | None
 ) -> None:
     row = {"itemId": "7", "marketHashName": "AWP", "standard": None, "instant": None, **fields}
-    data = json.dumps({"items": [row], "total": 1, "page": 1, "limit": -1, "totalPages": 1}).encode()
-    query = ListingQuery("shark", MARKETS[market], None)
+    query, rows = ListingQuery("shark", MARKETS[market], None), [row, {**row, "itemId": "8"}]
     if message is None:
-        assert len(parse_page_info(query, PageRange(0, WHOLE_LISTING), data)[0].fitting) == 1
+        assert len(parse_page_info(query, PageRange(0, WHOLE_LISTING), listing_of(rows))[0].fitting) == 2
     else:
         with pytest.raises(UnexpectedResponse, match=message):
-            parse_page_info(query, PageRange(0, WHOLE_LISTING), data)
+            parse_page_info(query, PageRange(0, WHOLE_LISTING), listing_of(rows))
+
+
+def listing_of(rows: list[dict[str, Any]]) -> bytes:
+    """Return a listing of these rows as one page."""
+    listing = {"items": rows, "total": len(rows), "page": 1, "limit": -1, "totalPages": 1}
+    return json.dumps(listing).encode()
+
+
+@pytest.mark.parametrize(
+    ("market", "fields", "fitting", "rejects"),
+    [
+        ("c5", [PHASED], 0, 1),
+        ("c5", [PHASED, {"standard": 3}], 1, 1),
+        ("c5", [PHASED] * 2 + [DOPPLER] * 20, 20, 2),
+        ("c5", [PHASED] * 2 + [{"standard": 3}] * 20, None, None),  # a guard: Dopplers are few
+        ("ecosteam", [{"instant": 3}, {"standard": 3}], 1, 1),
+        ("ecosteam", [{"instant": 3}] * 2 + [{"standard": 3}] * 20, 20, 2),
+        ("ecosteam", [{"instant": 3}] * 3 + [{"standard": 3}] * 20, None, None),  # a guard
+    ],
+)
+def test_single_rows_that_the_market_cannot_have_are_rejects(
+    market: str, fields: list[dict[str, Any]], fitting: int | None, rejects: int | None
+) -> None:
+    """New but for the guards: one such row used to fail the whole listing."""
+    query = ListingQuery("shark", MARKETS[market], None)
+    empty = {"marketHashName": "AWP", "standard": None, "instant": None}
+    rows = [{**empty, "itemId": str(number), **row} for number, row in enumerate(fields)]
+    if fitting is None:
+        with pytest.raises(UnexpectedResponse, match="alone cannot be read"):
+            parse_page_info(query, PageRange(0, WHOLE_LISTING), listing_of(rows))
+        return
+    decoded, info = parse_page_info(query, PageRange(0, WHOLE_LISTING), listing_of(rows))
+    assert (len(decoded.fitting), len(decoded.rejects)) == (fitting, rejects)
+    assert info.received_rows == info.distinct_rows == len(rows)

@@ -58,7 +58,7 @@ def test_row_gives_exactly_its_good_prices(model: RowModel) -> None:
     quotes = to_quotes_frame(rows.fitting, "skinshark").select("phase", "delivery", "lowest_ask").rows()
     assert sorted(quotes, key=str) == sorted(model.good, key=str)
     named = {each.partition(": ")[0] for reject in rows.rejects for each in reject.reason.split("; ")}
-    assert (named, len(rows.rejects), rows.nameless) == (model.bad, bool(model.bad), 0)
+    assert (named, len(rows.rejects), rows.unusable) == (model.bad, bool(model.bad), 0)
     assert (reparse_reject(raw, "skinshark") is None) == bool(model.bad)
 
 

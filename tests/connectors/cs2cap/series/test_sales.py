@@ -158,8 +158,8 @@ def test_sale_that_does_not_fit_is_rejected(row: Body, reason: str) -> None:
 @pytest.mark.parametrize(
     ("shard", "response", "message"),
     [
-        (ONE, cursor_page([sale(1, item_id=9, market_hash_name="M4A4")]), "received other items"),
-        (replace(ONE, provider="steam"), cursor_page([sale(1)]), "not requested: skinport"),
+        (ONE, cursor_page([sale(1, item_id=9, market_hash_name="M4A4")] * 2), "item not requested: M4A4"),
+        (replace(ONE, provider="steam"), cursor_page([sale(1)] * 2), "not requested: skinport"),
         (ONE, cursor_page([sale(1)], currency="EUR"), "requested prices in USD, received EUR"),
     ],
 )
