@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from connectors.ratelimit.limiter import RateLimiter
     from connectors.shards import Shard
+
+# What an odd entry of a catalog says that is not in the catalog at all.
+LEFT_OUT: Final = "left out: "
 
 
 @dataclass(frozen=True, slots=True)

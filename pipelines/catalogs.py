@@ -20,6 +20,7 @@ from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.files import DamagedFile, read_checked, translate_os_errors, write_checked
 from common.numbers import from_unix_time
 from common.warehouse_errors import WarehouseError
+from connectors.base import LEFT_OUT
 from pipelines.catalog_doubts import drop_missing, merge_catalogs, with_doubts, without_doubts
 from pipelines.results import FATAL_SOURCE_ERRORS, CatalogReport
 
@@ -140,11 +141,19 @@ class CatalogCache:
         self.fetched[name] = new
         return new
 
+    def left_out(self, name: str) -> tuple[str, ...]:
+        """Return what is not in a cached catalog because it could not be read, each with the reason."""
+        try:
+            return tuple(self._left_out_path(name).read_text("utf-8").splitlines())
+        except (OSError, UnicodeDecodeError):
+            return ()
+
     def _merge(self, name: str, last: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
         """Store a new catalog with the entries of the last one that it lacks, and report them."""
         merged = merge_catalogs(name, last, new, self._clock.now())
-        self._store(name, merged.rows)
         odd = tuple(self._connector.odd_entries.get(name, ()))
+        self._store(name, merged.rows)
+        self._store_left_out(name, [entry for entry in odd if f": {LEFT_OUT}" in entry])
         self.reports[name] = CatalogReport(name, missing=merged.missing, odd=odd)
         return merged.rows
 
@@ -154,6 +163,14 @@ class CatalogCache:
     def _store(self, name: str, frame: pl.DataFrame) -> None:
         with self._tolerate_full_disk():
             _write_catalog(self._path(name), frame, self._clock.now().timestamp())
+
+    def _store_left_out(self, name: str, entries: Sequence[str]) -> None:
+        path = self._left_out_path(name)
+        with self._tolerate_full_disk(), translate_os_errors(path):
+            if entries:
+                path.write_text("\n".join(entries), "utf-8")
+            else:
+                path.unlink(missing_ok=True)
 
     def _tolerate_full_disk(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._must_store else contextlib.suppress(WarehouseError)
@@ -170,6 +187,9 @@ class CatalogCache:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.arrow"
+
+    def _left_out_path(self, name: str) -> Path:
+        return self._folder / f"{name}.odd"
 
     def _failure_path(self, name: str) -> Path:
         return self._folder / f"{name}.failed"

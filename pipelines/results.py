@@ -71,14 +71,15 @@ class CatalogReport:
         what = CATALOG_NAMES[self.name]
         parts = [f"{what} cannot be read, and the last good one serves: {self.error}"] if self.error else []
         if self.missing:
-            missing = _shorten(tuple(map(escape, self.missing)), ", ")
+            missing = shorten_list(tuple(map(escape, self.missing)), ", ")
             parts.append(f"{what} lacks {missing} and still has them from the last one")
         if self.odd:
-            parts.append(f"{what} has entries that cannot be read: {_shorten(self.odd, '; ')}")
+            parts.append(f"{what} has entries that cannot be read: {shorten_list(self.odd, '; ')}")
         return "; ".join(parts)
 
 
-def _shorten(names: Sequence[str], separator: str) -> str:
+def shorten_list(names: Sequence[str], separator: str) -> str:
+    """Return the first few names in one line, and how many more there are."""
     more = [f"{len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
     return separator.join([*(sanitize(name, 300) for name in names[:SHOWN]), *more])
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from common.errors import KeyInvalid, OutcomeUnknown, UnexpectedResponse
 from common.text import sanitize
-from connectors.base import Account
+from connectors.base import LEFT_OUT, Account
 from connectors.cs2cap.contract import AwareDatetime, Int64, NonEmptyStr, to_utc
 from connectors.decoding import DECODE_ERRORS, EntryDecoder, PageDecoder
 from connectors.http.auth import Key
@@ -147,7 +147,7 @@ def parse_providers(body: bytes, source: str = "", *, on_odd: OnOdd = lambda _: 
     for name, row in named:
         key = row.pop("key")
         if key in rows:
-            on_odd(sanitize(f"{name}: left out: its key is that of {rows[key]['name']}"))
+            on_odd(sanitize(f"{name}: {LEFT_OUT}its key is that of {rows[key]['name']}"))
         else:
             rows[key] = {"provider": key, "name": name, **row}
     return pl.DataFrame(list(rows.values()), schema=PROVIDERS, strict=True)
@@ -285,13 +285,13 @@ def _decode_entries(
     fitting: list[tuple[str, _T]] = []
     odd: list[str] = []
     for name, raw in entries:
-        problems = ["left out: its name is no JSON"]
+        problems = [f"{LEFT_OUT}its name is no JSON"]
         if name is not None:
             try:
                 entry, problems = decode(raw)
                 fitting.append((name, entry))
             except (*DECODE_ERRORS, ValueError) as error:
-                problems = [f"left out: {error}"]
+                problems = [f"{LEFT_OUT}{error}"]
         if problems:
             odd.append(sanitize(f"{name or _find_name(raw)}: {'; '.join(problems)}"))
     if odd and not fitting:

@@ -18,6 +18,7 @@ from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.item_files import comments_of, expand_files
+from pipelines.planning.readable_names import ReadableNames
 from pipelines.planning.selectors import ALL, resolve_items, resolve_providers, warn_of_comments
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
@@ -119,13 +120,16 @@ async def resolve_request(request: BackfillRequest, base: Path, catalogs: Catalo
     """Return the items, providers and currency that a request names; "file:PATH" is relative to `base`.
 
     Requests a catalog only if it is not cached. Raises ConfigError for another currency than USD and, with
-    the nearest name, for an unknown name; and what the connector raises.
+    the nearest name, for an unknown name; UnexpectedResponse where the name may be in an entry of a catalog
+    that cannot be read; and what the connector raises.
     """
     currency = _check_currency(request.currency)
+    names = ReadableNames(catalogs)
+    keys = await names.select_all("providers", request.providers, resolve_providers)
     marketplaces = await catalogs.providers()
-    providers, every_provider = _resolve_providers(request, marketplaces)
+    providers, every_provider = _choose_providers(request, keys, marketplaces)
     return ResolvedRequest(
-        items=await _resolve_items(request, base, catalogs),
+        items=await _resolve_items(request, base, catalogs, names),
         providers=providers,
         every_provider=every_provider,
         currency=currency,
@@ -143,9 +147,10 @@ def _check_currency(currency: str) -> str:
     )
 
 
-def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> tuple[tuple[str, ...], bool]:
-    """Return the providers' keys, and whether they are all providers of this series."""
-    keys = resolve_providers(request.providers, marketplaces)
+def _choose_providers(
+    request: BackfillRequest, keys: tuple[str, ...], marketplaces: pl.DataFrame
+) -> tuple[tuple[str, ...], bool]:
+    """Return the keys of the providers, and whether they are all providers of this series."""
     every = list(request.providers) == [ALL]
     if request.series == "points" or (every and request.series == "candles"):
         return keys, every
@@ -160,7 +165,7 @@ def _resolve_providers(request: BackfillRequest, marketplaces: pl.DataFrame) -> 
 
 
 async def _resolve_items(
-    request: BackfillRequest, base: Path, catalogs: CatalogCache
+    request: BackfillRequest, base: Path, catalogs: CatalogCache, names: ReadableNames
 ) -> tuple[Item, ...] | None:
     owner = "the backfill"
     entries = expand_files(request.items, base, owner)
@@ -170,7 +175,7 @@ async def _resolve_items(
         entries = ("*",)  # unlike "all", the glob selects the phases of an item instead of their aggregate
     catalog = await catalogs.items()
     warn_of_comments(comments_of(request.items, base, owner), catalog, owner)
-    return resolve_items(entries, catalog)
+    return await names.select_all("items", entries, resolve_items)
 
 
 def _describe_tier(limits: TierLimits) -> str:

@@ -10,15 +10,17 @@ from datetime import datetime
 
 import polars as pl
 
-from common.errors import ConfigError, SourceError
+from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.shards import Item
 from connectors.tiers import TierLimits
 from pipelines.catalogs import REFRESH_IF_OLDER, CatalogCache
 from pipelines.config import BasketSettings, Settings
 from pipelines.item_files import comments_of, expand_items
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
+from pipelines.planning.readable_names import ReadableNames
 from pipelines.planning.schedule import frequency_of
 from pipelines.planning.selectors import (
+    UnknownNames,
     resolve_currencies,
     resolve_items,
     resolve_providers,
@@ -31,11 +33,15 @@ from warehouse.queries import catalog_row_counts
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlannedBasket:
-    """A basket with its resolved request and its plan."""
+    """A basket with its resolved request and its plan.
+
+    `error` says why nothing can be requested: no catalog entry that the basket names can be read.
+    """
 
     basket: BasketSettings
     plan: SnapshotPlan
     request: SnapshotRequest
+    error: SourceError | None = None
 
 
 class BasketPlanner:
@@ -84,10 +90,14 @@ class BasketPlanner:
         """
         try:
             request = await self._resolve(basket, refresh=refresh)
+            if request.is_empty:
+                error = UnexpectedResponse("; ".join(request.unreadable), self._catalogs.source)
+                return PlannedBasket(basket, SnapshotPlan((), request.unreadable), request, error)
             sizes = await self.catalog_sizes()
             plan = plan_snapshot(request, self._limits, sizes, stream_starts=self.stream_starts_left)
         except ConfigError as error:
             raise ConfigError(f"basket {basket.name}: {error.detail}") from None
+        plan = dataclasses.replace(plan, notes=(*plan.notes, *request.unreadable))
         self._starts_left.subtract(plan.stream_starts)
         return PlannedBasket(basket, plan, request)
 
@@ -112,29 +122,36 @@ class BasketPlanner:
         return baskets[: max(baskets.index(basket) for basket in selection) + 1]
 
     async def _resolve(self, basket: BasketSettings, *, refresh: bool) -> SnapshotRequest:
-        marketplaces = await self._catalogs.providers()
-        providers = resolve_providers(basket.providers, marketplaces)
+        names = ReadableNames(self._catalogs)
+        providers = await names.select("providers", basket.providers, resolve_providers)
+        currencies = await self._resolve_currencies(basket, names)
+        items = await self._resolve_items(basket, names, refresh=refresh)
         every_provider = tuple(basket.providers) == ("all",)
+        marketplaces = await self._catalogs.providers()
         return SnapshotRequest(
             source=basket.source,
             providers=providers,
-            currencies=resolve_currencies(basket.currencies, await self._currency_table(basket)),
-            items=await self._resolve_items(basket, refresh=refresh),
-            bidders=_bidders(providers, marketplaces) if basket.bids else (),
+            currencies=currencies,
+            items=items,
+            bidders=_bidders(providers, marketplaces) if basket.bids and providers else (),
             every_provider=every_provider,
             every_bidder=every_provider,
             phased=frozenset() if self._limits.listing else _phased_names(await self._catalogs.items()),
             fx=basket.fx,
             route=basket.route,
             runs_a_day=frequency_of(basket, self._now).a_day_at_most if self._limits.streams_a_day else 1,
+            unreadable=tuple(names.unreadable),
         )
 
-    async def _currency_table(self, basket: BasketSettings) -> pl.DataFrame | None:
-        """Return the table of currencies; None for a basket in USD, which needs no table."""
-        only_usd = {code.upper() for code in basket.currencies} == {"USD"}
-        return None if only_usd else await self._catalogs.fx()
+    async def _resolve_currencies(self, basket: BasketSettings, names: ReadableNames) -> tuple[str, ...]:
+        """Return the currencies; a basket in USD needs no table of them."""
+        if {code.upper() for code in basket.currencies} == {"USD"}:
+            return resolve_currencies(basket.currencies, None)
+        return await names.select("fx", basket.currencies, resolve_currencies)
 
-    async def _resolve_items(self, basket: BasketSettings, *, refresh: bool) -> tuple[Item, ...] | None:
+    async def _resolve_items(
+        self, basket: BasketSettings, names: ReadableNames, *, refresh: bool
+    ) -> tuple[Item, ...] | None:
         base, owner = self._settings.base, f"basket {basket.name}"
         selectors = expand_items(basket, base)
         if selectors == ("all",):
@@ -143,11 +160,11 @@ class BasketPlanner:
         warn_of_comments(comments_of(basket.items, base, owner), catalog, owner)
         try:
             return resolve_items(selectors, catalog)
-        except ConfigError:
+        except UnknownNames:
             age = self._catalogs.age("items")
-            if not refresh or age is None or age < REFRESH_IF_OLDER:
-                raise
-            return resolve_items(selectors, await self._catalogs.items(REFRESH_IF_OLDER))
+            if refresh and age is not None and age >= REFRESH_IF_OLDER:
+                await self._catalogs.items(REFRESH_IF_OLDER)
+            return await names.select("items", selectors, resolve_items)
 
 
 def _bidders(providers: tuple[str, ...], marketplaces: pl.DataFrame) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ class SnapshotRequest:
     `items` None is the whole catalog. `bidders` are the providers whose buy orders are requested, too.
     `every_provider` and `every_bidder` say that the source has no others. `phased` are the names of items
     that have phases. `fx` says whether the API converts currencies, or one table of rates does when the
-    quotes are read. `runs_a_day` is the maximum number of runs in any 24 hours.
+    quotes are read. `runs_a_day` is the maximum number of runs in any 24 hours. `unreadable` says what the
+    basket names and no catalog has, because an entry of the catalog cannot be read.
     """
 
     source: str
@@ -29,6 +30,12 @@ class SnapshotRequest:
     fx: Literal["api", "table"] = "api"
     route: Literal["auto", "item", "catalog", "batch", "stream"] = "auto"
     runs_a_day: int = 1
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of what the basket names."""
+        return not self.providers or not self.currencies or self.items == ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import polars as pl
@@ -18,12 +19,19 @@ EXPLAINED: Final = 5
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
+class UnknownNames(ConfigError):
+    """Selectors that match nothing in a catalog: `selectors`, as they are configured."""
+
+    selectors: frozenset[str | int] = frozenset()
+
+
 def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tuple[Item, ...] | None:
     """Return the selected catalog entries in order, each once; None for the single selector "all".
 
     `catalog` has the schema `ITEMS`. A selector is an id, an exact name (without a phase: the API aggregates
     the phases), "NAME @ PHASE", "NAME @ *" for every phase, or a glob with `*`, which is case-sensitive and
-    selects the phases of a phased item instead of its aggregate. Raises ConfigError for a selector that
+    selects the phases of a phased item instead of its aggregate. Raises UnknownNames for a selector that
     matches nothing.
     """
     if [str(selector).strip() for selector in selectors] == [ALL]:
@@ -32,7 +40,10 @@ def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tupl
     matches = [(selector, index.find(selector)) for selector in selectors]
     unknown = [selector for selector, items in matches if not items]
     if unknown or not matches:
-        raise ConfigError(_join_explanations(unknown, index.explain) or "no items are configured")
+        raise UnknownNames(
+            _join_explanations(unknown, index.explain) or "no items are configured",
+            selectors=frozenset(unknown),
+        )
     return tuple(dict.fromkeys(item for _, items in matches for item in items))
 
 
@@ -119,7 +130,7 @@ class _CatalogIndex:
 def resolve_providers(selectors: Sequence[str], providers: pl.DataFrame) -> tuple[str, ...]:
     """Return the selected provider keys in order, each once; all of them for the single selector "all".
 
-    `providers` has the schema `PROVIDERS`. Raises ConfigError with the nearest key for an unknown one.
+    `providers` has the schema `PROVIDERS`. Raises UnknownNames with the nearest key for an unknown one.
     """
     known = providers["provider"].to_list()
     return tuple(known) if list(selectors) == [ALL] else _check_known(selectors, known, "provider")
@@ -128,23 +139,29 @@ def resolve_providers(selectors: Sequence[str], providers: pl.DataFrame) -> tupl
 def resolve_currencies(selectors: Sequence[str], fx: pl.DataFrame | None) -> tuple[str, ...]:
     """Return the selected currency codes in upper case, in order, each once.
 
-    `fx` has the schema `FX`; it may be None for USD alone. Raises ConfigError with the nearest code for a
+    `fx` has the schema `FX`; it may be None for USD alone. Raises UnknownNames with the nearest code for a
     currency that the source does not convert to.
     """
     known = ["USD", *([] if fx is None else fx["currency"].to_list())]
-    return _check_known([code.upper() for code in selectors], known, "currency")
+    return _check_known(selectors, known, "currency", str.upper)
 
 
-def _check_known(selectors: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
+def _check_known(
+    selectors: Sequence[str], known: Sequence[str], what: str, normalize: Callable[[str], str] = str
+) -> tuple[str, ...]:
     lookup = set(known)
-    keys = [next((key for key in spellings(text) if key in lookup), text.strip()) for text in selectors]
-    unknown = [key for key in keys if key not in lookup]
+    keys = {
+        text: next((key for key in spellings(normalize(text)) if key in lookup), normalize(text).strip())
+        for text in selectors
+    }
+    unknown = [text for text, key in keys.items() if key not in lookup]
     if unknown or not keys:
         reason = _join_explanations(
-            unknown, lambda key: f"no {what} is called {quote(key)}{suggest(key, known)}"
+            [keys[text] for text in unknown],
+            lambda key: f"no {what} is called {quote(key)}{suggest(key, known)}",
         )
-        raise ConfigError(reason or f"no {what} is configured")
-    return tuple(dict.fromkeys(keys))
+        raise UnknownNames(reason or f"no {what} is configured", selectors=frozenset(unknown))
+    return tuple(dict.fromkeys(keys.values()))
 
 
 def _join_explanations(unknown: Sequence[T], explain: Callable[[T], str]) -> str:

@@ -84,7 +84,7 @@ class BasketExtractor:
         # Before this run has a landing, which would be the newest one.
         self._interrupted_run = find_interrupted_run(paths.landing, self._basket.source, self._basket.name)
         self._providers_seen: dict[tuple[str, tuple[str, ...]], set[str]] = {}
-        self._failures: list[str] = []
+        self._failures = list(planned.request.unreadable)
         self._unknown_fields: Counter[str] = Counter()
         self._pages = 0
 

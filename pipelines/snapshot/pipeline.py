@@ -170,9 +170,8 @@ class SnapshotPipeline:
     async def _fetch_basket(
         self, run: SourceRun, planned: PlannedBasket, page_writers: PageWriters, wrap: WrapTask
     ) -> RunResult:
-        over_quota = run.over_quota.get(planned.basket.name)
-        if over_quota is not None:
-            return self._record_not_run(run, planned.basket, over_quota)
+        if error := planned.error or run.over_quota.get(planned.basket.name):
+            return self._record_not_run(run, planned.basket, error)
         extractor = BasketExtractor(
             self._paths,
             planned,

@@ -19,7 +19,7 @@ from pipelines.results import RunResult
 from sandbox.core import Sandbox
 from tests.support.clocks import VirtualClock
 from tests.support.relay import Edit, Relay, relay_to
-from tests.support.snapshots import REDLINE, Bench, basket, main_with
+from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
 ITEMS, PROVIDERS, FX, ACCOUNT = "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"
@@ -160,6 +160,56 @@ def test_empty_catalog_of_the_first_day_fails_the_source(
     assert message in (result.incomplete_reason or "")
     relay.edits.clear()
     assert take(bench, clock, timedelta(minutes=10)).state == "done"
+
+
+ODD_STEAM = with_provider(**{"Steam Community Market": {"key": 5}})
+ODD_RATE = with_rates(EUR="much")
+ODD_ITEM = edit_json(
+    lambda catalog: {
+        **catalog,
+        "items": [
+            {**item, "item_id": "x"} if item["market_hash_name"] == REDLINE else item
+            for item in catalog["items"]
+        ],
+    }
+)
+# What a basket names, and what the run says of the entry that cannot be read; its state and exit code.
+FIRST_DAY_ENTRIES: dict[str, tuple[str, Edit, dict[str, Any], str, tuple[str, int]]] = {
+    "a marketplace of two": (PROVIDERS, ODD_STEAM, {}, "no provider is called 'steam'", ("incomplete", 3)),
+    "the only marketplace": (
+        PROVIDERS, ODD_STEAM, {"providers": ["steam"]}, "Market: left out", ("failed", 1),
+    ),
+    "a currency of two": (FX, ODD_RATE, {}, "EUR: left out", ("incomplete", 3)),
+    "the only currency": (FX, ODD_RATE, {"currencies": ["EUR"]}, "EUR: left out", ("failed", 1)),
+    "an item of two": (ITEMS, ODD_ITEM, {}, f"{REDLINE}: left out", ("incomplete", 3)),
+    "the only item": (ITEMS, ODD_ITEM, {"items": [REDLINE]}, "left out", ("failed", 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIRST_DAY_ENTRIES)
+def test_unreadable_entry_of_the_first_day_is_named_and_the_others_go_on(
+    tmp_path: Path, relay: Relay, clock: VirtualClock, case: str
+) -> None:
+    """New: the command used to end with exit code 2, as if the configuration were wrong."""
+    path, edit, fields, message, ended = FIRST_DAY_ENTRIES[case]
+    fields = {"providers": ["steam", "csfloat"], "currencies": ["USD", "EUR"], **fields}
+    other = basket("other", items=[ASIIMOV], providers=["csfloat"])
+    bench = Bench.create(tmp_path, {"cs2cap": relay.url}, basket(**fields), other)
+    relay.edits[path] = edit
+    for _ in range(2):  # the second run reads the cached catalog
+        odd, good = bench.snapshot(clock=clock)
+        assert (odd.state, odd.exit_code) == ended
+        assert message in str(odd.incomplete_reason)
+        assert "has entries that cannot be read" in str(odd.incomplete_reason)
+        assert (good.state, good.exit_code) == ("done", 0)
+        assert (odd.pages > 0) == (odd.state == "incomplete")
+    assert "catalog.doubted" in [alert.cause for alert in bench.alerts()]
+    assert relay.count(path) == 1
+    relay.edits.clear()
+    clock.time += timedelta(hours=1, minutes=1).total_seconds()
+    assert [result.state for result in bench.snapshot(clock=clock)] == ["done", "done"]
+    with pytest.raises(ConfigError, match="no provider is called 'staem'"):  # a guard
+        Bench.create(tmp_path, {"cs2cap": relay.url}, basket(providers=["staem"])).snapshot(clock=clock)
 
 
 def test_unreadable_catalog_is_requested_again_after_an_hour(
