@@ -36,6 +36,7 @@ from warehouse.loading.pipeline import republish
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.rebuild import rebuild
+from warehouse.restoration import restore_writer
 
 pytestmark = pytest.mark.slow
 
@@ -309,20 +310,68 @@ def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: P
     assert rows(paths) == before
 
 
-@pytest.mark.parametrize("flips", [10, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("which", ["writer", "published"])
-def test_flipped_bits_are_never_loaded(
-    template: Template, expected: Rows, tmp_path: Path, which: str, flips: int
+FLIPS = 200
+LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
+
+
+def check_next_load(paths: WarehousePaths, expected: Rows) -> None:
+    land(paths, "next", observe(minute(60), Quote("5", 777)))
+    assert [report.run_id for report in load(paths)] == ["next"]
+    assert rows(paths) == expected
+    assert all("\n" not in message for (message,) in query_rows(paths, RESTORED))
+
+
+def test_flipped_bits_of_the_writer_are_never_loaded(
+    template: Template, expected: Rows, tmp_path: Path
 ) -> None:
-    for seed in range(flips):
-        home = tmp_path / str(seed)
-        paths = template.copy(home, landings=seed % 2 == 0)
-        before = query_rows(paths, "FROM quote_history ORDER BY ALL")
-        flip_random_bit(paths.writer if which == "writer" else paths.published, seed)
+    whole = template.paths.writer.read_bytes()
+    mended = 0
+    for seed in range(FLIPS):
+        paths = template.copy(tmp_path / str(seed), landings=seed % (2 * LOADED) == 0)
+        flip_random_bit(paths.writer, seed)
+        done = None if seed % LOADED == 0 else restore_writer(paths, minute(600))
+        if done is None:
+            check_next_load(paths, expected)
+        else:
+            assert paths.writer.read_bytes() == whole, seed
+            assert "was damaged: it was restored" in done
+            assert "\n" not in done
+            mended += 1
+        shutil.rmtree(paths.root)
+    assert mended > FLIPS // 2
+
+
+def test_flipped_bits_of_the_published_copy_are_never_read(
+    template: Template, expected: Rows, tmp_path: Path
+) -> None:
+    whole = template.paths.published.read_bytes()
+    before = rows(template.paths)
+    history = before[VIEWS.index("quote_history")]
+    mended = 0
+    for seed in range(FLIPS):
+        paths = template.copy(tmp_path / str(seed), landings=seed % (2 * LOADED) == 0)
+        flip_random_bit(paths.published, seed)
         with contextlib.suppress(PublishedUnreadable):
-            assert query_rows(paths, "FROM quote_history ORDER BY ALL") == before, seed
-        land(paths, "next", observe(minute(60), Quote("5", 777)))
-        assert [report.run_id for report in load(paths)] == ["next"], seed
-        assert rows(paths) == expected, seed
-        assert all("\n" not in message for (message,) in query_rows(paths, RESTORED))
-        shutil.rmtree(home)
+            assert query_rows(paths, "FROM quote_history ORDER BY ALL") == history, seed
+        if seed % LOADED == 0:
+            check_next_load(paths, expected)
+        else:
+            republish(paths, minute(600), wait=0)
+            is_mended = paths.published.read_bytes() == whole
+            assert is_mended or rows(paths) == before, seed
+            mended += is_mended
+        shutil.rmtree(paths.root)
+    assert mended > FLIPS // 2
+
+
+def test_flipped_bits_of_the_checksum_change_nothing(
+    template: Template, expected: Rows, tmp_path: Path
+) -> None:
+    paths = template.copy(tmp_path / "home", landings=False)
+    content = paths.checksum.read_bytes()
+    for number in range(len(content)):
+        flipped = bytearray(content)
+        flipped[number] ^= 1 << number % 8
+        paths.checksum.write_bytes(flipped)
+        assert restore_writer(paths, minute(600)) is None
+    check_next_load(paths, expected)
