@@ -101,6 +101,16 @@ class _Server(uvicorn.Server):
         while not self.should_exit:  # noqa: ASYNC110 - signal handlers and other threads set it
             await asyncio.sleep(0.01)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End at once where that is forced: uvicorn waits 0.1 seconds even then, for responses under way."""
+        if not self.force_exit:
+            await super().shutdown(sockets)
+            return
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+
 
 def _build_server(sandbox: Sandbox) -> uvicorn.Server:
     config = uvicorn.Config(

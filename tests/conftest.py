@@ -1,5 +1,7 @@
 """Fixtures of all tests: sandboxes on loopback, a project, a rate limiter; and the marker `server`."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +22,12 @@ from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
 from tests.support.sandboxes import HttpGet, MakeSandbox
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
+
+# Floorline waits for the disk after what it writes: the temporary folders of tests are in memory, where
+# there is room for them. A value of one's own counts.
+MEMORY = Path("/dev/shm")  # noqa: S108 - below it, pytest makes a folder of its own
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 settings.register_profile("busy", deadline=None)  # no property test fails on a busy machine
 settings.load_profile("busy")
