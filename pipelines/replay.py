@@ -25,9 +25,11 @@ from warehouse.queries import run_query
 
 SELECT_REJECTS = """
 SELECT reject_id, source, basket, currency, deliveries, provider, observed_at, raw FROM rejects
-WHERE replayed_run_id IS NULL AND NOT starts_with(reason, $1) AND NOT starts_with(reason, $2)
+WHERE replayed_run_id IS NULL AND deliveries <> []
+    AND NOT starts_with(reason, $1) AND NOT starts_with(reason, $2)
 ORDER BY source, basket, currency, deliveries, observed_at
 """
+COUNT_SERIES_REJECTS = "SELECT count(*) FROM rejects WHERE replayed_run_id IS NULL AND deliveries = []"
 Reject = dict[str, Any]
 
 
@@ -59,6 +61,14 @@ def replay(settings: Settings, clock: Clock) -> list[Replayed]:
     if replayed:
         load_and_publish(settings, [], clock)
     return replayed
+
+
+def count_series_rejects(settings: Settings, clock: Clock) -> int:
+    """Return how many rejects are rows of a series, which `replay` cannot read. Raises WarehouseError."""
+    paths = WarehousePaths(settings.root)
+    query = partial(run_query, paths, COUNT_SERIES_REJECTS)
+    ((count,),) = read_published(paths, clock, query).rows
+    return int(count)
 
 
 def _reparse(reject: Reject, kind: str | None) -> pl.DataFrame | None:

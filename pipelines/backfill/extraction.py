@@ -19,7 +19,7 @@ from connectors.cs2cap.connector import CS2Cap
 from connectors.series import Series, SeriesPage
 from pipelines.backfill.micro_batches import MicroBatchWriter, ShardSink
 from pipelines.backfill.progress import BackfillProgress, ProgressUpdate
-from pipelines.backfill.results import ExtractTotals
+from pipelines.backfill.results import ExtractTotals, ShardTally
 from pipelines.results import FATAL_SOURCE_ERRORS
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
@@ -104,17 +104,19 @@ class ShardExtractor:
     async def _extract_shard(self, shard: BackfillShard) -> None:
         """Extract one shard. Raises what stops the whole source, BackfillCancelled and WarehouseError."""
         reason: str | None = "interrupted"  # by a cancellation or a failed write
-        sink = ShardSink(self._micro_batches, partial(self._header, shard))
+        sink, tally = ShardSink(self._micro_batches, partial(self._header, shard)), ShardTally(shard.rows)
         try:
             await self._connector.extract_series(
                 self._series,
                 self._clip_to_retention(shard),
-                partial(self._land, shard, sink),
+                partial(self._land, shard, sink, tally),
                 cursor=shard.cursor,
                 number=shard.page,
                 providers=self._providers,
             )
-            reason = None
+            reason = tally.problem
+            if reason is not None:
+                self.totals.broken.append(f"{shard_label(shard)}: {reason}")
         except FATAL_SOURCE_ERRORS as error:
             reason = str(error)
             raise
@@ -149,21 +151,25 @@ class ShardExtractor:
             raise RequestRejected("the API does not keep this time range any longer", self._connector.source)
         return dataclasses.replace(request, start=start + RETENTION_MARGIN)
 
-    async def _land(self, shard: BackfillShard, sink: ShardSink, page: SeriesPage) -> None:
-        writer = sink.writer(page.rows.height)
+    async def _land(self, shard: BackfillShard, sink: ShardSink, tally: ShardTally, page: SeriesPage) -> None:
+        writer, reasons = sink.writer(page.rows.height), [reject.reason for reject in page.rejects]
+        tally.rows += page.rows.height
+        tally.rejects.update(reasons)
+        work = partial(self._land_and_record, shard, writer, page, usable=tally.problem is None)
         # A thread cannot be cancelled: wait for its end, because a cancellation closes the sink next.
-        running = await run_to_completion(asyncio.to_thread(self._land_and_record, shard, writer, page))
+        running = await run_to_completion(asyncio.to_thread(work))
         self._consecutive_failures = 0
         self.totals.rows += page.rows.height
         self.totals.pages += 1
         self.totals.unknown_fields.update(page.unknown_fields)
-        reasons = [reject.reason for reject in page.rejects]
         self.totals.unknown_providers.update(r for r in reasons if r.startswith(UNKNOWN_PROVIDER))
         self._update_progress(shard, self._fraction_read(shard, page.oldest))
         if not running:
             raise BackfillCancelled
 
-    def _land_and_record(self, shard: BackfillShard, writer: SeriesWriter, page: SeriesPage) -> bool:
+    def _land_and_record(
+        self, shard: BackfillShard, writer: SeriesWriter, page: SeriesPage, *, usable: bool
+    ) -> bool:
         """Land a page durably, then record the checkpoint; return False if the backfill was cancelled."""
         meta = SeriesPageMeta(
             number=page.number,
@@ -176,7 +182,7 @@ class ShardExtractor:
             rejects=tuple((reject.reason, reject.raw) for reject in page.rejects),
         )
         writer.append(meta, page.rows)
-        return self._backfills.record_pages(self._id, shard.number, meta)
+        return self._backfills.record_pages(self._id, shard.number, meta, usable=usable)
 
     def _header(self, shard: BackfillShard, number: int) -> SeriesHeader:
         return SeriesHeader(

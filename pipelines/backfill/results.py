@@ -26,6 +26,22 @@ FROM runs WHERE list_contains(?, run_id)
 
 
 @dataclasses.dataclass(slots=True)
+class ShardTally:
+    """The rows of one shard, those of earlier runs included, and the reasons of its rejects in this run."""
+
+    rows: int = 0
+    rejects: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the shard is not complete although it was read to its end, or None: no row could be used."""
+        if self.rows or not self.rejects:
+            return None
+        ((reason, _),) = self.rejects.most_common(1)
+        return f"every row was rejected: {reason}"
+
+
+@dataclasses.dataclass(slots=True)
 class ExtractTotals:
     """Running totals of an extraction; `unknown_providers` counts rejected rows by reason."""
 

@@ -50,7 +50,7 @@ WHERE backfill_id = ? AND number = ? AND state = 'broken'
 """
 # A page that is recorded already changes nothing. min() of two values is null where one of them is.
 RECORD_PAGE: Final = """
-UPDATE backfill_shard SET page = :page + 1, cursor = :next, state = iif(:next IS NULL, 'done', 'running'),
+UPDATE backfill_shard SET page = :page + 1, cursor = :next, state = iif(:next IS NULL, :end, 'running'),
     rows = rows + :rows, requests = requests + 1, reason = NULL,
     oldest = min(coalesce(oldest, :oldest), coalesce(:oldest, oldest)),
     settled_to = coalesce(settled_to, :settled_to)
@@ -159,9 +159,12 @@ class BackfillStore:
                 db.executemany(RETRY_BROKEN_SHARD, retries)
         return self.get(backfill_id)
 
-    def record_pages(self, backfill_id: str, number: int, *pages: SeriesPageMeta) -> bool:
+    def record_pages(
+        self, backfill_id: str, number: int, *pages: SeriesPageMeta, usable: bool = True
+    ) -> bool:
         """Record durable pages of a shard, in order; a page without a next cursor completes the shard.
 
+        A shard without one `usable` row, although rows came, is broken instead: nobody knows what they were.
         Returns False where the backfill was cancelled. Recording a page again changes nothing.
         """
         with state_transaction(self._path) as db:
@@ -176,6 +179,7 @@ class BackfillStore:
                     "number": number,
                     "page": page.number,
                     "next": page.next_cursor,
+                    "end": "done" if usable else "broken",
                     "rows": page.rows,
                     "oldest": page.oldest and format_timestamp(page.oldest),
                     "settled_to": format_timestamp(stable_until(series, interval, page.moment)),

@@ -30,7 +30,8 @@ def recover_progress(paths: WarehousePaths, backfills: BackfillStore, backfill_i
         landed_by_shard[landed.header.shard].append(landed)
     for number, landings in sorted(landed_by_shard.items()):
         pages = sorted((page for landed in landings for page in landed.pages), key=lambda page: page.number)
-        backfills.record_pages(backfill_id, number, *pages)
+        usable = any(page.rows for page in pages) or not any(page.rejects for page in pages)
+        backfills.record_pages(backfill_id, number, *pages, usable=usable)
         if any(landed.complete for landed in landings):
             backfills.finish_shard(backfill_id, number, "done")
     return backfills.get(backfill_id)

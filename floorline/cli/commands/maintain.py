@@ -62,10 +62,18 @@ def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Parse the rejected rows again; load those that parse now, each at the time of its observation."""
     from common.clock import SystemClock
     from floorline.cli.render.runs import print_replay
+    from floorline.console import pluralize, print_error
     from pipelines.config import load_settings
-    from pipelines.replay import replay
+    from pipelines.replay import count_series_rejects, replay
 
-    print_replay(replay(load_settings(config), SystemClock()), as_json=as_json)
+    settings, clock = load_settings(config), SystemClock()
+    series_rejects = count_series_rejects(settings, clock)
+    print_replay(replay(settings, clock), as_json=as_json)
+    if series_rejects:
+        print_error(
+            f"{pluralize(series_rejects, 'rejected row')} of backfills cannot be replayed;"
+            " the same backfill fetches again what had no usable row"
+        )
 
 
 @maintain_app.command("load")
