@@ -30,6 +30,7 @@ NAMES: Final[Mapping[str, Sequence[str]]] = {
     "items": ("source", "item_id", "base_name", "market_hash_name", "phase"),
     "rejects": ("reject_id",),
     "fx_rates": ("source", "currency", "rate_at"),
+    "runs": ("run_id",),
 }
 SHOWN: Final = 3  # differences of each view
 
@@ -48,6 +49,7 @@ Views = dict[str, View]
 def fetch_views(db: duckdb.DuckDBPyConnection, times: Iterable[datetime]) -> Views:
     """Return the rows of the compared views, with quotes_as_of at some times, by a title for each."""
     relations = {view: view for view in NAMES if view != "quotes_as_of"}
+    relations["runs"] = "(SELECT run_id, rows_changed, rows_closed FROM runs)"
     relations |= {f"quotes_as_of {time.isoformat()}": f"quotes_as_of('{time.isoformat()}')" for time in times}
     views: Views = {}
     for title, relation in relations.items():

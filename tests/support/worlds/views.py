@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -42,6 +43,7 @@ class ModelViews:
             "items": self._items,
             "rejects": self._rejects,
             "fx_rates": self._rates,
+            "runs": self._runs,
         }
         return list(views[view]())
 
@@ -198,6 +200,14 @@ class ModelViews:
                     "rate_at": moment,
                     "observed_at": started_at,
                 }
+
+    def _runs(self) -> Iterator[Row]:
+        changes = [change for changes, _ in self._states.values() for change in changes]
+        changed = Counter(change.state.run_id for change in changes)
+        closed = Counter(change.state.run_id for change in changes if change.state.price is None)
+        for landing in self.world.landings:
+            run_id = landing.run_id
+            yield {"run_id": run_id, "rows_changed": changed[run_id], "rows_closed": closed[run_id]}
 
 
 def item_label(name: str, phase: str | None) -> str:
