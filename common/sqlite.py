@@ -22,6 +22,7 @@ FAILED_WRITES: Final = frozenset(
     {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
     | {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_LOCK}
 )
+LONGEST_PATH: Final = 500  # bytes; SQLite adds -journal
 LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
 # SQLite's codes where it cannot create or extend a file, or use the one that processes share.
 NOT_WRITABLE: Final = frozenset(
@@ -205,6 +206,8 @@ def _translate(error: sqlite3.DatabaseError, path: Path) -> WarehouseError:
         return DiskFailed(f"{path} cannot be written: the disk reports an error", path)
     if primary_code == sqlite3.SQLITE_BUSY:
         return WarehouseLocked(f"{path} is locked by another process", path)
+    if primary_code == sqlite3.SQLITE_CANTOPEN and len(bytes(path.absolute())) > LONGEST_PATH:
+        return WarehouseUnusable(f"{path}: SQLite opens no path as long as this", path)
     missing_table = str(error).startswith("no such table")  # in a read-only file of an older version
     if missing_table or primary_code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return WarehouseUnusable(f"cannot write to {path}: {error}", path)

@@ -31,8 +31,10 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     """Return the text of prefect.yaml; the same settings give the same text.
 
     Flow runs read the configuration at `config`; None: the one of their environment or working directory.
-    Raises ConfigError for an invalid cron expression or time zone.
+    Raises ConfigError for an invalid cron expression or time zone, and for a path that Prefect would change.
     """
+    if "{{" in str(config):
+        raise ConfigError(f"the path {config} has {{{{, which Prefect takes for a template: rename it")
     content = {"name": "floorline", "deployments": list(_deployments(settings, config))}
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 

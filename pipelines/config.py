@@ -57,7 +57,7 @@ def _check_period(length: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 Period = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_period)]
-KEY_PATTERN = r"^(env|file|block):.+$"
+KEY_PATTERN = r"^(env|file|block):(?s:.+)$"  # a path may have line breaks
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # by Windows, for files
 
 
@@ -235,8 +235,16 @@ class Settings(BaseSettings):
 
     @property
     def root(self) -> Path:
-        """The folder of the warehouse."""
-        return self.base / expand_home(self.warehouse.path)
+        """The folder of the warehouse. Raises ConfigError where no database can be in such a folder."""
+        root = self.base / expand_home(self.warehouse.path)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"the folder of the warehouse is not UTF-8 text, and DuckDB opens no such path: {root};"
+                " set [warehouse] path to another folder"
+            ) from None
+        return root
 
     @property
     def sales_every(self) -> dict[str, timedelta]:

@@ -52,6 +52,12 @@ WRITER_SETTINGS: Final = {
     "allocator_flush_threshold": "4MB",
     "allocator_bulk_deallocation_flush_threshold": "4MB",
 }
+# Every commit goes into the file itself, and none into a write-ahead log. Where the path has a question mark,
+# DuckDB takes it for a URL and puts `.wal` before the question mark: into a folder that does not exist.
+WITHOUT_LOG: Final[Mapping[str, str]] = {
+    "wal_autocheckpoint": "0B",
+    "auto_checkpoint_skip_wal_threshold": "0",
+}
 
 
 def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
@@ -130,7 +136,8 @@ def _read_holder(holder_file: Path) -> str:
 def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open and migrate the loader's database under `writer_lock`; checkpoint it on a clean exit."""
     with translate_duckdb_errors(path):
-        connection = duckdb.connect(str(path), config=dict(WRITER_SETTINGS))
+        log = WITHOUT_LOG if "?" in os.path.realpath(path) else {}
+        connection = duckdb.connect(duckdb_path(path), config={**WRITER_SETTINGS, **log})
         try:
             connection.execute("SET TimeZone = 'UTC'")
             migrate(connection, path)
@@ -147,7 +154,7 @@ def connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
     if not path.exists():
         raise NotPublished(f"there is no database at {path} yet", path)
     with translate_duckdb_errors(path):
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = duckdb.connect(duckdb_path(path), read_only=True)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
@@ -169,9 +176,20 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def duckdb_path(path: Path) -> str:
+    """Return a path as DuckDB takes it: whole, because `~`, `:memory:` and `s3:` at its start have a meaning.
+
+    Raises WarehouseUnusable for a path that is not UTF-8.
+    """
+    try:
+        return os.fsencode(path.absolute()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise WarehouseUnusable(f"{path} is not UTF-8 text, and DuckDB opens no such path", path) from None
+
+
 def quote_path(path: Path) -> str:
-    """Return a path as a literal of SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
+    """Return a path as a literal of SQL. Raises as `duckdb_path`."""
+    return "'" + duckdb_path(path).replace("'", "''") + "'"
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

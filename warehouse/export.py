@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Final
 import duckdb
 
 from common.warehouse_errors import TargetExists
-from warehouse.database import open_published, quote_path, translate_duckdb_errors
+from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
 from warehouse.paths import WarehousePaths
 
 PUBLIC_VIEWS: Final = """
@@ -23,12 +25,12 @@ WHERE database_name = current_database() AND schema_name = 'main' AND NOT intern
 def export_duckdb(paths: WarehousePaths, target: Path) -> None:
     """Write the database as one compact DuckDB file. Raises TargetExists where `target` exists."""
     _refuse_existing(target)
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_of(target)
     with (
         _temporary_target(partial),
         open_published(paths),
         translate_duckdb_errors(target),
-        duckdb.connect() as db,
+        duckdb.connect(config=dict(WITHOUT_LOG)) as db,
     ):
         db.execute(f"ATTACH {quote_path(paths.published)} AS published (READ_ONLY)")
         db.execute(f"ATTACH {quote_path(partial)} AS exported")
@@ -43,7 +45,7 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     Raises TargetExists where `target` exists.
     """
     _refuse_existing(target)
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_of(target)
     with _temporary_target(partial), open_published(paths) as db, translate_duckdb_errors(target):
         partial.mkdir(parents=True)
         views = [view for (view,) in db.execute(PUBLIC_VIEWS).fetchall()]
@@ -52,6 +54,12 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
             db.execute(f'COPY (FROM "{view}") TO {file} (FORMAT parquet, COMPRESSION zstd)')
         partial.rename(target)
     return [target / f"{view}.parquet" for view in views]
+
+
+def partial_of(target: Path) -> Path:
+    """Return where an export is written until it is complete; a long name has no room for a suffix."""
+    name = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
+    return target.with_name(f"export-{name}.partial")
 
 
 def _refuse_existing(target: Path) -> None:

@@ -10,7 +10,7 @@ from common.warehouse_errors import WarehouseUnusable
 from tests.support.attached_reader import Rows, connect, read_names
 from tests.support.markets import publish_market
 from tests.support.warehouse import create_warehouse, public_views, query_rows
-from warehouse.export import export_duckdb, export_parquet
+from warehouse.export import export_duckdb, export_parquet, partial_of
 from warehouse.paths import WarehousePaths
 
 
@@ -62,10 +62,11 @@ def test_database_that_duckdb_exports_can_be_imported(
 
 
 def test_failed_export_does_not_block_the_next_one(paths: WarehousePaths, tmp_path: Path) -> None:
-    (tmp_path / "backup.partial").mkdir()
-    (tmp_path / "backup.partial" / "quotes.parquet").write_text("half")
+    partial = partial_of(tmp_path / "backup")
+    partial.mkdir()
+    (partial / "quotes.parquet").write_text("half")
     export_parquet(paths, tmp_path / "backup")
-    assert not (tmp_path / "backup.partial").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["backup"]
 
 
 def test_export_without_a_database_is_refused(tmp_path: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 import duckdb
 
+from warehouse.database import duckdb_path
 from warehouse.landing.ndjson import PAGE_FIELD, LandedRawShard
 
 # The fields that are numbers; every other field is text.
 NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
 # Longer than any row. The memory that DuckDB reserves for reading, about 100 MB, does not depend on it.
 MAX_LINE_BYTES = 2**20
+PATTERN: Final = re.compile(r"[*?\[]")
 # A row of a new item or provider gets a null key; it is read once more when the name has a key.
 INSERT_ROWS = """
 INSERT INTO staged_row
@@ -43,7 +48,8 @@ class UnexpectedContent(Exception):
 def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
     """Insert the rows of raw shards into staged_row.
 
-    Raises UnexpectedContent where a row is not as expected, and DamagedFile; staged_row is then incomplete.
+    Raises UnexpectedContent where a row or a path is not as expected, and DamagedFile; staged_row is then
+    incomplete.
     """
     if not shards:
         return
@@ -60,7 +66,7 @@ def insert_ndjson_rows(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRaw
 def insert_ndjson_names(db: duckdb.DuckDBPyConnection, shards: Sequence[LandedRawShard]) -> None:
     """Insert the distinct (item_id, phase, market_hash_name) and the distinct providers into landed_name.
 
-    Raises UnexpectedContent where a row is not as expected, and DamagedFile.
+    Raises UnexpectedContent where a row or a path is not as expected, and DamagedFile.
     """
     for group in _group_by_layout(shards):
         _insert(db, INSERT_NAMES, group)
@@ -84,7 +90,7 @@ def _insert(
     *,
     parameters: Mapping[str, str] | None = None,
 ) -> None:
-    paths = [str(shard.path) for shard in shards]
+    paths = [_pattern(shard.path) for shard in shards]
     try:
         with preserve_join_order(db):
             db.execute(statement.format(lines=_ndjson_table(shards)), {**(parameters or {}), "paths": paths})
@@ -127,9 +133,21 @@ def _ndjson_table(shards: Sequence[LandedRawShard]) -> str:
     columns = ", ".join(f"{_quote_text(name)}: {_quote_text(kind)}" for name, kind in types.items())
     rows = (
         f"read_json($paths, format = 'newline_delimited', columns = {{{columns}}}, compression = 'zstd',"
-        f" maximum_object_size = {MAX_LINE_BYTES})"
+        # Else a folder `quantity=7` on the way would be the quantity of every row.
+        f" hive_partitioning = false, maximum_object_size = {MAX_LINE_BYTES})"
     )
     return f"(SELECT {', '.join(names)} FROM {rows} WHERE {condition})"  # noqa: S608 - quoted
+
+
+def _pattern(path: Path) -> str:
+    """Return the pattern that DuckDB matches with this path only.
+
+    Raises UnexpectedContent where there is none: DuckDB splits a pattern at each backslash.
+    """
+    text = duckdb_path(path)
+    if PATTERN.search(text) and "\\" in text:
+        raise UnexpectedContent(f"no pattern of DuckDB means {path}")
+    return PATTERN.sub(r"[\g<0>]", text)
 
 
 def _quote_name(name: str) -> str:
