@@ -1,13 +1,41 @@
-"""Whether a Prefect API is configured, found without importing Prefect, which takes two seconds."""
+"""Whether a Prefect API is configured, found without the import of Prefect, which is slow; its version."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from common.addresses import is_http, mask_secrets, without_user
 from common.errors import ConfigError
+from pipelines.prefect_settings import check_temporary_server, import_prefect
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+REACH_TIMEOUT: Final = 10.0  # seconds; Prefect's client tries for minutes
+VERSION: Final = re.compile(r"(\d+)\.\d+[\w.+-]*")
+
+
+class PrefectUnreachable(ConfigError):
+    """The configured Prefect API does not answer, or something else does."""
+
+    guidance = "Start Prefect's server, correct PREFECT_API_URL, or run with --no-prefect."
+
+
+class PrefectRefuses(ConfigError):
+    """The configured Prefect API rejects the credentials."""
+
+    guidance = "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or run with --no-prefect."
+
+
+class PrefectOutdated(ConfigError):
+    """The configured Prefect API is another major version of Prefect."""
+
+    guidance = "Run the same version of Prefect on both sides, or run with --no-prefect."
 
 
 def prefect_configured() -> bool:
@@ -30,40 +58,84 @@ def _url_of_profile() -> str | None:
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
     try:
         content = tomllib.loads((home.expanduser() / "profiles.toml").read_text("utf-8"))
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: nobody knows the user's home
-        return None
-    active = os.environ.get("PREFECT_PROFILE") or content.get("active", "")
-    return content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL") or None
+        active = os.environ.get("PREFECT_PROFILE") or content.get("active", "")
+        url = content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    except (OSError, ValueError, RuntimeError, AttributeError, TypeError):
+        return None  # RuntimeError: nobody knows the user's home; the last two: no tables of profiles
+    return url if url and isinstance(url, str) else None
 
 
-async def check_prefect_reachable() -> None:
-    """Raise ConfigError if a Prefect API is configured and does not answer."""
+async def check_prefect_reachable(seconds: float = REACH_TIMEOUT) -> str:
+    """Return the version of the configured Prefect API; without one, that of Prefect here.
+
+    Raises ConfigError: PrefectUnreachable where no Prefect answers within `seconds`, PrefectRefuses and
+    PrefectOutdated; without an API, where Prefect cannot start a temporary server.
+    """
+    import_prefect()
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
-    url = PREFECT_API_URL.value()
-    if not url:
-        return
+    if not PREFECT_API_URL.value():
+        check_temporary_server()
+        return _own_version()
     async with get_client() as client:
-        failure = await client.api_healthcheck()
-    if failure is not None:
-        raise ConfigError(
-            f"no Prefect API answers at {mask_secrets(url)}: start it, or run with --no-prefect"
-        )
+        return await read_version(client, seconds)
+
+
+async def read_version(client: PrefectClient, seconds: float) -> str:
+    """Return the version of Prefect that a client reaches. Raises as `check_prefect_reachable`."""
+    url = without_user(str(client.api_url)).rstrip("/")
+    try:
+        async with asyncio.timeout(seconds):
+            version = await _ask_version(client, url)
+    except ConfigError:
+        raise
+    except ValueError:  # it is no JSON
+        version = ""
+    except Exception:  # noqa: BLE001 - of Prefect's client, and of the libraries beneath it
+        raise PrefectUnreachable(f"no Prefect API answers at {url}") from None
+    match, own = VERSION.fullmatch(version), _own_version()
+    if match is None:
+        raise PrefectUnreachable(f"what answers at {url} is no Prefect API")
+    if match[1] != own.partition(".")[0]:
+        raise PrefectOutdated(f"Prefect {version} answers at {url}, and Prefect {own} is here")
+    return version
+
+
+async def _ask_version(client: PrefectClient, url: str) -> str:
+    """Return what answers for the version; for Prefect Cloud, which has none, that of Prefect here."""
+    from prefect.client.base import ServerType
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        if client.server_type != ServerType.CLOUD:
+            return str(await client.api_version())
+        if (failure := await client.api_healthcheck()) is not None:
+            raise failure
+    except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        if status in {401, 403}:
+            raise PrefectRefuses(f"the Prefect API at {url} rejects the credentials") from None
+        raise PrefectUnreachable(f"what answers at {url} is no Prefect API (HTTP {status})") from None
+    return _own_version()
+
+
+def _own_version() -> str:
+    import prefect
+
+    return str(prefect.__version__)
 
 
 async def answers_without_credentials(url: str) -> bool:
     """Return whether the Prefect API at `url` answers a request without credentials.
 
-    Whoever can send such requests can have a worker run a command. Raises what Prefect's client raises where
-    the API does not answer at all.
+    Whoever can send such requests can have a worker run a command.
     """
     from prefect.client.orchestration import PrefectClient
-    from prefect.exceptions import PrefectHTTPStatusError
 
     async with PrefectClient(without_user(url)) as client:
         try:
-            await client.api_version()
-        except PrefectHTTPStatusError:
+            await read_version(client, REACH_TIMEOUT)
+        except ConfigError:
             return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from pathlib import Path
@@ -24,9 +25,11 @@ from connectors.skinshark.client import SkinsharkClient
 from connectors.skinshark.connector import SkinShark
 from connectors.skinshark.markets import catalog_folder
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings
+from pipelines.prefect_settings import check_temporary_server, import_prefect
 
 # A process that need not share its limits leaves so little space to those that must.
 LEAST_FREE: Final = 1 << 20
+BLOCK_TIMEOUT: Final = 60.0  # seconds; a temporary server of Prefect takes a while to start
 
 
 def build_connector(
@@ -99,10 +102,13 @@ def key_path(where: str, base: Path) -> Path:
 
 
 async def _from_block(source: str, block: str) -> str:
+    import_prefect("prefect.blocks.system")
     from prefect.blocks.system import Secret
 
+    check_temporary_server()
     try:
-        loaded = cast("Secret[str]", await Secret.aload(block))
+        async with asyncio.timeout(BLOCK_TIMEOUT):
+            loaded = cast("Secret[str]", await Secret.aload(block))
     except ValueError:
         raise KeyMissing(f"there is no Prefect Secret block called {block}", source) from None
     except Exception as error:  # noqa: BLE001 - whatever error Prefect's client raises, there is no key

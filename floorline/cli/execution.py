@@ -14,6 +14,7 @@ from floorline import console
 from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import Settings, load_settings
+from pipelines.prefect_settings import import_prefect
 from pipelines.snapshot.progress import NullProgress, Progress
 from warehouse.paths import WarehousePaths
 
@@ -79,6 +80,7 @@ def run_flow_or_pipeline(
     """
     if not as_flow:
         return _run_interruptible(pipeline())
+    import_prefect()
     from flows.in_process import FlowTerminated
 
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,8 +12,15 @@ from common.clock import Clock
 from common.errors import ConfigError
 from common.text import format_duration
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
-from flows.prefect_api import answers_without_credentials, prefect_configured
+from flows.prefect_api import (
+    PrefectRefuses,
+    PrefectUnreachable,
+    answers_without_credentials,
+    prefect_configured,
+    read_version,
+)
 from pipelines.config import Settings
+from pipelines.prefect_settings import import_prefect
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -40,32 +46,29 @@ async def check_prefect(settings: Settings, clock: Clock) -> list[Finding]:
     try:
         if not prefect_configured():
             return [ok("prefect server", "Prefect is not configured: snapshots run by hand or by cron")]
+        await asyncio.to_thread(import_prefect)  # takes two seconds
+        return await _check_server(settings, clock)
+    except PrefectUnreachable as error:
+        return [fail("prefect server", error.detail, START_SERVER)]
+    except PrefectRefuses as error:
+        return [fail("prefect server", error.detail, CREDENTIALS)]
     except ConfigError as error:
         return [from_error("prefect server", error)]
-    await asyncio.to_thread(importlib.import_module, "prefect.client.orchestration")  # takes two seconds
+
+
+async def _check_server(settings: Settings, clock: Clock) -> list[Finding]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
         url = without_user(str(client.api_url)).rstrip("/")
-        if not await _is_reachable(client):
-            return [fail("prefect server", f"no Prefect API answers at {url}", START_SERVER)]
         return [
-            await _check_version(client, url),
+            _check_version(await read_version(client, HEALTH_TIMEOUT), client.client_version(), url),
             await _check_access(url),
             *await _check_deployments(client, settings, clock),
         ]
 
 
-async def _is_reachable(client: PrefectClient) -> bool:
-    try:
-        async with asyncio.timeout(HEALTH_TIMEOUT):
-            return await client.api_healthcheck() is None
-    except TimeoutError:
-        return False
-
-
-async def _check_version(client: PrefectClient, url: str) -> Finding:
-    server, local = await client.api_version(), client.client_version()
+def _check_version(server: str, local: str, url: str) -> Finding:
     seen = f"Prefect {server} at {url}"
     if server.split(".")[:2] != local.split(".")[:2]:
         advice = "run the same version of Prefect on both sides"

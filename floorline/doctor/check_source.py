@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +31,7 @@ from connectors.tiers import AUTO, reported_limits
 from floorline.doctor.findings import Finding, error_summary, fail, ok, warn
 from flows.prefect_api import prefect_configured
 from pipelines.config import AnySource, SkinsharkSettings
+from pipelines.prefect_settings import import_prefect
 from pipelines.sources import build_connector, resolve_key
 
 REQUEST_DEADLINE: Final = timedelta(seconds=2)  # less than the deadline of a check, to report the reason
@@ -131,7 +131,7 @@ class KeyCheck:
             if not prefect_configured():  # Prefect would start a temporary server to read the block
                 detail = "the key is in a Prefect Secret block, and no Prefect API is configured"
                 raise KeyMissing(detail, self._name)
-            await asyncio.to_thread(importlib.import_module, "prefect.blocks.system")  # takes two seconds
+            await asyncio.to_thread(import_prefect, "prefect.blocks.system")  # takes two seconds
         return await resolve_key(self._name, self._settings.key, self._base)
 
     def _connect(self, key: Key) -> Connector:

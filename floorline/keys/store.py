@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -14,8 +15,10 @@ from typing import Final, Protocol, Self
 from common.errors import ConfigError, SourceError
 from common.files import fsync_directory
 from connectors.http.auth import Key
+from pipelines.prefect_settings import import_prefect
 from pipelines.sources import key_path, resolve_key
 
+SAVE_TIMEOUT: Final = 60.0  # seconds; a temporary server of Prefect takes a while to start
 RESERVED_BYTES: Final = 4096  # in the backup file, more than a key has
 
 
@@ -99,11 +102,14 @@ class KeyBlock:
 
     async def write(self, key: Key) -> None:
         """Store a key. Raises KeyStoreError."""
-        from prefect.blocks.system import Secret
         from pydantic import SecretStr
 
         try:
-            await Secret(value=SecretStr(key.reveal())).asave(self.name, overwrite=True)
+            import_prefect("prefect.blocks.system")
+            from prefect.blocks.system import Secret
+
+            async with asyncio.timeout(SAVE_TIMEOUT):
+                await Secret(value=SecretStr(key.reveal())).asave(self.name, overwrite=True)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the backup file still has the key
             failure = f"the Prefect Secret block {self.name}: {type(error).__name__}"
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -27,18 +26,19 @@ from prefect.types import DateTime
 from flows import WORK_POOL
 from flows.automations import FILE, apply_automations, install_crash_automation
 from flows.deployments import TAG
+from flows.prefect_api import PrefectUnreachable, check_prefect_reachable
 from pipelines.config import Settings
 
 MISSED_AFTER: Final = timedelta(minutes=1)
 
 
 async def is_reachable(seconds: float) -> bool:
-    """Return whether the configured Prefect API answers within `seconds`."""
+    """Return whether the configured Prefect API answers within `seconds`. Raises ConfigError."""
     try:
-        async with asyncio.timeout(seconds), get_client() as client:
-            return await client.api_healthcheck() is None
-    except TimeoutError:
+        await check_prefect_reachable(seconds)
+    except PrefectUnreachable:
         return False
+    return True
 
 
 async def prepare_server(settings: Settings, shipped: Path) -> None:

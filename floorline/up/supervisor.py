@@ -24,6 +24,7 @@ from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
 from flows import WORK_POOL
 from flows.prefect_api import answers_without_credentials, prefect_url
 from pipelines.config import Settings
+from pipelines.prefect_settings import check_home, import_prefect
 
 CODE: Final = Path(__file__).resolve().parents[2]  # the entrypoints in prefect.yaml are relative to it
 # All times in seconds.
@@ -69,6 +70,8 @@ class Supervisor:
         os.environ.update(environment.base_env(os.environ, self._home))
         os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
         if not os.environ.get("PREFECT_API_URL"):
+            if not environment.has_own_database():
+                check_home(Path(os.environ["PREFECT_HOME"]))
             self._start_server()
         self._wait_for_server()
         self._deploy()
@@ -191,6 +194,7 @@ class Supervisor:
 
     def _wait_for_server(self) -> None:
         """Wait until our own server answers; the server of the user must answer at once."""
+        import_prefect()  # the environment is complete now
         from floorline.up.server import is_reachable
 
         deadline = time.monotonic() + (START_TIMEOUT if self._server else 0)

@@ -146,8 +146,10 @@ def alerts_apply(
     import asyncio
 
     from floorline.cli.execution import connected_settings
+    from pipelines.prefect_settings import import_prefect
 
-    settings = connected_settings(config)  # before Prefect is imported
+    settings = connected_settings(config)
+    import_prefect()
     from flows.automations import apply_automations, install_crash_automation
     from flows.prefect_api import check_prefect_reachable
 

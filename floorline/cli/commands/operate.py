@@ -85,10 +85,14 @@ def deployments(
 ) -> None:
     """Write prefect.yaml for `prefect deploy --all`: a deployment per basket, and the nightly maintenance."""
     from floorline import console
-    from flows.deployments import render_prefect_yaml
     from pipelines.config import load_settings
+    from pipelines.prefect_settings import import_prefect
 
-    text = render_prefect_yaml(load_settings(config), config)
+    settings = load_settings(config)
+    import_prefect()
+    from flows.deployments import render_prefect_yaml
+
+    text = render_prefect_yaml(settings, config)
     current = to.read_text("utf-8") if to.exists() else None
     if check and current != text:
         console.print_error(f"{to} does not match the configuration: run `floorline deployments`")
