@@ -20,6 +20,7 @@ FloorlineError
 │   ├── UnexpectedResponse       a response that the contract of the API does not allow
 │   │   ├── TooLarge
 │   │   └── Intercepted          something answers in the API's place (· InterceptedPage, retried)
+│   │       └── SourceIntercepted    several in a row: ends every request of the source
 │   └── Unforeseen               Floorline failed on a response: a bug, which ends its source or shard only
 └── WarehouseError               the storage: common/warehouse_errors.py
 """
@@ -259,6 +260,10 @@ class Intercepted(UnexpectedResponse):
     guidance = (
         "Check `base_url`, any proxy and the network: this says nothing of the key. The next run tries again."
     )
+
+
+class SourceIntercepted(Intercepted):
+    """Something answered several requests in a row in the API's place: no other request is sent."""
 
 
 class InterceptedPage(Intercepted, Unavailable):

@@ -16,6 +16,7 @@ from common.errors import (
     PlanForbids,
     QuotaExhausted,
     SourceError,
+    SourceIntercepted,
 )
 from common.text import escape, sanitize
 from common.warehouse_errors import DatabaseUnreadable, QueryRejected, WarehouseUnusable
@@ -33,7 +34,7 @@ STATES: Final = (
     (OnHold, "incomplete"),
 )
 # They end every request of a source.
-FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids)
+FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids, SourceIntercepted)
 CATALOG_NAMES: Final[Mapping[str, str]] = {
     "items": "the catalog of items",
     "providers": "the list of providers",

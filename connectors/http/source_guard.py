@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from common.clock import Clock
 from common.errors import (
     AuthRejected,
+    Intercepted,
     OnHold,
     QuotaExhausted,
     RateLimited,
     RouteForbidden,
     SourceError,
+    SourceIntercepted,
     StreamsExhausted,
     TransientError,
     Unavailable,
@@ -21,6 +24,9 @@ from common.errors import (
 from connectors.http.circuit_breaker import CircuitBreaker
 from connectors.http.headers import localize_reset
 from connectors.ratelimit.limiter import RateLimiter
+
+# After so many requests in a row that something else answered, the API is out of reach.
+MAX_INTERCEPTED: Final = 3
 
 
 class SourceGuard:
@@ -30,13 +36,31 @@ class SourceGuard:
         self._rate_limiter = rate_limiter
         self._clock = clock
         self._circuit_breaker = CircuitBreaker()
+        self._intercepted = 0
         self._route_breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
 
     @asynccontextmanager
     async def guard(self, route: str) -> AsyncIterator[None]:
         """Run a request inside; raise the error that stopped the source or the route of the request."""
         async with self._circuit_breaker.guard(), self._route_breakers[route].guard():
-            yield
+            try:
+                yield
+            except Intercepted as error:
+                raise self._count_interception(error) from None
+            except SourceError as error:
+                if error.status is not None:  # the API's own answer
+                    self._intercepted = 0
+                raise
+            self._intercepted = 0
+
+    def _count_interception(self, error: Intercepted) -> Intercepted:
+        """Stop the source where several requests in a row, with their retries, did not reach the API."""
+        self._intercepted += 1
+        if self._intercepted < MAX_INTERCEPTED or isinstance(error, SourceIntercepted):
+            return error
+        final = SourceIntercepted(error.detail, error.source, error.code, error.status, error.request_id)
+        self._circuit_breaker.trip(final)
+        return final
 
     def obey(self, route: str, error: SourceError, headers: Mapping[str, str]) -> SourceError:
         """Stop or pause other requests as an error demands; return the error to raise.

@@ -80,6 +80,18 @@ def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
     return max(filter(None, (active_hold(until, at) for (until,) in rows)), default=None)
 
 
+def read_key_hold(state: Path, key_print: str, at: datetime) -> datetime | None:
+    """Return until when (UTC) a source asked to send nothing with a key, as `read_hold` does.
+
+    `key_print` is the fingerprint of the key.
+    """
+    if not state.exists():
+        return None
+    with read_state_db(state, "hold") as db:
+        row = db.execute("SELECT until FROM hold WHERE key_print = ?", (key_print,)).fetchone()
+    return None if row is None else active_hold(row[0], at)
+
+
 class RequestLedger:
     """The counts of one key, named by its fingerprint; every method is one transaction.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from common.errors import (
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
+    OnHold,
     PlanForbids,
     QuotaExhausted,
     RateLimited,
@@ -23,10 +26,12 @@ from common.errors import (
     SourceError,
 )
 from common.text import format_duration
+from common.warehouse_errors import WarehouseError
 from connectors.base import Account, Connector
 from connectors.http.auth import Key
 from connectors.http.headers import parse_http_date
 from connectors.http.retry import RetryPolicy
+from connectors.ratelimit.ledger import read_key_hold
 from connectors.tiers import AUTO, reported_limits
 from floorline.doctor.findings import Finding, error_summary, fail, ok, warn
 from flows.prefect_api import prefect_configured
@@ -34,6 +39,7 @@ from pipelines.config import AnySource, SkinsharkSettings
 from pipelines.prefect_settings import import_prefect
 from pipelines.sources import build_connector, resolve_key
 
+HOLD_DEADLINE: Final = 0.3  # seconds
 REQUEST_DEADLINE: Final = timedelta(seconds=2)  # less than the deadline of a check, to report the reason
 EXPIRES_SOON: Final = timedelta(days=7)
 SKEW_WARN, SKEW_FAIL = timedelta(seconds=30), timedelta(minutes=5)
@@ -58,13 +64,16 @@ class ClockSkewProbe:
             self.skew = self.clock.now() - self.server_time - timedelta(seconds=0.5)
 
 
-async def check_source(name: str, settings: AnySource, base: Path, *, clock: Clock) -> list[Finding]:
+async def check_source(
+    name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock
+) -> list[Finding]:
     """Check a source with its key, and with its next key if there is one: one request per key, no retries.
 
-    `base` is the folder of a relative key file.
+    `base` is the folder of a relative key file, `state` the path of `state.db`.
     """
+    first = KeyCheck(name, settings, base, state=state, clock=clock)
     findings, next_key = await asyncio.gather(
-        KeyCheck(name, settings, base, clock=clock).run(), _check_next_key(name, settings, base, clock=clock)
+        first.run(), _check_next_key(name, settings, base, state=state, clock=clock)
     )
     if next_key is None:
         return findings
@@ -73,12 +82,14 @@ async def check_source(name: str, settings: AnySource, base: Path, *, clock: Clo
     return [*findings, next_key]
 
 
-async def _check_next_key(name: str, settings: AnySource, base: Path, *, clock: Clock) -> Finding | None:
+async def _check_next_key(
+    name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock
+) -> Finding | None:
     """Check the key that takes over when the first key is revoked; None if there is no such key."""
     if not isinstance(settings, SkinsharkSettings):
         return None
     settings = settings.model_copy(update={"key": settings.key_next})
-    check = KeyCheck(f"{name} next", settings, base, clock=clock)
+    check = KeyCheck(f"{name} next", settings, base, state=state, clock=clock)
     try:
         await check.resolve_key()
     except KeyMissing:
@@ -96,9 +107,13 @@ def _downgrade(finding: Finding) -> Finding:
 
 
 class KeyCheck:
-    """Checks one key of a source, and the source's address, plan and clock."""
+    """Checks one key of a source, and the source's address, plan and clock.
 
-    def __init__(self, name: str, settings: AnySource, base: Path, *, clock: Clock) -> None:
+    While the source asks to send nothing with the key, which is kept in `state`, no request is sent.
+    """
+
+    def __init__(self, name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock) -> None:
+        self._state = state
         self._name = name
         self._settings = settings
         self._base = base
@@ -110,6 +125,8 @@ class KeyCheck:
             key = await self.resolve_key()
         except SourceError as error:
             return [fail(f"{self._name} key", error_summary(error), error.guidance)]
+        if held_until := await self._held_until(key):
+            return self._held(key, held_until)
         try:
             connector = self._connect(key)
         except ConfigError as error:
@@ -133,6 +150,20 @@ class KeyCheck:
                 raise KeyMissing(detail, self._name)
             await asyncio.to_thread(import_prefect, "prefect.blocks.system")  # takes two seconds
         return await resolve_key(self._name, self._settings.key, self._base)
+
+    async def _held_until(self, key: Key) -> datetime | None:
+        """Return the end of a hold; None, too, where it cannot be read in time, which other checks report."""
+        read = partial(read_key_hold, self._state, key.fingerprint, self._probe.clock.now())
+        with contextlib.suppress(WarehouseError, TimeoutError):
+            return await asyncio.wait_for(asyncio.to_thread(read), HOLD_DEADLINE)
+        return None
+
+    def _held(self, key: Key, until: datetime) -> list[Finding]:
+        seen = f"not tested: the source asked to send nothing until {until:%Y-%m-%d %H:%M} UTC"
+        return [
+            warn(f"{self._name} address", f"{self._settings.base_url}: {seen}", OnHold.guidance),
+            warn(f"{self._name} key", f"…{key.tail}: {seen}", OnHold.guidance),
+        ]
 
     def _connect(self, key: Key) -> Connector:
         impatient = self._settings.model_copy(update={"concurrency": 1, "deadline": REQUEST_DEADLINE})

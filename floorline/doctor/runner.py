@@ -83,7 +83,14 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
     return [
         Check(
             f"{name} address",
-            partial(check_source.check_source, name, source, settings.base, clock=clock),
+            partial(
+                check_source.check_source,
+                name,
+                source,
+                settings.base,
+                state=WarehousePaths(settings.root).state,
+                clock=clock,
+            ),
             PREFECT_DEADLINE if source.key.startswith("block:") else DEADLINE,
         )
         for name, source in settings.sources.items()

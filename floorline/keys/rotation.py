@@ -21,6 +21,7 @@ from common.errors import (
     KeyInvalid,
     KeyMissing,
     KeyRevoked,
+    OnHold,
     OutcomeUnknown,
     PlanForbids,
     QuotaExhausted,
@@ -36,7 +37,8 @@ from connectors.http.retry import RetryPolicy
 from floorline.keys.store import BackupKeyFile, KeyStore, KeyStoreError, key_store_for, store_and_verify
 from floorline.signals import signal_handler
 from pipelines.config import AnySource, Cs2capSettings, Settings
-from pipelines.sources import build_connector, resolve_key
+from pipelines.sources import build_connector, resolve_key, shared_ledger
+from warehouse.paths import WarehousePaths
 
 VERIFY_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
 BY_HAND: Final = (
@@ -54,13 +56,15 @@ WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
 class CurrentKey:
     """A source's accepted root key, which can be reissued.
 
-    `backups` is the folder of backup files; `shared` names other sources that read the same key.
+    `backups` is the folder of backup files, `state` the path of `state.db`; `shared` names other sources that
+    read the same key.
     """
 
     source: str
     settings: Cs2capSettings
     base: Path
     backups: Path
+    state: Path
     key: Key
     account: Account
     shared: tuple[str, ...]
@@ -111,7 +115,8 @@ class Rotation:
 async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey:
     """Check that a source's key is accepted and can be reissued.
 
-    Raises ConfigError for a key that cannot be reissued, and the SourceErrors of the request.
+    Raises ConfigError for a key that cannot be reissued, OnHold while the source asks to send nothing, and
+    the SourceErrors of the request.
     """
     if name not in settings.sources:
         known = ", ".join(settings.sources) or "no source"
@@ -120,7 +125,8 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
     if not isinstance(source, Cs2capSettings):
         raise ConfigError(BY_HAND, name)
     key = await resolve_key(name, source.key, settings.base)
-    account = await _account(name, source, key, clock=clock)
+    state = WarehousePaths(settings.root).state
+    account = await _account(name, source, key, state=state, clock=clock)
     if not account.root:
         raise ConfigError(
             "the key is a sub-key, and only a root key can be reissued: issue a new sub-key in the dashboard",
@@ -136,6 +142,7 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
         settings=source,
         base=settings.base,
         backups=settings.root / "keys",
+        state=state,
         key=key,
         account=account,
         shared=tuple(shared),
@@ -149,8 +156,10 @@ async def _fingerprint(name: str, source: AnySource, base: Path) -> str:
         return ""
 
 
-async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> Account:
-    async with aclosing(build_connector(name, source, key, clock=clock, retry=VERIFY_RETRY)) as connector:
+async def _account(name: str, source: AnySource, key: Key, *, state: Path, clock: Clock) -> Account:
+    ledger = shared_ledger(state, key, name, required=False)
+    connector = build_connector(name, source, key, clock=clock, ledger=ledger, retry=VERIFY_RETRY)
+    async with aclosing(connector):
         return await connector.account()
 
 
@@ -212,7 +221,9 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    async with aclosing(build_connector(old.source, old.settings, old.key, clock=clock)) as connector:
+    ledger = shared_ledger(old.state, old.key, old.source, required=False)
+    connector = build_connector(old.source, old.settings, old.key, clock=clock, ledger=ledger)
+    async with aclosing(connector):
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
         try:
@@ -233,6 +244,8 @@ def _advise(error: SourceError) -> str:
     match error:
         case AccountUnverified():
             return f"{error.guidance.rstrip('.')}, then run the command again."
+        case OnHold():
+            return f"{error.guidance.rstrip('.')}; run the command again then."
         case RateLimited():
             wait = timedelta(seconds=error.retry_after) if error.retry_after else None
             return f"Wait {format_duration(wait) if wait else 'a minute'}, then run the command again."
@@ -272,7 +285,7 @@ async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: B
 async def _verify(old: CurrentKey, key: Key, clock: Clock) -> str | None:
     """Return why the source does not accept the new key; None if the source accepts the key."""
     try:
-        account = await _account(old.source, old.settings, key, clock=clock)
+        account = await _account(old.source, old.settings, key, state=old.state, clock=clock)
     except SourceError as error:
         return f"the new key could not be verified: {error}"
     return None if account.active else "the source says that the new key is not active"

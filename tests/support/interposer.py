@@ -17,6 +17,7 @@ class _Rule:
     path: str
     answer: Answer
     times: int | None
+    after: int
 
 
 @dataclass(slots=True)
@@ -28,9 +29,12 @@ class Interposer:
     answered: list[str] = field(default_factory=list)
     _rules: list[_Rule] = field(default_factory=list)
 
-    def answer(self, path: str, answer: Answer, times: int | None = None) -> None:
-        """Answer requests for `path` (empty: any), `times` of them or all, in the place of the sandbox."""
-        self._rules.append(_Rule(path, answer, times))
+    def answer(self, path: str, answer: Answer, times: int | None = None, *, after: int = 0) -> None:
+        """Answer requests for `path` (empty: any), `times` of them or all, in the place of the sandbox.
+
+        The first `after` of them pass.
+        """
+        self._rules.append(_Rule(path, answer, times, after))
 
     def stop_answering(self) -> None:
         """Pass every request on."""
@@ -40,7 +44,10 @@ class Interposer:
         """Return the answer to a request for `path`; None to pass it on."""
         self.received.append(path)
         for rule in self._rules:
-            if rule.path in {"", path} and rule.times != 0:
+            if rule.path not in {"", path}:
+                continue
+            rule.after -= 1
+            if rule.after < 0 and rule.times != 0:
                 rule.times = None if rule.times is None else rule.times - 1
                 self.answered.append(path)
                 return rule.answer
@@ -52,18 +59,15 @@ def interposer(port: int | None) -> Iterator[Interposer]:
     """Run the server in a thread, in front of the sandbox at `port`; None: what is not answered is closed."""
     server, ready, loop = Interposer(), threading.Event(), asyncio.new_event_loop()
 
+    running_tasks = set[object]()  # the event loop keeps weak references only
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split(b" ", 2)[1].partition(b"?")[0].decode()
-            answer = server.find_answer(path)
-            if answer is not None:
-                await _send(writer, answer)
-            elif port is not None:
-                body = await reader.readexactly(_content_length(head))
-                async for part in _pass_on(head, body, port):
-                    await _send(writer, part)
-        writer.close()
+        running_tasks.add(task := asyncio.current_task())
+        try:
+            await _answer_or_pass_on(server, port, reader, writer)
+        finally:
+            running_tasks.discard(task)
+            writer.close()
 
     async def run() -> None:
         listener = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -89,6 +93,21 @@ def interposer(port: int | None) -> Iterator[Interposer]:
     finally:
         loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
         thread.join()
+
+
+async def _answer_or_pass_on(
+    server: Interposer, port: int | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ", 2)[1].partition(b"?")[0].decode()
+        answer = server.find_answer(path)
+        if answer is not None:
+            await _send(writer, answer)
+        elif port is not None:
+            body = await reader.readexactly(_content_length(head))
+            async for part in _pass_on(head, body, port):
+                await _send(writer, part)
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
