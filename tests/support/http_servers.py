@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+WEBHOOK_PASSWORD = "planted-hunter22"
 Respond = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -68,7 +69,7 @@ class WebhookReceiver:
     @property
     def url(self) -> str:
         """The URL for Apprise, with a password that no output may show."""
-        return f"json://user:hunter22@127.0.0.1:{self.port}/alerts"
+        return f"json://user:{WEBHOOK_PASSWORD}@127.0.0.1:{self.port}/alerts"
 
     @property
     def titles(self) -> list[str]:

@@ -12,7 +12,7 @@ from pipelines.alerts.notify import body, deliver, title
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
-from tests.support.http_servers import WebhookReceiver, webhook_receiver
+from tests.support.http_servers import WEBHOOK_PASSWORD, WebhookReceiver, webhook_receiver
 from tests.support.snapshots import Bench, basket
 from warehouse.state.alerts import Alert, AlertStore
 
@@ -130,7 +130,7 @@ def test_failed_delivery_is_logged_without_the_password(
     sandbox.key(VALID_KEY, "revoked")
     done = bench.command("snapshot", "--no-prefect", check=4)
     assert "did not reach notify[0] (json)" in done.stderr
-    assert "hunter22" not in done.stdout + done.stderr
+    assert WEBHOOK_PASSWORD not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
