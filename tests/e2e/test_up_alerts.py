@@ -1,4 +1,4 @@
-"""A key that is revoked under `floorline up`: an alert at once, no more requests, recovery; no secret leaks."""
+"""A key that is revoked under `floorline up`: an alert, no more requests, recovery; no secret leaks."""
 
 from __future__ import annotations
 
