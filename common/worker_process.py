@@ -17,13 +17,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 MEMORY = ", perhaps for lack of memory"
+# Far longer than any page takes, and than an idle process takes to end.
+CALL_SECONDS: Final = 600.0
+STOP_SECONDS: Final = 30.0
 
 
 class WorkerDied(Exception):
@@ -41,10 +45,14 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """Runs functions of `module` in one worker process, in the order of the calls."""
+    """Runs functions of `module` in one worker process, in the order of the calls.
 
-    def __init__(self, module: str) -> None:
+    A call may take `limit` seconds; then the process is killed.
+    """
+
+    def __init__(self, module: str, limit: float = CALL_SECONDS) -> None:
         self._module = module
+        self._limit = limit
         # Two threads, one for each direction: the next call waits in the socket when the worker has finished
         # one. A single thread would leave the worker idle between two calls.
         self._sender = ThreadPoolExecutor(1, "worker-sender")
@@ -59,7 +67,7 @@ class WorkerProcess:
     def start(self) -> Future[Worker]:
         """Start the worker process on the first call, without waiting for it."""
         if self._worker is None:
-            self._worker = self._sender.submit(Worker, self._module)
+            self._worker = self._sender.submit(partial(Worker, self._module, limit=self._limit))
         return self._worker
 
     async def run(self, work: Callable[..., _T], *args: object) -> _T:
@@ -85,12 +93,13 @@ class WorkerProcess:
 
 
 class Worker:
-    """The parent's end of the worker process. Its methods block.
+    """The parent's end of the worker process. Its methods block, a call for `limit` seconds at most.
 
     Raises WorkerDied where the process cannot be started. The process prints on stderr; nowhere if `quiet`.
     """
 
-    def __init__(self, module: str, *, quiet: bool = False) -> None:
+    def __init__(self, module: str, *, quiet: bool = False, limit: float = CALL_SECONDS) -> None:
+        self._limit = limit
         self._socket, theirs = Pipe()
         # In its own session, Ctrl-C does not reach the worker: the parent still has pages for it.
         # -P keeps the working directory off sys.path, where a folder may have the name of a package of ours.
@@ -139,10 +148,22 @@ class Worker:
     def stop(self) -> None:
         """Let the process end, and wait for it."""
         self._socket.close()
-        self._process.wait()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # stopped, or in a call to a disk that does not answer
+            self._end()
+
+    def _end(self) -> int:
+        """Kill the process; return its exit code. A process whose disk does not answer ends later."""
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(STOP_SECONDS)
+        return -signal.SIGKILL
 
     def _receive(self) -> Any:  # noqa: ANN401
         try:
+            if not self._socket.poll(self._limit):
+                raise WorkerDied(f"gave no answer in {self._limit:g} seconds, and was ended", self._end())
             response = self._socket.recv_bytes()
         except (EOFError, OSError):
             code = self._process.wait()

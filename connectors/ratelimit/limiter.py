@@ -59,12 +59,14 @@ class RateLimiter:
         self._report: MonthReport | None = None
         self._limit: int | None = None
         self._next_store = self._next_load = float("-inf")
+        self.per_minute: int | None = None  # as this process knows it
         self.set_rate(per_minute)
 
     def set_rate(self, per_minute: int | None) -> None:
         """Set the limit of a minute, from now on; the requests of the last minute count."""
         if per_minute is not None:
-            self._ledger.set_rate(min(per_minute, MAX_REPORTED))
+            self.per_minute = min(per_minute, MAX_REPORTED)
+            self._ledger.set_rate(self.per_minute)
 
     def set_budget(self, requests: int) -> None:
         """Allow `requests` more metered requests of this process; the next one raises BudgetSpent."""

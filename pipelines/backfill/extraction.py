@@ -17,6 +17,7 @@ from common.shards import SeriesShard
 from common.text import escape, sanitize
 from connectors.cs2cap.connector import CS2Cap
 from connectors.series import Series, SeriesPage
+from connectors.shard_deadline import LISTING_PAGES, ShardDeadline, longest_time
 from pipelines.backfill.micro_batches import MicroBatchWriter, ShardSink
 from pipelines.backfill.progress import BackfillProgress, ProgressUpdate
 from pipelines.backfill.results import ExtractTotals, ShardTally
@@ -105,11 +106,19 @@ class ShardExtractor:
         """Extract one shard. Raises what stops the whole source, BackfillCancelled and WarehouseError."""
         reason: str | None = "interrupted"  # by a cancellation or a failed write
         sink, tally = ShardSink(self._micro_batches, partial(self._header, shard)), ShardTally(shard.rows)
+        longest = longest_time(LISTING_PAGES, self._connector.rate_limiter.per_minute)
+        deadline = ShardDeadline(self._clock, longest, self._connector.source)
+
+        async def land(page: SeriesPage) -> None:
+            await self._land(shard, sink, tally, page)
+            if page.next_cursor is not None:
+                deadline.check()
+
         try:
             await self._connector.extract_series(
                 self._series,
                 self._clip_to_retention(shard),
-                partial(self._land, shard, sink, tally),
+                land,
                 cursor=shard.cursor,
                 number=shard.page,
                 providers=self._providers,

@@ -16,6 +16,7 @@ from common.errors import FloorlineError, SourceError, Unforeseen
 from common.text import escape, sanitize
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
+from connectors.shard_deadline import ShardDeadline, longest_time
 from connectors.shards import BID_DELIVERIES, Shard
 from pipelines.catalogs import CURRENT
 from pipelines.config import BasketSettings
@@ -152,9 +153,14 @@ class BasketExtractor:
         )
         writer, page_writer = landing.open_shard(header), self._page_writers.for_shard(shard)
 
+        per_minute = self._session.connector.rate_limiter.per_minute
+        longest = longest_time(shard.least_requests, per_minute)
+        deadline = ShardDeadline(self._clock, longest, shard.source)
+
         async def land(build_page: PageBuilder) -> PageInfo:
             page = await page_writer.land(writer, build_page, self._clock.now())
             self._record_page(shard, page)
+            deadline.check()
             return page.info
 
         failure: str | None = "interrupted"  # by a cancellation or a failed write

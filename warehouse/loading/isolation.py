@@ -21,6 +21,8 @@ from warehouse.loading.run import LoadReport
 
 # A single thread needs less memory at once; what exceeds the limit goes to a file beside the database.
 SETTINGS: Final = ("SET threads = 1", "SET memory_limit = '1GB'")
+# Far longer than the largest landing takes; a disk that does not answer must not hold the lock for ever.
+LOAD_SECONDS: Final = 3_600.0
 # Somebody ended the process, which says nothing of the landing. SIGKILL comes from the system, too.
 ENDED_BY_PEOPLE: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP, -signal.SIGQUIT})
 
@@ -65,7 +67,7 @@ def load_landing(
 
 @contextlib.contextmanager
 def _worker() -> Iterator[Worker]:
-    worker = Worker(__name__, quiet=True)
+    worker = Worker(__name__, quiet=True, limit=LOAD_SECONDS)
     try:
         yield worker
     except BaseException:  # Ctrl-C ends the load, too
