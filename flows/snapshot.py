@@ -1,8 +1,12 @@
-"""The flow `snapshot`: one task per shard, and one task that loads and publishes."""
+"""The flow `snapshot`: a line in its log for each shard, and a task that loads and publishes.
+
+A task for each shard would add 20 KB to Prefect's database, most of them events; a line adds 1 KB.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,7 @@ from flows.in_process import CallerContext
 from flows.run_context import FAILED_STATES, flow_run_name, is_stale, scheduled_time
 from pipelines.config import load_settings
 from pipelines.results import RunResult
-from pipelines.snapshot.extraction import ShardTask
+from pipelines.snapshot.extraction import shard_label
 from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
 from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
@@ -30,10 +34,11 @@ caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
 
 
 class ProgressTracker:
-    """Forwards the progress, and counts the pages of each basket for the progress artifact."""
+    """Forwards the progress, logs each shard, and counts the pages of each basket for the artifact."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._rows: Counter[tuple[str, int]] = Counter()
         self.counters: dict[str, PageCounter] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
@@ -44,7 +49,18 @@ class ProgressTracker:
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Count a landed page."""
         self.counters[basket].landed(shard, page)
+        self._rows[basket, shard.number] += page.rows
         self._progress.landed(basket, shard, page)
+
+    def ended(self, basket: str, shard: Shard, failure: str | None) -> None:
+        """Log how the extraction of a shard ended, in the log of the flow run."""
+        name, rows = f"{basket}: {shard_label(shard)}", self._rows.pop((basket, shard.number), 0)
+        if failure is None:
+            get_run_logger().info("fetched %s, rows: %s", name, f"{rows:,}")
+        else:
+            reason = sanitize(failure.removeprefix(f"{shard_label(shard)}: "), 1000)
+            get_run_logger().error("incomplete %s, rows: %s: %s", name, f"{rows:,}", reason)
+        self._progress.ended(basket, shard, failure)
 
     def finished(self, basket: str) -> None:
         """Forward the end of a basket."""
@@ -85,7 +101,7 @@ async def snapshot(
     tracker = ProgressTracker(progress)
     pipeline = SnapshotPipeline(settings, tuple(baskets or ()), progress=tracker, force=force)
     async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in selected))):
-        results = await pipeline.run(_wrap_as_task, _wrap_load_as_task)
+        results = await pipeline.run(_wrap_load_as_task)
     collected.extend(results)
     return await _final_state(results)
 
@@ -114,12 +130,9 @@ async def _final_state(results: Sequence[RunResult]) -> State[Any]:
     return Failed(name=failed, message=message) if failed else Completed(message=message)
 
 
-def _wrap_as_task(label: str, fetch: ShardTask) -> ShardTask:
-    """Return the fetch of one shard as a task, without parameters and results that Prefect would store."""
-    return task(name=f"fetch {label}", persist_result=False, cache_policy=NO_CACHE)(fetch)
-
-
 def _wrap_load_as_task(step: LoadStep) -> LoadStep:
+    """Return the load as a task, without parameters and results that Prefect would store."""
+
     async def load_and_publish() -> Sequence[LoadReport]:  # Prefect awaits only a coroutine function
         return await step()
 

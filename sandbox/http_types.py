@@ -74,5 +74,5 @@ class ApiError(Exception):
 
 
 def dumps(value: Json) -> bytes:
-    """Return a value as compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return a value as compact JSON in UTF-8; half of a surrogate pair becomes an escape."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")

@@ -24,8 +24,10 @@ NO_TELEMETRY: Final = {
 SERVER: Final = {
     # Keep the concurrency slots of running flows over a restart of the server.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # Runs accumulate every few minutes for years: delete those older than 90 days.
+    # Runs accumulate every few minutes for years: delete what is older than 30 and 7 days.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 24 * 60 * 60),  # seconds
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",  # this one takes no seconds
     # Start a new schedule at once and not within a minute.
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
     "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -35,8 +34,6 @@ from warehouse.queries import previously_listed_providers
 MAX_CONCURRENT_SHARDS: Final = 4  # bounds open files and memory; the client bounds the requests
 # A provider that lists nothing any more and has none of these statuses is down, not sold out.
 HEALTHY_STATUSES: Final = frozenset({"ok", "up", "healthy", "online", "operational", "active", "degraded"})
-ShardTask = Callable[[], Awaitable[None]]
-WrapTask = Callable[[str, ShardTask], ShardTask]
 
 
 def new_run_id(now: datetime) -> str:
@@ -89,14 +86,14 @@ class BasketExtractor:
         self._unknown_fields: Counter[str] = Counter()
         self._pages = 0
 
-    async def run(self, wrap: WrapTask) -> RunResult:
-        """Fetch every shard, its task wrapped by `wrap`, and finish the landing. Raises WarehouseError."""
+    async def run(self) -> RunResult:
+        """Fetch every shard and finish the landing. Raises WarehouseError."""
         name, header = self._basket.name, new_run_header(self._basket, self._clock.now())
         with LandingWriter(self._paths.landing, header) as landing:
             self._page_writers.warm_up(self._plan)
             self._progress.planned(name, self._plan.shards)
             try:
-                error = await self._fetch(landing, wrap)
+                error = await self._fetch(landing)
                 down = () if error else await self._find_down_providers()
             except Exception:
                 raise
@@ -108,13 +105,11 @@ class BasketExtractor:
             state = run_state(error, complete=not self._failures)
             return self._finish(landing, state, error=error, down=down)
 
-    async def _fetch(self, landing: LandingWriter, wrap: WrapTask) -> SourceError | None:
+    async def _fetch(self, landing: LandingWriter) -> SourceError | None:
         """Fetch every shard; return the error that stopped the source, if any."""
         try:
             await self._refresh_rates()
-            await gather_fail_fast(
-                *(self._extract_bounded(landing, shard, wrap) for shard in self._plan.shards)
-            )
+            await gather_fail_fast(*(self._fetch_bounded(landing, shard) for shard in self._plan.shards))
         except FATAL_SOURCE_ERRORS as error:
             return error
         return None
@@ -131,12 +126,9 @@ class BasketExtractor:
         except SourceError as error:
             self._failures.append(f"exchange rates: {error}")
 
-    async def _extract_bounded(self, landing: LandingWriter, shard: Shard, wrap: WrapTask) -> None:
-        async def fetch() -> None:
-            await self._fetch_shard(landing, shard)
-
+    async def _fetch_bounded(self, landing: LandingWriter, shard: Shard) -> None:
         async with self._shard_slots:
-            await wrap(shard_label(shard), fetch)()
+            await self._fetch_shard(landing, shard)
 
     async def _fetch_shard(self, landing: LandingWriter, shard: Shard) -> None:
         """Extract one shard into the landing.
@@ -179,6 +171,7 @@ class BasketExtractor:
             failure = f"{shard_label(shard)}: {Unforeseen.of(error, shard.source)}"
             self._failures.append(failure)
         finally:
+            self._progress.ended(self._basket.name, shard, failure)
             await page_writer.finish(writer, complete=failure is None, reason=failure)
 
     def _record_page(self, shard: Shard, page: LandedPage) -> None:

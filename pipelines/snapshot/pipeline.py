@@ -21,7 +21,7 @@ from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.preparation import prepare_warehouse
 from pipelines.results import RunResult, run_state, with_loads
-from pipelines.snapshot.extraction import BasketExtractor, WrapTask, new_run_header
+from pipelines.snapshot.extraction import BasketExtractor, new_run_header
 from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress
 from pipelines.source_session import SourceSession
@@ -76,14 +76,10 @@ class SnapshotPipeline:
         self._progress = progress or NullProgress()
         self._paths = WarehousePaths(settings.root)
 
-    async def run(
-        self,
-        wrap: WrapTask = lambda _label, fetch: fetch,
-        wrap_load: Callable[[LoadStep], LoadStep] = lambda step: step,
-    ) -> list[RunResult]:
+    async def run(self, wrap_load: Callable[[LoadStep], LoadStep] = lambda step: step) -> list[RunResult]:
         """Take the snapshot; return one result per basket, in the order of the configuration.
 
-        `wrap` and `wrap_load` let a scheduler turn the steps into tasks. A source that fails does not stop
+        `wrap_load` lets a scheduler turn the last step into a task. A source that fails does not stop
         the others; its results hold the error. Raises ConfigError before the first price request, and
         WarehouseError after everything has landed.
         """
@@ -93,7 +89,7 @@ class SnapshotPipeline:
         runs = self._source_runs()
         try:
             await gather_fail_fast(*(self._open(run) for run in runs))
-            results = await self._fetch(runs, wrap)
+            results = await self._fetch(runs)
         except Exception:
             raise
         except BaseException:  # cancelled, or the exception that Prefect raises for SIGTERM
@@ -149,18 +145,16 @@ class SnapshotPipeline:
         )
         return await planner.plan_all(run.baskets)
 
-    async def _fetch(self, runs: Sequence[SourceRun], wrap: WrapTask) -> list[RunResult]:
+    async def _fetch(self, runs: Sequence[SourceRun]) -> list[RunResult]:
         """Fetch the sources concurrently; the baskets of one source in turn, with its one connector."""
         async with PageWriters() as page_writers:
-            fetched = await gather_fail_fast(*(self._fetch_source(run, page_writers, wrap) for run in runs))
+            fetched = await gather_fail_fast(*(self._fetch_source(run, page_writers) for run in runs))
         by_basket = {result.basket: result for results in fetched for result in results}
         return [by_basket[basket.name] for basket in self._baskets]
 
-    async def _fetch_source(
-        self, run: SourceRun, page_writers: PageWriters, wrap: WrapTask
-    ) -> list[RunResult]:
+    async def _fetch_source(self, run: SourceRun, page_writers: PageWriters) -> list[RunResult]:
         if run.error is None:
-            results = [await self._fetch_basket(run, planned, page_writers, wrap) for planned in run.planned]
+            results = [await self._fetch_basket(run, planned, page_writers) for planned in run.planned]
         else:
             results = [self._record_not_run(run, basket, run.error) for basket in run.baskets]
         rejected_key = None if run.session.blocked_by_breaker else run.session.key
@@ -168,7 +162,7 @@ class SnapshotPipeline:
         return results
 
     async def _fetch_basket(
-        self, run: SourceRun, planned: PlannedBasket, page_writers: PageWriters, wrap: WrapTask
+        self, run: SourceRun, planned: PlannedBasket, page_writers: PageWriters
     ) -> RunResult:
         if error := planned.error or run.over_quota.get(planned.basket.name):
             return self._record_not_run(run, planned.basket, error)
@@ -182,7 +176,7 @@ class SnapshotPipeline:
             sent_before=run.requests_billed,
         )
         try:
-            result = await extractor.run(wrap)
+            result = await extractor.run()
         except (FloorlineError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - its landing stays as that of an interrupted run

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
         """Receive a page that is on disk."""
 
+    def ended(self, basket: str, shard: Shard, failure: str | None) -> None:
+        """Receive a shard whose extraction has ended, with the reason where it is not complete."""
+
     def finished(self, basket: str) -> None:
         """Receive a basket whose extraction has ended."""
 
@@ -49,6 +52,9 @@ class NullProgress:
         """Do nothing."""
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
+        """Do nothing."""
+
+    def ended(self, basket: str, shard: Shard, failure: str | None) -> None:
         """Do nothing."""
 
     def finished(self, basket: str) -> None:

@@ -21,7 +21,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "truncate": frozenset({"how", "share", "rows"}),
     "short_stream": frozenset({"rows"}),
     "stall": frozenset({"seconds"}),
-    "html": frozenset(),
+    "html": frozenset({"status"}),
     "broken_row": frozenset({"field", "value", "row"}),
     "broken_line": frozenset({"row", "text"}),
     "new_field": frozenset({"name", "value"}),
@@ -107,8 +107,10 @@ _REPLACEMENTS: Mapping[str, Callable[[Fault], ApiResponse]] = {
     "status_500": lambda fault: ApiResponse(int(fault.number("status", 500)), b"Oops", media="text/plain"),
     "unavailable": _unavailable,
     "drop": lambda _: ApiResponse(drop=True),
-    "html": lambda _: ApiResponse(
-        200, b"<!doctype html><title>Just a moment...</title>", media="text/html; charset=utf-8"
+    "html": lambda fault: ApiResponse(
+        int(fault.number("status", 200)),
+        b"<!doctype html><title>Just a moment...</title>",
+        media="text/html; charset=utf-8",
     ),
     "cursor_expired": lambda _: expired_cursor_error().to_response(),
     "redirect": lambda fault: ApiResponse(

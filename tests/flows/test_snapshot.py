@@ -1,24 +1,33 @@
-"""The flow `snapshot` in Prefect: its tasks, states, artifacts and events; the key is stored nowhere."""
+"""The flow `snapshot` in Prefect: its log, task, states, artifacts and events; the key is stored nowhere."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import re
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.blocks.system import Secret
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import (
+    LogFilter,
+    LogFilterFlowRunId,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.logging.handlers import APILogHandler
 from pydantic import SecretStr
 
 from common.errors import ConfigError
@@ -46,6 +55,7 @@ class FinishedRun:
     results: list[RunResult]
     flow_run: FlowRun
     tasks: list[TaskRun]
+    logs: list[tuple[int, str]]
     events: list[dict[str, Any]]
     artifacts: list[dict[str, Any]]
 
@@ -104,11 +114,14 @@ def run_flow(bench: Bench) -> FinishedRun:
         with caller.collect_results(NullProgress()) as results:
             return await snapshot(None, str(bench.config), return_state=True), results
 
+    started = datetime.now(UTC)
     state, results = asyncio.run(run())
-    return asyncio.run(read_finished_run(bench, state, results))
+    return asyncio.run(read_finished_run(bench, state, results, started))
 
 
-async def read_finished_run(bench: Bench, state: State[Any], results: list[RunResult]) -> FinishedRun:
+async def read_finished_run(
+    bench: Bench, state: State[Any], results: list[RunResult], started: datetime
+) -> FinishedRun:
     async with get_client() as client:
         run_id = state.state_details.flow_run_id
         assert run_id is not None
@@ -117,7 +130,9 @@ async def read_finished_run(bench: Bench, state: State[Any], results: list[RunRe
         artifacts = await client.request(
             "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run_id)]}}}
         )
-        event_filter = {"filter": {"event": {"prefix": ["floorline."]}}}
+        event_filter = {
+            "filter": {"event": {"prefix": ["floorline."]}, "occurred": {"since": started.isoformat()}}
+        }
         events: list[dict[str, Any]] = []
         deadline = time.monotonic() + (15 if state.is_failed() else 0)
         while not events:
@@ -126,7 +141,15 @@ async def read_finished_run(bench: Bench, state: State[Any], results: list[RunRe
                 break
             await asyncio.sleep(0.2)
         flow_run = await client.read_flow_run(run_id)
-    return FinishedRun(bench, state, results, flow_run, tasks, events, artifacts.json())
+        logs = await read_logs(client, run_id)
+    return FinishedRun(bench, state, results, flow_run, tasks, logs, events, artifacts.json())
+
+
+async def read_logs(client: PrefectClient, run_id: uuid.UUID) -> list[tuple[int, str]]:
+    """Return the levels and messages of the log of a flow run, which Prefect sends in batches."""
+    await APILogHandler.aflush()
+    log_filter = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
+    return [(log.level, log.message) for log in await client.read_logs(log_filter)]
 
 
 def test_complete_run_is_completed(completed: FinishedRun) -> None:
@@ -135,17 +158,39 @@ def test_complete_run_is_completed(completed: FinishedRun) -> None:
     assert "core: done: " in str(completed.state.message)
 
 
-def test_run_has_a_task_per_shard_and_a_load_task(completed: FinishedRun) -> None:
-    names = Counter(task.name.rpartition("-")[0] for task in completed.tasks)
-    assert names == {
-        "fetch steam USD #0": 1,
-        "fetch buff163 USD #1": 1,
-        "fetch steam EUR #2": 1,
-        "fetch buff163 EUR #3": 1,
-        "fetch 2 items USD #0": 1,
-        "load and publish": 1,
+def test_run_logs_each_shard(completed: FinishedRun) -> None:
+    bench = completed.bench
+    rows = Counter((quote[0], currency) for currency in ("USD", "EUR") for quote in bench.quotes(currency))
+    shards = [("steam", "USD"), ("buff163", "USD"), ("steam", "EUR"), ("buff163", "EUR")]
+    expected = {
+        f"fetched core: {provider} {currency} #{number}, rows: {rows[provider, currency]}"
+        for number, (provider, currency) in enumerate(shards)
     }
-    assert {task.state_name for task in completed.tasks} == {"Completed"}
+    fetched = {line for level, line in completed.logs if level == logging.INFO and line.startswith("fetched")}
+    assert fetched == expected | {"fetched two: 2 items USD #0, rows: 1"}
+
+
+def test_shards_are_no_tasks(completed: FinishedRun) -> None:
+    """Each task would add 20 KB to Prefect's database."""
+    (load,) = completed.tasks
+    assert (load.name.rpartition("-")[0], load.state_name) == ("load and publish", "Completed")
+
+
+def test_shard_that_fails_is_in_the_log_of_its_run(
+    prefect: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with serve(sandbox_options()) as box:
+        box.key(KEY)
+        box.fault("refused", status=404, match={"providers": "buff163"}, times=None)
+        source = {"key": "env:FLOORLINE_TEST_KEY"}
+        bench = Bench.at(
+            tmp_path_factory.mktemp("failing"), box, catalog_of("steam", "buff163"), source=source
+        )
+        run = run_flow(bench)
+    assert run.state.name == "Incomplete"
+    errors = [line for level, line in run.logs if level == logging.ERROR]
+    (error,) = [line for line in errors if line.startswith("incomplete core: buff163 USD #1, rows: 0: ")]
+    assert "404" in error
 
 
 def test_run_publishes_result_tables_and_no_alert(completed: FinishedRun) -> None:
@@ -175,10 +220,10 @@ def test_rejected_key_fails_the_run_without_retry(rejected: tuple[FinishedRun, S
 
 def test_rejected_key_stops_all_shards_and_loads_landed_pages(rejected: tuple[FinishedRun, Sandbox]) -> None:
     run, box = rejected
-    states = Counter(task.state_name for task in run.tasks)
-    assert states["Completed"] == 1  # the load task
-    assert states["Failed"] >= 1
-    assert states["Failed"] + states["Crashed"] == 4
+    assert [task.state_name for task in run.tasks] == ["Completed"]  # the load task
+    ended = [line for level, line in run.logs if level == logging.ERROR and line.startswith("incomplete ")]
+    assert len(ended) == 4
+    assert sum("AUTH_API_KEY_REVOKED" in line for line in ended) >= 1
     (result,) = run.results
     assert result.load is not None
     assert 0 < result.load.rows_fetched == len(run.bench.quotes())
@@ -239,7 +284,7 @@ def test_key_is_stored_nowhere(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     dump = dump_sqlite(prefect)
-    assert "fetch steam USD" in dump  # the dump is of the right file
+    assert "fetched core: steam USD" in dump  # the dump is of the right file
     assert KEY not in dump
     for run in (completed, rejected[0]):
         assert KEY not in dump_sqlite(run.bench.paths.state)

@@ -80,6 +80,9 @@ class ProgressBars:
         rows = f"{counter.rows:,} rows"
         self._progress.update(self._tasks[basket], advance=1, total=counter.total, rows=rows)
 
+    def ended(self, basket: str, shard: Shard, failure: str | None) -> None:
+        """Show nothing: the result of the run has the reasons."""
+
     def finished(self, basket: str) -> None:
         """Fill the bar."""
         task = self._progress.tasks[self._tasks[basket]]

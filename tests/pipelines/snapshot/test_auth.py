@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import AccountDisabled, KeyRevoked
-from connectors.shards import Shard
 from pipelines.results import RunResult, worst_exit_code
-from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import SnapshotPipeline
+from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import MakeSandbox
@@ -24,17 +23,11 @@ NEXT_KEY = "cs2c_live_sandbox_next_000000009"
 PAGES_BEFORE = 7  # pages before the key is revoked
 
 
-class EndTimes:
+class EndTimes(NullProgress):
     """Records when the extraction of each basket ended."""
 
     def __init__(self) -> None:
         self.at: dict[str, float] = {}
-
-    def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """Do nothing."""
-
-    def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
-        """Do nothing."""
 
     def finished(self, basket: str) -> None:
         """Record the time."""

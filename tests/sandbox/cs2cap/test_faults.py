@@ -64,6 +64,7 @@ def test_unknown_fault_is_refused(sandbox: Sandbox, fields: dict[str, Any]) -> N
         ({"kind": "unavailable"}, 503, "PRICES_INDEX_UNAVAILABLE", "application/json"),
         ({"kind": "unavailable", "coded": False}, 503, None, "application/json"),
         ({"kind": "html"}, 200, None, "text/html; charset=utf-8"),
+        ({"kind": "html", "status": 502}, 502, None, "text/html; charset=utf-8"),
         ({"kind": "redirect", "location": "http://127.0.0.2:9/"}, 302, None, "application/json"),
         ({"kind": "revoke_key"}, 401, "AUTH_API_KEY_REVOKED", "application/json"),
     ],
@@ -138,7 +139,13 @@ def test_truncated_gzip_has_its_full_length_and_ends_early(sandbox: Sandbox) -> 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("lowest_ask", "abc"), ("timestamp", "yesterday"), ("quantity", None), ("lowest_ask_decimal", "1,5")],
+    [
+        ("lowest_ask", "abc"),
+        ("timestamp", "yesterday"),
+        ("quantity", None),
+        ("lowest_ask_decimal", "1,5"),
+        ("market_hash_name", "half a pair: \ud800"),
+    ],
 )
 def test_broken_row_changes_no_other_row(
     sandbox: Sandbox, http_get: HttpGet, field: str, value: str | None
