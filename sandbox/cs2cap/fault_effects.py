@@ -81,8 +81,15 @@ def _repeat_row(page: Payload, fault: Fault) -> None:
 
 
 def _change_total(page: Payload, fault: Fault) -> None:
-    pagination = cast("Payload", page["pagination"])
-    pagination["total"] = cast("int", pagination["total"]) + int(fault.number("by", 1))
+    if "pagination" in page:  # a stream has its total in a header, and a batch has none
+        pagination = cast("Payload", page["pagination"])
+        pagination["total"] = cast("int", pagination["total"]) + int(fault.number("by", 1))
+
+
+def _change_total_of_stream(response: ApiResponse, fault: Fault) -> None:
+    if "X-Snapshot-Total" in response.headers:
+        total = int(response.headers["X-Snapshot-Total"]) + int(fault.number("by", 1))
+        response.headers["X-Snapshot-Total"] = str(total)
 
 
 def _set_pagination(name: str, value: Json) -> Callable[[Payload, Fault], None]:
@@ -150,4 +157,5 @@ _TRANSFER_EFFECTS: Mapping[str, Callable[[ApiResponse, Fault], None]] = {
     "stall": _stall,
     "lost_answer": _drop_connection,
     "unknown_total": _remove_total,
+    "wrong_total": _change_total_of_stream,
 }

@@ -290,6 +290,14 @@ def test_stream_without_its_total(sandbox: Sandbox) -> None:
     assert unknown.content == right.content
 
 
+def test_stream_with_a_wrong_total(sandbox: Sandbox) -> None:
+    right = stream(sandbox)
+    sandbox.fault("wrong_total", by=-3)
+    wrong = stream(sandbox)
+    assert int(wrong.headers["X-Snapshot-Total"]) == int(right.headers["X-Snapshot-Total"]) - 3
+    assert wrong.content == right.content
+
+
 @pytest.mark.parametrize("text", ["", "null", '{"provider": '])
 def test_broken_line_changes_no_other_line(sandbox: Sandbox, text: str) -> None:
     right = stream(sandbox).text.splitlines()
