@@ -1,7 +1,6 @@
 """Decode JSON responses, and their rows one by one: rows that fit, rejects, counts of unknown fields."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common.errors import UnexpectedResponse
+from common.field_counts import FieldCounts
 from common.text import sanitize
 from connectors.json_text import join_members, split_entries, split_members
 from connectors.pages import Reject
@@ -193,12 +193,12 @@ class RowDecoder(Generic[_R]):
         """Decode `raws`; `find_mismatch` returns why a decoded row is to be rejected, or None."""
         fitting: list[_R] = []
         rejects: list[Reject] = []
-        unknown: Counter[str] = Counter()
+        unknown = FieldCounts()
         for raw in raws:
             try:
                 row = self.decode(raw)
                 if names := _FIELDS.decode(raw).keys() - self._known:
-                    unknown.update(sanitize(name, 100) for name in names)
+                    unknown.count(sanitize(name, 100) for name in names)
                 reason = find_mismatch(row) if find_mismatch else None
             except DECODE_ERRORS as error:
                 reason = explain(error)

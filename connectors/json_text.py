@@ -11,8 +11,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-# A string, also one without its end, or a mark of the structure.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}:,]', re.DOTALL)
+# A string, also one without its end.
+_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_FLAT: Final = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
+_NAME: Final = re.compile(_STRING, re.DOTALL)
+# A string, a whole array or object without another one in it, such as nearly every row, or a mark.
+_TOKEN: Final = re.compile(rb"%b|\{%b\}|\[%b\]|[\[\]{}:,]" % (_STRING, _FLAT, _FLAT), re.DOTALL)
 _DEPTH: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
@@ -42,7 +46,7 @@ def split_members(text: bytes) -> Iterator[tuple[str | None, bytes]]:
     if not (text.startswith(b"{") and text.endswith(b"}")):
         raise ValueError("no object")
     for member in _split(text):
-        name = _TOKEN.match(member)
+        name = _NAME.match(member)
         value = member[name.end() :].lstrip() if name is not None else b""
         if name is None or not value.startswith(b":"):
             raise ValueError("no member of an object")
@@ -57,8 +61,8 @@ def join_members(members: Mapping[str, bytes]) -> bytes:
 def _split(text: bytes) -> list[bytes]:
     """Return what lies between the commas of the outermost brackets."""
     entries: list[bytes] = []
-    depth, start = 0, 1
-    for token in _TOKEN.finditer(text):
+    depth, start = 1, 1
+    for token in _TOKEN.finditer(text, start):
         depth += _DEPTH.get(token[0], 0)
         if depth == 0 or (depth == 1 and token[0] == b","):
             entries.append(text[start : token.start()].strip())

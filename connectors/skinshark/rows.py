@@ -4,7 +4,6 @@ The documents of the API give `phases` in two shapes, and both are read: phase -
 phase -> {"standard": price, "instant": price or null}.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from common.field_counts import FieldCounts
 from common.text import sanitize
 from connectors.decoding import DECODE_ERRORS, DecodedRows
 from connectors.pages import Reject
@@ -116,12 +116,12 @@ def decode_rows(
     fitting: list[Row] = []
     rejects: list[Reject] = []
     unusable: set[str] = set()
-    unknown: Counter[str] = Counter()
+    unknown = FieldCounts()
     for raw in raws:
         try:
             row, problems = decode_row(raw)
             if names := _unknown_fields(raw, row):
-                unknown.update(sanitize(name, 100) for name in names)
+                unknown.count(sanitize(name, 100) for name in names)
             if reason := find_mismatch(row):
                 problems = [reason]
                 unusable.add(_text(raw))

@@ -170,7 +170,7 @@ class ShardExtractor:
         self._consecutive_failures = 0
         self.totals.rows += page.rows.height
         self.totals.pages += 1
-        self.totals.unknown_fields.update(page.unknown_fields)
+        self.totals.unknown_fields.add(page.unknown_fields)
         self.totals.unknown_providers.update(r for r in reasons if r.startswith(UNKNOWN_PROVIDER))
         self._update_progress(shard, self._fraction_read(shard, page.oldest))
         if not running:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
+from common.field_counts import FieldCounts
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.results import DONE, EXIT_CODES, RunResult, run_state
 from warehouse.landing.inventory import landings_set_aside
@@ -49,7 +50,7 @@ class ExtractTotals:
     pages: int = 0
     broken: list[str] = dataclasses.field(default_factory=list)
     unknown_providers: Counter[str] = dataclasses.field(default_factory=Counter)
-    unknown_fields: Counter[str] = dataclasses.field(default_factory=Counter)
+    unknown_fields: FieldCounts = dataclasses.field(default_factory=FieldCounts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from common.clock import Clock
 from common.concurrency import gather_fail_fast
 from common.errors import FloorlineError, SourceError, Unforeseen
+from common.field_counts import FieldCounts
 from common.text import escape, sanitize
 from connectors.pages import PageBuilder, TypedPage
 from connectors.pagination import PageInfo
@@ -83,7 +83,7 @@ class BasketExtractor:
         self._interrupted_run = find_interrupted_run(paths.landing, self._basket.source, self._basket.name)
         self._providers_seen: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         self._failures = list(planned.request.unreadable)
-        self._unknown_fields: Counter[str] = Counter()
+        self._unknown_fields = FieldCounts()
         self._pages = 0
 
     async def run(self) -> RunResult:
@@ -177,7 +177,7 @@ class BasketExtractor:
     def _record_page(self, shard: Shard, page: LandedPage) -> None:
         self._pages += 1
         self._providers_seen.setdefault((shard.currency, shard.deliveries), set()).update(page.providers)
-        self._unknown_fields.update(page.unknown_fields)
+        self._unknown_fields.add(page.unknown_fields)
         self._progress.landed(self._basket.name, shard, page)
 
     def _reusable_pages(self, header: ShardHeader) -> list[TypedPage]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NoReturn
 
+from common.field_counts import FieldCounts
 from warehouse.landing.ndjson import LandedRawShard, RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun, read_run
 from warehouse.landing.writer import ShardWriter
@@ -24,10 +24,10 @@ def convert_raw_shards(run: LandedRun, row_parser: RowParser, *, inexact_only: b
     for shard in shards:
         writer = ShardWriter(run.folder, shard.header)
         writer.arrow_writer.path.unlink(missing_ok=True)  # left by a conversion that was killed
-        unknown_fields: Counter[str] = Counter()
+        unknown_fields = FieldCounts()
         for meta, rows, fields in row_parser(shard):
             writer.append(meta, rows)
-            unknown_fields.update(fields)
+            unknown_fields.add(fields)
         # This writes 0001.json, from which on the typed pages replace the raw shard.
         writer.finish(complete=shard.complete, reason=shard.reason, unknown_fields=unknown_fields)
     return read_run(run.folder) if shards else run

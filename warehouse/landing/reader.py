@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from common.field_counts import FieldCounts
 from common.text import sanitize
 from warehouse.landing.arrow import PAGE_SCHEMA, find_stream, read_pages, read_stream_header
 from warehouse.landing.integrity import DamagedFile, file_size, read_frames, read_json
@@ -136,9 +136,10 @@ class LandedRun:
     @property
     def unknown_fields(self) -> dict[str, int]:
         """The number of rows by unknown field."""
-        counts = Counter(self.done.get("unknown_fields") or {})
+        counts = FieldCounts()
+        counts.add(self.done.get("unknown_fields") or {})
         for shard in self.shards:
-            counts.update(shard.unknown_fields)
+            counts.add(shard.unknown_fields)
         return dict(counts)
 
     def catalog(self, name: str) -> pl.DataFrame | None:

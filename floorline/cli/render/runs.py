@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.replay import Replayed
     from warehouse.rebuild import RebuildResult
 
+SHOWN_FIELDS: Final = 5
 RESULT_COLUMNS: Final = (
     "basket", "source", "state", "rows", "changed", "closed", "rejected", "requests", "quota left",
 )  # fmt: skip
@@ -56,7 +57,10 @@ def result_notes(result: RunResult) -> list[str]:
     """Return what the counts do not say about a run: its failures, new fields, changes and outliers."""
     notes = [result.incomplete_reason] if result.incomplete_reason and not result.error else []
     notes += [note for report in result.catalogs if (note := report.describe())]
-    notes += [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
+    fields = [f"the API sends a new field, {name} (in {n} rows)" for name, n in result.unknown_fields.items()]
+    notes += fields[:SHOWN_FIELDS]
+    if len(fields) > SHOWN_FIELDS:
+        notes.append(f"the API sends {len(fields) - SHOWN_FIELDS} more new fields; --json names them")
     load = result.load
     if load is not None:
         notes += [
