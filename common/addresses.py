@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 MASK: Final = "***"
-# User information ends at the last @ before the path; or at the last @ at all, where no port follows the
-# colon, because people do not encode the / in a password.
-_USER: Final = re.compile(r"(?<=://)(?:[^\s/?#@:\[]*:(?!\d+(?:[/?#]|$))\S*|[^\s/?#]*)@")
+# User information ends at the last @ before the path; or at the last @ before the next address, where no port
+# follows the colon, because people do not encode the / and the blanks in a password.
+_USER: Final = re.compile(
+    r"(?<=://)(?:[^\s/?#@:\[]*:(?!\d+(?:[/?#]|$))(?:(?!\d+\s)\S(?:(?!\w://).)*\S@(?=\S)|\S*@)|[^\s/?#]*@)"
+)
 
 
 def mask_secrets(text: str) -> str:

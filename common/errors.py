@@ -22,18 +22,18 @@ FloorlineError
 │   │   └── Intercepted          something answers in the API's place (· InterceptedPage, retried)
 │   │       └── SourceIntercepted    several in a row: ends every request of the source
 │   └── Unforeseen               Floorline failed on a response: a bug, which ends its source or shard only
+│       └── ShortOfResources     the machine lacks something
 └── WarehouseError               the storage: common/warehouse_errors.py
 """
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 from common.addresses import mask_secrets
+from common.shortages import LACK, is_shortage, name_place
 from common.text import sanitize
 
 MAX_DETAIL: Final = 4000  # characters
@@ -275,12 +275,18 @@ class Unforeseen(SourceError):
 
     guidance = "This is a bug of Floorline: please report this line."
 
-    @classmethod
-    def of(cls, error: Exception, source: str) -> Self:
+    @staticmethod
+    def of(error: Exception, source: str) -> Unforeseen:
         """Return the error of `source` for an exception that nobody expected: its type, and where it arose.
 
         Its text is left out: it may have foreign text, or the key.
         """
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-        return cls(f"Floorline could not handle a response: {type(error).__name__}{place}", source)
+        if is_shortage(error):
+            return ShortOfResources(f"{LACK}: {name_place(error)}", source)
+        return Unforeseen(f"Floorline could not handle a response: {name_place(error)}", source)
+
+
+class ShortOfResources(Unforeseen):
+    """The machine had no memory, thread or descriptor for a response of the source."""
+
+    guidance = "End other programs or raise the limit (`ulimit -a` shows it), then run the command again."

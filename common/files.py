@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.errors import ConfigError
-from common.machine_errors import NO_SPACE, no_space
+from common.machine_errors import no_space
+from common.shortages import NO_SPACE
 from common.warehouse_errors import WarehouseUnusable
 
 if TYPE_CHECKING:

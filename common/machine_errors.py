@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Final
 
 from common.errors import FloorlineError
+from common.shortages import NO_SPACE, is_shortage
 from common.warehouse_errors import WarehouseError, WarehouseFull
 
-NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-NO_RESOURCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 BROKEN_DISK: Final = frozenset(
     {errno.EIO, errno.ENOLCK, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.ETXTBSY}
     | {errno.EREMOTEIO, errno.EUCLEAN, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
@@ -87,7 +86,7 @@ def describe_os_error(error: OSError, path: Path | None = None) -> FloorlineErro
     file = Path(named) if named else None
     if error.errno in NO_SPACE:
         return no_space(file)
-    if error.errno in NO_RESOURCE or isinstance(error, BlockingIOError):
+    if is_shortage(error):
         return ResourceExhausted(f"this machine refuses more to this process: {reason}")
     if error.errno == errno.EBADF:
         return OutputFailed("the standard input or output of this command is closed")

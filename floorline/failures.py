@@ -5,10 +5,8 @@ No sentence of a library reaches the user: it may hold a secret, and says nothin
 
 from __future__ import annotations
 
-import traceback
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from common.errors import ConfigError, FloorlineError
@@ -22,12 +20,10 @@ from common.machine_errors import (
     describe_os_error,
 )
 from common.severity import most_severe
+from common.shortages import LACK, is_shortage, name_place
 
 OURS: Final = frozenset({"common", "connectors", "flows", "floorline", "pipelines", "sandbox", "warehouse"})
 Describe = Callable[[str], FloorlineError]
-# How threads and memory that a library cannot get end: in its own words, which are no errors of the system.
-SHORTAGE: Final = ("can't start new thread", "failed to map segment", "allocate memory", "WouldBlock",
-    "Too many open files", "spawn threads", "Resource temporarily unavailable")  # fmt: skip
 
 
 def _prefect(what: str) -> FloorlineError:
@@ -87,14 +83,14 @@ def explain(error: BaseException) -> FloorlineError:
     error = most_severe(error)
     if isinstance(error, FloorlineError):
         return error
-    if _is_shortage(error):
-        return ResourceExhausted(f"this machine has no memory, thread or process left: {name_place(error)}")
-    library = LIBRARIES.get(_package(type(error).__module__))
-    if library is None and isinstance(error, OSError):
-        return describe_os_error(error)
-    if library is None:
-        library = next((LIBRARIES[name] for name in _raised_by(error.__traceback__)), None)
-    return library(name_place(error)) if library else UnexpectedFailure(name_place(error))
+    if is_shortage(error):
+        return ResourceExhausted(f"{LACK}: {name_place(error)}")
+    for package in _packages(error):
+        if package in LIBRARIES:
+            return LIBRARIES[package](name_place(error))
+        if isinstance(error, OSError):
+            return describe_os_error(error)
+    return UnexpectedFailure(name_place(error))
 
 
 def exit_code(error: FloorlineError) -> int:
@@ -106,33 +102,15 @@ def exit_code(error: FloorlineError) -> int:
     return error_exit_code(error)
 
 
-def name_place(error: BaseException) -> str:
-    """Return the name of an exception and where it arose; its text is left out."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
-
-
-def _is_shortage(error: BaseException) -> bool:
-    """Return whether an exception means that memory, threads or descriptors ran out."""
-    if isinstance(error, MemoryError):
-        return True
-    known = isinstance(error, RuntimeError | ImportError) or _package(type(error).__module__) != "builtins"
-    text = " ".join(map(str, error.args)) if known else ""
-    return type(error).__name__ == "OutOfMemoryException" or any(part in text for part in SHORTAGE)
-
-
-def _raised_by(trace: TracebackType | None) -> Iterator[str]:
-    """Yield the libraries whose code raised an exception: from the innermost frame out to ours."""
+def _packages(error: BaseException) -> Iterator[str]:
+    """Yield the package of an exception's class; then those whose code raised it, from the innermost one."""
+    yield _package(type(error).__module__)
     frames: list[str] = []
+    trace = error.__traceback__
     while trace is not None:
         frames.append(_package(str(trace.tb_frame.f_globals.get("__name__", ""))))
         trace = trace.tb_next
-    for package in reversed(frames):
-        if package in OURS:
-            return
-        if package in LIBRARIES:
-            yield package
+    yield from itertools.takewhile(lambda package: package not in OURS, reversed(frames))
 
 
 def _package(module: str) -> str:

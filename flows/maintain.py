@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
+from common.machine_errors import MachineError
 from common.warehouse_errors import WarehouseError
 from flows.run_context import flow_run_name
 from pipelines.alerts.silence import check_silence
@@ -33,7 +34,7 @@ async def maintain(config: str | None = None) -> State[Any]:
         prepare_warehouse(settings, clock.now())
         loads = await asyncio.to_thread(load_and_publish, settings, [], clock)
         await asyncio.to_thread(check_silence, settings, clock.now())
-    except WarehouseError as error:
+    except (WarehouseError, MachineError) as error:
         get_run_logger().error("%s", error)
         return Failed(message=str(error))
     await acreate_table_artifact(

@@ -14,6 +14,7 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import SourceError
+from common.machine_errors import MachineError
 from common.warehouse_errors import PublishedUnreadable, WarehouseError
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.parser import parse_rows
@@ -108,7 +109,7 @@ def load_before_exit(settings: Settings, clock: Clock) -> None:
 
     This blocks the event loop on purpose: Prefect and the shell wait for the process, not for its threads.
     """
-    with contextlib.suppress(WarehouseError):
+    with contextlib.suppress(WarehouseError, MachineError):
         load_and_publish(settings, [], clock, lock_wait=shutdown_grace())
 
 

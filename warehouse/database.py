@@ -15,7 +15,10 @@ from typing import Final
 import duckdb
 from filelock import FileLock, Timeout
 
+from common.errors import FloorlineError
 from common.files import translate_os_errors
+from common.machine_errors import ResourceExhausted
+from common.shortages import LACK, is_shortage
 from common.text import sanitize
 from common.warehouse_errors import (
     DatabaseUnreadable,
@@ -60,22 +63,26 @@ WITHOUT_LOG: Final[Mapping[str, str]] = {
 }
 
 
-def translate_duckdb_error(error: duckdb.Error, path: Path) -> WarehouseError | None:
-    """Return our error for a locked, full, damaged or foreign file; None for any other error of DuckDB."""
+def translate_duckdb_error(error: duckdb.Error, path: Path) -> FloorlineError | None:
+    """Return our error for a locked, full, damaged or foreign file, and for a lack of memory or descriptors.
+
+    None for any other error of DuckDB.
+    """
     text = str(error)
     if "Could not set lock on file" in text:
         match = LOCK_HOLDER.search(text)
         holder = f"{match['program'] or 'a process'} (PID {match['pid']})" if match else "another process"
         return WarehouseLocked(f"{path} is locked by {holder}", path, holder=holder)
-    for part, (kind, detail) in ERRORS.items():
-        if part in text:
-            return kind(detail.format(path=path), path)
-    return None
+    known = next((ERRORS[part] for part in ERRORS if part in text), None)
+    # Before what is said of the file: a shortage says nothing of it.
+    if is_shortage(error) and (known is None or known[0] is not WarehouseFull):
+        return ResourceExhausted(f"{LACK} for {path}")
+    return known and known[0](known[1].format(path=path), path)
 
 
 @contextlib.contextmanager
 def translate_duckdb_errors(path: Path) -> Iterator[None]:
-    """Raise a WarehouseError for every error of DuckDB, and for a locked or full disk."""
+    """Raise an error of ours for every error of DuckDB: of the file, or ResourceExhausted."""
     try:
         with translate_os_errors(path):
             yield

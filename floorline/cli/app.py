@@ -33,7 +33,7 @@ BROKEN_PIPE: Final = 141  # as a shell calls the end by SIGPIPE
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands. Ctrl-C and OSError end a command here, before Typer handles them."""
+    """The group of all commands. What Typer would handle ends a command here: Ctrl-C, OSError, EOFError."""
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
         """Run the chosen command, if the machine grants what it needs."""
@@ -43,7 +43,10 @@ class CommandGroup(TyperGroup):
         except KeyboardInterrupt:
             print_line("interrupted")
             raise SystemExit(130) from None
-        except OSError as error:
+        except typer.Abort:
+            print_line("nothing was done: the question got no answer")
+            raise SystemExit(1) from None
+        except (OSError, EOFError) as error:  # for Typer, the latter is the end of the standard input
             end_command(error)
 
 

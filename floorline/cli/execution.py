@@ -10,6 +10,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import typer
+
+from common.errors import ConfigError
 from floorline import console
 from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
@@ -36,6 +39,25 @@ def connected_settings(config: Path | None) -> Settings:
     settings = load_settings(config)
     connect_prefect(settings.root)
     return settings
+
+
+def confirm(question: str) -> None:
+    """Ask on stderr whether to go on: stdout is for the result, which may be JSON.
+
+    Exits with 1 for a no. Raises ConfigError where nobody answers, and KeyboardInterrupt.
+    """
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort as aborted:
+        if isinstance(aborted.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        print(file=sys.stderr)  # noqa: T201 - the question has no line break
+        raise ConfigError(
+            "nobody answers on the standard input: use --yes to go on without a question"
+        ) from None
+    if not agreed:
+        console.print_error("nothing was changed")
+        raise typer.Exit(1)
 
 
 def runs_as_flow(prefect: bool | None) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
+from common.errors import FloorlineError
 from common.numbers import from_unix_time
 from common.sqlite import find_damage
 from common.text import format_duration, sanitize
@@ -58,7 +59,7 @@ def check_database(paths: WarehousePaths) -> list[Finding]:
             ((count,),) = db.execute("SELECT count(*) FROM store.current").fetchall()
     except DatabaseUnreadable as error:
         return [fail("database", error.detail, PublishedUnreadable.guidance)]
-    except WarehouseError as error:
+    except FloorlineError as error:
         return [from_error("database", error)]
     return [ok("database", f"{paths.published}: {count:,} quotes, all readable")]
 
@@ -82,7 +83,7 @@ def check_baskets(paths: WarehousePaths, settings: Settings, now: datetime) -> l
     try:
         rows = run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records()
         set_aside = set_aside_baskets(paths)
-    except WarehouseError:  # `check_database` reports it
+    except FloorlineError:  # `check_database` reports it
         return []
     last = {(row["basket"], row["source"]): row for row in rows}
     findings = []
@@ -132,7 +133,7 @@ def _check_opens(paths: WarehousePaths) -> Finding:
         verify_database(paths.writer, paths.checksum)
     except DatabaseUnreadable as error:
         return fail("loader", error.detail, RESTORE_ADVICE)
-    except WarehouseError as error:
+    except FloorlineError as error:
         return from_error("loader", error)
     return ok("loader", f"{paths.writer} is not locked, and whole")
 
@@ -239,7 +240,7 @@ def check_alerts(paths: WarehousePaths) -> list[Finding]:
         if damage is not None:
             return [fail("state", f"{paths.state} is damaged: {damage}", StateDamaged.guidance)]
         alerts = read_alerts(paths.state, open_only=True)
-    except WarehouseError as error:
+    except FloorlineError as error:
         return [from_error("state", error)]
     return [_from_alert(alert) for alert in alerts] or [ok("alerts", "no alert is open")]
 

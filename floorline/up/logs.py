@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from common.errors import ConfigError
-from common.files import translate_os_errors
+from common.files import expand_home, translate_os_errors
 from common.logs import SecretsFilter
 
 SETTING: Final = "PREFECT_LOGGING_CONFIG_PATH"
@@ -40,9 +40,9 @@ def write_logging_config(home: Path) -> Path:
 def _find_source() -> Path:
     """Return the user's logging configuration; without one, Prefect's own."""
     given = os.environ.get(SETTING) or os.environ.get("PREFECT_LOGGING_SETTINGS_PATH")
-    own = Path(given) if given else Path(os.environ["PREFECT_HOME"]) / "logging.yml"
-    if own.expanduser().exists():
-        return own.expanduser()
+    own = expand_home(Path(given) if given else Path(os.environ["PREFECT_HOME"]) / "logging.yml")
+    if own.exists():
+        return own
     spec = importlib.util.find_spec("prefect")  # does not import Prefect, which would read its settings
     folders = spec.submodule_search_locations if spec else None
     return Path(folders[0] if folders else "prefect") / "logging" / "logging.yml"

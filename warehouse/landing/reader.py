@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from common.field_counts import FieldCounts
+from common.shortages import NO_RESOURCE, NO_SPACE
 from common.text import sanitize
 from warehouse.landing.arrow import PAGE_SCHEMA, find_stream, read_pages, read_stream_header
 from warehouse.landing.integrity import DamagedFile, file_size, read_frames, read_json
@@ -31,9 +32,7 @@ from warehouse.landing.ndjson import (
 
 # The errors of a file that is not what was landed, and those of a machine that lacks something for a while.
 _CORRUPT_FILE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-_SHORTAGES: Final = frozenset({
-    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EINTR,
-})  # fmt: skip
+_SHORTAGES: Final = NO_SPACE | NO_RESOURCE | {errno.EINTR}
 CRASHED = {"state": "crashed", "incomplete_reason": "the process ended in the middle of the run"}
 
 

@@ -51,7 +51,7 @@ def key_rotate(
 
     from common.clock import SystemClock
     from common.errors import ConfigError, OutcomeUnknown, SourceError
-    from floorline.cli.execution import connected_settings
+    from floorline.cli.execution import confirm, connected_settings
     from floorline.keys.rotation import explain_refusal, inspect_key, rotate_key
     from pipelines.results import error_exit_code
 
@@ -60,7 +60,7 @@ def key_rotate(
     if yes:
         console.print_error(old.warning)
     else:
-        typer.confirm(f"{old.warning} Continue?", abort=True, err=True)
+        confirm(f"{old.warning} Continue?")
     try:
         rotation = asyncio.run(rotate_key(old, clock, console.print_error))
     except OutcomeUnknown as error:

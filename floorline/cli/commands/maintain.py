@@ -133,6 +133,7 @@ def maintain_rebuild(
     """Rebuild the database from the landings and the older part of the old database, which is renamed."""
     from common.clock import SystemClock
     from common.errors import ConfigError
+    from floorline.cli.execution import confirm
     from floorline.cli.render.runs import print_rebuild
     from pipelines.config import load_settings
     from pipelines.loading import parse_raw_rows
@@ -145,10 +146,8 @@ def maintain_rebuild(
     if not runs:
         raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")
     if not yes:
-        typer.confirm(
+        confirm(
             f"{len(runs)} landings from {runs[0].header.started_at:%Y-%m-%d %H:%M} UTC on will be loaded"
-            " again. Older data is taken over from the old database, which is renamed. Continue?",
-            abort=True,
-            err=True,  # stdout is for the result, which may be JSON
+            " again. Older data is taken over from the old database, which is renamed. Continue?"
         )
     print_rebuild(rebuild(paths, clock.now, row_parser=parse_raw_rows), as_json=as_json)

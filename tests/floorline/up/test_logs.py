@@ -52,3 +52,10 @@ def test_file_that_is_no_configuration_is_one_error(home: Path, content: str) ->
     (home / "logging.yml").write_text(content)
     with pytest.raises(ConfigError, match="is not a logging configuration"):
         write_logging_config(home)
+
+
+def test_home_folder_that_nobody_knows_is_one_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New: a traceback."""
+    monkeypatch.setenv(SETTING, "~nobody-has-this-name/own.yml")
+    with pytest.raises(ConfigError, match="no home folder is known for ~nobody"):
+        write_logging_config(home)

@@ -1,0 +1,31 @@
+"""A question that nobody answers, or that is answered with no, ends a command in one line."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from tests.support.snapshots import Bench, main_with
+
+# Before, the first three ended with "Aborted!".
+ANSWERS = {
+    "new: the input has ended": ("", 2, "nobody answers on the standard input: use --yes"),
+    "new: only blank lines": ("\n\n", 1, "nothing was changed"),
+    "new: no": ("n\n", 1, "nothing was changed"),
+    "guard: yes": ("y\n", 0, ""),
+}
+
+
+@pytest.mark.parametrize(("answer", "code", "line"), ANSWERS.values(), ids=ANSWERS)
+def test_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, line: str) -> None:
+    bench.snapshot()
+    before = bench.paths.writer.stat().st_ino
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    output = main_with("maintain", "rebuild", "--config", str(bench.config))
+    assert output.code == code, output
+    assert "Continue? [y/N]:" in output.err.split("\n")[0]
+    assert line in output.err.rstrip("\n").split("\n")[-1]
+    assert "Abort" not in output.err
+    assert (bench.paths.writer.stat().st_ino == before) == (code != 0)
