@@ -15,11 +15,9 @@ from hypothesis import settings
 from connectors.ratelimit.limiter import RateLimiter
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
-from sandbox.options import Options
 from sandbox.server import serve
-from tests.support.clocks import NOON
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
-from tests.support.sandboxes import HttpGet, MakeSandbox
+from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
 
@@ -56,8 +54,7 @@ def make_sandbox() -> Iterator[MakeSandbox]:
     with ExitStack() as stack:
 
         def make(**options: Any) -> Sandbox:
-            defaults: dict[str, Any] = {"items": 300, "frozen": NOON, "refresh": 0, "limits": False}
-            return stack.enter_context(serve(Options(**{**defaults, **options})))
+            return stack.enter_context(serve(quiet(**options)))
 
         yield make
 

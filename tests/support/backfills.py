@@ -45,6 +45,7 @@ def run_backfill(
     micro_batch_seconds: float = MICRO_BATCH_SECONDS,
 ) -> BackfillResult:
     """Run a backfill by the sandbox's clock."""
+    bench.prepare()
     pipeline = BackfillPipeline(
         bench.settings,
         request,

@@ -8,6 +8,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sandbox.options import Options
+from sandbox.server import serve
+
 # The bytes of an answer, whole or in parts; after the last part the connection closes.
 Answer = bytes | Sequence[bytes]
 
@@ -36,6 +39,16 @@ class Interposer:
         """
         self._rules.append(_Rule(path, answer, times, after))
 
+    @contextlib.contextmanager
+    def answering(self, path: str, answer: Answer, times: int | None = None) -> Iterator[None]:
+        """Forget the requests so far; answer as `answer` does, and pass every request on at the end."""
+        self.answered.clear()
+        self.answer(path, answer, times)
+        try:
+            yield
+        finally:
+            self.stop_answering()
+
     def stop_answering(self) -> None:
         """Pass every request on."""
         self._rules.clear()
@@ -52,6 +65,16 @@ class Interposer:
                 self.answered.append(path)
                 return rule.answer
         return None
+
+
+@contextlib.contextmanager
+def sandbox_behind_interposer() -> Iterator[Interposer]:
+    """Run a sandbox of 50 items, and a server in front of it."""
+    with (
+        serve(Options(items=50, refresh=0, limits=False)) as sandbox,
+        interposer(int(sandbox.url.rpartition(":")[2])) as between,
+    ):
+        yield between
 
 
 @contextlib.contextmanager
@@ -76,7 +99,7 @@ def interposer(port: int | None) -> Iterator[Interposer]:
         with contextlib.suppress(asyncio.CancelledError):
             await listener.serve_forever()
 
-    def serve() -> None:
+    def run_loop() -> None:
         asyncio.set_event_loop(loop)
         running = loop.create_task(run())
         loop.run_until_complete(running)
@@ -85,7 +108,7 @@ def interposer(port: int | None) -> Iterator[Interposer]:
         loop.run_until_complete(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True))
         loop.close()
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=run_loop)
     thread.start()
     ready.wait()
     try:

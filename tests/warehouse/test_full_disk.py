@@ -11,6 +11,7 @@ from tests.support.warehouse import (
     Page,
     Quote,
     ShardSpec,
+    copy_warehouse,
     create_warehouse,
     land,
     land_and_load,
@@ -51,11 +52,20 @@ def test_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -
     ]
 
 
-@pytest.mark.parametrize("leave", [0, 100_000, 1_000_000])
-def test_rebuild_without_space_for_the_copy_of_the_old_database(small_disk: Path, leave: int) -> None:
-    paths = create_warehouse(small_disk)
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
+    """Return a warehouse with a large run and a small one."""
+    paths = create_warehouse(tmp_path_factory.mktemp("template"))
     land_and_load(paths, "a", observe(minute(0), *MANY))
     land_and_load(paths, "b", observe(minute(10), *MANY[:10]))
+    return paths
+
+
+@pytest.mark.parametrize("leave", [0, 100_000, 1_000_000])
+def test_rebuild_without_space_for_the_copy_of_the_old_database(
+    template: WarehousePaths, small_disk: Path, leave: int
+) -> None:
+    paths = copy_warehouse(template, small_disk)
     before = query_rows(paths, "FROM quotes ORDER BY ALL")
     shutil.rmtree(paths.landing / "a")  # only the old database holds it
     files = {path: path.read_bytes() for path in (paths.writer, paths.published)}

@@ -19,7 +19,15 @@ from common.warehouse_errors import (
     PublishedUnreadable,
     WarehouseError,
 )
-from tests.support.database_damage import cut, flip_every_block, flip_random_bit
+from tests.support.cases import slow_but
+from tests.support.database_damage import (
+    cut,
+    flip_both,
+    flip_every_block,
+    flip_random_bit,
+    lose_both,
+    overwrite,
+)
 from tests.support.warehouse import (
     Quote,
     copy_warehouse,
@@ -37,8 +45,6 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.rebuild import rebuild
 from warehouse.restoration import restore_writer
-
-pytestmark = pytest.mark.slow
 
 VIEWS = ("quotes", "quote_history", "observations", "rejects")
 RUNS = "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL"
@@ -114,15 +120,8 @@ def leave_only_log(paths: WarehousePaths) -> None:
     paths.writer.with_name("market.duckdb.wal").write_bytes(b"left by a killed writer")
 
 
+TEXT = b"text" * 10_000
 WRITER, PUBLISHED = Path("writer/market.duckdb"), Path("market.duckdb")
-
-
-def overwrite(path: Path, content: bytes) -> Damage:
-    def damage(paths: WarehousePaths) -> None:
-        (paths.root / path).unlink()
-        (paths.root / path).write_bytes(content)
-
-    return damage
 
 
 def remove_folder(paths: WarehousePaths) -> None:
@@ -135,26 +134,32 @@ MENDED: dict[str, tuple[Damage, str]] = {
     "writer is missing (new)": (lambda paths: paths.writer.unlink(), "was missing"),
     "writer's folder is missing (new)": (remove_folder, "was missing"),
     "writer is missing, its log is left (new)": (leave_only_log, "was missing"),
-    "writer is empty (new)": (overwrite(WRITER, b""), "was missing"),
-    "writer is text (new)": (overwrite(WRITER, b"text" * 10_000), "was damaged"),
+    "writer is empty (new)": (lambda paths: overwrite(paths.writer, b""), "was missing"),
+    "writer is text (new)": (lambda paths: overwrite(paths.writer, TEXT), "was damaged"),
     "writer is cut in the middle (new)": (lambda paths: cut(paths.writer, 0.5), "was damaged"),
     "writer is cut after its header (new)": (lambda paths: cut(paths.writer, 12_288), "was damaged"),
     "writer is flipped (new)": (lambda paths: flip_every_block(paths.writer), "was damaged"),
     "writer is a foreign database (new)": (put_foreign, "was damaged"),
     "writer is an older one (new)": (put_older(WRITER), "lacked runs"),
-    "published copy is text (guard)": (overwrite(PUBLISHED, b"text" * 10_000), "could not be read"),
+    "published copy is text (guard)": (
+        lambda paths: overwrite(paths.published, TEXT),
+        "could not be read",
+    ),
     "published copy is cut (new)": (lambda paths: cut(paths.published, 12_288), "could not be read"),
     "published copy is flipped (new)": (lambda paths: flip_every_block(paths.published), "could not be read"),
     "published copy is missing (guard)": (lambda paths: paths.published.unlink(), ""),
     "published copy is an older one (guard)": (put_older(PUBLISHED), ""),
-    "published copy is empty (guard)": (overwrite(PUBLISHED, b""), ""),
+    "published copy is empty (guard)": (lambda paths: overwrite(paths.published, b""), ""),
     "checksum is missing (guard)": (lambda paths: paths.checksum.unlink(missing_ok=True), ""),
     "checksum is damaged (guard)": (lambda paths: paths.checksum.write_bytes(b"\xff"), ""),
 }
 
 
+QUICK = {"writer is flipped (new)", "writer is an older one (new)", "published copy is cut (new)"}
+
+
 @pytest.mark.parametrize("landings", [True, False], ids=["landings", "no landings"])
-@pytest.mark.parametrize(("damage", "words"), MENDED.values(), ids=MENDED)
+@pytest.mark.parametrize(("damage", "words"), slow_but(QUICK, MENDED))
 def test_next_load_mends_the_database(
     template: Template, expected: Rows, tmp_path: Path, damage: Damage, words: str, landings: bool
 ) -> None:
@@ -174,19 +179,9 @@ def test_next_load_mends_the_database(
 
 def test_damaged_file_is_kept_beside_the_one_that_replaces_it(template: Template, tmp_path: Path) -> None:
     paths = template.copy(tmp_path, landings=False)
-    overwrite(WRITER, b"text")(paths)
+    overwrite(paths.writer, b"text")
     load(paths)
     assert paths.writer.with_name("market.before-20260601T220000Z.duckdb").read_bytes() == b"text"
-
-
-def lose_both(paths: WarehousePaths) -> None:
-    paths.writer.unlink()
-    paths.published.unlink()
-
-
-def flip_both(paths: WarehousePaths) -> None:
-    flip_every_block(paths.writer)
-    flip_every_block(paths.published)
 
 
 def diverge(paths: WarehousePaths) -> None:
@@ -203,7 +198,7 @@ REFUSED: dict[str, tuple[Damage, type[WarehouseError], str]] = {
 }
 
 
-@pytest.mark.parametrize(("damage", "error", "words"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("damage", "error", "words"), slow_but({"each lacks runs (new)"}, REFUSED))
 def test_load_without_a_database_to_go_on_with_is_refused(
     template: Template, tmp_path: Path, damage: Damage, error: type[WarehouseError], words: str
 ) -> None:
@@ -228,6 +223,7 @@ def test_rebuild_after_the_loss_of_both_databases_holds_what_the_landings_hold(
     assert rows(paths) == expected
 
 
+@pytest.mark.slow
 def test_new_warehouse_gets_a_new_database(tmp_path: Path) -> None:
     paths = WarehousePaths(tmp_path)
     paths.prepare()
@@ -235,6 +231,7 @@ def test_new_warehouse_gets_a_new_database(tmp_path: Path) -> None:
     assert query_rows(paths, "SELECT run_id FROM runs") == [("a",)]
 
 
+@pytest.mark.slow
 def test_older_databases_load_the_landings_again_that_they_lack(
     template: Template, expected: Rows, tmp_path: Path
 ) -> None:
@@ -255,6 +252,7 @@ def test_publish_that_would_lose_runs_is_refused(template: Template, tmp_path: P
     assert paths.published.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_rebuild_takes_the_longer_database_over(template: Template, expected: Rows, tmp_path: Path) -> None:
     paths = template.copy(tmp_path, landings=False)
     land(paths, "next", observe(minute(60), Quote("5", 777)))
@@ -283,6 +281,7 @@ os._exit(9)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["nothing", "cut", *range(8)])
 def test_log_of_a_killed_load_is_damaged(
     template: Template, expected: Rows, tmp_path: Path, damage: str | int
@@ -300,6 +299,7 @@ def test_log_of_a_killed_load_is_damaged(
     assert not log.exists()
 
 
+@pytest.mark.slow
 def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: Path) -> None:
     paths = template.copy(tmp_path / "home", landings=False)
     before = rows(paths)
@@ -321,6 +321,7 @@ def check_next_load(paths: WarehousePaths, expected: Rows) -> None:
     assert all("\n" not in message for (message,) in query_rows(paths, RESTORED))
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_the_writer_are_never_loaded(
     template: Template, expected: Rows, tmp_path: Path
 ) -> None:
@@ -341,6 +342,7 @@ def test_flipped_bits_of_the_writer_are_never_loaded(
     assert mended > FLIPS // 2
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_the_published_copy_are_never_read(
     template: Template, expected: Rows, tmp_path: Path
 ) -> None:
@@ -364,6 +366,7 @@ def test_flipped_bits_of_the_published_copy_are_never_read(
     assert mended > FLIPS // 2
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_the_checksum_change_nothing(
     template: Template, expected: Rows, tmp_path: Path
 ) -> None:

@@ -7,39 +7,32 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.core import Sandbox
-from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
+from sandbox.server import serve
+from tests.support.sandboxes import quiet
+from tests.support.shell import run_script
+from tests.support.snapshots import Bench, basket
 
 pytestmark = pytest.mark.slow
 OTHER = "setpriv --reuid 54321 --clear-groups"
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with serve(quiet(frozen=None)) as sandbox:
+        bench = Bench.at(tmp_path_factory.mktemp("template"), sandbox, basket())
+        bench.snapshot()
+        yield bench
+
+
 @pytest.fixture
-def bench(tmp_path: Path, make_sandbox: MakeSandbox) -> Bench:
-    bench = Bench.at(tmp_path, make_sandbox(frozen=datetime.now(UTC)), basket())
-    bench.snapshot()
-    return bench
-
-
-def shell(bench: Bench, script: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of bash, in which $0 is the command, in the folder of the configuration."""
-    names = {"HOME": str(bench.folder), "PREFECT_HOME": str(bench.folder / "prefect"), **env}
-    return subprocess.run(
-        ["bash", "-c", script, FLOORLINE],
-        capture_output=True,
-        text=True,
-        cwd=bench.folder,
-        env=clean_env(**names),
-        check=False,
-        timeout=90,
-    )
+def bench(template: Bench, tmp_path: Path) -> Bench:
+    return template.copy(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +54,10 @@ def shell(bench: Bench, script: str, **env: str) -> subprocess.CompletedProcess[
 def test_a_limit_is_one_line_and_the_next_run_goes_on(
     bench: Bench, limit: str, command: str, code: int, line: str
 ) -> None:
-    done = shell(bench, f'ulimit {limit}; "$0" {command}')
-    assert (done.returncode, done.stderr.count("\n")) == (code, int(bool(line))), done.stderr
-    assert line in done.stderr
-    assert shell(bench, '"$0" snapshot').returncode == 0
+    done = run_script(bench, f'ulimit {limit}; "$0" {command}')
+    assert (done.returncode, done.stderr.count(b"\n")) == (code, int(bool(line))), done.stderr
+    assert line in done.stderr.decode()
+    assert run_script(bench, '"$0" snapshot').returncode == 0
     assert not list(bench.folder.glob("*.partial*"))
 
 
@@ -90,9 +83,9 @@ def others_bench(bench: Bench) -> Bench:
 @pytest.mark.parametrize("threads", [2, 6, 12, 20])
 def test_too_few_threads_are_one_line(others_bench: Bench, threads: int) -> None:
     give_away(others_bench, "data")
-    done = shell(others_bench, f'ulimit -u {threads}; exec {OTHER} "$0" snapshot')
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert "more threads (`ulimit -u`), and this command needs " in done.stderr
+    done = run_script(others_bench, f'ulimit -u {threads}; exec {OTHER} "$0" snapshot')
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert "more threads (`ulimit -u`), and this command needs " in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -111,5 +104,5 @@ def test_a_user_without_name_and_home(
     others_bench: Bench, sandbox: Sandbox, path: str, code: int, line: str
 ) -> None:
     give_away(others_bench, path)
-    done = shell(others_bench, f'unset HOME PREFECT_HOME; exec {OTHER} "$0" snapshot')
-    assert (done.returncode, done.stderr[: len(line)]) == (code, line), done.stderr
+    done = run_script(others_bench, f'unset HOME PREFECT_HOME; exec {OTHER} "$0" snapshot')
+    assert (done.returncode, done.stderr.decode()[: len(line)]) == (code, line), done.stderr

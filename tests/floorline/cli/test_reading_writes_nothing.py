@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support.cases import slow_but_first
 from tests.support.snapshots import Bench, CommandOutput, basket, main_with
 from tests.support.warehouse import minute
 from tests.support.warehouse_failures import fill_disk
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
+pytestmark = pytest.mark.usefixtures("no_prefect")
 READING = {
     "status": ("status",),
     "status as JSON": ("status", "--json"),
@@ -91,8 +92,8 @@ def make_full(bench: Bench) -> None:
     fill_disk(bench.folder, 0)
 
 
-@pytest.mark.parametrize("state", [leave_clean, leave_log])
-@pytest.mark.parametrize("spoil", [make_read_only, make_full])
+@pytest.mark.parametrize("state", slow_but_first(leave_log, leave_clean))
+@pytest.mark.parametrize("spoil", slow_but_first(make_read_only, make_full))
 def test_reading_commands_work(
     bench: Bench, spoil: Callable[[Bench], None], state: Callable[[WarehousePaths], None]
 ) -> None:
@@ -108,6 +109,7 @@ def test_reading_commands_work(
     assert contents(bench.paths) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "reason"), [(make_read_only, "Read-only file system"), (make_full, "No space left on device")]
 )

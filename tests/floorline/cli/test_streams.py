@@ -6,102 +6,102 @@ Cases are new (a traceback, or another exit code, before) unless their id says g
 from __future__ import annotations
 
 import json
-import subprocess
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env
-
-pytestmark = pytest.mark.slow
+from sandbox.server import serve
+from tests.support.cases import slow_but_first
+from tests.support.sandboxes import quiet
+from tests.support.shell import run_script
+from tests.support.snapshots import Bench, basket
 
 NAMES = "SELECT '★ Karambit é 😀' AS item"
 MANY = "FROM range(300000)"
 CLOSED = "floorline: the output cannot be written: Bad file descriptor; "
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with serve(quiet(frozen=None)) as sandbox:
+        bench = Bench.at(tmp_path_factory.mktemp("template"), sandbox, basket())
+        bench.snapshot()
+        yield bench
+
+
 @pytest.fixture
-def bench(tmp_path: Path, make_sandbox: MakeSandbox) -> Bench:
-    bench = Bench.at(tmp_path, make_sandbox(frozen=datetime.now(UTC)), basket())
-    bench.snapshot()
-    return bench
-
-
-def shell(bench: Bench, script: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a script of bash, in which $0 is the command, in the folder of the configuration."""
-    names = {"HOME": str(bench.folder), "PREFECT_HOME": str(bench.folder / "prefect"), **env}
-    return subprocess.run(
-        ["bash", "-c", script, FLOORLINE],
-        capture_output=True,
-        cwd=bench.folder,
-        env=clean_env(**names),
-        check=False,
-        timeout=60,
-    )
+def bench(template: Bench, tmp_path: Path) -> Bench:
+    return template.copy(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "command", ["snapshot", "status", "query 'FROM quotes'", "query 'FROM quotes' --json", "plan"]
+    "command",
+    slow_but_first("status", "snapshot", "query 'FROM quotes'", "query 'FROM quotes' --json", "plan"),
 )
 def test_a_closed_stdout_is_one_line_after_the_work(bench: Bench, command: str) -> None:
-    done = shell(bench, f'"$0" {command} >&-')
+    done = run_script(bench, f'"$0" {command} >&-')
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
     assert done.stderr.decode().startswith(CLOSED)
     assert len(bench.query("FROM runs")) == 1 + (command == "snapshot")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "code"), [("2>&-", 0), ("<&-", 0), ("2>&- <&-", 0), (">&- 2>&- <&-", 1)]
 )
 def test_a_command_runs_without_its_other_streams(bench: Bench, redirection: str, code: int) -> None:
-    done = shell(bench, f'"$0" snapshot {redirection}')
+    done = run_script(bench, f'"$0" snapshot {redirection}')
     assert (done.returncode, done.stderr) == (code, b"")
     assert len(bench.query("FROM runs")) == 2
 
 
 @pytest.mark.parametrize(
     "script",
-    [
+    slow_but_first(
         f'"$0" query "{MANY}" | head -1 > /dev/null',
         f'"$0" query "{MANY}" --json | head -1 > /dev/null',
         f'"$0" query "{MANY}" --csv | head -1 > /dev/null',
         '"$0" status | true',
         '"$0" doctor | true',
         '"$0" snapshot | true',
-    ],
+    ),
 )
 def test_a_reader_that_has_enough_ends_the_command_in_silence(bench: Bench, script: str) -> None:
-    done = shell(bench, f"{script}; exit ${{PIPESTATUS[0]}}")
+    done = run_script(bench, f"{script}; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-@pytest.mark.parametrize("command", ["status", f"query '{MANY}'", f"query '{MANY}' --csv", "snapshot --json"])
+@pytest.mark.parametrize(
+    "command", slow_but_first("status", f"query '{MANY}'", f"query '{MANY}' --csv", "snapshot --json")
+)
 def test_a_full_disk_for_the_output_is_one_line(bench: Bench, command: str) -> None:
-    done = shell(bench, f'"$0" {command} > /dev/full')
+    done = run_script(bench, f'"$0" {command} > /dev/full')
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
     assert b"the output cannot be written: No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_error_keeps_its_exit_code_where_it_cannot_be_printed(bench: Bench) -> None:
-    assert shell(bench, '"$0" query "FROM nothing" 2> /dev/full').returncode == 2
+    assert run_script(bench, '"$0" query "FROM nothing" 2> /dev/full').returncode == 2
 
 
+@pytest.mark.slow
 def test_sql_that_cannot_be_read_is_one_line(bench: Bench) -> None:
     for script, reason in (
         ('"$0" query - <&-', "Bad file descriptor"),
         ("printf '\\377' | \"$0\" query -", "it is not UTF-8 text"),
     ):
-        done = shell(bench, script)
+        done = run_script(bench, script)
         assert done.returncode == 2
         assert (
             done.stderr.decode() == f"floorline: the SQL cannot be read from the standard input: {reason}\n"
         )
 
 
+@pytest.mark.slow
 def test_a_question_without_an_answer_is_one_line(bench: Bench) -> None:
-    done = shell(bench, '"$0" maintain rebuild <&-')
+    done = run_script(bench, '"$0" maintain rebuild <&-')
     assert done.returncode == 1
     assert done.stderr.endswith(b"what the command did is kept; run it again with another output\n")
 
@@ -116,15 +116,17 @@ ENCODINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ENCODINGS)
 def test_names_come_out_whole_in_every_encoding(bench: Bench, env: dict[str, str]) -> None:
     for form, expected in ((" --csv", "item\n★ Karambit é 😀\n"), ("", "item\n★ Karambit é 😀\n1 row\n")):
-        done = shell(bench, f'"$0" query "{NAMES}"{form}', **env)
+        done = run_script(bench, f'"$0" query "{NAMES}"{form}', **env)
         assert (done.returncode, done.stdout.decode(), done.stderr) == (0, expected, b"")
-    rows = json.loads(shell(bench, f'"$0" query "{NAMES}" --json', **env).stdout)
+    rows = json.loads(run_script(bench, f'"$0" query "{NAMES}" --json', **env).stdout)
     assert rows == [{"item": "★ Karambit é 😀"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [
@@ -147,5 +149,5 @@ def test_names_come_out_whole_in_every_encoding(bench: Bench, env: dict[str, str
     ],
 )
 def test_an_odd_terminal_shows_a_snapshot(bench: Bench, env: dict[str, str]) -> None:
-    done = shell(bench, 'script -qec "$0 snapshot" /dev/null', **env)
+    done = run_script(bench, 'script -qec "$0 snapshot" /dev/null', **env)
     assert (done.returncode, b"Traceback" in done.stdout) == (0, False), done.stdout

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.core import Sandbox
-from tests.support.database_damage import cut, flip_every_block
+from sandbox.server import serve
+from tests.support.cases import slow_but
+from tests.support.database_damage import cut, flip_both, flip_every_block, lose_both, overwrite
+from tests.support.sandboxes import quiet
 from tests.support.snapshots import Bench, CommandOutput, basket, ledger, main_with, price_requests
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
+pytestmark = pytest.mark.usefixtures("no_prefect")
 TEXT = b"not what was written" * 1000
+REQUESTS = 2  # for prices, of a snapshot: one an item
 Damage = Callable[[WarehousePaths], object]
-
-
-def overwrite(path: Path, content: bytes = TEXT) -> None:
-    path.unlink()
-    path.write_bytes(content)
 
 
 def flip_bytes(path: Path, number: int = 200) -> None:
@@ -36,34 +35,24 @@ def spoil_catalogs(spoil: Callable[[Path], object]) -> Damage:
     return lambda paths: [spoil(path) for path in paths.catalog.glob("*/*.arrow")]
 
 
-def lose_both(paths: WarehousePaths) -> None:
-    paths.writer.unlink()
-    paths.published.unlink()
-
-
-def flip_both(paths: WarehousePaths) -> None:
-    flip_every_block(paths.writer)
-    flip_every_block(paths.published)
-
-
 # The damage, and the subject of the alert `database.restored` that tells it; None: nothing is to be told.
 MENDED: dict[str, tuple[Damage, str | None]] = {
     "nothing (guard)": (lambda _paths: None, None),
-    "published: text (new)": (lambda paths: overwrite(paths.published), ""),
+    "published: text (new)": (lambda paths: overwrite(paths.published, TEXT), ""),
     "published: flipped (new)": (lambda paths: flip_every_block(paths.published), ""),
     "published: cut (new)": (lambda paths: cut(paths.published, 0.5), ""),
     "published: missing (guard)": (lambda paths: paths.published.unlink(), None),
-    "writer: text (new)": (lambda paths: overwrite(paths.writer), ""),
+    "writer: text (new)": (lambda paths: overwrite(paths.writer, TEXT), ""),
     "writer: flipped (new)": (lambda paths: flip_every_block(paths.writer), ""),
     "writer: cut (new)": (lambda paths: cut(paths.writer, 0.5), ""),
     "writer: empty (new)": (lambda paths: overwrite(paths.writer, b""), ""),
     "writer: missing (new)": (lambda paths: paths.writer.unlink(), ""),
-    "state: text (new)": (lambda paths: overwrite(paths.state), "state.db"),
+    "state: text (new)": (lambda paths: overwrite(paths.state, TEXT), "state.db"),
     "state: flipped (new)": (lambda paths: flip_bytes(paths.state), "state.db"),
     "state: cut (new)": (lambda paths: cut(paths.state, 0.5), "state.db"),
     "state: empty (new)": (lambda paths: overwrite(paths.state, b""), "state.db"),
     "state: missing (new)": (lambda paths: paths.state.unlink(), "state.db"),
-    "catalogs: text (guard)": (spoil_catalogs(overwrite), None),
+    "catalogs: text (guard)": (spoil_catalogs(lambda path: overwrite(path, TEXT)), None),
     "catalogs: flipped (guard)": (spoil_catalogs(flip_bytes), None),
     "catalogs: cut (guard)": (spoil_catalogs(lambda path: cut(path, 0.5)), None),
     "catalogs: missing (guard)": (spoil_catalogs(lambda path: path.unlink()), None),
@@ -74,25 +63,39 @@ REFUSED: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.fixture
-def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with serve(quiet()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Bench:
     """Return a project after a snapshot, whose market has moved since."""
-    bench = Bench.at(tmp_path, sandbox, basket())
+    bench = Bench.at(tmp_path_factory.mktemp("template"), sandbox, basket())
     bench.snapshot()
     sandbox.move(100)
     return bench
+
+
+@pytest.fixture
+def bench(template: Bench, tmp_path: Path) -> Bench:
+    return template.copy(tmp_path)
 
 
 def run(bench: Bench, *arguments: str) -> CommandOutput:
     return main_with(*arguments, "--config", str(bench.config))
 
 
-@pytest.mark.parametrize(("damage", "subject"), MENDED.values(), ids=MENDED)
+QUICK = {"published: flipped (new)", "writer: cut (new)", "state: text (new)", "catalogs: flipped (guard)"}
+
+
+@pytest.mark.parametrize(("damage", "subject"), slow_but(QUICK, MENDED))
 def test_snapshot_mends_what_is_damaged(
     bench: Bench, sandbox: Sandbox, damage: Damage, subject: str | None
 ) -> None:
     runs = set(bench.query("SELECT run_id FROM runs"))
-    sent = len(price_requests(sandbox))
+    before = len(sandbox.requests)
     damage(bench.paths)
     output = run(bench, "snapshot", "--quiet")
 
@@ -100,7 +103,7 @@ def test_snapshot_mends_what_is_damaged(
     assert bench.quotes() == ledger(sandbox, ["steam"], [int(item) for _, item, *_ in bench.quotes()])
     assert len(runs | set(bench.query("SELECT run_id FROM runs"))) == len(runs) + 1
     assert runs <= set(bench.query("SELECT run_id FROM runs"))
-    assert len(price_requests(sandbox)) == 2 * sent
+    assert len(price_requests(sandbox, before)) == REQUESTS
     restored = [alert for alert in read_alerts(bench.paths.state) if alert.cause == "database.restored"]
     assert [alert.subject for alert in restored] == ([] if subject is None else [subject])
     for command in ("status", "alerts list", "query FROM_quotes"):
@@ -108,18 +111,19 @@ def test_snapshot_mends_what_is_damaged(
         assert run(bench, *arguments).code == 0, command
 
 
-@pytest.mark.parametrize(("damage", "words"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("damage", "words"), slow_but({"both databases: flipped (new)"}, REFUSED))
 def test_snapshot_without_a_database_to_go_on_with_lands_and_ends_with_exit_code_6(
     bench: Bench, sandbox: Sandbox, damage: Damage, words: str
 ) -> None:
-    sent, landings = len(price_requests(sandbox)), len(list(bench.paths.landing.iterdir()))
+    before, landings = len(sandbox.requests), len(list(bench.paths.landing.iterdir()))
     damage(bench.paths)
     output = run(bench, "snapshot", "--quiet")
 
     assert (output.code, output.err.count("\n")) == (6, 1)
     assert words in output.err
     assert "floorline maintain rebuild" in output.err
-    assert len(list(bench.paths.landing.iterdir())) == landings * len(price_requests(sandbox)) // sent
+    landed = len(list(bench.paths.landing.iterdir())) - landings
+    assert len(price_requests(sandbox, before)) == landed * REQUESTS
 
 
 READERS = {
@@ -127,12 +131,14 @@ READERS = {
     "status, published (new)": (("status",), lambda paths: flip_every_block(paths.published), 6),
     "status, state (new)": (("status",), lambda paths: flip_bytes(paths.state), 6),
     "alerts list (new)": (("alerts", "list"), lambda paths: flip_bytes(paths.state), 6),
-    "alerts list, text (new)": (("alerts", "list"), lambda paths: overwrite(paths.state), 6),
-    "backfill list (new)": (("backfill", "list"), lambda paths: overwrite(paths.state), 6),
+    "alerts list, text (new)": (("alerts", "list"), lambda paths: overwrite(paths.state, TEXT), 6),
+    "backfill list (new)": (("backfill", "list"), lambda paths: overwrite(paths.state, TEXT), 6),
 }
 
 
-@pytest.mark.parametrize(("arguments", "damage", "code"), READERS.values(), ids=READERS)
+@pytest.mark.parametrize(
+    ("arguments", "damage", "code"), slow_but({"query (new)", "alerts list (new)"}, READERS)
+)
 def test_reader_of_a_damaged_file_says_so_in_one_line(
     bench: Bench, arguments: tuple[str, ...], damage: Damage, code: int
 ) -> None:
@@ -144,16 +150,15 @@ def test_reader_of_a_damaged_file_says_so_in_one_line(
     assert run(bench, *arguments).code == 0
 
 
-@pytest.mark.parametrize(
-    ("damage", "name"),
-    [
-        (lambda paths: flip_every_block(paths.published), "database"),
-        (lambda paths: flip_every_block(paths.writer), "loader"),
-        (lambda paths: flip_bytes(paths.state), "state"),
-        (lambda paths: overwrite(paths.state), "state"),
-    ],
-    ids=["published (guard)", "writer (guard)", "state, flipped (new)", "state, text (new)"],
-)
+FOUND: dict[str, tuple[Damage, str]] = {
+    "published (guard)": (lambda paths: flip_every_block(paths.published), "database"),
+    "writer (guard)": (lambda paths: flip_every_block(paths.writer), "loader"),
+    "state, flipped (new)": (lambda paths: flip_bytes(paths.state), "state"),
+    "state, text (new)": (lambda paths: overwrite(paths.state, TEXT), "state"),
+}
+
+
+@pytest.mark.parametrize(("damage", "name"), slow_but({"state, flipped (new)"}, FOUND))
 def test_doctor_finds_the_damaged_file(bench: Bench, damage: Damage, name: str) -> None:
     damage(bench.paths)
     output = run(bench, "doctor")

@@ -5,6 +5,7 @@ All cases are new, but for those marked as guards: the source used to fail, or t
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,11 +18,14 @@ from common.errors import ConfigError
 from pipelines.acceptance import accept_loss
 from pipelines.results import RunResult
 from sandbox.core import Sandbox
+from sandbox.server import serve
+from tests.support.cases import slow_but
 from tests.support.clocks import VirtualClock
 from tests.support.relay import Edit, Relay, relay_to
+from tests.support.sandboxes import quiet
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_prefect")]
+pytestmark = pytest.mark.usefixtures("no_prefect")
 ITEMS, PROVIDERS, FX, ACCOUNT = "/v1/items", "/v1/providers", "/v1/fx", "/v1/account/key"
 DAY = timedelta(days=1, minutes=1)
 
@@ -39,8 +43,32 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def bench(tmp_path: Path, relay: Relay) -> Bench:
+    return create_bench(tmp_path, relay)
+
+
+def create_bench(folder: Path, relay: Relay) -> Bench:
     fields: dict[str, Any] = {"providers": ["steam", "csfloat"], "currencies": ["USD", "EUR"]}
-    return Bench.create(tmp_path, {"cs2cap": relay.url}, basket(**fields))
+    return Bench.create(folder, {"cs2cap": relay.url}, basket(**fields))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Template:
+    """A project after a good snapshot at `time`, and the relay that it asks."""
+
+    bench: Bench
+    relay: Relay
+    result: RunResult
+    time: float
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    clock = VirtualClock()
+    with serve(quiet()) as sandbox, relay_to(sandbox.url) as relay:
+        bench = create_bench(tmp_path_factory.mktemp("template"), relay)
+        result = take(bench, clock)
+        assert (result.state, bench.alerts()) == ("done", [])
+        yield Template(bench, relay, result, clock.time)
 
 
 def take(bench: Bench, clock: VirtualClock, after: timedelta = DAY) -> RunResult:
@@ -119,13 +147,16 @@ CASES: dict[str, tuple[str, Edit, str]] = {
 SUBJECTS = {PROVIDERS: "providers", ITEMS: "items", FX: "fx", ACCOUNT: "account"}
 
 
-@pytest.mark.parametrize("case", CASES)
+QUICK = {"no providers", "few items", "a rate of NaN", "an odd usage"}
+
+
+@pytest.mark.parametrize(("path", "edit", "message"), slow_but(QUICK, CASES))
 def test_last_good_catalog_serves_and_an_alert_says_so(
-    bench: Bench, relay: Relay, clock: VirtualClock, case: str
+    template: Template, tmp_path: Path, clock: VirtualClock, path: str, edit: Edit, message: str
 ) -> None:
-    path, edit, message = CASES[case]
-    good = take(bench, clock)
-    assert (good.state, bench.alerts()) == ("done", [])
+    bench, relay, good = template.bench.copy(tmp_path), template.relay, template.result
+    clock.time = template.time
+    relay.edits.clear()
     relay.edits[path] = edit
     result = take(bench, clock)
     assert (result.exit_code, result.state, result.requests) == (0, "done", good.requests)
@@ -149,11 +180,10 @@ FIRST_DAY: dict[str, tuple[str, Edit, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", FIRST_DAY)
+@pytest.mark.parametrize(("path", "edit", "message"), slow_but({"no items"}, FIRST_DAY))
 def test_empty_catalog_of_the_first_day_fails_the_source(
-    bench: Bench, relay: Relay, clock: VirtualClock, case: str
+    bench: Bench, relay: Relay, clock: VirtualClock, path: str, edit: Edit, message: str
 ) -> None:
-    path, edit, message = FIRST_DAY[case]
     relay.edits[path] = edit
     result = take(bench, clock)
     assert (result.exit_code, result.state) == (1, "failed")
@@ -186,6 +216,7 @@ FIRST_DAY_ENTRIES: dict[str, tuple[str, Edit, dict[str, Any], str, tuple[str, in
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FIRST_DAY_ENTRIES)
 def test_unreadable_entry_of_the_first_day_is_named_and_the_others_go_on(
     tmp_path: Path, relay: Relay, clock: VirtualClock, case: str
@@ -212,6 +243,7 @@ def test_unreadable_entry_of_the_first_day_is_named_and_the_others_go_on(
         Bench.create(tmp_path, {"cs2cap": relay.url}, basket(providers=["staem"])).snapshot(clock=clock)
 
 
+@pytest.mark.slow
 def test_unreadable_catalog_is_requested_again_after_an_hour(
     bench: Bench, relay: Relay, clock: VirtualClock
 ) -> None:
@@ -225,6 +257,7 @@ def test_unreadable_catalog_is_requested_again_after_an_hour(
     assert relay.count(ITEMS) == 3
 
 
+@pytest.mark.slow
 def test_provider_that_is_really_gone_is_believed_after_three_days(
     bench: Bench, relay: Relay, clock: VirtualClock
 ) -> None:
@@ -237,6 +270,7 @@ def test_provider_that_is_really_gone_is_believed_after_three_days(
     assert bench.alerts() == []
 
 
+@pytest.mark.slow
 def test_loss_can_be_accepted_at_once(bench: Bench, relay: Relay, clock: VirtualClock) -> None:
     take(bench, clock)
     relay.edits[PROVIDERS] = without("Skinport", "DMarket")
@@ -254,6 +288,7 @@ def test_loss_can_be_accepted_at_once(bench: Bench, relay: Relay, clock: Virtual
     assert bench.alerts() == []
 
 
+@pytest.mark.slow
 def test_alert_without_missing_entries_cannot_be_accepted(
     bench: Bench, relay: Relay, clock: VirtualClock
 ) -> None:
@@ -266,6 +301,7 @@ def test_alert_without_missing_entries_cannot_be_accepted(
     assert len(bench.alerts()) == 1
 
 
+@pytest.mark.slow
 def test_item_that_one_catalog_lacks_is_still_found(
     tmp_path: Path, relay: Relay, clock: VirtualClock
 ) -> None:
@@ -281,6 +317,7 @@ def test_item_that_one_catalog_lacks_is_still_found(
         take(bench, clock)
 
 
+@pytest.mark.slow
 def test_marketplace_that_vanishes_from_the_list_closes_nothing(
     bench: Bench, sandbox: Sandbox, relay: Relay, clock: VirtualClock
 ) -> None:

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.options import Options
-from sandbox.server import serve
+from tests.support.cases import slow_but
 from tests.support.http_servers import http_response
-from tests.support.interposer import Interposer, interposer
+from tests.support.interposer import Interposer, sandbox_behind_interposer
 from tests.support.snapshots import Bench, basket, main_with
-
-pytestmark = pytest.mark.slow
 
 ACCOUNT, PRICES = "/v1/account/key", "/v1/prices"
 BURST = json.dumps({"code": "RATE_LIMIT_EXCEEDED", "detail": "Too Many Requests"}).encode()
@@ -25,39 +22,30 @@ NOON = "Mon, 01 Jun 2026 12:00:00 GMT"
 @pytest.fixture(scope="module")
 def front() -> Iterator[Interposer]:
     """A sandbox behind an interposer."""
-    with (
-        serve(Options(items=50, refresh=0, limits=False)) as sandbox,
-        interposer(int(sandbox.url.rpartition(":")[2])) as between,
-    ):
+    with sandbox_behind_interposer() as between:
         yield between
 
 
-@pytest.mark.parametrize(
-    ("path", "answer", "hours"),
-    [
-        (ACCOUNT, http_response(BURST, "429 Slow", retry_after="7200"), 2),
-        (PRICES, http_response(BURST, "429 Slow", retry_after="7200"), 2),
-        (PRICES, http_response(DOWN, "503 Down", retry_after="7200"), 2),
-        (PRICES, http_response(b"", "503 Down", retry_after="7200", content_encoding="br"), 2),
-        (
-            PRICES,
-            http_response(BURST, "429 Slow", retry_after="Fri, 31 Dec 9999 23:59:59 GMT", date=NOON),
-            24,
-        ),
-        (PRICES, http_response(BURST, "429 Slow", retry_after="1e300"), 24),
-    ],
-    ids=["the account", "a page", "503", "503 in brotli", "the year 9999", "10^300 seconds"],
-)
+# What answers which path, and for how many hours nothing is sent then.
+ANSWERS: dict[str, tuple[str, bytes, int]] = {
+    "the account": (ACCOUNT, http_response(BURST, "429 Slow", retry_after="7200"), 2),
+    "a page": (PRICES, http_response(BURST, "429 Slow", retry_after="7200"), 2),
+    "503": (PRICES, http_response(DOWN, "503 Down", retry_after="7200"), 2),
+    "503 in brotli": (
+        PRICES, http_response(b"", "503 Down", retry_after="7200", content_encoding="br"), 2,
+    ),
+    "the year 9999": (PRICES, http_response(BURST, "429 Slow", retry_after=LAST, date=NOON), 24),
+    "10^300 seconds": (PRICES, http_response(BURST, "429 Slow", retry_after="1e300"), 24),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "answer", "hours"), slow_but({"a page", "the year 9999"}, ANSWERS))
 def test_long_retry_after_holds_every_later_run(
     tmp_path: Path, front: Interposer, no_prefect: None, path: str, answer: bytes, hours: int
 ) -> None:
     bench = Bench.create(tmp_path, {"cs2cap": front.url}, basket())
-    front.answered.clear()
-    front.answer(path, answer, times=1)
-    try:
+    with front.answering(path, answer, times=1):
         (first,) = bench.snapshot()
-    finally:
-        front.stop_answering()
     asked = first.incomplete_reason or ""
     assert (first.exit_code, first.state, len(front.answered)) == (3, "incomplete", 1)
     assert "asks to send nothing until" in asked

@@ -9,21 +9,20 @@ import pytest
 from connectors.cs2cap import connector, reference_data, typed_page
 from pipelines.snapshot.extraction import BasketExtractor
 from sandbox.core import Sandbox
+from tests.support.cases import slow_but
 from tests.support.http_servers import http_response
 from tests.support.interposer import interposer
 from tests.support.secrets import assert_no_secret
 from tests.support.snapshots import Bench, basket, main_with
 
-pytestmark = pytest.mark.slow
-
 BASKETS = (basket("odd", source="odd"), basket("good", source="good"))
 # Where a response is classified, read and judged; the last one is outside of every shard.
-PLACES: list[tuple[Any, str, Exception]] = [
-    (reference_data, "parse_account", RecursionError("deep")),
-    (connector.CS2Cap, "_limits", OverflowError("large")),
-    (typed_page, "check_listing", ValueError("4,300 digits of sk_secret")),
-    (BasketExtractor, "_find_down_providers", KeyError("x")),
-]
+PLACES: dict[str, tuple[Any, Exception]] = {
+    "parse_account": (reference_data, RecursionError("deep")),
+    "_limits": (connector.CS2Cap, OverflowError("large")),
+    "check_listing": (typed_page, ValueError("4,300 digits of sk_secret")),
+    "_find_down_providers": (BasketExtractor, KeyError("x")),
+}
 
 
 def fail_for_source(function: Callable[..., Any], error: Exception, name: str) -> Callable[..., Any]:
@@ -39,13 +38,16 @@ def fail_for_source(function: Callable[..., Any], error: Exception, name: str) -
     return replacement
 
 
-@pytest.mark.parametrize(("owner", "function", "error"), PLACES, ids=[function for _, function, _ in PLACES])
+@pytest.mark.parametrize(
+    ("function", "owner", "error"),
+    slow_but({"parse_account", "check_listing"}, {name: (name, *place) for name, place in PLACES.items()}),
+)
 def test_unforeseen_error_costs_its_source_only(
     tmp_path: Path,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
-    owner: Any,
     function: str,
+    owner: Any,
     error: Exception,
 ) -> None:
     bench = Bench.at(tmp_path, {"odd": sandbox, "good": sandbox}, *BASKETS)
@@ -61,9 +63,8 @@ def test_unforeseen_error_costs_its_source_only(
 
 
 # Answers that ended the whole run in a traceback.
-ANSWERS = [
-    (
-        "a reset before the calendar",
+ANSWERS = {
+    "a reset before the calendar": (
         "/v1/account/key",
         http_response(
             b'{"key": {"is_active": true, "effective_rate_requests_per_minute": 40}}',
@@ -73,28 +74,26 @@ ANSWERS = [
             x_ratelimit_reset="1780318800",
         ),
     ),
-    (
-        "an expiry outside of the calendar",
+    "an expiry outside of the calendar": (
         "/v1/account/key",
         http_response(
             b'{"key": {"is_active": true, "expires_at": "9999-12-31T23:59:59-12:00",'
             b' "effective_rate_requests_per_minute": -7}}'
         ),
     ),
-    (
-        "a location of thousands of lists",
+    "a location of thousands of lists": (
         "/v1/account/key",
         http_response(
             b'{"code": "VALIDATION_ERROR", "detail": [{"loc": ' + b"[" * 900 + b"]" * 900 + b"}]}",
             "422 Unprocessable Content",
         ),
     ),
-    ("no such address", "/v1/account/key", http_response(b"", "302 Found", location="http://[::1/")),
-    ("levels", "/v1/prices", http_response(b'{"items": [' + b"[" * 10**5 + b"]" * 10**5 + b"]}")),
-]
+    "no such address": ("/v1/account/key", http_response(b"", "302 Found", location="http://[::1/")),
+    "levels": ("/v1/prices", http_response(b'{"items": [' + b"[" * 10**5 + b"]" * 10**5 + b"]}")),
+}
 
 
-@pytest.mark.parametrize(("path", "answer"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS])
+@pytest.mark.parametrize(("path", "answer"), slow_but({"a reset before the calendar", "levels"}, ANSWERS))
 def test_odd_answer_of_one_source_leaves_the_other(
     tmp_path: Path, sandbox: Sandbox, no_prefect: None, path: str, answer: bytes
 ) -> None:

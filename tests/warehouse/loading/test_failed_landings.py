@@ -17,6 +17,7 @@ from common.warehouse_errors import WarehouseFull, WarehouseLocked
 from connectors.cs2cap.contract import ASKS
 from pipelines.loading import parse_raw_rows
 from tests.support import row_parsers
+from tests.support.cases import slow_but
 from tests.support.clocks import NOON
 from tests.support.stream_rows import stream_line
 from tests.support.waiting import wait_until
@@ -42,7 +43,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 from warehouse.state.alerts import read_alerts
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]  # a landing that failed is loaded in a process of its own
+pytestmark = pytest.mark.server  # a landing that failed is loaded in a process of its own
 
 LOAD = """
 import sys
@@ -122,16 +123,7 @@ DEATHS: dict[str, tuple[RowParser, str]] = {
 }
 
 
-QUICK = {"out of memory", "SIGSEGV"}
-
-
-@pytest.mark.parametrize(
-    ("parser", "reason"),
-    [
-        pytest.param(*case, id=name, marks=[] if name in QUICK else pytest.mark.slow)
-        for name, case in {**FAILURES, **DEATHS}.items()
-    ],
-)
+@pytest.mark.parametrize(("parser", "reason"), slow_but({"out of memory"}, {**FAILURES, **DEATHS}))
 def test_landing_that_fails_is_set_aside_after_three_tries(
     paths: WarehousePaths, parser: RowParser, reason: str
 ) -> None:
@@ -155,6 +147,7 @@ def test_landing_that_fails_is_set_aside_after_three_tries(
     assert read_alerts(paths.state, open_only=True) == []
 
 
+@pytest.mark.slow
 def test_landing_that_kills_its_loader_is_tried_by_itself_by_the_next_one(paths: WarehousePaths) -> None:
     assert kill_a_load(paths, "segfault") < 0
     reports = load(paths, row_parsers.segfault)
@@ -163,6 +156,7 @@ def test_landing_that_kills_its_loader_is_tried_by_itself_by_the_next_one(paths:
     assert read_tries(paths.landing / "odd") == Tries(failed=1)
 
 
+@pytest.mark.slow
 def test_loads_that_somebody_kills_set_nothing_aside(paths: WarehousePaths) -> None:
     assert [kill_a_load(paths, "wait_to_be_killed") for _ in range(2)] == [-9, -9]
     assert read_tries(paths.landing / "odd") == Tries(unfinished=2)
@@ -171,6 +165,7 @@ def test_loads_that_somebody_kills_set_nothing_aside(paths: WarehousePaths) -> N
     assert not (paths.landing / "odd" / "tries.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parser", "error"),
     [
@@ -193,6 +188,7 @@ def test_failure_of_the_machine_is_no_failure_of_the_landing(
     assert load(paths)["odd"].state == "done"
 
 
+@pytest.mark.slow
 def test_process_that_somebody_interrupts_is_no_failure(paths: WarehousePaths) -> None:
     write_tries(paths.landing / "odd", Tries(unfinished=1))
     states = {load(paths, row_parsers.be_interrupted)["odd"].state for _ in range(MAX_FAILED)}
@@ -217,6 +213,7 @@ def test_landing_whose_every_loader_was_killed_is_set_aside(paths: WarehousePath
     assert loaded_runs(paths) == ["a", "c"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b'{"failed": "x"}'])
 def test_damaged_count_of_tries_counts_as_one_try(paths: WarehousePaths, content: bytes) -> None:
     (paths.landing / "odd" / "tries.json").write_bytes(content)
@@ -229,6 +226,7 @@ def test_folder_that_cannot_be_written_is_reported_and_the_others_load(paths: Wa
     assert loaded_runs(paths) == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_landing_without_checksums_is_loaded_by_itself(paths: WarehousePaths) -> None:
     """A flipped bit in the Arrow stream of an older version could crash its reader."""
     folder = paths.landing / "odd"
@@ -241,6 +239,7 @@ def test_landing_without_checksums_is_loaded_by_itself(paths: WarehousePaths) ->
     assert load(paths)["odd"].state == "done"
 
 
+@pytest.mark.slow
 def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths) -> None:
     write_tries(paths.landing / "odd", Tries(unfinished=1))
     rebuilt = rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.segfault)
@@ -248,6 +247,7 @@ def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths)
     assert loaded_runs(paths) == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_landing_that_needs_more_memory_loads_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
