@@ -24,7 +24,7 @@ def publish(paths: WarehousePaths) -> None:
     the copy before it could; the first one by its user only. Raises DatabaseIncomplete where runs would be
     lost.
     """
-    refuse_lost_runs(paths)
+    refuse_lost_runs(paths, paths.writer)
     stray_wal = log_of(paths.published)
     partial = paths.published.with_name(paths.published.name + ".partial")
     with translate_duckdb_errors(paths.published):

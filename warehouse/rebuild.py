@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -19,12 +19,13 @@ from warehouse.landing.inventory import (
 )
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding
+from warehouse.landing.tries import MAX_FAILED
 from warehouse.loading.forgetting import forget_runs
 from warehouse.loading.loader import Loader
 from warehouse.loading.pipeline import LOCK_WAIT, close_alerts, copy_alerts, settle_failure
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.restoration import find_complete_database, remove_stray_log
+from warehouse.restoration import find_complete_database, refuse_lost_runs, remove_stray_log
 from warehouse.state.alerts import AlertStore
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import discard_lost_shards
@@ -69,10 +70,11 @@ def rebuild(
     with writer_lock(paths, wait), temporary_database(rebuilt):
         corrupt: list[CorruptLanding] = []
         loaded, taken_over = _fill(paths, rebuilt, now, row_parser, on_corrupt=corrupt.append)
+        refuse_lost_runs(paths, rebuilt)  # before anything is replaced
         with open_writer(rebuilt) as db:
             alerts = AlertStore(paths.state)
             for error in corrupt:
-                settle_failure(dataclasses.replace(error, may_heal=False), alerts, now())
+                settle_failure(error, alerts, now())
             close_alerts(loaded, alerts, now())
             copy_alerts(db, alerts)
         if not taken_over:
@@ -103,9 +105,8 @@ def _fill(
     while True:
         remove_database(rebuilt)
         taken_over = _take_over(paths, rebuilt, {run.header.run_id for run in runs})
-        failed: list[CorruptLanding] = []
         with Loader(rebuilt, now, row_parser) as loader:
-            loader.load(runs, failed.append)
+            failed = _load(loader, runs)
         for error in failed:
             on_corrupt(error)
         folders = {run.folder for run in runs}
@@ -113,6 +114,22 @@ def _fill(
         if loaded == folders:
             return loaded, taken_over
         runs = [run for run in runs if run.folder in loaded]
+
+
+def _load(loader: Loader, landings: Sequence[Landing]) -> list[CorruptLanding]:
+    """Load landings, each as often as loads would try it; return the failures of those that did not load."""
+    final: list[CorruptLanding] = []
+    open_failures: list[CorruptLanding] = []
+    for _ in range(MAX_FAILED):
+        failures: list[CorruptLanding] = []
+        loader.load(landings, failures.append)
+        final += [error for error in failures if not error.may_heal]
+        open_failures = [error for error in failures if error.may_heal]
+        again = {error.folder for error in open_failures}
+        landings = [landing for landing in landings if landing.folder in again]
+        if not landings:
+            break
+    return [*final, *open_failures]
 
 
 def _take_over(paths: WarehousePaths, rebuilt: Path, landed: Collection[str]) -> int:

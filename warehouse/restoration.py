@@ -36,7 +36,7 @@ def restore_writer(paths: WarehousePaths, now: datetime) -> str | None:
     if is_whole(paths.writer, paths.checksum):
         problem = "lacked runs"
         try:
-            if not _lacks_published_runs(paths):
+            if not _lacks_published_runs(paths, paths.writer):
                 return None
         except PublishedUnreadable as error:
             return f"{error.detail}: it was made anew from {paths.writer}"
@@ -70,15 +70,15 @@ def find_complete_database(paths: WarehousePaths, landed: Collection[str]) -> Pa
     return base
 
 
-def refuse_lost_runs(paths: WarehousePaths) -> None:
-    """Raise DatabaseIncomplete where a publish would lose runs that the published copy holds."""
-    if not has_content(paths.writer):
-        raise DatabaseIncomplete(f"there is no database at {paths.writer} to publish", paths.writer)
+def refuse_lost_runs(paths: WarehousePaths, database: Path) -> None:
+    """Raise DatabaseIncomplete where the publish of a database would lose runs that are published."""
+    if not has_content(database):
+        raise DatabaseIncomplete(f"there is no database at {database} to publish", database)
     with contextlib.suppress(PublishedUnreadable):
-        if not _lacks_published_runs(paths):
+        if not _lacks_published_runs(paths, database):
             return
         raise DatabaseIncomplete(
-            f"{paths.writer} lacks runs that {paths.published} holds, and is not published", paths.writer
+            f"{database} lacks runs that {paths.published} holds, and is not published", database
         )
 
 
@@ -93,14 +93,14 @@ def remove_stray_log(paths: WarehousePaths) -> None:
         log_of(paths.published).unlink(missing_ok=True)
 
 
-def _lacks_published_runs(paths: WarehousePaths) -> bool:
-    """Return whether the loader's database lacks published runs; raise PublishedUnreadable if unknown."""
+def _lacks_published_runs(paths: WarehousePaths, database: Path) -> bool:
+    """Return whether a database lacks published runs; raise PublishedUnreadable if unknown."""
     if not has_content(paths.published):
         return False
     try:
-        return count_missing_runs(paths.writer, paths.published) > 0
+        return count_missing_runs(database, paths.published) > 0
     except WarehouseError as error:
-        if error.path == paths.writer:
+        if error.path == database:
             raise
         raise PublishedUnreadable(f"{paths.published} could not be read", paths.published) from error
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+import polars as pl
+
 from common.warehouse_errors import WarehouseFull, WarehouseLocked
+from pipelines.loading import parse_raw_rows
 from tests.support.waiting import wait_until
+from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 
 BEGUN = "begun"
@@ -40,6 +45,15 @@ def exit_at_once(shard: LandedRawShard) -> NoReturn:
 def abort(shard: LandedRawShard) -> NoReturn:
     """End the process as a library whose invariants are broken."""
     os.abort()
+
+
+def fail_twice(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFrame, Mapping[str, int]]]:
+    """Fail until the landing has failed by itself once and is tried again."""
+    marks = shard.path.parent / "failures"
+    marks.write_text(marks.read_text() + "x" if marks.exists() else "x")
+    if len(marks.read_text()) <= 2:
+        raise RuntimeError("a shortage that passes")
+    return parse_raw_rows(shard)
 
 
 def run_out_of_memory(shard: LandedRawShard) -> NoReturn:

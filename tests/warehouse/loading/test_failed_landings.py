@@ -5,7 +5,9 @@ Each case is new but where it is called a guard.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from common.warehouse_errors import WarehouseFull, WarehouseLocked
+from common.warehouse_errors import DatabaseIncomplete, WarehouseError, WarehouseFull, WarehouseLocked
 from connectors.cs2cap.contract import ASKS
 from pipelines.loading import parse_raw_rows
 from tests.support import row_parsers
@@ -33,6 +35,7 @@ from tests.support.warehouse import (
     run_header,
 )
 from warehouse.database import WRITER_SETTINGS
+from warehouse.integrity import count_missing_runs, is_whole
 from warehouse.landing.inventory import landings_set_aside, pending_landings, release
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.tries import MAX_FAILED, MAX_UNFINISHED, Tries, read_tries, write_tries
@@ -245,6 +248,70 @@ def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths)
     rebuilt = rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.segfault)
     assert rebuilt.runs == 2
     assert loaded_runs(paths) == ["a", "c"]
+
+
+@pytest.mark.slow
+def test_rebuild_tries_a_landing_as_often_as_loads_do(paths: WarehousePaths) -> None:
+    """New: a landing was set aside after its first failure."""
+    rebuilt = rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.fail_twice)
+    assert (rebuilt.runs, landings_set_aside(paths.landing)) == (3, [])
+    assert loaded_runs(paths) == ["a", "c", "odd"]
+
+
+@pytest.mark.slow
+def test_rebuild_sets_aside_what_fails_as_often_as_loads_try_it(paths: WarehousePaths) -> None:
+    """A guard, but for the number of tries."""
+    rebuilt = rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.fail)
+    (error,) = landings_set_aside(paths.landing)
+    assert f"({MAX_FAILED} tries)" in error.reason
+    assert (rebuilt.runs, loaded_runs(paths)) == (2, ["a", "c"])
+
+
+@pytest.mark.slow
+def test_rebuild_whose_process_cannot_be_started_sets_nothing_aside(
+    paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New: a machine without processes put the landing at fault."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(paths.root / "none"))
+        rebuild(paths, lambda: minute(700), wait=0, row_parser=row_parsers.fail)
+    assert (landings_set_aside(paths.landing), loaded_runs(paths)) == ([], ["a", "c"])
+    assert load(paths)["odd"].state == "done"
+
+
+@pytest.mark.slow
+def test_rebuild_that_would_lose_runs_changes_nothing(paths: WarehousePaths) -> None:
+    """New: it replaced the loader's database first, and then refused to publish.
+
+    The loader's database is an older one; the published one is damaged in another table than that of runs.
+    """
+    load(paths)
+    older = paths.writer.read_bytes()
+    land(paths, "d", observe(minute(30), Quote("3")))
+    load(paths)
+    shutil.rmtree(paths.landing / "d")
+    paths.writer.write_bytes(older)
+    damage_another_table(paths)
+    files = sorted(paths.writer.parent.iterdir())
+    with pytest.raises(DatabaseIncomplete, match="lacks runs"):
+        rebuild(paths, lambda: minute(700), wait=0, row_parser=parse_raw_rows)
+    assert paths.writer.read_bytes() == older
+    assert sorted(paths.writer.parent.iterdir()) == files
+    assert landings_set_aside(paths.landing) == []
+
+
+def damage_another_table(paths: WarehousePaths) -> None:
+    """Flip a byte of the published database so that its runs can still be read, and the whole cannot."""
+    whole = paths.published.read_bytes()
+    paths.published.chmod(0o600)
+    for position in range(len(whole) - 200_000, 0, -4096):
+        paths.published.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
+        with contextlib.suppress(WarehouseError):
+            if count_missing_runs(paths.writer, paths.published) and not is_whole(
+                paths.published, paths.checksum
+            ):
+                return
+    pytest.fail("no byte is of another table")
 
 
 @pytest.mark.slow
