@@ -13,6 +13,7 @@ from common.shards import Item, SeriesShard
 from common.text import sanitize
 from connectors.base import Account, Connector, ExtractResult
 from connectors.cs2cap import reference_data
+from connectors.cs2cap.account import parse_account, parse_new_key
 from connectors.cs2cap.batch import BatchExtraction
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
@@ -56,7 +57,7 @@ class CS2Cap(Connector):
         rate_limiter = self._client.rate_limiter
         synced_at = rate_limiter.sync_point()
         response = await self._client.get("/v1/account/key", metered=False)
-        account = reference_data.parse_account(
+        account = parse_account(
             response.body,
             sanitize(response.headers.get("x-ratelimit-tier", ""), 40) or None,
             self.source,
@@ -93,7 +94,7 @@ class CS2Cap(Connector):
         """
         # no local variable holds the response: a traceback may show local variables
         request = self._client.post("/v1/account/key/reissue")
-        return reference_data.parse_new_key((await request).body, self.source)
+        return parse_new_key((await request).body, self.source)
 
     async def items(self) -> pl.DataFrame:
         """Return the whole catalog, schema `ITEMS`; without a `limit` the API sends it in one response."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common.errors import UnexpectedResponse
-from connectors.cs2cap.reference_data import parse_account, parse_fx, parse_items, parse_providers
+from connectors.cs2cap.account import parse_account
+from connectors.cs2cap.reference_data import parse_fx, parse_items, parse_providers
 from connectors.schemas import FX, ITEMS, PROVIDERS
 from tests.support.clocks import NOON
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.cs2cap import connector, reference_data, typed_page
+from connectors.cs2cap import connector, typed_page
 from pipelines.snapshot.extraction import BasketExtractor
 from sandbox.core import Sandbox
 from tests.support.cases import slow_but
@@ -18,7 +18,7 @@ from tests.support.snapshots import Bench, basket, main_with
 BASKETS = (basket("odd", source="odd"), basket("good", source="good"))
 # Where a response is classified, read and judged; the last one is outside of every shard.
 PLACES: dict[str, tuple[Any, Exception]] = {
-    "parse_account": (reference_data, RecursionError("deep")),
+    "parse_account": (connector, RecursionError("deep")),
     "_limits": (connector.CS2Cap, OverflowError("large")),
     "check_listing": (typed_page, ValueError("4,300 digits of sk_secret")),
     "_find_down_providers": (BasketExtractor, KeyError("x")),
