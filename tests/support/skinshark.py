@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.clock import Clock, SystemClock
 from common.shards import Item
+from connectors.base import ExtractResult
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
 from connectors.shards import LISTING_DELIVERIES, Shard
@@ -18,8 +20,10 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.skinshark.listing import ListingQuery, build_rows
 from sandbox.skinshark.merchant import FIRST_KEY
+from tests.support.cs2cap import PageCollector
 from tests.support.snapshots import Bench, toml
 
+T = TypeVar("T")
 DOPPLER = "★ StatTrak™ Karambit | Doppler (Factory New)"
 
 
@@ -107,3 +111,35 @@ def stored_prices(bench: Bench) -> set[tuple[str, str | None, str, float]]:
 def sent_paths(sandbox: Sandbox, since: int = 0) -> list[str]:
     """Return the paths of the requests that SkinShark received after number `since`."""
     return [entry.path for entry in sandbox.skinshark.requests.since(since)]
+
+
+def run_and_close(connector: SkinShark, job: Callable[[SkinShark], Awaitable[T]]) -> T:
+    """Return the result of `job`; close the connector."""
+
+    async def main() -> T:
+        try:
+            return await job(connector)
+        finally:
+            await connector.aclose()
+
+    return asyncio.run(main())
+
+
+def extract(
+    connector: SkinShark, market: str = "all", items: tuple[Item, ...] | None = None
+) -> tuple[ExtractResult, PageCollector]:
+    """Extract a listing, and close the connector; return the result and the pages."""
+    collector = PageCollector()
+    shard = listing_shard(market, items)
+    return run_and_close(connector, lambda source: source.extract(shard, collector)), collector
+
+
+def prices_of(collector: PageCollector) -> set[tuple[Any, ...]]:
+    """Return the collected prices in the form of `listed_prices`."""
+    rows = collector.rows.select("item_id", "phase", "delivery", "price").iter_rows()
+    return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
+
+
+def requested_limits(sandbox: Sandbox) -> list[str]:
+    """Return the `limit` of each request for prices."""
+    return [entry.query.split("&")[1] for entry in sandbox.skinshark.requests.of_path("/market/prices")]

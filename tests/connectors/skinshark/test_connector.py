@@ -2,72 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from common.errors import (
-    AccountUnverified,
-    AddressDenied,
-    AuthRejected,
     ConfigError,
-    KeyMissing,
     KeyRevoked,
-    Outage,
     PaginationError,
     RateLimited,
     RequestRejected,
-    RouteForbidden,
     SourceError,
-    Unavailable,
-    UnexpectedResponse,
 )
 from common.shards import Item
-from connectors.base import Account, ExtractResult
-from connectors.http.auth import Key
-from connectors.http.retry import RetryPolicy
+from connectors.base import Account
 from connectors.skinshark.connector import SkinShark
 from connectors.tiers import limits_for
 from sandbox.core import Sandbox
-from sandbox.skinshark.merchant import SECOND_KEY
 from tests.support.clocks import SynchronizedClock, VirtualClock
 from tests.support.cs2cap import PageCollector
 from tests.support.sandboxes import MakeSandbox
-from tests.support.skinshark import DOPPLER, listed_prices, listed_rows, listing_shard, make_skinshark
-
-T = TypeVar("T")
-
-
-def run_and_close(connector: SkinShark, job: Callable[[SkinShark], Awaitable[T]]) -> T:
-    """Return the result of `job`; close the connector."""
-
-    async def main() -> T:
-        try:
-            return await job(connector)
-        finally:
-            await connector.aclose()
-
-    return asyncio.run(main())
-
-
-def extract(
-    connector: SkinShark, market: str = "all", items: tuple[Item, ...] | None = None
-) -> tuple[ExtractResult, PageCollector]:
-    collector = PageCollector()
-    shard = listing_shard(market, items)
-    return run_and_close(connector, lambda source: source.extract(shard, collector)), collector
-
-
-def prices_of(collector: PageCollector) -> set[tuple[Any, ...]]:
-    rows = collector.rows.select("item_id", "phase", "delivery", "price").iter_rows()
-    return {(item_id, phase, delivery, float(price)) for item_id, phase, delivery, price in rows}
-
-
-def requested_limits(sandbox: Sandbox) -> list[str]:
-    """Return the `limit` of each request for prices."""
-    return [entry.query.split("&")[1] for entry in sandbox.skinshark.requests.of_path("/market/prices")]
+from tests.support.skinshark import (
+    DOPPLER,
+    extract,
+    listed_prices,
+    listed_rows,
+    listing_shard,
+    make_skinshark,
+    prices_of,
+    requested_limits,
+    run_and_close,
+)
 
 
 @pytest.mark.parametrize("phases", ["old", "new"])
@@ -193,62 +158,6 @@ def test_reject_is_kept_if_it_may_be_of_a_selected_item(sandbox: Sandbox, row: i
     assert len(page.rejects) == rejects
 
 
-@pytest.mark.parametrize("kind", ["bare", "unknown"])
-def test_response_outside_of_the_contract_is_not_retried(sandbox: Sandbox, kind: str) -> None:
-    sandbox.skinshark.fault(kind)
-    with pytest.raises(UnexpectedResponse):
-        extract(make_skinshark(sandbox.url))
-    assert len(sandbox.skinshark.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "wait"),
-    [("INTERNAL", 0), ("MAINTENANCE_MODE", 30), ("MARKET_UNAVAILABLE", 30), ("html", 0), ("drop", 0)],
-)
-def test_transient_failure_is_retried(sandbox: Sandbox, kind: str, wait: float) -> None:
-    clock = VirtualClock()
-    sandbox.skinshark.fault(kind)
-    result, collector = extract(make_skinshark(sandbox.url, clock=clock))
-    assert prices_of(collector) == listed_prices(sandbox)
-    assert (result.pages, requested_limits(sandbox)) == (1, ["limit=-1"] * 2)
-    assert wait <= clock.time < wait + 1
-
-
-@pytest.mark.parametrize("kind", ["MAINTENANCE_MODE", "MARKET_UNAVAILABLE"])
-def test_announced_outage_is_tried_once_more_after_half_a_minute(sandbox: Sandbox, kind: str) -> None:
-    clock = VirtualClock()
-    sandbox.skinshark.fault(kind, times=None)
-    with pytest.raises(Outage) as outage:
-        extract(make_skinshark(sandbox.url, clock=clock))
-    assert outage.value.request_id
-    assert (clock.slept, requested_limits(sandbox)) == ([30], ["limit=-1"] * 2)
-
-
-def test_outage_after_another_failure_is_tried_once_more(sandbox: Sandbox) -> None:
-    clock = VirtualClock()
-    sandbox.skinshark.fault("INTERNAL", path="/merchant", times=2)
-    sandbox.skinshark.fault("MAINTENANCE_MODE", path="/merchant", after=2, times=None)
-    with pytest.raises(Outage):
-        run_and_close(make_skinshark(sandbox.url, clock=clock), lambda source: source.account())
-    assert [entry.status for entry in sandbox.skinshark.requests.since(0)] == [500, 500, 503, 503]
-    assert clock.slept[2:] == [30]
-
-
-def test_lasting_failure_ends_the_extraction(sandbox: Sandbox) -> None:
-    sandbox.skinshark.fault("INTERNAL", times=None)
-    with pytest.raises(Unavailable, match="Internal") as failure:
-        extract(make_skinshark(sandbox.url, clock=VirtualClock(), retry=RetryPolicy(attempts=3)))
-    assert failure.value.request_id
-    assert requested_limits(sandbox) == ["limit=-1"] * 2 + ["limit=500"] * 3
-
-
-def test_rate_limited_request_waits_as_the_header_says(sandbox: Sandbox) -> None:
-    clock = VirtualClock()
-    sandbox.skinshark.fault("RATE_LIMITED", params={"retry_after": 17})
-    extract(make_skinshark(sandbox.url, clock=clock))
-    assert clock.time >= 17
-
-
 def test_token_bucket_is_never_overdrawn(make_sandbox: MakeSandbox) -> None:
     """A hundred listings of one token each, at sixty tokens a minute, on synchronized clocks."""
     sandbox = make_sandbox(items=10, limits=True, frozen=None)
@@ -292,57 +201,6 @@ def test_id_of_the_last_request_is_known(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "error_class"),
-    [
-        ("revoked", KeyRevoked),
-        ("pinned", AddressDenied),
-        ("unverified", AccountUnverified),
-    ],
-)
-def test_auth_rejection_is_not_retried(sandbox: Sandbox, cause: str, error_class: type[SourceError]) -> None:
-    merchant = sandbox.skinshark.merchant
-    if cause == "revoked":
-        merchant.revoke()
-    elif cause == "pinned":
-        merchant.pin("203.0.113.7")
-    else:
-        merchant.state = cause
-    with pytest.raises(error_class) as rejected:
-        extract(make_skinshark(sandbox.url))
-    assert rejected.value.request_id
-    assert len(sandbox.skinshark.requests) == 1
-
-
-@pytest.mark.parametrize("key", ["FORBIDDEN", "SOMETHING_NEW"])
-def test_forbidden_route_stops_alone(sandbox: Sandbox, key: str) -> None:
-    sandbox.skinshark.fault("error", times=None, params={"key": key, "status": 403})
-
-    async def work(source: SkinShark) -> list[RouteForbidden]:
-        errors = []
-        for _ in range(2):
-            with pytest.raises(RouteForbidden) as refused:
-                await source.extract(listing_shard(), PageCollector())
-            errors.append(refused.value)
-            await source.account()
-        return errors
-
-    errors = run_and_close(make_skinshark(sandbox.url), work)
-    assert {error.code for error in errors} == {key}
-    assert all(f"{key} (403)" in str(error) and "GET /market/prices" in str(error) for error in errors)
-    sent = [(entry.path, entry.status) for entry in sandbox.skinshark.requests.since(0)]
-    assert sent == [("/market/prices", 403), ("/merchant", 200), ("/merchant", 200)]
-
-
-def test_errors_never_show_a_key(sandbox: Sandbox) -> None:
-    secret = "sk_live_nobody_knows_this_secret"
-    with pytest.raises(AuthRejected) as rejected:
-        extract(make_skinshark(sandbox.url, key=secret))
-    text = f"{rejected.value} {rejected.value!r} {rejected.value.__context__!r} {Key(SECOND_KEY)!r}"
-    assert secret not in text
-    assert SECOND_KEY not in text
-
-
-@pytest.mark.parametrize(
     ("shard", "message"),
     [
         (listing_shard("c5"), "the source has skinshark in USD, not c5 in USD"),
@@ -380,9 +238,3 @@ def test_rate_limit_longer_than_the_retries_is_raised(sandbox: Sandbox) -> None:
     sandbox.skinshark.fault("RATE_LIMITED", times=None, params={"retry_after": 500})
     with pytest.raises(RateLimited):
         extract(make_skinshark(sandbox.url, clock=VirtualClock()))
-
-
-def test_missing_key_is_raised(sandbox: Sandbox) -> None:
-    sandbox.skinshark.fault("MISSING_API_KEY")
-    with pytest.raises(KeyMissing):
-        extract(make_skinshark(sandbox.url))
