@@ -39,6 +39,8 @@ from tests.support.warehouse import (
     observe,
     query_rows,
 )
+from warehouse.database import open_reader, open_writer
+from warehouse.database_files import log_of
 from warehouse.export import export_duckdb
 from warehouse.loading.pipeline import republish
 from warehouse.paths import WarehousePaths
@@ -273,6 +275,8 @@ def test_damaged_published_copy_is_named_and_made_anew(template: Template, tmp_p
     republish(paths, minute(600), wait=0)  # another process was faster: nothing is to be done
 
 
+FLIPS = 200
+LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
 KILLED = """
 import duckdb, os, sys
 db = duckdb.connect(sys.argv[1])
@@ -281,22 +285,51 @@ os._exit(9)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", ["nothing", "cut", *range(8)])
-def test_log_of_a_killed_load_is_damaged(
-    template: Template, expected: Rows, tmp_path: Path, damage: str | int
-) -> None:
-    paths = template.copy(tmp_path / "home", landings=True)
+@pytest.fixture(scope="module")
+def killed(template: Template, tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
+    """Return the warehouse with the log of a load that was killed."""
+    paths = template.copy(tmp_path_factory.mktemp("killed"), landings=True)
     subprocess.run([sys.executable, "-c", KILLED, str(paths.writer)], check=False)
-    log = paths.writer.with_name("market.duckdb.wal")
-    if isinstance(damage, int):
-        flip_random_bit(log, damage)
-    elif damage == "cut":
-        cut(log, 0.5)
-    land(paths, "next", observe(minute(60), Quote("5", 777)))
-    assert [report.run_id for report in load(paths)] == ["next"]
-    assert rows(paths) == expected
+    assert log_of(paths.writer).stat().st_size > 10_000
+    return paths
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["nothing", "cut", "empty", "flipped"])
+def test_log_of_a_killed_load_is_damaged(
+    killed: WarehousePaths, expected: Rows, tmp_path: Path, damage: str
+) -> None:
+    paths = copy_warehouse(killed, tmp_path)
+    log = log_of(paths.writer)
+    if damage == "flipped":
+        flip_random_bit(log, 1)
+    elif damage != "nothing":
+        cut(log, 0.5 if damage == "cut" else 0)
+    check_next_load(paths, expected)
     assert not log.exists()
+
+
+@pytest.mark.slow
+def test_flipped_bits_of_the_log_of_a_killed_load_are_never_loaded(
+    killed: WarehousePaths, tmp_path: Path
+) -> None:
+    before = read_facts(killed.published)
+    for seed in range(FLIPS):
+        paths = WarehousePaths(tmp_path / str(seed))
+        paths.prepare()
+        for path in (killed.writer, killed.published, killed.checksum, log_of(killed.writer)):
+            shutil.copy(path, paths.root / path.relative_to(killed.root))
+        flip_random_bit(log_of(paths.writer), seed)
+        restore_writer(paths, minute(600))
+        with open_writer(paths.writer):  # makes the rest of the log a part of the database
+            pass
+        assert read_facts(paths.writer) == before, seed
+        shutil.rmtree(paths.root)
+
+
+def read_facts(database: Path) -> list[tuple[object, ...]]:
+    with open_reader(database) as db:
+        return db.execute("FROM store.history ORDER BY ALL").fetchall()
 
 
 @pytest.mark.slow
@@ -308,10 +341,6 @@ def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: P
     shutil.copy(tmp_path / "backup.duckdb", paths.writer)
     assert load(paths) == []
     assert rows(paths) == before
-
-
-FLIPS = 200
-LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
 
 
 def check_next_load(paths: WarehousePaths, expected: Rows) -> None:

@@ -78,9 +78,14 @@ def read_frames(path: Path, *, may_be_torn: bool) -> Iterator[bytes]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write an object as JSON, completely and durably or not at all, with a checksum as its last field."""
+    """Write an object as `encode_json` returns it, completely and durably or not at all."""
+    atomic_write(path, encode_json(value))
+
+
+def encode_json(value: object) -> bytes:
+    """Return an object as JSON, with a checksum as its last field."""
     text = to_json(value).removesuffix(b"}")
-    atomic_write(path, b'%s, "crc32": "%08x"}' % (text, zlib.crc32(text)))
+    return b'%s, "crc32": "%08x"}' % (text, zlib.crc32(text))
 
 
 def read_json(path: Path, kind: type[_T]) -> _T:

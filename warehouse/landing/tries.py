@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from common.files import to_json, translate_os_errors
+from common.files import translate_os_errors
 from common.warehouse_errors import WarehouseFull
-from warehouse.landing.integrity import read_json
+from warehouse.landing.integrity import encode_json, read_json
 from warehouse.landing.reader import CorruptLanding, refuse_corrupt_files
 
 FILE: Final = "tries.json"
@@ -54,7 +54,7 @@ def write_tries(folder: Path, tries: Tries) -> None:
     """
     with translate_os_errors(folder), refuse_corrupt_files(folder):
         if tries:
-            (folder / FILE).write_bytes(to_json(tries))
+            (folder / FILE).write_bytes(encode_json(tries))
         else:
             (folder / FILE).unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from tests.support.landing_damage import (
 )
 from tests.support.warehouse import DAY, Quote, create_warehouse, land, minute, observe, query_rows
 from warehouse.landing.integrity import write_json
-from warehouse.landing.inventory import landings_set_aside, list_landings, pending_landings, prune
+from warehouse.landing.inventory import landings_set_aside, list_landings, pending_landings, prune, set_aside
 from warehouse.landing.reader import CorruptLanding
+from warehouse.landing.tries import Tries, read_tries, write_tries
 from warehouse.loading.pipeline import load_pending
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
@@ -182,6 +183,39 @@ def test_landing_without_its_header_is_neither_forgotten_nor_pruned(paths: Wareh
     assert (report.state, report.reason) == ("unreadable", "run.json is missing")
     assert prune(paths.landing, 0 * DAY) == 0
     assert list_landings(paths.landing) == [folder]
+
+
+def flips_of_each_bit(path: Path) -> Iterator[None]:
+    """Flip one bit of a small file after the other; the file is as it was afterwards."""
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        yield
+    path.write_bytes(content)
+
+
+def test_flipped_bit_in_the_count_of_tries_counts_as_one_try(paths: WarehousePaths) -> None:
+    folder = land(paths, "b", observe(minute(10), Quote("2")))
+    tries = Tries(failed=1, unfinished=4)
+    write_tries(folder, tries)
+    found = [read_tries(folder) for _ in flips_of_each_bit(folder / "tries.json")]
+    assert len(found) > 200
+    assert set(found) == {tries, Tries(unfinished=1)}
+    assert found.count(tries) < len(found) // 2
+
+
+def test_flipped_bit_in_the_mark_of_a_landing_that_is_set_aside_changes_its_reason_only(
+    paths: WarehousePaths,
+) -> None:
+    """A guard."""
+    folder = land(paths, "b", observe(minute(10), Quote("2")))
+    set_aside(CorruptLanding(folder, "0000.arrow.zst does not match its checksums"))
+    for _ in flips_of_each_bit(folder / "unreadable"):
+        (error,) = landings_set_aside(paths.landing)
+        assert str(error).isprintable()
+        assert pending_landings(paths.landing) == []
 
 
 @pytest.mark.parametrize("damage", ["a folder", "a pipe", "a circle of links"])
