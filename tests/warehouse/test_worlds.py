@@ -11,7 +11,7 @@ from tests.support.worlds.checks import check_world
 from tests.support.worlds.generator import generate_world
 from tests.support.worlds.kinds import KINDS
 
-SEEDS = range(2, 28)
+SEEDS = range(1, 27)
 
 
 def worlds(kind: str, seeds: range) -> list[object]:
@@ -24,7 +24,7 @@ def is_in_order(kind: str, seed: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed"), [world for kind in ("plain", "late", "everything") for world in worlds(kind, range(2))]
+    ("kind", "seed"), [world for kind in ("plain", "late", "everything") for world in worlds(kind, range(1))]
 )
 def test_views_of_a_world_equal_the_model(tmp_path: Path, kind: str, seed: int) -> None:
     differences = check_world(
