@@ -82,6 +82,16 @@ def test_migration_keeps_prices_that_differ_from_their_minor_units(paths: Wareho
     assert current == [(Decimal("0.00000001"),)]
 
 
+def test_analysts_see_the_documented_macros_only(paths: WarehousePaths) -> None:
+    with duckdb.connect(str(paths.writer)) as db:  # where an older version left others
+        db.execute("CREATE MACRO base_name(name) AS name; CREATE MACRO covers(a, b) AS a = b")
+    land_and_load(paths, "b", observe(minute(10), Quote("1")))
+    macros = (
+        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE schema_name = 'main' AND NOT internal"
+    )
+    assert query_rows(paths, f"{macros} ORDER BY ALL") == [("quotes_as_of",), ("quotes_in",)]
+
+
 def test_next_snapshot_continues_the_migrated_history(paths: WarehousePaths) -> None:
     report = land_and_load(paths, "b", observe(minute(10), Quote("1", 100, 3, timestamp=None)))
     assert report.rows_changed == 0

@@ -41,7 +41,7 @@ COUNT_UNKNOWN_NAMES = """SELECT
     (SELECT count(*) FROM staged_row WHERE quote_key IS NULL)
     + (SELECT count(*) FROM shard_item m ANTI JOIN store.item i ON i.source = getvariable('source')
        AND i.item_id = m.item_id AND i.phase IS NOT DISTINCT FROM m.phase
-       AND i.base_name = base_name(m.market_hash_name) WHERE m.item_id IS NOT NULL)
+       AND i.base_name = store.base_name(m.market_hash_name) WHERE m.item_id IS NOT NULL)
     + (SELECT count(*) FROM (SELECT provider FROM shard_provider UNION FROM accepted) m
        ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = m.provider)"""
 # What find_late_rows looks for: observations of other runs and acceptances after the start of this one, items

@@ -3,7 +3,7 @@
 
 -- The name that the source uses now takes precedence over a requested one.
 CREATE OR REPLACE TEMP TABLE distinct_item AS
-SELECT item_id, phase, base_name(market_hash_name) AS base_name, bool_or(is_current) AS is_current,
+SELECT item_id, phase, store.base_name(market_hash_name) AS base_name, bool_or(is_current) AS is_current,
     coalesce(max_by(market_hash_name, named_at) FILTER (is_current), max(market_hash_name)) AS market_hash_name,
     max(named_at) AS named_at
 FROM named_item GROUP BY ALL;
@@ -67,4 +67,4 @@ SELECT DISTINCT n.item_id, TRY_CAST(n.item_id AS BIGINT) AS number, coalesce(n.p
     i.item_key
 FROM named_item n
 JOIN store.item i ON i.source = getvariable('source') AND i.item_id = n.item_id
-    AND i.phase IS NOT DISTINCT FROM n.phase AND i.base_name = base_name(n.market_hash_name);
+    AND i.phase IS NOT DISTINCT FROM n.phase AND i.base_name = store.base_name(n.market_hash_name);

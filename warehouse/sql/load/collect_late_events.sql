@@ -49,13 +49,13 @@ SET VARIABLE rows_from = least(getvariable('late_from'), (SELECT min(observed_fr
 
 -- The scopes that cover a late quote; of an aggregate in a catalog, from `since` on.
 CREATE OR REPLACE TEMP TABLE late_coverage AS
-SELECT k.quote_key, c.scope_key, min(CASE WHEN covers(c.selection, k.aggregate) OR m.item_key IS NOT NULL THEN 0
+SELECT k.quote_key, c.scope_key, min(CASE WHEN store.covers(c.selection, k.aggregate) OR m.item_key IS NOT NULL THEN 0
     ELSE epoch_us(a.since) END) AS since
 FROM late_key k
 JOIN (SELECT DISTINCT scope_key, selection, book_key FROM late_check) c USING (book_key)
 LEFT JOIN store.scope_item m ON m.scope_key = c.scope_key AND m.item_key = k.item_key
 LEFT JOIN aggregate_in_catalog a ON a.scope_key = c.scope_key AND a.quote_key = k.quote_key
-WHERE covers(c.selection, k.aggregate) OR m.item_key IS NOT NULL OR a.quote_key IS NOT NULL
+WHERE store.covers(c.selection, k.aggregate) OR m.item_key IS NOT NULL OR a.quote_key IS NOT NULL
 GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE late_history AS

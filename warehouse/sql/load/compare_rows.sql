@@ -8,7 +8,7 @@ CREATE OR REPLACE TEMP TABLE difference AS
 SELECT (d.quote_key >> 20)::INTEGER AS item_key, b.provider_key, b.currency, b.delivery,
     d.* EXCLUDE (page, was_quantity, was_changed_at),
     p.observed_at, greatest(p.observed_at, d.was_valid_from + INTERVAL 1 MICROSECOND) AS valid_from,
-    d.is_new OR is_change(b.currency, d.was_price, d.was_quantity, d.was_changed_at, d.price, d.quantity, d.changed_at)
+    d.is_new OR store.is_change(b.currency, d.was_price, d.was_quantity, d.was_changed_at, d.price, d.quantity, d.changed_at)
         AS changed
 FROM (
     SELECT coalesce(r.quote_key, c.quote_key) AS quote_key, r.quote_key IS NOT NULL AS present,

@@ -21,7 +21,7 @@ SELECT c.quote_key
 FROM store.current c
 JOIN store.item i USING (item_key)
 JOIN shard_observation o USING (provider_key, currency, delivery)
-WHERE o.complete AND (covers(o.selection, i.aggregate)
+WHERE o.complete AND (store.covers(o.selection, i.aggregate)
     OR EXISTS (FROM store.scope_item m WHERE m.scope_key = o.scope_key AND m.item_key = c.item_key)
     OR EXISTS (FROM aggregate_in_catalog a WHERE a.scope_key = o.scope_key AND a.quote_key = c.quote_key));
 
@@ -43,7 +43,7 @@ FROM (
 ) q
 JOIN store.item i USING (item_key)
 JOIN (SELECT DISTINCT scope_key, selection, book_key FROM later_observation WHERE complete) l USING (book_key)
-WHERE covers(l.selection, i.aggregate)
+WHERE store.covers(l.selection, i.aggregate)
     OR EXISTS (FROM store.scope_item m WHERE m.scope_key = l.scope_key AND m.item_key = q.item_key)
     OR EXISTS (FROM aggregate_in_catalog a WHERE a.scope_key = l.scope_key AND a.quote_key = q.quote_key);
 
@@ -133,7 +133,7 @@ WHERE h.lowest_ask IS NOT NULL AND h.valid_from < l.observed_at AND (c.url IS NO
                 IS NOT DISTINCT FROM (c.lowest_ask, store.price_by(c.other_price, c.lowest_ask))
         END
     ))
-    AND NOT is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
+    AND NOT store.is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
         l.price, l.quantity, l.changed_at)
     AND NOT EXISTS (FROM store.history n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
         AND n.currency = l.currency AND n.delivery = l.delivery

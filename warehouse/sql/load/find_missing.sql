@@ -19,7 +19,7 @@ WITH missing AS (
     FROM missing m
     JOIN store.item i USING (item_key)
     JOIN complete_observation o USING (provider_key, currency, delivery)
-    WHERE covers(o.selection, i.aggregate)
+    WHERE store.covers(o.selection, i.aggregate)
         OR EXISTS (FROM store.scope_item s WHERE s.item_key = m.item_key AND s.scope_key = o.scope_key)
         OR EXISTS (FROM aggregate_in_catalog a WHERE a.quote_key = m.quote_key AND a.scope_key = o.scope_key
             AND a.since <= o.observed_from)

@@ -34,7 +34,7 @@ WITH last_observation AS (
     JOIN store.book b ON b.book_key = d.quote_key & 1048575
     JOIN last_observation o USING (provider_key, currency, delivery)
     LEFT JOIN store.unconfirmed u USING (quote_key)
-    WHERE coalesce(o.observed_to > u.unconfirmed_at, true) AND (covers(o.selection, i.aggregate)
+    WHERE coalesce(o.observed_to > u.unconfirmed_at, true) AND (store.covers(o.selection, i.aggregate)
         OR EXISTS (FROM store.scope_item m WHERE m.scope_key = o.scope_key AND m.item_key = i.item_key)
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = o.scope_key AND a.quote_key = d.quote_key))
     GROUP BY d.quote_key

@@ -52,7 +52,7 @@ LEFT JOIN store.current c ON c.quote_key = q.quote_key
 LEFT JOIN recomputed_confirmation n ON n.quote_key = q.quote_key
 WHERE q.unconfirmed_at IS NOT NULL AND o.complete
     AND o.observed_to <= coalesce(make_timestamptz(q.row_at), greatest(c.seen_at, n.observed_to), getvariable('late_from'))
-    AND (covers(s.selection, k.aggregate)
+    AND (store.covers(s.selection, k.aggregate)
         OR EXISTS (FROM store.scope_item m WHERE m.scope_key = s.scope_key AND m.item_key = k.item_key)
         OR EXISTS (FROM store.catalog_aggregate a WHERE a.scope_key = s.scope_key AND a.quote_key = q.quote_key))
 GROUP BY q.quote_key;

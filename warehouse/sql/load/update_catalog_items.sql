@@ -8,7 +8,7 @@ SELECT DISTINCT ON (i.item_key) i.* REPLACE (
     c.is_stattrak AS is_stattrak, c.is_souvenir AS is_souvenir, getvariable('observed_to') AS catalog_at)
 FROM store.item i
 JOIN catalog_items c ON i.source = getvariable('source') AND i.item_id = c.item_id
-    AND i.phase IS NOT DISTINCT FROM c.phase AND i.base_name = base_name(c.market_hash_name)
+    AND i.phase IS NOT DISTINCT FROM c.phase AND i.base_name = store.base_name(c.market_hash_name)
 WHERE coalesce(i.catalog_at <= getvariable('observed_to'), true)
 EXCEPT FROM store.item;
 

@@ -3,7 +3,7 @@
 -- Whether a quote changed. A converted amount moves with the exchange rate at every refresh, so outside USD only the
 -- quantity, a return to the listing, or a newer `timestamp` of the API (compared by the second) is a change. Where the
 -- API gives no `timestamp` at all, the amount decides. A quantity is null where the source does not report one.
-CREATE OR REPLACE MACRO is_change(currency, was_price, was_quantity, was_changed_at, price, quantity, changed_at) AS
+CREATE OR REPLACE MACRO store.is_change(currency, was_price, was_quantity, was_changed_at, price, quantity, changed_at) AS
     (was_price IS NULL) <> (price IS NULL)
     OR was_quantity IS DISTINCT FROM quantity
     OR CASE
@@ -14,10 +14,10 @@ CREATE OR REPLACE MACRO is_change(currency, was_price, was_quantity, was_changed
     END;
 
 -- Whether an observation of everything includes an item: a `listing` includes aggregates, a `catalog` does not.
-CREATE OR REPLACE MACRO covers(selection, aggregate) AS
+CREATE OR REPLACE MACRO store.covers(selection, aggregate) AS
     selection = 'listing' OR (selection = 'catalog' AND NOT aggregate);
 
-CREATE OR REPLACE MACRO base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
+CREATE OR REPLACE MACRO store.base_name(market_hash_name) AS split_part(market_hash_name, ' | ', 1);
 
 -- The name of an item that is never null: the phase is part of it. A join by market_hash_name and phase would drop
 -- every item without a phase, because null equals nothing.

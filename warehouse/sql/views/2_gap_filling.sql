@@ -59,7 +59,7 @@ WITH peer AS (
 ), observed AS (
     SELECT peer_key, provider_key, currency, w.first_look, w.last_from, w.last_to, w.covered_to
     FROM peer p JOIN store.watch w USING (provider_key, currency)
-    WHERE covers(w.selection, p.aggregate)
+    WHERE store.covers(w.selection, p.aggregate)
         OR EXISTS (FROM store.scope_item m WHERE m.scope_key = w.scope_key AND m.item_key = p.peer_key)
     UNION ALL
     SELECT peer_key, provider_key, currency, NULL, '-infinity'::TIMESTAMPTZ, '-infinity'::TIMESTAMPTZ,

@@ -15,7 +15,7 @@ GROUP BY ALL;
 CREATE OR REPLACE VIEW store.seen_in_catalog AS
 SELECT kind.aggregate, l.provider_key, l.currency, l.delivery, max(l.observed_to) AS observed_to,
     max(l.fresh_until) AS fresh_until
-FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON covers(l.selection, kind.aggregate)
+FROM store.look l JOIN (VALUES (false), (true)) kind(aggregate) ON store.covers(l.selection, kind.aggregate)
 GROUP BY ALL;
 
 -- The last complete observation of an item by a scope that names it, or of an aggregate by a catalog that returns it.
