@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+from filelock import FileLock, Timeout
 
+from common.files import translate_os_errors
 from common.warehouse_errors import TargetExists
 from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
 from warehouse.paths import WarehousePaths
@@ -23,10 +25,13 @@ WHERE database_name = current_database() AND schema_name = 'main' AND NOT intern
 
 
 def export_duckdb(paths: WarehousePaths, target: Path) -> None:
-    """Write the database as one compact DuckDB file. Raises TargetExists where `target` exists."""
-    _refuse_existing(target)
+    """Write the database as one compact DuckDB file.
+
+    Raises TargetExists where `target` exists, or another process writes it.
+    """
     partial = partial_of(target)
     with (
+        _exclusive(target),
         _temporary_target(partial),
         open_published(paths),
         translate_duckdb_errors(target),
@@ -42,12 +47,18 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
 def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     """Write one Parquet file for every view of the database into a new folder; return the files.
 
-    Raises TargetExists where `target` exists.
+    Raises TargetExists where `target` exists, or another process writes it.
     """
-    _refuse_existing(target)
     partial = partial_of(target)
-    with _temporary_target(partial), open_published(paths) as db, translate_duckdb_errors(target):
-        partial.mkdir(parents=True)
+    with translate_os_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        _exclusive(target),
+        _temporary_target(partial),
+        open_published(paths) as db,
+        translate_duckdb_errors(target),
+    ):
+        partial.mkdir()
         views = [view for (view,) in db.execute(PUBLIC_VIEWS).fetchall()]
         for view in views:
             file = quote_path(partial / f"{view}.parquet")
@@ -62,9 +73,22 @@ def partial_of(target: Path) -> Path:
     return target.with_name(f"export-{name}.partial")
 
 
-def _refuse_existing(target: Path) -> None:
-    if target.exists():
-        raise TargetExists(f"{target} exists already", target)
+@contextlib.contextmanager
+def _exclusive(target: Path) -> Iterator[None]:
+    """Let one process at a time write a target that does not exist yet."""
+    lock = partial_of(target).with_suffix(".lock")
+    with translate_os_errors(target):
+        try:
+            held = FileLock(lock).acquire(timeout=0)
+        except Timeout:
+            raise TargetExists(f"another process writes {target} now", target) from None
+    with held:
+        try:
+            if target.exists():
+                raise TargetExists(f"{target} exists already", target)
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
