@@ -1,0 +1,91 @@
+"""The figures of a soak: what a process and a warehouse use, and whether a figure grows."""
+
+from __future__ import annotations
+
+import gc
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from warehouse.landing.inventory import is_set_aside, list_landings
+from warehouse.paths import WarehousePaths
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much a figure may grow from the second window to the last one: by a share, and by so much more."""
+
+    share: float
+    more: float
+
+    def allows(self, first: float, last: float) -> bool:
+        """Return whether a figure that was `first` may be `last`."""
+        return last <= first * (1 + self.share) + self.more
+
+
+# Caches of a process and the files of a database fill in steps: a figure may grow a little.
+BOUNDS: Final[Mapping[str, Bound]] = {
+    "descriptors": Bound(0, 2),
+    "threads": Bound(0, 2),
+    "RSS MB": Bound(0.10, 10),
+    "state.db KB": Bound(0.10, 100),
+    "landings": Bound(0.25, 10),
+    "other files": Bound(0, 2),
+    "bytes a changed row": Bound(0.15, 0),
+}
+
+
+def use_of_process() -> dict[str, float]:
+    """Return the descriptors, the threads and the resident memory of this process."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text("ascii")
+    (kilobytes,) = re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    (threads,) = re.findall(r"^Threads:\s+(\d+)$", status, re.MULTILINE)
+    descriptors = len(list(Path("/proc/self/fd").iterdir())) - 1  # without that of this list
+    return {"descriptors": descriptors, "threads": int(threads), "RSS MB": int(kilobytes) / 1024}
+
+
+def use_of_warehouse(paths: WarehousePaths) -> dict[str, float]:
+    """Return the number of landings and of other files, and the size of `state.db`.
+
+    Landings that are set aside wait for a person, and count by themselves.
+    """
+    landings = list_landings(paths.landing)
+    aside = sum(map(is_set_aside, landings))
+    files = [path for path in paths.root.rglob("*") if path.is_file() and paths.landing not in path.parents]
+    return {
+        "state.db KB": paths.state.stat().st_size / 1024,
+        "landings": len(landings) - aside,
+        "set aside": aside,
+        "other files": len(files),
+    }
+
+
+def medians(samples: Sequence[Figures]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
+
+
+def find_trends(windows: Sequence[Figures]) -> list[str]:
+    """Return a line for each figure that grew beyond its bound; the first window warms everything up."""
+    if len(windows) < 3:
+        return []
+    first, last = windows[1], windows[-1]
+    return [
+        f"{name} grew from {first[name]:,.1f} to {last[name]:,.1f}"
+        for name, bound in BOUNDS.items()
+        if not bound.allows(first[name], last[name])
+    ]
+
+
+def as_table(windows: Sequence[Figures], minutes: float) -> str:
+    """Return the figures as a Markdown table with a column for each window."""
+    ends = [f"{minutes * number:g} min" for number in range(1, len(windows) + 1)]
+    rows = [["", *ends], ["---"] * (len(ends) + 1)]
+    rows += [[name, *(f"{window[name]:,.0f}" for window in windows)] for name in windows[0]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
