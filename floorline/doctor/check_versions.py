@@ -27,7 +27,9 @@ def check_versions(versions: Mapping[str, str]) -> list[Finding]:
 
 def _check_python(version: str) -> Finding:
     if _major_minor(version) < (3, 11):
-        return fail("python", version, "use Python 3.11 or newer")
+        return fail("python", version, "use Python 3.11, 3.12 or 3.13")
+    if _major_minor(version) > (3, 13):
+        return warn("python", f"{version}; Floorline is tested with 3.11 to 3.13", "use one of these")
     return ok("python", version)
 
 

@@ -13,8 +13,8 @@ Payload = dict[str, Json]
 
 
 def apply_faults(response: ApiResponse, faults: Iterable[Fault], request: ApiRequest) -> ApiResponse:
-    """Return the response after the effects of the faults."""
-    for fault in faults:
+    """Return the response after the effects of the faults: on content, then on transfer."""
+    for fault in (faults := list(faults)):
         if fault.kind in CURSOR_KINDS and response.status == 200:
             _break_cursor(response, fault, request)
         if fault.kind in _EDITS and response.status == 200:
@@ -22,6 +22,7 @@ def apply_faults(response: ApiResponse, faults: Iterable[Fault], request: ApiReq
         if fault.kind in _LINE_EDITS and response.media == NDJSON:
             response.body = b"".join(_LINE_EDITS[fault.kind](_lines(response), fault))
             response.gzipped = False
+    for fault in faults:
         if fault.kind in _TRANSFER_EFFECTS:
             _TRANSFER_EFFECTS[fault.kind](response, fault)
     return response

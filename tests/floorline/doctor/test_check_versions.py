@@ -45,7 +45,9 @@ def test_fastapi_is_not_checked_for_another_version_of_prefect() -> None:
     ("name", "version", "verdict"),
     [
         ("python", "3.10.14", "fail"),
-        ("python", "3.14.0", "ok"),
+        ("python", "3.12.1", "ok"),
+        ("python", "3.13.0", "ok"),
+        ("python", "3.14.0", "warn"),
         ("duckdb", "1.4.4", "fail"),
         ("duckdb", "1.6.0", "fail"),
         ("duckdb", "1.5.6", "ok"),

@@ -290,6 +290,16 @@ def test_stream_without_its_total(sandbox: Sandbox) -> None:
     assert unknown.content == right.content
 
 
+def test_body_is_cut_after_its_rows_are_edited(sandbox: Sandbox) -> None:
+    sandbox.fault("truncate", how="gzip")
+    sandbox.fault("unknown_total")
+    sandbox.fault("broken_row", field="provider", value="odd")
+    with httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response:
+        body = b"".join(response.iter_raw())
+    assert b'"odd"' in zlib.decompressobj(31).decompress(body).splitlines()[0]
+    assert stream(sandbox).status_code == 200  # the first one is not active any more
+
+
 def test_stream_with_a_wrong_total(sandbox: Sandbox) -> None:
     right = stream(sandbox)
     sandbox.fault("wrong_total", by=-3)
