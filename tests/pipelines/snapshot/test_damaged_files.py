@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from sandbox.server import serve
 from tests.support.cases import slow_but
 from tests.support.database_damage import cut, flip_both, flip_every_block, lose_both, overwrite
 from tests.support.sandboxes import quiet
-from tests.support.snapshots import Bench, CommandOutput, basket, ledger, main_with, price_requests
+from tests.support.snapshots import (
+    Bench,
+    CommandOutput,
+    basket,
+    catalog_of,
+    ledger,
+    main_with,
+    price_requests,
+)
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
 
@@ -166,3 +175,39 @@ def test_doctor_finds_the_damaged_file(bench: Bench, damage: Damage, name: str) 
     # The sandbox's clock is not that of this machine.
     assert (output.code, failed - {"cs2cap"}, output.err) == (1, {name}, "")
     assert "this check broke" not in output.out
+
+
+LANDED = "warehouse/landing/test_damaged_files.py::test_two_hundred_flipped_bits_are_found"
+CACHED = "pipelines/test_catalog_cache.py::test_flipped_bit_in_a_cached_catalog_is_found"
+# The test that flips bits of each kind of file in the folder of a warehouse.
+FLIPPED = {
+    "market.duckdb": "warehouse/test_restoration.py::test_flipped_bits_of_the_published_copy_are_never_read",
+    "writer/market.duckdb": "warehouse/test_restoration.py::test_flipped_bits_of_the_writer_are_never_loaded",
+    "writer/checksum": "warehouse/test_restoration.py::test_flipped_bits_of_the_checksum_change_nothing",
+    "state.db": "warehouse/state/test_mending.py::test_flipped_bits_are_never_read",
+    **dict.fromkeys(("catalog/*/*.arrow", "catalog/*/*.arrow.checksum"), CACHED),
+    **dict.fromkeys((f"landing/*/{name}" for name in ("run.json", "done.json", "*.arrow.zst")), LANDED),
+    **dict.fromkeys(
+        (f"landing/*/0.{end}" for end in ("json", "arrow.zst", "lines.json", "lines.zst")), LANDED
+    ),
+}
+EMPTY = {"writer/lock", "landing/*/lock", "landing/*/loaded"}
+
+
+def kind_of(path: Path) -> str:
+    """Return the path of a file in a warehouse without the names of runs, sources, shards and catalogs."""
+    text = re.sub(r"^(landing|catalog)/[^/]+", r"\1/*", path.as_posix())
+    return re.sub(r"/(items|providers|fx)\.", "/*.", re.sub(r"/\d{4}\.", "/0.", text))
+
+
+def test_bits_are_flipped_of_each_kind_of_file(tmp_path: Path, sandbox: Sandbox) -> None:
+    baskets = (basket(currencies=["USD", "EUR"]), catalog_of("steam", name="all"))
+    bench = Bench.at(tmp_path, sandbox, *baskets)
+    bench.snapshot()
+    files = [path for path in bench.paths.root.rglob("*") if path.is_file()]
+    kinds = {kind_of(path.relative_to(bench.paths.root)) for path in files if path.stat().st_size}
+    assert kinds == FLIPPED.keys()
+    assert {kind_of(path.relative_to(bench.paths.root)) for path in files} - kinds == EMPTY
+    for test in FLIPPED.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (Path(__file__).parents[2] / file).read_text()
