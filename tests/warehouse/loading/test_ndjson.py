@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -123,7 +124,9 @@ def test_amount_in_any_notation_is_loaded_exactly(tmp_path: Path, book_side: Boo
 def test_drawn_amounts_are_loaded_exactly(
     tmp_path_factory: pytest.TempPathFactory, amounts: list[tuple[str, Decimal | None]]
 ) -> None:
-    check_prices(tmp_path_factory.mktemp("amounts"), amounts, ASKS)
+    folder = tmp_path_factory.mktemp("amounts")
+    check_prices(folder, amounts, ASKS)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.slow
@@ -169,6 +172,7 @@ def test_truncated_stream_keeps_its_complete_chunks_and_closes_nothing(
     assert report.rows_rejected == 0
     assert report.rows_changed == sum(end <= cut for end in ends)
     assert query_rows(paths, "SELECT count(*) FROM quotes") == [(3,)]
+    shutil.rmtree(paths.root)
 
 
 def test_new_field_is_counted_by_the_load(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +109,7 @@ def test_truncated_extraction_keeps_its_complete_pages(
     )
     assert len(pages) == 3 or cut < len(content)
     assert load(paths).rows_changed == len(pages)
+    shutil.rmtree(paths.root)
 
 
 def test_pages_of_an_interrupted_extraction_are_reusable_for_their_lifetime(tmp_path: Path) -> None:
