@@ -1,4 +1,4 @@
-"""Counts by the names of unknown fields, which an API may make up without end: a bounded number of names."""
+"""Counts by names that an API may make up without end, such as unknown fields: a bounded number of names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 MAX_NAMES: Final = 50
-# Counts the fields beyond that number.
-OTHERS: Final = "(other fields)"
+# Counts the names beyond that number.
+OTHERS: Final = "(others)"
 
 
 class FieldCounts(Counter[str]):

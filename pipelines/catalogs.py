@@ -30,6 +30,7 @@ REFRESH_IF_OLDER: Final = timedelta(minutes=10)
 # A catalog that could not be read is requested again after this time: each request counts in the month.
 RETRY_AFTER: Final = timedelta(hours=1)
 CURRENT: Final = timedelta(0)
+MAX_LEFT_OUT: Final = 100  # entries that are remembered
 
 
 class ReferenceDataSource(Protocol):
@@ -153,7 +154,7 @@ class CatalogCache:
         merged = merge_catalogs(name, last, new, self._clock.now())
         odd = tuple(self._connector.odd_entries.get(name, ()))
         self._store(name, merged.rows)
-        self._store_left_out(name, [entry for entry in odd if f": {LEFT_OUT}" in entry])
+        self._store_left_out(name, [entry for entry in odd if f": {LEFT_OUT}" in entry][:MAX_LEFT_OUT])
         self.reports[name] = CatalogReport(name, missing=merged.missing, odd=odd)
         return merged.rows
 

@@ -163,7 +163,7 @@ class ShardExtractor:
     async def _land(self, shard: BackfillShard, sink: ShardSink, tally: ShardTally, page: SeriesPage) -> None:
         writer, reasons = sink.writer(page.rows.height), [reject.reason for reject in page.rejects]
         tally.rows += page.rows.height
-        tally.rejects.update(reasons)
+        tally.rejects.count(reasons)
         work = partial(self._land_and_record, shard, writer, page, usable=tally.problem is None)
         # A thread cannot be cancelled: wait for its end, because a cancellation closes the sink next.
         running = await run_to_completion(asyncio.to_thread(work))
@@ -171,7 +171,7 @@ class ShardExtractor:
         self.totals.rows += page.rows.height
         self.totals.pages += 1
         self.totals.unknown_fields.add(page.unknown_fields)
-        self.totals.unknown_providers.update(r for r in reasons if r.startswith(UNKNOWN_PROVIDER))
+        self.totals.unknown_providers.count(r for r in reasons if r.startswith(UNKNOWN_PROVIDER))
         self._update_progress(shard, self._fraction_read(shard, page.oldest))
         if not running:
             raise BackfillCancelled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -31,7 +30,7 @@ class ShardTally:
     """The rows of one shard, those of earlier runs included, and the reasons of its rejects in this run."""
 
     rows: int = 0
-    rejects: Counter[str] = dataclasses.field(default_factory=Counter)
+    rejects: FieldCounts = dataclasses.field(default_factory=FieldCounts)
 
     @property
     def problem(self) -> str | None:
@@ -49,7 +48,7 @@ class ExtractTotals:
     rows: int = 0
     pages: int = 0
     broken: list[str] = dataclasses.field(default_factory=list)
-    unknown_providers: Counter[str] = dataclasses.field(default_factory=Counter)
+    unknown_providers: FieldCounts = dataclasses.field(default_factory=FieldCounts)
     unknown_fields: FieldCounts = dataclasses.field(default_factory=FieldCounts)
 
 

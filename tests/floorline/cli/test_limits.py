@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sandbox.core import Sandbox
 from sandbox.server import serve
 from tests.support.sandboxes import quiet
 from tests.support.shell import run_script
-from tests.support.snapshots import Bench, basket
+from tests.support.snapshots import SIX, Bench, basket, catalog_of
 
 pytestmark = pytest.mark.slow
 OTHER = "setpriv --reuid 54321 --clear-groups"
@@ -59,6 +60,43 @@ def test_a_limit_is_one_line_and_the_next_run_goes_on(
     assert line in done.stderr.decode()
     assert run_script(bench, '"$0" snapshot').returncode == 0
     assert not list(bench.folder.glob("*.partial*"))
+
+
+SOURCES = ("cs2cap", "two", "three", "four")
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def many_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Four sources with eight requests at once each, and a catalog of six marketplaces each."""
+    with serve(quiet(frozen=None, tier="pro")) as sandbox:
+        baskets = [catalog_of(*SIX, name=name, source=name) for name in SOURCES]
+        source = {"tier": "pro", "concurrency": 8}
+        boxes = dict.fromkeys(SOURCES, sandbox)
+        yield Bench.at(tmp_path_factory.mktemp("many"), boxes, *baskets, source=source)
+
+
+@pytest.mark.parametrize(
+    ("limit", "command", "codes"),
+    [
+        ("-n 64", "snapshot", {0}),
+        ("-n 64", f"backfill --source two --items 'A*' --from {YESTERDAY:%Y-%m-%d}", {0}),
+        ("-n 48", "snapshot", {0, 1}),
+        ("-v 3300000", "snapshot", {0, 1}),
+        ("-v 3300000", "maintain rebuild --yes", {0, 6}),
+    ],
+)
+def test_several_sources_and_a_backfill_within_little(
+    many_sources: Bench, limit: str, command: str, codes: set[int]
+) -> None:
+    """All are guards: done, or one line, and the next run goes on."""
+    done = run_script(many_sources, f'ulimit {limit}; "$0" {command}')
+    last = done.stderr.decode().splitlines()[-1:]
+    assert done.returncode in codes, done.stderr
+    assert b"Traceback" not in done.stderr
+    if done.returncode:
+        assert last[0].startswith("floorline: "), done.stderr
+        assert run_script(many_sources, '"$0" snapshot').returncode == 0
 
 
 def give_away(bench: Bench, path: str) -> None:
