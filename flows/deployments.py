@@ -33,10 +33,17 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     Flow runs read the configuration at `config`; None: the one of their environment or working directory.
     Raises ConfigError for an invalid cron expression or time zone, and for a path that Prefect would change.
     """
-    if "{{" in str(config):
-        raise ConfigError(f"the path {config} has {{{{, which Prefect takes for a template: rename it")
+    _check_path(str(config))
     content = {"name": "floorline", "deployments": list(_deployments(settings, config))}
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _check_path(config: str) -> None:
+    """Raise ConfigError for a path that Prefect would change on its way to a run."""
+    if "{{" in config:
+        raise ConfigError(f"the path {config} has {{{{, which Prefect takes for a template: rename it")
+    if config != config.encode(errors="replace").decode():
+        raise ConfigError(f"the path {config} is not UTF-8 text, and Prefect takes no such text: rename it")
 
 
 def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:

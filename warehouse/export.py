@@ -14,10 +14,12 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from common.files import translate_os_errors
-from common.warehouse_errors import TargetExists
+from common.warehouse_errors import TargetExists, WarehouseUnusable
 from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
+from warehouse.database_files import log_of
 from warehouse.paths import WarehousePaths
 
+LONGEST_NAME: Final = 255  # bytes
 PUBLIC_VIEWS: Final = """
 SELECT view_name FROM duckdb_views()
 WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal ORDER BY view_name
@@ -27,8 +29,10 @@ WHERE database_name = current_database() AND schema_name = 'main' AND NOT intern
 def export_duckdb(paths: WarehousePaths, target: Path) -> None:
     """Write the database as one compact DuckDB file.
 
-    Raises TargetExists where `target` exists, or another process writes it.
+    Raises TargetExists where `target` exists, or another process writes it, and WarehouseUnusable.
     """
+    if len(os.fsencode(log_of(target).name)) > LONGEST_NAME:
+        raise WarehouseUnusable(f"DuckDB opens no database with so long a name: {target}", target)
     partial = partial_of(target)
     with (
         _exclusive(target),

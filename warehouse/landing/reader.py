@@ -150,7 +150,8 @@ class LandedRun:
         if os.path.lexists(path):
             (content,) = read_frames(path, may_be_torn=False)
             return pl.read_ipc(content)
-        return pl.read_ipc(plain) if plain.exists() else None
+        # The bytes, because Polars takes a path for a pattern.
+        return pl.read_ipc(plain.read_bytes()) if plain.exists() else None
 
 
 class _Manifest(msgspec.Struct):
