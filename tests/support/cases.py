@@ -1,4 +1,4 @@
-"""Tables of cases: a few of them run in the quick part of the suite, and all of them in the slow part."""
+"""Tables of cases of which a few run in the quick part of the suite, and the others in the slow part."""
 
 from __future__ import annotations
 
