@@ -7,6 +7,7 @@ import pytest
 
 from common.files import UnbufferedFile
 from common.warehouse_errors import WarehouseFull
+from tests.support.cases import slow_but_first
 from tests.support.warehouse import (
     Page,
     Quote,
@@ -32,7 +33,7 @@ from warehouse.state.alerts import Alert, AlertStore
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
 
 
-@pytest.mark.parametrize("leave", [0, 300_000, 1_200_000, 2_500_000])
+@pytest.mark.parametrize("leave", slow_but_first(300_000, 0, 1_200_000, 2_500_000))
 def test_landing_waits_until_there_is_free_space(small_disk: Path, leave: int) -> None:
     paths = create_warehouse(small_disk)
     land(paths, "a", observe(minute(0), *MANY[:10]))
@@ -61,7 +62,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     return paths
 
 
-@pytest.mark.parametrize("leave", [0, 100_000, 1_000_000])
+@pytest.mark.parametrize("leave", slow_but_first(100_000, 0, 1_000_000))
 def test_rebuild_without_space_for_the_copy_of_the_old_database(
     template: WarehousePaths, small_disk: Path, leave: int
 ) -> None:

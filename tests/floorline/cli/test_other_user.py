@@ -9,20 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core import Sandbox
+from sandbox.server import serve
+from tests.support.sandboxes import quiet
 from tests.support.snapshots import Bench, basket, main_with
 from warehouse.paths import WarehousePaths
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with serve(quiet()) as sandbox:
+        bench = Bench.at(tmp_path_factory.mktemp("template"), sandbox, basket())
+        bench.snapshot()
+        yield bench
+
+
 @pytest.fixture
-def bench(sandbox: Sandbox) -> Iterator[Bench]:
+def bench(template: Bench) -> Iterator[Bench]:
     """Return a project in a folder that everybody can read, with a snapshot."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        bench = Bench.at(Path(folder), sandbox, basket())
-        bench.snapshot()
+        bench = template.copy(Path(folder))
+        bench.folder.chmod(0o755)
         bench.config.chmod(0o644)
         yield bench
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support.cases import slow_but_first
 from tests.support.clocks import VirtualClock
 from tests.support.odd_entries import ODD_ENTRIES, ODD_MEMBERS
 from tests.support.relay import Edit, Relay, relay_to
@@ -63,7 +64,7 @@ def relay(make_sandbox: MakeSandbox) -> Iterator[Relay]:
         yield relay
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", slow_but_first("catalog", "item", "batch", "stream"))
 def test_odd_rows_are_rejects_and_cost_nothing_else(tmp_path: Path, relay: Relay, route: str) -> None:
     fields, path = ROUTES[route]
     bench, clock = Bench.create(tmp_path, {"cs2cap": relay.url}, fields), VirtualClock()
@@ -96,7 +97,7 @@ def empty_phases(body: bytes) -> bytes:
     return body.replace(b'"phase":null', b'"phase":""')
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", slow_but_first("stream", "item", "catalog", "batch"))
 def test_empty_phase_is_none_by_every_route(tmp_path: Path, relay: Relay, route: str) -> None:
     fields, path = ROUTES[route]
     first, second = (tmp_path / name for name in ("null", "empty"))

@@ -18,6 +18,7 @@ from pipelines.alerts.rules import CONTRACT
 from pipelines.results import RunResult
 from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
+from tests.support.cases import slow_but, slow_but_first
 from tests.support.clocks import VirtualClock
 from tests.support.relay import Relay, relay_to
 from tests.support.sandboxes import MakeSandbox
@@ -73,7 +74,7 @@ BASKETS = {
 }
 
 
-@pytest.mark.parametrize("route", BASKETS)
+@pytest.mark.parametrize("route", slow_but_first("stream", "item", "catalog", "batch"))
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [("lowest_ask", "12.50", "Expected `int`, got `str`"), ("provider", None, "Expected `str`, got `null`")],
@@ -187,18 +188,17 @@ def test_status_and_doctor_do_not_call_it_fresh(tmp_path: Path, relay: Relay, cl
     assert "every row was rejected" in finding.seen
 
 
-@pytest.mark.parametrize(
-    ("shares", "raised"),
-    [
-        ([0, 0, 0.5], True),
-        ([0, 0, 0.02], True),
-        ([0.5], True),
-        ([0.1, 0.1, 0.1, 0.25], False),
-        ([0.1, 0.1, 0.1, 0.5], True),
-        ([0.005, 0.005, 0.01], False),
-    ],
-    ids=str,
-)
+SHARES: dict[str, tuple[list[float], bool]] = {
+    "half of a usual 0": ([0, 0, 0.5], True),
+    "2% of a usual 0": ([0, 0, 0.02], True),
+    "half of the first run": ([0.5], True),
+    "25% of a usual 10%": ([0.1, 0.1, 0.1, 0.25], False),
+    "half of a usual 10%": ([0.1, 0.1, 0.1, 0.5], True),
+    "1% of a usual 0.5%": ([0.005, 0.005, 0.01], False),
+}
+
+
+@pytest.mark.parametrize(("shares", "raised"), slow_but({"2% of a usual 0", "25% of a usual 10%"}, SHARES))
 def test_share_of_rejects_far_above_the_usual_raises_an_alert(
     tmp_path: Path, relay: Relay, clock: VirtualClock, shares: list[float], raised: bool
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import slow_but_first
 from tests.support.warehouse import (
     Quote,
     ShardSpec,
@@ -43,7 +44,7 @@ def listed_and_confirmed(paths: WarehousePaths, view: str = "quotes") -> tuple[i
     return listed, confirmed
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but_first(*KINDS))
 def test_shrunken_marketplace_is_believed_after_a_day(tmp_path: Path, kind: str) -> None:
     paths = create_warehouse(tmp_path)
     view = "bids" if kind == "bids" else "quotes"
