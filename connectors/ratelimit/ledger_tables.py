@@ -135,9 +135,9 @@ class KeyTable:
     def pause(self, now: float, until: float) -> None:
         """Extend the pause to `until`; a pause that began after `now` is from before a reboot, and ends."""
         self.db.execute(
-            "UPDATE budget SET held_at = ?1, held_until = max(?2, iif(held_at <= ?1, held_until, 0.0))"
-            " WHERE key_print = ?3",
-            (now, until, self.key),
+            "UPDATE budget SET held_at = :now,"
+            " held_until = max(:until, iif(held_at <= :now, held_until, 0.0)) WHERE key_print = :key",
+            {"now": now, "until": until, "key": self.key},
         )
 
     def hold(self, source: str, until: datetime) -> None:
@@ -188,9 +188,9 @@ class RequestTable:
         A sent request is before every queued one.
         """
         before, total = self.db.execute(
-            "SELECT total(cost) FILTER (WHERE sent OR ticket < ?2 OR ?2 = 0), total(cost) FROM slot"
-            " WHERE key_print = ?1 AND (sent OR ticket <> ?2)",
-            (self.key, ticket),
+            "SELECT total(cost) FILTER (WHERE sent OR ticket < :ticket OR :ticket = 0), total(cost) FROM slot"
+            " WHERE key_print = :key AND (sent OR ticket <> :ticket)",
+            {"key": self.key, "ticket": ticket},
         ).fetchone()
         return int(before), int(total)
 

@@ -30,7 +30,7 @@ class StreamStartTable:
             "DELETE FROM stream_start WHERE key_print = ? AND route = ? AND at <= ?", (*scope, now - DAY)
         )
         self.db.execute(
-            "UPDATE stream_start SET at = ?3 WHERE key_print = ?1 AND route = ?2 AND at > ?3", (*scope, now)
+            "UPDATE stream_start SET at = ? WHERE key_print = ? AND route = ? AND at > ?", (now, *scope, now)
         )
         count = "SELECT count(*) FROM stream_start WHERE key_print = ? AND route = ?"
         return int(self.db.execute(count, scope).fetchone()[0])

@@ -18,7 +18,7 @@ SELECT backfill.*, count(number) AS shards, count(number) FILTER (WHERE s.state 
     count(number) FILTER (WHERE s.state = 'broken') AS broken,
     coalesce(sum(rows), 0) AS rows, coalesce(sum(requests), 0) AS requests
 FROM backfill LEFT JOIN backfill_shard s USING (backfill_id)
-WHERE (?1 IS NULL OR backfill_id = ?1) AND (?2 IS NULL OR digest = ?2)
+WHERE (:backfill IS NULL OR backfill_id = :backfill) AND (:digest IS NULL OR digest = :digest)
 GROUP BY backfill_id ORDER BY created_at DESC, backfill.rowid DESC
 """
 SELECT_SHARDS: Final = "SELECT * FROM backfill_shard WHERE backfill_id = ? ORDER BY number"

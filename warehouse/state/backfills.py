@@ -270,7 +270,8 @@ class BackfillStore:
 def _select_backfills(
     db: sqlite3.Connection, *, backfill_id: str | None = None, digest: str | None = None
 ) -> list[BackfillRecord]:
-    return [backfill_from_row(row) for row in db.execute(SELECT_BACKFILLS, (backfill_id, digest))]
+    rows = db.execute(SELECT_BACKFILLS, {"backfill": backfill_id, "digest": digest})
+    return [backfill_from_row(row) for row in rows]
 
 
 def _insert_shards(db: sqlite3.Connection, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
