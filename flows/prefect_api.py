@@ -23,19 +23,19 @@ VERSION: Final = re.compile(r"(\d+)\.\d+[\w.+-]*")
 class PrefectUnreachable(ConfigError):
     """The configured Prefect API does not answer, or something else does."""
 
-    guidance = "Start Prefect's server, correct PREFECT_API_URL, or run with --no-prefect."
+    guidance = "Start Prefect's server, or correct PREFECT_API_URL; with --no-prefect a run needs none."
 
 
 class PrefectRefuses(ConfigError):
     """The configured Prefect API rejects the credentials."""
 
-    guidance = "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or run with --no-prefect."
+    guidance = "Check PREFECT_API_AUTH_STRING or PREFECT_API_KEY."
 
 
 class PrefectOutdated(ConfigError):
     """The configured Prefect API is another major version of Prefect."""
 
-    guidance = "Run the same version of Prefect on both sides, or run with --no-prefect."
+    guidance = "Run the same version of Prefect on both sides."
 
 
 def prefect_configured() -> bool:
@@ -72,14 +72,26 @@ async def check_prefect_reachable(seconds: float = REACH_TIMEOUT) -> str:
     PrefectOutdated; without an API, where Prefect cannot start a temporary server.
     """
     import_prefect()
-    from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
     if not PREFECT_API_URL.value():
         check_temporary_server()
         return _own_version()
-    async with get_client() as client:
+    async with open_client() as client:
         return await read_version(client, seconds)
+
+
+def open_client() -> PrefectClient:
+    """Return a client of the configured Prefect API. Raises ConfigError where none can be made."""
+    from prefect.client.orchestration import get_client
+
+    try:
+        return get_client()
+    except Exception:  # noqa: BLE001 - of ssl, of the files, of a proxy, of what a proxy needs
+        raise ConfigError(
+            "Prefect's client cannot use its certificates or a proxy: check PREFECT_API_SSL_CERT_FILE,"
+            " SSL_CERT_FILE, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+        ) from None
 
 
 async def read_version(client: PrefectClient, seconds: float) -> str:

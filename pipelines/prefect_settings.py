@@ -16,6 +16,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from common.errors import ConfigError
 
 PLACES: Final = (
@@ -36,6 +38,7 @@ def import_prefect(module: str = "prefect.client.orchestration") -> None:
     profile = os.environ.get("PREFECT_PROFILE")
     if profile and profile not in names:
         raise ConfigError(f"PREFECT_PROFILE names the profile {profile}, which {_home()}/profiles.toml lacks")
+    _check_logging()
     importlib.import_module(module)
 
 
@@ -58,6 +61,18 @@ def check_home(home: Path) -> None:
         tempfile.TemporaryFile(dir=home).close()
     except OSError as error:
         raise ConfigError(f"Prefect cannot write to {home}: {error.strerror}: {advice}") from None
+
+
+def _check_logging() -> None:
+    """Raise ConfigError for a logging configuration with which Prefect would print tracebacks."""
+    settings = importlib.import_module("prefect.settings").get_current_settings()
+    path = Path(settings.logging.config_path or settings.home / "logging.yml")
+    if not path.exists():
+        return  # Prefect has its own
+    try:
+        dict(yaml.safe_load(path.read_text("utf-8"))["handlers"]).values()
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        raise ConfigError(f"{path} is not a logging configuration of Prefect") from None
 
 
 def _check_toml(path: Path) -> None:

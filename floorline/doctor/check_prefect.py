@@ -16,6 +16,7 @@ from flows.prefect_api import (
     PrefectRefuses,
     PrefectUnreachable,
     answers_without_credentials,
+    open_client,
     prefect_configured,
     read_version,
 )
@@ -57,9 +58,7 @@ async def check_prefect(settings: Settings, clock: Clock) -> list[Finding]:
 
 
 async def _check_server(settings: Settings, clock: Clock) -> list[Finding]:
-    from prefect.client.orchestration import get_client
-
-    async with get_client() as client:
+    async with open_client() as client:
         url = without_user(str(client.api_url)).rstrip("/")
         return [
             _check_version(await read_version(client, HEALTH_TIMEOUT), client.client_version(), url),

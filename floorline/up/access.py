@@ -136,9 +136,13 @@ def connect_prefect(root: Path) -> None:
 
 
 def protect_temporary_server() -> None:
-    """Let a temporary server that Prefect starts for this process serve this process only."""
+    """Let a temporary server that Prefect starts for this process serve this process only.
+
+    It shares the terminal: the tracebacks of its log are not for those who see one line of an error.
+    """
     secret = new_secret()
     os.environ.update({AUTH: secret, SERVER_AUTH: secret})
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 
 
 def _same_server(one: str, other: str) -> bool:

@@ -22,7 +22,7 @@ from floorline import console
 from floorline.up import access, environment, logs
 from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
 from flows import WORK_POOL
-from flows.prefect_api import answers_without_credentials, prefect_url
+from flows.prefect_api import answers_without_credentials, check_prefect_reachable, prefect_url
 from pipelines.config import Settings
 from pipelines.prefect_settings import check_home, import_prefect
 
@@ -197,12 +197,14 @@ class Supervisor:
         import_prefect()  # the environment is complete now
         from floorline.up.server import is_reachable
 
-        deadline = time.monotonic() + (START_TIMEOUT if self._server else 0)
+        if self._server is None:
+            asyncio.run(check_prefect_reachable(REACH_TIMEOUT))
+        deadline = time.monotonic() + START_TIMEOUT
         url = mask_secrets(prefect_url() or "")
         while not asyncio.run(is_reachable(REACH_TIMEOUT)):
             self._check_server()
             if time.monotonic() > deadline:
-                raise ConfigError(f"no Prefect API answers at {url}: see {self._logs}, or start the server")
+                raise ConfigError(f"no Prefect API answers at {url}: see {self._logs}")
             time.sleep(0.3)
         hint = " (`floorline ui` shows the password)" if self._server else ""
         console.print_line(f"Prefect: {url.removesuffix('/api')}{hint}")

@@ -7,9 +7,10 @@ compared, and an address without an answer blocked a command for minutes.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 
 from common.errors import ConfigError
 from flows.prefect_api import (
@@ -112,3 +113,28 @@ def test_what_is_no_prefect_api_is_open_to_nobody() -> None:
 
     assert not asyncio.run(is_open(http_response(b"<html>")))
     assert asyncio.run(is_open(http_response(b'"3.8.8"')))
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "proxy"),
+    [
+        pytest.param(
+            "https://127.0.0.1:9/api", {PREFECT_API_SSL_CERT_FILE: "/nowhere"}, "", id="certificates"
+        ),
+        pytest.param("http://127.0.0.1:9/api", {}, "socks5://me:planted@127.0.0.1:1", id="SOCKS"),
+        pytest.param("http://127.0.0.1:9/api", {}, "ht!tp://me:planted@:x", id="no proxy"),
+    ],
+)
+def test_client_that_cannot_be_made_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, url: str, settings: dict[Any, str], proxy: str
+) -> None:
+    """New: a missing file without a name, and Prefect that fails."""
+    for name in ("NO_PROXY", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with (
+        temporary_settings({PREFECT_API_URL: url, **settings}),
+        pytest.raises(ConfigError, match="check PREFECT_API_SSL_CERT_FILE, SSL_CERT_FILE") as error,
+    ):
+        asyncio.run(check_prefect_reachable(SECONDS))
+    assert "planted" not in str(error.value)

@@ -25,6 +25,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "pyproject.toml: no table": ({"pyproject.toml": "tool = 3"}, LOST),
     "guard: pyproject.toml: of others": ({"pyproject.toml": "[tool.x]\nprefect = 3"}, "$"),
     ".env: a value": ({".env": "PREFECT_CLIENT_MAX_RETRIES=planted"}, CHECK),
+    "logging.yml: no handlers": ({"home/logging.yml": "handlers: 3"}, "is not a logging configuration"),
     "environment: a value": ({"PREFECT_CLIENT_MAX_RETRIES=": "planted"}, CHECK),
     "home: a file": ({"home": ""}, "Prefect cannot write to .*/home: .*: set PREFECT_HOME"),
     "home: a question mark": ({"PREFECT_HOME=": "{folder}/a?b"}, "a question mark.*: set PREFECT_HOME"),
