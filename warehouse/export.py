@@ -81,6 +81,8 @@ def partial_of(target: Path) -> Path:
 def _exclusive(target: Path) -> Iterator[None]:
     """Let one process at a time write a target that does not exist yet."""
     lock = partial_of(target).with_suffix(".lock")
+    if not target.parent.is_dir():  # else the lock would create it
+        raise WarehouseUnusable(f"{target} cannot be opened: check its folder and the permissions", target)
     with translate_os_errors(target):
         try:
             held = FileLock(lock).acquire(timeout=0)
