@@ -7,18 +7,20 @@ from typing import cast
 
 from sandbox.cs2cap.faults import CURSOR_KINDS, Fault
 from sandbox.cs2cap.series.cursors import broken_cursor
-from sandbox.http_types import NDJSON, ApiRequest, ApiResponse, Json, dumps
+from sandbox.http_types import JSON, NDJSON, ApiRequest, ApiResponse, Json, dumps
 
 Payload = dict[str, Json]
 
 
 def apply_faults(response: ApiResponse, faults: Iterable[Fault], request: ApiRequest) -> ApiResponse:
-    """Return the response after the effects of the faults: on content, then on transfer."""
-    for fault in (faults := list(faults)):
-        if fault.kind in CURSOR_KINDS and response.status == 200:
+    """Return the response after the effects of the faults: on its rows, its lines, then its transfer."""
+    faults = list(faults)
+    for fault in faults if response.status == 200 and response.media in {JSON, NDJSON} else ():
+        if fault.kind in CURSOR_KINDS:
             _break_cursor(response, fault, request)
-        if fault.kind in _EDITS and response.status == 200:
+        if fault.kind in _EDITS:
             _edit_rows(response, fault)
+    for fault in faults:
         if fault.kind in _LINE_EDITS and response.media == NDJSON:
             response.body = b"".join(_LINE_EDITS[fault.kind](_lines(response), fault))
             response.gzipped = False

@@ -290,8 +290,15 @@ def test_stream_without_its_total(sandbox: Sandbox) -> None:
     assert unknown.content == right.content
 
 
+def test_page_of_a_proxy_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGet) -> None:
+    sandbox.fault("html")
+    sandbox.fault("broken_row")
+    assert http_get(sandbox).text.startswith("<!doctype html>")
+
+
 def test_body_is_cut_after_its_rows_are_edited(sandbox: Sandbox) -> None:
     sandbox.fault("truncate", how="gzip")
+    sandbox.fault("broken_line", row=1, text="[")
     sandbox.fault("unknown_total")
     sandbox.fault("broken_row", field="provider", value="odd")
     with httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response:
