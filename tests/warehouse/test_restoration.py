@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,14 +20,12 @@ from tests.support.database_damage import (
     cut,
     flip_both,
     flip_every_block,
-    flip_random_bit,
     lose_both,
     overwrite,
 )
+from tests.support.four_runs import RESTORED, Rows, Template, create_template, load_next, rows
 from tests.support.warehouse import (
     Quote,
-    copy_warehouse,
-    create_warehouse,
     land,
     land_and_load,
     load,
@@ -39,62 +33,24 @@ from tests.support.warehouse import (
     observe,
     query_rows,
 )
-from warehouse.database import open_reader, open_writer
-from warehouse.database_files import log_of
 from warehouse.export import export_duckdb
 from warehouse.loading.pipeline import republish
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.rebuild import rebuild
-from warehouse.restoration import restore_writer
 
-VIEWS = ("quotes", "quote_history", "observations", "rejects")
-RUNS = "SELECT * EXCLUDE (loaded_at) FROM runs ORDER BY ALL"
-RESTORED = "SELECT message FROM alerts WHERE cause = 'database.restored'"
 Damage = Callable[[WarehousePaths], object]
-Rows = list[list[tuple[object, ...]]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Template:
-    """A warehouse with four runs, and its database after the second one."""
-
-    paths: WarehousePaths
-    older: Path
-
-    def copy(self, folder: Path, *, landings: bool) -> WarehousePaths:
-        """Copy the warehouse; without landings they are pruned, as they are after a day."""
-        paths = copy_warehouse(self.paths, folder)
-        shutil.copy(self.older, folder / "older")
-        if not landings:
-            for landing in paths.landing.iterdir():
-                shutil.rmtree(landing)
-        return paths
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    paths = create_warehouse(tmp_path_factory.mktemp("template"))
-    older = tmp_path_factory.mktemp("older") / "market.duckdb"
-    rejects = [("did not fit", '{"item_id": 9}')]
-    for number in range(4):
-        quotes = [Quote(str(item), 100 + item * number) for item in range(number, 40)]
-        land_and_load(paths, f"r{number}", observe(minute(10 * number), *quotes, rejects=rejects))
-        if number == 1:
-            shutil.copy(paths.writer, older)
-    return Template(paths, older)
-
-
-def rows(paths: WarehousePaths) -> Rows:
-    return [*(query_rows(paths, f"FROM {view} ORDER BY ALL") for view in VIEWS), query_rows(paths, RUNS)]
+    return create_template(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def expected(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Rows:
     """Return the rows after one more run, which nothing disturbs."""
-    paths = template.copy(tmp_path_factory.mktemp("expected"), landings=True)
-    land_and_load(paths, "next", observe(minute(60), Quote("5", 777)))
-    return rows(paths)
+    return load_next(template.copy(tmp_path_factory.mktemp("expected"), landings=True))
 
 
 def put_older(path: Path, *, loaded: str = "") -> Callable[[WarehousePaths], None]:
@@ -275,63 +231,6 @@ def test_damaged_published_copy_is_named_and_made_anew(template: Template, tmp_p
     republish(paths, minute(600), wait=0)  # another process was faster: nothing is to be done
 
 
-FLIPS = 200
-LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
-KILLED = """
-import duckdb, os, sys
-db = duckdb.connect(sys.argv[1])
-db.execute("CREATE TABLE mine AS SELECT i, hash(i) AS h FROM range(5000) t(i)")
-os._exit(9)
-"""
-
-
-@pytest.fixture(scope="module")
-def killed(template: Template, tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
-    """Return the warehouse with the log of a load that was killed."""
-    paths = template.copy(tmp_path_factory.mktemp("killed"), landings=True)
-    subprocess.run([sys.executable, "-c", KILLED, str(paths.writer)], check=False)
-    assert log_of(paths.writer).stat().st_size > 10_000
-    return paths
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", ["nothing", "cut", "empty", "flipped"])
-def test_log_of_a_killed_load_is_damaged(
-    killed: WarehousePaths, expected: Rows, tmp_path: Path, damage: str
-) -> None:
-    paths = copy_warehouse(killed, tmp_path)
-    log = log_of(paths.writer)
-    if damage == "flipped":
-        flip_random_bit(log, 1)
-    elif damage != "nothing":
-        cut(log, 0.5 if damage == "cut" else 0)
-    check_next_load(paths, expected)
-    assert not log.exists()
-
-
-@pytest.mark.slow
-def test_flipped_bits_of_the_log_of_a_killed_load_are_never_loaded(
-    killed: WarehousePaths, tmp_path: Path
-) -> None:
-    before = read_facts(killed.published)
-    for seed in range(FLIPS):
-        paths = WarehousePaths(tmp_path / str(seed))
-        paths.prepare()
-        for path in (killed.writer, killed.published, killed.checksum, log_of(killed.writer)):
-            shutil.copy(path, paths.root / path.relative_to(killed.root))
-        flip_random_bit(log_of(paths.writer), seed)
-        restore_writer(paths, minute(600))
-        with open_writer(paths.writer):  # makes the rest of the log a part of the database
-            pass
-        assert read_facts(paths.writer) == before, seed
-        shutil.rmtree(paths.root)
-
-
-def read_facts(database: Path) -> list[tuple[object, ...]]:
-    with open_reader(database) as db:
-        return db.execute("FROM store.history ORDER BY ALL").fetchall()
-
-
 @pytest.mark.slow
 def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: Path) -> None:
     paths = template.copy(tmp_path / "home", landings=False)
@@ -341,69 +240,3 @@ def test_export_is_a_backup_that_can_be_restored(template: Template, tmp_path: P
     shutil.copy(tmp_path / "backup.duckdb", paths.writer)
     assert load(paths) == []
     assert rows(paths) == before
-
-
-def check_next_load(paths: WarehousePaths, expected: Rows) -> None:
-    land(paths, "next", observe(minute(60), Quote("5", 777)))
-    assert [report.run_id for report in load(paths)] == ["next"]
-    assert rows(paths) == expected
-    assert all("\n" not in message for (message,) in query_rows(paths, RESTORED))
-
-
-@pytest.mark.slow
-def test_flipped_bits_of_the_writer_are_never_loaded(
-    template: Template, expected: Rows, tmp_path: Path
-) -> None:
-    whole = template.paths.writer.read_bytes()
-    mended = 0
-    for seed in range(FLIPS):
-        paths = template.copy(tmp_path / str(seed), landings=seed % (2 * LOADED) == 0)
-        flip_random_bit(paths.writer, seed)
-        done = None if seed % LOADED == 0 else restore_writer(paths, minute(600))
-        if done is None:
-            check_next_load(paths, expected)
-        else:
-            assert paths.writer.read_bytes() == whole, seed
-            assert "was damaged: it was restored" in done
-            assert "\n" not in done
-            mended += 1
-        shutil.rmtree(paths.root)
-    assert mended > FLIPS // 2
-
-
-@pytest.mark.slow
-def test_flipped_bits_of_the_published_copy_are_never_read(
-    template: Template, expected: Rows, tmp_path: Path
-) -> None:
-    whole = template.paths.published.read_bytes()
-    before = rows(template.paths)
-    history = before[VIEWS.index("quote_history")]
-    mended = 0
-    for seed in range(FLIPS):
-        paths = template.copy(tmp_path / str(seed), landings=seed % (2 * LOADED) == 0)
-        flip_random_bit(paths.published, seed)
-        with contextlib.suppress(PublishedUnreadable):
-            assert query_rows(paths, "FROM quote_history ORDER BY ALL") == history, seed
-        if seed % LOADED == 0:
-            check_next_load(paths, expected)
-        else:
-            republish(paths, minute(600), wait=0)
-            is_mended = paths.published.read_bytes() == whole
-            assert is_mended or rows(paths) == before, seed
-            mended += is_mended
-        shutil.rmtree(paths.root)
-    assert mended > FLIPS // 2
-
-
-@pytest.mark.slow
-def test_flipped_bits_of_the_checksum_change_nothing(
-    template: Template, expected: Rows, tmp_path: Path
-) -> None:
-    paths = template.copy(tmp_path / "home", landings=False)
-    content = paths.checksum.read_bytes()
-    for number in range(len(content)):
-        flipped = bytearray(content)
-        flipped[number] ^= 1 << number % 8
-        paths.checksum.write_bytes(flipped)
-        assert restore_writer(paths, minute(600)) is None
-    check_next_load(paths, expected)

@@ -179,11 +179,12 @@ def test_doctor_finds_the_damaged_file(bench: Bench, damage: Damage, name: str) 
 
 LANDED = "warehouse/landing/test_damaged_files.py::test_two_hundred_flipped_bits_are_found"
 CACHED = "pipelines/test_catalog_cache.py::test_flipped_bit_in_a_cached_catalog_is_found"
+DATABASES = "warehouse/test_flipped_databases.py::test_flipped_bits_of_the_"
 # The test that flips bits of each kind of file in the folder of a warehouse.
 FLIPPED = {
-    "market.duckdb": "warehouse/test_restoration.py::test_flipped_bits_of_the_published_copy_are_never_read",
-    "writer/market.duckdb": "warehouse/test_restoration.py::test_flipped_bits_of_the_writer_are_never_loaded",
-    "writer/checksum": "warehouse/test_restoration.py::test_flipped_bits_of_the_checksum_change_nothing",
+    "market.duckdb": f"{DATABASES}published_copy_are_never_read",
+    "writer/market.duckdb": f"{DATABASES}writer_are_never_loaded",
+    "writer/checksum": f"{DATABASES}checksum_change_nothing",
     "state.db": "warehouse/state/test_mending.py::test_flipped_bits_are_never_read",
     **dict.fromkeys(("catalog/*/*.arrow", "catalog/*/*.arrow.checksum"), CACHED),
     **dict.fromkeys((f"landing/*/{name}" for name in ("run.json", "done.json", "*.arrow.zst")), LANDED),
