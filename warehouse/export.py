@@ -80,6 +80,9 @@ def partial_of(target: Path) -> Path:
 @contextlib.contextmanager
 def _exclusive(target: Path) -> Iterator[None]:
     """Let one process at a time write a target that does not exist yet."""
+    if not target.parent.is_dir():  # FileLock would create it; the export says that it is missing
+        yield
+        return
     lock = partial_of(target).with_suffix(".lock")
     if not target.parent.is_dir():  # else the lock would create it
         raise WarehouseUnusable(f"{target} cannot be opened: check its folder and the permissions", target)
