@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import tempfile
 import tomllib
 import warnings
@@ -20,6 +21,7 @@ import yaml
 
 from common.errors import ConfigError
 
+DATABASE: Final = re.compile(r"(sqlite\+aiosqlite|postgresql\+asyncpg):")
 PLACES: Final = (
     "the PREFECT_... variables, {home}/profiles.toml, and prefect.toml, pyproject.toml and .env in {folder}"
 )
@@ -46,9 +48,14 @@ def check_temporary_server() -> None:
     """Raise ConfigError where Prefect needs a temporary server and cannot start one; import Prefect first."""
     settings = importlib.import_module("prefect.settings").get_current_settings()
     database = settings.server.database.connection_url
-    own = f"sqlite+aiosqlite:///{settings.home}/prefect.db"
-    if not settings.api.url and database is not None and database.get_secret_value() == own:
+    if settings.api.url or database is None:
+        return
+    if database.get_secret_value() == f"sqlite+aiosqlite:///{settings.home}/prefect.db":
         check_home(settings.home)
+    elif not DATABASE.match(database.get_secret_value()):
+        raise ConfigError(
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL is no address of a database that Prefect can use"
+        )
 
 
 def check_home(home: Path) -> None:

@@ -28,6 +28,10 @@ CASES: dict[str, tuple[Case, str]] = {
     "logging.yml: no handlers": ({"home/logging.yml": "handlers: 3"}, "is not a logging configuration"),
     "environment: a value": ({"PREFECT_CLIENT_MAX_RETRIES=": "planted"}, CHECK),
     "home: a file": ({"home": ""}, "Prefect cannot write to .*/home: .*: set PREFECT_HOME"),
+    "database: no address": (
+        {"PREFECT_API_DATABASE_CONNECTION_URL=": "nonsense:planted"},
+        "is no address of a database",
+    ),
     "home: a question mark": ({"PREFECT_HOME=": "{folder}/a?b"}, "a question mark.*: set PREFECT_HOME"),
     "guard: home: an API elsewhere": ({"home": "", "PREFECT_API_URL=": "http://127.0.0.1:9/api"}, "$"),
 }
