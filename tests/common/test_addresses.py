@@ -27,6 +27,7 @@ from common.addresses import is_loopback, mask_secrets, without_user
         ("http://me:pw@[::1]:4200/api", "http://***@[::1]:4200/api"),
         ("HTTP://ME:PW@HOST", "HTTP://***@HOST"),
         ("json://user:hunter22@h/path?x=1", "json://***@h/path?x=1"),
+        # New are the next three; the others are guards.
         ("http://me:pa ss@proxy:1", "http://***@proxy:1"),
         ("postgresql://me:a b@c d@db/prefect is down", "postgresql://***@db/prefect is down"),
         ("http://me:p w@a and http://you:q v@b", "http://***@a and http://***@b"),

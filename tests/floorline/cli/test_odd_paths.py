@@ -38,9 +38,10 @@ TEXT = '  100% %s %25 %(x)s %Y; it\'s "q"  $HOME ${x} :a#b=c,d&e '
 LINES = f"a\nb\tc\r\\d\\ {unicodedata.normalize('NFD', 'Gerätemaß')} 🔫\u202e [red]\x1b[31m"
 LONG = "x" * 255
 RELATIVE = {"key": "file:cs2cap.key"}  # TOML is UTF-8: it has no other name
-# A tour takes some seconds: those of names with one oddity each are slow tests.
-QUICK = {"new: a pattern": PATTERN, "new: line breaks": LINES}
-ALONE = {
+# A tour takes some seconds: all but one are slow tests.
+QUICK = {"new: a pattern": PATTERN}
+SLOW = {
+    "new: line breaks": LINES,
     "guard: text": TEXT,
     "new: the longest name": LONG,
     "new: a pattern and a backslash": "a\\b[c]?*",
@@ -49,7 +50,7 @@ ALONE = {
 }
 TOURS = [
     *(pytest.param(name, id=case) for case, name in QUICK.items()),
-    *(pytest.param(name, id=case, marks=pytest.mark.slow) for case, name in ALONE.items()),
+    *(pytest.param(name, id=case, marks=pytest.mark.slow) for case, name in SLOW.items()),
 ]
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.snapshots import Bench, main_with
+from sandbox.options import Options
+from sandbox.server import serve
+from tests.support.clocks import NOON
+from tests.support.snapshots import Bench, basket, main_with
 
 # Before, the first three ended with "Aborted!".
 ANSWERS = {
@@ -18,14 +22,22 @@ ANSWERS = {
 }
 
 
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Return a project with a snapshot."""
+    with serve(Options(items=30, frozen=NOON, refresh=0, limits=False)) as box:
+        bench = Bench.at(tmp_path_factory.mktemp("questions"), box, basket())
+        bench.snapshot()
+        yield bench
+
+
 @pytest.mark.parametrize(("answer", "code", "line"), ANSWERS.values(), ids=ANSWERS)
-def test_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, line: str) -> None:
-    bench.snapshot()
-    before = bench.paths.writer.stat().st_ino
+def test_answers(observed: Bench, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, line: str) -> None:
+    before = observed.paths.writer.stat().st_ino
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
-    output = main_with("maintain", "rebuild", "--config", str(bench.config))
+    output = main_with("maintain", "rebuild", "--config", str(observed.config))
     assert output.code == code, output
     assert "Continue? [y/N]:" in output.err.split("\n")[0]
     assert line in output.err.rstrip("\n").split("\n")[-1]
     assert "Abort" not in output.err
-    assert (bench.paths.writer.stat().st_ino == before) == (code != 0)
+    assert (observed.paths.writer.stat().st_ino == before) == (code != 0)
