@@ -79,14 +79,12 @@ class Soak:
         self._settle()  # the first snapshots fill the caches, before anything fails
         for thread in threads:
             thread.start()
-        start = self._size_and_rows()
         try:
-            for number in range(windows):
+            for _ in range(windows):
                 if self._stopped.wait(seconds / windows):
                     break
                 with _all_held(gates):
-                    end = self._check(start)
-                start = start if number else end  # the first window creates files and tables
+                    self._check()
         finally:
             self._stopped.set()
             for thread in threads:
@@ -161,33 +159,22 @@ class Soak:
 
     # Checkpoints
 
-    def _check(self, start: tuple[int, int]) -> tuple[int, int]:
-        """Compare the database with the sandbox and measure it; return its size and its changed rows.
-
-        `start` has both at the start of the bytes that are counted for each changed row.
-        """
+    def _check(self) -> None:
+        """Compare the database with the sandbox, and add the figures of a window."""
         self._settle()
         if invented := self._comparison.find_invented():
             self.failures.append(f"{len(invented)} quotes were never served: {invented[:5]}")
         if incomplete := self._comparison.find_incomplete_runs():
             self.failures.append(f"{len(incomplete)} runs are incomplete: {incomplete[:5]}")
         self._check_processes()
-        after = self._size_and_rows()
-        grown = (after[0] - start[0]) / max(1, after[1] - start[1])
-        warehouse = use_of_warehouse(self._bench.paths)
-        self.windows.append(
-            {
-                **medians(self._samples),
-                **warehouse,
-                "database MB": after[0] / 1e6,
-                "changed rows": after[1],
-                "bytes a changed row": grown,
-                "snapshots": len(self._samples),
-            }
-        )
+        ((rows,),) = self._bench.query("SELECT sum(rows_changed)::BIGINT FROM runs")
+        size = self._bench.paths.writer.stat().st_size
+        database = {"database MB": size / 1e6, "changed rows": rows, "bytes a changed row": size / rows}
+        files = use_of_warehouse(self._bench.paths)
+        snapshots = {"snapshots": len(self._samples)}
+        self.windows.append({**medians(self._samples), **files, **database, **snapshots})
         self._samples = []
         print(json.dumps(self.windows[-1]), flush=True)
-        return after
 
     def _settle(self) -> None:
         """Repair everything and take snapshots until the database equals the ledger, or for too long."""
@@ -224,10 +211,6 @@ class Soak:
                 self.failures.append(f"processes outlived their command: {left}")
                 return
             time.sleep(0.1)
-
-    def _size_and_rows(self) -> tuple[int, int]:
-        ((rows,),) = self._bench.query("SELECT coalesce(sum(rows_changed), 0) FROM runs")
-        return self._bench.paths.writer.stat().st_size, int(rows)
 
 
 @contextmanager
