@@ -117,7 +117,10 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     """Open the file with its log; where none can be created and none is left, without one."""
     log = path.with_name(path.name + "-wal")
     uris = ["mode=rw", "mode=ro"]
-    if not log.exists() or not log.stat().st_size:
+    log_size = 0
+    with contextlib.suppress(FileNotFoundError):  # the last process that closes the file deletes its log
+        log_size = log.stat().st_size
+    if not log_size:
         uris.append("immutable=1")
     for parameters in uris[:-1]:
         try:

@@ -4,13 +4,14 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from common.sqlite import find_damage, open_state_db, state_transaction
+from common.sqlite import find_damage, open_state_db, read_state_db, state_transaction
 from common.state_schema import SCHEMA, SCHEMA_VERSION
 from common.warehouse_errors import WarehouseUnusable
 
@@ -111,6 +112,28 @@ def test_several_threads_create_one_file(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: open_state_db(path).close(), range(16)))
     assert describe(path) == (TABLES, SCHEMA_VERSION, "wal")
+
+
+def test_reading_while_others_open_and_close_the_file(tmp_path: Path) -> None:
+    """The last process that closes the file deletes its log."""
+    path, stopped = tmp_path / "state.db", threading.Event()
+    open_state_db(path).close()
+
+    def use() -> None:
+        while not stopped.is_set():
+            db = open_state_db(path)
+            db.execute("INSERT OR REPLACE INTO hold VALUES ('key', 'source', 'now')")
+            db.close()
+
+    other = threading.Thread(target=use)
+    other.start()
+    try:
+        for _ in range(600):
+            with read_state_db(path, "hold") as db:
+                db.execute("SELECT * FROM hold").fetchall()
+    finally:
+        stopped.set()
+        other.join()
 
 
 def test_error_rolls_the_transaction_back(tmp_path: Path) -> None:
