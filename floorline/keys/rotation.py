@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -30,14 +31,16 @@ from common.errors import (
     TransientError,
 )
 from common.text import format_duration
+from common.warehouse_errors import WarehouseError
 from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
+from connectors.ratelimit.ledger import read_key_hold
 from floorline.keys.store import BackupKeyFile, KeyStore, KeyStoreError, key_store_for, store_and_verify
 from floorline.signals import signal_handler
 from pipelines.config import AnySource, Cs2capSettings, Settings
-from pipelines.sources import build_connector, resolve_key, shared_ledger
+from pipelines.sources import build_connector, resolve_key
 from warehouse.paths import WarehousePaths
 
 VERIFY_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
@@ -56,15 +59,13 @@ WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
 class CurrentKey:
     """A source's accepted root key, which can be reissued.
 
-    `backups` is the folder of backup files, `state` the path of `state.db`; `shared` names other sources that
-    read the same key.
+    `backups` is the folder of backup files; `shared` names other sources that read the same key.
     """
 
     source: str
     settings: Cs2capSettings
     base: Path
     backups: Path
-    state: Path
     key: Key
     account: Account
     shared: tuple[str, ...]
@@ -125,8 +126,8 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
     if not isinstance(source, Cs2capSettings):
         raise ConfigError(BY_HAND, name)
     key = await resolve_key(name, source.key, settings.base)
-    state = WarehousePaths(settings.root).state
-    account = await _account(name, source, key, state=state, clock=clock)
+    _refuse_hold(name, key, WarehousePaths(settings.root).state, clock.now())
+    account = await _account(name, source, key, clock=clock)
     if not account.root:
         raise ConfigError(
             "the key is a sub-key, and only a root key can be reissued: issue a new sub-key in the dashboard",
@@ -142,7 +143,6 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
         settings=source,
         base=settings.base,
         backups=settings.root / "keys",
-        state=state,
         key=key,
         account=account,
         shared=tuple(shared),
@@ -156,10 +156,20 @@ async def _fingerprint(name: str, source: AnySource, base: Path) -> str:
         return ""
 
 
-async def _account(name: str, source: AnySource, key: Key, *, state: Path, clock: Clock) -> Account:
-    ledger = shared_ledger(state, key, name, required=False)
-    connector = build_connector(name, source, key, clock=clock, ledger=ledger, retry=VERIFY_RETRY)
-    async with aclosing(connector):
+def _refuse_hold(name: str, key: Key, state: Path, at: datetime) -> None:
+    """Raise OnHold while the source asks to send nothing with the key, as far as `state.db` can be read."""
+    held_until = None
+    with contextlib.suppress(WarehouseError):
+        held_until = read_key_hold(state, key.fingerprint, at)
+    if held_until is not None:
+        detail = (
+            f"the source asked to send nothing until {held_until:%Y-%m-%d %H:%M} UTC, and nothing was sent"
+        )
+        raise OnHold(detail, name, retry_after=(held_until - at).total_seconds())
+
+
+async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> Account:
+    async with aclosing(build_connector(name, source, key, clock=clock, retry=VERIFY_RETRY)) as connector:
         return await connector.account()
 
 
@@ -221,9 +231,8 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    ledger = shared_ledger(old.state, old.key, old.source, required=False)
-    connector = build_connector(old.source, old.settings, old.key, clock=clock, ledger=ledger)
-    async with aclosing(connector):
+    # Without the request ledger in state.db: a full disk there must not lose the new key.
+    async with aclosing(build_connector(old.source, old.settings, old.key, clock=clock)) as connector:
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
         try:
@@ -285,7 +294,7 @@ async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: B
 async def _verify(old: CurrentKey, key: Key, clock: Clock) -> str | None:
     """Return why the source does not accept the new key; None if the source accepts the key."""
     try:
-        account = await _account(old.source, old.settings, key, state=old.state, clock=clock)
+        account = await _account(old.source, old.settings, key, clock=clock)
     except SourceError as error:
         return f"the new key could not be verified: {error}"
     return None if account.active else "the source says that the new key is not active"

@@ -33,9 +33,9 @@ def test_confirmation_and_refusal(bench: Bench, sandbox: Sandbox, http_get: Http
             err = process.communicate(reply, timeout=60)[1]
         return process.returncode, err
 
-    for reply in ("n\n", ""):
+    for reply, expected in (("n\n", 1), ("", 2)):
         code, err = run(reply)
-        assert code == 1
+        assert code == expected
         assert "all its sub-keys are revoked at once" in err
     assert sandbox.requests.of_path(REISSUE) == []
     assert run("y\n")[0] == 0
