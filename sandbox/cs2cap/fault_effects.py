@@ -15,7 +15,8 @@ Payload = dict[str, Json]
 def apply_faults(response: ApiResponse, faults: Iterable[Fault], request: ApiRequest) -> ApiResponse:
     """Return the response after the effects of the faults: on its rows, its lines, then its transfer."""
     faults = list(faults)
-    for fault in faults if response.status == 200 and response.media in {JSON, NDJSON} else ():
+    has_rows = response.status == 200 and response.media in {JSON, NDJSON} and not response.drop
+    for fault in faults if has_rows else ():
         if fault.kind in CURSOR_KINDS:
             _break_cursor(response, fault, request)
         if fault.kind in _EDITS:

@@ -296,6 +296,13 @@ def test_page_of_a_proxy_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGet
     assert http_get(sandbox).text.startswith("<!doctype html>")
 
 
+def test_dropped_response_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGet) -> None:
+    sandbox.fault("drop")
+    sandbox.fault("broken_row")
+    with pytest.raises(httpx.RemoteProtocolError):
+        http_get(sandbox)
+
+
 def test_body_is_cut_after_its_rows_are_edited(sandbox: Sandbox) -> None:
     sandbox.fault("truncate", how="gzip")
     sandbox.fault("broken_line", row=1, text="[")
