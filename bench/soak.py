@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.soak_faults import SmallDisk, add_api_fault, damage_file, move_market
-from bench.soak_figures import Figures, as_table, find_trends, medians, use_of_warehouse
+from bench.soak_figures import Figures, as_table, find_trends, medians, size_of_database, use_of_warehouse
 from bench.soak_ledger import (
     BASKETS,
     ITEMS,
@@ -63,6 +63,7 @@ class Soak:
         self._env = clean_env(**{ROLE: "command"})
         self._samples: list[Figures] = []
         self._stopped = threading.Event()
+        self._first_size = self._first_rows = 0
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         self.windows: list[Figures] = []
@@ -77,6 +78,7 @@ class Soak:
             for number, (loop, gate) in enumerate(zip(loops, gates, strict=True))
         ]
         self._settle()  # the first snapshots fill the caches, before anything fails
+        self._first_size, self._first_rows = size_of_database(self._bench.paths)
         for thread in threads:
             thread.start()
         try:
@@ -167,9 +169,12 @@ class Soak:
         if incomplete := self._comparison.find_incomplete_runs():
             self.failures.append(f"{len(incomplete)} runs are incomplete: {incomplete[:5]}")
         self._check_processes()
-        ((rows,),) = self._bench.query("SELECT sum(rows_changed)::BIGINT FROM runs")
-        size = self._bench.paths.writer.stat().st_size
-        database = {"database MB": size / 1e6, "changed rows": rows, "bytes a changed row": size / rows}
+        size, rows = size_of_database(self._bench.paths)
+        database = {
+            "database MB": size / 1e6,
+            "changed rows": rows,
+            "bytes a changed row": (size - self._first_size) / max(rows - self._first_rows, 1),
+        }
         files = use_of_warehouse(self._bench.paths)
         snapshots = {"snapshots": len(self._samples)}
         self.windows.append({**medians(self._samples), **files, **database, **snapshots})
