@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 PLANTED = "cs2c_live_planted_7c1e90b5d3f2a648"
 PROXY_PASSWORD = "planted-proxy-5b1d"
+ENV = {
+    "HTTPS_PROXY": f"http://me:{PROXY_PASSWORD}@127.0.0.1:9",
+    "PREFECT_LOGGING_LEVEL": "DEBUG",
+    "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG",
+}
 
 
 def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(tmp_path: Path) -> None:
@@ -30,13 +36,7 @@ def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(
             basket("second", source="two", every="15s"),
         )
         (bench.folder / "one.key").write_text(PLANTED)
-        env = {
-            "OPS_HOOK": receiver.url,
-            "HTTPS_PROXY": f"http://me:{PROXY_PASSWORD}@127.0.0.1:9",
-            "PREFECT_LOGGING_LEVEL": "DEBUG",
-            "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG",
-        }
-        with running_up(bench.with_notify("env:OPS_HOOK"), **env) as up:
+        with running_up(bench.with_notify("env:OPS_HOOK"), OPS_HOOK=receiver.url, **ENV) as up:
             wait_until(
                 lambda: up.runs("first", "COMPLETED") and up.runs("second", "COMPLETED"), 180, every=0.5
             )
@@ -63,8 +63,12 @@ def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(
             secrets = [PLANTED, PROXY_PASSWORD, WEBHOOK_PASSWORD, up.secret.partition(":")[2]]
             shown = "".join(_command_lines())
             assert [secret for secret in secrets if secret in shown] == []
-    # Prefect's database and the logs are there, too.
-    written = {path: path.read_bytes() for path in bench.folder.rglob("*") if path.is_file()}
+    check_files(bench.folder, secrets)
+
+
+def check_files(folder: Path, secrets: Sequence[str]) -> None:
+    """Check that no file has a secret: neither Prefect's database nor a log, of the level DEBUG."""
+    written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert any(b"DEBUG" in text for path, text in written.items() if path.suffix == ".log")
     assert [(path, one) for path, text in written.items() for one in secrets if one.encode() in text] == []
 

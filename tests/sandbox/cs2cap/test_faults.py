@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-import json
 import time
 import zlib
 from pathlib import Path
@@ -18,6 +17,8 @@ from sandbox.cs2cap.faults import KINDS
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
+# Tests of faults stand there, too.
+OTHERS = ("test_cursors.py", "test_stream_faults.py")
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
@@ -236,58 +237,10 @@ def test_wrong_total_leaves_the_rows_as_they_are(sandbox: Sandbox, http_get: Htt
     assert wrong == right
 
 
-def stream(sandbox: Sandbox) -> httpx.Response:
-    return httpx.post(sandbox.url + "/v1/prices", headers=BEARER)
-
-
-def read_cut_stream(sandbox: Sandbox, *, raw: bool = False) -> bytes:
-    """Return what is received of a stream before its connection closes."""
-    received: list[bytes] = []
-    with (
-        httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response,
-        pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
-    ):
-        received.extend(response.iter_raw() if raw else response.iter_bytes())
-    return b"".join(received)
-
-
 def test_fault_affects_only_its_method(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("status_500", method="POST")
     assert http_get(sandbox).status_code == 200
-    assert stream(sandbox).status_code == 500
-
-
-@pytest.mark.parametrize("rows", [0, 1, 1000])
-def test_stream_is_cut_in_the_middle_of_a_row(sandbox: Sandbox, rows: int) -> None:
-    right = stream(sandbox).content.splitlines()
-    sandbox.fault("truncate", rows=rows)
-    *complete, torn = read_cut_stream(sandbox).splitlines()
-    assert complete == right[:rows]
-    assert torn == right[rows][: (len(right[rows]) + 1) // 2]
-
-
-def test_stream_is_cut_after_a_share_of_its_bytes(sandbox: Sandbox) -> None:
-    right = stream(sandbox)
-    sandbox.fault("truncate", share=0.75)
-    received = read_cut_stream(sandbox, raw=True)
-    assert len(received) == int(len(sandbox.render().body) * 0.75)
-    assert right.content.startswith(zlib.decompressobj(31).decompress(received))
-
-
-def test_short_stream_ends_cleanly_below_its_total(sandbox: Sandbox) -> None:
-    right = stream(sandbox)
-    sandbox.fault("short_stream", rows=7)
-    short = stream(sandbox)
-    assert short.content.splitlines() == right.content.splitlines()[:-7]
-    assert short.headers["X-Snapshot-Total"] == right.headers["X-Snapshot-Total"]
-
-
-def test_stream_without_its_total(sandbox: Sandbox) -> None:
-    right = stream(sandbox)
-    sandbox.fault("unknown_total")
-    unknown = stream(sandbox)
-    assert "X-Snapshot-Total" not in unknown.headers
-    assert unknown.content == right.content
+    assert httpx.post(sandbox.url + "/v1/prices", headers=BEARER).status_code == 500
 
 
 def test_page_of_a_proxy_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGet) -> None:
@@ -301,46 +254,6 @@ def test_dropped_response_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGe
     sandbox.fault("broken_row")
     with pytest.raises(httpx.RemoteProtocolError):
         http_get(sandbox)
-
-
-def test_body_is_cut_after_its_rows_are_edited(sandbox: Sandbox) -> None:
-    sandbox.fault("truncate", how="gzip")
-    sandbox.fault("broken_line", row=1, text="[")
-    sandbox.fault("unknown_total")
-    sandbox.fault("broken_row", field="provider", value="odd")
-    with httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response:
-        body = b"".join(response.iter_raw())
-    assert b'"odd"' in zlib.decompressobj(31).decompress(body).splitlines()[0]
-    assert stream(sandbox).status_code == 200  # the first one is not active any more
-
-
-def test_stream_with_a_wrong_total(sandbox: Sandbox) -> None:
-    right = stream(sandbox)
-    sandbox.fault("wrong_total", by=-3)
-    wrong = stream(sandbox)
-    assert int(wrong.headers["X-Snapshot-Total"]) == int(right.headers["X-Snapshot-Total"]) - 3
-    assert wrong.content == right.content
-
-
-@pytest.mark.parametrize("text", ["", "null", '{"provider": '])
-def test_broken_line_changes_no_other_line(sandbox: Sandbox, text: str) -> None:
-    right = stream(sandbox).text.splitlines()
-    sandbox.fault("broken_line", row=5, text=text)
-    wrong = stream(sandbox).text.splitlines()
-    assert wrong[5] == (text or wrong[5])
-    assert wrong[5] != right[5]
-    assert wrong[:5] + wrong[6:] == right[:5] + right[6:]
-    with pytest.raises((ValueError, TypeError)):
-        dict(json.loads(wrong[5]))
-
-
-def test_rows_of_a_stream_are_broken_and_get_new_fields(sandbox: Sandbox) -> None:
-    sandbox.fault("broken_row", row=1, field="quantity", value="many")
-    sandbox.fault("new_field", name="pattern", value=3)
-    rows = [json.loads(line) for line in stream(sandbox).text.splitlines()]
-    assert [row["quantity"] == "many" for row in rows[:3]] == [False, True, False]
-    assert {row["pattern"] for row in rows} == {3}
-    assert len(rows) == sandbox.ledger().height
 
 
 def test_quotes_of_a_batch_are_broken_and_get_new_fields(sandbox: Sandbox) -> None:
@@ -368,5 +281,5 @@ def test_date_is_skewed(sandbox: Sandbox, http_get: HttpGet) -> None:
 
 def test_every_kind_of_fault_has_a_test() -> None:
     here = Path(__file__)
-    source = "".join(path.read_text(encoding="utf-8") for path in (here, here.with_name("test_cursors.py")))
+    source = "".join(path.read_text(encoding="utf-8") for path in (here, *map(here.with_name, OTHERS)))
     assert not [kind for kind in KINDS if f'"{kind}"' not in source]
