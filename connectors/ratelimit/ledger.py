@@ -92,6 +92,12 @@ def read_key_hold(state: Path, key_print: str, at: datetime) -> datetime | None:
     return None if row is None else active_hold(row[0], at)
 
 
+def on_hold(source: str, until: datetime, at: datetime) -> OnHold:
+    """Return the error of a request at `at` that is not sent, because of a hold `until` (both UTC)."""
+    detail = f"the source asked to send nothing until {until:%Y-%m-%d %H:%M} UTC, and nothing was sent"
+    return OnHold(detail, source, retry_after=(until - at).total_seconds())
+
+
 class RequestLedger:
     """The counts of one key, named by its fingerprint; every method is one transaction.
 
@@ -159,12 +165,7 @@ class RequestLedger:
         self._remove_expired(now, lease)
         limits = self._limits.load(at)
         if limits.held_until is not None:
-            raise OnHold(
-                f"the source asked to send nothing until {limits.held_until:%Y-%m-%d %H:%M} UTC,"
-                " and nothing was sent",
-                self._source,
-                retry_after=(limits.held_until - at).total_seconds(),
-            )
+            raise on_hold(self._source, limits.held_until, at)
         month_left = limits.month.left if metered else None
         if month_left == 0:
             return Admission(ticket, None, 0)

@@ -36,7 +36,7 @@ from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
 from connectors.http.retry import RetryPolicy
-from connectors.ratelimit.ledger import read_key_hold
+from connectors.ratelimit.ledger import on_hold, read_key_hold
 from floorline.keys.store import BackupKeyFile, KeyStore, KeyStoreError, key_store_for, store_and_verify
 from floorline.signals import signal_handler
 from pipelines.config import AnySource, Cs2capSettings, Settings
@@ -162,10 +162,7 @@ def _refuse_hold(name: str, key: Key, state: Path, at: datetime) -> None:
     with contextlib.suppress(WarehouseError):
         held_until = read_key_hold(state, key.fingerprint, at)
     if held_until is not None:
-        detail = (
-            f"the source asked to send nothing until {held_until:%Y-%m-%d %H:%M} UTC, and nothing was sent"
-        )
-        raise OnHold(detail, name, retry_after=(held_until - at).total_seconds())
+        raise on_hold(name, held_until, at)
 
 
 async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> Account:
