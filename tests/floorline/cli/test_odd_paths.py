@@ -31,8 +31,7 @@ from warehouse.database import open_writer
 from warehouse.export import export_duckdb
 from warehouse.landing.reader import LandedRun
 
-NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
-FROM = f"{NOW - timedelta(hours=12):%Y-%m-%d %H:%M}"
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PATTERN = "a?b*c[d]{e,f}**"
 TEXT = '  100% %s %25 %(x)s %Y; it\'s "q"  $HOME ${x} :a#b=c,d&e '
 LINES = f"a\nb\tc\r\\d\\ {unicodedata.normalize('NFD', 'Gerätemaß')} 🔫\u202e [red]\x1b[31m"
@@ -54,9 +53,11 @@ TOURS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def box() -> Iterator[Sandbox]:
-    with serve(Options(items=30, frozen=NOW, refresh=0, limits=False, history="dense")) as box:
+    """A market that stands still since a minute ago: `doctor` refuses a server whose clock is far behind."""
+    frozen = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    with serve(Options(items=30, frozen=frozen, refresh=0, limits=False, history="dense")) as box:
         yield box
 
 
@@ -100,7 +101,8 @@ def test_all_commands_work(tmp_path: Path, name: str, box: Sandbox, monkeypatch:
     assert [quote for quote in bench.quotes() if quote[0] != "steam"] == quotes
     answer = run(bench, "query", "-f", fit(name, ".sql"), "--json")
     items = f"file:{bench.folder / fit(name, '.txt')}"
-    run(bench, "backfill", "--items", items, "--from", FROM)
+    start = datetime.now(UTC) - timedelta(hours=12)
+    run(bench, "backfill", "--items", items, "--from", f"{start:%Y-%m-%d %H:%M}")
     run(bench, "rejects", "replay")
     run(bench, "maintain", "rebuild", "--yes")
     assert run(bench, "query", "-f", fit(name, ".sql"), "--json") == answer
@@ -209,7 +211,7 @@ def test_catalog_of_an_older_version_in_an_odd_folder(tmp_path: Path, name: str)
     folder = tmp_path / name
     folder.mkdir()
     pl.DataFrame({"item_id": [7]}).write_ipc(folder / "items.arrow")
-    catalog = LandedRun(folder, run_header("r", NOW), {}, ()).catalog("items")
+    catalog = LandedRun(folder, run_header("r", NOON), {}, ()).catalog("items")
     assert catalog is not None
     assert catalog["item_id"].to_list() == [7]
 
