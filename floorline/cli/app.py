@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import traceback
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -53,12 +53,32 @@ class CommandGroup(TyperGroup):
 app = typer.Typer(
     cls=CommandGroup,
     name="floorline",
-    help="A private, queryable record of what every CS2 item costs on every marketplace.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version of Floorline and end, if the option `--version` is given."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"floorline {version('floorline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def floorline(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """A private, queryable record of what every CS2 item costs on every marketplace."""
+
+
 for command in (snapshot, plan, gaps, status, doctor, query, export, sandbox, up, ui, deployments, demo):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(prefect)  # the options are Prefect's

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -81,3 +82,23 @@ def test_help_loads_no_heavy_library() -> None:
 def test_installed_command_prints_the_help() -> None:
     done = subprocess.run([FLOORLINE, "--help"], capture_output=True, text=True, check=True, env=clean_env())
     assert "snapshot" in done.stdout
+
+
+def test_short_option_prints_the_help() -> None:
+    assert main_with("-h").out == main_with("--help").out
+    assert main_with("alerts", "list", "-h").out == main_with("alerts", "list", "--help").out
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert main_with("--version").out == f"floorline {version('floorline')}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "_FLOORLINE_COMPLETE" in main_with("--show-completion", shell).out
+    monkeypatch.setenv("_FLOORLINE_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", "floorline sn")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "floorline sn")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    assert "snapshot" in main_with().out
