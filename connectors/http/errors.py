@@ -107,12 +107,14 @@ def is_foreign(status: int, body: ErrorBody, headers: Mapping[str, str], *, own_
 def as_outcome_unknown(route: str, error: SourceError) -> SourceError:
     """Return the error of a request that is sent once, without the frames that `error` passed.
 
-    A status of 400 to 499 in the API's own form is a refusal, and a request that found no connection was
-    never sent. Any other error may come from something in front of the API, or follow the effect.
+    A status of 400 to 499 in the API's own form is a refusal, and a request that found no connection, or a
+    hold before it, was never sent. Any other error may come from something in front of the API, or follow the
+    effect.
     """
     refused = error.status is not None and 400 <= error.status < 500 and error.status != 408
     refused = refused and not isinstance(error, Intercepted)
-    if refused or isinstance(error, ConnectFailed | ConfigError | OnHold):
+    unsent = isinstance(error, ConnectFailed | ConfigError | OnHold) and error.status is None
+    if refused or unsent:
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
     return OutcomeUnknown(

@@ -60,6 +60,7 @@ class RateLimiter:
         self._limit: int | None = None
         self._next_store = self._next_load = float("-inf")
         self.per_minute: int | None = None  # as this process knows it
+        self.held_until: datetime | None = None  # the end (UTC) of a hold that began here
         self.set_rate(per_minute)
 
     def set_rate(self, per_minute: int | None) -> None:
@@ -83,9 +84,9 @@ class RateLimiter:
             now = self._clock.monotonic()
             self._ledger.pause(now, now + seconds)
             return None
-        until = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_HOLD)
-        self._ledger.hold(until)
-        return until
+        self.held_until = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_HOLD)
+        self._ledger.hold(self.held_until)
+        return self.held_until
 
     def acquire(self, cost: int = 1, *, metered: bool = True) -> AbstractAsyncContextManager[Permit]:
         """Wait for the permit to send one request, and hold it until the response has arrived.

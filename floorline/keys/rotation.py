@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -31,65 +30,18 @@ from common.errors import (
     TransientError,
 )
 from common.text import format_duration
-from common.warehouse_errors import WarehouseError
-from connectors.base import Account
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
-from connectors.http.retry import RetryPolicy
-from connectors.ratelimit.ledger import on_hold, read_key_hold
+from floorline.keys.inspection import ACCOUNT_RETRY, BY_HAND, CurrentKey, connect_alone
 from floorline.keys.store import BackupKeyFile, KeyStore, KeyStoreError, key_store_for, store_and_verify
 from floorline.signals import signal_handler
-from pipelines.config import AnySource, Cs2capSettings, Settings
-from pipelines.sources import build_connector, resolve_key
-from warehouse.paths import WarehousePaths
+from pipelines.sources import resolve_key
 
-VERIFY_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
-BY_HAND: Final = (
-    "the API cannot rotate keys: create a second key in the dashboard, store it where `key_next` points,"
-    " revoke the first key in the dashboard, and then store the second key in the place of the first"
-)
 DEFERRED_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
 UNKNOWN: Final = "it is unknown whether a new key was issued and the old key was revoked"
 TEST: Final = "`floorline key status` shows whether the source still accepts the old key"
 REFUSED: Final = "no new key was issued and nothing was revoked: the old key still holds"
 WAIT_MESSAGE: Final = "wait: the new key is on its way, and would be lost"
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentKey:
-    """A source's accepted root key, which can be reissued.
-
-    `backups` is the folder of backup files; `shared` names other sources that read the same key.
-    """
-
-    source: str
-    settings: Cs2capSettings
-    base: Path
-    backups: Path
-    key: Key
-    account: Account
-    shared: tuple[str, ...]
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that holds the key; empty for a key that is stored elsewhere."""
-        kind, _, name = self.settings.key.partition(":")
-        return name if kind == "env" else ""
-
-    @property
-    def warning(self) -> str:
-        """What the rotation does to the old key, and where the new key will be."""
-        tail = f" …{self.key.tail}" if self.key.tail else ""
-        destination = f"The new key goes to {self.settings.key}."
-        if self.variable:
-            destination = (
-                f"The new key cannot be put into the environment variable {self.variable} from here: it goes"
-                f" to a file of mode 0600 in {self.backups}, and you put it where the variable is set."
-            )
-        return (
-            f"The key{tail} of {self.source} and all its sub-keys are revoked at once; active runs end as"
-            f" AuthFailed. {destination}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,63 +63,6 @@ class Rotation:
     def exit_code(self) -> int:
         """0 if the new key is stored in its place and accepted, else the code of a rejected key."""
         return 0 if self.accepted and self.problem is None else 4
-
-
-async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey:
-    """Check that a source's key is accepted and can be reissued.
-
-    Raises ConfigError for a key that cannot be reissued, OnHold while the source asks to send nothing, and
-    the SourceErrors of the request.
-    """
-    if name not in settings.sources:
-        known = ", ".join(settings.sources) or "no source"
-        raise ConfigError(f"there is no source {name}; the configuration has {known}")
-    source = settings.sources[name]
-    if not isinstance(source, Cs2capSettings):
-        raise ConfigError(BY_HAND, name)
-    key = await resolve_key(name, source.key, settings.base)
-    _refuse_hold(name, key, WarehousePaths(settings.root).state, clock.now())
-    account = await _account(name, source, key, clock=clock)
-    if not account.root:
-        raise ConfigError(
-            "the key is a sub-key, and only a root key can be reissued: issue a new sub-key in the dashboard",
-            name,
-        )
-    shared = [
-        f"{other}: {its.key}"
-        for other, its in settings.sources.items()
-        if its.key != source.key and await _fingerprint(other, its, settings.base) == key.fingerprint
-    ]
-    return CurrentKey(
-        source=name,
-        settings=source,
-        base=settings.base,
-        backups=settings.root / "keys",
-        key=key,
-        account=account,
-        shared=tuple(shared),
-    )
-
-
-async def _fingerprint(name: str, source: AnySource, base: Path) -> str:
-    try:
-        return (await resolve_key(name, source.key, base)).fingerprint
-    except SourceError:
-        return ""
-
-
-def _refuse_hold(name: str, key: Key, state: Path, at: datetime) -> None:
-    """Raise OnHold while the source asks to send nothing with the key, as far as `state.db` can be read."""
-    held_until = None
-    with contextlib.suppress(WarehouseError):
-        held_until = read_key_hold(state, key.fingerprint, at)
-    if held_until is not None:
-        raise on_hold(name, held_until, at)
-
-
-async def _account(name: str, source: AnySource, key: Key, *, clock: Clock) -> Account:
-    async with aclosing(build_connector(name, source, key, clock=clock, retry=VERIFY_RETRY)) as connector:
-        return await connector.account()
 
 
 async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None]) -> Rotation:
@@ -228,8 +123,7 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    # Without the request ledger in state.db: a full disk there must not lose the new key.
-    async with aclosing(build_connector(old.source, old.settings, old.key, clock=clock)) as connector:
+    async with connect_alone(old.source, old.settings, old.key, state=old.state, clock=clock) as connector:
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
         try:
@@ -290,8 +184,12 @@ async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: B
 
 async def _verify(old: CurrentKey, key: Key, clock: Clock) -> str | None:
     """Return why the source does not accept the new key; None if the source accepts the key."""
+    connection = connect_alone(
+        old.source, old.settings, key, state=old.state, clock=clock, retry=ACCOUNT_RETRY
+    )
     try:
-        account = await _account(old.source, old.settings, key, clock=clock)
+        async with connection as connector:
+            account = await connector.account()
     except SourceError as error:
         return f"the new key could not be verified: {error}"
     return None if account.active else "the source says that the new key is not active"

@@ -15,7 +15,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "rate_limited": frozenset({"retry_after"}),
     "refused": frozenset({"status", "code", "detail"}),
     "status_500": frozenset({"status"}),
-    "unavailable": frozenset({"coded"}),
+    "unavailable": frozenset({"coded", "retry_after"}),
     "drop": frozenset(),
     "lost_answer": frozenset(),
     "truncate": frozenset({"how", "share", "rows"}),
@@ -98,7 +98,9 @@ def _unavailable(fault: Fault) -> ApiResponse:
     side = BIDS if fault.path.startswith(BIDS.path) else ASKS
     code = side.unavailable if fault.params.get("coded", True) else None
     detail = f"{side.name.capitalize()} data is temporarily unavailable. Try again shortly."
-    return ApiError(503, code, detail).to_response()
+    wait = int(fault.number("retry_after", 0))
+    headers = {"Retry-After": str(wait)} if wait else {}
+    return ApiError(503, code, detail, headers=headers).to_response()
 
 
 _REPLACEMENTS: Mapping[str, Callable[[Fault], ApiResponse]] = {

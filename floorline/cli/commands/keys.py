@@ -52,7 +52,8 @@ def key_rotate(
     from common.clock import SystemClock
     from common.errors import ConfigError, OutcomeUnknown, SourceError
     from floorline.cli.execution import confirm, connected_settings
-    from floorline.keys.rotation import explain_refusal, inspect_key, rotate_key
+    from floorline.keys.inspection import inspect_key
+    from floorline.keys.rotation import explain_refusal, rotate_key
     from pipelines.results import error_exit_code
 
     clock = SystemClock()

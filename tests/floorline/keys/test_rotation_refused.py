@@ -82,3 +82,22 @@ def test_failure_of_the_server_may_have_revoked_the_key(
     assert "`floorline key status` shows whether the source still accepts the old key" in line
     assert "still holds" not in line
     assert key_file(bench).read_text().strip() == VALID_KEY
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "part"),
+    [
+        ({"kind": "rate_limited"}, 3, HOLDS),
+        ({"kind": "unavailable"}, 4, "it is unknown whether a new key was issued"),
+    ],
+)
+def test_request_to_send_nothing_is_kept_for_later_runs(
+    bench: Bench, sandbox: Sandbox, fault: dict[str, str], code: int, part: str
+) -> None:
+    bench.prepare()
+    sandbox.fault(**fault, path=REISSUE, retry_after=7200)
+    assert part in rotate(bench, code=code).err.splitlines()[-1]
+    sent = len(sandbox.requests.since(0))
+    (result,) = bench.snapshot()
+    assert "nothing was sent" in str(result.error)
+    assert len(sandbox.requests.since(0)) == sent
