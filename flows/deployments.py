@@ -1,14 +1,17 @@
-"""Render prefect.yaml from the configuration: a deployment per basket, backfills, sales, maintenance."""
+"""The deployments of a configuration, for prefect.yaml and `floorline up`: baskets, backfills, sales, nightly."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.deployments.runner import RunnerDeployment
 from pydantic import ValidationError
 
 from common.errors import ConfigError
@@ -38,6 +41,30 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
+def build_deployments(settings: Settings, config: Path) -> list[RunnerDeployment]:
+    """Return the deployments of prefect.yaml, to be applied without it. Raises as `render_prefect_yaml`."""
+    _check_path(str(config))
+    return [_build_deployment(fields) for fields in _deployments(settings, config)]
+
+
+def _build_deployment(fields: Mapping[str, Any]) -> RunnerDeployment:
+    """Return one deployment from its fields in prefect.yaml."""
+    pool = fields["work_pool"]
+    deployment = RunnerDeployment.from_entrypoint(
+        **{name: fields[name] for name in ("entrypoint", "name", "description", "parameters", "tags")},
+        concurrency_limit=ConcurrencyLimitConfig.model_validate(fields["concurrency_limit"]),
+        work_pool_name=pool["name"],
+        job_variables=pool["job_variables"],
+    )
+    deployment.schedules = [
+        DeploymentScheduleCreate.model_validate(
+            {"active": schedule["active"], "schedule": {k: v for k, v in schedule.items() if k != "active"}}
+        )
+        for schedule in fields["schedules"]
+    ]
+    return deployment
+
+
 def _check_path(config: str) -> None:
     """Raise ConfigError for a path that Prefect would change on its way to a run."""
     if "{{" in config:
@@ -52,7 +79,7 @@ def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, 
         yield _deployment(
             basket.name,
             f"Market snapshots of the {owner}.",
-            "snapshot.py:snapshot",
+            "flows.snapshot.snapshot",
             parameters={"baskets": [basket.name], "config": config},
             tags=[f"basket:{basket.name}", f"source:{basket.source}"],
             schedules=[_schedule(owner, basket.every, basket.cron, timezone=basket.timezone)],
@@ -60,7 +87,7 @@ def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, 
     yield _deployment(
         "on-demand",
         "Backfills from the API's history: price points, candles or sales.",
-        "backfill.py:backfill",
+        "flows.backfill.backfill",
         parameters={"config": config},
         when_busy="ENQUEUE",
     )
@@ -68,7 +95,7 @@ def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, 
         yield _deployment(
             source,
             f"Reads the recent sales of {source}, late ones included.",
-            "backfill.py:sales",
+            "flows.backfill.sales",
             parameters={"source": source, "config": config},
             tags=[f"source:{source}"],
             schedules=[_schedule(f"source {source}: sales", every)],
@@ -76,7 +103,7 @@ def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, 
     yield _deployment(
         "nightly",
         "Loads pending landings, prunes old ones and publishes; sends no API request.",
-        "maintain.py:maintain",
+        "flows.maintain.maintain",
         parameters={"config": config},
         schedules=[dict(NIGHTLY)],
     )
@@ -97,7 +124,7 @@ def _deployment(
     return {
         "name": name,
         "description": description,
-        "entrypoint": f"flows/{entrypoint}",
+        "entrypoint": entrypoint,  # a module path: the package is wherever Python finds it
         "parameters": {**parameters, "config": str(config) if config else None},
         "tags": [TAG, *tags],
         "schedules": list(schedules),

@@ -11,7 +11,7 @@ from prefect.utilities.importtools import import_object
 
 from common.errors import ConfigError
 from flows.automations import LOST_AFTER
-from flows.deployments import HEARTBEAT, NIGHTLY, render_prefect_yaml
+from flows.deployments import HEARTBEAT, NIGHTLY, build_deployments, render_prefect_yaml
 from pipelines.config import Settings, load_settings, parse_settings
 from tests.support.snapshots import basket, main_with, toml
 
@@ -51,7 +51,7 @@ def test_each_basket_has_a_deployment() -> None:
 
 def test_second_backfill_waits_for_the_first() -> None:
     deployment = deployments(render_prefect_yaml(settings(basket()), Path("/etc/f.toml")))["on-demand"]
-    assert deployment["entrypoint"] == "flows/backfill.py:backfill"
+    assert deployment["entrypoint"] == "flows.backfill.backfill"
     assert (deployment["parameters"], deployment["schedules"]) == ({"config": "/etc/f.toml"}, [])
     assert deployment["concurrency_limit"]["limit"] == 1
     assert deployment["concurrency_limit"]["collision_strategy"] == "ENQUEUE"
@@ -82,9 +82,37 @@ def test_invalid_schedule_is_a_one_line_config_error(fields: dict[str, Any], mes
 
 def test_entrypoints_are_flows() -> None:
     for deployment in deployments(render_prefect_yaml(settings(basket()), None)).values():
-        path, _, name = deployment["entrypoint"].partition(":")
-        assert (REPOSITORY / path).exists()
-        assert import_object(f"{path.removesuffix('.py').replace('/', '.')}.{name}").name == name
+        entrypoint = deployment["entrypoint"]
+        assert import_object(entrypoint).name == entrypoint.rpartition(".")[2]
+
+
+def test_deployments_of_up_are_those_of_the_file() -> None:
+    baskets = (basket("core"), basket("daily", cron="5 9 * * 1-5", timezone="Europe/Berlin"))
+    config = Path("/etc/f.toml")
+    by_name = deployments(render_prefect_yaml(settings(*baskets), config))
+    built = build_deployments(settings(*baskets), config)
+    assert [one.name for one in built] == list(by_name)
+    for one in built:
+        fields = by_name[one.name]
+        assert (one.entrypoint, one.flow_name) == (
+            fields["entrypoint"],
+            fields["entrypoint"].rpartition(".")[2],
+        )
+        assert (one.parameters, one.tags) == (fields["parameters"], fields["tags"])
+        limit = fields["concurrency_limit"]
+        assert one.concurrency_options is not None
+        assert one.concurrency_options.model_dump() == {
+            "collision_strategy": limit["collision_strategy"],
+            "grace_period_seconds": limit["grace_period_seconds"],
+        }
+        assert one.concurrency_limit == limit["limit"]
+        assert one.job_variables == fields["work_pool"]["job_variables"]
+        for applied, written in zip(one.schedules or [], fields["schedules"], strict=True):
+            kept = applied.schedule.model_dump(mode="json") if applied.schedule else {}
+            assert kept["timezone"] == written["timezone"]
+            assert kept.get("cron") == written.get("cron")
+            assert kept.get("interval") == written.get("interval")
+            assert applied.active
 
 
 def test_heartbeat_matches_the_crash_automation() -> None:
@@ -119,14 +147,14 @@ def test_command_writes_the_file_and_detects_an_outdated_one(tmp_path: Path) -> 
 def test_sales_deployment_exists_only_for_sources_with_a_sales_schedule() -> None:
     fields = {"sources": {"cs2cap": {"sales": "24h"}}, "baskets": [basket()]}
     text = render_prefect_yaml(parse_settings(fields, Path("/srv/market")), None)
-    (sales,) = [one for one in yaml.safe_load(text)["deployments"] if one["entrypoint"].endswith(":sales")]
-    assert sales["entrypoint"] == "flows/backfill.py:sales"
+    (sales,) = [one for one in yaml.safe_load(text)["deployments"] if one["entrypoint"].endswith(".sales")]
+    assert sales["entrypoint"] == "flows.backfill.sales"
     assert (sales["name"], sales["parameters"]) == ("cs2cap", {"source": "cs2cap", "config": None})
     (schedule,) = sales["schedules"]
     assert schedule["interval"] == 86400
     assert sales["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
     without = parse_settings({"sources": {"cs2cap": {}}, "baskets": [basket()]}, Path("/srv/market"))
-    assert ":sales" not in render_prefect_yaml(without, None)
+    assert "backfill.sales" not in render_prefect_yaml(without, None)
 
 
 def test_invalid_sales_interval_is_a_config_error() -> None:
