@@ -11,6 +11,7 @@ import threading
 from typing import Final, NamedTuple
 
 from common.machine_errors import ResourceExhausted
+from common.shortages import raise_limit
 
 GIB: Final = 1 << 30
 
@@ -42,14 +43,9 @@ def require_resources(command: str) -> None:
 
 
 def _require_limit(what: str, kind: int, needed: int) -> None:
-    """Raise the soft limit as far as allowed; fail where that is too little."""
-    soft, hard = resource.getrlimit(kind)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    if hard == resource.RLIM_INFINITY or hard >= needed:
-        resource.setrlimit(kind, (needed, hard))
-        return
-    raise ResourceExhausted(f"this process may have {hard:,} {what}, and needs {needed:,}")
+    granted = raise_limit(kind, needed)
+    if granted < needed:
+        raise ResourceExhausted(f"this process may have {granted:,} {what}, and needs {needed:,}")
 
 
 def _require_threads(needed: int) -> None:

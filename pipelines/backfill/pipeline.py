@@ -35,6 +35,7 @@ from pipelines.backfill.results import BackfillOutcome, BackfillResult, build_re
 from pipelines.backfill.session import BackfillSession, resolve_source
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
+from pipelines.descriptors import limit_connections
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.estimate import LazySource
 from pipelines.preparation import prepare_warehouse
@@ -69,8 +70,8 @@ class BackfillPipeline:
         on_plan: OnPlan = lambda _plan: None,
         micro_batch_seconds: float = MICRO_BATCH_SECONDS,
     ) -> None:
-        self._settings = settings
         self._source = resolve_source(settings, request.source)
+        self._settings = limit_connections(settings, {self._source})
         self._request = request.model_copy(update={"source": self._source})
         self._clock = clock or SystemClock()
         self._progress = progress or NullBackfillProgress()

@@ -16,6 +16,7 @@ from common.warehouse_errors import PublishedUnreadable
 from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
+from pipelines.descriptors import limit_connections
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
@@ -69,9 +70,9 @@ class SnapshotPipeline:
         *,
         force: bool = False,
     ) -> None:
-        self._settings = settings
-        self._force = force
         self._baskets = settings.select_baskets(names)
+        self._settings = limit_connections(settings, {basket.source for basket in self._baskets})
+        self._force = force
         self._clock = clock or SystemClock()
         self._progress = progress or NullProgress()
         self._paths = WarehousePaths(settings.root)
