@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from common.addresses import mask_secrets
 from floorline.cli.commands.alerts import alerts_app
 from floorline.cli.commands.backfill import backfill_app
+from floorline.cli.commands.catalog import items_app, providers
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
@@ -79,10 +80,25 @@ def floorline(
     """A private, queryable record of what every CS2 item costs on every marketplace."""
 
 
-for command in (snapshot, plan, gaps, status, doctor, query, export, sandbox, up, ui, deployments, demo):
+for command in (
+    snapshot,
+    plan,
+    gaps,
+    status,
+    doctor,
+    query,
+    export,
+    providers,
+    sandbox,
+    up,
+    ui,
+    deployments,
+    demo,
+):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(prefect)  # the options are Prefect's
 app.add_typer(backfill_app, name="backfill")
+app.add_typer(items_app, name="items")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rejects_app, name="rejects")
 app.add_typer(maintain_app, name="maintain")

@@ -2,8 +2,10 @@
 
 import logging
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeVar
 
 import polars as pl
@@ -11,11 +13,13 @@ import polars as pl
 from common.errors import ConfigError
 from common.shards import Item
 from common.text import quote, spellings
-from pipelines.planning.suggestions import suggest, suggest_glob
+from pipelines.planning.item_search import ItemSearch, may_be_search
+from pipelines.planning.suggestions import fold, suggest, suggest_glob
 
 LOG = logging.getLogger("floorline")
 ALL = "all"
 EXPLAINED: Final = 5
+SUGGESTED: Final = 3
 T = TypeVar("T")
 
 
@@ -31,8 +35,8 @@ def resolve_items(selectors: Sequence[str | int], catalog: pl.DataFrame) -> tupl
 
     `catalog` has the schema `ITEMS`. A selector is an id, an exact name (without a phase: the API aggregates
     the phases), "NAME @ PHASE", "NAME @ *" for every phase, or a glob with `*`, which is case-sensitive and
-    selects the phases of a phased item instead of its aggregate. Raises UnknownNames for a selector that
-    matches nothing.
+    selects the phases of a phased item instead of its aggregate. Plain words select the only item of which
+    they say every word, as in "ak redline ft". Raises UnknownNames for a selector that matches nothing.
     """
     if [str(selector).strip() for selector in selectors] == [ALL]:
         return None
@@ -65,9 +69,10 @@ def warn_of_comments(comments: Sequence[str], catalog: pl.DataFrame, owner: str)
 
 
 class _CatalogIndex:
-    """The catalog by id and by name. Only selected rows become Items."""
+    """The catalog by id, by name and by words. Only selected rows become Items."""
 
     def __init__(self, catalog: pl.DataFrame) -> None:
+        self._catalog = catalog
         self.rows = catalog.select("item_id", "market_hash_name", "phase").rows()
         self.by_id = {item_id: row for row, (item_id, _, _) in enumerate(self.rows) if item_id is not None}
         self.by_name: dict[str, list[int]] = {}
@@ -77,7 +82,16 @@ class _CatalogIndex:
     def find(self, selector: str | int) -> list[Item]:
         """Return the items that a selector matches, in the most literal of its spellings that matches any."""
         matches = (self._match(spelling) for spelling in spellings(str(selector)))
-        return next(filter(None, matches), [])
+        return next(filter(None, matches), None) or self._match_words(str(selector))
+
+    @cached_property
+    def search(self) -> ItemSearch:
+        return ItemSearch(self._catalog)
+
+    def _match_words(self, text: str) -> list[Item]:
+        """Return the item that plain words select, unless its name differs only in what eyes may miss."""
+        item = self.search.resolve(text) if may_be_search(text) else None
+        return [] if item is None or fold(item.label) == fold(text) else [item]
 
     def _match(self, text: str) -> list[Item]:
         if text in self.by_name:  # first, because a name may contain `*` or " @ "
@@ -109,7 +123,20 @@ class _CatalogIndex:
         if "*" in text:
             return f"the glob {quote(text)} matches no item (case matters){suggest_glob(text, self.by_name)}"
         comment = '; a comment begins with "# "' if text.startswith("#") else ""
-        return f"no item is called {quote(text)}{suggest(text, self.by_name)}{comment}"
+        near = self._suggest_by_words(text) or suggest(text, self.by_name)
+        return f"no item is called {quote(text)}{near}{comment}"
+
+    def _suggest_by_words(self, text: str) -> str:
+        """Return a question for the items that have all words of a text; empty if there are none."""
+        found = self.search.find(text) if may_be_search(text) else []
+        if any(fold(item.label) == fold(text) for item in found):
+            return ""
+        names = [quote(item.label) for item in found[:SUGGESTED]]
+        if len(found) <= 1:
+            return "".join(f"; did you mean {name}?" for name in names)
+        more = f" `floorline items search {shlex.quote(text)}` shows all {len(found):,}"
+        either = f"; did you mean {', '.join(names[:-1])} or {names[-1]}?"
+        return either + (more if len(found) > SUGGESTED else "")
 
     def _aggregate(self, name: str) -> Item:
         return next((item for item in self._named(name) if item.phase is None), Item(None, name, None))

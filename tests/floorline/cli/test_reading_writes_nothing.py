@@ -29,6 +29,8 @@ READING = {
     "query": ("query", "SELECT count(*), sum(price) FROM quotes"),
     "plan": ("plan",),
     "plan offline": ("plan", "--offline"),
+    "items search": ("items", "search", "ak"),
+    "providers": ("providers",),
     "key status": ("key", "status"),
     "rejects list": ("rejects", "list"),
     "backfill list": ("backfill", "list"),

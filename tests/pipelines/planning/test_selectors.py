@@ -7,22 +7,16 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError
 from common.shards import Item
-from connectors.schemas import FX, ITEMS, PROVIDERS
+from connectors.schemas import FX, PROVIDERS
 from pipelines.planning.selectors import resolve_currencies, resolve_items, resolve_providers
+from tests.support.catalogs import catalog_of_rows
 
 DOPPLER = "★ Karambit | Doppler (Factory New)"
 REDLINE = "AK-47 | Redline (Field-Tested)"
 ODD = "Sticker | me @ you [100%] ?*"
 
 
-def catalog(*rows: tuple[str | None, str, str | None]) -> pl.DataFrame:
-    names = ["item_id", "market_hash_name", "phase"]
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
-    rest: dict[str, list[None]] = {name: [None] * len(rows) for name in ITEMS if name not in names}
-    return pl.DataFrame(columns | rest, schema=ITEMS)
-
-
-CATALOG = catalog(
+CATALOG = catalog_of_rows(
     ("1", REDLINE, None),
     ("2", DOPPLER, None),
     ("3", DOPPLER, "Phase 1"),
@@ -120,7 +114,7 @@ NAMES = st.text(alphabet="aB*@ |★", min_size=1, max_size=8).filter(
 
 @given(st.lists(NAMES, min_size=1, unique=True))
 def test_each_name_selects_its_own_entry(names: list[str]) -> None:
-    items = resolve_items(names, catalog(*((str(at), name, None) for at, name in enumerate(names))))
+    items = resolve_items(names, catalog_of_rows(*((str(at), name, None) for at, name in enumerate(names))))
     assert items is not None
     assert [item.market_hash_name for item in items] == names
 
@@ -131,7 +125,7 @@ def test_glob_selects_names_with_its_prefix(glob: str, names: list[str]) -> None
     expected = [pattern] if pattern in names else [name for name in names if name.startswith(glob)]
     if "*" in glob:
         return
-    frame = catalog(*((str(at), name, None) for at, name in enumerate(names)))
+    frame = catalog_of_rows(*((str(at), name, None) for at, name in enumerate(names)))
     try:
         items = resolve_items([pattern], frame)
     except ConfigError:

@@ -1,0 +1,177 @@
+"""Find items by plain words and the abbreviations of traders, as in "ak redline ft". Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from common.shards import Item
+
+# These words stand for nothing else: "st" is not the beginning of "Sticker".
+MARKS: Final = {
+    "fn": ("factory", "new"),
+    "mw": ("minimal", "wear"),
+    "ft": ("fieldtested",),
+    "ww": ("wellworn",),
+    "bs": ("battlescarred",),
+    "st": ("stattrak",),
+    "sv": ("souvenir",),
+}
+# These words may also stand for themselves: "p2" is the beginning of "P250", too.
+NICKNAMES: Final = {
+    "bfk": ("butterfly", "knife"),
+    "deagle": ("desert", "eagle"),
+    "duals": ("dual", "berettas"),
+    "galil": ("galil", "ar"),
+    "scout": ("ssg", "08"),
+    "souv": ("souvenir",),
+    **{f"p{number}": ("phase", str(number)) for number in range(1, 5)},
+}
+VARIANTS: Final = frozenset({"stattrak", "souvenir"})
+UNSPOKEN: Final = frozenset({"knife", "gloves"})  # nobody says these words of a name
+# What is written as the API writes names is a name, and no search: "AK-47 | Redline (Field-Tested)".
+NAME_CHARACTERS: Final = re.compile(r'[|()*@\\★"]')
+WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")  # noqa: RUF001
+PART: Final = re.compile(r"[^\W_]+")
+
+
+class _Entry(NamedTuple):
+    """An item, and a text in which each form of each word of its name stands behind a blank."""
+
+    item: Item
+    text: str
+
+    def has(self, beginning: str) -> bool:
+        return f" {beginning}" in self.text
+
+
+class ItemSearch:
+    """A catalog (schema `ITEMS`), to be searched by words.
+
+    Each word of a search must be the beginning of a word of the name, or of a part after a hyphen, in any
+    order and any case; blanks and hyphens may be missing, as in "ak47" and "factorynew".
+    """
+
+    def __init__(self, catalog: pl.DataFrame) -> None:
+        self._entries = [_Entry(item, _beginnings(item)) for item in _items(catalog)]
+        self._by_first_word: dict[str, list[_Entry]] = {}
+        for entry in self._entries:
+            for form in next(_forms_of_words(entry.item), ()):
+                self._by_first_word.setdefault(form, []).append(entry)
+
+    def find(self, text: str) -> list[Item]:
+        """Return the items that have all words of a search; first those of which most words are said.
+
+        StatTrak and souvenir items come after the others, unless they are asked for.
+        """
+        said = _said(text)
+        unasked = VARIANTS - said
+
+        def rank(item: Item) -> tuple[bool, int]:
+            return not unasked.isdisjoint(_words_of(item)), _count_unsaid(item, said)
+
+        return sorted((entry.item for entry in _matches(self._entries, text)), key=rank)
+
+    def correct(self, text: str) -> str | None:
+        """Return a search with the nearest words of names in place of those that no name has.
+
+        None if no item has these words either.
+        """
+        known = {form for entry in self._entries for form in entry.text.split()}
+        words = _split(text)
+        near = {
+            word: next(iter(difflib.get_close_matches(_join(word), known, n=1)), word)
+            for word in words
+            if not any(True for _ in _matches(self._entries, word))
+        }
+        corrected = " ".join(near.get(word, word) for word in words)
+        return corrected if self.find(corrected) else None
+
+    def resolve(self, text: str) -> Item | None:
+        """Return the item of which a search says every word; None if there is none, or more than one.
+
+        An item of which some words are not said is never chosen, though it may be the only one that is found:
+        another item would be chosen as soon as a catalog gains or loses an entry.
+        """
+        said = _said(text)
+        near = {entry.item: entry for word in said for entry in self._by_first_word.get(word, ())}
+        found = (entry.item for entry in _matches(near.values(), text))
+        whole = [item for item in found if not _count_unsaid(item, said)]
+        return whole[0] if len(whole) == 1 else None
+
+
+def may_be_search(text: str) -> bool:
+    """Return whether a selector of items is plain words, and not written as the API writes a name."""
+    return not NAME_CHARACTERS.search(text) and not text.strip().isdecimal()
+
+
+def _items(catalog: pl.DataFrame) -> Iterator[Item]:
+    """Yield the items of a catalog; before the phases of an item that has nothing else, their aggregate."""
+    rows = catalog.select("item_id", "market_hash_name", "phase").rows()
+    with_aggregate = {name for _, name, phase in rows if phase is None}
+    for item_id, name, phase in rows:
+        if name not in with_aggregate:
+            with_aggregate.add(name)
+            yield Item(None, name, None)
+        yield Item(item_id, name, phase)
+
+
+def _beginnings(item: Item) -> str:
+    words = _words_of(item)
+    joined = list(map(_join, words))
+    parts = (part for word in words for part in PART.findall(word))
+    return " ".join(["", *joined, *parts, *map("".join, pairwise(joined))])
+
+
+def _matches(entries: Iterable[_Entry], text: str) -> Iterator[_Entry]:
+    """Yield the entries that have all words of a search."""
+    asked = [_meanings(word) for word in _split(text)]
+    for entry in entries if asked else ():
+        if all(any(all(map(entry.has, words)) for words in meanings) for meanings in asked):
+            yield entry
+
+
+def _count_unsaid(item: Item, said: set[str]) -> int:
+    """Return how many words of a name are not said."""
+    return sum(said.isdisjoint(forms) for forms in _forms_of_words(item))
+
+
+def _forms_of_words(item: Item) -> Iterator[tuple[str, ...]]:
+    """Yield how each word of a name can be said: whole, by its first part, with the word before or after."""
+    words = _words_of(item)
+    joined = list(map(_join, words))
+    pairs = ["", *map("".join, pairwise(joined)), ""]
+    for word, whole, before, after in zip(words, joined, pairs, pairs[1:], strict=False):
+        if whole not in UNSPOKEN:
+            yield whole, PART.findall(word)[0], before, after
+
+
+def _words_of(item: Item) -> list[str]:
+    return _split(f"{item.market_hash_name} {item.phase or ''}")
+
+
+def _split(text: str) -> list[str]:
+    """Return the words of a text in lower case, with their hyphens."""
+    return WORD.findall(unicodedata.normalize("NFKC", text.replace("™", " ")).casefold())
+
+
+def _join(word: str) -> str:
+    return "".join(PART.findall(word))
+
+
+def _meanings(word: str) -> list[tuple[str, ...]]:
+    """Return what a word of a search can stand for, each as words of a name."""
+    word = _join(word)
+    if word in MARKS:
+        return [MARKS[word]]
+    return [(word,), *([NICKNAMES[word]] if word in NICKNAMES else [])]
+
+
+def _said(text: str) -> set[str]:
+    return {part for word in _split(text) for words in _meanings(word) for part in words}
