@@ -1,4 +1,4 @@
-"""The deployments of a configuration, for prefect.yaml and `floorline up`: baskets, backfills, sales, nightly."""
+"""The deployments of a configuration, for prefect.yaml and `floorline up`."""
 
 from __future__ import annotations
 
