@@ -8,6 +8,7 @@ from typing import Final
 from common.errors import ConfigError
 from common.text import COMMENT, escape, unquote
 from pipelines.config import BasketSettings
+from pipelines.config.secrets import ADVICE, find_key_line
 
 FILE: Final = "file:"
 
@@ -49,10 +50,13 @@ def _read_lines(file: str, base: Path, owner: str) -> list[str]:
         path = base / Path(file).expanduser()
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise ConfigError(f"{owner}: {path} is no regular file: write the items into one")
-        lines = path.read_text("utf-8-sig").split("\n")  # a name may contain the other line breaks of Unicode
+        text = path.read_text("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{owner}: {escape(file)} cannot be read: {_reason(error)}") from None
-    return [text for line in lines if (text := line.strip())]
+    if line := find_key_line(text):
+        raise ConfigError(f"{owner}: {escape(file)}: line {line} {ADVICE}")
+    # A name may contain the other line breaks of Unicode.
+    return [stripped for line in text.split("\n") if (stripped := line.strip())]
 
 
 def _reason(error: OSError | ValueError | RuntimeError) -> str:

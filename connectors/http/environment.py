@@ -24,7 +24,7 @@ def check_base_url(base_url: str, source: str) -> str:
     if parts is None or not text.isprintable() or any(char.isspace() for char in text):
         raise ConfigError("base_url must be an http or https address, such as https://HOST:PORT", source)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError("base_url must be an http or https address", source)
+        raise ConfigError("base_url must be an http or https address, such as https://HOST:PORT", source)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
     if parts.scheme == "http" and not is_loopback(text):

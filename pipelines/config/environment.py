@@ -129,13 +129,18 @@ def _is_key(name: str, known: list[str]) -> bool:
     return name.endswith("_KEY") and not difflib.get_close_matches(name, known, n=1, cutoff=SAME_NAME)
 
 
-def name_place(location: Sequence[str]) -> str:
-    """Return a key, or the variable that has set the key and what follows within the value."""
+def find_variable(location: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """Return the variable that has set a key, and the rest of the location, which is within its value.
+
+    None where no variable has set it.
+    """
     set_by = {variable.upper(): variable for variable in os.environ if os.environ[variable]}
     for length in range(len(location), 0, -1):
         if variable := set_by.get(PREFIX + DELIMITER.join(location[:length]).upper()):
-            return ": ".join(filter(None, (variable, ".".join(location[length:]))))
-    return ".".join(location)
+            return variable, location[length:]
+    within = PREFIX + DELIMITER.join((*location, "")).upper()  # of a key that is no table
+    variable = next((set_by[name] for name in set_by if location[1:] and name.startswith(within)), None)
+    return None if variable is None else (variable, ())
 
 
 def _is_known(name: str, tables: Tables) -> bool:

@@ -43,11 +43,11 @@ def test_environment_sets_keys_of_the_source(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"market": "buff"}, "sources.skinshark.market"),
-        ({"tier": "pro"}, "sources.skinshark.tier"),
-        ({"key_next": "sk_live_itself"}, "sources.skinshark.key_next"),
+        ({"market": "buff"}, "source skinshark: market must be one of"),
+        ({"tier": "pro"}, "source skinshark: tier must be one of"),
+        ({"key_next": "sk_live_itself"}, "source skinshark: key_next must say where the key is"),
         ({"on_behalf_of": "customer-7"}, "the route rejects On-Behalf-Of"),
-        ({"kind": "skinsharp"}, "sources.skinshark.kind: must be one of 'cs2cap', 'skinshark'"),
+        ({"kind": "skinsharp"}, "source skinshark: kind must be cs2cap or skinshark"),
     ],
 )
 def test_error_names_the_key_without_its_value(fields: dict[str, str], message: str) -> None:

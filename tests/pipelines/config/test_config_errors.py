@@ -33,7 +33,7 @@ def error_line(output: CommandOutput, box: Sandbox) -> str:
     [
         ({"providers": ["steem"]}, "no provider is called 'steem'; did you mean 'steam'?"),
         ({"providers": ["steam", "BUFF163"]}, "did you mean 'buff163'?"),
-        ({"currencies": ["EURO"]}, "no currency is called 'EURO'; did you mean 'EUR'?"),
+        ({"currencies": ["EURO"]}, "currencies, entry 1, is no currency code; did you mean EUR?"),
         ({"currencies": ["USD", "usdd"]}, "no currency is called 'USDD'"),
         ({"items": ["AK-47 | Redlin (Field-Tested)"]}, f"did you mean '{REDLINE}'?"),
         ({"items": [REDLINE, 999_999]}, "no item has the id 999999"),
@@ -104,12 +104,12 @@ def test_missing_key_is_reported_with_its_place(
     [
         (
             ("[warehouse]", "[warehouse"),
-            "is not valid TOML: Expected ']' at the end of a table declaration (at line 1",
+            "line 1 has a table without its closing bracket",
         ),
-        (("providers", "provider"), "baskets.0.provider: Extra inputs are not permitted"),
+        (("providers", "provider"), "basket core: provider is no key of a basket; did you mean providers?"),
         (
             ('source = "cs2cap"', 'source = "cs2"'),
-            "basket core: no source is called cs2; the configuration has cs2cap",
+            "basket core: source names no source: the configuration has cs2cap",
         ),
     ],
 )

@@ -128,19 +128,25 @@ def test_environment_sets_baskets_as_json(monkeypatch: pytest.MonkeyPatch) -> No
         (("[warehouse]", "[warehouse"), "line 1"),
         (('"data"', r'"\x1b"'), "in 'single quotation marks' a backslash is text"),
         (('"data"', r'"\u12"'), "in 'single quotation marks' a backslash is text"),
-        (("keep_landings", "keep_landing"), "warehouse.keep_landing: Extra inputs"),
-        (("[warehouse]", "[warehose]"), "warehose: Extra inputs"),
-        (('"2d"', '"2 fortnights"'), "warehouse.keep_landings"),
-        (("every", "evry"), "baskets.0.evry: Extra inputs"),
+        (("keep_landings", "keep_landing"), "line 3: [warehouse] keep_landing is no key"),
+        (("[warehouse]", "[warehose]"), "line 1: [warehose] is no table"),
+        (('"2d"', '"2 fortnights"'), "line 3: [warehouse] keep_landings is no duration"),
+        (("every", "evry"), "line 16: basket core: evry is no key of a basket"),
         (
             ('source = "cs2cap"', 'source = "cs2"'),
-            "basket core: no source is called cs2; the configuration has cs2cap, mine",
+            "source names no source: the configuration has cs2cap, mine; did you mean cs2cap?",
         ),
-        (('name = "other"', 'name = "core"'), "two baskets are called core"),
-        (('name = "other"', 'name = "../core"'), "baskets.1.name"),
-        (('kind = "cs2cap"', ""), "sources.mine.kind"),
-        (('kind = "cs2cap"', 'kind = "cs2cap"\nconcurrency = 0'), "sources.mine.concurrency"),
-        (('items = ["all"]', "items = []"), "baskets.1.items"),
+        (
+            ('name = "other"', 'name = "core"'),
+            "line 20: basket core: name is the name of another basket, too",
+        ),
+        (('name = "other"', 'name = "../core"'), "line 20: basket ../core: name must be a name"),
+        (('kind = "cs2cap"', ""), "line 8: source mine: kind must be"),
+        (
+            ('kind = "cs2cap"', 'kind = "cs2cap"\nconcurrency = 0'),
+            "line 10: source mine: concurrency must be at least 1",
+        ),
+        (('items = ["all"]', "items = []"), "line 22: basket other: items is empty"),
         (("[warehouse]", 'base = "x"\n[warehouse]'), "base"),
         (("[warehouse]", "sources = 3\n[warehouse]"), "line"),
         (("[sources.cs2cap]", "[bargains]"), "bargains"),
@@ -157,7 +163,7 @@ def test_error_names_a_key_that_must_be_a_table(text: str) -> None:
 
 def test_error_does_not_repeat_a_misplaced_secret() -> None:
     message = load_error(GOOD.replace("file:keys/mine", "cs2c_live_secret_000001"))
-    assert "sources.mine.key" in message
+    assert "line 10 has an API key" in message
     assert "secret" not in message
 
 

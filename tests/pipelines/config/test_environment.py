@@ -38,11 +38,11 @@ MISSPELT = {
     "new: escape codes": ("FLOORLINE_\x1b[31m", "FLOORLINE_\\x1b[31m is no variable"),
     "new: key of a table": (
         "FLOORLINE_WAREHOUSE__PTH",
-        "FLOORLINE_WAREHOUSE__PTH: Extra inputs are not permitted; did you mean warehouse.path?",
+        "FLOORLINE_WAREHOUSE__PTH is no key of this table; did you mean path?",
     ),
     "new: key of a source": (
         "FLOORLINE_SOURCES__CS2CAP__CONCURENCY",
-        "did you mean sources.cs2cap.concurrency?",
+        "did you mean concurrency?",
     ),
     "new: source": (
         "FLOORLINE_SOURCES__CS2CPA__TIER",
@@ -56,12 +56,15 @@ MISSPELT = {
         "FLOORLINE_BASKETS__7__EVERY",
         "FLOORLINE_BASKETS__7: no basket is called so",
     ),
-    "new: key of a basket": ("FLOORLINE_BASKETS__0__EVRY", "did you mean baskets.0.every?"),
+    "new: key of a basket": ("FLOORLINE_BASKETS__0__EVRY", "did you mean every?"),
     "new: basket without a key": ("FLOORLINE_BASKETS__CORE", "FLOORLINE_BASKETS__CORE needs __ and a key"),
     "guard: source without a key": ("FLOORLINE_SOURCES__CS2CAP", "the value of cs2cap is not valid JSON"),
-    "new: key within a value": ("FLOORLINE_BASKETS__0__EVERY__X", "baskets.0.every"),
-    "guard: no table": ("FLOORLINE_BASKETS", "0: Input should be a valid"),
-    "guard: no JSON": ("FLOORLINE_WAREHOUSE", "warehouse"),
+    "new: key within a value": (
+        "FLOORLINE_BASKETS__0__EVERY__X",
+        "FLOORLINE_BASKETS__0__EVERY__X must be a duration",
+    ),
+    "guard: no table": ("FLOORLINE_BASKETS", "FLOORLINE_BASKETS: 0 must be a table"),
+    "guard: no JSON": ("FLOORLINE_WAREHOUSE", "the value of warehouse is not valid JSON"),
 }
 
 
@@ -96,7 +99,7 @@ def test_misspelt_key_of_the_file_is_an_error_with_the_nearest_key() -> None:
     }
     with pytest.raises(ConfigError) as error:
         parse_settings(fields, Path())
-    for suggestion in ("sources.cs2cap.concurrency", "warehouse", "baskets.0.every"):
+    for suggestion in ("concurrency", "[warehouse]", "every"):
         assert f"; did you mean {suggestion}?" in error.value.detail
 
 

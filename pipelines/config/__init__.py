@@ -1,0 +1,20 @@
+"""The configuration: floorline.toml and FLOORLINE_... variables, validated before anything runs."""
+
+from pipelines.config.files import DEFAULT_PATH, load_settings, parse_settings
+from pipelines.config.settings import Settings
+from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
+from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
+
+__all__ = [
+    "DEFAULT_PATH",
+    "AlertSettings",
+    "AnySource",
+    "BasketSettings",
+    "Cs2capSettings",
+    "Settings",
+    "SkinsharkSettings",
+    "SourceSettings",
+    "WarehouseSettings",
+    "load_settings",
+    "parse_settings",
+]

@@ -1,0 +1,190 @@
+"""The types of the configuration's values: durations, names, lists, currencies, and where a key is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pytimeparse.timeparse import timeparse
+
+from common.errors import ConfigError
+from common.numbers import LONGEST
+from connectors.http.environment import check_base_url
+
+_T = TypeVar("_T")
+DURATION_HINT: Final = 'write a number with a unit, such as "90s", "10 min", "1h" or "1w"'
+MAX_DURATION_TEXT: Final = 40  # characters
+SHORTEST_INTERVAL: Final = timedelta(seconds=10)
+SHORTEST_DEADLINE: Final = timedelta(seconds=1)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # by Windows
+VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+CURRENCY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,4}")
+RECEIVER: Final = re.compile(r"[A-Za-z][\w+.-]*:.+", re.DOTALL)
+# What people write for a currency, and no API knows.
+CURRENCY_NAMES: Final = {
+    "$": "USD",
+    "US$": "USD",
+    "DOLLAR": "USD",
+    "DOLLARS": "USD",
+    "€": "EUR",
+    "EURO": "EUR",
+    "EUROS": "EUR",
+    "£": "GBP",
+    "POUND": "GBP",
+    "YUAN": "CNY",
+    "RMB": "CNY",
+    "¥": "CNY or JPY",
+    "YEN": "JPY",
+    "RUBLE": "RUB",
+    "ZLOTY": "PLN",
+}
+
+
+class Table(BaseModel):
+    """A table of the configuration, which has no other keys than its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return the length of "90s", "10 min", "1.5 hours" or "1w 2d". Raises ValueError."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):  # pydantic takes no TypeError
+        raise ValueError(f"must be a duration in quotation marks: {DURATION_HINT}")  # noqa: TRY004
+    text = value.strip()
+    # "10:30" may be a time of day, or minutes; digits that are not ASCII are numbers for pytimeparse.
+    is_plain = text.isascii() and ":" not in text and len(text) <= MAX_DURATION_TEXT
+    seconds = timeparse(text) if is_plain else None
+    if seconds is None:
+        raise ValueError(f"is no duration: {DURATION_HINT}")
+    longest = LONGEST.total_seconds()
+    return timedelta(seconds=seconds) if abs(seconds) <= longest else LONGEST + timedelta(days=1)
+
+
+def _at_least(shortest: timedelta, text: str) -> Callable[[timedelta], timedelta]:
+    def check(length: timedelta) -> timedelta:
+        if length < timedelta():
+            raise ValueError(f"must not be negative: {DURATION_HINT}")
+        if not shortest <= length <= LONGEST:
+            raise ValueError(f"must be from {text} to {LONGEST.days}d (100 years)")
+        return length
+
+    return check
+
+
+_PARSE: Final = BeforeValidator(parse_duration)
+_SCHEMA: Final = WithJsonSchema({"type": "string", "examples": ["90s", "10m", "1h", "7d"]})
+Duration = Annotated[timedelta, _PARSE, AfterValidator(_at_least(timedelta(), "0s")), _SCHEMA]
+Deadline = Annotated[timedelta, _PARSE, AfterValidator(_at_least(SHORTEST_DEADLINE, "1s")), _SCHEMA]
+Interval = Annotated[timedelta, _PARSE, AfterValidator(_at_least(SHORTEST_INTERVAL, "10s")), _SCHEMA]
+
+
+def _check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            "must be a name of at most 64 letters, digits, dots, hyphens and underscores, with a letter or a"
+            " digit first"
+        )
+    if RESERVED.fullmatch(name):
+        raise ValueError("is a name that some file systems reserve: choose another")
+    return name
+
+
+# Some names are names of folders.
+Name = Annotated[str, AfterValidator(_check_name)]
+
+
+def _check_key_place(place: str) -> str:
+    kind, _, where = place.partition(":")
+    is_place = kind in {"file", "block"} and where.strip()
+    if not is_place and not (kind == "env" and VARIABLE.fullmatch(where)):
+        raise ValueError(
+            "must say where the key is, as env:VARIABLE, file:PATH or block:NAME; never write the key itself"
+        )
+    return place
+
+
+KeyPlace = Annotated[str, AfterValidator(_check_key_place)]
+
+
+def _check_address(address: str) -> str:
+    try:
+        plain = check_base_url(address, "")
+    except ConfigError as error:
+        raise ValueError(error.detail.removeprefix("base_url ")) from None
+    if plain.endswith("/v1"):
+        raise ValueError("ends with /v1, which every request has already: leave it out")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+
+
+def _check_folder(path: Path) -> Path:
+    if str(path) == "." or "\0" in str(path):
+        raise ValueError('must be the path of a folder: write path = "data"')
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_check_folder)]
+
+
+def in_lower_case(value: object) -> object:
+    """Return a text in lower case, without blanks around it: one of a few words in any case."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+AnyCase = BeforeValidator(in_lower_case)
+
+
+def _check_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+
+
+def _check_item(item: object) -> object:
+    if isinstance(item, bool) or not isinstance(item, str | int) or item in {0, ""} or str(item)[0] == "-":
+        raise ValueError("must be the name of an item in quotation marks, or its id")
+    return item
+
+
+Item = Annotated[str | int, BeforeValidator(_check_item)]
+
+
+def _check_currency(code: str) -> str:
+    plain = code.strip()
+    if meant := CURRENCY_NAMES.get(plain.upper()):
+        raise ValueError(f"is no currency code; did you mean {meant}?")
+    if not CURRENCY.fullmatch(plain):
+        raise ValueError('is no currency code: a code has three letters or a few more, such as "EUR"')
+    return plain
+
+
+Currency = Annotated[str, AfterValidator(_check_currency)]
+
+
+def _check_receiver(receiver: str) -> str:
+    if not RECEIVER.fullmatch(receiver):
+        raise ValueError("must be an address of Apprise, env:VARIABLE or block:TYPE/NAME")
+    return receiver
+
+
+Receiver = Annotated[str, AfterValidator(_check_receiver)]
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+# A list, or its only entry.
+Many = Annotated[tuple[_T, ...], BeforeValidator(_as_list, json_schema_input_type=_T | tuple[_T, ...])]

@@ -1,0 +1,34 @@
+"""Check what one table of the configuration says of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipelines.config.problems import Problem, suggest
+from pipelines.config.settings import Settings
+from pipelines.config.sources import AnySource, SkinsharkSettings
+from pipelines.config.tables import BasketSettings
+
+
+def check_references(settings: Settings) -> Iterator[Problem]:
+    """Yield the baskets of the same name, without their source, or with currencies that it does not have."""
+    names = [basket.name for basket in settings.baskets]
+    for place, basket in enumerate(settings.baskets):
+        if basket.name in names[:place]:
+            yield Problem(("baskets", place, "name"), "is the name of another basket, too: choose another")
+        if basket.source not in settings.sources:
+            yield Problem(("baskets", place, "source"), _describe_unknown(basket.source, settings))
+        elif _lacks_currency(basket, settings.sources[basket.source]):
+            phrase = 'must be ["USD"]: SkinShark has prices in US dollars only'
+            yield Problem(("baskets", place, "currencies"), phrase)
+
+
+def _lacks_currency(basket: BasketSettings, source: AnySource) -> bool:
+    return isinstance(source, SkinsharkSettings) and {code.upper() for code in basket.currencies} != {"USD"}
+
+
+def _describe_unknown(source: str, settings: Settings) -> str:
+    if not settings.sources:
+        return "names no source, because the configuration has none: add [sources.cs2cap]"
+    known = ", ".join(settings.sources)
+    return f"names no source: the configuration has {known}{suggest(source, settings.sources)}"

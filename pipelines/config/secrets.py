@@ -1,0 +1,32 @@
+"""Keys that are written into a file, where they do not belong; found without being shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+# As the APIs write their keys: cs2c_live_..., sk_live_..., sk_ and a long text.
+KEY: Final = re.compile(
+    r"(?<![A-Za-z0-9])(cs2c_(?=\w*\d)\w{12,}|sk_(live|test)_\w{6,}|sk_(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{16,})"
+)
+PLACE: Final = re.compile(r"env:(\w+)")
+DEFAULT_PLACES: Final = ("CS2C_API_KEY", "SKINSHARK_API_KEY", "SKINSHARK_API_KEY_NEXT")
+SHORTEST: Final = 8  # characters of a key; a shorter one may be in any text
+ADVICE: Final = (
+    "has an API key, which does not belong into a file: remove it, set a variable of the environment to it,"
+    ' and write key = "env:VARIABLE"'
+)
+
+
+def find_key_line(text: str) -> int | None:
+    """Return the first line, from 1, with what looks like a key, or with a key of the environment.
+
+    None without one. These keys are in the variables that `text` names, and in those of the defaults.
+    """
+    values = (os.environ.get(name, "").strip() for name in (*PLACE.findall(text), *DEFAULT_PLACES))
+    keys = [value for value in values if len(value) >= SHORTEST]
+    for number, line in enumerate(text.splitlines(), start=1):
+        if KEY.search(line) or any(key in line for key in keys):
+            return number
+    return None

@@ -1,0 +1,98 @@
+"""The complete configuration: its tables, and what depends on several of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from common.errors import ConfigError
+from common.files import expand_home
+from pipelines.config.environment import DELIMITER, PREFIX, EnvironmentSource, Tables
+from pipelines.config.fields import Name, in_lower_case
+from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
+from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
+
+TABLES: Tables = {
+    "warehouse": (WarehouseSettings,),
+    "alerts": (AlertSettings,),
+    "sources": (Cs2capSettings, SkinsharkSettings),
+    "baskets": (BasketSettings,),
+}
+
+
+class Settings(BaseSettings):
+    """The complete configuration; its relative paths start at the folder `base`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    warehouse: WarehouseSettings = WarehouseSettings()
+    alerts: AlertSettings = AlertSettings()
+    sources: dict[Name, AnySource] = {}
+    baskets: tuple[BasketSettings, ...] = ()
+    base: Path = Path()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Give the environment precedence over the file, whose values are `init_settings`."""
+        return EnvironmentSource(settings_cls, init_settings(), TABLES), init_settings
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _add_kinds(cls, sources: object) -> object:
+        """Add the kind of a source that has none, which is its name; accept a kind in any case."""
+        if not isinstance(sources, dict):
+            return sources
+        return {
+            name: {**source, "kind": in_lower_case(source.get("kind", name))}
+            if isinstance(source, dict)
+            else source
+            for name, source in sources.items()
+        }
+
+    @property
+    def root(self) -> Path:
+        """The folder of the warehouse. Raises ConfigError where no database can be in such a folder."""
+        root = self.base / expand_home(self.warehouse.path)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"the folder of the warehouse is not UTF-8 text, and DuckDB opens no such path: {root};"
+                " set [warehouse] path to another folder"
+            ) from None
+        return root
+
+    @property
+    def sales_every(self) -> dict[str, timedelta]:
+        """The interval of the scheduled sales reads, by source; only of sources that have one."""
+        intervals = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
+        return {name: interval for name, interval in intervals.items() if interval is not None}
+
+    def select_baskets(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
+        """Return the baskets with these names, or all baskets for no name.
+
+        Raises ConfigError for a basket that does not exist, and for a configuration without baskets.
+        """
+        baskets = {basket.name: basket for basket in self.baskets}
+        if not baskets:
+            raise ConfigError("no basket is configured: add a [[baskets]] table with the items to observe")
+        unknown = ", ".join(name for name in names if name not in baskets)
+        if unknown:
+            raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(baskets)}")
+        return tuple(baskets[name] for name in dict.fromkeys(names)) if names else self.baskets

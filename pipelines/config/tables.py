@@ -1,0 +1,115 @@
+"""The tables [warehouse] and [alerts], and the baskets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ByteSize, Field, field_validator
+
+from pipelines.config.fields import (
+    AnyCase,
+    Currency,
+    Duration,
+    Folder,
+    Interval,
+    Item,
+    Many,
+    Name,
+    Receiver,
+    Table,
+    Text,
+)
+from pipelines.config.schedules import check_cron, check_timezone
+
+
+class WarehouseSettings(Table):
+    """Where the warehouse is, how long loaded landings are kept, and its limits for disk space and locks."""
+
+    path: Folder = Field(
+        default=Path("data"),
+        description="The folder of the database, the landings and the state",
+        examples=["data"],
+    )
+    keep_landings: Duration = Field(
+        default=timedelta(days=1), description="How long a loaded landing stays on disk", examples=["1d"]
+    )
+    least_free: ByteSize = Field(
+        default=ByteSize(256_000_000), description="Free disk space that a run leaves", examples=["256MB"]
+    )
+    lock_wait: Duration = Field(
+        default=timedelta(seconds=60),
+        description="How long a loader waits for the lock of another loader",
+        examples=["60s"],
+    )
+
+
+class BasketSettings(Table):
+    """The quotes that one run observes: items x providers x currencies, on a schedule.
+
+    The schedule is `cron` in `timezone`, or else the interval `every`; with `cron`, `every` is the longest
+    time between two runs. `fresh` is the age up to which a run reuses the pages of an interrupted run. `bids`
+    adds the highest buy orders. `fx` says who converts currencies: the API with a request per currency, or
+    the reader with one table of rates. `route` "auto" is the route with the fewest requests.
+    """
+
+    name: Name = Field(description="The name of the basket", examples=["core"])
+    source: Name = Field(description="The name of the basket's source", examples=["cs2cap"])
+    items: Many[Item] = Field(
+        min_length=1,
+        description='Names, ids, globs, file:PATH with one of these per line, or "all"',
+        examples=[["AK-47 | Redline (Field-Tested)"]],
+    )
+    providers: Many[Text] = Field(
+        default=("all",),
+        min_length=1,
+        description="Marketplaces by key or name",
+        examples=[["steam", "buff163"]],
+    )
+    currencies: Many[Currency] = Field(
+        default=("USD",), min_length=1, description="Currency codes", examples=[["USD", "EUR"]]
+    )
+    every: Interval = Field(default=timedelta(minutes=10), description="The interval", examples=["10m"])
+    cron: str | None = Field(
+        default=None, description="A cron schedule instead of the interval", examples=["0 * * * *"]
+    )
+    timezone: str = Field(
+        default="UTC", description="The time zone of the cron schedule", examples=["Europe/Berlin"]
+    )
+    fresh: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How old a landed page of an interrupted run may be to be used again",
+        examples=["5m"],
+    )
+    bids: bool = Field(default=False, description="Also fetch the highest buy orders", examples=[True])
+    fx: Annotated[Literal["api", "table"], AnyCase] = Field(
+        default="api", description="Who converts currencies", examples=["table"]
+    )
+    route: Annotated[Literal["auto", "item", "catalog", "batch", "stream"], AnyCase] = Field(
+        default="auto", description="The route of the API", examples=["auto"]
+    )
+
+    @field_validator("cron")
+    @classmethod
+    def _check_cron(cls, cron: str | None) -> str | None:
+        return None if cron is None else check_cron(cron)
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, name: str) -> str:
+        return check_timezone(name)
+
+
+class AlertSettings(Table):
+    """Who is notified when an alert opens and when it is over.
+
+    An entry is an Apprise URL, `env:NAME` of a variable that holds such a URL, or `block:TYPE/NAME` of a
+    Prefect notification or webhook block, for which `floorline alerts apply` creates automations.
+    """
+
+    notify: Many[Receiver] = Field(
+        default=(),
+        description="Who receives alerts: Apprise URLs, env:VARIABLE with such a URL, or block:TYPE/NAME",
+        examples=[["env:FLOORLINE_NOTIFY"]],
+    )
