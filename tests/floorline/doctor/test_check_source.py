@@ -235,7 +235,8 @@ def test_rejection_without_a_code_of_the_api(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://api.cs2c.app", "ftp://127.0.0.1", "https://me:secret@api.cs2c.app"])
 def test_address_that_no_key_may_be_sent_to(tmp_path: Path, url: str) -> None:
     findings = findings_by_name(Bench.create(tmp_path, {"cs2cap": url}, basket()).config)
-    assert verdicts(findings) == {"address": "fail"}
+    assert findings["configuration"].verdict == "fail"
+    assert "source cs2cap: base_url must" in findings["configuration"].seen
     assert "secret" not in str(findings)
 
 
