@@ -25,7 +25,8 @@ ANCHOR: Final = (
 )
 NIGHTLY: Final = {"cron": "40 3 * * *", "timezone": "UTC", "active": True}
 HEADER: Final = """\
-# The deployments of floorline.toml, written by `floorline deployments`, for `prefect deploy --all`.
+# Deployments for `prefect deploy --all`, written by `floorline deployments` from a configuration:
+# the repository's prefect.yaml from floorline.example.toml, your own prefect.local.yaml from floorline.toml.
 # Keys are not here: workers read them from their own environment, a file, or a Prefect Secret block.
 """
 

@@ -1,4 +1,4 @@
-"""prefect.yaml holds the deployments of floorline.toml, and no key."""
+"""prefect.yaml holds the deployments of a configuration, and no key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def deployments(text: str) -> dict[str, dict[str, Any]]:
 
 def test_repository_file_matches_its_configuration() -> None:
     written = (REPOSITORY / "prefect.yaml").read_text("utf-8")
-    assert written == render_prefect_yaml(load_settings(REPOSITORY / "floorline.toml"), None)
+    assert written == render_prefect_yaml(load_settings(REPOSITORY / "floorline.example.toml"), None)
 
 
 def test_each_basket_has_a_deployment() -> None:

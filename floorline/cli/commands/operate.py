@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from floorline.cli.options import AsJson, ConfigFile
+
+LOCAL: Final = Path("prefect.local.yaml")  # git ignores it, unlike the repository's own prefect.yaml
 
 
 def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
@@ -81,9 +83,9 @@ def deployments(
     check: Annotated[
         bool, typer.Option("--check", help="Only check whether the file is up to date; exit 1 if not.")
     ] = False,
-    to: Annotated[Path, typer.Option(help="The file to write or check.")] = Path("prefect.yaml"),
+    to: Annotated[Path, typer.Option(help="The file to write or check.")] = LOCAL,
 ) -> None:
-    """Write prefect.yaml for `prefect deploy --all`: a deployment per basket, and the nightly maintenance."""
+    """Write deployments for `prefect deploy --all`: one for each basket, backfills and maintenance."""
     from floorline import console
     from pipelines.config import load_settings
     from pipelines.prefect_settings import import_prefect

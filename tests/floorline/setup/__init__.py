@@ -1,0 +1,1 @@
+"""Tests of the first configuration of a user."""
