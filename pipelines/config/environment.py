@@ -45,6 +45,8 @@ class EnvironmentSource(EnvSettingsSource):
         fields = super().__call__()
         if isinstance(sources := fields.get("sources"), dict):
             fields["sources"] = dict(self._name_sources(sources))
+        if self.env_vars.get(f"{PREFIX}BASKETS".lower()):
+            fields["baskets"] = list_baskets(fields["baskets"])
         changes = self.explode_env_vars("baskets", self.settings_cls.model_fields["baskets"], self.env_vars)
         if changes:
             baskets = fields["baskets"] if isinstance(fields["baskets"], list) else self._file.get("baskets")
@@ -92,6 +94,13 @@ class EnvironmentSource(EnvSettingsSource):
         if field is None or not _is_list(field) or not isinstance(value, str):
             return value
         return self.decode_complex_value(key, field, value)
+
+
+def list_baskets(baskets: object) -> object:
+    """Return the baskets as a list, where they are tables by name; else, what they are."""
+    if not isinstance(baskets, dict) or not all(isinstance(basket, dict) for basket in baskets.values()):
+        return baskets
+    return [{"name": name, **basket} for name, basket in baskets.items()]
 
 
 def _unknown(table: str, name: str, what: str, known: Iterable[str]) -> ConfigError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.text import escape
-from pipelines.config.environment import find_variable
+from pipelines.config.environment import find_variable, list_baskets
 from pipelines.config.lines import find_line
 from pipelines.config.problems import Location, Problem
 
@@ -18,13 +18,10 @@ class Document:
     """
 
     def __init__(self, fields: Mapping[str, Any], text: str) -> None:
-        baskets = fields.get("baskets")
+        written = fields.get("baskets")
         self._text = text
-        # A table of which an entry is no table, such as [baskets], is left for the validation.
-        by_name = isinstance(baskets, dict) and all(isinstance(each, dict) for each in baskets.values())
-        self._names = list(baskets) if by_name and isinstance(baskets, dict) else None
-        listed = [{"name": name, **baskets[name]} for name in self._names or ()] if baskets else []
-        self.fields = dict(fields) if self._names is None else {**fields, "baskets": listed}
+        self.fields = {**fields, "baskets": list_baskets(written)} if "baskets" in fields else dict(fields)
+        self._names = list(written) if isinstance(written, dict) else None
 
     def describe(self, problem: Problem) -> str:
         """Return a problem with its line or its variable, its basket or source, and its key."""
