@@ -37,7 +37,7 @@ def main() -> None:
             capture_output=True,
             text=True,
         )
-        (result,) = json.loads(done.stdout)
+        (result,) = json.loads(done.stdout)["result"]
         print(f"exit {done.returncode}, state {result['state']},", end=" ")
         print(f"{result['load']['rows_fetched']:,} rows loaded")
         _print_requests(control(url, "requests"))

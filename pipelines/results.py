@@ -118,16 +118,6 @@ class RunResult:
         # A missing key is an error of the configuration, although its state is auth_failed.
         return 2 if isinstance(self.error, ConfigError | KeyMissing) else EXIT_CODES[self.state]
 
-    def as_json(self) -> dict[str, object]:
-        """Return all fields for the JSON output."""
-        load = dataclasses.asdict(self.load) if self.load else None
-        return {
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
-            "error": str(self.error) if self.error else None,
-            "load": load,
-            "catalogs": [dataclasses.asdict(report) for report in self.catalogs],
-        }
-
 
 def with_loads(results: Sequence[RunResult], loads: Sequence[LoadReport]) -> list[RunResult]:
     """Return the results, each with the report of its load, if it was loaded."""

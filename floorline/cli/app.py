@@ -10,7 +10,8 @@ import errno
 import os
 import sys
 import traceback
-from typing import Annotated, Any, Final, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -26,10 +27,14 @@ from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
 from floorline.cli.commands.query import query, status
 from floorline.cli.commands.sandbox import sandbox
+from floorline.cli.commands.schema import schema
 from floorline.cli.commands.snapshot import snapshot
+from floorline.cli.json_output import CommandEnded, ErrorOutput, print_failure
 from floorline.resources import require_resources
 from floorline.streams import give_up_broken, prepare_streams
 
+# The base class of errors of the command line, which Typer hides.
+USAGE_ERROR: Final = cast("type[Exception]", typer.BadParameter.__base__)
 BROKEN_PIPE: Final = 141  # as a shell calls the end by SIGPIPE
 
 
@@ -42,11 +47,10 @@ class CommandGroup(TyperGroup):
             require_resources(next(iter(sys.argv[1:]), ""))
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print_line("interrupted")
-            raise SystemExit(130) from None
+            raise CommandEnded(ErrorOutput("Interrupted", "interrupted", 130)) from None
         except typer.Abort:
-            print_line("nothing was done: the question got no answer")
-            raise SystemExit(1) from None
+            unanswered = "nothing was done: the question got no answer"
+            raise CommandEnded(ErrorOutput("Unanswered", unanswered, 1)) from None
         except (OSError, EOFError) as error:  # for Typer, the latter is the end of the standard input
             end_command(error)
 
@@ -94,6 +98,7 @@ for command in (
     ui,
     deployments,
     demo,
+    schema,
 ):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(prefect)  # the options are Prefect's
@@ -109,7 +114,7 @@ def main() -> None:
     """Run the command line: whatever ends a command is one line on stderr and a documented exit code."""
     prepare_streams()
     try:
-        app(prog_name="floorline")
+        sys.exit(app(prog_name="floorline", standalone_mode=False))
     except SystemExit as ended:
         if broken := give_up_broken(sys.stdout):
             end_command(broken, output=broken, code=ended.code)
@@ -125,6 +130,8 @@ def end_command(
 
     `output` is the error that keeps stdout from being written, if any.
     """
+    if isinstance(error, USAGE_ERROR):
+        end_usage(error)
     # Imported here, because the help must not load what the results import.
     from common.machine_errors import OutputFailed
     from floorline.failures import exit_code, explain
@@ -135,9 +142,40 @@ def end_command(
     if isinstance(output, BrokenPipeError):
         sys.exit(BROKEN_PIPE)
     reason = output and f"the output cannot be written: {os.strerror(output.errno or errno.EIO)}"
-    failure = OutputFailed(reason) if reason else explain(error)
-    print_line(str(failure))
-    sys.exit(code or exit_code(failure))
+    if isinstance(error, CommandEnded) and not reason:
+        shown = error.error
+    else:
+        failure = OutputFailed(reason) if reason else explain(error)
+        shown = ErrorOutput.from_error(failure, exit_code(failure))
+    end_with(shown, code)
+
+
+def end_usage(error: Any) -> NoReturn:  # noqa: ANN401 - the type is private to Typer
+    """Print what is wrong with the command line; without any arguments, the help."""
+    message = error.format_message()
+    if "\n" in message:
+        sys.stderr.write(f"{message}\n")
+        sys.exit(2)
+    path = error.ctx.command_path if error.ctx else "floorline"
+    end_with(ErrorOutput("UsageError", f"{message.rstrip('.')}; see `{path} --help`", 2))
+
+
+def end_with(error: ErrorOutput, code: str | int | None = None) -> NoReturn:
+    """Print an error on stderr, and on stdout as JSON if the command line asks for JSON; exit."""
+    print_line(error.message)
+    print_failure(command_name(sys.argv[1:]), error)
+    sys.exit(code or error.exit_code)
+
+
+def command_name(arguments: Sequence[str]) -> str:
+    """Return the full name of the command in these arguments; empty where they name none."""
+    names: list[str] = []
+    command: Any = typer.main.get_command(app)
+    for argument in arguments:
+        if child := getattr(command, "commands", {}).get(argument):
+            command = child
+            names.append(argument)
+    return " ".join(names)
 
 
 def print_line(text: str) -> None:

@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import typer
 
 from common.errors import ConfigError
-from floorline import console
+from floorline.cli.json_output import CommandEnded, ErrorOutput
 from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import Settings, load_settings
@@ -44,7 +44,7 @@ def connected_settings(config: Path | None) -> Settings:
 def confirm(question: str) -> None:
     """Ask on stderr whether to go on: stdout is for the result, which may be JSON.
 
-    Exits with 1 for a no. Raises ConfigError where nobody answers, and KeyboardInterrupt.
+    Raises CommandEnded for a no, ConfigError where nobody answers, and KeyboardInterrupt.
     """
     try:
         agreed = typer.confirm(question, err=True)
@@ -56,8 +56,7 @@ def confirm(question: str) -> None:
             "nobody answers on the standard input: use --yes to go on without a question"
         ) from None
     if not agreed:
-        console.print_error("nothing was changed")
-        raise typer.Exit(1)
+        raise CommandEnded(ErrorOutput("Declined", "nothing was changed", exit_code=1))
 
 
 def runs_as_flow(prefect: bool | None) -> bool:
@@ -98,7 +97,8 @@ def run_flow_or_pipeline(
 ) -> _T:
     """Run `flow` if `as_flow` is true, else `pipeline`.
 
-    Exits with 130 on Ctrl-C and with 143 on SIGTERM, after the data that arrived is landed and loaded.
+    Raises CommandEnded with the exit code 130 on Ctrl-C and with 143 on SIGTERM, after the data that arrived
+    is landed and loaded.
     """
     if not as_flow:
         return _run_interruptible(pipeline())
@@ -108,7 +108,7 @@ def run_flow_or_pipeline(
     try:
         return _run_interruptible(flow())
     except FlowTerminated:
-        _exit_interrupted(143)
+        raise _interrupted(143) from None
 
 
 def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
@@ -128,9 +128,8 @@ def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         return asyncio.run(cancel_on_sigterm())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _exit_interrupted(exit_code)
+        raise _interrupted(exit_code) from None
 
 
-def _exit_interrupted(code: int) -> NoReturn:
-    console.print_error("stopped; the data that had arrived is kept")
-    raise SystemExit(code) from None
+def _interrupted(code: int) -> CommandEnded:
+    return CommandEnded(ErrorOutput("Interrupted", "stopped; the data that had arrived is kept", code))

@@ -113,11 +113,6 @@ class BackfillResult:
             return 2
         return 5 if self.state == STOPPED else EXIT_CODES[self.state]
 
-    def as_json(self) -> dict[str, object]:
-        """Return all fields; the error as text."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**fields, "error": str(self.error) if self.error else None}
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadSummary:

@@ -26,6 +26,7 @@ from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
+from tests.support.json_outputs import read_result
 from tests.support.prefect_server import WITH_PREFECT, drain_events
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, clean_env
@@ -147,6 +148,8 @@ def test_command_applies_the_automations(bench: Bench, server: str) -> None:
         f"unchanged: {ALERT_AUTOMATION}",
         f"unchanged: {SILENCE_AUTOMATION}",
     ]
+    as_json = read_result(bench.command("alerts", "apply", "--json", PREFECT_API_URL=server).stdout)
+    assert as_json[0] == {"name": ALERT_AUTOMATION, "done": "unchanged"}
 
 
 def test_alert_and_its_end_reach_the_webhook_once_each(

@@ -13,6 +13,7 @@ from common.errors import ConfigError
 from flows.automations import LOST_AFTER
 from flows.deployments import HEARTBEAT, NIGHTLY, build_deployments, render_prefect_yaml
 from pipelines.config import Settings, load_settings, parse_settings
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import basket, main_with, toml
 
 REPOSITORY = Path(__file__).parents[2]
@@ -137,10 +138,12 @@ def test_command_writes_the_file_and_detects_an_outdated_one(tmp_path: Path) -> 
     assert main_with(*arguments).code == 0
     assert main_with(*arguments, "--check").code == 0
     config.write_text(toml({"sources.cs2cap": {}}, [basket(every="5m")]), "utf-8")
-    result = main_with(*arguments, "--check")
+    result = main_with(*arguments, "--check", "--json")
+    assert read_result(result.out) == {"file": str(file), "written": False, "up_to_date": False}
     assert result.code == 1
     assert "run `floorline deployments`" in result.err
-    assert main_with(*arguments).code == 0
+    written = main_with(*arguments, "--json").out
+    assert read_result(written) == {"file": str(file), "written": True, "up_to_date": True}
     assert deployments(file.read_text("utf-8"))["core"]["schedules"][0]["interval"] == 300
 
 

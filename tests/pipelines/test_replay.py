@@ -19,6 +19,7 @@ from pipelines.loading import load_and_publish
 from pipelines.replay import replay
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.writer import LandingWriter
@@ -88,11 +89,11 @@ def test_replay_does_not_change_other_quotes(bench: Bench) -> None:
 
 
 def test_commands_list_and_replay_rejects(bench: Bench) -> None:
-    listed = json.loads(bench.command("rejects", "list", "--json").stdout)
+    listed = read_result(bench.command("rejects", "list", "--json").stdout)
     assert sorted(row["reason"] for row in listed) == ["not understood"] * 2
     assert json.dumps(ROW) in [row["raw"] for row in listed]
     assert "1 of 2 rejects can be parsed now" in bench.command("rejects", "replay").stdout
-    left = json.loads(bench.command("rejects", "list", "--json").stdout)
+    left = read_result(bench.command("rejects", "list", "--json").stdout)
     assert [json.loads(row["raw"])["item_id"] for row in left] == [78]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from floorline import console
+from floorline.cli.json_output import print_result
 from floorline.cli.options import AsJson, ConfigFile
 
 alerts_app = typer.Typer(
@@ -52,17 +53,20 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
 
 
 @alerts_app.command("clear")
-def alerts_clear(alert: AlertNumber, config: ConfigFile = None) -> None:
+def alerts_clear(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Close an alert by its number."""
     from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.execution import warehouse_paths
-    from warehouse.state.alerts import AlertStore
+    from warehouse.state.alerts import AlertStore, read_alerts
 
     path = warehouse_paths(config).state
     if not path.exists() or not AlertStore(path).clear(alert, SystemClock().now()):
         raise ConfigError(f"there is no open alert {alert}")
-    console.print_line(f"alert {alert} is closed")
+    if as_json:
+        print_result("alerts clear", next(a for a in read_alerts(path) if a.alert_id == alert))
+    else:
+        console.print_line(f"alert {alert} is closed")
 
 
 @alerts_app.command("accept")
@@ -71,6 +75,7 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     from common.clock import SystemClock
     from common.errors import ConfigError
     from common.text import escape
+    from floorline.cli.outputs.operation import AcceptedLossOutput
     from pipelines.acceptance import accept_loss
     from pipelines.alerts.rules import DARK
     from pipelines.config import load_settings
@@ -83,10 +88,11 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     if record is None:
         raise ConfigError(f"there is no open alert {alert}")
     count = accept_loss(settings, record, SystemClock())
-    names = ("provider", "rows_closed") if record.cause == DARK else ("catalog", "entries_dropped")
     if as_json:
-        values = (record.subject, count)
-        console.print_line(console.to_json({"alert_id": alert, **dict(zip(names, values, strict=True))}))
+        quotes, entries = (count, 0) if record.cause == DARK else (0, count)
+        print_result(
+            "alerts accept", AcceptedLossOutput(alert, record.cause, record.subject, quotes, entries)
+        )
     elif record.cause == DARK:
         console.print_line(
             f"alert {alert} is closed, and {count} missing quotes of {escape(record.subject)} with it"
@@ -98,9 +104,10 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
 
 
 @alerts_app.command("test")
-def alerts_test(config: ConfigFile = None) -> None:
+def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Send a test message to every recipient in [alerts] notify; exit 1 if a message could not be sent."""
     from common.errors import ConfigError
+    from floorline.cli.outputs.operation import ChannelOutput
     from pipelines.alerts.notify import BLOCK, apprise_channels
     from pipelines.config import load_settings
 
@@ -109,6 +116,9 @@ def alerts_test(config: ConfigFile = None) -> None:
     if not channels:
         raise ConfigError("[alerts] notify names no recipient that Floorline itself sends to")
     sent = {channel.name: channel.send_text(TEST_TITLE, TEST_BODY) for channel in channels}
+    if as_json:
+        print_result("alerts test", [ChannelOutput(*channel) for channel in sent.items()])
+        raise typer.Exit(0 if all(sent.values()) else 1)
     for name, succeeded in sent.items():
         outcome = "sent" if succeeded else "not sent: check the URL and whether the service is reachable"
         console.print_line(f"{name}: {outcome}")
@@ -123,12 +133,13 @@ def alerts_test(config: ConfigFile = None) -> None:
 def alerts_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Raise an alert for each basket without a success for three of its intervals; then exit 3."""
     from common.clock import SystemClock
+    from floorline.cli.outputs.operation import SilenceOutput
     from pipelines.alerts.silence import check_silence
     from pipelines.config import load_settings
 
     silent = [basket.name for basket in check_silence(load_settings(config), SystemClock().now())]
     if as_json:
-        console.print_line(console.to_json({"silent": silent}))
+        print_result("alerts check", SilenceOutput(tuple(silent)))
     else:
         console.print_line(f"silent: {', '.join(silent)}" if silent else "no basket is silent")
     raise typer.Exit(3 if silent else 0)
@@ -146,6 +157,7 @@ def alerts_apply(
     import asyncio
 
     from floorline.cli.execution import connected_settings
+    from floorline.cli.outputs.operation import AutomationOutput
     from pipelines.prefect_settings import import_prefect
 
     settings = connected_settings(config)
@@ -158,7 +170,8 @@ def alerts_apply(
         changes = await apply_automations(settings, file)
         await install_crash_automation()
         if as_json:
-            console.print_line(console.to_json(changes))
+            outputs = [AutomationOutput(change.name, change.done) for change in changes]
+            print_result("alerts apply", outputs)
             return
         for change in changes:
             console.print_line(f"{change.done}: {change.name}")

@@ -118,9 +118,9 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     settings = connected_settings(config)
     requests = build_requests(settings, fields, resume=resume, gaps=gaps, budget=budget)
     if dry_run:
-        _print_dry_run(requests, settings, as_json=as_json, several=gaps)
+        _print_dry_run(requests, settings, as_json=as_json)
     else:
-        _run_all(requests, settings, config, as_json=as_json, several=gaps, as_flow=as_flow, quiet=quiet)
+        _run_all(requests, settings, config, as_json=as_json, as_flow=as_flow, quiet=quiet)
 
 
 @backfill_app.command("list")
@@ -158,9 +158,7 @@ def backfill_cancel(backfill_id: BackfillId, config: ConfigFile = None, as_json:
     print_cancelled(store.cancel(backfill_id), holder, as_json=as_json)
 
 
-def _print_dry_run(
-    requests: list[BackfillRequest], settings: Settings, *, as_json: bool, several: bool
-) -> None:
+def _print_dry_run(requests: list[BackfillRequest], settings: Settings, *, as_json: bool) -> None:
     """Print the plans of the requests; exit with 0 if the month's quota is enough, else with 5."""
     import asyncio
 
@@ -168,7 +166,7 @@ def _print_dry_run(
     from pipelines.backfill.pipeline import BackfillPipeline
 
     plans = [asyncio.run(BackfillPipeline(settings, request).plan()) for request in requests]
-    print_plans(plans, as_json=as_json, several=several)
+    print_plans(plans, as_json=as_json)
     raise typer.Exit(0 if all(plan.fits for plan in plans) else 5)
 
 
@@ -178,7 +176,6 @@ def _run_all(
     config: Path | None,
     *,
     as_json: bool,
-    several: bool,
     as_flow: bool,
     quiet: bool,
 ) -> None:
@@ -194,7 +191,7 @@ def _run_all(
             results += _run(request, settings, config, progress=progress, on_plan=on_plan, as_flow=as_flow)
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
-    print_results(results, as_json=as_json, several=several)
+    print_results(results, as_json=as_json)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from floorline import console
+from floorline.cli.json_output import CommandEnded, ErrorOutput, print_result
 from floorline.cli.options import AsJson, ConfigFile
 
 if TYPE_CHECKING:
@@ -65,13 +67,12 @@ def key_rotate(
     try:
         rotation = asyncio.run(rotate_key(old, clock, console.print_error))
     except OutcomeUnknown as error:
-        console.print_error(str(error))
-        raise typer.Exit(4) from None
+        raise CommandEnded(ErrorOutput.from_error(error, exit_code=4)) from None
     except ConfigError:
         raise
     except SourceError as error:
-        console.print_error(explain_refusal(error))
-        raise typer.Exit(error_exit_code(error)) from None
+        refused = ErrorOutput.from_error(error, error_exit_code(error))
+        raise CommandEnded(dataclasses.replace(refused, message=explain_refusal(error))) from None
     _print_rotation(rotation, as_json=as_json)
     raise typer.Exit(rotation.exit_code)
 
@@ -80,7 +81,7 @@ def _print_rotation(rotation: Rotation, *, as_json: bool) -> None:
     from common.text import sanitize
 
     if as_json:
-        console.print_line(console.to_json(rotation))
+        print_result("key rotate", rotation)
     else:
         tail = f" …{rotation.key_tail}" if rotation.key_tail else ""
         accepted = ", and the source accepts the key" if rotation.accepted else ""
@@ -94,7 +95,9 @@ def _print_rotation(rotation: Rotation, *, as_json: bool) -> None:
 def print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
     """Print the keys as a table or as JSON; problems on stderr."""
     if as_json:
-        console.print_line(console.to_json(statuses))
+        from floorline.cli.outputs.operation import KeyOutput
+
+        print_result("key status", list(map(KeyOutput.from_status, statuses)))
     else:
         console.print_table(COLUMNS, [_row(status) for status in statuses], noun="key", first=FIRST)
     for status in statuses:

@@ -54,7 +54,7 @@ def rejects_list(
 
     with query_results(warehouse_paths(config).published, PENDING_REJECTS.format(limit=limit)) as results:
         form: Form = "json" if as_json else "table"
-        print_results(results, form=form, others="--json shows the others")
+        print_results(results, command="rejects list", form=form, others="--json shows the others")
 
 
 @rejects_app.command("replay")
@@ -89,7 +89,7 @@ def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
     settings, clock = load_settings(config), SystemClock()
     prepare_warehouse(settings, clock.now())
     loads = load_and_publish(settings, [], clock)
-    print_loads(loads, as_json=as_json)
+    print_loads("maintain load", loads, as_json=as_json)
     raise typer.Exit(loads_exit_code(loads))
 
 
@@ -120,7 +120,7 @@ def maintain_retry(
         raise ConfigError(f"no landing of the run {unknown[0]} is set aside; `floorline doctor` lists them")
     release(paths.landing, runs or ())
     loads = load_and_publish(settings, [], clock) if found else []
-    print_loads(loads, as_json=as_json)
+    print_loads("maintain retry", loads, as_json=as_json)
     raise typer.Exit(loads_exit_code(loads))
 
 

@@ -41,6 +41,8 @@ def up(
 def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show the address of Prefect's page of a running `floorline up`, and the password that it asks for."""
     from floorline import console
+    from floorline.cli.json_output import print_result
+    from floorline.cli.outputs.operation import PageOutput
     from floorline.up.access import prefect_home, read_access
     from pipelines.config import load_settings
 
@@ -48,7 +50,7 @@ def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if access is None:
         raise _not_running()
     if as_json:
-        console.print_line(console.to_json({"page": access.page, "password": access.secret}))
+        print_result("ui", PageOutput(access.page, access.secret))
         return
     console.print_line(f"Prefect:  {access.page}")
     console.print_line(f"Password: {access.secret} (all of it; a new one at each start of `floorline up`)")
@@ -80,6 +82,7 @@ def _not_running() -> Exception:
 
 def deployments(
     config: ConfigFile = None,
+    as_json: AsJson = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only check whether the file is up to date; exit 1 if not.")
     ] = False,
@@ -87,6 +90,8 @@ def deployments(
 ) -> None:
     """Write deployments for `prefect deploy --all`: one for each basket, backfills and maintenance."""
     from floorline import console
+    from floorline.cli.json_output import print_result
+    from floorline.cli.outputs.operation import DeploymentsOutput
     from pipelines.config import load_settings
     from pipelines.prefect_settings import import_prefect
 
@@ -96,11 +101,15 @@ def deployments(
 
     text = render_prefect_yaml(settings, config)
     current = to.read_text("utf-8") if to.exists() else None
-    if check and current != text:
+    is_current = current == text
+    if not is_current and not check:
+        to.write_text(text, "utf-8")
+    if as_json:
+        print_result(
+            "deployments", DeploymentsOutput(str(to), not is_current and not check, is_current or not check)
+        )
+    elif not check:
+        console.print_line(f"{to} is up to date")
+    if check and not is_current:
         console.print_error(f"{to} does not match the configuration: run `floorline deployments`")
         raise typer.Exit(1)
-    if check:
-        return
-    if current != text:
-        to.write_text(text, "utf-8")
-    console.print_line(f"{to} is up to date")

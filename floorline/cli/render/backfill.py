@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from common.text import format_duration, sanitize
-from floorline.console import pluralize, print_error, print_line, print_table, to_json
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.backfill import (
+    BackfillDetailsOutput,
+    BackfillOutput,
+    BackfillPlanOutput,
+    BackfillRunOutput,
+    BackfillSummaryOutput,
+    ShardOutput,
+)
+from floorline.console import pluralize, print_error, print_line, print_table
 from pipelines.backfill.extraction import shard_label
 from pipelines.backfill.plan import BackfillPlan
 from pipelines.backfill.results import BackfillResult
@@ -30,11 +38,11 @@ def print_announcement(plan: BackfillPlan) -> None:
     print_error(f"{_describe_shards(plan)}: {_describe_cost(plan)}")
 
 
-def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool, several: bool) -> None:
-    """Print what would be fetched and its cost; the JSON is a list if there may be `several` plans."""
+def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool) -> None:
+    """Print what would be fetched and its cost."""
     if as_json:
-        records = [_plan_json(plan) for plan in plans]
-        print_line(to_json(records if several else records[0]))
+        outputs = tuple(map(BackfillPlanOutput.from_plan, plans))
+        print_result("backfill", BackfillOutput(dry_run=True, plans=outputs))
         return
     if not plans:
         print_line("there is no gap to fill")
@@ -48,11 +56,11 @@ def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool, several: bool) 
             print_line("  the month does not have enough requests left for this backfill")
 
 
-def print_results(results: Sequence[BackfillResult], *, as_json: bool, several: bool) -> None:
+def print_results(results: Sequence[BackfillResult], *, as_json: bool) -> None:
     """Print results on stdout; broken shards, errors and hints on stderr."""
     if as_json:
-        records = [result.as_json() for result in results]
-        print_line(to_json(records if several else records[0]))
+        outputs = tuple(map(BackfillRunOutput.from_result, results))
+        print_result("backfill", BackfillOutput(dry_run=False, runs=outputs))
     elif results:
         print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="backfill")
     else:
@@ -71,7 +79,7 @@ def print_results(results: Sequence[BackfillResult], *, as_json: bool, several: 
 def print_list(backfills: Sequence[tuple[BackfillRecord, str | None]], *, as_json: bool) -> None:
     """Print all backfills, each with the process that runs it now."""
     if as_json:
-        print_line(to_json([_record_json(record, holder) for record, holder in backfills]))
+        print_result("backfill list", [BackfillSummaryOutput.from_record(*pair) for pair in backfills])
     elif not backfills:
         print_line("there is no backfill")
     else:
@@ -84,8 +92,9 @@ def print_backfill(
 ) -> None:
     """Print one backfill and its unfinished shards; the JSON has all shards."""
     if as_json:
-        records = [dataclasses.asdict(shard) for shard in shards]
-        print_line(to_json({**_record_json(record, holder), "shards": records}))
+        summary = BackfillSummaryOutput.from_record(record, holder)
+        all_shards = tuple(map(ShardOutput.from_shard, shards))
+        print_result("backfill show", BackfillDetailsOutput(summary, all_shards))
         return
     for name, value in _fields(record, holder):
         print_line(f"{name:>10}  {sanitize(value, 400)}")
@@ -101,7 +110,7 @@ def print_backfill(
 def print_cancelled(record: BackfillRecord, holder: str | None, *, as_json: bool) -> None:
     """Print a cancelled backfill, and the process that still runs it."""
     if as_json:
-        print_line(to_json(_record_json(record, holder)))
+        print_result("backfill cancel", BackfillSummaryOutput.from_record(record, holder))
         return
     left = f"{record.shards - record.done:,} of {record.shards:,} shards left undone"
     stops = f"; {holder} stops at its next page" if holder else ""
@@ -201,35 +210,6 @@ def _request(record: BackfillRecord) -> str:
     provider_label = "all providers" if providers == ["all"] else ", ".join(map(str, providers))
     start, end = (str(request.get(name) or "")[:16].replace("T", " ") for name in ("start", "end"))
     return f"{item_label} at {provider_label}, {request.get('currency')}, {start} to {end or 'now'}"
-
-
-def _plan_json(plan: BackfillPlan) -> dict[str, Any]:
-    return {
-        "backfill_id": plan.backfill_id or None,
-        "request": plan.request.model_dump(mode="json"),
-        "source": plan.source,
-        "tier": plan.tier,
-        "start": plan.start,
-        "end": plan.end,
-        "items": plan.items,
-        "shards": plan.shards,
-        "shards_begun": plan.resumed,
-        "requests_at_least": plan.at_least,
-        "requests_at_most": plan.at_most,
-        "minutes_at_least": plan.minutes[0],
-        "minutes_at_most": plan.minutes[1],
-        "month_left": plan.month.left,
-        "fits": plan.fits,
-        "notes": plan.notes,
-    }
-
-
-def _record_json(record: BackfillRecord, holder: str | None) -> dict[str, Any]:
-    counts = {"shards": record.shards, "shards_done": record.done, "shards_broken": record.broken}
-    fields = dataclasses.asdict(record)
-    for name in ("shards", "done", "broken", "holder"):
-        del fields[name]
-    return {**fields, **counts, "run_by": holder}
 
 
 def _format_minute(at: datetime | None) -> str:

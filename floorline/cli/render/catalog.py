@@ -9,7 +9,9 @@ import polars as pl
 
 from common.shards import Item, item_label
 from common.text import quote
-from floorline.console import pluralize, print_error, print_line, print_table, to_json
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.catalog import ItemOutput, ItemsOutput, ProviderOutput
+from floorline.console import pluralize, print_error, print_table
 from pipelines.planning.item_search import ItemSearch
 
 # The columns of the tables, by the fields of the catalogs.
@@ -24,6 +26,9 @@ PROVIDER_COLUMNS: Final = {
     "has_recent_sales": "sales",
     "health": "health",
 }
+
+# In JSON, their names say that they are shares.
+FEES: Final = {name: f"{name}_share" for name in ("sell_fee", "insta_sell_fee", "trading_spread_fee")}
 
 
 def print_items(catalogs: Mapping[str, pl.DataFrame], text: str, *, limit: int, as_json: bool) -> int:
@@ -40,7 +45,7 @@ def print_items(catalogs: Mapping[str, pl.DataFrame], text: str, *, limit: int, 
     ]
     total = sum(map(len, found.values()))
     if as_json:
-        print_line(to_json({"found": total, "items": rows}))
+        print_result("items search", ItemsOutput(total, tuple(ItemOutput(**row) for row in rows)))
     elif rows:
         _print_rows(rows, ITEM_COLUMNS, noun="item")
     if total > len(rows):
@@ -57,10 +62,11 @@ def print_providers(catalogs: Mapping[str, pl.DataFrame], *, as_json: bool) -> N
     rows = [
         {"source": source, **row}
         for source, catalog in catalogs.items()
-        for row in catalog.select(PROVIDER_COLUMNS.keys()).sort("provider").to_dicts()
+        for row in catalog.sort("provider").to_dicts()
     ]
     if as_json:
-        print_line(to_json({"providers": rows}))
+        renamed = ({FEES.get(name, name): value for name, value in row.items()} for row in rows)
+        print_result("providers", [ProviderOutput(**row) for row in renamed])
     else:
         _print_rows(rows, PROVIDER_COLUMNS, noun="provider")
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.text import sanitize
-from floorline.console import print_line, to_json
+from floorline.cli.json_output import print_result
+from floorline.console import print_line
 from floorline.doctor.findings import Finding
 
 MAX_CHARACTERS: Final = 400
@@ -16,7 +17,7 @@ MAX_CHARACTERS: Final = 400
 def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print all findings, in the order of the checks."""
     if as_json:
-        print_line(to_json(findings))
+        print_result("doctor", findings)
         return
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

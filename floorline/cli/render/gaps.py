@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from common.text import format_duration, sanitize
-from floorline.console import format_cell, print_line, print_table, to_json
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.plan import GapsOutput
+from floorline.console import format_cell, print_line, print_table
 from pipelines.backfill.gaps import Gap
 
 COLUMNS: Final = ("basket", "currency", "from", "to", "length", "what", "cause", "runs")
@@ -17,8 +18,7 @@ def print_gaps(gaps: Sequence[Gap], fill_command: str, *, as_json: bool) -> None
     """Print the parts of the gaps, and `fill_command` if a part can be filled. Times are UTC."""
     fillable = any(gap.parts("fillable") for gap in gaps)
     if as_json:
-        records = [dataclasses.asdict(gap) for gap in gaps]
-        print_line(to_json({"gaps": records, "fill": fill_command if fillable else None}))
+        print_result("gaps", GapsOutput(tuple(gaps), fill_command if fillable else None))
         return
     if not gaps:
         print_line("no gap: every basket was observed in time")

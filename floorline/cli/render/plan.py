@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from connectors.shards import BID_DELIVERIES
-from floorline.console import print_line, print_table, to_json
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.plan import PlanOutput
+from floorline.console import print_line, print_table
 from pipelines.planning.forecast import Forecast, SourceForecast
-from pipelines.planning.model import SnapshotPlan
 
 COLUMNS: Final = ("basket", "route", "per run", "minutes", "runs per day", "per month", "share", "verdict")
 FIRST: Final = ("basket", "per month", "share", "verdict")
 
 
 def print_forecasts(forecasts: Sequence[SourceForecast], *, as_json: bool) -> None:
-    """Print the forecasts as tables, or as JSON with shares as fractions and durations in minutes."""
+    """Print the forecasts as tables or as JSON."""
     if as_json:
-        fits = all(source.fits for source in forecasts)
-        print_line(to_json({"fits": fits, "sources": [_source_json(source) for source in forecasts]}))
+        print_result("plan", PlanOutput.from_forecasts(forecasts))
         return
     for source in forecasts:
         _print_source(source)
@@ -71,48 +69,3 @@ def _format_percent(share: float | None) -> str:
 def _format_number(number: float) -> str:
     """Return a number with two significant digits, and with all digits before the point."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
-
-
-def _source_json(source: SourceForecast) -> dict[str, Any]:
-    return {
-        "source": source.source,
-        "tier": source.limits.tier,
-        "tier_assumed": source.limits.assumed,
-        "requests_per_minute": source.limits.per_minute,
-        "requests_per_month": source.limits.per_month,
-        "used": source.used,
-        "baskets": [_basket_json(basket) for basket in source.baskets],
-        "catalogs_a_month": source.catalogs_a_month,
-        "requests_a_month": source.requests_a_month,
-        "share": source.share,
-        "fits": source.fits,
-    }
-
-
-def _basket_json(basket: Forecast) -> dict[str, Any]:
-    plan = basket.plan
-    return {
-        "basket": basket.basket,
-        "routes": _routes_json(plan) if plan else [],
-        "requests": plan.requests if plan else None,
-        "exact": plan.least_requests == plan.requests if plan else None,
-        "minutes": basket.minutes,
-        "runs_a_day": basket.runs_a_day,
-        "requests_a_month": basket.requests_a_month,
-        "share": basket.share,
-        "fits": basket.fits,
-        "verdict": basket.verdict,
-        "notes": plan.notes if plan else (),
-    }
-
-
-def _routes_json(plan: SnapshotPlan) -> list[dict[str, Any]]:
-    """Return the requests of each route, currency and side of the book."""
-    requests: Counter[tuple[str, str, str]] = Counter()
-    for step in plan.steps:
-        side = "bids" if step.deliveries == BID_DELIVERIES else "asks"
-        requests[step.route, step.currency, side] += step.requests
-    return [
-        {"route": route, "currency": currency, "side": side, "requests": count}
-        for (route, currency, side), count in requests.items()
-    ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from common.text import escape, reveal
+from floorline.cli.json_output import print_result_text
 from floorline.console import escape_json, print_columns, print_line
 from floorline.table import Column
 
@@ -23,9 +24,14 @@ OTHERS: Final = "--columns, --json, --csv show the others"
 
 
 def print_results(
-    results: Iterable[QueryOutput], *, form: Form, columns: Sequence[str] = (), others: str = OTHERS
+    results: Iterable[QueryOutput],
+    *,
+    command: str = "query",
+    form: Form,
+    columns: Sequence[str] = (),
+    others: str = OTHERS,
 ) -> None:
-    """Print each result, with these columns or with all of them; an empty line stands between two results.
+    """Print each result of `command`, with these columns or all; an empty line stands between two results.
 
     `others` says how to see the columns that do not fit into a table. The JSON of one result is the array of
     its rows; of several results, the array of these arrays.
@@ -33,7 +39,7 @@ def print_results(
     chosen = (result.select(columns) if columns else result for result in results)
     if form == "json":
         arrays = [json_array(result.json()) for result in chosen]
-        print_line(arrays[0] if len(arrays) == 1 else json_array(arrays))
+        print_result_text(command, arrays[0] if len(arrays) == 1 else json_array(arrays))
         return
     for number, result in enumerate(chosen):
         if number:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common.shards import item_label
 from common.text import escape, sanitize
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.operation import FilesOutput
+from floorline.cli.outputs.runs import RunOutput
 from floorline.console import (
     format_amount,
     format_cell,
@@ -16,7 +19,6 @@ from floorline.console import (
     print_error,
     print_line,
     print_table,
-    to_json,
 )
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
@@ -35,7 +37,7 @@ RESULT_COLUMNS: Final = (
 def print_results(results: Sequence[RunResult], *, as_json: bool) -> None:
     """Print the results of runs on stdout, and the errors that ended runs on stderr."""
     if as_json:
-        print_line(to_json([result.as_json() for result in results]))
+        print_result("snapshot", list(map(RunOutput.from_result, results)))
     else:
         print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="basket")
         for result in results:
@@ -79,7 +81,7 @@ def result_notes(result: RunResult) -> list[str]:
 def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
     """Print a list of alerts."""
     if as_json:
-        print_line(to_json(alerts))
+        print_result("alerts list", alerts)
     elif not alerts:
         print_line("no alert is open")
     else:
@@ -93,7 +95,7 @@ def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
 def print_alert(alert: Alert, *, as_json: bool) -> None:
     """Print all fields of one alert."""
     if as_json:
-        print_line(to_json(alert))
+        print_result("alerts show", alert)
         return
     for name, value in {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id)}.items():
         if value is not None:
@@ -103,16 +105,19 @@ def print_alert(alert: Alert, *, as_json: bool) -> None:
 
 def print_files(files: Sequence[Path], *, as_json: bool) -> None:
     """Print the paths of written files."""
-    print_line(to_json(files) if as_json else "\n".join(escape(str(file)) for file in files))
+    if as_json:
+        print_result("export", FilesOutput(tuple(map(str, files))))
+    else:
+        print_line("\n".join(escape(str(file)) for file in files))
 
 
-def print_loads(loads: Sequence[LoadReport], *, as_json: bool) -> None:
-    """Print the landings that were loaded on stdout, and a line on stderr for each that was not."""
+def print_loads(command: str, loads: Sequence[LoadReport], *, as_json: bool) -> None:
+    """Print the landings that `command` loaded on stdout, and a line on stderr for each that was not."""
     for load in loads:
         if not load.is_loaded:
             print_error(describe_failed_load(load))
     if as_json:
-        print_line(to_json(loads))
+        print_result(command, loads)
         return
     loaded = [load for load in loads if load.is_loaded]
     print_line(f"{len(loaded)} landings loaded" if loads else "there was no landing to load")
@@ -133,7 +138,7 @@ def describe_failed_load(load: LoadReport) -> str:
 def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:
     """Print the result of a rebuild."""
     if as_json:
-        print_line(to_json(rebuild))
+        print_result("maintain rebuild", rebuild)
         return
     old = f"the old one is {rebuild.aside}" if rebuild.aside else "there was no old one"
     older = f", {rebuild.taken_over} older runs taken over" if rebuild.taken_over else ""
@@ -143,7 +148,7 @@ def print_rebuild(rebuild: RebuildResult, *, as_json: bool) -> None:
 def print_replay(replays: Sequence[Replayed], *, as_json: bool) -> None:
     """Print the rejects that were parsed again."""
     if as_json:
-        print_line(to_json(replays))
+        print_result("rejects replay", replays)
         return
     print_line("" if replays else "no reject can be parsed yet")
     for replay in replays:

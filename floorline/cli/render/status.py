@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from common.text import format_duration
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.status import BasketOutput, LandingOutput, MonthOutput, StatusOutput
 from floorline.cli.render.runs import print_alerts
-from floorline.console import format_cell, print_line, print_table, to_json
+from floorline.console import format_cell, print_line, print_table
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.landing.inventory import Landing
@@ -17,7 +19,6 @@ from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.state.alerts import Alert
 
-# Headings of the table and keys of the JSON.
 STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
 
 
@@ -42,13 +43,13 @@ class StatusReport:
 
 
 def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> None:
-    """Print the status as tables and lines, or as JSON with durations in seconds."""
+    """Print the status as tables and lines, or as JSON."""
     last = {(run["basket"], run["source"]): run for run in report.runs}
     rows = [
         _basket_row(basket, last.get((basket.name, basket.source)), report) for basket in settings.baskets
     ]
     if as_json:
-        print_line(to_json(_status_json(rows, report)))
+        print_result("status", _status_output(settings, rows, report))
         return
     cells = [(*row[:2], _format_age(row), format_duration(row[3]), *row[4:]) for row in rows]
     print_table(STATUS, cells, noun="basket")
@@ -65,18 +66,26 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
         print_alerts(report.alerts, as_json=False)
 
 
-def _status_json(rows: Sequence[tuple[Any, ...]], report: StatusReport) -> dict[str, Any]:
-    return {
-        "baskets": [{**dict(zip(STATUS, row, strict=True)), "late": _is_late(row)} for row in rows],
-        "published_at": report.published_at,
-        "alerts": report.alerts,
-        "landings_waiting": [landing.header.run_id for landing in report.pending],
-        "landings_set_aside": [
-            {"run_id": error.folder.name, "reason": error.reason} for error in report.landings_aside
-        ],
-        "months": report.months,
-        "holds": report.holds,
-    }
+def _status_output(settings: Settings, rows: Sequence[tuple[Any, ...]], report: StatusReport) -> StatusOutput:
+    return StatusOutput(
+        baskets=tuple(
+            _basket_output(basket.source, row) for basket, row in zip(settings.baskets, rows, strict=True)
+        ),
+        published_at=report.published_at,
+        months=tuple(map(MonthOutput.from_report, report.months)),
+        holds=report.holds,
+        alerts=tuple(report.alerts),
+        landings_waiting=tuple(landing.header.run_id for landing in report.pending),
+        landings_set_aside=tuple(
+            LandingOutput(error.folder.name, error.reason) for error in report.landings_aside
+        ),
+    )
+
+
+def _basket_output(source: str, row: tuple[Any, ...]) -> BasketOutput:
+    name, success, age, every, state, *counts = row
+    seconds = (age and age.total_seconds(), every.total_seconds(), _is_late(row))
+    return BasketOutput(name, source, success, *seconds, state, *counts)
 
 
 def _describe_database(settings: Settings, report: StatusReport) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 from common.errors import ConfigError
 from floorline.cli.app import app
 from pipelines.alerts.rules import DARK, raise_alerts
+from tests.support.json_outputs import read_result
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore, read_alerts
@@ -51,7 +51,13 @@ def test_accepted_loss_closes_the_quotes_and_the_alert(paths: WarehousePaths) ->
 
 def test_accepted_loss_as_json(paths: WarehousePaths) -> None:
     text = accept(paths, 1, "--json")
-    assert json.loads(text) == {"alert_id": 1, "provider": "steam", "rows_closed": 130}
+    assert read_result(text) == {
+        "alert_id": 1,
+        "cause": "provider.dark",
+        "subject": "steam",
+        "quotes_closed": 130,
+        "entries_dropped": 0,
+    }
 
 
 def test_only_an_open_alert_of_a_dark_provider_can_be_accepted(paths: WarehousePaths) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfill_state import begin_backfill
 from tests.support.backfills import bench_at, history_requests
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, clean_env, main_with
 from tests.support.waiting import wait_until
 from warehouse.state.backfills import BackfillStore
@@ -56,7 +56,7 @@ def run_command(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
 
 def backfill_json(bench: Bench, *arguments: str, code: int = 0) -> Any:
     """Return the JSON that the command prints."""
-    return json.loads(run_command(bench, *arguments, "--json", code=code).out)
+    return read_result(run_command(bench, *arguments, "--json", code=code).out)
 
 
 def test_plan_budget_resume_and_list(bench: Bench, box: Sandbox) -> None:
@@ -68,10 +68,10 @@ def test_plan_budget_resume_and_list(bench: Bench, box: Sandbox) -> None:
     resume = re.search(r"`floorline backfill --resume (\S+)` continues where it stopped", stopped.err)
     assert resume
     since = len(box.requests.since(0))
-    plan = backfill_json(bench, "--resume", resume[1], "--dry-run")
+    (plan,) = backfill_json(bench, "--resume", resume[1], "--dry-run")["plans"]
     assert plan["requests_at_least"] <= plan["requests_at_most"]
     assert [entry.path for entry in box.requests.since(since)] == ["/v1/account/key"]
-    done = backfill_json(bench, "--resume")
+    (done,) = backfill_json(bench, "--resume")["runs"]
     assert (done["state"], done["shards_done"], done["backfill_id"]) == ("done", 3, resume[1])
     assert (
         len({entry.query for entry in history_requests(box)})
@@ -89,7 +89,7 @@ def test_plan_budget_resume_and_list(bench: Bench, box: Sandbox) -> None:
 def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
     assert run_command(bench, "list").out == "there is no backfill\n"
     box.fault("cursor_expired", match={"item_id": "2"}, after=1, times=None)
-    broken = backfill_json(bench, *WINDOW, *ITEMS, code=3)
+    (broken,) = backfill_json(bench, *WINDOW, *ITEMS, code=3)["runs"]
     backfill_id = broken["backfill_id"]
     text = run_command(bench, "show", backfill_id).out
     assert "2 of 3 done, 1 broken" in text
@@ -104,12 +104,12 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
         run_command(bench, "cancel", backfill_id).out
         == f"{backfill_id} is cancelled, 1 of 3 shards left undone\n"
     )
-    assert backfill_json(bench, "show", backfill_id)["state"] == "cancelled"
+    assert backfill_json(bench, "show", backfill_id)["backfill"]["state"] == "cancelled"
     assert "is cancelled" in run_command(bench, "--resume", backfill_id, code=2).err
     assert "there is no backfill" in run_command(bench, "show", "nonsense", code=2).err
     box.faults.clear()
     since = len(box.requests.since(0))
-    second = backfill_json(bench, *WINDOW, *ITEMS)
+    (second,) = backfill_json(bench, *WINDOW, *ITEMS)["runs"]
     assert (second["state"], second["shards_done"]) == ("done", 1)  # only what was not read yet
     assert all("item_id=2" in entry.query for entry in history_requests(box, since))
 
@@ -176,7 +176,7 @@ def test_stopped_backfill_keeps_its_data_and_resumes(
     assert record["state"] == "stopped"
     box.faults.clear()
     paid = len(history_requests(box))
-    assert backfill_json(bench, "--resume")["state"] == "done"
+    assert backfill_json(bench, "--resume")["runs"][0]["state"] == "done"
     queries = [entry.query for entry in history_requests(box)]
     assert len(queries) - len(set(queries)) <= 3  # at most the requests that were active
     assert len(queries) > paid
@@ -192,4 +192,4 @@ def test_second_run_of_the_same_backfill_is_refused(bench: Bench, box: Sandbox) 
         run_command(bench, "cancel", record["backfill_id"])
         process.communicate(timeout=30)
     assert process.returncode == 130
-    assert backfill_json(bench, "show", record["backfill_id"])["state"] == "cancelled"
+    assert backfill_json(bench, "show", record["backfill_id"])["backfill"]["state"] == "cancelled"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sandbox.core import Sandbox
 from sandbox.market.providers import PROVIDERS
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import REDLINE, Bench, CommandOutput, basket, main_with
 from tests.support.terminals import read_table
 
@@ -32,10 +32,10 @@ def test_cached_catalog_costs_no_request_until_it_is_refreshed(bench: Bench, san
 
 
 def test_limit_says_how_many_items_are_left_out(bench: Bench) -> None:
-    found = json.loads(run(bench, "items", "search", "st", "--json", "--limit", "3").out)
-    assert len(found["items"]) == 3 < found["found"]
+    found = read_result(run(bench, "items", "search", "st", "--json", "--limit", "3").out)
+    assert len(found["items"]) == 3 < found["items_found"]
     assert all(item["is_stattrak"] for item in found["items"])
-    assert f"--limit {found['found']}" in run(bench, "items", "search", "st", "--limit", "3").err
+    assert f"--limit {found['items_found']}" in run(bench, "items", "search", "st", "--limit", "3").err
 
 
 def test_words_that_no_item_has(bench: Bench) -> None:
@@ -58,7 +58,7 @@ def test_backfill_takes_words(bench: Bench) -> None:
 
 
 def test_every_marketplace_is_listed_with_key_and_name(bench: Bench) -> None:
-    listed = json.loads(run(bench, "providers", "--json").out)["providers"]
+    listed = read_result(run(bench, "providers", "--json").out)
     assert {(each["provider"], each["name"]) for each in listed} == {(p.key, p.name) for p in PROVIDERS}
     shown = read_table(run(bench, "providers").out)
     assert shown.columns[:2] == ["key", "name"]

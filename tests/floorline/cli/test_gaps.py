@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +28,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.backfill_state import finished_backfill
 from tests.support.clocks import NOON, SandboxClock
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
@@ -149,8 +149,8 @@ def test_command_prints_the_gap_and_the_command_that_fills_it(bench: Bench) -> N
 
 
 def test_json_has_every_part_and_the_command(bench: Bench) -> None:
-    result = json.loads(main_with("gaps", "--json", "--basket", "core", "--config", str(bench.config)).out)
-    assert result["fill"] == f"floorline backfill --gaps --config {bench.config}"
+    result = read_result(main_with("gaps", "--json", "--basket", "core", "--config", str(bench.config)).out)
+    assert result["fill_command"] == f"floorline backfill --gaps --config {bench.config}"
     (gap,) = result["gaps"]
     assert (gap["basket"], gap["cause"], gap["runs"]) == ("core", "absent", [])
     (part,) = gap["pieces"]
@@ -160,7 +160,7 @@ def test_json_has_every_part_and_the_command(bench: Bench) -> None:
 def test_basket_without_a_gap(bench: Bench) -> None:
     table = ("gaps", "--basket", "table", "--config", str(bench.config))
     assert main_with(*table).out == "no gap: every basket was observed in time\n"
-    assert json.loads(main_with(*table, "--json").out) == {"gaps": [], "fill": None}
+    assert read_result(main_with(*table, "--json").out) == {"gaps": [], "fill_command": None}
 
 
 def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:

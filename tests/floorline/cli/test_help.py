@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any
 
 import pytest
 import typer
 
 from floorline.cli.app import app
+from tests.support.command_tree import walk_commands
 from tests.support.snapshots import FLOORLINE, clean_env, main_with
 
 HEAVY = (
@@ -22,20 +21,14 @@ HEAVY = (
 )
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield every command and group below `command`, with its full name."""
-    yield " ".join(path), command
-    for name, child in getattr(command, "commands", {}).items():
-        yield from commands(child, (*path, name))
-
-
-ALL = dict(commands(typer.main.get_command(app)))
+ALL = dict(walk_commands(typer.main.get_command(app)))
 
 
 def test_names_of_the_commands() -> None:
     assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
         "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo",
-        "up", "ui", "prefect", "deployments", "gaps", "backfill list", "backfill show", "backfill cancel",
+        "up", "ui", "prefect", "deployments", "schema", "gaps",
+        "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",

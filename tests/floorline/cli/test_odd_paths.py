@@ -6,7 +6,6 @@ of the warehouse, of the files with the items, the key and the SQL, and of the e
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, catalog_of, ledger, main_with, toml
 from tests.support.warehouse import create_warehouse, run_header
 from warehouse.database import open_writer
@@ -96,7 +96,7 @@ def run(bench: Bench, *arguments: str) -> str:
 def test_all_commands_work(tmp_path: Path, name: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = create_project(tmp_path, name, box)
     monkeypatch.chdir(bench.folder)
-    assert {result["state"] for result in json.loads(run(bench, "snapshot", "--json"))} == {"done"}
+    assert {result["state"] for result in read_result(run(bench, "snapshot", "--json"))} == {"done"}
     quotes = ledger(box, ("buff163", "csfloat"))
     assert [quote for quote in bench.quotes() if quote[0] != "steam"] == quotes
     answer = run(bench, "query", "-f", fit(name, ".sql"), "--json")
@@ -107,7 +107,7 @@ def test_all_commands_work(tmp_path: Path, name: str, box: Sandbox, monkeypatch:
     run(bench, "maintain", "rebuild", "--yes")
     assert run(bench, "query", "-f", fit(name, ".sql"), "--json") == answer
     database, folder = f"{name[:244]}.duckdb", fit(name, ".parquet")  # DuckDB adds .wal
-    assert_exported(bench, database, folder, json.loads(answer)[0])
+    assert_exported(bench, database, folder, read_result(answer)[0])
     for reading in (["status"], ["plan"], ["alerts", "list"], ["backfill", "list"], ["doctor"]):
         run(bench, *reading)
     assert {path.name for path in tmp_path.iterdir()} <= {name, "prefect"}  # nothing beside the folder

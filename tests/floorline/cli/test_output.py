@@ -15,6 +15,7 @@ import pytest
 from floorline.console import format_amount, to_json
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, CommandOutput, basket, clean_env, ledger, main_with
 
@@ -41,7 +42,7 @@ def run(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
 
 def run_json(bench: Bench, *arguments: str, code: int = 0) -> Any:
     """Return the JSON that the command prints."""
-    return json.loads(run(bench, *arguments, "--json", code=code).out)
+    return read_result(run(bench, *arguments, "--json", code=code).out)
 
 
 def test_snapshot_as_json_and_as_a_table(bench: Bench, sandbox: Sandbox) -> None:
@@ -74,10 +75,12 @@ def test_every_command_prints_valid_json(bench: Bench, sandbox: Sandbox) -> None
     assert run_json(bench, "rejects", "replay") == []
     assert run_json(bench, "maintain", "load") == []
     assert run_json(bench, "maintain", "rebuild", "--yes")["runs"] == 4
-    files = run_json(bench, "export", str(bench.folder / "parquet"))
+    files = run_json(bench, "export", str(bench.folder / "parquet"))["files"]
     assert all(Path(file).exists() for file in files)
-    assert run_json(bench, "export", str(bench.folder / "all.duckdb")) == [str(bench.folder / "all.duckdb")]
-    run(bench, "alerts", "clear", str(alert["alert_id"]))
+    database = str(bench.folder / "all.duckdb")
+    assert run_json(bench, "export", database) == {"files": [database]}
+    closed = run_json(bench, "alerts", "clear", str(alert["alert_id"]))
+    assert (closed["alert_id"], closed["closed_at"] > closed["opened_at"]) == (alert["alert_id"], True)
     assert run_json(bench, "alerts", "list") == []
     assert len(run_json(bench, "alerts", "list", "--all")) == 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pipelines.planning.model import CatalogSizes, SnapshotRequest
 from pipelines.planning.schedule import RunFrequency, frequency_of_interval
 from pipelines.planning.snapshot_planner import plan_snapshot
 from sandbox.core import Sandbox
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, CommandOutput, basket, catalog_of, main_with
 
@@ -36,7 +36,7 @@ def plan(bench: Bench, *arguments: str) -> CommandOutput:
 
 def forecasts(output: CommandOutput) -> dict[str, dict[str, Any]]:
     """Return the forecasts of the only source by basket."""
-    (source,) = json.loads(output.out)["sources"]
+    (source,) = read_result(output.out)["sources"]
     return {forecast["basket"]: forecast for forecast in source["baskets"]}
 
 
@@ -49,11 +49,13 @@ def test_forecast_has_requests_minutes_runs_and_share(tmp_path: Path, limited: S
         ("batch", "USD", 1),
         ("batch", "EUR", 1),
     ]
-    assert (core["requests"], core["exact"], core["minutes"]) == (2, True, 2 / 40)
-    assert (core["runs_a_day"], core["requests_a_month"], core["share"]) == (24, 1440, 1440 / 50_000)
+    assert (core["requests_per_run"], core["exact"]) == (2, True)
+    assert core["run_seconds"] == pytest.approx(60 * 2 / 40)
+    assert (core["runs_per_day"], core["requests_per_month"]) == (24, 1440)
+    assert core["share_of_month"] == 1440 / 50_000
     assert (core["fits"], core["verdict"]) == (True, "fits")
-    (source,) = json.loads(output.out)["sources"]
-    assert source["requests_a_month"] == 1440 + 30 * 3
+    (source,) = read_result(output.out)["sources"]
+    assert source["requests_per_month"] == 1440 + 30 * 3
 
 
 def test_only_missing_catalogs_are_requested_and_reported(tmp_path: Path, limited: Sandbox) -> None:
@@ -151,8 +153,8 @@ def test_catalog_that_was_fetched_is_counted_exactly(tmp_path: Path, make_sandbo
     before = forecasts(plan(bench, "--json"))["core"]
     (result,) = bench.snapshot()
     after = forecasts(plan(bench, "--json"))["core"]
-    assert (before["exact"], before["requests"]) == (False, 3)
-    assert (after["exact"], after["requests"]) == (True, result.pages)
+    assert (before["exact"], before["requests_per_run"]) == (False, 3)
+    assert (after["exact"], after["requests_per_run"]) == (True, result.pages)
 
 
 def test_stream_starts_go_to_the_first_baskets(tmp_path: Path, make_sandbox: MakeSandbox) -> None:

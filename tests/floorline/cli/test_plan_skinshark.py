@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support.json_outputs import read_result
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import REDLINE, Bench, CommandOutput, main_with
 
@@ -23,16 +23,16 @@ def plan(bench: Bench, *arguments: str) -> CommandOutput:
 def forecast(output: CommandOutput) -> dict[str, Any]:
     """Return the forecast of the only source."""
     assert output.code == 0, output.err
-    (source,) = json.loads(output.out)["sources"]
+    (source,) = read_result(output.out)["sources"]
     return dict(source)
 
 
 def test_offline_plan_needs_neither_key_nor_catalogs(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(every="10m"), **NO_KEY)
     source = forecast(plan(bench, "--offline", "--json"))
-    assert (source["tier"], source["tier_assumed"], source["requests_per_minute"]) == ("standard", True, 60)
+    assert (source["tier"], source["tier_assumed"], source["limit_per_minute"]) == ("standard", True, 60)
     (basket,) = source["baskets"]
-    assert (basket["requests"], basket["exact"], basket["minutes"]) == (1, True, 1 / 60)
+    assert (basket["requests_per_run"], basket["exact"], basket["run_seconds"]) == (1, True, 1)
     assert "standard tier (assumed: the API reports no tier" in plan(bench, "--offline").out
     assert len(sandbox.skinshark.requests) == 0
 
@@ -40,7 +40,7 @@ def test_offline_plan_needs_neither_key_nor_catalogs(tmp_path: Path, sandbox: Sa
 def test_configured_tier_is_taken(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), tier="premium", **NO_KEY)
     source = forecast(plan(bench, "--offline", "--json"))
-    assert (source["tier"], source["tier_assumed"], source["requests_per_minute"]) == ("premium", False, 180)
+    assert (source["tier"], source["tier_assumed"], source["limit_per_minute"]) == ("premium", False, 180)
     assert "assumed" not in plan(bench, "--offline").out
 
 
@@ -55,7 +55,7 @@ def test_names_need_the_catalog(tmp_path: Path, sandbox: Sandbox) -> None:
 def test_single_market_counts_its_proof(tmp_path: Path, sandbox: Sandbox) -> None:
     bench = configure_both_sources(tmp_path, sandbox, skinshark_basket(), market="c5")
     (basket,) = forecast(plan(bench, "--offline", "--json"))["baskets"]
-    assert (basket["requests"], basket["exact"]) == (2, False)
+    assert (basket["requests_per_run"], basket["exact"]) == (2, False)
     bench.snapshot()
     before = len(sandbox.skinshark.requests)
     (result,) = bench.snapshot()

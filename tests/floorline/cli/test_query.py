@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.support.json_outputs import read_failure, read_result
 from tests.support.snapshots import FLOORLINE, CommandOutput, clean_env, main_with
 from tests.support.terminals import read_table, run_on_terminal
 
@@ -63,7 +63,7 @@ def query(config: Path, *arguments: str, code: int = 0) -> CommandOutput:
 
 
 def query_json(config: Path, *arguments: str) -> Any:
-    return json.loads(query(config, *arguments, "--json").out)
+    return read_result(query(config, *arguments, "--json").out)
 
 
 def test_sql_from_a_file_and_from_the_standard_input(
@@ -91,7 +91,8 @@ def test_sql_from_a_file_and_from_the_standard_input(
 def test_wrong_usage_exits_with_2(config: Path, arguments: tuple[str, ...], message: str) -> None:
     failed = query(config, *arguments, code=2)
     assert message in failed.err
-    assert (failed.out, "Traceback" in failed.err) == ("", False)
+    assert "Traceback" not in failed.err
+    assert failed.out == "" or "--json" in arguments
 
 
 def test_file_that_is_no_text_is_one_line(config: Path, tmp_path: Path) -> None:
@@ -112,7 +113,9 @@ def test_failing_statement_ends_the_query(config: Path) -> None:
     failed = query(config, "SELECT 1 AS a; SELECT nope; SELECT 3", code=2)
     assert failed.out == "a\n1\n1 row\n"
     assert failed.err.startswith('floorline: DuckDB says: Binder Error: Referenced column "nope"')
-    assert query(config, "SELECT 1 AS a; SELECT nope", "--json", code=2).out == ""
+    failure = read_failure(query(config, "SELECT 1 AS a; SELECT nope", "--json", code=2).out)
+    assert (failure["type"], failure["exit_code"]) == ("QueryRejected", 2)
+    assert failure["message"].startswith("DuckDB says: Binder Error")
 
 
 def test_json_has_exact_decimals_null_for_nan_and_unique_names(config: Path) -> None:

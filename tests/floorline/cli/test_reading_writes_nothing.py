@@ -36,7 +36,7 @@ READING = {
     "backfill list": ("backfill", "list"),
 }
 
-CHANGING = re.compile("ago|age|a day|a_day|ends_at|days left")
+CHANGING = re.compile("ago|age|a day|requests_per_day|used_up_at|days left")
 FOLDERS = re.compile(r"^\w+ +folders .*", re.MULTILINE)
 AGE = re.compile(r" \d+s +")
 

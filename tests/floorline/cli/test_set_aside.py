@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, CommandOutput, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
 
@@ -47,7 +47,7 @@ def test_landing_that_is_set_aside_is_one_line_and_exit_6(bench: Bench) -> None:
     assert "good" in output.out
 
     assert f"bad: 0001.arrow.zst does not match its checksums: {ADVICE}" in run(bench, "status", code=0).out
-    status = json.loads(run(bench, "status", "--json", code=0).out)
+    status = read_result(run(bench, "status", "--json", code=0).out)
     assert [landing["run_id"] for landing in status["landings_set_aside"]] == ["bad"]
     assert [alert["cause"] for alert in status["alerts"]] == ["landing.unreadable"]
     assert run(bench, "maintain", "load", code=0).err == ""
@@ -59,9 +59,9 @@ def test_retry_loads_a_landing_that_was_mended_and_closes_its_alert(bench: Bench
     (line,) = run(bench, "maintain", "retry", "bad", code=6).err.splitlines()
     assert "the landing bad is set aside" in line
     _flip(bench.paths.landing / "bad")
-    (load,) = json.loads(run(bench, "maintain", "retry", "--json", code=0).out)
+    (load,) = read_result(run(bench, "maintain", "retry", "--json", code=0).out)
     assert (load["run_id"], load["state"], load["rows_fetched"]) == ("bad", "done", 1)
-    status = json.loads(run(bench, "status", "--json", code=0).out)
+    status = read_result(run(bench, "status", "--json", code=0).out)
     assert (status["landings_set_aside"], status["alerts"]) == ([], [])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipelines.config import load_settings
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
 from warehouse.paths import WarehousePaths
@@ -66,20 +66,22 @@ def test_age_of_the_last_success_against_the_interval(
     (line,) = [line for line in printed(bench, capsys, report).splitlines() if line.startswith("core")]
     assert re.split(r"\s{2,}", line)[1:3] == ["2026-06-01 12:00:00", text]
     assert line.split()[-5:] == ["10m", "done", "2,000", "3", "2"]
-    core = json.loads(printed(bench, capsys, report, as_json=True))["baskets"][0]
-    assert (core["late"], core["age"], core["every"]) == (late, age.total_seconds(), 600)
+    core = read_result(printed(bench, capsys, report, as_json=True))["baskets"][0]
+    assert (core["late"], core["age_seconds"], core["every_seconds"]) == (late, age.total_seconds(), 600)
 
 
 def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    status = json.loads(printed(bench, capsys, report_of(run()), as_json=True))
+    status = read_result(printed(bench, capsys, report_of(run()), as_json=True))
     landings = ["landings_waiting", "landings_set_aside"]
-    assert list(status) == ["baskets", "published_at", "alerts", *landings, "months", "holds"]
+    assert list(status) == ["baskets", "published_at", "months", "holds", "alerts", *landings]
     assert status["published_at"] == "2026-06-01T12:00:00+00:00"
     assert status["baskets"] == [
-        {"basket": "core", "last success": "2026-06-01T12:00:00+00:00", "age": 0, "every": 600,
-         "last state": "done", "rows": 2000, "changed": 3, "requests": 2, "late": False},
-        {"basket": "other", "last success": None, "age": None, "every": 600,
-         "last state": "never ran", "rows": None, "changed": None, "requests": None, "late": None},
+        {"basket": "core", "source": "cs2cap", "last_success_at": "2026-06-01T12:00:00+00:00",
+         "age_seconds": 0, "every_seconds": 600, "late": False, "last_state": "done",
+         "rows_fetched": 2000, "rows_changed": 3, "requests": 2},
+        {"basket": "other", "source": "cs2cap", "last_success_at": None,
+         "age_seconds": None, "every_seconds": 600, "late": None, "last_state": "never ran",
+         "rows_fetched": None, "rows_changed": None, "requests": None},
     ]  # fmt: skip
 
 

@@ -5,7 +5,6 @@ Cases are new (a traceback, or another exit code, before) unless their id says g
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from sandbox.server import serve
 from tests.support.cases import slow_but_first
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import quiet
 from tests.support.shell import run_script
 from tests.support.snapshots import Bench, basket
@@ -122,7 +122,7 @@ def test_names_come_out_whole_in_every_encoding(bench: Bench, env: dict[str, str
     for form, expected in ((" --csv", "item\n★ Karambit é 😀\n"), ("", "item\n★ Karambit é 😀\n1 row\n")):
         done = run_script(bench, f'"$0" query "{NAMES}"{form}', **env)
         assert (done.returncode, done.stdout.decode(), done.stderr) == (0, expected, b"")
-    rows = json.loads(run_script(bench, f'"$0" query "{NAMES}" --json', **env).stdout)
+    rows = read_result(run_script(bench, f'"$0" query "{NAMES}" --json', **env).stdout)
     assert rows == [{"item": "★ Karambit é 😀"}]
 
 

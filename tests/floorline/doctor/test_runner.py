@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.doctor import findings_by_name
 from tests.support.http_servers import stub_server
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 from warehouse.state.alerts import AlertStore
@@ -46,7 +46,7 @@ def test_json_is_a_list_of_findings(tmp_path: Path, box: Sandbox) -> None:
     box.key(VALID_KEY, "revoked")
     output = main_with("doctor", "--json", "--config", str(bench.config))
     assert output.code == 1
-    findings = json.loads(output.out)
+    findings = read_result(output.out)
     assert all(list(one) == ["name", "verdict", "seen", "advice"] for one in findings)
     assert {one["name"] for one in findings if one["verdict"] == "fail"} == {"cs2cap key"}
     assert VALID_KEY not in output.out + output.err

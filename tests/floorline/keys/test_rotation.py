@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -12,6 +11,7 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.json_outputs import read_result
 from tests.support.key_rotation import (
     REISSUE,
     backup_files,
@@ -46,7 +46,7 @@ def test_key_in_a_file_is_replaced(bench: Bench, sandbox: Sandbox, http_get: Htt
 
 
 def test_result_as_json(bench: Bench) -> None:
-    result = json.loads(rotate(bench, "--json").out)
+    result = read_result(rotate(bench, "--json").out)
     assert result["key_tail"] == key_file(bench).read_text().strip()[-4:]
     assert (result["source"], result["accepted"], result["problem"]) == ("cs2cap", True, None)
     assert result["stored_in"] == f"file:{key_file(bench)}"

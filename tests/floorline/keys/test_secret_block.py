@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.json_outputs import read_result
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
 from tests.support.sandboxes import HttpGet
 from tests.support.snapshots import Bench, basket, main_with
@@ -59,7 +59,7 @@ def test_new_key_is_stored_only_in_the_block(
     new = load_block()
     assert new != VALID_KEY
     assert http_get(sandbox, "/v1/fx", new).status_code == 200
-    result = json.loads(output.out)
+    result = read_result(output.out)
     assert (result["stored_in"], result["key_tail"]) == (f"block:{NAME}", new[-4:])
     assert list((bench.paths.root / "keys").glob("*.key")) == []
     assert new not in output.out + output.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, CommandOutput, basket, main_with, price_requests
 
@@ -25,7 +25,7 @@ def status(bench: Bench, *arguments: str, code: int = 0) -> CommandOutput:
 
 
 def statuses_of(bench: Bench, code: int = 0) -> list[dict[str, Any]]:
-    statuses: list[dict[str, Any]] = json.loads(status(bench, "--json", code=code).out)
+    statuses: list[dict[str, Any]] = read_result(status(bench, "--json", code=code).out)
     return statuses
 
 
@@ -45,9 +45,9 @@ def test_accepted_key_with_plan_usage_and_expiry(tmp_path: Path, make_sandbox: M
         "problem": None,
         "tier": "starter",
         "sub_key": False,
-        "requests_per_minute": 40,
-        "requests_per_month": 50_000,
-        "used": 1000,
+        "limit_per_minute": 40,
+        "limit_per_month": 50_000,
+        "requests_used": 1000,
         "days_left": 5.0,
     }
     line = status(bench).out.splitlines()[1]
@@ -58,7 +58,7 @@ def test_accepted_key_with_plan_usage_and_expiry(tmp_path: Path, make_sandbox: M
 def test_tier_that_the_api_does_not_tell_is_unknown(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.key(VALID_KEY).limits_reported = False
     (key,) = statuses_of(bench)
-    assert (key["accepted"], key["tier"], key["requests_per_minute"]) == (True, None, None)
+    assert (key["accepted"], key["tier"], key["limit_per_minute"]) == (True, None, None)
     assert "unknown" in status(bench).out
 
 

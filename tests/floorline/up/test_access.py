@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
@@ -27,6 +26,7 @@ from floorline.up.access import (
     write_access,
 )
 from floorline.up.logs import SETTING
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import main_with
 
 URL = "http://127.0.0.1:4200/api"
@@ -192,7 +192,7 @@ def test_ui_prints_the_password_on_request_only(running: Path) -> None:
     config.write_text('[warehouse]\npath = "."\n')
     shown = main_with("ui", "--config", str(config))
     assert (shown.code, "http://127.0.0.1:4200\n" in shown.out, ACCESS.secret in shown.out) == (0, True, True)
-    as_json = json.loads(main_with("ui", "--json", "--config", str(config)).out)
+    as_json = read_result(main_with("ui", "--json", "--config", str(config)).out)
     assert as_json == {"page": "http://127.0.0.1:4200", "password": ACCESS.secret}
 
 

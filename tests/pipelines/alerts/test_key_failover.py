@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from floorline.doctor.findings import Finding
 from sandbox.core import Sandbox
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY
 from tests.support.doctor import findings_by_name
+from tests.support.json_outputs import read_result
 from tests.support.skinshark import configure_both_sources, skinshark_basket, write_key
 from tests.support.snapshots import REDLINE, Bench, main_with
 
@@ -170,7 +170,7 @@ def test_key_status_shows_both_keys(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.skinshark.merchant.revoke(FIRST_KEY)
     output = main_with("key", "status", "--json", "--config", str(bench.config))
     statuses = {
-        status["key_tail"]: status for status in json.loads(output.out) if status["source"] == "skinshark"
+        status["key_tail"]: status for status in read_result(output.out) if status["source"] == "skinshark"
     }
     assert {tail: status["accepted"] for tail, status in statuses.items()} == {"0001": False, "0002": True}
     assert statuses["0002"]["key"] == f"file:{bench.folder / 'next.key'}"

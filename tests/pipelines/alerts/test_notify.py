@@ -13,7 +13,8 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
 from tests.support.http_servers import WEBHOOK_PASSWORD, WebhookReceiver, webhook_receiver
-from tests.support.snapshots import Bench, basket
+from tests.support.json_outputs import read_result
+from tests.support.snapshots import Bench, basket, main_with
 from warehouse.state.alerts import Alert, AlertStore
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,8 @@ def test_alerts_test_command_sends_to_every_channel(bench: Bench, webhook: Webho
     assert webhook.titles == ["[floorline] test"]
     webhook.status = 500
     assert "not sent" in bench.command("alerts", "test", check=1).stdout
+    as_json = main_with("alerts", "test", "--json", "--config", str(bench.config))
+    assert (as_json.code, read_result(as_json.out)) == (1, [{"name": "notify[0] (json)", "sent": False}])
 
 
 def test_url_may_come_from_the_environment(bench: Bench, webhook: WebhookReceiver) -> None:

@@ -14,8 +14,9 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
 from tests.support.http_servers import WebhookReceiver, webhook_receiver
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, basket
+from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import minute
 
 
@@ -100,5 +101,7 @@ def test_basket_without_a_run_is_not_silent(bench: Bench) -> None:
 def test_command_prints_the_silent_baskets(bench: Bench, clock: VirtualClock) -> None:
     bench.snapshot("core", clock=clock)  # on the first of June
     assert bench.command("alerts", "check", check=3).stdout == "silent: core\n"
+    as_json = main_with("alerts", "check", "--json", "--config", str(bench.config))
+    assert (as_json.code, read_result(as_json.out)) == (3, {"silent": ["core"]})
     bench.snapshot("core")
     assert bench.command("alerts", "check").stdout == "no basket is silent\n"

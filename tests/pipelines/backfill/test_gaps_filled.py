@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +16,7 @@ from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
 from tests.support.clocks import NOON, SandboxClock
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, Row, basket, catalog_of, main_with, ordered
 
@@ -111,7 +111,7 @@ def test_command_fills_kept_time_and_reports_lost_time(tmp_path: Path, make_sand
     lost = f"core, USD: lost from {now - timedelta(days=40):%Y-%m-%d %H:%M:%S} to "
     assert f"{lost}{now - timedelta(days=35):%Y-%m-%d}" in result.err
     assert ": older than 35 days" in result.err
-    (gap,) = json.loads(main_with("gaps", "--json", *config).out)["gaps"]
+    (gap,) = read_result(main_with("gaps", "--json", *config).out)["gaps"]
     assert [piece["what"] for piece in gap["pieces"]] == ["lost", "filled"]
     ((oldest,),) = bench.query("SELECT min(time) FROM price_points")
     assert oldest >= datetime.fromisoformat(gap["pieces"][0]["end"])

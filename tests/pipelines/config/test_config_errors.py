@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_missing_configuration_is_reported(
 
 
 @pytest.mark.parametrize("arguments", [["nope"], ["snapshot", "--nope"], ["alerts", "show", "x"], ["query"]])
-def test_wrong_command_line_prints_the_usage(arguments: list[str]) -> None:
+def test_wrong_command_line_is_one_line_that_names_the_help(arguments: list[str]) -> None:
     output = main_with(*arguments)
     assert (output.code, output.out) == (2, "")
-    assert "Usage: floorline" in output.err
+    assert re.fullmatch(r"floorline: .*; see `floorline.* --help`\n", output.err)

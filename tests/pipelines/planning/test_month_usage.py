@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from connectors.ratelimit.ledger_tables import MonthUsage
 from pipelines.planning.quota import month_usage, usage_report
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import SandboxClock
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 
@@ -99,10 +99,10 @@ def test_plan_of_a_configured_tier_counts_the_current_month_only(
     bench.snapshot()
     with sqlite3.connect(bench.paths.state) as db:
         db.execute("UPDATE budget SET used = 40000, told_at = '2026-01-03T00:00:00+00:00'")
-    (source,) = json.loads(main_with("plan", "--offline", "--json", "--config", str(bench.config)).out)[
+    (source,) = read_result(main_with("plan", "--offline", "--json", "--config", str(bench.config)).out)[
         "sources"
     ]
-    assert source["used"] == 0
+    assert source["requests_used"] == 0
 
 
 def test_status_command_prints_the_month(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
@@ -110,7 +110,7 @@ def test_status_command_prints_the_month(tmp_path: Path, make_sandbox: MakeSandb
     bench = Bench.at(tmp_path, box, basket())
     assert "of the month's" not in main_with("status", "--config", str(bench.config)).out
     bench.snapshot()
-    (month,) = json.loads(main_with("status", "--json", "--config", str(bench.config)).out)["months"]
-    assert (month["source"], month["used"], month["limit"]) == ("cs2cap", 4, 50_000)
+    (month,) = read_result(main_with("status", "--json", "--config", str(bench.config)).out)["months"]
+    assert (month["source"], month["requests_used"], month["requests_limit"]) == ("cs2cap", 4, 50_000)
     text = main_with("status", "--config", str(bench.config)).out
     assert "cs2cap: 4 of the month's 50,000 requests" in text

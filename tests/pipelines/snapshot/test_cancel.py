@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.loading import shutdown_grace
 from sandbox.core import Sandbox
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger, price_requests
 from tests.support.waiting import wait_until
@@ -167,4 +167,4 @@ def test_landed_pages_of_two_sources_are_loaded(tmp_path: Path, make_sandbox: Ma
         ("core", "cancelled"),
         ("other", "cancelled"),
     ]
-    assert json.loads(bench.command("status", "--json").stdout)["landings_waiting"] == []
+    assert read_result(bench.command("status", "--json").stdout)["landings_waiting"] == []

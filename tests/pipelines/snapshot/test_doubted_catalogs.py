@@ -21,6 +21,7 @@ from sandbox.core import Sandbox
 from sandbox.server import serve
 from tests.support.cases import slow_but
 from tests.support.clocks import VirtualClock
+from tests.support.json_outputs import read_result
 from tests.support.relay import Edit, Relay, relay_to
 from tests.support.sandboxes import quiet
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
@@ -277,9 +278,11 @@ def test_loss_can_be_accepted_at_once(bench: Bench, relay: Relay, clock: Virtual
     take(bench, clock)
     (alert,) = bench.alerts()
     output = main_with("alerts", "accept", str(alert.alert_id), "--json", "--config", str(bench.config))
-    assert json.loads(output.out) == {
+    assert read_result(output.out) == {
         "alert_id": alert.alert_id,
-        "catalog": "providers",
+        "cause": "catalog.doubted",
+        "subject": "providers",
+        "quotes_closed": 0,
         "entries_dropped": 2,
     }
     assert (output.code, bench.alerts()) == (0, [])

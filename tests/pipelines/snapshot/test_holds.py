@@ -10,6 +10,7 @@ import pytest
 from tests.support.cases import slow_but
 from tests.support.http_servers import http_response
 from tests.support.interposer import Interposer, sandbox_behind_interposer
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket, main_with
 
 ACCOUNT, PRICES = "/v1/account/key", "/v1/prices"
@@ -57,7 +58,7 @@ def test_long_retry_after_holds_every_later_run(
     assert [alert.cause for alert in bench.alerts()] == ["snapshot.incomplete"]
     shown = main_with("status", "--config", str(bench.config))
     assert "cs2cap: asked to send nothing until 2" in shown.out
-    (until,) = json.loads(main_with("status", "--json", "--config", str(bench.config)).out)["holds"].values()
+    (until,) = read_result(main_with("status", "--json", "--config", str(bench.config)).out)["holds"].values()
     assert until[:16].replace("T", " ") in asked
     left = datetime.fromisoformat(until) - datetime.now(UTC)
     assert timedelta(hours=hours) - timedelta(minutes=2) < left <= timedelta(hours=hours)

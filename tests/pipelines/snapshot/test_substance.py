@@ -20,6 +20,7 @@ from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from tests.support.cases import slow_but, slow_but_first
 from tests.support.clocks import VirtualClock
+from tests.support.json_outputs import read_result
 from tests.support.relay import Relay, relay_to
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
@@ -166,7 +167,7 @@ def test_run_whose_landing_is_set_aside_is_unusable(
     (finding,) = check_baskets(bench.paths, bench.settings, clock.now())
     assert (finding.verdict, "could not be loaded" in finding.seen) == ("fail", True)
     output = main_with("status", "--json", "--config", str(bench.config))
-    assert json.loads(output.out)["baskets"][0]["last state"] == "unusable"
+    assert read_result(output.out)["baskets"][0]["last_state"] == "unusable"
     assert take(bench, clock).state == "done"
     (finding,) = check_baskets(bench.paths, bench.settings, clock.now())
     assert finding.verdict == "ok"
@@ -180,9 +181,9 @@ def test_status_and_doctor_do_not_call_it_fresh(tmp_path: Path, relay: Relay, cl
     for _ in range(4):
         take(bench, clock)
     output = main_with("status", "--json", "--config", str(bench.config))
-    (core,) = json.loads(output.out)["baskets"]
-    assert core["last state"] == "unusable"
-    assert core["last success"].startswith(f"{done_at:%Y-%m-%dT%H:%M}")
+    (core,) = read_result(output.out)["baskets"]
+    assert core["last_state"] == "unusable"
+    assert core["last_success_at"].startswith(f"{done_at:%Y-%m-%dT%H:%M}")
     (finding,) = check_baskets(bench.paths, bench.settings, clock.now())
     assert (finding.verdict, finding.seen.partition(": ")[0]) == ("fail", "core")
     assert "every row was rejected" in finding.seen

@@ -1,0 +1,105 @@
+"""The results of the commands about alerts, keys, files and the server."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from floorline.cli.outputs import copy_fields
+from floorline.keys.status import KeyStatus
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyOutput:
+    """The state of one key: `key` is its place in the configuration, `problem` why it is not accepted.
+
+    Limits and usage are null where the source does not tell them. `days_left` are the days until
+    `expires_at`, negative after it.
+    """
+
+    source: str
+    key: str
+    key_tail: str
+    accepted: bool
+    problem: str | None
+    tier: str | None
+    sub_key: bool
+    limit_per_minute: int | None
+    limit_per_month: int | None
+    requests_used: int | None
+    expires_at: datetime | None
+    days_left: float | None
+
+    @classmethod
+    def from_status(cls, status: KeyStatus) -> KeyOutput:
+        """Return a status as it is printed."""
+        return cls(
+            **copy_fields(
+                cls,
+                status,
+                limit_per_minute=status.requests_per_minute,
+                limit_per_month=status.requests_per_month,
+                requests_used=status.used,
+            )
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AcceptedLossOutput:
+    """An alert that is closed because its loss is accepted: what is lost of `subject`, in numbers.
+
+    `quotes_closed` are quotes of a marketplace, `entries_dropped` entries of a catalog.
+    """
+
+    alert_id: int
+    cause: str
+    subject: str
+    quotes_closed: int
+    entries_dropped: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChannelOutput:
+    """A recipient of alerts, and whether a test message was sent to it."""
+
+    name: str
+    sent: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SilenceOutput:
+    """The baskets that had no success for three of their intervals."""
+
+    silent: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AutomationOutput:
+    """An automation of Prefect, and what was `done` with it."""
+
+    name: str
+    done: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PageOutput:
+    """The address of Prefect's page, and the password that it asks for."""
+
+    page: str
+    password: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FilesOutput:
+    """The files that were written."""
+
+    files: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeploymentsOutput:
+    """The file of the deployments: whether it was written, and whether it is up to date now."""
+
+    file: str
+    written: bool
+    up_to_date: bool

@@ -1,0 +1,71 @@
+"""The type of each command's result, and its JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from floorline.cli.json_output import Envelope
+from floorline.cli.outputs import backfill, catalog, operation, plan, runs, status
+from floorline.doctor.findings import Finding
+from floorline.keys.rotation import Rotation
+from pipelines.replay import Replayed
+from warehouse.loading.run import LoadReport
+from warehouse.rebuild import RebuildResult
+from warehouse.state.alerts import Alert
+
+Rows = list[dict[str, Any]]
+RESULTS: Final[Mapping[str, Any]] = {
+    "snapshot": list[runs.RunOutput],
+    "plan": plan.PlanOutput,
+    "gaps": plan.GapsOutput,
+    "status": status.StatusOutput,
+    "items search": catalog.ItemsOutput,
+    "providers": list[catalog.ProviderOutput],
+    "doctor": list[Finding],
+    "query": Rows | list[Rows],
+    "export": operation.FilesOutput,
+    "ui": operation.PageOutput,
+    "deployments": operation.DeploymentsOutput,
+    "backfill": backfill.BackfillOutput,
+    "backfill list": list[backfill.BackfillSummaryOutput],
+    "backfill show": backfill.BackfillDetailsOutput,
+    "backfill cancel": backfill.BackfillSummaryOutput,
+    "alerts list": list[Alert],
+    "alerts show": Alert,
+    "alerts clear": Alert,
+    "alerts accept": operation.AcceptedLossOutput,
+    "alerts test": list[operation.ChannelOutput],
+    "alerts check": operation.SilenceOutput,
+    "alerts apply": list[operation.AutomationOutput],
+    "rejects list": Rows,
+    "rejects replay": list[Replayed],
+    "maintain load": list[LoadReport],
+    "maintain retry": list[LoadReport],
+    "maintain rebuild": RebuildResult,
+    "key status": list[operation.KeyOutput],
+    "key rotate": Rotation,
+}
+
+
+class _Schema(GenerateJsonSchema):
+    def field_is_required(self, *_: object, **__: object) -> bool:
+        """Return true: a field with a default is printed, too."""
+        return True
+
+    def field_title_should_be_set(self, *_: object) -> bool:
+        """Return false: the title would repeat the name."""
+        return False
+
+
+def json_schema(command: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of what a command prints with `--json`."""
+    envelope: Any = Envelope
+    schema = TypeAdapter(envelope[RESULTS[command]]).json_schema(
+        mode="serialization", schema_generator=_Schema
+    )
+    schema["properties"]["command"] = {"const": command}
+    return {"$schema": _Schema.schema_dialect, **schema, "title": f"floorline {command} --json"}
