@@ -20,6 +20,7 @@ from common.addresses import mask_secrets
 from floorline.cli.commands.alerts import alerts_app
 from floorline.cli.commands.backfill import backfill_app
 from floorline.cli.commands.catalog import items_app, providers
+from floorline.cli.commands.config import config_app
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
@@ -103,6 +104,7 @@ for command in (
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(prefect)  # the options are Prefect's
 app.add_typer(backfill_app, name="backfill")
+app.add_typer(config_app, name="config")
 app.add_typer(items_app, name="items")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rejects_app, name="rejects")

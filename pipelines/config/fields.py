@@ -187,4 +187,4 @@ def _as_list(value: object) -> object:
 
 
 # A list, or its only entry.
-Many = Annotated[tuple[_T, ...], BeforeValidator(_as_list, json_schema_input_type=_T | tuple[_T, ...])]
+Many = Annotated[tuple[_T, ...], BeforeValidator(_as_list)]

@@ -81,6 +81,10 @@ async def limits_of_source(settings: Settings, source: LazySource) -> tuple[Tier
     return limits_for(AUTO, account, configured.kind, source=source.source), account.used
 
 
+class NotCached(ConfigError):
+    """What is not cached needs a request, which the user does not allow."""
+
+
 class LazySource:
     """A source that is connected only when a catalog is not cached, or the account must be known.
 
@@ -142,7 +146,7 @@ class LazySource:
 
     async def _connect(self, what: str) -> Connector:
         if self._offline:
-            raise ConfigError(
+            raise NotCached(
                 f"{what} is not cached and needs a request, which --offline and --dry-run do not send;"
                 " `floorline plan` without --offline does",
                 self.source,

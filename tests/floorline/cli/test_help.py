@@ -33,7 +33,7 @@ def test_names_of_the_commands() -> None:
         "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",
         "maintain load", "maintain rebuild", "maintain retry", "key status", "key rotate",
-        "items search", "providers",
+        "items search", "providers", "config check", "config show", "config schema",
     }  # fmt: skip
 
 

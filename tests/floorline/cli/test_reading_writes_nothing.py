@@ -31,6 +31,8 @@ READING = {
     "plan offline": ("plan", "--offline"),
     "items search": ("items", "search", "ak"),
     "providers": ("providers",),
+    "config check": ("config", "check"),
+    "config show": ("config", "show"),
     "key status": ("key", "status"),
     "rejects list": ("rejects", "list"),
     "backfill list": ("backfill", "list"),

@@ -1,0 +1,46 @@
+"""The commands `floorline config check`, `show` and `schema`."""
+
+from __future__ import annotations
+
+import typer
+
+from floorline.cli.options import AsJson, ConfigFile
+
+config_app = typer.Typer(help="The configuration: check it, show it, describe it.", no_args_is_help=True)
+
+
+@config_app.command("check")
+def config_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Check the configuration and say what each basket selects; send no request. Exit 2 if it is wrong."""
+    import asyncio
+
+    from common.clock import SystemClock
+    from floorline.cli.render.configuration import print_selections
+    from pipelines.config import load_settings
+    from pipelines.config_check import check_configuration
+
+    settings = load_settings(config)
+    selections = asyncio.run(check_configuration(settings, SystemClock()))
+    print_selections(selections, as_json=as_json)
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show the whole configuration: with defaults, with what variables set, and without secrets."""
+    from floorline import console
+    from pipelines.config import load_settings
+    from pipelines.config.effective import describe_settings, render_settings
+
+    settings = load_settings(config)
+    console.print_line(
+        console.to_json(describe_settings(settings)) if as_json else render_settings(settings).rstrip()
+    )
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration, with which editors complete and check floorline.toml."""
+    from floorline import console
+    from pipelines.config.schema import configuration_schema
+
+    console.print_line(console.to_json(configuration_schema()))
