@@ -28,13 +28,15 @@ def config_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def config_show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show the whole configuration: with defaults, with what variables set, and without secrets."""
     from floorline import console
+    from floorline.cli.json_output import print_result
     from pipelines.config import load_settings
     from pipelines.config.effective import describe_settings, render_settings
 
     settings = load_settings(config)
-    console.print_line(
-        console.to_json(describe_settings(settings)) if as_json else render_settings(settings).rstrip()
-    )
+    if as_json:
+        print_result("config show", describe_settings(settings))
+    else:
+        console.print_line(render_settings(settings).rstrip())
 
 
 @config_app.command("schema")

@@ -12,6 +12,7 @@ from floorline.cli.json_output import Envelope
 from floorline.cli.outputs import backfill, catalog, operation, plan, runs, status
 from floorline.doctor.findings import Finding
 from floorline.keys.rotation import Rotation
+from pipelines.config_check import Selection
 from pipelines.replay import Replayed
 from warehouse.loading.run import LoadReport
 from warehouse.rebuild import RebuildResult
@@ -23,6 +24,8 @@ RESULTS: Final[Mapping[str, Any]] = {
     "plan": plan.PlanOutput,
     "gaps": plan.GapsOutput,
     "status": status.StatusOutput,
+    "config check": list[Selection],
+    "config show": dict[str, Any],  # the tables of a configuration, which `floorline config schema` describes
     "items search": catalog.ItemsOutput,
     "providers": list[catalog.ProviderOutput],
     "doctor": list[Finding],

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.text import quote
-from floorline.console import print_line, print_table, to_json
+from floorline.cli.json_output import print_result
+from floorline.console import print_line, print_table
 from pipelines.config_check import Selection
 
 COLUMNS: Final = ("basket", "source", "items", "providers", "currencies", "schedule")
@@ -16,7 +17,7 @@ MAX_NAMES: Final = 4  # in a cell
 def print_selections(selections: Sequence[Selection], *, as_json: bool) -> None:
     """Print what each basket selects."""
     if as_json:
-        print_line(to_json({"baskets": selections}))
+        print_result("config check", selections)
         return
     print_table(COLUMNS, [_row(selection) for selection in selections], noun="basket", first=COLUMNS[:3])
     for selection in selections:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support.json_outputs import read_result
 from tests.support.snapshots import REDLINE, Bench, CommandOutput, basket, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -36,7 +37,7 @@ def test_check_looks_names_up_in_cached_catalogs(tmp_path: Path, sandbox: Sandbo
     assert output.code == 0
     assert f"core: 'ak redline ft' is '{REDLINE}'" in output.out
     assert "every name in it exists" in output.out
-    (selection,) = json.loads(config("check", bench, "--json").out)["baskets"]
+    (selection,) = read_result(config("check", bench, "--json").out)
     assert selection["items"] > 2
     assert (selection["currencies"], selection["unchecked"]) == (["USD", "EUR"], [])
 
@@ -74,7 +75,7 @@ def test_check_refuses_a_configuration_without_baskets(tmp_path: Path, sandbox: 
 def test_show_prints_toml_and_json_of_the_same(bench: Bench) -> None:
     shown = tomllib.loads(config("show", bench).out)
     assert shown["baskets"][0]["every"] == "10m"
-    as_json = json.loads(config("show", bench, "--json").out)
+    as_json = read_result(config("show", bench, "--json").out)
     assert as_json["baskets"][0] == {**shown["baskets"][0], "cron": None}
 
 
