@@ -14,7 +14,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 # Floorline before version 1 created the same tables and left `user_version` at 0.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS alert (
     alert_id INTEGER PRIMARY KEY,
@@ -28,6 +28,13 @@ CREATE TABLE IF NOT EXISTS telling (
     alert_id INTEGER NOT NULL, channel TEXT NOT NULL,
     opening_told TEXT, closing_told TEXT, claimed_at TEXT,
     PRIMARY KEY (alert_id, channel)
+);
+-- When a test message reached a channel last.
+CREATE TABLE IF NOT EXISTS channel_trial (channel TEXT PRIMARY KEY, delivered_at TEXT NOT NULL);
+-- A scheduled snapshot that took nothing. outcome: skipped or cancelled.
+CREATE TABLE IF NOT EXISTS missed_tick (
+    basket TEXT NOT NULL, due_at TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (basket, due_at)
 );
 -- A source's rejection of the key with the fingerprint key_print; asked_at: the last request with this key.
 CREATE TABLE IF NOT EXISTS rejection (

@@ -145,6 +145,15 @@ def _unescape_match(escaped: re.Match[str]) -> str:
     return chr(int(escaped[2] or escaped[3] or escaped[4], 16))
 
 
+def format_exact_duration(length: timedelta) -> str:
+    """Return a duration to the second, such as "2h 10m" or "1d 5s"; "0s" for none."""
+    seconds, parts = round(length.total_seconds()), []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count}{unit}"] if count else []
+    return " ".join(parts) or "0s"
+
+
 def format_duration(length: timedelta) -> str:
     """Return a duration in whole units, such as "90s", "12m", "3h" or "5d", without its sign."""
     seconds = round(abs(length).total_seconds())

@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectNotFound
 
 from common.errors import ConfigError
 from flows.deployments import HEARTBEAT, TAG
-from pipelines.alerts.notify import BLOCK
+from pipelines.alerts.channels import BLOCK
 from pipelines.alerts.silence import MISSED_INTERVALS
 from pipelines.config import Settings
 
@@ -80,7 +80,8 @@ def _expand(specs: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[
             continue
         for basket in settings.baskets:
             silence = max(int(MISSED_INTERVALS * basket.every.total_seconds()), MIN_SILENCE)
-            yield _fill_placeholders(fields, {"{basket}": basket.name, "{silence}": str(silence)})
+            values = {"{basket}": basket.name, "{source}": basket.source, "{silence}": str(silence)}
+            yield _fill_placeholders(fields, values)
 
 
 def _fill_placeholders(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any YAML value

@@ -82,6 +82,7 @@ def load_and_publish(
             paths,
             now=clock.now,
             keep=settings.warehouse.keep_landings,
+            keep_alerts=settings.alerts.keep,
             wait=min(settings.warehouse.lock_wait.total_seconds(), lock_wait),
             row_parser=parse_raw_rows,
             on_loaded=on_loaded,
@@ -89,7 +90,7 @@ def load_and_publish(
     finally:
         if not alerts_raised:  # a rejected key must be reported even if the database is locked
             on_loaded([])
-        deliver(alerts, settings.alerts.notify, clock.now())
+        deliver(settings, alerts, clock.now())
 
 
 def read_published(paths: WarehousePaths, clock: Clock, query: Callable[[], _T]) -> _T:

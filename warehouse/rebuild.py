@@ -20,9 +20,10 @@ from warehouse.landing.inventory import (
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding
 from warehouse.landing.tries import MAX_FAILED
+from warehouse.loading.alert_copy import copy_alerts, take_over_alerts
 from warehouse.loading.forgetting import forget_runs
 from warehouse.loading.loader import Loader
-from warehouse.loading.pipeline import LOCK_WAIT, close_alerts, copy_alerts, settle_failure
+from warehouse.loading.pipeline import LOCK_WAIT, close_alerts, settle_failure
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import find_complete_database, refuse_lost_runs, remove_stray_log
@@ -77,6 +78,7 @@ def rebuild(
                 settle_failure(error, alerts, now())
             close_alerts(loaded, alerts, now())
             copy_alerts(db, alerts)
+            take_over_alerts(db, paths)
         if not taken_over:
             # Before the swap: a kill in between costs repeated requests, but no rows.
             discard_lost_shards(BackfillStore(paths.state, now), loaded)

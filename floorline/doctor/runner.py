@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from common.clock import Clock
 from common.errors import ConfigError
-from floorline.doctor import check_prefect, check_source, check_versions, check_warehouse
+from floorline.doctor import check_channels, check_prefect, check_source, check_versions, check_warehouse
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
@@ -22,6 +22,7 @@ from warehouse.paths import WarehousePaths
 
 DEADLINE: Final = 2.5  # seconds
 PREFECT_DEADLINE: Final = 8.0  # seconds; the import of Prefect takes two, and longer on a busy machine
+CHANNEL_DEADLINE: Final = 10.0  # seconds; the import of Apprise takes one, and a service may be slow
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -35,7 +36,9 @@ class Check(NamedTuple):
 
 
 async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
-    """Check everything that the configuration at `config` names; request no prices, change no file.
+    """Check everything that the configuration at `config` names; request no prices.
+
+    Nothing is changed, but for whether a channel of alerts works.
 
     Call it in an event loop of its own: threads that miss their deadline stay behind until the process ends.
     """
@@ -50,7 +53,18 @@ async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
     with contextlib.suppress(ConfigError):  # the check of Prefect reports an invalid address
         connect_prefect(settings.root)
     prefect = Check("prefect server", partial(check_prefect.check_prefect, settings, clock), PREFECT_DEADLINE)
-    checks = [*_source_checks(settings, clock), *_warehouse_checks(settings, clock), prefect, versions]
+    channels = Check(
+        "channels",
+        lambda: asyncio.to_thread(check_channels.check_channels, settings, clock.now()),
+        CHANNEL_DEADLINE,
+    )
+    checks = [
+        *_source_checks(settings, clock),
+        *_warehouse_checks(settings, clock),
+        channels,
+        prefect,
+        versions,
+    ]
     results = await asyncio.gather(*map(run_check, checks))
     return [_check_configuration(settings), *(finding for findings in results for finding in findings)]
 

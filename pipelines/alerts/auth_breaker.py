@@ -48,7 +48,7 @@ class AuthBreaker:
     """The stored circuit breaker of rejected keys, shared by all processes of a warehouse."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._notify = settings.alerts.notify
+        self._settings = settings
         self._alerts = AlertStore(WarehousePaths(settings.root).state)
         self._clock = clock
 
@@ -112,7 +112,7 @@ class AuthBreaker:
     def _raise_now(self, alert: Alert) -> None:
         now = self._clock.now()
         self._alerts.raise_alert(alert, now)
-        deliver(self._alerts, self._notify, now)
+        deliver(self._settings, self._alerts, now)
 
     def _report(self, stopped: Sequence[RunResult], rejected_key: Key | None) -> None:
         now = self._clock.now()
@@ -130,4 +130,4 @@ class AuthBreaker:
             )
             self._alerts.record_rejection(rejection)
         raise_alerts(self._alerts, stopped, [], now=now)
-        deliver(self._alerts, self._notify, now)
+        deliver(self._settings, self._alerts, now)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from common.clock import MAX_CLOCK_SKEW
+from common.errors import SourceError
 from common.text import escape, format_duration
 from pipelines.results import DONE, RunResult
 from warehouse.loading.rejects import UNUSABLE
@@ -62,7 +63,7 @@ def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
                 CAUSE_BY_STATE[result.state],
                 result.source,
                 "",
-                message=str(error),
+                message=_describe_stop(result, error),
                 code=error.code or type(error).__name__,
                 guidance=error.guidance,
                 run_id=result.run_id,
@@ -80,6 +81,15 @@ def _alerts_of_results(results: Iterable[RunResult]) -> Iterator[Alert]:
         elif result.state in {"incomplete", "failed"}:
             reason = result.incomplete_reason or "some shards are missing"
             yield Alert(INCOMPLETE, result.source, result.basket, message=reason, run_id=result.run_id)
+
+
+def _describe_stop(result: RunResult, error: SourceError) -> str:
+    """Return the error that stopped a source, with the end of the rejected key."""
+    is_about_key = CAUSE_BY_STATE[result.state] == AUTH and result.key_tail
+    if not is_about_key:
+        return str(error)
+    reason = str(error).removesuffix(error.guidance).rstrip(". ")
+    return f"{reason} (key …{result.key_tail}). {error.guidance}".rstrip()
 
 
 def _alerts_of_clocks(result: RunResult) -> Iterator[Alert]:

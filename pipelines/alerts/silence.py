@@ -43,7 +43,7 @@ def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
             alerts.resolve(SILENCE, basket.source, basket.name, now=now)
         elif basket.name not in reported:
             alerts.raise_alert(_alert(basket, last_success[basket.name]), now)
-    deliver(alerts, settings.alerts.notify, now)
+    deliver(settings, alerts, now)
     return silent
 
 

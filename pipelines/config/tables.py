@@ -105,11 +105,16 @@ class AlertSettings(Table):
     """Who is notified when an alert opens and when it is over.
 
     An entry is an Apprise URL, `env:NAME` of a variable that holds such a URL, or `block:TYPE/NAME` of a
-    Prefect notification or webhook block, for which `floorline alerts apply` creates automations.
+    Prefect notification or webhook block, for which `floorline alerts apply` creates automations. Closed
+    alerts are listed for `keep`; the warehouse has them for good.
     """
 
     notify: Many[Receiver] = Field(
         default=(),
         description="Who receives alerts: Apprise URLs, env:VARIABLE with such a URL, or block:TYPE/NAME",
         examples=[["env:FLOORLINE_NOTIFY"]],
+    )
+    keep: Duration = Field(
+        default=timedelta(days=180),
+        description="How long closed alerts are listed; the warehouse has them for good",
     )

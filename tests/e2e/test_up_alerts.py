@@ -44,7 +44,7 @@ def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(
             wait_until(lambda: messages_about(receiver, "auth.failed"), 180, every=0.5)
             rejected = next(entry for entry in one.requests.since(0) if entry.status == 401)
             ((received_at, title),) = messages_about(receiver, "auth.failed")
-            assert title == "[floorline] auth.failed: one"
+            assert title == "[floorline] failure: auth.failed (one)"
             assert received_at - rejected.t < 3
 
             requests, other_requests = len(one.requests.since(0)), len(two.requests.since(0))
@@ -58,7 +58,7 @@ def test_revoked_key_alerts_once_stops_all_requests_and_recovers_with_a_new_key(
             wait_until(lambda: len(up.runs("first", "COMPLETED")) >= completed + 2, 180, every=0.5)
             # one message for the alert and one for its end, however many runs fail
             (_, (_, resolved)) = messages_about(receiver, "auth.failed")
-            assert resolved == "[floorline] auth.failed is over: one"
+            assert resolved == "[floorline] success: auth.failed is over (one)"
             assert "auth.failed" not in [alert.cause for alert in bench.alerts()]
             secrets = [PLANTED, PROXY_PASSWORD, WEBHOOK_PASSWORD, up.secret.partition(":")[2]]
             shown = "".join(_command_lines())

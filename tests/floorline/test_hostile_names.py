@@ -26,7 +26,8 @@ from floorline.cli.render.runs import print_alert, print_alerts, print_files, re
 from floorline.console import print_error, print_line, print_table, to_json
 from flows.artifacts import artifact_key, code_span
 from flows.snapshot import summarize
-from pipelines.alerts.notify import AppriseChannel, body, title
+from pipelines.alerts.channels import AppriseChannel
+from pipelines.alerts.messages import AlertMessage
 from pipelines.backfill.extraction import shard_label as series_label
 from pipelines.config import parse_settings
 from pipelines.results import RunResult
@@ -127,7 +128,7 @@ LINES: dict[str, Place] = {
     "error of a source": lambda name: str(RequestRejected(name, name, name, 400, name)),
     "error of the warehouse": lambda name: str(WarehouseUnusable(name, Path(name.replace("\0", "")))),
     "name in a message": lambda name: sanitize(quote(name), 1000),
-    "title of an alert": lambda name: title(alert(name)),
+    "title of an alert": lambda name: AlertMessage(alert(name)).title,
     "label of a shard": lambda name: shard_label(Shard(1, "cs2cap", "USD", (name,), None, route="catalog")),
     "label of a series": label_of_series,
     "message of a flow": lambda name: summarize(result(name)),
@@ -143,8 +144,8 @@ BLOCKS: dict[str, Place] = {
     "query as JSON": lambda name: printed_query(name, "json"),
     "query as CSV on a terminal": lambda name: printed_query(name, "csv", 80),
     "alerts": lambda name: printed(None, lambda: print_alerts([alert(name)], as_json=False)),
-    "an alert": lambda name: printed(None, lambda: print_alert(alert(name), as_json=False)),
-    "message of an alert": lambda name: body(alert(name)),
+    "an alert": lambda name: printed(None, lambda: print_alert(AlertMessage(alert(name)), as_json=False)),
+    "message of an alert": lambda name: AlertMessage(alert(name)).body,
     "notes of a run": lambda name: "\n".join(result_notes(result(name))),
     "files": lambda name: printed(None, lambda: print_files([Path(name.replace("\0", ""))], as_json=False)),
 }
@@ -223,20 +224,20 @@ def test_artifact_shows_foreign_text_as_code(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_message_of_an_alert_has_no_mention_link_html_or_formula(attack: str) -> None:
-    for text in (title(alert(attack)), *body(alert(attack)).split("\n")):
+    for text in (AlertMessage(alert(attack)).title, *AlertMessage(alert(attack)).body.split("\n")):
         assert not re.search(r"@\S|<\S|://|:[a-z_]+:|\]\(|^[=+-]", text)
     if len(attack) < 100:
-        assert sanitize(attack) in unescape(body(alert(attack))) or "\\" in sanitize(attack)
+        assert sanitize(attack) in unescape(AlertMessage(alert(attack)).body) or "\\" in sanitize(attack)
 
 
 def test_webhook_receives_attacks_as_plain_text() -> None:
     with webhook_receiver() as receiver:
         for attack in ATTACKS.values():
-            assert AppriseChannel(0, receiver.url).send(alert(attack))
+            assert AppriseChannel(0, receiver.url).send(AlertMessage(alert(attack))) is None
     assert len(receiver.received) == len(ATTACKS)
     for _, message in receiver.received:
         lines = [message["title"], *message["message"].split("\n")]
-        assert len(lines) == len(body(alert("AK-47")).split("\n")) + 1
+        assert len(lines) == len(AlertMessage(alert("AK-47")).body.split("\n")) + 1
         assert all(map(is_shown, lines))
         assert not any(re.search(r"@\S|<\S|://|:[a-z_]+:|\]\(|^[=+-]", line) for line in lines)
 

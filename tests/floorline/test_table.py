@@ -15,6 +15,7 @@ from floorline.cli.render import backfill, gaps, runs
 from floorline.console import print_table
 from floorline.keys.status import KeyStatus
 from floorline.table import Column, cut_text, fit_columns, table_lines
+from pipelines.alerts.messages import AlertMessage
 from pipelines.backfill.gaps import Gap, GapPart
 from tests.support.clocks import NOON
 from tests.support.terminals import cells_of, printed, read_table
@@ -67,7 +68,8 @@ TABLES: dict[str, tuple[Callable[[], None], set[str], str]] = {
         "cs2cap", "file:/home/analyst/keys/cs2cap.key", "…a1b2", "yes", "quant", "400", "1,000,000",
         "123,456", "2026-06-01 12:00:00", "12.5"}, "1 key"),
     "alerts list": (print_some_alerts, {
-        "1024", "provider.dark", "cs2cap", "buff163", "2026-06-01 12:00:00", "3", MESSAGE}, "1 alert"),
+        "1024", "warning", "provider.dark", "cs2cap", "buff163", "2026-06-01 12:00:00", "3",
+        MESSAGE}, "1 alert"),
 }  # fmt: skip
 
 
@@ -162,4 +164,4 @@ def test_own_values(value: object, shown: str) -> None:
 
 def test_number_of_an_alert_has_no_separators() -> None:
     alert = Alert("silence", "cs2cap", "core", "the basket is silent", alert_id=1024)
-    assert "alert_id  1024\n" in printed(80, lambda: runs.print_alert(alert, as_json=False))
+    assert "alert_id  1024\n" in printed(80, lambda: runs.print_alert(AlertMessage(alert), as_json=False))

@@ -170,7 +170,7 @@ def test_alert_and_its_end_reach_the_webhook_once_each(
     wait_until(lambda: len(webhook.received) == 1)
     received_at, message = webhook.received[0]
     rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 403)
-    assert message["title"] == "[floorline] auth.failed: cs2cap"
+    assert message["title"] == "[floorline] failure: auth.failed (cs2cap)"
     assert "AUTH_ACCOUNT_DISABLED" in message["message"]
     assert VALID_KEY not in str(message)
     assert received_at - rejected.t < 10
@@ -181,4 +181,4 @@ def test_alert_and_its_end_reach_the_webhook_once_each(
     run_snapshot()
     wait_until(lambda: len(webhook.received) == 2)
     time.sleep(2)
-    assert webhook.titles[1:] == ["[floorline] auth.failed is over: cs2cap"]
+    assert webhook.titles[1:] == ["[floorline] success: auth.failed is over (cs2cap)"]

@@ -24,14 +24,16 @@ from warehouse.landing.inventory import (
 )
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, read_header
+from warehouse.loading.alert_copy import copy_alerts
 from warehouse.loading.loader import Loader
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import restore_writer
-from warehouse.state.alerts import ALERT_COLUMNS, CHECK_DISK, RESTORED, Alert, AlertStore
+from warehouse.state.alerts import CHECK_DISK, RESTORED, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
+KEEP_ALERTS: Final = timedelta(days=180)  # after they closed, in state.db
 UNREADABLE: Final = "landing.unreadable"
 RETRY_ADVICE = "run `floorline maintain retry` to try it again"
 
@@ -41,6 +43,7 @@ def load_pending(
     *,
     now: Callable[[], datetime],
     keep: timedelta,
+    keep_alerts: timedelta = KEEP_ALERTS,
     wait: float = LOCK_WAIT,
     row_parser: RowParser = no_parser,
     on_loaded: Callable[[Sequence[LoadReport]], None] = lambda _: None,
@@ -70,6 +73,7 @@ def load_pending(
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
         publish(paths)
+        alerts.prune(now(), keep_alerts)  # only now: the published copy has them
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.
         for folder in folders:
             mark_loaded(folder)
@@ -127,14 +131,3 @@ def close_alerts(loaded: Iterable[Path], alerts: AlertStore, now: datetime) -> N
     for alert in alerts.list_alerts(open_only=True):
         if alert.cause == UNREADABLE and alert.subject in run_ids:
             alerts.resolve(UNREADABLE, alert.source, alert.subject, now=now)
-
-
-def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:
-    """Replace store.alert by the alerts of state.db, for analysts."""
-    db.begin()
-    db.execute("DELETE FROM store.alert")
-    placeholders = ", ".join("?" for _ in ALERT_COLUMNS)
-    insert = f"INSERT INTO store.alert ({', '.join(ALERT_COLUMNS)}) VALUES ({placeholders})"  # noqa: S608
-    for alert in alerts.list_alerts():
-        db.execute(insert, [getattr(alert, name) for name in ALERT_COLUMNS])
-    db.commit()

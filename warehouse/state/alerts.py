@@ -32,6 +32,14 @@ UPDATE alert SET repeats = repeats + (run_id IS NULL OR run_id IS NOT :run_id),
     message = :message, code = :code, guidance = :guidance, run_id = coalesce(:run_id, run_id), last_at = :now
 WHERE cause = :cause AND source = :source AND subject = :subject AND closed_at IS NULL
 """
+LAST_DELIVERY: Final = """
+SELECT max(at) FROM (
+    SELECT max(coalesce(opening_told, ''), coalesce(closing_told, '')) AS at FROM telling
+    WHERE channel = :channel
+    UNION ALL SELECT delivered_at FROM channel_trial WHERE channel = :channel
+)
+"""
+PRUNE_ALERTS: Final = "DELETE FROM alert WHERE closed_at < ? AND alert_id < (SELECT max(alert_id) FROM alert)"
 OPEN_ALERT: Final = """
 INSERT INTO alert (cause, source, subject, code, message, guidance, run_id, opened_at, last_at, repeats)
 VALUES (:cause, :source, :subject, :code, :message, :guidance, :run_id, :now, :now, 0)
@@ -44,9 +52,9 @@ class Alert:
 
     `cause` is one of `auth.failed`, `quota.exhausted`, `plan.forbids`, `snapshot.incomplete`,
     `contract.changed`, `provider.dark`, `landing.unreadable`, `database.restored`, `silence`, `key.next`,
-    `clock.ahead`, `catalog.doubted`.
-    `subject` is a basket, a provider, a run, a catalog or a key's fingerprint, or empty for the whole
-    source. `repeats` counts how often an open alert was raised again. Times are UTC.
+    `clock.ahead`, `catalog.doubted`, `channel.failed`.
+    `subject` is a basket, a provider, a run, a catalog, a channel or a key's fingerprint, or empty for the
+    whole source. `repeats` counts how often an open alert was raised again. Times are UTC.
     """
 
     cause: str
@@ -81,9 +89,11 @@ class KeyRejection:
     asked_at: datetime
 
 
+PAGE_CHANNEL: Final = "prefect-page"  # the channel whose messages are the pages of alerts in Prefect
 RESTORED: Final = "database.restored"
 CHECK_DISK: Final = "Check the disk and what else writes into the folder of the warehouse."
 ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
+PUBLISHED_ALERTS: Final = f"SELECT {', '.join(ALERT_COLUMNS)} FROM store.alert ORDER BY alert_id"  # noqa: S608
 
 
 def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
@@ -137,8 +147,11 @@ class AlertStore:
                 "UPDATE alert SET closed_at = ? WHERE alert_id = ? AND closed_at IS NULL",
                 (now.isoformat(), alert_id),
             )
-            # A closing that counts as delivered is claimed by no channel.
-            db.execute("UPDATE telling SET closing_told = ? WHERE alert_id = ?", (now.isoformat(), alert_id))
+            # A closing that counts as delivered is claimed by no channel. The page notifies nobody.
+            db.execute(
+                "UPDATE telling SET closing_told = ? WHERE alert_id = ? AND channel <> ?",
+                (now.isoformat(), alert_id, PAGE_CHANNEL),
+            )
             return closed.rowcount > 0
 
     def claim_undelivered(self, channel: str, now: datetime) -> list[Alert]:
@@ -155,6 +168,8 @@ class AlertStore:
         }
         with state_transaction(self._path) as db:
             claimed = {alert_id for (alert_id,) in db.execute(CLAIM_UNDELIVERED, values).fetchall()}
+        if not claimed:
+            return []
         return [alert for alert in reversed(self.list_alerts()) if alert.alert_id in claimed]
 
     def mark_delivered(self, alert: Alert, channel: str, now: datetime) -> None:
@@ -165,6 +180,28 @@ class AlertStore:
                 f"UPDATE telling SET {column} = ?, claimed_at = NULL WHERE alert_id = ? AND channel = ?",  # noqa: S608
                 (now.isoformat(), alert.alert_id, channel),
             )
+
+    def last_delivery(self, channel: str) -> datetime | None:
+        """Return when a message reached a channel last (UTC), test messages included, or None."""
+        with read_state_db(self._path, "telling", "channel_trial") as db:
+            (at,) = db.execute(LAST_DELIVERY, {"channel": channel}).fetchone()
+        return datetime.fromisoformat(at) if at else None
+
+    def record_trial(self, channel: str, now: datetime) -> None:
+        """Record that a test message reached a channel."""
+        with state_transaction(self._path) as db:
+            db.execute("INSERT OR REPLACE INTO channel_trial VALUES (?, ?)", (channel, now.isoformat()))
+
+    def prune(self, now: datetime, keep: timedelta) -> int:
+        """Delete the alerts that closed more than `keep` ago, with their deliveries; return how many.
+
+        The newest alert stays: a number is never given to a second alert.
+        """
+        with state_transaction(self._path) as db:
+            pruned = db.execute(PRUNE_ALERTS, ((now - keep).isoformat(),)).rowcount
+            if pruned:
+                db.execute("DELETE FROM telling WHERE alert_id NOT IN (SELECT alert_id FROM alert)")
+            return pruned
 
     def record_rejection(self, rejection: KeyRejection) -> None:
         """Store the rejection of a source's key in place of an earlier one."""

@@ -19,10 +19,16 @@ from common.warehouse_errors import WarehouseError, WarehouseLocked
 from warehouse.integrity import has_content
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
-from warehouse.state.alerts import ALERT_COLUMNS, CHECK_DISK, RESTORED, Alert, AlertStore
+from warehouse.state.alerts import (
+    ALERT_COLUMNS,
+    CHECK_DISK,
+    PUBLISHED_ALERTS,
+    RESTORED,
+    Alert,
+    AlertStore,
+)
 
 LOGS: Final = ("-wal", "-shm")
-PUBLISHED_ALERTS: Final = f"SELECT {', '.join(ALERT_COLUMNS)} FROM store.alert ORDER BY alert_id"  # noqa: S608
 BACKFILL_TABLES: Final = frozenset({"backfill", "backfill_shard"})
 
 

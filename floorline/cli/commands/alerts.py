@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -19,8 +19,6 @@ AlertNumber = Annotated[
     # SQLite's integers have 64 bits
     typer.Argument(min=1, max=2**63 - 1, help="The number of the alert, as `alerts list` prints it."),
 ]
-TEST_TITLE: Final = "[floorline] test"
-TEST_BODY: Final = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
 
 
 @alerts_app.command("list")
@@ -41,15 +39,18 @@ def alerts_list(
 def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show one alert by its number: what happened, since when, and what to do."""
     from common.errors import ConfigError
-    from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_alert
+    from pipelines.alerts.messages import describe_alert
+    from pipelines.config import load_settings
+    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
-    alerts = read_alerts(warehouse_paths(config).state)
+    settings = load_settings(config)
+    alerts = read_alerts(WarehousePaths(settings.root).state)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
-    print_alert(record, as_json=as_json)
+    print_alert(describe_alert(record, settings), as_json=as_json)
 
 
 @alerts_app.command("clear")
@@ -106,27 +107,29 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
 @alerts_app.command("test")
 def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Send a test message to every recipient in [alerts] notify; exit 1 if a message could not be sent."""
+    from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.outputs.operation import ChannelOutput
-    from pipelines.alerts.notify import BLOCK, apprise_channels
+    from pipelines.alerts.channels import BLOCK
+    from pipelines.alerts.trial import try_channels
     from pipelines.config import load_settings
 
-    notify = load_settings(config).alerts.notify
-    channels = list(apprise_channels(notify))
-    if not channels:
+    settings = load_settings(config)
+    trials = try_channels(settings, SystemClock().now())
+    if not trials:
         raise ConfigError("[alerts] notify names no recipient that Floorline itself sends to")
-    sent = {channel.name: channel.send_text(TEST_TITLE, TEST_BODY) for channel in channels}
+    failed = any(trial.failure for trial in trials)
     if as_json:
-        print_result("alerts test", [ChannelOutput(*channel) for channel in sent.items()])
-        raise typer.Exit(0 if all(sent.values()) else 1)
-    for name, succeeded in sent.items():
-        outcome = "sent" if succeeded else "not sent: check the URL and whether the service is reachable"
-        console.print_line(f"{name}: {outcome}")
-    if any(entry.startswith(BLOCK) for entry in notify):
+        outputs = [ChannelOutput(trial.name, trial.failure is None, trial.failure) for trial in trials]
+        print_result("alerts test", outputs)
+        raise typer.Exit(int(failed))
+    for trial in trials:
+        console.print_line(f"{trial.name}: {f'not sent: {trial.failure}' if trial.failure else 'sent'}")
+    if any(entry.startswith(BLOCK) for entry in settings.alerts.notify):
         console.print_line(
             "Prefect sends to blocks: see its automations, which `floorline alerts apply` installs"
         )
-    raise typer.Exit(0 if all(sent.values()) else 1)
+    raise typer.Exit(int(failed))
 
 
 @alerts_app.command("check")

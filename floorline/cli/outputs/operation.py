@@ -7,6 +7,9 @@ from datetime import datetime
 
 from floorline.cli.outputs import copy_fields
 from floorline.keys.status import KeyStatus
+from pipelines.alerts.causes import severity_of
+from pipelines.alerts.messages import AlertMessage
+from warehouse.state.alerts import Alert
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,11 +62,36 @@ class AcceptedLossOutput:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AlertOutput(Alert):
+    """An alert and what it means: its severity, the baskets that it concerns, and the command to run.
+
+    `key_reference` says where the key is, for an alert about a key. `alerts list` has no baskets.
+    """
+
+    severity: str = ""
+    baskets: tuple[str, ...] = ()
+    key_reference: str | None = None
+    command: str | None = None
+
+    @classmethod
+    def of(cls, message: AlertMessage) -> AlertOutput:
+        """Return an alert as it is printed."""
+        return cls(
+            **dataclasses.asdict(message.alert),
+            severity=severity_of(message.alert),
+            baskets=message.baskets,
+            key_reference=message.keys[0][0] if message.keys else None,
+            command=message.command or None,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ChannelOutput:
-    """A recipient of alerts, and whether a test message was sent to it."""
+    """A recipient of alerts, whether a test message was sent to it, and why not."""
 
     name: str
     sent: bool
+    failure: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from common.shards import item_label
 from common.text import escape, sanitize
 from floorline.cli.json_output import print_result
-from floorline.cli.outputs.operation import FilesOutput
+from floorline.cli.outputs.operation import AlertOutput, FilesOutput
 from floorline.cli.outputs.runs import RunOutput
 from floorline.console import (
     format_amount,
@@ -20,6 +20,8 @@ from floorline.console import (
     print_line,
     print_table,
 )
+from pipelines.alerts.causes import severity_of
+from pipelines.alerts.messages import AlertMessage
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert
@@ -81,23 +83,33 @@ def result_notes(result: RunResult) -> list[str]:
 def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
     """Print a list of alerts."""
     if as_json:
-        print_result("alerts list", alerts)
+        print_result("alerts list", [AlertOutput.of(AlertMessage(alert)) for alert in alerts])
     elif not alerts:
         print_line("no alert is open")
     else:
-        columns = ("alert", "cause", "source", "subject", "since", "repeats", "message")
+        columns = ("alert", "severity", "cause", "source", "subject", "since", "repeats", "message")
         rows = [
-            (str(a.alert_id), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message) for a in alerts
+            (str(a.alert_id), severity_of(a), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message)
+            for a in alerts
         ]
         print_table(columns, rows, noun="alert", first=("alert", "cause", "message"), prose=("message",))
 
 
-def print_alert(alert: Alert, *, as_json: bool) -> None:
-    """Print all fields of one alert."""
+def print_alert(message: AlertMessage, *, as_json: bool) -> None:
+    """Print all fields of one alert, its severity, its baskets, its key's place and the command to run."""
+    alert = message.alert
+    details = {
+        "severity": severity_of(alert),
+        "baskets": message.baskets,
+        "key": ", ".join(f"{place} ({setting})" for place, setting in message.keys) or None,
+        "command": message.command or None,
+    }
     if as_json:
-        print_result("alerts show", alert)
+        print_result("alerts show", AlertOutput.of(message))
         return
-    for name, value in {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id)}.items():
+    fields = {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id), **details}
+    fields["baskets"] = ", ".join(message.baskets) or None
+    for name, value in fields.items():
         if value is not None:
             shown = format_message(value) if name in {"message", "guidance"} else format_cell(value)
             print_line(f"{name:>10}  {shown}")

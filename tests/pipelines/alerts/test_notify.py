@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pipelines.alerts.notify import body, deliver, title
+from pipelines.alerts.messages import AlertMessage
+from pipelines.alerts.notify import CHANNEL, deliver
+from pipelines.alerts.trial import try_channels
+from pipelines.config import Settings, parse_settings
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import NOON
@@ -38,6 +42,12 @@ def alerts(tmp_path: Path) -> AlertStore:
     return AlertStore(tmp_path / "state.db")
 
 
+def settings(folder: Path, *notify: str) -> Settings:
+    """Return a configuration that notifies these recipients."""
+    tables = {"warehouse": {"path": str(folder)}, "sources": {"cs2cap": {}}, "alerts": {"notify": notify}}
+    return parse_settings(tables, folder)
+
+
 def test_revoked_key_is_delivered_within_three_seconds_and_its_end_once(
     bench: Bench, sandbox: Sandbox, webhook: WebhookReceiver
 ) -> None:
@@ -48,7 +58,7 @@ def test_revoked_key_is_delivered_within_three_seconds_and_its_end_once(
     rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 401)
     ((received_at, message),) = webhook.received
     assert received_at - rejected.t < 3
-    assert message["title"] == "[floorline] auth.failed: cs2cap"
+    assert message["title"] == "[floorline] failure: auth.failed (cs2cap)"
     assert "AUTH_API_KEY_REVOKED" in message["message"]
     assert VALID_KEY not in str(message)
 
@@ -65,44 +75,55 @@ def test_revoked_key_is_delivered_within_three_seconds_and_its_end_once(
     for _ in range(2):
         bench.snapshot()
     assert webhook.titles[1:] == [
-        "[floorline] auth.failed: cs2cap",
-        "[floorline] auth.failed is over: cs2cap",
+        "[floorline] failure: auth.failed (cs2cap)",
+        "[floorline] success: auth.failed is over (cs2cap)",
     ]
 
 
 def test_failed_delivery_is_retried_later_on_that_channel_only(
-    alerts: AlertStore, webhook: WebhookReceiver
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
 ) -> None:
     with webhook_receiver() as second:
         second.status = 500
         notify = [webhook.url, second.url]
         alerts.raise_alert(DARK, NOON)
-        deliver(alerts, notify, NOON)
-        deliver(alerts, notify, NOON + timedelta(seconds=30))
+        deliver(settings(tmp_path, *notify), alerts, NOON)
+        deliver(settings(tmp_path, *notify), alerts, NOON + timedelta(seconds=30))
         second.status = 200
-        deliver(alerts, notify, NOON + timedelta(minutes=2))
-        deliver(alerts, notify, NOON + timedelta(minutes=4))
-        assert len(webhook.received) == len(second.received) == 1
+        deliver(settings(tmp_path, *notify), alerts, NOON + timedelta(minutes=2))
+        deliver(settings(tmp_path, *notify), alerts, NOON + timedelta(minutes=4))
+    dark = "[floorline] warning: provider.dark (cs2cap, steam)"
+    assert second.titles == [dark]
+    # The other channel learns at once that the second one failed, and that it works again.
+    assert [title.partition(" (")[0] for title in webhook.titles] == [
+        "[floorline] warning: provider.dark",
+        "[floorline] failure: channel.failed",
+        "[floorline] success: channel.failed is over",
+    ]
+    assert "notify[1] (json)" in webhook.titles[1]
+    assert "HTTP 500: the service has a failure of its own" in webhook.received[1][1]["message"]
 
 
 def test_alert_that_closed_before_its_delivery_is_not_delivered(
-    alerts: AlertStore, webhook: WebhookReceiver
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
 ) -> None:
     alerts.raise_alert(DARK, NOON)
     alerts.resolve(DARK.cause, DARK.source, DARK.subject, now=NOON)
-    deliver(alerts, [webhook.url], NOON)
+    deliver(settings(tmp_path, *[webhook.url]), alerts, NOON)
     assert webhook.received == []
 
 
-def test_alert_that_opens_again_is_delivered_again(alerts: AlertStore, webhook: WebhookReceiver) -> None:
+def test_alert_that_opens_again_is_delivered_again(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
     for minute in (0, 10):
         now = NOON + timedelta(minutes=minute)
         alerts.raise_alert(DARK, now)
-        deliver(alerts, [webhook.url], now)
+        deliver(settings(tmp_path, *[webhook.url]), alerts, now)
         alerts.resolve(DARK.cause, DARK.source, DARK.subject, now=now)
-        deliver(alerts, [webhook.url], now)
-    opened = "[floorline] provider.dark: cs2cap, steam"
-    over = "[floorline] provider.dark is over: cs2cap, steam"
+        deliver(settings(tmp_path, *[webhook.url]), alerts, now)
+    opened = "[floorline] warning: provider.dark (cs2cap, steam)"
+    over = "[floorline] success: provider.dark is over (cs2cap, steam)"
     assert webhook.titles == [opened, over, opened, over]
 
 
@@ -120,8 +141,9 @@ def test_two_concurrent_deliveries_send_one_message(
 
 
 def test_text_of_an_api_is_one_line_without_control_characters() -> None:
-    assert title(DARK) == "[floorline] provider.dark: cs2cap, steam"
-    assert body(DARK).splitlines()[0] == r"steam is\x1b[31m down and out"
+    message = AlertMessage(DARK)
+    assert message.title == "[floorline] warning: provider.dark (cs2cap, steam)"
+    assert message.body.splitlines()[0] == r"steam is\x1b[31m down and out"
 
 
 def test_failed_delivery_is_logged_without_the_password(
@@ -130,7 +152,7 @@ def test_failed_delivery_is_logged_without_the_password(
     webhook.status = 500
     sandbox.key(VALID_KEY, "revoked")
     done = bench.command("snapshot", "--no-prefect", check=4)
-    assert "did not reach notify[0] (json)" in done.stderr
+    assert "did not reach notify[0] (json): HTTP 500" in done.stderr
     assert WEBHOOK_PASSWORD not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
@@ -139,10 +161,82 @@ def test_alerts_test_command_sends_to_every_channel(bench: Bench, webhook: Webho
     done = bench.command("alerts", "test")
     assert done.stdout == "notify[0] (json): sent\n"
     assert webhook.titles == ["[floorline] test"]
-    webhook.status = 500
-    assert "not sent" in bench.command("alerts", "test", check=1).stdout
+    webhook.status = 403
+    done = bench.command("alerts", "test", check=1)
+    failure = "HTTP 403: it rejects the credentials"
+    assert done.stdout == f"notify[0] (json): not sent: {failure}\n"
     as_json = main_with("alerts", "test", "--json", "--config", str(bench.config))
-    assert (as_json.code, read_result(as_json.out)) == (1, [{"name": "notify[0] (json)", "sent": False}])
+    expected = [{"name": "notify[0] (json)", "sent": False, "failure": failure}]
+    assert (as_json.code, read_result(as_json.out)) == (1, expected)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("json://127.0.0.1:1/", "the connection is refused: nothing listens there"),
+        ("json://no.such.host.invalid/", "its host name is unknown"),
+        ("nosuchservice://x", "Apprise knows no such URL: see https://github.com/caronc/apprise/wiki"),
+        ("env:NOT_SET", "the variable NOT_SET is not set"),
+    ],
+)
+def test_reason_of_a_channel_that_fails(tmp_path: Path, entry: str, reason: str) -> None:
+    (trial,) = try_channels(settings(tmp_path, entry), NOON)
+    assert trial.failure == reason
+
+
+def test_failing_channel_is_an_alert_until_it_works_or_is_removed(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
+    configured = settings(tmp_path, webhook.url)
+    webhook.status = 500
+    try_channels(configured, NOON)
+    (alert,) = alerts.list_alerts(open_only=True)
+    assert (alert.cause, alert.subject) == (CHANNEL, "notify[0] (json)")
+    webhook.status = 200
+    try_channels(configured, NOON)
+    assert alerts.list_alerts(open_only=True) == []
+
+    webhook.status = 500
+    try_channels(configured, NOON)
+    deliver(settings(tmp_path), alerts, NOON)
+    assert alerts.list_alerts(open_only=True) == []
+
+
+def test_channel_that_delivered_lately_gets_no_test_message(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
+    configured, day = settings(tmp_path, webhook.url), timedelta(days=1)
+    try_channels(configured, NOON, proven_for=day)
+    (trial,) = try_channels(configured, NOON + timedelta(hours=23), proven_for=day)
+    assert (trial.failure, trial.delivered_at) == (None, NOON)
+    alerts.raise_alert(DARK, NOON + day)
+    deliver(configured, alerts, NOON + day)
+    (trial,) = try_channels(configured, NOON + day * 1.5, proven_for=day)
+    assert trial.delivered_at == NOON + day
+    assert webhook.titles == ["[floorline] test", "[floorline] warning: provider.dark (cs2cap, steam)"]
+
+
+def test_webhook_receives_the_fields_beside_those_of_apprise(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
+    alerts.raise_alert(DARK, NOON)
+    deliver(settings(tmp_path, webhook.url), alerts, NOON)
+    ((_, payload),) = webhook.received
+    assert (payload["schema_version"], payload["cause"], payload["state"]) == (1, "provider.dark", "open")
+    assert (payload["type"], payload["severity"], payload["subject"]) == ("warning", "warning", "steam")
+
+
+def test_closed_alerts_are_pruned_with_their_deliveries(
+    alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
+) -> None:
+    for subject in ("one", "two", "three"):
+        alerts.raise_alert(dataclasses.replace(DARK, subject=subject), NOON)
+    for subject in ("one", "three"):
+        alerts.resolve(DARK.cause, DARK.source, subject, now=NOON + timedelta(days=1))
+    assert alerts.prune(NOON + timedelta(days=181), timedelta(days=180)) == 0
+    assert alerts.prune(NOON + timedelta(days=182), timedelta(days=180)) == 1
+    # The open one stays, and the newest one, so that its number is never given again.
+    assert [alert.subject for alert in alerts.list_alerts()] == ["three", "two"]
 
 
 def test_url_may_come_from_the_environment(bench: Bench, webhook: WebhookReceiver) -> None:

@@ -62,8 +62,8 @@ def test_three_intervals_without_success_raise_one_alert_that_the_next_success_r
     bench.snapshot("core")
     assert bench.alerts() == []
     assert webhook.titles == [
-        "[floorline] silence: cs2cap, core",
-        "[floorline] silence is over: cs2cap, core",
+        "[floorline] failure: silence (cs2cap, core)",
+        "[floorline] success: silence is over (cs2cap, core)",
     ]
 
 

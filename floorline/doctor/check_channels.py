@@ -1,0 +1,36 @@
+"""Check the channels of alerts: a message is the only proof that a channel works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from common.errors import FloorlineError
+from floorline.doctor.findings import Finding, from_error, ok, warn
+from pipelines.alerts.channels import BLOCK
+from pipelines.alerts.trial import ChannelTrial, try_channels
+from pipelines.config import Settings
+
+PROVEN_FOR: Final = timedelta(days=1)  # after a message, a channel gets no other one for this time
+CHECK_ENTRY: Final = "correct the entry in [alerts] notify, then try `floorline alerts test`"
+
+
+def check_channels(settings: Settings, now: datetime) -> Sequence[Finding]:
+    """Try each channel that delivered nothing for a day, with a test message. Blocks are Prefect's."""
+    try:
+        findings = [_finding(trial) for trial in try_channels(settings, now, proven_for=PROVEN_FOR)]
+    except FloorlineError as error:
+        return [from_error("channels", error)]
+    blocks = [entry for entry in settings.alerts.notify if entry.startswith(BLOCK)]
+    if blocks:
+        findings.append(ok("channels", f"Prefect sends to {', '.join(blocks)}: `floorline alerts apply`"))
+    return findings or [ok("channels", "nobody is notified of alerts: [alerts] notify is empty")]
+
+
+def _finding(trial: ChannelTrial) -> Finding:
+    if trial.failure is not None:
+        return warn("channels", f"{trial.name} failed: {trial.failure}", CHECK_ENTRY)
+    if trial.delivered_at is not None:
+        return ok("channels", f"{trial.name} delivered a message at {trial.delivered_at:%Y-%m-%d %H:%M} UTC")
+    return ok("channels", f"{trial.name} delivered a test message")
