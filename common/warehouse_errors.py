@@ -2,9 +2,9 @@
 
 WarehouseError
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
-├── DatabaseIncomplete · StateDamaged
+├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
-    ├── NotPublished · TargetExists · BackfillNotFound
+    ├── NotPublished · TargetExists · WarehouseNotEmpty · BackfillNotFound
     └── DatabaseUnreadable (· PublishedUnreadable)
 """
 
@@ -98,6 +98,18 @@ class StateDamaged(WarehouseError):
     guidance = "the next run makes the file anew from what is whole; `floorline maintain load` does, too"
 
 
+class BackupDamaged(WarehouseError):
+    """A file of a backup is missing, or is not what was written."""
+
+    guidance = "nothing was restored: restore another backup, or copy this one again from where it came"
+
+
+class RestoreUnfinished(WarehouseError):
+    """A restore into the warehouse runs, or was interrupted."""
+
+    guidance = "wait until it ends, or run `floorline restore` again, which finishes it"
+
+
 class DatabaseIncomplete(WarehouseError):
     """The loader's database is missing, or lacks runs that were published: it is not published."""
 
@@ -108,6 +120,14 @@ class TargetExists(WarehouseUnusable):
     """The file or folder to write exists already."""
 
     guidance = "choose another name"
+
+
+class WarehouseNotEmpty(WarehouseUnusable):
+    """A restore would replace a warehouse."""
+
+    guidance = (
+        "set [warehouse] path to an empty folder, or use --replace, which keeps the present files aside"
+    )
 
 
 class BackfillNotFound(WarehouseUnusable):

@@ -29,7 +29,7 @@ class Need(NamedTuple):
 READING: Final = Need(threads=4, threads_per_processor=2, address_space=GIB, descriptors=16)
 RUNNING: Final = Need(threads=16, threads_per_processor=4, address_space=3 * GIB, descriptors=48)
 THREAD_SPACE: Final = 72 << 20  # bytes of address space of a thread: its stack and its arena
-READERS: Final = frozenset({"query", "status", "alerts", "key", "deployments", "export", "rejects"})
+READERS: Final = frozenset({"query", "status", "alerts", "key", "deployments", "export", "rejects", "backup"})
 
 
 def require_resources(command: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,12 @@ def expand_files(items: tuple[str | int, ...], base: Path, owner: str) -> tuple[
             lines = _read_lines(file, base, owner)
             expanded.extend(unquote(line) for line in lines if not COMMENT.fullmatch(line))
     return tuple(expanded)
+
+
+def list_files(baskets: Iterable[BasketSettings]) -> list[str]:
+    """Return the paths of the item files that baskets name, as they are written there."""
+    files = (_file_of(item) for basket in baskets for item in basket.items)
+    return list(dict.fromkeys(filter(None, files)))
 
 
 def comments_of(items: tuple[str | int, ...], base: Path, owner: str) -> list[str]:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -205,10 +206,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     Raises WarehouseUnusable where a newer Floorline wrote the database.
     """
     version = schema_version(connection)
-    migrations = {
-        int(file.name[:4]): file for file in (SQL / "migrations").iterdir() if file.name[:4].isdigit()
-    }
-    newest = max(migrations)
+    migrations, newest = _migrations(), newest_schema()
     if version > newest:
         raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {newest}", path)
     for number in range(version + 1, newest + 1):
@@ -217,6 +215,17 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
     update_views(connection, newest)
+
+
+def newest_schema() -> int:
+    """Return the number of the newest migration of this version of Floorline."""
+    return max(_migrations())
+
+
+def _migrations() -> dict[int, Traversable]:
+    """Return the migrations by their numbers."""
+    files = (SQL / "migrations").iterdir()
+    return {int(file.name[:4]): file for file in files if file.name[:4].isdigit()}
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from common.files import translate_os_errors
-from common.warehouse_errors import TargetExists, WarehouseUnusable
+from common.warehouse_errors import WarehouseUnusable
 from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.paths import WarehousePaths
+from warehouse.targets import exclusive_target, partial_of, temporary_target
 
 LONGEST_NAME: Final = 255  # bytes
 PUBLIC_VIEWS: Final = """
@@ -35,8 +32,8 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
         raise WarehouseUnusable(f"DuckDB opens no database with so long a name: {target}", target)
     partial = partial_of(target)
     with (
-        _exclusive(target),
-        _temporary_target(partial),
+        exclusive_target(target),
+        temporary_target(partial),
         open_published(paths),
         translate_duckdb_errors(target),
         duckdb.connect(config=dict(WITHOUT_LOG)) as db,
@@ -57,8 +54,8 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     with translate_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _exclusive(target),
-        _temporary_target(partial),
+        exclusive_target(target),
+        temporary_target(partial),
         open_published(paths) as db,
         translate_duckdb_errors(target),
     ):
@@ -69,52 +66,3 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
             db.execute(f'COPY (FROM "{view}") TO {file} (FORMAT parquet, COMPRESSION zstd)')
         partial.rename(target)
     return [target / f"{view}.parquet" for view in views]
-
-
-def partial_of(target: Path) -> Path:
-    """Return where an export is written until it is complete; a long name has no room for a suffix."""
-    name = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
-    return target.with_name(f"export-{name}.partial")
-
-
-@contextlib.contextmanager
-def _exclusive(target: Path) -> Iterator[None]:
-    """Let one process at a time write a target that does not exist yet."""
-    if not target.parent.is_dir():  # FileLock would create it; the export says that it is missing
-        yield
-        return
-    lock = partial_of(target).with_suffix(".lock")
-    if not target.parent.is_dir():  # else the lock would create it
-        raise WarehouseUnusable(f"{target} cannot be opened: check its folder and the permissions", target)
-    with translate_os_errors(target):
-        try:
-            held = FileLock(lock).acquire(timeout=0)
-        except Timeout:
-            raise TargetExists(f"another process writes {target} now", target) from None
-    with held:
-        try:
-            if target.exists():
-                raise TargetExists(f"{target} exists already", target)
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _temporary_target(path: Path) -> Iterator[None]:
-    """Delete a file or folder, and its write-ahead log, before and after; a rename in between keeps it."""
-    leftovers = (path, path.with_name(path.name + ".wal"))
-    try:
-        for leftover in leftovers:
-            _remove(leftover)
-        yield
-    finally:
-        for leftover in leftovers:
-            _remove(leftover)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from common.files import translate_os_errors
-from common.warehouse_errors import WarehouseFull, WarehouseUnusable
+from common.files import is_locked, translate_os_errors
+from common.warehouse_errors import RestoreUnfinished, WarehouseFull, WarehouseUnusable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +54,16 @@ class WarehousePaths:
         return self.root / "state.db"
 
     @property
+    def restoring(self) -> Path:
+        """The folder of a restore that runs, or was interrupted."""
+        return self.root / "restore.partial"
+
+    @property
+    def restore_plan(self) -> Path:
+        """The file of a restore that can only go on."""
+        return self.restoring / "plan.json"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """The folders that a run writes to, each after the one that holds it."""
         return self.root, self.writer.parent, self.landing, self.catalog
@@ -61,8 +71,14 @@ class WarehousePaths:
     def prepare(self) -> None:
         """Create the folders; from now on, no other user can read what this process creates.
 
-        Raises WarehouseUnusable or WarehouseFull where that fails.
+        Raises WarehouseUnusable or WarehouseFull where that fails, and RestoreUnfinished.
         """
+        if self.restore_plan.exists() or (self.restoring.exists() and is_locked(self.lock)):
+            raise RestoreUnfinished(f"a restore into {self.root} is not finished", self.restoring)
+        self.create_folders()
+
+    def create_folders(self) -> None:
+        """Create the folders as `prepare` does, also during a restore."""
         os.umask(os.umask(0o077) | 0o077)
         with contextlib.suppress(OSError):  # missing, or of another user
             self.state.chmod(0o600)  # an older version left it to the umask

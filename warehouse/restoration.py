@@ -44,7 +44,7 @@ def restore_writer(paths: WarehousePaths, now: datetime) -> str | None:
     if base == paths.writer:
         return None
     if base is None:
-        _refuse_empty_database(paths)
+        refuse_empty_database(paths)
         return None
     backup = _replace_writer(paths, now)
     kept = f"; the old file is {backup}" if backup else ""
@@ -105,7 +105,8 @@ def _lacks_published_runs(paths: WarehousePaths, database: Path) -> bool:
         raise PublishedUnreadable(f"{paths.published} could not be read", paths.published) from error
 
 
-def _refuse_empty_database(paths: WarehousePaths) -> None:
+def refuse_empty_database(paths: WarehousePaths) -> None:
+    """Raise DatabaseIncomplete where there is no database, although landings were loaded."""
     loaded = [folder for folder in list_landings(paths.landing) if is_loaded(folder)]
     if loaded:
         detail = f"there is no database at {paths.writer}, although {len(loaded):,} landings were loaded"

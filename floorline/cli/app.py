@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from common.addresses import mask_secrets
 from floorline.cli.commands.alerts import alerts_app
 from floorline.cli.commands.backfill import backfill_app
+from floorline.cli.commands.backup import backup, restore
 from floorline.cli.commands.catalog import items_app, providers
 from floorline.cli.commands.config import config_app
 from floorline.cli.commands.demo import demo
@@ -93,6 +94,8 @@ for command in (
     doctor,
     query,
     export,
+    backup,
+    restore,
     providers,
     sandbox,
     up,

@@ -117,6 +117,12 @@ def read_access(home: Path) -> ServerAccess | None:
     return access if supervisor_lock.is_held(supervisor_lock_path(home)) else None
 
 
+def refuse_running(root: Path) -> None:
+    """Raise ConfigError while `floorline up` runs for the warehouse at `root`."""
+    if supervisor_lock.is_held(supervisor_lock_path(prefect_home(root))):
+        raise ConfigError(f"`floorline up` runs for {root}: end it first")
+
+
 def connect_prefect(root: Path) -> None:
     """Give Prefect in this process the access to the server of a running `floorline up` of the warehouse.
 

@@ -1,6 +1,6 @@
 """The configuration: floorline.toml and FLOORLINE_... variables, validated before anything runs."""
 
-from pipelines.config.files import DEFAULT_PATH, load_settings, parse_settings
+from pipelines.config.files import DEFAULT_PATH, config_path, load_settings, parse_settings
 from pipelines.config.settings import Settings
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
@@ -15,6 +15,7 @@ __all__ = [
     "SkinsharkSettings",
     "SourceSettings",
     "WarehouseSettings",
+    "config_path",
     "load_settings",
     "parse_settings",
 ]

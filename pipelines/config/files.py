@@ -25,12 +25,17 @@ DEFAULT_PATH: Final = Path("floorline.toml")
 MAX_PROBLEMS: Final = 5  # in one error
 
 
+def config_path(path: Path | None = None) -> Path:
+    """Return where the configuration is: at `path`, at $FLOORLINE_CONFIG, or floorline.toml."""
+    return path or Path(os.environ.get(CONFIG) or DEFAULT_PATH)
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Load the configuration at `path`, at $FLOORLINE_CONFIG, or in floorline.toml.
 
     Raises ConfigError with the file and each wrong line, or with the variable of the environment.
     """
-    path = path or Path(os.environ.get(CONFIG) or DEFAULT_PATH)
+    path = config_path(path)
     where, text = escape(str(path)), _read_text(path)
     if line := find_key_line(text):
         raise ConfigError(f"{where}: line {line} {ADVICE}")

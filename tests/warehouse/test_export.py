@@ -10,8 +10,9 @@ from common.warehouse_errors import WarehouseUnusable
 from tests.support.attached_reader import Rows, connect, read_names
 from tests.support.markets import publish_market
 from tests.support.warehouse import create_warehouse, public_views, query_rows
-from warehouse.export import export_duckdb, export_parquet, partial_of
+from warehouse.export import export_duckdb, export_parquet
 from warehouse.paths import WarehousePaths
+from warehouse.targets import partial_of
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ ALL = dict(walk_commands(typer.main.get_command(app)))
 
 def test_names_of_the_commands() -> None:
     assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
-        "snapshot", "plan", "status", "doctor", "query", "export", "sandbox", "demo",
+        "snapshot", "plan", "status", "doctor", "query", "export", "backup", "restore", "sandbox", "demo",
         "up", "ui", "prefect", "deployments", "schema", "gaps",
         "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",

@@ -1,0 +1,143 @@
+"""Backup, more snapshots, a lost disk, restore: equal to the backup, and the next run goes on from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.backfills import (
+    DAY,
+    bench_at,
+    history_requests,
+    loaded_points,
+    market_points,
+    points_request,
+    run_backfill,
+)
+from tests.support.backups import dump_views
+from tests.support.clocks import NOON
+from tests.support.sandboxes import MakeSandbox
+from tests.support.snapshots import Bench, CommandOutput, catalog_of, ledger, main_with
+
+pytestmark = pytest.mark.usefixtures("no_prefect")
+PROVIDERS = ("steam", "buff163")
+
+
+def run(bench: Bench, *arguments: str) -> CommandOutput:
+    return main_with(*arguments, "--config", str(bench.config))
+
+
+def lose_disk(bench: Bench) -> None:
+    """Lose the project but its key, which no backup has."""
+    shutil.rmtree(bench.paths.root)
+    bench.config.unlink()
+
+
+def causes(bench: Bench) -> list[str]:
+    return [alert.cause for alert in bench.alerts()]
+
+
+def test_next_snapshot_goes_on_after_a_restore(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    box = make_sandbox(limits=True, tier="pro")
+    bench = Bench.at(tmp_path / "project", box, catalog_of(*PROVIDERS))
+    bench.snapshot()
+    box.set_provider_dark("steam")
+    bench.snapshot()
+    assert causes(bench) == ["provider.dark"]
+
+    assert run(bench, "backup", str(tmp_path / "backup")).code == 0
+    expected = dump_views(bench.paths)
+    box.set_provider_dark("steam", dark=False)
+    box.move(50)
+    (lost,) = bench.snapshot()
+    assert causes(bench) == []
+    lose_disk(bench)
+
+    restored = run(bench, "restore", str(tmp_path / "backup"))
+    assert restored.code == 0, restored.err
+    assert dump_views(bench.paths) == expected
+    assert causes(bench) == ["provider.dark"]
+    box.move(50)
+    (result,) = bench.snapshot()
+    assert result.state == "done"
+    assert lost.quota_remaining is not None
+    assert result.quota_remaining == lost.quota_remaining - result.requests, "what was spent stays spent"
+    assert causes(bench) == []
+    assert bench.quotes() == ledger(box, PROVIDERS)
+    assert bench.query("SELECT run_id FROM runs GROUP BY ALL HAVING count(*) > 1") == []
+
+
+def test_backfill_goes_on_after_a_restore(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    box = make_sandbox(history="dense")
+    bench = bench_at(tmp_path / "project", box)
+    items, request = (1, 2, 3, 4), {"days": 0.25}
+    first = run_backfill(bench, box, points_request(*items, **request, budget=7))
+    landed = {entry.query for entry in history_requests(box)}
+    assert run(bench, "backup", str(tmp_path / "backup")).code == 0
+    run_backfill(bench, box, points_request(*items, **request))
+    lose_disk(bench)
+    assert run(bench, "restore", str(tmp_path / "backup")).code == 0
+    since = len(box.requests)
+    second = run_backfill(bench, box, points_request(*items, **request))
+    assert (second.state, second.backfill_id) == ("done", first.backfill_id)
+    assert landed.isdisjoint(entry.query for entry in history_requests(box, since))
+    assert loaded_points(bench) == market_points(box, items, NOON - DAY / 4, NOON)
+
+
+CONFIGURATION = """\
+# Why this basket: see the wiki.
+[alerts]
+notify = ["json://user:hunter2@host/x", "env:MY_WEBHOOK"]
+
+[sources.cs2cap]
+key = "file:/secret/place"
+
+[[baskets]]
+name = "core"
+source = "cs2cap"
+items = ["file:lists/mine.txt", "file:/elsewhere.txt"]
+"""
+
+
+def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOORLINE_WAREHOUSE__LOCK_WAIT", "1s")
+    folder, config = tmp_path / "project", tmp_path / "project" / "floorline.toml"
+    (folder / "lists").mkdir(parents=True)
+    (folder / "lists" / "mine.txt").write_text("AK-47 | Redline (Field-Tested)\n")
+    config.write_text(CONFIGURATION)
+    (folder / "data" / "writer").mkdir(parents=True)
+    backup = tmp_path / "backup"
+    output = main_with("backup", str(backup), "--config", str(config), "--json")
+    assert output.code == 0, output.err
+    assert json.loads(output.out)["left_out"] == [
+        "the key of cs2cap: file:/secret/place",
+        "[alerts] notify: 1 of 2 addresses",
+        "the item file /elsewhere.txt",
+        "variables of the environment: FLOORLINE_WAREHOUSE__LOCK_WAIT",
+    ]
+    files = [file for file in backup.rglob("*") if file.is_file()]
+    assert not any(b"hunter2" in file.read_bytes() for file in files)
+
+    shutil.rmtree(folder)
+    assert main_with("restore", str(backup), "--config", str(config)).code == 0
+    assert config.read_text() == CONFIGURATION.replace('"json://user:hunter2@host/x", ', "")
+    assert (folder / "lists" / "mine.txt").read_text() == "AK-47 | Redline (Field-Tested)\n"
+
+
+def test_commands_say_what_is_wrong(tmp_path: Path) -> None:
+    config = tmp_path / "floorline.toml"
+    config.write_text(CONFIGURATION)
+    (tmp_path / "empty").mkdir()
+    cases = {
+        ("backup", str(tmp_path / "backup")): (2, "there is no warehouse at"),
+        ("restore", str(tmp_path / "empty")): (2, "is no backup, or not a whole one"),
+        ("restore", str(tmp_path / "missing"), "--check"): (2, "is no backup, or not a whole one"),
+    }
+    for arguments, (code, message) in cases.items():
+        output = main_with(*arguments, "--config", str(config))
+        assert (output.code, output.out) == (code, "")
+        assert message in output.err
+        assert output.err.count("\n") == 1

@@ -1,0 +1,135 @@
+"""A backup is whole or none, holds what belongs together, and disturbs no run."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from common.warehouse_errors import (
+    DatabaseUnreadable,
+    NotPublished,
+    StateDamaged,
+    TargetExists,
+    WarehouseLocked,
+)
+from tests.support.backups import back_up, dump_views, lose_disk, restore
+from tests.support.clocks import NOON
+from tests.support.database_damage import flip_both, overwrite
+from tests.support.warehouse import (
+    Quote,
+    land_and_load,
+    load,
+    minute,
+    observe,
+    query_rows,
+    quotes_frame,
+    run_header,
+)
+from warehouse.backup.manifest import verify_backup
+from warehouse.database import open_writer, writer_lock
+from warehouse.landing.inventory import pending_landings
+from warehouse.landing.writer import LandingWriter
+from warehouse.paths import WarehousePaths
+
+
+def test_landing_that_is_being_written_is_a_run_that_was_interrupted(
+    paths: WarehousePaths, tmp_path: Path
+) -> None:
+    shard = observe(minute(30), Quote("2", 222))
+    with LandingWriter(paths.landing, run_header("fetching", minute(30))) as landing:
+        landing.open_shard(shard.header(1)).append(shard.pages[0].meta(), quotes_frame(shard.pages[0].quotes))
+        back_up(paths, tmp_path / "backup")
+    lose_disk(paths)
+    restore(tmp_path / "backup", paths)
+    assert {landing.folder.name for landing in pending_landings(paths.landing)} == {"waiting", "fetching"}
+    load(paths)
+    assert query_rows(paths, "SELECT state FROM runs WHERE run_id = 'fetching'") == [("crashed",)]
+    assert query_rows(paths, "SELECT lowest_ask FROM quotes WHERE item_id = '2'") == [(222,)]
+
+
+def test_changes_of_a_killed_writer_are_in_the_backup(paths: WarehousePaths, tmp_path: Path) -> None:
+    """The log of a killed writer belongs to its database."""
+    import duckdb
+
+    db = duckdb.connect(str(paths.writer))
+    db.execute("PRAGMA disable_checkpoint_on_shutdown")
+    db.execute("UPDATE store.run SET basket = 'renamed'")
+    db.close()
+    assert paths.writer.with_name("market.duckdb.wal").exists()
+    back_up(paths, tmp_path / "backup")
+    lose_disk(paths)
+    restore(tmp_path / "backup", paths)
+    assert query_rows(paths, "SELECT DISTINCT basket FROM runs") == [("renamed",)]
+
+
+@pytest.mark.parametrize("lost", ["writer", "published"])
+def test_backup_of_one_damaged_database_uses_the_other(
+    paths: WarehousePaths, tmp_path: Path, lost: str
+) -> None:
+    expected = dump_views(paths)
+    database: Path = getattr(paths, lost)
+    database.chmod(0o600)
+    overwrite(database, b"text" * 1000)
+    back_up(paths, tmp_path / "backup")
+    lose_disk(paths)
+    restore(tmp_path / "backup", paths)
+    assert dump_views(paths) == expected
+
+
+def lose_state(paths: WarehousePaths) -> None:
+    overwrite(paths.state, b"text" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [(flip_both, DatabaseUnreadable), (lose_state, StateDamaged)],
+    ids=["database", "state"],
+)
+def test_damage_is_never_backed_up(
+    paths: WarehousePaths, tmp_path: Path, damage: Callable[[WarehousePaths], object], error: type[Exception]
+) -> None:
+    damage(paths)
+    with pytest.raises(error):
+        back_up(paths, tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == [paths.root]
+
+
+def test_backup_replaces_nothing(paths: WarehousePaths, tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    target.mkdir()
+    with pytest.raises(TargetExists, match="exists already"):
+        back_up(paths, target)
+    assert list(target.iterdir()) == []
+
+
+def test_backup_waits_for_a_load(paths: WarehousePaths, tmp_path: Path) -> None:
+    with writer_lock(paths, 0), pytest.raises(WarehouseLocked):
+        back_up(paths, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_no_warehouse_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(NotPublished, match="no warehouse"):
+        back_up(WarehousePaths(tmp_path / "none"), tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warehouse_without_runs_can_be_restored(tmp_path: Path) -> None:
+    paths = WarehousePaths(tmp_path / "data")
+    paths.prepare()
+    back_up(paths, tmp_path / "backup")
+    restore(tmp_path / "backup", WarehousePaths(tmp_path / "new"))
+    assert (
+        land_and_load(WarehousePaths(tmp_path / "new"), "first", observe(minute(1), Quote())).rows_fetched
+        == 1
+    )
+
+
+def test_manifest_says_when_and_by_which_version(backed_up: Path) -> None:
+    manifest = verify_backup(backed_up)
+    assert manifest.created_at == NOON.astimezone(UTC)
+    assert isinstance(manifest.created_at, datetime)
+    with open_writer(backed_up / "warehouse" / "writer" / "market.duckdb") as db:
+        newest = db.execute("SELECT max(version) FROM store.schema_version").fetchall()
+    assert newest == [(manifest.database_schema,)]
