@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.support.backfills import (
 )
 from tests.support.backups import dump_views
 from tests.support.clocks import NOON
+from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, CommandOutput, catalog_of, ledger, main_with
 
@@ -112,7 +112,7 @@ def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch:
     backup = tmp_path / "backup"
     output = main_with("backup", str(backup), "--config", str(config), "--json")
     assert output.code == 0, output.err
-    assert json.loads(output.out)["left_out"] == [
+    assert read_result(output.out)["left_out"] == [
         "the key of cs2cap: file:/secret/place",
         "[alerts] notify: 1 of 2 addresses",
         "the item file /elsewhere.txt",
@@ -122,7 +122,8 @@ def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch:
     assert not any(b"hunter2" in file.read_bytes() for file in files)
 
     shutil.rmtree(folder)
-    assert main_with("restore", str(backup), "--config", str(config)).code == 0
+    restored = main_with("restore", str(backup), "--config", str(config), "--json")
+    assert read_result(restored.out)["root"] == str(folder / "data")
     assert config.read_text() == CONFIGURATION.replace('"json://user:hunter2@host/x", ', "")
     assert (folder / "lists" / "mine.txt").read_text() == "AK-47 | Redline (Field-Tested)\n"
 

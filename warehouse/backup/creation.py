@@ -97,11 +97,11 @@ def _copy_warehouse(paths: WarehousePaths, copied: WarehousePaths) -> None:
 def _describe(
     copied: WarehousePaths, folder: Path, mode: int, *, left_out: Sequence[str], now: datetime
 ) -> Manifest:
-    database_schema, counts = _count(copied)
-    state_schema = None
+    database_schema_version, counts = _count(copied)
+    state_schema_version = None
     if copied.state.exists():
         with read_state_db(copied.state) as db:
-            (state_schema,) = db.execute("PRAGMA user_version").fetchone()
+            (state_schema_version,) = db.execute("PRAGMA user_version").fetchone()
             alerts = "SELECT count(*) FROM alert WHERE closed_at IS NULL"
             counts = dataclasses.replace(
                 counts,
@@ -111,8 +111,8 @@ def _describe(
     _remove_logs(copied.state)
     return Manifest(
         created_at=now,
-        database_schema=database_schema,
-        state_schema=state_schema,
+        database_schema_version=database_schema_version,
+        state_schema_version=state_schema_version,
         published_mode=mode,
         counts=counts,
         files=tuple(describe_file(folder, file) for file in sorted(folder.rglob("*")) if file.is_file()),

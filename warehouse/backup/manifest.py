@@ -59,8 +59,8 @@ class Manifest:
     """
 
     created_at: datetime
-    database_schema: int | None
-    state_schema: int | None
+    database_schema_version: int | None
+    state_schema_version: int | None
     published_mode: int
     counts: Counts
     files: tuple[BackedUpFile, ...]
@@ -69,8 +69,8 @@ class Manifest:
     format: int = FORMAT
 
     @property
-    def bytes(self) -> int:
-        """The size of all files."""
+    def size(self) -> int:
+        """The size of all files in bytes."""
         return sum(file.bytes for file in self.files)
 
 
@@ -109,8 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _refuse_newer(folder: Path, manifest: Manifest) -> None:
-    known = ((manifest.format, FORMAT), (manifest.database_schema or 0, newest_schema()))
-    if any(theirs > ours for theirs, ours in (*known, (manifest.state_schema or 0, SCHEMA_VERSION))):
+    known = ((manifest.format, FORMAT), (manifest.database_schema_version or 0, newest_schema()))
+    if any(theirs > ours for theirs, ours in (*known, (manifest.state_schema_version or 0, SCHEMA_VERSION))):
         raise WarehouseUnusable(
             f"{folder} was made by Floorline {manifest.floorline}, which this version is too old to read"
         )

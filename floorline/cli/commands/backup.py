@@ -36,16 +36,16 @@ def restore(
 ) -> None:
     """Restore a backup into an empty warehouse; without a configuration, restore that one, too."""
     from common.clock import SystemClock
-    from floorline.cli.render.backup import print_backup, print_restored
+    from floorline.cli.render.backup import print_restored, print_verified
     from floorline.up.access import refuse_running
     from pipelines.backup import restore as restore_backup
     from pipelines.config import config_path
     from warehouse.backup.manifest import verify_backup
 
     if check:
-        print_backup(folder, verify_backup(folder), as_json=as_json)
+        print_verified(folder, verify_backup(folder), as_json=as_json)
         return
     result = restore_backup(
         folder, config_path(config), replace=replace, now=SystemClock().now(), check_root=refuse_running
     )
-    print_restored(result, as_json=as_json)
+    print_restored(folder, result, as_json=as_json)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from floorline.cli.json_output import Envelope
-from floorline.cli.outputs import backfill, catalog, operation, plan, runs, status
+from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, status
 from floorline.doctor.findings import Finding
 from floorline.keys.rotation import Rotation
 from pipelines.config_check import Selection
@@ -31,6 +31,8 @@ RESULTS: Final[Mapping[str, Any]] = {
     "doctor": list[Finding],
     "query": Rows | list[Rows],
     "export": operation.FilesOutput,
+    "backup": backup.BackupOutput,
+    "restore": backup.RestoreOutput,
     "ui": operation.PageOutput,
     "deployments": operation.DeploymentsOutput,
     "backfill": backfill.BackfillOutput,

@@ -1,65 +1,56 @@
-"""Print backups and what was restored from them."""
+"""Print backups, and what was restored from them."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from floorline.console import pluralize, print_line, to_json
-
-if TYPE_CHECKING:
-    from warehouse.backup.manifest import Manifest
-    from warehouse.backup.restore import RestoreResult
+from common.text import escape
+from floorline.cli.json_output import print_result
+from floorline.cli.outputs.backup import BackupOutput, RestoreOutput
+from floorline.console import pluralize, print_line
+from warehouse.backup.manifest import Manifest
+from warehouse.backup.restore import RestoreResult
 
 
 def print_backup(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
-    """Print what a backup holds, and what is not in it."""
+    """Print what a backup holds that was made, and what is not in it."""
     if as_json:
-        print_line(to_json({"folder": str(folder), **_fields(manifest)}))
-        return
-    print_line(f"{folder} is a whole backup of {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC:")
-    print_line(f"  {_describe(manifest)}")
-    _print_left_out(manifest)
+        print_result("backup", BackupOutput.from_manifest(folder, manifest))
+    else:
+        _print_manifest(f"{folder} is a whole backup", manifest)
 
 
-def print_restored(result: RestoreResult, *, as_json: bool) -> None:
+def print_verified(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
+    """Print what a backup holds that was verified only, as `restore` prints it."""
+    if as_json:
+        print_result("restore", RestoreOutput(None, None, BackupOutput.from_manifest(folder, manifest)))
+    else:
+        _print_manifest(f"{folder} is a whole backup", manifest)
+
+
+def print_restored(folder: Path, result: RestoreResult, *, as_json: bool) -> None:
     """Print what was restored, where the old files are, and what the backup has not."""
-    manifest = result.manifest
     if as_json:
-        aside = str(result.aside) if result.aside else None
-        print_line(to_json({"root": str(result.root), "aside": aside, **_fields(manifest)}))
+        print_result("restore", RestoreOutput.from_result(folder, result))
         return
-    print_line(f"{result.root} is restored as of {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC:")
-    print_line(f"  {_describe(manifest)}")
+    _print_manifest(f"{result.root} is restored", result.manifest)
     if result.aside:
         print_line(f"The files that were there before are in {result.aside}")
-    _print_left_out(manifest)
-    print_line("Next: `floorline doctor` checks everything; `floorline snapshot` goes on.")
+    print_line("`floorline doctor` checks everything; the next snapshot goes on.")
 
 
-def _fields(manifest: Manifest) -> dict[str, Any]:
-    """Return the fields of a manifest as JSON, without the list of files."""
-    fields = dataclasses.asdict(manifest)
-    files = fields.pop("files")
-    return {**fields, "files": len(files), "bytes": manifest.bytes}
-
-
-def _describe(manifest: Manifest) -> str:
+def _print_manifest(what: str, manifest: Manifest) -> None:
     counts = manifest.counts
-    parts = (
-        pluralize(counts.runs, "run"),
-        pluralize(counts.quotes, "quote"),
-        pluralize(counts.changes, "change"),
-        f"{pluralize(counts.landings, 'landing')} ({counts.waiting:,} waiting)",
-        pluralize(counts.open_alerts, "open alert"),
-        pluralize(counts.backfills, "backfill"),
-    )
-    return f"{', '.join(parts)}; {pluralize(len(manifest.files), 'file')}, {manifest.bytes / 1e6:,.1f} MB"
-
-
-def _print_left_out(manifest: Manifest) -> None:
+    print_line(f"{what}, as of {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC:")
+    for line in (
+        f"{pluralize(counts.runs, 'run')}, {pluralize(counts.quotes, 'quote')},"
+        f" {pluralize(counts.changes, 'change')}, {pluralize(counts.backfills, 'backfill')}",
+        f"{pluralize(counts.landings, 'landing')}, {counts.waiting:,} of them not loaded yet;"
+        f" {pluralize(counts.open_alerts, 'open alert')}",
+        f"{pluralize(len(manifest.files), 'file')}, {manifest.size / 1e6:,.1f} MB",
+    ):
+        print_line(f"  {line}")
     if manifest.left_out:
         print_line("Not in the backup:")
-    for what in manifest.left_out:
-        print_line(f"  {what}")
+    for left_out in manifest.left_out:
+        print_line(f"  {escape(left_out)}")

@@ -27,7 +27,7 @@ from tests.support.warehouse import (
     run_header,
 )
 from warehouse.backup.manifest import verify_backup
-from warehouse.database import open_writer, writer_lock
+from warehouse.database import connect_reader, writer_lock
 from warehouse.landing.inventory import pending_landings
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
@@ -130,6 +130,6 @@ def test_manifest_says_when_and_by_which_version(backed_up: Path) -> None:
     manifest = verify_backup(backed_up)
     assert manifest.created_at == NOON.astimezone(UTC)
     assert isinstance(manifest.created_at, datetime)
-    with open_writer(backed_up / "warehouse" / "writer" / "market.duckdb") as db:
+    with connect_reader(backed_up / "warehouse" / "writer" / "market.duckdb") as db:
         newest = db.execute("SELECT max(version) FROM store.schema_version").fetchall()
-    assert newest == [(manifest.database_schema,)]
+    assert newest == [(manifest.database_schema_version,)]

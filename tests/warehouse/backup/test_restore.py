@@ -101,7 +101,7 @@ def test_folder_without_manifest_is_no_backup(folder: Path, tmp_path: Path) -> N
         restore(folder, WarehousePaths(tmp_path / "new"))
 
 
-@pytest.mark.parametrize("field", ["format", "database_schema", "state_schema"])
+@pytest.mark.parametrize("field", ["format", "database_schema_version", "state_schema_version"])
 def test_backup_of_a_newer_version_is_refused(folder: Path, tmp_path: Path, field: str) -> None:
     content = json.loads((folder / "manifest.json").read_text())
     del content["crc32"]
