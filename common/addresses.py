@@ -8,6 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+# All addresses of this machine, and the one of them that is its own.
+WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 MASK: Final = "***"
 # User information ends at the last @ before the path; or at the last @ before the next address, where no port
 # follows the colon, because people do not encode the / and the blanks in a password.

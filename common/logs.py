@@ -1,10 +1,11 @@
-"""A filter that keeps secrets out of the logs of the libraries that we use."""
+"""Filters of the logs of the libraries that we use: no secrets, no errors that were only a wait."""
 
 from __future__ import annotations
 
 import base64
 import logging
 import os
+import traceback
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ SAFE_LEVELS: Final = {
     "asyncpg": logging.INFO,
     "sqlalchemy.engine": logging.WARNING,
 }
+LOCKED: Final = "database is locked"
 SECRETS: Final = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY")
 
 
@@ -42,3 +44,13 @@ class SecretsFilter(logging.Filter):
         if masked != message:
             record.msg, record.args = masked, ()
         return True
+
+
+class LockErrorFilter(logging.Filter):
+    """Drops the records of SQLite's lock errors: a request had to wait too long, and Prefect tries again."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to keep a record."""
+        error = record.exc_info[1] if record.exc_info else None
+        text = record.getMessage() + ("".join(traceback.format_exception(error)) if error else "")
+        return LOCKED not in text

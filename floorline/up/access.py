@@ -1,4 +1,4 @@
-"""Access to the Prefect server of `floorline up`: its address and its secret, for the user who started it.
+"""Access to a running `floorline up`: where it is, its Prefect API and its secret, for its user.
 
 Whoever reaches the server can have a worker run a command. So the server asks for a secret, which is new at
 each start, and which is in a file of mode 0600 in a folder of mode 0700. The file counts only while
@@ -21,7 +21,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from common import supervisor_lock
-from common.addresses import is_loopback
+from common.addresses import WILDCARDS, is_loopback
 from common.errors import ConfigError
 from common.files import translate_os_errors
 from common.warehouse_errors import WarehouseUnusable
@@ -29,15 +29,24 @@ from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
 from flows.prefect_api import prefect_url
 
-_FILE: Final = "access.json"
+_FILE: Final = "up.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
-    """The address of the server's API, and the secret as USER:PASSWORD."""
+    """A running `floorline up`: the address of its Prefect API, and the secret as USER:PASSWORD.
+
+    The secret is None where the server is not that of `floorline up`. `pid` is the process of `floorline up`,
+    `started_at` its start (ISO 8601, UTC), `pool_paused` whether the work pool is paused, so that nothing
+    runs; `host` is what the server listens on, if that is more than loopback.
+    """
 
     api_url: str
-    secret: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    pid: int | None = None
+    started_at: str | None = None
+    pool_paused: bool = False
+    host: str | None = None
 
     @property
     def page(self) -> str:
@@ -45,17 +54,29 @@ class ServerAccess:
         return self.api_url.removesuffix("/api")
 
     @property
-    def origins(self) -> tuple[str, str]:
+    def origins(self) -> tuple[str, ...]:
         """The origins of Prefect's page, by both names of this machine."""
         return self.page, self.page.replace("127.0.0.1", "localhost")
 
     @property
     def env(self) -> dict[str, str]:
         """The environment variables of Prefect's clients; no proxy gets between them and this machine."""
-        direct = ",".join(
-            filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"))
-        )
+        if self.secret is None:
+            return {"PREFECT_API_URL": self.api_url}
+        host = urlsplit(self.api_url).hostname or ""
+        direct = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), host)))
         return {"PREFECT_API_URL": self.api_url, AUTH: self.secret, "NO_PROXY": direct, "no_proxy": direct}
+
+
+def api_address(host: str, port: int) -> str:
+    """Return the address of the API for clients on this machine, of a server that listens on `host`."""
+    name = WILDCARDS.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/api"
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a server that listens on `host` is reached from this machine only."""
+    return is_loopback(f"http://{f'[{host}]' if ':' in host else host}/")
 
 
 def prefect_home(root: Path) -> Path:
@@ -134,7 +155,7 @@ def connect_prefect(root: Path) -> None:
         return
     home = prefect_home(root)
     access, configured = read_access(home), prefect_url()
-    if access is not None and (configured is None or _same_server(configured, access.api_url)):
+    if access is not None and (configured is None or _is_server_of(access, configured)):
         os.environ.update(access.env)
         os.environ.setdefault(logs.SETTING, str(home / logs.FILE))
     elif configured is None:
@@ -151,10 +172,13 @@ def protect_temporary_server() -> None:
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 
 
-def _same_server(one: str, other: str) -> bool:
-    """Return whether two addresses are the same port of this machine."""
+def _is_server_of(access: ServerAccess, configured: str) -> bool:
+    """Return whether an address is that of the own server of `floorline up`: its port of this machine."""
+    if access.secret is None:
+        return False
     try:
-        ports = {urlsplit(url).port for url in (one, other)}
+        ports = {urlsplit(url).port for url in (configured, access.api_url)}
     except ValueError:
         return False
-    return len(ports) == 1 and is_loopback(one) and is_loopback(other)
+    here = is_loopback(configured) and (is_loopback(access.api_url) or access.host is not None)
+    return len(ports) == 1 and (here or configured == access.api_url)

@@ -16,16 +16,18 @@ from common.addresses import LOOPBACK
 ANY: Final = "*"
 
 
-def restrict_access(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
+def restrict_access(app: ASGIApp, origins: Collection[str], *, any_host: bool = False) -> ASGIApp:
     """Return `app`, protected from other host names and origins.
 
     `origins` are the origins of the web pages that may send requests, such as "http://127.0.0.1:4200"; "*" is
     any. A request must name loopback or the host of an origin as its host: the name of another site that
-    resolves to this machine is how a web page would reach it (DNS rebinding).
+    resolves to this machine is how a web page would reach it (DNS rebinding). With `any_host`, for a server
+    on all addresses, whose names nobody knows, a page may also send requests to the host that it came from.
     """
     hosts = {urlsplit(origin).hostname or "" for origin in origins if origin != ANY}
+    allowed = [ANY] if any_host else sorted((LOOPBACK | hosts) - {""})
     return TrustedHostMiddleware(
-        OriginMiddleware(app, origins), sorted((LOOPBACK | hosts) - {""}), www_redirect=False
+        OriginMiddleware(app, origins, own_host=any_host), allowed, www_redirect=False
     )
 
 
@@ -36,17 +38,20 @@ class OriginMiddleware:
     changes nothing. Other programs send none.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[str], *, own_host: bool = False) -> None:
         self._app = app
         self._origins = frozenset(origins)
+        self._own_host = own_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request or WebSocket."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        origin = Headers(scope=scope).get("origin")
-        if origin is None or origin in self._origins or ANY in self._origins:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        own = self._own_host and origin is not None and urlsplit(origin).netloc == headers.get("host")
+        if own or origin is None or origin in self._origins or ANY in self._origins:
             await self._app(scope, receive, _forbid_frames(send))
         else:
             await PlainTextResponse("Invalid origin", status_code=403)(scope, receive, send)

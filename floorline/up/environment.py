@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common import supervisor_lock
+from common.addresses import WILDCARDS
 
 if TYPE_CHECKING:
     from floorline.up.access import ServerAccess
@@ -31,8 +32,11 @@ SERVER: Final = {
     # Start a new schedule at once and not within a minute.
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
     "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    "PREFECT_SERVER_METRICS_ENABLED": "true",
 }
-WORKER: Final = {"PREFECT_WORKER_QUERY_SECONDS": "5"}
+# A run that a worker takes before its time holds the only slot of its deployment: it would be cancelled while
+# the last run still ends. So a worker takes no run in advance, and asks more often instead.
+WORKER: Final = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
 DATABASE_SETTINGS: Final = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")
 
 
@@ -47,8 +51,10 @@ def server_env(access: ServerAccess, lock_path: Path) -> dict[str, str]:
     return {
         **SERVER,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(access.origins),
+        # A browser elsewhere knows a server on all addresses by another name than this machine does.
+        **({"PREFECT_SERVER_UI_API_URL": "/api"} if access.host in WILDCARDS else {}),
         **os.environ,
-        SERVER_AUTH: access.secret,
+        SERVER_AUTH: access.secret or "",
         supervisor_lock.VARIABLE: str(lock_path),
     }
 

@@ -1,4 +1,4 @@
-"""The logging configuration of Prefect in all processes of `floorline up`: no handler writes a secret."""
+"""The logging configuration of Prefect in all processes of `floorline up`: what no handler writes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import yaml
 
 from common.errors import ConfigError
 from common.files import expand_home, translate_os_errors
-from common.logs import SecretsFilter
+from common.logs import LockErrorFilter, SecretsFilter
 
 SETTING: Final = "PREFECT_LOGGING_CONFIG_PATH"
 FILE: Final = "logging-of-up.yml"
-_FILTER: Final = "floorline_secrets"
+_FILTERS: Final = {"floorline_secrets": SecretsFilter, "floorline_locks": LockErrorFilter}
 
 
 def write_logging_config(home: Path) -> Path:
-    """Write the user's logging configuration, or Prefect's own, with the filter for every handler.
+    """Write the user's logging configuration, or Prefect's own, with our filters for every handler.
 
     Returns the path of the file in `home`. Raises ConfigError for a file of another kind, WarehouseError.
     """
     source = _find_source()
     try:
         config: dict[str, Any] = yaml.safe_load(source.read_text("utf-8"))
-        factory = f"{SecretsFilter.__module__}.{SecretsFilter.__qualname__}"
-        config["filters"] = {**config.get("filters", {}), _FILTER: {"()": factory}}
+        own = {name: {"()": f"{kind.__module__}.{kind.__qualname__}"} for name, kind in _FILTERS.items()}
+        config["filters"] = {**config.get("filters", {}), **own}
         for handler in config["handlers"].values():
-            handler["filters"] = [*handler.get("filters", ()), _FILTER]
+            handler["filters"] = [*handler.get("filters", ()), *_FILTERS]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
         raise ConfigError(f"{source} is not a logging configuration of Prefect") from None
     with translate_os_errors(home):

@@ -1,6 +1,6 @@
 """Run Prefect's application, with restricted access, on the socket of `floorline up`.
 
-    python -m floorline.up.prefect_server DESCRIPTOR
+    python -m floorline.up.prefect_server DESCRIPTOR HOST
 
 `floorline up` listens before this process starts and after it dies: so nobody else can take its port.
 """
@@ -17,6 +17,7 @@ import uvicorn
 from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
+from common.addresses import WILDCARDS
 from floorline.up.access_middleware import restrict_access
 
 
@@ -25,8 +26,10 @@ def main() -> None:
     settings = get_current_settings()
     _keep_private(settings.home)
     server = settings.server
+    origins = server.api.cors_allowed_origins.split(",")
+    app = restrict_access(create_app(final=True), origins, any_host=sys.argv[2] in WILDCARDS)
     config = uvicorn.Config(
-        restrict_access(create_app(final=True), server.api.cors_allowed_origins.split(",")),
+        app,
         timeout_keep_alive=server.api.keepalive_timeout,
         ws_ping_interval=server.api.websocket_ping_interval,
         ws_ping_timeout=server.api.websocket_ping_timeout,

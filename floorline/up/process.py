@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from threading import Thread
+from typing import IO, Final
 
 from common.addresses import mask_secrets
 from common.text import sanitize
+from floorline.up.lines import PrivateRotatingFile
 
 TAIL_LINES: Final = 12
+DRAIN_TIMEOUT: Final = 2.0  # seconds for the last lines of a process that has ended
+
+
+class ProcessExited(Exception):
+    """A necessary process has exited; the message says which process and how."""
 
 
 class ManagedProcess:
@@ -35,23 +43,24 @@ class ManagedProcess:
         self._descriptors = descriptors  # open files that the process inherits
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
+        self._copier: Thread | None = None
 
     def start(self, cwd: Path) -> None:
         """Start or restart the process; append its output to the log file, which only its owner can read."""
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                self._arguments,
-                env=dict(self._env),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=subprocess.STDOUT,
-                pass_fds=self._descriptors,
-                start_new_session=True,
-            )
-        finally:
-            os.close(descriptor)
+        file = PrivateRotatingFile(self.log)
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            self._arguments,
+            env=dict(self._env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=self._descriptors,
+            start_new_session=True,
+        )
+        arguments = (self._process.stdout, file)
+        self._copier = Thread(target=_copy_lines, args=arguments, name=f"{self.name}-log", daemon=True)
+        self._copier.start()
         # A process that died can leave descendants: remember the groups of earlier starts.
         self._groups = [*(group for group in self._groups if group_is_alive(group)), self._process.pid]
 
@@ -64,10 +73,6 @@ class ManagedProcess:
     def pid(self) -> int | None:
         """The id of the process; None before the start."""
         return self._process.pid if self._process is not None else None
-
-    def wait(self) -> int:
-        """Wait for the end of the process and return its exit code."""
-        return self._process.wait() if self._process is not None else 0
 
     def terminate(self) -> None:
         """Send SIGTERM to the process, and not to its descendants."""
@@ -111,8 +116,19 @@ class ManagedProcess:
 
     def tail(self) -> str:
         """Return the last lines of the log, sanitized and without secrets in addresses."""
+        if self._copier is not None and self.returncode is not None:
+            self._copier.join(DRAIN_TIMEOUT)  # descendants may keep the pipe open
         lines = self.log.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join("  " + sanitize(mask_secrets(line), 300) for line in lines)
+
+
+def _copy_lines(output: IO[bytes], file: PrivateRotatingFile) -> None:
+    """Copy the output of a process into its log file until the process and its descendants end."""
+    with output:
+        for line in output:
+            text = line.decode("utf-8", errors="replace").rstrip("\n")
+            file.emit(logging.LogRecord(file.name or "", logging.INFO, "", 0, text, None, None))
+    file.close()
 
 
 def group_is_alive(group: int) -> bool:

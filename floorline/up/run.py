@@ -2,56 +2,92 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from common.clock import SystemClock
-from floorline import console
-from floorline.signals import signal_handler
-from floorline.up.supervisor import ProcessExited, Supervisor
+from floorline.up.lines import close_log, report, warn
+from floorline.up.process import ProcessExited
+from floorline.up.supervisor import Options, Supervisor
 from pipelines.config import DEFAULT_PATH, load_settings
 from pipelines.preparation import prepare_warehouse
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class ShutdownSignal(BaseException):
-    """A signal asks for the shutdown; `exit_code` is the exit code of the command."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
-
-
-def run_until_stopped(config: Path | None, port: int, workers: int) -> int:
+def run_until_stopped(config: Path | None, options: Options) -> int:
     """Run the server and the workers until a signal; return the exit code.
 
-    The code is 130 or 143 after a signal, 1 if a process died for good. Raises ConfigError.
+    The code is 128 and the number of the signal, 1 if a process died for good. A terminal that is lost is a
+    SIGHUP. Raises ConfigError.
     """
+    options.check()
     settings = load_settings(config)
     settings.select_baskets(())  # raises ConfigError without baskets, before anything starts
     prepare_warehouse(settings, SystemClock().now())
     path = config or Path(os.environ.get("FLOORLINE_CONFIG") or DEFAULT_PATH)
-    supervisor = Supervisor(settings, path.resolve(), port=port, workers=workers)
+    try:
+        return asyncio.run(_run(Supervisor(settings, path.resolve(), options)))
+    finally:
+        close_log()
+
+
+async def _run(supervisor: Supervisor) -> int:
+    shutdown = _Shutdown(supervisor)
+    supervisor.on_terminal_lost = lambda: shutdown.request(signal.SIGHUP)
     exit_code = 1
-    # The signal handler of the shutdown must not raise: an exception would interrupt the shutdown.
-    with signal_handler(lambda *_: supervisor.kill(), *SIGNALS):
+    with shutdown.handle_signals():
         try:
-            with signal_handler(_raise_shutdown, *SIGNALS):
-                supervisor.start()
-                supervisor.supervise()
-        except ShutdownSignal as shutdown:
-            exit_code = shutdown.exit_code
-            console.print_error("stopping the workers, then the server; a second signal kills them")
+            await supervisor.start()
+            await supervisor.supervise()
+        except asyncio.CancelledError:
+            if shutdown.number is None:
+                raise
+            exit_code = 128 + shutdown.number
         except ProcessExited as error:
-            console.print_error(str(error))
+            warn("process.died", str(error))
         finally:
-            supervisor.stop()
+            shutdown.has_begun = True
+            await supervisor.stop()
+    report("stopped", "everything is stopped", exit_code=exit_code)
     return exit_code
 
 
-def _raise_shutdown(number: int, _frame: FrameType | None) -> None:
-    raise ShutdownSignal(number)
+class _Shutdown:
+    """The first signal cancels the current task; another one during the shutdown kills the processes."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._task = asyncio.current_task()
+        self.number: int | None = None
+        self.has_begun = False
+
+    def request(self, number: signal.Signals) -> None:
+        """Begin the shutdown, or hasten it."""
+        if self.number is not None or self.has_begun:
+            if number != signal.SIGHUP:  # a terminal that closes may tell it twice, and asks for no haste
+                self._supervisor.hasten()
+            return
+        self.number = number
+        text = "stopping the runs, the workers, then the server; a second signal kills them"
+        warn("stopping", text, signal=number.name)
+        if self._task is not None:
+            self._task.cancel()
+
+    @contextmanager
+    def handle_signals(self) -> Iterator[None]:
+        """Handle the signals in the block; one that is ignored from the start (nohup) stays ignored."""
+        loop = asyncio.get_running_loop()
+        numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        for number in numbers:
+            loop.add_signal_handler(number, self.request, number)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,21 +13,25 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterTags,
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 from prefect.types import DateTime
 
 from flows import WORK_POOL
 from flows.automations import FILE, apply_automations, install_crash_automation
-from flows.deployments import TAG
+from flows.deployments import TAG, build_deployments
 from flows.prefect_api import PrefectUnreachable, check_prefect_reachable
 from pipelines.config import Settings
+from warehouse.paths import WarehousePaths
+from warehouse.queries import LAST_RUNS, run_query
 
 MISSED_AFTER: Final = timedelta(minutes=1)
 
@@ -41,21 +45,46 @@ async def is_reachable(seconds: float) -> bool:
     return True
 
 
-async def prepare_server(settings: Settings, shipped: Path) -> None:
-    """Create or unpause the work pool, and install the automations.
-
-    The automations of alerts come from the user's own file, else from the file in the folder `shipped`.
-    """
+async def prepare_pool() -> None:
+    """Create or unpause the work pool."""
     async with get_client() as client:
         try:
             await client.read_work_pool(WORK_POOL)
         except ObjectNotFound:
             await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"))
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
+
+
+async def deploy(settings: Settings, config: Path, shipped: Path) -> None:
+    """Create or update the deployments, and install the automations. Raises ConfigError.
+
+    The automations of alerts come from the user's own file, else from the file in the folder `shipped`.
+    """
+    for deployment in build_deployments(settings, config):
+        await deployment.aapply()
     await install_crash_automation()
     file = next((folder / FILE for folder in (settings.base, shipped) if (folder / FILE).exists()), None)
     if file is not None:
         await apply_automations(settings, file)
+
+
+async def start_overdue(settings: Settings, now: datetime) -> list[str]:
+    """Start a run of each basket that has had no successful run for its interval; return their names.
+
+    A schedule has fixed times: the first data of a new warehouse would be up to a whole interval away.
+    """
+    paths = WarehousePaths(settings.root)
+    runs = run_query(paths, LAST_RUNS, {"latest": now}).records() if paths.published.exists() else []
+    success = {(run["basket"], run["source"]): run["last_success"] for run in runs}
+    names = []
+    async with get_client() as client:
+        for basket in settings.baskets:
+            last = success.get((basket.name, basket.source))
+            deployment = await client.read_deployment_by_name(f"snapshot/{basket.name}")
+            if (last is None or now - last > basket.every) and not deployment.paused:
+                await client.create_flow_run_from_deployment(deployment.id)
+                names.append(basket.name)
+    return names
 
 
 async def remove_stale(config: Path, baskets: Collection[str], sales: Collection[str]) -> None:
@@ -96,6 +125,20 @@ async def pause_work_pool() -> None:
     """Pause the work pool, so that no worker starts another run."""
     async with get_client() as client:
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=True))
+
+
+async def is_work_pool_paused(client: PrefectClient) -> bool:
+    """Return whether the work pool is paused, so that no worker starts a run."""
+    return bool((await client.read_work_pool(WORK_POOL)).is_paused)
+
+
+async def read_ended_runs(client: PrefectClient, since: datetime) -> list[FlowRun]:
+    """Return the runs of Floorline's deployments that have ended since then, in this order."""
+    ended = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[TAG]), end_time=FlowRunFilterEndTime(after_=DateTime.instance(since))
+    )
+    runs = await client.read_flow_runs(flow_run_filter=ended, sort=FlowRunSort.END_TIME_DESC)
+    return [run for run in reversed(runs) if run.state is not None and run.state.is_final()]
 
 
 async def running_pids() -> list[int]:

@@ -1,162 +1,133 @@
-"""Supervisor: start, restart and stop the processes of `floorline up`: server, deployments, workers."""
+"""Supervisor: start, restart and stop the processes of `floorline up`: a server and its workers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
-import socket
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
 from common import supervisor_lock
-from common.addresses import mask_secrets
-from common.errors import ConfigError, FloorlineError
+from common.addresses import mask_secrets, without_user
+from common.errors import ConfigError
 from common.warehouse_errors import WarehouseUnusable
-from floorline import console
 from floorline.up import access, environment, logs
-from floorline.up.process import ManagedProcess, group_is_alive, parent_pid
-from flows import WORK_POOL
-from flows.prefect_api import answers_without_credentials, check_prefect_reachable, prefect_url
+from floorline.up.lines import LogFormat, open_log, report, warn
+from floorline.up.server_process import REACH_TIMEOUT, ServerProcess
+from floorline.up.shutdown import RunShutdown
+from floorline.up.watch import AlertWatcher, PoolWatcher, RunWatcher, repeat
+from floorline.up.workers import STOP_TIMEOUT, WorkerGroup
+from flows.prefect_api import answers_without_credentials, check_prefect_reachable, open_client, prefect_url
 from pipelines.config import Settings
 from pipelines.prefect_settings import check_home, import_prefect
 
-CODE: Final = Path(__file__).resolve().parents[2]  # the entrypoints in prefect.yaml are relative to it
+# The automations that are shipped are here; what a worker runs is a module, wherever the worker is.
+CODE: Final = Path(__file__).resolve().parents[2]
 # All times in seconds.
 LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
-START_TIMEOUT: Final = 120.0  # of the server, which creates its database at the first start
-FINISH_TIMEOUT: Final = 10.0  # of runs that finish without a signal
-LAND_TIMEOUT: Final = 15.0  # of runs that load the data that arrived, after SIGTERM
-STOP_TIMEOUT: Final = 10.0  # of a process before SIGTERM, and again before SIGKILL
-MAX_RESTARTS: Final = 3  # of one worker within RESTART_WINDOW
-RESTART_WINDOW: Final = 300.0
-SILENCE_CHECK_INTERVAL: Final = 60.0
-REACH_TIMEOUT: Final = 5.0  # of one request to a server that may be starting
+CHECK_INTERVAL: Final = 0.5  # of the processes
+WATCH_INTERVAL: Final = 2.0  # of runs, alerts and the pool
+SILENCE_INTERVAL: Final = 60.0
+MAX_WORKERS: Final = 16
+BUSY: Final = 300.0  # a basket that runs more often keeps Prefect's database busy
 
 
-class ProcessExited(Exception):
-    """A necessary process has exited; the message says which process and how."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: where the server listens, the number of workers, and the form of the log."""
+
+    host: str = "127.0.0.1"
+    port: int = 4200
+    workers: int = 1
+    log_format: LogFormat = "text"
+
+    def check(self) -> None:
+        """Raise ConfigError for what nobody can run."""
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ConfigError(f"--workers {self.workers}: use 1 to {MAX_WORKERS}")
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"--port {self.port}: use 1 to 65535, or 0 for any free port")
 
 
 class Supervisor:
     """Runs the deployments and the workers, and a Prefect server unless the user has configured one."""
 
-    def __init__(self, settings: Settings, config: Path, *, port: int, workers: int) -> None:
+    def __init__(self, settings: Settings, config: Path, options: Options) -> None:
         self._settings = settings
         self._config = config
-        self._port = port
-        self._worker_count = workers
+        self._options = options
         self._home = access.prefect_home(settings.root)
         self._lock_path = access.supervisor_lock_path(self._home)
         self._logs = self._home / "logs"
-        self._server: ManagedProcess | None = None
-        self._workers: list[ManagedProcess] = []
-        self._deaths: dict[str, list[float]] = {}
-        self._held: list[IO[str] | socket.socket] = []  # until this process ends: lock and port
-        self._hurry = False
+        self._server: ServerProcess | None = None
+        self._workers = WorkerGroup(self._logs, self._lock_path)
+        self._lock: IO[str] | None = None  # until this process ends
+        self._access: access.ServerAccess | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._in_haste = False
         self._runs_stopped = False
+        self.on_terminal_lost: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the server, deploy, start the workers. Raises ConfigError, WarehouseError, ProcessExited."""
         for folder in (self._home, self._logs):
             access.make_private(folder)
         self._hold_lock()
+        open_log(self._logs, self._options.log_format, self.on_terminal_lost)
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home))
         os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
-        if not os.environ.get("PREFECT_API_URL"):
-            if not environment.has_own_database():
-                check_home(Path(os.environ["PREFECT_HOME"]))
-            self._start_server()
-        self._wait_for_server()
-        self._deploy()
-        for number in range(1, self._worker_count + 1):
-            self._start_worker(f"worker-{number}")
-        baskets = ", ".join(basket.name for basket in self._settings.baskets)
-        console.print_line(f"Scheduled: {baskets}. Logs: {self._logs}. Ctrl-C stops everything.")
-        sys.stdout.flush()
+        if os.environ.get("PREFECT_API_URL"):
+            await self._connect()
+        else:
+            await self._start_server()
+        await self._schedule()
 
-    def supervise(self) -> None:
-        """Restart dead workers and check for silent baskets, until ProcessExited is raised."""
-        last_check = time.monotonic()
-        while True:
-            time.sleep(0.5)
-            self._check_server()
-            for worker in self._workers:
-                if worker.returncode is not None:
-                    self._restart(worker)
-            if time.monotonic() - last_check >= SILENCE_CHECK_INTERVAL:
-                last_check = time.monotonic()
-                self._check_silence()
+    async def supervise(self) -> None:
+        """Restart dead workers, and report what happens, until ProcessExited is raised."""
+        async with open_client() as client:  # one for all: a client takes a while to make
+            runs, pool = RunWatcher(client), PoolWatcher(client, self._note_pause)
+            looks = (runs.look, AlertWatcher(self._settings).look, pool.look)
+            self._tasks = [asyncio.create_task(repeat(WATCH_INTERVAL, look)) for look in looks]
+            self._tasks.append(asyncio.create_task(repeat(SILENCE_INTERVAL, self._check_silence)))
+            while True:
+                await asyncio.sleep(CHECK_INTERVAL)
+                if self._server is not None:
+                    self._server.check()
+                self._workers.restart_dead(self._home)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
+        for task in self._tasks:
+            task.cancel()
+        server = self._server.process if self._server is not None else None
         # Only the server knows the processes of the runs.
-        if self._workers and (self._server is None or self._server.returncode is None):
-            self._stop_runs()
-        for worker in self._workers:  # all workers end at the same time
-            worker.terminate()
-        for worker in self._workers:
-            worker.shut_down(STOP_TIMEOUT, STOP_TIMEOUT)
-        if self._server is None:
+        if self._workers.processes and (server is None or server.returncode is None):
+            await self._stop_runs()
+        self._runs_stopped = True
+        await self._workers.stop()
+        if server is None:
+            access.remove_access(self._home)
             return
         # No worker is left: a run that is still active for the server has no process.
-        if self._workers and self._server.returncode is None:
-            self._crash_orphaned_runs("`floorline up` was stopped")
-        self._server.terminate()
-        self._server.shut_down(STOP_TIMEOUT, STOP_TIMEOUT)
+        if self._workers.processes and server.returncode is None:
+            await self._crash_orphaned_runs("`floorline up` was stopped")
+        server.terminate()
+        await asyncio.to_thread(server.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
         access.remove_access(self._home)
 
-    def kill(self) -> None:
+    def hasten(self) -> None:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
-        self._hurry = True
+        self._in_haste = True
         if self._runs_stopped:
-            for process in filter(None, (*self._workers, self._server)):
+            server = [self._server.process] if self._server is not None else []
+            for process in (*self._workers.processes, *server):
                 process.signal_all(signal.SIGKILL)
-
-    def _stop_runs(self) -> None:
-        """Let runs finish that end soon; let the others land and load the data that arrived; then kill.
-
-        A worker that receives SIGTERM would kill its runs, and each run has its own process group. An error
-        of the server must not end the shutdown.
-        """
-        from floorline.up.server import pause_work_pool
-
-        with contextlib.suppress(Exception):
-            if self._owns_server:
-                asyncio.run(pause_work_pool())
-            for timeout, number in ((FINISH_TIMEOUT, signal.SIGTERM), (LAND_TIMEOUT, signal.SIGKILL)):
-                if self._wait_for_runs(timeout):
-                    break
-                for pid in self._run_pids():  # Prefect starts each run as the leader of a process group
-                    with contextlib.suppress(ProcessLookupError):  # the run has ended meanwhile
-                        os.killpg(pid, number)
-        self._runs_stopped = True
-
-    def _wait_for_runs(self, seconds: float) -> bool:
-        """Return whether all runs of our workers end within `seconds`."""
-        deadline = time.monotonic() + seconds
-        while self._run_pids():
-            if self._hurry or time.monotonic() > deadline:
-                return False
-            time.sleep(0.3)
-        return True
-
-    def _run_pids(self) -> list[int]:
-        """Return the process ids of the runs of our workers, without those of another machine."""
-        from floorline.up.server import running_pids
-
-        workers = {worker.pid for worker in self._workers}
-        return [
-            pid
-            for pid in asyncio.run(running_pids())
-            if group_is_alive(pid) and (self._owns_server or parent_pid(pid) in workers)
-        ]
 
     def _hold_lock(self) -> None:
         """Hold the lock until this process ends.
@@ -164,10 +135,12 @@ class Supervisor:
         Raises ConfigError where another process holds it, and WarehouseUnusable.
         """
         try:
-            self._held.append(supervisor_lock.hold(self._lock_path, LOCK_TIMEOUT))
+            self._lock = supervisor_lock.hold(self._lock_path, LOCK_TIMEOUT)
         except supervisor_lock.SupervisorLockHeld as error:
+            first = access.read_access(self._home)
+            where = f"PID {error}{f', {first.page}' if first is not None else ''}"
             raise ConfigError(
-                f"`floorline up` runs already for this warehouse (PID {error}): end it first"
+                f"`floorline up` runs already for this warehouse ({where}): end it first"
             ) from None
         except OSError as error:
             raise WarehouseUnusable(
@@ -175,129 +148,102 @@ class Supervisor:
             ) from None
         access.remove_access(self._home)  # of one that was killed
 
-    def _start_server(self) -> None:
-        """Start the server on a port that this process holds, so that nobody else can answer there."""
-        listener = _listen(self._port)
-        self._held.append(listener)
-        api_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-        server_access = access.ServerAccess(api_url, access.choose_secret())
-        os.environ.update(server_access.env)
-        self._server = ManagedProcess(
-            "server",
-            supervisor_lock.command("floorline.up.prefect_server", str(listener.fileno())),
-            env=environment.server_env(server_access, self._lock_path),
-            logs=self._logs,
-            descriptors=[listener.fileno()],
+    async def _start_server(self) -> None:
+        """Start our own server; its address is known before the server is ready."""
+        if not environment.has_own_database():
+            check_home(Path(os.environ["PREFECT_HOME"]))
+        options = self._options
+        self._server = ServerProcess(
+            self._home, self._logs, self._lock_path, host=options.host, port=options.port
         )
-        self._server.start(CODE)
-        access.write_access(self._home, server_access)
+        self._publish_access(self._server.access)
+        page = self._server.access.page
+        report("server.starting", f"Prefect: {page} (`floorline ui` shows the password)", address=page)
+        if self._server.access.host is not None:
+            warn(
+                "server.exposed",
+                f"the server listens on {options.host}: whoever has the password can have this machine run"
+                " commands, and nothing encrypts the password; put a proxy with TLS before the server",
+            )
+        report("server.waiting", "starting the Prefect server, a few seconds")
+        await asyncio.to_thread(import_prefect)  # the environment is complete now
+        await self._server.wait_until_ready()
 
-    def _wait_for_server(self) -> None:
-        """Wait until our own server answers; the server of the user must answer at once."""
-        import_prefect()  # the environment is complete now
-        from floorline.up.server import is_reachable
-
-        if self._server is None:
-            asyncio.run(check_prefect_reachable(REACH_TIMEOUT))
-        deadline = time.monotonic() + START_TIMEOUT
-        url = mask_secrets(prefect_url() or "")
-        while not asyncio.run(is_reachable(REACH_TIMEOUT)):
-            self._check_server()
-            if time.monotonic() > deadline:
-                raise ConfigError(f"no Prefect API answers at {url}: see {self._logs}")
-            time.sleep(0.3)
-        hint = " (`floorline ui` shows the password)" if self._server else ""
-        console.print_line(f"Prefect: {url.removesuffix('/api')}{hint}")
-        sys.stdout.flush()
-        if self._server is None and asyncio.run(answers_without_credentials(os.environ["PREFECT_API_URL"])):
-            console.print_error(
-                f"{url} answers without credentials: whoever reaches it can run commands here"
+    async def _connect(self) -> None:
+        """Check the server of the user, which must answer at once."""
+        await asyncio.to_thread(import_prefect)
+        await check_prefect_reachable(REACH_TIMEOUT)
+        url = prefect_url() or ""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._publish_access(access.ServerAccess(without_user(url), None, pid=os.getpid(), started_at=now))
+        page = mask_secrets(url).removesuffix("/api")
+        report("server.found", f"Prefect: {page}", address=page)
+        if await answers_without_credentials(os.environ["PREFECT_API_URL"]):
+            warn(
+                "server.open",
+                f"{mask_secrets(url)} answers without credentials: whoever reaches it can run commands here",
             )
 
-    def _deploy(self) -> None:
-        """Install the work pool, the automations and the deployments; remove what is stale."""
-        from floorline.up.server import prepare_server, remove_stale
-        from flows.deployments import render_prefect_yaml
+    async def _schedule(self) -> None:
+        """Install the work pool, the automations and the deployments; start the workers meanwhile."""
+        from floorline.up.server import deploy, prepare_pool, remove_stale, start_overdue
 
-        self._crash_orphaned_runs("`floorline up` ended without a shutdown")
-        asyncio.run(prepare_server(self._settings, CODE))
-        file = self._home / "prefect.yaml"
-        file.write_text(render_prefect_yaml(self._settings, self._config), "utf-8")
-        arguments = ["--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-        deploy = self._prefect("deploy", arguments)
-        deploy.start(CODE)
-        try:
-            exit_code = deploy.wait()
-        finally:  # also where a signal interrupts the wait
-            deploy.signal_all(signal.SIGKILL)
-        if exit_code:
-            raise ProcessExited(
-                f"the deployments could not be applied; {deploy.log} ends with\n{deploy.tail()}"
-            )
+        report("deploying", "the Prefect server answers; deploying the baskets")
+        await self._crash_orphaned_runs("`floorline up` ended without a shutdown")
+        await prepare_pool()
         baskets = {basket.name for basket in self._settings.baskets}
-        asyncio.run(remove_stale(self._config, baskets, self._settings.sales_every))
+        await remove_stale(self._config, baskets, self._settings.sales_every)
+        self._workers.start(self._options.workers, self._home)  # a worker is ready some seconds later
+        await deploy(self._settings, self._config, CODE)
+        started = await start_overdue(self._settings, datetime.now(UTC))
+        names = ", ".join(sorted(baskets))
+        report("scheduled", f"Scheduled: {names}. Logs: {self._logs}. Ctrl-C stops everything.")
+        if started:
+            report("overdue", f"a first run begins now, because none is recent: {', '.join(started)}")
+        self._recommend_postgres()
 
-    def _start_worker(self, name: str) -> None:
-        options = ["--pool", WORK_POOL, "--type", "process", "--name", f"{WORK_POOL}-{name}"]
-        worker = self._prefect(name, ["worker", "start", *options])
-        self._workers.append(worker)  # before the start: a signal during the start must stop the worker, too
-        worker.start(CODE)
+    def _recommend_postgres(self) -> None:
+        busy = [one.name for one in self._settings.baskets if one.every.total_seconds() < BUSY]
+        if self._owns_server and len(busy) > 1:
+            report(
+                "database.busy",
+                f"{len(busy)} baskets run every few minutes: PostgreSQL is better for Prefect's database than"
+                " SQLite; set PREFECT_SERVER_DATABASE_CONNECTION_URL, see docs/how-to-schedule.md",
+            )
 
-    def _prefect(self, name: str, arguments: Sequence[str]) -> ManagedProcess:
-        """Return a process of Prefect's command line."""
-        command = supervisor_lock.command("prefect", *arguments)
-        return ManagedProcess(name, command, env=environment.client_env(self._lock_path), logs=self._logs)
+    async def _stop_runs(self) -> None:
+        """Stop the runs. An error of the server must not end the shutdown."""
+        from floorline.up.server import pause_work_pool
 
-    def _crash_orphaned_runs(self, message: str) -> None:
+        pids = [pid for worker in self._workers.processes if (pid := worker.pid) is not None]
+        workers = None if self._owns_server else pids
+        with contextlib.suppress(Exception):
+            if self._owns_server:
+                await pause_work_pool()
+            await RunShutdown(workers, lambda: self._in_haste).stop_runs()
+
+    async def _crash_orphaned_runs(self, message: str) -> None:
         from floorline.up.server import crash_orphaned_runs
 
         if self._owns_server:
-            asyncio.run(crash_orphaned_runs(message))
+            with contextlib.suppress(Exception):
+                await crash_orphaned_runs(message)
 
     @property
     def _owns_server(self) -> bool:
         """Whether all workers are ours: workers of other machines may share a database or a user's server."""
         return self._server is not None and not environment.has_own_database()
 
-    def _check_server(self) -> None:
-        if self._server is not None and self._server.returncode is not None:
-            raise ProcessExited(self._server.describe_exit())
+    def _publish_access(self, new: access.ServerAccess) -> None:
+        self._access = new
+        access.write_access(self._home, new)
 
-    def _restart(self, worker: ManagedProcess) -> None:
-        """Restart a worker. Raises ProcessExited if the worker has died too often."""
-        now = time.monotonic()
-        deaths = [*(at for at in self._deaths.get(worker.name, ()) if now - at < RESTART_WINDOW), now]
-        self._deaths[worker.name] = deaths
-        if len(deaths) > MAX_RESTARTS:
-            minutes = RESTART_WINDOW / 60
-            raise ProcessExited(
-                f"{worker.describe_exit()}\n{worker.name} died {len(deaths)} times in {minutes:.0f} minutes."
-            )
-        console.print_error(f"{worker.describe_exit()}\nRestarting {worker.name}.")
-        worker.start(CODE)
+    def _note_pause(self, paused: bool) -> None:
+        if self._access is not None:
+            self._publish_access(dataclasses.replace(self._access, pool_paused=paused))
 
-    def _check_silence(self) -> None:
+    async def _check_silence(self) -> None:
         """Raise alerts for silent baskets: a run that does not start cannot raise an alert."""
         from pipelines.alerts.silence import check_silence
 
-        try:
-            check_silence(self._settings, datetime.now(UTC))
-        except FloorlineError as error:
-            console.print_error(str(error))
-
-
-def _listen(port: int) -> socket.socket:
-    """Return a listening socket on loopback; connections wait for the server. Raises ConfigError."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # The port of a server that just stopped can be used again.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen(2048)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-        raise ConfigError(
-            f"port {port} on loopback cannot be used ({reason}): choose another one with --port"
-        ) from None
-    return listener
+        await asyncio.to_thread(check_silence, self._settings, datetime.now(UTC))

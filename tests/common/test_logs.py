@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
+import sqlite3
 
 import pytest
 
-from common.logs import SecretsFilter
+from common.logs import LockErrorFilter, SecretsFilter
 
 SECRET = "floorline:planted"
 ENCODED = base64.b64encode(SECRET.encode()).decode()
@@ -49,3 +50,20 @@ def test_what_libraries_send_is_dropped(name: str, level: int) -> None:
 def test_secrets_in_other_records_are_masked(message: str, argument: object, kept: str) -> None:
     assert filtered("httpx", logging.INFO, message, argument) == kept
     assert filtered("websocketsandmore", logging.DEBUG, message, argument) == kept
+
+
+def test_lock_errors_of_sqlite_are_not_logged() -> None:
+    """New: they were in the log of every busy server, with their tracebacks."""
+    kept = LockErrorFilter().filter
+
+    def record(message: str, error: BaseException | None = None) -> logging.LogRecord:
+        exception = (type(error), error, None) if error is not None else None
+        return logging.LogRecord("prefect.server", logging.ERROR, "", 0, message, (), exception)
+
+    locked = RuntimeError("could not record a heartbeat")
+    locked.__cause__ = sqlite3.OperationalError("database is locked")
+    assert not kept(record("failed", locked))
+    assert not kept(record("failed", ExceptionGroup("two", [ValueError(), locked])))
+    assert not kept(record("(sqlite3.OperationalError) database is locked"))
+    assert kept(record("failed", sqlite3.OperationalError("no such table")))
+    assert kept(record("a message"))

@@ -193,7 +193,7 @@ def test_another_user_finds_no_file_and_no_environment_with_the_secret(
 ) -> None:
     home = up.bench.paths.root / "prefect"
     assert other.run("ls", str(up.bench.folder)).returncode == 0  # the user does get that far
-    for path in (home, home / "access.json", home / "prefect.db", home / "logs" / "server.log"):
+    for path in (home, home / "up.json", home / "prefect.db", home / "logs" / "server.log"):
         assert "Permission denied" in other.run("cat", str(path)).stderr, path
     for pid in up.family():
         assert other.run("cat", f"/proc/{pid}/environ").stdout == ""
@@ -256,7 +256,7 @@ def test_nothing_but_the_private_file_has_a_secret(up: RunningUp) -> None:
     assert [secret for secret in secrets for text in (up.output(), commands, rows) if secret in text] == []
     files = [path for path in up.bench.folder.rglob("*") if path.is_file()]
     found = {path.name for path in files for secret in secrets if secret.encode() in path.read_bytes()}
-    assert found == {"access.json", "cs2cap.key"}
+    assert found == {"up.json", "cs2cap.key"}
 
 
 def test_second_up_of_the_same_warehouse_is_refused(up: RunningUp) -> None:
@@ -302,7 +302,7 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
             assert own.query("work_pools")
 
 
-@pytest.mark.parametrize("phase", ["server", "deploy", "worker-1"])
+@pytest.mark.parametrize("phase", ["server", "up", "worker-1"])
 def test_kill_during_the_start_leaves_nothing_running(tmp_path: Path, phase: str) -> None:
     with serve(Options(items=300, refresh=0, limits=False)) as box:
         bench = Bench.at(tmp_path, box, basket(providers=["buff163"]))

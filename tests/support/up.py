@@ -45,6 +45,7 @@ class RunningUp:
         """The secret of the server, as USER:PASSWORD."""
         access = read_access(prefect_home(self.bench.paths.root))
         assert access is not None
+        assert access.secret is not None
         return access.secret
 
     def request(self, method: str, path: str, origin: str | None = None, **content: Any) -> httpx.Response:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
 from floorline.cli.options import AsJson, ConfigFile
 
 LOCAL: Final = Path("prefect.local.yaml")  # git ignores it, unlike the repository's own prefect.yaml
+LogFormat = Literal["text", "json"]
 
 
 def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
@@ -27,15 +28,17 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 def up(
     config: ConfigFile = None,
-    port: Annotated[
-        int, typer.Option(min=1, max=65_535, help="The loopback port of the Prefect server.")
-    ] = 4200,
-    workers: Annotated[int, typer.Option(min=1, max=16, help="The number of workers.")] = 1,
+    port: Annotated[int, typer.Option(help="The port of the Prefect server; 0: any free one.")] = 4200,
+    host: Annotated[str, typer.Option(help="The address on which the server listens.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(help="The number of workers, 1 to 16.")] = 1,
+    log_format: Annotated[LogFormat, typer.Option(help="Lines for people, or JSON lines.")] = "text",
 ) -> None:
     """Run everything on schedule: a Prefect server, the deployments, workers. Ctrl-C stops everything."""
     from floorline.up.run import run_until_stopped
+    from floorline.up.supervisor import Options
 
-    raise typer.Exit(run_until_stopped(config, port, workers))
+    options = Options(host=host, port=port, workers=workers, log_format=log_format)
+    raise typer.Exit(run_until_stopped(config, options))
 
 
 def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
@@ -53,6 +56,9 @@ def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
         print_result("ui", PageOutput(access.page, access.secret))
         return
     console.print_line(f"Prefect:  {access.page}")
+    if access.secret is None:
+        console.print_line("Password: that of your own server")
+        return
     console.print_line(f"Password: {access.secret} (all of it; a new one at each start of `floorline up`)")
 
 

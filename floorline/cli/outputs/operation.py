@@ -114,7 +114,7 @@ class PageOutput:
     """The address of Prefect's page, and the password that it asks for."""
 
     page: str
-    password: str
+    password: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,10 +27,11 @@ from floorline.up.access import (
 )
 from floorline.up.logs import SETTING
 from tests.support.json_outputs import read_result
-from tests.support.snapshots import main_with
+from tests.support.snapshots import main_with, toml
 
 URL = "http://127.0.0.1:4200/api"
-ACCESS = ServerAccess(URL, "floorline:planted")
+SECRET = "floorline:planted"
+ACCESS = ServerAccess(URL, SECRET)
 AUTH, SERVER_AUTH = "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"
 
 
@@ -71,7 +72,7 @@ def test_files_are_private_whatever_the_umask_is(tmp_path: Path) -> None:
     finally:
         os.umask(earlier)
     assert mode(home) == 0o700
-    assert {path.name: mode(path) for path in home.iterdir()} == {"access.json": 0o600, "up.lock": 0o600}
+    assert {path.name: mode(path) for path in home.iterdir()} == {"up.json": 0o600, "up.lock": 0o600}
 
 
 def test_folder_of_an_earlier_version_becomes_private(tmp_path: Path) -> None:
@@ -125,19 +126,19 @@ def test_access_counts_only_while_up_runs(home: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"api_url": 1, "secret": 2, "x": 3}', "\x00"])
 def test_damaged_access_is_no_access(running: Path, content: str) -> None:
-    (running / "access.json").write_text(content)
+    (running / "up.json").write_text(content)
     assert read_access(running) is None
 
 
 @pytest.mark.parametrize(
     ("configured", "url", "secret"),
     [
-        (None, URL, ACCESS.secret),
-        (URL, URL, ACCESS.secret),
+        (None, URL, SECRET),
+        (URL, URL, SECRET),
         (
             "http://localhost:4200/api/",
             URL,
-            ACCESS.secret,
+            SECRET,
         ),  # localhost may be ::1, of another user
         ("http://127.0.0.1:4201/api", "http://127.0.0.1:4201/api", None),
         ("https://prefect.example/api", "https://prefect.example/api", None),
@@ -184,22 +185,22 @@ def test_profile_of_the_user_stays(home: Path, tmp_path: Path) -> None:
 def test_temporary_server_serves_its_process_only(home: Path) -> None:
     connect_prefect(home.parent)
     assert "PREFECT_API_URL" not in os.environ
-    assert os.environ[AUTH] == os.environ[SERVER_AUTH] != ACCESS.secret
+    assert os.environ[AUTH] == os.environ[SERVER_AUTH] != SECRET
 
 
 def test_ui_prints_the_password_on_request_only(running: Path) -> None:
     config = running.parent / "floorline.toml"
-    config.write_text('[warehouse]\npath = "."\n')
+    config.write_text(toml({"warehouse": {"path": str(running.parent)}}, []))
     shown = main_with("ui", "--config", str(config))
-    assert (shown.code, "http://127.0.0.1:4200\n" in shown.out, ACCESS.secret in shown.out) == (0, True, True)
+    assert (shown.code, "http://127.0.0.1:4200\n" in shown.out, SECRET in shown.out) == (0, True, True)
     as_json = read_result(main_with("ui", "--json", "--config", str(config)).out)
-    assert as_json == {"page": "http://127.0.0.1:4200", "password": ACCESS.secret}
+    assert as_json == {"page": "http://127.0.0.1:4200", "password": SECRET}
 
 
 @pytest.mark.parametrize("command", [["ui"], ["prefect", "version"]])
 def test_commands_for_a_server_that_does_not_run(home: Path, command: list[str]) -> None:
     config = home.parent / "floorline.toml"
-    config.write_text('[warehouse]\npath = "."\n')
+    config.write_text(toml({"warehouse": {"path": str(home.parent)}}, []))
     done = main_with(*command, "--config", str(config))
     assert (done.code, "no `floorline up` of this user runs" in done.err) == (2, True)
-    assert ACCESS.secret not in done.out + done.err
+    assert SECRET not in done.out + done.err

@@ -12,6 +12,8 @@ import yaml
 from common.errors import ConfigError
 from floorline.up.logs import SETTING, write_logging_config
 
+FILTERS = ("floorline_secrets", "floorline_locks")
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -24,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_handler_of_prefect_has_the_filter(home: Path) -> None:
     config = yaml.safe_load(write_logging_config(home).read_text())
     assert {"console", "api", "worker_api", "debug"} <= config["handlers"].keys()
-    assert {tuple(handler["filters"]) for handler in config["handlers"].values()} == {("floorline_secrets",)}
+    assert {tuple(handler["filters"]) for handler in config["handlers"].values()} == {FILTERS}
     assert "${PREFECT_LOGGING_LEVEL}" in yaml.safe_dump(config)
     assert write_logging_config(home).read_text() == yaml.safe_dump(config, sort_keys=False)
 
@@ -42,9 +44,10 @@ def test_users_own_configuration_is_kept_and_filtered(
         monkeypatch.setenv(setting, str(own))
     config = yaml.safe_load(write_logging_config(home).read_text())
     assert config["root"] == {"handlers": ["mine"]}
-    assert config["handlers"]["mine"]["filters"] == ["floorline_secrets"]
-    assert config["filters"] == {"floorline_secrets": {"()": "common.logs.SecretsFilter"}}
-    logging.config.DictConfigurator(config).configure_filter(config["filters"]["floorline_secrets"])
+    assert config["handlers"]["mine"]["filters"] == list(FILTERS)
+    assert config["filters"]["floorline_secrets"] == {"()": "common.logs.SecretsFilter"}
+    for name in FILTERS:
+        logging.config.DictConfigurator(config).configure_filter(config["filters"][name])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "handlers: 3", "handlers: {a: 1}", "{", "\x00"])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from floorline.up import supervisor as module
-from floorline.up.supervisor import Supervisor
-from pipelines.config import parse_settings
-from tests.support.snapshots import basket
+from floorline.up import shutdown
+from floorline.up.shutdown import RunShutdown
 
 
 def start_run(code: str) -> subprocess.Popen[bytes]:
@@ -22,18 +20,18 @@ def start_run(code: str) -> subprocess.Popen[bytes]:
 
 
 def test_run_that_just_ended_does_not_keep_the_signal_from_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ended, running = start_run("pass"), start_run("import time; time.sleep(600)")
     ended.wait()
-    settings = parse_settings({"sources": {"cs2cap": {}}, "baskets": [basket()]}, tmp_path)
-    supervisor = Supervisor(settings, tmp_path / "floorline.toml", port=4200, workers=1)
-    monkeypatch.setattr(module, "FINISH_TIMEOUT", 0)
-    monkeypatch.setattr(
-        supervisor, "_run_pids", lambda: [ended.pid, running.pid] if running.poll() is None else []
-    )
+
+    async def run_pids(_: RunShutdown) -> list[int]:
+        return [ended.pid, running.pid] if running.poll() is None else []
+
+    monkeypatch.setattr(shutdown, "FINISH_TIMEOUT", 0)
+    monkeypatch.setattr(RunShutdown, "run_pids", run_pids)
     try:
-        supervisor._stop_runs()
+        asyncio.run(RunShutdown(None, lambda: False).stop_runs())
         assert running.poll() == -signal.SIGTERM
     finally:
         if running.poll() is None:
