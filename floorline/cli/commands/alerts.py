@@ -9,19 +9,20 @@ import typer
 
 from floorline import console
 from floorline.cli.json_output import print_result
-from floorline.cli.options import AsJson, ConfigFile
+from floorline.cli.options import AsJson, ConfigFile, Quiet
 
 alerts_app = typer.Typer(
     help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
 )
 AlertNumber = Annotated[
     int,
-    # SQLite's integers have 64 bits
-    typer.Argument(min=1, max=2**63 - 1, help="The number of the alert, as `alerts list` prints it."),
+    typer.Argument(
+        metavar="ALERT", min=1, max=10**9, help="The number of the alert, as `alerts list` prints it."
+    ),
 ]
 
 
-@alerts_app.command("list")
+@alerts_app.command("list", epilog="Example: floorline alerts list --all")
 def alerts_list(
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -35,9 +36,9 @@ def alerts_list(
     print_alerts(read_alerts(warehouse_paths(config).state, open_only=not everything), as_json=as_json)
 
 
-@alerts_app.command("show")
+@alerts_app.command("show", epilog="Example: floorline alerts show 3")
 def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show one alert by its number: what happened, since when, and what to do."""
+    """Show an alert: what happened, since when, what to do."""
     from common.errors import ConfigError
     from floorline.cli.render.runs import print_alert
     from pipelines.alerts.messages import describe_alert
@@ -53,7 +54,7 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     print_alert(describe_alert(record, settings), as_json=as_json)
 
 
-@alerts_app.command("clear")
+@alerts_app.command("clear", epilog="Example: floorline alerts clear 3")
 def alerts_clear(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Close an alert by its number."""
     from common.clock import SystemClock
@@ -70,9 +71,12 @@ def alerts_clear(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson 
         console.print_line(f"alert {alert} is closed")
 
 
-@alerts_app.command("accept")
+@alerts_app.command("accept", epilog="Example: floorline alerts accept 3")
 def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Accept the loss that an alert `provider.dark` or `catalog.doubted` doubts, and close the alert."""
+    """Accept the loss that an alert doubts, and close it.
+
+    The alert is one of `provider.dark` or `catalog.doubted`.
+    """
     from common.clock import SystemClock
     from common.errors import ConfigError
     from common.text import escape
@@ -104,9 +108,12 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
         )
 
 
-@alerts_app.command("test")
+@alerts_app.command("test", epilog="Example: floorline alerts test")
 def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Send a test message to every recipient in [alerts] notify; exit 1 if a message could not be sent."""
+    """Send a test message to every recipient of alerts.
+
+    Says why a message could not be sent; the exit code is 1 then.
+    """
     from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.outputs.operation import ChannelOutput
@@ -132,9 +139,12 @@ def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
     raise typer.Exit(int(failed))
 
 
-@alerts_app.command("check")
-def alerts_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Raise an alert for each basket without a success for three of its intervals; then exit 3."""
+@alerts_app.command("check", epilog="Example: floorline alerts check --json")
+def alerts_check(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Raise an alert for each basket that is silent.
+
+    A basket is silent without a success for three of its intervals; the exit code is 3 then.
+    """
     from common.clock import SystemClock
     from floorline.cli.outputs.operation import SilenceOutput
     from pipelines.alerts.silence import check_silence
@@ -143,12 +153,12 @@ def alerts_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     silent = [basket.name for basket in check_silence(load_settings(config), SystemClock().now())]
     if as_json:
         print_result("alerts check", SilenceOutput(tuple(silent)))
-    else:
+    elif silent or not quiet:
         console.print_line(f"silent: {', '.join(silent)}" if silent else "no basket is silent")
     raise typer.Exit(3 if silent else 0)
 
 
-@alerts_app.command("apply")
+@alerts_app.command("apply", epilog="Example: floorline alerts apply")
 def alerts_apply(
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -156,7 +166,10 @@ def alerts_apply(
         Path | None, typer.Option(help="automations.yaml beside the configuration by default.")
     ] = None,
 ) -> None:
-    """Install or update the automations of Prefect's server that send alerts."""
+    """Install Prefect's automations that send alerts.
+
+    Automations that are installed already are updated.
+    """
     import asyncio
 
     from floorline.cli.execution import connected_settings

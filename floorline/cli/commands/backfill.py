@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from typer.core import TyperGroup
 
-from floorline.cli.options import LATEST, AsJson, ConfigFile, WithPrefect
+from floorline.cli.options import LATEST, AsJson, ConfigFile, Quiet, WithPrefect
 
 if TYPE_CHECKING:
     from pipelines.backfill.pipeline import OnPlan
@@ -39,7 +39,6 @@ class OptionalValueGroup(TyperGroup):
 backfill_app = typer.Typer(
     cls=OptionalValueGroup,
     invoke_without_command=True,
-    help="Backfill past prices from the API's history, and resume interrupted backfills.",
 )
 BackfillId = Annotated[
     str, typer.Argument(metavar="ID", help="The backfill's id, as `backfill list` prints it.")
@@ -47,10 +46,12 @@ BackfillId = Annotated[
 Start = Annotated[str | None, typer.Option("--from", help="The start (UTC), inclusive.")]
 End = Annotated[str | None, typer.Option("--to", help="The end (UTC), exclusive; now by default.")]
 Items = Annotated[
-    list[str] | None, typer.Option(help="A name, id, glob, file:PATH, or all; repeat it for more items.")
+    list[str] | None,
+    typer.Option(metavar="ITEM", help="A name, id, glob, file:PATH, or all; repeat it for more items."),
 ]
 Providers = Annotated[
-    list[str] | None, typer.Option(help="A provider's key, or several with commas; all by default.")
+    list[str] | None,
+    typer.Option(metavar="KEY", help="A provider's key, or several with commas; all by default."),
 ]
 Currency = Annotated[
     str | None, typer.Option(help="USD, which is the default: the API rounds its history in any other.")
@@ -62,7 +63,8 @@ Series = Annotated[
 ]
 Interval = Annotated[Literal["5m", "1h", "1d"] | None, typer.Option(help="The length of a candle.")]
 Budget = Annotated[
-    int | None, typer.Option(min=1, help="Stop after this number of requests, with exit code 5.")
+    int | None,
+    typer.Option(min=1, metavar="REQUESTS", help="Stop after this number of requests, with exit code 5."),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and its cost, and use none of the month's quota.")
@@ -74,10 +76,9 @@ Resume = Annotated[
 FillGaps = Annotated[
     bool, typer.Option("--gaps", help="Fill the gaps that `floorline gaps` finds, as far as the API can.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no plan and no progress bar.")]
 
 
-@backfill_app.callback()
+@backfill_app.callback(epilog="Example: floorline backfill --from 2026-10-20 --items all --dry-run")
 def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     context: typer.Context,
     start: Start = None,
@@ -97,7 +98,10 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     prefect: WithPrefect = None,
     quiet: Quiet = False,
 ) -> None:
-    """Backfill past prices from the API's history; the same command resumes an interrupted run."""
+    """Backfill past prices from the API's history.
+
+    The same command resumes an interrupted backfill.
+    """
     if context.invoked_subcommand is not None:
         return
     from floorline.cli.commands.backfill_options import build_requests
@@ -123,7 +127,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
         _run_all(requests, settings, config, as_json=as_json, as_flow=as_flow, quiet=quiet)
 
 
-@backfill_app.command("list")
+@backfill_app.command("list", epilog="Example: floorline backfill list")
 def backfill_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the backfills and their progress, newest first."""
     from floorline.cli.commands.backfill_options import find_backfill_store
@@ -135,9 +139,9 @@ def backfill_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
     print_list([(record, _holder(store, record)) for record in records], as_json=as_json)
 
 
-@backfill_app.command("show")
+@backfill_app.command("show", epilog="Example: floorline backfill show 20261020-a1b2c3")
 def backfill_show(backfill_id: BackfillId, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show one backfill: its request, its shards, and why shards are incomplete."""
+    """Show one backfill, and why shards are incomplete."""
     from floorline.cli.render.backfill import print_backfill
 
     store = _store_with(config, backfill_id)
@@ -145,9 +149,12 @@ def backfill_show(backfill_id: BackfillId, config: ConfigFile = None, as_json: A
     print_backfill(record, store.list_shards(backfill_id), _holder(store, record), as_json=as_json)
 
 
-@backfill_app.command("cancel")
+@backfill_app.command("cancel", epilog="Example: floorline backfill cancel 20261020-a1b2c3")
 def backfill_cancel(backfill_id: BackfillId, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Cancel a backfill: loaded rows stay, and a process that runs the backfill stops at its next page."""
+    """Cancel a backfill; loaded rows stay.
+
+    A process that runs the backfill stops at its next page.
+    """
     from common.errors import ConfigError
     from floorline.cli.render.backfill import print_cancelled
 
@@ -191,7 +198,7 @@ def _run_all(
             results += _run(request, settings, config, progress=progress, on_plan=on_plan, as_flow=as_flow)
             if results[-1].exit_code in FINAL_EXIT_CODES:
                 break
-    print_results(results, as_json=as_json)
+    print_results(results, as_json=as_json, quiet=quiet)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))
 
 

@@ -11,11 +11,14 @@ from floorline.cli.options import AsJson, ConfigFile
 
 
 def backup(
-    to: Annotated[Path, typer.Argument(help="A new folder.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="A new folder.")],
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Back up the database, landings, state and configuration, also while snapshots run."""
+    """Back up the warehouse and the configuration, while it runs.
+
+    The backup has the database, the landings, the state and the configuration.
+    """
     from common.clock import SystemClock
     from floorline.cli.render.backup import print_backup
     from pipelines.backup import back_up
@@ -34,7 +37,10 @@ def restore(
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Only verify that the backup is whole.")] = False,
 ) -> None:
-    """Restore a backup into an empty warehouse; without a configuration, restore that one, too."""
+    """Restore a backup into an empty warehouse.
+
+    Without a configuration, that of the backup is restored, too.
+    """
     from common.clock import SystemClock
     from floorline.cli.render.backup import print_restored, print_verified
     from floorline.up.access import refuse_running

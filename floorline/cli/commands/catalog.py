@@ -10,24 +10,31 @@ from floorline.cli.options import AsJson, ConfigFile
 
 items_app = typer.Typer(help="Find items, and how the configuration names them.", no_args_is_help=True)
 Sources = Annotated[
-    list[str] | None, typer.Option("--source", help="Names of sources; all sources by default.")
+    list[str] | None,
+    typer.Option("--source", metavar="NAME", help="Names of sources; all sources by default."),
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Fetch the catalog again, which costs a request.")]
 
 
-@items_app.command("search")
+@items_app.command("search", epilog="Example: floorline items search ak redline ft")
 def items_search(
     words: Annotated[
         list[str],
-        typer.Argument(help="Words of the name, as in: ak redline ft, st awp asiimov, karambit p2."),
+        typer.Argument(
+            metavar="WORD", help="Words of the name, as in: ak redline ft, st awp asiimov, karambit p2."
+        ),
     ],
     config: ConfigFile = None,
     as_json: AsJson = False,
     source: Sources = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most items to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="ITEMS", help="The most items to show.")] = 20,
     refresh: Refresh = False,
 ) -> None:
-    """Find items by words of their names and by abbreviations: fn, mw, ft, ww, bs, st (StatTrak), sv."""
+    """Find items by words of their names and abbreviations.
+
+    The abbreviations are fn, mw, ft, ww, bs, st (StatTrak) and sv (souvenir). The exit code is 1 if no item
+    is found.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -47,7 +54,10 @@ def items_search(
 def providers(
     config: ConfigFile = None, as_json: AsJson = False, source: Sources = None, refresh: Refresh = False
 ) -> None:
-    """List the marketplaces: the key and the name of each, its fees, and whether the API reports it as up."""
+    """List the marketplaces, with their keys, names and fees.
+
+    Also says whether the API reports a marketplace as up.
+    """
     import asyncio
 
     from common.clock import SystemClock

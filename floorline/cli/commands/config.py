@@ -9,9 +9,12 @@ from floorline.cli.options import AsJson, ConfigFile
 config_app = typer.Typer(help="The configuration: check it, show it, describe it.", no_args_is_help=True)
 
 
-@config_app.command("check")
+@config_app.command("check", epilog="Example: floorline config check")
 def config_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check the configuration and say what each basket selects; send no request. Exit 2 if it is wrong."""
+    """Check the configuration, and say what each basket selects.
+
+    No request is sent. The exit code is 2 if the configuration is wrong.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -24,9 +27,12 @@ def config_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
     print_selections(selections, as_json=as_json)
 
 
-@config_app.command("show")
+@config_app.command("show", epilog="Example: floorline config show")
 def config_show(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show the whole configuration: with defaults, with what variables set, and without secrets."""
+    """Show the whole configuration, without secrets.
+
+    It has the defaults, and what environment variables set.
+    """
     from floorline import console
     from floorline.cli.json_output import print_result
     from pipelines.config import load_settings
@@ -39,9 +45,12 @@ def config_show(config: ConfigFile = None, as_json: AsJson = False) -> None:
         console.print_line(render_settings(settings).rstrip())
 
 
-@config_app.command("schema")
+@config_app.command("schema", epilog="Example: floorline config schema")
 def config_schema() -> None:
-    """Print the JSON Schema of the configuration, with which editors complete and check floorline.toml."""
+    """Print the JSON Schema of the configuration, for editors.
+
+    Editors complete and check floorline.toml with it.
+    """
     from floorline import console
     from pipelines.config.schema import configuration_schema
 

@@ -77,7 +77,10 @@ def demo(
         "demo-data"
     ),
 ) -> None:
-    """Show the main job with the sandbox: four snapshots, the last with a revoked key. Needs no account."""
+    """Take four snapshots of the sandbox; needs no account.
+
+    Shows the main job in a minute: the market moves between the snapshots, and the last has a revoked key.
+    """
     import tempfile
 
     from floorline.up.access import protect_temporary_server

@@ -10,7 +10,7 @@ import typer
 
 from floorline import console
 from floorline.cli.json_output import CommandEnded, ErrorOutput, print_result
-from floorline.cli.options import AsJson, ConfigFile
+from floorline.cli.options import AsJson, ConfigFile, Quiet
 
 if TYPE_CHECKING:
     from floorline.keys.rotation import Rotation
@@ -23,9 +23,12 @@ COLUMNS: Final = (
 FIRST: Final = ("source", "accepted", "tier", "used", "expires", "days left")
 
 
-@key_app.command("status")
-def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check every source's key, at no cost of quota; exit 0 only if all are accepted, else 4."""
+@key_app.command("status", epilog="Example: floorline key status")
+def key_status(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Check every source's key, at no cost of quota.
+
+    The exit code is 0 only if all keys are accepted, else 4.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -37,18 +40,22 @@ def key_status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if not settings.sources:
         raise ConfigError("no source is configured: add a [sources.NAME] section to the configuration")
     statuses = asyncio.run(key_statuses(settings, SystemClock()))
-    print_statuses(statuses, as_json=as_json)
+    wrong = [status for status in statuses if not status.accepted]
+    print_statuses(wrong if quiet and not as_json else statuses, as_json=as_json)
     raise typer.Exit(0 if all(status.accepted for status in statuses) else 4)
 
 
-@key_app.command("rotate")
+@key_app.command("rotate", epilog="Example: floorline key rotate cs2cap")
 def key_rotate(
-    source: Annotated[str, typer.Argument(help="The name of the source.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The name of the source.")],
     config: ConfigFile = None,
     as_json: AsJson = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Issue a new key and store it in place of the old key, which is revoked with its sub-keys."""
+    """Issue a new key, and store it in place of the old one.
+
+    The old key is revoked, with its sub-keys.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -98,7 +105,7 @@ def print_statuses(statuses: Sequence[KeyStatus], *, as_json: bool) -> None:
         from floorline.cli.outputs.operation import KeyOutput
 
         print_result("key status", list(map(KeyOutput.from_status, statuses)))
-    else:
+    elif statuses:
         console.print_table(COLUMNS, [_row(status) for status in statuses], noun="key", first=FIRST)
     for status in statuses:
         if status.problem:

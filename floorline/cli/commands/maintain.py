@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from floorline.cli.options import AsJson, ConfigFile
+from floorline.cli.options import AsJson, ConfigFile, Quiet
 
 if TYPE_CHECKING:
     from floorline.cli.render.query import Form
@@ -21,11 +21,16 @@ WHERE replayed_run_id IS NULL ORDER BY observed_at DESC, reject_id LIMIT {limit:
 
 
 def export(
-    to: Annotated[Path, typer.Argument(help="A new file (.duckdb), or a new folder for Parquet.")],
+    to: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A new file (.duckdb), or a new folder for Parquet.")
+    ],
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export everything to one DuckDB file, or to a folder with one Parquet file per view."""
+    """Export everything to a DuckDB file or a folder of Parquet.
+
+    A folder gets one Parquet file for each view.
+    """
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.runs import print_files
     from warehouse.export import export_duckdb, export_parquet
@@ -39,12 +44,12 @@ def export(
     print_files(files, as_json=as_json)
 
 
-@rejects_app.command("list")
+@rejects_app.command("list", epilog="Example: floorline rejects list --limit 10")
 def rejects_list(
     config: ConfigFile = None,
     as_json: AsJson = False,
     limit: Annotated[
-        int, typer.Option(min=1, max=10**9, help="The largest number of rows, newest first.")
+        int, typer.Option(min=1, max=10**9, metavar="ROWS", help="The largest number of rows, newest first.")
     ] = 50,
 ) -> None:
     """List the rejected rows that were not replayed yet."""
@@ -57,9 +62,12 @@ def rejects_list(
         print_results(results, command="rejects list", form=form, others="--json shows the others")
 
 
-@rejects_app.command("replay")
+@rejects_app.command("replay", epilog="Example: floorline rejects replay")
 def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Parse the rejected rows again; load those that parse now, each at the time of its observation."""
+    """Parse the rejected rows again; load those that parse now.
+
+    Each row is loaded at the time of its observation.
+    """
     from common.clock import SystemClock
     from floorline.cli.render.runs import print_replay
     from floorline.console import pluralize, print_error
@@ -76,9 +84,12 @@ def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
         )
 
 
-@maintain_app.command("load")
-def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Load the pending landings and publish the database, without fetching anything."""
+@maintain_app.command("load", epilog="Example: floorline maintain load")
+def maintain_load(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Load the pending landings, and publish the database.
+
+    Nothing is fetched. The exit code is 6 if a landing is not loaded.
+    """
     from common.clock import SystemClock
     from floorline.cli.render.runs import print_loads
     from pipelines.config import load_settings
@@ -89,19 +100,24 @@ def maintain_load(config: ConfigFile = None, as_json: AsJson = False) -> None:
     settings, clock = load_settings(config), SystemClock()
     prepare_warehouse(settings, clock.now())
     loads = load_and_publish(settings, [], clock)
-    print_loads("maintain load", loads, as_json=as_json)
+    print_loads("maintain load", loads, as_json=as_json, quiet=quiet)
     raise typer.Exit(loads_exit_code(loads))
 
 
-@maintain_app.command("retry")
+@maintain_app.command("retry", epilog="Example: floorline maintain retry")
 def maintain_retry(
     runs: Annotated[
-        list[str] | None, typer.Argument(help="The runs of these landings; without any, all of them.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs of these landings; without any, all of them."),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Try again to load the landings that were set aside, each by itself; `floorline doctor` lists them."""
+    """Load the landings again that were set aside.
+
+    Each is tried by itself; `floorline doctor` lists them. The exit code is 6 if one is not loaded.
+    """
     from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.render.runs import print_loads
@@ -120,17 +136,20 @@ def maintain_retry(
         raise ConfigError(f"no landing of the run {unknown[0]} is set aside; `floorline doctor` lists them")
     release(paths.landing, runs or ())
     loads = load_and_publish(settings, [], clock) if found else []
-    print_loads("maintain retry", loads, as_json=as_json)
+    print_loads("maintain retry", loads, as_json=as_json, quiet=quiet)
     raise typer.Exit(loads_exit_code(loads))
 
 
-@maintain_app.command("rebuild")
+@maintain_app.command("rebuild", epilog="Example: floorline maintain rebuild")
 def maintain_rebuild(
     config: ConfigFile = None,
     as_json: AsJson = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Rebuild the database from the landings and the older part of the old database, which is renamed."""
+    """Rebuild the database from the landings.
+
+    What is older than the landings is taken over from the old database, which is renamed.
+    """
     from common.clock import SystemClock
     from common.errors import ConfigError
     from floorline.cli.execution import confirm

@@ -7,14 +7,17 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from floorline.cli.options import AsJson, ConfigFile
+from floorline.cli.options import AsJson, ConfigFile, Quiet
 
 LOCAL: Final = Path("prefect.local.yaml")  # git ignores it, unlike the repository's own prefect.yaml
 LogFormat = Literal["text", "json"]
 
 
-def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check everything that snapshots need, and say how to fix problems; exit 1 if a check fails."""
+def doctor(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Check everything that snapshots need; say how to fix it.
+
+    The exit code is 1 if a check fails. No check costs quota.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -22,18 +25,24 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from floorline.doctor.runner import run_checks
 
     findings = asyncio.run(run_checks(config, SystemClock()))
-    print_findings(findings, as_json=as_json)
+    print_findings(findings, as_json=as_json, quiet=quiet)
     raise typer.Exit(int(any(finding.verdict == "fail" for finding in findings)))
 
 
 def up(
     config: ConfigFile = None,
-    port: Annotated[int, typer.Option(help="The port of the Prefect server; 0: any free one.")] = 4200,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65_535, metavar="PORT", help="The server's port; 0: any free one."),
+    ] = 4200,
     host: Annotated[str, typer.Option(help="The address on which the server listens.")] = "127.0.0.1",
-    workers: Annotated[int, typer.Option(help="The number of workers, 1 to 16.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=16, metavar="NUMBER", help="The number of workers.")] = 1,
     log_format: Annotated[LogFormat, typer.Option(help="Lines for people, or JSON lines.")] = "text",
 ) -> None:
-    """Run everything on schedule: a Prefect server, the deployments, workers. Ctrl-C stops everything."""
+    """Run everything on schedule, until Ctrl-C.
+
+    Starts a Prefect server, the deployments and workers; Ctrl-C stops all of them.
+    """
     from floorline.up.run import run_until_stopped
     from floorline.up.supervisor import Options
 
@@ -42,7 +51,10 @@ def up(
 
 
 def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show the address of Prefect's page of a running `floorline up`, and the password that it asks for."""
+    """Show the address and password of Prefect's page.
+
+    The page is that of a running `floorline up`.
+    """
     from floorline import console
     from floorline.cli.json_output import print_result
     from floorline.cli.outputs.operation import PageOutput
@@ -63,10 +75,16 @@ def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 
 def prefect(
-    arguments: Annotated[list[str], typer.Argument(help="What follows `prefect`, such as `deployment ls`.")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(metavar="ARGUMENT", help="What follows `prefect`, such as `deployment ls`."),
+    ],
     config: ConfigFile = None,
 ) -> None:
-    """Run Prefect's command line against the server of a running `floorline up`, or the configured one."""
+    """Run Prefect's command line with access to the server.
+
+    The server is that of a running `floorline up`, or the configured one.
+    """
     import os
     import sys
 
@@ -94,7 +112,10 @@ def deployments(
     ] = False,
     to: Annotated[Path, typer.Option(help="The file to write or check.")] = LOCAL,
 ) -> None:
-    """Write deployments for `prefect deploy --all`: one for each basket, backfills and maintenance."""
+    """Write the deployments for `prefect deploy --all`.
+
+    There is one for each basket, for backfills and for the nightly maintenance.
+    """
     from floorline import console
     from floorline.cli.json_output import print_result
     from floorline.cli.outputs.operation import DeploymentsOutput

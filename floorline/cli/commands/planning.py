@@ -19,7 +19,10 @@ def plan(
         typer.Option("--offline", help="Send no request: use only configured tiers and cached catalogs."),
     ] = False,
 ) -> None:
-    """Show what the baskets cost per month, by which routes, and whether the cost fits; exit 5 if not."""
+    """Show what the baskets cost in a month, and whether it fits.
+
+    The exit code is 5 if the month's quota is not enough.
+    """
     import asyncio
 
     from common.clock import SystemClock
@@ -38,12 +41,17 @@ def plan(
 def gaps(
     config: ConfigFile = None,
     as_json: AsJson = False,
-    basket: Annotated[list[str] | None, typer.Option(help="Basket names; all baskets by default.")] = None,
+    basket: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Basket names; all baskets by default.")
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Where to begin (UTC); each basket's first run by default.")
     ] = None,
 ) -> None:
-    """Show when a basket was not observed in time, why, and what the API can still provide."""
+    """Show when baskets were not observed in time, and why.
+
+    Says what the API can still provide, and which command fills it.
+    """
     import asyncio
 
     from common.clock import SystemClock

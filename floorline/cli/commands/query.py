@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show each basket's last runs, the open alerts and the landings that are not loaded yet."""
+    """Show the last runs, the open alerts and what is not loaded.
+
+    A line for each basket; then the database, the usage of the month, and what needs attention.
+    """
     from common.clock import MAX_CLOCK_SKEW, SystemClock
     from common.numbers import from_unix_time
     from floorline.cli.render.status import StatusReport, print_status
@@ -61,7 +64,10 @@ def query(
         bool, typer.Option("--allow-files", help="Allow SQL to use files, networks, extensions and settings.")
     ] = False,
 ) -> None:
-    """Query the published database with SQL, read-only. Several statements run in order."""
+    """Query the published database with SQL, read-only.
+
+    Several statements, separated by semicolons, run in order.
+    """
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.query import print_results
     from warehouse.query_session import query_results

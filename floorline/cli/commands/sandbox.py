@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="0: any free port.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, metavar="PORT", help="0: any free port.")]
 Tier = Annotated[str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")]
 Merchant = Annotated[str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")]
 Phases = Annotated[str, typer.Option(help="The shape of SkinShark's responses: old, new.")]
@@ -40,7 +40,10 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
     frozen: Frozen = None,
     render_ahead: RenderAhead = False,
 ) -> None:
-    """Serve imitations of both price APIs on loopback, with their rules and a market of their own."""
+    """Serve look-alikes of both price APIs on this machine.
+
+    They have the rules of the APIs, and a market of their own. No key and no account is needed.
+    """
     from common.errors import ConfigError
     from sandbox.options import Options
     from sandbox.server import run

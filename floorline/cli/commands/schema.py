@@ -10,10 +10,15 @@ import typer
 def schema(
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="The command, such as `alerts list`; without it, a list of all."),
+        typer.Argument(
+            metavar="COMMAND", help="The command, such as `alerts list`; without it, a list of all."
+        ),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of what a command prints with --json, or the names of these commands."""
+    """Print the JSON Schema of a command's --json.
+
+    Without a command, lists the commands that print JSON.
+    """
     from common.errors import ConfigError
     from common.text import escape
     from floorline import console

@@ -6,23 +6,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorline.cli.options import AsJson, ConfigFile, WithPrefect
+from floorline.cli.options import AsJson, ConfigFile, Quiet, WithPrefect
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
 
 
 def snapshot(
-    baskets: Annotated[list[str] | None, typer.Argument(help="Basket names; all baskets by default.")] = None,
+    baskets: Annotated[
+        list[str] | None, typer.Argument(metavar="BASKET", help="Baskets; all by default.")
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
     prefect: WithPrefect = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")] = False,
+    quiet: Quiet = False,
     force: Annotated[
         bool, typer.Option("--force", help="Run baskets that need more requests than the month has left.")
     ] = False,
 ) -> None:
-    """Take a market snapshot of the configured baskets: fetch, land, load, publish."""
+    """Take a snapshot of the market for the configured baskets.
+
+    Fetch, land, load and publish. A run that was interrupted continues with the pages that it has landed.
+    """
     from floorline.cli.execution import (
         connected_settings,
         run_flow_or_pipeline,
@@ -46,5 +51,5 @@ def snapshot(
             return await SnapshotPipeline(settings, names, progress=progress, force=force).run()
 
         results = run_flow_or_pipeline(run_flow, run_pipeline, as_flow=as_flow)
-    print_results(results, as_json=as_json)
+    print_results(results, as_json=as_json, quiet=quiet)
     raise typer.Exit(worst_exit_code(result.exit_code for result in results))

@@ -56,11 +56,13 @@ def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool) -> None:
             print_line("  the month does not have enough requests left for this backfill")
 
 
-def print_results(results: Sequence[BackfillResult], *, as_json: bool) -> None:
-    """Print results on stdout; broken shards, errors and hints on stderr."""
+def print_results(results: Sequence[BackfillResult], *, as_json: bool, quiet: bool) -> None:
+    """Print results on stdout; broken shards, errors and hints on stderr; `quiet`: only what is not done."""
     if as_json:
         outputs = tuple(map(BackfillRunOutput.from_result, results))
         print_result("backfill", BackfillOutput(dry_run=False, runs=outputs))
+    elif quiet and all(result.exit_code == 0 for result in results):
+        return
     elif results:
         print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="backfill")
     else:

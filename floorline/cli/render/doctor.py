@@ -14,10 +14,14 @@ from floorline.doctor.findings import Finding
 MAX_CHARACTERS: Final = 400
 
 
-def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Print all findings, in the order of the checks."""
+def print_findings(findings: Sequence[Finding], *, as_json: bool, quiet: bool) -> None:
+    """Print the findings in the order of the checks: all, or with `quiet` the problems only."""
     if as_json:
         print_result("doctor", findings)
+        return
+    if quiet:
+        findings = [finding for finding in findings if finding.verdict != "ok"]
+    if not findings:
         return
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

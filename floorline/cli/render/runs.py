@@ -36,11 +36,16 @@ RESULT_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def print_results(results: Sequence[RunResult], *, as_json: bool) -> None:
-    """Print the results of runs on stdout, and the errors that ended runs on stderr."""
+def print_results(results: Sequence[RunResult], *, as_json: bool, quiet: bool = False) -> None:
+    """Print the results of runs on stdout, and the errors that ended runs on stderr.
+
+    With `quiet`, the table has only the runs that are not done, or about which there is something to say.
+    """
+    if quiet and not as_json:
+        results = [result for result in results if result.exit_code or result_notes(result)]
     if as_json:
         print_result("snapshot", list(map(RunOutput.from_result, results)))
-    else:
+    elif results:
         print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="basket")
         for result in results:
             for note in result_notes(result):
@@ -123,13 +128,17 @@ def print_files(files: Sequence[Path], *, as_json: bool) -> None:
         print_line("\n".join(escape(str(file)) for file in files))
 
 
-def print_loads(command: str, loads: Sequence[LoadReport], *, as_json: bool) -> None:
-    """Print the landings that `command` loaded on stdout, and a line on stderr for each that was not."""
+def print_loads(command: str, loads: Sequence[LoadReport], *, as_json: bool, quiet: bool) -> None:
+    """Print the landings that `command` loaded on stdout, and a line on stderr for each that was not.
+
+    With `quiet`, only the latter.
+    """
     for load in loads:
         if not load.is_loaded:
             print_error(describe_failed_load(load))
     if as_json:
         print_result(command, loads)
+    if as_json or quiet:
         return
     loaded = [load for load in loads if load.is_loaded]
     print_line(f"{len(loaded)} landings loaded" if loads else "there was no landing to load")

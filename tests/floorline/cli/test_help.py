@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
 
 from floorline.cli.app import app
+from sandbox.core import Sandbox
 from tests.support.command_tree import walk_commands
-from tests.support.snapshots import FLOORLINE, clean_env, main_with
+from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env, main_with
 
 HEAVY = (
     *("apprise", "asyncio", "duckdb", "httpx", "msgspec", "polars", "prefect", "pyarrow"),
@@ -22,10 +26,11 @@ HEAVY = (
 
 
 ALL = dict(walk_commands(typer.main.get_command(app)))
+LEAVES = [name for name, command in ALL.items() if not hasattr(command, "commands")]
 
 
 def test_names_of_the_commands() -> None:
-    assert {name for name, command in ALL.items() if not hasattr(command, "commands")} == {
+    assert set(LEAVES) == {
         "snapshot", "plan", "status", "doctor", "query", "export", "backup", "restore", "sandbox", "demo",
         "up", "ui", "prefect", "deployments", "schema", "gaps",
         "backfill list", "backfill show", "backfill cancel",
@@ -45,18 +50,49 @@ def test_every_command_and_option_has_help(name: str) -> None:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("snapshot", "plan", "backfill", "backfill list", "status", "doctor", "query", "alerts list"),
-        *("rejects list", "maintain load"),
-    ],
-)
-def test_config_and_json_come_after_the_subcommand(name: str) -> None:
-    output = main_with(*name.split(), "--help")
-    assert output.code == 0
-    assert "--config" in output.out
-    assert "--json" in output.out
+@pytest.mark.parametrize("name", ALL)
+def test_help_is_whole_at_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    output = main_with(*name.split(), "-h")
+    assert (output.code, output.err) == (0, "")
+    lines = output.out.splitlines()
+    assert max(map(len, lines)) < 80
+    shown = [line for line in lines if not line.startswith("Usage:")]
+    assert "..." not in "".join(shown)
+    assert not [line for line in shown if re.match(r"  -.*(list\[|range>)", line)]
+    for child, command in getattr(ALL[name], "commands", {}).items():
+        (line,) = [line for line in shown if re.match(rf"  {child}  ", line)]
+        sentence = command.help.split("\n")[0]
+        assert line.endswith(f" {sentence}"), "its help begins with a short sentence, which is shown whole"
+
+
+def test_commands_are_in_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = [line for line in main_with("-h").out.splitlines() if re.fullmatch(r"\S.*:", line)]
+    assert titles == ["Options:", "Start and configure:", "Collect prices:", "Use the record:", "Operate:"]
+
+
+@pytest.mark.parametrize("name", [*LEAVES, "backfill"])
+def test_help_ends_with_an_example_that_can_be_parsed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    heading, program, *arguments = shlex.split(main_with(*name.split(), "-h").out.splitlines()[-1])
+    assert (heading, program) == ("Example:", "floorline")
+    path = name.split()
+    assert arguments[: len(path)] == path
+    ALL[name].make_context(name, arguments[len(path) :])
+
+
+def test_configuration_may_stand_before_or_after_the_command(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.at(tmp_path / "one", sandbox, basket("one"))
+    other = Bench.at(tmp_path / "two", sandbox, basket("two"))
+    after = main_with("status", "--config", str(bench.config))
+    assert main_with("--config", str(bench.config), "status") == after
+    assert "one" in after.out
+    both = main_with("--config", str(other.config), "status", "--config", str(bench.config))
+    assert both == after, "the one after the command counts"
+    for place in (("--config", str(bench.config), "backfill", "list"), ("backfill", "list")):
+        where = place if place[0] == "--config" else ("backfill", "--config", str(bench.config), "list")
+        assert main_with(*where).out == "there is no backfill\n"
 
 
 def test_help_loads_no_heavy_library() -> None:
@@ -70,7 +106,7 @@ def test_help_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean_env()
     )
     assert json.loads(done.stderr) == []
-    assert "Take a market snapshot" in done.stdout
+    assert "Take a snapshot of the market" in done.stdout
 
 
 def test_installed_command_prints_the_help() -> None:

@@ -150,4 +150,4 @@ def test_missing_configuration_is_reported(
 def test_wrong_command_line_is_one_line_that_names_the_help(arguments: list[str]) -> None:
     output = main_with(*arguments)
     assert (output.code, output.out) == (2, "")
-    assert re.fullmatch(r"floorline: .*; see `floorline.* --help`\n", output.err)
+    assert re.fullmatch(r"floorline: .*; see `floorline.* -h`\n", output.err)
