@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from tests.support.backfills import (
 )
 from tests.support.backups import dump_views
 from tests.support.clocks import NOON
+from tests.support.database_damage import overwrite
 from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
-from tests.support.snapshots import Bench, CommandOutput, catalog_of, ledger, main_with
+from tests.support.snapshots import Bench, CommandOutput, basket, catalog_of, ledger, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 PROVIDERS = ("steam", "buff163")
@@ -142,3 +144,44 @@ def test_commands_say_what_is_wrong(tmp_path: Path) -> None:
         assert (output.code, output.out) == (code, "")
         assert message in output.err
         assert output.err.count("\n") == 1
+
+
+# Kinds of files, with patterns of paths in a warehouse, of which no backup has a copy.
+LEFT_OUT = {
+    "market.duckdb": "a restore publishes the loader's database",
+    "writer/checksum": "a restore publishes",
+    "writer/lock": "a lock",
+    "landing/*/lock": "a lock",
+    "backfills/*.lock": "locks",
+    "writer/market.before-*": "a database that was replaced",
+    "state.before-*": "a state that was damaged",
+    "state.lock": "a lock",
+}
+
+
+def test_every_kind_of_file_is_backed_up_or_left_out_on_purpose(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    box = make_sandbox(history="sparse")
+    baskets = (basket(currencies=["USD", "EUR"]), catalog_of("steam", name="all"))
+    bench = Bench.at(tmp_path / "project", box, *baskets, source={"tier": "pro"})
+    bench.snapshot()
+    run_backfill(bench, box, points_request(1))
+    assert run(bench, "maintain", "rebuild", "--yes").code == 0
+    overwrite(bench.paths.state, b"damaged" * 1000)
+    bench.snapshot()
+    bench.paths.writer.with_name("later").touch()
+
+    assert run(bench, "backup", str(tmp_path / "backup")).code == 0
+    copied = relative_files(tmp_path / "backup" / "warehouse")
+    others = relative_files(bench.paths.root) - copied
+    unknown = {name for name in others if not any(fnmatch(name, pattern) for pattern in LEFT_OUT)}
+    assert unknown == {"writer/later"}, (
+        "copy the new kind of file in warehouse/backup/contents.py, or list it"
+    )
+    unused = {pattern for pattern in LEFT_OUT if not any(fnmatch(name, pattern) for name in others)}
+    assert unused == set()
+
+
+def relative_files(root: Path) -> set[str]:
+    return {file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file()}

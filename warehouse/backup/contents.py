@@ -1,4 +1,8 @@
-"""Which files of a warehouse belong to a backup, and how those are copied that other processes write."""
+"""Which files of a warehouse belong to a backup, and how those are copied that other processes write.
+
+A backup has the state, the loader's database, landings and catalogs. A test knows every kind of file in a
+warehouse: it fails for a new one until that is copied here, or left out on purpose.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +22,8 @@ from warehouse.database_files import copy_database, log_of
 from warehouse.landing.inventory import is_being_written, list_landings
 from warehouse.paths import WarehousePaths
 
-# Patterns of paths in the warehouse, `**` with folders between, and why no backup has these files.
-LEFT_OUT: Final = {
-    "market.duckdb*": "the published copy: a restore makes it from the loader's database",
-    "state.db-*": "the log of state.db, whose content is in the copy",
-    "state.before-*": "a damaged file that was kept aside",
-    "writer/market.before-*": "a database that was kept aside",
-    "writer/checksum": "a restore publishes, which writes the file",
-    "writer/lock.holder": "names a process",
-    "**/lock": "a lock",
-    "**/*.lock": "a lock",
-    "**/*.partial": "the rest of a write that was killed",
-    "prefect/**": "the server of `floorline up`: its logs, history, secret and Secret blocks",
-    "keys/**": "new keys of a rotation",
-}
+# What no copy needs of a landing or a catalog: locks, and the rest of writes that were killed.
+TEMPORARY: Final = ("lock", "*.lock", "*.partial")
 
 
 def copy_state(path: Path, target: Path) -> None:
@@ -102,8 +95,8 @@ def _lacks_header(copy: Path) -> bool:
 
 
 def _copy_file(file: Path, target: Path) -> None:
-    """Copy a file with its time; what is left out, is gone, or is no regular file is no part of a backup."""
-    if file.name == "lock" or file.suffix in {".lock", ".partial"} or not file.is_file():
+    """Copy a file with its time; what is temporary, gone, or no regular file is no part of a backup."""
+    if any(fnmatch(file.name, pattern) for pattern in TEMPORARY) or not file.is_file():
         return
     with translate_os_errors(target), contextlib.suppress(FileNotFoundError):
         target.parent.mkdir(parents=True, exist_ok=True)
