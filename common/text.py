@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 # Commas that separate the thousands of a number belong to its word.
@@ -143,6 +144,12 @@ def _unescape_match(escaped: re.Match[str]) -> str:
     if escaped[1]:
         return LETTERS.get(escaped[1], escaped[1])
     return chr(int(escaped[2] or escaped[3] or escaped[4], 16))
+
+
+def format_amount(value: Decimal) -> str:
+    """Return an exact amount with at least two decimal places and no further trailing zeros."""
+    integer, _, decimals = f"{value:f}".partition(".")
+    return f"{integer}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def format_exact_duration(length: timedelta) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from common.addresses import mask_secrets
-from common.text import escape, reveal, sanitize
+from common.text import escape, format_amount, reveal, sanitize
 
 if TYPE_CHECKING:
     from floorline.table import Column
@@ -157,9 +157,3 @@ def format_cell(value: object) -> str:
 def format_message(value: object) -> str:
     """Return a message as people read it: whole, on one line, with the escapes that it has."""
     return sanitize(str(value or ""), MAX_MESSAGE)
-
-
-def format_amount(value: Decimal) -> str:
-    """Return an exact amount with at least two decimal places and no further trailing zeros."""
-    integer, _, decimals = f"{value:f}".partition(".")
-    return f"{integer}.{decimals.rstrip('0').ljust(2, '0')}"

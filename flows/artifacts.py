@@ -1,28 +1,20 @@
-"""Prefect artifacts of a flow run: the result table, the progress bar and the alert page."""
+"""Prefect artifacts of a flow run: keys, foreign text, and the progress bar."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from prefect import get_run_logger
 from prefect.artifacts import (
-    acreate_link_artifact,
-    acreate_markdown_artifact,
     acreate_progress_artifact,
-    acreate_table_artifact,
     aupdate_progress_artifact,
 )
-from prefect.settings import PREFECT_UI_URL
 
-from common.errors import SourceError
 from common.text import sanitize
-from pipelines.alerts.rules import CAUSE_BY_STATE
-from pipelines.backfill.results import BackfillResult
-from pipelines.results import RunResult
 
 SHOW_AFTER: Final = 10.0  # seconds; a shorter run gets no progress artifact
 MAX_CHARACTERS: Final = 4000  # of a foreign text in an artifact
@@ -82,15 +74,6 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-async def publish_result(
-    result: RunResult | BackfillResult, row: Mapping[str, object], *, key: str, description: str
-) -> None:
-    """Publish the table row of one result and, if an error stopped the source, an alert page."""
-    await acreate_table_artifact(table=[dict(row)], key=key, description=code_span(description))
-    if result.state in CAUSE_BY_STATE and result.error is not None:
-        await _publish_alert(result, result.error)
-
-
 def artifact_key(*parts: str) -> str:
     """Return an artifact key as Prefect allows it: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
@@ -102,29 +85,3 @@ def code_span(text: str) -> str:
     fence = "`" * (1 + max(map(len, BACKTICKS.findall(line)), default=0))
     edge = " " if "`" in line else ""
     return f"{fence}{edge}{line}{edge}{fence}" if line else ""
-
-
-async def _publish_alert(result: RunResult | BackfillResult, error: SourceError) -> None:
-    """Publish a page that says what stopped a source and what to do, and a link to that page."""
-    if isinstance(result, RunResult):
-        name, run_id = result.basket, result.run_id
-    else:
-        name, run_id = f"backfill {result.series}", result.backfill_id
-    cause, code = CAUSE_BY_STATE[result.state], code_span(error.code or type(error).__name__)
-    key = artifact_key("alert", cause, result.source)
-    await acreate_markdown_artifact(
-        key=key,
-        markdown=(
-            f"# {cause}: {result.source}\n\n{code_span(str(error))}\n\n"
-            f"- code: {code}\n- key: {code_span(f'…{result.key_tail}')}\n"
-            f"- run: {code_span(run_id)}\n"
-            f"- what to do: {error.guidance}\n"
-        ),
-        description=f"{result.source} stopped: {code}",
-    )
-    await acreate_link_artifact(
-        link=f"{PREFECT_UI_URL.value() or ''}/artifacts/key/{key}",
-        link_text=f"The alert {cause} of {result.source}",
-        key=artifact_key("alert-of", name),
-        description=f"Why {name} has no new data",
-    )

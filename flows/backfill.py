@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from common.clock import SystemClock
 from common.text import sanitize
-from flows.artifacts import artifact_key, publish_progress, publish_result
+from flows.artifacts import artifact_key, code_span, publish_progress
 from flows.in_process import CallerContext
 from flows.run_context import FAILED_STATES, flow_run_name
 from pipelines.backfill.pipeline import BackfillPipeline
@@ -95,8 +96,10 @@ async def _final_state(result: BackfillResult) -> State[Any]:
     """Log and publish the result; return the state of the flow run."""
     message = summarize(result)
     get_run_logger().log(logging.ERROR if result.state in FAILED_STATES else logging.INFO, "%s", message)
-    await publish_result(
-        result, _row(result), key=artifact_key("backfill", result.series), description=message
+    await acreate_table_artifact(
+        table=[_row(result)],
+        key=artifact_key("backfill", result.series),
+        description=code_span(message),
     )
     if result.state in FAILED_STATES:
         return Failed(name=FAILED_STATES[result.state], message=message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.clock import SystemClock
 from common.machine_errors import MachineError
 from common.warehouse_errors import WarehouseError
 from flows.run_context import flow_run_name
+from flows.schedule_runs import tend_schedule
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings
 from pipelines.loading import load_and_publish
@@ -37,6 +39,7 @@ async def maintain(config: str | None = None) -> State[Any]:
     except (WarehouseError, MachineError) as error:
         get_run_logger().error("%s", error)
         return Failed(message=str(error))
+    await tend_schedule(settings, ["maintain"], (), every=timedelta(days=1), now=clock.now())
     await acreate_table_artifact(
         table=[_row(load) for load in loads],
         key="maintain",

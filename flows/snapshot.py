@@ -5,9 +5,10 @@ A task for each shard would add 20 KB to Prefect's database, most of them events
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,22 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
-from common.text import sanitize
+from common.text import format_exact_duration, sanitize
 from connectors.shards import Shard
-from flows.artifacts import artifact_key, publish_progress, publish_result
+from flows.artifacts import artifact_key, publish_progress
 from flows.in_process import CallerContext
 from flows.run_context import FAILED_STATES, flow_run_name, is_stale, scheduled_time
-from pipelines.config import load_settings
+from flows.schedule_runs import tend_schedule
+from flows.snapshot_report import log_result, publish_report, summarize
+from pipelines.config import BasketSettings, Settings, load_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.extraction import shard_label
 from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
 from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
 from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
+from warehouse.state.ticks import MissedTick, record_ticks
 
 caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
 
@@ -42,8 +47,16 @@ class ProgressTracker:
         self.counters: dict[str, PageCounter] = {}
 
     def planned(self, basket: str, shards: tuple[Shard, ...]) -> None:
-        """Start counting the pages of a basket."""
+        """Log the plan of a basket, and start counting its pages."""
         self.counters[basket] = PageCounter(shards)
+        requests, routes = sum(shard.least_requests for shard in shards), Counter(s.route for s in shards)
+        get_run_logger().info(
+            "%s: planned %s shards (%s), at least %s requests",
+            basket,
+            f"{len(shards):,}",
+            ", ".join(f"{count:,} by the route {route}" for route, count in routes.items()),
+            f"{requests:,}",
+        )
         self._progress.planned(basket, shards)
 
     def landed(self, basket: str, shard: Shard, page: LandedPage) -> None:
@@ -94,16 +107,26 @@ async def snapshot(
     """
     settings = load_settings(Path(config) if config else None)
     selected = settings.select_baskets(tuple(baskets or ()))
-    scheduled = scheduled_time()
-    if is_stale(scheduled, SystemClock().now(), max(basket.every for basket in selected)):
-        return Completed(name="Skipped", message=f"the run of {scheduled} starts more than one interval late")
+    every, scheduled, now = max(basket.every for basket in selected), scheduled_time(), SystemClock().now()
+    if scheduled is not None and is_stale(scheduled, now, every):
+        late = f"it started {format_exact_duration(now - scheduled)} late, more than one interval"
+        skipped = [MissedTick(basket.name, scheduled, "skipped", late) for basket in selected]
+        await asyncio.to_thread(record_ticks, WarehousePaths(settings.root).state, skipped, now)
+        await _tend(settings, selected, every)
+        return Completed(name="Skipped", message=late)
     progress, collected = caller.get()
     tracker = ProgressTracker(progress)
     pipeline = SnapshotPipeline(settings, tuple(baskets or ()), progress=tracker, force=force)
     async with publish_progress(tracker, artifact_key("walk", *(basket.name for basket in selected))):
         results = await pipeline.run(_wrap_load_as_task)
     collected.extend(results)
+    await _tend(settings, selected, every)
     return await _final_state(results)
+
+
+async def _tend(settings: Settings, selected: Sequence[BasketSettings], every: timedelta) -> None:
+    names = [basket.name for basket in selected]
+    await tend_schedule(settings, names, names, every=every, now=SystemClock().now())
 
 
 async def run_in_process(
@@ -118,12 +141,9 @@ async def run_in_process(
 
 async def _final_state(results: Sequence[RunResult]) -> State[Any]:
     """Log and publish the results; return the state of the flow run."""
-    logger = get_run_logger()
     for result in results:
-        summary, level = summarize(result), logging.ERROR if result.exit_code else logging.INFO
-        logger.log(level, "%s: %s", result.basket, summary)
-        key = artifact_key("snapshot", result.basket)
-        await publish_result(result, _row(result), key=key, description=summary)
+        log_result(result)
+        await publish_report(result)
     states = {result.state for result in results}
     failed = next((name for state, name in FAILED_STATES.items() if state in states), None)
     message = "; ".join(f"{result.basket}: {summarize(result)}" for result in results)
@@ -137,27 +157,3 @@ def _wrap_load_as_task(step: LoadStep) -> LoadStep:
         return await step()
 
     return task(name="load and publish", persist_result=False, cache_policy=NO_CACHE)(load_and_publish)
-
-
-def summarize(result: RunResult) -> str:
-    """Return the result of a run in one line."""
-    if result.incomplete_reason:
-        return f"{result.state}: {sanitize(result.incomplete_reason, 1000)}"
-    load = result.load
-    changed = f", {load.rows_fetched:,} rows, {load.rows_changed:,} changed" if load else ""
-    return f"{result.state}: {result.requests} requests{changed}"
-
-
-def _row(result: RunResult) -> dict[str, Any]:
-    load = result.load
-    return {
-        "basket": result.basket,
-        "source": result.source,
-        "state": result.state,
-        "rows": load.rows_fetched if load else 0,
-        "changed": load.rows_changed if load else 0,
-        "rejected": load.rows_rejected if load else 0,
-        "requests": result.requests,
-        "quota left": "" if result.quota_remaining is None else result.quota_remaining,
-        "run": result.run_id,
-    }

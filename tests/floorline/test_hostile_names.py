@@ -25,7 +25,7 @@ from floorline.cli.render.query import Form, print_results
 from floorline.cli.render.runs import print_alert, print_alerts, print_files, result_notes
 from floorline.console import print_error, print_line, print_table, to_json
 from flows.artifacts import artifact_key, code_span
-from flows.snapshot import summarize
+from flows.snapshot_report import summarize
 from pipelines.alerts.channels import AppriseChannel
 from pipelines.alerts.messages import AlertMessage
 from pipelines.backfill.extraction import shard_label as series_label
@@ -35,7 +35,7 @@ from pipelines.snapshot.extraction import shard_label
 from tests.support.clocks import NOON
 from tests.support.http_servers import webhook_receiver
 from tests.support.terminals import printed
-from warehouse.loading.run import LoadReport, Outlier, SuspectProvider
+from warehouse.loading.run import LoadReport, PriceMove, SuspectProvider
 from warehouse.query_session import query_results
 from warehouse.state.alerts import Alert
 from warehouse.state.backfill_rows import BackfillShard
@@ -109,7 +109,7 @@ def result(name: str) -> RunResult:
         "cs2cap",
         "core",
         "done",
-        outliers=(Outlier(name, name, name, "USD", Decimal(1), Decimal(10)),),
+        outliers=(PriceMove(name, name, name, "USD", Decimal(1), Decimal(10)),),
         held=(SuspectProvider(name, "is down"),),
         contract_changes=(name,),
     )

@@ -139,7 +139,6 @@ def test_rejected_key_fails_the_run_and_publishes_an_alert(
     for part in ("cs2cap", "AUTH_API_KEY_REVOKED", "Issue a new key", f"…{KEY[-4:]}"):
         assert part in page
     assert KEY not in str(artifacts)
-    assert "alert-of-backfill-points" in artifacts
 
 
 @needs_prefect

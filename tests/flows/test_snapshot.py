@@ -193,12 +193,51 @@ def test_shard_that_fails_is_in_the_log_of_its_run(
     assert "404" in error
 
 
-def test_run_publishes_result_tables_and_no_alert(completed: FinishedRun) -> None:
-    tables = {artifact["key"]: artifact["data"] for artifact in completed.artifacts}
-    assert tables.keys() == {"snapshot-core", "snapshot-two"}
-    for name in ("rows", "changed", "rejected", "requests", "quota left"):
-        assert f'"{name}": ' in tables["snapshot-core"]
+def test_run_publishes_reports_and_no_alert(completed: FinishedRun) -> None:
+    reports = {artifact["key"]: artifact["data"] for artifact in completed.artifacts}
+    assert reports.keys() == {"snapshot-core", "snapshot-two"}
+    report = reports["snapshot-core"]
+    for provider in ("steam", "buff163"):
+        for currency in ("USD", "EUR"):
+            rows = sum(quote[0] == provider for quote in completed.bench.quotes(currency))
+            assert f"| `{provider}` | `{currency}` | `{rows:,}` | `{rows:,}` | `0` | `yes` |" in report
+    assert re.search(r"- \d+ requests, [\d,]+ left of the month", report)
+    assert f"/runs/flow-run/{completed.flow_run.id})" in report
     assert completed.events == []
+
+
+def test_run_logs_its_plan_and_its_load(completed: FinishedRun) -> None:
+    rows = sum(len(completed.bench.quotes(currency)) for currency in ("USD", "EUR"))
+    lines = [line for _, line in completed.logs]
+    assert "core: planned 4 shards (4 by the route catalog), at least 4 requests" in lines
+    assert f"core: loaded {rows:,} rows, {rows:,} changed, 0 closed" in lines
+
+
+def test_moves_and_rejects_are_in_the_log_and_in_the_report(
+    prefect: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with serve(sandbox_options(refresh=60, moving=0.2)) as box:
+        box.key(KEY)
+        bench = Bench.at(
+            tmp_path_factory.mktemp("moves"),
+            box,
+            catalog_of("steam", "buff163"),
+            source={"key": "env:FLOORLINE_TEST_KEY"},
+        )
+        run_flow(bench)
+        box.advance(3600)
+        run = run_flow(bench)
+    (result,) = run.results
+    assert result.load is not None
+    moves = result.load.moves
+    assert 3 <= len(moves) <= 10
+    factors = [max(move.price / move.was, move.was / move.price) for move in moves]
+    assert factors == sorted(factors, reverse=True)
+    lines = [line for _, line in run.logs if line.startswith("core: moved ")]
+    assert len(lines) == 3
+    assert moves[0].market_hash_name in lines[0]
+    report = next(one["data"] for one in run.artifacts if one["key"] == "snapshot-core")
+    assert report.count("%` |") == len(moves)
 
 
 def test_run_name_has_baskets_and_start_time(completed: FinishedRun) -> None:
@@ -240,7 +279,8 @@ def test_rejected_key_publishes_event_and_alert(rejected: tuple[FinishedRun, San
     page = artifacts["alert-auth-failed-cs2cap"]
     for part in ("cs2cap", "AUTH_API_KEY_REVOKED", "Issue a new key", f"…{KEY[-4:]}"):
         assert part in page
-    assert "/artifacts/key/alert-auth-failed-cs2cap" in artifacts["alert-of-core"]
+    assert "command: floorline key status" in page
+    assert "/artifacts/key/alert-auth-failed-cs2cap" in artifacts["snapshot-core"]
     assert [alert.cause for alert in run.bench.alerts()] == ["auth.failed"]
 
 

@@ -18,10 +18,11 @@ from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
 from warehouse.loading.late import recompute_late_quotes
+from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows, preserve_join_order
 from warehouse.loading.run import (
     LoadReport,
-    Outlier,
+    PriceMove,
     SuspectProvider,
     fetch_count,
     insert_run,
@@ -212,7 +213,9 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         rows_closed=fetch_count(db, COUNT_CLOSURES),
         rows_late=fetch_count(db, COUNT_LATE_ROWS),
         rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
-        outliers=tuple(Outlier(*row) for row in db.execute(OUTLIERS).fetchall()),
+        outliers=tuple(PriceMove(*row) for row in db.execute(OUTLIERS).fetchall()),
+        moves=find_biggest_moves(db),
+        marketplaces=count_by_marketplace(db),
         held=tuple(SuspectProvider(*row) for row in db.execute(SUSPECT_PROVIDERS).fetchall()),
         contract_changes=tuple(
             f"{escape(item_id)}: {item_label(was_name, was_phase)} is now {item_label(name, phase)}"

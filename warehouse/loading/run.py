@@ -19,8 +19,8 @@ from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outlier:
-    """A price that moved by a factor of ten or more; it is loaded all the same. Prices are in `currency`."""
+class PriceMove:
+    """A price that moved from one run to the next. Prices are in `currency`."""
 
     market_hash_name: str
     phase: str | None
@@ -28,6 +28,21 @@ class Outlier:
     currency: str
     was: Decimal
     price: Decimal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MarketplaceLoad:
+    """What a run brought of one marketplace in one currency: rows, and how many quotes changed and closed.
+
+    `complete` is whether the marketplace was observed completely.
+    """
+
+    provider: str
+    currency: str
+    rows: int
+    changed: int
+    closed: int
+    complete: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,8 +57,10 @@ class SuspectProvider:
 class LoadReport:
     """What the load of one run did. `rows_changed` counts the new rows of the history, closures included.
 
-    `held` are the providers of which nothing was closed, `brought` those with a complete observation that
-    counts. The state of a landing that is set aside is `unreadable`, of one that is tried again `waiting`, of
+    `outliers` are prices that moved by a factor of ten or more, which are loaded all the same; `moves` are
+    the ten biggest moves. `held` are the providers of which nothing was closed, `brought` those with a
+    complete observation that counts. The state of a landing that is set aside is `unreadable`, of one that
+    is tried again `waiting`, of
     a run whose rows were all rejected `unusable`; `reason` says why. `reject_reasons` has the commonest
     reasons, and `usual_reject_share` the share of rejects in earlier runs of the basket (None where there is
     no such comparison).
@@ -58,7 +75,9 @@ class LoadReport:
     rows_closed: int = 0
     rows_late: int = 0
     rows_rejected: int = 0
-    outliers: tuple[Outlier, ...] = ()
+    outliers: tuple[PriceMove, ...] = ()
+    moves: tuple[PriceMove, ...] = ()
+    marketplaces: tuple[MarketplaceLoad, ...] = ()
     held: tuple[SuspectProvider, ...] = ()
     contract_changes: tuple[str, ...] = ()
     brought: tuple[str, ...] = ()

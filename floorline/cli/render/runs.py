@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from common.shards import item_label
-from common.text import escape, sanitize
+from common.text import escape, format_amount, sanitize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.operation import AlertOutput, FilesOutput
 from floorline.cli.outputs.runs import RunOutput
 from floorline.console import (
-    format_amount,
     format_cell,
     format_message,
     print_error,

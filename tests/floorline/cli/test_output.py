@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from floorline.console import format_amount, to_json
+from common.text import format_amount
+from floorline.console import to_json
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.json_outputs import read_result
