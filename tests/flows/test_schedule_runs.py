@@ -40,7 +40,8 @@ async def create_schedule(client: PrefectClient, now: datetime) -> UUID:
     deployment_id = await client.create_deployment(flow_id, "core", schedules=[schedule])
     hour = timedelta(hours=1)
     window = {"start_time": (now - hour).isoformat(), "end_time": (now + hour).isoformat()}
-    await client.request("POST", f"/deployments/{deployment_id}/schedule", json=window)
+    ids = {"id": deployment_id}
+    await client.request("POST", "/deployments/{id}/schedule", path_params=ids, json=window)
     return deployment_id
 
 

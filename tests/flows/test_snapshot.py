@@ -32,6 +32,7 @@ from pydantic import SecretStr
 
 from common.errors import ConfigError
 from floorline.cli.commands import snapshot as snapshot_command
+from floorline.cli.json_output import CommandEnded
 from flows.snapshot import caller, snapshot
 from pipelines.results import RunResult
 from pipelines.snapshot.progress import NullProgress
@@ -308,10 +309,10 @@ def test_sigterm_loads_landed_pages_and_exits_with_143(
 
         stopper = threading.Thread(target=stop)
         stopper.start()
-        with pytest.raises(SystemExit) as exited:
+        with pytest.raises(CommandEnded) as ended:
             snapshot_command.snapshot(config=bench.config, as_json=True, prefect=True, quiet=True)
         stopper.join()
-    assert exited.value.code == 143
+    assert ended.value.error.exit_code == 143
     ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs")
     assert state == "cancelled"
     assert rows >= 100
