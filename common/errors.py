@@ -3,7 +3,7 @@
 FloorlineError
 ├── SourceError                  a price API, or what the configuration asks of a price API
 │   ├── ConfigError              fix the configuration
-│   │   └── TierUnknown
+│   │   └── TierUnknown · WrongAddress
 │   ├── AuthRejected             never retried; stops every request of the source; raises an alert
 │   │   └── KeyMissing · KeyInvalid · KeyRevoked · AccountDisabled (· AccountUnverified)
 │   │       · AddressDenied
@@ -92,6 +92,12 @@ class TierUnknown(ConfigError):
     """The source reports neither the tier nor the limits of a key, and the configuration has no tier."""
 
     guidance = "Set `tier` of this source in the configuration to the tier of your account."
+
+
+class WrongAddress(ConfigError):
+    """What answers at the address of a source is not its API."""
+
+    guidance = "Correct `base_url` of this source to the API's address, which has no path."
 
 
 class AuthRejected(SourceError):
@@ -233,6 +239,8 @@ class ConnectionLost(TransientError):
 
 class ConnectFailed(ConnectionLost):
     """No connection could be established: nothing was sent."""
+
+    guidance = "Check `base_url`, the network and any proxy; the next run tries again."
 
 
 class PaginationError(SourceError):

@@ -9,13 +9,13 @@ from common.clock import Clock
 from common.errors import KeyInvalid, KeyRevoked
 from connectors.base import Account, Connector
 from connectors.http.auth import Key
-from connectors.http.retry import RetryPolicy
+from connectors.http.retry import UNKNOWN_SOURCE, RetryPolicy
 from connectors.tiers import TierLimits, limits_for
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.results import CatalogReport
-from pipelines.sources import build_connector, next_key, resolve_key, shared_ledger
+from pipelines.sources import build_connector, catalog_folder_of, next_key, resolve_key, shared_ledger
 from warehouse.paths import WarehousePaths
 
 
@@ -159,6 +159,9 @@ class SourceSession:
     def _build_connector(self, key: Key) -> None:
         self.key = key
         ledger = shared_ledger(self._paths.state, key, self.name, required=self._must_share)
+        # A source that answered before has its catalogs here: what fails now may pass.
+        known = (self._paths.catalog / catalog_folder_of(self.name, self.source)).is_dir()
+        retry = self._retry or RetryPolicy(first_failures={} if known else UNKNOWN_SOURCE)
         self._connector = build_connector(
-            self.name, self.source, key, self._clock, ledger=ledger, retry=self._retry
+            self.name, self.source, key, self._clock, ledger=ledger, retry=retry
         )

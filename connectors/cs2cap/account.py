@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from common.errors import KeyInvalid, OutcomeUnknown
+from common.errors import KeyInvalid, OutcomeUnknown, UnexpectedResponse
 from connectors.base import Account
 from connectors.cs2cap.contract import AwareDatetime
 from connectors.cs2cap.entries import OnOdd, decode_whole, utc_or_none
@@ -54,8 +54,12 @@ def parse_account(
     and so does a limit of 0, by the API's contract.
     """
     route = "/v1/account/key"
-    response = decode_whole(_KEY_RESPONSE, body, route, source=source, on_odd=on_odd)
-    key = decode_whole(_KEY, bytes(response.key), route, source=source, on_odd=on_odd)
+    try:
+        response = decode_whole(_KEY_RESPONSE, body, route, source=source, on_odd=on_odd)
+        key = decode_whole(_KEY, bytes(response.key), route, source=source, on_odd=on_odd)
+    except UnexpectedResponse:
+        detail = f"{route}: what answers is JSON, but does not say whether the key is active, as CS2Cap does"
+        raise UnexpectedResponse(detail, source) from None
     per_minute = key.effective_rate_requests_per_minute or None
     per_month = key.effective_quota_requests_per_month or None
     return Account(

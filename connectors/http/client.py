@@ -17,6 +17,7 @@ from connectors.http.bodies import BodyBudget, read_error_body
 from connectors.http.encoded_body import Decompress, EncodedBody
 from connectors.http.environment import check_base_url
 from connectors.http.errors import ErrorBody, as_outcome_unknown, check_content_type
+from connectors.http.first_contact import explain
 from connectors.http.headers import find_odd_quota, parse_quota
 from connectors.http.retry import RetryPolicy
 from connectors.http.source_clock import SourceClock
@@ -90,7 +91,8 @@ class Client(ABC):
         self._responses = asyncio.Semaphore(2 * concurrency)
         self._bodies = BodyBudget()
         self._guard = SourceGuard(self.rate_limiter, clock)
-        base_url = check_base_url(base_url, source)
+        self._has_answered = False
+        self._base_url = base_url = check_base_url(base_url, source)
         self._transport = Transport(
             source,
             base_url,
@@ -185,8 +187,13 @@ class Client(ABC):
     async def _send_with_retry(
         self, request: ApiRequest, read_body: BodyReader[_T], retry: RetryPolicy | None = None
     ) -> ApiResponse[_T]:
-        async with self._guard.guard(str(request)):
-            return await (retry or self._retry).run(lambda: self._attempt(request, read_body), self._clock)
+        policy = retry or (self._retry if self._has_answered else self._retry.until_answered)
+        try:
+            async with self._guard.guard(str(request)):
+                return await policy.run(lambda: self._attempt(request, read_body), self._clock)
+        except SourceError as error:
+            failure = error if self._has_answered else explain(error, self._base_url, str(request))
+        raise failure
 
     async def _attempt(self, request: ApiRequest, read_body: BodyReader[_T]) -> ApiResponse[_T]:
         async with self._responses, AsyncExitStack() as until_done:
@@ -237,6 +244,7 @@ class Client(ABC):
         body = ErrorBody(b"") if status < 300 else await read_error_body(response, self.mask)
         error = self.classify(route, status, body=body, headers=headers)
         error = error or check_content_type(status, headers, self.source)
+        self._has_answered = self._has_answered or error is None or bool(error.code)
         request_id = sanitize(headers.get("x-request-id", self.request_id))
         self.request_id = (error and error.request_id) or request_id
         quota = parse_quota(headers, self._clock.now())

@@ -78,6 +78,8 @@ def check_content_type(status: int, headers: Mapping[str, str], source: str) -> 
     if is_json(headers):
         return None
     received = sanitize(_media_type(headers), 60) or "no content type"
+    if received == "text/html":
+        received = "a web page, such as a login page,"
     detail = f"{received} instead of JSON: {ELSEWHERE}"
     return InterceptedPage(detail, source, status=status)
 

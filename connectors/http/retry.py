@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import tenacity
 
 from common.clock import Clock
-from common.errors import Outage, TransientError
+from common.errors import ConnectionLost, InterceptedPage, Outage, RequestTimeout, TransientError
 
 _T = TypeVar("_T")
 _FailureLimits = Mapping[type[TransientError], int]
 _ONE_MORE: Final[_FailureLimits] = {Outage: 2}
+# Of a source that never answered, its address is in doubt: whoever waits wants to know.
+UNKNOWN_SOURCE: Final[_FailureLimits] = {ConnectionLost: 2, RequestTimeout: 1, InterceptedPage: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class RetryPolicy:
     The n-th wait is a random part, between half and all, of `base` * 2^n seconds, at most `cap`, and never
     less than the API's Retry-After. A wait that would exceed `max_wait` is not started: the failure is raised
     at once. `random` draws from [0, 1). `failures` says how many attempts may fail in one way, before the
-    last of these failures is raised.
+    last of these failures is raised; `first_failures` the same until the source has answered once.
     """
 
     attempts: int = 6
@@ -31,6 +33,12 @@ class RetryPolicy:
     cap: float = 30.0
     random: Callable[[], float] = random.random
     failures: _FailureLimits = field(default_factory=lambda: _ONE_MORE)
+    first_failures: _FailureLimits = field(default_factory=dict)
+
+    @property
+    def until_answered(self) -> "RetryPolicy":
+        """The policy for a source that has not answered yet."""
+        return replace(self, failures={**self.failures, **self.first_failures})
 
     async def run(self, attempt: Callable[[], Awaitable[_T]], clock: Clock) -> _T:
         """Return the result of `attempt`, or raise the failure of the last attempt."""

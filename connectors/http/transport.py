@@ -24,10 +24,12 @@ from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.compression import ACCEPTED
 from connectors.http.environment import UNUSABLE_PROXY, environment_proxy
+from connectors.http.first_contact import describe_connect_failure
 
 Params = Sequence[tuple[str, str]]
 Headers = Mapping[str, str]
 _T = TypeVar("_T")
+_CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 20.0
 # Failures before the first byte of a request is sent.
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
@@ -136,21 +138,25 @@ class _Deadline:
             async with asyncio.timeout_at(self._ends_at):
                 return await step()
         except _UNSENT as error:
-            reason = self._describe(error) or "no connection could be made"
-            failure: SourceError = ConnectFailed(f"{self._request}: {reason}", self.source)
+            failure: SourceError = ConnectFailed(f"{self._request}: {self._describe(error)}", self.source)
         except httpx.ReadTimeout:
             failure = RequestTimeout(f"{self._request}: nothing arrived for {_READ_TIMEOUT:g} s", self.source)
         except (TimeoutError, httpx.TimeoutException):
             failure = RequestTimeout(f"{self._request}: no answer in {self._seconds:g} s", self.source)
-        except httpx.HTTPError as error:
-            reason = self._describe(error) or "the connection broke"
+        except httpx.HTTPError:
+            reason = "the connection broke before the response was complete"
             failure = ConnectionLost(f"{self._request}: {reason}", self.source)
         except asyncio.CancelledError as error:
             raise _strip_frames(error)  # noqa: B904 - the same cancellation, without httpx's frames
         raise failure
 
     def _describe(self, error: httpx.HTTPError) -> str:
-        return sanitize(self._key.redact(str(error)))
+        """Return why nothing was sent."""
+        if isinstance(error, httpx.ProxyError):
+            return f"the proxy refuses: {sanitize(self._key.redact(str(error)))}"
+        if isinstance(error, httpx.ConnectTimeout):
+            return f"no connection in {_CONNECT_TIMEOUT:g} s"
+        return describe_connect_failure(error) or "no connection could be made"
 
 
 class _NoCookies(CookieJar):
@@ -179,7 +185,7 @@ def _build_client(
                 "Accept-Encoding": ACCEPTED,
                 "User-Agent": "floorline",
             },
-            timeout=httpx.Timeout(connect=10.0, read=_READ_TIMEOUT, write=10.0, pool=deadline),
+            timeout=httpx.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT, write=10.0, pool=deadline),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
             cookies=_NoCookies(),
             follow_redirects=False,

@@ -207,7 +207,9 @@ class KeyCheck:
         else:
             seen = f"the server answers, but not as the API does: {error_summary(error)}"
             advice = "check base_url, host and path; if they are right, the API is down"
-        return fail(f"{self._name} address", f"{self._settings.base_url}: {seen}", advice)
+        if self._settings.base_url not in seen:
+            seen = f"{self._settings.base_url}: {seen}"
+        return fail(f"{self._name} address", seen, advice)
 
     def _check_plan(self, account: Account) -> Finding:
         name, month, used = f"{self._name} plan", account.requests_per_month, account.used

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from common.errors import ConfigError
 from pipelines.config import BasketSettings
 
 if TYPE_CHECKING:
@@ -36,20 +35,14 @@ def frequency_of_interval(interval: timedelta) -> RunFrequency:
 
 
 def frequency_of(basket: BasketSettings, now: datetime) -> RunFrequency:
-    """Return a basket's frequency: of its cron expression in the 30 days from `now` (UTC), or of `every`.
-
-    Raises ConfigError for an invalid cron expression or an unknown time zone.
-    """
+    """Return a basket's frequency: of its cron expression in the 30 days from `now` (UTC), or of `every`."""
     if basket.cron is None:
         return frequency_of_interval(basket.every)
-    try:
-        return _frequency_of_cron(basket.cron, ZoneInfo(basket.timezone), now)
-    except (ValueError, KeyError, OSError) as error:
-        raise ConfigError(f"basket {basket.name}: its schedule does not work: {error}") from None
+    return _frequency_of_cron(basket.cron, ZoneInfo(basket.timezone), now)
 
 
 def _frequency_of_cron(cron: str, zone: ZoneInfo, start: datetime) -> RunFrequency:
-    """Return the frequency of a cron expression in the 30 days from `start`. Raises ValueError.
+    """Return the frequency of a cron expression in the 30 days from `start`.
 
     The times are counted by the hour, and not one by one. Like Prefect, take the expression in local time: a
     time that the change of the clock skips moves by the size of the change, and a repeated time counts once.

@@ -69,15 +69,15 @@ def test_cron_schedule_has_its_time_zone() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"cron": "61 9 * * *"}, "61 9"),
-        ({"cron": "5 9 * * *", "timezone": "Europe/Atlantis"}, "Atlantis"),
-        ({"timezone": "Europe/Atlantis"}, "Atlantis"),
+        ({"cron": "61 9 * * *"}, "cron is no cron expression"),
+        ({"cron": "5 9 * * *", "timezone": "Europe/Atlantis"}, "timezone is no time zone"),
+        ({"timezone": "Europe/Atlantis"}, "timezone is no time zone"),
     ],
 )
 def test_invalid_schedule_is_a_one_line_config_error(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as refused:
         render_prefect_yaml(settings(basket(**fields)), None)
-    assert "basket core: its schedule does not work" in str(refused.value)
+    assert "basket core: " in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -162,5 +162,5 @@ def test_sales_deployment_exists_only_for_sources_with_a_sales_schedule() -> Non
 
 def test_invalid_sales_interval_is_a_config_error() -> None:
     fields = {"sources": {"cs2cap": {"sales": "0s"}}, "baskets": [basket()]}
-    with pytest.raises(ConfigError, match=r"sources\.cs2cap\.sales: must be from 1s"):
+    with pytest.raises(ConfigError, match="source cs2cap: sales must be from 10s"):
         render_prefect_yaml(parse_settings(fields, Path("/srv/market")), None)

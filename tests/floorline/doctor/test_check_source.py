@@ -203,10 +203,8 @@ def test_unreachable_address(tmp_path: Path) -> None:
 def test_base_url_with_a_wrong_path(tmp_path: Path, sandbox: Sandbox) -> None:
     findings = findings_by_name(Bench.create(tmp_path, {"cs2cap": f"{sandbox.url}/api"}, basket()).config)
     assert verdicts(findings) == {"address": "fail", "key": "warn"}
-    assert (
-        "the server answers, but not as the API does: HTTP 404: Not Found" in findings["cs2cap address"].seen
-    )
-    assert "host and path" in findings["cs2cap address"].advice
+    assert "is not this API: it has no GET /v1/account/key (404 Not Found)" in findings["cs2cap address"].seen
+    assert "check base_url" in findings["cs2cap address"].advice
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_problem_of_one_source_does_not_affect_the_others(
     assert "AUTH_API_KEY_REVOKED" in old["problem"]
     assert (old["key_tail"], none["key_tail"]) == (REVOKED_KEY[-4:], "")
     assert "AUTH_INVALID_API_KEY" in late["problem"]
-    problem = "gone: the key could not be tested: GET /v1/account/key: All connection attempts failed"
-    assert gone["problem"] == problem
+    problem = "gone: the key could not be tested: http://127.0.0.1:9: GET /v1/account/key: connection refused"
+    assert gone["problem"] == f"{problem}: nothing listens there"
     assert "No such file" in none["problem"]
     assert len(status(bench, code=4).err.splitlines()) == 4
     assert price_requests(sandbox) == []
