@@ -66,12 +66,12 @@ def _sandbox(what: str) -> FloorlineError:
 PACKAGES: Final[Mapping[Describe, str]] = {
     _prefect: "prefect httpx httpcore h11 h2 hpack hyperframe anyio websockets sqlalchemy alembic"
     " aiosqlite asyncpg fastapi docket redis cloudpickle jinja2 griffe packaging readchar",
-    _configuration: "pydantic pydantic_core pydantic_settings pydantic_extra_types tomllib toml yaml"
+    _configuration: "pydantic pydantic_core pydantic_settings pydantic_extra_types tomllib tomlkit toml yaml"
     " croniter zoneinfo dotenv",
     _database: "duckdb _duckdb sqlite3 polars pyo3_runtime pyarrow filelock isal zlib gzip zstd"
     " compression backports msgspec json",
     _certificates: "ssl",
-    _terminal: "rich typer click curses",
+    _terminal: "rich typer click curses questionary prompt_toolkit",
     _messages: "apprise requests urllib3 requests_oauthlib oauthlib",
     _sandbox: "uvicorn starlette httptools multipart",
 }

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 from pytimeparse.timeparse import timeparse
 
 from common.errors import ConfigError
+from common.files import expand_home
 from common.numbers import LONGEST
 from connectors.http.environment import check_base_url
 
@@ -129,6 +130,10 @@ Address = Annotated[str, AfterValidator(_check_address)]
 def _check_folder(path: Path) -> Path:
     if str(path) == "." or "\0" in str(path):
         raise ValueError('must be the path of a folder: write path = "data"')
+    try:
+        expand_home(path)
+    except ConfigError:
+        raise ValueError("begins with ~, and no home folder is known: write the whole path") from None
     return path
 
 

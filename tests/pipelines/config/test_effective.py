@@ -20,7 +20,7 @@ from pipelines.config.values import format_exactly
 
 ROOT = Path(__file__).parents[3]
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(
-    lambda text: text.strip() and text[0] != "-" and text != "."
+    lambda text: text.strip() and text[0] not in "-~" and text != "."
 )
 BASKET = {"name": "core", "source": "cs2cap", "items": ["AK-47 | Redline (Field-Tested)"]}
 SOURCES: dict[str, Any] = {"cs2cap": {}, "shark": {"kind": "skinshark", "include_fees": True}}
