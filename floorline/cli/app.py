@@ -18,9 +18,10 @@ from floorline.cli.commands.config import config_app
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
+from floorline.cli.commands.monitor import metrics, status
 from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
-from floorline.cli.commands.query import query, status
+from floorline.cli.commands.query import query
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.schema import schema
 from floorline.cli.commands.snapshot import snapshot
@@ -81,6 +82,7 @@ app.command(
 app.command(rich_help_panel=READ, epilog='Example: floorline query "FROM best_ask LIMIT 5"')(query)
 app.command(rich_help_panel=READ, epilog="Example: floorline export record.duckdb")(export)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline status --json")(status)
+app.command(rich_help_panel=OPERATE, epilog="Example: floorline metrics --output floorline.prom")(metrics)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline backup /mnt/backup/today")(backup)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline restore /mnt/backup/today --check")(restore)
 app.add_typer(alerts_app, name="alerts", rich_help_panel=OPERATE)

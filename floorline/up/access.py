@@ -16,6 +16,7 @@ import stat
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from common.addresses import WILDCARDS, is_loopback
 from common.errors import ConfigError
 from common.files import translate_os_errors
 from common.warehouse_errors import WarehouseUnusable
+from floorline.monitoring.status import UpStatus
 from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
 from flows.prefect_api import prefect_url
@@ -52,6 +54,12 @@ class ServerAccess:
     def page(self) -> str:
         """The address of Prefect's page."""
         return self.api_url.removesuffix("/api")
+
+    @property
+    def status(self) -> UpStatus:
+        """What `floorline status` shows of it."""
+        started_at = datetime.fromisoformat(self.started_at) if self.started_at else None
+        return UpStatus(self.page, self.pid, started_at, self.pool_paused)
 
     @property
     def origins(self) -> tuple[str, ...]:

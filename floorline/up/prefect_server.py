@@ -1,6 +1,6 @@
 """Run Prefect's application, with restricted access, on the socket of `floorline up`.
 
-    python -m floorline.up.prefect_server DESCRIPTOR HOST
+    python -m floorline.up.prefect_server DESCRIPTOR HOST FOLDER
 
 `floorline up` listens before this process starts and after it dies: so nobody else can take its port.
 """
@@ -19,6 +19,8 @@ from prefect.settings import get_current_settings
 
 from common.addresses import WILDCARDS
 from floorline.up.access_middleware import restrict_access
+from floorline.up.environment import SERVER_AUTH
+from floorline.up.metrics_page import FILE, MetricsPage
 
 
 def main() -> None:
@@ -27,7 +29,8 @@ def main() -> None:
     _keep_private(settings.home)
     server = settings.server
     origins = server.api.cors_allowed_origins.split(",")
-    app = restrict_access(create_app(final=True), origins, any_host=sys.argv[2] in WILDCARDS)
+    page = MetricsPage(create_app(final=True), Path(sys.argv[3], FILE), os.environ[SERVER_AUTH])
+    app = restrict_access(page, origins, any_host=sys.argv[2] in WILDCARDS)
     config = uvicorn.Config(
         app,
         timeout_keep_alive=server.api.keepalive_timeout,

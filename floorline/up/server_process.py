@@ -41,7 +41,7 @@ class ServerProcess:
         descriptor = self._listener.fileno()
         self.process = ManagedProcess(
             "server",
-            supervisor_lock.command("floorline.up.prefect_server", str(descriptor), host),
+            supervisor_lock.command("floorline.up.prefect_server", str(descriptor), host, str(home)),
             env=environment.server_env(self.access, lock_path),
             logs=logs,
             descriptors=[descriptor],

@@ -18,6 +18,7 @@ from common.errors import ConfigError
 from common.warehouse_errors import WarehouseUnusable
 from floorline.up import access, environment, logs
 from floorline.up.lines import LogFormat, open_log, report, warn
+from floorline.up.metrics_page import FILE
 from floorline.up.server_process import REACH_TIMEOUT, ServerProcess
 from floorline.up.shutdown import RunShutdown
 from floorline.up.watch import AlertWatcher, PoolWatcher, RunWatcher, repeat
@@ -33,6 +34,7 @@ LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was kille
 CHECK_INTERVAL: Final = 0.5  # of the processes
 WATCH_INTERVAL: Final = 2.0  # of runs, alerts and the pool
 SILENCE_INTERVAL: Final = 60.0
+METRICS_INTERVAL: Final = 15.0
 MAX_WORKERS: Final = 16
 BUSY: Final = 300.0  # a basket that runs more often keeps Prefect's database busy
 
@@ -95,6 +97,7 @@ class Supervisor:
             looks = (runs.look, AlertWatcher(self._settings).look, pool.look)
             self._tasks = [asyncio.create_task(repeat(WATCH_INTERVAL, look)) for look in looks]
             self._tasks.append(asyncio.create_task(repeat(SILENCE_INTERVAL, self._check_silence)))
+            self._tasks.append(asyncio.create_task(repeat(METRICS_INTERVAL, self._write_metrics)))
             while True:
                 await asyncio.sleep(CHECK_INTERVAL)
                 if self._server is not None:
@@ -241,6 +244,19 @@ class Supervisor:
     def _note_pause(self, paused: bool) -> None:
         if self._access is not None:
             self._publish_access(dataclasses.replace(self._access, pool_paused=paused))
+
+    async def _write_metrics(self) -> None:
+        """Write the metrics that the server serves at /metrics, and that a collector may read as a file."""
+        from floorline.monitoring.metrics import build_registry, write_metrics
+        from floorline.monitoring.status import read_status
+
+        status = self._access.status if self._access is not None else None
+
+        def write() -> None:
+            report = read_status(self._settings, datetime.now(UTC), status)
+            write_metrics(build_registry(self._settings, report), self._home / FILE)
+
+        await asyncio.to_thread(write)
 
     async def _check_silence(self) -> None:
         """Raise alerts for silent baskets: a run that does not start cannot raise an alert."""

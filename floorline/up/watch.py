@@ -26,15 +26,19 @@ RESUME: Final = f"floorline prefect work-pool resume {WORK_POOL}"
 
 
 async def repeat(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Do `work` again and again, with a pause after each; a failure is a line, and not the end."""
+    """Do `work` again and again, with a pause after each; a new failure is a line, and not the end."""
+    told = None
     while True:
-        await asyncio.sleep(seconds)
         try:
             await work()
+            told = None
         except FloorlineError as error:
-            warn("check.failed", str(error))
-        except Exception:  # noqa: BLE001, S112 - of Prefect's client: a server that is gone is seen elsewhere
-            continue
+            if str(error) != told:
+                told = str(error)
+                warn("check.failed", told)
+        except Exception:  # noqa: BLE001, S110 - of Prefect's client: a server that is gone is seen elsewhere
+            pass
+        await asyncio.sleep(seconds)
 
 
 class RunWatcher:

@@ -1,4 +1,4 @@
-"""The commands `floorline status` and `floorline query`."""
+"""The command `floorline query`."""
 
 from __future__ import annotations
 
@@ -13,41 +13,6 @@ from floorline.cli.options import AsJson, ConfigFile
 
 if TYPE_CHECKING:
     from floorline.cli.render.query import Form
-
-
-def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show the last runs, the open alerts and what is not loaded.
-
-    A line for each basket; then the database, the usage of the month, and what needs attention.
-    """
-    from common.clock import MAX_CLOCK_SKEW, SystemClock
-    from common.numbers import from_unix_time
-    from floorline.cli.render.status import StatusReport, print_status
-    from pipelines.config import load_settings
-    from pipelines.planning.quota import active_holds, month_usage
-    from warehouse.landing.inventory import landings_set_aside, pending_landings
-    from warehouse.landing.reader import CorruptLanding
-    from warehouse.paths import WarehousePaths
-    from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
-    from warehouse.state.alerts import read_alerts
-
-    settings, now = load_settings(config), SystemClock().now()
-    paths = WarehousePaths(settings.root)
-    published = paths.published.exists()
-    corrupt: list[CorruptLanding] = []
-    pending = pending_landings(paths.landing, corrupt.append)
-    report = StatusReport(
-        runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
-        alerts=read_alerts(paths.state, open_only=True),
-        pending=pending,
-        landings_aside=[*landings_set_aside(paths.landing), *corrupt],
-        set_aside=set_aside_baskets(paths),
-        published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
-        now=now,
-        months=month_usage(settings, now),
-        holds=active_holds(settings, now),
-    )
-    print_status(settings, report, as_json=as_json)
 
 
 def query(

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 
+from floorline.cli.outputs import copy_fields
+from floorline.monitoring.problems import Problem
+from floorline.monitoring.status import BasketStatus, UpStatus
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.state.alerts import Alert
 
@@ -29,6 +32,21 @@ class BasketOutput:
     rows_fetched: int | None
     rows_changed: int | None
     requests: int | None
+
+    @classmethod
+    def from_status(cls, basket: BasketStatus) -> BasketOutput:
+        """Return a status as it is printed."""
+        return cls(
+            **copy_fields(
+                cls,
+                basket,
+                last_success_at=basket.last_success,
+                age_seconds=None if basket.age is None else basket.age.total_seconds(),
+                every_seconds=basket.every.total_seconds(),
+                late=basket.late,
+                last_state=basket.state,
+            )
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +81,8 @@ class StatusOutput:
     """The baskets, the month of each source, the open alerts, and what is not loaded.
 
     `published_at` is null before the first publication. `landings_waiting` are the ids of runs that are not
-    loaded yet. `holds` says until when a source asked to send nothing, by source.
+    loaded yet. `holds` says until when a source asked to send nothing, by source. `up` is a running
+    `floorline up`, or null. `problems` are what `--check` looks for: its exit code is 0 if there is none.
     """
 
     baskets: tuple[BasketOutput, ...]
@@ -73,3 +92,5 @@ class StatusOutput:
     alerts: tuple[Alert, ...]
     landings_waiting: tuple[str, ...]
     landings_set_aside: tuple[LandingOutput, ...]
+    up: UpStatus | None
+    problems: tuple[Problem, ...]

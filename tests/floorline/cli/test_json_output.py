@@ -23,7 +23,7 @@ COMMANDS = dict(walk_commands(typer.main.get_command(app)))
 COUNTS = (
     *("requests", "rows", "pages", "shards", "items", "runs", "quotes", "entries", "repeats", "exit_code"),
     *("alert_id", "number", "http_status", "read", "fitting", "schema_version", "taken_over"),
-    *("files", "changes", "landings", "waiting", "open_alerts", "backfills"),
+    *("files", "changes", "landings", "waiting", "open_alerts", "backfills", "process_id"),
 )
 UNITS = re.compile(
     r"_(seconds|bytes|days|days_left|per_(minute|month|day|run)|of_month|share)$|^days_left$|^seconds_"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from floorline.cli.render.status import StatusReport, print_status
+from floorline.cli.render.status import print_status
+from floorline.monitoring.status import StatusReport
 from pipelines.config import load_settings
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
@@ -72,8 +73,8 @@ def test_age_of_the_last_success_against_the_interval(
 
 def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     status = read_result(printed(bench, capsys, report_of(run()), as_json=True))
-    landings = ["landings_waiting", "landings_set_aside"]
-    assert list(status) == ["baskets", "published_at", "months", "holds", "alerts", *landings]
+    landings, checked = ["landings_waiting", "landings_set_aside"], ["up", "problems"]
+    assert list(status) == ["baskets", "published_at", "months", "holds", "alerts", *landings, *checked]
     assert status["published_at"] == "2026-06-01T12:00:00+00:00"
     assert status["baskets"] == [
         {"basket": "core", "source": "cs2cap", "last_success_at": "2026-06-01T12:00:00+00:00",

@@ -23,7 +23,7 @@ async def inside(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body"})
 
 
-def ask(kind: str, headers: dict[str, str], *origins: str) -> Message:
+def ask(kind: str, headers: dict[str, str], *origins: str, any_host: bool = False) -> Message:
     """Send a request ("GET", "POST") or open a WebSocket; return the first message of the answer."""
     sent: list[Message] = []
     scope: dict[str, Any] = {
@@ -41,7 +41,7 @@ def ask(kind: str, headers: dict[str, str], *origins: str) -> Message:
         sent.append(message)
 
     async def answer() -> None:
-        await restrict_access(inside, origins or ORIGINS)(scope, receive, send)
+        await restrict_access(inside, origins or ORIGINS, any_host=any_host)(scope, receive, send)
 
     asyncio.run(answer())
     return sent[0]
@@ -101,3 +101,21 @@ def test_no_page_may_frame_the_server() -> None:
     headers = dict(ask("GET", {"Host": "localhost"})["headers"])
     assert headers[b"x-frame-options"] == b"DENY"
     assert headers[b"content-security-policy"] == b"frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("192.168.1.5:4200", None, 200),
+        ("market.lan:4200", "http://market.lan:4200", 200),
+        ("market.lan:4200", "http://evil.example", 403),
+        ("market.lan:4200", "http://evil.example:4200", 403),
+        ("market.lan:4200", "null", 403),
+    ],
+)
+def test_server_on_all_addresses_serves_its_own_page_by_any_name(
+    host: str, origin: str | None, status: int
+) -> None:
+    headers = {"Host": host, **({"Origin": origin} if origin else {})}
+    for kind in ("GET", "POST", "websocket"):
+        assert ask(kind, headers, any_host=True).get("status", 200) == status

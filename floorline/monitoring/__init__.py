@@ -1,0 +1,1 @@
+"""What a monitor asks: the status, its problems, and metrics."""

@@ -1,0 +1,122 @@
+"""The status of a warehouse: the last runs of its baskets, quotas, alerts, and what is not loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from common.clock import MAX_CLOCK_SKEW
+from common.numbers import from_unix_time
+from pipelines.config import BasketSettings, Settings
+from pipelines.planning.quota import MonthUsageReport, active_holds, month_usage
+from warehouse.landing.inventory import Landing, landings_set_aside, pending_landings
+from warehouse.landing.reader import CorruptLanding
+from warehouse.loading.rejects import UNUSABLE
+from warehouse.paths import WarehousePaths
+from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
+from warehouse.state.alerts import Alert, read_alerts
+
+LATE_AFTER: Final = 3  # intervals
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UpStatus:
+    """A running `floorline up`: its page, the id of its process, and its start (UTC).
+
+    `pool_paused` is whether somebody paused the work pool, so that no run starts.
+    """
+
+    page: str
+    process_id: int | None
+    started_at: datetime | None
+    pool_paused: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BasketStatus:
+    """The last runs of a basket; the counts are of the last run, and None before the first one.
+
+    `age` is the time since `last_success` (UTC), `late` whether it is longer than three intervals; both are
+    None before the first success. `state` is that of the last run, or "never ran".
+    """
+
+    basket: str
+    source: str
+    last_success: datetime | None
+    age: timedelta | None
+    every: timedelta
+    state: str
+    rows_fetched: int | None = None
+    rows_changed: int | None = None
+    requests: int | None = None
+
+    @property
+    def late(self) -> bool | None:
+        """Whether the last success is older than three intervals."""
+        return None if self.age is None else self.age > LATE_AFTER * self.every
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatusReport:
+    """What `floorline status` prints: last runs, open alerts, landings that are not loaded, quotas.
+
+    Times are UTC. `landings_aside` are the landings that are set aside. `holds` says until when a source
+    asked to send nothing, by source; `set_aside` are the baskets whose last landing could not be loaded, each
+    with its source. `up` is a running `floorline up`.
+    """
+
+    runs: Sequence[dict[str, Any]]
+    alerts: Sequence[Alert]
+    pending: Sequence[Landing]
+    landings_aside: Sequence[CorruptLanding]
+    published_at: datetime | None
+    now: datetime
+    months: Sequence[MonthUsageReport] = ()
+    holds: Mapping[str, datetime] = dataclasses.field(default_factory=dict)
+    set_aside: Collection[tuple[str, str]] = ()
+    up: UpStatus | None = None
+
+    def baskets(self, settings: Settings) -> list[BasketStatus]:
+        """Return the status of each basket of the configuration."""
+        last = {(run["basket"], run["source"]): run for run in self.runs}
+        return [self._basket(basket, last.get((basket.name, basket.source))) for basket in settings.baskets]
+
+    def _basket(self, basket: BasketSettings, run: Mapping[str, Any] | None) -> BasketStatus:
+        unusable = (basket.name, basket.source) in self.set_aside
+        if run is None:
+            state = UNUSABLE if unusable else "never ran"
+            return BasketStatus(basket.name, basket.source, None, None, basket.every, state)
+        success = run["last_success"]
+        return BasketStatus(
+            basket.name,
+            basket.source,
+            success,
+            self.now - success if success else None,
+            basket.every,
+            UNUSABLE if unusable else run["last_state"],
+            rows_fetched=run["rows_fetched"],
+            rows_changed=run["rows_changed"],
+            requests=run["requests"],
+        )
+
+
+def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -> StatusReport:
+    """Return the status of the warehouse at `now` (UTC). Raises WarehouseError."""
+    paths = WarehousePaths(settings.root)
+    published = paths.published.exists()
+    corrupt: list[CorruptLanding] = []
+    pending = pending_landings(paths.landing, corrupt.append)
+    return StatusReport(
+        runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
+        alerts=read_alerts(paths.state, open_only=True),
+        pending=pending,
+        landings_aside=[*landings_set_aside(paths.landing), *corrupt],
+        set_aside=set_aside_baskets(paths),
+        published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
+        now=now,
+        months=month_usage(settings, now),
+        holds=active_holds(settings, now),
+        up=up,
+    )

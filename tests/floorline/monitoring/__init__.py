@@ -1,0 +1,1 @@
+"""Tests of the checks and the metrics for monitors."""
