@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.addresses import is_http, mask_secrets, without_user
 from common.errors import ConfigError
+from pipelines.prefect_files import read_api_url
 from pipelines.prefect_settings import check_temporary_server, import_prefect
 
 if TYPE_CHECKING:
@@ -39,30 +37,19 @@ class PrefectOutdated(ConfigError):
 
 
 def prefect_configured() -> bool:
-    """Return whether the environment or the active profile sets a Prefect API. Raises ConfigError."""
+    """Return whether Prefect's settings name a Prefect API. Raises ConfigError."""
     return prefect_url() is not None
 
 
 def prefect_url() -> str | None:
-    """Return the address of the Prefect API that the environment or the active profile sets, if any.
+    """Return the address of the Prefect API in Prefect's settings, if any; see `read_api_url`.
 
     Raises ConfigError for an invalid address, of which Prefect's own errors would show parts of the password.
     """
-    url = os.environ.get("PREFECT_API_URL") or _url_of_profile()
+    url = read_api_url()
     if url is None or is_http(url):
         return url
     raise ConfigError(f"PREFECT_API_URL is not an http or https address: {mask_secrets(url)}")
-
-
-def _url_of_profile() -> str | None:
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
-    try:
-        content = tomllib.loads((home.expanduser() / "profiles.toml").read_text("utf-8"))
-        active = os.environ.get("PREFECT_PROFILE") or content.get("active", "")
-        url = content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
-    except (OSError, ValueError, RuntimeError, AttributeError, TypeError):
-        return None  # RuntimeError: nobody knows the user's home; the last two: no tables of profiles
-    return url if url and isinstance(url, str) else None
 
 
 async def check_prefect_reachable(seconds: float = REACH_TIMEOUT) -> str:

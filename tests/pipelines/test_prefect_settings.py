@@ -11,6 +11,7 @@ from flows.prefect_api import prefect_url
 from tests.support.prefect_imports import Case, import_with
 
 PROFILE = 'active = "x"\n[profiles.x]\n'
+OTHERS = {"home/profiles.toml": PROFILE + 'PREFECT_API_URL = "http://profile/api"'}
 CHECK = r"Prefect's settings cannot be used( \(\w+\))?: check the PREFECT_\.\.\. variables, .*/profiles\.toml"
 LOST = r"(prefect|pyproject)\.toml cannot be read, and may have settings of Prefect"
 # All but the guards are new: Prefect printed several lines with the values, and the rest was called a bug of
@@ -33,7 +34,42 @@ CASES: dict[str, tuple[Case, str]] = {
         "is no address of a database",
     ),
     "home: a question mark": ({"PREFECT_HOME=": "{folder}/a?b"}, "a question mark.*: set PREFECT_HOME"),
-    "guard: home: an API elsewhere": ({"home": "", "PREFECT_API_URL=": "http://127.0.0.1:9/api"}, "$"),
+    "guard: home: an API elsewhere": ({"home": "", "PREFECT_API_URL=": "http://127.0.0.1:9/api"}, "uses"),
+    # Of the places of the API's address: only the environment and the profile counted.
+    **{
+        f"new: API in {place}": ({**OTHERS, name: text.format(url="http://one/api")}, "uses http://one/api$")
+        for place, name, text in (
+            ("a variable", "PREFECT_API_URL=", "{url}"),
+            ("a variable in small letters", "prefect_api_url=", "{url}"),
+            (".env", ".env", "export PREFECT_API_URL='{url}' # a comment"),
+            (".env in small letters", ".env", "prefect_api_url={url}"),
+            ("prefect.toml", "prefect.toml", 'api.url = "{url}"'),
+            ("pyproject.toml", "pyproject.toml", '[tool.prefect.api]\nurl = "{url}"'),
+        )
+    },
+    "guard: API in a profile": (OTHERS, "uses http://profile/api$"),
+    "new: API in a profile of another file": (
+        {
+            **OTHERS,
+            ".env": "PREFECT_PROFILES_PATH=p.toml",
+            "p.toml": PROFILE + 'PREFECT_API_URL = "http://p"',
+        },
+        "uses http://p$",
+    ),
+    "new: the environment precedes .env": (
+        {"PREFECT_API_URL=": "http://variable", ".env": "PREFECT_API_URL=http://file"},
+        "uses http://variable$",
+    ),
+    "new: .env precedes prefect.toml": (
+        {".env": "PREFECT_API_URL=http://file", "prefect.toml": 'api.url = "http://toml"'},
+        "uses http://file$",
+    ),
+    "new: prefect.toml precedes pyproject.toml": (
+        {"prefect.toml": 'api.url = "http://a"', "pyproject.toml": 'tool.prefect.api.url = "http://b"'},
+        "uses http://a$",
+    ),
+    "new: an empty variable is no API": ({**OTHERS, "PREFECT_API_URL=": ""}, "$"),
+    "new: an empty line of .env is no API": ({**OTHERS, ".env": "PREFECT_API_URL="}, "$"),
 }
 
 

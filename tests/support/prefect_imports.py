@@ -3,7 +3,8 @@
     python -m tests.support.prefect_imports < CASES
 
 CASES is the JSON of a list of mappings from the path of a file to its text; a path that ends with = is a
-variable of the environment. Prints the JSON of a list of [message of the ConfigError, what was printed].
+variable of the environment. Prints the JSON of a list of [message, what was printed]. The message is that of
+the ConfigError, or names the API that Prefect uses, if any.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Case = Mapping[str, str]
 
 
 def import_with(cases: Sequence[Case]) -> list[tuple[str, str]]:
-    """Return the message of the ConfigError of each case (or an empty text), and what was printed."""
+    """Return the message of each case, and what was printed."""
     done = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(cases),
@@ -63,7 +64,19 @@ def _import(case: Case, folder: Path) -> str:
         check_temporary_server()
     except ConfigError as error:
         return str(error)
-    return ""
+    return _name_api()
+
+
+def _name_api() -> str:
+    """Return which API Prefect uses; an empty text for none."""
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.prefect_api import prefect_url
+
+    ours, prefects = prefect_url(), PREFECT_API_URL.value() or None
+    if ours != prefects:
+        return f"Prefect uses {prefects}, and Floorline {ours}"
+    return f"uses {ours}" if ours else ""
 
 
 def main() -> None:
