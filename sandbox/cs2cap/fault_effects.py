@@ -104,7 +104,9 @@ def _set_pagination(name: str, value: Json) -> Callable[[Payload, Fault], None]:
 
 
 def _break_line(lines: list[bytes], fault: Fault) -> list[bytes]:
-    """Replace a line by `text`, or by its first half."""
+    """Replace a line by `text`, or by its first half; a body without lines stays as it is."""
+    if not lines:
+        return lines
     row = int(fault.number("row", 0)) % len(lines)
     text = fault.text("text").encode() or lines[row][: len(lines[row]) // 2]
     return [*lines[:row], text + b"\n", *lines[row + 1 :]]

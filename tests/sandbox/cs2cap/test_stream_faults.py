@@ -98,3 +98,11 @@ def test_rows_of_a_stream_are_broken_and_get_new_fields(sandbox: Sandbox) -> Non
     assert [row["quantity"] == "many" for row in rows[:3]] == [False, True, False]
     assert {row["pattern"] for row in rows} == {3}
     assert len(rows) == sandbox.ledger().height
+
+
+@pytest.mark.parametrize("kind", ["broken_line", "short_stream", "broken_row", "new_field", "repeated_row"])
+def test_stream_without_rows_stays_one(sandbox: Sandbox, kind: str) -> None:
+    sandbox.fault("short_stream", rows=1_000_000)
+    sandbox.fault(kind)
+    empty = stream(sandbox)
+    assert (empty.status_code, empty.content) == (200, b"")
