@@ -6,6 +6,8 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +27,7 @@ from pipelines.alerts.silence import MISSED_INTERVALS
 from pipelines.config import Settings
 
 FILE: Final = "automations.yaml"
+SHIPPED: Final = resources.files("flows") / FILE
 NAME_PREFIX: Final = "floorline: "  # an automation with this prefix that is not in the file is removed
 MIN_SILENCE: Final = 10  # seconds, the shortest that Prefect can wait for a missing event
 CRASH_AUTOMATION: Final = "floorline marks lost runs"
@@ -40,11 +43,13 @@ class AppliedAutomation:
 
 
 async def apply_automations(settings: Settings, file: Path | None = None) -> list[AppliedAutomation]:
-    """Install the automations of `file` (by default the one beside the configuration) in Prefect's server.
+    """Install the automations of `file` in Prefect's server.
 
+    By default, that is the file beside the configuration, or else the one that Floorline ships.
     Raises ConfigError for a missing or invalid file, and for a notification block that does not exist.
     """
-    specs = _read_specs(file or settings.base / FILE)
+    own = settings.base / FILE
+    specs = _read_specs(file or (own if own.exists() else SHIPPED))
     async with get_client() as client:
         blocks = [
             await _find_block(client, entry) for entry in settings.alerts.notify if entry.startswith(BLOCK)
@@ -61,7 +66,7 @@ async def apply_automations(settings: Settings, file: Path | None = None) -> lis
         return applied
 
 
-def _read_specs(file: Path) -> list[dict[str, Any]]:
+def _read_specs(file: Path | Traversable) -> list[dict[str, Any]]:
     try:
         content = yaml.safe_load(file.read_text("utf-8"))
         return [dict(spec) for spec in content["automations"]]

@@ -26,7 +26,7 @@ from prefect.states import Crashed
 from prefect.types import DateTime
 
 from flows import WORK_POOL
-from flows.automations import FILE, apply_automations, install_crash_automation
+from flows.automations import apply_automations, install_crash_automation
 from flows.deployments import TAG, build_deployments
 from flows.prefect_api import PrefectUnreachable, check_prefect_reachable
 from pipelines.config import Settings
@@ -55,17 +55,12 @@ async def prepare_pool() -> None:
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
 
 
-async def deploy(settings: Settings, config: Path, shipped: Path) -> None:
-    """Create or update the deployments, and install the automations. Raises ConfigError.
-
-    The automations of alerts come from the user's own file, else from the file in the folder `shipped`.
-    """
+async def deploy(settings: Settings, config: Path) -> None:
+    """Create or update the deployments, and install the automations. Raises ConfigError."""
     for deployment in build_deployments(settings, config):
         await deployment.aapply()
     await install_crash_automation()
-    file = next((folder / FILE for folder in (settings.base, shipped) if (folder / FILE).exists()), None)
-    if file is not None:
-        await apply_automations(settings, file)
+    await apply_automations(settings)
 
 
 async def start_overdue(settings: Settings, now: datetime) -> list[str]:

@@ -27,8 +27,6 @@ from flows.prefect_api import answers_without_credentials, check_prefect_reachab
 from pipelines.config import Settings
 from pipelines.prefect_settings import check_home, import_prefect
 
-# The automations that are shipped are here; what a worker runs is a module, wherever the worker is.
-CODE: Final = Path(__file__).resolve().parents[2]
 # All times in seconds.
 LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
 CHECK_INTERVAL: Final = 0.5  # of the processes
@@ -197,7 +195,7 @@ class Supervisor:
         baskets = {basket.name for basket in self._settings.baskets}
         await remove_stale(self._config, baskets, self._settings.sales_every)
         self._workers.start(self._options.workers, self._home)  # a worker is ready some seconds later
-        await deploy(self._settings, self._config, CODE)
+        await deploy(self._settings, self._config)
         started = await start_overdue(self._settings, datetime.now(UTC))
         names = ", ".join(sorted(baskets))
         report("scheduled", f"Scheduled: {names}. Logs: {self._logs}. Ctrl-C stops everything.")

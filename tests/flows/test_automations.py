@@ -86,7 +86,9 @@ def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
     bench = Bench.at(tmp_path, sandbox, basket())
-    (bench.folder / "automations.yaml").write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
+    (bench.folder / "automations.yaml").write_text(
+        (ROOT / "flows" / "automations.yaml").read_text("utf-8"), "utf-8"
+    )
     return bench.with_notify("block:webhook/floorline-test")
 
 
@@ -125,18 +127,26 @@ def test_automations_follow_the_configuration(bench: Bench) -> None:
     assert installed_names() == [ALERT_AUTOMATION, other]
 
 
+def test_own_automations_need_no_file_beside_the_configuration(bench: Bench) -> None:
+    apply(bench)
+    (bench.folder / "automations.yaml").unlink()
+    assert apply(bench) == [
+        AppliedAutomation(ALERT_AUTOMATION, "unchanged"),
+        AppliedAutomation(SILENCE_AUTOMATION, "unchanged"),
+    ]
+
+
 def test_missing_or_invalid_file_and_missing_block_are_config_errors(bench: Bench) -> None:
     file = bench.folder / "automations.yaml"
     for content in ("automations: 7", "{", "automations: [{name: x}]"):
         file.write_text(content, "utf-8")
         with pytest.raises(ConfigError, match="is invalid"):
             apply(bench)
-    file.unlink()
-    with pytest.raises(ConfigError, match=r"there is no .*automations.yaml"):
-        apply(bench)
+    with pytest.raises(ConfigError, match=r"there is no .*other.yaml"):
+        asyncio.run(apply_automations(bench.settings, bench.folder / "other.yaml"))
     text = bench.config.read_text("utf-8")
     bench.config.write_text(text.replace("floorline-test", "nowhere"), "utf-8")
-    file.write_text((ROOT / "automations.yaml").read_text("utf-8"), "utf-8")
+    file.write_text((ROOT / "flows" / "automations.yaml").read_text("utf-8"), "utf-8")
     with pytest.raises(ConfigError, match="no block webhook/nowhere"):
         apply(bench)
 

@@ -163,7 +163,8 @@ def alerts_apply(
     config: ConfigFile = None,
     as_json: AsJson = False,
     file: Annotated[
-        Path | None, typer.Option(help="automations.yaml beside the configuration by default.")
+        Path | None,
+        typer.Option(help="By default automations.yaml beside the configuration, or else Floorline's own."),
     ] = None,
 ) -> None:
     """Install Prefect's automations that send alerts.
