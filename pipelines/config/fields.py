@@ -127,9 +127,13 @@ def _check_address(address: str) -> str:
 Address = Annotated[str, AfterValidator(_check_address)]
 
 
-def _check_folder(path: Path) -> Path:
-    if str(path) == "." or "\0" in str(path):
+def _check_folder_text(text: object) -> object:
+    if isinstance(text, str) and (not text.strip() or "\0" in text):  # an empty path would be this folder
         raise ValueError('must be the path of a folder: write path = "data"')
+    return text
+
+
+def _check_folder(path: Path) -> Path:
     try:
         expand_home(path)
     except ConfigError:
@@ -137,7 +141,7 @@ def _check_folder(path: Path) -> Path:
     return path
 
 
-Folder = Annotated[Path, AfterValidator(_check_folder)]
+Folder = Annotated[Path, BeforeValidator(_check_folder_text), AfterValidator(_check_folder)]
 
 
 def in_lower_case(value: object) -> object:

@@ -57,6 +57,13 @@ def test_duration_may_have_parts_and_fractions(text: str, seconds: int) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("path", [".", "..", "data", "~/data"])
+def test_warehouse_may_be_any_folder(path: str, tmp_path: Path) -> None:
+    """`.` is the folder of the configuration, where the demo has its warehouse."""
+    settings = parse_settings({"warehouse": {"path": path}, "sources": {"cs2cap": {}}}, tmp_path)
+    assert settings.warehouse.path == Path(path)
+
+
 @given(st.text() | st.from_regex(r"-?[0-9.e]{1,30} ?(s|m|h|d|w|min|nan|inf|:30)"))
 def test_any_text_is_a_duration_within_the_bounds_or_an_error(text: str) -> None:
     try:
