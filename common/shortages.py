@@ -1,9 +1,8 @@
-"""What the machine lacks for a while: which exceptions mean that, and the limits that a process may raise."""
+"""Whether an exception means that the machine lacks something for a while, and where an exception arose."""
 
 from __future__ import annotations
 
 import errno
-import resource
 import traceback
 from pathlib import Path
 from typing import Final
@@ -25,17 +24,6 @@ def is_shortage(error: BaseException) -> bool:
     known = isinstance(error, RuntimeError | ImportError) or type(error).__module__ != "builtins"
     text = " ".join(map(str, error.args)) if known else ""
     return any(part in text for part in WORDS)
-
-
-def raise_limit(kind: int, wanted: int) -> int:
-    """Raise a soft limit (`resource.RLIMIT_...`) to `wanted` as far as allowed; return `wanted` or less."""
-    soft, hard = resource.getrlimit(kind)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    granted = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    if granted > soft:
-        resource.setrlimit(kind, (granted, hard))
-    return granted
 
 
 def name_place(error: BaseException) -> str:

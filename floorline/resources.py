@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import resource
-import threading
 from typing import Final, NamedTuple
 
 from common.machine_errors import ResourceExhausted
-from common.shortages import raise_limit
+from common.process_limits import raise_limit, require_threads
 
 GIB: Final = 1 << 30
 
@@ -39,28 +38,10 @@ def require_resources(command: str) -> None:
     _require_limit("descriptors (`ulimit -n`)", resource.RLIMIT_NOFILE, need.descriptors)
     more = THREAD_SPACE * need.threads_per_processor * max(processors - 2, 0)
     _require_limit("bytes of address space (`ulimit -v`)", resource.RLIMIT_AS, need.address_space + more)
-    _require_threads(need.threads + need.threads_per_processor * processors)
+    require_threads(need.threads + need.threads_per_processor * processors)
 
 
 def _require_limit(what: str, kind: int, needed: int) -> None:
     granted = raise_limit(kind, needed)
     if granted < needed:
         raise ResourceExhausted(f"this process may have {granted:,} {what}, and needs {needed:,}")
-
-
-def _require_threads(needed: int) -> None:
-    """Start this many threads at once: the limit may be that of a user, a container or the machine."""
-    done = threading.Event()
-    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(needed)]
-    started = 0
-    try:
-        for thread in threads:
-            thread.start()
-            started += 1
-    except RuntimeError:
-        detail = f"this user may start {started} more threads (`ulimit -u`), and this command needs {needed}"
-        raise ResourceExhausted(detail) from None
-    finally:
-        done.set()
-        for thread in threads[:started]:
-            thread.join()

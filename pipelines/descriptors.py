@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from common.machine_errors import ResourceExhausted
-from common.shortages import raise_limit
+from common.process_limits import raise_limit
 from pipelines.config import Settings
 
 # Measured: 12 of a process, 19 with Prefect in it; and for each source 4 and its connections.

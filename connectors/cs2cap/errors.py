@@ -21,13 +21,12 @@ from common.errors import (
     RouteForbidden,
     SourceError,
     StreamsExhausted,
-    TransientError,
     Unavailable,
 )
 from common.text import sanitize
 from connectors.decoding import PageDecoder, decode_or_none
 from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
-from connectors.http.headers import parse_reset, retry_after
+from connectors.http.headers import parse_reset
 
 # The routes that not every tier includes, by the tier table of the API's documentation.
 GATED_ROUTES: Final = frozenset(
@@ -102,8 +101,6 @@ def classify(
     )
     if isinstance(error, QuotaExhausted):
         error.resets_at = parse_reset(headers)
-    elif isinstance(error, TransientError):
-        error.retry_after = retry_after(headers)
     elif isinstance(error, RouteForbidden):
         error.detail = sanitize(f"{route}: {error.detail}")
     return error

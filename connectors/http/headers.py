@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
 from common.numbers import add, from_unix_time, parse_count, parse_seconds, to_utc
 from common.text import sanitize
 from connectors.ratelimit.ledger_tables import LONGEST_MONTH
 from connectors.ratelimit.limiter import QuotaHeaders
+
+# A smaller number cannot be a Unix time of today.
+FIRST_UNIX_TIME: Final = 10**9
 
 
 def parse_http_date(text: str | None) -> datetime | None:
@@ -19,13 +23,19 @@ def parse_http_date(text: str | None) -> datetime | None:
         return None
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait by Retry-After, which holds seconds or a date."""
-    value = headers.get("retry-after")
-    until, now = parse_http_date(value), parse_http_date(headers.get("date"))
-    if until and now:
-        return max((until - now).total_seconds(), 0.0)
-    return parse_seconds(value or "")
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds to wait by Retry-After, which holds seconds or a date; of several, the longest.
+
+    A date counts from the server's own time, or from `now` (UTC) where the server tells none. Seconds that
+    would be decades are a Unix time.
+    """
+    value = headers.get("retry-after", "")
+    date = parse_http_date(headers.get("date")) or now
+    until = parse_http_date(value)
+    waits = [seconds for part in value.split(",") if (seconds := parse_seconds(part)) is not None]
+    if until is None and waits and max(waits) >= FIRST_UNIX_TIME:
+        until = from_unix_time(max(waits))
+    return max(waits, default=None) if until is None else max((until - date).total_seconds(), 0.0)
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> QuotaHeaders:
@@ -54,12 +64,11 @@ def find_odd_quota(headers: Mapping[str, str], quota: QuotaHeaders) -> str | Non
 def parse_reset(headers: Mapping[str, str]) -> datetime | None:
     """Return when a quota resets, by the server's clock (UTC).
 
-    CS2Cap's documentation describes the header both as a Unix time and as seconds from now. A value under
-    10^9 cannot be a Unix time of today.
+    CS2Cap's documentation describes the header both as a Unix time and as seconds from now.
     """
     value = headers.get("x-ratelimit-reset", "")
     unix_time = parse_count(value)
-    if unix_time is not None and unix_time >= 10**9:
+    if unix_time is not None and unix_time >= FIRST_UNIX_TIME:
         return from_unix_time(unix_time)
     now, seconds = parse_http_date(headers.get("date")), parse_seconds(value)
     if now is None or seconds is None or seconds > LONGEST_MONTH.total_seconds():

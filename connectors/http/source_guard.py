@@ -12,6 +12,7 @@ from common.errors import (
     AuthRejected,
     Intercepted,
     OnHold,
+    Outage,
     QuotaExhausted,
     RateLimited,
     RouteForbidden,
@@ -22,7 +23,7 @@ from common.errors import (
     Unavailable,
 )
 from connectors.http.circuit_breaker import CircuitBreaker
-from connectors.http.headers import localize_reset
+from connectors.http.headers import localize_reset, retry_after
 from connectors.ratelimit.limiter import RateLimiter
 
 # After so many requests in a row that something else answered, the API is out of reach.
@@ -68,6 +69,8 @@ class SourceGuard:
         The first AuthRejected or QuotaExhausted (of the month) stops the source, the first RouteForbidden its
         route. A rate limit, and an outage whose end is announced, pause every request with the key.
         """
+        if isinstance(error, TransientError):
+            self._read_wait(error, headers)
         if isinstance(error, QuotaExhausted):
             error.resets_at = localize_reset(error.resets_at, headers, self._clock.now())
         if isinstance(error, AuthRejected | QuotaExhausted) and not isinstance(error, StreamsExhausted):
@@ -78,6 +81,13 @@ class SourceGuard:
             error = self._pause(error)
         self._rate_limiter.observe_error(route, error)
         return error
+
+    def _read_wait(self, error: TransientError, headers: Mapping[str, str]) -> None:
+        """Set the wait that Retry-After asks for; after an Outage, no shorter one than the API documents."""
+        told = retry_after(headers, self._clock.now())
+        if told is not None:
+            least = error.retry_after if isinstance(error, Outage) else None
+            error.retry_after = max(told, least or 0.0)
 
     def _pause(self, error: TransientError) -> TransientError:
         """Send nothing as long as the source asks; a wait longer than a run's is an error of its own."""

@@ -31,6 +31,8 @@ Headers = Mapping[str, str]
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 20.0
+# The header of which each line says something more, also an equal one: the codings of a body.
+_ADDITIVE: Final = frozenset({"content-encoding"})
 # Failures before the first byte of a request is sent.
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
@@ -110,8 +112,16 @@ class Transport:
             headers=headers,
         )
         response = await timer.run(partial(self._http.send, prepared, stream=True))
-        headers = {name: self._key.redact(value) for name, value in response.headers.items()}
-        return StreamingResponse(request, response, timer, headers=headers)
+        return StreamingResponse(request, response, timer, headers=self._read_headers(response))
+
+    def _read_headers(self, response: httpx.Response) -> dict[str, str]:
+        """Return the headers without the key; a line that a proxy repeats counts once."""
+        lines: dict[str, list[str]] = {}
+        for name, value in response.headers.multi_items():
+            values = lines.setdefault(name, [])
+            if value not in values or name in _ADDITIVE:
+                values.append(value)
+        return {name: self._key.redact(", ".join(values)) for name, values in lines.items()}
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -28,7 +28,7 @@ from common.errors import (
 from common.text import sanitize
 from connectors.decoding import DECODE_ERRORS, EntryDecoder, PageDecoder
 from connectors.http.errors import ErrorBody, describe_failure, error_class_of, is_foreign
-from connectors.http.headers import parse_http_date, parse_reset, retry_after
+from connectors.http.headers import parse_http_date, parse_reset
 
 # A key takes precedence over the status. SERVICE_DISABLED is left to the status: one document gives it a 503,
 # which passes, and another a 403, which is about one route.
@@ -175,9 +175,7 @@ def _classify_envelope(
         request_id=envelope.id,
     )
     if isinstance(error, TransientError):
-        error.retry_after = _retry_after(headers)
-    if isinstance(error, Outage):
-        error.retry_after = max(error.retry_after or 0.0, _OUTAGE_WAIT)
+        error.retry_after = _OUTAGE_WAIT if isinstance(error, Outage) else _seconds_to_reset(headers)
     if isinstance(error, RequestRejected):
         error.fields = tuple(sanitize(detail.field, 100) for detail in details if detail.field)
     return error
@@ -209,10 +207,7 @@ def _error_class_of(status: int) -> type[SourceError]:
     return RequestTimeout if status == HTTPStatus.GATEWAY_TIMEOUT else error_class_of(status)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait: those of Retry-After, else those until the token bucket's reset."""
-    seconds = retry_after(headers)
+def _seconds_to_reset(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until the token bucket's reset, which count where there is no Retry-After."""
     reset_at, now = parse_reset(headers), parse_http_date(headers.get("date"))
-    if seconds is None and reset_at and now:
-        return max((reset_at - now).total_seconds(), 0.0)
-    return seconds
+    return max((reset_at - now).total_seconds(), 0.0) if reset_at and now else None

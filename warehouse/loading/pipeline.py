@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
+from common.process_limits import require_threads
 from warehouse.database import writer_lock
 from warehouse.integrity import is_whole
 from warehouse.landing.conversion import no_parser
@@ -54,11 +56,13 @@ def load_pending(
     damaged, otherwise after some tries. Its report follows those of the loads. `on_loaded` gets the reports
     before the alerts are copied, so that the alerts that it raises are published too. A database that is
     missing, damaged or short is brought back from the published copy, with an alert. Raises
-    DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull and
-    WarehouseUnusable; what was not loaded stays pending.
+    DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull,
+    WarehouseUnusable and ResourceExhausted; what was not loaded stays pending.
     """
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
+        # Where Arrow cannot start its threads, DuckDB waits for them for ever.
+        require_threads(pa.cpu_count() + 1)
         restored = restore_writer(paths, now())
         with Loader(paths.writer, now, row_parser) as loader:
             forget_lost_loads(loader.db, paths.landing)

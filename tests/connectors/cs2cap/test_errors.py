@@ -115,27 +115,6 @@ def test_validation_details_show_their_location() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after": "Mon, 01 Jun 2026 12:00:09 GMT", "date": NOON}, 9.0),
-        ({"retry-after": "Mon, 01 Jun 2026 11:00:00 GMT", "date": NOON}, 0.0),
-        ({"retry-after": "Mon, 01 Jun 2026 12:00:09 GMT"}, None),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({}, None),
-    ],
-)
-def test_retry_after_is_parsed(headers: dict[str, str], seconds: float | None) -> None:
-    error = classify(PRICES, 429, body("RATE_LIMIT_EXCEEDED"), headers=headers, source="cs2cap")
-    assert isinstance(error, errors.RateLimited)
-    assert error.retry_after == seconds
-
-
-@pytest.mark.parametrize(
     ("headers", "resets_at"),
     [
         ({"x-ratelimit-reset": "1782864000"}, datetime(2026, 7, 1, tzinfo=UTC)),

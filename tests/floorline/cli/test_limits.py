@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from sandbox.core import Sandbox
 from sandbox.server import serve
 from tests.support.sandboxes import quiet
 from tests.support.shell import run_script
-from tests.support.snapshots import SIX, Bench, basket, catalog_of
+from tests.support.snapshots import FLOORLINE, SIX, Bench, basket, catalog_of, clean_env
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 OTHER = "setpriv --reuid 54321 --clear-groups"
@@ -122,8 +124,8 @@ def give_away(bench: Bench, path: str) -> None:
 @pytest.fixture
 def others_bench(bench: Bench) -> Bench:
     """Skip where no command can run as another user, who must reach the folder and the environment."""
-    if os.geteuid() or not shutil.which("setpriv"):
-        pytest.skip("another user needs root and setpriv")
+    if os.geteuid() or not all(map(shutil.which, ("setpriv", "prlimit"))):
+        pytest.skip("another user needs root, setpriv and prlimit")
     for parent in bench.folder.parents[:-2]:
         parent.chmod(parent.stat().st_mode | 0o055)
     return bench
@@ -134,7 +136,29 @@ def test_too_few_threads_are_one_line(others_bench: Bench, threads: int) -> None
     give_away(others_bench, "data")
     done = run_script(others_bench, f'ulimit -u {threads}; exec {OTHER} "$0" snapshot')
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
-    assert "more threads (`ulimit -u`), and this command needs " in done.stderr.decode()
+    assert "more threads (`ulimit -u`), and this needs " in done.stderr.decode()
+
+
+def test_no_more_threads_in_the_middle_of_a_run(others_bench: Bench) -> None:
+    """New: the load waited for ever for threads that could not be started."""
+    with serve(quiet(frozen=None, tier="pro")) as sandbox:
+        shutil.rmtree(others_bench.paths.root)
+        Bench.at(others_bench.folder, sandbox, catalog_of(*SIX))
+        give_away(others_bench, "data")
+        sandbox.fault("latency", seconds=0.5, path="/v1/providers")
+        command = [*OTHER.split(), FLOORLINE, "snapshot", "--config", str(others_bench.config)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=clean_env(), text=True) as process:
+            wait_until(lambda: bool(sandbox.requests.of_path("/v1/providers")))
+            no_threads = [*OTHER.split(), "prlimit", "--pid", str(process.pid), "--nproc=0"]
+            subprocess.run(no_threads, check=True)
+            try:
+                last = process.communicate(timeout=30)[1].splitlines()[-1]
+            finally:
+                process.kill()
+        assert (process.returncode, last[:11]) == (1, "floorline: "), last
+        assert "thread" in last
+        again = subprocess.run(command, check=False, env=clean_env(), capture_output=True)
+        assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.parametrize(

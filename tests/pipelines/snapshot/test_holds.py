@@ -36,6 +36,8 @@ ANSWERS: dict[str, tuple[str, bytes, int]] = {
         PRICES, http_response(b"", "503 Down", retry_after="7200", content_encoding="br"), 2,
     ),
     "the year 9999": (PRICES, http_response(BURST, "429 Slow", retry_after=LAST, date=NOON), 24),
+    "the year 9999, and no Date": (PRICES, http_response(DOWN, "503 Down", retry_after=LAST), 24),
+    "two lines": (PRICES, http_response(BURST, "429 Slow", retry_after="7200\r\nretry-after: 7200"), 2),
     "10^300 seconds": (PRICES, http_response(BURST, "429 Slow", retry_after="1e300"), 24),
 }  # fmt: skip
 
