@@ -17,7 +17,7 @@ from floorline.doctor import check_channels, check_prefect, check_source, check_
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
-from pipelines.item_files import expand_items
+from pipelines.config_check import check_configuration
 from warehouse.paths import WarehousePaths
 
 DEADLINE: Final = 2.5  # seconds
@@ -66,7 +66,10 @@ async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
         versions,
     ]
     results = await asyncio.gather(*map(run_check, checks))
-    return [_check_configuration(settings), *(finding for findings in results for finding in findings)]
+    return [
+        await _check_configuration(settings, clock),
+        *(finding for findings in results for finding in findings),
+    ]
 
 
 async def run_check(check: Check) -> Sequence[Finding]:
@@ -81,16 +84,18 @@ async def run_check(check: Check) -> Sequence[Finding]:
         return [fail(check.name, seen, "see whether the other lines explain the error; else report it")]
 
 
-def _check_configuration(settings: Settings) -> Finding:
+async def _check_configuration(settings: Settings, clock: Clock) -> Finding:
+    """Check the names of the baskets by the catalogs that are cached."""
     if not settings.baskets:
         return fail("configuration", "no basket is configured", "add a [[baskets]] section")
     try:
-        for basket in settings.baskets:
-            expand_items(basket, settings.base)
+        selections = await check_configuration(settings, clock)
     except ConfigError as error:
         return from_error("configuration", error)
-    baskets = ", ".join(basket.name for basket in settings.baskets)
-    return ok("configuration", f"sources: {', '.join(settings.sources)}; baskets: {baskets}")
+    baskets = ", ".join(selection.basket for selection in selections)
+    unchecked = sorted({name for selection in selections for name in selection.unchecked})
+    later = f"; the first run checks {' and '.join(unchecked)}" if unchecked else ""
+    return ok("configuration", f"sources: {', '.join(settings.sources)}; baskets: {baskets}{later}")
 
 
 def _source_checks(settings: Settings, clock: Clock) -> list[Check]:

@@ -152,19 +152,23 @@ def in_lower_case(value: object) -> object:
 AnyCase = BeforeValidator(in_lower_case)
 
 
-def _check_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty")
-    return text
+def _check_provider(provider: str) -> str:
+    if not provider.strip():
+        raise ValueError("is empty: write the key or the name of a marketplace")
+    return _with_all(provider)
 
 
-Text = Annotated[str, AfterValidator(_check_text)]
+def _with_all(selector: str) -> str:
+    return "all" if selector.strip().lower() == "all" else selector
+
+
+Provider = Annotated[str, AfterValidator(_check_provider)]
 
 
 def _check_item(item: object) -> object:
     if isinstance(item, bool) or not isinstance(item, str | int) or item in {0, ""} or str(item)[0] == "-":
         raise ValueError("must be the name of an item in quotation marks, or its id")
-    return item
+    return _with_all(item) if isinstance(item, str) else item
 
 
 Item = Annotated[str | int, BeforeValidator(_check_item)]

@@ -17,9 +17,9 @@ from pipelines.config.fields import (
     Item,
     Many,
     Name,
+    Provider,
     Receiver,
     Table,
-    Text,
 )
 from pipelines.config.schedules import check_cron, check_timezone
 
@@ -61,7 +61,7 @@ class BasketSettings(Table):
         description='Names, ids, globs, file:PATH with one of these per line, or "all"',
         examples=[["AK-47 | Redline (Field-Tested)"]],
     )
-    providers: Many[Text] = Field(
+    providers: Many[Provider] = Field(
         default=("all",),
         min_length=1,
         description="Marketplaces by key or name",

@@ -13,6 +13,7 @@ import polars as pl
 from common.errors import ConfigError
 from common.shards import Item
 from common.text import quote, spellings
+from connectors.schemas import provider_keys_by_name
 from pipelines.planning.item_search import ItemSearch, may_be_search
 from pipelines.planning.suggestions import fold, suggest, suggest_glob
 
@@ -157,10 +158,17 @@ class _CatalogIndex:
 def resolve_providers(selectors: Sequence[str], providers: pl.DataFrame) -> tuple[str, ...]:
     """Return the selected provider keys in order, each once; all of them for the single selector "all".
 
-    `providers` has the schema `PROVIDERS`. Raises UnknownNames with the nearest key for an unknown one.
+    A selector is a key or a display name ("Steam Community Market") in any case. `providers` has the schema
+    `PROVIDERS`. Raises UnknownNames with the nearest key for an unknown one.
     """
     known = providers["provider"].to_list()
-    return tuple(known) if list(selectors) == [ALL] else _check_known(selectors, known, "provider")
+    if list(selectors) == [ALL]:
+        return tuple(known)
+    by_name = {fold(name or ""): key for name, key in provider_keys_by_name(providers).items()}
+    keys = [
+        text if set(spellings(text)) & set(known) else by_name.get(fold(text), text) for text in selectors
+    ]
+    return _check_known(keys, known, "provider")
 
 
 def resolve_currencies(selectors: Sequence[str], fx: pl.DataFrame | None) -> tuple[str, ...]:

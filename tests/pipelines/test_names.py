@@ -197,7 +197,7 @@ def test_glob_in_another_spelling_is_suggested() -> None:
 
 
 def test_provider_is_found_by_its_escape_form() -> None:
-    markets = pl.DataFrame({"provider": ["steam\x1b", "steam"]})
+    markets = pl.DataFrame({"provider": ["steam\x1b", "steam"], "name": ["Odd", "Steam"]})
     assert resolve_providers([r"steam\x1b", "steam "], markets) == ("steam\x1b", "steam")
 
 

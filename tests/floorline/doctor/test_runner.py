@@ -155,3 +155,26 @@ def test_check_has_a_deadline() -> None:
 
     (finding,) = asyncio.run(run_check(Check("slow", slow, 0.05)))
     assert (finding.name, finding.verdict, finding.seen) == ("slow", "fail", "no answer in 0.05 s")
+
+
+def test_names_of_the_baskets_are_checked_by_the_cached_catalogs(tmp_path: Path, box: Sandbox) -> None:
+    """New: doctor was content with a configuration that no run could take."""
+    bench = Bench.at(tmp_path, box, basket(currencies=["USD", "EUR"]))
+    text = bench.config.read_text("utf-8")
+
+    def check(old: str = "", new: str = "") -> tuple[str, str]:
+        bench.config.write_text(text.replace(old, new), "utf-8")
+        findings = read_result(main_with("doctor", "--json", "--config", str(bench.config)).out)
+        (finding,) = [one for one in findings if one["name"] == "configuration"]
+        return finding["verdict"], finding["seen"]
+
+    assert "the first run checks the catalog of items" in check()[1]
+    bench.snapshot()
+    for old, new, message in (
+        ('"steam"', '"steem"', "basket core: no provider is called 'steem'; did you mean 'steam'?"),
+        ('"EUR"', '"EUX"', "basket core: no currency is called 'EUX'; did you mean 'EUR'?"),
+        ("Redline", "Redlin", "basket core: no item is called"),
+    ):
+        verdict, seen = check(old, new)
+        assert (verdict, message in seen) == ("fail", True)
+    assert check('"steam"', '"Steam Community Market"')[0] == "ok"

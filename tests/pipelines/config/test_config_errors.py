@@ -33,7 +33,7 @@ def error_line(output: CommandOutput, box: Sandbox) -> str:
     ("fields", "expected"),
     [
         ({"providers": ["steem"]}, "no provider is called 'steem'; did you mean 'steam'?"),
-        ({"providers": ["steam", "BUFF163"]}, "did you mean 'buff163'?"),
+        ({"providers": ["steam", "BUFF"]}, "did you mean 'buff163'?"),
         ({"currencies": ["EURO"]}, "currencies, entry 1, is no currency code; did you mean EUR?"),
         ({"currencies": ["USD", "usdd"]}, "no currency is called 'USDD'"),
         ({"items": ["AK-47 | Redlin (Field-Tested)"]}, f"did you mean '{REDLINE}'?"),

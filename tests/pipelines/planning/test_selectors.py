@@ -134,10 +134,13 @@ def test_glob_selects_names_with_its_prefix(glob: str, names: list[str]) -> None
     assert [item.market_hash_name for item in items] == expected
 
 
-MARKETS = pl.DataFrame({"provider": ["steam", "buff163", "csfloat"]}).pipe(
-    lambda frame: frame.with_columns(
-        pl.lit(None, kind).alias(name) for name, kind in PROVIDERS.items() if name != "provider"
-    )
+MARKETS = pl.DataFrame(
+    {
+        "provider": ["steam", "buff163", "csfloat"],
+        "name": ["Steam Community Market", "Buff163", None],
+        **{name: [None] * 3 for name in PROVIDERS if name not in {"provider", "name"}},
+    },
+    schema=PROVIDERS,
 )
 RATES = pl.DataFrame({"currency": ["USD", "EUR", "BTC"], "rate": [None] * 3, "moment": [None] * 3}, schema=FX)
 
@@ -147,11 +150,16 @@ def test_providers_are_resolved_in_order() -> None:
     assert resolve_providers(["csfloat", "steam", " csfloat"], MARKETS) == ("csfloat", "steam")
 
 
+@pytest.mark.parametrize("name", ["Steam Community Market", "steam community  market", "STEAM", " steam "])
+def test_provider_is_selected_by_its_key_or_name_in_any_case(name: str) -> None:
+    assert resolve_providers([name, "BUFF163"], MARKETS) == ("steam", "buff163")
+
+
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
         (["buff"], "no provider is called 'buff'; did you mean 'buff163'"),
-        (["CSFloat"], "did you mean 'csfloat'"),
+        (["steem"], "did you mean 'steam'"),
         (["steam", "all"], "no provider is called 'all'"),
         ([], "no provider is configured"),
     ],
