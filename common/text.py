@@ -146,6 +146,11 @@ def _unescape_match(escaped: re.Match[str]) -> str:
     return chr(int(escaped[2] or escaped[3] or escaped[4], 16))
 
 
+def pluralize(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural unless the number is 1."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def format_amount(value: Decimal) -> str:
     """Return an exact amount with at least two decimal places and no further trailing zeros."""
     integer, _, decimals = f"{value:f}".partition(".")

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from common.addresses import mask_secrets
-from common.text import escape, format_amount, reveal, sanitize
+from common.text import escape, format_amount, pluralize, reveal, sanitize
 
 if TYPE_CHECKING:
     from floorline.table import Column
@@ -132,11 +132,6 @@ def print_heading(text: str) -> None:
 def terminal_width() -> int | None:
     """Return the width of the terminal that stdout is; None where stdout is a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def pluralize(number: int, noun: str) -> str:
-    """Return the number and the noun, in the plural unless the number is 1."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def format_cell(value: object) -> str:

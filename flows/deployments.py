@@ -18,6 +18,11 @@ from pipelines.config import Settings
 
 TAG: Final = "floorline"
 HEARTBEAT: Final = 30  # seconds, the shortest that Prefect allows
+RUN_ENV: Final = {
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+    # What Floorline logs outside of its flows, such as a channel that failed, is in the log of the run, too.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "floorline",
+}
 ANCHOR: Final = (
     "2026-01-01T00:00:00+00:00"  # schedule slots are round times, whenever the deployment is applied
 )
@@ -130,7 +135,7 @@ def _deployment(
         "concurrency_limit": {"limit": 1, "collision_strategy": when_busy, "grace_period_seconds": 120},
         "work_pool": {
             "name": WORK_POOL,
-            "job_variables": {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}},
+            "job_variables": {"env": dict(RUN_ENV)},  # YAML would write one object as an anchor
         },
     }
 

@@ -84,7 +84,7 @@ def _describe_load(load: LoadReport) -> str:
 
 def _marketplace_rows(load: LoadReport) -> Iterator[tuple[str, ...]]:
     for market in load.marketplaces:
-        counts = (f"{count:,}" for count in (market.rows, market.changed, market.closed))
+        counts = (f"{count:,}" for count in (market.rows, market.rows_changed, market.rows_closed))
         yield escape(market.provider), market.currency, *counts, "yes" if market.complete else "no"
 
 

@@ -230,6 +230,7 @@ class ShardExtractor:
                 rows=self.totals.rows,
                 requests=self._micro_batches.requests_sent(),
                 quota_remaining=self._read_quota(),
+                backfill_id=self._id,
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Final, Literal
 
 from common.clock import Clock
 from common.errors import ConfigError
-from common.time_ranges import GRID, TimeRange, floor_to, intersect
+from common.time_ranges import GRID, TimeRange, floor_to, intersect, union
 from pipelines.backfill.limits import EXACT_CURRENCY, allowed_window, resolve_request
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
@@ -24,6 +25,7 @@ from warehouse.gaps import CoverageGap, find_coverage_gaps, unfilled_spans
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.ticks import MissedTick, describe_ticks, read_ticks
 
 # The API must still keep the start of a gap when the backfill that fills the gap ends.
 RETENTION_MARGIN: Final = timedelta(hours=1)
@@ -52,8 +54,9 @@ class GapPart:
 class Gap:
     """A time range (UTC) without a complete observation of a basket in one currency, in ordered `pieces`.
 
-    `cause` is absent (no run), failed or incomplete. `runs` are the runs in the gap, and `reasons` say why
-    they were not complete. `bids_lost`: the basket has bids too, of which the API keeps no history.
+    `cause` is absent (nothing ran), skipped or cancelled (runs were due and took nothing), failed or
+    incomplete. `runs` are the runs in the gap, and `reasons` say why they, and those that were due, were not
+    complete. `bids_lost`: the basket has bids too, of which the API keeps no history.
     """
 
     basket: str
@@ -79,6 +82,18 @@ class BasketGap:
     basket: BasketSettings
     currency: str
     gap: CoverageGap
+    missed: tuple[MissedTick, ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """The cause of the gap; if nothing ran, what the scheduled runs in it came to most often."""
+        outcomes = Counter(tick.outcome for tick in self.missed)
+        return outcomes.most_common(1)[0][0] if self.gap.cause == "absent" and outcomes else self.gap.cause
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons of the runs, then those of the scheduled runs that took nothing."""
+        return (*self.gap.reasons, *describe_ticks(self.missed))
 
 
 async def find_gaps(
@@ -116,24 +131,35 @@ async def find_gaps(
 
 
 def fill_requests(settings: Settings, gaps: Sequence[Gap]) -> list[BackfillRequest]:
-    """Return the backfill requests that fill the fillable parts: one for each gap."""
-    baskets = {basket.name: basket for basket in settings.baskets}
-    fillable = [(gap, gap.parts("fillable")) for gap in gaps]
+    """Return the backfill requests that fill the fillable parts: one for each basket.
+
+    In one request, the gaps of an item that fit one page of the API's history cost one request together.
+    """
+    windows: dict[str, list[TimeRange]] = {}
+    for gap in gaps:
+        windows.setdefault(gap.basket, []).extend((part.start, part.end) for part in gap.parts("fillable"))
     return [
-        request_for(baskets[gap.basket], parts[0].start, end=parts[-1].end)
-        for gap, parts in fillable
-        if parts
+        request_for(basket, spans[0][0], end=spans[-1][1], windows=tuple(spans))
+        for basket in settings.baskets
+        if (spans := union(windows.get(basket.name, ())))
     ]
 
 
-def request_for(basket: BasketSettings, start: datetime, *, end: datetime | None = None) -> BackfillRequest:
-    """Return the backfill request, in USD, for a time range of a basket."""
+def request_for(
+    basket: BasketSettings,
+    start: datetime,
+    *,
+    end: datetime | None = None,
+    windows: tuple[TimeRange, ...] = (),
+) -> BackfillRequest:
+    """Return the backfill request, in USD, for a time range of a basket or for `windows` in it."""
     return BackfillRequest(
         source=basket.source,
         items=basket.items,
         providers=basket.providers,
         start=start,
         end=end,
+        windows=windows,
     )
 
 
@@ -146,9 +172,10 @@ def _find_basket_gaps(
     if start is None:
         return []
     currencies = ("USD",) if basket.fx == "table" else tuple(code.upper() for code in basket.currencies)
+    ticks = [tick for tick in read_ticks(paths.state) if tick.basket == basket.name]
     with open_published(paths) as reader:
         return [
-            BasketGap(basket, currency, gap)
+            BasketGap(basket, currency, gap, tuple(t for t in ticks if gap.start <= t.due_at < gap.end))
             for currency in currencies
             for gap in find_coverage_gaps(
                 reader,
@@ -254,9 +281,9 @@ def _classify_gap(
         currency=basket_gap.currency,
         start=gap.start,
         end=gap.end,
-        cause=gap.cause,
+        cause=basket_gap.cause,
         runs=gap.runs,
-        reasons=gap.reasons,
+        reasons=basket_gap.reasons,
         pieces=tuple(sorted(parts, key=lambda part: part.start)),
         bids_lost=basket.bids,
     )

@@ -19,12 +19,13 @@ from connectors.schemas import provider_keys_by_name
 from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.alerts.rules import CONTRACT
+from pipelines.backfill.densities import Densities, read_densities
 from pipelines.backfill.extraction import BackfillCancelled, ShardExtractor
-from pipelines.backfill.limits import allowed_window, resolve_request
+from pipelines.backfill.limits import ResolvedRequest, allowed_window, resolve_request
 from pipelines.backfill.micro_batches import MicroBatchWriter
+from pipelines.backfill.missing import PriorProgress
 from pipelines.backfill.plan import (
     BackfillPlan,
-    PriorProgress,
     effective_window,
     expand_aggregates,
     plan_backfill,
@@ -163,10 +164,19 @@ class BackfillPipeline:
             request,
             resolved,
             window,
-            prior=PriorProgress(covered, record, shards),
+            prior=PriorProgress(covered, self._read_densities(resolved), record, shards),
             limits=limits,
             month=self._session.connector.rate_limiter.month_usage(),
             now=now,
+        )
+
+    def _read_densities(self, resolved: ResolvedRequest) -> Densities:
+        return read_densities(
+            self._paths,
+            self._backfills,
+            source=self._source,
+            series=self._request.series,
+            marketplaces=resolved.marketplaces,
         )
 
     def _open_record(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from common.shards import Item, SeriesShard
-from common.time_ranges import GRID, TimeRange, floor_to, subtract, union
+from common.time_ranges import GRID, TimeRange, floor_to
 from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.tiers import TierLimits
 from pipelines.backfill.limits import EXACT_CURRENCY, ResolvedRequest, allowed_window, requested_window
+from pipelines.backfill.missing import MissingParts, PriorProgress
 from pipelines.backfill.request import BackfillRequest
-from pipelines.planning.series_planner import SeriesPlan, SeriesRequest, plan_series
-from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
-from warehouse.state.coverage import Coverage
+from pipelines.planning.series_planner import SeriesPlan, plan_series
 
 CURRENCY_NOTE: Final = f"in {EXACT_CURRENCY}: the API rounds its history in any other currency"
 
@@ -27,7 +27,8 @@ class BackfillPlan:
     """What a run of a backfill will fetch: `resumed` shards of earlier runs, and `new_shards`.
 
     `backfill_id` is that of the backfill to resume, empty for a new one. The window is half-open, UTC.
-    `at_most` is None if there is no upper bound. `minutes` are for the least and the most requests at the
+    `at_most` is None if there is no upper bound; `expected` is the likely number of requests, None if the
+    warehouse has seen nothing like it. `minutes` are for the least and the most requests at the
     tier's rate. `month` is the key's usage of the month.
     """
 
@@ -42,6 +43,7 @@ class BackfillPlan:
     resumed: int
     at_least: int
     at_most: int | None
+    expected: int | None
     minutes: tuple[float | None, float | None]
     month: MonthUsage
     notes: tuple[str, ...]
@@ -57,20 +59,6 @@ class BackfillPlan:
         return self.month.left is None or self.at_least <= self.month.left
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PriorProgress:
-    """The covered time ranges, and the record and the shards of an earlier run."""
-
-    covered: Coverage
-    record: BackfillRecord | None = None
-    shards: Sequence[BackfillShard] = ()
-
-    @property
-    def pending(self) -> list[BackfillShard]:
-        """The shards that are not done."""
-        return [shard for shard in self.shards if shard.state != "done"]
-
-
 def plan_backfill(
     request: BackfillRequest,
     resolved: ResolvedRequest,
@@ -82,13 +70,13 @@ def plan_backfill(
     now: datetime,
 ) -> BackfillPlan:
     """Plan the resolved request in `window`, without what `prior` has. Raises PlanForbids and ConfigError."""
-    plans = [
-        plan_series(series_request, limits)
-        for series_request in _missing_requests(request, resolved, window, prior=prior, now=now)
-    ]
+    missing = MissingParts(request, resolved, prior, limits, now)
+    plans = [plan_series(part, limits) for part in missing.requests(window)]
+    new_shards = tuple(shard for plan in plans for shard in plan.shards)
     resumed = len(prior.pending)
     at_least = resumed + sum(plan.at_least for plan in plans)
     at_most = _at_most(prior, plans)
+    expected = _expected(prior, request, new_shards, limits)
     return BackfillPlan(
         backfill_id=prior.record.backfill_id if prior.record else "",
         source=request.source or "",
@@ -97,10 +85,11 @@ def plan_backfill(
         start=window[0],
         end=window[1],
         items=None if resolved.items is None else len(resolved.items),
-        new_shards=tuple(shard for plan in plans for shard in plan.shards),
+        new_shards=new_shards,
         resumed=resumed,
         at_least=at_least,
         at_most=at_most,
+        expected=None if expected is None else min(max(expected, at_least), at_most or expected),
         minutes=(_minutes(at_least, limits), _minutes(at_most, limits)),
         month=month,
         notes=(*dict.fromkeys(note for plan in plans for note in plan.notes), CURRENCY_NOTE),
@@ -139,50 +128,13 @@ def expand_aggregates(resolved: ResolvedRequest, catalog: pl.DataFrame) -> Resol
     return dataclasses.replace(resolved, items=tuple(dict.fromkeys(items)))
 
 
-def _missing_requests(
-    request: BackfillRequest,
-    resolved: ResolvedRequest,
-    window: TimeRange,
-    *,
-    prior: PriorProgress,
-    now: datetime,
-) -> Iterator[SeriesRequest]:
-    """Yield a request for each group of items that lack the same time range at the same providers."""
-    for (span, providers), items in _group_missing(resolved, window, prior).items():
-        yield SeriesRequest(
-            source=request.source or "",
-            series=request.series,
-            items=tuple(item for item in items if item is not None) or None,
-            start=span[0],
-            end=span[1],
-            now=now,
-            currency=resolved.currency,
-            providers=providers,
-            all_providers=resolved.marketplaces,
-            interval=request.interval,
-        )
-
-
-def _group_missing(
-    resolved: ResolvedRequest, window: TimeRange, prior: PriorProgress
-) -> dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]]:
-    """Group the items by missing time range and providers (empty: all); the item None is every item."""
-    under_way = Coverage.from_spans(
-        (shard.scope, (shard.ask.start, shard.ask.end)) for shard in prior.pending
-    )
-    groups: dict[tuple[TimeRange, tuple[str, ...]], list[Item | None]] = {}
-    for item in (None,) if resolved.items is None else resolved.items:
-        item_id = None if item is None else item.item_id
-        missing: dict[TimeRange, list[str]] = {}
-        for provider in (None,) if resolved.every_provider else resolved.providers:
-            present = union(
-                [*prior.covered.spans_of(item_id, provider), *under_way.spans_of(item_id, provider)]
-            )
-            for span in subtract([window], present):
-                missing.setdefault(span, []).extend([] if provider is None else [provider])
-        for span, providers in missing.items():
-            groups.setdefault((span, tuple(providers)), []).append(item)
-    return groups
+def _expected(
+    prior: PriorProgress, request: BackfillRequest, shards: Sequence[SeriesShard], limits: TierLimits
+) -> int | None:
+    """Return the likely number of requests, those of unfinished shards included; None if it is unknown."""
+    rest = [dataclasses.replace(one.walk, end=one.unread_end(request.series)) for one in prior.pending]
+    expected = prior.densities.expected_total(request.series, (*rest, *shards), limits)
+    return None if expected is None else math.ceil(expected)
 
 
 def _minutes(requests: int | None, limits: TierLimits) -> float | None:

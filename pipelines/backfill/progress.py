@@ -20,6 +20,7 @@ class ProgressUpdate:
     rows: int = 0
     requests: int = 0
     quota_remaining: int | None = None
+    backfill_id: str = ""
 
 
 class BackfillProgress(Protocol):

@@ -33,7 +33,8 @@ UtcDatetime = Annotated[datetime, AfterValidator(_to_utc)]
 class BackfillRequest(BaseModel):
     """The history to fetch: half-open from `start` to `end` (UTC); `end` None is now.
 
-    `interval` applies to candles. `budget` limits the requests of one run.
+    `interval` applies to candles. `windows` are the parts of the time to fetch, all of it if empty; what lies
+    between two of them is fetched only where that saves a request. `budget` limits the requests of one run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,12 +51,17 @@ class BackfillRequest(BaseModel):
     interval: Interval | None = Field(default=None, description="Candles only: 5m, 1h or 1d.")
     start: UtcDatetime = Field(description="The start, inclusive (UTC).")
     end: UtcDatetime | None = Field(default=None, description="The end, exclusive (UTC); now if empty.")
+    windows: tuple[tuple[UtcDatetime, UtcDatetime], ...] = Field(
+        default=(), description="Only these parts of the time, as pairs of start and end; empty: all of it."
+    )
     budget: int | None = Field(default=None, ge=1, description="Stop after this number of requests.")
 
     @property
     def digest(self) -> str:
         """The fingerprint of identical requests: a hash of all fields but the budget."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"budget"}), sort_keys=True)
+        # Without windows, the fingerprint is that of a version that knew none.
+        unset = {"budget"} if self.windows else {"budget", "windows"}
+        content = json.dumps(self.model_dump(mode="json", exclude=unset), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -15,7 +16,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from common.errors import ConfigError
-from flows.backfill import BackfillProgressTracker, backfill, caller, sales
+from flows.backfill import BackfillProgressTracker, backfill, caller, run_in_process, sales
 from pipelines.backfill.progress import NullBackfillProgress, ProgressUpdate
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import BackfillResult
@@ -40,14 +41,17 @@ def needs_prefect(test: Any) -> Any:
     return test
 
 
-def test_request_is_a_form_with_described_fields() -> None:
+def test_form_has_plain_described_fields_and_asks_for_what_costs() -> None:
     schema = parameter_schema(backfill).model_dump()
-    assert schema["required"] == ["request"]
-    fields = schema["definitions"]["BackfillRequest"]["properties"]
-    assert set(fields) == set(BackfillRequest.model_fields)
+    assert schema["required"] == ["start", "items", "providers"]
+    assert schema["definitions"] == {}
+    fields = schema["properties"]
+    assert set(BackfillRequest.model_fields) - {"currency"} == set(fields) - {"dry_run", "config"}
     assert all(field["description"] for field in fields.values())
     assert fields["series"]["enum"] == ["points", "candles", "sales"]
     assert fields["start"]["format"] == "date-time"
+    assert fields["items"] == {**fields["items"], "type": "array", "items": {"type": "string"}}
+    assert (fields["dry_run"]["default"], fields["budget"]["default"]) == (True, 1_000)
 
 
 def test_tracker_keeps_the_last_update() -> None:
@@ -84,7 +88,10 @@ def run_flow(bench: Bench, request: BackfillRequest) -> tuple[State[Any], list[B
 
     async def run() -> tuple[State[Any], list[BackfillResult]]:
         with caller.collect_results(NullBackfillProgress()) as results:
-            return await backfill(request, str(bench.config), return_state=True), results
+            fields = {name: value for name, value in request if name not in {"currency", "windows"}}
+            fields["items"], fields["providers"] = list(map(str, request.items)), list(request.providers)
+            given = {**fields, "dry_run": False, "config": str(bench.config)}
+            return await backfill(**given, return_state=True), results
 
     return asyncio.run(run())
 
@@ -114,6 +121,39 @@ def test_complete_run_is_completed_and_publishes_a_table(bench: Bench) -> None:
     assert name.startswith("backfill points 20")
     assert artifacts.keys() == {"backfill-points"}
     assert f'"new rows": {result.rows_new}' in artifacts["backfill-points"]
+
+
+@needs_prefect
+def test_form_as_it_is_sends_no_price_request_and_says_the_cost(bench: Bench, box: Sandbox) -> None:
+    run_flow(bench, points_request(items=(4,)))  # the catalogs are cached then
+    since = len(price_requests(box))
+    start = datetime.now(UTC) - DAY
+
+    async def plan() -> State[Any]:
+        return await backfill(start, ["1", "2"], ["all"], config=str(bench.config), return_state=True)
+
+    state = asyncio.run(plan())
+    assert (state.is_completed(), state.name) == (True, "Planned")
+    assert len(price_requests(box)) == since
+    name, artifacts = read_flow_run(state)
+    assert name.startswith("plan of a backfill points 20")
+    cost = r"about \d+ requests expected \(at least 2 requests, at most"
+    assert re.search(cost, artifacts["backfill-points-plan"])
+
+
+@needs_prefect
+def test_windows_of_gaps_reach_the_flow(bench: Bench) -> None:
+    noon = (datetime.now(UTC) - DAY).replace(minute=0, second=0, microsecond=0)
+    windows = ((noon, noon + timedelta(hours=1)), (noon + timedelta(hours=20), noon + timedelta(hours=21)))
+    request = points_request(
+        start=windows[0][0], end=windows[1][1], windows=windows, providers=("steam", "buff163", "csfloat")
+    )
+    (result,) = asyncio.run(run_in_process(request, bench.config, NullBackfillProgress()))
+    assert (result.state, result.shards_done) == ("done", 6)
+    between = bench.query(
+        "SELECT count(*) FROM price_points WHERE time >= ? AND time < ?", windows[0][1], windows[1][0]
+    )
+    assert between == [(0,)]
 
 
 @needs_prefect
@@ -151,11 +191,11 @@ def test_broken_shard_makes_the_run_incomplete(bench: Bench, box: Sandbox) -> No
 
 @needs_prefect
 def test_invalid_request_is_rejected_before_any_price_request(bench: Bench, box: Sandbox) -> None:
-    invalid: Any = {"series": "prices", "start": "2026-01-01"}
+    start, invalid = datetime.now(UTC) - 60 * DAY, cast("Any", "prices")
     with pytest.raises(ParameterTypeError, match="series"):
-        asyncio.run(backfill(invalid, str(bench.config)))
+        asyncio.run(backfill(start, ["1"], ["all"], series=invalid, config=str(bench.config)))
     with pytest.raises(ConfigError, match="the pro tier has price history of 35 days"):
-        asyncio.run(backfill(points_request(start=datetime.now(UTC) - 60 * DAY), str(bench.config)))
+        asyncio.run(backfill(start, ["1"], ["all"], dry_run=False, config=str(bench.config)))
     assert price_requests(box) == []
 
 

@@ -32,7 +32,7 @@ class PriceMove:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MarketplaceLoad:
-    """What a run brought of one marketplace in one currency: rows, and how many quotes changed and closed.
+    """What a run brought of one marketplace in one currency; `rows_changed` does not count the closed ones.
 
     `complete` is whether the marketplace was observed completely.
     """
@@ -40,8 +40,8 @@ class MarketplaceLoad:
     provider: str
     currency: str
     rows: int
-    changed: int
-    closed: int
+    rows_changed: int
+    rows_closed: int
     complete: bool
 
 

@@ -28,6 +28,15 @@ SELECT s.* FROM backfill_shard s JOIN backfill USING (backfill_id)
 WHERE series = ? AND source = ? AND currency = ? AND interval IS ? AND settled_to IS NOT NULL
     AND (item_id IS NOT NULL OR market_hash_name IS NULL)
 """
+SELECT_DENSITIES: Final = """
+SELECT item_id, provider, sum(rows) / sum(days) AS rows_a_day, sum(requests) / sum(days) AS requests_a_day
+FROM (
+    SELECT item_id, provider, rows, requests, julianday(end_at) - julianday(start_at) AS days
+    FROM backfill_shard JOIN backfill USING (backfill_id)
+    WHERE series = ? AND source = ? AND backfill_shard.state = 'done'
+        AND (item_id IS NOT NULL OR market_hash_name IS NULL)
+) GROUP BY item_id, provider HAVING sum(days) > 0
+"""
 INSERT_SHARD: Final = """
 INSERT INTO backfill_shard (
     backfill_id, number, item_id, market_hash_name, phase, provider, currency, interval,
@@ -35,6 +44,14 @@ INSERT INTO backfill_shard (
 VALUES (:backfill_id, :number, :item_id, :market_hash_name, :phase, :provider, :currency, :interval,
     :start_at, :end_at, :walk_end, :lookback)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDensity:
+    """The rows, and the requests, that finished shards of one scope took for each day of their windows."""
+
+    rows_a_day: float
+    requests_a_day: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,17 @@ from warehouse.state.backfill_rows import (
     INSERT_SHARD,
     SELECT_BACKFILLS,
     SELECT_COVERED_SHARDS,
+    SELECT_DENSITIES,
     SELECT_SHARDS,
     BackfillRecord,
     BackfillShard,
+    ShardDensity,
     backfill_from_row,
     format_timestamp,
     shard_from_row,
     shard_to_row,
 )
-from warehouse.state.coverage import Coverage, stable_until
+from warehouse.state.coverage import Coverage, Scope, stable_until
 
 if TYPE_CHECKING:
     from warehouse.landing.series import SeriesPageMeta
@@ -221,6 +223,12 @@ class BackfillStore:
                 [(backfill_id, number) for number in numbers],
             )
         self._update(backfill_id, state="cancelled", reason="its landed rows are lost")
+
+    def load_densities(self, source: str, series: str) -> dict[Scope, ShardDensity]:
+        """Return how dense a series of a source was in all finished shards, by scope."""
+        with self._read("backfill", "backfill_shard") as db:
+            rows = db.execute(SELECT_DENSITIES, (series, source)).fetchall()
+        return {(row[0], row[1]): ShardDensity(row[2], row[3]) for row in rows}
 
     def load_coverage(
         self, source: str, series: str, currency: str, *, interval: str | None = None

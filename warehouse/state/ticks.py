@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from common.sqlite import open_state_db, read_state_db, state_transaction
+from common.text import pluralize
 
 # Longer than any price API keeps its history: a gap that is older cannot be filled.
 KEEP_TICKS: Final = timedelta(days=40)
@@ -51,3 +52,14 @@ def _stored(time: datetime) -> str:
 
 def _tick(row: sqlite3.Row) -> MissedTick:
     return MissedTick(**{**row, "due_at": datetime.fromisoformat(row["due_at"])})
+
+
+def describe_ticks(ticks: Iterable[MissedTick]) -> tuple[str, ...]:
+    """Return one sentence for each outcome: how many scheduled runs had it, and the last reason."""
+    reasons: dict[Outcome, list[str]] = {}
+    for tick in ticks:
+        reasons.setdefault(tick.outcome, []).append(tick.reason)
+    return tuple(
+        f"{pluralize(len(texts), 'scheduled run')} took nothing, {outcome}: {texts[-1]}"
+        for outcome, texts in reasons.items()
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -11,16 +11,10 @@ from typer.core import TyperGroup
 from floorline.cli.options import LATEST, AsJson, ConfigFile, Quiet, WithPrefect
 
 if TYPE_CHECKING:
-    from pipelines.backfill.pipeline import OnPlan
-    from pipelines.backfill.progress import BackfillProgress
     from pipelines.backfill.request import BackfillRequest
-    from pipelines.backfill.results import BackfillResult
     from pipelines.config import Settings
     from warehouse.state.backfill_rows import BackfillRecord
     from warehouse.state.backfills import BackfillStore
-
-# An interrupt, a rejected key or a used-up quota: the next backfill would end the same way.
-FINAL_EXIT_CODES: Final = frozenset({130, 4, 5})
 
 
 class OptionalValueGroup(TyperGroup):
@@ -104,6 +98,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     """
     if context.invoked_subcommand is not None:
         return
+    from floorline.cli.backfill_runner import run_backfills
     from floorline.cli.commands.backfill_options import build_requests
     from floorline.cli.execution import connected_settings, runs_as_flow
 
@@ -124,7 +119,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - one argument per option
     if dry_run:
         _print_dry_run(requests, settings, as_json=as_json)
     else:
-        _run_all(requests, settings, config, as_json=as_json, as_flow=as_flow, quiet=quiet)
+        run_backfills(requests, settings, config, as_json=as_json, as_flow=as_flow, quiet=quiet)
 
 
 @backfill_app.command("list", epilog="Example: floorline backfill list")
@@ -175,55 +170,6 @@ def _print_dry_run(requests: list[BackfillRequest], settings: Settings, *, as_js
     plans = [asyncio.run(BackfillPipeline(settings, request).plan()) for request in requests]
     print_plans(plans, as_json=as_json)
     raise typer.Exit(0 if all(plan.fits for plan in plans) else 5)
-
-
-def _run_all(
-    requests: list[BackfillRequest],
-    settings: Settings,
-    config: Path | None,
-    *,
-    as_json: bool,
-    as_flow: bool,
-    quiet: bool,
-) -> None:
-    """Run the backfills one after another, print their results and exit."""
-    from floorline.cli.execution import backfill_progress
-    from floorline.cli.render.backfill import print_announcement, print_results
-    from pipelines.results import worst_exit_code
-
-    on_plan = (lambda _plan: None) if quiet or as_json else print_announcement
-    results: list[BackfillResult] = []
-    with backfill_progress(quiet=quiet) as progress:
-        for request in requests:
-            results += _run(request, settings, config, progress=progress, on_plan=on_plan, as_flow=as_flow)
-            if results[-1].exit_code in FINAL_EXIT_CODES:
-                break
-    print_results(results, as_json=as_json, quiet=quiet)
-    raise typer.Exit(worst_exit_code(result.exit_code for result in results))
-
-
-def _run(
-    request: BackfillRequest,
-    settings: Settings,
-    config: Path | None,
-    *,
-    progress: BackfillProgress,
-    on_plan: OnPlan,
-    as_flow: bool,
-) -> list[BackfillResult]:
-    from floorline.cli.execution import run_flow_or_pipeline
-    from pipelines.backfill.pipeline import BackfillPipeline
-
-    async def run_flow() -> list[BackfillResult]:
-        from flows.backfill import run_in_process
-
-        return await run_in_process(request, config, progress)
-
-    async def run_pipeline() -> list[BackfillResult]:
-        pipeline = BackfillPipeline(settings, request, progress=progress, on_plan=on_plan)
-        return [await pipeline.run()]
-
-    return run_flow_or_pipeline(run_flow, run_pipeline, as_flow=as_flow)
 
 
 def _store_with(config: Path | None, backfill_id: str) -> BackfillStore:

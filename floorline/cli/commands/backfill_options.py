@@ -31,13 +31,11 @@ def find_backfill_store(settings: Settings) -> BackfillStore | None:
 def build_requests(
     settings: Settings, fields: Mapping[str, Any], *, resume: str | None, gaps: bool, budget: int | None
 ) -> list[BackfillRequest]:
-    """Return the requests to run: with `gaps` one per gap, else one. Raises ConfigError.
+    """Return the requests to run: with `gaps` one per basket, else one. Raises ConfigError.
 
     `fields` are the fields of a BackfillRequest; those that the user has not set are None.
     """
     names_something = any(value for name, value in fields.items() if name not in {"series", "source"})
-    if gaps and budget:
-        raise ConfigError("--budget does not work with --gaps: fill one gap at a time (--from, --to)")
     if (resume or gaps) and names_something:
         option = "--resume" if resume else "--gaps"
         raise ConfigError(f"{option} already says what to fetch: leave out --from, --items and so on")

@@ -69,8 +69,9 @@ def rejects_replay(config: ConfigFile = None, as_json: AsJson = False) -> None:
     Each row is loaded at the time of its observation.
     """
     from common.clock import SystemClock
+    from common.text import pluralize
     from floorline.cli.render.runs import print_replay
-    from floorline.console import pluralize, print_error
+    from floorline.console import print_error
     from pipelines.config import load_settings
     from pipelines.replay import count_series_rejects, replay
 

@@ -20,6 +20,7 @@ class BackfillPlanOutput:
 
     `backfill_id` is that of the backfill that would be resumed, null for a new one. `items` is null for all
     items. `shards` counts the shards to fetch, `shards_begun` those of an earlier run among them.
+    `requests_expected` is the likely number, null if the warehouse has seen nothing like it.
     `requests_at_most` and `seconds_at_most` are null if there is no known maximum; seconds are those at the
     tier's rate. `requests_left` is what is left of the month's quota, null if unknown.
     """
@@ -35,6 +36,7 @@ class BackfillPlanOutput:
     shards_begun: int
     requests_at_least: int
     requests_at_most: int | None
+    requests_expected: int | None
     seconds_at_least: float | None
     seconds_at_most: float | None
     requests_left: int | None
@@ -57,6 +59,7 @@ class BackfillPlanOutput:
             shards_begun=plan.resumed,
             requests_at_least=plan.at_least,
             requests_at_most=plan.at_most,
+            requests_expected=plan.expected,
             seconds_at_least=seconds[0],
             seconds_at_most=seconds[1],
             requests_left=plan.month.left,

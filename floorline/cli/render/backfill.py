@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any, Final
 
-from common.text import format_duration, sanitize
+from common.text import sanitize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.backfill import (
     BackfillDetailsOutput,
@@ -16,9 +15,10 @@ from floorline.cli.outputs.backfill import (
     BackfillSummaryOutput,
     ShardOutput,
 )
-from floorline.console import pluralize, print_error, print_line, print_table
+from floorline.console import print_error, print_line, print_table
 from pipelines.backfill.extraction import shard_label
 from pipelines.backfill.plan import BackfillPlan
+from pipelines.backfill.plan_text import describe_cost, describe_request, describe_shards, format_minute
 from pipelines.backfill.results import BackfillResult
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 
@@ -35,7 +35,7 @@ LIST_FIRST: Final = ("backfill", "state", "shards", "broken", "rows", "requests"
 
 def print_announcement(plan: BackfillPlan) -> None:
     """Print on stderr the shards of a run and the cost."""
-    print_error(f"{_describe_shards(plan)}: {_describe_cost(plan)}")
+    print_error(f"{describe_shards(plan)}: {describe_cost(plan)}")
 
 
 def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool) -> None:
@@ -47,9 +47,9 @@ def print_plans(plans: Sequence[BackfillPlan], *, as_json: bool) -> None:
     if not plans:
         print_line("there is no gap to fill")
     for plan in plans:
-        print_line(f"{_describe_request(plan)}, from {plan.source} ({plan.tier} tier)")
-        print_line(f"  {_describe_shards(plan)}")
-        print_line(f"  {_describe_cost(plan)}")
+        print_line(f"{describe_request(plan)}, from {plan.source} ({plan.tier} tier)")
+        print_line(f"  {describe_shards(plan)}")
+        print_line(f"  {describe_cost(plan)}")
         for note in plan.notes:
             print_line(f"  {sanitize(note, 1000)}")
         if not plan.fits:
@@ -103,7 +103,7 @@ def print_backfill(
     unfinished = [shard for shard in shards if shard.state != "done"]
     for shard in unfinished[:MAX_LINES]:
         reason = f": {sanitize(shard.reason, 1000)}" if shard.reason else ""
-        reached = f", read down to {_format_minute(shard.oldest)}" if shard.oldest else ""
+        reached = f", read down to {format_minute(shard.oldest)}" if shard.oldest else ""
         print_line(f"  {sanitize(shard_label(shard))}: {shard.state}{reached}{reason}")
     if len(unfinished) > MAX_LINES:
         print_line(f"  and {len(unfinished) - MAX_LINES:,} more")
@@ -117,56 +117,6 @@ def print_cancelled(record: BackfillRecord, holder: str | None, *, as_json: bool
     left = f"{record.shards - record.done:,} of {record.shards:,} shards left undone"
     stops = f"; {holder} stops at its next page" if holder else ""
     print_line(f"{record.backfill_id} is cancelled, {left}{stops}")
-
-
-def _describe_request(plan: BackfillPlan) -> str:
-    request = plan.request
-    series = f"{request.series} of {request.interval}" if request.interval else request.series
-    items = "all items" if plan.items is None else pluralize(plan.items, "item")
-    providers = "all providers" if list(request.providers) == ["all"] else ", ".join(request.providers)
-    window = f"{_format_minute(plan.start)} to {_format_minute(plan.end)}"
-    return f"{series}: {items} at {providers}, {request.currency.upper()}, {window}"
-
-
-def _describe_shards(plan: BackfillPlan) -> str:
-    if plan.backfill_id and plan.shards:
-        left = pluralize(plan.resumed, "shard")
-        return f"{plan.backfill_id} resumes: {left} left, {len(plan.new_shards):,} new"
-    if plan.backfill_id:
-        return f"{plan.backfill_id} has all of its shards"
-    return pluralize(plan.shards, "shard") if plan.shards else "the database has all of it already"
-
-
-def _describe_cost(plan: BackfillPlan) -> str:
-    """Return the fewest and the most requests, their minutes, and their share of the month's rest."""
-    least, most = plan.at_least, plan.at_most
-    requests = pluralize(least, "request")
-    if least != most:
-        limit = "no known maximum" if most is None else f"at most {most:,}"
-        requests = f"at least {requests}, {limit}"
-    parts = [requests]
-    if plan.minutes[0] is not None:
-        parts.append(f"{_format_range(*map(_format_minutes, plan.minutes))} at the tier's pace")
-    if left := plan.month.left:
-        share = _format_range(_format_share(least, left), _format_share(most, left))
-        parts.append(f"{share} of the {left:,} left of the month")
-    return "; ".join(parts)
-
-
-def _format_share(number: int | None, left: int) -> str | None:
-    if number is None:
-        return None
-    return f"{number / left:.1%}" if number / left >= 0.001 else "less than 0.1%"
-
-
-def _format_minutes(number: float | None) -> str | None:
-    return None if number is None else format_duration(timedelta(minutes=number))
-
-
-def _format_range(least: str | None, most: str | None) -> str:
-    if most is None:
-        return f"{least} or more"
-    return least if least == most and least else f"{least} to {most}"
 
 
 def _result_row(result: BackfillResult) -> tuple[Any, ...]:
@@ -191,8 +141,8 @@ def _fields(record: BackfillRecord, holder: str | None) -> list[tuple[str, str]]
         ("shards", f"{record.done:,} of {record.shards:,} done, {record.broken:,} broken"),
         ("rows", f"{record.rows:,}"),
         ("requests", f"{record.requests:,} (planned: at least {record.at_least:,}, at most {at_most})"),
-        ("created", _format_minute(record.created_at)),
-        ("updated", _format_minute(record.updated_at)),
+        ("created", format_minute(record.created_at)),
+        ("updated", format_minute(record.updated_at)),
         *([("reason", record.reason)] if record.reason else []),
     ]
 
@@ -212,7 +162,3 @@ def _request(record: BackfillRecord) -> str:
     provider_label = "all providers" if providers == ["all"] else ", ".join(map(str, providers))
     start, end = (str(request.get(name) or "")[:16].replace("T", " ") for name in ("start", "end"))
     return f"{item_label} at {provider_label}, {request.get('currency')}, {start} to {end or 'now'}"
-
-
-def _format_minute(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.text import escape
+from common.text import escape, pluralize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.backup import BackupOutput, RestoreOutput
-from floorline.console import pluralize, print_line
+from floorline.console import print_line
 from warehouse.backup.manifest import Manifest
 from warehouse.backup.restore import RestoreResult
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 import polars as pl
 
 from common.shards import Item, item_label
-from common.text import quote
+from common.text import pluralize, quote
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.catalog import ItemOutput, ItemsOutput, ProviderOutput
-from floorline.console import pluralize, print_error, print_table
+from floorline.console import print_error, print_table
 from pipelines.planning.item_search import ItemSearch
 
 # The columns of the tables, by the fields of the catalogs.

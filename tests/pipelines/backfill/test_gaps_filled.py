@@ -15,6 +15,7 @@ from pipelines.backfill.gaps import Gap, GapPart, fill_requests, find_gaps
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox
+from tests.support.backfills import history_requests
 from tests.support.clocks import NOON, SandboxClock
 from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
@@ -106,6 +107,9 @@ def test_command_fills_kept_time_and_reports_lost_time(tmp_path: Path, make_sand
     box.advance(timedelta(days=40).total_seconds())
     bench.snapshot(clock=SandboxClock(box))
     config = ("--config", str(bench.config))
+    stopped = main_with("backfill", "--gaps", "--budget", "3", "--no-prefect", *config)
+    assert (stopped.code, len(history_requests(box))) == (5, 3)
+    assert "continues where it stopped" in stopped.err
     result = main_with("backfill", "--gaps", "--no-prefect", *config)
     assert result.code == 0, result
     lost = f"core, USD: lost from {now - timedelta(days=40):%Y-%m-%d %H:%M:%S} to "
