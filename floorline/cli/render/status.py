@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from common.text import format_duration
+from common.text import format_duration, pluralize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.status import BasketOutput, LandingOutput, MonthOutput, StatusOutput
 from floorline.cli.render.runs import print_alerts
-from floorline.console import format_cell, pluralize, print_line, print_table
+from floorline.console import format_cell, print_line, print_table
 from floorline.monitoring.problems import find_problems
 from floorline.monitoring.status import BasketStatus, StatusReport, UpStatus
 from pipelines.config import Settings

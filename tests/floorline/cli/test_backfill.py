@@ -169,11 +169,8 @@ def test_stopped_backfill_keeps_its_data_and_resumes(
         process.send_signal(stop)
         _, err = process.communicate(timeout=30)
     assert process.returncode == code
-    (resume,) = re.findall(
-        r"is kept; `floorline backfill --resume (\S+)` continues where backfill \1 stopped$",
-        err,
-        re.MULTILINE,
-    )
+    how_to_go_on = r"is kept; `floorline backfill --resume (\S+)` continues where backfill \1 stopped$"
+    (resume,) = re.findall(how_to_go_on, err, re.MULTILINE)
     ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs WHERE rows_fetched > 0")
     assert (state, bench.query("SELECT count(*) FROM price_points")) == ("cancelled", [(rows,)])
     (record,) = backfill_json(bench, "list")
