@@ -21,14 +21,14 @@ from warehouse.paths import WarehousePaths
 
 async def read_catalogs(
     settings: Settings,
-    catalog: Literal["items", "providers"],
+    catalog: Literal["items", "providers", "fx"],
     clock: Clock,
     *,
     sources: Sequence[str] = (),
     refresh: bool = False,
     on_request: Callable[[str], None],
 ) -> dict[str, pl.DataFrame]:
-    """Return a catalog of these sources (none: of all), schema `ITEMS` or `PROVIDERS`, by source.
+    """Return a catalog of these sources (none: of all), schema `ITEMS`, `PROVIDERS` or `FX`, by source.
 
     With `refresh`, cached catalogs are fetched again. `on_request` receives what was fetched, and its cost.
     Raises ConfigError for a source that does not exist, and where a catalog is not cached and the source has
@@ -39,7 +39,8 @@ async def read_catalogs(
     for name in _select_sources(settings, sources):
         async with aclosing(LazySource(settings, name, clock, offline=False)) as source:
             cache = CatalogCache(paths.catalog, source, clock, must_store=False)
-            frames[name] = await (cache.items if catalog == "items" else cache.providers)(lifetime)
+            read = {"items": cache.items, "providers": cache.providers, "fx": cache.fx}[catalog]
+            frames[name] = await read(lifetime)
         if source.fetched:
             on_request(source.describe_fetches())
     return frames

@@ -19,16 +19,18 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import TIERS, VALID_KEY
 from sandbox.options import Options
 from sandbox.skinshark.merchant import FIRST_KEY
+from sandbox.welcome import describe_sandbox
 
 HOST = "127.0.0.1"
 
 
 def run(options: Options) -> None:
-    """Serve in the foreground until interrupted; print a line with the URL and the keys."""
+    """Serve in the foreground until interrupted; print the URL and the keys first, then how to use them."""
     sandbox, listener = Sandbox(options), _bind(options.port)
     _prepare(sandbox, listener)
     gc.freeze()  # the market is never garbage: scanning it would delay responses
-    sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n")
+    sys.stdout.write(f"sandbox on {sandbox.url} key={VALID_KEY} skinshark={FIRST_KEY}\n\n")
+    sys.stdout.write(describe_sandbox(sandbox.url))
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
         _build_server(sandbox).run(sockets=[listener])
@@ -73,7 +75,11 @@ def _bind(port: int) -> socket.socket:
     # Only with an explicit protocol does asyncio set TCP_NODELAY, which saves 45 ms per page.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.close()
+        raise
     listener.listen(2048)
     listener.setblocking(False)
     return listener

@@ -16,6 +16,7 @@ from floorline.cli.commands.backup import backup, restore
 from floorline.cli.commands.catalog import items_app, providers
 from floorline.cli.commands.config import config_app
 from floorline.cli.commands.demo import demo
+from floorline.cli.commands.init import init
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
 from floorline.cli.commands.monitor import metrics, status
@@ -62,6 +63,7 @@ def floorline(
 
 START, COLLECT, READ, OPERATE = "Start and configure", "Collect prices", "Use the record", "Operate"
 app.command(rich_help_panel=START, epilog="Example: floorline demo")(demo)
+app.command(rich_help_panel=START, epilog="Example: floorline init --sandbox")(init)
 app.command(rich_help_panel=START, epilog="Example: floorline sandbox --tier pro")(sandbox)
 app.add_typer(config_app, name="config", rich_help_panel=START)
 app.add_typer(items_app, name="items", rich_help_panel=START)

@@ -87,7 +87,8 @@ def _read_text(path: Path) -> str:
         missing = next((folder for folder in reversed(path.absolute().parents) if not folder.exists()), None)
         folder = f" (there is no folder {escape(str(missing))})" if missing else ""
         raise ConfigError(
-            f"there is no configuration at {where}{folder}: write one, or pass its path with --config"
+            f"there is no configuration at {where}{folder}: `floorline init` writes one; or pass the path of"
+            " another with --config"
         ) from None
     except IsADirectoryError:
         raise ConfigError(f"{where} is a folder: pass the path of the file with --config") from None

@@ -10,6 +10,7 @@ from sandbox.asgi.control import control_app
 from sandbox.asgi.cs2cap import Cs2capApp
 from sandbox.asgi.skinshark import SkinsharkApp, control_skinshark
 from sandbox.core import Sandbox
+from sandbox.welcome import describe_sandbox
 
 CONTROL = "/_sandbox/"
 SKINSHARK_CONTROL = "/_sandbox/skinshark"
@@ -42,7 +43,9 @@ class Router:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path in {SKINSHARK_CONTROL, SKINSHARK_FAULTS}:
+        if path == "/" and scope["method"] in {"GET", "HEAD"}:
+            await PlainTextResponse(describe_sandbox(self._sandbox.url))(scope, receive, send)
+        elif path in {SKINSHARK_CONTROL, SKINSHARK_FAULTS}:
             response = await control_skinshark(self._sandbox, Request(scope, receive))
             await response(scope, receive, send)
         elif path.startswith(CONTROL):

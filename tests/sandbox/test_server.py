@@ -1,9 +1,12 @@
 """A sandbox in another process, and its options."""
 
 import gzip
+import re
 import subprocess
 import sys
+import textwrap
 import time
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.config import parse_settings
+from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import TIERS, VALID_KEY
 from sandbox.cs2cap.rate_windows import WINDOWS
 from sandbox.market.providers import KEYS
@@ -20,7 +25,11 @@ from sandbox.options import HISTORIES, Options
 from sandbox.server import spawn
 from sandbox.skinshark.listing import SHAPES
 from sandbox.skinshark.merchant import TOKENS
+from sandbox.welcome import describe_sandbox
+from tests.support.snapshots import main_with
 
+TABLES = re.compile(r"^    \[sources.*?(?=^\S)", re.MULTILINE | re.DOTALL)
+EXPORT = re.compile(r"^    export (\w+)=(\S+)$", re.MULTILINE)
 SHARE = st.floats(min_value=0, max_value=1)
 OPTIONS = st.builds(
     Options,
@@ -56,6 +65,41 @@ def test_spawned_sandbox_serves_until_the_block_ends() -> None:
         assert httpx.get(f"{url}/_sandbox/state").json()["items"] == 30
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/v1/prices")
+
+
+def test_sandbox_says_what_it_is_and_what_to_configure(sandbox: Sandbox) -> None:
+    response = httpx.get(sandbox.url)
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.text.startswith("This is a sandbox of Floorline")
+    assert f"floorline init --sandbox --base-url {sandbox.url}\n" in response.text
+    settings = parse_settings(tomllib.loads(textwrap.dedent(TABLES.findall(response.text)[0])), Path())
+    assert [source.base_url for source in settings.sources.values()] == [sandbox.url] * 2
+    exported = dict(EXPORT.findall(response.text))
+    assert {f"env:{name}" for name in exported} == {source.key for source in settings.sources.values()}
+    headers = {"Authorization": f"Bearer {exported['CS2C_API_KEY']}"}
+    assert httpx.get(f"{sandbox.url}/v1/prices", headers=headers).status_code == 200
+    headers = {"api-key": exported["SKINSHARK_API_KEY"]}
+    assert httpx.get(f"{sandbox.url}/merchant", headers=headers).status_code == 200
+
+
+def test_command_prints_its_address_and_what_to_configure() -> None:
+    command = [sys.executable, "-P", "-m", "sandbox", "--items", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        _, _, url, *_ = process.stdout.readline().split()
+        text = describe_sandbox(url)
+        assert [process.stdout.readline() for _ in range(text.count("\n") + 1)] == [
+            "\n",
+            *text.splitlines(keepends=True),
+        ]
+        process.terminate()
+
+
+def test_port_in_use_is_one_line(sandbox: Sandbox) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    output = main_with("sandbox", "--port", port)
+    assert output.code == 2
+    assert f"the sandbox cannot use port {port}: another program uses it; choose another" in output.err
 
 
 def test_spawn_reports_a_sandbox_that_does_not_start(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -67,5 +68,10 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
                 render_ahead=render_ahead,
             )
         )
-    except (ValueError, KeyError, OSError) as error:
+    except OSError as error:
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise ConfigError(
+            f"the sandbox cannot use port {port}: {reason}; choose another with --port"
+        ) from None
+    except (ValueError, KeyError) as error:
         raise ConfigError(f"the sandbox cannot start with these options: {error}") from None

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from floorline.cli.json_output import Envelope
-from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, status
+from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, setup, status
 from floorline.doctor.findings import Finding
 from floorline.keys.rotation import Rotation
 from pipelines.config_check import Selection
@@ -20,6 +20,7 @@ from warehouse.state.alerts import Alert
 
 Rows = list[dict[str, Any]]
 RESULTS: Final[Mapping[str, Any]] = {
+    "init": setup.SetupOutput,
     "snapshot": list[runs.RunOutput],
     "plan": plan.PlanOutput,
     "gaps": plan.GapsOutput,

@@ -38,7 +38,7 @@ def test_names_of_the_commands() -> None:
         "alerts test", "alerts check", "alerts apply",
         "rejects list", "rejects replay",
         "maintain load", "maintain rebuild", "maintain retry", "key status", "key rotate",
-        "items search", "providers", "config check", "config show", "config schema",
+        "items search", "providers", "init", "config check", "config show", "config schema",
     }  # fmt: skip
 
 

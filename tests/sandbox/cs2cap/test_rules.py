@@ -227,7 +227,7 @@ def test_unknown_provider_is_a_404_without_a_code(sandbox: Sandbox, http_get: Ht
     assert (response.status_code, response.json()) == (404, {"detail": "Provider not found: nobody"})
 
 
-@pytest.mark.parametrize("path", ["/v2/prices", "/v1/price", "/"])
+@pytest.mark.parametrize("path", ["/v2/prices", "/v1/price", "//"])
 def test_unknown_route_is_a_404(sandbox: Sandbox, http_get: HttpGet, path: str) -> None:
     assert http_get(sandbox, path).status_code == 404
 
