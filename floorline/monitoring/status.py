@@ -17,6 +17,7 @@ from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
+from warehouse.state.ticks import MissedTick, read_ticks
 
 LATE_AFTER: Final = 3  # intervals
 
@@ -39,7 +40,8 @@ class BasketStatus:
     """The last runs of a basket; the counts are of the last run, and None before the first one.
 
     `age` is the time since `last_success` (UTC), `late` whether it is longer than three intervals; both are
-    None before the first success. `state` is that of the last run, or "never ran".
+    None before the first success. `state` is that of the last run, or "never ran". `missed` are the scheduled
+    runs since the last success that took nothing.
     """
 
     basket: str
@@ -51,6 +53,7 @@ class BasketStatus:
     rows_fetched: int | None = None
     rows_changed: int | None = None
     requests: int | None = None
+    missed: tuple[MissedTick, ...] = ()
 
     @property
     def late(self) -> bool | None:
@@ -64,7 +67,7 @@ class StatusReport:
 
     Times are UTC. `landings_aside` are the landings that are set aside. `holds` says until when a source
     asked to send nothing, by source; `set_aside` are the baskets whose last landing could not be loaded, each
-    with its source. `up` is a running `floorline up`.
+    with its source. `up` is a running `floorline up`. `missed` are scheduled runs that took nothing.
     """
 
     runs: Sequence[dict[str, Any]]
@@ -77,6 +80,7 @@ class StatusReport:
     holds: Mapping[str, datetime] = dataclasses.field(default_factory=dict)
     set_aside: Collection[tuple[str, str]] = ()
     up: UpStatus | None = None
+    missed: Sequence[MissedTick] = ()
 
     def baskets(self, settings: Settings) -> list[BasketStatus]:
         """Return the status of each basket of the configuration."""
@@ -87,7 +91,8 @@ class StatusReport:
         unusable = (basket.name, basket.source) in self.set_aside
         if run is None:
             state = UNUSABLE if unusable else "never ran"
-            return BasketStatus(basket.name, basket.source, None, None, basket.every, state)
+            missed = self._missed(basket, None)
+            return BasketStatus(basket.name, basket.source, None, None, basket.every, state, missed=missed)
         success = run["last_success"]
         return BasketStatus(
             basket.name,
@@ -99,7 +104,12 @@ class StatusReport:
             rows_fetched=run["rows_fetched"],
             rows_changed=run["rows_changed"],
             requests=run["requests"],
+            missed=self._missed(basket, success),
         )
+
+    def _missed(self, basket: BasketSettings, since: datetime | None) -> tuple[MissedTick, ...]:
+        own = (tick for tick in self.missed if tick.basket == basket.name)
+        return tuple(tick for tick in own if since is None or tick.due_at > since)
 
 
 def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -> StatusReport:
@@ -119,4 +129,5 @@ def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -
         months=month_usage(settings, now),
         holds=active_holds(settings, now),
         up=up,
+        missed=read_ticks(paths.state),
     )

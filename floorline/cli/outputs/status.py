@@ -11,6 +11,7 @@ from floorline.monitoring.problems import Problem
 from floorline.monitoring.status import BasketStatus, UpStatus
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.state.alerts import Alert
+from warehouse.state.ticks import MissedTick
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class BasketOutput:
 
     `age_seconds` is the time since `last_success_at`; both are null before the first success. `every_seconds`
     is the interval of the schedule. `late` is whether the last success is older than three intervals.
-    `last_state` is the state of the last run, or `never ran`; the counts are of the last run.
+    `last_state` is the state of the last run, or `never ran`; the counts are of the last run. `missed` are
+    the scheduled runs since the last success that took nothing: skipped or cancelled.
     """
 
     basket: str
@@ -32,6 +34,7 @@ class BasketOutput:
     rows_fetched: int | None
     rows_changed: int | None
     requests: int | None
+    missed: tuple[MissedTick, ...]
 
     @classmethod
     def from_status(cls, basket: BasketStatus) -> BasketOutput:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
-from common.text import format_duration, pluralize
+from common.text import format_duration, pluralize, sanitize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.status import BasketOutput, LandingOutput, MonthOutput, StatusOutput
 from floorline.cli.render.runs import print_alerts
@@ -13,6 +14,7 @@ from floorline.monitoring.problems import find_problems
 from floorline.monitoring.status import BasketStatus, StatusReport, UpStatus
 from pipelines.config import Settings
 from pipelines.planning.quota import MonthUsageReport
+from warehouse.state.ticks import describe_ticks
 
 STATUS: Final = ("basket", "last success", "age", "every", "last state", "rows", "changed", "requests")
 
@@ -22,19 +24,9 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
     if as_json:
         print_result("status", _status_output(settings, report))
         return
-    cells = [_cells(basket) for basket in report.baskets(settings)]
-    print_table(STATUS, cells, noun="basket")
-    print_line(_describe_database(settings, report))
-    if report.up is not None:
-        print_line(_describe_up(report.up))
-    for month in report.months:
-        print_line(_format_usage(month))
-    for source, until in report.holds.items():
-        print_line(f"{source}: asked to send nothing until {format_cell(until)} UTC, and no run does")
-    if report.pending:
-        print_line(_describe_pending(report))
-    for error in report.landings_aside:
-        print_line(f"a landing is set aside, {error}: `floorline maintain retry` tries it again")
+    print_table(STATUS, [_cells(basket) for basket in report.baskets(settings)], noun="basket")
+    for line in _describe_warehouse(settings, report):
+        print_line(line)
     if report.alerts:
         print_alerts(report.alerts, as_json=False)
 
@@ -64,6 +56,23 @@ def _status_output(settings: Settings, report: StatusReport) -> StatusOutput:
         up=report.up,
         problems=tuple(find_problems(settings, report)),
     )
+
+
+def _describe_warehouse(settings: Settings, report: StatusReport) -> Iterator[str]:
+    """Yield a line for each thing that the table does not show."""
+    for basket in report.baskets(settings):
+        for reason in describe_ticks(basket.missed):
+            yield f"{basket.basket}: since the last success, {sanitize(reason)}"
+    yield _describe_database(settings, report)
+    if report.up is not None:
+        yield _describe_up(report.up)
+    yield from map(_format_usage, report.months)
+    for source, until in report.holds.items():
+        yield f"{source}: asked to send nothing until {format_cell(until)} UTC, and no run does"
+    if report.pending:
+        yield _describe_pending(report)
+    for error in report.landings_aside:
+        yield f"a landing is set aside, {error}: `floorline maintain retry` tries it again"
 
 
 def _describe_up(up: UpStatus) -> str:

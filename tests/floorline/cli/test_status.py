@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
 from warehouse.paths import WarehousePaths
+from warehouse.state.ticks import MissedTick, record_ticks
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 COUNTS = {"rows_fetched": 2000, "rows_changed": 3, "requests": 2}
@@ -79,10 +80,10 @@ def test_keys_and_values_of_the_json(bench: Bench, capsys: pytest.CaptureFixture
     assert status["baskets"] == [
         {"basket": "core", "source": "cs2cap", "last_success_at": "2026-06-01T12:00:00+00:00",
          "age_seconds": 0, "every_seconds": 600, "late": False, "last_state": "done",
-         "rows_fetched": 2000, "rows_changed": 3, "requests": 2},
+         "rows_fetched": 2000, "rows_changed": 3, "requests": 2, "missed": []},
         {"basket": "other", "source": "cs2cap", "last_success_at": None,
          "age_seconds": None, "every_seconds": 600, "late": None, "last_state": "never ran",
-         "rows_fetched": None, "rows_changed": None, "requests": None},
+         "rows_fetched": None, "rows_changed": None, "requests": None, "missed": []},
     ]  # fmt: skip
 
 
@@ -116,3 +117,20 @@ def test_command_prints_pending_landings_and_alerts(bench: Bench, sandbox: Sandb
     assert "2 landings are not loaded, since 2026-06-01 12:10:00" in two
     bench.snapshot()
     assert "auth.failed" in main_with("status", "--config", str(bench.config)).out
+
+
+def test_scheduled_runs_that_took_nothing_are_shown(tmp_path: Path, sandbox: Sandbox) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket())
+    bench.snapshot()
+    now = datetime.now(UTC)
+    ticks = [
+        MissedTick("core", now - timedelta(hours=1), "skipped", "before the last success"),
+        MissedTick("core", now + timedelta(minutes=10), "cancelled", "another run is active"),
+        MissedTick("core", now + timedelta(minutes=20), "cancelled", "another run is active"),
+    ]
+    record_ticks(bench.paths.state, ticks, now)
+    text = main_with("status", "--config", str(bench.config)).out
+    line = "core: since the last success, 2 scheduled runs took nothing, cancelled: another run is active\n"
+    assert line in text
+    (status,) = read_result(main_with("status", "--json", "--config", str(bench.config)).out)["baskets"]
+    assert [tick["outcome"] for tick in status["missed"]] == ["cancelled", "cancelled"]
