@@ -22,6 +22,8 @@ from common.shortages import NO_SPACE
 from common.warehouse_errors import WarehouseUnusable
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from _typeshed import ReadableBuffer
 
 # No permission, something else in the place of a file or folder, a limit of the system, or a failing disk.
@@ -31,6 +33,8 @@ UNUSABLE: Final = frozenset(
         errno.EFBIG, errno.ENOLCK, errno.EIO, errno.ESTALE,
     )
 )  # fmt: skip
+
+LONGEST_USER_FILE: Final = 64 << 20  # bytes
 
 
 @contextlib.contextmanager
@@ -48,12 +52,28 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def expand_home(path: Path) -> Path:
-    """Return a path with its `~` replaced. Raises ConfigError where no home folder is known for it."""
+def expand_home(text: str) -> Path:
+    """Return the path in a text; of one that begins with `~`, such as "~/data", in the home folder.
+
+    The text "./~x" is the file or folder `~x`. Raises ConfigError where no home folder is known.
+    """
+    # A path is no text any more: Path("./~x") is Path("~x").
     try:
-        return path.expanduser()
+        return Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError:
-        raise ConfigError(f"no home folder is known for {path}: set HOME, or write the whole path") from None
+        raise ConfigError(f"no home folder is known for {text}: set HOME, or write the whole path") from None
+
+
+def read_user_file(path: Path | Traversable) -> str:
+    """Return the text of a file that the user names: UTF-8, with a byte order mark or without.
+
+    Raises OSError, also for a file that never ends, and ValueError for a path or a content that is none.
+    """
+    with path.open("rb") as file:
+        content = file.read(LONGEST_USER_FILE + 1)
+    if len(content) > LONGEST_USER_FILE:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content.decode("utf-8-sig")
 
 
 def fsync_directory(folder: Path) -> None:

@@ -21,6 +21,8 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 from common.errors import ConfigError
+from common.files import read_user_file
+from common.text import escape
 from flows.deployments import HEARTBEAT, TAG
 from pipelines.alerts.channels import BLOCK
 from pipelines.alerts.silence import MISSED_INTERVALS
@@ -68,12 +70,21 @@ async def apply_automations(settings: Settings, file: Path | None = None) -> lis
 
 def _read_specs(file: Path | Traversable) -> list[dict[str, Any]]:
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = yaml.safe_load(read_user_file(file))
         return [dict(spec) for spec in content["automations"]]
     except FileNotFoundError:
         raise ConfigError(f"there is no {file}: it defines the automations to install") from None
-    except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} is invalid: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"{escape(str(file))} cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(
+            f"{escape(str(file))} is no YAML{line}: see the automations.yaml of Floorline"
+        ) from None
+    except (ValueError, TypeError, LookupError, RecursionError, yaml.YAMLError):
+        raise ConfigError(
+            f"{escape(str(file))} has no list `automations`: see the automations.yaml of Floorline"
+        ) from None
 
 
 def _expand(specs: Sequence[Mapping[str, Any]], settings: Settings) -> Iterator[dict[str, Any]]:

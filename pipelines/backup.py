@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import tomlkit
 
-from common.files import atomic_write, translate_os_errors
+from common.files import atomic_write, read_user_file, translate_os_errors
 from common.text import escape
 from pipelines.config import Settings, load_settings
 from pipelines.config.environment import CONFIG, PREFIX
@@ -27,7 +27,7 @@ SAFE: Final = ("env:", "block:")  # recipients of alerts that name a place and h
 
 def back_up(config: Path, settings: Settings, target: Path, now: datetime) -> Manifest:
     """Write a backup of the warehouse and its configuration into a new folder. Raises as `create_backup`."""
-    text, secrets = _without_secrets(config.read_text("utf-8-sig"))
+    text, secrets = _without_secrets(read_user_file(config))
     files, elsewhere = _read_item_files(settings)
     files |= {
         name: (settings.base / name).read_bytes() for name in BESIDE if (settings.base / name).is_file()

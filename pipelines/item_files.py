@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from common.errors import ConfigError
+from common.files import expand_home, read_user_file
 from common.text import COMMENT, escape, unquote
 from pipelines.config import BasketSettings
 from pipelines.config.secrets import ADVICE, find_key_line
@@ -54,10 +55,10 @@ def _file_of(item: str | int) -> str | None:
 def _read_lines(file: str, base: Path, owner: str) -> list[str]:
     """Return the lines of a file that are not blank, without the blanks around them."""
     try:
-        path = base / Path(file).expanduser()
+        path = base / expand_home(file)
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise ConfigError(f"{owner}: {path} is no regular file: write the items into one")
-        text = path.read_text("utf-8-sig")
+        text = read_user_file(path)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{owner}: {escape(file)} cannot be read: {_reason(error)}") from None
     if line := find_key_line(text):

@@ -98,7 +98,7 @@ async def resolve_key(name: str, spec: str, base: Path) -> Key:
 
 def key_path(where: str, base: Path) -> Path:
     """Return the path of the file in "file:WHERE"; a relative path starts at `base`."""
-    return base / expand_home(Path(where))
+    return base / expand_home(where)
 
 
 async def _from_block(source: str, block: str) -> str:

@@ -16,7 +16,12 @@ from common.warehouse_errors import TargetExists, WarehouseUnusable
 
 
 def partial_of(target: Path) -> Path:
-    """Return where a target is written until it is complete; a long name has no room for a suffix."""
+    """Return where a target is written until it is complete; a long name has no room for a suffix.
+
+    Raises WarehouseUnusable for a path without a name, such as the current folder.
+    """
+    if not target.name:
+        raise WarehouseUnusable(f"{target} is a folder that exists: name a new file or folder", target)
     name = hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()
     return target.with_name(f"floorline-{name}.partial")
 

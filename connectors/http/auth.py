@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn, Protocol, TypeVar, final
 from urllib.parse import quote, urlsplit
 
 from common.errors import ConfigError, KeyInvalid, KeyMissing
-from common.files import expand_home
+from common.files import expand_home, read_user_file
 
 _PORTS = {"http": 80, "https": 443}
 _SHORTEST_MASKED = 8
@@ -95,7 +95,7 @@ def read_key(spec: str, source: str, env: Mapping[str, str]) -> Key:
             raise KeyMissing(f"the environment variable {location} is not set", source)
         return Key(env[location].strip(), source)
     if kind == "file" and location:
-        return Key(_read_private_file(expand_home(Path(location)), source), source)
+        return Key(_read_private_file(expand_home(location), source), source)
     raise ConfigError("a key is given as env:NAME or file:PATH, never as itself", source)
 
 
@@ -103,9 +103,9 @@ def _read_private_file(path: Path, source: str) -> str:
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"the key file {path} is open to others: chmod 600 it", source)
-        secret = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
+        secret = read_user_file(path).strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text, or no path"
         raise KeyMissing(f"the key file {path} cannot be read: {reason}", source) from None
     if not secret:
         raise KeyMissing(f"the key file {path} is empty", source)

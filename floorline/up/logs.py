@@ -40,7 +40,7 @@ def write_logging_config(home: Path) -> Path:
 def _find_source() -> Path:
     """Return the user's logging configuration; without one, Prefect's own."""
     given = os.environ.get(SETTING) or os.environ.get("PREFECT_LOGGING_SETTINGS_PATH")
-    own = expand_home(Path(given) if given else Path(os.environ["PREFECT_HOME"]) / "logging.yml")
+    own = expand_home(given) if given else Path(os.environ["PREFECT_HOME"]) / "logging.yml"
     if own.exists():
         return own
     spec = importlib.util.find_spec("prefect")  # does not import Prefect, which would read its settings

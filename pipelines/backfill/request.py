@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import ConfigError
 from common.numbers import EARLIEST_YEAR, to_utc
@@ -17,6 +17,7 @@ from connectors.series import Series
 
 # The command's options for the fields that have another name there.
 OPTIONS: Final = {"start": "--from", "end": "--to"}
+TIME_HINT: Final = "a date such as 2026-10-20 or a time such as 2026-10-20T12:00"
 
 
 def _to_utc(time: datetime) -> datetime:
@@ -27,7 +28,17 @@ def _to_utc(time: datetime) -> datetime:
     return utc
 
 
-UtcDatetime = Annotated[datetime, AfterValidator(_to_utc)]
+def _parse_time(value: object) -> object:
+    """Return the time of a text in ISO 8601. Raises ValueError; pydantic reads numbers as times, too."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ValueError(f"takes {TIME_HINT}") from None
+
+
+UtcDatetime = Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
 
 
 class BackfillRequest(BaseModel):
@@ -72,7 +83,6 @@ def parse_request(fields: Mapping[str, Any]) -> BackfillRequest:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        message = (
-            "it is missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
-        )
-        raise ConfigError(f"{OPTIONS.get(name, f'--{name}')}: {message}") from None
+        ours = str(first.get("ctx", {}).get("error", "cannot be used as it is"))
+        message = "is missing" if first["type"] == "missing" else ours
+        raise ConfigError(f"{OPTIONS.get(name, f'--{name}')} {message}") from None

@@ -127,21 +127,19 @@ def _check_address(address: str) -> str:
 Address = Annotated[str, AfterValidator(_check_address)]
 
 
-def _check_folder_text(text: object) -> object:
-    if isinstance(text, str) and (not text.strip() or "\0" in text):  # an empty path would be this folder
+def _read_folder(text: object) -> object:
+    """Return the path in a text, with its home folder."""
+    if not isinstance(text, str):
+        return text
+    if not text.strip() or "\0" in text:  # an empty path would be this folder
         raise ValueError('must be the path of a folder: write path = "data"')
-    return text
-
-
-def _check_folder(path: Path) -> Path:
     try:
-        expand_home(path)
+        return expand_home(text)
     except ConfigError:
         raise ValueError("begins with ~, and no home folder is known: write the whole path") from None
-    return path
 
 
-Folder = Annotated[Path, BeforeValidator(_check_folder_text), AfterValidator(_check_folder)]
+Folder = Annotated[Path, BeforeValidator(_read_folder)]
 
 
 def in_lower_case(value: object) -> object:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from common.errors import ConfigError
+from common.files import read_user_file
 from common.text import escape
 from pipelines.config.environment import CONFIG, check_variables
 from pipelines.config.places import Document
@@ -82,7 +83,7 @@ def _read_text(path: Path) -> str:
     """Return the text of a file, without its byte order mark. Raises ConfigError."""
     where = escape(str(path))
     try:
-        content = path.read_bytes()
+        return read_user_file(path)
     except FileNotFoundError:
         missing = next((folder for folder in reversed(path.absolute().parents) if not folder.exists()), None)
         folder = f" (there is no folder {escape(str(missing))})" if missing else ""
@@ -96,9 +97,7 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{where} cannot be read by this user: allow it with `chmod u+r`") from None
     except OSError as error:
         raise ConfigError(f"{where} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ConfigError(f"{where} is no path of a file") from None
-    try:
-        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{where} cannot be read: it is not UTF-8 text; save it as UTF-8") from None
+    except ValueError:
+        raise ConfigError(f"{where} is no path of a file") from None

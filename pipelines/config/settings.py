@@ -9,7 +9,7 @@ from pydantic import field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.errors import ConfigError
-from common.files import expand_home
+from common.text import escape
 from pipelines.config.environment import DELIMITER, PREFIX, EnvironmentSource, Tables
 from pipelines.config.fields import Name, in_lower_case
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     @property
     def root(self) -> Path:
         """The folder of the warehouse. Raises ConfigError where no database can be in such a folder."""
-        root = self.base / expand_home(self.warehouse.path)
+        root = self.base / self.warehouse.path
         try:
             str(root).encode()
         except UnicodeEncodeError:
@@ -92,7 +92,6 @@ class Settings(BaseSettings):
         baskets = {basket.name: basket for basket in self.baskets}
         if not baskets:
             raise ConfigError("no basket is configured: add a [[baskets]] table with the items to observe")
-        unknown = ", ".join(name for name in names if name not in baskets)
-        if unknown:
+        if unknown := ", ".join(escape(name) or "''" for name in names if name not in baskets):
             raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(baskets)}")
         return tuple(baskets[name] for name in dict.fromkeys(names)) if names else self.baskets

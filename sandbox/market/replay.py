@@ -21,11 +21,11 @@ class Replay(Market):
     The file is Parquet: `market_hash_name`, `at` (UTC), `price_minor` (US cents), one row per change of a
     price. Items are numbered in the order of their names; an item is not listed before its first row.
     Quantities are derived from item and time. A price of 0 is served as it is.
-    Raises OSError and polars' errors.
+    Raises ValueError for any other file.
     """
 
     def __init__(self, path: Path) -> None:
-        changes = pl.read_parquet(path, columns=["market_hash_name", "at", "price_minor"])
+        changes = _read_changes(path)
         drafts = [
             ItemDraft(name, next((kind for kind in _KINDS if name.startswith(kind)), "Weapon"))
             for name in changes["market_hash_name"].cast(pl.String).unique()
@@ -68,6 +68,21 @@ class Replay(Market):
         for place, changed, price, quantity in latest.iter_rows():
             quotes[place] = Quote(price, quantity, changed)
         return quotes
+
+
+def _read_changes(path: Path) -> pl.DataFrame:
+    """Return the rows of a file of changes. Raises ValueError."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        changes = pl.read_parquet(path, columns=["market_hash_name", "at", "price_minor"])
+    except (OSError, TypeError, pl.exceptions.PolarsError):
+        raise ValueError(
+            f"{path} is no Parquet file with market_hash_name, at (UTC) and price_minor (US cents)"
+        ) from None
+    if changes.is_empty():
+        raise ValueError(f"{path} has no row")
+    return changes
 
 
 def _with_places(changes: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:

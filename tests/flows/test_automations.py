@@ -140,7 +140,7 @@ def test_missing_or_invalid_file_and_missing_block_are_config_errors(bench: Benc
     file = bench.folder / "automations.yaml"
     for content in ("automations: 7", "{", "automations: [{name: x}]"):
         file.write_text(content, "utf-8")
-        with pytest.raises(ConfigError, match="is invalid"):
+        with pytest.raises(ConfigError, match=r"automations\.yaml of Floorline"):
             apply(bench)
     with pytest.raises(ConfigError, match=r"there is no .*other.yaml"):
         asyncio.run(apply_automations(bench.settings, bench.folder / "other.yaml"))

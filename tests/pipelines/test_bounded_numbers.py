@@ -66,5 +66,5 @@ def test_start_outside_of_the_calendar_is_an_error_of_usage(tmp_path: Path, star
     path.write_text(TOML)
     done = main_with("backfill", "--from", start, "--items", "all", "--config", str(path))
     assert done.code == 2
-    assert done.err.startswith("floorline: --from: ")
+    assert done.err.startswith("floorline: --from ")
     assert len(done.err.splitlines()) == 1

@@ -23,13 +23,14 @@ QUIET: Final = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
 }
+KEY_NAME: Final = "FLOORLINE_DEMO_KEY"
 CONFIG: Final = """\
 [warehouse]
 path = "."
 
 [sources.cs2cap]
 base_url = "{url}"
-key = "env:FLOORLINE_DEMO_KEY"
+key = "env:{key_name}"
 
 [[baskets]]
 name = "market"
@@ -73,9 +74,9 @@ LIMIT 5""",
 
 
 def demo(
-    path: Annotated[Path, typer.Option(help="The folder of the demo's database; it is replaced.")] = Path(
-        "demo-data"
-    ),
+    path: Annotated[
+        Path, typer.Option(help="The folder of the demo's database; that of an earlier demo is replaced.")
+    ] = Path("demo-data"),
 ) -> None:
     """Take four snapshots of the sandbox; needs no account.
 
@@ -85,8 +86,7 @@ def demo(
 
     from floorline.up.access import protect_temporary_server
 
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+    _prepare_folder(path)
     with tempfile.TemporaryDirectory(prefix="floorline-demo-") as prefect_home:
         # Prefect reads these variables when the flow is imported.
         os.environ.update(QUIET, PREFECT_HOME=prefect_home)
@@ -95,6 +95,18 @@ def demo(
         protect_temporary_server()
         succeeded = _run_demo(path)
     raise typer.Exit(0 if succeeded else 1)
+
+
+def _prepare_folder(path: Path) -> None:
+    """Empty the folder of an earlier demo, or create it. Raises ConfigError where there are other files."""
+    from common.errors import ConfigError
+
+    config = path / "floorline.toml"
+    if path.is_dir() and any(path.iterdir()):
+        if not (config.is_file() and KEY_NAME in config.read_text("utf-8", errors="replace")):
+            raise ConfigError(f"{path} has files that are not of a demo: choose a new folder with --path")
+        shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def _run_demo(folder: Path) -> bool:
@@ -111,8 +123,8 @@ def _run_demo(folder: Path) -> bool:
             f"The sandbox serves 1,000 items at {market.url}; Prefect starts a temporary server.\n"
         )
         config = folder / "floorline.toml"
-        config.write_text(CONFIG.format(url=market.url), "utf-8")
-        os.environ["FLOORLINE_DEMO_KEY"] = VALID_KEY
+        config.write_text(CONFIG.format(url=market.url, key_name=KEY_NAME), "utf-8")
+        os.environ[KEY_NAME] = VALID_KEY
         runs = asyncio.run(_take_four_snapshots(market, config, VALID_KEY))
     _print_queries(config)
     console.print_line(

@@ -127,8 +127,7 @@ def deployments(
     from flows.deployments import render_prefect_yaml
 
     text = render_prefect_yaml(settings, config)
-    current = to.read_text("utf-8") if to.exists() else None
-    is_current = current == text
+    is_current = _has_text(to, text)
     if not is_current and not check:
         to.write_text(text, "utf-8")
     if as_json:
@@ -140,3 +139,13 @@ def deployments(
     if check and not is_current:
         console.print_error(f"{to} does not match the configuration: run `floorline deployments`")
         raise typer.Exit(1)
+
+
+def _has_text(file: Path, text: str) -> bool:
+    """Return whether the file has this text and no other. Raises OSError where it cannot be read."""
+    from common.files import read_user_file
+
+    try:
+        return read_user_file(file) == text
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False

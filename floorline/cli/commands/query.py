@@ -49,14 +49,15 @@ def query(
 def _read_sql(sql: str | None, file: Path | None) -> str:
     """Return the SQL of the command line, of the file, or of the standard input."""
     from common.errors import ConfigError
+    from common.files import read_user_file
 
     if (sql is None) == (file is None):
         raise typer.BadParameter("give the SQL, a file with the SQL (-f FILE), or - for the standard input")
     try:
         if file is not None:
-            return file.read_text("utf-8")
+            return read_user_file(file)
         # Where the locale is not UTF-8, Python keeps the bytes of what it cannot decode.
         return os.fsencode(sys.stdin.read() if sql == "-" else str(sql)).decode("utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
         raise ConfigError(f"the SQL cannot be read from {file or 'the standard input'}: {reason}") from None

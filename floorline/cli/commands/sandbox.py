@@ -5,21 +5,34 @@ from __future__ import annotations
 import errno
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
+A_YEAR: Final = 365 * 86_400  # seconds
+
 Port = Annotated[int, typer.Option(min=0, max=65_535, metavar="PORT", help="0: any free port.")]
-Tier = Annotated[str, typer.Option(help="The plan of the sandbox's CS2Cap key: free, starter, pro, quant.")]
-Merchant = Annotated[str, typer.Option(help="The tier at SkinShark: standard, premium, enterprise.")]
-Phases = Annotated[str, typer.Option(help="The shape of SkinShark's responses: old, new.")]
-Items = Annotated[int, typer.Option(help="Catalog entries, 1 to 35,000.")]
+Tier = Annotated[
+    Literal["free", "starter", "pro", "quant"], typer.Option(help="The plan of the sandbox's CS2Cap key.")
+]
+Merchant = Annotated[
+    Literal["standard", "premium", "enterprise"], typer.Option(help="The tier at SkinShark.")
+]
+Phases = Annotated[Literal["old", "new"], typer.Option(help="The shape of SkinShark's responses.")]
+Items = Annotated[int, typer.Option(min=1, max=35_000, metavar="ITEMS", help="Catalog entries.")]
 Quotes = Annotated[int | None, typer.Option(help="The exact number of quotes in the catalog.")]
 Seed = Annotated[int, typer.Option(help="The seed of the market's random numbers.")]
-Refresh = Annotated[float, typer.Option(help="Seconds between refreshes of the index; 0: immediately.")]
-Moving = Annotated[float, typer.Option(help="The share of quotes that changes at each refresh.")]
+Refresh = Annotated[
+    float,
+    typer.Option(
+        min=0, max=A_YEAR, metavar="SECONDS", help="Time between refreshes of the index; 0: immediately."
+    ),
+]
+Moving = Annotated[
+    float, typer.Option(min=0, max=1, metavar="SHARE", help="The quotes that change at each refresh.")
+]
 Limits = Annotated[bool, typer.Option("--limits/--no-limits", help="Enforce the minute and month limits.")]
-Windows = Annotated[str, typer.Option(help="How the minute limit counts: fixed, sliding, both.")]
+Windows = Annotated[Literal["fixed", "sliding", "both"], typer.Option(help="How the minute limit counts.")]
 Market = Annotated[Path | None, typer.Option(help="Replay the real prices of this Parquet file.")]
 Frozen = Annotated[datetime | None, typer.Option(help="Freeze the clock at this time (UTC).")]
 RenderAhead = Annotated[bool, typer.Option("--render-ahead", help="Render the pages before serving.")]
@@ -73,5 +86,5 @@ def sandbox(  # noqa: PLR0913, PLR0917 - one argument per option
         raise ConfigError(
             f"the sandbox cannot use port {port}: {reason}; choose another with --port"
         ) from None
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise ConfigError(f"the sandbox cannot start with these options: {error}") from None

@@ -119,7 +119,7 @@ def test_list_show_and_cancel(bench: Bench, box: Sandbox) -> None:
     [
         ((), "give the start (--from"),
         (("--from", FROM), "give the items (--items"),
-        (("--from", "yesterday", *ITEMS), "--from: "),
+        (("--from", "yesterday", *ITEMS), "--from takes a date such as"),
         (("--from", FROM, *ITEMS, "--source", "other"), "no source is called other; there is cs2cap"),
         (("--resume",), "there is no backfill to resume"),
         (("--resume", "--from", FROM), "--resume already says what to fetch"),

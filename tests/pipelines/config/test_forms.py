@@ -57,11 +57,11 @@ def test_duration_may_have_parts_and_fractions(text: str, seconds: int) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("path", [".", "..", "data", "~/data"])
+@pytest.mark.parametrize("path", [".", "..", "data", "~/data", "./~data"])
 def test_warehouse_may_be_any_folder(path: str, tmp_path: Path) -> None:
-    """`.` is the folder of the configuration, where the demo has its warehouse."""
+    """`.` is the folder of the configuration, where the demo has its warehouse; `./~x` is no home folder."""
     settings = parse_settings({"warehouse": {"path": path}, "sources": {"cs2cap": {}}}, tmp_path)
-    assert settings.warehouse.path == Path(path)
+    assert settings.root == (Path.home() / "data" if path == "~/data" else tmp_path / path)
 
 
 @given(st.text() | st.from_regex(r"-?[0-9.e]{1,30} ?(s|m|h|d|w|min|nan|inf|:30)"))
