@@ -11,6 +11,7 @@ import yaml
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner.storage import LocalStorage
 
 from common.errors import ConfigError
 from flows import WORK_POOL
@@ -45,13 +46,18 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def build_deployments(settings: Settings, config: Path) -> list[RunnerDeployment]:
-    """Return the deployments of prefect.yaml, to be applied without it. Raises as `render_prefect_yaml`."""
+def build_deployments(settings: Settings, config: Path, folder: Path) -> list[RunnerDeployment]:
+    """Return the deployments of prefect.yaml, to be applied without it. Raises as `render_prefect_yaml`.
+
+    Runs start in `folder`, which needs no content: without one, Prefect would copy the current folder for
+    every run.
+    """
     _check_path(str(config))
-    return [_build_deployment(fields) for fields in _deployments(settings, config)]
+    _check_path(str(folder))
+    return [_build_deployment(fields, folder) for fields in _deployments(settings, config)]
 
 
-def _build_deployment(fields: Mapping[str, Any]) -> RunnerDeployment:
+def _build_deployment(fields: Mapping[str, Any], folder: Path) -> RunnerDeployment:
     """Return one deployment from its fields in prefect.yaml."""
     pool = fields["work_pool"]
     deployment = RunnerDeployment.from_entrypoint(
@@ -60,6 +66,7 @@ def _build_deployment(fields: Mapping[str, Any]) -> RunnerDeployment:
         work_pool_name=pool["name"],
         job_variables=pool["job_variables"],
     )
+    deployment.storage = LocalStorage(str(folder))
     deployment.schedules = [
         DeploymentScheduleCreate.model_validate(
             {"active": schedule["active"], "schedule": {k: v for k, v in schedule.items() if k != "active"}}

@@ -98,12 +98,14 @@ async def _check_deployments(client: PrefectClient, settings: Settings, clock: C
         deployments = await client.read_deployments(flow_filter=_snapshot_flow(), deployment_filter=by_name)
         pools = sorted({one.work_pool_name for one in deployments if one.work_pool_name})
         workers = {pool: await client.read_workers_for_work_pool(pool) for pool in pools}
+        paused = [pool for pool in pools if (await client.read_work_pool(pool)).is_paused]
         late_runs = await _read_late_runs(client, by_name)
     except PrefectHTTPStatusError as error:
         return [_refused(error.response.status_code)]
     now = clock.now()
     return [
         _check_schedules(names, deployments),
+        *(_paused(pool) for pool in paused),
         *(_check_worker(pool, pool_workers, now) for pool, pool_workers in workers.items()),
         *_check_late_runs(late_runs, now),
     ]
@@ -148,6 +150,11 @@ def _check_schedules(names: Sequence[str], deployments: Sequence[DeploymentRespo
         seen = f"paused or without an active schedule: {', '.join(sorted(inactive))}"
         return warn("prefect schedules", seen, "resume them with `prefect deployment schedule resume`")
     return ok("prefect schedules", f"active: {', '.join(names)}")
+
+
+def _paused(pool: str) -> Finding:
+    seen = f"the work pool {pool} is paused: no run starts"
+    return warn("prefect pool", seen, f"resume it: `prefect work-pool resume {pool}`")
 
 
 def _check_late_runs(runs: Sequence[FlowRun], now: datetime) -> list[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
@@ -55,9 +56,12 @@ async def prepare_pool() -> None:
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
 
 
-async def deploy(settings: Settings, config: Path) -> None:
-    """Create or update the deployments, and install the automations. Raises ConfigError."""
-    for deployment in build_deployments(settings, config):
+async def deploy(settings: Settings, config: Path, folder: Path) -> None:
+    """Create or update the deployments, whose runs start in `folder`, and install the automations.
+
+    Raises ConfigError.
+    """
+    for deployment in build_deployments(settings, config, folder):
         await deployment.aapply()
     await install_crash_automation()
     await apply_automations(settings)
@@ -146,10 +150,20 @@ async def running_pids() -> list[int]:
 
 async def crash_orphaned_runs(message: str) -> None:
     """Set unfinished runs to Crashed; call it only where no worker of the server is alive."""
-    unfinished = _in_states(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
     async with get_client() as client:
-        for run in await client.read_flow_runs(flow_run_filter=unfinished):
-            await client.set_flow_run_state(run.id, Crashed(message=message))
+        for run in await read_unfinished_runs(client):
+            await crash_run(client, run.id, message)
+
+
+async def read_unfinished_runs(client: PrefectClient) -> list[FlowRun]:
+    """Return the runs that have begun, or are about to, and have not ended."""
+    unfinished = _in_states(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    return await client.read_flow_runs(flow_run_filter=unfinished)
+
+
+async def crash_run(client: PrefectClient, run: UUID, message: str) -> None:
+    """Set a run to Crashed, which frees its slot."""
+    await client.set_flow_run_state(run, Crashed(message=message))
 
 
 def _in_states(*states: StateType) -> FlowRunFilter:

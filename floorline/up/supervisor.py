@@ -18,6 +18,7 @@ from common.errors import ConfigError
 from common.warehouse_errors import WarehouseUnusable
 from floorline.up import access, environment, logs
 from floorline.up.lines import LogFormat, open_log, report, warn
+from floorline.up.lost_runs import LostRunWatcher
 from floorline.up.metrics_page import FILE
 from floorline.up.server_process import REACH_TIMEOUT, ServerProcess
 from floorline.up.shutdown import RunShutdown
@@ -92,7 +93,9 @@ class Supervisor:
         """Restart dead workers, and report what happens, until ProcessExited is raised."""
         async with open_client() as client:  # one for all: a client takes a while to make
             runs, pool = RunWatcher(client), PoolWatcher(client, self._note_pause)
-            looks = (runs.look, AlertWatcher(self._settings).look, pool.look)
+            looks = [runs.look, AlertWatcher(self._settings).look, pool.look]
+            if self._owns_server:
+                looks.append(LostRunWatcher(client).look)
             self._tasks = [asyncio.create_task(repeat(WATCH_INTERVAL, look)) for look in looks]
             self._tasks.append(asyncio.create_task(repeat(SILENCE_INTERVAL, self._check_silence)))
             self._tasks.append(asyncio.create_task(repeat(METRICS_INTERVAL, self._write_metrics)))
@@ -104,6 +107,8 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
+        if self._lock is None:  # the files are those of another `floorline up`
+            return
         for task in self._tasks:
             task.cancel()
         server = self._server.process if self._server is not None else None
@@ -195,7 +200,7 @@ class Supervisor:
         baskets = {basket.name for basket in self._settings.baskets}
         await remove_stale(self._config, baskets, self._settings.sales_every)
         self._workers.start(self._options.workers, self._home)  # a worker is ready some seconds later
-        await deploy(self._settings, self._config)
+        await deploy(self._settings, self._config, self._home)
         started = await start_overdue(self._settings, datetime.now(UTC))
         names = ", ".join(sorted(baskets))
         report("scheduled", f"Scheduled: {names}. Logs: {self._logs}. Ctrl-C stops everything.")

@@ -91,7 +91,7 @@ def test_deployments_of_up_are_those_of_the_file() -> None:
     baskets = (basket("core"), basket("daily", cron="5 9 * * 1-5", timezone="Europe/Berlin"))
     config = Path("/etc/f.toml")
     by_name = deployments(render_prefect_yaml(settings(*baskets), config))
-    built = build_deployments(settings(*baskets), config)
+    built = build_deployments(settings(*baskets), config, Path("/srv/market/prefect"))
     assert [one.name for one in built] == list(by_name)
     for one in built:
         fields = by_name[one.name]
@@ -107,6 +107,10 @@ def test_deployments_of_up_are_those_of_the_file() -> None:
             "grace_period_seconds": limit["grace_period_seconds"],
         }
         assert one.concurrency_limit == limit["limit"]
+        assert one.storage is not None  # else Prefect copies the current folder for each run
+        assert one.storage.to_pull_step() == {
+            "prefect.deployments.steps.set_working_directory": {"directory": "/srv/market/prefect"}
+        }
         assert one.job_variables == fields["work_pool"]["job_variables"]
         for applied, written in zip(one.schedules or [], fields["schedules"], strict=True):
             kept = applied.schedule.model_dump(mode="json") if applied.schedule else {}

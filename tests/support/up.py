@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import os
+import pty
+import select
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+import termios
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +126,60 @@ def running_up(bench: Bench, *arguments: str, **env: str) -> Iterator[RunningUp]
             stderr=subprocess.STDOUT,
             cwd=bench.folder,
         )
-    up = RunningUp(bench, process, api=f"http://127.0.0.1:{port}/api", log=log)
+    with _scheduled(RunningUp(bench, process, api=f"http://127.0.0.1:{port}/api", log=log)) as up:
+        yield up
+
+
+@contextlib.contextmanager
+def up_on_terminal(bench: Bench, **env: str) -> Iterator[tuple[RunningUp, Callable[[], None]]]:
+    """Run `floorline up` on a terminal of its own; yield it with a function that closes the terminal."""
+    port, log = free_port(), bench.folder / "up.log"
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [FLOORLINE, "up", "--config", str(bench.config), "--port", str(port)],
+        env=clean_env(**env),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=bench.folder,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs yet
+    )
+    os.close(terminal)
+    log.write_bytes(b"")  # of an earlier start
+    closing = threading.Event()
+    reader = threading.Thread(target=_copy, args=(master, log, closing))
+    reader.start()
+
+    def close() -> None:
+        closing.set()
+        reader.join()
+
     try:
-        wait_until(lambda: process.poll() is not None or "Scheduled: " in up.output(), 180, every=0.5)
+        with _scheduled(RunningUp(bench, process, api=f"http://127.0.0.1:{port}/api", log=log)) as up:
+            yield up, close
+    finally:
+        close()
+
+
+def _copy(master: int, log: Path, closing: threading.Event) -> None:
+    """Copy what a terminal shows to a file; close the terminal when the event is set."""
+    with log.open("wb", buffering=0) as file, contextlib.suppress(OSError):  # the process has ended
+        while not closing.is_set():
+            if select.select([master], [], [], 0.1)[0]:
+                file.write(os.read(master, 65536))
+    os.close(master)
+
+
+@contextlib.contextmanager
+def _scheduled(up: RunningUp) -> Iterator[RunningUp]:
+    process = up.process
+    try:
+        wait_until(
+            lambda: process.poll() is not None or (up.log.exists() and "Scheduled: " in up.output()),
+            180,
+            every=0.5,
+        )
         assert process.poll() is None, up.output()
         yield up
     finally:
