@@ -26,7 +26,9 @@ def check_base_url(base_url: str, source: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError("base_url must be an http or https address, such as https://HOST:PORT", source)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError("base_url must not hold a user, a password, a query or a fragment", source)
+        raise ConfigError(
+            "base_url must not hold a user, a password, a query or a fragment: write https://HOST", source
+        )
     if parts.scheme == "http" and not is_loopback(text):
         raise ConfigError("base_url must be https: plain http would expose the key on the network", source)
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")

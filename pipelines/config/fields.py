@@ -153,6 +153,8 @@ AnyCase = BeforeValidator(in_lower_case)
 def _check_provider(provider: str) -> str:
     if not provider.strip():
         raise ValueError("is empty: write the key or the name of a marketplace")
+    if "," in provider:
+        raise ValueError('has a comma: write several marketplaces as a list, as in ["steam", "buff163"]')
     return _with_all(provider)
 
 
@@ -176,6 +178,8 @@ def _check_currency(code: str) -> str:
     plain = code.strip()
     if meant := CURRENCY_NAMES.get(plain.upper()):
         raise ValueError(f"is no currency code; did you mean {meant}?")
+    if "," in plain:
+        raise ValueError('has a comma: write several currencies as a list, as in ["USD", "EUR"]')
     if not CURRENCY.fullmatch(plain):
         raise ValueError('is no currency code: a code has three letters or a few more, such as "EUR"')
     return plain

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 # The first line of a table or of a key with its value.
-STATEMENT: Final = re.compile(r"\s*(\[|[\w.\"'\- ]+=)")
+STATEMENT: Final = re.compile(r"""\s*(\[|("[^"]*"|'[^']*'|[\w.\- ])+=)""")
 
 
 def find_line(text: str, location: Sequence[str | int]) -> int | None:

@@ -83,6 +83,10 @@ def _describe_error(error: ErrorDetails, tables: Tables) -> Problem:
     if error["type"].startswith("union_tag"):
         return Problem((*location, "kind"), _describe_kind(error, tables))
     fields = _fields_of(location, kind, tables)
+    if error["type"] == "extra_forbidden" and location[0] == "baskets" and isinstance(error["input"], dict):
+        return Problem(
+            location, "must be written as the others: all as [[baskets]], or all as [baskets.NAME]"
+        )
     if error["type"] == "extra_forbidden":
         return describe_unknown(location, fields, tables)
     return Problem(location, _describe(location, error, fields))
@@ -130,6 +134,8 @@ def describe_unknown(location: Location, fields: Mapping[str, FieldInfo], tables
         phrase = 'must not be in a file: write key = "env:VARIABLE", and set the variable'
         return Problem(location, phrase)
     table = str(location[0]) if len(location) > 1 else ""
+    if table and key in tables:
+        return Problem(location, f"is a table of its own: write {TABLE_FORMS[key]} before its keys")
     homes = [TABLE_FORMS[home] for home in _owners(key, tables) if home != table]
     elsewhere = f"; it belongs into {' or '.join(homes)}" if homes else ""
     if table:

@@ -97,7 +97,7 @@ class SkinsharkSettings(SourceSettings):
     def _reject_on_behalf_of(cls, value: object) -> object:
         if value is not None:
             raise ValueError(
-                "leave it out: prices are the merchant's own, and the route rejects On-Behalf-Of"
+                "must be left out: prices are the merchant's own, and the route rejects On-Behalf-Of"
             )
         return value
 
