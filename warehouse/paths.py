@@ -87,7 +87,8 @@ class WarehousePaths:
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
                 except FileExistsError:
-                    raise WarehouseUnusable(f"{folder} is a file, not a folder", self.root) from None
+                    kind = "a link to nothing" if folder.is_symlink() else "a file"
+                    raise WarehouseUnusable(f"{folder} is {kind}, not a folder", self.root) from None
         if not os.access(self.root, os.W_OK):
             raise WarehouseUnusable(f"cannot write to {self.root}: permission denied", self.root)
 

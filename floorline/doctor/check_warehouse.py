@@ -202,9 +202,11 @@ def check_disk(paths: WarehousePaths, least_free: int) -> list[Finding]:
 def check_folders(paths: WarehousePaths) -> list[Finding]:
     """Try to write a file into each folder that a run writes to; check that its files can be written, too."""
     problems: dict[str, list[str]] = {}
-    optional = (paths.root / "backfills", paths.root / "prefect", paths.state, paths.writer, paths.lock)
-    for path in (*paths.folders, *filter(Path.exists, optional)):
-        problem = _try_to_write(path)
+    optional = filter(Path.exists, (paths.root / "backfills", paths.root / "prefect"))
+    files = filter(os.path.lexists, (paths.state, paths.writer, paths.lock))
+    tried = [(path, _try_to_write(path)) for path in (*paths.folders, *optional)]
+    tried += [(path, _check_file(path)) for path in files]
+    for path, problem in tried:
         if problem is not None:
             problems.setdefault(problem, []).append(str(path.relative_to(paths.root)))
     if not problems:
@@ -215,9 +217,9 @@ def check_folders(paths: WarehousePaths) -> list[Finding]:
 
 
 def _try_to_write(path: Path) -> str | None:
-    """Return why a file, or a folder or the one in which it would be created, cannot be written."""
-    if path.is_file():
-        return None if os.access(path, os.W_OK) else "Permission denied"
+    """Return why a folder, or the one in which it would be created, cannot be written."""
+    if os.path.lexists(path) and not path.is_dir():
+        return "a link to nothing" if path.is_symlink() else "Not a directory"
     absolute = path.absolute()
     existing = next(path for path in (absolute, *absolute.parents) if path.exists())
     try:
@@ -228,6 +230,13 @@ def _try_to_write(path: Path) -> str | None:
     except OSError as error:
         return error.strerror or type(error).__name__
     return None
+
+
+def _check_file(path: Path) -> str | None:
+    """Return why a path that exists is no file that can be written."""
+    if not path.is_file():
+        return "not a file"
+    return None if os.access(path, os.W_OK) else "Permission denied"
 
 
 def check_alerts(paths: WarehousePaths) -> list[Finding]:

@@ -89,7 +89,8 @@ def is_loopback_host(host: str) -> bool:
 
 def prefect_home(root: Path) -> Path:
     """Return the folder of Prefect in the warehouse at `root`."""
-    return root.resolve() / "prefect"
+    # In contrast to Path.resolve, this takes links that go round as they are.
+    return Path(os.path.realpath(root)) / "prefect"
 
 
 def supervisor_lock_path(home: Path) -> Path:

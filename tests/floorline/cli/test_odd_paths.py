@@ -223,3 +223,13 @@ def test_up_below_a_question_mark_asks_for_another_folder_of_prefect(tmp_path: P
     assert "set PREFECT_HOME to another folder" in done.stderr
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a?b"]
+
+
+@pytest.mark.parametrize("command", ["snapshot", "status", "doctor"])
+def test_warehouse_that_is_a_link_to_itself(tmp_path: Path, box: Sandbox, command: str) -> None:
+    """New: it used to be "a bug of Floorline" for every command."""
+    bench = Bench.at(tmp_path, box, basket())
+    bench.paths.root.symlink_to(bench.paths.root)
+    output = main_with(command, "--config", str(bench.config))
+    assert (output.code, "a bug" in output.err) == ({"snapshot": 2, "status": 0, "doctor": 1}[command], False)
+    assert ("is a link to nothing, not a folder" in output.err) == (command == "snapshot")

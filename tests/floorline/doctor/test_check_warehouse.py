@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,6 +61,38 @@ def test_every_check_is_ok_and_writes_no_file(paths: WarehousePaths) -> None:
     assert "2 quotes" in findings[0].seen
     after = {path: path.stat().st_mtime_ns for path in paths.root.rglob("*") if path.is_file()}
     assert {path for path in before | after if before.get(path) != after.get(path)} <= {paths.lock}
+
+
+def _link_to_nothing(paths: WarehousePaths) -> None:
+    shutil.rmtree(paths.root)
+    paths.root.symlink_to(paths.root.with_name("nothing"))
+
+
+def _link_to_itself(paths: WarehousePaths) -> None:
+    shutil.rmtree(paths.root)
+    paths.root.symlink_to(paths.root)
+
+
+def _lock_folder(paths: WarehousePaths) -> None:
+    paths.lock.unlink()
+    paths.lock.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (_link_to_nothing, "a link to nothing: ."),
+        (_link_to_itself, "a link to nothing: ."),
+        (_lock_folder, "not a file: writer/lock"),
+    ],
+)
+def test_path_that_no_run_can_use(
+    paths: WarehousePaths, spoil: Callable[[WarehousePaths], None], problem: str
+) -> None:
+    spoil(paths)
+    (finding,) = check_folders(paths)
+    assert finding.verdict == "fail"
+    assert problem in finding.seen
 
 
 def test_checks_before_the_first_run(tmp_path: Path) -> None:
