@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.errors import ConfigError
-from common.machine_errors import no_space
+from common.machine_errors import find_refusal, no_space
 from common.shortages import NO_SPACE
 from common.warehouse_errors import WarehouseUnusable
 
@@ -46,8 +46,9 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise no_space(path) from None
         if error.errno in UNUSABLE:
+            place = Path(error.filename) if isinstance(error.filename, str) else path
             raise WarehouseUnusable(
-                f"cannot write to {error.filename or path}: {error.strerror}", path
+                f"cannot write to {place}: {find_refusal(place) or error.strerror}", path
             ) from None
         raise
 

@@ -62,7 +62,10 @@ class PrefectFailed(MachineError):
 class UnexpectedFailure(MachineError):
     """An exception that nobody expected."""
 
-    guidance = "this is a bug of Floorline: please report this line, and what PYTHONDEVMODE=1 adds to it"
+    guidance = (
+        "this is a bug: please report this line, what PYTHONDEVMODE=1 adds to it, and `floorline --version`"
+        " to the issue tracker of Floorline"
+    )
 
 
 @dataclass(eq=False)
@@ -91,10 +94,31 @@ def describe_os_error(error: OSError, path: Path | None = None) -> FloorlineErro
     if error.errno == errno.EBADF:
         return OutputFailed("the standard input or output of this command is closed")
     if error.errno in BAD_PATH:
-        return PathUnusable(f"cannot use{place or ' a file'}: {reason}", file)
+        refused = find_refusal(file) if file and error.errno in {errno.EACCES, errno.EPERM} else None
+        return PathUnusable(f"cannot use{place or ' a file'}: {refused or reason}", file)
     if error.errno in BROKEN_DISK:
         return DiskFailed(f"the disk fails{place and f' at{place}'}: {reason}", file)
     return MachineError(f"this machine reports{place and f' for{place}'}: {reason}")
+
+
+def find_refusal(path: Path) -> str | None:
+    """Return which file or folder keeps this user from writing at `path`, and whose it is; None: no one does.
+
+    Where nothing is at `path`, the nearest folder above it counts.
+    """
+    here = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place))  # noqa: PTH110 - Path.exists raises PermissionError
+    for place in (here, here.parent):
+        if not os.access(place, os.W_OK, effective_ids=True):
+            kind = "folder" if place.is_dir() else "file"
+            return f"this user may not write to the {kind} {place}, which belongs to {_owner(place)}"
+    return None
+
+
+def _owner(place: Path) -> str:
+    try:
+        return place.owner()
+    except (KeyError, OSError):  # a user without a name
+        return f"user {place.stat().st_uid}"
 
 
 def no_space(path: Path | None) -> WarehouseFull:

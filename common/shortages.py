@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,20 @@ def is_shortage(error: BaseException) -> bool:
     known = isinstance(error, RuntimeError | ImportError) or type(error).__module__ != "builtins"
     text = " ".join(map(str, error.args)) if known else ""
     return any(part in text for part in WORDS)
+
+
+def lacks_descriptors(needed: int = 4) -> bool:
+    """Return whether this process can open fewer than `needed` files more: SQLite does not say so."""
+    opened: list[int] = []
+    try:
+        while len(opened) < needed:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in NO_RESOURCE
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return False
 
 
 def name_place(error: BaseException) -> str:

@@ -13,10 +13,12 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
-from common.machine_errors import DiskFailed, no_space
+from common.errors import FloorlineError
+from common.machine_errors import DiskFailed, ResourceExhausted, find_refusal, no_space
+from common.shortages import LACK, lacks_descriptors
 from common.state_schema import SCHEMA_VERSION, copied_tables, create_statements
 from common.text import sanitize
-from common.warehouse_errors import StateDamaged, WarehouseError, WarehouseLocked, WarehouseUnusable
+from common.warehouse_errors import StateDamaged, WarehouseLocked, WarehouseUnusable
 
 FAILED_WRITES: Final = frozenset(
     {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE}
@@ -178,7 +180,7 @@ def state_transaction(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def translate_sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise the WarehouseError of an error of SQLite on the file `path`; a misuse of SQLite passes."""
+    """Raise our error for an error of SQLite on the file `path`; a misuse of SQLite passes."""
     try:
         yield
     except sqlite3.ProgrammingError:
@@ -199,7 +201,7 @@ def _is_full(path: Path) -> bool:
     return limited or disk_usage(path.parent).free < 1 << 16
 
 
-def _translate(error: sqlite3.DatabaseError, path: Path) -> WarehouseError:
+def _translate(error: sqlite3.DatabaseError, path: Path) -> FloorlineError:
     primary_code = _primary_code(error)
     # SQLite reports a write-ahead log that cannot grow as an I/O error.
     failed_io = primary_code == sqlite3.SQLITE_IOERR
@@ -209,9 +211,17 @@ def _translate(error: sqlite3.DatabaseError, path: Path) -> WarehouseError:
         return DiskFailed(f"{path} cannot be written: the disk reports an error", path)
     if primary_code == sqlite3.SQLITE_BUSY:
         return WarehouseLocked(f"{path} is locked by another process", path)
-    if primary_code == sqlite3.SQLITE_CANTOPEN and len(bytes(path.absolute())) > LONGEST_PATH:
-        return WarehouseUnusable(f"{path}: SQLite opens no path as long as this", path)
     missing_table = str(error).startswith("no such table")  # in a read-only file of an older version
     if missing_table or primary_code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
-        return WarehouseUnusable(f"cannot write to {path}: {error}", path)
+        return _explain_refusal(path)
     return StateDamaged(f"{path} is damaged: {sanitize(str(error))}", path)
+
+
+def _explain_refusal(path: Path) -> FloorlineError:
+    """Return why SQLite cannot open or write a file, which SQLite does not say."""
+    if len(bytes(path.absolute())) > LONGEST_PATH:
+        return WarehouseUnusable(f"{path}: SQLite opens no path as long as this", path)
+    if lacks_descriptors():
+        return ResourceExhausted(f"{LACK} for {path}")
+    reason = find_refusal(path) or "a part of it is missing, or its disk is mounted read-only"
+    return WarehouseUnusable(f"cannot write to {path}: {reason}", path)

@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from common.errors import FloorlineError
 from common.files import translate_os_errors
-from common.machine_errors import ResourceExhausted
-from common.shortages import LACK, is_shortage
+from common.machine_errors import ResourceExhausted, UnexpectedFailure, find_refusal
+from common.shortages import LACK, is_shortage, name_place
 from common.text import sanitize
 from common.warehouse_errors import (
     DatabaseUnreadable,
@@ -49,6 +49,15 @@ ERRORS: Final[Mapping[str, tuple[type[WarehouseError], str]]] = {
         WarehouseUnusable, "{path} cannot be opened: check its folder and the permissions"
     ),
 }  # fmt: skip
+# Errors of our own SQL, which say nothing of the file.
+NO_DAMAGE: Final = (
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.BinderException,
+    duckdb.NotSupportedError,
+    duckdb.InterruptException,
+    duckdb.PermissionException,
+)
 # memory_limit does not count freed memory that the allocator has not returned: return it at once.
 WRITER_SETTINGS: Final = {
     "memory_limit": "180MB",
@@ -78,6 +87,8 @@ def translate_duckdb_error(error: duckdb.Error, path: Path) -> FloorlineError | 
     # Before what is said of the file: a shortage says nothing of it.
     if is_shortage(error) and (known is None or known[0] is not WarehouseFull):
         return ResourceExhausted(f"{LACK} for {path}")
+    if known is not None and known[0] is WarehouseUnusable and (refused := find_refusal(path)):
+        return WarehouseUnusable(f"{path} cannot be opened: {refused}", path)
     return known and known[0](known[1].format(path=path), path)
 
 
@@ -91,6 +102,8 @@ def translate_duckdb_errors(path: Path) -> Iterator[None]:
         known = translate_duckdb_error(error, path)
         if known is not None:
             raise known from None
+        if isinstance(error, NO_DAMAGE):
+            raise UnexpectedFailure(name_place(error)) from error
         raise DatabaseUnreadable(f"{path}: {sanitize(str(error), 400)}", path) from error
 
 

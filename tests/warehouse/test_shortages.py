@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +15,8 @@ import duckdb
 import pytest
 
 from common.errors import FloorlineError
-from common.machine_errors import ResourceExhausted
+from common.machine_errors import ResourceExhausted, UnexpectedFailure
+from common.sqlite import open_state_db
 from common.warehouse_errors import DatabaseUnreadable, WarehouseFull, WarehouseLocked, WarehouseUnusable
 from floorline.failures import exit_code
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe
@@ -66,6 +70,7 @@ CASES: dict[str, tuple[Callable[[str], duckdb.Error], str, type[FloorlineError],
     ),
     "guard: a lock": (duckdb.IOException, "Could not set lock on file: ...", WarehouseLocked, 6),
     "guard: no permission": (duckdb.IOException, f"{OPEN}: Permission denied", WarehouseUnusable, 2),
+    "new: wrong SQL": (duckdb.BinderException, "no column `x`", UnexpectedFailure, 1),
     "guard: damage": (duckdb.IOException, "Corrupt database file: ...", DatabaseUnreadable, 6),
 }
 
@@ -121,3 +126,17 @@ def test_broken_disk_may_be_the_fault_of_a_landing(tmp_path: Path) -> None:
     """Guard."""
     with pytest.raises(CorruptLanding), refuse_corrupt_files(tmp_path):
         raise OSError(errno.EIO, "here")
+
+
+def test_state_without_descriptors_is_a_shortage(tmp_path: Path) -> None:
+    """New: `state.db` was called unusable."""
+    open_state_db(tmp_path / "state.db").close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as opened:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, limits[0]), limits[1]))
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        with contextlib.suppress(OSError):
+            while True:
+                opened.enter_context(Path(os.devnull).open("rb"))
+        with pytest.raises(ResourceExhausted, match=r"descriptor left for .*state\.db"):
+            open_state_db(tmp_path / "state.db")

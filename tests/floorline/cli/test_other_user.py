@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,7 +51,11 @@ def test_warehouse_of_another_user_is_closed(bench: Bench, arguments: tuple[str,
         os.seteuid(0)
     assert output.code in {2, 6}
     assert (output.out, output.err.count("\n")) == ("", 1)
-    assert "ermission" in output.err
+    refused = re.search(
+        r"this user may not write to the (file|folder) (\S+), which belongs to root", output.err
+    )
+    assert refused, output.err
+    assert Path(refused[2]).is_relative_to(bench.folder), "the file or folder that refuses is named"
 
 
 def in_the_place_of(name: str) -> Callable[[WarehousePaths], None]:
