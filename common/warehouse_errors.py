@@ -4,7 +4,7 @@ WarehouseError
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
-    ├── NotPublished · TargetExists · WarehouseNotEmpty · BackfillNotFound
+    ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
     └── DatabaseUnreadable (· PublishedUnreadable)
 """
 
@@ -120,6 +120,12 @@ class TargetExists(WarehouseUnusable):
     """The file or folder to write exists already."""
 
     guidance = "choose another name"
+
+
+class TargetUnwritable(WarehouseUnusable):
+    """The file or folder to write cannot be where it was asked for."""
+
+    guidance = "choose a folder that you may write"
 
 
 class WarehouseNotEmpty(WarehouseUnusable):

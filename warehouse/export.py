@@ -9,12 +9,11 @@ from typing import Final
 
 import duckdb
 
-from common.files import translate_os_errors
 from common.warehouse_errors import WarehouseUnusable
 from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.paths import WarehousePaths
-from warehouse.targets import exclusive_target, partial_of, temporary_target
+from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 
 LONGEST_NAME: Final = 255  # bytes
 PUBLIC_VIEWS: Final = """
@@ -51,7 +50,7 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
     Raises TargetExists where `target` exists, or another process writes it.
     """
     partial = partial_of(target)
-    with translate_os_errors(target):
+    with translate_target_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with (
         exclusive_target(target),

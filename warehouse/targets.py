@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from common.files import translate_os_errors
-from common.warehouse_errors import TargetExists, WarehouseUnusable
+from common.warehouse_errors import TargetExists, TargetUnwritable, WarehouseUnusable
 
 
 def partial_of(target: Path) -> Path:
@@ -30,15 +30,15 @@ def partial_of(target: Path) -> Path:
 def exclusive_target(target: Path) -> Iterator[None]:
     """Let one process at a time write a target that does not exist yet.
 
-    Raises TargetExists and WarehouseUnusable.
+    What killed processes left beside it is deleted. Raises TargetExists, TargetUnwritable and WarehouseFull.
     """
     if not target.parent.is_dir():  # FileLock would create it; the export says that it is missing
         yield
         return
     lock = partial_of(target).with_suffix(".lock")
     if not target.parent.is_dir():  # else the lock would create it
-        raise WarehouseUnusable(f"{target} cannot be opened: check its folder and the permissions", target)
-    with translate_os_errors(target):
+        raise TargetUnwritable(f"{target} has no folder", target)
+    with translate_target_errors(target):
         try:
             held = FileLock(lock).acquire(timeout=0)
         except Timeout:
@@ -47,9 +47,30 @@ def exclusive_target(target: Path) -> Iterator[None]:
         try:
             if target.exists():
                 raise TargetExists(f"{target} exists already", target)
+            _remove_abandoned(target.parent)
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete the unfinished targets whose writers hold their locks no more: they were killed."""
+    for partial in folder.glob("floorline-*.partial"):
+        with contextlib.suppress(Timeout, OSError), FileLock(partial.with_suffix(".lock"), timeout=0) as lock:
+            _remove(partial)
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def translate_target_errors(target: Path) -> Iterator[None]:
+    """Raise TargetUnwritable or WarehouseFull for the system's errors of a target that is created."""
+    try:
+        with translate_os_errors(target):
+            yield
+    except WarehouseUnusable as error:
+        raise TargetUnwritable(error.detail, target) from None
+    except (FileExistsError, NotADirectoryError):
+        raise TargetUnwritable(f"{target.parent} is a file, not a folder", target) from None
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import typer
 
 from common.errors import ConfigError
 from floorline.cli.json_output import CommandEnded, ErrorOutput
+from floorline.signals import signal_handler
 from flows.prefect_api import prefect_configured
 from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import Settings, load_settings
@@ -129,6 +130,20 @@ def _run_interruptible(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(cancel_on_sigterm())
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise _interrupted(exit_code) from None
+
+
+@contextlib.contextmanager
+def end_on_sigterm() -> Iterator[None]:
+    """End a block on SIGTERM as on Ctrl-C, so that it removes what it has begun.
+
+    Raises CommandEnded with the exit code 143.
+    """
+
+    def end(*_: object) -> None:
+        raise CommandEnded(ErrorOutput("Interrupted", "stopped before the end", 143))
+
+    with signal_handler(end, signal.SIGTERM):
+        yield
 
 
 def _interrupted(code: int) -> CommandEnded:

@@ -16,7 +16,10 @@ from sandbox.core import Sandbox
 from tests.support.backups import dump_views
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, catalog_of, clean_env, ledger
+from tests.support.waiting import wait_until
+from warehouse.database import writer_lock
 from warehouse.landing.inventory import list_landings
+from warehouse.targets import partial_of
 
 pytestmark = pytest.mark.slow
 PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
@@ -103,3 +106,19 @@ def test_backups_and_restores_that_are_killed(make_sandbox: MakeSandbox, tmp_pat
         assert copy.quotes() == ledger(box, PROVIDERS)
         assert {run_id for (run_id,) in copy.query("SELECT run_id FROM runs")} == {*landed, result.run_id}
         assert len(views["store.history"]) <= copy.changes()
+
+
+def test_backup_that_is_terminated_leaves_nothing(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path / "project", make_sandbox(), catalog_of(*PROVIDERS))
+    bench.snapshot()
+    target = tmp_path / "backups" / "today"
+    with writer_lock(bench.paths, 10):  # the backup waits for it
+        process = subprocess.Popen(
+            [FLOORLINE, "backup", str(target), "--config", str(bench.config)],
+            env=clean_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        wait_until(lambda: partial_of(target).exists())
+        process.terminate()
+        output, _ = process.communicate()
+    assert (process.returncode, output) == (143, "floorline: stopped before the end\n")
+    assert list(target.parent.iterdir()) == []

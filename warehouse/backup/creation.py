@@ -12,7 +12,7 @@ from typing import Final
 
 from common.files import fsync_directory, translate_os_errors
 from common.sqlite import read_state_db
-from common.warehouse_errors import NotPublished
+from common.warehouse_errors import NotPublished, TargetUnwritable
 from warehouse.backup.contents import copy_catalogs, copy_landings, copy_loaders_database, copy_state
 from warehouse.backup.manifest import (
     CONFIGURATION,
@@ -27,7 +27,7 @@ from warehouse.integrity import has_content
 from warehouse.landing.inventory import is_loaded, is_set_aside, list_landings
 from warehouse.paths import WarehousePaths
 from warehouse.restoration import find_complete_database, loadable_runs, refuse_empty_database
-from warehouse.targets import exclusive_target, partial_of, temporary_target
+from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 
 COUNTS: Final = """
 SELECT (SELECT count(*) FROM store.run), (SELECT count(*) FROM quotes), (SELECT count(*) FROM store.history)
@@ -46,11 +46,12 @@ def create_backup(
     """Write a backup into the new folder `target`; `configuration` has contents by file name.
 
     The folder appears when it is complete. No run is disturbed: a load waits until the copies are made.
-    Raises NotPublished where there is no warehouse, TargetExists, WarehouseLocked where a load takes longer
-    than `wait` seconds, WarehouseFull, and where a database is damaged what a load raises.
+    Raises NotPublished where there is no warehouse, TargetExists, TargetUnwritable, WarehouseLocked where a
+    load takes longer than `wait` seconds, WarehouseFull, and where a database is damaged what a load raises.
     """
     partial = partial_of(target)
-    with translate_os_errors(target):
+    _refuse_inside(paths, target)
+    with translate_target_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_target(target), temporary_target(partial), translate_os_errors(target):
         partial.mkdir(mode=0o700)
@@ -69,6 +70,13 @@ def create_backup(
         partial.rename(target)
         fsync_directory(target.parent)
     return manifest
+
+
+def _refuse_inside(paths: WarehousePaths, target: Path) -> None:
+    """Raise TargetUnwritable where a target would be a file of the warehouse."""
+    for folder in (paths.landing, paths.catalog, paths.writer.parent):
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise TargetUnwritable(f"{target} would be among the files of {folder}", target)
 
 
 @contextlib.contextmanager

@@ -20,11 +20,13 @@ def backup(
     The backup has the database, the landings, the state and the configuration.
     """
     from common.clock import SystemClock
+    from floorline.cli.execution import end_on_sigterm
     from floorline.cli.render.backup import print_backup
     from pipelines.backup import back_up
     from pipelines.config import config_path, load_settings
 
-    manifest = back_up(config_path(config), load_settings(config), to, SystemClock().now())
+    with end_on_sigterm():
+        manifest = back_up(config_path(config), load_settings(config), to, SystemClock().now())
     print_backup(to, manifest, as_json=as_json)
 
 
@@ -42,6 +44,7 @@ def restore(
     Without a configuration, that of the backup is restored, too.
     """
     from common.clock import SystemClock
+    from floorline.cli.execution import end_on_sigterm
     from floorline.cli.render.backup import print_restored, print_verified
     from floorline.up.access import refuse_running
     from pipelines.backup import restore as restore_backup
@@ -51,7 +54,8 @@ def restore(
     if check:
         print_verified(folder, verify_backup(folder), as_json=as_json)
         return
-    result = restore_backup(
-        folder, config_path(config), replace=replace, now=SystemClock().now(), check_root=refuse_running
-    )
+    with end_on_sigterm():
+        result = restore_backup(
+            folder, config_path(config), replace=replace, now=SystemClock().now(), check_root=refuse_running
+        )
     print_restored(folder, result, as_json=as_json)

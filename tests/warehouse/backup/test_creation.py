@@ -1,16 +1,19 @@
 """A backup is whole or none, holds what belongs together, and disturbs no run."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from common.warehouse_errors import (
     DatabaseUnreadable,
     NotPublished,
     StateDamaged,
     TargetExists,
+    TargetUnwritable,
     WarehouseLocked,
 )
 from tests.support.backups import back_up, dump_views, lose_disk, restore
@@ -31,6 +34,7 @@ from warehouse.database import connect_reader, writer_lock
 from warehouse.landing.inventory import pending_landings
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
+from warehouse.targets import partial_of
 
 
 def test_landing_that_is_being_written_is_a_run_that_was_interrupted(
@@ -101,6 +105,31 @@ def test_backup_replaces_nothing(paths: WarehousePaths, tmp_path: Path) -> None:
     with pytest.raises(TargetExists, match="exists already"):
         back_up(paths, target)
     assert list(target.iterdir()) == []
+
+
+def test_next_backup_removes_the_rest_of_one_that_was_killed(paths: WarehousePaths, tmp_path: Path) -> None:
+    killed = partial_of(tmp_path / "yesterday")
+    shutil.copytree(paths.root, killed)
+    killed.with_suffix(".lock").touch()
+    running = partial_of(tmp_path / "another")
+    running.mkdir()
+    with FileLock(running.with_suffix(".lock")):
+        back_up(paths, tmp_path / "today")
+    folders = {path for path in tmp_path.iterdir() if path.is_dir()}
+    assert folders == {paths.root, tmp_path / "today", running}
+
+
+def test_backup_says_which_folder_cannot_be_written(paths: WarehousePaths, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TargetUnwritable, match="choose a folder that you may write"):
+        back_up(paths, tmp_path / "file" / "backup")
+
+
+@pytest.mark.parametrize("name", ["landing", "catalog", "writer"])
+def test_backup_is_not_written_among_the_files_that_it_copies(paths: WarehousePaths, name: str) -> None:
+    with pytest.raises(TargetUnwritable, match="choose a folder"):
+        back_up(paths, paths.root / name / "backup")
+    assert not (paths.root / name / "backup").exists()
 
 
 def test_backup_waits_for_a_load(paths: WarehousePaths, tmp_path: Path) -> None:
