@@ -46,10 +46,10 @@ def printed(width: int | None, action: Callable[[], object]) -> str:
     return stream.getvalue()
 
 
-def run_on_terminal(width: int, *arguments: str) -> str:
+def run_on_terminal(width: int, *arguments: str, encoding: str = "utf-8") -> str:
     """Run the installed command on a pseudo-terminal; return what it prints on both streams."""
     reader, terminal = pty.openpty()
-    env = clean_env(COLUMNS=str(width), TERM="dumb")
+    env = clean_env(COLUMNS=str(width), TERM="dumb", PYTHONIOENCODING=encoding)
     output = b""
     with subprocess.Popen(
         [FLOORLINE, *arguments], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=env
@@ -59,7 +59,7 @@ def run_on_terminal(width: int, *arguments: str) -> str:
             while part := os.read(reader, 65536):
                 output += part
     os.close(reader)
-    return output.decode().replace("\r\n", "\n")
+    return output.decode(encoding).replace("\r\n", "\n")
 
 
 def read_table(text: str) -> ShownTable:
