@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from common import supervisor_lock
+from floorline.up.access import prefect_home, supervisor_lock_path
 from tests.support.backfills import (
     DAY,
     bench_at,
@@ -128,6 +130,22 @@ def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch:
     assert read_result(restored.out)["root"] == str(folder / "data")
     assert config.read_text() == CONFIGURATION.replace('"json://user:hunter2@host/x", ', "")
     assert (folder / "lists" / "mine.txt").read_text() == "AK-47 | Redline (Field-Tested)\n"
+
+
+def test_restore_is_refused_while_up_runs(bench: Bench, tmp_path: Path) -> None:
+    bench.snapshot()
+    backup = str(tmp_path / "backup")
+    assert run(bench, "backup", backup).code == 0
+    home = prefect_home(bench.paths.root)
+    home.mkdir()
+    with supervisor_lock.hold(supervisor_lock_path(home), 0):
+        refused = run(bench, "restore", backup, "--replace")
+    assert (refused.code, refused.out) == (2, "")
+    assert "`floorline up` runs for" in refused.err
+    assert run(bench, "restore", backup, "--check").code == 0
+    assert run(bench, "restore", backup).code == 2
+    replaced = read_result(run(bench, "restore", backup, "--replace", "--json").out)
+    assert Path(replaced["aside"], "market.duckdb").exists()
 
 
 def test_commands_say_what_is_wrong(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.support.backups import back_up, restore
 from tests.support.warehouse import Quote, land_and_load, minute, observe, query_rows
 from warehouse.database import SQL, open_reader, open_writer, schema_version
 from warehouse.landing.model import ShardHeader
@@ -109,6 +110,21 @@ def test_writer_killed_after_a_migration_loses_nothing(paths: WarehousePaths) ->
     with open_writer(paths.writer) as db:
         assert schema_version(db) == NEWEST
     assert quotes_and_rejects(paths.writer) == [(Decimal(1), 3, ["standard"], None, "why")]
+
+
+def test_backup_keeps_the_schema_of_a_database_and_the_restore_migrates_it(
+    paths: WarehousePaths, tmp_path: Path
+) -> None:
+    """Who goes back to an older Floorline restores the backup that was made before the upgrade."""
+    manifest = back_up(paths, tmp_path / "backup")
+    assert (manifest.database_schema_version, manifest.counts.quotes, manifest.counts.changes) == (1, 1, 1)
+    with open_reader(tmp_path / "backup" / "warehouse" / "writer" / "market.duckdb") as db:
+        assert schema_version(db) == 1
+    restored = WarehousePaths(tmp_path / "restored")
+    restore(tmp_path / "backup", restored)
+    with open_reader(restored.published) as db:
+        assert schema_version(db) == NEWEST
+    assert len(quotes_and_rejects(restored.published)) == 1
 
 
 def test_landing_of_an_older_floorline_is_read() -> None:

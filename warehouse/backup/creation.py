@@ -29,8 +29,10 @@ from warehouse.paths import WarehousePaths
 from warehouse.restoration import find_complete_database, loadable_runs, refuse_empty_database
 from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 
+# Of the tables: a database of an older version has other views.
 COUNTS: Final = """
-SELECT (SELECT count(*) FROM store.run), (SELECT count(*) FROM quotes), (SELECT count(*) FROM store.history)
+SELECT (SELECT count(*) FROM store.run), (SELECT count(lowest_ask) FROM store.current),
+    (SELECT count(*) FROM store.history)
 """
 
 
