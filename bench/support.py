@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -66,6 +67,16 @@ def time_command(command: Sequence[str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - began
+
+
+def read_pss(pid: int) -> float:
+    """Return the proportional set size of a process in megabytes; 0 if it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    match = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)
+    return int(match[1]) / 1024 if match else 0
 
 
 def describe(numbers: Sequence[float], unit: str = "") -> str:

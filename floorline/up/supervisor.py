@@ -31,7 +31,7 @@ from pipelines.prefect_settings import check_home, import_prefect
 # All times in seconds.
 LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
 CHECK_INTERVAL: Final = 0.5  # of the processes
-WATCH_INTERVAL: Final = 2.0  # of runs, alerts and the pool
+WATCH_INTERVAL: Final = 3.0  # of runs, alerts and the pool
 SILENCE_INTERVAL: Final = 60.0
 METRICS_INTERVAL: Final = 15.0
 MAX_WORKERS: Final = 16
@@ -92,7 +92,8 @@ class Supervisor:
     async def supervise(self) -> None:
         """Restart dead workers, and report what happens, until ProcessExited is raised."""
         async with open_client() as client:  # one for all: a client takes a while to make
-            runs, pool = RunWatcher(client), PoolWatcher(client, self._note_pause)
+            runs = RunWatcher(client, None if self._owns_server else self._config)
+            pool = PoolWatcher(client, self._note_pause)
             looks = [runs.look, AlertWatcher(self._settings).look, pool.look]
             if self._owns_server:
                 looks.append(LostRunWatcher(client).look)
@@ -111,6 +112,8 @@ class Supervisor:
             return
         for task in self._tasks:
             task.cancel()
+        with contextlib.suppress(OSError):
+            (self._home / FILE).unlink()  # it says that `floorline up` runs
         server = self._server.process if self._server is not None else None
         # Only the server knows the processes of the runs.
         if self._workers.processes and (server is None or server.returncode is None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.errors import FloorlineError
@@ -42,10 +43,14 @@ async def repeat(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
 
 
 class RunWatcher:
-    """Reports each flow run that has ended since the last look."""
+    """Reports each flow run that has ended since the last look.
 
-    def __init__(self, client: PrefectClient) -> None:
+    With `config`, only runs with this configuration: a server of the user's may serve other warehouses, too.
+    """
+
+    def __init__(self, client: PrefectClient, config: Path | None) -> None:
         self._client = client
+        self._config = config
         self._since = datetime.now(UTC)
         self._reported: dict[UUID, datetime] = {}
 
@@ -55,7 +60,8 @@ class RunWatcher:
 
         now = datetime.now(UTC)
         for run in await read_ended_runs(self._client, max(self._since, now - 2 * OVERLAP)):
-            if run.id not in self._reported:
+            ours = self._config is None or run.parameters.get("config") == str(self._config)
+            if ours and run.id not in self._reported:
                 self._reported[run.id] = now
                 _report_run(run)
         self._reported = {run: at for run, at in self._reported.items() if now - at < 5 * OVERLAP}

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,9 @@ def test_baskets_run_on_schedule_and_the_database_grows(
         ("quick", "done"),
         ("full", "done"),
     }
+    for run in up.runs("quick", "COMPLETED"):  # a run that is taken early may be cancelled for the last one
+        pending = min(state["timestamp"] for state in up.states(run["id"]) if state["type"] == "PENDING")
+        assert datetime.fromisoformat(pending) >= datetime.fromisoformat(run["expected_start_time"])
     last = up.runs("quick", "COMPLETED")[-1]
     assert last["name"].startswith(f"quick {last['expected_start_time'][:16]}")
     assert {"floorline", "basket:quick", "source:one"} <= set(last["tags"])

@@ -25,6 +25,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from floorline.up.access import prefect_home, read_access
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
 from sandbox.server import serve
@@ -259,11 +260,6 @@ def test_nothing_but_the_private_file_has_a_secret(up: RunningUp) -> None:
     assert found == {"up.json", "cs2cap.key"}
 
 
-def test_second_up_of_the_same_warehouse_is_refused(up: RunningUp) -> None:
-    refused = up.bench.command("up", "--port", str(free_port()), check=2)
-    assert f"runs already for this warehouse (PID {up.process.pid})" in refused.stderr
-
-
 def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: RunningUp) -> None:
     """Run last: the test kills the process of the module."""
     wait_until(lambda: up.runs("quick", "RUNNING", "PENDING"), 60, every=0.1)
@@ -281,6 +277,18 @@ def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: Run
         assert statuses(again, again.secret, [("GET", "/admin/version")]) == {200}
 
 
+def check_server_on_all_addresses(up: RunningUp) -> None:
+    """Check the warning, that another address needs the password, too, and that its page finds the API."""
+    events = {line["event"]: line for line in map(json.loads, up.output().splitlines())}
+    assert events["server.exposed"]["level"] == "warning"
+    assert events["scheduled"]["message"].startswith("Scheduled: one.")
+    other = up.api.removesuffix("/api").replace("127.0.0.1", "127.0.0.2")
+    settings = httpx.get(f"{other}/ui-settings", headers={"Origin": other}, timeout=30).json()
+    assert (settings["auth"], settings["api_url"]) == ("BASIC", "/api")
+    assert httpx.post(f"{other}/api/flow_runs/filter", json={}, timeout=30).status_code in {401, 403}
+    assert httpx.get(f"{other}/ui-settings", headers={"Origin": PAGE}, timeout=30).status_code == 403
+
+
 def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -> None:
     """The server of another `floorline up` is the one of the user's own."""
     with serve(Options(items=300, refresh=0, limits=False)) as box:
@@ -289,12 +297,18 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
         home = tmp_path / "home"
         home.mkdir()
         (home / "prefect.db").touch(0o644)  # of an earlier version, in a folder that others can read
-        with running_up(first, PREFECT_HOME=str(home)) as own:
+        wide = ("--host", "0.0.0.0", "--log-format", "json")  # noqa: S104 - the user asks for it
+        with running_up(first, *wide, PREFECT_HOME=str(home)) as own:
+            check_server_on_all_addresses(own)
             assert {oct(file.stat().st_mode)[-3:] for file in home.iterdir() if file.is_file()} == {"600"}
             credentials = {"PREFECT_API_URL": own.api, "PREFECT_API_AUTH_STRING": own.secret}
             with running_up(second, **credentials) as up:
                 assert up.children("prefect_server") == []
                 assert "without credentials" not in up.output()
+                access = read_access(prefect_home(second.paths.root))
+                assert access is not None
+                assert (access.api_url, access.secret, access.pid) == (own.api, None, up.process.pid)
+                assert f"floorline up: {access.page} (PID" in second.command("status").stdout
                 family = up.family()
                 os.kill(up.process.pid, signal.SIGKILL)
                 up.process.wait(10)
