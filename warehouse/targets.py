@@ -42,6 +42,8 @@ def exclusive_target(target: Path) -> Iterator[None]:
         try:
             held = FileLock(lock).acquire(timeout=0)
         except Timeout:
+            if not lock.exists():  # the file system has no place for any file
+                raise TargetUnwritable(f"{target} cannot be created", target) from None
             raise TargetExists(f"another process writes {target} now", target) from None
     with held:
         try:
@@ -68,6 +70,8 @@ def translate_target_errors(target: Path) -> Iterator[None]:
         with translate_os_errors(target):
             yield
     except WarehouseUnusable as error:
+        if type(error) is not WarehouseUnusable:
+            raise
         raise TargetUnwritable(error.detail, target) from None
     except (FileExistsError, NotADirectoryError):
         raise TargetUnwritable(f"{target.parent} is a file, not a folder", target) from None

@@ -121,8 +121,15 @@ def test_next_backup_removes_the_rest_of_one_that_was_killed(paths: WarehousePat
 
 def test_backup_says_which_folder_cannot_be_written(paths: WarehousePaths, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TargetUnwritable, match="choose a folder that you may write"):
-        back_up(paths, tmp_path / "file" / "backup")
+    for target in (tmp_path / "file" / "backup", Path("/proc/backup"), tmp_path / ("x" * 300) / "backup"):
+        with pytest.raises(TargetUnwritable, match="choose a folder that you may write"):
+            back_up(paths, target)
+
+
+def test_two_backups_into_one_folder_are_refused(paths: WarehousePaths, tmp_path: Path) -> None:
+    lock = partial_of(tmp_path / "backup").with_suffix(".lock")
+    with FileLock(lock), pytest.raises(TargetExists, match="another process writes"):
+        back_up(paths, tmp_path / "backup")
 
 
 @pytest.mark.parametrize("name", ["landing", "catalog", "writer"])
