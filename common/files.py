@@ -53,6 +53,12 @@ def translate_os_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def require_file(path: Path) -> None:
+    """Raise WarehouseUnusable for a path that is there and is no file: who opens a pipe waits for ever."""
+    if path.exists() and not path.is_file():
+        raise WarehouseUnusable(f"{path} is not a file", path)
+
+
 def expand_home(text: str) -> Path:
     """Return the path in a text; of one that begins with `~`, such as "~/data", in the home folder.
 

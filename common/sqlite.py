@@ -14,6 +14,7 @@ from shutil import disk_usage
 from typing import Final
 
 from common.errors import FloorlineError
+from common.files import require_file
 from common.machine_errors import DiskFailed, ResourceExhausted, find_refusal, no_space
 from common.shortages import LACK, lacks_descriptors
 from common.state_schema import SCHEMA_VERSION, copied_tables, create_statements
@@ -47,6 +48,7 @@ def open_state_db(path: Path) -> sqlite3.Connection:
     WarehouseLocked, WarehouseFull, StateDamaged and WarehouseUnusable; the last one also for a file that a
     newer Floorline wrote.
     """
+    require_file(path)
     with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
         on_error.callback(db.close)
@@ -66,6 +68,7 @@ def read_state_db(path: Path, *tables: str) -> Iterator[sqlite3.Connection]:
     `sqlite3.Row`. Raises what `open_state_db` raises, and StateDamaged where a row of the tables is not what
     was written, or the block cannot read a value.
     """
+    require_file(path)
     try:
         with translate_sqlite_errors(path), contextlib.closing(_open_for_reading(path)) as db:
             problem = _find_damaged_rows(db, tables)
@@ -82,6 +85,7 @@ def find_damage(path: Path) -> str | None:
 
     Raises WarehouseLocked, WarehouseFull and WarehouseUnusable.
     """
+    require_file(path)
     with path.open("rb") as file:
         header = file.read(20)
     if header[18:] not in {b"\1\1", b"\2\2"}:  # the mode of the log: SQLite would take the file for read-only

@@ -17,7 +17,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from common.errors import FloorlineError
-from common.files import translate_os_errors
+from common.files import require_file, translate_os_errors
 from common.machine_errors import ResourceExhausted, UnexpectedFailure, find_refusal
 from common.shortages import LACK, is_shortage, name_place
 from common.text import sanitize
@@ -137,6 +137,7 @@ def _wait_for_killed_writer(path: Path, wait: float) -> None:
     The system frees the locks of a killed writer one after the other, and a process that loads one landing
     for that writer ends a moment later.
     """
+    require_file(path)
     give_up = time.monotonic() + wait
     with translate_os_errors(path), contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
         while time.monotonic() < give_up:
@@ -200,8 +201,9 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def duckdb_path(path: Path) -> str:
     """Return a path as DuckDB takes it: whole, because `~`, `:memory:` and `s3:` at its start have a meaning.
 
-    Raises WarehouseUnusable for a path that is not UTF-8.
+    Raises WarehouseUnusable for a path that is not UTF-8, or is no file.
     """
+    require_file(path)
     try:
         return os.fsencode(path.absolute()).decode("utf-8")
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 from common.addresses import is_loopback
 from common.errors import ConfigError
 
+INVALID_BASE_URL: Final = "base_url must be an http or https address, such as https://HOST:PORT"
 UNUSABLE_PROXY: Final = "the proxy of the environment (https_proxy, all_proxy) cannot be used"
 PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
 
@@ -22,9 +23,9 @@ def check_base_url(base_url: str, source: str) -> str:
     text = base_url.strip()
     parts = _split(text)
     if parts is None or not text.isprintable() or any(char.isspace() for char in text):
-        raise ConfigError("base_url must be an http or https address, such as https://HOST:PORT", source)
+        raise ConfigError(INVALID_BASE_URL, source)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError("base_url must be an http or https address, such as https://HOST:PORT", source)
+        raise ConfigError(INVALID_BASE_URL, source)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
             "base_url must not hold a user, a password, a query or a fragment: write https://HOST", source

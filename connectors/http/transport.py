@@ -23,7 +23,7 @@ from common.numbers import parse_count
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.compression import ACCEPTED
-from connectors.http.environment import UNUSABLE_PROXY, environment_proxy
+from connectors.http.environment import INVALID_BASE_URL, UNUSABLE_PROXY, environment_proxy
 from connectors.http.first_contact import describe_connect_failure
 
 Params = Sequence[tuple[str, str]]
@@ -184,6 +184,10 @@ def _build_client(
     The environment's proxies serve https only, where they see ciphertext. Plain http goes straight to its
     host, which is this machine.
     """
+    try:
+        _ = httpx.URL(base_url).host
+    except (httpx.InvalidURL, ValueError):  # such as a part "xn--" that is no name
+        raise ConfigError(INVALID_BASE_URL, source) from None
     secure = base_url.startswith("https:")
     proxy = environment_proxy(base_url, source) if secure else None
     try:

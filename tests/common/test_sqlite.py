@@ -5,7 +5,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -154,7 +154,14 @@ def test_error_rolls_the_transaction_back(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM stream_start").fetchone()[0] == 0
 
 
-def test_folder_in_place_of_the_file_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "state.db").mkdir()
-    with pytest.raises(WarehouseUnusable, match="cannot write to"):
-        open_state_db(tmp_path / "state.db")
+@pytest.mark.parametrize("create", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused(tmp_path: Path, create: Callable[[Path], None]) -> None:
+    """New: whoever opened a pipe waited for ever."""
+    path = tmp_path / "state.db"
+    create(path)
+    with pytest.raises(WarehouseUnusable, match=r"state\.db is not a file"):
+        open_state_db(path)
+    with pytest.raises(WarehouseUnusable), read_state_db(path, "alert"):
+        pass
+    with pytest.raises(WarehouseUnusable):
+        find_damage(path)

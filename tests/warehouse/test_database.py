@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -184,3 +184,12 @@ def test_previously_listed_providers_depend_on_source_currency_and_items(tmp_pat
     assert listed_providers(paths, item_ids=["1"]) == {"steam"}
     assert listed_providers(paths, currency="EUR") == set()
     assert listed_providers(paths, source="other") == set()
+
+
+@pytest.mark.parametrize("create", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused(tmp_path: Path, create: Callable[[Path], None]) -> None:
+    """New: whoever opened a pipe waited for ever."""
+    create(path := tmp_path / "market.duckdb")
+    for open_database in (open_reader, open_writer):
+        with pytest.raises(WarehouseUnusable, match="is not a file"), open_database(path):
+            pass

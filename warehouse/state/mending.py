@@ -12,7 +12,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from common.files import translate_os_errors
+from common.files import require_file, translate_os_errors
 from common.sqlite import LOCK_TIMEOUT, find_damage, open_state_db, translate_sqlite_errors
 from common.state_schema import CopiedTable, copied_tables
 from common.warehouse_errors import WarehouseError, WarehouseLocked
@@ -54,6 +54,7 @@ def mend_state(paths: WarehousePaths, now: datetime) -> None:
 
 
 def _find_problem(paths: WarehousePaths) -> str | None:
+    require_file(paths.state)
     if has_content(paths.state):
         return find_damage(paths.state)
     return "it was missing" if has_content(paths.published) else None

@@ -156,3 +156,9 @@ def test_empty_variables_are_unset(monkeypatch: pytest.MonkeyPatch) -> None:  # 
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "https_proxy", "no_proxy"):
         monkeypatch.setenv(name, "")
     client()
+
+
+@pytest.mark.parametrize("host", ["xn--.example", "xn--a.example", "api.xn--\u00e9.example"])
+def test_host_that_is_no_name_is_one_line(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"^cs2cap: base_url must be an http or https address"):
+        client(f"https://{host}")
