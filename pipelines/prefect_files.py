@@ -16,18 +16,19 @@ API_URL: Final = "PREFECT_API_URL"
 PROFILES: Final = "PREFECT_PROFILES_PATH"
 
 
-def read_api_url() -> str | None:
+def read_api_url(*, with_profile: bool = True) -> str | None:
     """Return the address that Prefect's settings have for the API; None without one, or with an empty one.
 
     Prefect reads, in this order: the environment, `.env`, `prefect.toml` and `pyproject.toml` of the working
-    directory, and the active profile. Raises ConfigError for a `prefect.toml` that cannot be read.
+    directory, and (`with_profile`) the active profile. Raises ConfigError for a `prefect.toml` that cannot be
+    read.
     """
     places: tuple[Callable[[], object], ...] = (
         lambda: _without_case(os.environ, API_URL),
         lambda: _without_case(_read_env_file(), API_URL),
         lambda: _find(_read_prefect_toml(), "api", "url"),
         lambda: _find(_read_toml(Path("pyproject.toml")), "tool", "prefect", "api", "url"),
-        lambda: _find(_active_profile(), API_URL),
+        lambda: _find(_active_profile(), API_URL) if with_profile else None,
     )
     url = next((value for place in places if (value := place()) is not None), None)
     return url if url and isinstance(url, str) else None

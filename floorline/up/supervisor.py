@@ -26,6 +26,7 @@ from floorline.up.watch import AlertWatcher, PoolWatcher, RunWatcher, repeat
 from floorline.up.workers import STOP_TIMEOUT, WorkerGroup
 from flows.prefect_api import answers_without_credentials, check_prefect_reachable, open_client, prefect_url
 from pipelines.config import Settings
+from pipelines.prefect_files import read_api_url
 from pipelines.prefect_settings import check_home, import_prefect
 
 # All times in seconds.
@@ -83,7 +84,8 @@ class Supervisor:
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home))
         os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
-        if os.environ.get("PREFECT_API_URL"):
+        if address := read_api_url(with_profile=False):  # a profile may name any server, and for all folders
+            os.environ["PREFECT_API_URL"] = address
             await self._connect()
         else:
             await self._start_server()

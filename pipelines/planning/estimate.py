@@ -11,7 +11,7 @@ import polars as pl
 from common.clock import Clock
 from common.errors import ConfigError, KeyMissing, PlanForbids
 from connectors.base import Account, Connector
-from connectors.http.retry import RetryPolicy
+from connectors.http.retry import UNKNOWN_SOURCE, RetryPolicy
 from connectors.ratelimit.ledger import read_usage
 from connectors.skinshark.markets import providers_of
 from connectors.tiers import AUTO, TIERLESS, TierLimits, limits_for
@@ -96,7 +96,8 @@ class LazySource:
         self.fetched: list[str] = []
         self.requests_spent = 0
         self._offline = offline
-        retry = RetryPolicy(attempts=2)  # a person waits for the result
+        # A person waits for the result.
+        retry = RetryPolicy(attempts=2, first_failures=UNKNOWN_SOURCE)
         self._session = SourceSession(settings, source, clock, retry=retry, must_share=False)
 
     @property
