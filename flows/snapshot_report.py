@@ -11,7 +11,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_UI_URL
 
 from common.shards import item_label
-from common.text import escape, format_amount, sanitize
+from common.text import escape, format_amount, pluralize, sanitize
 from flows.artifacts import artifact_key, code_span
 from pipelines.alerts.prefect_channels import page_key
 from pipelines.alerts.rules import CAUSE_BY_STATE
@@ -38,7 +38,9 @@ def log_result(result: RunResult) -> None:
         logger.info("%s: loaded %s", result.basket, _describe_load(load))
         if load.rows_rejected:
             reasons = sanitize(load.reject_reasons, 1000)
-            logger.warning("%s: rejected %s rows: %s", result.basket, f"{load.rows_rejected:,}", reasons)
+            logger.warning(
+                "%s: rejected %s: %s", result.basket, pluralize(load.rows_rejected, "row"), reasons
+            )
         for move in load.moves[:LOGGED_MOVES]:
             logger.info("%s: moved %s", result.basket, " ".join(map(sanitize, _move_cells(move))))
     level = logging.ERROR if result.exit_code else logging.INFO
@@ -62,9 +64,9 @@ def _lines(result: RunResult) -> Iterator[str]:
     if load is not None:
         yield f"- {_describe_load(load)}"
         if load.rows_rejected:
-            yield f"- {load.rows_rejected:,} rows rejected: {code_span(load.reject_reasons)}"
+            yield f"- {pluralize(load.rows_rejected, 'row')} rejected: {code_span(load.reject_reasons)}"
     left = "" if result.quota_remaining is None else f", {result.quota_remaining:,} left of the month"
-    yield f"- {result.requests:,} requests{left}"
+    yield f"- {pluralize(result.requests, 'request')}{left}"
     yield f"- run: {code_span(result.run_id)}, from {code_span(result.source)}\n"
     if load is not None and load.marketplaces:
         columns = ("marketplace", "currency", "rows", "changed", "closed", "complete")
@@ -76,7 +78,9 @@ def _lines(result: RunResult) -> Iterator[str]:
 
 
 def _describe_load(load: LoadReport) -> str:
-    counts = f"{load.rows_fetched:,} rows, {load.rows_changed:,} changed, {load.rows_closed:,} closed"
+    counts = (
+        f"{pluralize(load.rows_fetched, 'row')}, {load.rows_changed:,} changed, {load.rows_closed:,} closed"
+    )
     late = f", {load.rows_late:,} late" if load.rows_late else ""
     held = "".join(f"; {escape(suspect.provider)}: {suspect.reason}" for suspect in load.held)
     return f"{counts}{late}{sanitize(held, 1000)}"

@@ -42,6 +42,7 @@ from sandbox.server import serve
 from tests.support.clocks import NOON
 from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
 from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_requests
+from warehouse.state.alerts import AlertStore
 
 pytestmark = WITH_PREFECT
 KEY = "cs2c_live_planted_5d1f7a90c3e24b68"
@@ -283,6 +284,44 @@ def test_rejected_key_publishes_event_and_alert(rejected: tuple[FinishedRun, San
     assert "command: floorline key status" in page
     assert "/artifacts/key/alert-auth-failed-cs2cap" in artifacts["snapshot-core"]
     assert [alert.cause for alert in run.bench.alerts()] == ["auth.failed"]
+
+
+def read_page(key: str) -> str:
+    """Return the newest version of an artifact."""
+
+    async def read() -> str:
+        async with get_client() as client:
+            path = {"key": key}
+            artifact = await client.request("GET", "/artifacts/{key}/latest", path_params=path)
+            return str(artifact.json()["data"])
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by a run", "by hand"])
+def test_page_of_an_alert_closes_with_the_alert(
+    prefect: Path, tmp_path_factory: pytest.TempPathFactory, *, by_hand: bool
+) -> None:
+    with serve(sandbox_options()) as box:
+        box.key(KEY)
+        bench = Bench.at(
+            tmp_path_factory.mktemp("page"), box, basket(), source={"key": "env:FLOORLINE_TEST_KEY"}
+        )
+        run_flow(bench)
+        box.key(KEY, "disabled")
+        run_flow(bench)
+        assert "# auth.failed\n" in read_page("alert-auth-failed-cs2cap")
+        box.key(KEY)
+        (alert,) = bench.alerts()
+        assert alert.alert_id is not None
+        if by_hand:
+            AlertStore(bench.paths.state).clear(alert.alert_id, datetime.now(UTC))
+        else:
+            AlertStore(bench.paths.state).delete_rejection("cs2cap")
+        run_flow(bench)
+    page = read_page("alert-auth-failed-cs2cap")
+    assert "# auth.failed is over\n" in page
+    assert "lasted " in page
 
 
 def test_config_error_is_raised_to_the_caller(
