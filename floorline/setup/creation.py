@@ -28,7 +28,7 @@ from pipelines.sources import resolve_key
 
 KEY_FILE: Final = "sandbox.key"
 SANDBOX_ADDRESS: Final = "http://127.0.0.1:8765"
-SANDBOX_INTERVAL: Final = "1m"
+SANDBOX_INTERVAL: Final = "2m"
 Report = Callable[[str], None]
 
 

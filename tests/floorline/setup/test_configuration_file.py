@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from floorline.cli.commands.operate import deployments
 from floorline.setup.configuration_file import Answers, render_configuration
+from floorline.setup.interview import START
 from pipelines.config import parse_settings
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +40,8 @@ def test_text_says_what_was_answered(
 
 @pytest.mark.parametrize("source", ["cs2cap", "skinshark"])
 def test_text_is_a_valid_configuration(source: str) -> None:
-    text = render_configuration(Answers(source=source, base_url="http://127.0.0.1:1", notify=["env:URL"]))
+    answers = replace(START[source], base_url="http://127.0.0.1:1", notify=["env:URL"])
+    text = render_configuration(answers)
     settings = parse_settings(tomllib.loads(text), Path("/srv"))
     assert settings.sources[source].base_url == "http://127.0.0.1:1"
     assert settings.alerts.notify == ("env:URL",)
