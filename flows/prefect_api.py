@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from common.addresses import is_http, mask_secrets, without_user
 from common.errors import ConfigError
+from connectors.http.first_contact import describe_connect_failure
 from pipelines.prefect_files import read_api_url
 from pipelines.prefect_settings import check_temporary_server, import_prefect
 
@@ -65,7 +69,28 @@ async def check_prefect_reachable(seconds: float = REACH_TIMEOUT) -> str:
         check_temporary_server()
         return _own_version()
     async with open_client() as client:
+        await _check_listening(without_user(str(client.api_url)).rstrip("/"), seconds)
         return await read_version(client, seconds)
+
+
+async def _check_listening(url: str, seconds: float) -> None:
+    """Raise PrefectUnreachable at once where nothing listens: Prefect's client tries again and again.
+
+    An address behind a proxy is left to the client.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if getproxies() and not proxy_bypass(host):
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(host, port)
+    except (ConnectionRefusedError, socket.gaierror) as error:
+        reason = describe_connect_failure(error)
+        raise PrefectUnreachable(f"no Prefect API answers at {url}: {reason}") from None
+    except OSError:  # TimeoutError, too
+        return
+    writer.close()
 
 
 def open_client() -> PrefectClient:
