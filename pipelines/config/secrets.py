@@ -10,7 +10,8 @@ from typing import Final
 KEY: Final = re.compile(
     r"(?<![A-Za-z0-9])(cs2c_(?=\w*\d)\w{12,}|sk_(live|test)_\w{6,}|sk_(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{16,})"
 )
-PLACE: Final = re.compile(r"env:(\w+)")
+# Not what `notify` names: the same address may be in the file.
+PLACE: Final = re.compile(r"""\bkey(?:_next)?["']?\s*=\s*["']env:(\w+)""")
 DEFAULT_PLACES: Final = ("CS2C_API_KEY", "SKINSHARK_API_KEY", "SKINSHARK_API_KEY_NEXT")
 SHORTEST: Final = 8  # characters of a key; a shorter one may be in any text
 ADVICE: Final = (
@@ -22,7 +23,7 @@ ADVICE: Final = (
 def find_key_line(text: str) -> int | None:
     """Return the first line, from 1, with what looks like a key, or with a key of the environment.
 
-    None without one. These keys are in the variables that `text` names, and in those of the defaults.
+    None without one. These keys are in the variables that `text` names for them, and in the usual ones.
     """
     values = (os.environ.get(name, "").strip() for name in (*PLACE.findall(text), *DEFAULT_PLACES))
     keys = [value for value in values if len(value) >= SHORTEST]

@@ -94,6 +94,12 @@ def test_key_in_a_file_is_refused_wherever_it_is_written(
         assert key[5:] not in message
 
 
+def test_address_of_a_receiver_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "json://127.0.0.1:9")
+    path = write(tmp_path, '[alerts]\nnotify = ["json://127.0.0.1:9/alerts", "env:HOOK"]\n')
+    assert len(load_settings(path).alerts.notify) == 2
+
+
 def test_key_in_a_file_of_items_is_refused_without_being_shown(tmp_path: Path) -> None:
     (tmp_path / "items.txt").write_text("AK-47 | Redline (Field-Tested)\ncs2c_live_1234567890abcdef\n")
     path = write(tmp_path, GOOD.replace('["AK-47 | Redline (Field-Tested)"]', '"file:items.txt"'))
