@@ -166,7 +166,8 @@ Provider = Annotated[str, AfterValidator(_check_provider)]
 
 
 def _check_item(item: object) -> object:
-    if isinstance(item, bool) or not isinstance(item, str | int) or item in {0, ""} or str(item)[0] == "-":
+    is_id = isinstance(item, int) and not isinstance(item, bool) and item > 0
+    if not is_id and not (isinstance(item, str) and item):
         raise ValueError("must be the name of an item in quotation marks, or its id")
     return _with_all(item) if isinstance(item, str) else item
 

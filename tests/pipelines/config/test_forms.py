@@ -104,6 +104,14 @@ def test_one_entry_stands_for_a_list_of_one() -> None:
     assert parse_settings({"alerts": {"notify": "env:URL"}}, Path()).alerts.notify == ("env:URL",)
 
 
+@pytest.mark.parametrize("item", [0, -1, True, "", 1.5, None, ["A"], {"a": 1}])
+def test_item_is_a_name_or_an_id(item: object) -> None:
+    with pytest.raises(
+        ConfigError, match="items, entry 2, must be the name of an item in quotation marks, or its id"
+    ):
+        settings_of({"items": ["- a name", item]})
+
+
 def test_basket_by_name_is_a_basket(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"sources": {"cs2cap": {}}, "baskets": {"one": CORE, "two": {**CORE, "every": "1 hour"}}}
     baskets = parse_settings(fields, Path()).baskets
