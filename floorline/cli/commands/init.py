@@ -33,10 +33,8 @@ def init(  # noqa: PLR0913, PLR0917 - one argument per option
     items: Annotated[
         Texts, typer.Option(metavar="ITEM", help="An item: words, name, id or glob; may be repeated.")
     ] = None,
-    providers: Annotated[
-        Texts, typer.Option(metavar="PROVIDER", help="A marketplace; may be repeated.")
-    ] = None,
-    currencies: Annotated[Texts, typer.Option(metavar="CODE", help="A currency; may be repeated.")] = None,
+    providers: Annotated[Texts, typer.Option(metavar="PROVIDER", help="Marketplaces, with commas.")] = None,
+    currencies: Annotated[Texts, typer.Option(metavar="CODE", help="Currencies, with commas.")] = None,
     every: Annotated[Text, typer.Option(metavar="DURATION", help="The interval, such as 10m or 1h.")] = None,
     notify: Annotated[
         Texts, typer.Option(metavar="ADDRESS", help="Who receives alerts; may be repeated.")
@@ -64,8 +62,8 @@ def init(  # noqa: PLR0913, PLR0917 - one argument per option
         "key": key,
         "tier": tier,
         "items": items,
-        "providers": providers,
-        "currencies": currencies,
+        "providers": _split(providers),
+        "currencies": _split(currencies),
         "every": every,
         "notify": notify,
         "basket": basket,
@@ -80,6 +78,13 @@ def init(  # noqa: PLR0913, PLR0917 - one argument per option
     )
     _require_permission(request, force=force)
     print_creation(create_configuration(request, print_error), as_json=as_json)
+
+
+def _split(names: Texts) -> Texts:
+    """Return the names of an option, which may be repeated, or have several names with commas."""
+    from floorline.setup.prompts import split_list
+
+    return [name for text in names or () for name in split_list(text)]
 
 
 def _sandbox_key(source: str | None) -> str:

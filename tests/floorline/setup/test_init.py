@@ -43,12 +43,12 @@ def written() -> dict[str, Any]:
 
 def test_options_are_written_checked_and_priced(sandbox: Sandbox) -> None:
     items = ("--items", "ak redline ft", "--items", "★ Karambit | *", "--items", "23")
-    scope = ("--providers", "steam", "--currencies", "USD", "--every", "1h", "--basket", "mine")
+    scope = ("--providers", "steam, csfloat", "--currencies", "USD", "--every", "1h", "--basket", "mine")
     output = init(sandbox, *items, *scope, "--notify", "env:ALERT_URL", "--tier", "Pro")
     assert output.code == 0, output.err
     basket, source = written()["baskets"][0], written()["sources"]["cs2cap"]
     assert basket["items"] == [REDLINE, "★ Karambit | *", 23]
-    assert (basket["name"], basket["providers"], basket["every"]) == ("mine", ["steam"], "1h")
+    assert (basket["name"], basket["providers"], basket["every"]) == ("mine", ["steam", "csfloat"], "1h")
     assert (source["key"], source["tier"]) == ("env:CS2C_API_KEY", "Pro")
     assert written()["alerts"]["notify"] == ["env:ALERT_URL"]
     assert "every name in it exists" in output.out
