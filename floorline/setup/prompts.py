@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 
-from common.text import quote
+from common.text import escape, quote
 from pipelines.planning.suggestions import suggest
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def split_list(text: str) -> list[str]:
 
 
 def _title(name: str, text: str) -> str:
-    return f"{name}  {text}" if text else name
+    """Return a choice as it is shown; the names of marketplaces are foreign."""
+    return escape(f"{name}  {text}" if text else name)
 
 
 def _print_choices(choices: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from common.shards import Item, item_label
+from common.shards import Item
 from common.text import pluralize, quote
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.catalog import ItemOutput, ItemsOutput, ProviderOutput
@@ -78,7 +78,7 @@ def _describe(item: Item, catalog: pl.DataFrame) -> dict[str, Any]:
     )
     blank = dict.fromkeys(catalog.columns) | item._asdict()
     return {
-        "item": item_label(item.market_hash_name, item.phase),
+        "item": f"{item.market_hash_name} @ {item.phase}" if item.phase else item.market_hash_name,
         **(entry.row(0, named=True) if entry.height else blank),
     }
 

@@ -6,8 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from common.shards import Item
+from floorline.cli.render.catalog import print_items
+from pipelines.planning.selectors import resolve_items
 from sandbox.core import Sandbox
 from sandbox.market.providers import PROVIDERS
+from tests.support.catalogs import catalog_of_names
 from tests.support.json_outputs import read_result
 from tests.support.snapshots import REDLINE, Bench, CommandOutput, basket, main_with
 from tests.support.terminals import read_table
@@ -69,3 +73,16 @@ def test_unknown_source(bench: Bench) -> None:
     output = run(bench, "providers", "--source", "cs2capp")
     assert output.code == 2
     assert "no source is called cs2capp; the configuration has cs2cap; did you mean cs2cap?" in output.err
+
+
+def test_foreign_names_are_shown_in_one_form_and_run_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "Sticker\x1b[31m | \u202eOdd"
+    catalogs = {"cs2cap": catalog_of_names(name)}
+    assert print_items(catalogs, "sticker odd", limit=5, as_json=False) == 1
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1].split("  ")[0] == "Sticker\\x1b[31m | \\u202eOdd"
+    assert print_items(catalogs, "\x1b[31mnone", limit=5, as_json=False) == 0
+    assert "\x1b" not in capsys.readouterr().err
+    assert resolve_items([shown.splitlines()[1].split("  ")[0]], catalogs["cs2cap"]) == (
+        Item("1", name, None),
+    )

@@ -235,3 +235,11 @@ def test_interrupted_question_writes_nothing(sandbox: Sandbox, folder: Path) -> 
     assert code == 130
     assert printed.rstrip().endswith("floorline: interrupted")
     assert not path.exists()
+
+
+def test_foreign_names_of_marketplaces_run_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("odd\n"))
+    assert LinePrompts().choose_several("Which?", {"odd": "\x1b[31mOdd"}, ()) == ["odd"]
+    assert "\x1b" not in capsys.readouterr().err
