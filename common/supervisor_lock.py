@@ -5,7 +5,7 @@ so every descendant follows it, also one whose parent died before the supervisor
 
     python -m common.supervisor_lock MODULE [ARGUMENT...]
 
-runs a module in a process that follows the lock of its environment.
+runs a module in a process that follows the lock of its environment, and leads a session of its own.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ def _descendants(ancestor: int) -> Iterator[int]:
 if __name__ == "__main__":
     import runpy
 
+    with contextlib.suppress(PermissionError):  # it leads one already
+        os.setsid()
     follow()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -46,15 +46,21 @@ def render_prefect_yaml(settings: Settings, config: Path | None) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def build_deployments(settings: Settings, config: Path, folder: Path) -> list[RunnerDeployment]:
+def build_deployments(
+    settings: Settings, config: Path, folder: Path, command: str | None = None
+) -> list[RunnerDeployment]:
     """Return the deployments of prefect.yaml, to be applied without it. Raises as `render_prefect_yaml`.
 
     Runs start in `folder`, which needs no content: without one, Prefect would copy the current folder for
-    every run.
+    every run. `command` starts Prefect's engine on the machine of every worker; without it, Prefect starts a
+    process of its own before, which only finds out how to start the engine.
     """
     _check_path(str(config))
     _check_path(str(folder))
-    return [_build_deployment(fields, folder) for fields in _deployments(settings, config)]
+    deployments = [_build_deployment(fields, folder) for fields in _deployments(settings, config)]
+    for deployment in deployments if command else ():
+        deployment.job_variables = {**deployment.job_variables, "command": command}
+    return deployments
 
 
 def _build_deployment(fields: Mapping[str, Any], folder: Path) -> RunnerDeployment:

@@ -56,12 +56,12 @@ async def prepare_pool() -> None:
         await client.update_work_pool(WORK_POOL, WorkPoolUpdate(is_paused=False))
 
 
-async def deploy(settings: Settings, config: Path, folder: Path) -> None:
-    """Create or update the deployments, whose runs start in `folder`, and install the automations.
+async def deploy(settings: Settings, config: Path, folder: Path, command: str | None) -> None:
+    """Create or update the deployments, and install the automations. Raises ConfigError.
 
-    Raises ConfigError.
+    `folder` and `command` are those of `build_deployments`.
     """
-    for deployment in build_deployments(settings, config, folder):
+    for deployment in build_deployments(settings, config, folder, command):
         await deployment.aapply()
     await install_crash_automation()
     await apply_automations(settings)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -205,7 +206,9 @@ class Supervisor:
         baskets = {basket.name for basket in self._settings.baskets}
         await remove_stale(self._config, baskets, self._settings.sales_every)
         self._workers.start(self._options.workers, self._home)  # a worker is ready some seconds later
-        await deploy(self._settings, self._config, self._home)
+        # Workers of other machines may have their Python elsewhere.
+        command = shlex.join(supervisor_lock.command("prefect.engine")) if self._owns_server else None
+        await deploy(self._settings, self._config, self._home, command)
         started = await start_overdue(self._settings, datetime.now(UTC))
         names = ", ".join(sorted(baskets))
         report("scheduled", f"Scheduled: {names}. Logs: {self._logs}. Ctrl-C stops everything.")

@@ -120,6 +120,12 @@ def test_deployments_of_up_are_those_of_the_file() -> None:
             assert applied.active
 
 
+def test_command_of_a_run_is_set_where_it_is_known() -> None:
+    for command in (None, "python -m prefect.engine"):
+        for one in build_deployments(settings(basket()), Path("/etc/f.toml"), Path("/srv"), command):
+            assert one.job_variables.get("command") == command
+
+
 def test_heartbeat_matches_the_crash_automation() -> None:
     for deployment in deployments(render_prefect_yaml(settings(basket()), None)).values():
         frequency = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
