@@ -68,7 +68,7 @@ def parse_settings(
     except ValidationError as error:
         problems = describe_errors(error.errors(), TABLES)
         raise _as_error([*unknown, *problems], document, where) from None
-    if problems := unknown or list(check_references(settings)):
+    if problems := unknown or document.find_other_names() or list(check_references(settings)):
         raise _as_error(problems, document, where)
     return settings
 

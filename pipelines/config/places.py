@@ -23,6 +23,14 @@ class Document:
         self.fields = {**fields, "baskets": list_baskets(written)} if "baskets" in fields else dict(fields)
         self._names = list(written) if isinstance(written, dict) else None
 
+    def find_other_names(self) -> list[Problem]:
+        """Return the baskets [baskets.NAME] with another `name`."""
+        return [
+            Problem(("baskets", place, "name"), "must be the name of its table: leave it out")
+            for place, name in enumerate(self._names or ())
+            if self._basket_name(place) not in {name, None}
+        ]
+
     def describe(self, problem: Problem) -> str:
         """Return a problem with its line or its variable, its basket or source, and its key."""
         location = tuple(map(str, problem.location))

@@ -19,6 +19,15 @@ ADVICE: Final = (
     ' and write key = "env:VARIABLE"'
 )
 
+# A long text of letters and digits where a name or a path is expected.
+RANDOM: Final = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9]+_?[A-Za-z0-9]+")
+SHORTEST_RANDOM: Final = 20
+
+
+def looks_like_key(text: str) -> bool:
+    """Return whether a name is rather a key: of the form of an API's keys, or long and random."""
+    return bool(KEY.search(text)) or (len(text) >= SHORTEST_RANDOM and bool(RANDOM.fullmatch(text)))
+
 
 def find_key_line(text: str) -> int | None:
     """Return the first line, from 1, with what looks like a key, or with a key of the environment.
