@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from floorline.cli.completion import complete_sources
 from floorline.cli.options import AsJson, ConfigFile
 
 items_app = typer.Typer(help="Find items, and how the configuration names them.", no_args_is_help=True)
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", metavar="NAME", help="Names of sources; all sources by default."),
+    typer.Option(
+        "--source",
+        metavar="NAME",
+        help="Names of sources; all sources by default.",
+        autocompletion=complete_sources,
+    ),
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Fetch the catalog again, which costs a request.")]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from floorline import console
+from floorline.cli.completion import complete_sources
 from floorline.cli.json_output import CommandEnded, ErrorOutput, print_result
 from floorline.cli.options import AsJson, ConfigFile, Quiet
 
@@ -47,7 +48,9 @@ def key_status(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet 
 
 @key_app.command("rotate", epilog="Example: floorline key rotate cs2cap")
 def key_rotate(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The name of the source.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The name of the source.", autocompletion=complete_sources)
+    ],
     config: ConfigFile = None,
     as_json: AsJson = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,

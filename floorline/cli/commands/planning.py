@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from floorline.cli.completion import complete_baskets
 from floorline.cli.options import AsJson, ConfigFile
 
 
@@ -42,7 +43,10 @@ def gaps(
     config: ConfigFile = None,
     as_json: AsJson = False,
     basket: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Basket names; all baskets by default.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Basket names; all baskets by default.", autocompletion=complete_baskets
+        ),
     ] = None,
     since: Annotated[
         datetime | None, typer.Option(help="Where to begin (UTC); each basket's first run by default.")

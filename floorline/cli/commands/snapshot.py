@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floorline.cli.completion import complete_baskets
 from floorline.cli.options import AsJson, ConfigFile, Quiet, WithPrefect
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 def snapshot(
     baskets: Annotated[
-        list[str] | None, typer.Argument(metavar="BASKET", help="Baskets; all by default.")
+        list[str] | None,
+        typer.Argument(metavar="BASKET", help="Baskets; all by default.", autocompletion=complete_baskets),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,

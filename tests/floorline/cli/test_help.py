@@ -16,7 +16,7 @@ import typer
 from floorline.cli.app import app
 from sandbox.core import Sandbox
 from tests.support.command_tree import walk_commands
-from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env, main_with
+from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env, main_with, toml
 
 HEAVY = (
     *("apprise", "asyncio", "duckdb", "httpx", "msgspec", "polars", "prefect", "pyarrow"),
@@ -132,3 +132,24 @@ def test_shells_complete_commands(shell: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "floorline sn")
     monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     assert "snapshot" in main_with().out
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("floorline snapshot c", ["core"]),
+        ("floorline --config floorline.toml gaps --basket ", ["core", "daily"]),
+        ("floorline key rotate cs", ["cs2cap"]),
+        ("floorline providers --config floorline.toml --source ", ["cs2cap"]),
+        ("floorline snapshot --config none.toml ", []),
+    ],
+)
+def test_shells_complete_names_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, expected: list[str]
+) -> None:
+    (tmp_path / "floorline.toml").write_text(toml({"sources.cs2cap": {}}, [basket(), basket("daily")]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("_FLOORLINE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    assert main_with().out.split() == expected
