@@ -35,6 +35,7 @@ from warehouse.state.ticks import MissedTick, record_ticks
 LOOK_BACK: Final = timedelta(hours=1)  # and six intervals: what the last runs did not see
 LOOK_AHEAD: Final = timedelta(hours=1)  # and two intervals: Prefect creates runs at least an hour ahead
 PAGE: Final = 200  # the most flow runs that Prefect returns at once
+MOST_NAMED: Final = 20  # by one run: a schedule of seconds has hundreds of runs in the next hour
 
 
 async def tend_schedule(
@@ -75,11 +76,15 @@ async def _unstarted_runs(
 
 
 async def _name(client: PrefectClient, runs: Sequence[FlowRun], names: Sequence[str]) -> None:
-    for run in runs:
-        assert run.expected_start_time is not None  # noqa: S101 - see `_unstarted_runs`
-        name = run_name(names, run.expected_start_time)
-        if run.name != name:
-            await client.update_flow_run(run.id, name=name)
+    """Name the runs that have no name of ours yet, the earliest first."""
+    due = [(run.expected_start_time, run) for run in runs if run.expected_start_time is not None]
+    unnamed = [
+        (run.id, name)
+        for time, run in sorted(due, key=lambda pair: pair[0])
+        if run.name != (name := run_name(names, time))
+    ]
+    for run_id, name in unnamed[:MOST_NAMED]:
+        await client.update_flow_run(run_id, name=name)
 
 
 def _missed_tick(basket: str, run: FlowRun) -> MissedTick:

@@ -22,10 +22,10 @@ def deployment(up: RunningUp, name: str) -> dict[str, Any]:
     return dict(up.request("GET", f"/deployments/name/{name}").json())
 
 
-def start_backfill(up: RunningUp, **request: Any) -> httpx.Response:
+def start_backfill(up: RunningUp, **fields: Any) -> httpx.Response:
     """Start a backfill as Prefect's form does."""
     deployment_id = deployment(up, "backfill/on-demand")["id"]
-    body = {"parameters": {"request": request}, "state": {"type": "SCHEDULED"}}
+    body = {"parameters": {"providers": ["all"], **fields}, "state": {"type": "SCHEDULED"}}
     return up.request("POST", f"/deployments/{deployment_id}/create_flow_run", json=body)
 
 
@@ -35,17 +35,20 @@ def test_backfills_run_on_demand_and_sales_on_schedule(tmp_path: Path) -> None:
         bench = Bench.at(tmp_path, box, basket(every="6h"), source={"tier": "pro", "sales": "15s"})
         with running_up(bench) as up:
             form = deployment(up, "backfill/on-demand")["parameter_openapi_schema"]
-            assert "providers" in form["definitions"]["BackfillRequest"]["properties"]
-            refused = start_backfill(up, start=start, series="prices")
+            assert form["required"] == ["start", "items", "providers"]
+            refused = start_backfill(up, start=start, items=["1"], series="prices")
             assert refused.status_code in {409, 422}
             assert "prices" in refused.text
 
-            runs = [start_backfill(up, start=start, items=[item]).json()["id"] for item in (1, 2)]
+            fetch = {"start": start, "dry_run": False}
+            runs = [start_backfill(up, items=[item], **fetch).json()["id"] for item in ("1", "2")]
             wait_until(lambda: all(up.run(run)["state_type"] == "COMPLETED" for run in runs), 240, every=0.5)
             first, second = sorted((up.run(run) for run in runs), key=lambda run: str(run["start_time"]))
             assert first["end_time"] <= second["start_time"]
             wait_until(lambda: bench.query("SELECT count(*) > 0 FROM sales") == [(True,)], 120, every=0.5)
-            assert {"backfill-points", "backfill-sales"} <= {
+            planned = start_backfill(up, start=start, items=["3"]).json()["id"]
+            wait_until(lambda: up.run(planned)["state_name"] == "Planned", 120, every=0.5)
+            assert {"backfill-points", "backfill-sales", "backfill-points-plan"} <= {
                 str(artifact["key"]) for artifact in up.query("artifacts")
             }
     assert bench.query("SELECT DISTINCT item_id FROM price_points ORDER BY 1") == [("1",), ("2",)]
