@@ -63,8 +63,8 @@ def _restore_configuration(folder: Path, manifest: Manifest, config: Path) -> No
     """Write the configuration of a backup, and the files beside it where they are missing."""
     base = config.absolute().parent
     for file in manifest.files:
-        _, _, name = file.path.partition(f"{CONFIGURATION}/")
-        target = config if name == CONFIG_NAME else base / name
+        name = file.name_in(CONFIGURATION)
+        target = config if name == CONFIG_NAME else base / (name or "")
         if name and not target.exists():
             with translate_os_errors(target):
                 target.parent.mkdir(parents=True, exist_ok=True)

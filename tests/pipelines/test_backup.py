@@ -102,7 +102,7 @@ key = "file:/secret/place"
 [[baskets]]
 name = "core"
 source = "cs2cap"
-items = ["file:lists/mine.txt", "file:/elsewhere.txt"]
+items = ["file:lists/mine.txt", "file:warehouse/state.db", "file:/elsewhere.txt"]
 """
 
 
@@ -111,6 +111,8 @@ def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch:
     folder, config = tmp_path / "project", tmp_path / "project" / "floorline.toml"
     (folder / "lists").mkdir(parents=True)
     (folder / "lists" / "mine.txt").write_text("AK-47 | Redline (Field-Tested)\n")
+    (folder / "warehouse").mkdir()
+    (folder / "warehouse" / "state.db").write_text("an item file of an odd name\n")
     config.write_text(CONFIGURATION)
     (folder / "data" / "writer").mkdir(parents=True)
     backup = tmp_path / "backup"
@@ -130,6 +132,8 @@ def test_configuration_is_backed_up_without_secrets(tmp_path: Path, monkeypatch:
     assert read_result(restored.out)["root"] == str(folder / "data")
     assert config.read_text() == CONFIGURATION.replace('"json://user:hunter2@host/x", ', "")
     assert (folder / "lists" / "mine.txt").read_text() == "AK-47 | Redline (Field-Tested)\n"
+    assert (folder / "warehouse" / "state.db").read_text() == "an item file of an odd name\n"
+    assert not (folder / "data" / "state.db").exists()
 
 
 def test_restore_is_refused_while_up_runs(bench: Bench, tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ class BackedUpFile:
     sha256: str
     modified_ns: int
 
+    def name_in(self, folder: str) -> str | None:
+        """Return the path below one of the folders of a backup; None for a file of another one."""
+        first, _, name = self.path.partition("/")
+        return name if first == folder else None
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Counts:

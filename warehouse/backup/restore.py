@@ -27,7 +27,7 @@ from warehouse.database import open_writer, writer_lock
 from warehouse.integrity import has_content
 from warehouse.landing.integrity import read_json, write_json
 from warehouse.paths import WarehousePaths
-from warehouse.publish import publish
+from warehouse.publish import READABLE, publish
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,8 +93,7 @@ def _stage(folder: Path, manifest: Manifest, paths: WarehousePaths, now: datetim
         on_error.callback(shutil.rmtree, paths.restoring, ignore_errors=True)
         paths.restoring.mkdir(mode=0o700)
         for file in manifest.files:
-            _, _, name = file.path.partition(f"{WAREHOUSE}/")
-            if name:
+            if name := file.name_in(WAREHOUSE):
                 _copy_verified(folder, file, paths.restoring / "new" / name)
         for parent in (path for path in paths.restoring.rglob("*") if path.is_dir()):
             fsync_directory(parent)
@@ -133,7 +132,7 @@ def _finish(paths: WarehousePaths, plan: Plan) -> Path | None:
         with open_writer(paths.writer):  # migrates a database of an older version
             pass
         publish(paths)
-        paths.published.chmod(plan.published_mode)
+        paths.published.chmod(plan.published_mode & READABLE)
     # First: without `cleared` beside it, the plan would move the restored files aside.
     paths.restore_plan.unlink()
     fsync_directory(paths.restoring)
