@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from common.clock import Clock, SystemClock
 from common.concurrency import gather_fail_fast
-from common.errors import ConfigError, FloorlineError, QuotaExhausted, SourceError, TierUnknown, Unforeseen
+from common.errors import (
+    ConfigError,
+    FloorlineError,
+    QuotaExhausted,
+    SourceError,
+    TierUnknown,
+    Unforeseen,
+    WrongAddress,
+)
 from common.warehouse_errors import PublishedUnreadable
 from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
@@ -130,7 +138,7 @@ class SnapshotPipeline:
             run.requests_billed = session.requests_at_open
         except SourceError as error:
             # What the API answers concerns one source, whereas a wrong configuration concerns the command.
-            if isinstance(error, ConfigError) and not isinstance(error, TierUnknown):
+            if isinstance(error, ConfigError) and not isinstance(error, TierUnknown | WrongAddress):
                 raise
             run.error = error
         except (FloorlineError, OSError):
