@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +59,7 @@ def parse_settings(
 
     Raises ConfigError with each problem.
     """
-    document = Document(fields, text)
+    document = Document(fields, where, text)
     unknown = [describe_unknown((key,), {}, TABLES) for key in document.fields if key not in TABLES]
     tables = {key: document.fields[key] for key in document.fields if key in TABLES}
     check_variables(TABLES, tables)
@@ -67,16 +69,18 @@ def parse_settings(
         raise ConfigError("the environment: a variable FLOORLINE_... has a value that is not JSON") from None
     except ValidationError as error:
         problems = describe_errors(error.errors(), TABLES)
-        raise _as_error([*unknown, *problems], document, where) from None
+        raise _as_error([*unknown, *problems], document) from None
     if problems := unknown or document.find_other_names() or list(check_references(settings)):
-        raise _as_error(problems, document, where)
+        raise _as_error(problems, document)
     return settings
 
 
-def _as_error(problems: list[Problem], document: Document, where: str) -> ConfigError:
-    described = [document.describe(problem) for problem in problems[:MAX_PROBLEMS]]
+def _as_error(problems: Sequence[Problem], document: Document) -> ConfigError:
+    described = map(document.describe, problems[:MAX_PROBLEMS])
+    places = itertools.groupby(described, key=itemgetter(0))
+    parts = [f"{place}: {'; '.join(text for _, text in group)}" for place, group in places]
     more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
-    return ConfigError(f"{where}: {'; '.join([*described, *more])}")
+    return ConfigError("; ".join([*parts, *more]))
 
 
 def _read_text(path: Path) -> str:

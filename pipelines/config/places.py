@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from common.text import escape
 from pipelines.config.environment import find_variable, list_baskets
 from pipelines.config.lines import find_line
 from pipelines.config.problems import Location, Problem
 
+ENVIRONMENT: Final = "the environment"
+
 
 class Document:
-    """The content of a configuration: its tables as TOML has them, and its text, which may be empty.
+    """A configuration that was read from `where`: its tables as TOML has them, and its text, if there is any.
 
     `fields` are the tables with the baskets as a list, also where they are written as [baskets.NAME].
     """
 
-    def __init__(self, fields: Mapping[str, Any], text: str) -> None:
+    def __init__(self, fields: Mapping[str, Any], where: str, text: str) -> None:
         written = fields.get("baskets")
+        self._where = where
         self._text = text
         self.fields = {**fields, "baskets": list_baskets(written)} if "baskets" in fields else dict(fields)
         self._names = list(written) if isinstance(written, dict) else None
@@ -31,17 +34,20 @@ class Document:
             if self._basket_name(place) not in {name, None}
         ]
 
-    def describe(self, problem: Problem) -> str:
-        """Return a problem with its line or its variable, its basket or source, and its key."""
+    def describe(self, problem: Problem) -> tuple[str, str]:
+        """Return the file or the environment, and the problem there.
+
+        The problem has its line or its variable, its basket or source, and its key.
+        """
         location = tuple(map(str, problem.location))
         places = [location, self._with_name(location)]
         if found := next(filter(None, map(find_variable, places)), None):
             variable, rest = found
             within = f": {'.'.join(rest)}" if rest else ""
-            return f"{variable}{within} {problem.phrase}"
+            return ENVIRONMENT, f"{variable}{within} {problem.phrase}"
         line = find_line(self._text, self._as_written(problem.location)) if self._text else None
         place = f"{self._name(problem.location)} {problem.phrase}"
-        return place if line is None else f"line {line}: {place}"
+        return self._where, place if line is None else f"line {line}: {place}"
 
     def _as_written(self, location: Location) -> Location:
         if self._names is None or location[:1] != ("baskets",) or len(location) < 2:

@@ -72,7 +72,7 @@ MISSPELT = {
 def test_misspelt_variable_is_an_error_with_the_nearest_name(
     monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(ConfigError, match=r"^the environment: ") as error:
         load(monkeypatch, {name: "hunter2"})
     assert message in error.value.detail
     assert "hunter2" not in error.value.detail
