@@ -13,6 +13,7 @@ from floorline.setup.configuration_file import Answers, render_configuration
 from floorline.setup.lookup import Catalogs
 from floorline.setup.prompts import Prompts, split_list
 from pipelines.config import Settings, parse_settings
+from pipelines.config.secrets import ADVICE, find_key_line
 from pipelines.config.settings import TABLES
 
 WHERE: Final = "the configuration"
@@ -31,7 +32,11 @@ MARKETPLACES: Final = {"all": "every marketplace, also new ones"}
 
 def settings_of(answers: Answers, base: Path) -> Settings:
     """Return the configuration of these answers in the folder `base`. Raises ConfigError."""
-    return parse_settings(tomllib.loads(render_configuration(answers)), base, WHERE)
+    text = render_configuration(answers)
+    settings = parse_settings(tomllib.loads(text), base, WHERE)
+    if find_key_line(text):
+        raise ConfigError(f"{WHERE}: an answer {ADVICE}")
+    return settings
 
 
 def find_problem(answers: Answers, base: Path) -> str:

@@ -103,6 +103,8 @@ class Terminals:
             r"^floorline init --sandbox$": f"floorline init --sandbox --base-url {url} --every 30s",
             r"^floorline init$": f"floorline init --force --base-url {url} --items 'ak redline ft'",
             r"^floorline up$": f"floorline up --port {self._server}",
+            # On a busy machine, a check may miss its deadline.
+            r"^floorline doctor$": "timeout 240 bash -c 'until floorline doctor; do sleep 1; done'",
             r"http://127.0.0.1:8765": url,
             r"CS2C_API_KEY=\.\.\.": f"CS2C_API_KEY={SANDBOX_KEY}",
             r"--from 2026-10-20": f"--from {today - timedelta(days=20):%Y-%m-%d}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,8 +52,7 @@ def init(  # noqa: PLR0913, PLR0917 - one argument per option
     from floorline.console import print_error
     from floorline.setup.creation import Request, create_configuration
     from floorline.setup.prompts import open_prompts, person_answers
-    from pipelines.config import DEFAULT_PATH
-    from pipelines.config.environment import CONFIG
+    from pipelines.config.files import config_path
 
     given = {
         "source": source and source.strip().lower(),
@@ -71,7 +68,7 @@ def init(  # noqa: PLR0913, PLR0917 - one argument per option
         "warehouse": warehouse,
     }
     request = Request(
-        config or Path(os.environ.get(CONFIG) or DEFAULT_PATH),
+        config_path(config),
         {name: value for name, value in given.items() if value},
         sandbox_key=_sandbox_key(source) if sandbox else "",
         prompts=None if sandbox or as_json or not person_answers() else open_prompts,

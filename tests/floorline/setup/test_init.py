@@ -6,6 +6,7 @@ import io
 import stat
 import sys
 import tomllib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,21 @@ from floorline.setup.creation import Request, create_configuration
 from floorline.setup.prompts import LinePrompts, ScreenPrompts
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from sandbox.server import serve
 from tests.support.json_outputs import read_result
 from tests.support.questions import DOWN, ENTER, SPACE, answer_on_terminal, typed
+from tests.support.sandboxes import quiet
 from tests.support.snapshots import REDLINE, CommandOutput, main_with
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 RUBY = "★ Karambit | Doppler (Factory New) @ Ruby"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Return a sandbox that no test changes."""
+    with serve(quiet()) as box:
+        yield box
 
 
 @pytest.fixture(autouse=True)
@@ -91,10 +101,20 @@ def test_wrong_answers_write_nothing(sandbox: Sandbox, options: tuple[str, ...],
     assert not Path("floorline.toml").exists()
 
 
-def test_key_itself_is_refused_without_being_shown(sandbox: Sandbox) -> None:
-    output = init(sandbox, "--items", REDLINE, "--key", VALID_KEY)
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--key", VALID_KEY, "never write the key itself"),
+        ("--notify", f"json://host/?key={VALID_KEY}", "an answer has an API key"),
+        ("--items", VALID_KEY, "an answer has an API key"),
+    ],
+)
+def test_key_itself_is_refused_without_being_shown(
+    sandbox: Sandbox, option: str, text: str, message: str
+) -> None:
+    output = init(sandbox, "--items", REDLINE, option, text)
     assert output.code == 2
-    assert "never write the key itself" in output.err
+    assert message in output.err
     assert VALID_KEY not in output.out + output.err
     assert not Path("floorline.toml").exists()
 
@@ -205,6 +225,7 @@ def test_questions_that_options_answer_are_not_asked(sandbox: Sandbox) -> None:
     assert written()["baskets"][0]["source"] == "skinshark"
 
 
+@pytest.mark.slow
 def test_person_on_a_terminal(sandbox: Sandbox, folder: Path) -> None:
     path = folder / "floorline.toml"
     path.write_text("# mine\n")
@@ -226,6 +247,7 @@ def test_person_on_a_terminal(sandbox: Sandbox, folder: Path) -> None:
     assert tomllib.loads(path.read_text("utf-8"))["baskets"][0]["items"] == [REDLINE]
 
 
+@pytest.mark.slow
 def test_interrupted_question_writes_nothing(sandbox: Sandbox, folder: Path) -> None:
     path = folder / "new.toml"
     arguments = ("init", "--base-url", sandbox.url, "--config", str(path))
