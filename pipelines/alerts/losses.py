@@ -24,15 +24,15 @@ FROM runs WHERE flow = 'snapshot' AND state = 'done' AND basket = $basket AND so
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MissedTime:
-    """The time (UTC) between two successful snapshots of a basket, and the number of those that were due."""
+    """The time (UTC) between two successful snapshots of a basket, and how many `runs` were due in it."""
 
     basket: str
     start: datetime
     end: datetime
-    snapshots: int
+    runs: int
 
     def __str__(self) -> str:
-        count = f"{self.snapshots:,} snapshot{'' if self.snapshots == 1 else 's'}"
+        count = f"{self.runs:,} snapshot{'' if self.runs == 1 else 's'}"
         length = format_exact_duration(self.end - self.start)
         start, end = f"{self.start:%Y-%m-%d %H:%M:%S}", f"{self.end:%Y-%m-%d %H:%M:%S}"
         return f"{self.basket} from {start} to {end} UTC ({length}, {count} missing)"
@@ -41,9 +41,9 @@ class MissedTime:
         """Return the fields for JSON."""
         return {
             "basket": self.basket,
-            "from": self.start.isoformat(),
-            "to": self.end.isoformat(),
-            "snapshots": self.snapshots,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "runs": self.runs,
         }
 
 

@@ -41,17 +41,20 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     """Show an alert: what happened, since when, what to do."""
     from common.errors import ConfigError
     from floorline.cli.render.runs import print_alert
-    from pipelines.alerts.messages import describe_alert
+    from pipelines.alerts.losses import find_missed_time
+    from pipelines.alerts.messages import concerned_baskets, describe_alert
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    alerts = read_alerts(WarehousePaths(settings.root).state)
+    paths = WarehousePaths(settings.root)
+    alerts = read_alerts(paths.state)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
-    print_alert(describe_alert(record, settings), as_json=as_json)
+    missed = find_missed_time(record, concerned_baskets(record, settings), paths)
+    print_alert(describe_alert(record, settings, missed), as_json=as_json)
 
 
 @alerts_app.command("clear", epilog="Example: floorline alerts clear 3")

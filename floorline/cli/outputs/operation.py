@@ -8,6 +8,7 @@ from datetime import datetime
 from floorline.cli.outputs import copy_fields
 from floorline.keys.status import KeyStatus
 from pipelines.alerts.causes import severity_of
+from pipelines.alerts.losses import MissedTime
 from pipelines.alerts.messages import AlertMessage
 from warehouse.state.alerts import Alert
 
@@ -65,13 +66,15 @@ class AcceptedLossOutput:
 class AlertOutput(Alert):
     """An alert and what it means: its severity, the baskets that it concerns, and the command to run.
 
-    `key_reference` says where the key is, for an alert about a key. `alerts list` has no baskets.
+    `key_reference` says where the key is, for an alert about a key. `missed` is the time that its baskets
+    were not observed, once it is over. `alerts list` has neither this nor baskets.
     """
 
     severity: str = ""
     baskets: tuple[str, ...] = ()
     key_reference: str | None = None
     command: str | None = None
+    missed: tuple[MissedTime, ...] = ()
 
     @classmethod
     def of(cls, message: AlertMessage) -> AlertOutput:
@@ -82,6 +85,7 @@ class AlertOutput(Alert):
             baskets=message.baskets,
             key_reference=message.keys[0][0] if message.keys else None,
             command=message.command or None,
+            missed=message.missed,
         )
 
 

@@ -106,6 +106,7 @@ def print_alert(message: AlertMessage, *, as_json: bool) -> None:
         "severity": severity_of(alert),
         "baskets": message.baskets,
         "key": ", ".join(f"{place} ({setting})" for place, setting in message.keys) or None,
+        "missed": "; ".join(map(str, message.missed)) or None,
         "command": message.command or None,
     }
     if as_json:

@@ -83,7 +83,7 @@ def test_end_says_how_long_and_what_is_missing(rejected_and_over: tuple[AlertMes
     assert f"not observed: {missing}" in over.body
     assert over.payload["duration_seconds"] == 130 * 60
     assert over.payload["missed"] == [
-        {"basket": "core", "from": minute(-10).isoformat(), "to": minute(130).isoformat(), "snapshots": 13}
+        {"basket": "core", "start": minute(-10).isoformat(), "end": minute(130).isoformat(), "runs": 13}
     ]
     assert over.command == "floorline backfill --gaps --dry-run"
 
