@@ -56,17 +56,17 @@ def test_death_of_the_supervisor_ends_its_processes_and_theirs(
     assert [is_running(pid) for pid in (child, grandchild)] == [True, True]
     process.send_signal(number)
     process.wait()
-    wait_until(lambda: not is_running(child) and not is_running(grandchild), 10)
+    wait_until(lambda: not is_running(child) and not is_running(grandchild))
 
 
 def test_process_whose_parent_died_first_follows_the_lock_too(tmp_path: Path) -> None:
     process, child, grandchild = start(tmp_path / "lock", FOLLOWING)
     os.kill(child, signal.SIGKILL)
-    wait_until(lambda: not is_running(child), 10)
+    wait_until(lambda: not is_running(child))
     assert is_running(grandchild)
     process.kill()
     process.wait()
-    wait_until(lambda: not is_running(grandchild), 10)
+    wait_until(lambda: not is_running(grandchild))
 
 
 def test_supervisor_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:

