@@ -57,7 +57,8 @@ async def check_configuration(settings: Settings, clock: Clock) -> list[Selectio
             try:
                 selections.append(await _BasketCheck(basket, catalogs).run(settings.base))
             except ConfigError as error:
-                raise ConfigError(f"basket {basket.name}: {error.detail}") from None
+                owner = f"basket {basket.name}: "  # of an item file, the error names it already
+                raise ConfigError(owner + error.detail.removeprefix(owner)) from None
     return selections
 
 

@@ -96,7 +96,8 @@ class BasketPlanner:
             sizes = await self.catalog_sizes()
             plan = plan_snapshot(request, self._limits, sizes, stream_starts=self.stream_starts_left)
         except ConfigError as error:
-            raise ConfigError(f"basket {basket.name}: {error.detail}") from None
+            owner = f"basket {basket.name}: "  # of an item file, the error names it already
+            raise ConfigError(owner + error.detail.removeprefix(owner)) from None
         plan = dataclasses.replace(plan, notes=(*plan.notes, *request.unreadable))
         self._starts_left.subtract(plan.stream_starts)
         return PlannedBasket(basket, plan, request)

@@ -1,7 +1,6 @@
 """Resolve the names in a configuration to the items, providers and currencies of a source. Pure."""
 
 import logging
-import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from common.shards import Item
 from common.text import quote, spellings
 from connectors.schemas import provider_keys_by_name
 from pipelines.planning.item_search import ItemSearch, may_be_search
-from pipelines.planning.suggestions import fold, suggest, suggest_glob
+from pipelines.planning.suggestions import compile_glob, fold, suggest, suggest_glob
 
 LOG = logging.getLogger("floorline")
 ALL = "all"
@@ -149,9 +148,7 @@ class _CatalogIndex:
         return [Item(*self.rows[row]) for row in self.by_name[name]]
 
     def _glob(self, pattern: str) -> Iterator[Item]:
-        # Not fnmatch, which gives `?` and `[` a meaning, too.
-        matches = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL).fullmatch
-        for name in filter(matches, self.by_name):
+        for name in filter(compile_glob(pattern.split("*")).fullmatch, self.by_name):
             yield from self._phases(name) or self._named(name)
 
 

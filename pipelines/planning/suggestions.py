@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from common.text import quote
@@ -50,10 +50,20 @@ def _nearest_form(text: str, forms: Mapping[str, object]) -> str | None:
 
 def suggest_glob(pattern: str, known: Iterable[str]) -> str:
     """Return a question for the first name that a glob matches in another spelling; empty if none."""
-    parts = (re.escape(fold(part)) for part in pattern.split("*"))
-    matches = re.compile(".*".join(parts)).fullmatch
+    matches = compile_glob([fold(part) for part in pattern.split("*")]).fullmatch
     name = next((name for name in known if matches(fold(name))), None)
     return "" if name is None else f"; do you mean names like {quote(name)}?"
+
+
+def compile_glob(parts: Sequence[str]) -> re.Pattern[str]:
+    """Compile a glob from the texts between its asterisks, two at the least; match it with `fullmatch`.
+
+    Unlike fnmatch's, it gives `?` and `[` no meaning. The first place where a part fits is final, which is
+    enough: with other places to try, a pattern of many asterisks would never end.
+    """
+    first, *middle, last = map(re.escape, parts)
+    found = "".join(f"(?>.*?{part})" for part in middle if part)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
 
 def fold(name: str) -> str:

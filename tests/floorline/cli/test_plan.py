@@ -167,3 +167,12 @@ def test_stream_starts_go_to_the_first_baskets(tmp_path: Path, make_sandbox: Mak
     baskets = forecasts(plan(bench, "--json"))
     routes = {name: {step["route"] for step in basket["routes"]} for name, basket in baskets.items()}
     assert routes == {"hourly": {"stream"}, "often": {"catalog"}, "daily": {"stream"}}
+
+
+def test_error_of_an_item_file_names_the_basket_once(bench: Bench) -> None:
+    bench.config.write_text(
+        bench.config.read_text("utf-8").replace("items = [", 'items = ["file:none.txt", ')
+    )
+    output = plan(bench)
+    line = "floorline: basket core: none.txt cannot be read: No such file or directory\n"
+    assert (output.code, output.err) == (2, line)

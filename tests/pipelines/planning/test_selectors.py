@@ -1,5 +1,7 @@
 """Selectors of items, providers and currencies, and the messages for unknown names."""
 
+import fnmatch
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from common.errors import ConfigError
 from common.shards import Item
 from connectors.schemas import FX, PROVIDERS
 from pipelines.planning.selectors import resolve_currencies, resolve_items, resolve_providers
+from pipelines.planning.suggestions import compile_glob
 from tests.support.catalogs import catalog_of_rows
 
 DOPPLER = "★ Karambit | Doppler (Factory New)"
@@ -73,6 +76,20 @@ def test_glob_is_case_sensitive_and_has_no_other_wildcards() -> None:
     assert ids("Sticker | me @ you [100%] ?*") == ["6"]
     with pytest.raises(ConfigError, match="matches no item"):
         resolve_items(["Sticker | me @ you [1-9]*"], CATALOG)
+
+
+@pytest.mark.parametrize("glob", ["*" * 1_000 + "x!", "*a" * 200 + "*!", "*?*" * 300])
+def test_glob_of_many_asterisks_ends(glob: str) -> None:
+    """New: it was tried in every way that it may match, for ever."""
+    with pytest.raises(ConfigError, match="matches no item"):
+        resolve_items([glob], catalog_of_rows(("1", "a" * 300, None)))
+
+
+@given(st.lists(st.text("ab*?[", max_size=3), min_size=2, max_size=5), st.text("ab?[\n", max_size=12))
+def test_glob_matches_as_fnmatch_does(parts: list[str], name: str) -> None:
+    texts = "*".join(parts).split("*")
+    literal = "*".join(text.replace("[", "[[]").replace("?", "[?]") for text in texts)
+    assert (compile_glob(texts).fullmatch(name) is not None) == fnmatch.fnmatchcase(name, literal)
 
 
 def test_duplicates_are_dropped_in_order() -> None:
