@@ -67,7 +67,12 @@ class Creation:
 
 
 def find_existing(request: Request) -> list[Path]:
-    """Return the files that exist already, of those that will be written."""
+    """Return the files that exist already, of those that will be written.
+
+    Raises ConfigError where a folder has the name of the configuration.
+    """
+    if request.path.is_dir():
+        raise ConfigError(f"{escape(str(request.path))} is a folder: pass the path of a file with --config")
     key_file = _key_file(request)
     has_other_key = key_file is not None and key_file.exists() and _read(key_file) != request.sandbox_key
     return [

@@ -170,6 +170,16 @@ def test_folder_that_cannot_be_made_is_one_line(sandbox: Sandbox) -> None:
     assert "file/sandbox.key cannot be written: a part of its path is a file" in output.err
 
 
+def test_folder_is_no_configuration(sandbox: Sandbox) -> None:
+    Path("folder").mkdir()
+    output = init(sandbox, "--sandbox", "--force", "--config", "folder")
+    assert (output.code, output.err) == (
+        2,
+        "floorline: folder is a folder: pass the path of a file with --config\n",
+    )
+    assert list(Path().iterdir()) == [Path("folder")]
+
+
 def ask(prompts: LinePrompts | ScreenPrompts, **given: Any) -> None:
     request = Request(Path("floorline.toml"), given, prompts=lambda: nullcontext(prompts))
     create_configuration(request, lambda _: None)
