@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -19,6 +20,7 @@ from floorline.up.process import ManagedProcess, ProcessExited
 START_TIMEOUT: Final = 120.0  # of the server, which creates its database at the first start
 REACH_TIMEOUT: Final = 5.0  # of one request to a server that may be starting
 POLL: Final = 0.1
+NO_ADDRESS: Final = "--host must be an address of this machine"
 
 
 class ServerProcess:
@@ -28,7 +30,7 @@ class ServerProcess:
     """
 
     def __init__(self, home: Path, logs: Path, lock_path: Path, *, host: str, port: int) -> None:
-        self._listener = _listen(host, port)
+        self._listener = listen(host, port)
         self._logs = logs
         self.access = access.ServerAccess(
             access.api_address(host, self._listener.getsockname()[1]),
@@ -65,21 +67,23 @@ class ServerProcess:
             await asyncio.sleep(POLL)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; connections wait for the server. Raises ConfigError."""
     where = f"port {port} on {'loopback' if access.is_loopback_host(host) else host}"
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError, UnicodeError):
-        raise ConfigError(f"{where} cannot be used: choose --port from 0 to 65535, and --host") from None
+    except (OSError, UnicodeError):
+        raise ConfigError(f"{where} cannot be used: {NO_ADDRESS}") from None
     # The port of a server that just stopped can be used again.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(address)
+        listener.bind((address[0], port, *address[2:]))
         listener.listen(2048)
     except (OSError, OverflowError) as error:
         listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(f"{where} cannot be used: {NO_ADDRESS}") from None
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(
             f"{where} cannot be used ({reason}): choose another one with --port; 0 is any free one"

@@ -115,8 +115,6 @@ class Supervisor:
             return
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(OSError):
-            (self._home / FILE).unlink()  # it says that `floorline up` runs
         server = self._server.process if self._server is not None else None
         # Only the server knows the processes of the runs.
         if self._workers.processes and (server is None or server.returncode is None):
@@ -124,14 +122,14 @@ class Supervisor:
         self._runs_stopped = True
         await self._workers.stop()
         if server is None:
-            access.remove_access(self._home)
+            self._remove_files()
             return
         # No worker is left: a run that is still active for the server has no process.
         if self._workers.processes and server.returncode is None:
             await self._crash_orphaned_runs("`floorline up` was stopped")
         server.terminate()
         await asyncio.to_thread(server.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
-        access.remove_access(self._home)
+        self._remove_files()
 
     def hasten(self) -> None:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
@@ -251,6 +249,12 @@ class Supervisor:
     def _publish_access(self, new: access.ServerAccess) -> None:
         self._access = new
         access.write_access(self._home, new)
+
+    def _remove_files(self) -> None:
+        """Remove the files that say that `floorline up` runs."""
+        access.remove_access(self._home)
+        with contextlib.suppress(OSError):
+            (self._home / FILE).unlink()
 
     def _note_pause(self, paused: bool) -> None:
         if self._access is not None:

@@ -107,6 +107,7 @@ def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox,
     up, _, _ = running
     home = up.bench.paths.root / "prefect"
     logs = sorted((home / "logs").iterdir())
+    assert "2 baskets run every few minutes: PostgreSQL is better" in up.output()
     assert [log.name for log in logs] == ["server.log", "up.log", "worker-1.log"]
     assert {stat.S_IMODE(log.stat().st_mode) for log in logs} == {0o600}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
