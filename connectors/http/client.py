@@ -18,7 +18,7 @@ from connectors.http.encoded_body import Decompress, EncodedBody
 from connectors.http.environment import check_base_url
 from connectors.http.errors import ErrorBody, as_outcome_unknown, check_content_type
 from connectors.http.first_contact import explain
-from connectors.http.headers import find_odd_quota, parse_quota
+from connectors.http.headers import find_odd_quota, parse_quota, with_date
 from connectors.http.retry import RetryPolicy
 from connectors.http.source_clock import SourceClock
 from connectors.http.source_guard import SourceGuard
@@ -242,7 +242,8 @@ class Client(ABC):
         self._on_headers(headers)
         self.source_clock.observe(headers)
         body = ErrorBody(b"") if status < 300 else await read_error_body(response, self.mask)
-        error = self.classify(route, status, body=body, headers=headers)
+        dated = with_date(headers, self._clock.now())
+        error = self.classify(route, status, body=body, headers=dated)
         error = error or check_content_type(status, headers, self.source)
         self._has_answered = self._has_answered or error is None or bool(error.code)
         request_id = sanitize(headers.get("x-request-id", self.request_id))

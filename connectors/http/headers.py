@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
@@ -21,6 +21,13 @@ def parse_http_date(text: str | None) -> datetime | None:
         return to_utc(parsedate_to_datetime(text or ""))
     except (ValueError, TypeError, IndexError, OverflowError):  # by the standard library's own parser
         return None
+
+
+def with_date(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]:
+    """Return headers with a `Date`: our own time, `now` (UTC), where the server's is missing or broken."""
+    if parse_http_date(headers.get("date")) is not None:
+        return headers
+    return {**headers, "date": format_datetime(now, usegmt=True)}
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
