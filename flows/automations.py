@@ -128,9 +128,12 @@ def _build_automation(spec: Mapping[str, Any], blocks: Sequence[tuple[str, UUID]
         return AutomationCore.model_validate(
             {**names, "trigger": trigger, "actions": actions or [DoNothing()]}
         )
-    except (ValueError, TypeError, LookupError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"the automation {spec.get('name')} is invalid: {reason}") from None
+    except (ValueError, TypeError, LookupError):
+        name = escape(str(spec.get("name")))
+        raise ConfigError(
+            f"the automation {name} lacks a field, or has one that Prefect does not take:"
+            " see the automations.yaml of Floorline"
+        ) from None
 
 
 def _build_action(spec: Mapping[str, Any], block_type: str, block_id: UUID) -> ActionTypes:

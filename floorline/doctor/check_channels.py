@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from common.errors import FloorlineError
+from floorline.alert_blocks import try_configured_blocks
 from floorline.doctor.findings import Finding, from_error, ok, warn
-from pipelines.alerts.channels import BLOCK
 from pipelines.alerts.trial import ChannelTrial, try_channels
 from pipelines.config import Settings
 
@@ -16,16 +17,15 @@ PROVEN_FOR: Final = timedelta(days=1)  # after a message, a channel gets no othe
 CHECK_ENTRY: Final = "correct the entry in [alerts] notify, then try `floorline alerts test`"
 
 
-def check_channels(settings: Settings, now: datetime) -> Sequence[Finding]:
-    """Try each channel that delivered nothing for a day, with a test message. Blocks are Prefect's."""
+async def check_channels(settings: Settings, now: datetime) -> Sequence[Finding]:
+    """Try each channel with a test message, but those that delivered a message of Floorline's lately."""
     try:
-        findings = [_finding(trial) for trial in try_channels(settings, now, proven_for=PROVEN_FOR)]
+        trials = await asyncio.to_thread(try_channels, settings, now, proven_for=PROVEN_FOR)
+        trials += await try_configured_blocks(settings)
     except FloorlineError as error:
         return [from_error("channels", error)]
-    blocks = [entry for entry in settings.alerts.notify if entry.startswith(BLOCK)]
-    if blocks:
-        findings.append(ok("channels", f"Prefect sends to {', '.join(blocks)}: `floorline alerts apply`"))
-    return findings or [ok("channels", "nobody is notified of alerts: [alerts] notify is empty")]
+    nobody = ok("channels", "nobody is notified of alerts: [alerts] notify is empty")
+    return list(map(_finding, trials)) or [nobody]
 
 
 def _finding(trial: ChannelTrial) -> Finding:

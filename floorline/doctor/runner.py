@@ -55,7 +55,7 @@ async def run_checks(config: Path | None, clock: Clock) -> list[Finding]:
     prefect = Check("prefect server", partial(check_prefect.check_prefect, settings, clock), PREFECT_DEADLINE)
     channels = Check(
         "channels",
-        lambda: asyncio.to_thread(check_channels.check_channels, settings, clock.now()),
+        partial(check_channels.check_channels, settings, clock.now()),
         CHANNEL_DEADLINE,
     )
     checks = [

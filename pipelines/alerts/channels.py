@@ -96,6 +96,12 @@ def apprise_channels(notify: Sequence[str]) -> Iterator[AppriseChannel]:
             yield AppriseChannel(index, entry)
 
 
+def describe_status(code: int) -> str:
+    """Return an HTTP status with its meaning for a message that was not accepted."""
+    meaning = STATUSES.get(code, "the service has a failure of its own" if code >= 500 else "")
+    return f"HTTP {code}{f': {meaning}' if meaning else ''}"
+
+
 def _add_fields(service: NotifyBase, fields: Mapping[str, Any]) -> None:
     """Add fields to the payload of a JSON webhook; those that its URL sets itself (`:NAME=`) stay."""
     from apprise.plugins.custom_json import NotifyJSON
@@ -107,9 +113,7 @@ def _add_fields(service: NotifyBase, fields: Mapping[str, Any]) -> None:
 def _explain(log: str) -> str:
     """Return why a message was not accepted, from Apprise's log lines, without a word of theirs."""
     if status := STATUS.search(log):
-        code = int(status[1])
-        meaning = STATUSES.get(code, "the service has a failure of its own" if code >= 500 else "")
-        return f"HTTP {code}{f': {meaning}' if meaning else ''}"
+        return describe_status(int(status[1]))
     text = log.lower()
     return next(
         (reason for pattern, reason in FAILURES if re.search(pattern, text)), "the service did not accept it"

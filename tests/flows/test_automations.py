@@ -162,6 +162,22 @@ def test_command_applies_the_automations(bench: Bench, server: str) -> None:
     assert as_json[0] == {"name": ALERT_AUTOMATION, "done": "unchanged"}
 
 
+def test_blocks_are_tried_and_say_why_they_fail(bench: Bench, server: str, webhook: WebhookReceiver) -> None:
+    entry = "block:webhook/floorline-test"
+    done = bench.command("alerts", "test", PREFECT_API_URL=server)
+    assert done.stdout == f"{entry}: sent\n"
+    assert webhook.received[0][1]["cause"] == "test"
+    webhook.status = 403
+    done = bench.command("alerts", "test", PREFECT_API_URL=server, check=1)
+    assert done.stdout == f"{entry}: not sent: HTTP 403: it rejects the credentials\n"
+    doctor = bench.command("doctor", PREFECT_API_URL=server, check=None)
+    assert f"{entry} failed: HTTP 403: it rejects the credentials" in doctor.stdout
+    text = bench.config.read_text("utf-8").replace("floorline-test", "nowhere")
+    bench.config.write_text(text, "utf-8")
+    done = bench.command("alerts", "test", PREFECT_API_URL=server, check=1)
+    assert done.stdout == "block:webhook/nowhere: not sent: Prefect has no such block: create it first\n"
+
+
 def test_alert_and_its_end_reach_the_webhook_once_each(
     bench: Bench, sandbox: Sandbox, webhook: WebhookReceiver
 ) -> None:

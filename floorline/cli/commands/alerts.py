@@ -117,17 +117,20 @@ def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
     Says why a message could not be sent; the exit code is 1 then.
     """
+    import asyncio
+
     from common.clock import SystemClock
     from common.errors import ConfigError
+    from floorline.alert_blocks import try_configured_blocks
+    from floorline.cli.execution import connected_settings
     from floorline.cli.outputs.operation import ChannelOutput
-    from pipelines.alerts.channels import BLOCK
     from pipelines.alerts.trial import try_channels
-    from pipelines.config import load_settings
 
-    settings = load_settings(config)
+    settings = connected_settings(config)
     trials = try_channels(settings, SystemClock().now())
+    trials += asyncio.run(try_configured_blocks(settings))
     if not trials:
-        raise ConfigError("[alerts] notify names no recipient that Floorline itself sends to")
+        raise ConfigError("[alerts] notify names no recipient")
     failed = any(trial.failure for trial in trials)
     if as_json:
         outputs = [ChannelOutput(trial.name, trial.failure is None, trial.failure) for trial in trials]
@@ -135,10 +138,6 @@ def alerts_test(config: ConfigFile = None, as_json: AsJson = False) -> None:
         raise typer.Exit(int(failed))
     for trial in trials:
         console.print_line(f"{trial.name}: {f'not sent: {trial.failure}' if trial.failure else 'sent'}")
-    if any(entry.startswith(BLOCK) for entry in settings.alerts.notify):
-        console.print_line(
-            "Prefect sends to blocks: see its automations, which `floorline alerts apply` installs"
-        )
     raise typer.Exit(int(failed))
 
 
