@@ -181,6 +181,7 @@ LEFT_OUT = {
 }
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_is_backed_up_or_left_out_on_purpose(
     tmp_path: Path, make_sandbox: MakeSandbox
 ) -> None:
