@@ -16,6 +16,7 @@ from connectors.ratelimit.limiter import RateLimiter
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.server import serve
+from tests.support import patient
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
 from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
@@ -99,7 +100,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def http_get() -> Iterator[HttpGet]:
     """Return a function that sends a GET request with a key and query parameters to a sandbox."""
-    with httpx.Client() as client:
+    with patient.Client() as client:
 
         def get(
             sandbox: Sandbox, path: str = "/v1/prices", key: str | None = VALID_KEY, **query: Any

@@ -122,7 +122,7 @@ def socket_of(up: RunningUp, path: str, **options: Any) -> Any:
 def authenticate(websocket: Any, token: str | None) -> dict[str, Any]:
     """Send the first message of Prefect's protocol; return the answer."""
     websocket.send(json.dumps({"type": "auth", "token": token}))
-    return dict(json.loads(websocket.recv(timeout=10)))
+    return dict(json.loads(websocket.recv(timeout=60)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_sockets_refuse_pages_and_rebound_names_and_serve_the_user(up: RunningUp
 def test_legacy_socket_without_the_secret_is_closed(up: RunningUp) -> None:
     address = up.api.replace("http", "ws") + "/events/in"
     with pytest.raises((ConnectionClosed, InvalidStatus)), connect(address) as websocket:
-        websocket.recv(timeout=10)
+        websocket.recv(timeout=60)
 
 
 def test_preflight_of_a_page_allows_nothing(up: RunningUp) -> None:
@@ -267,7 +267,7 @@ def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: Run
     family, secret = up.family(), up.secret
     assert len(family) >= 4
     os.kill(up.process.pid, signal.SIGKILL)
-    up.process.wait(10)
+    up.process.wait(60)
     wait_until(lambda: still_running(family) == set(), every=0.05)
     stale = up.bench.command("ui", check=2)
     assert "no `floorline up` of this user runs" in stale.stderr
@@ -311,7 +311,7 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
                 assert f"floorline up: {access.page} (PID" in second.command("status").stdout
                 family = up.family()
                 os.kill(up.process.pid, signal.SIGKILL)
-                up.process.wait(10)
+                up.process.wait(60)
                 wait_until(lambda: still_running(family) == set(), every=0.05)
             assert own.query("work_pools")
 

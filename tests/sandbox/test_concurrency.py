@@ -7,6 +7,7 @@ import httpx
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support import patient
 
 HEADERS = {"Authorization": f"Bearer {VALID_KEY}"}
 
@@ -20,7 +21,7 @@ async def fetch(url: str, times: int) -> Counter[int | str]:
         assert len(response.json()["items"]) == 100
         return response.status_code
 
-    async with httpx.AsyncClient(base_url=url, headers=HEADERS) as client:
+    async with patient.AsyncClient(base_url=url, headers=HEADERS) as client:
         return Counter(await asyncio.gather(*(fetch_page(client, number) for number in range(times))))
 
 

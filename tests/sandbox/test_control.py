@@ -11,12 +11,13 @@ from polars.testing import assert_frame_equal
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 
 @pytest.fixture
 def control(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{sandbox.url}/_sandbox/") as client:
+    with patient.Client(base_url=f"{sandbox.url}/_sandbox/") as client:
         yield client
 
 
@@ -65,7 +66,7 @@ def test_index_is_refreshed_on_request(make_sandbox: MakeSandbox) -> None:
     before = sandbox.ledger()
     sandbox.move(1)
     assert sandbox.ledger().equals(before)
-    with httpx.Client(base_url=f"{sandbox.url}/_sandbox/") as control:
+    with patient.Client(base_url=f"{sandbox.url}/_sandbox/") as control:
         post(control, "market/refresh")
     assert not sandbox.ledger().equals(before)
 
@@ -97,7 +98,10 @@ def test_stream_starts_and_windows_can_be_set(
     assert control.get("state").json()["windows"] == "both"
     post(control, "keys", {"key": VALID_KEY, "streams_left": 1})
     bearer = {"Authorization": f"Bearer {VALID_KEY}"}
-    assert [httpx.post(f"{sandbox.url}/v1/bids", headers=bearer).status_code for _ in range(2)] == [200, 429]
+    assert [patient.post(f"{sandbox.url}/v1/bids", headers=bearer).status_code for _ in range(2)] == [
+        200,
+        429,
+    ]
 
 
 @pytest.mark.parametrize("bids", [False, True])
@@ -205,4 +209,4 @@ def test_no_web_page_and_no_rebound_name_reaches_a_sandbox(
     sandbox: Sandbox, path: str, headers: dict[str, str], status: int
 ) -> None:
     key = {"Authorization": f"Bearer {VALID_KEY}"}
-    assert httpx.get(sandbox.url + path, headers={**key, **headers}).status_code == status
+    assert patient.get(sandbox.url + path, headers={**key, **headers}).status_code == status

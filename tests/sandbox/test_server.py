@@ -25,6 +25,7 @@ from sandbox.server import spawn
 from sandbox.skinshark.listing import SHAPES
 from sandbox.skinshark.merchant import TOKENS
 from sandbox.welcome import describe_sandbox
+from tests.support import patient
 from tests.support.snapshots import main_with
 
 TABLES = re.compile(r"^    \[sources.*?(?=^\S)", re.MULTILINE | re.DOTALL)
@@ -60,14 +61,14 @@ def test_options_survive_the_command_line(options: Options) -> None:
 def test_spawned_sandbox_serves_until_the_block_ends() -> None:
     with spawn(Options(items=30, limits=False, render_ahead=True)) as url:
         headers = {"Authorization": f"Bearer {VALID_KEY}"}
-        assert httpx.get(f"{url}/v1/prices", headers=headers).json()["items"]
-        assert httpx.get(f"{url}/_sandbox/state").json()["items"] == 30
+        assert patient.get(f"{url}/v1/prices", headers=headers).json()["items"]
+        assert patient.get(f"{url}/_sandbox/state").json()["items"] == 30
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/v1/prices")
+        patient.get(f"{url}/v1/prices")
 
 
 def test_sandbox_says_what_it_is_and_what_to_configure(sandbox: Sandbox) -> None:
-    response = httpx.get(sandbox.url)
+    response = patient.get(sandbox.url)
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.text.startswith("This is a sandbox of Floorline")
     assert f"floorline init --sandbox --base-url {sandbox.url}\n" in response.text
@@ -76,9 +77,9 @@ def test_sandbox_says_what_it_is_and_what_to_configure(sandbox: Sandbox) -> None
     exported = dict(EXPORT.findall(response.text))
     assert {f"env:{name}" for name in exported} == {source.key for source in settings.sources.values()}
     headers = {"Authorization": f"Bearer {exported['CS2C_API_KEY']}"}
-    assert httpx.get(f"{sandbox.url}/v1/prices", headers=headers).status_code == 200
+    assert patient.get(f"{sandbox.url}/v1/prices", headers=headers).status_code == 200
     headers = {"api-key": exported["SKINSHARK_API_KEY"]}
-    assert httpx.get(f"{sandbox.url}/merchant", headers=headers).status_code == 200
+    assert patient.get(f"{sandbox.url}/merchant", headers=headers).status_code == 200
 
 
 def test_command_prints_its_address_and_what_to_configure() -> None:

@@ -16,5 +16,5 @@ def run_script(bench: Bench, script: str, **env: str) -> subprocess.CompletedPro
         cwd=bench.folder,
         env=clean_env(**names),
         check=False,
-        timeout=90,
+        timeout=240,
     )

@@ -183,7 +183,7 @@ class Bench:
             env=clean_env(**env),
             cwd=self.folder,
             check=False,
-            timeout=60,
+            timeout=240,
         )
         assert check is None or done.returncode == check, done.stdout + done.stderr
         return done

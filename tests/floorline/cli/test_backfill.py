@@ -167,7 +167,7 @@ def test_stopped_backfill_keeps_its_data_and_resumes(
 ) -> None:
     with slow_backfill(bench, box) as process:
         process.send_signal(stop)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == code
     how_to_go_on = r"is kept; `floorline backfill --resume (\S+)` continues where backfill \1 stopped$"
     (resume,) = re.findall(how_to_go_on, err, re.MULTILINE)
@@ -191,6 +191,6 @@ def test_second_run_of_the_same_backfill_is_refused(bench: Bench, box: Sandbox) 
         (record,) = backfill_json(bench, "list")
         assert (record["state"], record["run_by"]) == ("running", f"PID {process.pid}")
         run_command(bench, "cancel", record["backfill_id"])
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 130
     assert backfill_json(bench, "show", record["backfill_id"])["backfill"]["state"] == "cancelled"

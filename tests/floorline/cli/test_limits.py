@@ -152,7 +152,7 @@ def test_no_more_threads_in_the_middle_of_a_run(others_bench: Bench) -> None:
             no_threads = [*OTHER.split(), "prlimit", "--pid", str(process.pid), "--nproc=0"]
             subprocess.run(no_threads, check=True)
             try:
-                last = process.communicate(timeout=30)[1].splitlines()[-1]
+                last = process.communicate(timeout=120)[1].splitlines()[-1]
             finally:
                 process.kill()
         assert (process.returncode, last[:11]) == (1, "floorline: "), last

@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
+from tests.support import patient
 from tests.support.key_rotation import (
     REISSUE,
     backup_files,
@@ -109,7 +109,7 @@ def test_rejected_key_is_not_reissued(bench: Bench, sandbox: Sandbox) -> None:
 def test_sub_key_is_not_reissued(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="quant")
     bench = Bench.at(tmp_path, box, basket())
-    response = httpx.post(
+    response = patient.post(
         f"{box.url}/v1/account/sub-keys",
         headers={"Authorization": f"Bearer {VALID_KEY}"},
         json={"name": "bot"},

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import REVOKED_KEY, VALID_KEY
+from tests.support import patient
 from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, CommandOutput, basket, main_with, price_requests
@@ -87,7 +87,7 @@ def test_problem_of_one_source_does_not_affect_the_others(
 def test_sub_key_is_marked(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox(tier="quant", limits=True)
     bench = Bench.at(tmp_path, box, basket())
-    response = httpx.post(
+    response = patient.post(
         f"{box.url}/v1/account/sub-keys",
         headers={"Authorization": f"Bearer {VALID_KEY}"},
         json={"name": "bot"},

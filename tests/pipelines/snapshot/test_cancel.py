@@ -63,7 +63,7 @@ def stop_snapshot(bench: Bench, box: Sandbox, stop: signal.Signals) -> tuple[int
     """Stop a run in the middle; return its exit code and stderr."""
     with running_snapshot(bench, box) as run:
         run.send_signal(stop)
-        _, stderr = run.communicate(timeout=30)
+        _, stderr = run.communicate(timeout=120)
     box.faults.clear()
     return run.returncode, stderr
 
@@ -119,7 +119,7 @@ def test_second_ctrl_c_ends_the_wait_for_another_loader(tmp_path: Path, box: San
         run.send_signal(signal.SIGINT)
         wait_until(lambda: any(is_free(lock) for lock in bench.paths.landing.glob("*/lock")))
         run.send_signal(signal.SIGINT)
-        _, stderr = run.communicate(timeout=60)
+        _, stderr = run.communicate(timeout=120)
         assert run.returncode == 130
         assert "Traceback" not in stderr
     (landing,) = pending_landings(bench.paths.landing)
@@ -150,7 +150,7 @@ def test_cancelled_run_waits_only_briefly_for_another_loader(tmp_path: Path, box
     bench.paths.prepare()
     with FileLock(bench.paths.lock), running_snapshot(bench, box) as run:
         run.send_signal(signal.SIGTERM)
-        _, stderr = run.communicate(timeout=60)
+        _, stderr = run.communicate(timeout=120)
         assert (run.returncode, stderr) == (143, "floorline: stopped; the data that had arrived is kept\n")
     assert len(pending_landings(bench.paths.landing)) == 1
     bench.command("maintain", "load")

@@ -37,7 +37,7 @@ def test_killed_worker_ends_the_run_and_the_next_run_fetches_only_the_rest(
     ) as run:
         wait_until(lambda: len(price_requests(box)) >= 100)
         os.kill(worker_of(run), signal.SIGKILL)
-        _, stderr = run.communicate(timeout=30)
+        _, stderr = run.communicate(timeout=120)
     assert run.returncode == 6
     assert "was killed" in stderr
     assert "Traceback" not in stderr

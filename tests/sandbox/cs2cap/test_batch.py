@@ -15,6 +15,7 @@ from sandbox.http_types import ApiRequest
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import ASKS, BIDS, BUYERS, BookSide
 from sandbox.options import Options
+from tests.support import patient
 from tests.support.sandbox_series import AUTHORIZATION, respond
 from tests.support.sandboxes import MakeSandbox
 
@@ -24,7 +25,7 @@ BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
 def post_batch(sandbox: Sandbox, side: BookSide = ASKS, **body: Any) -> httpx.Response:
-    return httpx.post(f"{sandbox.url}{side.path}/batch", json=body, headers=BEARER)
+    return patient.post(f"{sandbox.url}{side.path}/batch", json=body, headers=BEARER)
 
 
 @given(
@@ -142,7 +143,7 @@ def test_wrong_body_is_a_422(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]"])
 def test_body_that_is_not_an_object_is_a_422(sandbox: Sandbox, body: bytes) -> None:
-    response = httpx.post(f"{sandbox.url}/v1/prices/batch", content=body, headers=BEARER)
+    response = patient.post(f"{sandbox.url}/v1/prices/batch", content=body, headers=BEARER)
     assert response.json()["detail"][0]["type"] == "dict_type"
 
 
@@ -160,4 +161,4 @@ def test_batch_costs_one_request(make_sandbox: MakeSandbox) -> None:
 
 
 def test_batch_requires_post(sandbox: Sandbox) -> None:
-    assert httpx.get(f"{sandbox.url}/v1/prices/batch", headers=BEARER).status_code == 405
+    assert patient.get(f"{sandbox.url}/v1/prices/batch", headers=BEARER).status_code == 405

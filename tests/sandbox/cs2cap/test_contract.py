@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.core import Sandbox
@@ -14,6 +13,7 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.market.item_names import PHASES
 from sandbox.market.money import RATES
 from sandbox.market.providers import KEYS
+from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 API = Path(__file__).parents[4] / "shared" / "api"
@@ -115,14 +115,14 @@ def test_response_matches_its_schema(
 def test_batch_matches_its_schema(sandbox: Sandbox, contract: Schema, path: str) -> None:
     schema = contract["paths"][f"{path}/batch"]["post"]["responses"]["200"]["content"]
     body = {"item_ids": list(range(1, 90)), "market_hash_names": ["Kilowatt Case", "nothing"]}
-    response = httpx.post(f"{sandbox.url}{path}/batch", json=body, headers=BEARER).json()
+    response = patient.post(f"{sandbox.url}{path}/batch", json=body, headers=BEARER).json()
     assert response["items"]
     assert list(find_mismatches(response, schema["application/json"]["schema"], contract)) == []
 
 
 @pytest.mark.parametrize(("path", "row"), [("/v1/prices", "MarketItem"), ("/v1/bids", "BuyOrderItem")])
 def test_stream_matches_its_schema(sandbox: Sandbox, contract: Schema, path: str, row: str) -> None:
-    response = httpx.post(sandbox.url + path, headers=BEARER)
+    response = patient.post(sandbox.url + path, headers=BEARER)
     schema = contract["components"]["schemas"][row]
     rows = [json.loads(line) for line in response.text.splitlines()]
     assert [mismatch for each in rows for mismatch in find_mismatches(each, schema, contract)] == []
@@ -146,7 +146,7 @@ def test_stream_errors_are_the_examples_of_the_contract(
         return responses[str(status)]["content"]["application/json"]["example"]
 
     def refused(status: int) -> Any:
-        response = httpx.post(sandbox.url + path, headers=BEARER)
+        response = patient.post(sandbox.url + path, headers=BEARER)
         assert response.status_code == status
         return response
 

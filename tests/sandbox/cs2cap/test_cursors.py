@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from sandbox.core import Sandbox
 from sandbox.cs2cap.series import cursors
 from sandbox.http_types import ApiError, ApiRequest
+from tests.support import patient
 from tests.support.clocks import NOON
 from tests.support.sandbox_series import CANDLES, HISTORY, ITEM, SALES, read_rows, small_sandbox
 from tests.support.sandboxes import HttpGet, MakeSandbox
@@ -147,7 +148,7 @@ def test_control_returns_all_points_and_sales(sandbox: Sandbox, path: str) -> No
     else:
         query |= {"at": NOON.isoformat()}
         expected = sandbox.sales(NOON, item_ids=[ITEM, ITEM + 1], currency="EUR")
-    values = httpx.get(f"{sandbox.url}/_sandbox/{path}", params=query)
+    values = patient.get(f"{sandbox.url}/_sandbox/{path}", params=query)
     rows = pl.read_ndjson(io.BytesIO(values.content), infer_schema_length=None)
     columns = ["provider", "item_id", "price"]
     assert expected.height > 20

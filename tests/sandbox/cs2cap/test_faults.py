@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from sandbox.core import Sandbox
 from sandbox.cs2cap.faults import KINDS
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 # Tests of faults stand there, too.
@@ -132,7 +133,7 @@ def test_truncated_body_is_shorter_than_its_length(sandbox: Sandbox, http_get: H
 
 def test_truncated_gzip_has_its_full_length_and_ends_early(sandbox: Sandbox) -> None:
     sandbox.fault("truncate", how="gzip")
-    with httpx.stream("GET", sandbox.url + "/v1/prices", headers=BEARER) as response:
+    with patient.stream("GET", sandbox.url + "/v1/prices", headers=BEARER) as response:
         body = b"".join(response.iter_raw())
     assert response.headers["Content-Encoding"] == "gzip"
     assert len(body) == int(response.headers["Content-Length"])
@@ -243,7 +244,7 @@ def test_wrong_total_leaves_the_rows_as_they_are(sandbox: Sandbox, http_get: Htt
 def test_fault_affects_only_its_method(sandbox: Sandbox, http_get: HttpGet) -> None:
     sandbox.fault("status_500", method="POST")
     assert http_get(sandbox).status_code == 200
-    assert httpx.post(sandbox.url + "/v1/prices", headers=BEARER).status_code == 500
+    assert patient.post(sandbox.url + "/v1/prices", headers=BEARER).status_code == 500
 
 
 def test_page_of_a_proxy_has_no_rows_to_edit(sandbox: Sandbox, http_get: HttpGet) -> None:
@@ -263,7 +264,7 @@ def test_quotes_of_a_batch_are_broken_and_get_new_fields(sandbox: Sandbox) -> No
     path, body = "/v1/prices/batch", {"item_ids": [1, 2, 3]}
     sandbox.fault("broken_row", row=1, path=path)
     sandbox.fault("new_field", path=path)
-    response = httpx.post(sandbox.url + path, json=body, headers=BEARER).json()
+    response = patient.post(sandbox.url + path, json=body, headers=BEARER).json()
     quotes = [quote for item in response["items"] for quote in item["quotes"]]
     assert ["lowest_ask" in quote for quote in quotes[:3]] == [True, False, True]
     assert {quote["float_value"] for quote in quotes} == {0.5}
@@ -272,7 +273,7 @@ def test_quotes_of_a_batch_are_broken_and_get_new_fields(sandbox: Sandbox) -> No
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_response_stalls_in_the_middle(sandbox: Sandbox, method: str) -> None:
     sandbox.fault("stall", seconds=0.3)
-    with httpx.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as response:
+    with patient.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as response:
         times = [time.monotonic() for _ in response.iter_raw()]
     assert max(after - before for before, after in itertools.pairwise(times)) > 0.25
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.market.archive import MAX_CACHED
 from sandbox.market.money import RATES, convert
+from tests.support import patient
 from tests.support.clocks import NOON
 from tests.support.sandbox_series import (
     DOPPLER,
@@ -301,7 +301,7 @@ def test_half_a_million_points_are_served_in_full_pages(make_sandbox: MakeSandbo
     sandbox = make_sandbox(items=35_000, quotes=600_000)
     items = [item.item_id for item in sandbox.market.board.catalog.items if not item.aggregate][::174][:200]
     rows = 0
-    with httpx.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {VALID_KEY}"}) as client:
+    with patient.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {VALID_KEY}"}) as client:
         for item_id in items:
             query = {"item_id": str(item_id)}
             while query:

@@ -13,6 +13,7 @@ from cs2cap.models.child_api_key_update_request import ChildAPIKeyUpdateRequest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 REISSUE = "/v1/account/key/reissue"
@@ -23,7 +24,7 @@ def post(
     sandbox: Sandbox, path: str = REISSUE, key: str = VALID_KEY, body: dict[str, Any] | None = None
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.post(sandbox.url + path, headers=headers, json=body)
+    return patient.post(sandbox.url + path, headers=headers, json=body)
 
 
 def status_and_code(response: httpx.Response) -> tuple[int, str]:
@@ -70,7 +71,7 @@ def test_reissue_keeps_the_usage_of_the_account(make_sandbox: MakeSandbox, http_
 
 def test_account_without_a_verified_address_gets_no_new_key(quant: Sandbox, http_get: HttpGet) -> None:
     child = post(quant, SUB_KEYS, body={"name": "bot"}).json()["key_info"]["id"]
-    control = httpx.post(f"{quant.url}/_sandbox/keys", json={"key": VALID_KEY, "state": "unverified"})
+    control = patient.post(f"{quant.url}/_sandbox/keys", json={"key": VALID_KEY, "state": "unverified"})
     assert control.status_code == 200
     for path in (REISSUE, SUB_KEYS, f"{SUB_KEYS}/{child}/reissue"):
         assert status_and_code(post(quant, path, body={"name": "x"})) == (403, "EMAIL_NOT_VERIFIED")
@@ -133,7 +134,7 @@ def test_sub_key_keeps_its_name_where_a_change_is_wrong(quant: Sandbox) -> None:
     headers = {"Authorization": f"Bearer {VALID_KEY}"}
     for change in ({"name": ""}, {"name": "new", "rate_requests_per_minute_override": 0}):
         assert status_and_code(httpx.patch(url, json=change, headers=headers)) == (422, "VALIDATION_ERROR")
-    assert httpx.get(url, headers=headers).json()["key"]["name"] == "bot"
+    assert patient.get(url, headers=headers).json()["key"]["name"] == "bot"
 
 
 def test_body_that_is_not_an_object_is_a_422(quant: Sandbox) -> None:
@@ -176,7 +177,7 @@ def test_vendor_client_manages_sub_keys(
 def test_response_is_lost_after_its_effect_or_before_it(
     sandbox: Sandbox, http_get: HttpGet, fault: str, has_effect: bool
 ) -> None:
-    control = httpx.post(f"{sandbox.url}/_sandbox/faults", json={"kind": fault, "path": REISSUE})
+    control = patient.post(f"{sandbox.url}/_sandbox/faults", json={"kind": fault, "path": REISSUE})
     assert control.status_code == 200
     with pytest.raises(httpx.RemoteProtocolError):
         post(sandbox)
@@ -186,7 +187,7 @@ def test_response_is_lost_after_its_effect_or_before_it(
 def test_key_expires_at_its_time(sandbox: Sandbox, http_get: HttpGet) -> None:
     expiry = sandbox.clock.now() + timedelta(days=3)
     change = {"key": VALID_KEY, "expires_at": expiry.isoformat()}
-    assert httpx.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
+    assert patient.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
     assert http_get(sandbox, "/v1/account/key").json()["key"]["expires_at"] == "2026-06-04T12:00:00Z"
     sandbox.advance(3 * 86_400 - 1)
     assert http_get(sandbox, "/v1/fx").status_code == 200

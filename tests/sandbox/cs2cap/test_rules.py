@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import DISABLED_KEY, REVOKED_KEY, TIERS, UNLIMITED, VALID_KEY
+from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
 
 
@@ -56,7 +56,7 @@ def test_invalid_key_is_refused(
     ],
 )
 def test_wrong_method_is_told_the_right_ones(sandbox: Sandbox, method: str, path: str, allowed: str) -> None:
-    response = httpx.request(method, sandbox.url + path, headers={"Authorization": f"Bearer {VALID_KEY}"})
+    response = patient.request(method, sandbox.url + path, headers={"Authorization": f"Bearer {VALID_KEY}"})
     assert (response.status_code, response.headers["Allow"]) == (405, allowed)
 
 
@@ -69,7 +69,7 @@ def test_422_names_the_tier(sandbox: Sandbox, http_get: HttpGet, path: str) -> N
 
 @pytest.mark.parametrize("header", ["Token x", "Bearer", "Bearer x y", VALID_KEY])
 def test_malformed_header_is_an_invalid_key(sandbox: Sandbox, header: str) -> None:
-    response = httpx.get(sandbox.url + "/v1/fx", headers={"Authorization": header})
+    response = patient.get(sandbox.url + "/v1/fx", headers={"Authorization": header})
     assert (response.status_code, response.json()["code"]) == (401, "AUTH_INVALID_API_KEY")
 
 
@@ -215,7 +215,7 @@ def test_disabled_limits_are_reported_as_out_of_reach(sandbox: Sandbox, http_get
 def test_account_that_tells_no_limits(make_sandbox: MakeSandbox, http_get: HttpGet, limits: bool) -> None:
     sandbox = make_sandbox(limits=limits)
     change = {"key": VALID_KEY, "limits_reported": False}
-    assert httpx.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
+    assert patient.post(f"{sandbox.url}/_sandbox/keys", json=change).status_code == 200
     response = http_get(sandbox, "/v1/account/key")
     key = response.json()["key"]
     assert key["effective_rate_requests_per_minute"] == key["effective_quota_requests_per_month"] == 0
@@ -239,8 +239,8 @@ def test_date_is_that_of_the_sandbox_clock(sandbox: Sandbox, http_get: HttpGet) 
 
 def test_pages_are_compressed_for_clients_that_accept_gzip(sandbox: Sandbox) -> None:
     key = {"Authorization": f"Bearer {VALID_KEY}"}
-    compressed = httpx.get(sandbox.url + "/v1/prices", headers={**key, "Accept-Encoding": "gzip"})
-    plain = httpx.get(sandbox.url + "/v1/prices", headers={**key, "Accept-Encoding": "identity"})
+    compressed = patient.get(sandbox.url + "/v1/prices", headers={**key, "Accept-Encoding": "gzip"})
+    plain = patient.get(sandbox.url + "/v1/prices", headers={**key, "Accept-Encoding": "identity"})
     assert compressed.headers["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in plain.headers
     assert compressed.content == plain.content

@@ -8,19 +8,20 @@ import pytest
 
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support import patient
 
 BEARER = {"Authorization": f"Bearer {VALID_KEY}"}
 
 
 def stream(sandbox: Sandbox) -> httpx.Response:
-    return httpx.post(sandbox.url + "/v1/prices", headers=BEARER)
+    return patient.post(sandbox.url + "/v1/prices", headers=BEARER)
 
 
 def read_cut_stream(sandbox: Sandbox, *, raw: bool = False) -> bytes:
     """Return what is received of a stream before its connection closes."""
     received: list[bytes] = []
     with (
-        httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response,
+        patient.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response,
         pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
     ):
         received.extend(response.iter_raw() if raw else response.iter_bytes())
@@ -65,7 +66,7 @@ def test_body_is_cut_after_its_rows_are_edited(sandbox: Sandbox) -> None:
     sandbox.fault("broken_line", row=1, text="[")
     sandbox.fault("unknown_total")
     sandbox.fault("broken_row", field="provider", value="odd")
-    with httpx.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response:
+    with patient.stream("POST", sandbox.url + "/v1/prices", headers=BEARER) as response:
         body = b"".join(response.iter_raw())
     assert b'"odd"' in zlib.decompressobj(31).decompress(body).splitlines()[0]
     assert stream(sandbox).status_code == 200  # the first one is not active any more

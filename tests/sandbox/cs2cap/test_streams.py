@@ -15,6 +15,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import TIERS, VALID_KEY
 from sandbox.market.providers import KEYS
 from sandbox.market.sides import BIDS
+from tests.support import patient
 from tests.support.sandboxes import MakeSandbox
 
 PATHS = ("/v1/prices", "/v1/bids")
@@ -24,7 +25,7 @@ def post_stream(
     sandbox: Sandbox, path: str = "/v1/prices", key: str = VALID_KEY, encoding: str = "gzip", **query: Any
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": encoding}
-    return httpx.post(sandbox.url + path, params=query, headers=headers)
+    return patient.post(sandbox.url + path, params=query, headers=headers)
 
 
 def as_frame(response: httpx.Response, expected: pl.DataFrame) -> pl.DataFrame:
@@ -155,7 +156,7 @@ def test_one_stream_at_a_time_per_key_and_path(sandbox: Sandbox) -> None:
     sandbox.key("another", tier="pro")
     sandbox.fault("stall", seconds=0.5, method="POST")
     headers = {"Authorization": f"Bearer {VALID_KEY}"}
-    with httpx.stream("POST", sandbox.url + "/v1/prices", headers=headers) as first:
+    with patient.stream("POST", sandbox.url + "/v1/prices", headers=headers) as first:
         second = post_stream(sandbox)
         assert (second.status_code, second.json()["code"]) == (409, "STREAM_ALREADY_ACTIVE")
         assert second.headers["Retry-After"] == "1"
@@ -177,7 +178,7 @@ def test_broken_stream_is_no_longer_active(sandbox: Sandbox, fault: dict[str, An
 def test_client_that_disconnects_ends_its_stream(sandbox: Sandbox) -> None:
     sandbox.fault("stall", seconds=0.2)
     headers = {"Authorization": f"Bearer {VALID_KEY}"}
-    with httpx.stream("POST", sandbox.url + "/v1/prices", headers=headers) as response:
+    with patient.stream("POST", sandbox.url + "/v1/prices", headers=headers) as response:
         next(response.iter_raw())
     statuses = (post_stream(sandbox).status_code for _ in range(2000))
     assert next(status for status in statuses if status != 409) == 200

@@ -10,6 +10,7 @@ import pytest
 from sandbox.core import Sandbox
 from sandbox.skinshark.account import MERCHANT_ID
 from sandbox.skinshark.merchant import FIRST_KEY, SECOND_KEY, SUB_USER
+from tests.support import patient
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import listed_rows
 
@@ -20,7 +21,7 @@ def get(
     sandbox: Sandbox, path: str = PRICES, headers: dict[str, str] | None = None, **query: Any
 ) -> httpx.Response:
     headers_or_key = {"api-key": FIRST_KEY} if headers is None else headers
-    return httpx.get(sandbox.url + path, params=query, headers=headers_or_key)
+    return patient.get(sandbox.url + path, params=query, headers=headers_or_key)
 
 
 def read_error(response: httpx.Response) -> tuple[int, int, str]:
@@ -80,7 +81,7 @@ def test_profile_is_that_of_the_merchant_or_of_a_sub_user(sandbox: Sandbox) -> N
     ],
 )
 def test_routes_of_the_dashboard_are_forbidden(sandbox: Sandbox, method: str, path: str) -> None:
-    response = httpx.request(method, sandbox.url + path, headers={"api-key": FIRST_KEY})
+    response = patient.request(method, sandbox.url + path, headers={"api-key": FIRST_KEY})
     assert read_error(response) == (403, 1300, "FORBIDDEN")
 
 
@@ -262,29 +263,29 @@ def test_connection_is_dropped(sandbox: Sandbox) -> None:
 
 def test_control_route_changes_keys_and_faults(sandbox: Sandbox) -> None:
     control = f"{sandbox.url}/_sandbox/skinshark"
-    assert httpx.post(control, json={"revoke": FIRST_KEY}).status_code == 200
+    assert patient.post(control, json={"revoke": FIRST_KEY}).status_code == 200
     assert read_error(get(sandbox))[2] == "API_KEY_REVOKED"
-    assert httpx.post(control, json={"restore": FIRST_KEY, "state": "locked"}).status_code == 200
+    assert patient.post(control, json={"restore": FIRST_KEY, "state": "locked"}).status_code == 200
     assert read_error(get(sandbox))[2] == "ACCOUNT_LOCKED"
     for wrong in ({"fault": "no such thing"}, {"state": "asleep"}, {"tier": "gold"}, {"phases": "odd"}):
-        assert httpx.post(control, json=wrong).status_code == 400
-    assert httpx.post(control, json={"fault": "html"}).status_code == 200
+        assert patient.post(control, json=wrong).status_code == 400
+    assert patient.post(control, json={"fault": "html"}).status_code == 200
     assert get(sandbox).headers["content-type"].startswith("text/html")
 
 
 def test_control_route_changes_the_shape(sandbox: Sandbox) -> None:
-    assert httpx.post(f"{sandbox.url}/_sandbox/skinshark", json={"phases": "new"}).status_code == 200
+    assert patient.post(f"{sandbox.url}/_sandbox/skinshark", json={"phases": "new"}).status_code == 200
     assert "buyFeeBps" in get(sandbox, "/merchant").json()["data"]
 
 
 def test_control_route_removes_faults(sandbox: Sandbox) -> None:
     control = f"{sandbox.url}/_sandbox/skinshark"
-    assert httpx.post(control, json={"fault": "INTERNAL", "times": None}).status_code == 200
+    assert patient.post(control, json={"fault": "INTERNAL", "times": None}).status_code == 200
     assert get(sandbox).status_code == 500
-    assert httpx.delete(f"{control}/faults").status_code == 200
+    assert patient.delete(f"{control}/faults").status_code == 200
     assert get(sandbox).status_code == 200
 
 
 def test_cs2cap_is_served_too(sandbox: Sandbox) -> None:
-    assert httpx.get(f"{sandbox.url}/v1/prices").status_code == 401
+    assert patient.get(f"{sandbox.url}/v1/prices").status_code == 401
     assert read_error(get(sandbox, "/user/wallet/balance")) == (404, 1003, "NOT_FOUND")

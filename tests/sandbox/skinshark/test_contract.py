@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from sandbox.core import Sandbox
 from sandbox.skinshark.errors import ERRORS
 from sandbox.skinshark.merchant import SUB_USER
+from tests.support import patient
 from tests.support.contracts import APIS, FOLDER, explain
 from tests.support.sandboxes import MakeSandbox
 
@@ -30,7 +31,7 @@ def contract() -> Contract:
 def get(sandbox: Sandbox, path: str, **headers: str) -> httpx.Response:
     query = {"limit": "-1"} if path == "/market/prices" else {}
     every = {**APIS["skinshark"].headers, **headers}
-    return httpx.get(sandbox.url + path, params=query, headers=every)
+    return patient.get(sandbox.url + path, params=query, headers=every)
 
 
 def mismatches(body: Any, schema: Contract, contract: Contract) -> list[str]:
