@@ -28,6 +28,7 @@ from pipelines.sources import resolve_key
 
 KEY_FILE: Final = "sandbox.key"
 SANDBOX_ADDRESS: Final = "http://127.0.0.1:8765"
+SANDBOX_FOLDER: Final = "sandbox-data"  # not the usual one: its prices must not mix with real ones
 SANDBOX_INTERVAL: Final = "2m"
 Report = Callable[[str], None]
 
@@ -123,7 +124,7 @@ def _without_questions(request: Request) -> Answers:
     start = _start(request.given.get("source", "cs2cap"), request.given)
     if request.sandbox_key:
         usual = {"key": f"file:{KEY_FILE}", "base_url": SANDBOX_ADDRESS, "every": SANDBOX_INTERVAL}
-        return replace(start, **{**usual, **request.given})
+        return replace(start, **{**usual, "warehouse": SANDBOX_FOLDER, **request.given})
     if "items" not in request.given:
         raise ConfigError(
             "nobody can be asked here: give the items as options, as in --items 'ak redline ft' --items 4994"

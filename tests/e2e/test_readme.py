@@ -30,7 +30,7 @@ COMMAND: Final = re.compile(r"(?:make|source|export|curl|floorline) ")
 # What is no command: the figure of the design, and what the demo prints.
 SHOWN: Final = ("floorline.toml ──>", "2. After 400 quotes")
 SANDBOX_KEY: Final = "cs2c_live_sandbox_valid_00000001"
-STARTED: Final = {"floorline sandbox": "docs/sandbox.md", "floorline up": "Completed: core: done"}
+STARTED: Final = {"floorline sandbox": "docs/sandbox.md", "floorline up": "Scheduled: core"}
 
 
 def blocks() -> Iterator[list[str]]:
@@ -53,6 +53,7 @@ class Terminals:
         self._stack = stack
         self._sandbox, self._server = free_port(), free_port()
         self._exports: list[str] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         (folder / ".venv").symlink_to(sys.prefix)
 
     def run(self, commands: list[str]) -> str:
@@ -81,16 +82,27 @@ class Terminals:
 
     def _start(self, command: str, setting_up: list[str]) -> None:
         script = "\n".join([*map(self.translate, setting_up), f"exec {self.translate(command)}"])
-        log = self.folder / f"{command.split()[1]}.log"
-        output = self._stack.enter_context(log.open("wb"))
-        process = subprocess.Popen(
-            ["bash", "-c", script], stdout=output, stderr=output, cwd=self.folder, env=self._env()
-        )
-        self._stack.callback(process.wait, 60)
-        self._stack.callback(process.terminate)
-        started = STARTED[command]
-        wait_until(lambda: started in log.read_text("utf-8") or process.poll() is not None, seconds=300)
+        with self._log(command).open("wb") as output:
+            self._running[command] = subprocess.Popen(
+                ["bash", "-c", script], stdout=output, stderr=output, cwd=self.folder, env=self._env()
+            )
+        self._stack.callback(self.end, command)
+        self.wait_for(command, STARTED[command])
+
+    def wait_for(self, command: str, text: str) -> None:
+        """Wait until a server has printed a text."""
+        log, process = self._log(command), self._running[command]
+        wait_until(lambda: text in log.read_text("utf-8") or process.poll() is not None, seconds=300)
         assert process.poll() is None, log.read_text("utf-8")
+
+    def _log(self, command: str) -> Path:
+        return self.folder / f"{command.split()[1]}.log"
+
+    def end(self, command: str) -> None:
+        """End a server, as Ctrl-C in its terminal does."""
+        if process := self._running.pop(command, None):
+            process.terminate()
+            process.wait(120)
 
     def translate(self, command: str) -> str:
         """Return the command that does here what a command of the README does there."""
@@ -131,8 +143,10 @@ def test_every_block_of_the_readme_works(terminals: Terminals) -> None:
         first = commands[-1]
         if any("revoked" in line for line in commands):
             printed[first] = alert_of_revoked_key(terminals, commands)
-        elif not (commands == ["floorline up"] and printed):
+        else:
             printed[first] = terminals.run(commands)
+        if "floorline init --sandbox" in commands:
+            terminals.wait_for("floorline up", "Completed: core: done")
     assert (
         REDLINE
         in printed["floorline query \"SELECT item, provider, price FROM best_ask WHERE currency = 'USD'\""]
@@ -142,7 +156,10 @@ def test_every_block_of_the_readme_works(terminals: Terminals) -> None:
 
 
 def alert_of_revoked_key(terminals: Terminals, commands: list[str]) -> str:
-    """Run the commands that revoke the key until its alert is listed; then accept the key again."""
+    """Run the commands that revoke the key until its alert is listed; then end `floorline up`.
+
+    Then the sandbox takes the key again, which is the user's own key in the blocks that follow.
+    """
     alerts: list[str] = []
 
     def list_alerts() -> bool:
@@ -150,9 +167,8 @@ def alert_of_revoked_key(terminals: Terminals, commands: list[str]) -> str:
         return "auth.failed" in alerts[-1]
 
     wait_until(list_alerts, seconds=300)
-    terminals.run(
-        [commands[0].replace("revoked", "valid"), "source .venv/bin/activate", "floorline alerts clear 1"]
-    )
+    terminals.end("floorline up")
+    terminals.run([commands[0].replace("revoked", "valid")])
     return alerts[-1]
 
 

@@ -137,6 +137,8 @@ def test_sandbox_works_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     assert f"floorline sandbox --port {sandbox.url.rpartition(':')[2]}" in output.out
     assert main_with("snapshot", "--quiet").code == 0
     assert VALID_KEY not in Path("floorline.toml").read_text("utf-8")
+    assert Path("sandbox-data/market.duckdb").exists()
+    assert not Path("data").exists()
 
 
 def test_sandbox_of_skinshark(sandbox: Sandbox) -> None:
