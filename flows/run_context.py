@@ -20,12 +20,17 @@ FAILED_STATES: Final = {
 }
 
 
+# A busy machine may take half a minute to start a run, which is longer than a short interval. To skip such a
+# run would not help: the next one has been cancelled meanwhile, because this one held the slot.
+START_DELAY: Final = timedelta(minutes=1)
+
+
 def is_stale(expected: datetime | None, now: datetime, every: timedelta) -> bool:
-    """Return whether a run starts more than one interval after its `expected` time.
+    """Return whether a run starts more than one interval, and more than a minute, after its `expected` time.
 
     `expected` is None for a run without a schedule, which is never stale.
     """
-    return expected is not None and now - expected > every
+    return expected is not None and now - expected > max(every, START_DELAY)
 
 
 def run_name(baskets: Sequence[str], slot: datetime) -> str:

@@ -83,7 +83,7 @@ def test_killed_worker_and_run_recover_within_four_minutes(
         every=0.5,
     )
     (lost,) = up.runs("full", "RUNNING")
-    (worker,) = up.children("worker")
+    (worker,) = up.children("worker start")
     killed_at = time.monotonic()
     os.kill(worker, signal.SIGKILL)
     os.kill(int(lost["infrastructure_pid"]), signal.SIGKILL)
@@ -100,7 +100,7 @@ def test_killed_worker_and_run_recover_within_four_minutes(
     ((rows,),) = up.bench.query("SELECT rows_fetched FROM runs WHERE basket = 'full' AND state = 'crashed'")
     assert rows > 0
     assert "worker-1 died, killed by SIGKILL" in up.output()
-    assert up.children("worker") != [worker]
+    assert up.children("worker start") != [worker]
 
 
 def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox, Sandbox]) -> None:
@@ -120,7 +120,7 @@ def test_dead_server_ends_everything_and_its_log_is_printed(
     running: tuple[RunningUp, Sandbox, Sandbox],
 ) -> None:
     up, _, _ = running
-    (server,) = up.children("server")
+    (server,) = up.children("up.prefect_server")
     family = up.family()
     os.kill(server, signal.SIGKILL)
     assert up.process.wait(60) == 1

@@ -303,7 +303,7 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
             assert {oct(file.stat().st_mode)[-3:] for file in home.iterdir() if file.is_file()} == {"600"}
             credentials = {"PREFECT_API_URL": own.api, "PREFECT_API_AUTH_STRING": own.secret}
             with running_up(second, **credentials) as up:
-                assert up.children("prefect_server") == []
+                assert up.children("up.prefect_server") == []
                 assert "without credentials" not in up.output()
                 access = read_access(prefect_home(second.paths.root))
                 assert access is not None

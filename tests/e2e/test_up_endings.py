@@ -62,14 +62,14 @@ def test_basket_without_data_runs_at_once(running: Running) -> None:
 def test_killed_worker_is_replaced_and_its_run_ends_once(running: Running) -> None:
     up, box, _ = running
     run = running_run(up, box)
-    (worker,) = up.children("worker")
+    (worker,) = up.children("worker start")
     os.kill(worker, signal.SIGKILL)
     box.faults.clear()
     pid = int(run["infrastructure_pid"])
     wait_until(lambda: up.run(run["id"])["state_type"] in {"COMPLETED", "CRASHED"}, 60, every=0.5)
     wait_until(lambda: still_running({pid}) == set(), every=0.1)
     assert [state["type"] for state in up.states(run["id"])].count("RUNNING") == 1
-    wait_until(lambda: up.children("worker") not in ([], [worker]), 60, every=0.5)
+    wait_until(lambda: up.children("worker start") not in ([], [worker]), 60, every=0.5)
     done = len(up.runs("full", "COMPLETED"))
     wait_until(lambda: len(up.runs("full", "COMPLETED")) > done, 120, every=0.5)
 

@@ -95,7 +95,7 @@ def test_two_workers_on_postgres_run_every_flow_run_once(postgres: Postgres, tmp
         bench = Bench.at(tmp_path, box, *(basket(name, providers=["buff163"], every="20s") for name in names))
         setting = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url}
         with running_up(bench, "--workers", "2", **setting) as up:
-            assert len(up.children("worker")) == 2
+            assert len(up.children("worker start")) == 2
 
             def three_snapshots_each() -> bool:
                 # On a busy machine a run that starts more than one interval late is Skipped, by design.
