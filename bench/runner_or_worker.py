@@ -114,7 +114,8 @@ async def deploy(kind: str, config: Path) -> None:
             await asyncio.to_thread(_run_prefect_deploy, render_prefect_yaml(settings, config), config.parent)
             config.with_name("pool").touch()
         else:
-            for deployment in build_deployments(settings, config, config.parent):
+            engine = f"{sys.executable} -m prefect.engine" if kind == "worker" else None
+            for deployment in build_deployments(settings, config, config.parent, engine):
                 if kind == "runner":
                     deployment.work_pool_name, deployment.job_variables = None, {}
                     await runner.aadd_deployment(deployment)
