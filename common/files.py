@@ -59,6 +59,12 @@ def require_file(path: Path) -> None:
         raise WarehouseUnusable(f"{path} is not a file", path)
 
 
+def refuse_special_file(path: Path) -> None:
+    """Raise OSError for a device or a pipe: a file that takes its place by a rename would remove it."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", str(path))
+
+
 def expand_home(text: str) -> Path:
     """Return the path in a text; of one that begins with `~`, such as "~/data", in the home folder.
 
@@ -108,7 +114,8 @@ def is_locked(path: Path) -> bool:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file completely and durably, or not at all."""
+    """Write a file completely and durably, or not at all. Raises OSError, also for a device or a pipe."""
+    refuse_special_file(path)
     # In the same folder, because a rename is atomic only inside of one file system. Of its own name, because
     # two processes may write the same file.
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")

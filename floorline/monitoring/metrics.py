@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_to_textfile
 
 from common.errors import ConfigError
+from common.files import refuse_special_file
 from floorline.monitoring.status import BasketStatus, StatusReport
 from pipelines.config import Settings
 from pipelines.planning.quota import MonthUsageReport
@@ -44,6 +45,7 @@ def render_metrics(registry: CollectorRegistry) -> str:
 def write_metrics(registry: CollectorRegistry, path: Path) -> None:
     """Write the metrics to a file, whole or not at all. Raises ConfigError where that fails."""
     try:
+        refuse_special_file(path)
         write_to_textfile(str(path), registry)
     except OSError as error:
         raise ConfigError(f"the metrics cannot be written to {path}: {error.strerror}") from None

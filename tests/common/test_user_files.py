@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from common.files import LONGEST_USER_FILE, expand_home, read_user_file
+from common.files import LONGEST_USER_FILE, atomic_write, expand_home, read_user_file
 from common.machine_errors import find_refusal
 
 PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -65,3 +65,12 @@ def test_refusal_names_the_folder_and_whose_it_is() -> None:
         finally:
             os.seteuid(0)
     assert refused == f"this user may not write to the folder {closed}, which belongs to root"
+
+
+def test_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="it is a device or a pipe, and no file"):
+        atomic_write(pipe, b"content")
+    assert pipe.is_fifo()
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]

@@ -143,7 +143,7 @@ BLOCKS: dict[str, Place] = {
     "query on a terminal": lambda name: printed_query(name, "table", 80),
     "query as JSON": lambda name: printed_query(name, "json"),
     "query as CSV on a terminal": lambda name: printed_query(name, "csv", 80),
-    "alerts": lambda name: printed(None, lambda: print_alerts([alert(name)], as_json=False)),
+    "alerts": lambda name: printed(None, lambda: print_alerts([alert(name)])),
     "an alert": lambda name: printed(None, lambda: print_alert(AlertMessage(alert(name)), as_json=False)),
     "message of an alert": lambda name: AlertMessage(alert(name)).body,
     "notes of a run": lambda name: "\n".join(result_notes(result(name))),

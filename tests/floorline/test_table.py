@@ -55,7 +55,7 @@ def print_some_statuses() -> None:
 
 def print_some_alerts() -> None:
     alert = Alert("provider.dark", "cs2cap", "buff163", MESSAGE, alert_id=1024, opened_at=NOON, repeats=3)
-    runs.print_alerts([alert], as_json=False)
+    runs.print_alerts([alert])
 
 
 TABLES: dict[str, tuple[Callable[[], None], set[str], str]] = {

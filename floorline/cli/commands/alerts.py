@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorline import console
 from floorline.cli.json_output import print_result
 from floorline.cli.options import AsJson, ConfigFile, Quiet
+
+if TYPE_CHECKING:
+    from pipelines.alerts.messages import AlertMessage
+    from pipelines.config import Settings
+    from warehouse.state.alerts import Alert
 
 alerts_app = typer.Typer(
     help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
@@ -29,11 +34,18 @@ def alerts_list(
     everything: Annotated[bool, typer.Option("--all", help="Include closed alerts.")] = False,
 ) -> None:
     """List the open alerts, newest first."""
-    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.outputs.operation import AlertOutput
     from floorline.cli.render.runs import print_alerts
+    from pipelines.config import load_settings
+    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
-    print_alerts(read_alerts(warehouse_paths(config).state, open_only=not everything), as_json=as_json)
+    settings = load_settings(config)
+    alerts = read_alerts(WarehousePaths(settings.root).state, open_only=not everything)
+    if as_json:
+        print_result("alerts list", [AlertOutput.of(_describe(alert, settings)) for alert in alerts])
+    else:
+        print_alerts(alerts)
 
 
 @alerts_app.command("show", epilog="Example: floorline alerts show 3")
@@ -41,20 +53,25 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     """Show an alert: what happened, since when, what to do."""
     from common.errors import ConfigError
     from floorline.cli.render.runs import print_alert
-    from pipelines.alerts.losses import find_missed_time
-    from pipelines.alerts.messages import concerned_baskets, describe_alert
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    paths = WarehousePaths(settings.root)
-    alerts = read_alerts(paths.state)
+    alerts = read_alerts(WarehousePaths(settings.root).state)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
-    missed = find_missed_time(record, concerned_baskets(record, settings), paths)
-    print_alert(describe_alert(record, settings, missed), as_json=as_json)
+    print_alert(_describe(record, settings), as_json=as_json)
+
+
+def _describe(alert: Alert, settings: Settings) -> AlertMessage:
+    from pipelines.alerts.losses import find_missed_time
+    from pipelines.alerts.messages import concerned_baskets, describe_alert
+    from warehouse.paths import WarehousePaths
+
+    missed = find_missed_time(alert, concerned_baskets(alert, settings), WarehousePaths(settings.root))
+    return describe_alert(alert, settings, missed)
 
 
 @alerts_app.command("clear", epilog="Example: floorline alerts clear 3")

@@ -59,5 +59,6 @@ def _read_sql(sql: str | None, file: Path | None) -> str:
         # Where the locale is not UTF-8, Python keeps the bytes of what it cannot decode.
         return os.fsencode(sys.stdin.read() if sql == "-" else str(sql)).decode("utf-8")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or no path"
+        no_text = "it is not UTF-8 text" if isinstance(error, UnicodeError) else "it is no path"
+        reason = error.strerror if isinstance(error, OSError) else no_text
         raise ConfigError(f"the SQL cannot be read from {file or 'the standard input'}: {reason}") from None

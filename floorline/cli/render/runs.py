@@ -84,11 +84,9 @@ def result_notes(result: RunResult) -> list[str]:
     return [sanitize(note, 400) for note in notes]
 
 
-def print_alerts(alerts: Sequence[Alert], *, as_json: bool) -> None:
-    """Print a list of alerts."""
-    if as_json:
-        print_result("alerts list", [AlertOutput.of(AlertMessage(alert)) for alert in alerts])
-    elif not alerts:
+def print_alerts(alerts: Sequence[Alert]) -> None:
+    """Print a table of alerts."""
+    if not alerts:
         print_line("no alert is open")
     else:
         columns = ("alert", "severity", "cause", "source", "subject", "since", "repeats", "message")

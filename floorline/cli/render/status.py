@@ -28,7 +28,7 @@ def print_status(settings: Settings, report: StatusReport, *, as_json: bool) -> 
     for line in _describe_warehouse(settings, report):
         print_line(line)
     if report.alerts:
-        print_alerts(report.alerts, as_json=False)
+        print_alerts(report.alerts)
 
 
 def print_problems(settings: Settings, report: StatusReport, *, quiet: bool) -> None:

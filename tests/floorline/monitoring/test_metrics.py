@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -144,10 +145,12 @@ def test_file_is_whole_and_others_can_read_it(text: tuple[Bench, str], tmp_path:
 
 def test_file_that_cannot_be_written_is_one_line(text: tuple[Bench, str], tmp_path: Path) -> None:
     bench, _ = text
-    for path in (tmp_path, tmp_path / "missing" / "x.prom"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "missing" / "x.prom", tmp_path / "pipe"):
         done = main_with("metrics", "--config", str(bench.config), "--output", str(path))
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert f"the metrics cannot be written to {path}" in done.err
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_warehouse_that_does_not_exist_yet(tmp_path: Path) -> None:
