@@ -19,6 +19,8 @@ from floorline.console import escape_json
 from floorline.streams import give_up_broken
 
 LogFormat = Literal["text", "json"]
+# What people read before a line: alerts have the same words.
+WORDS: Final = {logging.WARNING: "warning: ", logging.ERROR: "failure: "}
 MAX_BYTES: Final = 10_000_000  # of a log file; then it is renamed, and KEPT older ones stay
 KEPT: Final = 3
 _logger: Final = logging.getLogger("floorline.up")
@@ -70,8 +72,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record; further lines of a message are indented."""
         time = datetime.fromtimestamp(record.created, UTC).strftime(self._times)
-        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        return f"{time} {level}{_sanitize(record.getMessage())}"
+        return f"{time} {WORDS.get(record.levelno, '')}{_sanitize(record.getMessage())}"
 
 
 class JsonFormatter(logging.Formatter):

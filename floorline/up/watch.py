@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from common.errors import FloorlineError
 from floorline.up.lines import report, warn
 from flows import WORK_POOL
+from pipelines.alerts.causes import severity_of
 from pipelines.config import Settings
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, read_alerts
@@ -91,10 +93,11 @@ class AlertWatcher:
         }
         for number in now.keys() - self._open.keys():
             alert = now[number]
-            _report_alert(warn, "alert.opened", f"alert {_name(alert)}: {alert.message}", alert)
+            level = logging.ERROR if severity_of(alert) == "failure" else logging.WARNING
+            _report_alert(level, "alert.opened", f"alert {_name(alert)}: {alert.message}", alert)
         for number in self._open.keys() - now.keys():
             alert = self._open[number]
-            _report_alert(report, "alert.closed", f"alert is over: {_name(alert)}", alert)
+            _report_alert(logging.INFO, "alert.closed", f"alert is over: {_name(alert)}", alert)
         self._open = now
 
 
@@ -103,8 +106,9 @@ def _name(alert: Alert) -> str:
     return f"{alert.cause} ({about})" if about else alert.cause
 
 
-def _report_alert(say: Callable[..., None], event: str, text: str, alert: Alert) -> None:
-    say(event, text, alert_id=alert.alert_id, cause=alert.cause, source=alert.source, subject=alert.subject)
+def _report_alert(level: int, event: str, text: str, alert: Alert) -> None:
+    values = {name: getattr(alert, name) for name in ("alert_id", "cause", "source", "subject")}
+    report(event, text, level=level, severity=severity_of(alert), **values)
 
 
 class PoolWatcher:
