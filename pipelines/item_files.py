@@ -56,10 +56,13 @@ def _read_lines(file: str, base: Path, owner: str) -> list[str]:
     """Return the lines of a file that are not blank, without the blanks around them."""
     try:
         path = base / expand_home(file)
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error.detail}") from None
+    try:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
             raise ConfigError(f"{owner}: {path} is no regular file: write the items into one")
         text = read_user_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{owner}: {escape(file)} cannot be read: {_reason(error)}") from None
     if line := find_key_line(text):
         raise ConfigError(f"{owner}: {escape(file)}: line {line} {ADVICE}")
@@ -67,9 +70,7 @@ def _read_lines(file: str, base: Path, owner: str) -> list[str]:
     return [stripped for line in text.split("\n") if (stripped := line.strip())]
 
 
-def _reason(error: OSError | ValueError | RuntimeError) -> str:
+def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return "its path is not valid" if isinstance(error, ValueError) else "the home folder is unknown"
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "its path is not valid"

@@ -111,7 +111,7 @@ def test_lines_of_an_item_file(tmp_path: Path, content: str, expected: list[str]
         pytest.param("latin", "latin cannot be read: it is not UTF-8 text", id="new: another encoding"),
         pytest.param("a\0b", r"a\x00b cannot be read: its path is not valid", id="new: NUL"),
         pytest.param(
-            "~nobody-here/x", "cannot be read: the home folder is unknown", id="new: no home folder"
+            "~nobody-here/x", "no home folder is known for ~nobody-here/x: ", id="new: no home folder"
         ),
         pytest.param("x" * 300, "cannot be read: File name too long", id="guard: a long name"),
     ],

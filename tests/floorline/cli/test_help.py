@@ -125,6 +125,7 @@ def test_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete_commands(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # the option takes the shell
     assert "_FLOORLINE_COMPLETE" in main_with("--show-completion", shell).out
     monkeypatch.setenv("_FLOORLINE_COMPLETE", f"complete_{shell}")
     monkeypatch.setenv("COMP_WORDS", "floorline sn")
