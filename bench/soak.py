@@ -24,7 +24,15 @@ from pathlib import Path
 from typing import Final
 
 from bench.soak_faults import SmallDisk, add_api_fault, damage_file, move_market
-from bench.soak_figures import Figures, as_table, find_trends, medians, size_of_database, use_of_warehouse
+from bench.soak_figures import (
+    Figures,
+    as_table,
+    find_trends,
+    list_other_files,
+    medians,
+    size_of_database,
+    use_of_warehouse,
+)
 from bench.soak_ledger import (
     BASKETS,
     ITEMS,
@@ -64,9 +72,11 @@ class Soak:
         self._samples: list[Figures] = []
         self._stopped = threading.Event()
         self._first_size = self._first_rows = 0
+        self._first_files: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         self.windows: list[Figures] = []
+        self.new_files: list[str] = []
 
     def run(self, seconds: float, windows: int) -> None:
         """Soak for so long; at the end of each window, compare and measure."""
@@ -176,6 +186,9 @@ class Soak:
             "bytes a changed row": (size - self._first_size) / max(rows - self._first_rows, 1),
         }
         files = use_of_warehouse(self._bench.paths)
+        names = set(list_other_files(self._bench.paths))
+        self._first_files = self._first_files or names
+        self.new_files = sorted(names - self._first_files)
         snapshots = {"snapshots": len(self._samples)}
         self.windows.append({**medians(self._samples), **files, **database, **snapshots})
         self._samples = []
@@ -241,6 +254,7 @@ def main() -> None:
     failures = [*soak.failures, *find_trends(soak.windows)]
     print(as_table(soak.windows, arguments.minutes / windows))
     print("\n".join(f"{name}: {count:,}" for name, count in sorted(soak.counts.items())))
+    print("\n".join(f"new file: {name}" for name in soak.new_files))
     print("\n".join(f"FAILED: {failure}" for failure in failures) or "no failure")
     sys.exit(bool(failures))
 

@@ -76,15 +76,20 @@ def use_of_warehouse(paths: WarehousePaths) -> dict[str, float]:
         ((alerts,),) = state.execute("SELECT count(*) FROM alert")
     landings = list_landings(paths.landing)
     aside = sum(map(is_set_aside, landings))
-    files = [path for path in paths.root.rglob("*") if path.is_file() and paths.landing not in path.parents]
     return {
         "state.db KB": paths.state.stat().st_size / 1024,
         "state.db KB without alerts": sum(size for table, size in pages if table not in HISTORY) / 1024,
         "alerts": alerts,
         "landings": len(landings) - aside,
         "set aside": aside,
-        "other files": len(files),
+        "other files": len(list_other_files(paths)),
     }
+
+
+def list_other_files(paths: WarehousePaths) -> list[str]:
+    """Return the paths of the files of a warehouse, below its folder, that belong to no landing."""
+    files = (path for path in paths.root.rglob("*") if path.is_file() and paths.landing not in path.parents)
+    return sorted(str(path.relative_to(paths.root)) for path in files)
 
 
 def size_of_database(paths: WarehousePaths) -> tuple[int, int]:
