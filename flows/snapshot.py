@@ -111,7 +111,9 @@ async def snapshot(
     if scheduled is not None and is_stale(scheduled, now, every):
         late = f"it started {format_exact_duration(now - scheduled)} late, more than one interval"
         skipped = [MissedTick(basket.name, scheduled, "skipped", late) for basket in selected]
-        await asyncio.to_thread(record_ticks, WarehousePaths(settings.root).state, skipped, now)
+        paths = WarehousePaths(settings.root)
+        paths.prepare()  # it may be the first run of all
+        await asyncio.to_thread(record_ticks, paths.state, skipped, now)
         await _tend(settings, selected, every)
         return Completed(name="Skipped", message=late)
     progress, collected = caller.get()
