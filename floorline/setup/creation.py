@@ -17,7 +17,7 @@ from common.files import atomic_write
 from common.text import escape
 from floorline.setup.configuration_file import Answers, render_configuration
 from floorline.setup.interview import START, Interview, choose_source, settings_of
-from floorline.setup.lookup import Catalogs, look_up
+from floorline.setup.lookup import Catalogs, load_catalogs
 from floorline.setup.prompts import Prompts
 from floorline.up.access import connect_prefect
 from pipelines.config import DEFAULT_PATH, Settings
@@ -109,14 +109,14 @@ def _collect(request: Request, report: Report) -> tuple[Answers, Catalogs | None
     def find_catalogs(answers: Answers) -> Catalogs | None:
         settings = settings_of(answers, request.base)
         connect_prefect(settings.root)  # for a key in a Secret block
-        return look_up(settings, answers.source, report)
+        return load_catalogs(settings, answers.source, report)
 
     if request.prompts is None:
         answers = _without_questions(request)
         return answers, find_catalogs(answers)
     with request.prompts() as prompts:
         start = _start(request.given.get("source") or choose_source(prompts), request.given)
-        interview = Interview(prompts, start, request.given, base=request.base, look_up=find_catalogs)
+        interview = Interview(prompts, start, request.given, base=request.base, load_catalogs=find_catalogs)
         return interview.run(), interview.catalogs
 
 

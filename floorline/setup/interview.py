@@ -51,7 +51,7 @@ def find_problem(answers: Answers, base: Path) -> str:
 class Interview:
     """Asks for the answers that are not `given`, starting with those of `start`.
 
-    `look_up` returns the catalogs of the source, as far as they can be read; then `catalogs` has them.
+    `load_catalogs` returns the catalogs of the source, as far as they can be read; then `catalogs` has them.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Interview:
         given: Collection[str],
         *,
         base: Path,
-        look_up: Callable[[Answers], Catalogs | None],
+        load_catalogs: Callable[[Answers], Catalogs | None],
     ) -> None:
         self._prompts = prompts
         self._answers = start
         self._given = given
         self._base = base
-        self._look_up = look_up
+        self._load_catalogs = load_catalogs
         self.catalogs: Catalogs | None = None
 
     def run(self) -> Answers:
@@ -77,7 +77,7 @@ class Interview:
         if "tier" not in self._given:
             tiers = dict.fromkeys(_tiers(self._answers.source), "")
             self._set(tier=self._prompts.choose("Which tier has your account?", tiers, self._answers.tier))
-        self.catalogs = self._look_up(self._answers)
+        self.catalogs = self._load_catalogs(self._answers)
         if "items" not in self._given:
             self._set(items=self._ask_items(self.catalogs))
         if self._answers.source != "skinshark":
@@ -126,12 +126,12 @@ class Interview:
         self._set(**{name: self._prompts.ask(question, getattr(self._answers, name), check)})
 
     def _ask_list(
-        self, name: str, question: str, look_up: Callable[[Sequence[str]], str] | None = None
+        self, name: str, question: str, find_unknown: Callable[[Sequence[str]], str] | None = None
     ) -> None:
         def check(text: str) -> str:
             answer: dict[str, Any] = {name: split_list(text)}
             problem = find_problem(replace(self._answers, **answer), self._base)
-            return problem or (look_up(answer[name]) if look_up else "")
+            return problem or (find_unknown(answer[name]) if find_unknown else "")
 
         default = ", ".join(getattr(self._answers, name))
         self._set(**{name: split_list(self._prompts.ask(question, default, check))})

@@ -78,7 +78,7 @@ class Catalogs:
         return may_be_search(selector) and not (names == selector.strip()).any()
 
 
-def look_up(settings: Settings, source: str, report: Callable[[str], None]) -> Catalogs | None:
+def load_catalogs(settings: Settings, source: str, report: Callable[[str], None]) -> Catalogs | None:
     """Return the catalogs of a source; None where they cannot be read, which is reported in one line."""
 
     async def read(name: Literal["items", "providers", "fx"]) -> pl.DataFrame:

@@ -29,7 +29,7 @@ class LostRunWatcher:
         self._client = client
         self._gone: dict[UUID, datetime] = {}
 
-    async def look(self) -> None:
+    async def mark_lost_runs(self) -> None:
         """Crash the runs whose process has been gone for a while."""
         from floorline.up.server import crash_run, read_unfinished_runs
 

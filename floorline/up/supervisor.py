@@ -97,10 +97,10 @@ class Supervisor:
         async with open_client() as client:  # one for all: a client takes a while to make
             runs = RunWatcher(client, None if self._owns_server else self._config)
             pool = PoolWatcher(client, self._note_pause)
-            looks = [runs.look, AlertWatcher(self._settings).look, pool.look]
+            checks = [runs.report_changes, AlertWatcher(self._settings).report_changes, pool.report_changes]
             if self._owns_server:
-                looks.append(LostRunWatcher(client).look)
-            self._tasks = [asyncio.create_task(repeat(WATCH_INTERVAL, look)) for look in looks]
+                checks.append(LostRunWatcher(client).mark_lost_runs)
+            self._tasks = [asyncio.create_task(repeat(WATCH_INTERVAL, check)) for check in checks]
             self._tasks.append(asyncio.create_task(repeat(SILENCE_INTERVAL, self._check_silence)))
             self._tasks.append(asyncio.create_task(repeat(METRICS_INTERVAL, self._write_metrics)))
             while True:

@@ -56,7 +56,7 @@ class RunWatcher:
         self._since = datetime.now(UTC)
         self._reported: dict[UUID, datetime] = {}
 
-    async def look(self) -> None:
+    async def report_changes(self) -> None:
         """Report the runs that have ended, and remember them."""
         from floorline.up.server import read_ended_runs
 
@@ -85,7 +85,7 @@ class AlertWatcher:
         self._path = WarehousePaths(settings.root).state
         self._open: dict[int | None, Alert] = {}
 
-    async def look(self) -> None:
+    async def report_changes(self) -> None:
         """Report what has changed. Raises WarehouseError."""
         now = {
             alert.alert_id: alert
@@ -119,7 +119,7 @@ class PoolWatcher:
         self._on_change = on_change
         self._paused = False
 
-    async def look(self) -> None:
+    async def report_changes(self) -> None:
         """Report a change."""
         from floorline.up.server import is_work_pool_paused
 

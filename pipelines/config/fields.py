@@ -15,7 +15,7 @@ from common.errors import ConfigError
 from common.files import expand_home
 from common.numbers import LONGEST
 from connectors.http.environment import check_base_url
-from pipelines.config.secrets import looks_like_key
+from pipelines.config.secrets import has_form_of_key
 
 _T = TypeVar("_T")
 DURATION_HINT: Final = 'write a number with a unit, such as "90s", "10 min", "1h" or "1w"'
@@ -105,7 +105,7 @@ Name = Annotated[str, AfterValidator(_check_name)]
 def _check_key_place(place: str) -> str:
     kind, _, where = place.partition(":")
     is_place = VARIABLE.fullmatch(where) if kind == "env" else kind in {"file", "block"} and where.strip()
-    if not is_place or looks_like_key(where):
+    if not is_place or has_form_of_key(where):
         raise ValueError(
             "must say where the key is, as env:VARIABLE, file:PATH or block:NAME; never write the key itself"
         )

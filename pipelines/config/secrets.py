@@ -24,7 +24,7 @@ RANDOM: Final = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9]+_?[A-
 SHORTEST_RANDOM: Final = 20
 
 
-def looks_like_key(text: str) -> bool:
+def has_form_of_key(text: str) -> bool:
     """Return whether a name is rather a key: of the form of an API's keys, or long and random."""
     return bool(KEY.search(text)) or (len(text) >= SHORTEST_RANDOM and bool(RANDOM.fullmatch(text)))
 

@@ -38,10 +38,10 @@ def test_alerts_that_open_and_close_are_lines_with_their_severity(tmp_path: Path
     alerts, watcher = AlertStore(paths.state), AlertWatcher(settings)
     alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "the key was revoked"), NOON)
     alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", "all quotes vanished"), NOON)
-    asyncio.run(watcher.look())
+    asyncio.run(watcher.report_changes())
     alerts.resolve("auth.failed", "cs2cap", "", now=NOON)
-    asyncio.run(watcher.look())
-    asyncio.run(watcher.look())
+    asyncio.run(watcher.report_changes())
+    asyncio.run(watcher.report_changes())
     assert sorted(lines) == [
         "alert is over: auth.failed (cs2cap)",
         "failure: alert auth.failed (cs2cap): the key was revoked",
