@@ -21,6 +21,7 @@ from common.machine_errors import (
 )
 from common.severity import most_severe
 from common.shortages import LACK, is_shortage, name_place
+from pipelines.exit_codes import error_exit_code
 
 OURS: Final = frozenset({"common", "connectors", "flows", "floorline", "pipelines", "sandbox", "warehouse"})
 Describe = Callable[[str], FloorlineError]
@@ -95,11 +96,7 @@ def explain(error: BaseException) -> FloorlineError:
 
 def exit_code(error: FloorlineError) -> int:
     """Return the exit code of a command that ended with this error, as docs/commands.md lists them."""
-    if isinstance(error, MachineError):
-        return 1
-    from pipelines.results import error_exit_code
-
-    return error_exit_code(error)
+    return 1 if isinstance(error, MachineError) else error_exit_code(error)
 
 
 def _packages(error: BaseException) -> Iterator[str]:

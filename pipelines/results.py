@@ -1,4 +1,4 @@
-"""The result of a run and its exit code."""
+"""The result of a run."""
 
 from __future__ import annotations
 
@@ -9,30 +9,18 @@ from typing import Final
 from common.errors import (
     AuthRejected,
     ConfigError,
-    FloorlineError,
-    Intercepted,
     KeyMissing,
-    OnHold,
     PlanForbids,
     QuotaExhausted,
     SourceError,
     SourceIntercepted,
 )
 from common.text import escape, sanitize
-from common.warehouse_errors import DatabaseUnreadable, QueryRejected, WarehouseUnusable
+from pipelines.exit_codes import DONE, EXIT_CODES
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 
-DONE: Final = "done"
 SHOWN: Final = 5  # entries of a catalog in a message
-STATES: Final = (
-    (AuthRejected, "auth_failed"),
-    (QuotaExhausted, "quota_exhausted"),
-    (PlanForbids, "plan_forbids"),
-    # Neither the source nor the key has failed: the next run may work.
-    (Intercepted, "incomplete"),
-    (OnHold, "incomplete"),
-)
 # They end every request of a source.
 FATAL_SOURCE_ERRORS: Final = (AuthRejected, QuotaExhausted, PlanForbids, SourceIntercepted)
 CATALOG_NAMES: Final[Mapping[str, str]] = {
@@ -41,16 +29,6 @@ CATALOG_NAMES: Final[Mapping[str, str]] = {
     "fx": "the table of exchange rates",
     "account": "the account",
     "quota": "the set of quota headers",
-}
-EXIT_CODES: Final[Mapping[str, int]] = {
-    "done": 0,
-    "incomplete": 3,
-    "auth_failed": 4,
-    "quota_exhausted": 5,
-    "plan_forbids": 5,
-    "failed": 1,
-    "unusable": 7,
-    "cancelled": 130,
 }
 
 
@@ -143,30 +121,6 @@ def _with_load(result: RunResult, load: LoadReport | None) -> RunResult:
     return dataclasses.replace(result, state=UNUSABLE, incomplete_reason=reason)
 
 
-def run_state(error: SourceError | None, *, complete: bool) -> str:
-    """Return the state of a run that ended with this error, or without one and with all shards or not."""
-    if error is None:
-        return DONE if complete else "incomplete"
-    return next((state for kind, state in STATES if isinstance(error, kind)), "failed")
-
-
-def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the worst of several runs' exit codes: auth, plan, the rest, unusable, and incomplete."""
-    found = set(codes)
-    return next((code for code in (130, 4, 5, 2, 1, 7, 3) if code in found), 0)
-
-
 def loads_exit_code(loads: Iterable[LoadReport]) -> int:
     """Return the exit code of a command that only loads: 6 where a landing was not loaded."""
     return 0 if all(load.is_loaded for load in loads) else 6
-
-
-def error_exit_code(error: FloorlineError) -> int:
-    """Return the exit code of an error that ended a command before it had results."""
-    if isinstance(error, DatabaseUnreadable):  # damaged, which no configuration can change
-        return 6
-    if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
-        return 2
-    if not isinstance(error, SourceError):
-        return 6
-    return EXIT_CODES[run_state(error, complete=False)]

@@ -1,4 +1,4 @@
-"""The Typer application `floorline`: its commands in the order of the help, and its entry point.
+"""The Typer application `floorline`: its commands in the order of the help.
 
 Each command imports heavy libraries inside its function: `floorline --help` loads Typer only.
 """
@@ -94,7 +94,7 @@ app.add_typer(maintain_app, name="maintain", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline schema alerts list")(schema)
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line: whatever ends a command is one line on stderr and a documented exit code."""
     prepare_streams()
     command = typer.main.get_command(app)

@@ -18,7 +18,7 @@ from pipelines.backfill.progress import BackfillProgress, ProgressUpdate
 from pipelines.backfill.request import BackfillRequest
 from pipelines.backfill.results import BackfillResult
 from pipelines.config import Settings
-from pipelines.results import worst_exit_code
+from pipelines.exit_codes import worst_exit_code
 
 # An interrupt, a rejected key or a used-up quota: the next backfill would end the same way.
 FINAL_EXIT_CODES: Final = frozenset({130, 4, 5})

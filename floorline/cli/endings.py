@@ -12,11 +12,14 @@ from typing import Any, Final, NoReturn, cast
 import typer
 
 from common.addresses import mask_secrets
+from common.errors import FloorlineError
 from floorline.cli.json_output import CommandEnded, ErrorOutput, print_failure
+from floorline.signals import list_causes
 from floorline.streams import give_up_broken
 
 # The base class of errors of the command line, which Typer hides.
 USAGE_ERROR: Final = cast("type[Exception]", typer.BadParameter.__base__)
+INTERRUPTED: Final = ErrorOutput("Interrupted", "interrupted", exit_code=130)
 BROKEN_PIPE: Final = 141  # as a shell calls the end by SIGPIPE
 
 
@@ -46,8 +49,8 @@ def print_line(text: str) -> None:
 
 
 def _describe(command: str, error: BaseException, output: OSError | None) -> ErrorOutput:
-    if output is None and isinstance(error, CommandEnded):
-        return error.error
+    if output is None and (ending := _find_ending(error)):
+        return ending
     if output is None and isinstance(error, USAGE_ERROR):
         return _describe_usage(command, error)
     # Imported here, because the help must not load what the results import.
@@ -57,6 +60,18 @@ def _describe(command: str, error: BaseException, output: OSError | None) -> Err
     reason = output and f"the output cannot be written: {os.strerror(output.errno or errno.EIO)}"
     failure = OutputFailed(reason) if reason else explain(error)
     return ErrorOutput.from_error(failure, exit_code(failure))
+
+
+def _find_ending(error: BaseException) -> ErrorOutput | None:
+    """Return the error that a command ended with, or that a signal ended it; None for any other error."""
+    for cause in list_causes(error):
+        if isinstance(cause, FloorlineError):
+            return None
+        if isinstance(cause, CommandEnded):
+            return cause.error
+        if isinstance(cause, KeyboardInterrupt):
+            return INTERRUPTED
+    return None
 
 
 def _describe_usage(command: str, error: Any) -> ErrorOutput:  # noqa: ANN401 - the classes are private to Typer

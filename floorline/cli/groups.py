@@ -9,6 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
+from floorline.cli.endings import INTERRUPTED
 from floorline.cli.json_output import CommandEnded, ErrorOutput
 from floorline.resources import require_resources
 
@@ -36,13 +37,20 @@ class CommandGroup(TyperGroup):
                     ]
                 )
 
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the types are private to Typer
+        """Parse the command line, which loads libraries; Typer would end on Ctrl-C without a word."""
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt:
+            raise CommandEnded(INTERRUPTED) from None
+
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
         """Run the chosen command, if the machine grants what it needs."""
         try:
             require_resources(name_command(self, sys.argv[1:]).partition(" ")[0])
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise CommandEnded(ErrorOutput("Interrupted", "interrupted", 130)) from None
+            raise CommandEnded(INTERRUPTED) from None
         except typer.Abort:
             unanswered = "nothing was done: the question got no answer"
             raise CommandEnded(ErrorOutput("Unanswered", unanswered, 1)) from None

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from common.clock import MAX_CLOCK_SKEW
 from common.errors import SourceError
 from common.text import escape, format_duration
-from pipelines.results import DONE, RunResult
+from pipelines.exit_codes import DONE
+from pipelines.results import RunResult
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert, AlertStore

@@ -37,10 +37,11 @@ from pipelines.backfill.session import BackfillSession, resolve_source
 from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.descriptors import limit_connections
+from pipelines.exit_codes import DONE
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.estimate import LazySource
 from pipelines.preparation import prepare_warehouse
-from pipelines.results import DONE, RunResult
+from pipelines.results import RunResult
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.backfill_rows import BackfillRecord

@@ -9,7 +9,8 @@ from typing import Final
 from common.errors import BudgetSpent, KeyMissing, QuotaExhausted, SourceError
 from common.field_counts import FieldCounts
 from pipelines.alerts.rules import SEE_REJECTS
-from pipelines.results import DONE, EXIT_CODES, RunResult, run_state
+from pipelines.exit_codes import DONE, EXIT_CODES, run_state
+from pipelines.results import RunResult
 from warehouse.landing.inventory import landings_set_aside
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths

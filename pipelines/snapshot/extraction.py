@@ -19,9 +19,10 @@ from connectors.shard_deadline import ShardDeadline, longest_time
 from connectors.shards import BID_DELIVERIES, Shard
 from pipelines.catalogs import CURRENT
 from pipelines.config import BasketSettings
+from pipelines.exit_codes import run_state
 from pipelines.loading import parse_raw_rows, read_published
 from pipelines.planning.baskets import PlannedBasket
-from pipelines.results import FATAL_SOURCE_ERRORS, RunResult, run_state
+from pipelines.results import FATAL_SOURCE_ERRORS, RunResult
 from pipelines.snapshot.page_writers import LandedPage, PageWriters
 from pipelines.snapshot.progress import Progress
 from pipelines.source_session import SourceSession

@@ -25,11 +25,12 @@ from connectors.tiers import TierLimits
 from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
 from pipelines.descriptors import limit_connections
+from pipelines.exit_codes import run_state
 from pipelines.loading import load_and_publish, load_before_exit
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.preparation import prepare_warehouse
-from pipelines.results import RunResult, run_state, with_loads
+from pipelines.results import RunResult, with_loads
 from pipelines.snapshot.extraction import BasketExtractor, new_run_header
 from pipelines.snapshot.page_writers import PageWriters
 from pipelines.snapshot.progress import NullProgress, Progress

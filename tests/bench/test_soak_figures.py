@@ -21,7 +21,13 @@ def test_first_window_may_grow() -> None:
 @pytest.mark.parametrize("name", BOUNDS)
 def test_figure_that_grows_in_each_window_is_a_trend(name: str) -> None:
     windows = [FLAT | {name: 100.0 + 20 * number} for number in range(6)]
-    assert find_trends(windows) == [f"{name} grew from 120.0 to 200.0"]
+    start = 140.0 if BOUNDS[name].rises_in_steps else 120.0
+    assert find_trends(windows) == [f"{name} grew from {start} to 200.0"]
+
+
+def test_figure_that_rises_in_steps_may_grow_until_the_middle() -> None:
+    steps = [FLAT | {"memory MB": megabytes} for megabytes in (60.0, 80.0, 120.0, 120.0, 120.0, 120.0)]
+    assert find_trends(steps) == []
 
 
 @pytest.mark.parametrize("name", ["descriptors", "threads", "other files"])

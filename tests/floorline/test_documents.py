@@ -21,7 +21,7 @@ from pipelines.config import (
     WarehouseSettings,
     parse_settings,
 )
-from pipelines.results import EXIT_CODES
+from pipelines.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench" / "README.md"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import Clock
-from floorline.cli.app import main
+from floorline.__main__ import main
 from pipelines.config import Settings, load_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.pipeline import SnapshotPipeline

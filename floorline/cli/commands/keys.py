@@ -66,7 +66,7 @@ def key_rotate(
     from floorline.cli.execution import confirm, connected_settings
     from floorline.keys.inspection import inspect_key
     from floorline.keys.rotation import explain_refusal, rotate_key
-    from pipelines.results import error_exit_code
+    from pipelines.exit_codes import error_exit_code
 
     clock = SystemClock()
     old = asyncio.run(inspect_key(connected_settings(config), source, clock))

@@ -37,7 +37,7 @@ def snapshot(
         snapshot_progress,
     )
     from floorline.cli.render.runs import print_results
-    from pipelines.results import worst_exit_code
+    from pipelines.exit_codes import worst_exit_code
     from pipelines.snapshot.pipeline import SnapshotPipeline
 
     as_flow = runs_as_flow(prefect)

@@ -98,7 +98,7 @@ def test_configuration_may_stand_before_or_after_the_command(tmp_path: Path, san
 def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys, json\nsys.argv = ['floorline', 'snapshot', '--help']\n"
-        "from floorline.cli.app import main\n"
+        "from floorline.__main__ import main\n"
         "try:\n    main()\nfinally:\n"
         f"    sys.stderr.write(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
     )

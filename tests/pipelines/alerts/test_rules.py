@@ -9,7 +9,8 @@ import pytest
 
 from common.errors import KeyRevoked, PlanForbids, QuotaExhausted, SourceError
 from pipelines.alerts.rules import raise_alerts
-from pipelines.results import RunResult, run_state
+from pipelines.exit_codes import run_state
+from pipelines.results import RunResult
 from tests.support.clocks import NOON
 from warehouse.loading.run import LoadReport, SuspectProvider
 from warehouse.state.alerts import Alert, AlertStore

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import AccountDisabled, KeyRevoked
-from pipelines.results import RunResult, worst_exit_code
+from pipelines.exit_codes import worst_exit_code
+from pipelines.results import RunResult
 from pipelines.snapshot.pipeline import SnapshotPipeline
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.results import worst_exit_code
+from pipelines.exit_codes import worst_exit_code
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.clocks import VirtualClock
