@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Tests start twice as fast where Python and pytest may cache what they compile.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-unit test-slow lint lock clean
+.PHONY: setup demo test test-unit test-slow lint docs lock clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## write docs/warehouse.md again, from the comments of views and columns
+	$(BIN)/python -m tests.support.reference
 
 lock: $(READY)  ## write the locks again, with hashes and without an index address: all, and that of the image
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml

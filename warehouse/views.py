@@ -1,4 +1,6 @@
-"""Create the public views and macros. Each reads tables only, so that it works in an attached file as well.
+"""Create the public views and macros, with comments.
+
+Each view reads tables only, so that it works in an attached file as well.
 
 The files of `sql/views` are plain SQL: a view may use the views and macros above it. The views in the schema
 `store` are private. They are inlined into the public ones, and so is every scalar macro, because
@@ -22,19 +24,19 @@ from typing import Final
 
 import duckdb
 
+from warehouse.comments import read_comments
 from warehouse.inlining import Inliner
 
-VIEWS: Final = resources.files("warehouse") / "sql" / "views"
-CODE: Final = (Path(__file__), Path(__file__).with_name("inlining.py"))
+SQL: Final = resources.files("warehouse") / "sql"
+CODE: Final = tuple(Path(__file__).with_name(name) for name in ("views.py", "inlining.py", "comments.py"))
 # DuckDB's error about a missing table shows the table's name: the name says what to do.
 GUARD: Final = "database not in use, add its name as the last argument"
 
 
 def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     """Create the views and macros for a version of the schema, unless the database has the same ones."""
-    files = sorted((file for file in VIEWS.iterdir() if file.name.endswith(".sql")), key=lambda f: f.name)
-    sql = "\n".join(file.read_text() for file in files)
-    text = "\n".join([str(version), *(file.read_text() for file in CODE), sql])
+    sql, comments = read_sql("views"), read_sql("comments")
+    text = "\n".join([str(version), *(file.read_text() for file in CODE), sql, comments])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
         return
@@ -42,13 +44,23 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     _drop_private(connection)
     statements = list(Inliner(connection, GUARD).inline(sql))
     connection.execute(";".join(statement for statement in statements if GUARD not in statement))
-    guarded = ";".join(statement for statement in statements if GUARD in statement)
+    texts = read_comments(comments)
+    connection.execute(";".join(texts.on_views(connection)))
+    guarded = ";".join([*(statement for statement in statements if GUARD in statement), *texts.on_macros()])
     connection.execute(
         "CREATE OR REPLACE TABLE store.views_made (digest VARCHAR, guarded VARCHAR, guard VARCHAR)"
     )
     connection.execute("INSERT INTO store.views_made VALUES (?, ?, NULL)", [digest, guarded])
     _rename_guard(connection)
     connection.commit()
+
+
+def read_sql(folder: str) -> str:
+    """Return the text of the files of a folder of `sql`, in the order of their names."""
+    files = sorted(
+        (file for file in (SQL / folder).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
+    )
+    return "\n".join(file.read_text("utf-8") for file in files)
 
 
 def rename_guard(connection: duckdb.DuckDBPyConnection) -> None:

@@ -49,18 +49,21 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Candle:
-    """A candle of one hour."""
+    """A candle, of one hour unless `interval` says otherwise."""
 
     at: datetime
     close: int = 100
     volume: int = 7
     quantity: int | None = 3
+    item: str = "1"
+    name: str | None = None
+    interval: str = "1h"
 
     def row(self) -> dict[str, Any]:
         """Return the row by the column names of a frame."""
         return {
-            "item_id": "1", "market_hash_name": item_name("1"), "phase": None,
-            "time": self.at, "interval": "1h",
+            "item_id": self.item, "market_hash_name": self.name or item_name(self.item), "phase": None,
+            "time": self.at, "interval": self.interval,
             "open": 100, "high": 120, "low": 90, "close": self.close, "volume": self.volume,
             "quantity": self.quantity, "open_provider": "steam", "high_provider": "steam",
             "low_provider": "csfloat", "close_provider": None,
@@ -76,12 +79,14 @@ class Sale:
     float_value: float | None = None
     stickers: str | None = None
     item: str = "1"
+    name: str | None = None
+    provider: str = "skinport"
 
     def row(self) -> dict[str, Any]:
         """Return the row by the column names of a frame."""
         return {
-            "item_id": self.item, "market_hash_name": item_name(self.item), "phase": None,
-            "provider": "skinport", "time": self.at, "price": self.cents,
+            "item_id": self.item, "market_hash_name": self.name or item_name(self.item), "phase": None,
+            "provider": self.provider, "time": self.at, "price": self.cents,
             "float_value": self.float_value, "paint_seed": None,
             "stickers": self.stickers, "charms": None, "inspect": None,
         }  # fmt: skip

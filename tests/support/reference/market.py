@@ -1,0 +1,133 @@
+"""A small market for the examples of the reference: the same rows whenever it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from connectors.schemas import FX, ITEMS, PROVIDERS
+from tests.support.clocks import NOON
+from tests.support.series_landings import Candle, Point, Sale, SeriesPage, land_series
+from tests.support.warehouse import Quote, create_warehouse, land, load, observe, run_header
+from warehouse.landing.writer import LandingWriter
+from warehouse.paths import WarehousePaths
+from warehouse.state.alerts import Alert, AlertStore
+
+EVERY: Final = timedelta(hours=6)
+# Runs at noon of 1 June and every six hours, but for those of a gap.
+ROUNDS: Final = (0, 1, 2, 3, 4, 7, 8, 9, 10, 11, 12)
+FEES: Final = {"buff163": 0.025, "csfloat": 0.02, "steam": 0.15}
+NAMES: Final = {"buff163": "BUFF163", "csfloat": "CSFloat", "steam": "Steam"}
+REDLINE: Final = "AK-47 | Redline (Field-Tested)"
+REJECT: Final = ("lowest_ask: not a number", '{"item_id": 6, "lowest_ask": "n/a"}')
+
+
+class Listed(NamedTuple):
+    """An item of the market: its asks move around `cents`."""
+
+    item: str
+    cents: int
+    name: str
+    phase: str | None = None
+
+
+MARKET: Final = (
+    Listed("1", 1_450, REDLINE),
+    Listed("2", 4_900, "AK-47 | Redline (Minimal Wear)"),
+    Listed("3", 3_800, "StatTrak™ AK-47 | Redline (Field-Tested)"),
+    Listed("4", 412_000, "★ Karambit | Doppler (Factory New)", "Ruby"),
+    Listed("4", 265_000, "★ Karambit | Doppler (Factory New)", "Sapphire"),
+    Listed("5", 52_000, "Souvenir AWP | Electric Hive (Factory New)"),
+    Listed("6", 94_500, "Sticker | Crown (Foil)"),
+)
+
+
+def publish_example(folder: Path) -> WarehousePaths:
+    """Publish the market: three days of snapshots with a gap, bids, series, a reject and an alert."""
+    paths = create_warehouse(folder)
+    _land_catalogs(paths)
+    euros = observe(NOON, Quote("1", 1_240, name=REDLINE), currency="EUR")
+    land(paths, "20260601-euros", euros, basket="euros", interval_seconds=3600)
+    for number in ROUNDS:
+        at = NOON + number * EVERY
+        asks = observe(at, *_asks(number), providers=tuple(FEES), rejects=[REJECT] if number == 2 else ())
+        bids = observe(at, *_bids(number), providers=("buff163", "steam"), deliveries=("bid",))
+        land(paths, f"{at:%Y%m%d-%H}00", asks, bids, basket="market", interval_seconds=EVERY // SECOND)
+    _land_series(paths)
+    alert = Alert("quota.low", "cs2cap", "market", "12% of the requests of this month are left")
+    AlertStore(paths.state).raise_alert(alert, NOON + 11 * EVERY)
+    load(paths)
+    return paths
+
+
+SECOND: Final = timedelta(seconds=1)
+
+
+def _asks(number: int) -> Iterator[Quote]:
+    """Yield the asks of a run. Steam's Sapphire is sold out from the ninth run on; one ask is a mistake."""
+    for row, listed in enumerate(MARKET):
+        for column, provider in enumerate(sorted(FEES)):
+            step = (number // (1 + row % 3) * 7 + row * 3 + column * 5) % 9 - 4
+            cents = listed.cents * (100 + step + 6 * column) // 100
+            if provider == "csfloat" and listed.item == "6":
+                cents = listed.cents // 50
+            if not (provider == "steam" and listed.phase == "Sapphire" and number > 8):
+                yield _quote(listed, provider, cents, 3 + (row + column + number) % 5)
+
+
+def _bids(number: int) -> Iterator[Quote]:
+    for row, listed in enumerate(MARKET):
+        for column, provider in enumerate(("buff163", "steam")):
+            cents = listed.cents * (91 + (number // 3 + row) % 4 + 9 * column) // 100
+            quote = _quote(listed, provider, cents, 2 + row)
+            yield Quote(quote.item, quote.cents, quote.quantity, provider, name=quote.name, phase=quote.phase,
+                        timestamp=None, last_updated=None, delivery="bid")  # fmt: skip
+
+
+def _quote(listed: Listed, provider: str, cents: int, quantity: int) -> Quote:
+    return Quote(listed.item, cents, quantity, provider, None, None, listed.name, listed.phase)
+
+
+def _land_catalogs(paths: WarehousePaths) -> None:
+    """Land a run that fetched the items, the fees of the marketplaces and a table of exchange rates."""
+    items = [
+        {"item_id": listed.item, "market_hash_name": listed.name, "phase": listed.phase,
+         "item_type": "Sticker" if "Sticker" in listed.name else "Weapon", "rarity_name": "Classified",
+         "is_stattrak": "StatTrak" in listed.name, "is_souvenir": "Souvenir" in listed.name}
+        for listed in MARKET
+    ]  # fmt: skip
+    providers = [
+        {"provider": key, "name": NAMES[key], "market_type": "p2p", "default_currency": "USD",
+         "sell_fee": fee, "insta_sell_fee": fee, "has_buy_orders": key != "csfloat", "health": "up"}
+        for key, fee in FEES.items()
+    ]  # fmt: skip
+    rates = [("CNY", Decimal("7.1214"), NOON), ("EUR", Decimal("0.854712"), NOON)]
+    with LandingWriter(paths.landing, run_header("20260601-catalogs", NOON - EVERY)) as landing:
+        landing.add_catalog("items", pl.DataFrame(items, schema=ITEMS, orient="row"))
+        landing.add_catalog("providers", pl.DataFrame(providers, schema=PROVIDERS, orient="row"))
+        landing.add_catalog("fx", pl.DataFrame(rates, schema=FX, orient="row"))
+        landing.finish("done")
+
+
+def _land_series(paths: WarehousePaths) -> None:
+    """Land points in the gap, candles of an hour, and sales, as backfills fetch them."""
+    end = NOON + 12 * EVERY
+    in_gap = [NOON + 5 * EVERY, NOON + 6 * EVERY]
+    points = [Point(at, 1_390 + 10 * n, 4, provider="buff163", name=REDLINE) for n, at in enumerate(in_gap)]
+    land_series(paths, "20260604-points", SeriesPage(end, points))
+    hours = [end - timedelta(hours=hours) for hours in (1, 2, 30)]
+    candles = [Candle(at, 1_400 + n, 12 - n, name=REDLINE) for n, at in enumerate(hours)]
+    land_series(paths, "20260604-candles", SeriesPage(end, candles), kind=Candle)
+    land_series(paths, "20260604-sales", SeriesPage(end, list(_sales(end))), kind=Sale)
+
+
+def _sales(end: datetime) -> Iterator[Sale]:
+    for number, hours in enumerate((3, 9, 20, 50, 170)):
+        at = end - timedelta(hours=hours)
+        yield Sale(at, 1_380 + 7 * number, 0.15 + number / 100, name=REDLINE, provider="buff163")
+    yield Sale(end - timedelta(hours=40), 4_850, 0.09, item="2", name=MARKET[1].name, provider="csfloat")
