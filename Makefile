@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Tests start twice as fast where Python and pytest may cache what they compile.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-unit test-slow lint docs lock clean
+.PHONY: setup demo bench test test-unit test-slow lint docs lock clean
 
 setup: $(READY)
 
@@ -20,6 +20,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)  ## four snapshots against the sandbox, the last with a revoked key, and two queries
 	$(BIN)/floorline demo
+
+bench: $(READY)  ## the benchmarks beside Floorline's rivals; writes their results into bench/README.md
+	$(BIN)/python -m bench
 
 test: lint  ## lint, types, import rules and the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow"

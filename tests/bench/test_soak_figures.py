@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.soak_figures import BOUNDS, as_table, find_trends, medians
+from bench.soak.figures import BOUNDS, as_table, find_trends, medians
 
 FLAT = dict.fromkeys(BOUNDS, 100.0)
 

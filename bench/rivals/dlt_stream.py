@@ -1,9 +1,8 @@
-"""Merge one stream into DuckDB with dlt, as its documentation does it, and print the seconds.
+"""Merge the file of a stream into DuckDB with dlt, as its documentation does it.
 
-    python bench/dlt_merge.py FIRST.ndjson.gz SECOND.ndjson.gz FOLDER
+    python dlt_stream.py FILE.ndjson.gz FOLDER
 
-The first file fills the table; the second file is merged by (provider, item_id) and timed. Needs
-`dlt[duckdb]`, which Floorline does not need: install it in another environment.
+The first file fills the table; a second one is merged by (provider, item_id).
 """
 
 from __future__ import annotations
@@ -22,18 +21,17 @@ BATCH_ROWS = 10_000
 
 
 def main() -> None:
-    """Load the first file and merge the second."""
-    first, second, folder = (Path(argument) for argument in sys.argv[1:4])
+    """Print the seconds and the rows."""
+    path, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    began = time.perf_counter()
     pipeline = dlt.pipeline(
         pipeline_name="stream",
         pipelines_dir=str(folder),
         destination=dlt.destinations.duckdb(str(folder / "dlt.duckdb")),
         dataset_name="market",
     )
-    for path in (first, second):
-        began = time.perf_counter()
-        pipeline.run(_quotes_resource(path))
-        seconds = time.perf_counter() - began
+    pipeline.run(_quotes_resource(path))
+    seconds = time.perf_counter() - began
     with pipeline.sql_client() as client:
         rows = client.execute_sql("SELECT count(*) FROM quotes")[0][0]
     sys.stdout.write(json.dumps({"seconds": seconds, "rows": rows}) + "\n")

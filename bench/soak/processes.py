@@ -20,10 +20,10 @@ SIGNALS: Final = (*[signal.SIGKILL] * 8, signal.SIGTERM, signal.SIGINT)
 
 
 class Resident:
-    """The process of `bench.soak_resident`."""
+    """The process of `bench.soak.resident`."""
 
     def __init__(self, config: Path, env: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "bench.soak_resident", str(config)]
+        command = [sys.executable, "-m", "bench.soak.resident", str(config)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True)
 

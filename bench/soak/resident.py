@@ -1,6 +1,6 @@
 """The long-lived process of a soak: a snapshot for each line of the standard input, all in this process.
 
-    python -m bench.soak_resident CONFIG
+    python -m bench.soak.resident CONFIG
 
 Each line names a basket. The answer is a line of JSON: the outcome, and what this process uses afterwards.
 """
@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench.soak_figures import use_of_process
+from bench.soak.figures import use_of_process
 from common.errors import FloorlineError
 from pipelines.config import Settings, load_settings
 from pipelines.snapshot.pipeline import SnapshotPipeline

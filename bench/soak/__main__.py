@@ -23,8 +23,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bench.soak_faults import SmallDisk, add_api_fault, damage_file, move_market
-from bench.soak_figures import (
+from bench.soak.faults import SmallDisk, add_api_fault, damage_file, move_market
+from bench.soak.figures import (
     Figures,
     as_table,
     find_trends,
@@ -33,7 +33,7 @@ from bench.soak_figures import (
     size_of_database,
     use_of_warehouse,
 )
-from bench.soak_ledger import (
+from bench.soak.ledger import (
     BASKETS,
     ITEMS,
     PROVIDERS,
@@ -42,7 +42,7 @@ from bench.soak_ledger import (
     accept_keys,
     create_bench,
 )
-from bench.soak_processes import SIGNALS, Resident, find_processes, run_command
+from bench.soak.processes import SIGNALS, Resident, find_processes, run_command
 from common.clock import SystemClock
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY

@@ -1,0 +1,1 @@
+"""A soak: snapshots for half an hour, with faults, kills and a moving market."""
