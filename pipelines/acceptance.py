@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.clock import Clock
 from common.errors import ConfigError
-from pipelines.alerts.rules import DARK, DOUBTED
+from pipelines.alerts.causes import DARK
+from pipelines.alerts.rules import DOUBTED
 from pipelines.catalogs import drop_missing_entries
 from pipelines.config import Settings
 from pipelines.loading import load_and_publish

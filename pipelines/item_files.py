@@ -64,6 +64,8 @@ def _read_lines(file: str, base: Path, owner: str) -> list[str]:
         text = read_user_file(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{owner}: {escape(file)} cannot be read: {_reason(error)}") from None
+    if "\0" in text:  # as the files of /proc have it, which may hold secrets: no message must show a part
+        raise ConfigError(f"{owner}: {escape(file)} cannot be read: it is no text")
     if line := find_key_line(text):
         raise ConfigError(f"{owner}: {escape(file)}: line {line} {ADVICE}")
     # A name may contain the other line breaks of Unicode.

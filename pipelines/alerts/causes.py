@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from warehouse.state.alerts import Alert
 
 Severity = Literal["failure", "warning", "success"]
+DARK: Final = "provider.dark"
 
 
 class CauseTraits(NamedTuple):
@@ -29,7 +30,7 @@ TRAITS: Final[dict[str, CauseTraits]] = {
     "snapshot.incomplete": CauseTraits("failure", "floorline gaps"),
     "landing.unreadable": CauseTraits("failure", "floorline maintain retry"),
     "channel.failed": CauseTraits("failure", "floorline alerts test"),
-    "provider.dark": CauseTraits("warning", "floorline alerts accept {alert}"),
+    DARK: CauseTraits("warning", "floorline alerts accept {alert}"),
     "catalog.doubted": CauseTraits("warning", "floorline alerts accept {alert}"),
     "contract.changed": CauseTraits("warning", "floorline rejects list"),
     "key.next": CauseTraits("warning", "floorline key status", shows_key=True),

@@ -12,14 +12,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from common.text import format_exact_duration, sanitize
-from pipelines.alerts.causes import command_for, severity_of, traits_of
-from pipelines.alerts.losses import MissedTime
+from common.warehouse_errors import WarehouseError
+from pipelines.alerts.causes import DARK, command_for, severity_of, traits_of
+from pipelines.alerts.losses import MissedTime, find_missed_time
 from pipelines.config import BasketSettings, Settings
+from warehouse.paths import WarehousePaths
+from warehouse.queries import run_query
 from warehouse.state.alerts import Alert
 
 SCHEMA_VERSION: Final = 1  # of the payload; a field that changes its meaning or goes away raises it
 # Mentions (@all, <!here>), HTML, addresses, :emoji:, links of Markdown, and formulas at the beginning.
 ACTIVE: Final = re.compile(r"@(?=\S)|<(?=\S)|:(?=//)|:(?=[a-z_+-]+:)|(?<=\])\(|^[=+\-]", re.IGNORECASE)
+DISPLAY_NAME: Final = "SELECT name FROM providers WHERE source = $source AND provider = $provider"
 FILL_GAPS: Final = "floorline backfill --gaps --dry-run"
 
 
@@ -106,8 +110,17 @@ class AlertMessage:
         yield f"alert {alert.alert_id}{f', run {alert.run_id}' if alert.run_id else ''}"
 
 
-def describe_alert(alert: Alert, settings: Settings, missed: Sequence[MissedTime] = ()) -> AlertMessage:
-    """Return an alert with the baskets and the place of the key that the configuration has for it."""
+def compose_message(alert: Alert, settings: Settings) -> AlertMessage:
+    """Return the message of an alert; of one that is over, with what was not observed meanwhile."""
+    paths = WarehousePaths(settings.root)
+    baskets = concerned_baskets(alert, settings, _find_display_name(alert, paths))
+    return describe_alert(alert, settings, baskets, find_missed_time(alert, baskets, paths))
+
+
+def describe_alert(
+    alert: Alert, settings: Settings, baskets: Sequence[BasketSettings], missed: Sequence[MissedTime] = ()
+) -> AlertMessage:
+    """Return an alert with the baskets that it concerns, and the place of the key in the configuration."""
     source = settings.sources.get(alert.source)
     settings_of_keys = ("key", "key_next") if alert.cause == "key.next" else ("key",)
     keys = tuple(
@@ -115,15 +128,18 @@ def describe_alert(alert: Alert, settings: Settings, missed: Sequence[MissedTime
         for name in settings_of_keys
         if traits_of(alert).shows_key and hasattr(source, name)
     )
-    baskets = tuple(basket.name for basket in concerned_baskets(alert, settings))
-    return AlertMessage(alert, baskets, keys, tuple(missed))
+    return AlertMessage(alert, tuple(basket.name for basket in baskets), keys, tuple(missed))
 
 
-def concerned_baskets(alert: Alert, settings: Settings) -> list[BasketSettings]:
-    """Return the baskets that an alert concerns: its subject, or those of its provider or source."""
+def concerned_baskets(alert: Alert, settings: Settings, display_name: str = "") -> list[BasketSettings]:
+    """Return the baskets that an alert concerns: its subject, or those of its provider or source.
+
+    A basket names a provider by its key, which is the subject of the alert, or by its `display_name`.
+    """
     of_source = [basket for basket in settings.baskets if basket.source == alert.source]
-    if alert.cause == "provider.dark":
-        return [basket for basket in of_source if {"all", alert.subject} & set(basket.providers)]
+    if alert.cause == DARK:
+        names = {"all", alert.subject.casefold(), display_name.casefold()}
+        return [basket for basket in of_source if names & set(map(str.casefold, basket.providers))]
     named = [basket for basket in of_source if basket.name == alert.subject]
     is_of_basket = alert.cause in {"snapshot.incomplete", "silence", "contract.changed"}
     return named if is_of_basket else of_source
@@ -151,3 +167,14 @@ def _describe_time(alert: Alert) -> str:
 
 def _iso(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
+
+
+def _find_display_name(alert: Alert, paths: WarehousePaths) -> str:
+    """Return the display name of the provider that is the subject of an alert; empty where none is known."""
+    if alert.cause != DARK or not paths.published.exists():
+        return ""
+    try:
+        found = run_query(paths, DISPLAY_NAME, {"source": alert.source, "provider": alert.subject})
+    except WarehouseError:  # the message goes out without the baskets that use the display name
+        return ""
+    return next((name for (name,) in found.rows if name), "")

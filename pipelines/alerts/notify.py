@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from pipelines.alerts.channels import ENTRY, AppriseChannel, apprise_channels
-from pipelines.alerts.losses import find_missed_time
-from pipelines.alerts.messages import AlertMessage, concerned_baskets, describe_alert
+from pipelines.alerts.messages import compose_message
 from pipelines.alerts.prefect_channels import PrefectEventChannel, PrefectPageChannel, prefect_channels
 from pipelines.config import Settings
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
@@ -54,7 +52,7 @@ def _deliver_to(channel: Channel, settings: Settings, alerts: AlertStore, now: d
     for alert in alerts.claim_undelivered(channel.key, now):
         # A channel tells nothing about itself: its failure ends with the next message that arrives.
         own = (alert.cause, alert.subject) == (CHANNEL, channel.name)
-        failure = None if own else channel.send(_describe(alert, settings))
+        failure = None if own else channel.send(compose_message(alert, settings))
         if failure is None:
             alerts.mark_delivered(alert, channel.key, now)
         else:
@@ -72,10 +70,3 @@ def _resolve_removed(alerts: AlertStore, channels: Sequence[Channel], now: datet
     for alert in alerts.list_alerts(open_only=True):
         if alert.cause == CHANNEL and alert.subject.startswith(ENTRY) and alert.subject not in names:
             alerts.resolve(CHANNEL, "", alert.subject, now=now)
-
-
-def _describe(alert: Alert, settings: Settings) -> AlertMessage:
-    """Return the message of an alert; of one that is over, with what was not observed meanwhile."""
-    baskets = concerned_baskets(alert, settings)
-    missed = find_missed_time(alert, baskets, WarehousePaths(settings.root))
-    return describe_alert(alert, settings, missed)

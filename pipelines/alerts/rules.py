@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from common.clock import MAX_CLOCK_SKEW
 from common.errors import SourceError
 from common.text import escape, format_duration
+from pipelines.alerts.causes import DARK
 from pipelines.exit_codes import DONE
 from pipelines.results import RunResult
 from warehouse.loading.rejects import UNUSABLE
@@ -15,7 +16,7 @@ from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert, AlertStore
 
 AUTH, QUOTA, PLAN = "auth.failed", "quota.exhausted", "plan.forbids"
-INCOMPLETE, CONTRACT, DARK = "snapshot.incomplete", "contract.changed", "provider.dark"
+INCOMPLETE, CONTRACT = "snapshot.incomplete", "contract.changed"
 SILENCE = "silence"
 NEXT_KEY = "key.next"
 CLOCK_AHEAD = "clock.ahead"

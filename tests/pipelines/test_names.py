@@ -107,6 +107,7 @@ def test_lines_of_an_item_file(tmp_path: Path, content: str, expected: list[str]
         pytest.param("none.txt", "none.txt cannot be read: No such file or directory", id="guard: no file"),
         pytest.param(".", "is no regular file", id="new: a folder"),
         pytest.param("pipe", "is no regular file", id="new: a pipe, which never ends"),
+        pytest.param("/proc/self/environ", "cannot be read: it is no text", id="new: an environment"),
         pytest.param("/dev/zero", "/dev/zero is no regular file", id="new: a device"),
         pytest.param("latin", "latin cannot be read: it is not UTF-8 text", id="new: another encoding"),
         pytest.param("a\0b", r"a\x00b cannot be read: its path is not valid", id="new: NUL"),

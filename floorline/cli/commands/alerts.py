@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from floorline import console
 from floorline.cli.json_output import print_result
 from floorline.cli.options import AsJson, ConfigFile, Quiet
-
-if TYPE_CHECKING:
-    from pipelines.alerts.messages import AlertMessage
-    from pipelines.config import Settings
-    from warehouse.state.alerts import Alert
 
 alerts_app = typer.Typer(
     help="Open alerts: rejected keys, exhausted quotas, dark providers.", no_args_is_help=True
@@ -36,6 +31,7 @@ def alerts_list(
     """List the open alerts, newest first."""
     from floorline.cli.outputs.operation import AlertOutput
     from floorline.cli.render.runs import print_alerts
+    from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
@@ -43,7 +39,7 @@ def alerts_list(
     settings = load_settings(config)
     alerts = read_alerts(WarehousePaths(settings.root).state, open_only=not everything)
     if as_json:
-        print_result("alerts list", [AlertOutput.of(_describe(alert, settings)) for alert in alerts])
+        print_result("alerts list", [AlertOutput.of(compose_message(alert, settings)) for alert in alerts])
     else:
         print_alerts(alerts)
 
@@ -53,6 +49,7 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     """Show an alert: what happened, since when, what to do."""
     from common.errors import ConfigError
     from floorline.cli.render.runs import print_alert
+    from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
@@ -62,16 +59,7 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
-    print_alert(_describe(record, settings), as_json=as_json)
-
-
-def _describe(alert: Alert, settings: Settings) -> AlertMessage:
-    from pipelines.alerts.losses import find_missed_time
-    from pipelines.alerts.messages import concerned_baskets, describe_alert
-    from warehouse.paths import WarehousePaths
-
-    missed = find_missed_time(alert, concerned_baskets(alert, settings), WarehousePaths(settings.root))
-    return describe_alert(alert, settings, missed)
+    print_alert(compose_message(record, settings), as_json=as_json)
 
 
 @alerts_app.command("clear", epilog="Example: floorline alerts clear 3")
@@ -102,7 +90,7 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     from common.text import escape
     from floorline.cli.outputs.operation import AcceptedLossOutput
     from pipelines.acceptance import accept_loss
-    from pipelines.alerts.rules import DARK
+    from pipelines.alerts.causes import DARK
     from pipelines.config import load_settings
     from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from common.errors import ConfigError
 from floorline.cli.app import app
-from pipelines.alerts.rules import DARK, raise_alerts
+from pipelines.alerts.causes import DARK
+from pipelines.alerts.rules import raise_alerts
 from tests.support.json_outputs import read_result
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
 from warehouse.paths import WarehousePaths

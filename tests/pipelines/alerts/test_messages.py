@@ -56,13 +56,14 @@ def rejected_and_over(tmp_path_factory: pytest.TempPathFactory) -> tuple[AlertMe
     raise_alerts(alerts, [result("20260601T120000Z-1f", "auth_failed", ERROR)], [], now=NOON)
     load(paths)
     (record,) = alerts.list_alerts()
-    opened = describe_alert(record, settings(folder))
+    baskets = concerned_baskets(record, settings(folder))
+    opened = describe_alert(record, settings(folder), baskets)
     land(paths, "r2", observe(minute(130), Quote()), basket="core")
     load(paths)
     raise_alerts(alerts, [result("r2", "done")], [], now=minute(130))
     (record,) = alerts.list_alerts()
-    missed = find_missed_time(record, concerned_baskets(record, settings(folder)), paths)
-    return opened, describe_alert(record, settings(folder), missed)
+    missed = find_missed_time(record, baskets, paths)
+    return opened, describe_alert(record, settings(folder), baskets, missed)
 
 
 def test_open_alert_says_what_people_need(rejected_and_over: tuple[AlertMessage, AlertMessage]) -> None:
@@ -122,22 +123,31 @@ def test_baskets_that_an_alert_concerns(tmp_path: Path, subject: Alert, expected
     assert [basket.name for basket in concerned_baskets(subject, settings(tmp_path))] == expected
 
 
+def test_basket_may_name_the_provider_of_an_alert_as_people_see_it(tmp_path: Path) -> None:
+    core = {"name": "core", "source": "cs2cap", "items": ["x"], "every": "10m"}
+    baskets = [{**core, "providers": ["Steam Community Market", "CSFloat"]}]
+    of_people = parse_settings({**TABLES, "baskets": baskets}, tmp_path)
+    dark = alert("provider.dark", subject="steam")
+    assert concerned_baskets(dark, of_people) == []
+    assert concerned_baskets(dark, of_people, "Steam Community Market") == list(of_people.baskets)
+    assert concerned_baskets(alert("provider.dark", subject="csfloat"), of_people) == list(of_people.baskets)
+
+
 def test_alert_that_lost_nothing_says_so_by_silence(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     for number in (0, 10, 20):
         land(paths, f"r{number}", observe(minute(number), Quote()), basket="core")
     load(paths)
     over = Alert("provider.dark", "cs2cap", "steam", "x", opened_at=minute(10), closed_at=minute(20))
-    message = describe_alert(
-        over, settings(tmp_path), find_missed_time(over, settings(tmp_path).baskets, paths)
-    )
+    baskets = settings(tmp_path).baskets
+    message = describe_alert(over, settings(tmp_path), baskets, find_missed_time(over, baskets, paths))
     assert (message.missed, message.command) == ((), "")
     assert "lasted 10m" in message.body
 
 
 def test_text_of_an_api_is_one_line_and_inactive_in_text_and_payload(tmp_path: Path) -> None:
     attack = "@everyone <b>x</b>\x1b[31m\n=1+1"
-    message = describe_alert(alert("provider.dark", subject=attack, message=attack), settings(tmp_path))
+    message = describe_alert(alert("provider.dark", subject=attack, message=attack), settings(tmp_path), ())
     texts = (message.title, *message.body.split("\n"), *map(str, message.payload.values()))
     for text in texts:
         assert "@e" not in text
