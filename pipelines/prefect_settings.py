@@ -17,8 +17,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from common.errors import ConfigError
 
 DATABASE: Final = re.compile(r"(sqlite\+aiosqlite|postgresql\+asyncpg):")
@@ -72,6 +70,8 @@ def check_home(home: Path) -> None:
 
 def _check_logging() -> None:
     """Raise ConfigError for a logging configuration with which Prefect would print tracebacks."""
+    import yaml
+
     settings = importlib.import_module("prefect.settings").get_current_settings()
     path = Path(settings.logging.config_path or settings.home / "logging.yml")
     if not path.exists():

@@ -92,6 +92,11 @@ def test_glob_matches_as_fnmatch_does(parts: list[str], name: str) -> None:
     assert (compile_glob(texts).fullmatch(name) is not None) == fnmatch.fnmatchcase(name, literal)
 
 
+def test_selector_that_is_no_utf8_is_unknown() -> None:
+    with pytest.raises(ConfigError, match="no item is called"):
+        ids(REDLINE, "\ud800", "\\ud800 @ Ruby")
+
+
 def test_duplicates_are_dropped_in_order() -> None:
     assert ids(5, 3, "5", f"{DOPPLER} @ *", "*Karambit*") == ["5", "3", "4"]
 
