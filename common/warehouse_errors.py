@@ -56,13 +56,19 @@ class BackfillBusy(WarehouseError):
     guidance = "wait for that process to end, or stop it; the next run continues there"
 
 
+@dataclass(eq=False)
 class QueryRejected(WarehouseError):
-    """DuckDB cannot run a query; `detail` has DuckDB's reason, and may have the place in the SQL below."""
+    """DuckDB cannot run a query; `detail` has DuckDB's reason, and may have the place in the SQL below.
+
+    `advice` goes on from the detail: what a person may do who runs the query.
+    """
+
+    advice: str = ""
 
     guidance = ""
 
     def __str__(self) -> str:
-        return reveal(self.detail)
+        return reveal(self.detail + self.advice)
 
 
 class WarehouseUnusable(WarehouseError):

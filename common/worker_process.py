@@ -44,6 +44,10 @@ class WorkerDied(Exception):
         return str(self.args[0])
 
 
+class WorkerTimedOut(WorkerDied):
+    """The worker process gave no answer in time, and was ended."""
+
+
 class WorkerProcess:
     """Runs functions of `module` in one worker process, in the order of the calls.
 
@@ -123,10 +127,14 @@ class Worker:
             self.stop()
             raise WorkerDied(f"could not be started: {import_error}")
 
-    def call(self, work: Callable[..., _T], *args: object) -> _T:
-        """Return what `work(*args)` returns, or raise what it raises, or WorkerDied."""
+    def call(self, work: Callable[..., _T], *args: object, limit: float | None = None) -> _T:
+        """Return what `work(*args)` returns, or raise what it raises, or WorkerDied.
+
+        The call may take `limit` seconds, by default as long as any call of this worker; then it raises
+        WorkerTimedOut.
+        """
         self.send(pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL))
-        result: _T = self.receive_result()
+        result: _T = self.receive_result(limit)
         return result
 
     def kill(self) -> None:
@@ -138,9 +146,9 @@ class Worker:
         with contextlib.suppress(OSError):  # the worker has died: receive_result raises WorkerDied
             self._socket.send_bytes(request)
 
-    def receive_result(self) -> Any:  # noqa: ANN401 - what the work returns
+    def receive_result(self, limit: float | None = None) -> Any:  # noqa: ANN401 - what the work returns
         """Return or raise the outcome of the next call. Raises WorkerDied."""
-        result, error = self._receive()
+        result, error = self._receive(limit)
         if error is not None:
             raise error
         return result
@@ -160,10 +168,11 @@ class Worker:
             return self._process.wait(STOP_SECONDS)
         return -signal.SIGKILL
 
-    def _receive(self) -> Any:  # noqa: ANN401
+    def _receive(self, limit: float | None = None) -> Any:  # noqa: ANN401
+        seconds = self._limit if limit is None else limit
         try:
-            if not self._socket.poll(self._limit):
-                raise WorkerDied(f"gave no answer in {self._limit:g} seconds, and was ended", self._end())
+            if not self._socket.poll(seconds):
+                raise WorkerTimedOut(f"gave no answer in {seconds:g} seconds, and was ended", self._end())
             response = self._socket.recv_bytes()
         except (EOFError, OSError):
             code = self._process.wait()

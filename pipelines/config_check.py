@@ -22,6 +22,7 @@ from pipelines.planning.item_search import may_be_search
 from pipelines.planning.readable_names import ReadableNames, Resolved, Selector
 from pipelines.planning.selectors import ALL, resolve_currencies, resolve_items, resolve_providers
 from pipelines.results import CATALOG_NAMES
+from pipelines.watches.names import check_conditions
 from warehouse.paths import WarehousePaths
 
 
@@ -46,8 +47,8 @@ class Selection:
 async def check_configuration(settings: Settings, clock: Clock) -> list[Selection]:
     """Return what each basket selects by the cached catalogs; send no request, and read no key.
 
-    Raises ConfigError for a configuration without baskets, for an item file that cannot be read, and for a
-    name that a cached catalog does not have.
+    Raises ConfigError for a configuration without baskets, for an item file that cannot be read, for a name
+    that a cached catalog does not have, and for a watch whose query DuckDB rejects.
     """
     selections = []
     for basket in settings.select_baskets(()):
@@ -59,6 +60,7 @@ async def check_configuration(settings: Settings, clock: Clock) -> list[Selectio
             except ConfigError as error:
                 owner = f"basket {basket.name}: "  # of an item file, the error names it already
                 raise ConfigError(owner + error.detail.removeprefix(owner)) from None
+    await check_conditions(settings, clock)
     return selections
 
 

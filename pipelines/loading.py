@@ -1,4 +1,4 @@
-"""The last steps of a run: load the pending landings, raise and resolve alerts, publish."""
+"""The last steps of a run: load the pending landings, raise and resolve alerts, publish, run the watches."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import raise_alerts
 from pipelines.config import Settings
 from pipelines.results import RunResult, with_loads
+from pipelines.watches.alerting import check_watches
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 from warehouse.landing.reader import CorruptLanding
@@ -62,7 +63,17 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
 def load_and_publish(
     settings: Settings, results: Sequence[RunResult], clock: Clock, lock_wait: float = math.inf
 ) -> Sequence[LoadReport]:
-    """Load every pending landing and publish; raise and resolve alerts between the two.
+    """Load every pending landing as `load_only` does, then run the watches on what was published."""
+    loads = load_only(settings, results, clock, lock_wait)
+    run_id = loads[-1].run_id if loads else None
+    check_watches(settings, AlertStore(WarehousePaths(settings.root).state), run_id, clock)
+    return loads
+
+
+def load_only(
+    settings: Settings, results: Sequence[RunResult], clock: Clock, lock_wait: float = math.inf
+) -> Sequence[LoadReport]:
+    """Load every pending landing and publish; raise and resolve alerts between the two; run no watch.
 
     The alerts are raised and delivered even if nothing can be loaded. Waits for another loader as long as the
     configuration says, and at most `lock_wait` seconds. Raises WarehouseError; the next call loads what this
@@ -111,7 +122,7 @@ def load_before_exit(settings: Settings, clock: Clock) -> None:
     This blocks the event loop on purpose: Prefect and the shell wait for the process, not for its threads.
     """
     with contextlib.suppress(WarehouseError, MachineError):
-        load_and_publish(settings, [], clock, lock_wait=shutdown_grace())
+        load_only(settings, [], clock, lock_wait=shutdown_grace())
 
 
 def shutdown_grace() -> float:

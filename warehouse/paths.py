@@ -39,6 +39,11 @@ class WarehousePaths:
         return self.root / "writer" / "lock"
 
     @property
+    def watch_lock(self) -> Path:
+        """The lock file of the process that runs the watches."""
+        return self.root / "writer" / "watches.lock"
+
+    @property
     def landing(self) -> Path:
         """The folder of the landings, one folder per run."""
         return self.root / "landing"

@@ -26,13 +26,11 @@ LOCKED: Final = re.compile(
     r"disabled (by|through) configuration|configuration has been locked|LocalFileSystem disabled"
 )
 LOCKED_MESSAGE: Final = (
-    "a query only reads the published database: no other file, no network, no extension, no setting;"
-    " `floorline query --allow-files` allows them"
+    "a query only reads the published database: no other file, no network, no extension, no setting"
 )
-MEMORY_MESSAGE: Final = (
-    "the query needs more memory than there is: select less,"
-    " or let DuckDB use temporary files with `floorline query --allow-files`"
-)
+LOCKED_ADVICE: Final = "; `floorline query --allow-files` allows them"
+MEMORY_MESSAGE: Final = "the query needs more memory than there is: select less"
+MEMORY_ADVICE: Final = ", or let DuckDB use temporary files with `floorline query --allow-files`"
 
 
 @contextlib.contextmanager
@@ -44,14 +42,23 @@ def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterato
     change no setting. Raises NotPublished where there is no file, QueryRejected for an empty text and for a
     statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is read.
     """
-    with _translate_errors(path), connect_reader(path) as connection:
-        connection.execute("SET python_enable_replacements = false")
-        if not allow_files:
-            connection.execute(LOCK)
+    with open_session(path, "" if allow_files else LOCK) as connection:
         statements = connection.extract_statements(sql)
         if not statements:
             raise QueryRejected("the query is empty: give at least one SQL statement", path)
         yield _run(connection, statements)
+
+
+@contextlib.contextmanager
+def open_session(path: Path, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database file read-only for the SQL of a user, under these settings.
+
+    Raises as `query_results` does, also for errors of the block.
+    """
+    with translate_query_errors(path), connect_reader(path) as connection:
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute(settings)
+        yield connection
 
 
 def _run(
@@ -65,7 +72,8 @@ def _run(
 
 
 @contextlib.contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
+def translate_query_errors(path: Path) -> Iterator[None]:
+    """Raise the errors of a user's SQL in the block as `query_results` does."""
     try:
         yield
     except DatabaseUnreadable as error:
@@ -73,20 +81,23 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         if isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
             raise PublishedUnreadable(f"{path} is damaged", path) from None
-        raise QueryRejected(_describe(error), path) from None
+        raise _rejected(error, path) from None
     except RuntimeError as error:
         if str(error) != "Query interrupted":
             raise
         raise KeyboardInterrupt from None
 
 
-def _describe(error: duckdb.Error) -> str:
-    """Return the reason on one line; a syntax error has its position on two more lines."""
-    reason = str(error)
+def _rejected(error: duckdb.Error, path: Path) -> QueryRejected:
     if isinstance(error, duckdb.OutOfMemoryException):
-        return MEMORY_MESSAGE
-    if LOCKED.search(reason):
-        return LOCKED_MESSAGE
+        return QueryRejected(MEMORY_MESSAGE, path, MEMORY_ADVICE)
+    if LOCKED.search(str(error)):
+        return QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
+    return QueryRejected(_describe(str(error)), path)
+
+
+def _describe(reason: str) -> str:
+    """Return the reason on one line; a syntax error has its position on two more lines."""
     message, _, position = reason.partition("\n\nLINE ")
     line = f"DuckDB says: {sanitize(message, 400)}"
     if not position or not reason.startswith("Parser Error"):

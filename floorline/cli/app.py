@@ -26,6 +26,7 @@ from floorline.cli.commands.query import query
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.schema import schema
 from floorline.cli.commands.snapshot import snapshot
+from floorline.cli.commands.watches import watches_app
 from floorline.cli.endings import end_command
 from floorline.cli.groups import CommandGroup, name_command
 from floorline.cli.options import ConfigFile
@@ -88,6 +89,7 @@ app.command(rich_help_panel=OPERATE, epilog="Example: floorline metrics --output
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline backup /mnt/backup/today")(backup)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline restore /mnt/backup/today --check")(restore)
 app.add_typer(alerts_app, name="alerts", rich_help_panel=OPERATE)
+app.add_typer(watches_app, name="watches", rich_help_panel=READ)
 app.add_typer(key_app, name="key", rich_help_panel=OPERATE)
 app.add_typer(rejects_app, name="rejects", rich_help_panel=OPERATE)
 app.add_typer(maintain_app, name="maintain", rich_help_panel=OPERATE)

@@ -26,6 +26,7 @@ from common.warehouse_errors import (
     WarehouseLocked,
 )
 from floorline.doctor.findings import Finding, fail, from_error, ok, warn
+from pipelines.alerts.rows import summary_of
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.config import BasketSettings, Settings
 from warehouse.database import open_published, open_reader, writer_lock
@@ -257,7 +258,7 @@ def check_alerts(paths: WarehousePaths) -> list[Finding]:
 def _from_alert(alert: Alert) -> Finding:
     subject = ", ".join(part for part in (alert.cause, alert.source, alert.subject) if part)
     since = f" since {alert.opened_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if alert.opened_at else ""
-    seen = f"{subject}{since}: {alert.message}"
+    seen = f"{subject}{since}: {summary_of(alert)}"
     if alert.cause == "auth.failed":
         closes = "(if the key is accepted by now, the next run closes this alert)"
         return fail("alerts", seen, " ".join(filter(None, (alert.guidance, closes))))

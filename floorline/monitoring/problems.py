@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from common.text import format_duration, sanitize
 from floorline.monitoring.status import BasketStatus, StatusReport
+from pipelines.alerts.rows import summary_of
 from pipelines.config import Settings
 
 Kind = Literal["freshness", "alert", "landing"]
@@ -51,7 +52,9 @@ def _check_freshness(basket: BasketStatus) -> Problem | None:
 def _list_alerts(report: StatusReport) -> Iterator[Problem]:
     for alert in report.alerts:
         about = ", ".join(filter(None, (alert.source, alert.subject)))
-        yield Problem("alert", alert.cause, f"alert {alert.cause} ({about}): {sanitize(alert.message, 1000)}")
+        yield Problem(
+            "alert", alert.cause, f"alert {alert.cause} ({about}): {sanitize(summary_of(alert), 1000)}"
+        )
 
 
 def _list_landings(report: StatusReport) -> Iterator[Problem]:

@@ -21,6 +21,13 @@ ALERTS: Final = """\
 # Who receives alerts, as of a rejected key: Apprise URLs (Slack, mail, webhooks and many others), or env:NAME
 # of a variable that holds such a URL. `floorline alerts list` shows the open alerts in any case.
 """
+WATCHES: Final = """\
+# A watch raises an alert while its rows match: an item with a price bound, or a query (docs/how-to-watch.md).
+# [[watches]]
+# name = "cheap-redline"
+# item = "AK-47 | Redline (Field-Tested)"
+# below = 12.50  # or above, or both; marketplace = "steam" for one marketplace
+"""
 NO_ALERTS: Final = """\
 # [alerts]
 # notify = ["env:ALERT_URL"]
@@ -53,7 +60,7 @@ class Answers:
 
 def render_configuration(answers: Answers) -> str:
     """Return the text of floorline.toml for these answers."""
-    parts = [HEADER, _warehouse(answers), _source(answers), _basket(answers), _alerts(answers)]
+    parts = [HEADER, _warehouse(answers), _source(answers), _basket(answers), WATCHES, _alerts(answers)]
     return "\n".join(parts)
 
 

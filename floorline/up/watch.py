@@ -13,6 +13,7 @@ from common.errors import FloorlineError
 from floorline.up.lines import report, warn
 from flows import WORK_POOL
 from pipelines.alerts.causes import severity_of
+from pipelines.alerts.rows import summary_of
 from pipelines.config import Settings
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, read_alerts
@@ -94,7 +95,7 @@ class AlertWatcher:
         for number in now.keys() - self._open.keys():
             alert = now[number]
             level = logging.ERROR if severity_of(alert) == "failure" else logging.WARNING
-            _report_alert(level, "alert.opened", f"alert {_name(alert)}: {alert.message}", alert)
+            _report_alert(level, "alert.opened", f"alert {_name(alert)}: {summary_of(alert)}", alert)
         for number in self._open.keys() - now.keys():
             alert = self._open[number]
             _report_alert(logging.INFO, "alert.closed", f"alert is over: {_name(alert)}", alert)

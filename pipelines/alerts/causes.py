@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from common.text import escape
 from warehouse.state.alerts import Alert
 
 Severity = Literal["failure", "warning", "success"]
@@ -13,7 +14,8 @@ DARK: Final = "provider.dark"
 class CauseTraits(NamedTuple):
     """The severity of a cause while its alert is open, and the command that shows or ends the cause.
 
-    In the command, {alert} is the number of the alert. `shows_key`: the alert is about the key of a source.
+    In the command, {alert} is the number of the alert, {subject} its subject. `shows_key`: the alert is about
+    the key of a source.
     """
 
     severity: Severity
@@ -36,6 +38,9 @@ TRAITS: Final[dict[str, CauseTraits]] = {
     "key.next": CauseTraits("warning", "floorline key status", shows_key=True),
     "clock.ahead": CauseTraits("warning", "floorline doctor"),
     "database.restored": CauseTraits("warning", "floorline doctor"),
+    "watch.warning": CauseTraits("warning", "floorline watches check {subject}"),
+    "watch.failure": CauseTraits("failure", "floorline watches check {subject}"),
+    "watch.broken": CauseTraits("warning", "floorline watches check {subject}"),
 }
 
 
@@ -55,4 +60,4 @@ def command_for(alert: Alert) -> str:
     # A catalog without missing entries has no loss to accept.
     if alert.cause == "catalog.doubted" and alert.guidance is None:
         return "floorline doctor"
-    return traits.command.format(alert=alert.alert_id)
+    return traits.command.format(alert=alert.alert_id, subject=escape(alert.subject))

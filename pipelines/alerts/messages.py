@@ -15,6 +15,7 @@ from common.text import format_exact_duration, sanitize
 from common.warehouse_errors import WarehouseError
 from pipelines.alerts.causes import DARK, command_for, severity_of, traits_of
 from pipelines.alerts.losses import MissedTime, find_missed_time
+from pipelines.alerts.rows import describe_row, split_rows, summary_of
 from pipelines.config import BasketSettings, Settings
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
@@ -56,8 +57,17 @@ class AlertMessage:
 
     @property
     def reason(self) -> str:
-        """What happened, without what to do."""
-        return self.alert.message.removesuffix(self.alert.guidance or "").rstrip()
+        """What happened, without what to do, and without rows."""
+        return summary_of(self.alert).removesuffix(self.alert.guidance or "").rstrip()
+
+    @property
+    def rows(self) -> list[dict[str, str | None]]:
+        """The rows that a watch found, by column."""
+        _, rows = split_rows(self.alert)
+        return [
+            {disarm(name): None if value is None else disarm(value) for name, value in row.items()}
+            for row in rows
+        ]
 
     @property
     def command(self) -> str:
@@ -91,11 +101,14 @@ class AlertMessage:
             "repeats": alert.repeats,
             "run_id": alert.run_id,
             "missed": [missed.as_json() for missed in self.missed],
+            "rows": self.rows,
         }
 
     def _lines(self) -> Iterator[str]:
         alert = self.alert
         yield self.reason
+        for row in self.rows:
+            yield f"row: {describe_row(row)}"
         if self.baskets:
             yield f"baskets: {', '.join(self.baskets)}"
         if self.keys and alert.closed_at is None:

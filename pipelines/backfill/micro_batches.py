@@ -13,7 +13,7 @@ from common.clock import Clock
 from common.warehouse_errors import WarehouseLocked
 from pipelines.backfill.results import MAX_REASONS
 from pipelines.config import Settings
-from pipelines.loading import load_and_publish
+from pipelines.loading import load_only
 from pipelines.snapshot.extraction import new_run_id
 from warehouse.landing.model import RunHeader
 from warehouse.landing.series import SeriesHeader, SeriesWriter
@@ -216,4 +216,5 @@ class MicroBatchWriter:
         """Load all finished landings; if another loader holds the lock for long, the next load does it."""
         async with self._load_lock:  # loads would only wait for each other's lock of the database
             with contextlib.suppress(WarehouseLocked):
-                await asyncio.to_thread(load_and_publish, self._settings, [], self._clock)
+                # The watches run after the last load of the backfill.
+                await asyncio.to_thread(load_only, self._settings, [], self._clock)

@@ -4,6 +4,7 @@ from pipelines.config.files import DEFAULT_PATH, config_path, load_settings, par
 from pipelines.config.settings import Settings
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings, SourceSettings
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
+from pipelines.config.watches import WatchSettings
 
 __all__ = [
     "DEFAULT_PATH",
@@ -15,6 +16,7 @@ __all__ = [
     "SkinsharkSettings",
     "SourceSettings",
     "WarehouseSettings",
+    "WatchSettings",
     "config_path",
     "load_settings",
     "parse_settings",

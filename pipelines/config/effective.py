@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
@@ -11,7 +11,9 @@ from common.addresses import MASK
 from common.text import escape, reveal
 from pipelines.config.environment import find_variable
 from pipelines.config.settings import Settings
+from pipelines.config.tables import BasketSettings
 from pipelines.config.values import write_value
+from pipelines.config.watches import WatchSettings
 
 if TYPE_CHECKING:
     from tomlkit.items import Table
@@ -26,6 +28,7 @@ def describe_settings(settings: Settings) -> dict[str, Any]:
         "warehouse": _values(settings.warehouse),
         "sources": {name: _values(source) for name, source in settings.sources.items()},
         "baskets": [_values(basket) for basket in settings.baskets],
+        "watches": [_values(watch) for watch in settings.watches],
         "alerts": _values(settings.alerts),
     }
 
@@ -38,7 +41,8 @@ def render_settings(settings: Settings) -> str:
     document["warehouse"] = _table(settings.warehouse, "warehouse")
     document["warehouse"]["path"].comment(escape(str(settings.root)))
     _add_sources(document, settings)
-    _add_baskets(document, settings)
+    _add_entries(document, "baskets", settings.baskets)
+    _add_entries(document, "watches", settings.watches)
     document["alerts"] = _table(settings.alerts, "alerts")
     return _escape_invisible(tomlkit.dumps(document))
 
@@ -59,15 +63,17 @@ def _add_sources(document: TOMLDocument, settings: Settings) -> None:
         document["sources"] = sources
 
 
-def _add_baskets(document: TOMLDocument, settings: Settings) -> None:
+def _add_entries(
+    document: TOMLDocument, table: str, entries: Sequence[BasketSettings | WatchSettings]
+) -> None:
     import tomlkit
 
-    baskets = tomlkit.aot()
-    for place, basket in enumerate(settings.baskets):
-        named = find_variable(("baskets", str(place)))
-        baskets.append(_table(basket, "baskets", str(place) if named else basket.name))
-    if settings.baskets:
-        document["baskets"] = baskets
+    tables = tomlkit.aot()
+    for place, entry in enumerate(entries):
+        named = find_variable((table, str(place)))
+        tables.append(_table(entry, table, str(place) if named else entry.name))
+    if entries:
+        document[table] = tables
 
 
 def _table(model: BaseModel, *location: str) -> Table:

@@ -26,13 +26,16 @@ COMMA: Final = re.compile(r"\s*,\s*")
 Tables: TypeAlias = Mapping[str, Sequence[type[BaseModel]]]
 SAME_NAME: Final = 0.8  # the similarity of a misspelt name, from 0 to 1
 MAX_UNKNOWN: Final = 5  # variables in one error
+# The tables with a list of entries, each with a name, and the word for an entry.
+LISTS: Final[Mapping[str, str]] = {"baskets": "basket", "watches": "watch"}
 
 
 class EnvironmentSource(EnvSettingsSource):
     """The values of the variables, which have precedence over `file`, the fields of the configuration.
 
     An empty variable counts as unset. A list is JSON, or its entries with commas between them. The names of
-    sources and baskets are found without regard to case; a basket may also be given by its number from 0.
+    sources, baskets and watches are found without regard to case; a basket or a watch may also be given by
+    its number from 0.
     """
 
     def __init__(self, settings: type[BaseSettings], file: Mapping[str, Any], tables: Tables) -> None:
@@ -45,12 +48,13 @@ class EnvironmentSource(EnvSettingsSource):
         fields = super().__call__()
         if isinstance(sources := fields.get("sources"), dict):
             fields["sources"] = dict(self._name_sources(sources))
-        if self.env_vars.get(f"{PREFIX}BASKETS".lower()):
-            fields["baskets"] = list_baskets(fields["baskets"])
-        changes = self.explode_env_vars("baskets", self.settings_cls.model_fields["baskets"], self.env_vars)
-        if changes:
-            baskets = fields["baskets"] if isinstance(fields["baskets"], list) else self._file.get("baskets")
-            fields["baskets"] = self._change_baskets(baskets, changes)
+        for table in LISTS:
+            if self.env_vars.get(f"{PREFIX}{table}".lower()):
+                fields[table] = list_entries(fields[table])
+            changes = self.explode_env_vars(table, self.settings_cls.model_fields[table], self.env_vars)
+            if changes:
+                entries = fields[table] if isinstance(fields[table], list) else self._file.get(table)
+                fields[table] = self._change_entries(table, entries, changes)
         return fields
 
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: str) -> Any:  # noqa: ANN401
@@ -73,34 +77,34 @@ class EnvironmentSource(EnvSettingsSource):
                 raise _unknown("SOURCES", name, "source", names.values())
             yield names.get(name, name), source
 
-    def _change_baskets(self, baskets: object, changes: Mapping[str, object]) -> list[object]:
-        """Return the baskets with these changes, by the name or the number of a basket."""
-        copies = copy.deepcopy(baskets) if isinstance(baskets, list) else []
-        places = {str(place): basket for place, basket in enumerate(copies) if isinstance(basket, dict)}
-        names = [str(basket.get("name")) for basket in places.values()]
-        places |= {name.lower(): basket for name, basket in zip(names, list(places.values()), strict=True)}
+    def _change_entries(self, table: str, entries: object, changes: Mapping[str, object]) -> list[object]:
+        """Return the entries of a list with these changes, by the name or the number of an entry."""
+        copies = copy.deepcopy(entries) if isinstance(entries, list) else []
+        places = {str(place): entry for place, entry in enumerate(copies) if isinstance(entry, dict)}
+        names = [str(entry.get("name")) for entry in places.values()]
+        places |= {name.lower(): entry for name, entry in zip(names, list(places.values()), strict=True)}
         for name, fields in changes.items():
             if name not in places:
-                raise _unknown("BASKETS", name, "basket", names)
+                raise _unknown(table.upper(), name, LISTS[table], names)
             if not isinstance(fields, dict):
                 raise ConfigError(
-                    f"the environment: {_variable('BASKETS', name)} needs {DELIMITER} and a key"
+                    f"the environment: {_variable(table.upper(), name)} needs {DELIMITER} and a key"
                 )
-            places[name].update({key: self._parse(key, value) for key, value in fields.items()})
+            places[name].update({key: self._parse(table, key, value) for key, value in fields.items()})
         return copies
 
-    def _parse(self, key: str, value: Any) -> Any:  # noqa: ANN401 - the types are those of the basket
-        field = self._tables["baskets"][0].model_fields.get(key)
+    def _parse(self, table: str, key: str, value: Any) -> Any:  # noqa: ANN401 - the types are those of the entry
+        field = self._tables[table][0].model_fields.get(key)
         if field is None or not _is_list(field) or not isinstance(value, str):
             return value
         return self.decode_complex_value(key, field, value)
 
 
-def list_baskets(baskets: object) -> object:
-    """Return the baskets as a list, where they are tables by name; else, what they are."""
-    if not isinstance(baskets, dict) or not all(isinstance(basket, dict) for basket in baskets.values()):
-        return baskets
-    return [{"name": name, **basket} for name, basket in baskets.items()]
+def list_entries(entries: object) -> object:
+    """Return baskets or watches as a list, where they are tables by name; else, what they are."""
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        return entries
+    return [{"name": name, **entry} for name, entry in entries.items()]
 
 
 def _unknown(table: str, name: str, what: str, known: Iterable[str]) -> ConfigError:
@@ -158,12 +162,10 @@ def _is_known(name: str, tables: Tables) -> bool:
 
 
 def _known_variables(tables: Tables, file: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of all variables, with those of the sources and baskets of the file."""
+    """Yield the names of all variables, with those of the sources, baskets and watches of the file."""
     yield CONFIG
-    names = {
-        "sources": list(_tables(file.get("sources"))),
-        "baskets": [str(basket.get("name")) for basket in _baskets(file)],
-    }
+    names = {table: [str(entry.get("name")) for entry in _entries(file.get(table))] for table in LISTS}
+    names["sources"] = list(_tables(file.get("sources")))
     for table, models in tables.items():
         yield f"{PREFIX}{table.upper()}"
         for name, model in itertools.product(names.get(table, [""]), models):
@@ -180,9 +182,8 @@ def _tables(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _baskets(file: Mapping[str, Any]) -> list[dict[str, Any]]:
-    baskets = file.get("baskets")
-    return [basket for basket in baskets if isinstance(basket, dict)] if isinstance(baskets, list) else []
+def _entries(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _is_list(field: FieldInfo) -> bool:

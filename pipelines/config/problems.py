@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 from pydantic_core import ErrorDetails
 
-from pipelines.config.environment import Tables
+from pipelines.config.environment import LISTS, Tables
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -24,12 +24,14 @@ TABLE_FORMS: Final = {
     "alerts": "[alerts]",
     "sources": "[sources.NAME]",
     "baskets": "[[baskets]] or [baskets.NAME]",
+    "watches": "[[watches]] or [watches.NAME]",
 }
 A_TABLE: Final = {
     "warehouse": "this table",
     "alerts": "this table",
     "sources": "this source",
     "baskets": "a basket",
+    "watches": "a watch",
 }
 SECRETS: Final = frozenset({"api_key", "apikey", "api-key", "secret", "token", "password"})
 # What pydantic's types of errors mean, where the type alone says it.
@@ -50,6 +52,7 @@ PHRASES: Final[Mapping[str, str]] = {
     "none_required": "must be left out",
     "missing": "is missing",
     "too_short": "is empty",
+    "string_too_short": "is empty",
 }
 NO_TABLE: Final = frozenset({"model_type", "dict_type", "model_attributes_type"})
 
@@ -83,10 +86,9 @@ def _describe_error(error: ErrorDetails, tables: Tables) -> Problem:
     if error["type"].startswith("union_tag"):
         return Problem((*location, "kind"), _describe_kind(error, tables))
     fields = _fields_of(location, kind, tables)
-    if error["type"] == "extra_forbidden" and location[0] == "baskets" and isinstance(error["input"], dict):
-        return Problem(
-            location, "must be written as the others: all as [[baskets]], or all as [baskets.NAME]"
-        )
+    if error["type"] == "extra_forbidden" and location[0] in LISTS and isinstance(error["input"], dict):
+        forms = TABLE_FORMS[str(location[0])].replace(" or ", ", or all as ")
+        return Problem(location, f"must be written as the others: all as {forms}")
     if error["type"] == "extra_forbidden":
         return describe_unknown(location, fields, tables)
     return Problem(location, _describe(location, error, fields))
@@ -97,7 +99,7 @@ def _describe(location: Location, error: ErrorDetails, fields: Mapping[str, Fiel
     key, field = next(((part, fields[part]) for part in map(str, location[1:]) if part in fields), ("", None))
     if kind == "value_error":
         return str(context["error"])
-    if kind in NO_TABLE or location == ("baskets",):
+    if kind in NO_TABLE or (len(location) == 1 and location[0] in LISTS):
         return f"must be a table: write {TABLE_FORMS.get(str(location[0]), '[NAME]')}"
     if kind == "literal_error" and field is not None:
         return _describe_choice(field, error["input"])
@@ -105,6 +107,8 @@ def _describe(location: Location, error: ErrorDetails, fields: Mapping[str, Fiel
         phrase = (
             f"must be at least {context['ge']}" if "ge" in context else f"must be at most {context['le']}"
         )
+    elif kind == "string_too_long":
+        phrase = f"must have at most {context['max_length']} characters"
     else:
         phrase = PHRASES.get(kind, "is not valid")
     return f"{phrase}{_example(key, field)}"

@@ -11,7 +11,15 @@ from pipelines.config.tables import BasketSettings
 
 
 def check_references(settings: Settings) -> Iterator[Problem]:
-    """Yield the baskets of the same name, without their source, or with currencies that it does not have."""
+    """Yield what is wrong between the tables: baskets and watches of the same name, and what they name.
+
+    A basket names its source, whose currencies it takes. A watch of an item takes a currency of a basket.
+    """
+    yield from _check_baskets(settings)
+    yield from _check_watches(settings)
+
+
+def _check_baskets(settings: Settings) -> Iterator[Problem]:
     names = [basket.name for basket in settings.baskets]
     for place, basket in enumerate(settings.baskets):
         if basket.name in names[:place]:
@@ -21,6 +29,17 @@ def check_references(settings: Settings) -> Iterator[Problem]:
         elif _lacks_currency(basket, settings.sources[basket.source]):
             phrase = 'must be ["USD"]: SkinShark has prices in US dollars only'
             yield Problem(("baskets", place, "currencies"), phrase)
+
+
+def _check_watches(settings: Settings) -> Iterator[Problem]:
+    names = [watch.name for watch in settings.watches]
+    currencies = {code.upper() for basket in settings.baskets for code in basket.currencies}
+    for place, watch in enumerate(settings.watches):
+        if watch.name in names[:place]:
+            yield Problem(("watches", place, "name"), "is the name of another watch, too: choose another")
+        if watch.item is not None and currencies and watch.currency.upper() not in currencies:
+            known = ", ".join(sorted(currencies))
+            yield Problem(("watches", place, "currency"), f"is a currency of no basket: they have {known}")
 
 
 def _lacks_currency(basket: BasketSettings, source: AnySource) -> bool:

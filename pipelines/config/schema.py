@@ -22,11 +22,12 @@ def configuration_schema() -> dict[str, Any]:
     sources = properties["sources"]["additionalProperties"]
     properties["sources"]["additionalProperties"] = {"anyOf": sources["oneOf"]}  # `kind` may be left out
     del definitions["SkinsharkSettings"]["properties"]["on_behalf_of"]  # always refused
-    basket = definitions["BasketSettings"]
-    named = {**basket, "required": [name for name in basket["required"] if name != "name"]}
-    definitions["NamedBasketSettings"] = named
-    by_name = {"type": "object", "additionalProperties": {"$ref": "#/$defs/NamedBasketSettings"}}
-    properties["baskets"] = {"anyOf": [properties["baskets"], by_name]}
+    for table, model in (("baskets", "BasketSettings"), ("watches", "WatchSettings")):
+        entry = definitions[model]
+        named = {**entry, "required": [name for name in entry["required"] if name != "name"]}
+        definitions[f"Named{model}"] = named
+        by_name = {"type": "object", "additionalProperties": {"$ref": f"#/$defs/Named{model}"}}
+        properties[table] = {"anyOf": [properties[table], by_name]}
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": TITLE}
 
 

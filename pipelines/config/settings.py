@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from pipelines.config.environment import DELIMITER, PREFIX, EnvironmentSource, T
 from pipelines.config.fields import Name, in_lower_case
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
+from pipelines.config.watches import WatchSettings
 
 TABLES: Tables = {
     "warehouse": (WarehouseSettings,),
     "alerts": (AlertSettings,),
     "sources": (Cs2capSettings, SkinsharkSettings),
     "baskets": (BasketSettings,),
+    "watches": (WatchSettings,),
 }
 
 
@@ -38,6 +41,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     sources: dict[Name, AnySource] = {}
     baskets: tuple[BasketSettings, ...] = ()
+    watches: tuple[WatchSettings, ...] = ()
     base: Path = Path()
 
     @classmethod
@@ -95,3 +99,15 @@ class Settings(BaseSettings):
         if unknown := ", ".join(escape(name) or "''" for name in names if name not in baskets):
             raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(baskets)}")
         return tuple(baskets[name] for name in dict.fromkeys(names)) if names else self.baskets
+
+    def select_watches(self, names: Sequence[str]) -> tuple[WatchSettings, ...]:
+        """Return the watches with these names, or all watches for no name.
+
+        Raises ConfigError for a watch that does not exist, and for a configuration without watches.
+        """
+        watches = {watch.name: watch for watch in self.watches}
+        if not watches:
+            raise ConfigError("no watch is configured: add a [[watches]] table with a query or an item")
+        if unknown := ", ".join(escape(name) or "''" for name in names if name not in watches):
+            raise ConfigError(f"no watch is called {unknown}; the configuration has {', '.join(watches)}")
+        return tuple(watches[name] for name in dict.fromkeys(names)) if names else self.watches

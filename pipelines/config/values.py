@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import PurePath
 from typing import Final
 
@@ -19,6 +20,9 @@ def write_value(value: object) -> object:
     if isinstance(value, ByteSize):
         size, unit = next(((size, unit) for size, unit in SIZES if value and value % size == 0), (1, "B"))
         return f"{value // size}{unit}"
+    if isinstance(value, Decimal):
+        is_exact = Decimal(str(float(value))) == value
+        return int(value) if value == int(value) else float(value) if is_exact else f"{value:f}"
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, tuple | list):

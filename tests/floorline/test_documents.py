@@ -19,6 +19,7 @@ from pipelines.config import (
     Cs2capSettings,
     SkinsharkSettings,
     WarehouseSettings,
+    WatchSettings,
     parse_settings,
 )
 from pipelines.exit_codes import EXIT_CODES
@@ -88,6 +89,7 @@ def test_reference_names_every_command() -> None:
         ("`[warehouse]`", [WarehouseSettings]),
         ("`[sources.NAME]`", [Cs2capSettings, SkinsharkSettings]),
         ("`[[baskets]]`", [BasketSettings]),
+        ("`[[watches]]`", [WatchSettings]),
         ("`[alerts]`", [AlertSettings]),
     ],
 )

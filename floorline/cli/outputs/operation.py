@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import datetime
 
 from floorline.cli.outputs import copy_fields
@@ -10,6 +11,7 @@ from floorline.keys.status import KeyStatus
 from pipelines.alerts.causes import severity_of
 from pipelines.alerts.losses import MissedTime
 from pipelines.alerts.messages import AlertMessage
+from pipelines.alerts.rows import summary_of
 from warehouse.state.alerts import Alert
 
 
@@ -67,7 +69,7 @@ class AlertOutput(Alert):
     """An alert and what it means: its severity, the baskets that it concerns, and the command to run.
 
     `key_reference` says where the key is, for an alert about a key. `missed` is the time that its baskets
-    were not observed, once it is over. `alerts list` has neither this nor baskets.
+    were not observed, once it is over. `rows` are the first rows of a watch, each value as text.
     """
 
     severity: str = ""
@@ -75,17 +77,19 @@ class AlertOutput(Alert):
     key_reference: str | None = None
     command: str | None = None
     missed: tuple[MissedTime, ...] = ()
+    rows: tuple[Mapping[str, str | None], ...] = ()
 
     @classmethod
     def of(cls, message: AlertMessage) -> AlertOutput:
         """Return an alert as it is printed."""
         return cls(
-            **dataclasses.asdict(message.alert),
+            **{**dataclasses.asdict(message.alert), "message": summary_of(message.alert)},
             severity=severity_of(message.alert),
             baskets=message.baskets,
             key_reference=message.keys[0][0] if message.keys else None,
             command=message.command or None,
             missed=message.missed,
+            rows=tuple(message.rows),
         )
 
 

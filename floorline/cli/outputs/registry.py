@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from floorline.cli.json_output import Envelope
-from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, setup, status
+from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, setup, status, watches
 from floorline.doctor.findings import Finding
 from floorline.keys.rotation import Rotation
 from pipelines.config_check import Selection
@@ -47,6 +47,8 @@ RESULTS: Final[Mapping[str, Any]] = {
     "alerts test": list[operation.ChannelOutput],
     "alerts check": operation.SilenceOutput,
     "alerts apply": list[operation.AutomationOutput],
+    "watches list": list[watches.WatchOutput],
+    "watches check": list[watches.WatchCheckOutput],
     "rejects list": Rows,
     "rejects replay": list[Replayed],
     "maintain load": list[LoadReport],

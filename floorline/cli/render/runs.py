@@ -21,6 +21,7 @@ from floorline.console import (
 )
 from pipelines.alerts.causes import severity_of
 from pipelines.alerts.messages import AlertMessage
+from pipelines.alerts.rows import describe_row, summary_of
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert
@@ -91,14 +92,17 @@ def print_alerts(alerts: Sequence[Alert]) -> None:
     else:
         columns = ("alert", "severity", "cause", "source", "subject", "since", "repeats", "message")
         rows = [
-            (str(a.alert_id), severity_of(a), a.cause, a.source, a.subject, a.opened_at, a.repeats, a.message)
+            (
+                *(str(a.alert_id), severity_of(a), a.cause, a.source, a.subject, a.opened_at, a.repeats),
+                summary_of(a),
+            )
             for a in alerts
         ]
         print_table(columns, rows, noun="alert", first=("alert", "cause", "message"), prose=("message",))
 
 
 def print_alert(message: AlertMessage, *, as_json: bool) -> None:
-    """Print all fields of one alert, its severity, its baskets, its key's place and the command to run."""
+    """Print all fields of one alert, its severity, baskets and rows, its key's place, the command to run."""
     alert = message.alert
     details = {
         "severity": severity_of(alert),
@@ -111,11 +115,14 @@ def print_alert(message: AlertMessage, *, as_json: bool) -> None:
         print_result("alerts show", AlertOutput.of(message))
         return
     fields = {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id), **details}
+    fields["message"] = summary_of(alert)
     fields["baskets"] = ", ".join(message.baskets) or None
     for name, value in fields.items():
         if value is not None:
             shown = format_message(value) if name in {"message", "guidance"} else format_cell(value)
             print_line(f"{name:>10}  {shown}")
+    for row in message.rows:
+        print_line(f"{'row':>10}  {format_message(describe_row(row))}")
 
 
 def print_files(files: Sequence[Path], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from floorline.cli.render.runs import print_alerts
 from floorline.console import format_cell, print_line, print_table
 from floorline.monitoring.problems import find_problems
 from floorline.monitoring.status import BasketStatus, StatusReport, UpStatus
+from pipelines.alerts.rows import summary_of
 from pipelines.config import Settings
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.state.ticks import describe_ticks
@@ -48,7 +50,7 @@ def _status_output(settings: Settings, report: StatusReport) -> StatusOutput:
         published_at=report.published_at,
         months=tuple(map(MonthOutput.from_report, report.months)),
         holds=report.holds,
-        alerts=tuple(report.alerts),
+        alerts=tuple(dataclasses.replace(alert, message=summary_of(alert)) for alert in report.alerts),
         landings_waiting=tuple(landing.header.run_id for landing in report.pending),
         landings_set_aside=tuple(
             LandingOutput(error.folder.name, error.reason) for error in report.landings_aside

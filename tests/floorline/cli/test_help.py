@@ -36,7 +36,7 @@ def test_names_of_the_commands() -> None:
         "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
-        "rejects list", "rejects replay",
+        "watches list", "watches check", "rejects list", "rejects replay",
         "maintain load", "maintain rebuild", "maintain retry", "key status", "key rotate",
         "items search", "providers", "init", "config check", "config show", "config schema",
     }  # fmt: skip

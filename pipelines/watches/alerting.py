@@ -1,0 +1,88 @@
+"""The alerts of watches: open while rows match or a query fails, and over when the next load finds none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from common.clock import Clock
+from common.errors import FloorlineError
+from pipelines.alerts.notify import deliver
+from pipelines.alerts.rows import MAX_ROWS, WITH_ROWS, join_rows
+from pipelines.config import Settings, WatchSettings
+from pipelines.watches.runner import WatchResult, run_watches
+from warehouse.paths import WarehousePaths
+from warehouse.state.alerts import Alert, AlertStore
+
+LOG = logging.getLogger("floorline")
+BROKEN: Final = "watch.broken"
+CORRECT: Final = (
+    "Correct the watch in the configuration: `floorline watches check` runs it and shows its rows."
+)
+
+
+def check_watches(settings: Settings, alerts: AlertStore, run_id: str | None, clock: Clock) -> None:
+    """Run every watch on the published database; raise, resolve and deliver their alerts.
+
+    `run_id` is the run that was loaded last. A watch never fails a run: what goes wrong is an alert or a line
+    of the log. Processes take turns, so that the last one decides by the newest database.
+    """
+    paths = WarehousePaths(settings.root)
+    try:
+        with FileLock(paths.watch_lock, timeout=settings.warehouse.lock_wait.total_seconds()):
+            results = run_watches(paths, settings.watches)
+            settle_watches(alerts, results, run_id, clock.now())
+        deliver(settings, alerts, clock.now())
+    except Timeout:
+        LOG.warning("watches: another process has been running them for long; the next load runs them")
+    except FloorlineError as error:
+        LOG.warning("watches: not run: %s", error)
+    except Exception:
+        LOG.exception("watches: not run, because of a bug; the run itself is complete")
+
+
+def settle_watches(
+    alerts: AlertStore, results: Sequence[WatchResult], run_id: str | None, now: datetime
+) -> None:
+    """Raise and resolve the alerts of these results, which are those of all watches."""
+    for result in results:
+        _settle(alerts, result, run_id, now)
+    _resolve_removed(alerts, {result.watch.name for result in results}, now)
+
+
+def _settle(alerts: AlertStore, result: WatchResult, run_id: str | None, now: datetime) -> None:
+    watch = result.watch
+    if result.failure:  # whether rows match is unknown: an alert about them stays as it is
+        message = f"the query of the watch {watch.name} failed: {result.failure}"
+        alerts.raise_alert(Alert(BROKEN, "", watch.name, message, guidance=CORRECT, run_id=run_id), now)
+        return
+    alerts.resolve(BROKEN, "", watch.name, now=now)
+    cause = f"watch.{watch.severity}"
+    for other in WITH_ROWS - ({cause} if result.found.rows else set()):
+        alerts.resolve(other, "", watch.name, now=now)
+    if result.found.rows:
+        message = join_rows(summarize(result), result.found.records())
+        alerts.raise_alert(Alert(cause, "", watch.name, message, run_id=run_id), now)
+
+
+def summarize(result: WatchResult) -> str:
+    """Return the message of a watch with the number of rows, and of those that an alert does not have."""
+    text = " ".join((result.watch.message or _describe(result.watch)).split())
+    first = f", of which the first {MAX_ROWS}" if len(result.found.rows) > MAX_ROWS else ""
+    return f"{text} ({result.found.count}{first})"
+
+
+def _describe(watch: WatchSettings) -> str:
+    return f"the query of {watch.name} has rows" if watch.query is not None else watch.condition
+
+
+def _resolve_removed(alerts: AlertStore, names: Iterable[str], now: datetime) -> None:
+    """Resolve the alerts of watches that the configuration does not have any more."""
+    causes, known = {*WITH_ROWS, BROKEN}, set(names)
+    for alert in alerts.list_alerts(open_only=True):
+        if alert.cause in causes and alert.subject not in known:
+            alerts.resolve(alert.cause, "", alert.subject, now=now)

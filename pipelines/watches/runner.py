@@ -1,0 +1,77 @@
+"""Run watches, each within its time limit, in a process of their own: nothing of a query harms the caller."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from common.errors import ConfigError
+from common.text import format_exact_duration
+from common.warehouse_errors import QueryRejected
+from common.worker_process import Worker, WorkerDied, WorkerTimedOut
+from pipelines.config import WatchSettings
+from pipelines.watches.conditions import find_matches
+from warehouse.paths import WarehousePaths
+from warehouse.watched_rows import WatchedRows
+
+START_SECONDS: Final = 60.0
+NO_ROWS: Final = WatchedRows((), ())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WatchResult:
+    """What a watch found; or the `failure` of its query, in one phrase, and no rows."""
+
+    watch: WatchSettings
+    found: WatchedRows = NO_ROWS
+    failure: str = ""
+
+
+def run_watches(paths: WarehousePaths, watches: Sequence[WatchSettings]) -> list[WatchResult]:
+    """Run watches one after the other on the published database.
+
+    Raises NotPublished, PublishedUnreadable and WarehouseUnusable, which are no query's fault.
+    """
+    with contextlib.closing(_WatchProcess()) as process:
+        return [_run(process, paths, watch) for watch in watches]
+
+
+class _WatchProcess:
+    """The process of the watches: started when it is needed, and again after it was ended."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def find(self, paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
+        """Return what a watch finds. Raises what `find_matches` raises, and WorkerDied."""
+        if self._worker is None:
+            self._worker = Worker(find_matches.__module__, quiet=True, limit=START_SECONDS)
+        limit = watch.time_limit.total_seconds()
+        try:
+            return self._worker.call(find_matches, paths.published, watch, limit=limit)
+        except WorkerDied:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.stop()
+            self._worker = None
+
+
+def _run(process: _WatchProcess, paths: WarehousePaths, watch: WatchSettings) -> WatchResult:
+    try:
+        return WatchResult(watch, process.find(paths, watch))
+    except WorkerTimedOut:
+        failure = f"it was ended after {format_exact_duration(watch.time_limit)}, its time limit"
+    except WorkerDied as died:
+        failure = f"its process {died}"
+    except QueryRejected as error:
+        failure = error.detail.partition("\n")[0]
+    except ConfigError as error:
+        failure = f"the record does not have it: {error.detail}"
+    return WatchResult(watch, failure=failure)

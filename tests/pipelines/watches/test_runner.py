@@ -1,0 +1,38 @@
+"""Watches run in a process of their own: one that fails or runs too long is ended, and the others go on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from common.warehouse_errors import NotPublished
+from pipelines.watches.runner import run_watches
+from tests.support.watches import LONG, create_record, watch
+from warehouse.paths import WarehousePaths
+
+pytestmark = pytest.mark.server
+
+
+def test_a_watch_that_fails_or_runs_too_long_stops_no_other(tmp_path: Path) -> None:
+    paths = create_record(tmp_path / "data")
+    watches = [
+        watch("slow", query=LONG, time_limit="1s"),
+        watch("wrong", query="SELEC 1"),
+        watch("unknown", item="Nope", below=1),
+        watch("good", query="SELECT 1 AS n"),
+    ]
+    began = time.monotonic()
+    slow, wrong, unknown, good = run_watches(paths, watches)
+    assert time.monotonic() - began < 30
+    assert slow.failure == "it was ended after 1s, its time limit"
+    assert wrong.failure == 'DuckDB says: Parser Error: syntax error at or near "SELEC"'
+    assert unknown.failure == "the record does not have it: no item is called 'Nope'"
+    assert (good.failure, good.found.records()) == ("", [{"n": "1"}])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_warehouse_without_a_database_is_no_fault_of_a_watch(tmp_path: Path) -> None:
+    with pytest.raises(NotPublished):
+        run_watches(WarehousePaths(tmp_path), [watch(query="SELECT 1")])
