@@ -1,4 +1,4 @@
-"""Inline the private views and the macros of a SQL file into the views and macros that use them.
+"""Inline the private views and macros of a SQL file into the views and macros that use them.
 
 DuckDB's own parser reads the definitions, as JSON, and writes them again.
 """
@@ -34,7 +34,7 @@ ALWAYS: Final[Node] = {
 
 @dataclass(slots=True)
 class Inliner:
-    """What a file has defined so far: private views, and scalar macros with their parameters.
+    """What a file has defined so far: private views, and macros with their parameters.
 
     `guard` is a table of the database in use that no other database has.
     """
@@ -43,6 +43,7 @@ class Inliner:
     guard: str
     views: dict[str, Node] = field(default_factory=dict)
     macros: dict[str, tuple[list[str], Node]] = field(default_factory=dict)
+    table_macros: dict[str, tuple[list[str], Node]] = field(default_factory=dict)
 
     def inline(self, sql: str) -> Iterator[str]:
         """Yield a statement for each public view and each macro of a file; each reads tables only.
@@ -56,7 +57,7 @@ class Inliner:
             if definition["kind"] == "VIEW":
                 yield from self._define_view(definition)
             elif definition["of_rows"]:
-                yield self._define_table_macro(definition)
+                yield from self._define_table_macro(definition)
             else:
                 yield self._define_scalar_macro(definition)
 
@@ -74,15 +75,18 @@ class Inliner:
         expression = self._render(node).removeprefix("SELECT ")
         return f"CREATE OR REPLACE MACRO {definition['full_name']}({parameters}) AS {expression}"
 
-    def _define_table_macro(self, definition: re.Match[str]) -> str:
-        """Return a macro of two forms: the tables of the database in use, and those of a named one."""
+    def _define_table_macro(self, definition: re.Match[str]) -> Iterator[str]:
+        """Yield a public macro in two forms: the tables of the database in use, and those of a named one."""
         node = self._parse(definition["body"])
+        if definition["private"]:
+            self.table_macros[definition["name"]] = (definition["parameters"].split(", "), node)
+            return
         guard = f'(FROM store."{self.guard}" SELECT count(*))'
         in_use = f"FROM {guard} AS guard, ({self._render(node)}) AS result SELECT result.*"
         named = self._render(_rewrite(node, self._name_database))
         name, parameters = definition["full_name"], definition["parameters"]
         forms = f"({parameters}) AS TABLE ({in_use}), ({parameters}, database) AS TABLE ({named})"
-        return f"CREATE OR REPLACE MACRO {name}{forms}"
+        yield f"CREATE OR REPLACE MACRO {name}{forms}"
 
     def _inline_use(self, node: Node) -> Node:
         """Return the definition of a private view or a macro in the place of its use."""
@@ -90,10 +94,10 @@ class Inliner:
             subquery = {"node": self.views[node["table_name"]], "named_param_map": []}
             return {**node, "type": "SUBQUERY", "alias": _alias(node), "subquery": subquery}
         if node.get("class") == "FUNCTION" and node["function_name"] in self.macros:
-            parameters, body = self.macros[node["function_name"]]
-            arguments = dict(zip(parameters, node["children"], strict=True))
-            call = _rewrite(body, lambda part: _argument(part, arguments) or part)
-            return {**call, "alias": node["alias"]}
+            return {**_call(node, self.macros), "alias": node["alias"]}
+        if node.get("type") == "TABLE_FUNCTION" and node["function"]["function_name"] in self.table_macros:
+            subquery = {"node": _call(node["function"], self.table_macros), "named_param_map": []}
+            return {**node, "type": "SUBQUERY", "subquery": subquery}
         if node.get("type") == "JOIN" and node["ref_type"] == "CROSS":
             # DuckDB writes a cross join as a comma, which binds less than the joins that follow it.
             return {**node, "ref_type": "REGULAR", "condition": ALWAYS}
@@ -121,6 +125,13 @@ def _is_stored(node: Node) -> bool:
 
 def _alias(node: Node) -> str:
     return str(node["alias"] or node["table_name"])
+
+
+def _call(function: Node, macros: dict[str, tuple[list[str], Node]]) -> Node:
+    """Return the body of a macro with the arguments of a call in the place of its parameters."""
+    parameters, body = macros[function["function_name"]]
+    arguments = dict(zip(parameters, function["children"], strict=True))
+    return _rewrite(body, lambda part: _argument(part, arguments) or part)
 
 
 def _argument(node: Node, arguments: dict[str, Node]) -> Node | None:

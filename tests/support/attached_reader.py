@@ -13,7 +13,16 @@ import duckdb
 VIEWS = """
 SELECT view_name FROM duckdb_views() WHERE database_name = ? AND schema_name = 'main' AND NOT internal
 """
-MACROS = {"quotes_as_of": "2026-06-01 14:00:00Z", "quotes_in": "EUR"}
+# The macros, with arguments that give them rows.
+MACROS = {
+    "quotes_as_of": "'2026-06-01 14:00:00Z'",
+    "quotes_in": "'EUR'",
+    "best_spreads_at": "['steam', 'buff163'], NULL",
+    "movers": "'1 hour'",
+    "price_vs_median": "3",
+    "daily_ohlc_between": "'2026-06-01', '2026-06-01'",
+    "best_ask_daily_ohlc_between": "'2026-06-01', '2026-06-01'",
+}
 Rows = dict[str, list[list[str]]]
 
 
@@ -33,8 +42,8 @@ def read_names(db: duckdb.DuckDBPyConnection, database: str, prefix: str = "", a
     """Return the rows, as text, of every view and macro of a database, called as `prefix` + name."""
     views = db.execute(VIEWS, [database]).fetchall()
     sources = {view: f"{prefix}{view}" for (view,) in views}
-    for macro, value in MACROS.items():
-        sources[macro] = f"{prefix}{macro}('{value}'{argument})"
+    for macro, values in MACROS.items():
+        sources[macro] = f"{prefix}{macro}({values}{argument})"
     return {name: read_rows(db, source) for name, source in sources.items()}
 
 
@@ -65,9 +74,9 @@ def refused_macros(main: str, other: str, *, search_both: bool = False) -> dict[
         if search_both:
             (database,) = db.execute("SELECT current_database()").fetchall()[0]
             db.execute(f"SET search_path = '{database},other'")
-        for macro, value in MACROS.items():
+        for macro, values in MACROS.items():
             try:
-                rows = read_rows(db, f"other.{macro}('{value}')")
+                rows = read_rows(db, f"other.{macro}({values})")
                 said[macro] = f"no error: {rows}"
             except duckdb.Error as error:
                 said[macro] = str(error)

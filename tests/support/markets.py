@@ -34,6 +34,7 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
     _land_catalogs(paths, cents)
     rejects = ((f"did not fit {cents}", '{"item_id": 9, "name": "line\nend, \\"quoted\\""}'),)
     providers = ("steam", "buff163")
+    land(paths, f"before-{cents}", _observe_asks(-1500, cents + 1), facts={"requests": cents})
     bids = observe(minute(0), Quote("1", cents + 90, delivery="bid"), deliveries=("bid",))
     land(paths, f"first-{cents}", _observe_asks(0, cents, rejects=rejects), bids)
     euros = observe(minute(0), Quote("1", cents, price=Decimal("1.005")), currency="EUR", providers=providers)
@@ -41,7 +42,9 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
     land(paths, f"second-{cents}", _observe_asks(300 + cents / 1000, cents + 5))
     points = [Point(minute(at), cents + at, item=item) for at in (60, 120) for item in "12"]
     land_series(paths, f"points-{cents}", SeriesPage(minute(310), points))
-    land_series(paths, f"candles-{cents}", SeriesPage(minute(310), [Candle(minute(0), cents)]), kind=Candle)
+    land_series(
+        paths, f"candles-{cents}", SeriesPage(minute(310), [Candle(minute(0), cents, cents)]), kind=Candle
+    )
     land_series(paths, f"sales-{cents}", SeriesPage(minute(310), [Sale(minute(0), cents, 0.07)]), kind=Sale)
     AlertStore(paths.state).raise_alert(Alert("quota.exhausted", "cs2cap", "", f"used up: {cents}"), NOON)
     load(paths)
@@ -49,13 +52,15 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
 
 
 def _observe_asks(at: float, cents: int, **fields: Any) -> ShardSpec:
-    """Return a catalog with a knife's phase, asks of nothing and an ask of an extreme price."""
+    """Return a catalog with a knife's phase, asks of nothing, an ask of an extreme price and two far off."""
     asks = (
         Quote("1", cents),
         Quote("1", cents * 2, provider="buff163"),
         Quote("2", cents + 3, quantity=0, url="https://example.com/?a='b'"),
         Quote(f"{cents}", 0),
         Quote("4", 99_999_999_999_999, None, provider="buff163"),
+        Quote("5", cents),
+        Quote("5", cents * 4, provider="buff163"),
         Quote("11", cents * 9, name=KNIFE, phase="Ruby"),
     )
     return observe(minute(at), *asks, providers=("steam", "buff163"), **fields)

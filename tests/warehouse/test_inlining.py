@@ -66,6 +66,22 @@ def test_macro_reads_the_database_in_use_or_a_named_one(db: duckdb.DuckDBPyConne
         db.execute("FROM memory.above(1)")
 
 
+def test_private_table_macro_is_inlined_with_its_arguments(db: duckdb.DuckDBPyConnection) -> None:
+    definitions = """
+    CREATE OR REPLACE MACRO store.next(x) AS x + 1;
+    CREATE OR REPLACE MACRO store.between(low, high) AS TABLE
+        SELECT a FROM store.t WHERE a BETWEEN low AND store.next(high);
+    CREATE OR REPLACE VIEW both_of AS SELECT b.a, c.a AS other
+        FROM store.between(1, 1) b JOIN store.between(0, 2) c USING (a);
+    CREATE OR REPLACE MACRO from_one(top) AS TABLE FROM store.between(1, top);
+    """
+    assert rows_of(db, definitions, "both_of") == [(1, 1), (2, 2)]
+    assert db.execute("FROM from_one(0)").fetchall() == [(1,)]
+    assert db.execute("FROM from_one(1, 'memory') ORDER BY a").fetchall() == [(1,), (2,)]
+    private = "schema_name = 'store' AND function_type = 'table_macro'"
+    assert db.execute(f"SELECT count(*) FROM duckdb_functions() WHERE {private}").fetchall() == [(0,)]
+
+
 def test_statement_that_is_neither_a_view_nor_a_macro_is_refused(db: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match="neither a view nor a macro"):
         list(Inliner(db, "guard").inline("CREATE TABLE x AS SELECT 1"))

@@ -13,7 +13,10 @@ from tests.support.warehouse import load_into_memory
 
 HIGHEST, SMALLEST = Decimal("999999999999.99999999"), Decimal("0.00000001")
 BIGINT = 2**63 - 1
-MACROS = ("quotes_as_of(now())", "quotes_in('USD')", "quotes_in('EUR')")
+MACROS = (
+    "quotes_as_of(now())", "quotes_in('USD')", "quotes_in('EUR')", "best_spreads_at(NULL, 'p1')",
+    "movers('0 seconds')", "price_vs_median(1)", "daily_ohlc_between('2026-01-01', '9999-12-31')",
+)  # fmt: skip
 SETUP = """
 INSERT INTO store.provider BY NAME
 SELECT k AS provider_key, 'a' AS source, 'p' || k AS provider, fee AS sell_fee, fee AS insta_sell_fee
@@ -125,7 +128,7 @@ def fits(price: Decimal, rate: Decimal) -> bool:
         return int(price.scaleb(8)) * (int(rate) if whole else digits) < 10**37
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.lists(ROWS, min_size=1, max_size=6), RATES)
 @example([Row(0, HIGHEST, BIGINT), Row(100, None, 1)], Decimal("0.854712345678901234"))
 @example([Row(BIGINT, Decimal(1), BIGINT), Row(10**14, HIGHEST, 0)], Decimal(10**20 - 1))

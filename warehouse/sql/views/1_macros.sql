@@ -31,3 +31,19 @@ CREATE OR REPLACE MACRO store.price_of(minor_units) AS
 
 -- The price of a row that stores it in `other_price` only where it differs from its minor units.
 CREATE OR REPLACE MACRO store.price_by(other_price, minor_units) AS coalesce(other_price, store.price_of(minor_units));
+
+-- A text for searches: lower case, without accents, and one blank in the place of all that is no letter and no digit.
+CREATE OR REPLACE MACRO store.fold(text) AS
+    lower(trim(regexp_replace(strip_accents(nfc_normalize(text)), '[^\p{L}\p{N}]+', ' ', 'g')));
+
+-- The names in a text, as in 'steam, buff163', or in a list.
+CREATE OR REPLACE MACRO store.names_in(names) AS regexp_extract_all(names::VARCHAR, '[^][, ''"]+');
+
+-- UTC days as numbers since 1970, whatever the session's time zone is.
+CREATE OR REPLACE MACRO store.day_number(moment) AS epoch_us(moment::TIMESTAMPTZ) // 86400000000;
+
+CREATE OR REPLACE MACRO store.number_of(day) AS day::DATE - DATE '1970-01-01';
+
+CREATE OR REPLACE MACRO store.day_of(number) AS DATE '1970-01-01' + number::INTEGER;
+
+CREATE OR REPLACE MACRO store.start_of(number) AS TIMESTAMPTZ '1970-01-01 00:00:00+00' + to_seconds(number * 86400);

@@ -31,11 +31,15 @@ ANTI JOIN (
 
 -- The proceeds of a sale after the fee: by a listing at the lowest ask, or at once to the highest bid. Providers
 -- without a known fee are left out; a provider without an own fee for instant sales takes its usual fee.
+CREATE OR REPLACE MACRO store.fee_of(delivery, sell_fee, insta_sell_fee) AS
+    TRY_CAST(CASE WHEN delivery = 'bid' THEN coalesce(insta_sell_fee, sell_fee) ELSE sell_fee END AS DECIMAL(9, 6));
+
+CREATE OR REPLACE MACRO store.proceeds_of(price, fee) AS TRY_CAST(price * (1 - fee) AS DECIMAL(20, 8));
+
 CREATE OR REPLACE VIEW store.sale AS
-SELECT *, TRY_CAST(price * (1 - fee) AS DECIMAL(20, 8)) AS proceeds
+SELECT *, store.proceeds_of(price, fee) AS proceeds
 FROM (
-    SELECT l.*, TRY_CAST(CASE WHEN l.delivery = 'bid' THEN coalesce(p.insta_sell_fee, p.sell_fee) ELSE p.sell_fee END
-        AS DECIMAL(9, 6)) AS fee
+    SELECT l.*, store.fee_of(l.delivery, p.sell_fee, p.insta_sell_fee) AS fee
     FROM store.live l JOIN store.provider p USING (provider_key)
 )
 WHERE fee IS NOT NULL;

@@ -1,0 +1,183 @@
+"""What the views of asks over time must show, worked out in plain Python from the rows of `quote_history`."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import duckdb
+
+DAY = timedelta(days=1)
+Row = dict[str, Any]
+ItemKey = tuple[str, str]
+
+
+class Ask(NamedTuple):
+    """A state of a quote that an order could be filled by, up to and without `end`; None: it goes on."""
+
+    item: str
+    currency: str
+    price: Decimal
+    source: str
+    provider: str
+    delivery: str
+    quantity: int | None
+    start: datetime
+    end: datetime | None
+
+    def counts_at(self, moment: datetime) -> bool:
+        """Return whether the ask stands at a moment."""
+        return self.start <= moment and (self.end is None or moment < self.end)
+
+    @property
+    def rank(self) -> tuple[Decimal, str, str, str]:
+        """The order of asks, the best one first."""
+        return self.price, self.source, self.provider, self.delivery
+
+
+def records(db: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    """Return the rows of a query by the names of its columns."""
+    result = db.execute(query)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def rows_of(db: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return db.execute(query).fetchall()
+
+
+class AsksModel:
+    """The asks of a warehouse over time."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self.phased = {
+            row["market_hash_name"] for row in records(db, "FROM items") if row["phase"] is not None
+        }
+        self.newest: dict[str, datetime] = {}
+        for row in records(db, "SELECT source, observed_to FROM observations"):
+            self.newest[row["source"]] = max(
+                row["observed_to"], self.newest.get(row["source"], row["observed_to"])
+            )
+        stale = {_quote_key(row): row["fresh_until"] for row in records(db, "FROM stale_quotes")}
+        self.asks = list(self._read(records(db, "FROM quote_history"), stale))
+        live = [row for row in records(db, "FROM quotes") if row["fresh"] and self.is_offer(row)]
+        self.live = live
+
+    def is_offer(self, row: Row) -> bool:
+        """Return whether an order could be filled by a quote or a bid."""
+        one_item = row["phase"] is not None or row["market_hash_name"] not in self.phased
+        return one_item and row["price"] is not None and row["price"] > 0 and row["quantity"] != 0
+
+    def _read(self, rows: Iterable[Row], stale: Mapping[tuple[object, ...], datetime]) -> Iterable[Ask]:
+        for row in rows:
+            end = row["valid_to"] or stale.get(_quote_key(row))
+            if self.is_offer(row) and (end is None or row["valid_from"] < end):
+                yield Ask(row["item"], row["currency"], row["price"], row["source"], row["provider"],
+                          row["delivery"], row["quantity"], row["valid_from"], end)  # fmt: skip
+
+    def best_now(self) -> dict[ItemKey, Row]:
+        """Return the best fresh quote of each item and currency."""
+        best: dict[ItemKey, Row] = {}
+        for row in sorted(self.live, key=_rank):
+            best.setdefault((row["item"], row["currency"]), row)
+        return best
+
+    def best_before(self, past: timedelta) -> dict[ItemKey, Ask]:
+        """Return the best ask at a time before the newest observation of each source."""
+        best: dict[ItemKey, Ask] = {}
+        for ask in sorted(self.asks, key=lambda ask: ask.rank):
+            if ask.counts_at(self.newest[ask.source] - past):
+                best.setdefault((ask.item, ask.currency), ask)
+        return best
+
+    def movers(self, past: timedelta) -> dict[ItemKey, tuple[Any, ...]]:
+        """Return (was, now, was_at, now_at, markets, listed) of each item."""
+        before, result = self.best_before(past), {}
+        for key, row in self.best_now().items():
+            if key in before:
+                offers = [other for other in self.live if (other["item"], other["currency"]) == key]
+                result[key] = (before[key].price, row["price"], before[key].provider, row["provider"],
+                               len({offer["provider"] for offer in offers}), _listed(offers))  # fmt: skip
+        return result
+
+    def medians(self, days: int) -> dict[ItemKey, tuple[Decimal, Decimal, int]]:
+        """Return (now, median, number of days with an ask) of each item."""
+        samples = defaultdict(list)
+        for back in range(1, days + 1):
+            for key, ask in self.best_before(back * DAY).items():
+                samples[key].append(ask.price)
+        return {
+            key: (row["price"], statistics.median(samples[key]), len(samples[key]))
+            for key, row in self.best_now().items()
+            if key in samples
+        }
+
+    def _days_of(self, ask: Ask) -> list[date]:
+        last = ask.end - timedelta(microseconds=1) if ask.end else max(self.newest[ask.source], ask.start)
+        count = (last.date() - ask.start.date()).days
+        return [ask.start.date() + number * DAY for number in range(count + 1)]
+
+    def daily(self) -> dict[tuple[object, ...], tuple[Any, ...]]:
+        """Return (open, high, low, close, quantity, changes) of each quote and UTC day."""
+        by_day = defaultdict(list)
+        for ask in self.asks:
+            for day in self._days_of(ask):
+                key = (ask.item, ask.currency, ask.source, ask.provider, ask.delivery, day)
+                by_day[key].append(ask)
+        result: dict[tuple[object, ...], tuple[Any, ...]] = {}
+        for key, asks in by_day.items():
+            asks.sort(key=lambda ask: ask.start)
+            prices = [ask.price for ask in asks]
+            changes = sum(ask.start.date() == key[-1] for ask in asks)
+            result[key] = (prices[0], max(prices), min(prices), prices[-1], asks[-1].quantity, changes)
+        return result
+
+    def daily_best(self) -> dict[tuple[object, ...], tuple[Any, ...]]:
+        """Return (open, high, low, close, open_at, close_at) of the best ask of each item and UTC day."""
+        by_day = defaultdict(list)
+        for ask in self.asks:
+            for day in self._days_of(ask):
+                by_day[ask.item, ask.currency, day].append(ask)
+        result: dict[tuple[object, ...], tuple[Any, ...]] = {}
+        for key, asks in by_day.items():
+            bests = _bests_of_day(asks, datetime.combine(key[2], time(), UTC))
+            prices = [best.price for best in bests]
+            result[key] = (
+                prices[0],
+                max(prices),
+                min(prices),
+                prices[-1],
+                bests[0].provider,
+                bests[-1].provider,
+            )
+        return result
+
+
+def _bests_of_day(asks: list[Ask], midnight: datetime) -> list[Ask]:
+    """Return the best ask at every moment of a day at which an ask begins or ends, where there is one."""
+    ends = [ask.end for ask in asks if ask.end and midnight < ask.end < midnight + DAY]
+    moments = sorted({midnight, *ends, *(ask.start for ask in asks if ask.start > midnight)})
+    standing = [[ask for ask in asks if ask.counts_at(moment)] for moment in moments]
+    return [min(some, key=lambda ask: ask.rank) for some in standing if some]
+
+
+def _listed(offers: list[Row]) -> int | None:
+    """Return the listed quantity: what a marketplace lists in a delivery counts once, whoever reports it."""
+    most: dict[tuple[str, str], int] = {}
+    for offer in offers:
+        if offer["quantity"] is not None:
+            key = (offer["provider"], offer["delivery"])
+            most[key] = max(most.get(key, 0), offer["quantity"])
+    return sum(most.values()) if most else None
+
+
+def _rank(row: Row) -> tuple[Any, ...]:
+    return row["price"], row["source"], row["provider"], row["delivery"]
+
+
+def _quote_key(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("item", "item_id", "source", "provider", "currency", "delivery"))
