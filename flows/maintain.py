@@ -19,7 +19,7 @@ from flows.run_context import flow_run_name
 from flows.schedule_runs import tend_schedule
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings
-from pipelines.loading import load_and_publish
+from pipelines.loading import load_in_thread
 from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
 
@@ -34,7 +34,7 @@ async def maintain(config: str | None = None) -> State[Any]:
     clock = SystemClock()
     try:
         prepare_warehouse(settings, clock.now())
-        loads = await asyncio.to_thread(load_and_publish, settings, [], clock)
+        loads = await load_in_thread(settings, [], clock)
         await asyncio.to_thread(check_silence, settings, clock.now())
     except (WarehouseError, MachineError) as error:
         get_run_logger().error("%s", error)

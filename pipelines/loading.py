@@ -23,6 +23,7 @@ from pipelines.alerts.rules import raise_alerts
 from pipelines.config import Settings
 from pipelines.results import RunResult, with_loads
 from pipelines.watches.alerting import check_watches
+from pipelines.watches.runner import WatchProcess
 from warehouse.landing.model import PageMeta
 from warehouse.landing.ndjson import LandedRawShard
 from warehouse.landing.reader import CorruptLanding
@@ -60,13 +61,27 @@ def parse_raw_rows(shard: LandedRawShard) -> Iterator[tuple[PageMeta, pl.DataFra
         raise CorruptLanding(shard.path.parent, f"{shard.path.name}: {error.detail}") from None
 
 
-def load_and_publish(
-    settings: Settings, results: Sequence[RunResult], clock: Clock, lock_wait: float = math.inf
+async def load_in_thread(
+    settings: Settings, results: Sequence[RunResult], clock: Clock
 ) -> Sequence[LoadReport]:
-    """Load every pending landing as `load_only` does, then run the watches on what was published."""
-    loads = load_only(settings, results, clock, lock_wait)
-    run_id = loads[-1].run_id if loads else None
-    check_watches(settings, AlertStore(WarehousePaths(settings.root).state), run_id, clock)
+    """Load, publish and run the watches in a thread; a caller that is cancelled waits for no watch."""
+    process = WatchProcess()
+    try:
+        return await asyncio.to_thread(load_and_publish, settings, results, clock, process)
+    except BaseException:
+        process.stop()
+        raise
+
+
+def load_and_publish(
+    settings: Settings, results: Sequence[RunResult], clock: Clock, process: WatchProcess | None = None
+) -> Sequence[LoadReport]:
+    """Load every pending landing as `load_only` does, then run the watches on what was published.
+
+    They run in this process, or in a new one.
+    """
+    loads = load_only(settings, results, clock)
+    check_watches(settings, loads[-1].run_id if loads else None, clock, process)
     return loads
 
 

@@ -43,7 +43,7 @@ class QueryOutput:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """What each column holds: decimals, other numbers, texts or nested values, bytes, exact values."""
-        return tuple(_kind(column.id) for column in self.relation.types)
+        return tuple(kind_of(column.id) for column in self.relation.types)
 
     def select(self, columns: Sequence[str]) -> QueryOutput:
         """Return the result with only these columns. Raises ConfigError for a name that it does not have."""
@@ -100,7 +100,8 @@ def _csv_field(text: pl.Expr, *, guarded: bool) -> pl.Expr:
     return pl.when(~text.str.contains(r'[",;\t\r\n]|^$')).then(text).otherwise(quoted)
 
 
-def _kind(type_id: str) -> Kind:
+def kind_of(type_id: str) -> Kind:
+    """Return what a column of a type of DuckDB holds."""
     if type_id == "decimal":
         return "decimal"
     if type_id in NUMBERS:

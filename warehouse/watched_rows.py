@@ -13,6 +13,7 @@ import duckdb
 from common.text import format_amount, sanitize
 from common.warehouse_errors import QueryRejected
 from warehouse.json_expression import as_text, identifier
+from warehouse.query_output import Kind, kind_of
 from warehouse.query_session import LOCK, open_session, translate_query_errors
 
 MAX_ROWS: Final = 1_000
@@ -28,10 +29,11 @@ ONE_SELECT: Final = "the query of a watch is one SELECT"
 class WatchedRows:
     """The first rows of a query, each value as text in SQL's spelling, on one line; `None` is a null.
 
-    `has_more`: the query has more rows than these.
+    `kinds` says what each column holds. `has_more`: the query has more rows than these.
     """
 
     columns: tuple[str, ...]
+    kinds: tuple[Kind, ...]
     rows: tuple[tuple[str | None, ...], ...]
     has_more: bool = False
 
@@ -59,9 +61,10 @@ def find_rows(path: Path, sql: str, parameters: Mapping[str, object] | None = No
         texts = (f"left({as_text(identifier(name), kind)}, {MAX_TEXT})" for name, kind in columns)
         aliased = (f"{text} AS {identifier(name)}" for text, (name, _) in zip(texts, columns, strict=True))
         rows = relation.project(", ".join(aliased)).limit(MAX_ROWS + 1).fetchall()
-        kinds = [kind.id for _, kind in columns]
+        kinds = tuple(kind_of(kind.id) for _, kind in columns)
         return WatchedRows(
             tuple(sanitize(name) for name, _ in columns),
+            kinds,
             tuple(tuple(map(_show, row, kinds)) for row in rows[:MAX_ROWS]),
             len(rows) > MAX_ROWS,
         )
@@ -89,7 +92,7 @@ def _only_select(db: duckdb.DuckDBPyConnection, sql: str, path: Path) -> duckdb.
     return statements[0]
 
 
-def _show(value: str | None, kind: str) -> str | None:
+def _show(value: str | None, kind: Kind) -> str | None:
     """Return a value on one line; a decimal without the zeros at its end beyond two places."""
     if value is not None and kind == "decimal" and "." in value:
         return format_amount(Decimal(value))

@@ -16,8 +16,8 @@ Row = Mapping[str, str | None]
 
 
 def join_rows(summary: str, rows: Sequence[Row]) -> str:
-    """Return a message with the first rows; `summary` is one line."""
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows[:MAX_ROWS])
+    """Return a message with rows; `summary` is one line."""
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     return "\n".join((summary, *lines))
 
 

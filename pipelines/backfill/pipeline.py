@@ -6,7 +6,6 @@ each shard, however the last run ended.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -38,7 +37,7 @@ from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.descriptors import limit_connections
 from pipelines.exit_codes import DONE
-from pipelines.loading import load_and_publish, load_before_exit
+from pipelines.loading import load_before_exit, load_in_thread
 from pipelines.planning.estimate import LazySource
 from pipelines.preparation import prepare_warehouse
 from pipelines.results import RunResult
@@ -249,7 +248,7 @@ class BackfillPipeline:
         run, session = self._as_run(record, outcome), self._session
         self._alert_unknown_providers(outcome)  # before the load, which delivers the open alerts
         await self._breaker.report_failures([run], None if session.blocked_by_breaker else session.key)
-        await asyncio.to_thread(load_and_publish, self._settings, [run], self._clock)
+        await load_in_thread(self._settings, [run], self._clock)
         loads = summarize_loads(self._paths, micro_batches.runs if micro_batches is not None else ())
         return build_result(run, self._request.series, record, outcome=outcome, loads=loads)
 

@@ -26,7 +26,7 @@ from pipelines.alerts.auth_breaker import AuthBreaker
 from pipelines.config import BasketSettings, Settings
 from pipelines.descriptors import limit_connections
 from pipelines.exit_codes import run_state
-from pipelines.loading import load_and_publish, load_before_exit
+from pipelines.loading import load_before_exit, load_in_thread
 from pipelines.planning.baskets import BasketPlanner, PlannedBasket
 from pipelines.planning.quota import exhausted_streams, over_quota_baskets
 from pipelines.preparation import prepare_warehouse
@@ -108,9 +108,7 @@ class SnapshotPipeline:
         finally:
             for run in runs:
                 await run.session.aclose()
-        loads = await wrap_load(
-            lambda: asyncio.to_thread(load_and_publish, self._settings, results, self._clock)
-        )()
+        loads = await wrap_load(lambda: load_in_thread(self._settings, results, self._clock))()
         return with_loads(results, loads)
 
     def _source_runs(self) -> list[SourceRun]:

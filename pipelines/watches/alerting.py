@@ -13,8 +13,8 @@ from common.clock import Clock
 from common.errors import FloorlineError
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rows import MAX_ROWS, WITH_ROWS, join_rows
-from pipelines.config import Settings, WatchSettings
-from pipelines.watches.runner import WatchResult, run_watches
+from pipelines.config import Settings
+from pipelines.watches.runner import WatchesStopped, WatchProcess, WatchResult, run_watches
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
@@ -25,18 +25,24 @@ CORRECT: Final = (
 )
 
 
-def check_watches(settings: Settings, alerts: AlertStore, run_id: str | None, clock: Clock) -> None:
+def check_watches(
+    settings: Settings, run_id: str | None, clock: Clock, process: WatchProcess | None = None
+) -> None:
     """Run every watch on the published database; raise, resolve and deliver their alerts.
 
     `run_id` is the run that was loaded last. A watch never fails a run: what goes wrong is an alert or a line
-    of the log. Processes take turns, so that the last one decides by the newest database.
+    of the log. Watches that are stopped change no alert. Processes take turns, so that the last one decides
+    by the newest database.
     """
     paths = WarehousePaths(settings.root)
     try:
+        alerts = AlertStore(paths.state)
         with FileLock(paths.watch_lock, timeout=settings.warehouse.lock_wait.total_seconds()):
-            results = run_watches(paths, settings.watches)
+            results = run_watches(paths, settings.watches, process)
             settle_watches(alerts, results, run_id, clock.now())
         deliver(settings, alerts, clock.now())
+    except WatchesStopped:
+        LOG.info("watches: stopped; the next load runs them")
     except Timeout:
         LOG.warning("watches: another process has been running them for long; the next load runs them")
     except FloorlineError as error:
@@ -65,19 +71,15 @@ def _settle(alerts: AlertStore, result: WatchResult, run_id: str | None, now: da
     for other in WITH_ROWS - ({cause} if result.found.rows else set()):
         alerts.resolve(other, "", watch.name, now=now)
     if result.found.rows:
-        message = join_rows(summarize(result), result.found.records())
+        message = join_rows(summarize(result), result.found.records(MAX_ROWS))
         alerts.raise_alert(Alert(cause, "", watch.name, message, run_id=run_id), now)
 
 
 def summarize(result: WatchResult) -> str:
-    """Return the message of a watch with the number of rows, and of those that an alert does not have."""
-    text = " ".join((result.watch.message or _describe(result.watch)).split())
-    first = f", of which the first {MAX_ROWS}" if len(result.found.rows) > MAX_ROWS else ""
-    return f"{text} ({result.found.count}{first})"
-
-
-def _describe(watch: WatchSettings) -> str:
-    return f"the query of {watch.name} has rows" if watch.query is not None else watch.condition
+    """Return the message of a watch, or its condition, with the number of rows."""
+    watch = result.watch
+    condition = watch.condition if watch.query is None else "rows match the query"
+    return f"{' '.join((watch.message or condition).split())} ({result.found.count})"
 
 
 def _resolve_removed(alerts: AlertStore, names: Iterable[str], now: datetime) -> None:

@@ -17,7 +17,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.watched_rows import WatchedRows
 
 START_SECONDS: Final = 60.0
-NO_ROWS: Final = WatchedRows((), ())
+NO_ROWS: Final = WatchedRows((), (), ())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,31 +29,31 @@ class WatchResult:
     failure: str = ""
 
 
-def run_watches(paths: WarehousePaths, watches: Sequence[WatchSettings]) -> list[WatchResult]:
-    """Run watches one after the other on the published database.
-
-    Raises NotPublished, PublishedUnreadable and WarehouseUnusable, which are no query's fault.
-    """
-    with contextlib.closing(_WatchProcess()) as process:
-        return [_run(process, paths, watch) for watch in watches]
+class WatchesStopped(Exception):
+    """Somebody has stopped the watches while they ran."""
 
 
-class _WatchProcess:
+class WatchProcess:
     """The process of the watches: started when it is needed, and again after it was ended."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._stopped = False
 
     def find(self, paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
-        """Return what a watch finds. Raises what `find_matches` raises, and WorkerDied."""
-        if self._worker is None:
-            self._worker = Worker(find_matches.__module__, quiet=True, limit=START_SECONDS)
-        limit = watch.time_limit.total_seconds()
+        """Return what a watch finds. Raises what `find_matches` raises, WorkerDied and WatchesStopped."""
         try:
-            return self._worker.call(find_matches, paths.published, watch, limit=limit)
+            return self._call(paths, watch)
         except WorkerDied:
             self.close()
+            self._raise_if_stopped()
             raise
+
+    def stop(self) -> None:
+        """End the query that runs in another thread, and let it run no other one."""
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.kill()
 
     def close(self) -> None:
         """End the process."""
@@ -62,8 +62,32 @@ class _WatchProcess:
             self._worker.stop()
             self._worker = None
 
+    def _call(self, paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
+        self._raise_if_stopped()
+        if self._worker is None:
+            self._worker = Worker(find_matches.__module__, quiet=True, limit=START_SECONDS)
+            self._raise_if_stopped()
+        limit = watch.time_limit.total_seconds()
+        return self._worker.call(find_matches, paths.published, watch, limit=limit)
 
-def _run(process: _WatchProcess, paths: WarehousePaths, watch: WatchSettings) -> WatchResult:
+    def _raise_if_stopped(self) -> None:
+        if self._stopped:
+            raise WatchesStopped
+
+
+def run_watches(
+    paths: WarehousePaths, watches: Sequence[WatchSettings], process: WatchProcess | None = None
+) -> list[WatchResult]:
+    """Run watches one after the other on the published database; in this process, or in a new one.
+
+    Raises NotPublished, PublishedUnreadable and WarehouseUnusable, which are no query's fault, and
+    WatchesStopped.
+    """
+    with contextlib.closing(process or WatchProcess()) as own:
+        return [_run(own, paths, watch) for watch in watches]
+
+
+def _run(process: WatchProcess, paths: WarehousePaths, watch: WatchSettings) -> WatchResult:
     try:
         return WatchResult(watch, process.find(paths, watch))
     except WorkerTimedOut:

@@ -24,7 +24,7 @@ def config_check(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
     settings = load_settings(config)
     selections = asyncio.run(check_configuration(settings, SystemClock()))
-    print_selections(selections, as_json=as_json)
+    print_selections(selections, settings.watches, as_json=as_json)
 
 
 @config_app.command("show", epilog="Example: floorline config show")

@@ -8,14 +8,17 @@ from typing import Final
 from common.text import quote
 from floorline.cli.json_output import print_result
 from floorline.console import print_line, print_table
+from pipelines.config import WatchSettings
 from pipelines.config_check import Selection
 
 COLUMNS: Final = ("basket", "source", "items", "providers", "currencies", "schedule")
 MAX_NAMES: Final = 4  # in a cell
 
 
-def print_selections(selections: Sequence[Selection], *, as_json: bool) -> None:
-    """Print what each basket selects."""
+def print_selections(
+    selections: Sequence[Selection], watches: Sequence[WatchSettings] = (), *, as_json: bool
+) -> None:
+    """Print what each basket selects, and the names of the watches; the JSON is about baskets."""
     if as_json:
         print_result("config check", selections)
         return
@@ -23,6 +26,10 @@ def print_selections(selections: Sequence[Selection], *, as_json: bool) -> None:
     for selection in selections:
         for words, name in selection.meanings.items():
             print_line(f"  {selection.basket}: {quote(words)} is {quote(name)}")
+    if watches:
+        print_line(
+            f"watches: {', '.join(watch.name for watch in watches)}; `floorline watches check` runs them"
+        )
     unchecked = list(dict.fromkeys(name for selection in selections for name in selection.unchecked))
     if unchecked:
         print_line("The configuration is valid. Not cached yet, so that no name was looked up in them:")

@@ -55,10 +55,10 @@ def print_table(result: QueryOutput, others: str) -> None:
             print_line(line)
         return
     columns = [
-        _column(name, kind, [row[number] for row in rows])
+        query_column(name, kind, [row[number] for row in rows])
         for number, (name, kind) in enumerate(zip(result.columns, result.kinds, strict=True))
     ]
-    print_columns(columns, noun="row", others=others, first=_most_important(columns))
+    print_columns(columns, noun="row", others=others, first=most_important(columns))
 
 
 def print_csv(result: QueryOutput) -> None:
@@ -73,7 +73,7 @@ def json_array(texts: Sequence[str]) -> str:
     return "[\n" + ",\n".join(map(escape_json, texts)) + "\n]" if texts else "[]"
 
 
-def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
+def query_column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
     """Return the column of these values; decimals without the zeros that all of them end with."""
     # SQL's spelling of all other values is printable
     cells = [escape(value or "") if kind == "text" else value or "" for value in values]
@@ -87,7 +87,7 @@ def _column(name: str, kind: Kind, values: Sequence[str | None]) -> Column:
     )
 
 
-def _most_important(columns: Sequence[Column]) -> list[str]:
+def most_important(columns: Sequence[Column]) -> list[str]:
     """Return the names of the item's column, the provider, the numbers, the currency and the phase.
 
     An empty column does not count.

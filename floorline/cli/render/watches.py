@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from common.text import escape
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.watches import WatchCheckOutput, WatchOutput
+from floorline.cli.render.query import most_important, query_column
 from floorline.console import print_columns, print_heading, print_line, print_table
-from floorline.table import Column
 from pipelines.watches.alerting import summarize
 from pipelines.watches.runner import WatchResult
+from warehouse.watched_rows import WatchedRows
 
 COLUMNS: Final = ("watch", "severity", "state", "since", "condition")
 
@@ -25,7 +25,7 @@ def print_watches(watches: Sequence[WatchOutput], *, as_json: bool) -> None:
         print_line("no watch is configured: docs/how-to-watch.md shows some")
         return
     rows = [(w.name, w.severity, w.state, w.opened_at, w.condition) for w in watches]
-    print_table(COLUMNS, rows, noun="watch", first=("watch", "state", "condition"), prose=("condition",))
+    print_table(COLUMNS, rows, noun=None, first=("watch", "state", "condition"), prose=("condition",))
 
 
 def print_watch_results(results: Sequence[WatchResult], *, as_json: bool) -> None:
@@ -38,15 +38,19 @@ def print_watch_results(results: Sequence[WatchResult], *, as_json: bool) -> Non
             print_line("")
         print_heading(f"{result.watch.name}: {_describe(result)}")
         if result.found.rows:
-            columns = zip(result.found.columns, zip(*result.found.rows, strict=True), strict=True)
-            print_columns(
-                [Column(escape(name), [escape(value or "") for value in values]) for name, values in columns],
-                noun=None,
-                others="--json shows the others",
-            )
+            _print_rows(result.found)
 
 
 def _describe(result: WatchResult) -> str:
     if result.failure:
         return f"failed: {result.failure}"
     return summarize(result) if result.found.rows else "no row matches"
+
+
+def _print_rows(found: WatchedRows) -> None:
+    values = zip(*found.rows, strict=True)
+    columns = [
+        query_column(name, kind, cells)
+        for name, kind, cells in zip(found.columns, found.kinds, values, strict=True)
+    ]
+    print_columns(columns, noun=None, others="--json shows the others", first=most_important(columns))

@@ -27,7 +27,9 @@ def alerts(tmp_path: Path) -> AlertStore:
 
 def rows(number: int, of: WatchSettings = WATCH, *, has_more: bool = False) -> WatchResult:
     values = tuple((f"item {row}", "1.00", None) for row in range(number))
-    return WatchResult(of, WatchedRows(("item", "price", "url"), values, has_more))
+    return WatchResult(
+        of, WatchedRows(("item", "price", "url"), ("text", "decimal", "text"), values, has_more)
+    )
 
 
 def failed(of: WatchSettings = WATCH) -> WatchResult:
@@ -80,7 +82,7 @@ def test_message_has_the_first_rows_and_their_number(alerts: AlertStore) -> None
     message = describe_alert(alert, Settings(), [])
     assert message.title == "[floorline] warning: watch.warning (cheap)"
     lines = message.body.splitlines()
-    assert lines[0] == "Buy it (more than 12 rows, of which the first 10)"
+    assert lines[0] == "Buy it (more than 12 rows)"
     assert lines[1:11] == [f"row: item: item {row}, price: 1.00" for row in range(10)]
     assert lines[11] == "command: floorline watches check cheap"
     assert message.payload["reason"] == lines[0]
@@ -90,7 +92,7 @@ def test_message_has_the_first_rows_and_their_number(alerts: AlertStore) -> None
 
 def test_rows_are_foreign_text(alerts: AlertStore) -> None:
     attack = "@everyone <b>x</b> https://evil.example [a](b)\u202e"
-    found = WatchedRows((attack, "n"), ((attack, "=1+1"),))
+    found = WatchedRows((attack, "n"), ("text", "text"), ((attack, "=1+1"),))
     after(alerts, WatchResult(WATCH, found))
     message = describe_alert(alerts.list_alerts()[0], Settings(), [])
     for text in (message.body, json.dumps(message.payload, ensure_ascii=False)):

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from pipelines.loading import load_and_publish, load_before_exit
+from common.files import is_locked
+from pipelines.config import Settings, WarehouseSettings, WatchSettings
+from pipelines.loading import load_and_publish, load_before_exit, load_in_thread
 from sandbox.core import Sandbox
 from tests.support.clocks import VirtualClock
 from tests.support.http_servers import webhook_receiver
 from tests.support.snapshots import REDLINE, Bench
-from tests.support.watches import LONG
+from tests.support.waiting import wait_until
+from tests.support.watches import LONG, create_record, watch
+from warehouse.paths import WarehousePaths
+from warehouse.state.alerts import AlertStore
 
-pytestmark = [pytest.mark.usefixtures("no_prefect"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("no_prefect"), pytest.mark.server]
 PRICE = "SELECT price FROM best_ask WHERE item = ? AND currency = 'USD'"
 
 
@@ -23,6 +31,7 @@ def configure(bench: Bench, *watches: str) -> None:
     bench.config.write_text(text + "".join(f"[[watches]]\n{watch}\n" for watch in watches), "utf-8")
 
 
+@pytest.mark.slow
 def test_alerts_follow_the_market_and_never_stop_a_run(bench: Bench, sandbox: Sandbox) -> None:
     with webhook_receiver() as webhook:
         bench.with_notify(webhook.url)
@@ -61,14 +70,52 @@ def test_alerts_follow_the_market_and_never_stop_a_run(bench: Bench, sandbox: Sa
         assert bench.alerts() == []
 
 
-def test_a_run_that_is_cancelled_runs_no_watch(bench: Bench) -> None:
-    bench.snapshot()
-    configure(bench, 'name = "any"\nquery = "FROM quotes"')
+ANY = watch("any", query="FROM quotes")
+
+
+def watched(folder: Path, *watches: WatchSettings) -> Settings:
+    """Return a configuration with these watches, and a record."""
+    create_record(folder / "data")
+    return Settings(base=folder, watches=watches)
+
+
+def open_subjects(settings: Settings) -> list[str]:
+    alerts = AlertStore(WarehousePaths(settings.root).state).list_alerts(open_only=True)
+    return [alert.subject for alert in reversed(alerts)]
+
+
+def test_a_run_that_is_cancelled_runs_no_watch(tmp_path: Path) -> None:
+    settings = watched(tmp_path, ANY)
 
     async def cancel() -> None:
-        load_before_exit(bench.settings, VirtualClock())
+        load_before_exit(settings, VirtualClock())
 
     asyncio.run(cancel())
-    assert bench.alerts() == []
-    asyncio.run(asyncio.to_thread(load_and_publish, bench.settings, [], VirtualClock()))
-    assert [alert.subject for alert in bench.alerts()] == ["any"]
+    assert open_subjects(settings) == []
+    load_and_publish(settings, [], VirtualClock())
+    assert open_subjects(settings) == ["any"]
+
+
+def test_a_caller_that_is_cancelled_ends_the_watch_that_runs(tmp_path: Path) -> None:
+    settings = watched(tmp_path, ANY, watch("slow", query=LONG, time_limit="1h"))
+    lock = WarehousePaths(settings.root).watch_lock
+
+    async def cancel() -> None:
+        load = asyncio.create_task(load_in_thread(settings, [], VirtualClock()))
+        await asyncio.to_thread(wait_until, lambda: is_locked(lock))
+        load.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await load
+
+    asyncio.run(cancel())  # which waits for the thread
+    assert (open_subjects(settings), is_locked(lock)) == ([], False)
+
+
+def test_watches_of_two_processes_take_turns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = watched(tmp_path, ANY)
+    settings = settings.model_copy(update={"warehouse": WarehouseSettings(lock_wait=timedelta())})
+    paths = WarehousePaths(settings.root)
+    with FileLock(paths.watch_lock):
+        load_and_publish(settings, [], VirtualClock())
+    assert "another process has been running them for long" in caplog.text
+    assert open_subjects(settings) == []
