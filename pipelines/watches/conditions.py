@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from common.shards import Item
 from pipelines.config import WatchSettings
-from pipelines.planning.selectors import ALL, resolve_items, resolve_providers
+from pipelines.planning.selectors import ALL, UnknownNames, resolve_items, resolve_providers
 from warehouse.paths import WarehousePaths
 from warehouse.queries import run_query
 from warehouse.watched_rows import WatchedRows, find_rows
 
 ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items ORDER BY ALL"
+NAMED: Final = ITEMS.replace("ORDER", "WHERE list_contains($names, market_hash_name) ORDER")
 PROVIDERS: Final = (
     "SELECT provider, any_value(name) AS name FROM providers GROUP BY provider ORDER BY provider"
 )
 NAMES: Final = {"item_id": pl.String, "market_hash_name": pl.String, "phase": pl.String}
 MARKETPLACES: Final = {"provider": pl.String, "name": pl.String}
+FEW: Final = 20  # names that the SQL lists, so that DuckDB reads no other quotes
 # One row for each item: its lowest fresh ask, where that is out of bounds. Without a phase, all phases count.
+# The items are JSON, because DuckDB takes seconds for a long list of Python.
 PRICES: Final = """
 SELECT item, price, currency, provider, quantity, observed_at
 FROM (
@@ -28,9 +34,12 @@ FROM (
         struct_pack(item, price, currency, provider, quantity, observed_at),
         struct_pack(price, source, provider, delivery)))
     FROM quotes
-    JOIN (SELECT unnest($names::VARCHAR[]) AS name, unnest($phases::VARCHAR[]) AS phase) chosen
+    JOIN (
+        SELECT unnest(from_json($items, '[{"name": "VARCHAR", "phase": "VARCHAR"}]'), recursive := true)
+    ) chosen
         ON market_hash_name = chosen.name AND (chosen.phase IS NULL OR quotes.phase = chosen.phase)
     WHERE fresh AND currency = $currency AND price > 0 AND quantity IS DISTINCT FROM 0
+        AND /* of few items: */ true
         AND ($providers::VARCHAR[] IS NULL OR list_contains($providers::VARCHAR[], provider))
     GROUP BY chosen.name, chosen.phase
 )
@@ -46,7 +55,13 @@ def find_matches(path: Path, watch: WatchSettings) -> WatchedRows:
     """
     if watch.query is not None:
         return find_rows(path, watch.query)
-    return find_rows(path, PRICES, price_parameters(path, watch))
+    items = _find_items(path, watch)
+    names = {f"name{number}": name for number, name in enumerate({item.market_hash_name for item in items})}
+    if len(names) > FEW:
+        return find_rows(path, PRICES, _price_parameters(path, watch, items))
+    listed = f"market_hash_name IN ({', '.join(f'${name}' for name in names)})"
+    sql = PRICES.replace("/* of few items: */ true", listed)
+    return find_rows(path, sql, {**_price_parameters(path, watch, items), **names})
 
 
 def item_selector(watch: WatchSettings) -> str:
@@ -54,13 +69,20 @@ def item_selector(watch: WatchSettings) -> str:
     return str(watch.item) if watch.phase is None else f"{watch.item} @ {watch.phase}"
 
 
-def price_parameters(path: Path, watch: WatchSettings) -> Mapping[str, object]:
-    """Return the parameters of `PRICES` for the watch of an item. Raises UnknownNames."""
-    items = resolve_items([item_selector(watch)], _read(path, ITEMS, NAMES)) or ()
+def _find_items(path: Path, watch: WatchSettings) -> Sequence[Item]:
+    """Return the items of the record that a watch selects. Raises UnknownNames."""
+    selector = item_selector(watch)
+    names = [selector, selector.rpartition(" @ ")[0]]
+    with contextlib.suppress(UnknownNames):  # most watches have the exact name
+        return resolve_items([selector], _read(path, NAMED, NAMES, {"names": names})) or ()
+    return resolve_items([selector], _read(path, ITEMS, NAMES)) or ()
+
+
+def _price_parameters(path: Path, watch: WatchSettings, items: Sequence[Item]) -> dict[str, object]:
+    """Return the parameters of `PRICES`. Raises UnknownNames for a marketplace that the record lacks."""
     everywhere = watch.marketplace == (ALL,)
     return {
-        "names": [item.market_hash_name for item in items],
-        "phases": [item.phase for item in items],
+        "items": json.dumps([{"name": item.market_hash_name, "phase": item.phase} for item in items]),
         "providers": None
         if everywhere
         else list(resolve_providers(watch.marketplace, _read(path, PROVIDERS, MARKETPLACES))),
@@ -70,5 +92,8 @@ def price_parameters(path: Path, watch: WatchSettings) -> Mapping[str, object]:
     }
 
 
-def _read(path: Path, sql: str, schema: Mapping[str, type[pl.String]]) -> pl.DataFrame:
-    return pl.DataFrame(run_query(WarehousePaths(path.parent), sql).rows, dict(schema), orient="row")
+def _read(
+    path: Path, sql: str, schema: Mapping[str, type[pl.String]], parameters: dict[str, object] | None = None
+) -> pl.DataFrame:
+    rows = run_query(WarehousePaths(path.parent), sql, parameters or ()).rows
+    return pl.DataFrame(rows, dict(schema), orient="row")
