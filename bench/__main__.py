@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from bench.suite.chart import draw_chart
+from bench.suite.growth import run_growth, run_publish
 from bench.suite.machine import describe_machine
 from bench.suite.measurement import log
 from bench.suite.options import SuiteOptions
+from bench.suite.queries import run_queries
 from bench.suite.report import CHART, README, insert_report, render_report
 from bench.suite.results import Findings, PartResult, read_results, write_results
 from bench.suite.start import run_start
@@ -28,6 +30,9 @@ PARTS: Mapping[str, tuple[str, str, Callable[[SuiteOptions], Findings]]] = {
     "walk": ("Walk of the whole catalog", "walk of the catalog; Floorline's second snapshot = 1", run_walk),
     "stream": ("Snapshot by stream", "stream, 7.5% changed, request to published; Floorline = 1", run_stream),
     "load": ("Load of a landed stream", "load, landed to committed; Floorline = 1", run_load),
+    "growth": ("Load with a long history", "load, 7.5% changed; with the shortest history = 1", run_growth),
+    "queries": ("Questions", "questions to the longest history; to the shortest = 1", run_queries),
+    "publish": ("Publish", "publish after a load; with the shortest history = 1", run_publish),
     "start": ("Start of a command", "start to exit; snapshot of one item = 1", run_start),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -18,25 +19,40 @@ from warehouse.paths import WarehousePaths
 
 ITEMS, START = 36_000, datetime(2026, 6, 1, 12, tzinfo=UTC)
 GENERATED_QUOTES = """
+-- In the snapshot $number, the share $share of the quotes has moved.
 SELECT i::VARCHAR AS item_id, 'AK-47 | Finish ' || i || ' (Field-Tested)' AS market_hash_name,
-    NULL::VARCHAR AS phase, $provider AS provider, 'standard' AS delivery, cents AS lowest_ask,
-    (cents / 100)::DECIMAL(20, 8) AS price, 5::BIGINT AS quantity, $start::TIMESTAMPTZ AS timestamp,
-    $start::TIMESTAMPTZ AS last_updated, NULL::VARCHAR AS url
+    NULL::VARCHAR AS phase, $provider AS provider, 'standard' AS delivery,
+    cents + moved AS lowest_ask, ((cents + moved) / 100)::DECIMAL(20, 8) AS price, 5::BIGINT AS quantity,
+    $start::TIMESTAMPTZ AS timestamp, $start::TIMESTAMPTZ AS last_updated, NULL::VARCHAR AS url
 FROM (
-    SELECT i, (3 + exp(hash(i) % 1000 / 90.0) * (80 + hash(i || $provider) % 60) / 100)::BIGINT AS cents
+    SELECT i, if(hash(i, $provider, $number) % 1000000 < 1000000 * $share, $number % 50, 0) AS moved,
+        (3 + exp(hash(i) % 1000 / 90.0) * (80 + hash(i || $provider) % 60) / 100)::BIGINT AS cents
     FROM range(1, $items + 1) t(i) WHERE hash($provider || i) % 1000 < 407
 )
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How a snapshot differs from the first one: its number, and the share of the quotes that moved."""
+
+    number: int = 0
+    share: float = 0.0
+
+
 def land_market(
-    paths: WarehousePaths, run_id: str, at: datetime, *, catalogs: dict[str, pl.DataFrame] | None = None
+    paths: WarehousePaths,
+    run_id: str,
+    at: datetime,
+    *,
+    catalogs: dict[str, pl.DataFrame] | None = None,
+    move: Move = Move(),
 ) -> None:
     """Land a snapshot of every marketplace's catalog, observed at a time."""
     header = RunHeader(run_id, "snapshot", "cs2cap", basket="all", started_at=at, interval_seconds=600)
     with LandingWriter(paths.landing, header) as landing:
         for number, provider in enumerate(KEYS):
-            rows = _generate_quotes(provider)
+            rows = _generate_quotes(provider, at, move)
             shard = ShardHeader(number, "USD", ("standard",), providers=(provider,), items=None)
             writer = landing.open_shard(shard)
             meta = PageMeta(0, 0, len(rows), observed_at=at, landed_at=at, fingerprint="")
@@ -47,9 +63,11 @@ def land_market(
         landing.finish("done")
 
 
-def load_landing(paths: WarehousePaths) -> LoadReport:
-    """Load the pending landing and publish the database."""
-    (report,) = load_pending(paths, now=lambda: START, keep=timedelta(days=1))
+def load_landing(
+    paths: WarehousePaths, at: datetime = START, keep: timedelta = timedelta(days=1)
+) -> LoadReport:
+    """Load the pending landing and publish the database; forget landings that were loaded before `keep`."""
+    (report,) = load_pending(paths, now=lambda: at, keep=keep)
     return report
 
 
@@ -60,8 +78,14 @@ def time_query(connection: duckdb.DuckDBPyConnection, sql: str) -> float:
     return time.perf_counter() - began
 
 
-def _generate_quotes(provider: str) -> pl.DataFrame:
+def _generate_quotes(provider: str, at: datetime, move: Move) -> pl.DataFrame:
     with duckdb.connect() as connection:
-        parameters = {"provider": provider, "start": START, "items": ITEMS}
+        parameters = {
+            "provider": provider,
+            "start": at,
+            "items": ITEMS,
+            "number": move.number,
+            "share": move.share,
+        }
         frame = connection.execute(GENERATED_QUOTES, parameters).pl()
         return frame.cast(dict(QUOTES))  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ def prepare_environment(name: str) -> Path:
     """
     requirements = REQUIREMENTS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = _cache() / f"{name}-{digest}"
+    folder = cache_folder() / f"{name}-{digest}"
     ready = folder / "ready"
     if not ready.exists():
         log(f"installing {name} into an environment of its own, once")
@@ -47,7 +47,8 @@ def _pip(folder: Path) -> list[str]:
     return [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return the folder of what the suite makes once."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "floorline-bench"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -4,6 +4,7 @@
     python -m bench.suite.floorline stream CONFIG URL
     python -m bench.suite.floorline load CONFIG
     python -m bench.suite.floorline land CONFIG
+    python -m bench.suite.floorline publish CONFIG TIMES
 
 `land` fetches and lands a snapshot that `load` loads: its seconds end when the load is committed.
 """
@@ -26,9 +27,11 @@ from common.clock import SystemClock
 from pipelines.config import load_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
+from warehouse.database import writer_lock
 from warehouse.loading.pipeline import load_pending
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
+from warehouse.publish import publish
 
 
 def main() -> None:
@@ -76,6 +79,15 @@ def measure_load(config: str) -> Figures:
     )
     ended = time.perf_counter()
     return {"seconds": committed[0] - began, "publish": ended - committed[0], **_count(report)}
+
+
+def publish_often(config: str, times: str) -> Figures:
+    """Publish the database so many times."""
+    paths = WarehousePaths(load_settings(Path(config)).root)
+    for _ in range(int(times)):
+        with writer_lock(paths, 60):
+            publish(paths)
+    return {}
 
 
 def find_request(url: str) -> float:
@@ -129,6 +141,7 @@ MEASUREMENTS: dict[str, Callable[..., Figures]] = {
     "stream": measure_stream,
     "land": land,
     "load": measure_load,
+    "publish": publish_often,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""The parts `growth` and `publish`: what a load and a publish cost, by the length of the history."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from bench.market import Move, land_market
+from bench.suite.history import copy_history
+from bench.suite.measurement import Figures, Samples, collect, interleave, measure_module, multiples, ratios
+from bench.suite.options import SuiteOptions
+from bench.suite.results import Figure, Findings
+from warehouse.database import open_reader
+from warehouse.paths import WarehousePaths
+
+SHARE: Final = 0.0375  # as many quotes move as those of the last round move back: 7.5% change
+PUBLISHES, READS = 50, 1_000
+QUERY: Final = "SELECT count(*), sum(price) FROM best_ask"
+
+
+def run_growth(options: SuiteOptions) -> Findings:
+    """Load the same market, 7.5% of it changed, into warehouses with histories of different lengths."""
+    with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
+        samples = _load_everywhere(options, Path(folder))
+    names = list(samples)
+    figures = [
+        Figure(f"load with {name}, landed to committed", collect(samples, name), "s") for name in names
+    ]
+    figures += [
+        Figure(f"load with {name} / with {names[0]}", ratios(samples, name, names[0]), "x", at_most=1.3)
+        for name in names[1:]
+    ]
+    return Findings(figures, multiples(samples, names[0]))
+
+
+def run_publish(options: SuiteOptions) -> Findings:
+    """Publish after a small change, by the length of the history; then 50 times under a reader."""
+    with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
+        samples = _load_everywhere(options, Path(folder))
+        reads, errors = _read_while_publishing(options.history[0], Path(folder))
+    samples = {name: [{"seconds": one["publish"]} for one in rounds] for name, rounds in samples.items()}
+    names = list(samples)
+    figures = [Figure(f"publish with {name}", collect(samples, name), "s", at_most=1.0) for name in names] + [
+        Figure(f"publish with {name} / with {names[0]}", ratios(samples, name, names[0]), "x")
+        for name in names[1:]
+    ]
+    figures += [
+        Figure(f"opens with a query while another process publishes {PUBLISHES} times", [reads], ""),
+        Figure("errors of these", [errors], "", at_most=0),
+    ]
+    return Findings(figures, multiples(samples, names[0]))
+
+
+def _load_everywhere(options: SuiteOptions, folder: Path) -> Samples:
+    contenders: dict[str, Callable[[], Figures]] = {}
+    for millions in options.history:
+        paths, config = copy_history(millions, folder)
+        contenders[f"{millions} M rows"] = partial(_load_next, paths, config, count(1))
+    interleave(contenders, 1)  # everything moves once more
+    return interleave(contenders, options.rounds, options.watch.sample)
+
+
+def _load_next(paths: WarehousePaths, config: Path, numbers: count[int]) -> Figures:
+    number = next(numbers)
+    land_market(paths, f"round{number}", datetime.now(UTC), move=Move(number, SHARE))
+    return measure_module("bench.suite.floorline", "load", config)
+
+
+def _read_while_publishing(millions: int, folder: Path) -> tuple[int, int]:
+    """Query the published copy until another process has published often; return reads and errors."""
+    paths, config = (
+        WarehousePaths(folder / f"history-{millions}"),
+        folder / f"history-{millions}" / "floorline.toml",
+    )
+    publisher = threading.Thread(
+        target=measure_module, args=("bench.suite.floorline", "publish", config, PUBLISHES)
+    )
+    publisher.start()
+    reads = errors = 0
+    while publisher.is_alive() or reads < READS:
+        reads += 1
+        try:
+            with open_reader(paths.published) as db:
+                db.execute(QUERY).fetchall()
+        except Exception as error:  # noqa: BLE001 - each error of a reader counts
+            errors += 1
+            print(error)
+    publisher.join()
+    return reads, errors

@@ -1,0 +1,59 @@
+"""Warehouses with millions of rows of history over a year, made once by landed snapshots."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from bench.market import Move, land_market, load_landing
+from bench.suite.environments import cache_folder
+from bench.suite.measurement import log
+from bench.support import write_config
+from warehouse.paths import WarehousePaths
+
+YEAR: Final = timedelta(days=365)
+CODE: Final = Path(__file__).parents[2]
+
+
+def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
+    """Copy a warehouse with so many million rows of history into a folder; return it and a configuration."""
+    target = folder / f"history-{millions}"
+    shutil.copytree(_prepare_history(millions), target)
+    return WarehousePaths(target), write_config(target, "http://127.0.0.1:9")
+
+
+def _prepare_history(millions: int) -> Path:
+    """Return a cached warehouse with this code's tables, made where there is none."""
+    folder = cache_folder() / f"history-{millions}-{_digest()}"
+    if folder.exists():
+        return folder
+    for outdated in cache_folder().glob(f"history-{millions}-*"):
+        shutil.rmtree(outdated)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _load_snapshots(WarehousePaths(partial), millions * 1_000_000)
+    return partial.rename(folder)
+
+
+def _load_snapshots(paths: WarehousePaths, rows: int) -> None:
+    """Load snapshots in which every quote moves, evenly over a year, until the history is long enough."""
+    paths.prepare()
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    at, changed = end - YEAR, 0
+    for number in count(1):
+        land_market(paths, f"history{number}", at, move=Move(number, 1.0))
+        changed += load_landing(paths, at, timedelta(0)).rows_changed
+        log(f"history: {changed:,} of {rows:,} rows, {at:%Y-%m-%d}")
+        if changed >= rows:
+            return
+        at = min(at + YEAR * (changed / number) / rows, end)
+
+
+def _digest() -> str:
+    """Return a digest of what decides about the tables."""
+    files = [*sorted((CODE / "warehouse").rglob("*.sql")), CODE / "bench" / "market.py", Path(__file__)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
