@@ -31,7 +31,7 @@ from common.warehouse_errors import (
     WarehouseUnusable,
 )
 from warehouse.paths import WarehousePaths
-from warehouse.views import rename_guard, update_views
+from warehouse.views import QUOTE_STATE, rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -59,7 +59,9 @@ NO_DAMAGE: Final = (
     duckdb.PermissionException,
 )
 # memory_limit does not count freed memory that the allocator has not returned: return it at once.
+# DuckDB takes a temporary table of a transaction for empty, and would join its many rows one by one.
 WRITER_SETTINGS: Final = {
+    "asof_loop_join_threshold": "0",
     "memory_limit": "180MB",
     "preserve_insertion_order": "false",
     "allocator_flush_threshold": "4MB",
@@ -216,7 +218,7 @@ def quote_path(path: Path) -> str:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Apply the missing migrations, each in a transaction, then update the views.
+    """Apply the missing migrations, each in a transaction, update the views, and create those of the loads.
 
     Raises WarehouseUnusable where a newer Floorline wrote the database.
     """
@@ -230,6 +232,19 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
     update_views(connection, newest)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW quote_state AS {QUOTE_STATE}")
+    fill_stale_gaps(connection)
+
+
+def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill the coverage gaps of the items in store.stale_filling: what a migration or a failed load left."""
+    if not connection.execute("FROM store.stale_filling LIMIT 1").fetchall():
+        return
+    connection.begin()
+    connection.execute("CREATE OR REPLACE TEMP TABLE refill (item_key INTEGER, provider_key INTEGER)")
+    for name in ("load_series/find_refills", "load/fill_gaps"):
+        connection.execute((SQL / f"{name}.sql").read_text())
+    connection.commit()
 
 
 def newest_schema() -> int:

@@ -147,6 +147,6 @@ def test_reject_is_parsed_as_its_kind_of_row(
     (done,) = replay(bench.settings, SystemClock())
     assert (done.read, done.fitting) == (1, 1)
     query = """SELECT provider, item_id, delivery, lowest_ask, quantity
-        FROM store.history JOIN store.item USING (item_key) JOIN store.provider USING (provider_key)
+        FROM store.current JOIN store.item USING (item_key) JOIN store.provider USING (provider_key)
         ORDER BY ALL"""
     assert bench.query(query) == expected

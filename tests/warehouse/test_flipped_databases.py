@@ -92,7 +92,7 @@ def test_flipped_bits_of_the_log_of_a_killed_load_are_never_loaded(
 
 def read_facts(database: Path) -> list[tuple[object, ...]]:
     with open_reader(database) as db:
-        return db.execute("FROM store.history ORDER BY ALL").fetchall()
+        return db.execute("FROM quote_history ORDER BY ALL").fetchall()
 
 
 def test_flipped_bits_of_the_writer_are_never_loaded(

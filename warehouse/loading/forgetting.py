@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from common.files import to_json
+from warehouse.database import fill_stale_gaps
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.model import RunHeader
 from warehouse.landing.reader import LandedRun
@@ -54,4 +55,5 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
         recompute_late_quotes(db, Path(), no_parser)
         with transaction(db):
             run_step(db, "load/insert_late_quotes")
+    fill_stale_gaps(db)
     return kept

@@ -21,6 +21,7 @@ from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows, preserve_join_order
 from warehouse.loading.run import (
+    COUNT_REFILLS,
     LoadReport,
     PriceMove,
     SuspectProvider,
@@ -63,10 +64,15 @@ COUNT_REASONS_FOR_LATE = """SELECT (
 COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable('source')"
 COUNT_STAGED = "SELECT count(*) FROM staged_row"
 COUNT_LATE = "SELECT count(*) FROM late_quote"
+COUNT_POINTS = "SELECT (SELECT count(*) FROM store.point) + (SELECT count(*) FROM store.stale_filling)"
+COUNT_OPEN_FILLED = "SELECT count(*) FROM store.filled_state WHERE valid_to IS NULL"
 COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
-COUNT_CLOSURES = """SELECT count(*) FROM store.history
-    WHERE run_key = getvariable('run_key') AND lowest_ask IS NULL"""
-COUNT_HISTORY = "SELECT count(*) FROM store.history WHERE run_key = getvariable('run_key')"
+# The changes of this run: those of late quotes are computed anew.
+COUNT_CLOSURES = """SELECT (SELECT count(*) FROM closure) + (
+    SELECT count(*) FROM recomputed_change WHERE run_key = getvariable('run_key') AND lowest_ask IS NULL)"""
+COUNT_CHANGES = """SELECT (SELECT count(*) FROM updated_quote WHERE changed)
+    + (SELECT count(*) FROM closure)
+    + (SELECT count(*) FROM recomputed_change WHERE run_key = getvariable('run_key'))"""
 
 # The order of the steps. A step with a query runs only where the query counts at least one row.
 Steps = Mapping[str, str | None]
@@ -80,7 +86,16 @@ CLEANING_STEPS: Steps = {
     "find_late_rows": COUNT_REASONS_FOR_LATE,
 }
 COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": None}
-INSERT_STEPS: Steps = {"insert_changes": None, "insert_late_quotes": COUNT_LATE}
+INSERT_STEPS: Steps = {
+    "insert_changes": None,
+    "insert_late_quotes": COUNT_LATE,
+}
+# After the run itself is stored: the coverage depends on its interval.
+FILLING_STEPS: Steps = {
+    "find_refills": COUNT_POINTS,
+    "fill_gaps": COUNT_REFILLS,
+    "end_filled_states": COUNT_OPEN_FILLED,
+}
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
     FROM store.observation o JOIN store.provider p USING (provider_key)
@@ -163,6 +178,7 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
         run_step(db, "load/insert_fx_rates")
     report = judge_rejects(db, run, _report(db, run, fetched))
     insert_run(db, run, report, now=now)
+    _run_steps(db, FILLING_STEPS)
     if replayed := run.done.get("replayed"):
         values = [run.header.run_id, replayed]
         db.execute("INSERT INTO store.replay SELECT unnest($2), $1", values)
@@ -209,7 +225,7 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
         basket=run.header.basket,
         state=run.done["state"],
         rows_fetched=fetched,
-        rows_changed=fetch_count(db, COUNT_HISTORY),
+        rows_changed=fetch_count(db, COUNT_CHANGES),
         rows_closed=fetch_count(db, COUNT_CLOSURES),
         rows_late=fetch_count(db, COUNT_LATE_ROWS),
         rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),

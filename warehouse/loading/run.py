@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import duckdb
 
@@ -16,6 +17,8 @@ from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.rejects import UNUSABLE, describe_rejects, final_state, usual_reject_share
 from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
+
+COUNT_REFILLS: Final = "SELECT count(*) FROM refill"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def test_currency_and_provider_are_part_of_the_key(paths: WarehousePaths) -> Non
 
 def test_points_share_item_keys_with_quotes_and_change_no_quote(paths: WarehousePaths) -> None:
     db = database_with([land(paths, "a", observe(minute(0), Quote("1"), Quote("2")))])
-    facts = ("quotes", "store.history", "observations")
+    facts = ("quotes", "store.history", "store.current", "observations")
     before = [select(db, f"FROM {name} ORDER BY ALL") for name in facts]
     load_landing(db, land_points(paths, "b", 100, Point(minute(5), 500), Point(minute(5), item="3")))
     assert [select(db, f"FROM {name} ORDER BY ALL") for name in facts] == before

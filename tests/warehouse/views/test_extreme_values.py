@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.warehouse import load_into_memory
+from warehouse.loading.run import run_step
 
 HIGHEST, SMALLEST = Decimal("999999999999.99999999"), Decimal("0.00000001")
 BIGINT = 2**63 - 1
@@ -35,7 +36,7 @@ CREATE OR REPLACE TEMP TABLE row AS SELECT unnest(range(len($asks)))::INTEGER + 
     unnest($asks::BIGINT[]) AS lowest_ask, unnest($prices::DECIMAL(20, 8)[]) AS other_price,
     unnest($quantities::BIGINT[]) AS quantity;
 DELETE FROM store.item; DELETE FROM store.current; DELETE FROM store.history; DELETE FROM store.point;
-DELETE FROM store.sold; DELETE FROM store.candle; DELETE FROM store.fx_rate;
+DELETE FROM store.sold; DELETE FROM store.candle; DELETE FROM store.fx_rate; DELETE FROM store.filled_state;
 """
 SERIES = "now() AS observed_at, 2 AS run_key FROM row"
 INSERTS = {
@@ -45,7 +46,7 @@ INSERTS = {
         provider_key, 'USD' AS currency, delivery, now() AS valid_from, now() AS seen_at
         FROM row, store.provider, (VALUES ('standard'), ('bid')) t(delivery)""",
     "history": """SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity,
-        valid_from, run_key FROM store.current""",
+        valid_from - INTERVAL 1 HOUR AS valid_from, valid_from AS valid_to, run_key FROM store.current""",
     "point": f"""SELECT item_key, 1 AS provider_key, 'USD' AS currency, now() - INTERVAL 1 DAY AS time,
         lowest_ask, quantity, {SERIES}""",
     "sold": f"""SELECT item_key, 1 AS provider_key, 'USD' AS currency, now() AS time,
@@ -106,6 +107,10 @@ def store_rows(db: duckdb.DuckDBPyConnection, rows: Sequence[Row], rate: Decimal
         db.execute(statement.query, given or None)
     for table, query in INSERTS.items():
         db.execute(f"INSERT INTO store.{table} BY NAME {query}")
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE refill AS SELECT DISTINCT item_key, provider_key FROM store.point"
+    )
+    run_step(db, "load/fill_gaps")
     db.execute(
         "INSERT INTO store.fx_rate VALUES ('a', 'EUR', ?::DECIMAL(38, 18), now(), now())", [f"{rate:f}"]
     )

@@ -4,7 +4,7 @@ observation of each source. Items without a best ask at one of both times are le
 leaves out; a quote that went stale counts until then.
 
 Example: SELECT item, was, now, round(100 * change, 1) AS percent, was_at, now_at, markets, listed
-FROM movers(''24 hours'') WHERE currency = ''USD'' ORDER BY abs(change) DESC LIMIT 3';
+FROM movers(''24 hours'') WHERE currency = ''USD'' ORDER BY abs(change) DESC, item LIMIT 3';
 COMMENT ON COLUMN movers.was IS 'the best ask then';
 COMMENT ON COLUMN movers.now IS 'the best ask now';
 COMMENT ON COLUMN movers.change IS '`now` divided by `was`, minus 1: 0.05 is 5% up';
@@ -18,7 +18,7 @@ The best ask of each item and currency now, against the median of its best asks 
 once for each day, at the time of day of the newest observation.
 
 Example: SELECT item, now, median, round(100 * change, 1) AS percent, days_listed FROM price_vs_median(3)
-WHERE currency = ''USD'' ORDER BY change LIMIT 3';
+WHERE currency = ''USD'' ORDER BY change, item LIMIT 3';
 COMMENT ON COLUMN price_vs_median.median IS 'the median of the best asks of the days';
 COMMENT ON COLUMN price_vs_median.change IS '`now` divided by `median`, minus 1: -0.05 is 5% below';
 COMMENT ON COLUMN price_vs_median.days_listed IS 'the number of days on which the item had a best ask';

@@ -45,6 +45,8 @@ WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (
 
 UPDATE store.item SET aggregate = true WHERE item_key IN (FROM found_aggregate);
 
+INSERT INTO store.stale_filling FROM found_aggregate;
+
 -- Catalogs may have returned it while no phase was known: they cover it like those that will.
 INSERT INTO store.catalog_aggregate
 SELECT n.scope_key, n.item_key::BIGINT << 20 | n.book_key AS quote_key, min(o.observed_to) AS since

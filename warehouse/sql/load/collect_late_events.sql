@@ -62,7 +62,7 @@ CREATE OR REPLACE TEMP TABLE late_history AS
 SELECT k.quote_key, epoch_us(h.valid_from) AS valid_from, h.run_key, r.run_id, h.lowest_ask,
     store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity, epoch_us(h.changed_at) AS changed_at,
     epoch_us(h.last_updated) AS last_updated
-FROM store.history h
+FROM quote_state h
 JOIN late_key k ON k.item_key = h.item_key AND k.provider_key = h.provider_key AND k.currency = h.currency
     AND k.delivery = h.delivery
 JOIN store.run r USING (run_key);

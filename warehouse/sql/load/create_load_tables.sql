@@ -1,5 +1,6 @@
 -- Create the tables that a later step may skip, and map the names that the store knows to their keys.
--- In: store.item. Out: contract_change (empty), name_key, late_quote, repeated_quote (empty).
+-- In: store.item. Out: name_key; contract_change, late_quote, repeated_quote, recomputed_change, recomputed_run, refill
+-- (empty).
 
 CREATE OR REPLACE TEMP TABLE contract_change (
     item_id VARCHAR, was_name VARCHAR, was_phase VARCHAR, market_hash_name VARCHAR, phase VARCHAR
@@ -12,3 +13,6 @@ FROM store.item WHERE source = getvariable('source');
 -- For the steps after find_late_rows, which may be skipped.
 CREATE OR REPLACE TEMP TABLE late_quote (quote_key BIGINT);
 CREATE OR REPLACE TEMP TABLE repeated_quote (quote_key BIGINT);
+CREATE OR REPLACE TEMP TABLE recomputed_change (quote_key BIGINT, run_key INTEGER, lowest_ask BIGINT);
+CREATE OR REPLACE TEMP TABLE recomputed_run (run_key INTEGER, book_key INTEGER);
+CREATE OR REPLACE TEMP TABLE refill (item_key INTEGER, provider_key INTEGER);

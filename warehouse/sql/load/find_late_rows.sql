@@ -121,7 +121,7 @@ FROM (
         AND (quote_key & 1048575) NOT IN (SELECT book_key FROM later_observation WHERE held)
 ) l
 JOIN store.current c ON c.quote_key = l.quote_key
-ASOF JOIN store.history h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
+ASOF JOIN quote_state h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.lowest_ask IS NOT NULL AND h.valid_from < l.observed_at AND (c.url IS NOT NULL OR l.url IS NULL)
     AND (l.currency = 'USD' OR coalesce(l.changed_at <= h.changed_at, l.changed_at IS NULL) AND (
@@ -135,6 +135,6 @@ WHERE h.lowest_ask IS NOT NULL AND h.valid_from < l.observed_at AND (c.url IS NO
     ))
     AND NOT store.is_change(l.currency, store.price_by(h.other_price, h.lowest_ask), h.quantity, h.changed_at,
         l.price, l.quantity, l.changed_at)
-    AND NOT EXISTS (FROM store.history n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
+    AND NOT EXISTS (FROM quote_state n WHERE n.item_key = l.item_key AND n.provider_key = l.provider_key
         AND n.currency = l.currency AND n.delivery = l.delivery
         AND n.lowest_ask IS NULL AND n.valid_from >= getvariable('observed_from'));

@@ -2,7 +2,8 @@
 -- that was not requested is observed, but never completely. `decides`: whether a provider is observed completely depends
 -- on the shards that requested it, whatever other shards returned of it.
 -- In: shard, shard_item, shard_provider, staged_row, page. Out: observed_book, one row per shard and book;
--- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_name, store.scope_item.
+-- shard_observation, one row per shard, delivery and provider; store.scope, store.scope_name, store.scope_item,
+-- store.stale_filling.
 
 CREATE OR REPLACE TEMP TABLE observed_book AS
 SELECT p.shard, b.provider_key, b.delivery, sum(r.rows)::BIGINT AS rows, max(r.newest) AS newest
@@ -47,24 +48,29 @@ WHERE m.item_id IS NULL
 EXCEPT FROM store.scope_name;
 
 -- A request by id covers whatever the id names, also after the item of the id was replaced by another one.
-INSERT INTO store.scope_item
-SELECT o.scope_key, i.item_key
-FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
-JOIN shard_item m USING (shard)
-JOIN store.item i ON i.source = getvariable('source') AND i.item_id = m.item_id
-UNION
-SELECT n.scope_key, i.item_key
-FROM store.scope_name n
-JOIN store.scope s USING (scope_key)
-JOIN store.item i ON i.source = s.source AND i.market_hash_name = n.market_hash_name
-    AND i.phase IS NOT DISTINCT FROM n.phase
-WHERE s.source = getvariable('source')
-EXCEPT FROM store.scope_item;
-
-INSERT INTO store.scope_item
+CREATE OR REPLACE TEMP TABLE new_scope_item AS
+WITH requested AS (
+    SELECT o.scope_key, i.item_key
+    FROM (SELECT DISTINCT shard, scope_key FROM shard_observation) o
+    JOIN shard_item m USING (shard)
+    JOIN store.item i ON i.source = getvariable('source') AND i.item_id = m.item_id
+    UNION
+    SELECT n.scope_key, i.item_key
+    FROM store.scope_name n
+    JOIN store.scope s USING (scope_key)
+    JOIN store.item i ON i.source = s.source AND i.market_hash_name = n.market_hash_name
+        AND i.phase IS NOT DISTINCT FROM n.phase
+    WHERE s.source = getvariable('source')
+    UNION
+    FROM store.scope_item
+)
 SELECT s.scope_key, n.item_key
-FROM store.scope_item s
+FROM requested s
 JOIN store.item i USING (item_key)
 JOIN store.item n ON n.source = i.source AND n.item_id = i.item_id
 WHERE i.source = getvariable('source')
 EXCEPT FROM store.scope_item;
+
+INSERT INTO store.scope_item FROM new_scope_item;
+
+INSERT INTO store.stale_filling SELECT DISTINCT item_key FROM new_scope_item;

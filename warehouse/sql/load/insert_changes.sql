@@ -12,13 +12,21 @@ FROM reject r
 LEFT JOIN (SELECT shard, any_value(selection) AS selection FROM shard GROUP BY shard) s USING (shard)
 LEFT JOIN (SELECT reject_id, min(run_id) AS run_id FROM store.replay GROUP BY reject_id) y USING (reject_id);
 
-INSERT INTO store.history
-SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
-    valid_from, getvariable('run_key')
-FROM updated_quote WHERE changed
-UNION ALL
-SELECT item_key, provider_key, currency, delivery, NULL, NULL, 0, NULL, NULL, valid_from, getvariable('run_key')
-FROM closure;
+-- The states that end.
+INSERT INTO store.history BY NAME
+SELECT c.item_key, c.provider_key, c.currency, c.delivery,
+    CASE WHEN c.at_change IS NULL THEN c.lowest_ask ELSE c.at_change.lowest_ask END AS lowest_ask,
+    CASE WHEN c.at_change IS NULL THEN c.other_price ELSE c.at_change.other_price END AS other_price, c.quantity,
+    CASE WHEN c.at_change IS NULL THEN c.changed_at ELSE c.at_change.changed_at END AS changed_at,
+    CASE WHEN c.at_change IS NULL THEN c.last_updated ELSE c.at_change.last_updated END AS last_updated,
+    c.valid_from, n.valid_from AS valid_to,
+    CASE WHEN c.at_change IS NULL THEN c.run_key ELSE c.at_change.run_key END AS run_key
+FROM store.current c
+JOIN (
+    SELECT quote_key, valid_from FROM updated_quote WHERE changed AND NOT is_new
+    UNION ALL
+    SELECT quote_key, valid_from FROM closure
+) n USING (quote_key);
 
 -- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem
 -- to confirm them.
@@ -61,11 +69,14 @@ WHEN MATCHED THEN UPDATE SET
     last_updated = CASE WHEN u.replaced THEN u.last_updated ELSE c.last_updated END,
     run_key = CASE WHEN u.replaced THEN getvariable('run_key') ELSE c.run_key END, url = coalesce(u.url, c.url),
     seen_at = greatest(u.observed_at, c.seen_at), fresh_until = greatest(u.fresh_until, c.fresh_until),
+    at_change = CASE WHEN u.changed THEN NULL WHEN NOT u.replaced OR c.at_change IS NOT NULL THEN c.at_change
+        ELSE struct_pack(c.lowest_ask, c.other_price, c.changed_at, c.last_updated, c.run_key) END,
     valid_from = CASE WHEN u.changed THEN u.valid_from ELSE c.valid_from END;
 
-INSERT INTO store.current
+INSERT INTO store.current BY NAME
 SELECT quote_key, item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at,
-    last_updated, url, valid_from, observed_at, getvariable('run_key'), observed_at + to_seconds(3 * getvariable('interval_seconds'))
+    last_updated, url, valid_from, observed_at AS seen_at, getvariable('run_key') AS run_key,
+    observed_at + to_seconds(3 * getvariable('interval_seconds')) AS fresh_until
 FROM updated_quote WHERE is_new;
 
 UPDATE store.current c SET

@@ -6,16 +6,22 @@
 CREATE OR REPLACE TEMP TABLE recomputed_key AS
 FROM late_key SEMI JOIN recomputed_quote USING (quote_key);
 
-DELETE FROM store.history h USING recomputed_key k
-WHERE h.item_key = k.item_key AND h.provider_key = k.provider_key AND h.currency = k.currency
-    AND h.delivery = k.delivery AND h.valid_from >= getvariable('late_from');
-
-INSERT INTO store.history BY NAME
-SELECT k.item_key, k.provider_key, k.currency, k.delivery, c.lowest_ask,
+-- The states from the last change before `late_from` on.
+CREATE OR REPLACE TEMP TABLE recomputed_state AS
+SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, c.lowest_ask,
     CASE WHEN c.price IS DISTINCT FROM store.price_of(c.lowest_ask) THEN c.price END AS other_price,
     c.quantity, make_timestamptz(c.changed_at) AS changed_at, make_timestamptz(c.last_updated) AS last_updated,
-    make_timestamptz(c.valid_from) AS valid_from, c.run_key
-FROM recomputed_change c JOIN recomputed_key k USING (quote_key);
+    make_timestamptz(c.valid_from) AS valid_from,
+    make_timestamptz(lead(c.valid_from) OVER (PARTITION BY c.quote_key ORDER BY c.valid_from)) AS valid_to, c.run_key
+FROM (FROM late_base UNION ALL BY NAME FROM recomputed_change) c
+JOIN recomputed_key k USING (quote_key);
+
+DELETE FROM store.history h USING recomputed_key k
+WHERE h.item_key = k.item_key AND h.provider_key = k.provider_key AND h.currency = k.currency
+    AND h.delivery = k.delivery AND h.valid_to >= getvariable('late_from');
+
+INSERT INTO store.history BY NAME
+SELECT * EXCLUDE (quote_key) FROM recomputed_state WHERE valid_to IS NOT NULL;
 
 -- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all
 -- that was computed anew.
@@ -67,10 +73,17 @@ JOIN store.scope s ON s.scope_key = o.scope_key AND s.currency = b.currency AND 
 JOIN store.run r ON r.run_key = o.run_key
 WHERE v.held;
 
+CREATE OR REPLACE TEMP TABLE recomputed_answer AS
+SELECT quote_key, lowest_ask, CASE WHEN price IS DISTINCT FROM store.price_of(lowest_ask) THEN price END AS other_price,
+    make_timestamptz(changed_at) AS changed_at, make_timestamptz(last_updated) AS last_updated, run_key
+FROM recomputed_quote;
+
 CREATE OR REPLACE TEMP TABLE recomputed_current AS
-SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest_ask,
-    CASE WHEN q.price IS DISTINCT FROM store.price_of(q.lowest_ask) THEN q.price END AS other_price,
-    q.quantity, make_timestamptz(q.changed_at) AS changed_at, make_timestamptz(q.last_updated) AS last_updated,
+SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, a.lowest_ask, a.other_price,
+    q.quantity, a.changed_at, a.last_updated,
+    -- Where the answer differs.
+    nullif(struct_pack(s.lowest_ask, s.other_price, s.changed_at, s.last_updated, s.run_key),
+        struct_pack(a.lowest_ask, a.other_price, a.changed_at, a.last_updated, a.run_key)) AS at_change,
     coalesce(q.url, c.url) AS url, make_timestamptz(q.valid_from) AS valid_from,
     coalesce(make_timestamptz(q.seen_at), greatest(c.seen_at, n.observed_to), make_timestamptz(q.valid_from))
         AS seen_at,
@@ -78,6 +91,8 @@ SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, q.lowest
     greatest(make_timestamptz(q.fresh_until), f.fresh_until, CASE WHEN NOT EXISTS (FROM withdrawn_freshness w
         WHERE w.book_key = k.book_key AND w.fresh_until = c.fresh_until) THEN c.fresh_until END) AS fresh_until
 FROM recomputed_quote q
+JOIN recomputed_answer a USING (quote_key)
+JOIN recomputed_state s ON s.quote_key = q.quote_key AND s.valid_to IS NULL
 LEFT JOIN recomputed_freshness f USING (quote_key)
 LEFT JOIN recomputed_confirmation n USING (quote_key)
 JOIN recomputed_key k USING (quote_key)

@@ -1,5 +1,6 @@
 -- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, kept_run.
--- Out: store; uncertain_quote, the quotes of which the misses must be counted again.
+-- Out: store (in store.stale_filling, all items with points); uncertain_quote, the quotes of which the misses must be
+-- counted again.
 
 CREATE OR REPLACE TEMP TABLE uncertain_quote AS
 SELECT u.quote_key, p.source
@@ -7,7 +8,7 @@ FROM (
     SELECT quote_key FROM store.unconfirmed
     UNION
     SELECT c.quote_key
-    FROM store.history h
+    FROM quote_state h
     JOIN store.current c USING (item_key, provider_key, currency, delivery)
     WHERE h.lowest_ask IS NULL AND h.run_key IN (SELECT run_key FROM forgotten)
 ) u
@@ -15,27 +16,40 @@ JOIN store.book b ON b.book_key = u.quote_key & 1048575
 JOIN store.provider p USING (provider_key)
 WHERE p.source IN (SELECT source FROM forgotten);
 
-DELETE FROM store.history WHERE run_key IN (SELECT run_key FROM forgotten);
-
+-- The quotes of which a forgotten run gave a state, or the last answer only: then the state at the change is the answer.
 CREATE OR REPLACE TEMP TABLE forgotten_quote AS
-SELECT quote_key, item_key, provider_key, currency, delivery, url, seen_at, fresh_until
-FROM store.current WHERE run_key IN (SELECT run_key FROM forgotten);
+SELECT c.quote_key, c.item_key, c.provider_key, c.currency, c.delivery, c.url, c.seen_at, c.fresh_until,
+    coalesce(f.forgotten_from, 'infinity'::TIMESTAMPTZ) AS forgotten_from
+FROM store.current c
+LEFT JOIN (
+    SELECT item_key, provider_key, currency, delivery, min(valid_from) AS forgotten_from
+    FROM quote_state WHERE run_key IN (SELECT run_key FROM forgotten) GROUP BY ALL
+) f USING (item_key, provider_key, currency, delivery)
+WHERE f.forgotten_from IS NOT NULL OR c.run_key IN (SELECT run_key FROM forgotten);
 
-CREATE OR REPLACE TEMP TABLE last_change AS
-SELECT q.quote_key, unnest(max_by(struct_pack(h.lowest_ask, h.other_price, h.quantity, h.changed_at, h.last_updated,
-    h.valid_from, h.run_key), h.valid_from))
-FROM store.history h JOIN forgotten_quote q USING (item_key, provider_key, currency, delivery)
-GROUP BY q.quote_key;
+-- Their other states from the last one before on.
+CREATE OR REPLACE TEMP TABLE kept_state AS
+SELECT q.quote_key, h.* EXCLUDE (valid_to), lead(h.valid_from) OVER (PARTITION BY q.quote_key ORDER BY h.valid_from) AS valid_to
+FROM quote_state h
+JOIN forgotten_quote q USING (item_key, provider_key, currency, delivery)
+WHERE coalesce(h.valid_to >= q.forgotten_from, true) AND h.run_key NOT IN (SELECT run_key FROM forgotten);
 
-DELETE FROM store.current WHERE run_key IN (SELECT run_key FROM forgotten);
+DELETE FROM store.history h USING forgotten_quote q
+WHERE h.item_key = q.item_key AND h.provider_key = q.provider_key AND h.currency = q.currency
+    AND h.delivery = q.delivery AND h.valid_to >= q.forgotten_from;
+
+INSERT INTO store.history BY NAME
+SELECT * EXCLUDE (quote_key) FROM kept_state WHERE valid_to IS NOT NULL;
+
+DELETE FROM store.current WHERE quote_key IN (SELECT quote_key FROM forgotten_quote);
 
 INSERT INTO store.current BY NAME
-SELECT q.quote_key, q.item_key, q.provider_key, q.currency, q.delivery, l.lowest_ask, l.other_price, l.quantity,
-    l.changed_at, l.last_updated, q.url, l.valid_from, least(q.seen_at, r.kept_to) AS seen_at, l.run_key,
+SELECT q.quote_key, q.item_key, q.provider_key, q.currency, q.delivery, h.lowest_ask, h.other_price, h.quantity,
+    h.changed_at, h.last_updated, q.url, h.valid_from, least(q.seen_at, r.kept_to) AS seen_at, h.run_key,
     q.fresh_until
 FROM forgotten_quote q
-JOIN last_change l USING (quote_key)
-JOIN store.item i USING (item_key)
+JOIN kept_state h ON h.quote_key = q.quote_key AND h.valid_to IS NULL
+JOIN store.item i ON i.item_key = q.item_key
 JOIN kept_run r USING (source);
 
 UPDATE store.current c SET seen_at = r.kept_to
@@ -51,3 +65,5 @@ DELETE FROM store.replay WHERE run_id IN (SELECT run_id FROM forgotten);
 UPDATE store.reject SET replayed_run_id = NULL WHERE replayed_run_id IN (SELECT run_id FROM forgotten);
 DELETE FROM store.run WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.unconfirmed WHERE quote_key IN (SELECT quote_key FROM uncertain_quote);
+
+INSERT INTO store.stale_filling SELECT DISTINCT item_key FROM store.point;

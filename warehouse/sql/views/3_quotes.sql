@@ -80,17 +80,28 @@ SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowes
     quantity AS num_bids, changed_at, last_updated, observed_at, run_id, aggregate, fresh
 FROM store.dated WHERE delivery = 'bid';
 
+-- Every state with its time range; store.filled_state takes the place of the observed states that a point divides. It
+-- includes the item's names, so that a filter on one item reads only the rows of that item. The join that leaves the
+-- divided states out is the last one, and gets these rows only.
+CREATE OR REPLACE VIEW store.filled AS
+SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate, h.* EXCLUDE (other_price, observed),
+    store.price_by(h.other_price, h.lowest_ask) AS price
+FROM (
+    SELECT *, true AS observed FROM store.quote_state
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (replaces), 'standard' AS delivery, false AS observed FROM store.filled_state
+) h
+JOIN store.item i ON i.item_key = h.item_key
+JOIN store.provider v ON v.provider_key = h.provider_key
+ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
+    ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
+    AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed;
+
 CREATE OR REPLACE VIEW store.changes AS
 SELECT store.item_of(h.market_hash_name, h.phase) AS item, h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
     h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
-    h.valid_from,
-    lead(h.valid_from) OVER (
-        PARTITION BY h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
-            h.item_key, h.provider_key, h.currency, h.delivery
-        ORDER BY h.valid_from
-    ) AS valid_to,
-    r.flow AS origin, r.run_id, h.aggregate
+    h.valid_from, h.valid_to, r.flow AS origin, r.run_id, h.aggregate
 FROM store.filled h
 JOIN store.run r USING (run_key);
 
@@ -101,18 +112,13 @@ SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowes
     quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
 FROM store.changes WHERE delivery = 'bid';
 
--- The quotes listed at `ts` (TIMESTAMPTZ): each quote's newest change at or before `ts`, unless that closed the quote.
+-- The quotes listed at `ts` (TIMESTAMPTZ): the states whose time range has `ts`.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
 SELECT store.item_of(h.market_hash_name, h.phase) AS item, h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
     h.currency, h.delivery,
     h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
     h.valid_from, r.run_id, h.aggregate
-FROM (
-    SELECT source, provider, item_id, market_hash_name, phase, aggregate, currency, delivery, unnest(max_by(
-        struct_pack(lowest_ask, price, quantity, changed_at, last_updated, valid_from, run_key), valid_from))
-    FROM store.filled
-    WHERE valid_from <= ts::TIMESTAMPTZ AND delivery <> 'bid'
-    GROUP BY source, provider, item_id, market_hash_name, phase, aggregate, currency, delivery, item_key
-) h
+FROM store.filled h
 JOIN store.run r USING (run_key)
-WHERE h.lowest_ask IS NOT NULL;
+WHERE h.valid_from <= ts::TIMESTAMPTZ AND (h.valid_to > ts::TIMESTAMPTZ OR h.valid_to IS NULL)
+    AND h.lowest_ask IS NOT NULL AND h.delivery <> 'bid';

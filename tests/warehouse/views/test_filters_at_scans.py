@@ -1,0 +1,54 @@
+"""A filter on time reaches the scans of the states: a question about an hour reads no other rows."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.support.warehouse import Quote, create_warehouse, land, load_into_memory, minute, observe
+
+STATES = ("history", "current")
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Return a database in memory of four runs, an hour apart, that each changed all quotes but one."""
+    paths = create_warehouse(tmp_path_factory.mktemp("warehouse"))
+    runs = [
+        land(
+            paths,
+            run_id,
+            observe(minute(60 * hour), Quote("9"), *(Quote(item, 100 + hour) for item in "1234")),
+        )
+        for hour, run_id in enumerate("abcd")
+    ]
+    with load_into_memory(runs) as db:
+        yield db
+
+
+def read_scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each scan of a query's plan: the name of its table, and its filters."""
+    info = node["extra_info"]
+    if "Table" in info:
+        yield info["Table"].rpartition(".")[2].strip('"'), str(info.get("Filters", ""))
+    for child in node["children"]:
+        yield from read_scans(child)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "FROM quote_history WHERE valid_from > TIMESTAMPTZ '2026-06-01 13:30:00Z'",
+        "FROM quote_history WHERE valid_from > TIMESTAMPTZ '2026-06-01 13:30:00Z' AND provider = 'steam'",
+        "FROM quotes_as_of('2026-06-01 13:30:00Z')",
+    ],
+)
+def test_filter_on_time_is_part_of_the_scans(db: duckdb.DuckDBPyConnection, query: str) -> None:
+    ((_, plan),) = db.execute(f"EXPLAIN (FORMAT json) {query}").fetchall()
+    scans = dict(scan for scan in read_scans(json.loads(plan)[0]) if scan[0] in STATES)
+    assert {*scans} == {*STATES}
+    assert "valid_from" in scans["history"]
+    assert "valid_from" in scans["current"]
+    assert ("valid_to" in scans["history"]) == ("as_of" in query)
