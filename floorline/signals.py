@@ -32,3 +32,8 @@ def list_causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Return whether Ctrl-C is behind an exception."""
+    return any(isinstance(cause, KeyboardInterrupt) for cause in list_causes(error))

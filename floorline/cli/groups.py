@@ -41,16 +41,16 @@ class CommandGroup(TyperGroup):
         """Parse the command line, which loads libraries; Typer would end on Ctrl-C without a word."""
         try:
             return super().make_context(*args, **options)
-        except KeyboardInterrupt:
-            raise CommandEnded(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            raise CommandEnded(INTERRUPTED) from interrupt
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - the type is private to Typer
         """Run the chosen command, if the machine grants what it needs."""
         try:
             require_resources(name_command(self, sys.argv[1:]).partition(" ")[0])
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise CommandEnded(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            raise CommandEnded(INTERRUPTED) from interrupt
         except typer.Abort:
             unanswered = "nothing was done: the question got no answer"
             raise CommandEnded(ErrorOutput("Unanswered", unanswered, 1)) from None
