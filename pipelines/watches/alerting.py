@@ -37,6 +37,8 @@ def check_watches(
     paths = WarehousePaths(settings.root)
     try:
         alerts = AlertStore(paths.state)
+        if not settings.watches and not _open_alerts(alerts):
+            return
         with FileLock(paths.watch_lock, timeout=settings.warehouse.lock_wait.total_seconds()):
             results = run_watches(paths, settings.watches, process)
             settle_watches(alerts, results, run_id, clock.now())
@@ -63,7 +65,7 @@ def settle_watches(
 def _settle(alerts: AlertStore, result: WatchResult, run_id: str | None, now: datetime) -> None:
     watch = result.watch
     if result.failure:  # whether rows match is unknown: an alert about them stays as it is
-        message = f"the query of the watch {watch.name} failed: {result.failure}"
+        message = f"the watch {watch.name} failed: {result.failure}"
         alerts.raise_alert(Alert(BROKEN, "", watch.name, message, guidance=CORRECT, run_id=run_id), now)
         return
     alerts.resolve(BROKEN, "", watch.name, now=now)
@@ -84,7 +86,13 @@ def summarize(result: WatchResult) -> str:
 
 def _resolve_removed(alerts: AlertStore, names: Iterable[str], now: datetime) -> None:
     """Resolve the alerts of watches that the configuration does not have any more."""
-    causes, known = {*WITH_ROWS, BROKEN}, set(names)
-    for alert in alerts.list_alerts(open_only=True):
-        if alert.cause in causes and alert.subject not in known:
+    known = set(names)
+    for alert in _open_alerts(alerts):
+        if alert.subject not in known:
             alerts.resolve(alert.cause, "", alert.subject, now=now)
+
+
+def _open_alerts(alerts: AlertStore) -> list[Alert]:
+    """Return the open alerts of watches."""
+    causes = {*WITH_ROWS, BROKEN}
+    return [alert for alert in alerts.list_alerts(open_only=True) if alert.cause in causes]

@@ -59,7 +59,7 @@ def test_failure_of_a_query_leaves_the_alert_about_rows_as_it_is(alerts: AlertSt
     both = [("watch.broken", "cheap", 0), ("watch.warning", "cheap", 0)]
     assert after(alerts, failed(), run=2) == both
     (broken,) = [alert for alert in alerts.list_alerts() if alert.cause == "watch.broken"]
-    assert broken.message == "the query of the watch cheap failed: it was ended"
+    assert broken.message == "the watch cheap failed: it was ended"
     assert after(alerts, rows(1), run=3) == [("watch.warning", "cheap", 1)]
     assert after(alerts, rows(0), run=4) == []
 
