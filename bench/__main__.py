@@ -1,6 +1,6 @@
 """Run the suite of benchmarks, and write its results into bench/README.md.
 
-    python -m bench [PART...] [--rounds 5] [--rows 604373] [--history 1,10,50] [--dry]
+    python -m bench [PART...] [--rounds 5] [--rows 604373] [--history 1,10,50] [--without dlt,sling] [--dry]
 
 Each part measures Floorline and its rivals in turn, in one run. The results of parts that do not run stay.
 `--dry` prints the report and writes nothing.
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=604_373, help="rows of a snapshot")
     parser.add_argument("--history", default="1,10,50", help="million rows of history")
+    parser.add_argument("--without", default="", help="rivals to leave out: dlt,sling")
     parser.add_argument("--dry", action="store_true", help="print the report and write nothing")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - PARTS.keys():
@@ -62,7 +63,12 @@ def main() -> None:
 
 def _run_part(name: str, arguments: argparse.Namespace) -> PartResult:
     history = tuple(int(number) for number in arguments.history.split(","))
-    options = SuiteOptions(rounds=arguments.rounds, rows=arguments.rows, history=history)
+    options = SuiteOptions(
+        rounds=arguments.rounds,
+        rows=arguments.rows,
+        history=history,
+        without=frozenset(arguments.without.split(",")),
+    )
     title, bar_title, run = PARTS[name]
     findings = run(options)
     flags = [argument for argument in sys.argv[1:] if argument not in PARTS and argument != "--dry"]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,13 @@ from bench.suite.measurement import ContenderFailed, log
 REQUIREMENTS: Final = Path(__file__).parents[1] / "rivals"
 
 
-def prepare_environment(name: str) -> Path:
+def prepare_environment(name: str, without: Collection[str] = ()) -> Path:
     """Return the Python of a rival's environment, which `rivals/NAME.txt` describes.
 
-    Raises ContenderFailed where the rival cannot be installed.
+    Raises ContenderFailed where the rival cannot be installed, or is one of those that nobody wants.
     """
+    if name in without:
+        raise ContenderFailed("not asked for")
     requirements = REQUIREMENTS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache_folder() / f"{name}-{digest}"

@@ -53,7 +53,10 @@ def run_stream(options: SuiteOptions) -> Findings:
             (DLT, "dlt", "dlt_stream.py"),
         ):
             try:
-                python, target = prepare_environment(environment), _subfolder(folder, environment)
+                python, target = (
+                    prepare_environment(environment, options.without),
+                    _subfolder(folder, environment),
+                )
             except ContenderFailed as error:
                 log(f"left out: {name}: {error}")
                 left_out.append(f"{name}: {error}")
@@ -144,6 +147,7 @@ def _judge_stream(samples: Samples) -> list[Figure]:
     figures = [
         Figure("Floorline, request to published", collect(samples, FLOORLINE), "s"),
         Figure("Floorline / short script", ratios(samples, FLOORLINE, SCRIPT), "x", at_most=1.0),
+        Figure("the CPU seconds of these two, with imports", ratios(samples, FLOORLINE, SCRIPT, "cpu"), "x"),
         Figure(f"Floorline / {FLOOR}", ratios(samples, FLOORLINE, FLOOR), "x", at_most=1.0),
         Figure(f"Floorline / {CHEAP_FLOOR}", ratios(samples, FLOORLINE, CHEAP_FLOOR), "x"),
         Figure("peak memory of Floorline", collect(samples, FLOORLINE, "peak_mb"), "MB", at_most=400),

@@ -51,7 +51,7 @@ def run_walk(options: SuiteOptions) -> Findings:
         }
         left_out = []
         try:
-            contenders[DLT] = partial(_walk_with_dlt, prepare_environment("dlt"), url)
+            contenders[DLT] = partial(_walk_with_dlt, prepare_environment("dlt", options.without), url)
         except ContenderFailed as error:
             log(f"left out: dlt: {error}")
             left_out.append(f"dlt: {error}")
@@ -60,6 +60,7 @@ def run_walk(options: SuiteOptions) -> Findings:
     figures = [
         Figure("second snapshot", collect(samples, SECOND), "s"),
         Figure("second snapshot / bare httpx loop", ratios(samples, SECOND, BARE), "x", at_most=2.5),
+        Figure("the CPU seconds of these two, with imports", ratios(samples, SECOND, BARE, "cpu"), "x"),
         Figure("first snapshot / bare httpx loop", ratios(samples, FIRST, BARE), "x"),
         Figure(
             "peak memory of Floorline, with its worker process", collect(samples, SECOND, "peak_mb"), "MB"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
@@ -15,6 +16,7 @@ from connectors.ratelimit.limiter import QuotaHeaders
 FIRST_UNIX_TIME: Final = 10**9
 
 
+@lru_cache(maxsize=16)  # several readers parse the date of each response
 def parse_http_date(text: str | None) -> datetime | None:
     """Return an HTTP date as a datetime in UTC; None for any other text."""
     try:

@@ -98,6 +98,7 @@ class Transport:
         self._source = source
         self._key = key
         self._deadline = deadline
+        self._base_url = base_url.rstrip("/")
         self._http = _build_client(base_url, auth, source=source, concurrency=concurrency, deadline=deadline)
 
     async def stream(self, request: ApiRequest, deadline: float | None = None) -> StreamingResponse:
@@ -109,13 +110,17 @@ class Transport:
         headers = {} if request.content is None else {"Content-Type": "application/json"}
         prepared = self._http.build_request(
             request.method,
-            request.path,
-            params=list(request.params),
+            self._url(request),
             content=request.content,
             headers=headers,
         )
         response = await timer.run(partial(self._http.send, prepared, stream=True))
         return StreamingResponse(request, response, timer, headers=self._read_headers(response))
+
+    def _url(self, request: ApiRequest) -> str:
+        """Return the whole URL: httpx would parse a path, its URL and its parameters one after the other."""
+        query = httpx.QueryParams(list(request.params))
+        return f"{self._base_url}/{request.path.lstrip('/')}" + (f"?{query}" if request.params else "")
 
     def _read_headers(self, response: httpx.Response) -> dict[str, str]:
         """Return the headers without the key; a line that a proxy repeats counts once."""
