@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import resource
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from common.errors import ConfigError
@@ -17,6 +19,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.watched_rows import WatchedRows
 
 START_SECONDS: Final = 60.0
+# Of the process, in bytes: the limit of DuckDB does not count all of what a query takes.
+MOST_MEMORY: Final = 4_000_000_000
 NO_ROWS: Final = WatchedRows((), (), ())
 
 
@@ -65,10 +69,10 @@ class WatchProcess:
     def _call(self, paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
         self._raise_if_stopped()
         if self._worker is None:
-            self._worker = Worker(find_matches.__module__, quiet=True, limit=START_SECONDS)
+            self._worker = Worker(__name__, quiet=True, limit=START_SECONDS)
             self._raise_if_stopped()
         limit = watch.time_limit.total_seconds()
-        return self._worker.call(find_matches, paths.published, watch, limit=limit)
+        return self._worker.call(find_within_limit, paths.published, watch, limit=limit)
 
     def _raise_if_stopped(self) -> None:
         if self._stopped:
@@ -85,6 +89,14 @@ def run_watches(
     """
     with contextlib.closing(process or WatchProcess()) as own:
         return [_run(own, paths, watch) for watch in watches]
+
+
+def find_within_limit(path: Path, watch: WatchSettings) -> WatchedRows:
+    """Limit the memory of this process, then return what `find_matches` returns. Run it in a worker only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (soft, MOST_MEMORY) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    return find_matches(path, watch)
 
 
 def _run(process: WatchProcess, paths: WarehousePaths, watch: WatchSettings) -> WatchResult:
