@@ -26,6 +26,7 @@ READING = {
     "status as JSON": ("status", "--json"),
     "alerts list": ("alerts", "list", "--all"),
     "alerts show": ("alerts", "show", "1"),
+    "watches list": ("watches", "list"),
     "query": ("query", "SELECT count(*), sum(price) FROM quotes"),
     "plan": ("plan",),
     "plan offline": ("plan", "--offline"),

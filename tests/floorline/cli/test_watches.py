@@ -48,9 +48,16 @@ def watches(record: Path, *arguments: str) -> CommandOutput:
     return main_with("watches", *arguments, "--config", str(record))
 
 
+def files(folder: Path) -> dict[Path, int]:
+    """Return the files of a folder with the time of their last change."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
 def test_check_shows_rows_and_failures_and_raises_no_alert(record: Path) -> None:
+    before = files(record.parent)
     output = watches(record, "check")
     assert (output.code, output.err) == (14, "")
+    assert files(record.parent) == before
     lines = output.out.splitlines()
     assert lines[0] == "cheap: Buy it (1 row)"
     assert lines[2].split() == [
