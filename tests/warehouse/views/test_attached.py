@@ -108,7 +108,7 @@ def read_with(version: str, folder: Path, files: tuple[str, str]) -> dict[str, A
     """Return what the script of `attached_reader` prints with another version of DuckDB."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
     subprocess.run([*install, f"duckdb=={version}"], check=True, capture_output=True)
-    script = [sys.executable, "-S", attached_reader.__file__, *files, *NAMES]
+    script = [sys.executable, "-S", attached_reader.__file__, *files, *NAMES[1:]]
     printed = subprocess.run(
         script, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
     )

@@ -4,7 +4,7 @@ off is left out: one of three times the median of the lowest asks of the other m
 third of it or less. `outliers` counts them; `price_outliers` shows them.
 
 Example: SELECT item, bought_at, bought_price, sold_at, sold_by, sold_price, profit, round(margin, 3) AS margin, outliers
-FROM best_spreads ORDER BY margin DESC LIMIT 3';
+FROM best_spreads ORDER BY profit DESC LIMIT 3';
 COMMENT ON COLUMN best_spreads.outliers IS 'the number of asks and bids of the item that are far off, and left out';
 
 COMMENT ON MACRO TABLE best_spreads_at IS '

@@ -18,7 +18,7 @@ The best ask of each item and currency now, against the median of its best asks 
 once for each day, at the time of day of the newest observation.
 
 Example: SELECT item, now, median, round(100 * change, 1) AS percent, days_listed FROM price_vs_median(3)
-WHERE currency = ''USD'' ORDER BY change, item LIMIT 3';
+WHERE currency = ''USD'' ORDER BY round(change, 6), item LIMIT 3';
 COMMENT ON COLUMN price_vs_median.median IS 'the median of the best asks of the days';
 COMMENT ON COLUMN price_vs_median.change IS '`now` divided by `median`, minus 1: -0.05 is 5% below';
 COMMENT ON COLUMN price_vs_median.days_listed IS 'the number of days on which the item had a best ask';

@@ -5,13 +5,13 @@
 -- souvenir, as in "Souvenir Charm | ...": where the source says so, that counts.
 CREATE OR REPLACE VIEW item_names AS
 WITH name AS (
-    SELECT market_hash_name, phase, bool_and(aggregate) AS aggregate, bool_or(is_souvenir) AS is_souvenir,
-        ' \((Factory New|Minimal Wear|Field-Tested|Well-Worn|Battle-Scarred)\)$' AS wears
+    SELECT market_hash_name, phase, bool_and(aggregate) AS aggregate, bool_or(is_souvenir) AS is_souvenir
     FROM store.item
     GROUP BY market_hash_name, phase
 ), worn AS (
-    SELECT *, nullif(regexp_extract(market_hash_name, wears, 1), '') AS wear,
-        regexp_replace(market_hash_name, wears, '') AS unworn
+    SELECT *, nullif(regexp_extract(market_hash_name,
+        ' \((Factory New|Minimal Wear|Field-Tested|Well-Worn|Battle-Scarred)\)$', 1), '') AS wear,
+        left(market_hash_name, length(market_hash_name) - coalesce(length(wear) + 3, 0)) AS unworn
     FROM name
 ), marked AS (
     SELECT *, contains(market_hash_name, 'StatTrak™') AS stattrak,
