@@ -56,6 +56,8 @@ def find_matches(path: Path, watch: WatchSettings) -> WatchedRows:
     if watch.query is not None:
         return find_rows(path, watch.query)
     items = _find_items(path, watch)
+    if not items:
+        return WatchedRows((), (), ())
     names = {f"name{number}": name for number, name in enumerate({item.market_hash_name for item in items})}
     if len(names) > FEW:
         return find_rows(path, PRICES, _price_parameters(path, watch, items))
@@ -70,12 +72,13 @@ def item_selector(watch: WatchSettings) -> str:
 
 
 def _find_items(path: Path, watch: WatchSettings) -> Sequence[Item]:
-    """Return the items of the record that a watch selects. Raises UnknownNames."""
+    """Return the items of the record that a watch selects; none of an empty record. Raises UnknownNames."""
     selector = item_selector(watch)
     names = [selector, selector.rpartition(" @ ")[0]]
     with contextlib.suppress(UnknownNames):  # most watches have the exact name
         return resolve_items([selector], _read(path, NAMED, NAMES, {"names": names})) or ()
-    return resolve_items([selector], _read(path, ITEMS, NAMES)) or ()
+    record = _read(path, ITEMS, NAMES)
+    return () if record.is_empty() else resolve_items([selector], record) or ()
 
 
 def _price_parameters(path: Path, watch: WatchSettings, items: Sequence[Item]) -> dict[str, object]:

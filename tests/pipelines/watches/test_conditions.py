@@ -10,7 +10,7 @@ import pytest
 from common.errors import ConfigError
 from pipelines.watches.conditions import find_matches
 from tests.support.snapshots import REDLINE
-from tests.support.warehouse import Quote
+from tests.support.warehouse import Quote, create_warehouse, land, load
 from tests.support.watches import KARAMBIT, create_record, watch
 
 RUBY, SAPPHIRE = f"{KARAMBIT} @ Ruby", f"{KARAMBIT} @ Sapphire"
@@ -75,6 +75,14 @@ def test_name_that_the_record_does_not_have_is_reported(
     with pytest.raises(ConfigError) as caught:
         find_matches(database, watch(below=5, **fields))
     assert reason in caught.value.detail
+
+
+def test_nothing_matches_in_an_empty_record(tmp_path: Path) -> None:
+    """The first run may bring nothing: then the name of an item is not wrong."""
+    paths = create_warehouse(tmp_path / "data")
+    land(paths, "r1", state="auth_failed")
+    load(paths)
+    assert find_matches(paths.published, watch(item=REDLINE, below=5, marketplace="steam")).rows == ()
 
 
 def test_names_of_items_are_values_and_no_sql(tmp_path: Path) -> None:
