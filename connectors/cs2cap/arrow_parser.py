@@ -17,6 +17,7 @@ from connectors.pages import QUOTE_KEY_COLUMNS
 from connectors.schemas import QUOTES, join_keys
 
 _TEXT: Final = pa.large_string()
+_EMPTY: Final = pa.scalar("", _TEXT)  # for a bare text, Arrow imports dateutil
 _MONEY: Final = pa.decimal128(20, 8)
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 _HUNDREDTH: Final = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
@@ -127,7 +128,9 @@ def _is_valid(columns: Mapping[str, pa.Array]) -> bool:
     """Return whether no required value is missing, empty or out of range."""
     if any(columns[name].null_count for name in _REQUIRED):
         return False
-    if any(pc.any(pc.equal(columns[name], "")).as_py() for name in ("market_hash_name", "provider", "phase")):
+    if any(
+        pc.any(pc.equal(columns[name], _EMPTY)).as_py() for name in ("market_hash_name", "provider", "phase")
+    ):
         return False
     minima = (pc.min(columns[name]).as_py() for name in ("lowest_ask", "quantity"))
     return (

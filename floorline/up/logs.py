@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from common.errors import ConfigError
 from common.files import expand_home, translate_os_errors
 from common.logs import LockErrorFilter, SecretsFilter
@@ -23,6 +21,8 @@ def write_logging_config(home: Path) -> Path:
 
     Returns the path of the file in `home`. Raises ConfigError for a file of another kind, WarehouseError.
     """
+    import yaml
+
     source = _find_source()
     try:
         config: dict[str, Any] = yaml.safe_load(source.read_text("utf-8"))
