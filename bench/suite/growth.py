@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -13,7 +13,16 @@ from typing import Final
 
 from bench.market import Move, land_market
 from bench.suite.history import copy_history
-from bench.suite.measurement import Figures, Samples, collect, interleave, measure_module, multiples, ratios
+from bench.suite.measurement import (
+    Figures,
+    Samples,
+    collect,
+    interleave,
+    log,
+    measure_module,
+    multiples,
+    ratios,
+)
 from bench.suite.options import SuiteOptions
 from bench.suite.results import Figure, Findings
 from warehouse.database import open_reader
@@ -78,18 +87,16 @@ def _read_while_publishing(millions: int, folder: Path) -> tuple[int, int]:
         WarehousePaths(folder / f"history-{millions}"),
         folder / f"history-{millions}" / "floorline.toml",
     )
-    publisher = threading.Thread(
-        target=measure_module, args=("bench.suite.floorline", "publish", config, PUBLISHES)
-    )
-    publisher.start()
     reads = errors = 0
-    while publisher.is_alive() or reads < READS:
-        reads += 1
-        try:
-            with open_reader(paths.published) as db:
-                db.execute(QUERY).fetchall()
-        except Exception as error:  # noqa: BLE001 - each error of a reader counts
-            errors += 1
-            print(error)
-    publisher.join()
+    with ThreadPoolExecutor(1) as threads:
+        publisher = threads.submit(measure_module, "bench.suite.floorline", "publish", config, PUBLISHES)
+        while not publisher.done() or reads < READS:
+            reads += 1
+            try:
+                with open_reader(paths.published) as db:
+                    db.execute(QUERY).fetchall()
+            except Exception as error:  # noqa: BLE001 - each error of a reader counts
+                errors += 1
+                log(str(error))
+        publisher.result()  # raises where nothing was published
     return reads, errors

@@ -72,7 +72,12 @@ def run_walk(options: SuiteOptions) -> Findings:
             Figure("dlt's rest_api source / second snapshot", ratios(samples, DLT, SECOND), "x", at_least=20),
             Figure("the CPU seconds of these two", ratios(samples, DLT, SECOND, "cpu"), "x"),
         ]
-    return Findings(figures, multiples(samples, SECOND), rivals=(read_pin("dlt", "dlt"),), left_out=left_out)
+    return Findings(
+        figures,
+        multiples(samples, SECOND),
+        rivals=[read_pin("dlt", "dlt")] if DLT in samples else [],
+        left_out=left_out,
+    )
 
 
 def _write_config(folder: Path, url: str) -> Path:
