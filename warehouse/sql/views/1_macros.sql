@@ -46,4 +46,4 @@ CREATE OR REPLACE MACRO store.number_of(day) AS day::DATE - DATE '1970-01-01';
 
 CREATE OR REPLACE MACRO store.day_of(number) AS DATE '1970-01-01' + number::INTEGER;
 
-CREATE OR REPLACE MACRO store.start_of(number) AS TIMESTAMPTZ '1970-01-01 00:00:00+00' + to_seconds(number * 86400);
+CREATE OR REPLACE MACRO store.start_of(number) AS to_timestamp((number * 86400)::DOUBLE);

@@ -8,7 +8,7 @@ GROUP BY s.source;
 
 CREATE OR REPLACE VIEW store.ask_state AS
 SELECT c.item, c.market_hash_name, c.phase, c.currency, c.source, c.provider, c.delivery, c.price, c.quantity,
-    c.valid_from, coalesce(c.valid_to, s.ended_at) AS valid_to
+    c.valid_from, coalesce(c.valid_to, s.ended_at) AS valid_to, c.valid_to AS changed_to
 FROM store.changes c
 LEFT JOIN (
     SELECT item, item_id, source, provider, currency, delivery, coalesce(fresh_until, observed_at) AS ended_at
@@ -72,7 +72,7 @@ FROM store.best_now b JOIN own o ON o.item = b.item AND o.currency = b.currency;
 
 -- Each state once for every UTC day that it is listed in. A state that goes on counts up to the newest observation.
 CREATE OR REPLACE MACRO store.asks_by_day(first_day, last_day) AS TABLE
-SELECT * EXCLUDE (number), store.day_of(number) AS day, greatest(valid_from, store.start_of(number)) AS listed_from,
+SELECT * EXCLUDE (number, changed_to), store.day_of(number) AS day, greatest(valid_from, store.start_of(number)) AS listed_from,
     coalesce(least(valid_to, store.start_of(number + 1)), store.start_of(number + 1)) AS listed_to,
     valid_from >= store.start_of(number) AS begins
 FROM (
@@ -82,6 +82,8 @@ FROM (
             ELSE store.day_number(a.valid_to - INTERVAL 1 MICROSECOND) END, store.number_of(last_day)) + 1)) AS number
     FROM store.ask_state a LEFT JOIN store.newest_of_source n ON n.source = a.source
     WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
+        -- What the scan can filter by, and what counts.
+        AND (a.changed_to > store.start_of(store.number_of(first_day)) OR a.changed_to IS NULL)
         AND coalesce(a.valid_to > store.start_of(store.number_of(first_day)), true)
 );
 
