@@ -1,0 +1,27 @@
+"""A module is hidden inside of a block only, and only where nobody has imported it."""
+
+import importlib
+import sys
+
+import pytest
+
+from common.imports import hide_module
+
+
+def test_hidden_module_cannot_be_imported_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    with hide_module("this"), pytest.raises(ImportError):
+        importlib.import_module("this")
+    assert "this" not in sys.modules
+
+
+def test_module_that_is_imported_already_stays() -> None:
+    with hide_module("json"):
+        assert importlib.import_module("json") is sys.modules["json"]
+    assert "json" in sys.modules
+
+
+def test_httpx_is_whole_without_its_command_line() -> None:
+    transport = importlib.import_module("connectors.http.transport")
+    assert transport.httpx.AsyncClient
+    assert sys.modules.get("httpx._main", transport) is not None
