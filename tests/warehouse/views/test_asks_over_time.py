@@ -25,7 +25,7 @@ def test_asks_over_time_equal_the_model(db: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 7))
+@pytest.mark.parametrize("seed", range(2, 5))
 def test_asks_over_time_of_many_markets_equal_the_model(tmp_path: Path, seed: int) -> None:
     with load_busy_market(tmp_path, seed) as db:
         check_model(db)
