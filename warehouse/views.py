@@ -16,8 +16,10 @@ reads a table that no other database has, the guard: called for a database that 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import secrets
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -44,7 +46,7 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
         return
     connection.begin()
     _drop_private(connection)
-    statements = list(Inliner(connection, GUARD).inline(sql))
+    statements = _inline(sql)
     connection.execute(";".join(statement for statement in statements if GUARD not in statement))
     texts = read_comments(comments)
     connection.execute(";".join(texts.on_views(connection)))
@@ -55,6 +57,13 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     connection.execute("INSERT INTO store.views_made VALUES (?, ?, NULL)", [digest, guarded])
     _rename_guard(connection)
     connection.commit()
+
+
+@functools.cache
+def _inline(sql: str) -> Sequence[str]:
+    """Return the statements of `Inliner`, which are the same for every database."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        return list(Inliner(connection, GUARD).inline(sql))
 
 
 def read_sql(folder: str) -> str:
