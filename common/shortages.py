@@ -12,7 +12,9 @@ NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_RESOURCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 # How threads and memory that a library cannot get end: in its own words, which are no errors of the system.
 WORDS: Final = ("can't start new thread", "failed to map segment", "allocate memory", "WouldBlock",
-    "Too many open files", "spawn threads", "Resource temporarily unavailable")  # fmt: skip
+    "Too many open files", "spawn threads", "Resource temporarily unavailable",
+    # DuckDB beyond its memory_limit, where a checkpoint makes a fatal error of it.
+    "could not allocate block", "failed to allocate data", "failed to pin block")  # fmt: skip
 LACK: Final = "this machine has no memory, thread, process or descriptor left"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -18,6 +19,9 @@ SHORTAGES = [
     OSError(errno.EMFILE, "x"),
     BlockingIOError(),
     pl.exceptions.ComputeError("could not spawn threads"),
+    duckdb.FatalException(
+        "Failed to create checkpoint because of error: could not allocate block of size 256.0 KiB"
+    ),
 ]
 OTHERS = [
     ValueError("can't start new thread"),  # a text of an API

@@ -322,7 +322,7 @@ def test_landing_that_needs_more_memory_loads_by_itself(
     land(paths, "a", observe(minute(0), Quote("1")))
     land(paths, "large", observe(minute(10), *(Quote(str(number)) for number in range(2, 60_002))))
     land(paths, "c", observe(minute(20), Quote("2")))
-    monkeypatch.setitem(WRITER_SETTINGS, "memory_limit", "25MB")
+    monkeypatch.setitem(WRITER_SETTINGS, "memory_limit", "27MB")
     reports = load(paths)
     assert [*reports] == ["a", "c", "large"]
     assert {report.state for report in reports.values()} == {"done"}
