@@ -143,7 +143,7 @@ def up_on_terminal(bench: Bench, **env: str) -> Iterator[tuple[RunningUp, Callab
         stderr=terminal,
         cwd=bench.folder,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs yet
+        preexec_fn=_take_terminal,  # noqa: PLW1509 - no thread runs yet
     )
     os.close(terminal)
     log.write_bytes(b"")  # of an earlier start
@@ -160,6 +160,12 @@ def up_on_terminal(bench: Bench, **env: str) -> Iterator[tuple[RunningUp, Callab
             yield up, close
     finally:
         close()
+
+
+def _take_terminal() -> None:
+    """Make the terminal of stdin that of this process, which hears of its loss even under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _copy(master: int, log: Path, closing: threading.Event) -> None:
