@@ -19,14 +19,15 @@ class _Ending:
     So the process ends without that. Functions registered with atexit later than this one run before it.
     """
 
-    interrupted = False
+    code: int | None = None
 
     def exit_at_once(self) -> None:
-        if self.interrupted:
+        """Exit with `code`, if there is one."""
+        if self.code is not None:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            os._exit(INTERRUPTED)
+            os._exit(self.code)
 
 
 def main() -> None:
@@ -38,11 +39,14 @@ def main() -> None:
 
         run()
     except BaseException as error:
-        ending.interrupted = was_interrupted(error)
-        if isinstance(error, SystemExit) or not ending.interrupted:
+        if not was_interrupted(error):
             raise
-        sys.stderr.write("floorline: interrupted\n")
-        sys.exit(INTERRUPTED)
+        if not isinstance(error, SystemExit):
+            sys.stderr.write("floorline: interrupted\n")
+            error = SystemExit(INTERRUPTED)
+        # What went wrong after the Ctrl-C may have another code.
+        ending.code = error.code if isinstance(error.code, int) else None
+        raise error from None
 
 
 if __name__ == "__main__":

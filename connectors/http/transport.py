@@ -17,13 +17,13 @@ from common.errors import (
     RequestTimeout,
     SourceError,
 )
-from common.imports import hide_module
 from common.numbers import parse_count
 from common.text import sanitize
 from connectors.http.auth import HeaderAuth, Key
 from connectors.http.compression import ACCEPTED
 from connectors.http.environment import INVALID_BASE_URL, UNUSABLE_PROXY, environment_proxy
 from connectors.http.first_contact import describe_connect_failure
+from connectors.http.imports import hide_module
 
 # The command line of httpx imports click, rich and pygments: that is half of the time that httpx takes.
 with hide_module("httpx._main"):

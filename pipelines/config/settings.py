@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +18,7 @@ from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSetting
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
 from pipelines.config.watches import WatchSettings
 
+_Named = TypeVar("_Named", BasketSettings, WatchSettings)
 TABLES: Tables = {
     "warehouse": (WarehouseSettings,),
     "alerts": (AlertSettings,),
@@ -93,21 +95,23 @@ class Settings(BaseSettings):
 
         Raises ConfigError for a basket that does not exist, and for a configuration without baskets.
         """
-        baskets = {basket.name: basket for basket in self.baskets}
-        if not baskets:
+        if not self.baskets:
             raise ConfigError("no basket is configured: add a [[baskets]] table with the items to observe")
-        if unknown := ", ".join(escape(name) or "''" for name in names if name not in baskets):
-            raise ConfigError(f"no basket is called {unknown}; the configuration has {', '.join(baskets)}")
-        return tuple(baskets[name] for name in dict.fromkeys(names)) if names else self.baskets
+        return _select_named("basket", self.baskets, names)
 
     def select_watches(self, names: Sequence[str]) -> tuple[WatchSettings, ...]:
         """Return the watches with these names, or all watches for no name.
 
         Raises ConfigError for a watch that does not exist, and for a configuration without watches.
         """
-        watches = {watch.name: watch for watch in self.watches}
-        if not watches:
+        if not self.watches:
             raise ConfigError("no watch is configured: add a [[watches]] table with a query or an item")
-        if unknown := ", ".join(escape(name) or "''" for name in names if name not in watches):
-            raise ConfigError(f"no watch is called {unknown}; the configuration has {', '.join(watches)}")
-        return tuple(watches[name] for name in dict.fromkeys(names)) if names else self.watches
+        return _select_named("watch", self.watches, names)
+
+
+def _select_named(kind: str, entries: tuple[_Named, ...], names: Sequence[str]) -> tuple[_Named, ...]:
+    """Return the entries with these names, each once, or all for no name. Raises ConfigError."""
+    by_name = {entry.name: entry for entry in entries}
+    if unknown := ", ".join(escape(name) or "''" for name in names if name not in by_name):
+        raise ConfigError(f"no {kind} is called {unknown}; the configuration has {', '.join(by_name)}")
+    return tuple(by_name[name] for name in dict.fromkeys(names)) if names else entries

@@ -73,3 +73,32 @@ def test_interrupt_while_the_command_loads_is_one_line(
     assert {(tmp_path / f"{number}.txt").read_text() for number, _ in interrupted} == {INTERRUPTED}
     # Nobody handles the timer's signal any more once Python finalizes.
     assert int(ended[1]) in {0, -signal.SIGPROF}
+
+
+def test_failure_after_an_interrupt_keeps_its_exit_code() -> None:
+    """New: the exit code was 130, whatever the line said."""
+    program = """
+import floorline.cli.app as app
+from common.machine_errors import DiskFailed
+from floorline.__main__ import main
+from floorline.cli.endings import end_command
+from floorline.streams import prepare_streams
+
+def run():
+    prepare_streams()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        try:
+            raise DiskFailed("the disk failed")
+        except DiskFailed as error:
+            end_command("status", error)
+
+app.run = run
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=clean_env(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith("floorline: the disk failed")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from common.imports import hide_module
+from connectors.http.imports import hide_module
 
 
 def test_hidden_module_cannot_be_imported_in_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
