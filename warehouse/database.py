@@ -31,7 +31,8 @@ from common.warehouse_errors import (
     WarehouseUnusable,
 )
 from warehouse.paths import WarehousePaths
-from warehouse.views import QUOTE_STATE, rename_guard, update_views
+from warehouse.quote_states import OPEN_STATES, find_quote_states, read_sealed_files, require_files
+from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -231,9 +232,38 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(migrations[number].read_text())
         connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
         connection.commit()
-    update_views(connection, newest)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW quote_state AS {QUOTE_STATE}")
+    with transaction(connection):
+        update_history(connection)
     fill_stale_gaps(connection)
+
+
+@contextlib.contextmanager
+def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit on a clean exit, roll back on any exception."""
+    db.begin()
+    try:
+        yield
+        db.commit()
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
+            db.rollback()
+        raise
+
+
+def update_history(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the views for the months that are sealed now. Call this function in a transaction."""
+    states = find_quote_states(connection)
+    require_files(states.sizes)
+    update_views(connection, schema_version(connection), states)
+    if read_sealed_files(connection) != states.sizes:
+        connection.execute("DELETE FROM store.sealed_path")
+        values = [[*map(str, states.sizes)], [*states.sizes.values()]]
+        connection.execute(
+            "INSERT INTO store.sealed_path SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])", values
+        )
+    # The loads read states, too; the private views are not stored.
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW open_state AS {OPEN_STATES}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW quote_state AS {states.everything}")
 
 
 def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:

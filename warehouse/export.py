@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from common.warehouse_errors import WarehouseUnusable
-from warehouse.database import WITHOUT_LOG, open_published, quote_path, translate_duckdb_errors
+from warehouse.database import WITHOUT_LOG, duckdb_path, open_published, quote_path, translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.paths import WarehousePaths
+from warehouse.sealed_months import reopen_months
 from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 
 LONGEST_NAME: Final = 255  # bytes
@@ -41,6 +43,7 @@ def export_duckdb(paths: WarehousePaths, target: Path) -> None:
         db.execute(f"ATTACH {quote_path(partial)} AS exported")
         db.execute("COPY FROM DATABASE published TO exported")
         db.execute("DETACH exported")
+        _take_sealed_months(partial, paths)
         partial.rename(target)
 
 
@@ -65,3 +68,10 @@ def export_parquet(paths: WarehousePaths, target: Path) -> Sequence[Path]:
             db.execute(f'COPY (FROM "{view}") TO {file} (FORMAT parquet, COMPRESSION zstd)')
         partial.rename(target)
     return [target / f"{view}.parquet" for view in views]
+
+
+def _take_sealed_months(exported: Path, paths: WarehousePaths) -> None:
+    """Move the history of the sealed months from their files into the database."""
+    with duckdb.connect(duckdb_path(exported), config=dict(WITHOUT_LOG)) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        reopen_months(db, datetime.min.replace(tzinfo=UTC), paths.sealed)

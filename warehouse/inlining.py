@@ -20,6 +20,9 @@ DEFINITION: Final = re.compile(
 )
 # The table of the schema `store`, and its alias, in the database that the parameter `database` names.
 NAMED: Final = """FROM query_table('"' || database || '".store."{}"') AS "{}\""""
+# The private view whose column `passed` is true where the database has the files that the views name; else
+# it fails.
+OWN_FILES: Final = "own_files"
 # A node of a parsed query, as `json_serialize_sql` shows it.
 Node = dict[str, Any]
 # Most values of a node are of other types: to test the type takes less time than to call a function.
@@ -86,6 +89,9 @@ class Inliner:
         guard = f'(FROM store."{self.guard}" SELECT count(*))'
         in_use = f"FROM {guard} AS guard, ({self._render(node)}) AS result SELECT result.*"
         named = self._render(_rewrite(node, self._name_database))
+        if OWN_FILES in self.views:
+            own = self._render(_rewrite(self.views[OWN_FILES], self._name_database))
+            named = f"FROM ({own}) AS own, ({named}) AS result SELECT result.* WHERE own.passed"
         name, parameters = definition["full_name"], definition["parameters"]
         forms = f"({parameters}) AS TABLE ({in_use}), ({parameters}, database) AS TABLE ({named})"
         yield f"CREATE OR REPLACE MACRO {name}{forms}"

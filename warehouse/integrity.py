@@ -34,7 +34,7 @@ def has_content(path: Path) -> bool:
 def record_checksum(path: Path, checksum_file: Path) -> None:
     """Record the checksum of a file; where the disk is full, the next check reads the database instead."""
     with contextlib.suppress(OSError):
-        atomic_write(checksum_file, _checksum(path).encode())
+        atomic_write(checksum_file, find_checksum(path).encode())
 
 
 def verify_database(path: Path, checksum_file: Path) -> None:
@@ -44,7 +44,7 @@ def verify_database(path: Path, checksum_file: Path) -> None:
     """
     with translate_os_errors(path), contextlib.suppress(FileNotFoundError):
         has_log = log_of(path).exists()  # a killed writer left it: the content is more than that of the file
-        if not has_log and checksum_file.read_bytes() == _checksum(path).encode():
+        if not has_log and checksum_file.read_bytes() == find_checksum(path).encode():
             return
     with open_reader(path) as db:
         if not schema_version(db):
@@ -86,7 +86,8 @@ def count_missing_runs(path: Path, reference: Path) -> int:
             return int(db.execute(query).fetchall()[0][0])
 
 
-def _checksum(path: Path) -> str:
+def find_checksum(path: Path) -> str:
+    """Return the CRC-32 of a file in hexadecimal, and its size in bytes."""
     checksum = 0
     with path.open("rb") as file:
         while part := file.read(1 << 20):

@@ -49,6 +49,11 @@ class WarehousePaths:
         return self.root / "landing"
 
     @property
+    def sealed(self) -> Path:
+        """The folder of the sealed months; see warehouse.sealed_months."""
+        return self.root / "sealed"
+
+    @property
     def catalog(self) -> Path:
         """The folder of the cached catalogs, one folder per source."""
         return self.root / "catalog"

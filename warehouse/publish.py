@@ -31,7 +31,9 @@ def publish(paths: WarehousePaths) -> None:
         try:
             partial.unlink(missing_ok=True)  # left by a killed publish, and read-only
             shutil.copyfile(paths.writer, partial)
-            partial.chmod(_mode(paths))
+            mode = _mode(paths)
+            partial.chmod(mode)
+            _share_sealed_months(paths, mode)
             # Before the rename: after a power failure the published file must not be empty.
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -42,6 +44,14 @@ def publish(paths: WarehousePaths) -> None:
             record_checksum(paths.published, paths.checksum)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _share_sealed_months(paths: WarehousePaths, mode: int) -> None:
+    """Let those read the files of sealed months who may read the published copy, whose views read them."""
+    if paths.sealed.is_dir():
+        paths.sealed.chmod(paths.root.stat().st_mode & 0o755)
+        for file in paths.sealed.glob("*.parquet"):
+            file.chmod(mode)
 
 
 def _mode(paths: WarehousePaths) -> int:

@@ -12,16 +12,31 @@ import duckdb
 
 from common.text import reveal, sanitize
 from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
-from warehouse.database import connect_reader, translate_duckdb_error
+from warehouse.database import connect_reader, quote_path, translate_duckdb_error
 from warehouse.query_output import QueryOutput
+from warehouse.quote_states import read_sealed_files, require_files
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
-LOCK: Final = """
+WITHOUT_ACCESS: Final = "SET enable_external_access = false;"
+WITHOUT_FILES: Final = "SET disabled_filesystems = 'LocalFileSystem';"
+LOCK: Final = f"""
 SET temp_directory = '';
-SET enable_external_access = false;
-SET disabled_filesystems = 'LocalFileSystem';
+{WITHOUT_ACCESS}
+{WITHOUT_FILES}
 SET lock_configuration = true;
 """
+# Where views read sealed months, the session opens their files: then no statement that writes a file may run.
+REFUSED: Final = frozenset(
+    {
+        duckdb.StatementType.ATTACH,
+        duckdb.StatementType.COPY,
+        duckdb.StatementType.COPY_DATABASE,
+        duckdb.StatementType.EXECUTE,
+        duckdb.StatementType.EXPORT,
+        duckdb.StatementType.PREPARE,
+    }
+)
+EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 LOCKED: Final = re.compile(
     r"disabled (by|through) configuration|configuration has been locked|LocalFileSystem disabled"
 )
@@ -46,6 +61,8 @@ def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterato
         statements = connection.extract_statements(sql)
         if not statements:
             raise QueryRejected("the query is empty: give at least one SQL statement", path)
+        if not allow_files and any(_opens_files(connection, statement) for statement in statements):
+            raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
         yield _run(connection, statements)
 
 
@@ -57,8 +74,32 @@ def open_session(path: Path, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyCo
     """
     with translate_query_errors(path), connect_reader(path) as connection:
         connection.execute("SET python_enable_replacements = false")
-        connection.execute(settings)
+        connection.execute(_allow_sealed_months(connection, settings))
         yield connection
+
+
+def _allow_sealed_months(connection: duckdb.DuckDBPyConnection, settings: str) -> str:
+    """Return the settings, with the files of the sealed months allowed where there are any.
+
+    Raises DatabaseUnreadable where such a file is missing or damaged.
+    """
+    files = read_sealed_files(connection)
+    if not files:
+        return settings
+    require_files(files)
+    allowed = f"SET allowed_paths = [{', '.join(map(quote_path, files))}];"
+    return settings.replace(WITHOUT_FILES, "").replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
+
+
+def _opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    """Return whether a statement reads or writes a file by its kind, or explains one that does."""
+    if statement.type != duckdb.StatementType.EXPLAIN:
+        return statement.type in REFUSED
+    explain = EXPLAIN.match(statement.query)
+    if explain is None:
+        return True
+    explained = connection.extract_statements(statement.query[explain.end() :])
+    return any(_opens_files(connection, part) for part in explained)
 
 
 def _run(

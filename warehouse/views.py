@@ -28,23 +28,24 @@ import duckdb
 
 from warehouse.comments import read_comments
 from warehouse.inlining import Inliner
+from warehouse.quote_states import QuoteStates
 
 SQL: Final = resources.files("warehouse") / "sql"
-QUOTE_STATE: Final = (SQL / "quote_state.sql").read_text()
 CODE: Final = tuple(Path(__file__).with_name(name) for name in ("views.py", "inlining.py", "comments.py"))
 # DuckDB's error about a missing table shows the table's name: the name says what to do.
 GUARD: Final = "database not in use, add its name as the last argument"
 
 
-def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Create the views and macros for a version of the schema, unless the database has the same ones."""
-    sql = f"CREATE OR REPLACE VIEW store.quote_state AS {QUOTE_STATE};\n{read_sql('views')}"
-    comments = read_sql("comments")
+def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: QuoteStates) -> None:
+    """Create the views and macros for a version of the schema, unless the database has the same ones.
+
+    Call this function in a transaction.
+    """
+    sql, comments = "\n".join([states.definitions, read_sql("views")]), read_sql("comments")
     text = "\n".join([str(version), *(file.read_text() for file in CODE), sql, comments])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
         return
-    connection.begin()
     _drop_private(connection)
     statements = _inline(sql)
     connection.execute(";".join(statement for statement in statements if GUARD not in statement))
@@ -56,7 +57,6 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     )
     connection.execute("INSERT INTO store.views_made VALUES (?, ?, NULL)", [digest, guarded])
     _rename_guard(connection)
-    connection.commit()
 
 
 @functools.cache

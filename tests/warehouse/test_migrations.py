@@ -1,6 +1,7 @@
 """A database of an older Floorline is migrated with its rows, even if the writer is killed after that."""
 
 import json
+import shutil
 import subprocess
 import sys
 from decimal import Decimal
@@ -13,6 +14,7 @@ from tests.support.attached_reader import MACROS
 from tests.support.backups import back_up, restore
 from tests.support.warehouse import Quote, land_and_load, minute, observe, query_rows
 from warehouse.database import SQL, open_reader, open_writer, schema_version
+from warehouse.export import export_duckdb
 from warehouse.landing.model import ShardHeader
 from warehouse.paths import WarehousePaths
 
@@ -126,6 +128,13 @@ def test_backup_keeps_the_schema_of_a_database_and_the_restore_migrates_it(
     with open_reader(restored.published) as db:
         assert schema_version(db) == NEWEST
     assert len(quotes_and_rejects(restored.published)) == 1
+
+
+def test_published_copy_of_an_older_floorline_can_be_exported(paths: WarehousePaths, tmp_path: Path) -> None:
+    shutil.copy(paths.writer, paths.published)
+    export_duckdb(paths, tmp_path / "export.duckdb")
+    with open_reader(tmp_path / "export.duckdb") as db:
+        assert schema_version(db) == 1
 
 
 def test_landing_of_an_older_floorline_is_read() -> None:

@@ -13,7 +13,14 @@ from typing import Final
 from common.files import fsync_directory, translate_os_errors
 from common.sqlite import read_state_db
 from common.warehouse_errors import NotPublished, TargetUnwritable
-from warehouse.backup.contents import copy_catalogs, copy_landings, copy_loaders_database, copy_state
+from warehouse.backup.contents import (
+    FIRST_WITH_MONTHS,
+    copy_catalogs,
+    copy_landings,
+    copy_loaders_database,
+    copy_sealed_months,
+    copy_state,
+)
 from warehouse.backup.manifest import (
     CONFIGURATION,
     WAREHOUSE,
@@ -35,6 +42,7 @@ SELECT (SELECT count(*) FROM store.run), (SELECT count(lowest_ask) FROM store.cu
     (SELECT count(*) FROM store.history)
     + (SELECT count(*) FROM store.current WHERE (SELECT max(version) FROM store.schema_version) >= 10)
 """
+COUNT_SEALED: Final = "SELECT coalesce(sum(ended), 0)::BIGINT FROM store.sealed_month"
 
 
 def create_backup(
@@ -77,7 +85,7 @@ def create_backup(
 
 def _refuse_inside(paths: WarehousePaths, target: Path) -> None:
     """Raise TargetUnwritable where a target would be a file of the warehouse."""
-    for folder in (paths.landing, paths.catalog, paths.writer.parent):
+    for folder in (paths.landing, paths.catalog, paths.sealed, paths.writer.parent):
         if target.resolve().is_relative_to(folder.resolve()):
             raise TargetUnwritable(f"{target} would be among the files of {folder}", target)
 
@@ -101,6 +109,7 @@ def _copy_warehouse(paths: WarehousePaths, copied: WarehousePaths) -> None:
         refuse_empty_database(paths)
     else:
         copy_loaders_database(paths, base, copied.writer)
+        copy_sealed_months(paths, copied.writer, copied.sealed)
     copy_landings(paths.landing, copied.landing)
     copy_catalogs(paths.catalog, copied.catalog)
 
@@ -139,8 +148,10 @@ def _count(copied: WarehousePaths) -> tuple[int | None, Counts]:
     if not copied.writer.exists():
         return None, counts
     with open_reader(copied.writer) as db:
-        runs, quotes, changes = db.execute(COUNTS).fetchall()[0]
-        return schema_version(db), dataclasses.replace(counts, runs=runs, quotes=quotes, changes=changes)
+        schema, (runs, quotes, changes) = schema_version(db), db.execute(COUNTS).fetchall()[0]
+        if schema >= FIRST_WITH_MONTHS:
+            changes += db.execute(COUNT_SEALED).fetchall()[0][0]
+        return schema, dataclasses.replace(counts, runs=runs, quotes=quotes, changes=changes)
 
 
 def _remove_logs(state: Path) -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 import duckdb
 
 from common.files import to_json
-from warehouse.database import fill_stale_gaps
+from warehouse.database import fill_stale_gaps, transaction
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.model import RunHeader
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.quotes import begin_load
-from warehouse.loading.run import fetch_count, run_step, transaction
+from warehouse.loading.run import fetch_count, run_step
+from warehouse.sealed_months import reopen_months
 
 # Complete observations that lacked a quote for longer have closed it.
 LOOKBACK = timedelta(days=7)
+FORGOTTEN_FROM = "SELECT min(valid_from) FROM quote_state WHERE run_key IN (SELECT run_key FROM forgotten)"
 COUNT_KEPT = "SELECT count(*) FROM store.run WHERE run_key NOT IN (SELECT run_key FROM forgotten)"
 INSERT_UNCERTAIN = """
 INSERT INTO late_quote
@@ -46,6 +48,9 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
     kept = fetch_count(db, COUNT_KEPT)
     if not kept:
         return 0
+    ((forgotten_from,),) = db.execute(FORGOTTEN_FROM).fetchall()
+    if forgotten_from is not None:
+        reopen_months(db, forgotten_from)
     with transaction(db):
         run_step(db, "rebuild/forget_runs")
     for source, restart_at in db.execute(SELECT_SOURCES).fetchall():
@@ -53,6 +58,7 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
         begin_load(db, LandedRun(Path(), header, {}, ()))
         db.execute(INSERT_UNCERTAIN, [source])
         recompute_late_quotes(db, Path(), no_parser)
+        reopen_months(db, restart_at - LOOKBACK)
         with transaction(db):
             run_step(db, "load/insert_late_quotes")
     fill_stale_gaps(db)

@@ -27,7 +27,7 @@ FROM (
     WHERE run_key = getvariable('run_key') GROUP BY ALL
 ) o LEFT JOIN (
     SELECT provider_key, currency, count(lowest_ask) AS changed, count(*) - count(lowest_ask) AS closed
-    FROM quote_state WHERE run_key = getvariable('run_key') GROUP BY ALL
+    FROM open_state WHERE run_key = getvariable('run_key') GROUP BY ALL
 ) h USING (provider_key, currency) JOIN store.provider p USING (provider_key) ORDER BY ALL
 """
 

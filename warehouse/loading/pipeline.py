@@ -70,7 +70,7 @@ def load_pending(
             loaded = loader.load(landings, failures.append)
             alerts = AlertStore(paths.state)
             if restored is not None:
-                alerts.raise_alert(_restored(restored), now())
+                alerts.raise_alert(restored_alert(restored), now())
             refused = [settle_failure(error, alerts, now()) for error in failures]
             folders = {landing.folder for landing in landings} - {error.folder for error in failures}
             close_alerts(folders, alerts, now())
@@ -93,10 +93,11 @@ def republish(paths: WarehousePaths, now: datetime, wait: float = LOCK_WAIT) -> 
             return  # another process was faster
         publish(paths)
         message = restored or f"{paths.published} was damaged: it was made anew from {paths.writer}"
-        AlertStore(paths.state).raise_alert(_restored(message), now)
+        AlertStore(paths.state).raise_alert(restored_alert(message), now)
 
 
-def _restored(message: str) -> Alert:
+def restored_alert(message: str) -> Alert:
+    """Return the alert that says how `restore_writer` brought the loader's database back."""
     return Alert(RESTORED, "", "", message, guidance=CHECK_DISK)
 
 

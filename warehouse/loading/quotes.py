@@ -13,6 +13,7 @@ import polars as pl
 
 from common.shards import item_label
 from common.text import escape
+from warehouse.database import transaction
 from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
@@ -30,10 +31,10 @@ from warehouse.loading.run import (
     judge_rejects,
     run_step,
     set_variables,
-    transaction,
 )
 from warehouse.loading.series import load_series
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
+from warehouse.sealed_months import reopen_months
 
 # Per book, a bit for each item: faster than to count distinct keys.
 COUNT_DUPLICATES = """SELECT coalesce(sum(duplicates), 0) FROM (
@@ -168,8 +169,15 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
     fetched = begin_load(db, run)
     if fetch_count(db, COUNT_LATE):
         recompute_late_quotes(db, run.folder.parent, row_parser)
+        reopen_months(db, _find_late_from(db))
     run_step(db, "load/find_closures")
     return fetched
+
+
+def _find_late_from(db: duckdb.DuckDBPyConnection) -> datetime:
+    """Return the time from which the history of the late quotes is written anew."""
+    late_from: datetime = db.execute("SELECT getvariable('late_from')").fetchall()[0][0]
+    return late_from
 
 
 def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now: datetime) -> LoadReport:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -118,19 +117,6 @@ def judge_rejects(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadRep
 def fetch_count(db: duckdb.DuckDBPyConnection, query: str) -> int:
     """Return the one number that a query selects."""
     return int(db.execute(query).fetchall()[0][0])
-
-
-@contextlib.contextmanager
-def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commit on a clean exit, roll back on any exception."""
-    db.begin()
-    try:
-        yield
-        db.commit()
-    except BaseException:
-        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
-            db.rollback()
-        raise
 
 
 def set_variables(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from common.clock import MAX_CLOCK_SKEW
+from warehouse.database import transaction
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
@@ -25,7 +26,6 @@ from warehouse.loading.run import (
     judge_rejects,
     run_step,
     set_variables,
-    transaction,
 )
 from warehouse.loading.staging import register_stream, stage_frame
 

@@ -141,6 +141,25 @@ def maintain_retry(
     raise typer.Exit(loads_exit_code(loads))
 
 
+@maintain_app.command("seal", epilog="Example: floorline maintain seal")
+def maintain_seal(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Seal the months that are over.
+
+    The history of a month moves into a sorted file beside the database, by its whole path. A landing that
+    comes late opens its month again. The exit code is 6 if the file of a sealed month is damaged.
+    """
+    from common.clock import SystemClock
+    from floorline.cli.render.runs import print_seal
+    from pipelines.config import load_settings
+    from pipelines.preparation import prepare_warehouse
+    from warehouse.loading.sealing import seal
+
+    settings, now = load_settings(config), SystemClock().now()
+    report = seal(prepare_warehouse(settings, now), now)
+    print_seal(report, as_json=as_json, quiet=quiet)
+    raise typer.Exit(6 if report.damaged else 0)
+
+
 @maintain_app.command("rebuild", epilog="Example: floorline maintain rebuild")
 def maintain_rebuild(
     config: ConfigFile = None,

@@ -15,6 +15,7 @@ from floorline.keys.rotation import Rotation
 from pipelines.config_check import Selection
 from pipelines.replay import Replayed
 from warehouse.loading.run import LoadReport
+from warehouse.loading.sealing import SealReport
 from warehouse.rebuild import RebuildResult
 from warehouse.state.alerts import Alert
 
@@ -54,6 +55,7 @@ RESULTS: Final[Mapping[str, Any]] = {
     "maintain load": list[LoadReport],
     "maintain retry": list[LoadReport],
     "maintain rebuild": RebuildResult,
+    "maintain seal": SealReport,
     "key status": list[operation.KeyOutput],
     "key rotate": Rotation,
 }

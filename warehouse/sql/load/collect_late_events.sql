@@ -65,7 +65,8 @@ SELECT k.quote_key, epoch_us(h.valid_from) AS valid_from, h.run_key, r.run_id, h
 FROM quote_state h
 JOIN late_key k ON k.item_key = h.item_key AND k.provider_key = h.provider_key AND k.currency = h.currency
     AND k.delivery = h.delivery
-JOIN store.run r USING (run_key);
+JOIN store.run r USING (run_key)
+WHERE h.valid_to IS NULL OR h.valid_to >= getvariable('late_from');
 
 CREATE OR REPLACE TEMP TABLE late_base AS
 SELECT quote_key, unnest(max_by(

@@ -112,13 +112,25 @@ SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowes
     quantity AS num_bids, changed_at, last_updated, valid_from, valid_to, origin, run_id, aggregate
 FROM store.changes WHERE delivery = 'bid';
 
--- The quotes listed at `ts` (TIMESTAMPTZ): the states whose time range has `ts`.
+-- The quotes listed at `ts` (TIMESTAMPTZ): the states whose time range has `ts`, from one sealed month or from the open one.
 CREATE OR REPLACE MACRO quotes_as_of(ts) AS TABLE
-SELECT store.item_of(h.market_hash_name, h.phase) AS item, h.source, h.provider, h.item_id, h.market_hash_name, h.phase,
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id, i.market_hash_name, i.phase,
     h.currency, h.delivery,
-    h.lowest_ask, h.price, h.quantity, coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
-    h.valid_from, r.run_id, h.aggregate
-FROM store.filled h
-JOIN store.run r USING (run_key)
+    h.lowest_ask, store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity,
+    coalesce(h.changed_at, h.valid_from) AS changed_at, h.last_updated,
+    h.valid_from, r.run_id, i.aggregate
+FROM (
+    SELECT *, true AS observed FROM store.open_state WHERE store.is_open(ts::TIMESTAMPTZ)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (file), true AS observed FROM store.sealed_state WHERE file = store.sealed_file(ts::TIMESTAMPTZ)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (replaces), 'standard' AS delivery, false AS observed FROM store.filled_state
+) h
+JOIN store.item i ON i.item_key = h.item_key
+JOIN store.provider v ON v.provider_key = h.provider_key
+JOIN store.run r ON r.run_key = h.run_key
+ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
+    ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
+    AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed
 WHERE h.valid_from <= ts::TIMESTAMPTZ AND (h.valid_to > ts::TIMESTAMPTZ OR h.valid_to IS NULL)
     AND h.lowest_ask IS NOT NULL AND h.delivery <> 'bid';

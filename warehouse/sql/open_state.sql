@@ -1,5 +1,5 @@
--- Every state that a quote had, with its time range, half-open; `valid_to` is null where the state holds. A closed quote has
--- a state, too: its minor units are null. The loads and the views share this query.
+-- Every state that a quote had, but for those that ended in a sealed month. Its time range is half-open; `valid_to` is null
+-- where the state holds. A closed quote has a state, too: its minor units are null. The loads and the views share this query.
 
 SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,
     valid_from, valid_to, run_key
