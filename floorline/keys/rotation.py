@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,7 +78,9 @@ async def rotate_key(old: CurrentKey, clock: Clock, report: Callable[[str], None
         if store is not None:
             await _check_writable(store, old)
         # Before the new key is stored, only the memory of this process has the key: ignore signals.
-        with signal_handler(lambda *_: report(WAIT_MESSAGE), *DEFERRED_SIGNALS):
+        # A handler that prints fails where it interrupts a line that is being printed: the event loop prints.
+        loop = asyncio.get_running_loop()
+        with signal_handler(lambda *_: loop.call_soon_threadsafe(report, WAIT_MESSAGE), *DEFERRED_SIGNALS):
             key = await _reissue(old, clock)
             store_problem = await _store(key, old, store=store, backup=backup)
             place = str(backup.path) if backup.keep else old.settings.key

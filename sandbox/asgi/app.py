@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from email.utils import format_datetime
@@ -18,6 +19,7 @@ from sandbox.request_log import RequestLog
 
 CHUNK_BYTES = 1 << 18
 MIN_GZIP_BYTES = 500  # smaller bodies are sent as they are
+REMOVAL_POLL_SECONDS = 0.02
 TRANSPORT = "sandbox.transport"  # the extension of the scope that has the connection
 
 F = TypeVar("F", bound=ScheduledFault)
@@ -41,7 +43,7 @@ class ApiApp(ABC, Generic[F]):
         )
         with sandbox.lock:
             faults = self._faults.matching(request)
-        await asyncio.sleep(sum(fault.latency for fault in faults))
+        await self._delay(faults)
         with sandbox.lock:
             response = self._respond(request, faults)
         entry.record(response)
@@ -51,6 +53,16 @@ class ApiApp(ABC, Generic[F]):
             await _send(response, scope, receive, send=send)
         finally:
             response.on_sent()
+
+    async def _delay(self, faults: Sequence[F]) -> None:
+        """Wait for the latency of faults; a fault that is removed delays no longer."""
+        end = time.monotonic() + sum(fault.latency for fault in faults)
+        # Another thread removes a fault, so that no event of asyncio tells it.
+        while (left := end - time.monotonic()) > 0 and self._has_any(faults):  # noqa: ASYNC110
+            await asyncio.sleep(min(left, REMOVAL_POLL_SECONDS))
+
+    def _has_any(self, faults: Sequence[F]) -> bool:
+        return any(active is fault for active in list(self._faults.active) for fault in faults)
 
     @abstractmethod
     def _key_name(self, request: ApiRequest) -> str | None:

@@ -41,13 +41,16 @@ def is_accepted(box: Sandbox, http_get: HttpGet, file: Path) -> bool:
     return key != VALID_KEY and http_get(box, "/v1/fx", key).status_code == 200
 
 
-def during_reissue(box: Sandbox, act: Callable[[], object], seconds: float = 1) -> threading.Thread:
-    """Return a started thread that calls `act` during the reissue, which takes `seconds`."""
-    box.fault("latency", path=REISSUE, seconds=seconds)
+def during_reissue(box: Sandbox, act: Callable[[], object]) -> threading.Thread:
+    """Return a started thread that calls `act` during the reissue, which ends after `act`."""
+    fault = box.fault("latency", path=REISSUE, seconds=60)
 
     def wait_and_act() -> None:
-        wait_until(lambda: bool(box.requests.of_path(REISSUE)))
-        act()
+        try:
+            wait_until(lambda: bool(box.requests.of_path(REISSUE)))
+            act()
+        finally:
+            box.faults.active.remove(fault)
 
     thread = threading.Thread(target=wait_and_act)
     thread.start()
