@@ -98,6 +98,14 @@ def fsync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def read_file_version(path: Path) -> str:
+    """Return what changes with every write and rename of a file; "" where there is no file."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return f"{status.st_ino} {status.st_ctime_ns} {status.st_size}"
+    return ""
+
+
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock file at `path` (a `FileLock`), without writing anything."""
     try:

@@ -17,7 +17,13 @@ import polars as pl
 
 from common.clock import Clock
 from common.errors import ConfigError, SourceError, UnexpectedResponse
-from common.files import DamagedFile, read_checked, translate_os_errors, write_checked
+from common.files import (
+    DamagedFile,
+    read_checked,
+    read_file_version,
+    translate_os_errors,
+    write_checked,
+)
 from common.numbers import from_unix_time
 from common.warehouse_errors import WarehouseError
 from connectors.base import LEFT_OUT
@@ -90,7 +96,7 @@ class CatalogCache:
         self._clock = clock
         self.fetched: dict[str, pl.DataFrame] = {}
         self.reports: dict[str, CatalogReport] = {}
-        self._loaded: dict[str, tuple[object, pl.DataFrame | None]] = {}
+        self._loaded: dict[str, tuple[str, pl.DataFrame | None]] = {}
 
     async def items(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """Return the catalog of items, schema `ITEMS`."""
@@ -162,7 +168,7 @@ class CatalogCache:
     def _load(self, name: str) -> pl.DataFrame | None:
         """Return the cached catalog, which is read once, and again after a change of its file."""
         path = self._path(name)
-        version = _file_version(path)
+        version = read_file_version(path)
         if name not in self._loaded or self._loaded[name][0] != version:
             self._loaded[name] = version, _read_catalog(path, name)
         return self._loaded[name][1]
@@ -218,14 +224,6 @@ def _read_catalog(path: Path, name: str) -> pl.DataFrame | None:
     with contextlib.suppress(pl.exceptions.PolarsError, OSError, DamagedFile):
         return with_doubts(name, pl.read_ipc(read_checked(path)))
     return None
-
-
-def _file_version(path: Path) -> tuple[int, ...]:
-    """Return what changes with every write and rename of a file; empty where there is no file."""
-    with contextlib.suppress(OSError):
-        status = path.stat()
-        return status.st_ino, status.st_ctime_ns, status.st_size
-    return ()
 
 
 def _write_catalog(path: Path, rows: pl.DataFrame, modified: float) -> None:

@@ -1,8 +1,8 @@
 """Whether a database file is whole, and which runs it holds.
 
-The loader's database and the published copy are the same bytes after a publish, which records their checksum.
-A file with this checksum is whole. Any other file is read completely: DuckDB has a checksum in each block,
-and checks those blocks only that a query reads.
+The loader's database and the published copy are the same bytes after a publish, which records their checksum
+and the version of the published file. A file with this checksum is whole. Any other file is read completely:
+DuckDB has a checksum in each block, and checks those blocks only that a query reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 import duckdb
 
-from common.files import atomic_write, translate_os_errors
+from common.files import atomic_write, read_file_version, translate_os_errors
 from common.warehouse_errors import DatabaseUnreadable
 from warehouse.database import open_reader, quote_path, schema_version, translate_duckdb_errors
 from warehouse.database_files import log_of
@@ -32,9 +32,23 @@ def has_content(path: Path) -> bool:
 
 
 def record_checksum(path: Path, checksum_file: Path) -> None:
-    """Record the checksum of a file; where the disk is full, the next check reads the database instead."""
+    """Record the checksum and the version of a file; a full disk lets the next check read the database."""
     with contextlib.suppress(OSError):
-        atomic_write(checksum_file, find_checksum(path).encode())
+        version = read_file_version(path)  # before its content: a write in between is noticed
+        atomic_write(checksum_file, f"{find_checksum(path)}\n{version}".encode())
+
+
+def has_checksum(path: Path, checksum_file: Path) -> bool:
+    """Return whether a database file has the recorded checksum, and no log: more content than the file."""
+    with translate_os_errors(path), contextlib.suppress(FileNotFoundError):
+        return not log_of(path).exists() and _read_record(checksum_file)[0] == find_checksum(path)
+    return False
+
+
+def has_version(path: Path, checksum_file: Path) -> bool:
+    """Return whether nobody has written or replaced a file since its version was recorded."""
+    version = read_file_version(path)
+    return version != "" and not log_of(path).exists() and _read_record(checksum_file)[1:] == [version]
 
 
 def verify_database(path: Path, checksum_file: Path) -> None:
@@ -42,10 +56,8 @@ def verify_database(path: Path, checksum_file: Path) -> None:
 
     Raises the other errors of `open_reader`, too: of a file of a newer version, or one that is locked.
     """
-    with translate_os_errors(path), contextlib.suppress(FileNotFoundError):
-        has_log = log_of(path).exists()  # a killed writer left it: the content is more than that of the file
-        if not has_log and checksum_file.read_bytes() == find_checksum(path).encode():
-            return
+    if has_checksum(path, checksum_file):
+        return
     with open_reader(path) as db:
         if not schema_version(db):
             raise DatabaseUnreadable(f"{path} is not a database of Floorline", path)
@@ -84,6 +96,13 @@ def count_missing_runs(path: Path, reference: Path) -> int:
             db.execute(f"ATTACH {quote_path(path)} AS checked (READ_ONLY)")
             query = "SELECT count(*) FROM wanted ANTI JOIN checked.store.run USING (run_id)"
             return int(db.execute(query).fetchall()[0][0])
+
+
+def _read_record(checksum_file: Path) -> list[str]:
+    """Return the lines of a recorded checksum; an older Floorline wrote the first one only."""
+    with contextlib.suppress(OSError):
+        return checksum_file.read_text("utf-8", errors="replace").split("\n")
+    return [""]
 
 
 def find_checksum(path: Path) -> str:

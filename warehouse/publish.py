@@ -16,15 +16,15 @@ from warehouse.restoration import refuse_lost_runs
 READABLE: Final = 0o444
 
 
-def publish(paths: WarehousePaths) -> None:
+def publish(paths: WarehousePaths, base: str = "") -> None:
     """Copy the closed writer's database and rename the copy into place. Call it under `writer_lock`.
 
     A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
     file would not open. Delete the `.wal` before the rename and again after it. The copy can be read by whom
-    the copy before it could; the first one by its user only. Raises DatabaseIncomplete where runs would be
-    lost.
+    the copy before it could; the first one by its user only. `base` is what `find_published_base` returned
+    before a load. Raises DatabaseIncomplete where runs would be lost.
     """
-    refuse_lost_runs(paths, paths.writer)
+    refuse_lost_runs(paths, paths.writer, base)
     stray_wal = log_of(paths.published)
     partial = paths.published.with_name(paths.published.name + ".partial")
     with translate_duckdb_errors(paths.published):

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-from common.files import translate_os_errors
+from common.files import read_file_version, translate_os_errors
 from common.warehouse_errors import (
     DatabaseIncomplete,
     DatabaseUnreadable,
@@ -20,9 +20,22 @@ from common.warehouse_errors import (
     WarehouseError,
 )
 from warehouse.database_files import keep_backup, log_of, temporary_database
-from warehouse.integrity import count_missing_runs, has_content, is_whole, read_run_ids
+from warehouse.integrity import (
+    count_missing_runs,
+    has_checksum,
+    has_content,
+    has_version,
+    is_whole,
+    read_run_ids,
+)
 from warehouse.landing.inventory import is_loaded, is_set_aside, list_landings
 from warehouse.paths import WarehousePaths
+
+
+def find_published_base(paths: WarehousePaths) -> str:
+    """Return the version of the published file, if the loader's database has its content; else ""."""
+    unchanged = has_version(paths.published, paths.checksum) and has_checksum(paths.writer, paths.checksum)
+    return read_file_version(paths.published) if unchanged else ""
 
 
 def restore_writer(paths: WarehousePaths, now: datetime) -> str | None:
@@ -70,10 +83,15 @@ def find_complete_database(paths: WarehousePaths, landed: Collection[str]) -> Pa
     return base
 
 
-def refuse_lost_runs(paths: WarehousePaths, database: Path) -> None:
-    """Raise DatabaseIncomplete where the publish of a database would lose runs that are published."""
+def refuse_lost_runs(paths: WarehousePaths, database: Path, base: str = "") -> None:
+    """Raise DatabaseIncomplete where the publish of a database would lose runs that are published.
+
+    `base` is the version of a published file to whose content a load has only added.
+    """
     if not has_content(database):
         raise DatabaseIncomplete(f"there is no database at {database} to publish", database)
+    if base and base == read_file_version(paths.published):
+        return
     with contextlib.suppress(PublishedUnreadable):
         if not _lacks_published_runs(paths, database):
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from common.files import read_file_version
 from common.warehouse_errors import (
     DatabaseIncomplete,
     DatabaseUnreadable,
@@ -38,6 +39,7 @@ from warehouse.loading.pipeline import republish
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.rebuild import rebuild
+from warehouse.restoration import find_published_base
 
 Damage = Callable[[WarehousePaths], object]
 
@@ -133,6 +135,42 @@ def test_next_load_mends_the_database(
     assert load(paths) == []
     assert rows(paths) == expected
     assert len(query_rows(paths, RESTORED)) == len(alerts)
+
+
+def keep_older_checksum(paths: WarehousePaths) -> None:
+    """Leave what an older version recorded: the checksum only."""
+    paths.checksum.write_text(paths.checksum.read_text().partition("\n")[0])
+
+
+def rewrite(path: Path) -> None:
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes())
+
+
+CHANGES: dict[str, Damage] = {
+    "published copy is written again": lambda paths: rewrite(paths.published),
+    "published copy is replaced": put_older(PUBLISHED),
+    "published copy is missing": lambda paths: paths.published.unlink(),
+    "published copy has a log": lambda paths: (paths.root / "market.duckdb.wal").write_bytes(b"x"),
+    "writer is flipped": lambda paths: flip_every_block(paths.writer),
+    "writer is an older one": put_older(WRITER),
+    "writer has a log": lambda paths: paths.writer.with_name("market.duckdb.wal").write_bytes(b"x"),
+    "checksum is missing": lambda paths: paths.checksum.unlink(),
+    "checksum is damaged": lambda paths: paths.checksum.write_bytes(b"\xff"),
+    "checksum is of an older version": keep_older_checksum,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_files_are_compared_unless_neither_has_changed_since_the_publish(
+    template: Template, tmp_path: Path, change: Damage
+) -> None:
+    paths = template.copy(tmp_path / "home", landings=False)
+    assert find_published_base(paths) == ""  # a copy is another file
+    publish(paths)
+    assert find_published_base(paths) == read_file_version(paths.published)
+    change(paths)
+    assert find_published_base(paths) == ""
 
 
 def test_damaged_file_is_kept_beside_the_one_that_replaces_it(template: Template, tmp_path: Path) -> None:

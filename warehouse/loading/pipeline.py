@@ -31,7 +31,7 @@ from warehouse.loading.loader import Loader
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.restoration import restore_writer
+from warehouse.restoration import find_published_base, restore_writer
 from warehouse.state.alerts import CHECK_DISK, RESTORED, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
@@ -63,7 +63,8 @@ def load_pending(
     with writer_lock(paths, wait):
         # Where Arrow cannot start its threads, DuckDB waits for them for ever.
         require_threads(pa.cpu_count() + 1)
-        restored = restore_writer(paths, now())
+        base = find_published_base(paths)
+        restored = None if base else restore_writer(paths, now())
         with Loader(paths.writer, now, row_parser) as loader:
             forget_lost_loads(loader.db, paths.landing)
             landings = pending_landings(paths.landing, failures.append)
@@ -76,7 +77,7 @@ def load_pending(
             close_alerts(folders, alerts, now())
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
-        publish(paths)
+        publish(paths, base)
         alerts.prune(now(), keep_alerts)  # only now: the published copy has them
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.
         for folder in folders:
