@@ -5,6 +5,7 @@ WarehouseError
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
     ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
+    ├── SealedMonthUnreadable
     └── DatabaseUnreadable (· PublishedUnreadable)
 """
 
@@ -96,6 +97,15 @@ class PublishedUnreadable(DatabaseUnreadable):
     """The published copy is damaged; the loader's database need not be."""
 
     guidance = "run `floorline maintain load`, which makes the published copy anew"
+
+
+class SealedMonthUnreadable(WarehouseUnusable):
+    """The file of a sealed month is missing, or is not what was written; no other file has its history."""
+
+    guidance = (
+        "put the file of a backup in its place, or restore the backup; `floorline maintain verify` checks"
+        " all files, and what needs none of this month goes on"
+    )
 
 
 class StateDamaged(WarehouseError):

@@ -1,4 +1,4 @@
-"""The flow `maintain`: load pending landings, prune, publish and check for silence, without a request."""
+"""The flow `maintain`: load pending landings, publish, seal months, check for silence; without a request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
 from common.machine_errors import MachineError
+from common.text import pluralize
 from common.warehouse_errors import WarehouseError
 from flows.run_context import flow_run_name
 from flows.schedule_runs import tend_schedule
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings
 from pipelines.loading import load_in_thread
+from pipelines.maintenance import seal_months
 from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
 
@@ -35,6 +37,7 @@ async def maintain(config: str | None = None) -> State[Any]:
     try:
         prepare_warehouse(settings, clock.now())
         loads = await load_in_thread(settings, [], clock)
+        seals = await asyncio.to_thread(seal_months, settings, clock.now())
         await asyncio.to_thread(check_silence, settings, clock.now())
     except (WarehouseError, MachineError) as error:
         get_run_logger().error("%s", error)
@@ -46,7 +49,9 @@ async def maintain(config: str | None = None) -> State[Any]:
         description="The pending landings that were loaded",
     )
     loaded = sum(load.is_loaded for load in loads)
-    message = f"{loaded} pending landing{'' if loaded == 1 else 's'} loaded"
+    message = f"{pluralize(loaded, 'pending landing')} loaded"
+    if seals.sealed:
+        message += f"; {pluralize(len(seals.sealed), 'month')} sealed"
     failed = [f"{load.run_id} is {load.state}: {load.reason}" for load in loads if not load.is_loaded]
     return Failed(message="; ".join([message, *failed])) if failed else Completed(message=message)
 

@@ -25,13 +25,20 @@ from common.warehouse_errors import (
     DatabaseUnreadable,
     NotPublished,
     PublishedUnreadable,
+    SealedMonthUnreadable,
     WarehouseError,
     WarehouseFull,
     WarehouseLocked,
     WarehouseUnusable,
 )
 from warehouse.paths import WarehousePaths
-from warehouse.quote_states import OPEN_STATES, find_quote_states, read_sealed_files, require_files
+from warehouse.quote_states import (
+    OPEN_STATES,
+    find_quote_states,
+    name_sealed_files,
+    read_sealed_files,
+    view_states,
+)
 from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
@@ -165,8 +172,9 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(duckdb_path(path), config={**WRITER_SETTINGS, **log})
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            migrate(connection, path)
-            yield connection
+            with name_sealed_files(connection):
+                migrate(connection, path)
+                yield connection
             rename_guard(connection)
             # `publish` copies the file without its write-ahead log.
             connection.execute("CHECKPOINT")
@@ -197,7 +205,11 @@ def open_published(paths: WarehousePaths) -> Iterator[duckdb.DuckDBPyConnection]
 @contextlib.contextmanager
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database file as `connect_reader` does; errors of the block are errors of this file."""
-    with translate_duckdb_errors(path), connect_reader(path) as connection:
+    with (
+        translate_duckdb_errors(path),
+        connect_reader(path) as connection,
+        name_sealed_files(connection),
+    ):
         yield connection
 
 
@@ -253,22 +265,28 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def update_history(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the views for the months that are sealed now. Call this function in a transaction."""
     states = find_quote_states(connection)
-    require_files(states.sizes)
     update_views(connection, schema_version(connection), states)
-    if read_sealed_files(connection) != states.sizes:
+    sizes = {file.path: file.bytes for file in states.files}
+    if read_sealed_files(connection) != sizes:
         connection.execute("DELETE FROM store.sealed_path")
-        values = [[*map(str, states.sizes)], [*states.sizes.values()]]
+        values = [[*map(str, sizes)], [*sizes.values()]]
         connection.execute(
             "INSERT INTO store.sealed_path SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])", values
         )
     # The loads read states, too; the private views are not stored.
     connection.execute(f"CREATE OR REPLACE TEMP VIEW open_state AS {OPEN_STATES}")
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW quote_state AS {states.everything}")
 
 
 def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill the coverage gaps of the items in store.stale_filling: what a migration or a failed load left."""
+    """Fill the coverage gaps of the items in store.stale_filling: what a migration or a failed load left.
+
+    Where the file of a sealed month is missing, the gaps wait for it.
+    """
     if not connection.execute("FROM store.stale_filling LIMIT 1").fetchall():
+        return
+    try:
+        view_states(connection)
+    except SealedMonthUnreadable:
         return
     connection.begin()
     connection.execute("CREATE OR REPLACE TEMP TABLE refill (item_key INTEGER, provider_key INTEGER)")

@@ -14,7 +14,7 @@ from common.warehouse_errors import WarehouseUnusable
 from warehouse.database import WITHOUT_LOG, duckdb_path, open_published, quote_path, translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.paths import WarehousePaths
-from warehouse.sealed_months import reopen_months
+from warehouse.sealing.months import reopen_months
 from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 
 LONGEST_NAME: Final = 255  # bytes

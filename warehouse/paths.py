@@ -50,7 +50,7 @@ class WarehousePaths:
 
     @property
     def sealed(self) -> Path:
-        """The folder of the sealed months; see warehouse.sealed_months."""
+        """The folder of the sealed months; see warehouse.sealing."""
         return self.root / "sealed"
 
     @property

@@ -14,7 +14,7 @@ from common.text import reveal, sanitize
 from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
 from warehouse.database import connect_reader, quote_path, translate_duckdb_error
 from warehouse.query_output import QueryOutput
-from warehouse.quote_states import read_sealed_files, require_files
+from warehouse.quote_states import name_sealed_files, read_sealed_files
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
 WITHOUT_ACCESS: Final = "SET enable_external_access = false;"
@@ -72,21 +72,21 @@ def open_session(path: Path, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyCo
 
     Raises as `query_results` does, also for errors of the block.
     """
-    with translate_query_errors(path), connect_reader(path) as connection:
+    with (
+        translate_query_errors(path),
+        connect_reader(path) as connection,
+        name_sealed_files(connection),
+    ):
         connection.execute("SET python_enable_replacements = false")
         connection.execute(_allow_sealed_months(connection, settings))
         yield connection
 
 
 def _allow_sealed_months(connection: duckdb.DuckDBPyConnection, settings: str) -> str:
-    """Return the settings, with the files of the sealed months allowed where there are any.
-
-    Raises DatabaseUnreadable where such a file is missing or damaged.
-    """
+    """Return the settings, with the files of the sealed months allowed where there are any."""
     files = read_sealed_files(connection)
     if not files:
         return settings
-    require_files(files)
     allowed = f"SET allowed_paths = [{', '.join(map(quote_path, files))}];"
     return settings.replace(WITHOUT_FILES, "").replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
 

@@ -1,13 +1,14 @@
 """The private views and macros of the history: of the states in the database, and of those in sealed months.
 
-A sealed month is a Parquet file beside the database; see warehouse.sealed_months. The paths of these files
-are a part of the views, so the views are created again when a month is sealed or reopened.
+A sealed month is a Parquet file beside the database; see warehouse.sealing. The paths of these files are a
+part of the views, so the views are created again when a month is sealed or reopened.
 """
 
 from __future__ import annotations
 
+import contextlib
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
@@ -16,13 +17,16 @@ from typing import Final
 
 import duckdb
 
-from common.warehouse_errors import DatabaseUnreadable
+from common.warehouse_errors import SealedMonthUnreadable
 
 OPEN_STATES: Final = (resources.files("warehouse") / "sql" / "open_state.sql").read_text()
-COLUMNS: Final = (
-    "item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, changed_at, last_updated,"
-    " valid_from, valid_to, run_key"
-)
+TYPES: Final = {
+    "item_key": "INTEGER", "provider_key": "INTEGER", "currency": "VARCHAR", "delivery": "VARCHAR",
+    "lowest_ask": "BIGINT", "other_price": "DECIMAL(20, 8)", "quantity": "BIGINT",
+    "changed_at": "TIMESTAMPTZ", "last_updated": "TIMESTAMPTZ", "valid_from": "TIMESTAMPTZ",
+    "valid_to": "TIMESTAMPTZ", "run_key": "INTEGER",
+}  # fmt: skip
+COLUMNS: Final = ", ".join(TYPES)
 SELECT_MONTHS: Final = "SELECT month, file, bytes FROM store.sealed_month ORDER BY month"
 HAS_MONTHS: Final = """
 SELECT count(*) > 0 FROM duckdb_tables()
@@ -40,29 +44,57 @@ SELECT {COLUMNS} FROM ({{open}}) UNION ALL SELECT {COLUMNS} FROM ({{sealed}}) WH
 
 
 @dataclass(frozen=True, slots=True)
+class SealedFile:
+    """The file of a sealed month, and the bytes that it has. `month` is its first moment (UTC)."""
+
+    month: datetime
+    path: Path
+    bytes: int
+
+    @property
+    def end(self) -> datetime:
+        """The first moment after the month."""
+        return next_month(self.month)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the file, at first sight: None where it has its size."""
+        if not self.path.is_file():
+            return f"{self._title} is missing"
+        return None if self.path.stat().st_size == self.bytes else self.damage
+
+    @property
+    def damage(self) -> str:
+        """What to say of a file that is not what was written."""
+        return f"{self._title} is damaged"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.path}, the history of {self.month:%Y-%m},"
+
+
+@dataclass(frozen=True, slots=True)
 class QuoteStates:
-    """Where the states of the quotes are.
+    """Where the states of the quotes are: in the database, and in the files of sealed months, in order."""
 
-    `files` has the file of each sealed month, by the start of the month (UTC), and `sizes` their bytes.
-    """
-
-    files: dict[datetime, Path]
-    sizes: dict[Path, int]
+    files: tuple[SealedFile, ...]
 
     @property
     def open_from(self) -> datetime | None:
         """The end of the last sealed month; None where no month is sealed."""
-        return next_month(max(self.files)) if self.files else None
+        return self.files[-1].end if self.files else None
 
     @property
     def sealed(self) -> str:
-        """A query of all rows of the sealed months, with the path of the file."""
-        if not self.files:
-            return NO_STATES
-        paths = ", ".join(_quote(glob.escape(str(file))) for file in self.files.values())
-        options = "filename = true, hive_partitioning = false"  # a folder on the way may be called `a=b`
-        source = f"read_parquet([{paths}], {options})"
-        return f"SELECT {COLUMNS}, filename AS file FROM {source}"  # noqa: S608 - our own paths, quoted
+        """A query of all rows of the sealed months, with the path of the file.
+
+        It fails where it needs a file that is missing or has another size; the message says so.
+        """
+        problems = {file: file.problem for file in self.files}
+        whole = [file for file in self.files if problems[file] is None]
+        parts = [_select_rows(whole)] if whole else []
+        parts += [_fail(file, problem) for file, problem in problems.items() if problem is not None]
+        return " UNION ALL ".join(parts) or NO_STATES
 
     @property
     def everything(self) -> str:
@@ -72,11 +104,12 @@ class QuoteStates:
     @property
     def definitions(self) -> str:
         """The statements that create the private views and macros which the files of sql/views use."""
-        open_from = self.open_from
-        is_open = f"ts >= {_literal(open_from)}" if open_from else "true"
-        months = sorted(self.files.items(), reverse=True)
-        cases = "".join(f" WHEN ts >= {_literal(start)} THEN {_quote(str(file))}" for start, file in months)
-        own = f"[{', '.join(sorted(_quote(str(file)) for file in self.files.values()))}]"
+        is_open = f"ts >= {_literal(self.open_from)}" if self.open_from else "true"
+        cases = "".join(
+            f" WHEN ts >= {_literal(file.month)} THEN {_quote(str(file.path))}"
+            for file in reversed(self.files)
+        )
+        own = f"[{', '.join(sorted(_quote(str(file.path)) for file in self.files))}]"
         return f"""
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
             CREATE OR REPLACE VIEW store.sealed_state AS {self.sealed};
@@ -89,15 +122,24 @@ class QuoteStates:
             CREATE OR REPLACE MACRO store.sealed_file(ts) AS CASE WHEN {is_open} THEN NULL{cases} END;
         """  # noqa: S608 - our own paths, quoted
 
+    def since(self, moment: datetime | None) -> QuoteStates:
+        """Return the states without the sealed months that ended up to `moment`; None keeps all."""
+        return self if moment is None else QuoteStates(tuple(f for f in self.files if f.end > moment))
+
+    def require_files(self) -> None:
+        """Raise SealedMonthUnreadable where a file is missing or has another size."""
+        for file in self.files:
+            if problem := file.problem:
+                raise SealedMonthUnreadable(problem, file.path)
+
 
 def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> QuoteStates:
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
     months = connection.execute(SELECT_MONTHS).fetchall() if _can_have_months(connection) else []
-    if not months:
-        return QuoteStates({}, {})
-    folder = folder or find_sealed_folder(connection)
-    files = {start_of(month): folder / file for month, file, _ in months}
-    return QuoteStates(files, {folder / file: size for _, file, size in months})
+    folder = folder or (find_sealed_folder(connection) if months else Path())
+    return QuoteStates(
+        tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
+    )
 
 
 def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
@@ -106,13 +148,27 @@ def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
     return {Path(file): size for file, size in rows}
 
 
-def require_files(sizes: Mapping[Path, int]) -> None:
-    """Raise DatabaseUnreadable where a file of a sealed month is missing or has another size."""
-    for file, size in sizes.items():
-        if not file.is_file():
-            raise DatabaseUnreadable(f"{file}, the history of a sealed month, is missing", file)
-        if file.stat().st_size != size:
-            raise DatabaseUnreadable(f"{file}, the history of a sealed month, is damaged", file)
+@contextlib.contextmanager
+def name_sealed_files(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Raise SealedMonthUnreadable for an error of DuckDB in the block, where the cause is such a file."""
+    try:
+        yield
+    except duckdb.Error:
+        with contextlib.suppress(duckdb.Error):
+            for path, size in read_sealed_files(connection).items():
+                if problem := SealedFile(_month_of(path), path, size).problem:
+                    raise SealedMonthUnreadable(problem, path) from None
+        raise
+
+
+def view_states(connection: duckdb.DuckDBPyConnection, since: datetime | None = None) -> None:
+    """Create the temporary view quote_state for the loads: the states that hold, or ended after `since`.
+
+    Raises SealedMonthUnreadable where this needs a file that is missing or damaged.
+    """
+    states = find_quote_states(connection).since(since)
+    states.require_files()
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW quote_state AS {states.everything}")
 
 
 def find_sealed_folder(connection: duckdb.DuckDBPyConnection) -> Path:
@@ -135,6 +191,27 @@ def next_month(start: datetime) -> datetime:
 def _can_have_months(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether the version that made a database knew sealed months."""
     return bool(connection.execute(HAS_MONTHS).fetchall()[0][0])
+
+
+def _month_of(path: Path) -> datetime:
+    """Return the month of which the name of a file begins."""
+    return datetime.strptime(path.name[:7], "%Y-%m").replace(tzinfo=UTC)
+
+
+def _select_rows(files: Sequence[SealedFile]) -> str:
+    paths = ", ".join(_quote(glob.escape(str(file.path))) for file in files)
+    options = "filename = true, hive_partitioning = false"  # a folder on the way may be called `a=b`
+    return f"SELECT {COLUMNS}, filename AS file FROM read_parquet([{paths}], {options})"  # noqa: S608 - quoted
+
+
+def _fail(file: SealedFile, problem: str) -> str:
+    """Return a query in the place of the rows of a file, which fails unless it is not needed.
+
+    Each column fails: DuckDB leaves out rows of which a filter leaves none.
+    """
+    error = f"error({_quote(problem)})"
+    columns = ", ".join(f"{error}::{kind} AS {name}" for name, kind in TYPES.items())
+    return f"SELECT {columns}, {_quote(str(file.path))} AS file WHERE {error} IS NULL"
 
 
 def _literal(moment: datetime) -> str:

@@ -59,7 +59,7 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
     _rename_guard(connection)
 
 
-@functools.cache
+@functools.lru_cache(8)  # the sealed months of a database are a part of the text
 def _inline(sql: str) -> Sequence[str]:
     """Return the statements of `Inliner`, which are the same for every database."""
     with duckdb.connect(config={"threads": 1}) as connection:

@@ -25,7 +25,10 @@ from pipelines.config.schedules import check_cron, check_timezone
 
 
 class WarehouseSettings(Table):
-    """Where the warehouse is, how long loaded landings are kept, and its limits for disk space and locks."""
+    """Where the warehouse is, how long loaded landings are kept, and its limits for disk space and locks.
+
+    Above `seal_above`, `market.duckdb` reads the months that are over from files beside it.
+    """
 
     path: Folder = Field(
         default=Path("data"),
@@ -42,6 +45,11 @@ class WarehouseSettings(Table):
         default=timedelta(seconds=60),
         description="How long a loader waits for the lock of another loader",
         examples=["60s"],
+    )
+    seal_above: ByteSize = Field(
+        default=ByteSize(500_000_000),
+        description="The size of the database from which on the months that are over move into files",
+        examples=["500MB"],
     )
 
 

@@ -17,13 +17,13 @@ from typing import Final
 
 from common.files import translate_os_errors
 from common.sqlite import find_damage, read_state_db, translate_sqlite_errors
-from common.warehouse_errors import DatabaseUnreadable, StateDamaged
+from common.warehouse_errors import SealedMonthUnreadable, StateDamaged
 from warehouse.database import open_reader, schema_version
 from warehouse.database_files import copy_database, log_of
 from warehouse.integrity import find_checksum
 from warehouse.landing.inventory import is_being_written, list_landings
 from warehouse.paths import WarehousePaths
-from warehouse.sealed_months import find_months
+from warehouse.sealing.months import find_checksums
 
 # What no copy needs of a landing or a catalog: locks, and the rest of writes that were killed.
 FIRST_WITH_MONTHS: Final = 11  # the first schema with sealed months
@@ -53,14 +53,14 @@ def copy_loaders_database(paths: WarehousePaths, base: Path, target: Path) -> No
 
 
 def copy_sealed_months(paths: WarehousePaths, database: Path, target: Path) -> None:
-    """Copy the files of the sealed months of a database. Raises DatabaseUnreadable for a damaged one."""
+    """Copy the files of the sealed months of a database. Raises SealedMonthUnreadable for a damaged one."""
     with open_reader(database) as db:
-        files = [] if schema_version(db) < FIRST_WITH_MONTHS else list(find_months(db))
+        files = () if schema_version(db) < FIRST_WITH_MONTHS else find_checksums(db).items()
     for name, checksum in files:
         copy = target / name
         _copy_file(paths.sealed / name, copy)
         if not copy.exists() or find_checksum(copy) != checksum:
-            raise DatabaseUnreadable(f"{paths.sealed / name} is missing or damaged", paths.sealed / name)
+            raise SealedMonthUnreadable(f"{paths.sealed / name} is missing or damaged", paths.sealed / name)
 
 
 def copy_landings(root: Path, target: Path) -> None:

@@ -16,7 +16,8 @@ from warehouse.landing.reader import LandedRun
 from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.quotes import begin_load
 from warehouse.loading.run import fetch_count, run_step
-from warehouse.sealed_months import reopen_months
+from warehouse.quote_states import view_states
+from warehouse.sealing.months import reopen_months
 
 # Complete observations that lacked a quote for longer have closed it.
 LOOKBACK = timedelta(days=7)
@@ -48,6 +49,7 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
     kept = fetch_count(db, COUNT_KEPT)
     if not kept:
         return 0
+    view_states(db)
     ((forgotten_from,),) = db.execute(FORGOTTEN_FROM).fetchall()
     if forgotten_from is not None:
         reopen_months(db, forgotten_from)
@@ -58,7 +60,6 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
         begin_load(db, LandedRun(Path(), header, {}, ()))
         db.execute(INSERT_UNCERTAIN, [source])
         recompute_late_quotes(db, Path(), no_parser)
-        reopen_months(db, restart_at - LOOKBACK)
         with transaction(db):
             run_step(db, "load/insert_late_quotes")
     fill_stale_gaps(db)

@@ -16,6 +16,7 @@ from warehouse.loading.run import fetch_count, run_step
 from warehouse.loading.staging import stage_frame
 from warehouse.loading.timeline import SECOND, Timeline
 from warehouse.loading.verdicts import Verdicts
+from warehouse.sealing.months import reopen_months
 
 CHANGE_SCHEMA: Final[dict[str, Any]] = {
     "quote_key": pl.Int64, "valid_from": pl.Int64, "run_key": pl.Int32,
@@ -39,6 +40,10 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
     """
     landed_runs = [folder.name for folder in list_landings(landings)]
     db.execute("SET VARIABLE landed_runs = ?::VARCHAR[]", [landed_runs])
+    run_step(db, "load/find_late_from")
+    if fetch_count(db, "SELECT count(*) FROM late_key"):
+        ((late_from,),) = db.execute("SELECT getvariable('late_from')").fetchall()
+        reopen_months(db, late_from)
     run_step(db, "load/collect_late_events")
     run_key = fetch_count(db, "SELECT getvariable('run_key')")
     quotes, verdicts = read_late_quotes(db), Verdicts.read(db)

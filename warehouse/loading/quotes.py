@@ -22,11 +22,11 @@ from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows, preserve_join_order
 from warehouse.loading.run import (
-    COUNT_REFILLS,
     LoadReport,
     PriceMove,
     SuspectProvider,
     fetch_count,
+    fill_gaps,
     insert_run,
     judge_rejects,
     run_step,
@@ -34,7 +34,7 @@ from warehouse.loading.run import (
 )
 from warehouse.loading.series import load_series
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
-from warehouse.sealed_months import reopen_months
+from warehouse.quote_states import view_states
 
 # Per book, a bit for each item: faster than to count distinct keys.
 COUNT_DUPLICATES = """SELECT coalesce(sum(duplicates), 0) FROM (
@@ -84,18 +84,11 @@ CLEANING_STEPS: Steps = {
     "find_scopes": None,
     "list_observed_items": None,
     "find_unread": None,
-    "find_late_rows": COUNT_REASONS_FOR_LATE,
 }
 COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": None}
 INSERT_STEPS: Steps = {
     "insert_changes": None,
     "insert_late_quotes": COUNT_LATE,
-}
-# After the run itself is stored: the coverage depends on its interval.
-FILLING_STEPS: Steps = {
-    "find_refills": COUNT_POINTS,
-    "fill_gaps": COUNT_REFILLS,
-    "end_filled_states": COUNT_OPEN_FILLED,
 }
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
@@ -156,6 +149,9 @@ def begin_load(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     _stage_rows_with_keys(db, run)
     db.execute("SET VARIABLE max_item_key = (SELECT coalesce(max(item_key), 0) FROM store.item)")
     _run_steps(db, CLEANING_STEPS)
+    if fetch_count(db, COUNT_REASONS_FOR_LATE):
+        view_states(db, run.observed_from)
+        run_step(db, "load/find_late_rows")
     fetched = fetch_count(db, COUNT_STAGED) + fetch_count(db, COUNT_LATE_ROWS)
     _run_steps(db, COMPARISON_STEPS)
     return fetched
@@ -169,15 +165,8 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
     fetched = begin_load(db, run)
     if fetch_count(db, COUNT_LATE):
         recompute_late_quotes(db, run.folder.parent, row_parser)
-        reopen_months(db, _find_late_from(db))
     run_step(db, "load/find_closures")
     return fetched
-
-
-def _find_late_from(db: duckdb.DuckDBPyConnection) -> datetime:
-    """Return the time from which the history of the late quotes is written anew."""
-    late_from: datetime = db.execute("SELECT getvariable('late_from')").fetchall()[0][0]
-    return late_from
 
 
 def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now: datetime) -> LoadReport:
@@ -186,7 +175,11 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
         run_step(db, "load/insert_fx_rates")
     report = judge_rejects(db, run, _report(db, run, fetched))
     insert_run(db, run, report, now=now)
-    _run_steps(db, FILLING_STEPS)
+    # After the run itself is stored: the coverage depends on its interval.
+    if fetch_count(db, COUNT_POINTS):
+        run_step(db, "load/find_refills")
+        fill_gaps(db)
+    _run_steps(db, {"end_filled_states": COUNT_OPEN_FILLED})
     if replayed := run.done.get("replayed"):
         values = [run.header.run_id, replayed]
         db.execute("INSERT INTO store.replay SELECT unnest($2), $1", values)

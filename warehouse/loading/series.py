@@ -19,9 +19,9 @@ from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
 from warehouse.loading.run import (
-    COUNT_REFILLS,
     LoadReport,
     fetch_count,
+    fill_gaps,
     insert_run,
     judge_rejects,
     run_step,
@@ -64,8 +64,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
             run_step(db, f"load_series/insert_{kind}")
         run_step(db, "load_series/insert_rejects")
         run_step(db, "load_series/find_refills")
-        if fetch_count(db, COUNT_REFILLS):
-            run_step(db, "load/fill_gaps")
+        fill_gaps(db)
         report = judge_rejects(db, run, _report(db, run, shards))
         insert_run(db, run, report, now=now)
     return report

@@ -142,22 +142,29 @@ def maintain_retry(
 
 
 @maintain_app.command("seal", epilog="Example: floorline maintain seal")
-def maintain_seal(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Seal the months that are over.
+def maintain_seal(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also where the database is smaller than `seal_above`.")
+    ] = False,
+) -> None:
+    """Seal the months that are over, if the database is large.
 
-    The history of a month moves into a sorted file beside the database, by its whole path. A landing that
-    comes late opens its month again. The exit code is 6 if the file of a sealed month is damaged.
+    The history of each such month moves into a sorted file beside the database, which names the file by its
+    whole path. A landing that comes late opens its month again.
     """
     from common.clock import SystemClock
-    from floorline.cli.render.runs import print_seal
+    from floorline.cli.render.maintenance import print_seal
     from pipelines.config import load_settings
+    from pipelines.maintenance import seal_months
     from pipelines.preparation import prepare_warehouse
-    from warehouse.loading.sealing import seal
 
     settings, now = load_settings(config), SystemClock().now()
-    report = seal(prepare_warehouse(settings, now), now)
-    print_seal(report, as_json=as_json, quiet=quiet)
-    raise typer.Exit(6 if report.damaged else 0)
+    prepare_warehouse(settings, now)
+    report = seal_months(settings, now, every=every)
+    print_seal(report, above=settings.warehouse.seal_above, as_json=as_json, quiet=quiet)
 
 
 @maintain_app.command("rebuild", epilog="Example: floorline maintain rebuild")

@@ -15,7 +15,7 @@ from floorline.keys.rotation import Rotation
 from pipelines.config_check import Selection
 from pipelines.replay import Replayed
 from warehouse.loading.run import LoadReport
-from warehouse.loading.sealing import SealReport
+from warehouse.maintenance.sealing import SealReport
 from warehouse.rebuild import RebuildResult
 from warehouse.state.alerts import Alert
 

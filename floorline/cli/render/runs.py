@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from common.shards import item_label
-from common.text import escape, format_amount, pluralize, sanitize
+from common.text import escape, format_amount, sanitize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.operation import AlertOutput, FilesOutput
 from floorline.cli.outputs.runs import RunOutput
@@ -28,7 +28,6 @@ from warehouse.state.alerts import Alert
 
 if TYPE_CHECKING:
     from pipelines.replay import Replayed
-    from warehouse.loading.sealing import SealReport
     from warehouse.rebuild import RebuildResult
 
 SHOWN_FIELDS: Final = 5
@@ -152,22 +151,6 @@ def print_loads(command: str, loads: Sequence[LoadReport], *, as_json: bool, qui
         columns = ("run", "basket", "state", "rows", "changed")
         rows = [(run.run_id, run.basket, run.state, run.rows_fetched, run.rows_changed) for run in loaded]
         print_table(columns, rows, noun="landing")
-
-
-def print_seal(report: SealReport, *, as_json: bool, quiet: bool) -> None:
-    """Print the sealed months on stdout, and a line on stderr for each file that is damaged or missing."""
-    for line in report.damaged:
-        print_error(f"{line}: restore a backup, or run `floorline maintain rebuild`")
-    if as_json:
-        print_result("maintain seal", report)
-    if as_json or quiet:
-        return
-    months = report.sealed
-    print_line(f"{pluralize(len(months), 'month')} sealed" if months else "there was no month to seal")
-    if months:
-        columns = ("month", "rows", "bytes", "bytes a row")
-        rows = [(f"{m.month:%Y-%m}", m.rows, m.bytes, round(m.bytes / max(m.rows, 1), 1)) for m in months]
-        print_table(columns, rows, noun="month")
 
 
 def describe_failed_load(load: LoadReport) -> str:

@@ -75,7 +75,7 @@ def test_every_command_prints_valid_json(bench: Bench, sandbox: Sandbox) -> None
     assert run_json(bench, "rejects", "list") == []
     assert run_json(bench, "rejects", "replay") == []
     assert run_json(bench, "maintain", "load") == []
-    assert run_json(bench, "maintain", "seal") == {"sealed": [], "damaged": []}
+    assert run_json(bench, "maintain", "seal", "--all")["sealed"] == []
     assert run_json(bench, "maintain", "rebuild", "--yes")["runs"] == 4
     files = run_json(bench, "export", str(bench.folder / "parquet"))["files"]
     assert all(Path(file).exists() for file in files)
@@ -108,7 +108,8 @@ def test_commands_before_the_first_run(bench: Bench) -> None:
         (line,) = run(bench, *arguments, code=2).err.splitlines()
         assert "there is no database" in line
     assert "there was no landing to load" in run(bench, "maintain", "load").out
-    assert "there was no month to seal" in run(bench, "maintain", "seal").out
+    assert "no month was sealed: the database has" in run(bench, "maintain", "seal").out
+    assert "there was no month to seal" in run(bench, "maintain", "seal", "--all").out
     assert "to rebuild the database from" in run(bench, "maintain", "rebuild", code=2).err
     assert "there is no alert 7" in run(bench, "alerts", "show", "7", code=2).err
     assert "there is no open alert 7" in run(bench, "alerts", "clear", "7", code=2).err

@@ -1,37 +1,10 @@
 -- Collect all that was observed of the late quotes from the time on from which their history is computed anew.
--- In: late_quote, repeated_quote, late_row, shard, shard_observation, complete_observation, observed_item,
--- aggregate_in_catalog, reject_key, renamed_item, accepted, store; the variable landed_runs, the runs with a landing.
--- Out: late_key (the late quotes that are not repeated, with the parts of their keys), late_base (their last change
--- before that time), and by kind of event late_change (what the store has), late_current, late_sighting, late_check
--- with late_coverage, late_unread, late_replacement, late_acceptance. Times in microseconds since 1970.
-
-CREATE OR REPLACE TEMP TABLE late_key AS
-SELECT q.quote_key, i.item_key, b.*, i.aggregate, i.item_id, i.phase, i.base_name, p.provider
-FROM (
-    SELECT quote_key, (quote_key >> 20)::INTEGER AS item_key, (quote_key & 1048575)::INTEGER AS book_key
-    FROM late_quote ANTI JOIN repeated_quote USING (quote_key)
-) q
-JOIN store.item i USING (item_key)
-JOIN store.book b USING (book_key)
-JOIN store.provider p USING (provider_key);
-
-CREATE OR REPLACE TEMP TABLE known_observation AS
-SELECT o.run_key, r.run_id, o.scope_key, b.book_key, s.selection, o.observed_from, o.observed_to,
-    o.complete, o.complete OR coalesce(o.held, false) AS checks, coalesce(o.held, false) AS held,
-    o.held IS NOT NULL AS listed
-FROM store.observation o
-JOIN store.scope s USING (scope_key)
-JOIN store.run r USING (run_key)
-JOIN store.book b USING (provider_key, currency, delivery)
-WHERE s.source = getvariable('source') AND b.book_key IN (SELECT book_key FROM late_key);
-
--- A quote that held runs lack may close by a later run: then their observations count, too.
-SET VARIABLE late_from = least(getvariable('observed_from'), (
-    SELECT min(observed_from) FROM known_observation
-    WHERE held AND observed_from > getvariable('observed_from') - INTERVAL 7 DAY
-), (
-    SELECT min(missed_since) FROM store.unconfirmed SEMI JOIN late_key USING (quote_key)
-));
+-- In: late_key, known_observation, repeated_quote, late_row, shard, shard_observation, complete_observation,
+-- observed_item, aggregate_in_catalog, reject_key, renamed_item, accepted, store, where no month is sealed that ended after
+-- late_from; the variables late_from, and landed_runs, the runs with a landing.
+-- Out: late_base (their last change before that time), and by kind of event late_change (what the store has),
+-- late_current, late_sighting, late_check with late_coverage, late_unread, late_replacement, late_acceptance. Times in
+-- microseconds since 1970.
 
 CREATE OR REPLACE TEMP TABLE late_check AS
 SELECT run_key, run_id, scope_key, selection, book_key, observed_from, observed_to, held FROM known_observation
@@ -62,7 +35,7 @@ CREATE OR REPLACE TEMP TABLE late_history AS
 SELECT k.quote_key, epoch_us(h.valid_from) AS valid_from, h.run_key, r.run_id, h.lowest_ask,
     store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity, epoch_us(h.changed_at) AS changed_at,
     epoch_us(h.last_updated) AS last_updated
-FROM quote_state h
+FROM open_state h
 JOIN late_key k ON k.item_key = h.item_key AND k.provider_key = h.provider_key AND k.currency = h.currency
     AND k.delivery = h.delivery
 JOIN store.run r USING (run_key)

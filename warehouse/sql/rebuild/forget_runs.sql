@@ -1,4 +1,5 @@
--- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, kept_run.
+-- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, kept_run,
+-- and in store.history all states that ended after the first one of a forgotten run.
 -- Out: store (in store.stale_filling, all items with points); uncertain_quote, the quotes of which the misses must be
 -- counted again.
 
@@ -8,7 +9,7 @@ FROM (
     SELECT quote_key FROM store.unconfirmed
     UNION
     SELECT c.quote_key
-    FROM quote_state h
+    FROM open_state h
     JOIN store.current c USING (item_key, provider_key, currency, delivery)
     WHERE h.lowest_ask IS NULL AND h.run_key IN (SELECT run_key FROM forgotten)
 ) u
@@ -23,14 +24,14 @@ SELECT c.quote_key, c.item_key, c.provider_key, c.currency, c.delivery, c.url, c
 FROM store.current c
 LEFT JOIN (
     SELECT item_key, provider_key, currency, delivery, min(valid_from) AS forgotten_from
-    FROM quote_state WHERE run_key IN (SELECT run_key FROM forgotten) GROUP BY ALL
+    FROM open_state WHERE run_key IN (SELECT run_key FROM forgotten) GROUP BY ALL
 ) f USING (item_key, provider_key, currency, delivery)
 WHERE f.forgotten_from IS NOT NULL OR c.run_key IN (SELECT run_key FROM forgotten);
 
 -- Their other states from the last one before on.
 CREATE OR REPLACE TEMP TABLE kept_state AS
 SELECT q.quote_key, h.* EXCLUDE (valid_to), lead(h.valid_from) OVER (PARTITION BY q.quote_key ORDER BY h.valid_from) AS valid_to
-FROM quote_state h
+FROM open_state h
 JOIN forgotten_quote q USING (item_key, provider_key, currency, delivery)
 WHERE coalesce(h.valid_to >= q.forgotten_from, true) AND h.run_key NOT IN (SELECT run_key FROM forgotten);
 

@@ -1,0 +1,1 @@
+"""Maintenance of the loader's database: sealed months, compaction, verification, sizes."""

@@ -1,0 +1,63 @@
+"""Seal the months that are over, under the loader's lock, and publish the database that reads their files."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from common.warehouse_errors import WarehouseError
+from warehouse.database import open_reader, open_writer, writer_lock
+from warehouse.loading.pipeline import LOCK_WAIT, restored_alert
+from warehouse.maintenance.compaction import compact, count_used_bytes, is_worth_compacting
+from warehouse.paths import WarehousePaths
+from warehouse.publish import publish
+from warehouse.quote_states import read_sealed_files
+from warehouse.restoration import restore_writer
+from warehouse.sealing.files import remove_unused_files
+from warehouse.sealing.months import SealedMonth, seal_months
+from warehouse.state.alerts import AlertStore
+
+
+@dataclass(frozen=True, slots=True)
+class SealReport:
+    """The months that were sealed now: none where the database `is_small`.
+
+    `bytes` is how much of the database's file was in use before.
+    """
+
+    bytes: int
+    is_small: bool
+    sealed: tuple[SealedMonth, ...]
+
+
+def seal(paths: WarehousePaths, now: datetime, *, above: int = 0, wait: float = LOCK_WAIT) -> SealReport:
+    """Seal the months that are over, where the database has more than `above` bytes; compact and publish it.
+
+    Files that no database names any more are deleted, a day after the last one that did. Raises what
+    `load_pending` raises.
+    """
+    with writer_lock(paths, wait):
+        restored = restore_writer(paths, now)
+        if restored is not None:
+            AlertStore(paths.state).raise_alert(restored_alert(restored), now)
+        with open_writer(paths.writer) as db:
+            size = count_used_bytes(db)
+            sealed = [] if size <= above else seal_months(db, now)
+        compacted = is_worth_compacting(paths.writer)
+        if compacted:
+            compact(paths.writer)
+        if sealed or compacted or restored:
+            publish(paths)
+        remove_unused_files(paths.sealed, _find_named_files(paths), now)
+    return SealReport(size, size <= above, tuple(sealed))
+
+
+def _find_named_files(paths: WarehousePaths) -> set[Path]:
+    """Return the files that the loader's database names, and the published copy if it can be read."""
+    files: set[Path] = set()
+    for database in (paths.writer, paths.published):
+        with contextlib.suppress(WarehouseError), open_reader(database) as db:
+            files |= set(read_sealed_files(db))
+    return files

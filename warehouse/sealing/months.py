@@ -1,0 +1,143 @@
+"""Seal months: move the states of a month that is over from store.history into a file; take them back.
+
+The file of a month has each state of a quote whose time range overlaps its month, so that a moment of the
+past is read from one file. `valid_to` is null where the state outlasts the month: the state ends in a later
+file, in store.history, or in store.current. A landing that changes the past reopens its month and those
+after it.
+
+The files are complete before one transaction takes their states out of store.history and makes the views
+read the files: a process that is killed leaves at most files that nothing uses. Call the functions under the
+writer's lock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from common.files import translate_os_errors
+from common.warehouse_errors import SealedMonthUnreadable
+from warehouse.database import transaction, update_history
+from warehouse.integrity import find_checksum
+from warehouse.quote_states import (
+    COLUMNS,
+    OPEN_STATES,
+    find_quote_states,
+    find_sealed_folder,
+    next_month,
+    start_of,
+)
+from warehouse.sealing.files import write_states
+
+SETTLING: Final = timedelta(days=2)  # landings of a month that is over are rare after so long
+FIRST_MONTH: Final = f"""
+SELECT coalesce((SELECT max(month) + INTERVAL 1 MONTH FROM store.sealed_month),
+    (SELECT date_trunc('month', min(valid_from)) FROM ({OPEN_STATES})))::DATE
+"""  # noqa: S608 - our own query
+STATES: Final = f"""
+SELECT * REPLACE (CASE WHEN valid_to < getvariable('month_end') THEN valid_to END AS valid_to)
+FROM ({OPEN_STATES})
+WHERE valid_from < getvariable('month_end') AND (valid_to IS NULL OR valid_to >= getvariable('month_start'))
+"""  # noqa: S608 - our own query
+TAKE_BACK: Final = f"""
+INSERT INTO store.history BY NAME SELECT {COLUMNS} FROM ({{}}) WHERE valid_to IS NOT NULL ORDER BY valid_to
+"""  # noqa: S608 - our own query
+SELECT_CHECKSUMS: Final = "SELECT file, checksum FROM store.sealed_month ORDER BY month"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMonth:
+    """A sealed month: its first day, and its file with the rows in it, of which some ended.
+
+    `checksum` is what `find_checksum` returned of the file.
+    """
+
+    month: date
+    file: str
+    rows: int
+    ended: int
+    bytes: int
+    checksum: str
+
+
+def seal_months(db: duckdb.DuckDBPyConnection, now: datetime) -> list[SealedMonth]:
+    """Seal every month that ended SETTLING before `now`; return these months.
+
+    Raises SealedMonthUnreadable where a file does not hold what was written to it, and WarehouseFull.
+    """
+    sealed = [_write_month(db, start, find_sealed_folder(db)) for start in _months_to_seal(db, now)]
+    if not sealed:
+        return []
+    end = next_month(start_of(sealed[-1].month))
+    with transaction(db):
+        db.execute("DELETE FROM store.history WHERE valid_to < ?", [end])
+        rows = [[*astuple(month), now] for month in sealed]
+        db.executemany("INSERT INTO store.sealed_month VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        update_history(db)
+    return sealed
+
+
+def _months_to_seal(db: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[datetime]:
+    """Yield the starts of the months that are over and not sealed, the oldest first."""
+    ((first,),) = db.execute(FIRST_MONTH).fetchall()
+    start = start_of(first) if first else now
+    while next_month(start) + SETTLING <= now:
+        yield start
+        start = next_month(start)
+
+
+def _write_month(db: duckdb.DuckDBPyConnection, start: datetime, folder: Path) -> SealedMonth:
+    """Write the states of a month into a new file."""
+    db.execute("SET VARIABLE month_start = ?", [start])
+    db.execute("SET VARIABLE month_end = ?", [next_month(start)])
+    file = folder / f"{start:%Y-%m}.{secrets.token_hex(4)}.parquet"
+    with translate_os_errors(file):
+        rows, ended = write_states(db, STATES, file)
+        return SealedMonth(start.date(), file.name, rows, ended, file.stat().st_size, find_checksum(file))
+
+
+def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path | None = None) -> int:
+    """Move the states of all sealed months that end after `since` back into store.history; return how many.
+
+    `folder` has the files of a database that is no loader's. Raises SealedMonthUnreadable where a file of
+    these is missing or damaged; then nothing is changed.
+    """
+    states = find_quote_states(db, folder).since(since)
+    if not states.files:
+        return 0
+    for path, problem in find_damaged_files(db, folder, since):
+        raise SealedMonthUnreadable(problem, path)
+    if folder is None:
+        for file in states.files:
+            file.path.touch()  # its time says since when nothing uses it
+    with transaction(db):
+        db.execute(TAKE_BACK.format(states.sealed))
+        db.execute("DELETE FROM store.sealed_month WHERE month >= ?", [states.files[0].month.date()])
+        update_history(db)
+    return len(states.files)
+
+
+def find_checksums(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return the checksum of each sealed month's file, by the name of the file, the oldest month first."""
+    return dict(db.execute(SELECT_CHECKSUMS).fetchall())
+
+
+def find_damaged_files(
+    db: duckdb.DuckDBPyConnection, folder: Path | None = None, since: datetime | None = None
+) -> Iterator[tuple[Path, str]]:
+    """Yield the file of each sealed month that is not what was written, and what is wrong with the file.
+
+    Of the months that end after `since`, where that is given.
+    """
+    checksums = find_checksums(db)
+    for file in find_quote_states(db, folder).since(since).files:
+        if problem := file.problem:
+            yield file.path, problem
+        elif find_checksum(file.path) != checksums[file.path.name]:
+            yield file.path, file.damage
