@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 WEBHOOK_PASSWORD = "planted-hunter22"
 Respond = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -27,9 +27,10 @@ class StubServer:
 @contextlib.asynccontextmanager
 async def stub_server(respond: Respond | bytes, host: str = "127.0.0.1") -> AsyncIterator[StubServer]:
     """Serve `respond`, one request per connection: bytes to send, or a coroutine that writes them."""
-    server = StubServer()
+    server, handlers = StubServer(), set[asyncio.Task[None]]()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(cast("asyncio.Task[None]", asyncio.current_task()))
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             server.heads.append(head)
@@ -40,6 +41,9 @@ async def stub_server(respond: Respond | bytes, host: str = "127.0.0.1") -> Asyn
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the client no longer reads what is left
+            raise
         finally:
             writer.close()
 
@@ -49,6 +53,9 @@ async def stub_server(respond: Respond | bytes, host: str = "127.0.0.1") -> Asyn
         yield server
     finally:
         listener.close()
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
 
 
 def http_response(body: bytes, status: str = "200 OK", **headers: str) -> bytes:

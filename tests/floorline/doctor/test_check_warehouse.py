@@ -91,6 +91,8 @@ def test_path_that_no_run_can_use(
 ) -> None:
     spoil(paths)
     (finding,) = check_folders(paths)
+    if paths.root.is_symlink():
+        paths.root.unlink()  # pytest removes no folder with a link to itself, and hides its summary
     assert finding.verdict == "fail"
     assert problem in finding.seen
 

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sandbox.cs2cap.faults import KINDS
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support import patient
 from tests.support.sandboxes import HttpGet, MakeSandbox
+from tests.support.waiting import wait_until
 
 # Tests of faults stand there, too.
 OTHERS = ("test_cursors.py", "test_stream_faults.py")
@@ -103,6 +105,16 @@ def test_latency_delays_only_its_response(sandbox: Sandbox, http_get: HttpGet) -
 
     # A busy machine may delay one of them.
     assert min(measure("/v1/prices") for _ in range(9)) < 0.3 <= measure("/v1/fx")
+
+
+def test_latency_ends_once_the_fault_is_cleared(sandbox: Sandbox, http_get: HttpGet) -> None:
+    sandbox.fault("latency", seconds=3600)
+    with ThreadPoolExecutor() as pool:
+        response = pool.submit(http_get, sandbox)
+        wait_until(lambda: len(sandbox.requests))
+        assert not response.done()
+        sandbox.faults.clear()
+        assert response.result().status_code == 200
 
 
 def test_dropped_connection_has_no_response(
