@@ -26,7 +26,7 @@ from pipelines.planning.selectors import (
     resolve_providers,
     warn_of_comments,
 )
-from pipelines.planning.snapshot_planner import plan_snapshot
+from pipelines.planning.snapshot_planner import depends_on_sizes, plan_snapshot
 from warehouse.paths import WarehousePaths
 from warehouse.queries import catalog_row_counts
 
@@ -93,7 +93,8 @@ class BasketPlanner:
             if request.is_empty:
                 error = UnexpectedResponse("; ".join(request.unreadable), self._catalogs.source)
                 return PlannedBasket(basket, SnapshotPlan((), request.unreadable), request, error)
-            sizes = await self.catalog_sizes()
+            needs_sizes = depends_on_sizes(request, self._limits)
+            sizes = await self.catalog_sizes() if needs_sizes else CatalogSizes()
             plan = plan_snapshot(request, self._limits, sizes, stream_starts=self.stream_starts_left)
         except ConfigError as error:
             owner = f"basket {basket.name}: "  # of an item file, the error names it already

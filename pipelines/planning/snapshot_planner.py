@@ -61,6 +61,12 @@ def plan_snapshot(
     return _build_plan(request, steps, notes=tuple(notes), stream_starts=starts_used, fx_table=fx_table)
 
 
+def depends_on_sizes(request: SnapshotRequest, limits: TierLimits) -> bool:
+    """Return whether `plan_snapshot` uses the sizes of the catalogs: they may be costly to read."""
+    asks = next(_sides(request, limits, CatalogSizes()))
+    return not limits.listing and not asks.takes_one_request(request)
+
+
 def _plan_listing(request: SnapshotRequest) -> SnapshotPlan:
     """Plan a source that lists everything at once."""
     proof = needs_proof(request.providers)
@@ -99,12 +105,17 @@ class _Side:
         return f"{self.currency} {'bids' if self.deliveries == BID_DELIVERIES else 'asks'}"
 
     def route_options(self, request: SnapshotRequest) -> dict[Route, RouteOption]:
-        """Return the steps of every route that the tier allows, the simplest route first."""
+        """Return the steps of every route that the tier allows, the simplest route first.
+
+        Where one request by name is enough, there are no other routes.
+        """
         items = request.items
         aggregates = tuple(
             item for item in items or () if item.phase is None and item.market_hash_name in request.phased
         )
         options = {} if items is None else self.named_options(items)
+        if self.takes_one_request(request):
+            return options
         listed = None if items is None else _without(items, aggregates)
         if listed != ():  # a catalog does not list aggregates: they are requested by name
             by_name = min(self.named_options(aggregates).values(), key=_cost)
@@ -113,6 +124,12 @@ class _Side:
             if self.limits.streams_a_day and self.currency == USD:
                 options["stream"] = (self.step("stream", listed, 1), *by_name)
         return options
+
+    def takes_one_request(self, request: SnapshotRequest) -> bool:
+        """Return whether one request by name fetches everything: no other route takes fewer."""
+        options = {} if request.items is None else self.named_options(request.items)
+        may_choose = request.route == "auto" or request.route in options
+        return may_choose and min(map(_cost, options.values()), default=0) == 1
 
     def named_options(self, items: tuple[Item, ...]) -> dict[Route, RouteOption]:
         """Return the steps for named items: one by one, and in batches if the tier has them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from common.errors import ConfigError, PlanForbids
 from common.shards import Item
 from connectors.tiers import limits_for
 from pipelines.planning.model import CatalogSizes, SnapshotPlan, SnapshotRequest
-from pipelines.planning.snapshot_planner import plan_snapshot
+from pipelines.planning.snapshot_planner import depends_on_sizes, plan_snapshot
 
 THREE = ("steam", "buff163", "csfloat")
 DOPPLER = "★ Karambit | Doppler (Factory New)"
@@ -69,6 +70,23 @@ def test_cheapest_route_is_chosen_and_the_simpler_one_of_equal_routes(
     snapshot = plan(selection, tier=tier)
     assert routes(snapshot) == [("USD", *route)]
     assert snapshot.requests == snapshot.least_requests == route[1]
+
+
+@pytest.mark.parametrize("tier", ["free", "starter", "pro", "quant"])
+@pytest.mark.parametrize("route", ["auto", "item", "batch", "catalog", "stream"])
+@pytest.mark.parametrize(
+    "selection", [items(1), items(100), (AGGREGATE,), (WITHOUT_ID,), (items(1)[0], WITHOUT_ID), None]
+)
+def test_sizes_of_catalogs_matter_to_no_plan_that_does_not_depend_on_them(
+    selection: tuple[Item, ...] | None, route: Any, tier: str
+) -> None:
+    request = SnapshotRequest("cs2cap", selection, THREE, phased=frozenset({DOPPLER}), route=route)
+    with contextlib.suppress(ConfigError, PlanForbids):
+        known = plan_snapshot(request, limits_for(tier), KNOWN_SIZES)
+        needs_them = selection is None or route in {"catalog", "stream"}
+        assert depends_on_sizes(request, limits_for(tier)) or not needs_them
+        if not depends_on_sizes(request, limits_for(tier)):
+            assert known == plan_snapshot(request, limits_for(tier), CatalogSizes())
 
 
 @pytest.mark.parametrize(("rows", "route"), [(3000, "catalog"), (4000, "stream")])
