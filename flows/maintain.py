@@ -1,4 +1,4 @@
-"""The flow `maintain`: load pending landings, publish, seal months, check for silence; without a request."""
+"""The flow `maintain`: load pending landings, publish, seal months, verify, check for silence; no request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flows.schedule_runs import tend_schedule
 from pipelines.alerts.silence import check_silence
 from pipelines.config import load_settings
 from pipelines.loading import load_in_thread
-from pipelines.maintenance import seal_months
+from pipelines.maintenance import seal_months, verify_warehouse
 from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
 
@@ -30,15 +30,17 @@ from warehouse.loading.run import LoadReport
 async def maintain(config: str | None = None) -> State[Any]:
     """Maintain the warehouse of the configuration at `config`.
 
-    Ends as Completed, or as Failed if the warehouse is locked, full or unusable, or a landing is not loaded.
+    Ends as Completed, or as Failed if the warehouse is locked, full or unusable, a landing is not
+    loaded, or the verification finds damage.
     """
     settings = load_settings(Path(config) if config else None)
     clock = SystemClock()
     try:
         prepare_warehouse(settings, clock.now())
         loads = await load_in_thread(settings, [], clock)
-        seals = await asyncio.to_thread(seal_months, settings, clock.now())
         await asyncio.to_thread(check_silence, settings, clock.now())
+        seals = await asyncio.to_thread(seal_months, settings, clock.now())
+        problems = (await asyncio.to_thread(verify_warehouse, settings, clock.now())).problems
     except (WarehouseError, MachineError) as error:
         get_run_logger().error("%s", error)
         return Failed(message=str(error))
@@ -53,6 +55,7 @@ async def maintain(config: str | None = None) -> State[Any]:
     if seals.sealed:
         message += f"; {pluralize(len(seals.sealed), 'month')} sealed"
     failed = [f"{load.run_id} is {load.state}: {load.reason}" for load in loads if not load.is_loaded]
+    failed += problems
     return Failed(message="; ".join([message, *failed])) if failed else Completed(message=message)
 
 

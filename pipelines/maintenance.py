@@ -1,12 +1,19 @@
-"""The maintenance of the warehouse as the configuration wants it: when months are sealed."""
+"""The maintenance of the warehouse: what the configuration has sealed, and the alert about damage."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
+from pipelines.alerts.notify import deliver
 from pipelines.config import Settings
 from warehouse.maintenance.sealing import SealReport, seal
+from warehouse.maintenance.verification import Verification, verify
 from warehouse.paths import WarehousePaths
+from warehouse.state.alerts import Alert, AlertStore
+
+DAMAGED: Final = "warehouse.damaged"
+GUIDANCE: Final = "`floorline maintain verify` shows every problem, and what to do."
 
 
 def seal_months(settings: Settings, now: datetime, *, every: bool = False) -> SealReport:
@@ -20,3 +27,19 @@ def seal_months(settings: Settings, now: datetime, *, every: bool = False) -> Se
         above=0 if every else settings.warehouse.seal_above,
         wait=settings.warehouse.lock_wait.total_seconds(),
     )
+
+
+def verify_warehouse(settings: Settings, now: datetime) -> Verification:
+    """Verify the warehouse; raise or resolve the alert about damage, and deliver it.
+
+    Raises what `verify` raises.
+    """
+    paths = WarehousePaths(settings.root)
+    report = verify(paths, settings.warehouse.lock_wait.total_seconds())
+    alerts = AlertStore(paths.state)
+    if report.problems:
+        alerts.raise_alert(Alert(DAMAGED, "", "", report.problems[0], guidance=GUIDANCE), now)
+    else:
+        alerts.resolve(DAMAGED, "", "", now=now)
+    deliver(settings, alerts, now)
+    return report

@@ -38,6 +38,7 @@ TRAITS: Final[dict[str, CauseTraits]] = {
     "key.next": CauseTraits("warning", "floorline key status", shows_key=True),
     "clock.ahead": CauseTraits("warning", "floorline doctor"),
     "database.restored": CauseTraits("warning", "floorline doctor"),
+    "warehouse.damaged": CauseTraits("failure", "floorline maintain verify"),
     "watch.warning": CauseTraits("warning", "floorline watches check {subject}"),
     "watch.failure": CauseTraits("failure", "floorline watches check {subject}"),
     "watch.broken": CauseTraits("warning", "floorline watches check {subject}"),

@@ -167,6 +167,36 @@ def maintain_seal(
     print_seal(report, above=settings.warehouse.seal_above, as_json=as_json, quiet=quiet)
 
 
+@maintain_app.command("verify", epilog="Example: floorline maintain verify")
+def maintain_verify(config: ConfigFile = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Verify the database, and the files of all sealed months.
+
+    Both databases are read completely, the files are compared with their checksums, and rows are counted. An
+    alert opens for what is wrong. The exit code is 6 then.
+    """
+    from common.clock import SystemClock
+    from floorline.cli.render.maintenance import print_verification
+    from pipelines.config import load_settings
+    from pipelines.maintenance import verify_warehouse
+    from pipelines.preparation import prepare_warehouse
+
+    settings, now = load_settings(config), SystemClock().now()
+    prepare_warehouse(settings, now)
+    report = verify_warehouse(settings, now)
+    print_verification(report, as_json=as_json, quiet=quiet)
+    raise typer.Exit(6 if report.problems else 0)
+
+
+@maintain_app.command("sizes", epilog="Example: floorline maintain sizes")
+def maintain_sizes(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show what each table takes on the disk, the history by month."""
+    from floorline.cli.execution import warehouse_paths
+    from floorline.cli.render.maintenance import print_sizes
+    from warehouse.maintenance.sizes import measure_sizes
+
+    print_sizes(measure_sizes(warehouse_paths(config)), as_json=as_json)
+
+
 @maintain_app.command("rebuild", epilog="Example: floorline maintain rebuild")
 def maintain_rebuild(
     config: ConfigFile = None,

@@ -16,6 +16,8 @@ from pipelines.config_check import Selection
 from pipelines.replay import Replayed
 from warehouse.loading.run import LoadReport
 from warehouse.maintenance.sealing import SealReport
+from warehouse.maintenance.sizes import TableSize
+from warehouse.maintenance.verification import Verification
 from warehouse.rebuild import RebuildResult
 from warehouse.state.alerts import Alert
 
@@ -56,6 +58,8 @@ RESULTS: Final[Mapping[str, Any]] = {
     "maintain retry": list[LoadReport],
     "maintain rebuild": RebuildResult,
     "maintain seal": SealReport,
+    "maintain verify": Verification,
+    "maintain sizes": list[TableSize],
     "key status": list[operation.KeyOutput],
     "key rotate": Rotation,
 }

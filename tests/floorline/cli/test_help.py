@@ -37,7 +37,8 @@ def test_names_of_the_commands() -> None:
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
         "watches list", "watches check", "rejects list", "rejects replay",
-        "maintain load", "maintain rebuild", "maintain retry", "maintain seal", "key status", "key rotate",
+        "maintain load", "maintain rebuild", "maintain retry", "maintain seal", "maintain verify",
+        "maintain sizes", "key status", "key rotate",
         "items search", "providers", "init", "config check", "config show", "config schema",
     }  # fmt: skip
 

@@ -76,6 +76,8 @@ def test_every_command_prints_valid_json(bench: Bench, sandbox: Sandbox) -> None
     assert run_json(bench, "rejects", "replay") == []
     assert run_json(bench, "maintain", "load") == []
     assert run_json(bench, "maintain", "seal", "--all")["sealed"] == []
+    assert run_json(bench, "maintain", "verify")["problems"] == []
+    assert {size["table"] for size in run_json(bench, "maintain", "sizes")} > {"current", "run"}
     assert run_json(bench, "maintain", "rebuild", "--yes")["runs"] == 4
     files = run_json(bench, "export", str(bench.folder / "parquet"))["files"]
     assert all(Path(file).exists() for file in files)

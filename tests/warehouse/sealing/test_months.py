@@ -25,6 +25,7 @@ from warehouse.export import export_duckdb
 from warehouse.landing.reader import read_run
 from warehouse.loading.quotes import load_run
 from warehouse.maintenance.sealing import seal
+from warehouse.maintenance.verification import verify
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.query_session import query_results
@@ -104,6 +105,7 @@ def check_random_months(folder: Path, seed: int) -> None:
     publish(sealed)
     with open_reader(sealed.published) as db:
         assert see(db) == expected
+    assert verify(sealed).problems == ()
     export_duckdb(sealed, folder / "whole.duckdb")
     for file in sealed.sealed.iterdir():
         file.unlink()

@@ -1,0 +1,83 @@
+"""What the warehouse's rows take on the disk, by table; of the history, by month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+from warehouse.database import open_published
+from warehouse.paths import WarehousePaths
+from warehouse.quote_states import find_quote_states
+
+SELECT_TABLES: Final = """
+SELECT table_name, estimated_size FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'store' AND estimated_size > 0 ORDER BY table_name
+"""
+# Small tables share their blocks: the first one counts such a block.
+SELECT_BLOCKS: Final = "SELECT DISTINCT block_id FROM pragma_storage_info('store.{}') WHERE block_id >= 0"
+SELECT_BLOCK_SIZE: Final = """
+SELECT block_size FROM pragma_database_size() WHERE database_name = current_database()
+"""
+COUNT_ROWS: Final = 'SELECT count(*) FROM store."{}"'
+COUNT_MONTHS: Final = """
+SELECT strftime(valid_to AT TIME ZONE 'UTC', '%Y-%m'), count(*) FROM store.history GROUP BY ALL ORDER BY ALL
+"""
+SELECT_SEALED: Final = "SELECT strftime(month, '%Y-%m'), rows, bytes FROM store.sealed_month ORDER BY month"
+HISTORY: Final = "history"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """The rows of a table, or those of the history that ended in a month (such as 2026-05, UTC).
+
+    `bytes` is what they take on the disk: of a month that is not sealed, its share of the table. A sealed
+    month also has the rows that go on after it.
+    """
+
+    table: str
+    month: str | None
+    sealed: bool
+    rows: int
+    bytes: int
+    bytes_a_row: float
+
+
+def measure_sizes(paths: WarehousePaths) -> list[TableSize]:
+    """Return the size of every table of the published database that has rows, the largest first.
+
+    The months of the history come in their order. Raises NotPublished, and PublishedUnreadable.
+    """
+    with open_published(paths) as db:
+        tables = {size.table: size for size in _measure_tables(db)}
+        months = [*_measure_sealed_months(db), *_measure_open_months(db, tables.pop(HISTORY, None))]
+    return [*months, *sorted(tables.values(), key=lambda size: -size.bytes)]
+
+
+def _measure_tables(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
+    ((block_size,),) = db.execute(SELECT_BLOCK_SIZE).fetchall()
+    counted: set[int] = set()
+    for table, _ in db.execute(SELECT_TABLES).fetchall():
+        ((rows,),) = db.execute(COUNT_ROWS.format(table)).fetchall()
+        blocks = {block for (block,) in db.execute(SELECT_BLOCKS.format(table)).fetchall()}
+        if rows:
+            yield _describe(table, None, rows=rows, size=len(blocks - counted) * block_size)
+        counted |= blocks
+
+
+def _measure_sealed_months(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
+    if find_quote_states(db).files:
+        for month, rows, size in db.execute(SELECT_SEALED).fetchall():
+            yield _describe(HISTORY, month, rows=rows, size=size, sealed=True)
+
+
+def _measure_open_months(db: duckdb.DuckDBPyConnection, history: TableSize | None) -> Iterator[TableSize]:
+    if history is not None:
+        for month, rows in db.execute(COUNT_MONTHS).fetchall():
+            yield _describe(HISTORY, month, rows=rows, size=round(history.bytes * rows / history.rows))
+
+
+def _describe(table: str, month: str | None, *, rows: int, size: int, sealed: bool = False) -> TableSize:
+    return TableSize(table, month, sealed, rows, size, round(size / max(rows, 1), 1))
