@@ -28,8 +28,11 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - below it, pytest makes a folder of its
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
-settings.register_profile("busy", deadline=None)  # no property test fails on a busy machine
-settings.load_profile("busy")
+# No property test fails on a busy machine, nor by chance: each tries the same examples in every run.
+# `--hypothesis-profile explore` tries new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,8 +5,9 @@ Each command imports heavy libraries inside its function: `floorline --help` loa
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -96,10 +97,16 @@ app.add_typer(maintain_app, name="maintain", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline schema alerts list")(schema)
 
 
+@functools.cache
+def build_command() -> Any:  # noqa: ANN401 - the type is private to Typer
+    """Return the tree of all commands, which Typer builds from their signatures: slow, so once a process."""
+    return typer.main.get_command(app)
+
+
 def run() -> None:
     """Run the command line: whatever ends a command is one line on stderr and a documented exit code."""
     prepare_streams()
-    command = typer.main.get_command(app)
+    command = build_command()
     name = name_command(command, sys.argv[1:])
     try:
         sys.exit(command(prog_name="floorline", standalone_mode=False))

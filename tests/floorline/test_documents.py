@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from pydantic import BaseModel
 
-from floorline.cli.app import app
+from floorline.cli.app import build_command
 from pipelines.config import (
     AlertSettings,
     BasketSettings,
@@ -80,7 +79,7 @@ def documented_commands() -> set[str]:
 
 
 def test_reference_names_every_command() -> None:
-    assert documented_commands() - {"backfill"} == set(commands(typer.main.get_command(app)))
+    assert documented_commands() - {"backfill"} == set(commands(build_command()))
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import typer
 
-from floorline.cli.app import app
+from floorline.cli.app import build_command
 from sandbox.core import Sandbox
 from tests.support.command_tree import walk_commands
 from tests.support.snapshots import FLOORLINE, Bench, basket, clean_env, main_with, toml
@@ -25,7 +25,7 @@ HEAVY = (
 )
 
 
-ALL = dict(walk_commands(typer.main.get_command(app)))
+ALL = dict(walk_commands(build_command()))
 LEAVES = [name for name, command in ALL.items() if not hasattr(command, "commands")]
 
 
@@ -124,9 +124,17 @@ def test_version_is_that_of_the_package() -> None:
     assert main_with("--version").out == f"floorline {version('floorline')}\n"
 
 
+@pytest.fixture
+def shell_option(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let `--show-completion` take a shell: Typer decides that where it builds the commands."""
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    build_command.cache_clear()
+    yield
+    build_command.cache_clear()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_complete_commands(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # the option takes the shell
+def test_shells_complete_commands(shell: str, shell_option: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "_FLOORLINE_COMPLETE" in main_with("--show-completion", shell).out
     monkeypatch.setenv("_FLOORLINE_COMPLETE", f"complete_{shell}")
     monkeypatch.setenv("COMP_WORDS", "floorline sn")

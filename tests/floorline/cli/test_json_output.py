@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from floorline.cli.app import app
+from floorline.cli.app import build_command
 from floorline.cli.outputs.registry import RESULTS, json_schema
 from sandbox.core import Sandbox
 from tests.support.command_tree import walk_commands
 from tests.support.json_outputs import read_envelope, read_failure
 from tests.support.snapshots import Bench, basket, main_with
 
-COMMANDS = dict(walk_commands(typer.main.get_command(app)))
+COMMANDS = dict(walk_commands(build_command()))
 # A number whose name says neither what it counts nor a unit is a trap for whoever reads the JSON.
 COUNTS = (
     *("requests", "rows", "pages", "shards", "items", "runs", "quotes", "entries", "repeats", "exit_code"),

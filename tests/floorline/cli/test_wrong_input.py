@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from floorline.cli.app import app
+from floorline.cli.app import build_command
 from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.command_tree import walk_commands
@@ -27,7 +26,7 @@ from tests.support.snapshots import Bench, CommandOutput, basket, main_with
 
 COMMANDS = {
     name: command
-    for name, command in walk_commands(typer.main.get_command(app))
+    for name, command in walk_commands(build_command())
     if command.epilog and command.epilog.startswith("Example:")
 }
 EXIT_CODES = range(8)
@@ -151,7 +150,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_prefect: No
 def test_every_command_is_tried() -> None:
     runnable = [
         name
-        for name, command in walk_commands(typer.main.get_command(app))
+        for name, command in walk_commands(build_command())
         if name and (not hasattr(command, "commands") or command.invoke_without_command)
     ]
     assert list(COMMANDS) == runnable
