@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ import duckdb
 
 from warehouse.database import duckdb_path
 from warehouse.landing.ndjson import PAGE_FIELD, LandedRawShard
+from warehouse.loading.landed_tables import preserve_join_order
 
 # The fields that are numbers; every other field is text.
 NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
@@ -100,20 +100,6 @@ def _insert(
         for shard in shards:
             shard.verify()
         raise
-
-
-@contextlib.contextmanager
-def preserve_join_order(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Build the hash table of each join from its right side.
-
-    DuckDB cannot estimate the rows of a compressed file or a stream of batches. It takes the names for the
-    larger side and puts every row into a hash table, which doubles the time.
-    """
-    db.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    try:
-        yield
-    finally:
-        db.execute("RESET disabled_optimizers")
 
 
 def _ndjson_table(shards: Sequence[LandedRawShard]) -> str:

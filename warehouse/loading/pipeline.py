@@ -11,6 +11,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from common.files import to_json
 from common.process_limits import require_threads
 from warehouse.database import writer_lock
 from warehouse.integrity import is_whole
@@ -126,7 +127,10 @@ def settle_failure(error: CorruptLanding, alerts: AlertStore, now: datetime) -> 
 def forget_lost_loads(db: duckdb.DuckDBPyConnection, landings: Path) -> None:
     """Remove the mark `loaded` from landings that the database does not hold: an older file was restored."""
     loaded = [folder.name for folder in list_landings(landings) if is_loaded(folder)]
-    lost = db.execute("SELECT unnest(?::VARCHAR[]) EXCEPT SELECT run_id FROM store.run", [loaded]).fetchall()
+    ids = to_json(loaded).decode()  # DuckDB binds a list of values one by one
+    lost = db.execute(
+        "SELECT unnest(from_json(?, '[\"VARCHAR\"]')) EXCEPT SELECT run_id FROM store.run", [ids]
+    ).fetchall()
     for (run_id,) in lost:
         mark_pending(landings / run_id)
 

@@ -20,7 +20,7 @@ from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
 from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
-from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows, preserve_join_order
+from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
     LoadReport,
     PriceMove,
@@ -208,7 +208,7 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
 def _stage_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
     _run_steps(db, STAGING_STEPS)
     if run.shards:
-        with stream_rows(db, run), preserve_join_order(db):
+        with stream_rows(db, run):
             run_step(db, "load/stage_typed_rows")
     insert_ndjson_rows(db, run.raw_shards)
 

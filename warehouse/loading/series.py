@@ -18,6 +18,7 @@ from warehouse.database import transaction
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
+from warehouse.loading.landed_tables import register_batches
 from warehouse.loading.run import (
     LoadReport,
     fetch_count,
@@ -27,7 +28,7 @@ from warehouse.loading.run import (
     run_step,
     set_variables,
 )
-from warehouse.loading.staging import register_stream, stage_frame
+from warehouse.loading.staging import stage_frame
 
 # The columns that are the same for every row of a page; `part` is the number of the shard in this landing. A
 # row of a time after `latest` lies ahead of the clock of the machine that fetched it.
@@ -73,7 +74,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
 def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSeries]) -> None:
     """Work out in temporary tables what one kind of series changes."""
     schema = pa.schema([*SCHEMAS[kind], *EXTRA_FIELDS])
-    with register_stream(db, schema, _batches(schema, shards)):
+    with register_batches(db, schema, _batches(schema, shards)):
         db.execute("CREATE OR REPLACE TEMP TABLE staged_row AS FROM landed_row")
     run_step(db, "load_series/reject_rows_ahead")
     parts = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,15 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common.files import to_json
 from common.shards import ITEM_NOT_REQUESTED
 from warehouse.landing.arrow import PAGE_SCHEMA, TEXT
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.ndjson import MAX_PAGES, LandedRawShard
 from warehouse.landing.reader import LandedRun, LandedShard
+from warehouse.loading.landed_tables import create_table, register_batches
 from warehouse.loading.ndjson import insert_ndjson_names
 
-BATCH_ROWS = 16_000
 NAME_COLUMNS = ("item_id", "market_hash_name", "phase", "provider")
 ROW_COLUMNS = tuple(name for name in PAGE_SCHEMA.names if name not in {"provider", "delivery"})
 # A row, the key of its book and its page; a join in DuckDB would cost more than to add the two here.
@@ -106,7 +104,7 @@ def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
         "accepted": ((key,) for key in run.done.get("accepted", ())),
     }
     for name, rows in rows_by_table.items():
-        _create_table(db, name, rows)
+        create_table(db, name, METADATA_TABLES[name], rows)
 
 
 def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
@@ -126,7 +124,7 @@ def stage_names(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
             for shard in run.shards
             for (page, *_), (_, batch) in zip(_page_rows(shard), shard.batches(NAME_COLUMNS), strict=True)
         )
-        with register_stream(db, schema, batches):
+        with register_batches(db, schema, batches):
             db.execute("""INSERT INTO landed_name
                 SELECT item_id, phase, market_hash_name, provider, max(observed_at)
                 FROM landed_row JOIN page USING (page)
@@ -150,12 +148,12 @@ def stage_frame(db: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -
 
 
 def stream_rows(db: duckdb.DuckDBPyConnection, run: LandedRun) -> AbstractContextManager[None]:
-    """Register landed_row, the rows of every current page, for one query that reads them once from disk.
+    """Register landed_row, the rows of every current page, for one query.
 
     `book_key` is null where the provider is new.
     """
     books = BookIndex.load(db, run.header.source)
-    return register_stream(db, LANDED_SCHEMA, _row_batches(run.shards, books))
+    return register_batches(db, LANDED_SCHEMA, _row_batches(run.shards, books))
 
 
 def selection_key(header: ShardHeader) -> str:
@@ -164,55 +162,6 @@ def selection_key(header: ShardHeader) -> str:
         return "listing" if header.listing else "catalog"
     items = json.dumps(sorted(header.items, key=str), ensure_ascii=False)
     return "items:" + hashlib.sha256(items.encode()).hexdigest()[:16]
-
-
-def _create_table(db: duckdb.DuckDBPyConnection, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Create a small temporary table from JSON: for a frame, DuckDB would import other libraries first."""
-    columns = METADATA_TABLES[name]
-    text = to_json([dict(zip(columns, row, strict=True)) for row in rows]).decode()
-    db.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS"  # noqa: S608 - our own names
-        f" SELECT row.* FROM (SELECT unnest(from_json(?, '{json.dumps([columns])}')) AS row)",
-        [text],
-    )
-
-
-@contextlib.contextmanager
-def register_stream(
-    db: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[None]:
-    """Register landed_row, a stream that one query can read once; the errors of `batches` are raised."""
-    failures: list[Exception] = []  # DuckDB would report them as an input error, with their traceback
-    stream = _keep_failures(_coalesce(batches), failures)
-    db.register("landed_row", pa.RecordBatchReader.from_batches(schema, stream))
-    try:
-        yield
-    except duckdb.Error:
-        if failures:
-            raise failures[0] from None
-        raise
-    finally:
-        db.unregister("landed_row")
-
-
-def _keep_failures(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from batches
-    except Exception as error:
-        failures.append(error)
-        raise
-
-
-def _coalesce(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in larger batches: DuckDB requests them one at a time, from one thread."""
-    pending: list[pa.RecordBatch] = []
-    for batch in batches:
-        pending.append(batch)
-        if sum(map(len, pending)) >= BATCH_ROWS:
-            yield pa.concat_batches(pending)
-            pending = []
-    if pending:
-        yield pa.concat_batches(pending)
 
 
 def _row_batches(shards: Sequence[LandedShard], books: BookIndex) -> Iterator[pa.RecordBatch]:

@@ -64,9 +64,11 @@ SELECT (SELECT coalesce(max(provider_key), 0) FROM store.provider) + row_number(
 FROM named_provider n
 ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = n.provider;
 
-CREATE OR REPLACE TEMP TABLE name_key AS
+CREATE OR REPLACE TEMP TABLE found_name AS
 SELECT DISTINCT n.item_id, TRY_CAST(n.item_id AS BIGINT) AS number, coalesce(n.phase, '') AS phase, n.market_hash_name,
     i.item_key
 FROM named_item n
 JOIN store.item i ON i.source = getvariable('source') AND i.item_id = n.item_id
     AND i.phase IS NOT DISTINCT FROM n.phase AND i.base_name = store.base_name(n.market_hash_name);
+
+CREATE OR REPLACE TEMP VIEW name_key AS FROM found_name;
