@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.market import Move, land_market
-from bench.suite.history import copy_history
+from bench.suite.history import SHARE, copy_history
 from bench.suite.measurement import (
     Figures,
     Samples,
@@ -28,7 +28,6 @@ from bench.suite.results import Figure, Findings
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 
-SHARE: Final = 0.0375  # as many quotes move as those of the last round move back: 7.5% change
 PUBLISHES, READS = 50, 1_000
 QUERY: Final = "SELECT count(*), sum(price) FROM best_ask"
 

@@ -1,4 +1,4 @@
-"""Warehouses with millions of rows of history over a year, made once by landed snapshots."""
+"""Warehouses with millions of rows of history over a year, made once by snapshots and nightly sealing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,26 @@ from bench.market import Move, land_market, load_landing
 from bench.suite.environments import cache_folder
 from bench.suite.measurement import log
 from bench.support import write_config
+from pipelines.config import load_settings
+from pipelines.maintenance import seal_months
 from warehouse.paths import WarehousePaths
 
 YEAR: Final = timedelta(days=365)
+SHARE: Final = 0.0375  # as many quotes move as those of the last round move back: 7.5% change
 CODE: Final = Path(__file__).parents[2]
 
 
 def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
-    """Copy a warehouse with so many million rows of history into a folder; return it and a configuration."""
+    """Copy a warehouse with so many million rows of history into a folder; return it and a configuration.
+
+    The copy gets one snapshot of now, which also lets its views name its own files.
+    """
     target = folder / f"history-{millions}"
     shutil.copytree(_prepare_history(millions), target)
-    return WarehousePaths(target), write_config(target, "http://127.0.0.1:9")
+    paths, now = WarehousePaths(target), datetime.now(UTC)
+    land_market(paths, "now", now, move=Move(1, SHARE))
+    load_landing(paths, now)
+    return paths, write_config(target, "http://127.0.0.1:9")
 
 
 def _prepare_history(millions: int) -> Path:
@@ -35,18 +44,21 @@ def _prepare_history(millions: int) -> Path:
         shutil.rmtree(outdated)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _load_snapshots(WarehousePaths(partial), millions * 1_000_000)
+    _load_snapshots(partial, millions * 1_000_000)
     return partial.rename(folder)
 
 
-def _load_snapshots(paths: WarehousePaths, rows: int) -> None:
+def _load_snapshots(folder: Path, rows: int) -> None:
     """Load snapshots in which every quote moves, evenly over a year, until the history is long enough."""
+    paths = WarehousePaths(folder)
     paths.prepare()
+    settings = load_settings(write_config(folder, "http://127.0.0.1:9"))
     end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     at, changed = end - YEAR, 0
     for number in count(1):
         land_market(paths, f"history{number}", at, move=Move(number, 1.0))
         changed += load_landing(paths, at, timedelta(0)).rows_changed
+        seal_months(settings, at)
         log(f"history: {changed:,} of {rows:,} rows, {at:%Y-%m-%d}")
         if changed >= rows:
             return
