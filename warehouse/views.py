@@ -31,6 +31,7 @@ from warehouse.inlining import Inliner
 from warehouse.quote_states import QuoteStates
 
 SQL: Final = resources.files("warehouse") / "sql"
+DATED_QUOTE: Final = (SQL / "dated_quote.sql").read_text()
 CODE: Final = tuple(Path(__file__).with_name(name) for name in ("views.py", "inlining.py", "comments.py"))
 # DuckDB's error about a missing table shows the table's name: the name says what to do.
 GUARD: Final = "database not in use, add its name as the last argument"
@@ -41,7 +42,9 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
 
     Call this function in a transaction.
     """
-    sql, comments = "\n".join([states.definitions, read_sql("views")]), read_sql("comments")
+    macros, *views = _read_files("views")
+    dated = f"CREATE OR REPLACE VIEW store.dated_quote AS {DATED_QUOTE};"
+    sql, comments = "\n".join([states.definitions, macros, dated, *views]), read_sql("comments")
     text = "\n".join([str(version), *(file.read_text() for file in CODE), sql, comments])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
@@ -68,10 +71,14 @@ def _inline(sql: str) -> Sequence[str]:
 
 def read_sql(folder: str) -> str:
     """Return the text of the files of a folder of `sql`, in the order of their names."""
+    return "\n".join(_read_files(folder))
+
+
+def _read_files(folder: str) -> list[str]:
     files = sorted(
         (file for file in (SQL / folder).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
     )
-    return "\n".join(file.read_text("utf-8") for file in files)
+    return [file.read_text("utf-8") for file in files]
 
 
 def rename_guard(connection: duckdb.DuckDBPyConnection) -> None:

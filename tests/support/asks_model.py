@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ class Ask(NamedTuple):
 
     item: str
     currency: str
+    lowest_ask: int
     price: Decimal
     source: str
     provider: str
@@ -37,6 +39,19 @@ class Ask(NamedTuple):
     def rank(self) -> tuple[Decimal, str, str, str]:
         """The order of asks, the best one first."""
         return self.price, self.source, self.provider, self.delivery
+
+
+class BestAsk(NamedTuple):
+    """The best ask of an item, up to and without `valid_to`; None: it is still the best one."""
+
+    source: str
+    provider: str
+    delivery: str
+    lowest_ask: int
+    price: Decimal
+    quantity: int | None
+    valid_from: datetime
+    valid_to: datetime | None
 
 
 def records(db: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
@@ -62,6 +77,7 @@ class AsksModel:
             self.newest[row["source"]] = max(
                 row["observed_to"], self.newest.get(row["source"], row["observed_to"])
             )
+        self.now = max(self.newest.values())
         stale = {_quote_key(row): row["fresh_until"] for row in records(db, "FROM stale_quotes")}
         self.asks = list(self._read(records(db, "FROM quote_history"), stale))
         live = [row for row in records(db, "FROM quotes") if row["fresh"] and self.is_offer(row)]
@@ -76,8 +92,7 @@ class AsksModel:
         for row in rows:
             end = row["valid_to"] or stale.get(_quote_key(row))
             if self.is_offer(row) and (end is None or row["valid_from"] < end):
-                yield Ask(row["item"], row["currency"], row["price"], row["source"], row["provider"],
-                          row["delivery"], row["quantity"], row["valid_from"], end)  # fmt: skip
+                yield read_ask(row, end)
 
     def best_now(self) -> dict[ItemKey, Row]:
         """Return the best fresh quote of each item and currency."""
@@ -87,10 +102,10 @@ class AsksModel:
         return best
 
     def best_before(self, past: timedelta) -> dict[ItemKey, Ask]:
-        """Return the best ask at a time before the newest observation of each source."""
+        """Return the best ask at a time before the newest observation."""
         best: dict[ItemKey, Ask] = {}
         for ask in sorted(self.asks, key=lambda ask: ask.rank):
-            if ask.counts_at(self.newest[ask.source] - past):
+            if ask.counts_at(self.now - past):
                 best.setdefault((ask.item, ask.currency), ask)
         return best
 
@@ -116,8 +131,15 @@ class AsksModel:
             if key in samples
         }
 
-    def _days_of(self, ask: Ask) -> list[date]:
-        last = ask.end - timedelta(microseconds=1) if ask.end else max(self.newest[ask.source], ask.start)
+    def best_history(self) -> dict[ItemKey, list[BestAsk]]:
+        """Return the best asks of each item in the order of time: where they changed."""
+        by_item = defaultdict(list)
+        for ask in self.asks:
+            by_item[ask.item, ask.currency].append(ask)
+        return {key: list(bests_over_time(asks)) for key, asks in by_item.items()}
+
+    def _days_of(self, ask: Ask, newest: datetime) -> list[date]:
+        last = ask.end - timedelta(microseconds=1) if ask.end else max(newest, ask.start)
         count = (last.date() - ask.start.date()).days
         return [ask.start.date() + number * DAY for number in range(count + 1)]
 
@@ -125,7 +147,7 @@ class AsksModel:
         """Return (open, high, low, close, quantity, changes) of each quote and UTC day."""
         by_day = defaultdict(list)
         for ask in self.asks:
-            for day in self._days_of(ask):
+            for day in self._days_of(ask, self.newest[ask.source]):
                 key = (ask.item, ask.currency, ask.source, ask.provider, ask.delivery, day)
                 by_day[key].append(ask)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
@@ -140,7 +162,7 @@ class AsksModel:
         """Return (open, high, low, close, open_at, close_at) of the best ask of each item and UTC day."""
         by_day = defaultdict(list)
         for ask in self.asks:
-            for day in self._days_of(ask):
+            for day in self._days_of(ask, self.now):
                 by_day[ask.item, ask.currency, day].append(ask)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
         for key, asks in by_day.items():
@@ -155,6 +177,32 @@ class AsksModel:
                 bests[-1].provider,
             )
         return result
+
+
+def read_ask(row: Row, end: datetime | None) -> Ask:
+    """Return the ask of a row of `quote_history` that ends at `end`."""
+    names = ("item", "currency", "lowest_ask", "price", "source", "provider", "delivery", "quantity")
+    return Ask._make([*(row[name] for name in names), row["valid_from"], end])
+
+
+def bests_over_time(asks: Sequence[Ask]) -> Iterable[BestAsk]:
+    """Yield the best ask between any two moments at which one begins or ends, equal neighbours as one."""
+    moments = sorted({ask.start for ask in asks} | {ask.end for ask in asks if ask.end})
+    last: BestAsk | None = None
+    for start, end in itertools.zip_longest(moments, moments[1:]):
+        standing = [ask for ask in asks if ask.counts_at(start)]
+        best = min(standing, key=lambda ask: ask.rank, default=None)
+        now = best and BestAsk(
+            best.source, best.provider, best.delivery, best.lowest_ask, best.price, best.quantity, start, end
+        )
+        if last and now and last[:6] == now[:6] and last.valid_to == start:
+            last = last._replace(valid_to=end)
+            continue
+        if last:
+            yield last
+        last = now
+    if last:
+        yield last
 
 
 def _bests_of_day(asks: list[Ask], midnight: datetime) -> list[Ask]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from common.files import to_json
+from warehouse.best_asks import update_stale_best_asks
 from warehouse.database import fill_stale_gaps, transaction
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.model import RunHeader
@@ -63,4 +64,5 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
         with transaction(db):
             run_step(db, "load/insert_late_quotes")
     fill_stale_gaps(db)
+    update_stale_best_asks(db)
     return kept

@@ -13,6 +13,7 @@ import polars as pl
 
 from common.shards import item_label
 from common.text import escape
+from warehouse.best_asks import update_best_asks
 from warehouse.database import transaction
 from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
@@ -89,6 +90,7 @@ COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": None}
 INSERT_STEPS: Steps = {
     "insert_changes": None,
     "insert_late_quotes": COUNT_LATE,
+    "find_changed_asks": None,
 }
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
@@ -180,6 +182,7 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
         run_step(db, "load/find_refills")
         fill_gaps(db)
     _run_steps(db, {"end_filled_states": COUNT_OPEN_FILLED})
+    update_best_asks(db)
     if replayed := run.done.get("replayed"):
         values = [run.header.run_id, replayed]
         db.execute("INSERT INTO store.replay SELECT unnest($2), $1", values)
@@ -201,7 +204,7 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
     stage_names(db, run)
     collect = ["collect_names", *(f"collect_catalog_{name}" for name in catalogs)]
     update = [f"update_catalog_{name}" for name in catalogs]
-    _run_steps(db, dict.fromkeys([*collect, "assign_keys", *update]))
+    _run_steps(db, dict.fromkeys([*collect, "assign_keys", "group_items", *update]))
     _stage_rows(db, run)
 
 

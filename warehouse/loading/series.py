@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from common.clock import MAX_CLOCK_SKEW
+from warehouse.best_asks import update_best_asks
 from warehouse.database import transaction
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
@@ -68,6 +69,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
         fill_gaps(db)
         report = judge_rejects(db, run, _report(db, run, shards))
         insert_run(db, run, report, now=now)
+        update_best_asks(db)
     return report
 
 
@@ -85,6 +87,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSe
     run_step(db, "load/create_load_tables")
     run_step(db, "load_series/collect_names")
     run_step(db, "load/assign_keys")
+    run_step(db, "load/group_items")
     run_step(db, f"load_series/find_{kind}")
 
 

@@ -25,6 +25,7 @@ NAMES: Final[Mapping[str, Sequence[str]]] = {
     "quotes_as_of": _QUOTE,
     "observations": ("run_id", "source", "currency", "delivery", "scope", "provider"),
     "best_ask": ("market_hash_name", "phase", "currency"),
+    "best_ask_history": ("market_hash_name", "phase", "currency"),
     "stale_quotes": _QUOTE,
     "coverage": ("source", "provider", "currency", "delivery"),
     "items": ("source", "item_id", "base_name", "market_hash_name", "phase"),

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from connectors.schemas import ITEMS
+from tests.support.asks_model import Ask, bests_over_time, read_ask
 from tests.support.worlds.events import World
 from tests.support.worlds.landings import Landing
 from tests.support.worlds.observed import Key
@@ -38,6 +39,7 @@ class ModelViews:
             "bid_history": lambda: map(_as_bid, self._history(bids=True)),
             "observations": self._observations,
             "best_ask": self._best_asks,
+            "best_ask_history": self._best_ask_history,
             "stale_quotes": lambda: (row for row in self._listed(bids=False) if not row["fresh"]),
             "coverage": self._coverage,
             "items": self._items,
@@ -119,15 +121,32 @@ class ModelViews:
                 "newest_last_updated": observation.newest_last_updated,
             }
 
-    def _best_asks(self) -> Iterator[Row]:
+    def _is_offer(self, row: Row) -> bool:
         phased = {name for _, name in self._dimensions.phased_names}
+        one_item = row["phase"] is not None or row["market_hash_name"] not in phased
+        return row["price"] is not None and row["price"] > 0 and row["quantity"] != 0 and one_item
+
+    def _best_asks(self) -> Iterator[Row]:
         best: dict[object, Row] = {}
         for row in sorted(self._listed(bids=False), key=_cheapest_first):
-            for_sale = row["price"] > 0 and row["quantity"] != 0
-            one_item = row["phase"] is not None or row["market_hash_name"] not in phased
-            if row["fresh"] and for_sale and one_item:
+            if row["fresh"] and self._is_offer(row):
                 best.setdefault((row["market_hash_name"], row["phase"], row["currency"]), row)
         yield from best.values()
+
+    def _best_ask_history(self) -> Iterator[Row]:
+        """Yield where a best ask changed; an ask that is stale ends where its freshness ends."""
+        stale = {_quote_of(row): row for row in self._listed(bids=False) if not row["fresh"]}
+        names = ("item", "market_hash_name", "phase", "currency")
+        asks: dict[tuple[Any, ...], list[Ask]] = {}
+        for row in filter(self._is_offer, self._history(bids=False)):
+            end = row["valid_to"]
+            if end is None and (lapsed := stale.get(_quote_of(row))):
+                end = lapsed["fresh_until"] or lapsed["observed_at"]
+            if end is None or row["valid_from"] < end:
+                asks.setdefault(tuple(row[name] for name in names), []).append(read_ask(row, end))
+        for values, of_item in asks.items():
+            for best in bests_over_time(of_item):
+                yield {**dict(zip(names, values, strict=True)), **best._asdict()}
 
     def _coverage(self) -> Iterator[Row]:
         listed: dict[tuple[str, ...], list[Row]] = {}
@@ -227,6 +246,11 @@ def _state_row(state: State, valid_from: datetime) -> Row:
 
 def _as_bid(row: Row) -> Row:
     return {BID_NAMES.get(name, name): value for name, value in row.items()}
+
+
+def _quote_of(row: Row) -> tuple[object, ...]:
+    names = ("source", "provider", "item_id", "market_hash_name", "phase", "currency", "delivery")
+    return tuple(row[name] for name in names)
 
 
 def _cheapest_first(row: Row) -> tuple[Any, ...]:

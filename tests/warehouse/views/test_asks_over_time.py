@@ -1,5 +1,6 @@
 """`movers`, `price_vs_median` and the daily prices equal a model in plain Python, in any session zone."""
 
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.support.warehouse import Quote, by_ids, land, load_into_memory, minut
 from warehouse.paths import WarehousePaths
 
 DAILY = "item, currency, source, provider, delivery, day, open, high, low, close, quantity, changes"
+BEST = "item, currency, source, provider, delivery, lowest_ask, price, quantity, valid_from, valid_to"
 DAILY_BEST = "item, currency, day, open, high, low, close, open_at, close_at"
 
 
@@ -37,7 +39,7 @@ def check_model(db: duckdb.DuckDBPyConnection) -> None:
     assert any(ask.end for ask in model.asks)
     assert {ask.currency for ask in model.asks} == {"EUR", "USD"}
     # Periods that begin at the very moment at which an ask ends, and others.
-    ends = {model.newest[ask.source] - ask.end for ask in model.asks if ask.end}
+    ends = {model.now - ask.end for ask in model.asks if ask.end}
     for past in {timedelta(hours=hours) for hours in (1, 24, 60)} | {past for past in ends if past}:
         rows = rows_of(db, f"FROM movers('{past.total_seconds():.0f} seconds')")
         shown = {(item, currency): tuple(rest) for item, _, _, currency, *rest in rows}
@@ -48,6 +50,10 @@ def check_model(db: duckdb.DuckDBPyConnection) -> None:
         rows = rows_of(db, f"SELECT item, currency, now, median, days_listed FROM price_vs_median({days})")
         assert {tuple(row[:2]): tuple(row[2:]) for row in rows} == model.medians(days)
     assert {row[:6]: row[6:] for row in rows_of(db, f"SELECT {DAILY} FROM daily_ohlc")} == model.daily()
+    history = defaultdict(list)
+    for item, currency, *best_ask in rows_of(db, f"SELECT {BEST} FROM best_ask_history ORDER BY valid_from"):
+        history[item, currency].append(tuple(best_ask))
+    assert history == model.best_history()
     best = rows_of(db, f"SELECT {DAILY_BEST} FROM best_ask_daily_ohlc")
     assert {row[:3]: row[3:] for row in best} == model.daily_best()
 

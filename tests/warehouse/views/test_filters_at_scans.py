@@ -44,7 +44,6 @@ def read_scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "FROM quote_history WHERE valid_from > TIMESTAMPTZ '2026-06-01 13:30:00Z' AND provider = 'steam'",
         "FROM quotes_as_of('2026-06-01 13:30:00Z')",
         "FROM daily_ohlc_between('2026-06-02', '2026-06-02')",
-        "FROM best_ask_daily_ohlc_between('2026-06-02', '2026-06-02')",
     ],
 )
 def test_filter_on_time_is_part_of_the_scans(db: duckdb.DuckDBPyConnection, query: str) -> None:

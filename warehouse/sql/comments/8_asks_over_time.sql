@@ -1,6 +1,6 @@
 COMMENT ON MACRO TABLE movers IS '
 The best ask of each item and currency now and a period ago, such as `24 hours`. The period counts back from the newest
-observation of each source. Items without a best ask at one of both times are left out, like the quotes that `best_ask`
+observation. Items without a best ask at one of both times are left out, like the quotes that `best_ask`
 leaves out; a quote that went stale counts until then.
 
 Example: SELECT item, was, now, round(100 * change, 1) AS percent, was_at, now_at, markets, listed
@@ -15,7 +15,7 @@ COMMENT ON COLUMN movers.listed IS 'the number of copies that they list, each ma
 
 COMMENT ON MACRO TABLE price_vs_median IS '
 The best ask of each item and currency now, against the median of its best asks on the last days: the best ask is taken
-once for each day, at the time of day of the newest observation.
+once for each day, at the time of day of the newest observation. `best_ask_history` says what it was.
 
 Example: SELECT item, now, median, round(100 * change, 1) AS percent, days_listed FROM price_vs_median(3)
 WHERE currency = ''USD'' ORDER BY round(change, 6), item LIMIT 3';
@@ -46,8 +46,8 @@ WHERE currency = ''USD'' ORDER BY item, provider LIMIT 3';
 
 COMMENT ON VIEW best_ask_daily_ohlc IS '
 The best ask of each item and currency by UTC day, over all marketplaces and sources. `open` and `close` are where the
-item is listed: a day on which it is sold out in the evening closes with its last best ask. For few days of many items
-use `best_ask_daily_ohlc_between`: it reads these days only.
+item is listed: a day on which it is sold out in the evening closes with its last best ask. A filter on `day` reads these
+days only.
 
 Example: SELECT day, open, high, low, close, open_at, close_at FROM best_ask_daily_ohlc
 WHERE item = ''AK-47 | Redline (Field-Tested)'' AND currency = ''USD'' ORDER BY day';

@@ -1,6 +1,6 @@
 -- Compute anew how the points of the API's own history fill the coverage gaps of some quotes. The result depends on what
 -- the store has, and not on the order in which observations and points were loaded.
--- In: refill (item_key, provider_key; no duplicates), store. Out: store.filled_state.
+-- In: refill (item_key, provider_key; no duplicates), store. Out: store.filled_state, store.stale_best_ask.
 -- In names, `look` means an observation and `hole` a coverage gap.
 
 -- The points that fill gaps: those in USD, whose minor units are exact. A point in a converted currency is rounded to
@@ -135,6 +135,17 @@ SELECT * EXCLUDE (observed_to), lead(valid_from) OVER (
     PARTITION BY item_key, provider_key, currency ORDER BY valid_from) AS valid_to
 FROM state
 QUALIFY NOT observed OR valid_to IS DISTINCT FROM observed_to;
+
+INSERT INTO store.stale_best_ask
+WITH was AS (
+    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to
+    FROM store.filled_state SEMI JOIN refill USING (item_key, provider_key)
+), filled AS (
+    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to FROM refilled_state
+)
+SELECT item_key, currency, min(valid_from)
+FROM ((FROM was EXCEPT FROM filled) UNION ALL (FROM filled EXCEPT FROM was))
+GROUP BY item_key, currency;
 
 DELETE FROM store.filled_state WHERE (item_key, provider_key) IN (FROM refill);
 

@@ -1,7 +1,7 @@
 -- Write the history that was computed anew.
 -- In: recomputed_quote (the late quotes), recomputed_change (their changes from `late_from` on), recomputed_run (the
 -- verdicts on other runs that these change). Out: store.history, store.current, store.unconfirmed, store.observation,
--- store.missing_count, store.run.
+-- store.missing_count, store.run, store.stale_best_ask.
 
 CREATE OR REPLACE TEMP TABLE recomputed_key AS
 FROM late_key SEMI JOIN recomputed_quote USING (quote_key);
@@ -15,6 +15,18 @@ SELECT k.quote_key, k.item_key, k.provider_key, k.currency, k.delivery, c.lowest
     make_timestamptz(lead(c.valid_from) OVER (PARTITION BY c.quote_key ORDER BY c.valid_from)) AS valid_to, c.run_key
 FROM (FROM late_base UNION ALL BY NAME FROM recomputed_change) c
 JOIN recomputed_key k USING (quote_key);
+
+-- The first change of each item that is another one now, or none.
+INSERT INTO store.stale_best_ask
+WITH was AS (
+    SELECT quote_key, valid_from, lowest_ask, price, quantity FROM late_change
+), changed AS (
+    SELECT quote_key, valid_from, lowest_ask, price, quantity FROM recomputed_change
+)
+SELECT k.item_key, k.currency, make_timestamptz(min(d.valid_from))
+FROM ((FROM was EXCEPT FROM changed) UNION ALL (FROM changed EXCEPT FROM was)) d JOIN recomputed_key k USING (quote_key)
+WHERE k.delivery <> 'bid'
+GROUP BY k.item_key, k.currency;
 
 DELETE FROM store.history h USING recomputed_key k
 WHERE h.item_key = k.item_key AND h.provider_key = k.provider_key AND h.currency = k.currency

@@ -28,6 +28,10 @@ LEFT JOIN (
 ) f USING (item_key, provider_key, currency, delivery)
 WHERE f.forgotten_from IS NOT NULL OR c.run_key IN (SELECT run_key FROM forgotten);
 
+INSERT INTO store.stale_best_ask
+SELECT item_key, currency, min(forgotten_from) FROM forgotten_quote
+WHERE delivery <> 'bid' AND forgotten_from < 'infinity' GROUP BY item_key, currency;
+
 -- Their other states from the last one before on.
 CREATE OR REPLACE TEMP TABLE kept_state AS
 SELECT q.quote_key, h.* EXCLUDE (valid_to), lead(h.valid_from) OVER (PARTITION BY q.quote_key ORDER BY h.valid_from) AS valid_to

@@ -31,9 +31,9 @@ WITH newest_rate AS (
         pow(10, length(digits) - strpos(digits, '.'))::HUGEINT AS unit, unit // 2 AS half
     FROM (SELECT *, rtrim(rate::DECIMAL(38, 18)::VARCHAR, '0') AS digits FROM fx)
 ), exact AS (
-    SELECT q.* EXCLUDE (provider_key, fresh_until), f.rate, f.rate_at, f.unit, f.half, CASE
+    SELECT q.* EXCLUDE (quote_key, item_key, provider_key, valid_from, fresh_until), f.rate, f.rate_at, f.unit, f.half, CASE
         WHEN q.price::DOUBLE * f.factor::DOUBLE < 9.9e29 THEN store.parts_of(q.price) * f.factor END AS amount
-    FROM store.dated q JOIN parts f USING (source)
+    FROM store.dated_quote q JOIN parts f USING (source)
     WHERE q.currency = 'USD' AND q.delivery <> 'bid'
 ), rounded AS (
     SELECT *, store.quotient(amount + unit * 500000, unit * 1000000) AS minor FROM exact

@@ -3,9 +3,9 @@
 -- The quotes that an order can be filled by. A quote without a phase is left out where items of its name have phases:
 -- it is a quote of no single item. An ask or a bid of nothing, or for nothing, is no offer.
 CREATE OR REPLACE VIEW store.live AS
-SELECT * FROM store.dated
-WHERE fresh AND (lowest_ask > 0 OR price > 0) AND quantity IS DISTINCT FROM 0
-    AND NOT (phase IS NULL AND market_hash_name IN (SELECT market_hash_name FROM store.item WHERE phase IS NOT NULL));
+SELECT q.*, g.group_key
+FROM store.dated_quote q JOIN store.item_group g ON g.item_key = q.item_key
+WHERE q.fresh AND (q.lowest_ask > 0 OR q.price > 0) AND q.quantity IS DISTINCT FROM 0 AND g.is_one;
 
 CREATE OR REPLACE VIEW best_ask AS
 SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency, unnest(min_by(

@@ -1,0 +1,60 @@
+"""Keep store.best_ask_history and store.best_ask_current: the best ask of each item over time.
+
+Whatever changes an ask names the item in store.stale_best_ask, in the same transaction or before it.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+import duckdb
+
+from common.warehouse_errors import SealedMonthUnreadable
+from warehouse.quote_states import find_quote_states, view_states
+
+LOAD: Final = resources.files("warehouse") / "sql" / "load"
+ANY_STALE: Final = "FROM store.stale_best_ask LIMIT 1"
+EARLIEST: Final = "SELECT nullif(min(since), '-infinity') FROM store.stale_best_ask"
+
+
+def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
+    """Work out the best ask anew of the items in store.stale_best_ask, and of those with asks that lapsed.
+
+    Call this function in the transaction that changed the asks, after all that it changes. Where the file of
+    a sealed month is missing, what changed before the open month waits for it.
+    """
+    _run_step(db, "find_lapsed_quotes")
+    if not db.execute(ANY_STALE).fetchall():
+        return
+    _view_states(db)
+    _run_step(db, "find_stale_best_asks")
+    ((batches,),) = db.execute("SELECT getvariable('batches')").fetchall()
+    for batch in range(batches):
+        db.execute("SET VARIABLE batch = ?", [batch])
+        _run_step(db, "update_best_asks")
+
+
+def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
+    """Do so in a transaction of its own, where a migration or a load that failed left items to do."""
+    if db.execute(ANY_STALE).fetchall():
+        db.begin()
+        update_best_asks(db)
+        db.commit()
+
+
+def _view_states(db: duckdb.DuckDBPyConnection) -> None:
+    """Create the view quote_state: it has all states from the variable readable_from on."""
+    readable_from = "-infinity"
+    ((earliest,),) = db.execute(EARLIEST).fetchall()
+    try:
+        view_states(db, earliest)
+    except SealedMonthUnreadable:
+        open_from = find_quote_states(db).open_from
+        view_states(db, open_from)
+        readable_from = str(open_from)
+    db.execute("SET VARIABLE readable_from = ?::TIMESTAMPTZ", [readable_from])
+
+
+def _run_step(db: duckdb.DuckDBPyConnection, name: str) -> None:
+    db.execute((LOAD / f"{name}.sql").read_text())

@@ -1,0 +1,88 @@
+-- Work out the best ask of some items anew. In: stale_group and the variable batch, listed_state, store.
+-- Out: store.best_ask_history, store.best_ask_current.
+
+CREATE OR REPLACE TEMP TABLE stale_item AS
+SELECT i.item_key, i.is_one, g.group_key, g.currency, g.since
+FROM stale_group g JOIN store.item_group i USING (group_key)
+WHERE g.batch = getvariable('batch');
+
+SET VARIABLE stale_since = (SELECT min(since) FROM stale_item);
+
+-- The asks from then on, the best one of each item first.
+CREATE OR REPLACE TEMP TABLE ask AS
+SELECT *, row_number() OVER (PARTITION BY group_key, currency
+    ORDER BY price, source, provider, delivery, item_key, starts_at) AS rank
+FROM (
+    SELECT i.group_key, s.* EXCLUDE (valid_from, valid_to), store.price_by(s.other_price, s.lowest_ask) AS price,
+        p.source, p.provider, greatest(s.valid_from, i.since) AS starts_at,
+        coalesce(s.valid_to, l.lapsed_at, 'infinity'::TIMESTAMPTZ) AS ends_at
+    FROM stale_item i
+    JOIN listed_state s ON s.item_key = i.item_key AND s.currency = i.currency
+    JOIN store.provider p ON p.provider_key = s.provider_key
+    LEFT JOIN store.lapsed_quote l ON l.item_key = s.item_key AND l.provider_key = s.provider_key
+        AND l.currency = s.currency AND l.delivery = s.delivery AND s.valid_to IS NULL
+    WHERE i.is_one AND (s.valid_to > getvariable('stale_since') OR s.valid_to IS NULL)
+)
+WHERE starts_at < ends_at AND (lowest_ask > 0 OR price > 0);
+
+-- The moments at which an ask begins or ends, numbered for each item.
+CREATE OR REPLACE TEMP TABLE moment AS
+SELECT *, row_number() OVER (PARTITION BY group_key, currency ORDER BY moment) AS number,
+    count(*) OVER (PARTITION BY group_key, currency) AS moments
+FROM (
+    SELECT group_key, currency, starts_at AS moment FROM ask
+    UNION SELECT group_key, currency, ends_at FROM ask WHERE ends_at < 'infinity'
+    UNION SELECT group_key, currency, since FROM stale_item
+);
+
+-- The best ask at each moment: an ask is compared in the blocks of 32 moments that it lasts through, or else an item's
+-- moments would be compared with all of its asks.
+CREATE OR REPLACE TEMP TABLE best AS
+SELECT m.group_key, m.currency, m.moment, min(a.rank) AS rank
+FROM moment m
+LEFT JOIN (
+    SELECT a.group_key, a.currency, a.rank, s.number AS first, coalesce(e.number, s.moments + 1) AS past,
+        unnest(range(first // 32, (past - 1) // 32 + 1)) AS block
+    FROM ask a
+    JOIN moment s ON s.group_key = a.group_key AND s.currency = a.currency AND s.moment = a.starts_at
+    LEFT JOIN moment e ON e.group_key = a.group_key AND e.currency = a.currency AND e.moment = a.ends_at
+) a ON a.group_key = m.group_key AND a.currency = m.currency AND a.block = m.number // 32
+    AND a.first <= m.number AND m.number < a.past
+GROUP BY m.group_key, m.currency, m.moment;
+
+-- Where it differs from the one before; the first one may continue the last one of before that time.
+CREATE OR REPLACE TEMP TABLE new_best AS
+WITH state AS (
+    SELECT b.group_key, b.currency, b.moment AS valid_from, a.item_key, a.provider_key, a.delivery, a.lowest_ask,
+        a.other_price, a.quantity
+    FROM best b LEFT JOIN ask a ON a.group_key = b.group_key AND a.currency = b.currency AND a.rank = b.rank
+    UNION ALL BY NAME
+    SELECT i.group_key, b.* EXCLUDE (valid_to)
+    FROM stale_item i
+    JOIN (
+        FROM store.best_ask_history WHERE valid_to >= getvariable('stale_since')
+        UNION ALL BY NAME
+        SELECT *, 'infinity'::TIMESTAMPTZ AS valid_to FROM store.best_ask_current
+    ) b ON b.item_key = i.item_key AND b.currency = i.currency
+    WHERE b.valid_from < i.since AND b.valid_to >= i.since
+), change AS (
+    FROM state
+    WINDOW past AS (PARTITION BY group_key, currency ORDER BY valid_from)
+    QUALIFY struct_pack(provider_key, delivery, lowest_ask, other_price, quantity) IS DISTINCT FROM
+        lag(struct_pack(provider_key, delivery, lowest_ask, other_price, quantity)) OVER past
+)
+SELECT * EXCLUDE (group_key), lead(valid_from) OVER (PARTITION BY group_key, currency ORDER BY valid_from) AS valid_to
+FROM change;
+
+DELETE FROM store.best_ask_history h USING stale_item i
+WHERE h.item_key = i.item_key AND h.currency = i.currency AND h.valid_to >= i.since
+    AND h.valid_to >= getvariable('stale_since');
+
+DELETE FROM store.best_ask_current c USING stale_item i WHERE c.item_key = i.item_key AND c.currency = i.currency;
+
+INSERT INTO store.best_ask_history BY NAME
+FROM new_best WHERE item_key IS NOT NULL AND valid_to IS NOT NULL ORDER BY item_key, currency, valid_from;
+
+INSERT INTO store.best_ask_current BY NAME
+SELECT * EXCLUDE (valid_to) FROM new_best WHERE item_key IS NOT NULL AND valid_to IS NULL
+ORDER BY item_key, currency;
