@@ -19,7 +19,12 @@ from common.errors import (
     QuotaExhausted,
     SourceError,
 )
-from common.warehouse_errors import DatabaseUnreadable, QueryRejected, WarehouseUnusable
+from common.warehouse_errors import (
+    DatabaseUnreadable,
+    QueryRejected,
+    SealedMonthUnreadable,
+    WarehouseUnusable,
+)
 
 DONE: Final = "done"
 STATES: Final = (
@@ -57,7 +62,8 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 def error_exit_code(error: FloorlineError) -> int:
     """Return the exit code of an error that ended a command before it had results."""
-    if isinstance(error, DatabaseUnreadable):  # damaged, which no configuration can change
+    # Damaged, which no configuration can change.
+    if isinstance(error, DatabaseUnreadable | SealedMonthUnreadable):
         return 6
     if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
         return 2

@@ -36,6 +36,7 @@ from warehouse.loading.run import (
 from warehouse.loading.series import load_series
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
 from warehouse.quote_states import view_states
+from warehouse.sealing.months import reopen_months
 
 # Per book, a bit for each item: faster than to count distinct keys.
 COUNT_DUPLICATES = """SELECT coalesce(sum(duplicates), 0) FROM (
@@ -75,6 +76,11 @@ COUNT_CLOSURES = """SELECT (SELECT count(*) FROM closure) + (
 COUNT_CHANGES = """SELECT (SELECT count(*) FROM updated_quote WHERE changed)
     + (SELECT count(*) FROM closure)
     + (SELECT count(*) FROM recomputed_change WHERE run_key = getvariable('run_key'))"""
+
+# The states that end now, after the start of the run.
+COUNT_APPENDED = (
+    """SELECT (SELECT count(*) FROM updated_quote WHERE changed) + (SELECT count(*) FROM closure)"""
+)
 
 # The order of the steps. A step with a query runs only where the query counts at least one row.
 Steps = Mapping[str, str | None]
@@ -168,6 +174,8 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
     if fetch_count(db, COUNT_LATE):
         recompute_late_quotes(db, run.folder.parent, row_parser)
     run_step(db, "load/find_closures")
+    if fetch_count(db, COUNT_APPENDED):
+        reopen_months(db, run.observed_from)
     return fetched
 
 

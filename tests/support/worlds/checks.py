@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import duckdb
 
@@ -19,16 +20,22 @@ from warehouse.landing.reader import read_run
 from warehouse.loading.quotes import load_run
 from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
+from warehouse.sealing.months import seal_months
+
+SEALS = 0.2
+LATER = minute(60 * 24 * 60)
 
 
 def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[str]:
     """Load a world one by one, in order or shuffled, and rebuild it; return all differences from the model.
 
-    The views are compared after the first half of the landings, after all, after a rebuild from all of them,
-    and after a rebuild without the oldest ones.
+    In every third world, the month that is over is sealed after some landings. The views are compared after
+    the first half of the landings, after all, after a rebuild from all of them, and after a rebuild without
+    the oldest ones.
     """
     order = list(world.landings) if in_order else world.shuffled()
     half, all_of_them = order[: len(order) // 2], ModelViews(world.landings)
+    sealing = Random(f"seals of {world.kind} {world.seed}") if world.seed % 3 == 1 else None
     paths = create_warehouse(folder)
     for landing in world.landings:
         write_landing(paths.landing, landing)
@@ -36,9 +43,9 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
         db.execute("SET threads = 1")  # faster for landings of a few rows
         found = []
         if half:
-            _load_one_by_one(db, paths, half)
+            _load_one_by_one(db, paths, half, sealing)
             found += _describe(world, half, fetch_views(db, world.times), ModelViews(half))
-        _load_one_by_one(db, paths, order[len(half) :])
+        _load_one_by_one(db, paths, order[len(half) :], sealing)
         loaded = fetch_views(db, world.times)
     found += _describe(world, order, loaded, all_of_them)
     if (rebuilt := _rebuild(world, paths)) != loaded:
@@ -54,15 +61,19 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
 
 
 def _rebuild(world: GeneratedWorld, paths: WarehousePaths) -> Views:
-    rebuild(paths, lambda: minute(600), wait=0, row_parser=parse_raw_rows)
+    rebuild(paths, lambda: LATER, wait=0, row_parser=parse_raw_rows)
     with open_reader(paths.published) as db:
         return fetch_views(db, world.times)
 
 
-def _load_one_by_one(db: duckdb.DuckDBPyConnection, paths: WarehousePaths, order: Sequence[Landing]) -> None:
+def _load_one_by_one(
+    db: duckdb.DuckDBPyConnection, paths: WarehousePaths, order: Sequence[Landing], sealing: Random | None
+) -> None:
     for landing in order:
+        if sealing and sealing.random() < SEALS:
+            seal_months(db, LATER)
         run = read_run(paths.landing / landing.run_id)
-        load_run(db, run, minute(600), row_parser=parse_raw_rows)
+        load_run(db, run, LATER, row_parser=parse_raw_rows)
 
 
 def _describe(world: GeneratedWorld, order: Sequence[Landing], views: Views, model: ModelViews) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from random import Random
 
-from tests.support.clocks import NOON
 from tests.support.warehouse import Page, ShardSpec
 from tests.support.worlds.baskets import Basket, Request, create_baskets
 from tests.support.worlds.kinds import KINDS, Kind
@@ -18,6 +17,8 @@ from tests.support.worlds.runs import SECOND, RunBuilder, Unreadable
 from tests.support.worlds.shrinking import create_shrinking_landings
 from warehouse.landing.model import RunHeader
 
+# A month ends in most worlds.
+START = datetime(2026, 6, 30, 22, tzinfo=UTC)
 GAPS = (60, 300, 600, 900, 3600, 20_000)
 
 
@@ -62,8 +63,8 @@ class WorldBuilder:
     """Lets time pass on the markets of a world, and runs its baskets."""
 
     def __init__(self, rng: Random, kind: Kind) -> None:
-        self._rng, self._kind, self._now = rng, kind, NOON
-        self._markets = [Market(rng, kind, source, at=NOON) for source in kind.sources]
+        self._rng, self._kind, self._now = rng, kind, START
+        self._markets = [Market(rng, kind, source, at=START) for source in kind.sources]
         self._baskets = [basket for market in self._markets for basket in create_baskets(rng, kind, market)]
         self._landings: list[Landing] = []
         self._unreadable: list[tuple[Basket, Request, Unreadable]] = []

@@ -3,14 +3,8 @@
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -18,12 +12,19 @@ import pytest
 from common.warehouse_errors import QueryRejected, SealedMonthUnreadable
 from tests.support.backups import back_up, restore
 from tests.support.database_damage import flip_random_bit
-from tests.support.series_landings import Point, SeriesPage, land_series
+from tests.support.sealed_months import (
+    DAY,
+    LATER,
+    RUNS,
+    Rows,
+    create_four_months,
+    land_random_runs,
+    load_landings,
+    see,
+)
 from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe
 from warehouse.database import open_reader, open_writer, quote_path
 from warehouse.export import export_duckdb
-from warehouse.landing.reader import read_run
-from warehouse.loading.quotes import load_run
 from warehouse.maintenance.sealing import seal
 from warehouse.maintenance.verification import verify
 from warehouse.paths import WarehousePaths
@@ -33,57 +34,6 @@ from warehouse.quote_states import read_sealed_files
 from warehouse.rebuild import rebuild
 from warehouse.sealing.files import DELETE_AFTER, remove_unused_files
 from warehouse.sealing.months import find_damaged_files, reopen_months, seal_months
-
-DAY = 24 * 60  # minutes
-DAYS, RUNS = 100, 8
-LATER = minute(400 * DAY)
-HISTORY = """
-SELECT item, provider, delivery, price, quantity, changed_at, valid_from, valid_to, origin, run_id
-FROM quote_history ORDER BY ALL
-"""
-SEAL = """
-import pathlib, sys
-from datetime import datetime
-from warehouse.database import open_writer
-from warehouse.sealing.months import seal_months
-with open_writer(pathlib.Path(sys.argv[1])) as db:
-    print("open", flush=True)
-    seal_months(db, datetime.fromisoformat(sys.argv[2]))
-"""
-Rows = list[tuple[Any, ...]]
-
-
-def see(db: duckdb.DuckDBPyConnection) -> list[Rows]:
-    """Return all states, the quotes of now, and those of a moment in every nine days."""
-    moments = [minute(1 + day * DAY) for day in range(0, DAYS, 9)]
-    asof = "SELECT item, provider, price, quantity, valid_from, run_id FROM quotes_as_of(?) ORDER BY ALL"
-    now = db.execute("FROM quotes ORDER BY ALL").fetchall()
-    return [db.execute(HISTORY).fetchall(), now, *(db.execute(asof, [at]).fetchall() for at in moments)]
-
-
-def land_random_runs(paths: WarehousePaths, chance: random.Random) -> list[Path]:
-    """Land runs over four months, each with some of four items, and points in between."""
-    times = sorted(chance.sample(range(0, DAYS * DAY, 30), RUNS))
-    landings = [
-        land(paths, f"r{number:02}", observe(minute(at), *random_quotes(chance)))
-        for number, at in enumerate(times)
-    ]
-    points = [
-        Point(minute(chance.randrange(DAYS * DAY)), chance.randint(100, 103), 1, str(chance.randint(1, 4)))
-        for _ in range(20)
-    ]
-    return [*landings, land_series(paths, "points", SeriesPage(minute(300 * DAY), points))]
-
-
-def random_quotes(chance: random.Random) -> Sequence[Quote]:
-    """Return quotes of some of four items."""
-    items = [str(item) for item in range(1, 5) if chance.random() < 0.8]
-    return [Quote(item, chance.randint(100, 103), chance.randint(1, 2)) for item in items]
-
-
-def load_landings(db: duckdb.DuckDBPyConnection, landings: Sequence[Path]) -> None:
-    for landing in landings:
-        load_run(db, read_run(landing), LATER)
 
 
 def check_random_months(folder: Path, seed: int) -> None:
@@ -122,10 +72,7 @@ def test_many_random_months_equal_an_unsealed_twin(tmp_path: Path, seed: int) ->
 @pytest.fixture(scope="module")
 def four_months(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse of random runs over four months, nothing sealed."""
-    paths = create_warehouse(tmp_path_factory.mktemp("four_months") / "warehouse")
-    with open_writer(paths.writer) as db:
-        load_landings(db, land_random_runs(paths, random.Random(7)))
-    return paths
+    return create_four_months(tmp_path_factory.mktemp("four_months") / "warehouse")
 
 
 @pytest.fixture
@@ -269,23 +216,15 @@ def run_query(paths: WarehousePaths, sql: str) -> Rows:
         return output.relation.fetchall()
 
 
-@pytest.mark.slow
-def test_seal_that_is_killed_at_any_moment_loses_nothing(paths: WarehousePaths) -> None:
+def test_landing_of_a_sealed_month_that_is_the_newest_one_reopens_the_month(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    first, second = (
+        land(paths, f"r{day}", observe(minute(day * DAY), Quote(cents=100 + day))) for day in (20, 25)
+    )
+    asof = "SELECT lowest_ask FROM quotes_as_of(?)"
     with open_writer(paths.writer) as db:
-        expected = see(db)
-    chance = random.Random(3)
-    killed = 0
-    for number in range(12):
-        command = [sys.executable, "-c", SEAL, str(paths.writer), LATER.isoformat()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"open\n"
-            time.sleep(chance.uniform(0, 0.25))
-            child.kill()
-        killed += child.returncode == -signal.SIGKILL
-        with open_writer(paths.writer) as db:
-            assert see(db) == expected, number
-            assert list(find_damaged_files(db)) == []
-            if not number % 3:
-                reopen_months(db, minute(0))
-    assert killed
+        load_landings(db, [first])
+        seal_months(db, minute(40 * DAY))
+        load_landings(db, [second])
+        found = [db.execute(asof, [minute(day * DAY)]).fetchall() for day in (21, 26, 30)]
+    assert found == [[(120,)], [(125,)], [(125,)]]
