@@ -7,7 +7,6 @@ from pathlib import Path
 from connectors.cs2cap.contract import ASKS, BookSide
 from connectors.cs2cap.raw_page import decode_exact_rows
 from pipelines.loading import parse_raw_rows
-from tests.support.clocks import NOON
 from tests.support.warehouse import DAY, minute, run_header
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.writer import LandingWriter, ShardWriter
@@ -31,12 +30,12 @@ def count_exact_rows(text: bytes, book_side: BookSide) -> int | None:
     return None if rows is None else len(rows)
 
 
-def append_chunks(writer: ShardWriter, *chunks: bytes, book_side: BookSide = ASKS) -> None:
-    """Append the chunks of a stream."""
+def append_chunks(writer: ShardWriter, *chunks: bytes, book_side: BookSide = ASKS, at: float = 0) -> None:
+    """Append the chunks of a stream, observed so many minutes after noon."""
     for chunk in chunks:
         count = count_exact_rows(chunk, book_side)
         writer.ndjson_writer.append(
-            [chunk], count, written=book_side.wire_names, observed_at=NOON, landed_at=NOON
+            [chunk], count, written=book_side.wire_names, observed_at=minute(at), landed_at=minute(at)
         )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +19,7 @@ import polars as pl
 
 from common.shards import Item
 from tests.support.clocks import NOON
-from warehouse.database import migrate, open_writer
+from warehouse.database import migrate, open_published, open_writer
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
@@ -239,15 +241,27 @@ def dump_facts(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
     """Return all facts but the time of their load, to compare one database with another."""
     facts = ("observation", "current", "history", "reject", "fx_rate")
     tables = ("item", "provider", "scope", "scope_item", *facts)
-    rows = {name: query_rows(paths, f"FROM store.{name} ORDER BY ALL") for name in tables}
-    return {**rows, "run": query_rows(paths, "SELECT * EXCLUDE (loaded_at) FROM store.run ORDER BY ALL")}
+    queries = {name: f"FROM store.{name} ORDER BY ALL" for name in tables}
+    queries["run"] = "SELECT * EXCLUDE (loaded_at) FROM store.run ORDER BY ALL"
+    with open_published(paths) as db:
+        return {name: db.execute(query).fetchall() for name, query in queries.items()}
+
+
+def open_empty_database() -> duckdb.DuckDBPyConnection:
+    """Return a connection to a new database without rows; its file vanishes with the connection."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    path = folder / "market.duckdb"
+    path.write_bytes(empty_database())
+    db = duckdb.connect(path, config={"threads": 1})
+    weakref.finalize(db, shutil.rmtree, folder)
+    db.execute("SET TimeZone = 'UTC'")
+    migrate(db, path)
+    return db
 
 
 def load_into_memory(folders: Iterable[Path]) -> duckdb.DuckDBPyConnection:
-    """Load landings, in this order, into a database in memory."""
-    db = duckdb.connect(config={"threads": 1})
-    db.execute("SET TimeZone = 'UTC'")
-    migrate(db, Path("memory"))
+    """Load landings, in this order, into a database of their own."""
+    db = open_empty_database()
     for folder in folders:
         load_run(db, read_run(folder), minute(600))
     return db
