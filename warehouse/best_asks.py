@@ -11,9 +11,11 @@ from typing import Final
 import duckdb
 
 from common.warehouse_errors import SealedMonthUnreadable
-from warehouse.quote_states import find_quote_states, view_states
+from warehouse.quote_states import find_quote_states
+from warehouse.views import DATED_QUOTES
 
 LOAD: Final = resources.files("warehouse") / "sql" / "load"
+ANY_LAPSE: Final = "SELECT 1 FROM doubtful_ask UNION ALL SELECT 1 FROM store.lapsed_quote LIMIT 1"
 ANY_STALE: Final = "FROM store.stale_best_ask LIMIT 1"
 EARLIEST: Final = "SELECT nullif(min(since), '-infinity') FROM store.stale_best_ask"
 
@@ -24,7 +26,10 @@ def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
     Call this function in the transaction that changed the asks, after all that it changes. Where the file of
     a sealed month is missing, what changed before the open month waits for it.
     """
-    _run_step(db, "find_lapsed_quotes")
+    _run_step(db, "find_doubtful_asks")
+    if db.execute(ANY_LAPSE).fetchall():
+        db.execute(f"CREATE OR REPLACE TEMP VIEW dated_ask AS {DATED_QUOTES.format(quotes='doubtful_ask')}")
+        _run_step(db, "find_lapsed_quotes")
     if not db.execute(ANY_STALE).fetchall():
         return
     _view_states(db)
@@ -44,15 +49,16 @@ def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _view_states(db: duckdb.DuckDBPyConnection) -> None:
-    """Create the view quote_state: it has all states from the variable readable_from on."""
+    """Create the view ended_state: it has all states that ended after the variable readable_from."""
     readable_from = "-infinity"
     ((earliest,),) = db.execute(EARLIEST).fetchall()
+    states = find_quote_states(db).since(earliest)
     try:
-        view_states(db, earliest)
+        states.require_files()
     except SealedMonthUnreadable:
-        open_from = find_quote_states(db).open_from
-        view_states(db, open_from)
-        readable_from = str(open_from)
+        readable_from = str(states.open_from)
+        states = states.since(states.open_from)
+    db.execute(f"CREATE OR REPLACE TEMP VIEW ended_state AS {states.ended}")
     db.execute("SET VARIABLE readable_from = ?::TIMESTAMPTZ", [readable_from])
 
 

@@ -40,7 +40,7 @@ from warehouse.quote_states import (
     read_sealed_files,
     view_states,
 )
-from warehouse.views import DATED_QUOTE, rename_guard, update_views
+from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -277,7 +277,6 @@ def update_history(connection: duckdb.DuckDBPyConnection) -> None:
         )
     # The loads read states, too; the private views are not stored.
     connection.execute(f"CREATE OR REPLACE TEMP VIEW open_state AS {OPEN_STATES}")
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW dated_quote AS {DATED_QUOTE}")
 
 
 def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:

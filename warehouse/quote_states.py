@@ -42,6 +42,10 @@ ALL_STATES: Final = f"""
 SELECT {COLUMNS} FROM ({{open}}) UNION ALL SELECT {COLUMNS} FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 """  # noqa: S608 - our own query
 
+ENDED_STATES: Final = f"""
+SELECT {COLUMNS} FROM store.history UNION ALL SELECT {COLUMNS} FROM ({{sealed}}) WHERE valid_to IS NOT NULL
+"""  # noqa: S608 - our own query
+
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
@@ -100,6 +104,11 @@ class QuoteStates:
     def everything(self) -> str:
         """A query of every state."""
         return ALL_STATES.format(open=OPEN_STATES, sealed=self.sealed)
+
+    @property
+    def ended(self) -> str:
+        """A query of every state that is over: a filter on its end reads no other rows."""
+        return ENDED_STATES.format(sealed=self.sealed)
 
     @property
     def definitions(self) -> str:

@@ -31,7 +31,7 @@ from warehouse.inlining import Inliner
 from warehouse.quote_states import QuoteStates
 
 SQL: Final = resources.files("warehouse") / "sql"
-DATED_QUOTE: Final = (SQL / "dated_quote.sql").read_text()
+DATED_QUOTES: Final = (SQL / "dated_quote.sql").read_text()
 CODE: Final = tuple(Path(__file__).with_name(name) for name in ("views.py", "inlining.py", "comments.py"))
 # DuckDB's error about a missing table shows the table's name: the name says what to do.
 GUARD: Final = "database not in use, add its name as the last argument"
@@ -43,7 +43,7 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
     Call this function in a transaction.
     """
     macros, *views = _read_files("views")
-    dated = f"CREATE OR REPLACE VIEW store.dated_quote AS {DATED_QUOTE};"
+    dated = f"CREATE OR REPLACE VIEW store.dated_quote AS {DATED_QUOTES.format(quotes='store.current')};"
     sql, comments = "\n".join([states.definitions, macros, dated, *views]), read_sql("comments")
     text = "\n".join([str(version), *(file.read_text() for file in CODE), sql, comments])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

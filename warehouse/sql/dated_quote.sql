@@ -3,7 +3,7 @@
 -- a quote's freshness is three intervals of the basket after that. It is relative to the newest observation of the same
 -- source: quotes of a removed basket go stale, a source without new runs keeps its last quotes, and the clock of one
 -- source has no effect on another one. Quotes of a run without an interval (a replay) are not fresh by themselves.
--- The loads and the views share this query.
+-- The loads and the views share this query; the loads ask it about some quotes only.
 
 -- The last complete observation of each scope and provider.
 WITH look AS (
@@ -29,7 +29,7 @@ FROM (
             CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.fresh_until END,
             CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.fresh_until END
         ) AS fresh_until
-    FROM store.current c
+    FROM {quotes} c
     JOIN store.item i USING (item_key)
     JOIN store.provider p USING (provider_key)
     JOIN store.run r USING (run_key)

@@ -1,20 +1,6 @@
 -- Find the groups of items of which the best ask is worked out anew, and divide them into batches of about a million
--- states. In: store.stale_best_ask, of which what changed before the variable readable_from waits; quote_state, store.
--- Out: stale_group; listed_state, a view of every state of an ask; the variables stale_since and batches.
-
--- store.filled_state takes the place of the observed states that a point divides.
-CREATE OR REPLACE TEMP VIEW listed_state AS
-SELECT h.item_key, h.provider_key, h.currency, h.delivery, h.lowest_ask, h.other_price, h.quantity, h.valid_from,
-    h.valid_to
-FROM (
-    SELECT *, true AS observed FROM quote_state
-    UNION ALL BY NAME
-    SELECT * EXCLUDE (replaces), 'standard' AS delivery, false AS observed FROM store.filled_state
-) h
-ANTI JOIN (FROM store.filled_state WHERE replaces) f
-    ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
-    AND f.valid_from = h.valid_from AND h.delivery = 'standard' AND h.observed
-WHERE h.lowest_ask IS NOT NULL AND h.delivery <> 'bid' AND h.quantity IS DISTINCT FROM 0;
+-- states. In: store.stale_best_ask, of which what changed before the variable readable_from waits; ended_state, store.
+-- Out: stale_group; the variables stale_since and batches.
 
 CREATE OR REPLACE TEMP TABLE stale_group AS
 SELECT g.group_key, c.currency, min(s.since) AS since
@@ -29,7 +15,7 @@ DELETE FROM store.stale_best_ask WHERE since >= getvariable('readable_from');
 SET VARIABLE stale_since = (SELECT min(since) FROM stale_group);
 
 SET VARIABLE batches = (
-    SELECT greatest(ceil((SELECT count(*) FROM quote_state WHERE valid_to > getvariable('stale_since'))
+    SELECT greatest(ceil((SELECT count(*) FROM ended_state WHERE valid_to > getvariable('stale_since'))
         * count(DISTINCT group_key) / (SELECT greatest(count(DISTINCT group_key), 1) FROM store.item_group) / 1000000),
         1)::INTEGER
     FROM stale_group
