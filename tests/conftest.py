@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,6 +28,10 @@ from tests.support.snapshots import Bench, basket
 MEMORY = Path("/dev/shm")  # noqa: S108 - below it, pytest makes a folder of its own
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+# A shell starts a background job with SIGINT ignored, and the commands that tests interrupt inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No property test fails on a busy machine, nor by chance: each tries the same examples in every run.
 # `--hypothesis-profile explore` tries new ones.

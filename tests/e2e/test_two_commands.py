@@ -92,7 +92,7 @@ def run_both(bench: Bench, *commands: str) -> list[tuple[int, str]]:
             )
             for command in commands
         ]
-        errors = [process.communicate(timeout=90)[1] for process in processes]
+        errors = [process.communicate(timeout=240)[1] for process in processes]
         return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]
 
 

@@ -48,7 +48,7 @@ def test_baskets_run_on_schedule_and_the_database_grows(
     running: tuple[RunningUp, Sandbox, Sandbox],
 ) -> None:
     up, one, two = running
-    wait_until(up.bench.paths.published.exists, 90, every=0.5)  # a run that starts late is skipped
+    wait_until(up.bench.paths.published.exists, 240, every=0.2)  # a run that starts late is skipped
     before = up.bench.changes()
 
     def three_runs_each() -> bool:
@@ -79,7 +79,7 @@ def test_killed_worker_and_run_recover_within_four_minutes(
     since = len(two.requests.since(0))
     wait_until(
         lambda: up.runs("full", "RUNNING") and sum(e.status == 200 for e in price_requests(two, since)) >= 3,
-        90,
+        240,
         every=0.5,
     )
     (lost,) = up.runs("full", "RUNNING")
@@ -123,7 +123,7 @@ def test_dead_server_ends_everything_and_its_log_is_printed(
     (server,) = up.children("up.prefect_server")
     family = up.family()
     os.kill(server, signal.SIGKILL)
-    assert up.process.wait(60) == 1
+    assert up.process.wait(240) == 1
     assert "server died, killed by SIGKILL" in up.output()
     assert "server.log ends with" in up.output()
     assert still_running(family) == set()
@@ -136,10 +136,10 @@ def test_signal_stops_all_processes_and_loads_the_data_that_arrived(tmp_path: Pa
         with running_up(bench) as up:
             wait_until(lambda: sum(e.status == 200 for e in price_requests(box)) >= 3, 120, every=0.5)
             box.faults.clear()
-            box.fault("latency", seconds=25.0, times=None)  # the run cannot finish without a signal
+            box.fault("latency", seconds=3600, times=None)  # the run cannot finish without a signal
             family = up.family()
             up.process.send_signal(signal.SIGTERM)
-            assert up.process.wait(60) == 143
+            assert up.process.wait(240) == 143
             assert still_running(family) == set()
         ((state, rows),) = bench.query("SELECT state, rows_fetched FROM runs")
         assert (state, rows > 0) == ("cancelled", True)

@@ -122,7 +122,7 @@ def socket_of(up: RunningUp, path: str, **options: Any) -> Any:
 def authenticate(websocket: Any, token: str | None) -> dict[str, Any]:
     """Send the first message of Prefect's protocol; return the answer."""
     websocket.send(json.dumps({"type": "auth", "token": token}))
-    return dict(json.loads(websocket.recv(timeout=60)))
+    return dict(json.loads(websocket.recv(timeout=240)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_sockets_refuse_pages_and_rebound_names_and_serve_the_user(up: RunningUp
 def test_legacy_socket_without_the_secret_is_closed(up: RunningUp) -> None:
     address = up.api.replace("http", "ws") + "/events/in"
     with pytest.raises((ConnectionClosed, InvalidStatus)), connect(address) as websocket:
-        websocket.recv(timeout=60)
+        websocket.recv(timeout=240)
 
 
 def test_preflight_of_a_page_allows_nothing(up: RunningUp) -> None:
@@ -242,11 +242,11 @@ def test_users_own_page_commands_and_workers_go_on(up: RunningUp) -> None:
     assert "floorline" in up.bench.command("prefect", "work-pool", "ls").stdout
     assert "all 20" in up.bench.command("snapshot", "--prefect").stderr
     assert {run["name"][:3] for run in up.query("flow_runs", sort="START_TIME_DESC")} >= {"all"}
-    wait_until(lambda: len(up.runs("quick", "COMPLETED")) >= done + 2, 90, every=0.5)
+    wait_until(lambda: len(up.runs("quick", "COMPLETED")) >= done + 2, 240, every=0.2)
 
 
 def test_nothing_but_the_private_file_has_a_secret(up: RunningUp) -> None:
-    wait_until(lambda: up.runs("quick", "COMPLETED"), 90, every=0.5)
+    wait_until(lambda: up.runs("quick", "COMPLETED"), 240, every=0.2)
     password = up.secret.partition(":")[2]
     encoded = base64.b64encode(up.secret.encode()).decode()
     # Libraries that log what they send shorten it: the beginning of the password counts as well.
@@ -262,12 +262,12 @@ def test_nothing_but_the_private_file_has_a_secret(up: RunningUp) -> None:
 
 def test_kill_leaves_nothing_running_and_the_next_start_has_a_new_secret(up: RunningUp) -> None:
     """Run last: the test kills the process of the module."""
-    wait_until(lambda: up.runs("quick", "RUNNING", "PENDING"), 60, every=0.1)
-    wait_until(lambda: any("prefect.engine" in command for *_, command in processes()), 60, every=0.1)
+    wait_until(lambda: up.runs("quick", "RUNNING", "PENDING"), 240, every=0.2)
+    wait_until(lambda: any("prefect.engine" in command for *_, command in processes()), 240, every=0.2)
     family, secret = up.family(), up.secret
     assert len(family) >= 4
     os.kill(up.process.pid, signal.SIGKILL)
-    up.process.wait(60)
+    up.process.wait(240)
     wait_until(lambda: still_running(family) == set(), every=0.05)
     stale = up.bench.command("ui", check=2)
     assert "no `floorline up` of this user runs" in stale.stderr
@@ -311,7 +311,7 @@ def test_workers_for_a_server_of_the_users_own_end_with_up_too(tmp_path: Path) -
                 assert f"floorline up: {access.page} (PID" in second.command("status").stdout
                 family = up.family()
                 os.kill(up.process.pid, signal.SIGKILL)
-                up.process.wait(60)
+                up.process.wait(240)
                 wait_until(lambda: still_running(family) == set(), every=0.05)
             assert own.query("work_pools")
 

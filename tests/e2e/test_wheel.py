@@ -102,4 +102,4 @@ def test_snapshot_schedule_and_alerts_of_the_wheel(
         assert run(programs, tmp_path, "alerts", "check") == "no basket is silent\n"
     finally:
         up.terminate()
-        assert up.wait(60) == 143, (tmp_path / "up.txt").read_text()
+        assert up.wait(240) == 143, (tmp_path / "up.txt").read_text()

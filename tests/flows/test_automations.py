@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 drain_events()
         finally:
             run.terminate()
-            run.wait(30)
+            run.wait(240)
 
 
 def is_healthy(url: str) -> bool:

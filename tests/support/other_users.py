@@ -23,7 +23,7 @@ class OtherUser:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as this user; return its result."""
         as_user = ["runuser", "-u", self.name, "--", *command]
-        return subprocess.run(as_user, capture_output=True, text=True, check=False, cwd="/", timeout=60)
+        return subprocess.run(as_user, capture_output=True, text=True, check=False, cwd="/", timeout=240)
 
     def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python code as this user, with the standard library only."""

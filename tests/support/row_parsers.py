@@ -84,5 +84,5 @@ def wait_to_be_killed(shard: LandedRawShard) -> NoReturn:
     """Leave a file as a sign that the load has begun, and wait until the parent of this process ends."""
     (shard.path.parent / BEGUN).touch()
     parent = os.getppid()
-    wait_until(lambda: os.getppid() != parent, 60)
+    wait_until(lambda: os.getppid() != parent)
     raise AssertionError

@@ -191,4 +191,4 @@ def _scheduled(up: RunningUp) -> Iterator[RunningUp]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(90)
+            process.wait(240)

@@ -147,8 +147,8 @@ def test_backfill_of_an_older_version_in_another_currency_is_not_resumed(bench: 
 
 @contextlib.contextmanager
 def slow_backfill(bench: Bench, box: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """Run a slow backfill in a process, and yield after the first pages have arrived."""
-    box.fault("latency", path="/v1/prices/history", seconds=0.7, times=None)
+    """Run a backfill in a process, and yield after the first pages have arrived; the others never come."""
+    box.fault("latency", path="/v1/prices/history", seconds=3600, after=4, times=None)
     command = [FLOORLINE, "backfill", *WINDOW, *ITEMS, "--config", str(bench.config), "--quiet"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
@@ -191,6 +191,7 @@ def test_second_run_of_the_same_backfill_is_refused(bench: Bench, box: Sandbox) 
         (record,) = backfill_json(bench, "list")
         assert (record["state"], record["run_by"]) == ("running", f"PID {process.pid}")
         run_command(bench, "cancel", record["backfill_id"])
+        box.faults.clear()
         process.communicate(timeout=120)
     assert process.returncode == 130
     assert backfill_json(bench, "show", record["backfill_id"])["backfill"]["state"] == "cancelled"

@@ -145,12 +145,13 @@ def test_no_more_threads_in_the_middle_of_a_run(others_bench: Bench) -> None:
         shutil.rmtree(others_bench.paths.root)
         Bench.at(others_bench.folder, sandbox, catalog_of(*SIX))
         give_away(others_bench, "data")
-        sandbox.fault("latency", seconds=0.5, path="/v1/providers")
+        sandbox.fault("latency", seconds=3600, path="/v1/providers")
         command = [*OTHER.split(), FLOORLINE, "snapshot", "--config", str(others_bench.config)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=clean_env(), text=True) as process:
             wait_until(lambda: bool(sandbox.requests.of_path("/v1/providers")))
             no_threads = [*OTHER.split(), "prlimit", "--pid", str(process.pid), "--nproc=0"]
             subprocess.run(no_threads, check=True)
+            sandbox.faults.clear()
             try:
                 last = process.communicate(timeout=120)[1].splitlines()[-1]
             finally:

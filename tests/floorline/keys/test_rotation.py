@@ -90,7 +90,7 @@ def test_concurrent_rotations_send_one_request(bench: Bench, sandbox: Sandbox, h
     errors: list[str] = []
     with rotate_in_process(bench) as second:
         wait_for_prompt(second)  # the start of a process takes long on a busy machine
-        thread = during_reissue(sandbox, lambda: errors.append(second.communicate("y\n", timeout=60)[1]))
+        thread = during_reissue(sandbox, lambda: errors.append(second.communicate("y\n", timeout=240)[1]))
         rotate(bench)
         thread.join()
     assert second.returncode == 2

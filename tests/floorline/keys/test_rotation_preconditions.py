@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def test_confirmation_and_refusal(bench: Bench, sandbox: Sandbox, http_get: HttpGet) -> None:
     def run(reply: str) -> tuple[int, str]:
         with rotate_in_process(bench) as process:
-            err = process.communicate(reply, timeout=60)[1]
+            err = process.communicate(reply, timeout=240)[1]
         return process.returncode, err
 
     for reply, expected in (("n\n", 1), ("", 2)):
@@ -48,7 +48,7 @@ def test_key_that_changed_before_the_confirmation_is_not_overwritten(bench: Benc
     with rotate_in_process(bench) as process:
         wait_for_prompt(process)
         key_file(bench).write_text(other)
-        _, err = process.communicate("y\n", timeout=60)
+        _, err = process.communicate("y\n", timeout=240)
     assert process.returncode == 2
     assert "the key has changed since it was checked" in err
     assert (key_file(bench).read_text(), sandbox.requests.of_path(REISSUE)) == (other, [])

@@ -46,8 +46,8 @@ def is_free(lock: Path) -> bool:
 
 @contextlib.contextmanager
 def running_snapshot(bench: Bench, box: Sandbox, pages: int = 6) -> Iterator[subprocess.Popen[str]]:
-    """Run the command, and yield once the sandbox has sent so many slow pages."""
-    box.fault("latency", seconds=0.1, times=None)
+    """Run the command, and yield once the sandbox has sent so many pages; the others never come."""
+    box.fault("latency", seconds=3600, after=pages, times=None)
     command = [FLOORLINE, "snapshot", "--no-prefect", "--config", str(bench.config)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_env()
@@ -161,7 +161,7 @@ def test_landed_pages_of_two_sources_are_loaded(tmp_path: Path, make_sandbox: Ma
     pair = {"cs2cap": make_sandbox(items=1000, tier="free"), "second": make_sandbox(items=1000, tier="free")}
     baskets = [catalog_of("steam"), catalog_of("steam", name="other", source="second")]
     bench = Bench.at(tmp_path, pair, *baskets, source={"concurrency": 2})
-    pair["second"].fault("latency", seconds=0.1, times=None)
+    pair["second"].fault("latency", seconds=3600, after=6, times=None)
     assert stop_snapshot(bench, pair["cs2cap"], signal.SIGTERM)[0] == 143
     assert bench.query("SELECT basket, state FROM runs ORDER BY basket") == [
         ("core", "cancelled"),

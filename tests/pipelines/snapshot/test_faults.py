@@ -126,7 +126,7 @@ def test_endless_listing_ends_the_extraction(bench: Bench, box: Sandbox, how: st
 
 def test_response_past_the_deadline_is_retried(tmp_path: Path, box: Sandbox) -> None:
     bench = Bench.at(tmp_path, box, catalog_of("steam"), source={"deadline": "1s"})
-    box.fault("latency", seconds=3, after=2, times=1)
+    box.fault("latency", seconds=3600, after=2, times=1)
     (result,) = bench.snapshot(clock=VirtualClock())
     assert result.state == "done"
     assert bench.quotes() == ledger(box, ["steam"])

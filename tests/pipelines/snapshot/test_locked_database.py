@@ -127,7 +127,7 @@ def test_disk_that_fills_up_during_a_run(tmp_path: Path, make_sandbox: MakeSandb
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
         env=clean_env(FLOORLINE_CONFIG=str(bench.config)),
     )
     assert "exit 6\n" in done.stdout, done.stderr

@@ -81,7 +81,7 @@ def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
         )
         for _ in range(3)
     ]
-    opened = [int(process.communicate(timeout=60)[0]) for process in processes]
+    opened = [int(process.communicate(timeout=240)[0]) for process in processes]
 
     assert sorted(opened) == [0, 0, 1]
     assert [alert.repeats for alert in AlertStore(path).list_alerts()] == [149]
