@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 from typing import Final, cast
@@ -14,15 +16,11 @@ from common.errors import KeyMissing
 from common.files import expand_home
 from common.warehouse_errors import WarehouseError
 from connectors.base import Connector
-from connectors.cs2cap.client import Cs2capClient
-from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key, read_key
 from connectors.http.client import Client, HeaderHook
 from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
-from connectors.skinshark.client import SkinsharkClient
-from connectors.skinshark.connector import SkinShark
 from connectors.skinshark.markets import catalog_folder
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.prefect_settings import check_temporary_server, import_prefect
@@ -46,7 +44,7 @@ def build_connector(
 
     Raises ConfigError for an address that no key may be sent to.
     """
-    client_class: type[Client] = Cs2capClient if isinstance(source, Cs2capSettings) else SkinsharkClient
+    client_class, connect = _connector_of(source)
     deadline = source.deadline.total_seconds()
     client = client_class(
         name,
@@ -59,10 +57,23 @@ def build_connector(
         rate_limiter=RateLimiter(None, clock, ledger, source=name, deadline=deadline),
         on_headers=on_headers,
     )
+    return connect(client)
+
+
+def _connector_of(source: AnySource) -> tuple[type[Client], Callable[[Client], Connector]]:
+    """Return the class of a source's client, and what makes its connector; import those of its API only."""
     if isinstance(source, Cs2capSettings):
+        from connectors.cs2cap.client import Cs2capClient
+        from connectors.cs2cap.connector import CS2Cap
+
         stream_deadline = source.stream_deadline.total_seconds()
-        return CS2Cap(client, stream_deadline=stream_deadline, tier=source.tier)
-    return SkinShark(client, source.market, include_fees=source.include_fees, tier=source.tier)
+        return Cs2capClient, partial(CS2Cap, stream_deadline=stream_deadline, tier=source.tier)
+    from connectors.skinshark.client import SkinsharkClient
+    from connectors.skinshark.connector import SkinShark
+
+    return SkinsharkClient, partial(
+        SkinShark, market=source.market, include_fees=source.include_fees, tier=source.tier
+    )
 
 
 def catalog_folder_of(name: str, source: AnySource) -> str:

@@ -23,6 +23,12 @@ NAMED: Final = """FROM query_table('"' || database || '".store."{}"') AS "{}\"""
 # The private view whose column `passed` is true where the database has the files that the views name; else
 # it fails.
 OWN_FILES: Final = "own_files"
+# A macro's form for the database in use. DuckDB binds a new macro up to the first use of a parameter: here
+# before the private macro, which IMPORT DATABASE may create later.
+IN_USE: Final = (
+    "FROM (SELECT {parameters}) AS arguments, {guard} AS guard, {private}({parameters}) AS result"
+    " SELECT result.*"
+)
 # A node of a parsed query, as `json_serialize_sql` shows it.
 Node = dict[str, Any]
 # Most values of a node are of other types: to test the type takes less time than to call a function.
@@ -87,12 +93,14 @@ class Inliner:
             self.table_macros[definition["name"]] = (definition["parameters"].split(", "), node)
             return
         guard = f'(FROM store."{self.guard}" SELECT count(*))'
-        in_use = f"FROM {guard} AS guard, ({self._render(node)}) AS result SELECT result.*"
         named = self._render(_rewrite(node, self._name_database))
         if OWN_FILES in self.views:
             own = self._render(_rewrite(self.views[OWN_FILES], self._name_database))
             named = f"FROM ({own}) AS own, ({named}) AS result SELECT result.* WHERE own.passed"
         name, parameters = definition["full_name"], definition["parameters"]
+        private = f"store.{name}_in_use"
+        yield f"CREATE OR REPLACE MACRO {private}({parameters}) AS TABLE ({self._render(node)})"
+        in_use = IN_USE.format(parameters=parameters, guard=guard, private=private)
         forms = f"({parameters}) AS TABLE ({in_use}), ({parameters}, database) AS TABLE ({named})"
         yield f"CREATE OR REPLACE MACRO {name}{forms}"
 

@@ -11,7 +11,8 @@ The files of `sql/views` are plain SQL: a view may use the views and macros abov
 
 In every version of DuckDB, a table macro of an attached database reads the tables of the database in use.
 Each table macro therefore has a second form, with the database's name as its last argument. The first form
-reads a table that no other database has, the guard: called for a database that is not in use, it fails.
+reads a table that no other database has, the guard: called for a database that is not in use, it fails. Its
+query is in a private macro, because each publish gives the guard a new name.
 """
 
 from __future__ import annotations
@@ -103,8 +104,9 @@ def _drop_private(connection: duckdb.DuckDBPyConnection) -> None:
     drops = connection.execute(
         """SELECT format('DROP VIEW store."{}"', view_name) FROM duckdb_views()
         WHERE database_name = current_database() AND schema_name = 'store'
-        UNION SELECT format('DROP MACRO store."{}"', function_name) FROM duckdb_functions()
-        WHERE database_name = current_database() AND schema_name = 'store' AND function_type = 'macro'"""
+        UNION SELECT format('DROP MACRO {} store."{}"', replace(function_type[:-6], '_', ''), function_name)
+        FROM duckdb_functions() WHERE database_name = current_database() AND schema_name = 'store'
+            AND function_type IN ('macro', 'table_macro')"""
     )
     for (drop,) in drops.fetchall():
         connection.execute(drop)

@@ -17,7 +17,6 @@ from connectors.cs2cap.account import parse_account, parse_new_key
 from connectors.cs2cap.batch import BatchExtraction
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
-from connectors.cs2cap.series.extraction import SeriesExtraction
 from connectors.cs2cap.stream import StreamExtraction
 from connectors.cursor_pagination import CursorPaginator
 from connectors.http.auth import Key
@@ -154,6 +153,8 @@ class CS2Cap(Connector):
         which names both cursors, where a cursor repeats, goes back in time or is rejected; RequestRejected
         for any other rejection.
         """
+        from connectors.cs2cap.series.extraction import SeriesExtraction  # for backfills only
+
         extraction = SeriesExtraction(
             self._client,
             shard,

@@ -78,7 +78,7 @@ def test_private_table_macro_is_inlined_with_its_arguments(db: duckdb.DuckDBPyCo
     assert rows_of(db, definitions, "both_of") == [(1, 1), (2, 2)]
     assert db.execute("FROM from_one(0)").fetchall() == [(1,)]
     assert db.execute("FROM from_one(1, 'memory') ORDER BY a").fetchall() == [(1,), (2,)]
-    private = "schema_name = 'store' AND function_type = 'table_macro'"
+    private = "schema_name = 'store' AND function_name = 'between'"
     assert db.execute(f"SELECT count(*) FROM duckdb_functions() WHERE {private}").fetchall() == [(0,)]
 
 

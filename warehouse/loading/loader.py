@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import duckdb
 
@@ -20,6 +20,7 @@ from warehouse.landing.tries import count_failure, count_try, read_tries
 from warehouse.loading.isolation import NotTried, load_by_itself, load_landing
 from warehouse.loading.run import LoadReport
 
+SMALL: Final = 1 << 20  # bytes of all landings
 OnFailure = Callable[[CorruptLanding], object]
 
 
@@ -56,6 +57,8 @@ class Loader:
         and one without checksums. `on_failure` gets those that fail again. Raises WarehouseError for what is
         no landing's fault.
         """
+        if sum(map(_count_bytes, landings)) <= SMALL:
+            self.db.execute("SET threads = 1")  # the threads wait for each other longer than they work
         runs, alone = self._read(landings, on_failure)
         reports = [report for run in runs for report in self._load_together(run, alone, on_failure)]
         for folder in alone:
@@ -116,6 +119,10 @@ class Loader:
             return
         with contextlib.suppress(CorruptLanding), self._connection:
             raise error
+
+
+def _count_bytes(landing: Landing) -> int:
+    return sum(file.stat().st_size for file in landing.folder.iterdir())
 
 
 def _count(error: CorruptLanding) -> CorruptLanding:

@@ -19,7 +19,6 @@ from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
-from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
@@ -33,7 +32,6 @@ from warehouse.loading.run import (
     run_step,
     set_variables,
 )
-from warehouse.loading.series import load_series
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
 from warehouse.quote_states import view_states
 from warehouse.sealing.months import reopen_months
@@ -133,6 +131,8 @@ def load_run(
         return None
     try:
         if is_series_landing(run.folder):
+            from warehouse.loading.series import load_series
+
             return load_series(db, run, now)
         run = convert_raw_shards(run, row_parser, inexact_only=True)
         try:
@@ -172,6 +172,8 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
     """
     fetched = begin_load(db, run)
     if fetch_count(db, COUNT_LATE):
+        from warehouse.loading.late import recompute_late_quotes  # rare
+
         recompute_late_quotes(db, run.folder.parent, row_parser)
     run_step(db, "load/find_closures")
     if fetch_count(db, COUNT_APPENDED):

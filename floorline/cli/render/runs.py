@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from common.shards import item_label
 from common.text import escape, format_amount, sanitize
 from floorline.cli.json_output import print_result
-from floorline.cli.outputs.operation import AlertOutput, FilesOutput
-from floorline.cli.outputs.runs import RunOutput
 from floorline.console import (
     format_cell,
     format_message,
@@ -44,6 +42,8 @@ def print_results(results: Sequence[RunResult], *, as_json: bool, quiet: bool = 
     if quiet and not as_json:
         results = [result for result in results if result.exit_code or result_notes(result)]
     if as_json:
+        from floorline.cli.outputs.runs import RunOutput
+
         print_result("snapshot", list(map(RunOutput.from_result, results)))
     elif results:
         print_table(RESULT_COLUMNS, [_result_row(result) for result in results], noun="basket")
@@ -112,6 +112,8 @@ def print_alert(message: AlertMessage, *, as_json: bool) -> None:
         "command": message.command or None,
     }
     if as_json:
+        from floorline.cli.outputs.operation import AlertOutput
+
         print_result("alerts show", AlertOutput.of(message))
         return
     fields = {**dataclasses.asdict(alert), "alert_id": str(alert.alert_id), **details}
@@ -128,6 +130,8 @@ def print_alert(message: AlertMessage, *, as_json: bool) -> None:
 def print_files(files: Sequence[Path], *, as_json: bool) -> None:
     """Print the paths of written files."""
     if as_json:
+        from floorline.cli.outputs.operation import FilesOutput
+
         print_result("export", FilesOutput(tuple(map(str, files))))
     else:
         print_line("\n".join(escape(str(file)) for file in files))
