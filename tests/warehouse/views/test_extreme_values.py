@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.warehouse import load_into_memory
-from warehouse.loading.run import run_step
+from warehouse.loading.run import fill_gaps
 
 HIGHEST, SMALLEST = Decimal("999999999999.99999999"), Decimal("0.00000001")
 BIGINT = 2**63 - 1
@@ -110,7 +110,7 @@ def store_rows(db: duckdb.DuckDBPyConnection, rows: Sequence[Row], rate: Decimal
     db.execute(
         "CREATE OR REPLACE TEMP TABLE refill AS SELECT DISTINCT item_key, provider_key FROM store.point"
     )
-    run_step(db, "load/fill_gaps")
+    fill_gaps(db)
     db.execute(
         "INSERT INTO store.fx_rate VALUES ('a', 'EUR', ?::DECIMAL(38, 18), now(), now())", [f"{rate:f}"]
     )
