@@ -123,6 +123,7 @@ class QuoteStates:
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
             CREATE OR REPLACE VIEW store.sealed_state AS {self.sealed};
             CREATE OR REPLACE VIEW store.quote_state AS {self.everything};
+            CREATE OR REPLACE VIEW store.ended_state AS {self.ended};
             CREATE OR REPLACE VIEW store.own_files AS
             SELECT CASE WHEN coalesce(list(path ORDER BY path), []) = {own}::VARCHAR[] THEN true
                 ELSE error('{FOREIGN}') END AS passed

@@ -25,16 +25,18 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConn
         for hour, run_id in ((0, "a"), (1, "b"), (30, "c"), (60, "d"), (90, "e"))
     ]
     with load_into_memory(runs) as db:
+        # Of a join, the larger side gets what the other one has: the history, as in every real database.
+        db.execute("INSERT INTO store.history SELECT h.* FROM store.history h, range(2000)")
         yield db
 
 
-def read_scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def read_scans(node: dict[str, Any], filters: str = "Filters") -> Iterator[tuple[str, str]]:
     """Yield each scan of a query's plan: the name of its table, and its filters."""
-    info = node["extra_info"]
+    info = node.get("extra_info", {})
     if "Table" in info:
-        yield info["Table"].rpartition(".")[2].strip('"'), str(info.get("Filters", ""))
+        yield info["Table"].rpartition(".")[2].strip('"'), str(info.get(filters, ""))
     for child in node["children"]:
-        yield from read_scans(child)
+        yield from read_scans(child, filters)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,26 @@ def test_filter_on_time_is_part_of_the_scans(db: duckdb.DuckDBPyConnection, quer
     assert "valid_from" in scans["history"]
     assert "valid_from" in scans["current"]
     assert ("valid_to" in scans["history"]) == ("(" in query)
+
+
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [
+        ("FROM daily_ohlc WHERE day = DATE '2026-06-02'", "history"),
+        ("FROM daily_ohlc WHERE day >= DATE '2026-06-04'", "history"),
+        ("FROM best_ask_daily_ohlc WHERE day = DATE '2026-06-02'", "best_ask_history"),
+        ("FROM best_ask_daily_ohlc WHERE day >= DATE '2026-06-04'", "best_ask_history"),
+        ("FROM best_ask_daily_ohlc_between('2026-06-02', '2026-06-02')", "best_ask_history"),
+        ("FROM movers('24 hours')", "best_ask_history"),
+        ("FROM price_vs_median(2)", "best_ask_history"),
+    ],
+)
+def test_days_reach_the_scans_as_a_range_of_times(
+    db: duckdb.DuckDBPyConnection, query: str, table: str
+) -> None:
+    """DuckDB passes the times of the days that a query asks for to the scans while it runs."""
+    ((_, plan),) = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
+    filters = [
+        found for name, found in read_scans(json.loads(plan), "Dynamic Filters") if name == table and found
+    ]
+    assert any("valid_from<" in found and "valid_to>" in found for found in filters), filters

@@ -26,7 +26,7 @@ COMMENT ON COLUMN price_vs_median.days_listed IS 'the number of days on which th
 COMMENT ON VIEW daily_ohlc IS '
 The asks of each quote by UTC day: open, high, low and close of all days on which it was listed, also of those without a
 change. A day opens with the ask that stands at midnight, or with the first of the day, and closes with the last one.
-`best_ask` says which asks count. For few days of many items use `daily_ohlc_between`: it reads these days only.
+`best_ask` says which asks count. A filter on `day` reads these days only.
 
 Example: SELECT provider, day, open, high, low, close, quantity, changes FROM daily_ohlc
 WHERE item = ''AK-47 | Redline (Field-Tested)'' AND currency = ''USD'' ORDER BY provider, day LIMIT 4';

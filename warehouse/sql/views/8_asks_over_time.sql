@@ -6,19 +6,35 @@ SELECT s.source, max(o.observed_to) AS observed_to
 FROM store.observation o JOIN store.scope s USING (scope_key)
 GROUP BY s.source;
 
+-- `ends_at` is never null, so that a comparison with it reaches the storage.
 CREATE OR REPLACE VIEW store.ask_state AS
-SELECT c.item, c.market_hash_name, c.phase, c.currency, c.source, c.provider, c.delivery, c.price, c.quantity,
-    c.valid_from, coalesce(c.valid_to, s.ended_at) AS valid_to, c.valid_to AS changed_to
-FROM store.changes c
-LEFT JOIN (
-    SELECT item, item_id, source, provider, currency, delivery, coalesce(fresh_until, observed_at) AS ended_at
-    FROM store.dated_quote WHERE NOT fresh
-) s ON s.item = c.item AND s.item_id = c.item_id AND s.source = c.source AND s.provider = c.provider
-    AND s.currency = c.currency AND s.delivery = c.delivery AND c.valid_to IS NULL
-WHERE c.delivery <> 'bid' AND (c.lowest_ask > 0 OR c.price > 0) AND c.quantity IS DISTINCT FROM 0
-    AND NOT (c.phase IS NULL
-        AND c.market_hash_name IN (SELECT market_hash_name FROM store.item WHERE phase IS NOT NULL))
-    AND coalesce(c.valid_from < s.ended_at, true);
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.market_hash_name, i.phase, h.currency, i.source, v.provider,
+    h.delivery, store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity, h.valid_from, h.ends_at
+FROM (
+    SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from,
+        valid_to AS ends_at, true AS observed
+    FROM store.ended_state
+    UNION ALL
+    SELECT c.item_key, c.provider_key, c.currency, c.delivery,
+        CASE WHEN c.at_change IS NULL THEN c.lowest_ask ELSE c.at_change.lowest_ask END,
+        CASE WHEN c.at_change IS NULL THEN c.other_price ELSE c.at_change.other_price END, c.quantity, c.valid_from,
+        coalesce(l.lapsed_at, 'infinity'), true
+    FROM store.current c LEFT JOIN store.lapsed_quote l ON l.quote_key = c.quote_key
+    UNION ALL
+    SELECT f.item_key, f.provider_key, f.currency, 'standard', f.lowest_ask, f.other_price, f.quantity, f.valid_from,
+        coalesce(f.valid_to, l.lapsed_at, 'infinity'), false
+    FROM store.filled_state f
+    LEFT JOIN (FROM store.lapsed_quote WHERE delivery = 'standard') l
+        ON l.item_key = f.item_key AND l.provider_key = f.provider_key AND l.currency = f.currency
+) h
+JOIN store.item i ON i.item_key = h.item_key
+JOIN store.item_group g ON g.item_key = h.item_key
+JOIN store.provider v ON v.provider_key = h.provider_key
+ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
+    ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
+    AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed
+WHERE h.delivery <> 'bid' AND h.lowest_ask IS NOT NULL AND (h.lowest_ask > 0 OR price > 0)
+    AND h.quantity IS DISTINCT FROM 0 AND g.is_one AND h.valid_from < h.ends_at;
 
 -- The best ask now. A marketplace that two sources report counts once.
 CREATE OR REPLACE VIEW store.best_now AS
@@ -62,53 +78,49 @@ JOIN (
     GROUP BY a.group_key, a.currency
 ) o ON o.group_key = b.group_key AND o.currency = b.currency;
 
--- Each state once for every UTC day that it is listed in. A state that goes on counts up to the newest observation.
-CREATE OR REPLACE MACRO store.asks_by_day(first_day, last_day) AS TABLE
-SELECT * EXCLUDE (number, changed_to), store.day_of(number) AS day, greatest(valid_from, store.start_of(number)) AS listed_from,
-    coalesce(least(valid_to, store.start_of(number + 1)), store.start_of(number + 1)) AS listed_to,
-    valid_from >= store.start_of(number) AS begins
+-- The UTC days from the first ask to the newest observation. A state is joined with the days that it is listed in by their
+-- times: thus a filter on the day reaches the storage, as a range of times.
+CREATE OR REPLACE MACRO store.days_between(first_day, last_day) AS TABLE
+SELECT store.day_of(number) AS day, store.start_of(number) AS starts_at, store.start_of(number + 1) AS ends_at
 FROM (
-    SELECT a.*, unnest(range(
-        greatest(store.day_number(a.valid_from), store.number_of(first_day)),
-        least(CASE WHEN a.valid_to IS NULL THEN store.day_number(greatest(n.observed_to, a.valid_from))
-            ELSE store.day_number(a.valid_to - INTERVAL 1 MICROSECOND) END, store.number_of(last_day)) + 1)) AS number
-    FROM store.ask_state a LEFT JOIN store.newest_of_source n ON n.source = a.source
-    WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
-        -- What the scan can filter by, and what counts.
-        AND (a.changed_to > store.start_of(store.number_of(first_day)) OR a.changed_to IS NULL)
-        AND coalesce(a.valid_to > store.start_of(store.number_of(first_day)), true)
+    SELECT unnest(range(greatest(store.number_of(first_day), first), least(store.number_of(last_day), last) + 1)) AS number
+    FROM (
+        SELECT store.day_number(min(valid_from)) AS first FROM store.best_ask_state
+    ) CROSS JOIN (
+        SELECT store.day_number(max(moment)) AS last
+        FROM (
+            SELECT observed_to AS moment FROM store.newest_observation
+            UNION ALL SELECT max(valid_from) FROM store.current
+            UNION ALL SELECT max(valid_from) FROM store.filled_state
+        )
+    )
 );
 
+-- A state that goes on counts up to the newest observation of its source.
 CREATE OR REPLACE MACRO store.ohlc(first_day, last_day) AS TABLE
-SELECT item, market_hash_name, phase, currency, source, provider, delivery, day,
-    min_by(price, valid_from) AS open, max(price) AS high, min(price) AS low, max_by(price, valid_from) AS close,
-    arg_max_null(quantity, valid_from) AS quantity, count(*) FILTER (begins) AS changes
-FROM store.asks_by_day(first_day, last_day)
-GROUP BY item, market_hash_name, phase, currency, source, provider, delivery, day;
+SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.delivery, d.day,
+    min_by(a.price, a.valid_from) AS open, max(a.price) AS high, min(a.price) AS low,
+    max_by(a.price, a.valid_from) AS close, arg_max_null(a.quantity, a.valid_from) AS quantity,
+    count(*) FILTER (a.valid_from >= d.starts_at) AS changes
+FROM store.ask_state a
+JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
+LEFT JOIN store.newest_of_source n ON n.source = a.source
+WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
+    AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
+    AND a.ends_at > store.start_of(store.number_of(first_day))
+GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.delivery, d.day;
 
 -- The best asks that stand on each day, up to the newest observation of any source.
 CREATE OR REPLACE MACRO store.best_ask_ohlc(first_day, last_day) AS TABLE
-SELECT item, market_hash_name, phase, currency, day,
-    min_by(price, valid_from) AS open, max(price) AS high, min(price) AS low, max_by(price, valid_from) AS close,
-    min_by(provider, valid_from) AS open_at, max_by(provider, valid_from) AS close_at
+SELECT a.item, a.market_hash_name, a.phase, a.currency, d.day,
+    min_by(a.price, a.valid_from) AS open, max(a.price) AS high, min(a.price) AS low,
+    max_by(a.price, a.valid_from) AS close, min_by(a.provider, a.valid_from) AS open_at,
+    max_by(a.provider, a.valid_from) AS close_at
 FROM store.best_ask_of_item a
-JOIN (
-    SELECT store.day_of(number) AS day, store.start_of(number) AS starts_at, store.start_of(number + 1) AS ends_at
-    FROM (
-        SELECT unnest(range(
-            greatest(store.number_of(first_day), first), least(store.number_of(last_day), last) + 1)) AS number
-        FROM (
-            SELECT store.day_number(min(valid_from)) AS first FROM store.best_ask_state
-        ) CROSS JOIN (
-            SELECT store.day_number(max(moment)) AS last
-            FROM (
-                SELECT observed_to AS moment FROM store.newest_observation
-                UNION ALL SELECT max(valid_from) FROM store.best_ask_current
-            )
-        )
-    )
-) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
-GROUP BY item, market_hash_name, phase, currency, day;
+JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
+WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
+    AND a.ends_at > store.start_of(store.number_of(first_day))
+GROUP BY a.item, a.market_hash_name, a.phase, a.currency, d.day;
 
 CREATE OR REPLACE VIEW daily_ohlc AS FROM store.ohlc('1970-01-01', '9999-12-31');
 
