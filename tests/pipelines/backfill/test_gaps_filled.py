@@ -25,12 +25,12 @@ from tests.support.snapshots import Bench, Row, basket, catalog_of, main_with, o
 pytestmark = pytest.mark.slow
 PROVIDERS = ("steam", "buff163", "csfloat")
 GRID, TEN_MINUTES, HOUR = timedelta(minutes=5), timedelta(minutes=10), timedelta(hours=1)
-GAP = NOON + 2 * HOUR, NOON + 4 * HOUR
+GAP, END = (NOON + HOUR, NOON + 3 * HOUR), NOON + 4 * HOUR
 
 
 def snapshot_with_outage(bench: Bench, box: Sandbox) -> None:
-    """Take a snapshot every ten minutes of six hours, except for two hours in the middle."""
-    while box.clock.now() <= NOON + 6 * HOUR:
+    """Take a snapshot every ten minutes of four hours, except for two hours in the middle."""
+    while box.clock.now() <= END:
         skipped = (box.clock.now() - NOON) % TEN_MINUTES or GAP[0] < box.clock.now() < GAP[1]
         if not skipped:
             bench.snapshot(clock=SandboxClock(box))
@@ -80,9 +80,7 @@ def test_filled_gap_equals_the_market(tmp_path: Path, make_sandbox: MakeSandbox,
     (gap,) = find_current_gaps(bench, box)
     assert (gap.start, gap.end, gap.cause, gap.runs) == (*GAP, "absent", ())
     assert gap.pieces == (GapPart(*GAP, "fillable"),)
-    observed_at = [
-        at for at in grid_times(NOON, NOON + 6 * HOUR + TEN_MINUTES, TEN_MINUTES) if not GAP[0] < at < GAP[1]
-    ]
+    observed_at = [at for at in grid_times(NOON, END + TEN_MINUTES, TEN_MINUTES) if not GAP[0] < at < GAP[1]]
     before = {at: known_quotes(bench, at) for at in observed_at}
     assert before == {at: market_quotes(box, at) for at in observed_at}
     assert known_quotes(bench, GAP[0] + HOUR) != market_quotes(box, GAP[0] + HOUR)

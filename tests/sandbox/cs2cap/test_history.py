@@ -297,9 +297,9 @@ def test_dense_past_is_paged_on_demand() -> None:
 
 
 @pytest.mark.slow
-def test_half_a_million_points_are_served_in_full_pages(make_sandbox: MakeSandbox) -> None:
+def test_a_hundred_thousand_points_are_served_in_full_pages(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(items=35_000, quotes=600_000)
-    items = [item.item_id for item in sandbox.market.board.catalog.items if not item.aggregate][::174][:200]
+    items = [item.item_id for item in sandbox.market.board.catalog.items if not item.aggregate][::580][:60]
     rows = 0
     with patient.Client(base_url=sandbox.url, headers={"Authorization": f"Bearer {VALID_KEY}"}) as client:
         for item_id in items:
@@ -309,5 +309,5 @@ def test_half_a_million_points_are_served_in_full_pages(make_sandbox: MakeSandbo
                 rows += len(page["items"])
                 next_cursor = page["pagination"]["next_cursor"]
                 query = {**query, "cursor": next_cursor} if next_cursor else {}
-    assert rows == sandbox.history(items, start=NOON - 14 * DAY).height > 400_000
-    assert len(sandbox.requests) < 700
+    assert rows == sandbox.history(items, start=NOON - 14 * DAY).height > 120_000
+    assert len(sandbox.requests) < 210

@@ -152,8 +152,8 @@ def test_flipped_bit_is_never_loaded(paths: WarehousePaths, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["typed", "raw pages", "stream"])
-def test_two_hundred_flipped_bits_are_never_loaded(paths: WarehousePaths, kind: str) -> None:
-    check_loaded_flips(paths, FINISHED[kind], 200)
+def test_eighty_flipped_bits_are_never_loaded(paths: WarehousePaths, kind: str) -> None:
+    check_loaded_flips(paths, FINISHED[kind], 80)
 
 
 @pytest.mark.parametrize("kind", ["typed", "raw pages", "stream", "points"])
