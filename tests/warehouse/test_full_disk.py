@@ -62,6 +62,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", slow_but_first(100_000, 0, 1_000_000))
 def test_rebuild_without_space_for_the_copy_of_the_old_database(
     template: WarehousePaths, small_disk: Path, leave: int

@@ -72,6 +72,7 @@ def kill_loads(folder: Path, delays: list[float]) -> int:
     return interrupted
 
 
+@pytest.mark.slow
 def test_killed_load_is_continued_by_the_next_one(tmp_path: Path) -> None:
     assert kill_loads(tmp_path, [0.01, 0.15, 0.4]) > 0
 

@@ -131,6 +131,7 @@ def test_rebuild_keeps_what_a_run_beside_the_pruned_one_confirmed(tmp_path: Path
     assert observed == [("1", minute(20)), ("2", minute(30))]
 
 
+@pytest.mark.slow
 def test_each_rebuild_keeps_its_own_backup(paths: WarehousePaths) -> None:
     backups = [rebuild(paths, lambda: minute(600), wait=0).aside for _ in range(3)]
     assert [backup.name.removeprefix("market.before-20260601T220000Z") for backup in backups if backup] == [
@@ -173,6 +174,7 @@ def test_rebuild_refuses_where_no_old_database_can_be_read(paths: WarehousePaths
     assert rebuild(paths, lambda: minute(700), wait=0).runs == 4
 
 
+@pytest.mark.slow
 def test_rebuild_counts_on_where_the_pruned_runs_doubted_a_loss(tmp_path: Path) -> None:
     """Pruned runs lacked 130 quotes for hours; the landings that are left close them in the rebuild, too."""
     paths, day = create_warehouse(tmp_path), 24 * 60

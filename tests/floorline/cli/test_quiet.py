@@ -41,7 +41,7 @@ def test_all_is_well(bench: Bench) -> None:
 
 def test_failures_are_printed(bench: Bench, box: Sandbox) -> None:
     assert quiet(bench, "snapshot") == SILENT
-    box.fault("status_500", path="/v1/prices", match={"item_id": "5"}, times=None)
+    box.fault("refused", status=422, path="/v1/prices", match={"item_id": "5"}, times=None)
     broken = quiet(bench, "snapshot")
     assert (broken.code, [line.split()[0] for line in broken.out.splitlines()[:2]]) == (
         3,

@@ -51,6 +51,7 @@ def fill(bench: Bench, box: Sandbox, on_plan: Callable[[BackfillPlan], None] = l
     return len(history_requests(box)) - before
 
 
+@pytest.mark.slow
 def test_two_gaps_of_thirty_items_cost_thirty_requests(outage: tuple[Bench, Sandbox]) -> None:
     bench, box = outage
     fillable = [gap for gap in gaps_of(bench, box) if gap.parts("fillable")]
@@ -62,6 +63,7 @@ def test_two_gaps_of_thirty_items_cost_thirty_requests(outage: tuple[Bench, Sand
     assert not any(gap.parts("fillable") for gap in gaps_of(bench, box))
 
 
+@pytest.mark.slow
 def test_scheduled_runs_that_took_nothing_are_told_from_no_runs(outage: tuple[Bench, Sandbox]) -> None:
     bench, box = outage
     busy = "the limit of this deployment is reached"

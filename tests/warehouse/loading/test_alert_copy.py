@@ -41,6 +41,7 @@ def test_load_copies_new_alerts_and_the_end_of_open_ones(paths: WarehousePaths) 
     assert query_rows(paths, ALERTS) == [("steam", False), ("buff163", True)]
 
 
+@pytest.mark.slow
 def test_pruned_alerts_stay_in_the_warehouse_and_in_a_rebuilt_one(paths: WarehousePaths) -> None:
     load_on_day(paths, 182)
     assert [alert.subject for alert in AlertStore(paths.state).list_alerts()] == ["buff163"]
