@@ -65,7 +65,6 @@ def test_a_limit_is_one_line_and_the_next_run_goes_on(
 
 
 SOURCES = ("cs2cap", "two", "three", "four")
-YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +81,7 @@ def many_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     ("limit", "command", "codes"),
     [
         ("-n 64", "snapshot", {0}),
-        ("-n 64", f"backfill --source two --items 'A*' --from {YESTERDAY:%Y-%m-%d}", {0}),
+        ("-n 64", "backfill --source two --items 'A*' --from {yesterday:%Y-%m-%d}", {0}),
         ("-n 48", "snapshot", {0}),
         ("-v 3300000", "snapshot", {0, 1}),
         ("-v 3300000", "maintain rebuild --yes", {0, 6}),
@@ -92,6 +91,7 @@ def test_several_sources_and_a_backfill_within_little(
     many_sources: Bench, limit: str, command: str, codes: set[int]
 ) -> None:
     """Done, or one line, and the next run goes on. All are guards but the one of 48 descriptors."""
+    command = command.format(yesterday=datetime.now(UTC) - timedelta(days=1))
     done = run_script(many_sources, f'ulimit {limit}; "$0" {command}')
     last = done.stderr.decode().splitlines()[-1:]
     assert done.returncode in codes, done.stderr
