@@ -284,10 +284,15 @@ def test_quotes_of_a_batch_are_broken_and_get_new_fields(sandbox: Sandbox) -> No
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_response_stalls_in_the_middle(sandbox: Sandbox, method: str) -> None:
-    sandbox.fault("stall", seconds=0.3)
-    with patient.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as response:
-        times = [time.monotonic() for _ in response.iter_raw()]
-    assert max(after - before for before, after in itertools.pairwise(times)) > 0.25
+    sandbox.fault("stall", seconds=0.3, times=None)
+
+    def measure() -> float:
+        with patient.stream(method, sandbox.url + "/v1/prices", headers=BEARER) as response:
+            times = [time.monotonic() for _ in response.iter_raw()]
+        return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
+
+    # A busy machine may read the first half late.
+    assert any(measure() > 0.25 for _ in range(9))
 
 
 def test_date_is_skewed(sandbox: Sandbox, http_get: HttpGet) -> None:
