@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 
+from floorline.collection import paused_collection
 from floorline.signals import was_interrupted
 
 INTERRUPTED = 130
@@ -38,8 +39,8 @@ def main() -> None:
     ending = _Ending()
     atexit.register(ending.exit_at_once)
     try:
-        from floorline.cli.app import run
-
+        with paused_collection():
+            from floorline.cli.app import run
         run()
     except BaseException as error:
         if not was_interrupted(error):

@@ -8,6 +8,7 @@ import typer
 
 from floorline.cli.completion import complete_baskets
 from floorline.cli.options import AsJson, ConfigFile, Quiet, WithPrefect
+from floorline.collection import paused_collection
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
@@ -30,15 +31,16 @@ def snapshot(
 
     Fetch, land, load and publish. A run that was interrupted continues with the pages that it has landed.
     """
-    from floorline.cli.execution import (
-        connected_settings,
-        run_flow_or_pipeline,
-        runs_as_flow,
-        snapshot_progress,
-    )
-    from floorline.cli.render.runs import print_results
-    from pipelines.exit_codes import worst_exit_code
-    from pipelines.snapshot.pipeline import SnapshotPipeline
+    with paused_collection():
+        from floorline.cli.execution import (
+            connected_settings,
+            run_flow_or_pipeline,
+            runs_as_flow,
+            snapshot_progress,
+        )
+        from floorline.cli.render.runs import print_results
+        from pipelines.exit_codes import worst_exit_code
+        from pipelines.snapshot.pipeline import SnapshotPipeline
 
     as_flow = runs_as_flow(prefect)
     settings, names = connected_settings(config), tuple(baskets or ())
