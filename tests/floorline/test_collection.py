@@ -16,9 +16,9 @@ def test_collection_goes_on_after_the_block(monkeypatch: pytest.MonkeyPatch) -> 
     assert gc.get_freeze_count() == frozen  # nothing was imported
 
     try:
-        with pytest.raises(ImportError), paused_collection():
-            monkeypatch.setitem(sys.modules, "a_module", sys)
-            raise ImportError
+        monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+        with paused_collection():
+            import colorsys  # noqa: F401
         assert gc.isenabled()
         assert gc.get_freeze_count() > frozen
     finally:
