@@ -5,8 +5,8 @@ past is read from one file. `valid_to` is null where the state outlasts the mont
 file, in store.history, or in store.current. A landing that changes the past reopens its month and those
 after it.
 
-The files are complete before one transaction takes their states out of store.history and makes the views
-read the files: a process that is killed leaves at most files that nothing uses. Call the functions under the
+A file is complete before one transaction takes its states out of store.history and makes the views read the
+file: a process that is killed leaves at most a file that nothing uses. Call the functions under the
 writer's lock.
 """
 
@@ -71,16 +71,16 @@ def seal_months(db: duckdb.DuckDBPyConnection, now: datetime) -> list[SealedMont
 
     Raises SealedMonthUnreadable where a file does not hold what was written to it, and WarehouseFull.
     """
-    sealed = [_write_month(db, start, find_sealed_folder(db)) for start in _months_to_seal(db, now)]
-    if not sealed:
-        return []
-    end = next_month(start_of(sealed[-1].month))
-    with transaction(db):
-        db.execute("DELETE FROM store.history WHERE valid_to < ?", [end])
-        rows = [[*astuple(month), now] for month in sealed]
-        db.executemany("INSERT INTO store.sealed_month VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    return [_seal_month(db, start, now) for start in list(_months_to_seal(db, now))]
+
+
+def _seal_month(db: duckdb.DuckDBPyConnection, start: datetime, now: datetime) -> SealedMonth:
+    month = _write_month(db, start, find_sealed_folder(db))
+    with transaction(db):  # one for each month: to delete 40 million rows takes more memory than a load has
+        db.execute("DELETE FROM store.history WHERE valid_to < ?", [next_month(start)])
+        db.execute("INSERT INTO store.sealed_month VALUES (?, ?, ?, ?, ?, ?, ?)", [*astuple(month), now])
         update_history(db)
-    return sealed
+    return month
 
 
 def _months_to_seal(db: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[datetime]:
