@@ -240,13 +240,15 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     migrations, newest = _migrations(), newest_schema()
     if version > newest:
         raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {newest}", path)
+    if version in {0, newest}:  # without rows, threads wait for each other longer than they work
+        connection.execute("SET threads = 1")
     for number in range(version + 1, newest + 1):
-        connection.begin()
-        connection.execute(migrations[number].read_text())
-        connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
-        connection.commit()
+        with transaction(connection):
+            connection.execute(migrations[number].read_text())
+            connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
     with transaction(connection):
         update_history(connection)
+    connection.execute("RESET threads")
     fill_stale_gaps(connection)
     update_stale_best_asks(connection)
 
