@@ -17,6 +17,10 @@ from warehouse.views import DATED_QUOTES
 LOAD: Final = resources.files("warehouse") / "sql" / "load"
 ANY_LAPSE: Final = "SELECT 1 FROM doubtful_ask UNION ALL SELECT 1 FROM store.lapsed_quote LIMIT 1"
 ANY_STALE: Final = "FROM store.stale_best_ask LIMIT 1"
+# What was best before the states that are left stays as it was.
+KEEP_DELETED: Final = """
+UPDATE store.stale_best_ask s SET since = k.since FROM store.kept_history k WHERE s.since < k.since
+"""
 EARLIEST: Final = "SELECT nullif(min(since), '-infinity') FROM store.stale_best_ask"
 
 
@@ -30,6 +34,7 @@ def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
     if db.execute(ANY_LAPSE).fetchall():
         db.execute(f"CREATE OR REPLACE TEMP VIEW dated_ask AS {DATED_QUOTES.format(quotes='doubtful_ask')}")
         _run_step(db, "find_lapsed_quotes")
+    db.execute(KEEP_DELETED)
     if not db.execute(ANY_STALE).fetchall():
         return
     _view_states(db)

@@ -28,9 +28,11 @@ TYPES: Final = {
 }  # fmt: skip
 COLUMNS: Final = ", ".join(TYPES)
 SELECT_MONTHS: Final = "SELECT month, file, bytes FROM store.sealed_month ORDER BY month"
-HAS_MONTHS: Final = """
-SELECT count(*) > 0 FROM duckdb_tables()
-WHERE database_name = current_database() AND schema_name = 'store' AND table_name = 'sealed_path'
+SELECT_KEPT: Final = "SELECT max(since) FROM store.kept_history"
+# An older version of Floorline has not these tables.
+SELECT_TABLES: Final = """
+SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'store'
+    AND table_name IN ('sealed_path', 'kept_history')
 """
 SELECT_FILES: Final = "SELECT path, bytes FROM store.sealed_path ORDER BY path"
 FOREIGN: Final = (
@@ -79,9 +81,13 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True)
 class QuoteStates:
-    """Where the states of the quotes are: in the database, and in the files of sealed months, in order."""
+    """Where the states of the quotes are: in the database, and in the files of sealed months, in order.
+
+    Those that ended before `kept_from` were deleted.
+    """
 
     files: tuple[SealedFile, ...]
+    kept_from: datetime | None = None
 
     @property
     def open_from(self) -> datetime | None:
@@ -118,6 +124,7 @@ class QuoteStates:
             f" WHEN ts >= {_literal(file.month)} THEN {_quote(str(file.path))}"
             for file in reversed(self.files)
         )
+        of_sealed = f"CASE WHEN {is_open} THEN NULL{cases}{self._refused} END"
         own = f"[{', '.join(sorted(_quote(str(file.path)) for file in self.files))}]"
         return f"""
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
@@ -129,12 +136,32 @@ class QuoteStates:
                 ELSE error('{FOREIGN}') END AS passed
             FROM store.sealed_path;
             CREATE OR REPLACE MACRO store.is_open(ts) AS {is_open};
-            CREATE OR REPLACE MACRO store.sealed_file(ts) AS CASE WHEN {is_open} THEN NULL{cases} END;
+            CREATE OR REPLACE MACRO store.is_kept(ts) AS {self._is_kept};
+            CREATE OR REPLACE MACRO store.kept_day(day) AS {self._kept_day};
+            CREATE OR REPLACE MACRO store.sealed_file(ts) AS {of_sealed};
         """  # noqa: S608 - our own paths, quoted
+
+    @property
+    def _refused(self) -> str:
+        """The branch of a CASE that fails for a moment `ts` of which states were deleted, if any were."""
+        if self.kept_from is None:
+            return ""
+        message = _quote(f"the history before {self.kept_from:%Y-%m-%d} was deleted (keep_history)")
+        return f" WHEN ts < {_literal(self.kept_from)} THEN error({message})"
+
+    @property
+    def _is_kept(self) -> str:
+        return f"CASE{self._refused} ELSE true END" if self._refused else "true"
+
+    @property
+    def _kept_day(self) -> str:
+        """An expression: the later one of `day` and the first day of which all states are kept."""
+        return f"greatest(day::DATE, DATE '{self.kept_from:%Y-%m-%d}')" if self.kept_from else "day::DATE"
 
     def since(self, moment: datetime | None) -> QuoteStates:
         """Return the states without the sealed months that ended up to `moment`; None keeps all."""
-        return self if moment is None else QuoteStates(tuple(f for f in self.files if f.end > moment))
+        files = tuple(file for file in self.files if moment is None or file.end > moment)
+        return QuoteStates(files, self.kept_from)
 
     def require_files(self) -> None:
         """Raise SealedMonthUnreadable where a file is missing or has another size."""
@@ -145,16 +172,18 @@ class QuoteStates:
 
 def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> QuoteStates:
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
-    months = connection.execute(SELECT_MONTHS).fetchall() if _can_have_months(connection) else []
+    tables = _find_tables(connection)
+    months = connection.execute(SELECT_MONTHS).fetchall() if "sealed_path" in tables else []
+    ((kept_from,),) = connection.execute(SELECT_KEPT).fetchall() if "kept_history" in tables else [(None,)]
     folder = folder or (find_sealed_folder(connection) if months else Path())
-    return QuoteStates(
-        tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
-    )
+    files = tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
+    return QuoteStates(files, kept_from)
 
 
 def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
     """Return the files that the views of a database read, those of its sealed months, with their bytes."""
-    rows = connection.execute(SELECT_FILES).fetchall() if _can_have_months(connection) else []
+    has_months = "sealed_path" in _find_tables(connection)
+    rows = connection.execute(SELECT_FILES).fetchall() if has_months else []
     return {Path(file): size for file, size in rows}
 
 
@@ -198,9 +227,9 @@ def next_month(start: datetime) -> datetime:
     return (start + timedelta(days=32)).replace(day=1)
 
 
-def _can_have_months(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether the version that made a database knew sealed months."""
-    return bool(connection.execute(HAS_MONTHS).fetchall()[0][0])
+def _find_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return which tables of sealed months and deleted history the version knew that made a database."""
+    return {table for (table,) in connection.execute(SELECT_TABLES).fetchall()}
 
 
 def _month_of(path: Path) -> datetime:

@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 DURATION_HINT: Final = 'write a number with a unit, such as "90s", "10 min", "1h" or "1w"'
 MAX_DURATION_TEXT: Final = 40  # characters
 SHORTEST_INTERVAL: Final = timedelta(seconds=10)
+SHORTEST_RETENTION: Final = timedelta(days=31)
 SHORTEST_DEADLINE: Final = timedelta(seconds=1)
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)  # by Windows
@@ -84,6 +85,7 @@ _PARSE: Final = BeforeValidator(parse_duration)
 _SCHEMA: Final = WithJsonSchema({"type": "string", "examples": ["90s", "10m", "1h", "7d"]})
 Duration = Annotated[timedelta, _PARSE, AfterValidator(_at_least(timedelta(), "0s")), _SCHEMA]
 Deadline = Annotated[timedelta, _PARSE, AfterValidator(_at_least(SHORTEST_DEADLINE, "1s")), _SCHEMA]
+Retention = Annotated[timedelta, _PARSE, AfterValidator(_at_least(SHORTEST_RETENTION, "31d")), _SCHEMA]
 Interval = Annotated[timedelta, _PARSE, AfterValidator(_at_least(SHORTEST_INTERVAL, "10s")), _SCHEMA]
 
 

@@ -19,13 +19,14 @@ from pipelines.config.fields import (
     Name,
     Provider,
     Receiver,
+    Retention,
     Table,
 )
 from pipelines.config.schedules import check_cron, check_timezone
 
 
 class WarehouseSettings(Table):
-    """Where the warehouse is, how long loaded landings are kept, and its limits for disk space and locks.
+    """Where the warehouse is, how long landings and history are kept, its limits for disk space and locks.
 
     Above `seal_above`, `market.duckdb` reads the months that are over from files beside it.
     """
@@ -45,6 +46,11 @@ class WarehouseSettings(Table):
         default=timedelta(seconds=60),
         description="How long a loader waits for the lock of another loader",
         examples=["60s"],
+    )
+    keep_history: Retention | None = Field(
+        default=None,
+        description="How long the history is kept, by whole months; all of it by default",
+        examples=["730d"],
     )
     seal_above: ByteSize = Field(
         default=ByteSize(500_000_000),

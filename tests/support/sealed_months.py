@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from tests.support.clocks import NOON
 from tests.support.series_landings import Point, SeriesPage, land_series
 from tests.support.warehouse import Quote, create_warehouse, land, minute, observe
 from warehouse.database import open_writer
@@ -24,9 +26,9 @@ FROM quote_history ORDER BY ALL
 Rows = list[tuple[Any, ...]]
 
 
-def see(db: duckdb.DuckDBPyConnection) -> list[Rows]:
-    """Return all states, the quotes of now, and those of a moment in every nine days."""
-    moments = [minute(1 + day * DAY) for day in range(0, DAYS, 9)]
+def see(db: duckdb.DuckDBPyConnection, start: datetime = NOON) -> list[Rows]:
+    """Return all states, the quotes of now, and those of a moment in every nine days from `start` on."""
+    moments = [minute(1 + day * DAY) for day in range(0, DAYS, 9) if minute(1 + day * DAY) >= start]
     asof = "SELECT item, provider, price, quantity, valid_from, run_id FROM quotes_as_of(?) ORDER BY ALL"
     now = db.execute("FROM quotes ORDER BY ALL").fetchall()
     return [db.execute(HISTORY).fetchall(), now, *(db.execute(asof, [at]).fetchall() for at in moments)]

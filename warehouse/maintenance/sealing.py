@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from common.warehouse_errors import WarehouseError
@@ -17,6 +17,7 @@ from warehouse.quote_states import read_sealed_files
 from warehouse.restoration import restore_writer
 from warehouse.sealing.files import remove_unused_files
 from warehouse.sealing.months import SealedMonth, seal_months
+from warehouse.sealing.retention import delete_history
 from warehouse.state.alerts import AlertStore
 
 
@@ -24,34 +25,45 @@ from warehouse.state.alerts import AlertStore
 class SealReport:
     """The months that were sealed now: none where the database `is_small`.
 
-    `bytes` is how much of the database's file was in use before.
+    `bytes` is how much of the database's file was in use before. `deleted` counts the states that were older
+    than the configuration keeps.
     """
 
     bytes: int
     is_small: bool
     sealed: tuple[SealedMonth, ...]
+    deleted: int = 0
 
 
-def seal(paths: WarehousePaths, now: datetime, *, above: int = 0, wait: float = LOCK_WAIT) -> SealReport:
+def seal(
+    paths: WarehousePaths,
+    now: datetime,
+    *,
+    above: int = 0,
+    keep: timedelta | None = None,
+    wait: float = LOCK_WAIT,
+) -> SealReport:
     """Seal the months that are over, where the database has more than `above` bytes; compact and publish it.
 
-    Files that no database names any more are deleted, a day after the last one that did. Raises what
-    `load_pending` raises.
+    With `keep`, the history is deleted first that ended before the month which lies so long ago. Files that
+    no database names any more are deleted, a day after the last one that did. Raises what `load_pending`
+    raises.
     """
     with writer_lock(paths, wait):
         restored = restore_writer(paths, now)
         if restored is not None:
             AlertStore(paths.state).raise_alert(restored_alert(restored), now)
         with open_writer(paths.writer) as db:
+            deleted = 0 if keep is None else delete_history(db, now, keep)
             size = count_used_bytes(db)
             sealed = [] if size <= above else seal_months(db, now)
         compacted = is_worth_compacting(paths.writer)
         if compacted:
             compact(paths.writer)
-        if sealed or compacted or restored:
+        if sealed or deleted or compacted or restored:
             publish(paths)
         remove_unused_files(paths.sealed, _find_named_files(paths), now)
-    return SealReport(size, size <= above, tuple(sealed))
+    return SealReport(size, size <= above, tuple(sealed), deleted)
 
 
 def _find_named_files(paths: WarehousePaths) -> set[Path]:

@@ -38,7 +38,8 @@ from warehouse.sealing.files import write_states
 SETTLING: Final = timedelta(days=2)  # landings of a month that is over are rare after so long
 FIRST_MONTH: Final = f"""
 SELECT coalesce((SELECT max(month) + INTERVAL 1 MONTH FROM store.sealed_month),
-    (SELECT date_trunc('month', min(valid_from)) FROM ({OPEN_STATES})))::DATE
+    (SELECT greatest(date_trunc('month', min(valid_from)), (SELECT max(since) FROM store.kept_history))
+        FROM ({OPEN_STATES})))::DATE
 """  # noqa: S608 - our own query
 STATES: Final = f"""
 SELECT * REPLACE (CASE WHEN valid_to < getvariable('month_end') THEN valid_to END AS valid_to)

@@ -21,6 +21,8 @@ def print_seal(report: SealReport, *, above: int, as_json: bool, quiet: bool) ->
         print_result("maintain seal", report)
     if as_json or quiet:
         return
+    if report.deleted:
+        print_line(f"{pluralize(report.deleted, 'state')} deleted that `keep_history` does not keep")
     if report.is_small:
         print_line(
             f"no month was sealed: the database has {report.bytes / 1e6:,.1f} MB, and `seal_above` is"

@@ -60,5 +60,6 @@ JOIN store.run r ON r.run_key = h.run_key
 ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
     ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
     AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed
-WHERE h.valid_from <= ts::TIMESTAMPTZ AND (h.valid_to > ts::TIMESTAMPTZ OR h.valid_to IS NULL)
+WHERE store.is_kept(ts::TIMESTAMPTZ) AND h.valid_from <= ts::TIMESTAMPTZ
+    AND (h.valid_to > ts::TIMESTAMPTZ OR h.valid_to IS NULL)
     AND h.lowest_ask IS NOT NULL AND h.delivery <> 'bid';

@@ -103,11 +103,11 @@ SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.
     max_by(a.price, a.valid_from) AS close, arg_max_null(a.quantity, a.valid_from) AS quantity,
     count(*) FILTER (a.valid_from >= d.starts_at) AS changes
 FROM store.ask_state a
-JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
+JOIN store.days_between(store.kept_day(first_day), last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
 LEFT JOIN store.newest_of_source n ON n.source = a.source
 WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
     AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
-    AND a.ends_at > store.start_of(store.number_of(first_day))
+    AND a.ends_at > store.start_of(store.number_of(store.kept_day(first_day)))
 GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.delivery, d.day;
 
 -- The best asks that stand on each day, up to the newest observation of any source.

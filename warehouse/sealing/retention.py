@@ -1,0 +1,43 @@
+"""Delete the history that is older than the configuration keeps, by whole months.
+
+What was best at each moment stays: `best_ask_history`, and with it `best_ask_daily_ohlc` and `movers`. These
+rows are few. The days of each marketplace (`daily_ohlc`) would be more rows than the history itself: most
+asks of a day do not change.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import duckdb
+
+from warehouse.database import transaction, update_history
+from warehouse.quote_states import find_quote_states, start_of
+
+SELECT_STATES: Final = """
+SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)
+    + (SELECT coalesce(sum(ended), 0)::BIGINT FROM store.sealed_month WHERE month < $month)
+"""
+
+
+def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta) -> int:
+    """Delete the states that ended before the month which lies `keep` ago; return how many.
+
+    The files of sealed months stay until `remove_unused_files` deletes them. Call it under the writer's lock.
+    """
+    kept_from = find_quote_states(db).kept_from
+    since = max(start_of((now - keep).date()), kept_from or start_of((now - keep).date()))
+    parameters = {"since": since, "month": since.date()}
+    ((states,),) = db.execute(SELECT_STATES, parameters).fetchall()
+    if not states:
+        return 0
+    with transaction(db):
+        db.execute("DELETE FROM store.history WHERE valid_to < ?", [since])
+        # Those that replace a state are needed as long as this state is there.
+        db.execute("DELETE FROM store.filled_state WHERE valid_to < ? AND NOT replaces", [since])
+        db.execute("DELETE FROM store.sealed_month WHERE month < ?", [since.date()])
+        db.execute("DELETE FROM store.kept_history")
+        db.execute("INSERT INTO store.kept_history VALUES (?)", [since])
+        update_history(db)
+    return int(states)
