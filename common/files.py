@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from io import FileIO
@@ -34,6 +35,9 @@ UNUSABLE: Final = frozenset(
     )
 )  # fmt: skip
 
+COPIED_AT_ONCE: Final = 1 << 30  # bytes
+# Why the kernel does not copy: another or an old file system, or a sandbox.
+NOT_IN_KERNEL: Final = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM))
 LONGEST_USER_FILE: Final = 64 << 20  # bytes
 
 
@@ -96,6 +100,21 @@ def fsync_directory(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the content of a file inside the kernel, which shares the blocks where the file system can.
+
+    Raises OSError.
+    """
+    try:
+        with source.open("rb") as read, target.open("wb") as written:
+            while os.copy_file_range(read.fileno(), written.fileno(), COPIED_AT_ONCE):
+                pass
+    except OSError as error:
+        if error.errno not in NOT_IN_KERNEL:
+            raise OSError(error.errno, error.strerror, str(error.filename or target)) from None
+        shutil.copyfile(source, target)
 
 
 def read_file_version(path: Path) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-from common.files import translate_os_errors
+from common.files import copy_file, translate_os_errors
 
 
 @contextlib.contextmanager
@@ -32,10 +31,10 @@ def remove_database(path: Path) -> None:
 def copy_database(path: Path, target: Path) -> None:
     """Copy a database that no process has open, with its log. Raises WarehouseFull and WarehouseUnusable."""
     with translate_os_errors(target):
-        shutil.copyfile(path, target)
+        copy_file(path, target)
         target.chmod(0o600)
         if log_of(path).exists():
-            shutil.copyfile(log_of(path), log_of(target))
+            copy_file(log_of(path), log_of(target))
 
 
 def keep_backup(path: Path, now: datetime) -> Path | None:

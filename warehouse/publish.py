@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Final
 
-from common.files import fsync_directory
+from common.files import copy_file, fsync_directory
 from warehouse.database import translate_duckdb_errors
 from warehouse.database_files import log_of
 from warehouse.integrity import record_checksum
@@ -30,7 +29,7 @@ def publish(paths: WarehousePaths, base: str = "") -> None:
     with translate_duckdb_errors(paths.published):
         try:
             partial.unlink(missing_ok=True)  # left by a killed publish, and read-only
-            shutil.copyfile(paths.writer, partial)
+            copy_file(paths.writer, partial)
             mode = _mode(paths)
             partial.chmod(mode)
             _share_sealed_months(paths, mode)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-from common.files import read_file_version, translate_os_errors
+from common.files import copy_file, read_file_version, translate_os_errors
 from common.warehouse_errors import (
     DatabaseIncomplete,
     DatabaseUnreadable,
@@ -135,7 +134,7 @@ def _replace_writer(paths: WarehousePaths, now: datetime) -> Path | None:
     """Put a copy of the published database in the place of the loader's; return the backup of the latter."""
     restored = paths.writer.with_name("restored.duckdb")
     with temporary_database(restored), translate_os_errors(restored):
-        shutil.copyfile(paths.published, restored)
+        copy_file(paths.published, restored)
         restored.chmod(0o600)
         with restored.open("rb") as file:
             os.fsync(file.fileno())

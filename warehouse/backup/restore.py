@@ -19,7 +19,7 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-from common.files import fsync_directory, is_locked, translate_os_errors
+from common.files import copy_file, fsync_directory, is_locked, translate_os_errors
 from common.warehouse_errors import BackupDamaged, WarehouseLocked, WarehouseNotEmpty
 from warehouse.backup.contents import is_growing, warehouse_files
 from warehouse.backup.manifest import WAREHOUSE, BackedUpFile, Manifest, describe_file, verify_backup
@@ -112,7 +112,7 @@ def _choose_name(root: Path, now: datetime) -> str:
 
 def _copy_verified(folder: Path, file: BackedUpFile, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / file.path, target)
+    copy_file(folder / file.path, target)
     target.chmod(0o600)
     os.utime(target, ns=(file.modified_ns, file.modified_ns))
     if describe_file(target.parent, target).sha256 != file.sha256:
