@@ -216,7 +216,7 @@ def _build_market(options: Options, now: int) -> Market:
         return Replay(options.market)
     items = catalog.build_catalog(options.items, options.seed)
     first, quotes = board.seed_board(items, options.seed, now=now, count=options.quotes)
-    return Market(first, quotes, now=now, refresh=round(options.refresh * SECOND))
+    return Market(first, list(quotes), now=now, refresh=round(options.refresh * SECOND))
 
 
 def _position(provider: str) -> int:

@@ -4,6 +4,7 @@ import math
 import random
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -63,7 +64,10 @@ def seeded_random(*seed: object) -> random.Random:
     return random.Random(repr(seed))  # noqa: S311 - a market, not a secret
 
 
-def seed_board(catalog: Catalog, seed: int, *, now: int, count: int | None) -> tuple[Board, Quotes]:
+@lru_cache(maxsize=2)  # many markets of one process are equal at their start
+def seed_board(
+    catalog: Catalog, seed: int, *, now: int, count: int | None
+) -> tuple[Board, tuple[Quote | None, ...]]:
     """Return a board and its first quotes: at 2 of 5 places, or exactly `count`. Raises ValueError."""
     rng = seeded_random(seed, "places")
     scored = [
@@ -77,10 +81,10 @@ def seed_board(catalog: Catalog, seed: int, *, now: int, count: int | None) -> t
         listed_below, placed_below = _thresholds([score for score, *_ in scored], count)
     chosen = [place for place in scored if place[0] < placed_below]
     board = Board(catalog, [(item, provider) for _, item, provider in chosen])
-    return board, [
+    return board, tuple(
         _first_quote(board, place, now=now, rng=rng) if score < listed_below else None
         for place, (score, *_) in enumerate(chosen)
-    ]
+    )
 
 
 def _thresholds(scores: list[float], count: int) -> tuple[float, float]:
