@@ -6,7 +6,7 @@ import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -78,7 +78,10 @@ class AsksModel:
                 row["observed_to"], self.newest.get(row["source"], row["observed_to"])
             )
         self.now = max(self.newest.values())
-        stale = {_quote_key(row): row["fresh_until"] for row in records(db, "FROM stale_quotes")}
+        stale = {
+            _quote_key(row): row["fresh_until"] or row["observed_at"]
+            for row in records(db, "FROM stale_quotes")
+        }
         self.asks = list(self._read(records(db, "FROM quote_history"), stale))
         live = [row for row in records(db, "FROM quotes") if row["fresh"] and self.is_offer(row)]
         self.live = live
@@ -138,16 +141,11 @@ class AsksModel:
             by_item[ask.item, ask.currency].append(ask)
         return {key: list(bests_over_time(asks)) for key, asks in by_item.items()}
 
-    def _days_of(self, ask: Ask, newest: datetime) -> list[date]:
-        last = ask.end - timedelta(microseconds=1) if ask.end else max(newest, ask.start)
-        count = (last.date() - ask.start.date()).days
-        return [ask.start.date() + number * DAY for number in range(count + 1)]
-
     def daily(self) -> dict[tuple[object, ...], tuple[Any, ...]]:
         """Return (open, high, low, close, quantity, changes) of each quote and UTC day."""
         by_day = defaultdict(list)
         for ask in self.asks:
-            for day in self._days_of(ask, self.newest[ask.source]):
+            for day in _days_between(ask.start, ask.end, self.newest[ask.source]):
                 key = (ask.item, ask.currency, ask.source, ask.provider, ask.delivery, day)
                 by_day[key].append(ask)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
@@ -161,22 +159,22 @@ class AsksModel:
     def daily_best(self) -> dict[tuple[object, ...], tuple[Any, ...]]:
         """Return (open, high, low, close, open_at, close_at) of the best ask of each item and UTC day."""
         by_day = defaultdict(list)
-        for ask in self.asks:
-            for day in self._days_of(ask, self.now):
-                by_day[ask.item, ask.currency, day].append(ask)
+        for item, history in self.best_history().items():
+            for best in history:
+                for day in _days_between(best.valid_from, best.valid_to, self.now):
+                    by_day[*item, day].append(best)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
-        for key, asks in by_day.items():
-            bests = _bests_of_day(asks, datetime.combine(key[2], time(), UTC))
+        for key, bests in by_day.items():
             prices = [best.price for best in bests]
-            result[key] = (
-                prices[0],
-                max(prices),
-                min(prices),
-                prices[-1],
-                bests[0].provider,
-                bests[-1].provider,
-            )
+            ends = (bests[0].provider, bests[-1].provider)
+            result[key] = (prices[0], max(prices), min(prices), prices[-1], *ends)
         return result
+
+
+def _days_between(start: datetime, end: datetime | None, newest: datetime) -> list[date]:
+    """Return the UTC days of a time range; one that has no end counts up to the newest observation."""
+    last = end - timedelta(microseconds=1) if end else max(newest, start)
+    return [start.date() + number * DAY for number in range((last.date() - start.date()).days + 1)]
 
 
 def read_ask(row: Row, end: datetime | None) -> Ask:
@@ -203,14 +201,6 @@ def bests_over_time(asks: Sequence[Ask]) -> Iterable[BestAsk]:
         last = now
     if last:
         yield last
-
-
-def _bests_of_day(asks: list[Ask], midnight: datetime) -> list[Ask]:
-    """Return the best ask at every moment of a day at which an ask begins or ends, where there is one."""
-    ends = [ask.end for ask in asks if ask.end and midnight < ask.end < midnight + DAY]
-    moments = sorted({midnight, *ends, *(ask.start for ask in asks if ask.start > midnight)})
-    standing = [[ask for ask in asks if ask.counts_at(moment)] for moment in moments]
-    return [min(some, key=lambda ask: ask.rank) for some in standing if some]
 
 
 def _listed(offers: list[Row]) -> int | None:

@@ -17,7 +17,7 @@ WITH look AS (
 )
 SELECT store.item_of(c.market_hash_name, c.phase) AS item, c.*, coalesce(c.fresh_until >= newest.observed_to, false) AS fresh
 FROM (
-    SELECT i.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
+    SELECT p.source, p.provider, i.item_id, i.market_hash_name, i.phase, c.currency, c.delivery,
         c.lowest_ask, store.price_by(c.other_price, c.lowest_ask) AS price, c.quantity,
         coalesce(c.changed_at, c.valid_from) AS changed_at, c.last_updated,
         greatest(c.seen_at,

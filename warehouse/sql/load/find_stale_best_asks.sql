@@ -6,7 +6,8 @@ CREATE OR REPLACE TEMP TABLE stale_group AS
 SELECT g.group_key, c.currency, min(s.since) AS since
 FROM store.stale_best_ask s
 JOIN store.item_group g USING (item_key)
-JOIN (SELECT currency FROM store.book UNION SELECT currency FROM store.filled_state) c ON coalesce(c.currency = s.currency, true)
+JOIN (SELECT currency FROM store.book UNION SELECT currency FROM store.filled_state) c
+    ON coalesce(c.currency = s.currency, true)
 WHERE s.since >= getvariable('readable_from')
 GROUP BY g.group_key, c.currency;
 

@@ -36,18 +36,26 @@ ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_
 WHERE h.delivery <> 'bid' AND h.lowest_ask IS NOT NULL AND (h.lowest_ask > 0 OR price > 0)
     AND h.quantity IS DISTINCT FROM 0 AND g.is_one AND h.valid_from < h.ends_at;
 
--- The best ask now. A marketplace that two sources report counts once.
+-- The best ask now, of the quotes that `best_ask` counts. A marketplace that two sources report counts once.
 CREATE OR REPLACE VIEW store.best_now AS
-SELECT group_key, item, market_hash_name, phase, currency,
+SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency,
+    any_value(group_key) AS group_key,
     min_by(struct_pack(price, provider), struct_pack(price, source, provider, delivery)) AS best,
     count(DISTINCT provider) AS markets, TRY_CAST(sum(quantity) AS BIGINT) AS listed
 FROM (
-    SELECT group_key, item, market_hash_name, phase, currency, provider, delivery,
-        unnest(min_by(struct_pack(price, source), struct_pack(price, source))), max(quantity)::HUGEINT AS quantity
-    FROM store.live WHERE delivery <> 'bid'
-    GROUP BY group_key, item, market_hash_name, phase, currency, provider, delivery
+    SELECT i.market_hash_name, i.phase, c.currency, p.provider, c.delivery, any_value(g.group_key) AS group_key,
+        unnest(min(struct_pack(price := store.price_by(c.other_price, c.lowest_ask), source := p.source))),
+        max(c.quantity)::HUGEINT AS quantity
+    FROM store.current c
+    JOIN store.item i ON i.item_key = c.item_key
+    JOIN store.item_group g ON g.item_key = c.item_key
+    JOIN store.provider p ON p.provider_key = c.provider_key
+    ANTI JOIN store.lapsed_quote l ON l.quote_key = c.quote_key
+    WHERE c.delivery <> 'bid' AND c.lowest_ask IS NOT NULL AND (c.lowest_ask > 0 OR c.other_price > 0)
+        AND c.quantity IS DISTINCT FROM 0 AND g.is_one
+    GROUP BY i.market_hash_name, i.phase, c.currency, p.provider, c.delivery
 )
-GROUP BY group_key, item, market_hash_name, phase, currency;
+GROUP BY market_hash_name, phase, currency;
 
 -- The end of the newest observation of any source: the past counts back from then.
 CREATE OR REPLACE VIEW store.newest_observation AS SELECT max(observed_to) AS observed_to FROM store.observation;
@@ -118,7 +126,9 @@ SELECT a.item, a.market_hash_name, a.phase, a.currency, d.day,
     max_by(a.provider, a.valid_from) AS close_at
 FROM store.best_ask_of_item a
 JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
-WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
+CROSS JOIN store.newest_observation n
+WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
+    AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
     AND a.ends_at > store.start_of(store.number_of(first_day))
 GROUP BY a.item, a.market_hash_name, a.phase, a.currency, d.day;
 
