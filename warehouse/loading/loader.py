@@ -122,7 +122,10 @@ class Loader:
 
 
 def _count_bytes(landing: Landing) -> int:
-    return sum(file.stat().st_size for file in landing.folder.iterdir())
+    """Return the bytes of a landing's files; 0 where they cannot be listed, which its load reports."""
+    with contextlib.suppress(OSError):
+        return sum(file.lstat().st_size for file in landing.folder.iterdir())
+    return 0
 
 
 def _count(error: CorruptLanding) -> CorruptLanding:
