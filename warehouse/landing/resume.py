@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -28,16 +29,23 @@ INTERRUPTED = frozenset({"crashed", "cancelled", "auth_failed"})
 
 def find_interrupted_run(root: Path, source: str, basket: str) -> LandedRun | None:
     """Return the newest landing of a basket, if that run was interrupted."""
-    landings = [
-        landing.folder
-        for landing in read_landings(list_landings(root), on_corrupt=lambda _: None)
-        if (landing.header.source, landing.header.basket) == (source, basket)
-        and not is_being_written(landing.folder)
-    ]
+    newest = next(_landings_of(root, source, basket), None)
     with contextlib.suppress(CorruptLanding):
-        run = read_run(landings[-1]) if landings else None
+        run = None if newest is None else read_run(newest)
         return run if run is not None and run.done["state"] in INTERRUPTED else None
     return None
+
+
+def _landings_of(root: Path, source: str, basket: str) -> Iterator[Path]:
+    """Yield the landings of a basket that nobody writes, the newest first, without a look at older ones.
+
+    The name of a landing begins with the second of its start.
+    """
+    for _, folders in groupby(reversed(list_landings(root)), lambda folder: folder.name.partition("-")[0]):
+        for landing in reversed(read_landings([*folders], on_corrupt=lambda _: None)):
+            named = landing.header.source, landing.header.basket
+            if named == (source, basket) and not is_being_written(landing.folder):
+                yield landing.folder
 
 
 def reusable_pages(

@@ -84,7 +84,10 @@ class BookIndex:
         for delivery in pc.unique(deliveries).to_pylist():
             books = self.books.get((currency, delivery), {})
             by_provider = pa.array([books.get(key) for key in self.provider_keys.to_pylist()], pa.int32())
-            keys = pc.if_else(pc.equal(deliveries, delivery), by_provider.take(position), keys)
+            is_delivery = pc.equal(
+                deliveries, pa.scalar(delivery, TEXT)
+            )  # for a bare text, Arrow imports dateutil
+            keys = pc.if_else(is_delivery, by_provider.take(position), keys)
         return keys
 
 

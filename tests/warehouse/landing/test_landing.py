@@ -110,14 +110,14 @@ def test_empty_page_counts_as_a_page(tmp_path: Path) -> None:
 
 def test_pages_of_an_interrupted_run_are_reusable_for_their_lifetime(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
-    land(paths, "old", observe(minute(0), Quote()), state=None)
-    land(paths, "new", ShardSpec(PAGES), state="cancelled", started_at=minute(1))
+    land(paths, "1-old", observe(minute(0), Quote()), state=None)
+    land(paths, "2-new", ShardSpec(PAGES), state="cancelled", started_at=minute(1))
     run = find_interrupted_run(paths.landing, "cs2cap", "all")
     assert run is not None
 
     request = ShardSpec(PAGES).header(7)
     pages = reusable_pages(run, request, now=minute(5), lifetime=timedelta(minutes=4, seconds=58.5))
-    assert (run.header.run_id, [meta.offset for meta, _ in pages]) == ("new", [6, 9])
+    assert (run.header.run_id, [meta.offset for meta, _ in pages]) == ("2-new", [6, 9])
     assert [page["item_id"].to_list() for _, page in pages] == [["6", "7", "8"], ["9", "10", "11"]]
     assert reusable_pages(run, ShardSpec(PAGES, currency="EUR").header(1), now=NOON, lifetime=DAY) == []
 
