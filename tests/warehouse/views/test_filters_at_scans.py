@@ -79,3 +79,14 @@ def test_days_reach_the_scans_as_a_range_of_times(
         found for name, found in read_scans(json.loads(plan), "Dynamic Filters") if name == table and found
     ]
     assert any("valid_from<" in found and "valid_to>" in found for found in filters), filters
+
+
+@pytest.mark.parametrize("view", ["best_ask", "best_spreads", "price_outliers", "movers('1 day')"])
+def test_question_about_one_item_reads_the_quotes_of_this_item(
+    db: duckdb.DuckDBPyConnection, view: str
+) -> None:
+    query = f"FROM {view} WHERE market_hash_name = 'AK-47 | Finish 1 (Field-Tested)'"
+    ((_, plan),) = db.execute(f"EXPLAIN (FORMAT json) {query}").fetchall()
+    filters = [found for name, found in read_scans(json.loads(plan)[0]) if name == "item"]
+    assert filters
+    assert all("market_hash_name" in found for found in filters), filters

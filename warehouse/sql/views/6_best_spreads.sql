@@ -2,30 +2,35 @@
 -- is flagged, and no spread is built on it. Each step reads the one before it once, so that a filter on an item reaches
 -- the storage: a table expression that two steps share would be worked out for all items first.
 
--- The offers that are far off. The median of the other marketplaces' lowest asks is that of the ordered list without
--- the own element; it is worked out only for items of which some offer may be far off.
+-- The offers that are far off, by item and name, so that a filter on either one reaches them. The median of the other
+-- marketplaces' lowest asks is that of the ordered list without the own element; it is worked out only for items of which
+-- some offer may be far off.
 CREATE OR REPLACE VIEW store.far_off AS
-SELECT item, currency, o.provider_key, o.delivery, o.price, others, median
+SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, currency, o.provider_key, o.delivery, o.price,
+    others, median
 FROM (
-    SELECT item, currency, others, unnest(offers) AS o, ((prices[lower + (own <= lower)::INTEGER]
+    SELECT market_hash_name, phase, currency, others, unnest(offers) AS o, ((prices[lower + (own <= lower)::INTEGER]
         + prices[upper + (own <= upper)::INTEGER]) * 0.5)::DECIMAL(23, 9) AS median
     FROM (
         SELECT *, coalesce(list_position(prices, lowest), 2147483647) AS own,
             len(prices) - (lowest IS NOT NULL)::INTEGER AS others, (others + 1) // 2 AS lower, (others + 2) // 2 AS upper
         FROM (
-            SELECT *, list_sort(list(lowest) FILTER (lowest IS NOT NULL) OVER (PARTITION BY item, currency)) AS prices
+            SELECT *, list_sort(list(lowest) FILTER (lowest IS NOT NULL)
+                OVER (PARTITION BY market_hash_name, phase, currency)) AS prices
             FROM (
-                SELECT item, currency, min(o.price) FILTER (o.delivery <> 'bid') AS lowest, list(o) AS offers
+                SELECT market_hash_name, phase, currency, min(o.price) FILTER (o.delivery <> 'bid') AS lowest,
+                    list(o) AS offers
                 FROM (
-                    SELECT item, currency, unnest(offers) AS o
+                    SELECT market_hash_name, phase, currency, unnest(offers) AS o
                     FROM (
-                        SELECT item, currency, list(struct_pack(provider, provider_key, delivery, price)) AS offers
+                        SELECT market_hash_name, phase, currency,
+                            list(struct_pack(provider, provider_key, delivery, price)) AS offers
                         FROM store.live
-                        GROUP BY item, currency
+                        GROUP BY market_hash_name, phase, currency
                         HAVING max(price) >= 3 * min(price) FILTER (delivery <> 'bid')
                     )
                 )
-                GROUP BY item, currency, o.provider
+                GROUP BY market_hash_name, phase, currency, o.provider
             )
         )
     )
@@ -37,7 +42,8 @@ SELECT l.item, l.market_hash_name, l.phase, l.currency, l.source, l.provider, l.
     f.median::DECIMAL(20, 8) AS median_of_others, f.others, l.price::DOUBLE / nullif(f.median::DOUBLE, 0) AS ratio,
     l.observed_at
 FROM store.live l
-JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item AND f.currency = l.currency
+JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item AND f.market_hash_name = l.market_hash_name
+    AND f.currency = l.currency
     AND f.provider_key = l.provider_key AND f.delivery = l.delivery AND f.price = l.price;
 
 -- Every offer with what a sale to it brings, not yet rounded (rounding takes longer than all the rest), and whether it
@@ -60,7 +66,8 @@ FROM (
                 sell_at IS NULL OR list_contains(store.names_in(sell_at), provider) AS may_sell
             FROM store.provider
         ) p USING (provider_key)
-        LEFT JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item AND f.currency = l.currency
+        LEFT JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item
+            AND f.market_hash_name = l.market_hash_name AND f.currency = l.currency
             AND f.provider_key = l.provider_key AND f.delivery = l.delivery AND f.price = l.price
     )
 );

@@ -66,11 +66,13 @@ SELECT b.item, b.market_hash_name, b.phase, b.currency, p.price AS was, b.best.p
     p.provider AS was_at, b.best.provider AS now_at, b.markets, b.listed
 FROM store.best_now b
 JOIN (
-    SELECT a.group_key, a.currency, a.price, a.provider
+    SELECT a.group_key, a.item, a.market_hash_name, a.currency, a.price, a.provider
     FROM store.best_ask_of_item a
     JOIN (SELECT observed_to - period::INTERVAL AS moment FROM store.newest_observation) n
         ON a.valid_from <= n.moment AND a.ends_at > n.moment
-) p ON p.group_key = b.group_key AND p.currency = b.currency;
+) p ON p.group_key = b.group_key AND p.currency = b.currency
+    -- So that a filter on either one reaches both sides.
+    AND p.item = b.item AND p.market_hash_name = b.market_hash_name;
 
 -- The best ask is taken once for each day, at the time of day of the newest observation.
 CREATE OR REPLACE MACRO price_vs_median(days) AS TABLE
