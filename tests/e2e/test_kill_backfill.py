@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from sandbox.core import Sandbox
+from tests.support import patient
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, clean_env
 
@@ -29,14 +30,15 @@ def requested_pages(box: Sandbox, since: int = 0) -> list[Page]:
     return [tuple(query.get(name, [""])[0] for name in names) for query in queries]  # type: ignore[misc]
 
 
-def run_and_kill(command: list[str], is_due: Callable[[], bool]) -> bool:
+def run_and_kill(command: list[str], box: Sandbox, is_due: Callable[[], bool]) -> bool:
     """Start a command and kill it as soon as `is_due`; return whether it was still running."""
     run = subprocess.Popen(command, env=clean_env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while run.poll() is None and not is_due():
         time.sleep(0.002)
     run.kill()
     was_running = run.wait() == -9
-    time.sleep(0.2)  # the last request reaches the sandbox
+    for _ in range(2):  # the sandbox reads in the order of arrival: first what the command sent
+        patient.get(f"{box.url}/_sandbox/state").raise_for_status()
     return was_running
 
 
@@ -83,7 +85,7 @@ def test_thirty_kills_lose_no_row_and_repeat_at_most_one_page_per_extraction(
     for kill in range(KILLS):
         since = len(box.requests)
         is_due = kill_condition(kill, box, len(expected))
-        hits += run_and_kill([FLOORLINE, *command, "--config", str(killed.config)], is_due)
+        hits += run_and_kill([FLOORLINE, *command, "--config", str(killed.config)], box, is_due)
         requested |= check_repeats(requested_pages(box, since), requested)
     since = len(box.requests)
     killed.command(*command)
