@@ -5,6 +5,7 @@ Whatever changes an ask names the item in store.stale_best_ask, in the same tran
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import resources
 from typing import Final
 
@@ -21,6 +22,7 @@ ANY_STALE: Final = "FROM store.stale_best_ask LIMIT 1"
 KEEP_DELETED: Final = """
 UPDATE store.stale_best_ask s SET since = k.since FROM store.kept_history k WHERE s.since < k.since
 """
+FORGET_STALE: Final = "DELETE FROM store.stale_best_ask WHERE since >= getvariable('readable_from')"
 EARLIEST: Final = "SELECT nullif(min(since), '-infinity') FROM store.stale_best_ask"
 
 
@@ -30,6 +32,26 @@ def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
     Call this function in the transaction that changed the asks, after all that it changes. Where the file of
     a sealed month is missing, what changed before the open month waits for it.
     """
+    for _ in _update_batches(db):
+        pass
+
+
+def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
+    """Do so in transactions of their own, where a migration or a load that failed left items to do.
+
+    Each batch has a transaction, because a long history in one takes more memory than the writer has.
+    """
+    if not db.execute(ANY_STALE).fetchall():
+        return
+    db.begin()
+    for _ in _update_batches(db):
+        db.commit()
+        db.begin()
+    db.commit()
+
+
+def _update_batches(db: duckdb.DuckDBPyConnection) -> Iterator[int]:
+    """Yield the number of each batch of items once their best ask is up to date."""
     _run_step(db, "find_doubtful_asks")
     if db.execute(ANY_LAPSE).fetchall():
         db.execute(f"CREATE OR REPLACE TEMP VIEW dated_ask AS {DATED_QUOTES.format(quotes='doubtful_ask')}")
@@ -43,14 +65,8 @@ def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
     for batch in range(batches):
         db.execute("SET VARIABLE batch = ?", [batch])
         _run_step(db, "update_best_asks")
-
-
-def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
-    """Do so in a transaction of its own, where a migration or a load that failed left items to do."""
-    if db.execute(ANY_STALE).fetchall():
-        db.begin()
-        update_best_asks(db)
-        db.commit()
+        yield batch
+    db.execute(FORGET_STALE)  # those of which no quote is known, too
 
 
 def _view_states(db: duckdb.DuckDBPyConnection) -> None:

@@ -11,8 +11,6 @@ JOIN (SELECT currency FROM store.book UNION SELECT currency FROM store.filled_st
 WHERE s.since >= getvariable('readable_from')
 GROUP BY g.group_key, c.currency;
 
-DELETE FROM store.stale_best_ask WHERE since >= getvariable('readable_from');
-
 SET VARIABLE stale_since = (SELECT min(since) FROM stale_group);
 
 SET VARIABLE batches = (

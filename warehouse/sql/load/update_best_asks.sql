@@ -1,5 +1,5 @@
 -- Work out the best ask of some items anew. In: stale_group and the variable batch; ended_state, the states of quotes
--- that are over; store. Out: store.best_ask_history, store.best_ask_current.
+-- that are over; store. Out: store.best_ask_history, store.best_ask_current, store.stale_best_ask without these items.
 
 CREATE OR REPLACE TEMP TABLE stale_item AS
 SELECT i.item_key, i.is_one, g.group_key, g.currency, g.since
@@ -116,3 +116,6 @@ FROM new_best WHERE item_key IS NOT NULL AND valid_to IS NOT NULL ORDER BY item_
 INSERT INTO store.best_ask_current BY NAME
 SELECT * EXCLUDE (valid_to) FROM new_best WHERE item_key IS NOT NULL AND valid_to IS NULL
 ORDER BY item_key, currency;
+
+DELETE FROM store.stale_best_ask
+WHERE since >= getvariable('readable_from') AND item_key IN (SELECT item_key FROM stale_item);
