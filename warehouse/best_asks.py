@@ -56,9 +56,9 @@ def _update_batches(db: duckdb.DuckDBPyConnection) -> Iterator[int]:
     if db.execute(ANY_LAPSE).fetchall():
         db.execute(f"CREATE OR REPLACE TEMP VIEW dated_ask AS {DATED_QUOTES.format(quotes='doubtful_ask')}")
         _run_step(db, "find_lapsed_quotes")
-    db.execute(KEEP_DELETED)
     if not db.execute(ANY_STALE).fetchall():
         return
+    db.execute(KEEP_DELETED)
     _view_states(db)
     _run_step(db, "find_stale_best_asks")
     ((batches,),) = db.execute("SELECT getvariable('batches')").fetchall()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -28,12 +28,7 @@ TYPES: Final = {
 }  # fmt: skip
 COLUMNS: Final = ", ".join(TYPES)
 SELECT_MONTHS: Final = "SELECT month, file, bytes FROM store.sealed_month ORDER BY month"
-SELECT_KEPT: Final = "SELECT max(since) FROM store.kept_history"
-# An older version of Floorline has not these tables.
-SELECT_TABLES: Final = """
-SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'store'
-    AND table_name IN ('sealed_path', 'kept_history')
-"""
+SELECT_KEPT: Final = "SELECT since FROM store.kept_history"
 SELECT_FILES: Final = "SELECT path, bytes FROM store.sealed_path ORDER BY path"
 FOREIGN: Final = (
     "this macro reads the sealed months of its own database: call that of the other one, by its name"
@@ -172,9 +167,8 @@ class QuoteStates:
 
 def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> QuoteStates:
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
-    tables = _find_tables(connection)
-    months = connection.execute(SELECT_MONTHS).fetchall() if "sealed_path" in tables else []
-    ((kept_from,),) = connection.execute(SELECT_KEPT).fetchall() if "kept_history" in tables else [(None,)]
+    months = _select(connection, SELECT_MONTHS)
+    kept_from = next((since for (since,) in _select(connection, SELECT_KEPT)), None)
     folder = folder or (find_sealed_folder(connection) if months else Path())
     files = tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
     return QuoteStates(files, kept_from)
@@ -182,9 +176,7 @@ def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None
 
 def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
     """Return the files that the views of a database read, those of its sealed months, with their bytes."""
-    has_months = "sealed_path" in _find_tables(connection)
-    rows = connection.execute(SELECT_FILES).fetchall() if has_months else []
-    return {Path(file): size for file, size in rows}
+    return {Path(file): size for file, size in _select(connection, SELECT_FILES)}
 
 
 @contextlib.contextmanager
@@ -227,9 +219,12 @@ def next_month(start: datetime) -> datetime:
     return (start + timedelta(days=32)).replace(day=1)
 
 
-def _find_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return which tables of sealed months and deleted history the version knew that made a database."""
-    return {table for (table,) in connection.execute(SELECT_TABLES).fetchall()}
+def _select(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query; none where the version did not have the table that made the database."""
+    try:
+        return connection.execute(query).fetchall()
+    except duckdb.CatalogException:
+        return []
 
 
 def _month_of(path: Path) -> datetime:

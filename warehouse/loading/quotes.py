@@ -75,10 +75,9 @@ COUNT_CHANGES = """SELECT (SELECT count(*) FROM updated_quote WHERE changed)
     + (SELECT count(*) FROM closure)
     + (SELECT count(*) FROM recomputed_change WHERE run_key = getvariable('run_key'))"""
 
-# The states that end now, after the start of the run.
-COUNT_APPENDED = (
-    """SELECT (SELECT count(*) FROM updated_quote WHERE changed) + (SELECT count(*) FROM closure)"""
-)
+# The states that end now, after the start of the run: one that ends in a sealed month reopens this month.
+COUNT_APPENDED = """SELECT CASE WHEN EXISTS (FROM store.sealed_month)
+    THEN (SELECT count(*) FROM updated_quote WHERE changed) + (SELECT count(*) FROM closure) ELSE 0 END"""
 
 # The order of the steps. A step with a query runs only where the query counts at least one row.
 Steps = Mapping[str, str | None]

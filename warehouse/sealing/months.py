@@ -28,6 +28,7 @@ from warehouse.integrity import find_checksum
 from warehouse.quote_states import (
     COLUMNS,
     OPEN_STATES,
+    QuoteStates,
     find_quote_states,
     find_sealed_folder,
     next_month,
@@ -117,10 +118,13 @@ def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path |
     if folder is None:
         for file in states.files:
             file.path.touch()  # its time says since when nothing uses it
-    with transaction(db):
-        db.execute(TAKE_BACK.format(states.sealed))
-        db.execute("DELETE FROM store.sealed_month WHERE month >= ?", [states.files[0].month.date()])
-        update_history(db)
+    # Of many months, one transaction takes more memory than a loader has.
+    parts = [(file,) for file in reversed(states.files)] if folder is None else [states.files]
+    for files in parts:
+        with transaction(db):
+            db.execute(TAKE_BACK.format(QuoteStates(files).sealed))
+            db.execute("DELETE FROM store.sealed_month WHERE month >= ?", [files[0].month.date()])
+            update_history(db)
     return len(states.files)
 
 

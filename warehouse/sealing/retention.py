@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 
 from warehouse.database import transaction, update_history
-from warehouse.quote_states import find_quote_states, start_of
+from warehouse.quote_states import find_quote_states, next_month, start_of
 
 SELECT_STATES: Final = """
 SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)
@@ -27,17 +27,23 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
     The files of sealed months stay until `remove_unused_files` deletes them. Call it under the writer's lock.
     """
     kept_from = find_quote_states(db).kept_from
-    since = max(start_of((now - keep).date()), kept_from or start_of((now - keep).date()))
+    since = start_of((now - keep).date())
+    since = max(since, kept_from or since)
     parameters = {"since": since, "month": since.date()}
     ((states,),) = db.execute(SELECT_STATES, parameters).fetchall()
     if not states:
         return 0
     with transaction(db):
-        db.execute("DELETE FROM store.history WHERE valid_to < ?", [since])
         # Those that replace a state are needed as long as this state is there.
         db.execute("DELETE FROM store.filled_state WHERE valid_to < ? AND NOT replaces", [since])
         db.execute("DELETE FROM store.sealed_month WHERE month < ?", [since.date()])
         db.execute("DELETE FROM store.kept_history")
         db.execute("INSERT INTO store.kept_history VALUES (?)", [since])
         update_history(db)
+    # Of many months, one transaction takes more memory than a loader has.
+    ((first,),) = db.execute("SELECT min(valid_to) FROM store.history").fetchall()
+    end = start_of(first.date()) if first is not None else since
+    while end < since:
+        end = next_month(end)
+        db.execute("DELETE FROM store.history WHERE valid_to < ?", [end])
     return int(states)
