@@ -25,11 +25,11 @@ from warehouse.state.alerts import AlertStore
 class SealReport:
     """The months that were sealed now: none where the database `is_small`.
 
-    `bytes` is how much of the database's file was in use before. `deleted` counts the states that were older
-    than the configuration keeps.
+    `database_bytes` is how much of the database's file was in use before. `deleted` counts the states that
+    were older than the configuration keeps.
     """
 
-    bytes: int
+    database_bytes: int
     is_small: bool
     sealed: tuple[SealedMonth, ...]
     deleted: int = 0

@@ -33,16 +33,16 @@ HISTORY: Final = "history"
 class TableSize:
     """The rows of a table, or those of the history that ended in a month (such as 2026-05, UTC).
 
-    `bytes` is what they take on the disk: of a month that is not sealed, its share of the table. A sealed
-    month also has the rows that go on after it.
+    `size_bytes` is what they take on the disk: of a month that is not sealed, its share of the table. A
+    sealed month also has the rows that go on after it.
     """
 
     table: str
     month: str | None
     sealed: bool
     rows: int
-    bytes: int
-    bytes_a_row: float
+    size_bytes: int
+    bytes_per_row: float
 
 
 def measure_sizes(paths: WarehousePaths) -> list[TableSize]:
@@ -53,7 +53,7 @@ def measure_sizes(paths: WarehousePaths) -> list[TableSize]:
     with open_published(paths) as db:
         tables = {size.table: size for size in _measure_tables(db)}
         months = [*_measure_sealed_months(db), *_measure_open_months(db, tables.pop(HISTORY, None))]
-    return [*months, *sorted(tables.values(), key=lambda size: -size.bytes)]
+    return [*months, *sorted(tables.values(), key=lambda size: -size.size_bytes)]
 
 
 def _measure_tables(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
@@ -76,7 +76,7 @@ def _measure_sealed_months(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]
 def _measure_open_months(db: duckdb.DuckDBPyConnection, history: TableSize | None) -> Iterator[TableSize]:
     if history is not None:
         for month, rows in db.execute(COUNT_MONTHS).fetchall():
-            yield _describe(HISTORY, month, rows=rows, size=round(history.bytes * rows / history.rows))
+            yield _describe(HISTORY, month, rows=rows, size=round(history.size_bytes * rows / history.rows))
 
 
 def _describe(table: str, month: str | None, *, rows: int, size: int, sealed: bool = False) -> TableSize:

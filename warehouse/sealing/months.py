@@ -64,7 +64,7 @@ class SealedMonth:
     file: str
     rows: int
     ended: int
-    bytes: int
+    size_bytes: int
     checksum: str
 
 

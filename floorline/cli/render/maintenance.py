@@ -25,8 +25,8 @@ def print_seal(report: SealReport, *, above: int, as_json: bool, quiet: bool) ->
         print_line(f"{pluralize(report.deleted, 'state')} deleted that `keep_history` does not keep")
     if report.is_small:
         print_line(
-            f"no month was sealed: the database has {report.bytes / 1e6:,.1f} MB, and `seal_above` is"
-            f" {above / 1e6:,.1f} MB; `--all` seals all the same"
+            f"no month was sealed: the database has {report.database_bytes / 1e6:,.1f} MB, and"
+            f" `seal_above` is {above / 1e6:,.1f} MB; `--all` seals all the same"
         )
     elif not report.sealed:
         print_line("there was no month to seal")
@@ -34,7 +34,8 @@ def print_seal(report: SealReport, *, above: int, as_json: bool, quiet: bool) ->
         print_line(f"{pluralize(len(report.sealed), 'month')} sealed")
         columns = ("month", "rows", "bytes", "bytes a row")
         rows = [
-            (f"{m.month:%Y-%m}", m.rows, m.bytes, round(m.bytes / max(m.rows, 1), 1)) for m in report.sealed
+            (f"{m.month:%Y-%m}", m.rows, m.size_bytes, round(m.size_bytes / max(m.rows, 1), 1))
+            for m in report.sealed
         ]
         print_table(columns, rows, noun="month")
 
@@ -59,5 +60,7 @@ def print_sizes(sizes: Sequence[TableSize], *, as_json: bool) -> None:
         print_result("maintain sizes", sizes)
         return
     columns = ("table", "month", "sealed", "rows", "bytes", "bytes a row")
-    rows = [(s.table, s.month, "yes" if s.sealed else None, s.rows, s.bytes, s.bytes_a_row) for s in sizes]
+    rows = [
+        (s.table, s.month, "yes" if s.sealed else None, s.rows, s.size_bytes, s.bytes_per_row) for s in sizes
+    ]
     print_table(columns, rows, noun=None)

@@ -22,10 +22,22 @@ COMMANDS = dict(walk_commands(build_command()))
 COUNTS = (
     *("requests", "rows", "pages", "shards", "items", "runs", "quotes", "entries", "repeats", "exit_code"),
     *("alert_id", "number", "http_status", "read", "fitting", "schema_version", "taken_over"),
-    *("files", "changes", "landings", "waiting", "open_alerts", "backfills", "process_id"),
+    *(
+        "files",
+        "changes",
+        "landings",
+        "waiting",
+        "open_alerts",
+        "backfills",
+        "process_id",
+        "states",
+        "ended",
+        "deleted",
+        "sealed_months",
+    ),
 )
 UNITS = re.compile(
-    r"_(seconds|bytes|days|days_left|per_(minute|month|day|run)|of_month|share)$|^days_left$|^seconds_"
+    r"_(seconds|bytes|days|days_left|per_(minute|month|day|run|row)|of_month|share)$|^days_left$|^seconds_"
 )
 
 
