@@ -53,9 +53,9 @@ class WarehouseSettings(Table):
         examples=["730d"],
     )
     seal_above: ByteSize = Field(
-        default=ByteSize(500_000_000),
+        default=ByteSize(200_000_000),
         description="The size of the database from which on the months that are over move into files",
-        examples=["500MB"],
+        examples=["200MB"],
     )
 
 

@@ -25,7 +25,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
 
 def test_only_a_large_database_is_sealed(paths: WarehousePaths) -> None:
     history = query_rows(paths, HISTORY)
-    small = seal(paths, LATER, above=500_000_000)
+    small = seal(paths, LATER, above=200_000_000)
     assert (small.is_small, small.sealed) == (True, ())
     large = seal(paths, LATER, above=small.database_bytes // 2)
     assert [month.month.month for month in large.sealed] == [6, 7]
