@@ -40,8 +40,11 @@ def record_checksum(path: Path, checksum_file: Path) -> None:
 
 def has_checksum(path: Path, checksum_file: Path) -> bool:
     """Return whether a database file has the recorded checksum, and no log: more content than the file."""
+    recorded = _read_record(checksum_file)[0]
+    if recorded == "" or log_of(path).exists():
+        return False
     with translate_os_errors(path), contextlib.suppress(FileNotFoundError):
-        return not log_of(path).exists() and _read_record(checksum_file)[0] == find_checksum(path)
+        return recorded == find_checksum(path)
     return False
 
 

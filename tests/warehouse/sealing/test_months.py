@@ -138,6 +138,7 @@ def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
         assert first_end >= minute(29.5 * DAY)  # 2026-07-01
 
 
+@pytest.mark.slow
 def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePaths) -> None:
     with open_writer(paths.writer) as db:
         seal_months(db, LATER)
@@ -156,6 +157,7 @@ def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePat
         first.with_suffix(".gone").rename(first)
 
 
+@pytest.mark.slow
 def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths: WarehousePaths) -> None:
     with open_writer(paths.writer) as db:
         seal_months(db, minute(200 * DAY))
@@ -192,6 +194,7 @@ def test_sealed_months_survive_a_backup_and_rebuilds(paths: WarehousePaths, tmp_
         seal(restored, LATER)
 
 
+@pytest.mark.slow
 def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> None:
     seal(paths, LATER)
     assert run_query(paths, "SELECT count(*) > 0 FROM quote_history") == [(True,)]
@@ -207,6 +210,7 @@ def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> N
             run_query(paths, statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", ["missing", "damaged"])
 def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePaths, problem: str) -> None:
     """Before a load, where the views name a file that was there, and after it."""
@@ -239,6 +243,7 @@ def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePat
         load_landings(db, [late])
 
 
+@pytest.mark.slow
 def test_macro_reads_the_sealed_months_of_its_own_database_only(
     paths: WarehousePaths, tmp_path: Path
 ) -> None:
