@@ -21,7 +21,7 @@ from pipelines.snapshot.extraction import new_run_id
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 
 SELECT_REJECTS = """
 SELECT reject_id, source, basket, currency, deliveries, provider, observed_at, raw FROM rejects

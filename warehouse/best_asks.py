@@ -12,8 +12,8 @@ from typing import Final
 import duckdb
 
 from common.warehouse_errors import SealedMonthUnreadable
-from warehouse.quote_states import find_quote_states
-from warehouse.views import DATED_QUOTES
+from warehouse.views.definitions import DATED_QUOTES
+from warehouse.views.quote_states import find_quote_states
 
 LOAD: Final = resources.files("warehouse") / "sql" / "load"
 ANY_LAPSE: Final = "SELECT 1 FROM doubtful_ask UNION ALL SELECT 1 FROM store.lapsed_quote LIMIT 1"

@@ -33,14 +33,14 @@ from common.warehouse_errors import (
 )
 from warehouse.best_asks import update_stale_best_asks
 from warehouse.paths import WarehousePaths
-from warehouse.quote_states import (
+from warehouse.views.definitions import rename_guard, update_views
+from warehouse.views.quote_states import (
     OPEN_STATES,
     find_quote_states,
     name_sealed_files,
     read_sealed_files,
     view_states,
 )
-from warehouse.views import rename_guard, update_views
 
 SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")

@@ -18,7 +18,7 @@ from common.files import atomic_write, read_file_version, translate_os_errors
 from common.warehouse_errors import DatabaseUnreadable
 from warehouse.database import open_reader, quote_path, schema_version, translate_duckdb_errors
 from warehouse.database_files import log_of
-from warehouse.json_expression import identifier
+from warehouse.queries.json_expression import identifier
 
 TABLES: Final = """
 SELECT schema_name, table_name FROM duckdb_tables()

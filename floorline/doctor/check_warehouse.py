@@ -38,7 +38,7 @@ from warehouse.landing.tries import read_tries
 from warehouse.loading.pipeline import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
-from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
+from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less

@@ -17,7 +17,7 @@ from floorline.monitoring.status import BasketStatus, StatusReport
 from pipelines.config import Settings
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 
 REJECTS: Final = """
 SELECT source, basket, count(*) FILTER (replayed_run_id IS NULL) FROM rejects GROUP BY ALL ORDER BY ALL

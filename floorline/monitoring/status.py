@@ -15,7 +15,7 @@ from warehouse.landing.inventory import Landing, landings_set_aside, pending_lan
 from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
-from warehouse.queries import LAST_RUNS, run_query, set_aside_baskets
+from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 from warehouse.state.ticks import MissedTick, read_ticks
 

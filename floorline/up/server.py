@@ -32,7 +32,7 @@ from flows.deployments import TAG, build_deployments
 from flows.prefect_api import PrefectUnreachable, check_prefect_reachable
 from pipelines.config import Settings
 from warehouse.paths import WarehousePaths
-from warehouse.queries import LAST_RUNS, run_query
+from warehouse.queries.runner import LAST_RUNS, run_query
 
 MISSED_AFTER: Final = timedelta(minutes=1)
 

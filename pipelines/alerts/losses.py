@@ -12,7 +12,7 @@ from common.warehouse_errors import WarehouseError
 from pipelines.config import BasketSettings
 from warehouse.gaps import LATE_AFTER
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert
 
 # The last success before an alert, and the first one after it opened.

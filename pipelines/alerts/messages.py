@@ -18,7 +18,7 @@ from pipelines.alerts.losses import MissedTime, find_missed_time
 from pipelines.alerts.rows import describe_row, split_rows, summary_of
 from pipelines.config import BasketSettings, Settings
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert
 
 SCHEMA_VERSION: Final = 1  # of the payload; a field that changes its meaning or goes away raises it

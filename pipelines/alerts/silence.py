@@ -10,7 +10,7 @@ from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import SILENCE
 from pipelines.config import BasketSettings, Settings
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
 
 MISSED_INTERVALS: Final = 3

@@ -14,7 +14,7 @@ from common.warehouse_errors import WarehouseError
 from connectors.series import Series
 from connectors.tiers import TierLimits
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.backfill_rows import ShardDensity
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.coverage import Scope

@@ -23,7 +23,7 @@ from pipelines.planning.estimate import LazySource, limits_of_source
 from warehouse.database import open_published
 from warehouse.gaps import CoverageGap, find_coverage_gaps, unfilled_spans
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.ticks import MissedTick, describe_ticks, read_ticks
 

@@ -14,7 +14,7 @@ from pipelines.results import RunResult
 from warehouse.landing.inventory import landings_set_aside
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.backfill_rows import BackfillRecord
 
 STOPPED: Final = "stopped"  # by the request's own budget

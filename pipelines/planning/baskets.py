@@ -28,7 +28,7 @@ from pipelines.planning.selectors import (
 )
 from pipelines.planning.snapshot_planner import depends_on_sizes, plan_snapshot
 from warehouse.paths import WarehousePaths
-from warehouse.queries import catalog_row_counts
+from warehouse.queries.runner import catalog_row_counts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

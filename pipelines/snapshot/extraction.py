@@ -30,7 +30,7 @@ from warehouse.landing.model import RunHeader, ShardHeader
 from warehouse.landing.resume import find_interrupted_run, reusable_pages
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
-from warehouse.queries import previously_listed_providers
+from warehouse.queries.runner import previously_listed_providers
 
 MAX_CONCURRENT_SHARDS: Final = 4  # bounds open files and memory; the client bounds the requests
 # A provider that lists nothing any more and has none of these statuses is down, not sold out.

@@ -14,8 +14,8 @@ from common.shards import Item
 from pipelines.config import WatchSettings
 from pipelines.planning.selectors import ALL, UnknownNames, resolve_items, resolve_providers
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
-from warehouse.watched_rows import WatchedRows, find_rows
+from warehouse.queries.runner import run_query
+from warehouse.queries.watched_rows import WatchedRows, find_rows
 
 ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items ORDER BY ALL"
 NAMED: Final = ITEMS.replace("ORDER", "WHERE list_contains($names, market_hash_name) ORDER")

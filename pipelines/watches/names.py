@@ -18,7 +18,7 @@ from pipelines.planning.estimate import LazySource, NotCached
 from pipelines.planning.selectors import resolve_items, resolve_providers
 from pipelines.watches.conditions import item_selector
 from warehouse.paths import WarehousePaths
-from warehouse.watched_rows import check_select
+from warehouse.queries.watched_rows import check_select
 
 
 async def check_conditions(settings: Settings, clock: Clock) -> None:

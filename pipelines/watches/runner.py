@@ -16,7 +16,7 @@ from common.worker_process import Worker, WorkerDied, WorkerTimedOut
 from pipelines.config import WatchSettings
 from pipelines.watches.conditions import find_matches
 from warehouse.paths import WarehousePaths
-from warehouse.watched_rows import WatchedRows
+from warehouse.queries.watched_rows import WatchedRows
 
 START_SECONDS: Final = 60.0
 # Of the process, in bytes: the limit of DuckDB does not count all of what a query takes.

@@ -36,7 +36,7 @@ from tests.support.clocks import NOON
 from tests.support.http_servers import webhook_receiver
 from tests.support.terminals import printed
 from warehouse.loading.run import LoadReport, PriceMove, SuspectProvider
-from warehouse.query_session import query_results
+from warehouse.queries.session import query_results
 from warehouse.state.alerts import Alert
 from warehouse.state.backfill_rows import BackfillShard
 

@@ -27,7 +27,7 @@ from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.request_log import LogEntry
 from tests.support.warehouse import create_warehouse
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
 
 FLOORLINE = str(Path(sys.executable).with_name("floorline"))

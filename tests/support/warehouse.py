@@ -27,7 +27,7 @@ from warehouse.loading.pipeline import load_pending
 from warehouse.loading.quotes import load_run
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 
 DAY = timedelta(days=1)
 UTC_TIMESTAMP = pl.Datetime("us", "UTC")

@@ -25,7 +25,7 @@ from tests.support.warehouse import (
 from warehouse.database import open_reader, open_writer, schema_version
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.queries import previously_listed_providers, run_query
+from warehouse.queries.runner import previously_listed_providers, run_query
 
 NEWEST = 13
 # Opens a database read-write, leaves a change in the write-ahead log, prints "ready" and waits to be killed.

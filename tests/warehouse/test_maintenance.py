@@ -27,7 +27,7 @@ from tests.support.warehouse import (
     query_rows,
 )
 from warehouse.paths import WarehousePaths
-from warehouse.queries import LAST_RUNS, run_query
+from warehouse.queries.runner import LAST_RUNS, run_query
 from warehouse.rebuild import rebuild, rebuildable_landings
 from warehouse.state.alerts import Alert, AlertStore
 

@@ -10,7 +10,7 @@ import duckdb
 
 from common.warehouse_errors import WarehouseError
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import ALERT_COLUMNS, PUBLISHED_ALERTS, AlertStore
 
 COLUMNS: Final = ", ".join(ALERT_COLUMNS)

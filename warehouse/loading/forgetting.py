@@ -17,8 +17,8 @@ from warehouse.landing.reader import LandedRun
 from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.quotes import begin_load
 from warehouse.loading.run import fetch_count, run_step
-from warehouse.quote_states import view_states
 from warehouse.sealing.months import reopen_months
+from warehouse.views.quote_states import view_states
 
 # Complete observations that lacked a quote for longer have closed it.
 LOOKBACK = timedelta(days=7)

@@ -33,8 +33,8 @@ from warehouse.loading.run import (
     set_variables,
 )
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
-from warehouse.quote_states import view_states
 from warehouse.sealing.months import reopen_months
+from warehouse.views.quote_states import view_states
 
 # Per book, a bit for each item: faster than to count distinct keys.
 COUNT_DUPLICATES = """SELECT coalesce(sum(duplicates), 0) FROM (

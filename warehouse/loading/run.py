@@ -17,7 +17,7 @@ from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.rejects import UNUSABLE, describe_rejects, final_state, usual_reject_share
 from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
-from warehouse.quote_states import view_states
+from warehouse.views.quote_states import view_states
 
 COUNT_REFILLS: Final = "SELECT count(*) FROM refill"
 FIRST_POINT: Final = "SELECT min(time) FROM store.point SEMI JOIN refill USING (item_key, provider_key)"

@@ -13,12 +13,12 @@ from warehouse.loading.pipeline import LOCK_WAIT, restored_alert
 from warehouse.maintenance.compaction import compact, count_used_bytes, is_worth_compacting
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.quote_states import read_sealed_files
 from warehouse.restoration import restore_writer
 from warehouse.sealing.files import remove_unused_files
 from warehouse.sealing.months import SealedMonth, seal_months
 from warehouse.sealing.retention import delete_history
 from warehouse.state.alerts import AlertStore
+from warehouse.views.quote_states import read_sealed_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import duckdb
 
 from warehouse.database import open_published
 from warehouse.paths import WarehousePaths
-from warehouse.quote_states import find_quote_states
+from warehouse.views.quote_states import find_quote_states
 
 SELECT_TABLES: Final = """
 SELECT table_name, estimated_size FROM duckdb_tables()

@@ -15,8 +15,8 @@ from warehouse.database import open_published, writer_lock
 from warehouse.integrity import verify_database
 from warehouse.loading.pipeline import LOCK_WAIT
 from warehouse.paths import WarehousePaths
-from warehouse.quote_states import OPEN_STATES, QuoteStates, find_quote_states
 from warehouse.sealing.months import find_damaged_files
+from warehouse.views.quote_states import OPEN_STATES, QuoteStates, find_quote_states
 
 # What the keys of each table's rows name.
 KEYS: Final = {

@@ -16,7 +16,7 @@ import duckdb
 from common.files import fsync_directory
 from common.warehouse_errors import SealedMonthUnreadable
 from warehouse.database import quote_path
-from warehouse.quote_states import COLUMNS
+from warehouse.views.quote_states import COLUMNS
 
 DELETE_AFTER: Final = timedelta(days=1)  # readers of an older published copy may still use a file
 FORMAT: Final = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, ROW_GROUP_SIZE 122880"

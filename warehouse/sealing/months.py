@@ -25,7 +25,8 @@ from common.files import translate_os_errors
 from common.warehouse_errors import SealedMonthUnreadable
 from warehouse.database import transaction, update_history
 from warehouse.integrity import find_checksum
-from warehouse.quote_states import (
+from warehouse.sealing.files import write_states
+from warehouse.views.quote_states import (
     COLUMNS,
     OPEN_STATES,
     QuoteStates,
@@ -34,7 +35,6 @@ from warehouse.quote_states import (
     next_month,
     start_of,
 )
-from warehouse.sealing.files import write_states
 
 SETTLING: Final = timedelta(days=2)  # landings of a month that is over are rare after so long
 FIRST_MONTH: Final = f"""

@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 
 from warehouse.database import transaction, update_history
-from warehouse.quote_states import find_quote_states, next_month, start_of
+from warehouse.views.quote_states import find_quote_states, next_month, start_of
 
 SELECT_STATES: Final = """
 SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)

@@ -18,7 +18,7 @@ from common.state_schema import CopiedTable, copied_tables
 from common.warehouse_errors import WarehouseError, WarehouseLocked
 from warehouse.integrity import has_content
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from warehouse.state.alerts import (
     ALERT_COLUMNS,
     CHECK_DISK,

@@ -55,7 +55,7 @@ def rejects_list(
     """List the rejected rows that were not replayed yet."""
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.query import print_results
-    from warehouse.query_session import query_results
+    from warehouse.queries.session import query_results
 
     with query_results(warehouse_paths(config).published, PENDING_REJECTS.format(limit=limit)) as results:
         form: Form = "json" if as_json else "table"

@@ -35,7 +35,7 @@ def query(
     """
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.query import print_results
-    from warehouse.query_session import query_results
+    from warehouse.queries.session import query_results
 
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")

@@ -12,7 +12,7 @@ from floorline.console import escape_json, print_columns, print_line
 from floorline.table import Column
 
 if TYPE_CHECKING:
-    from warehouse.query_output import Kind, QueryOutput
+    from warehouse.queries.output import Kind, QueryOutput
 
 Form = Literal["table", "json", "csv"]
 ITEM_COLUMNS: Final = ("item", "market_hash_name")

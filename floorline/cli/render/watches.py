@@ -11,7 +11,7 @@ from floorline.cli.render.query import most_important, query_column
 from floorline.console import print_columns, print_heading, print_line, print_table
 from pipelines.watches.alerting import summarize
 from pipelines.watches.runner import WatchResult
-from warehouse.watched_rows import WatchedRows
+from warehouse.queries.watched_rows import WatchedRows
 
 COLUMNS: Final = ("watch", "severity", "state", "since", "condition")
 

@@ -17,7 +17,7 @@ from common.text import FORMULA, escape, unescape
 from floorline.cli.render.query import Form, print_results
 from tests.support.sql_values import SqlValue, select, sql_columns
 from tests.support.terminals import cells_of, printed, read_table
-from warehouse.query_session import query_results
+from warehouse.queries.session import query_results
 
 Columns = dict[str, list[SqlValue]]
 

@@ -13,8 +13,8 @@ from pipelines.watches.alerting import settle_watches
 from pipelines.watches.runner import WatchResult
 from tests.support.warehouse import minute
 from tests.support.watches import watch
+from warehouse.queries.watched_rows import WatchedRows
 from warehouse.state.alerts import Alert, AlertStore
-from warehouse.watched_rows import WatchedRows
 
 WATCH = watch("cheap", query="FROM quotes", message="Buy\nit")
 FAILURE = watch("cheap", query="FROM quotes", severity="failure")

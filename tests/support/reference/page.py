@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import duckdb
 
-from warehouse.comments import EXAMPLE, Comments, read_comments
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
-from warehouse.views import read_sql
+from warehouse.views.comments import EXAMPLE, Comments, read_comments
+from warehouse.views.definitions import read_sql
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "warehouse.md"
 BEGIN: Final = "<!-- `make docs` writes what follows, from warehouse/sql/comments. -->\n\n"

@@ -58,7 +58,7 @@ import json, sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from warehouse.paths import WarehousePaths
-from warehouse.queries import run_query
+from warehouse.queries.runner import run_query
 from tests.support.warehouse import Quote, land, load, minute, observe
 paths = WarehousePaths(Path(sys.argv[1]))
 land(paths, "c", observe(minute(20), Quote("1", 120), Quote("2", 100)))

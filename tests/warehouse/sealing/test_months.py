@@ -35,12 +35,12 @@ from warehouse.maintenance.sealing import seal
 from warehouse.maintenance.verification import verify
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
-from warehouse.query_session import query_results
-from warehouse.quote_states import find_quote_states, read_sealed_files
+from warehouse.queries.session import query_results
 from warehouse.rebuild import rebuild
 from warehouse.sealing.files import DELETE_AFTER, remove_unused_files
 from warehouse.sealing.months import find_damaged_files, reopen_months, seal_months
 from warehouse.sealing.retention import delete_history
+from warehouse.views.quote_states import find_quote_states, read_sealed_files
 
 
 def see_from(db: duckdb.DuckDBPyConnection, start: datetime) -> list[Rows]:

@@ -8,10 +8,10 @@ import pytest
 from tests.support.reference.market import publish_example
 from tests.support.reference.page import PAGE, describe_macro, write_sections
 from tests.support.warehouse import Quote, land_and_load, minute, observe
-from warehouse.comments import EXAMPLE, read_comments
 from warehouse.export import export_duckdb
 from warehouse.paths import WarehousePaths
-from warehouse.views import read_sql
+from warehouse.views.comments import EXAMPLE, read_comments
+from warehouse.views.definitions import read_sql
 
 NAMES = """
 SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'market' AND schema_name = 'main'

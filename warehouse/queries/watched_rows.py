@@ -12,9 +12,9 @@ import duckdb
 
 from common.text import format_amount, sanitize
 from common.warehouse_errors import QueryRejected
-from warehouse.json_expression import as_text, identifier
-from warehouse.query_output import Kind, kind_of
-from warehouse.query_session import LOCK, open_session, translate_query_errors
+from warehouse.queries.json_expression import as_text, identifier
+from warehouse.queries.output import Kind, kind_of
+from warehouse.queries.session import LOCK, open_session, translate_query_errors
 
 MAX_ROWS: Final = 1_000
 MAX_COLUMNS: Final = 30

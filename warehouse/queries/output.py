@@ -14,7 +14,7 @@ from duckdb import DuckDBPyRelation
 
 from common.errors import ConfigError
 from common.text import FORMULA, sanitize
-from warehouse.json_expression import INTEGERS, as_text, identifier, json_object
+from warehouse.queries.json_expression import INTEGERS, as_text, identifier, json_object
 
 CSV_BATCH: Final = 50_000  # rows
 NUMBER: Final = r"^[+-]?\d+(?:\.\d+)?$"  # a text such as -5, the beginning of no formula

@@ -27,13 +27,15 @@ from typing import Final
 
 import duckdb
 
-from warehouse.comments import read_comments
-from warehouse.inlining import Inliner
-from warehouse.quote_states import QuoteStates
+from warehouse.views.comments import read_comments
+from warehouse.views.inlining import Inliner
+from warehouse.views.quote_states import QuoteStates
 
 SQL: Final = resources.files("warehouse") / "sql"
 DATED_QUOTES: Final = (SQL / "dated_quote.sql").read_text()
-CODE: Final = tuple(Path(__file__).with_name(name) for name in ("views.py", "inlining.py", "comments.py"))
+CODE: Final = tuple(
+    Path(__file__).with_name(name) for name in ("definitions.py", "inlining.py", "comments.py")
+)
 # DuckDB's error about a missing table shows the table's name: the name says what to do.
 GUARD: Final = "database not in use, add its name as the last argument"
 

@@ -9,7 +9,7 @@ import pytest
 from common.warehouse_errors import NotPublished, QueryRejected
 from tests.support.cases import slow_but
 from tests.support.watches import create_record
-from warehouse.watched_rows import MAX_COLUMNS, MAX_ROWS, check_select, find_rows
+from warehouse.queries.watched_rows import MAX_COLUMNS, MAX_ROWS, check_select, find_rows
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import duckdb
 from common.text import reveal, sanitize
 from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
 from warehouse.database import connect_reader, quote_path, translate_duckdb_error
-from warehouse.query_output import QueryOutput
-from warehouse.quote_states import name_sealed_files, read_sealed_files
+from warehouse.queries.output import QueryOutput
+from warehouse.views.quote_states import name_sealed_files, read_sealed_files
 
 # Without external access DuckDB would still read and write the files of the open database, such as its log.
 WITHOUT_ACCESS: Final = "SET enable_external_access = false;"

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.warehouse_errors import NotPublished, QueryRejected
-from warehouse.query_session import query_results
+from warehouse.queries.session import query_results
 
 PYTHON_VARIABLE = [1, 2, 3]  # DuckDB could read variables of Python as tables
 

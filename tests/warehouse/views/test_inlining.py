@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from tests.support.warehouse import load_into_memory
-from warehouse.inlining import Inliner
+from warehouse.views.inlining import Inliner
 
 TABLES = (
     "CREATE SCHEMA store; CREATE TABLE store.t AS FROM range(3) r(a); CREATE TABLE store.guard (b INTEGER);"

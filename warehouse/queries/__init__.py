@@ -1,0 +1,1 @@
+"""Questions to the published database: of Floorline itself, of users, and of watches."""
