@@ -25,10 +25,11 @@ CODE: Final = Path(__file__).parents[2]
 def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
     """Copy a warehouse with so many million rows of history into a folder; return it and a configuration.
 
-    The copy gets one snapshot of now, which also lets its views name its own files.
+    The copy gets one snapshot of now.
     """
     target = folder / f"history-{millions}"
     shutil.copytree(_prepare_history(millions), target)
+    # The views of the cached database name the sealed files of the cache: the load names those of the copy.
     paths, now = WarehousePaths(target), datetime.now(UTC)
     land_market(paths, "now", now, move=Move(1, SHARE))
     load_landing(paths, now)

@@ -1,9 +1,11 @@
-"""The part `queries`: what questions to the public views cost, over a long history and over a short one."""
+"""The part `queries`: questions to the public views, over short and long histories, and with points."""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,7 @@ from bench.market import time_query
 from bench.suite.history import copy_history
 from bench.suite.measurement import Figures, Samples, collect, interleave, ratios
 from bench.suite.options import SuiteOptions
+from bench.suite.points import load_points
 from bench.suite.results import Figure, Findings
 from warehouse.database import open_reader
 
@@ -26,6 +29,11 @@ QUERIES: Final = {
         f"FROM daily_ohlc WHERE {ITEM} AND day >= current_date - 30",
         0.02,
     ),
+    "30 days of best_ask_daily_ohlc of one item": (
+        f"FROM best_ask_daily_ohlc WHERE {ITEM} AND day >= current_date - 30",
+        0.02,
+    ),
+    "best_ask_history of one item": (f"FROM best_ask_history WHERE {ITEM}", 0.02),
     "best_ask over everything": ("FROM best_ask", 0.25),
     "movers('24 hours')": ("FROM movers('24 hours')", 0.25),
     "the last hour of quote_history": (
@@ -43,19 +51,26 @@ QUERIES: Final = {
 
 
 def run_queries(options: SuiteOptions) -> Findings:
-    """Ask each question of the published databases with the shortest and with the longest history."""
-    sizes = sorted({min(options.history), max(options.history)})
+    """Ask each question of the shortest and the longest history, and of that with points in its gaps."""
+    shortest, longest = f"{min(options.history)} M rows", f"{max(options.history)} M rows"
+    with_points = f"{longest} with points"
     left_out: list[str] = []
     figures: list[Figure] = []
     bars: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder, ExitStack() as stack:
-        connections = {
-            f"{millions} M rows": stack.enter_context(
-                open_reader(copy_history(millions, Path(folder))[0].published)
-            )
-            for millions in sizes
+        warehouses = {
+            shortest: copy_history(min(options.history), Path(folder) / "shortest")[0],
+            longest: copy_history(max(options.history), Path(folder) / "longest")[0],
+            with_points: copy_history(max(options.history), Path(folder) / "points")[0],
         }
-        longest, shortest = f"{sizes[-1]} M rows", f"{sizes[0]} M rows"
+        began = time.perf_counter()
+        points = load_points(warehouses[with_points], datetime.now(UTC))
+        figures.append(
+            Figure(f"{points:,} points, generated to published", [time.perf_counter() - began], "s")
+        )
+        connections = {
+            name: stack.enter_context(open_reader(paths.published)) for name, paths in warehouses.items()
+        }
         for question, (sql, goal) in QUERIES.items():
             options.watch.sample()
             try:
@@ -64,12 +79,13 @@ def run_queries(options: SuiteOptions) -> Findings:
                 left_out.append(f"{question}: this version has no such view")
                 continue
             milliseconds = [1_000 * seconds for seconds in collect(samples, longest)]
+            of_points = ratios(samples, with_points, longest)
             figures.append(Figure(f"{question}, {longest}", milliseconds, "ms", at_most=1_000 * goal))
-            if len(sizes) > 1:
-                figures.append(
-                    Figure(f"{question}, {longest} / {shortest}", ratios(samples, longest, shortest), "x")
-                )
-            bars[question] = figures[-1].median if len(sizes) > 1 else 1.0
+            figures.append(Figure(f"{question}, {with_points} / without", of_points, "x", at_most=1.5))
+            if longest != shortest:
+                growth = ratios(samples, longest, shortest)
+                figures.append(Figure(f"{question}, {longest} / {shortest}", growth, "x"))
+                bars[question] = figures[-1].median
     return Findings(figures, bars, left_out=left_out)
 
 
