@@ -9,6 +9,7 @@ Each part measures Floorline and its rivals in turn, in one run. The results of 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -51,14 +52,21 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - PARTS.keys():
         parser.error(f"unknown part: {', '.join(unknown)}")
+    names = arguments.parts or list(PARTS)
+    if len(names) > 1:
+        # The peak memory of a process counts that of the process which started it: of another part, too.
+        flags = [argument for argument in sys.argv[1:] if argument not in PARTS]
+        for name in names:
+            subprocess.run([sys.executable, "-m", "bench", name, *flags], check=True)
+        return
+    (name,) = names
+    log(f"part {name}")
     results = read_results()
-    for name in arguments.parts or PARTS:
-        log(f"part {name}")
-        results[name] = _run_part(name, arguments)
-        if arguments.dry:
-            print(render_report({name: results[name]}))
-        else:
-            _write({name: results[name] for name in PARTS if name in results})
+    results[name] = _run_part(name, arguments)
+    if arguments.dry:
+        print(render_report({name: results[name]}))
+    else:
+        _write({name: results[name] for name in PARTS if name in results})
 
 
 def _run_part(name: str, arguments: argparse.Namespace) -> PartResult:

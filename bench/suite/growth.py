@@ -69,8 +69,7 @@ def _load_everywhere(options: SuiteOptions, folder: Path) -> Samples:
     contenders: dict[str, Callable[[], Figures]] = {}
     for millions in options.history:
         paths, config = copy_history(millions, folder)
-        contenders[f"{millions} M rows"] = partial(_load_next, paths, config, count(1))
-    interleave(contenders, 1)  # everything moves once more
+        contenders[f"{millions} M rows"] = partial(_load_next, paths, config, count(2))
     return interleave(contenders, options.rounds, options.watch.sample)
 
 

@@ -25,14 +25,15 @@ CODE: Final = Path(__file__).parents[2]
 def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
     """Copy a warehouse with so many million rows of history into a folder; return it and a configuration.
 
-    The copy gets one snapshot of now.
+    The copy gets two snapshots: one of two hours ago, in which everything moves once more, and one of now.
     """
     target = folder / f"history-{millions}"
     shutil.copytree(_prepare_history(millions), target)
-    # The views of the cached database name the sealed files of the cache: the load names those of the copy.
+    # The views of the cached database name the sealed files of the cache: a load names those of the copy.
     paths, now = WarehousePaths(target), datetime.now(UTC)
-    land_market(paths, "now", now, move=Move(1, SHARE))
-    load_landing(paths, now)
+    for run_id, at, move in (("before", now - timedelta(hours=2), Move()), ("now", now, Move(1, SHARE))):
+        land_market(paths, run_id, at, move=move)
+        load_landing(paths, at)
     return paths, write_config(target, "http://127.0.0.1:9")
 
 
