@@ -19,7 +19,7 @@ GUIDANCE: Final = "`floorline maintain verify` shows every problem, and what to 
 def seal_months(settings: Settings, now: datetime, *, every: bool = False) -> SealReport:
     """Seal the months that are over, where the database is larger than `seal_above`; or `every` such month.
 
-    History that is older than `keep_history` is deleted before.     Raises what `load_pending` raises.
+    History that is older than `keep_history` is deleted before. Raises what `load_pending` raises.
     """
     return seal(
         WarehousePaths(settings.root),

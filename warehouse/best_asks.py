@@ -37,7 +37,7 @@ def update_best_asks(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
-    """Do so in transactions of their own, where a migration or a load that failed left items to do.
+    """Work out what a migration or a load that failed has left in store.stale_best_ask.
 
     Each batch has a transaction, because a long history in one takes more memory than the writer has.
     """
