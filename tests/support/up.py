@@ -55,16 +55,24 @@ class RunningUp:
         return access.secret
 
     def request(self, method: str, path: str, origin: str | None = None, **content: Any) -> httpx.Response:
-        """Send a request to the API as Prefect's page does: with the secret and a token against forgery.
+        """Send a request to the API as Prefect's clients do: with the secret and a token against forgery.
 
-        `origin` is what a browser tells about the page.
+        `origin` is what a browser tells about the page. The server answers 503 while another of its writes holds its
+        SQLite database; the request is sent again then, as Prefect's clients send theirs.
         """
         user, _, password = self.secret.partition(":")
         with httpx.Client(base_url=self.api, auth=(user, password), timeout=30) as client:
             token = client.get("/csrf-token", params={"client": "tests"}).json()["token"]
             headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
             headers |= {"Origin": origin} if origin else {}
-            return client.request(method, path, headers=headers, **content)
+            responses: list[httpx.Response] = []
+
+            def answered() -> bool:
+                responses.append(client.request(method, path, headers=headers, **content))
+                return responses[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+            wait_until(answered, 60, every=0.2)
+            return responses[-1]
 
     def query(self, path: str, **filters: object) -> list[Record]:
         """Return the records that match the filters."""
