@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.asks_model import AsksModel, records, rows_of
 from tests.support.busy_market import load_busy_market, shared_market
-from tests.support.warehouse import Quote, by_ids, land, load_into_memory, minute, observe
+from tests.support.warehouse import Quote, by_ids, item_name, land, load_into_memory, minute, observe
 from warehouse.paths import WarehousePaths
 
 DAILY = "item, currency, source, provider, delivery, day, open, high, low, close, quantity, changes"
@@ -108,3 +108,24 @@ def test_quote_that_vanished_is_in_no_later_day(tmp_path: Path) -> None:
     for view in ("daily_ohlc", "best_ask_daily_ohlc"):
         assert rows_of(db, days.format(view)) == [(["2026-06-01", "2026-06-02"],)]
     assert rows_of(db, "SELECT item FROM movers('1 hour') WHERE item LIKE '%Finish 1 %'") == []
+
+
+def test_marketplace_that_is_told_twice_counts_once(tmp_path: Path) -> None:
+    """Two sources tell c5, in two deliveries, and one source has two items of one name at steam."""
+    paths, deliveries, runs = WarehousePaths(tmp_path), ("standard", "instant"), []
+    for hour in range(3):
+        name, at = item_name("1"), minute(60 * hour)
+        told = [Quote("1", 100, 4, "c5"), Quote("1", 99, 5), Quote("91", 98, 3, name=name), Quote("2", 50, None)]
+        again = [Quote(id_, 97, 7, "c5", name=name, delivery=kind) for id_ in "1" for kind in deliveries]
+        one = observe(at, *told, providers=("c5", "steam"))
+        other = observe(at, *again, providers=("c5",), deliveries=deliveries)
+        runs += [
+            land(paths, f"a-{hour}", one, interval_seconds=86400),
+            land(paths, f"b-{hour}", other, source="skinshark", basket="shark", interval_seconds=86400),
+        ]
+    db = load_into_memory(runs)
+    movers = "SELECT item, now::FLOAT, now_at, markets, listed FROM movers('1 hour') ORDER BY item"
+    # At c5: 7 of `standard`, which the other source tells as 4, and 7 of `instant`; at steam: 5.
+    first, second = rows_of(db, movers)
+    assert first == (item_name("1"), pytest.approx(0.97), "c5", 2, 7 + 7 + 5)
+    assert second == (item_name("2"), 0.5, "steam", 1, None)

@@ -81,7 +81,9 @@ def test_days_reach_the_scans_as_a_range_of_times(
     assert any("valid_from<" in found and "valid_to>" in found for found in filters), filters
 
 
-@pytest.mark.parametrize("view", ["best_ask", "best_spreads", "price_outliers", "movers('1 day')"])
+@pytest.mark.parametrize(
+    "view", ["best_ask", "best_spreads", "price_outliers", "movers('1 day')", "price_vs_median(2)"]
+)
 def test_question_about_one_item_reads_the_quotes_of_this_item(
     db: duckdb.DuckDBPyConnection, view: str
 ) -> None:

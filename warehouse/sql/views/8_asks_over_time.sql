@@ -36,24 +36,48 @@ ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_
 WHERE h.delivery <> 'bid' AND h.lowest_ask IS NOT NULL AND (h.lowest_ask > 0 OR price > 0)
     AND h.quantity IS DISTINCT FROM 0 AND g.is_one AND h.valid_from < h.ends_at;
 
--- The best ask now, of the quotes that `best_ask` counts. A marketplace that two sources report counts once.
-CREATE OR REPLACE VIEW store.best_now AS
-SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency,
-    any_value(group_key) AS group_key,
-    min_by(struct_pack(price, provider), struct_pack(price, source, provider, delivery)) AS best,
-    count(DISTINCT provider) AS markets, TRY_CAST(sum(quantity) AS BIGINT) AS listed
+-- The best ask now of each item of a source, of the quotes that `best_ask` counts, with the number of marketplaces and of
+-- copies. A marketplace that may have several quotes of one item, of several sources, deliveries or items of the same name,
+-- has rows of its own: by `told_by` and `told_as`, its name and the delivery. The quotes of all others are counted in one
+-- row, because a row for each quote of the market takes three times as long.
+CREATE OR REPLACE VIEW store.offered_now AS
+SELECT item_key, market_hash_name, phase, currency, told_by, CASE WHEN told_by IS NOT NULL THEN delivery END AS told_as,
+    any_value(group_key) AS group_key, min(struct_pack(price, source, provider, delivery)) AS best,
+    count(*) AS markets, sum(quantity) AS listed
 FROM (
-    SELECT i.market_hash_name, i.phase, c.currency, p.provider, c.delivery, any_value(g.group_key) AS group_key,
-        unnest(min(struct_pack(price := store.price_by(c.other_price, c.lowest_ask), source := p.source))),
-        max(c.quantity)::HUGEINT AS quantity
+    SELECT c.item_key, i.market_hash_name, i.phase, c.currency, c.delivery, c.quantity, p.source, p.provider, g.group_key,
+        store.price_by(c.other_price, c.lowest_ask) AS price,
+        CASE WHEN p.has_several OR i.has_several THEN p.provider END AS told_by
     FROM store.current c
-    JOIN store.item i ON i.item_key = c.item_key
+    JOIN (
+        SELECT *, count(*) OVER (PARTITION BY market_hash_name, phase, source) > 1 AS has_several FROM store.item
+    ) i ON i.item_key = c.item_key
     JOIN store.item_group g ON g.item_key = c.item_key
-    JOIN store.provider p ON p.provider_key = c.provider_key
+    JOIN (
+        SELECT p.*, s.provider IS NOT NULL AS has_several
+        FROM store.provider p
+        LEFT JOIN (
+            SELECT provider FROM store.provider JOIN store.book USING (provider_key) WHERE delivery <> 'bid'
+            GROUP BY provider HAVING count(DISTINCT row(source, delivery)) > 1
+        ) s ON s.provider = p.provider
+    ) p ON p.provider_key = c.provider_key
     ANTI JOIN store.lapsed_quote l ON l.quote_key = c.quote_key
     WHERE c.delivery <> 'bid' AND c.lowest_ask IS NOT NULL AND (c.lowest_ask > 0 OR c.other_price > 0)
         AND c.quantity IS DISTINCT FROM 0 AND g.is_one
-    GROUP BY i.market_hash_name, i.phase, c.currency, p.provider, c.delivery
+)
+GROUP BY item_key, market_hash_name, phase, currency, told_by, told_as;
+
+-- The best ask now of each item of all sources. A marketplace that two sources report counts once.
+CREATE OR REPLACE VIEW store.best_now AS
+SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency,
+    any_value(group_key) AS group_key, min(best) AS best,
+    coalesce(sum(markets), 0)::BIGINT + count(DISTINCT told_by) AS markets, TRY_CAST(sum(listed) AS BIGINT) AS listed
+FROM (
+    SELECT market_hash_name, phase, currency, told_by, any_value(group_key) AS group_key, min(best) AS best,
+        sum(markets) FILTER (told_by IS NULL) AS markets,
+        CASE WHEN told_by IS NULL THEN sum(listed) ELSE max(listed) END AS listed
+    FROM store.offered_now
+    GROUP BY market_hash_name, phase, currency, told_by, told_as
 )
 GROUP BY market_hash_name, phase, currency;
 
@@ -80,13 +104,16 @@ SELECT b.item, b.market_hash_name, b.phase, b.currency, b.best.price AS now, b.b
     (b.best.price - o.median)::DOUBLE / nullif(o.median::DOUBLE, 0) AS change, o.days_listed
 FROM store.best_now b
 JOIN (
-    SELECT a.group_key, a.currency, median(a.price)::DECIMAL(20, 8) AS median, count(*) AS days_listed
+    SELECT a.group_key, a.item, a.market_hash_name, a.currency, median(a.price)::DECIMAL(20, 8) AS median,
+        count(*) AS days_listed
     FROM store.best_ask_of_item a
     JOIN (
         SELECT observed_to - to_days(unnest(range(1, days::INTEGER + 1))::INTEGER) AS moment FROM store.newest_observation
     ) n ON a.valid_from <= n.moment AND a.ends_at > n.moment
-    GROUP BY a.group_key, a.currency
-) o ON o.group_key = b.group_key AND o.currency = b.currency;
+    GROUP BY a.group_key, a.item, a.market_hash_name, a.currency
+) o ON o.group_key = b.group_key AND o.currency = b.currency
+    -- So that a filter on either one reaches both sides.
+    AND o.item = b.item AND o.market_hash_name = b.market_hash_name;
 
 -- The UTC days from the first ask to the newest observation. A state is joined with the days that it is listed in by their
 -- times: thus a filter on the day reaches the storage, as a range of times.
