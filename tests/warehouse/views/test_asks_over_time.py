@@ -115,8 +115,9 @@ def test_marketplace_that_is_told_twice_counts_once(tmp_path: Path) -> None:
     paths, deliveries, runs = WarehousePaths(tmp_path), ("standard", "instant"), []
     for hour in range(3):
         name, at = item_name("1"), minute(60 * hour)
-        told = [Quote("1", 100, 4, "c5"), Quote("1", 99, 5), Quote("91", 98, 3, name=name), Quote("2", 50, None)]
-        again = [Quote(id_, 97, 7, "c5", name=name, delivery=kind) for id_ in "1" for kind in deliveries]
+        told = [Quote("1", 100, 4, "c5"), Quote("1", 99, 5), Quote("91", 98, 3, name=name)]
+        told.append(Quote("2", 50, None))
+        again = [Quote("1", 97, 7, "c5", delivery=delivery) for delivery in deliveries]
         one = observe(at, *told, providers=("c5", "steam"))
         other = observe(at, *again, providers=("c5",), deliveries=deliveries)
         runs += [
