@@ -18,19 +18,23 @@ NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
 # Longer than any row. The memory that DuckDB reserves for reading, about 100 MB, does not depend on it.
 MAX_LINE_BYTES = 2**20
 PATTERN: Final = re.compile(r"[*?\[]")
-# A row of a new item or provider gets a null key; it is read once more when the name has a key.
+# A row of a new item or provider gets a null key; it is read once more when the name has a key. The times are
+# parsed in a query of their own: past_timestamp names its value twice, and DuckDB would parse each text twice.
 INSERT_ROWS = """
 INSERT INTO staged_row
-SELECT (n.item_key::BIGINT << 20) | b.book_key, l.lowest_ask,
-    exact_other_price(l.lowest_ask_decimal, l.lowest_ask), l.quantity,
-    past_timestamp(utc_timestamp(l.timestamp)), past_timestamp(utc_timestamp(l.last_updated)), l.url, l.page
-FROM {lines} l
-LEFT JOIN name_key n ON n.number = l.item_id AND n.phase = coalesce(l.phase, '')
-    AND n.market_hash_name = l.market_hash_name
-LEFT JOIN (
-    FROM store.provider JOIN store.book USING (provider_key) SELECT provider, book_key
-    WHERE source = getvariable('source') AND currency = $currency AND delivery = $delivery
-) b ON b.provider = l.provider
+SELECT * REPLACE (past_timestamp(changed_at) AS changed_at, past_timestamp(last_updated) AS last_updated)
+FROM (
+    SELECT (n.item_key::BIGINT << 20) | b.book_key AS quote_key, l.lowest_ask,
+        exact_other_price(l.lowest_ask_decimal, l.lowest_ask) AS other_price, l.quantity,
+        utc_timestamp(l.timestamp) AS changed_at, utc_timestamp(l.last_updated) AS last_updated, l.url, l.page
+    FROM {lines} l
+    LEFT JOIN name_key n ON n.number = l.item_id AND n.phase = coalesce(l.phase, '')
+        AND n.market_hash_name = l.market_hash_name
+    LEFT JOIN (
+        FROM store.provider JOIN store.book USING (provider_key) SELECT provider, book_key
+        WHERE source = getvariable('source') AND currency = $currency AND delivery = $delivery
+    ) b ON b.provider = l.provider
+)
 """
 INSERT_NAMES = """
 INSERT INTO landed_name

@@ -8,43 +8,40 @@ WHERE g.batch = getvariable('batch');
 
 SET VARIABLE stale_since = (SELECT min(since) FROM stale_item);
 
-CREATE OR REPLACE TEMP TABLE stale_current AS
-SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from, at_change
-FROM store.current WHERE item_key IN (SELECT item_key FROM stale_item) AND delivery <> 'bid' AND lowest_ask IS NOT NULL;
-
--- The asks from then on. store.filled_state takes the place of the observed states that a point divides.
-CREATE OR REPLACE TEMP TABLE standing_ask AS
-FROM (
-    SELECT i.group_key, i.since, s.* EXCLUDE (valid_from, valid_to, observed),
-        store.price_by(s.other_price, s.lowest_ask) AS price, greatest(s.valid_from, i.since) AS starts_at,
-        coalesce(s.valid_to, l.lapsed_at, 'infinity'::TIMESTAMPTZ) AS ends_at
-    FROM stale_item i
-    JOIN (
-        SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from, valid_to,
-            true AS observed
-        FROM ended_state WHERE valid_to > getvariable('stale_since')
-        UNION ALL
-        SELECT item_key, provider_key, currency, delivery,
-            CASE WHEN at_change IS NULL THEN lowest_ask ELSE at_change.lowest_ask END,
-            CASE WHEN at_change IS NULL THEN other_price ELSE at_change.other_price END, quantity, valid_from, NULL,
-            true
-        FROM stale_current
-        UNION ALL
-        SELECT item_key, provider_key, currency, 'standard', lowest_ask, other_price, quantity, valid_from, valid_to,
-            false
-        FROM store.filled_state WHERE valid_to > getvariable('stale_since') OR valid_to IS NULL
-    ) s ON s.item_key = i.item_key AND s.currency = i.currency
-    ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
-        ON f.item_key = s.item_key AND f.provider_key = s.provider_key AND f.currency = s.currency
-        AND f.delivery = s.delivery AND f.valid_from = s.valid_from AND f.observed = s.observed
-    LEFT JOIN store.lapsed_quote l ON l.item_key = s.item_key AND l.provider_key = s.provider_key
-        AND l.currency = s.currency AND l.delivery = s.delivery
-    WHERE i.is_one AND s.delivery <> 'bid' AND s.lowest_ask IS NOT NULL AND s.quantity IS DISTINCT FROM 0
-)
-WHERE starts_at < ends_at AND (lowest_ask > 0 OR price > 0);
-
--- Those that may be the best one, the best one of each item first: none above one that stands the whole time.
+-- The asks from then on that may be the best one, the best one of each item first: none above one that stands the whole
+-- time. store.filled_state takes the place of the observed states that a point divides. The asks are no table of their
+-- own, because most of them leave at once.
 CREATE OR REPLACE TEMP TABLE ask AS
+WITH standing_ask AS MATERIALIZED (
+    FROM (
+        SELECT i.group_key, i.since, s.* EXCLUDE (valid_from, valid_to, observed),
+            store.price_by(s.other_price, s.lowest_ask) AS price, greatest(s.valid_from, i.since) AS starts_at,
+            coalesce(s.valid_to, l.lapsed_at, 'infinity'::TIMESTAMPTZ) AS ends_at
+        FROM stale_item i
+        JOIN (
+            SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from, valid_to,
+                true AS observed
+            FROM ended_state WHERE valid_to > getvariable('stale_since')
+            UNION ALL
+            SELECT item_key, provider_key, currency, delivery,
+                CASE WHEN at_change IS NULL THEN lowest_ask ELSE at_change.lowest_ask END,
+                CASE WHEN at_change IS NULL THEN other_price ELSE at_change.other_price END, quantity, valid_from, NULL,
+                true
+            FROM store.current WHERE item_key IN (SELECT item_key FROM stale_item) AND lowest_ask IS NOT NULL
+            UNION ALL
+            SELECT item_key, provider_key, currency, 'standard', lowest_ask, other_price, quantity, valid_from,
+                valid_to, false
+            FROM store.filled_state WHERE valid_to > getvariable('stale_since') OR valid_to IS NULL
+        ) s ON s.item_key = i.item_key AND s.currency = i.currency
+        ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
+            ON f.item_key = s.item_key AND f.provider_key = s.provider_key AND f.currency = s.currency
+            AND f.delivery = s.delivery AND f.valid_from = s.valid_from AND f.observed = s.observed
+        LEFT JOIN store.lapsed_quote l ON l.item_key = s.item_key AND l.provider_key = s.provider_key
+            AND l.currency = s.currency AND l.delivery = s.delivery
+        WHERE i.is_one AND s.delivery <> 'bid' AND s.lowest_ask IS NOT NULL AND s.quantity IS DISTINCT FROM 0
+    )
+    WHERE starts_at < ends_at AND (lowest_ask > 0 OR price > 0)
+)
 SELECT a.* EXCLUDE (since), row_number() OVER (PARTITION BY a.group_key, a.currency
     ORDER BY a.price, p.source, p.provider, a.delivery, a.item_key, a.starts_at) AS rank
 FROM standing_ask a
