@@ -57,8 +57,8 @@ class RunningUp:
     def request(self, method: str, path: str, origin: str | None = None, **content: Any) -> httpx.Response:
         """Send a request to the API as Prefect's clients do: with the secret and a token against forgery.
 
-        `origin` is what a browser tells about the page. The server answers 503 while another of its writes holds its
-        SQLite database; the request is sent again then, as Prefect's clients send theirs.
+        `origin` is what a browser tells about the page. While another write holds the server's SQLite
+        database, the server answers 503; then the request is sent again, as Prefect's clients do.
         """
         user, _, password = self.secret.partition(":")
         with httpx.Client(base_url=self.api, auth=(user, password), timeout=30) as client:

@@ -18,8 +18,8 @@ NUMBERS = {"item_id": "BIGINT", "lowest_ask": "BIGINT", "quantity": "BIGINT"}
 # Longer than any row. The memory that DuckDB reserves for reading, about 100 MB, does not depend on it.
 MAX_LINE_BYTES = 2**20
 PATTERN: Final = re.compile(r"[*?\[]")
-# A row of a new item or provider gets a null key; it is read once more when the name has a key. The times are
-# parsed in a query of their own: past_timestamp names its value twice, and DuckDB would parse each text twice.
+# A row of a new item or provider gets a null key; it is read once more when the name has a key.
+# The times have a query of their own: past_timestamp names its value twice, and DuckDB would parse it twice.
 INSERT_ROWS = """
 INSERT INTO staged_row
 SELECT * REPLACE (past_timestamp(changed_at) AS changed_at, past_timestamp(last_updated) AS last_updated)
