@@ -29,6 +29,7 @@ from sandbox.core import Sandbox
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, catalog_of
+from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe
 
 pytestmark = WITH_PREFECT
 
@@ -140,3 +141,17 @@ def test_maintain_loads_pending_landings_without_a_request(sandbox: Sandbox, tmp
     assert state.message == "1 pending landing loaded"
     assert bench.quotes() == quotes != []
     assert len(sandbox.requests.since(0)) == since
+
+
+def test_maintain_seals_the_months_that_are_over(sandbox: Sandbox, tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket(), warehouse={"seal_above": "1KB"})
+    create_warehouse(bench.paths.root)
+    for number, cents in enumerate((100, 120, 90)):
+        land_and_load(bench.paths, f"r{number}", observe(minute(number), Quote(cents=cents)))
+    history = bench.query("FROM quote_history ORDER BY valid_from")
+    state = asyncio.run(run_maintain(bench))
+    assert state.is_completed()
+    months = len(list(bench.paths.sealed.iterdir()))  # from the month of the prices to the last one
+    assert state.message == f"0 pending landings loaded; {months} months sealed"
+    assert bench.query("FROM quote_history ORDER BY valid_from") == history != []
+    assert asyncio.run(run_maintain(bench)).message == "0 pending landings loaded"
