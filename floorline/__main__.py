@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import os
 import sys
 
@@ -15,10 +14,11 @@ INTERRUPTED = 130
 
 
 class _Ending:
-    """The end of the process, which Ctrl-C must not turn into a crash.
+    """The end of the process, without Python's finalization.
 
-    A library in C whose import Ctrl-C ended is half initialised: DuckDB 1.5 crashes when Python finalizes it.
-    So the process ends without that. Functions registered with atexit later than this one run before it.
+    Python would free every object for 40 ms, although the system frees the memory at once. And a library in C
+    whose import Ctrl-C ended is half initialised: DuckDB 1.5 crashes when Python finalizes it. Functions
+    registered with atexit later than this one run before it.
     """
 
     code: int | None = None
@@ -33,11 +33,20 @@ class _Ending:
 
 
 def main() -> None:
-    """Load the command line and run it; a Ctrl-C while it loads ends the command as any later one does."""
-    # At its exit, Python searches all objects for cycles three times: a tenth of a second for nothing.
-    atexit.register(gc.freeze)
+    """Be the process of one command, which ends with the command."""
+    # Pydantic would look for plugins of its own in the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     ending = _Ending()
     atexit.register(ending.exit_at_once)
+    try:
+        run_command_line()
+    except SystemExit as ended:
+        ending.code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else None
+        raise
+
+
+def run_command_line() -> None:
+    """Load the command line and run it; a Ctrl-C while it loads ends the command as any later one does."""
     try:
         with paused_collection():
             from floorline.cli.app import run
@@ -48,8 +57,6 @@ def main() -> None:
         if not isinstance(error, SystemExit):
             sys.stderr.write("floorline: interrupted\n")
             error = SystemExit(INTERRUPTED)
-        # What went wrong after the Ctrl-C may have another code.
-        ending.code = error.code if isinstance(error.code, int) else None
         raise error from None
 
 

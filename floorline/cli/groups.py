@@ -61,6 +61,14 @@ class CommandGroup(TyperGroup):
             raise CommandEnded(ErrorOutput.from_error(failure, exit_code(failure))) from error
 
 
+def first_word(arguments: Sequence[str]) -> str:
+    """Return the first argument that is no option and not the value of one; empty where there is none."""
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        if not argument.startswith("-") and before not in WITH_VALUE:
+            return argument
+    return ""
+
+
 def name_command(group: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - private to Typer
     """Return the full name of the command in these arguments; empty where they name none."""
     names: list[str] = []

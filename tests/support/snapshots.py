@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import Clock
-from floorline.__main__ import main
+from floorline.__main__ import run_command_line
 from pipelines.config import Settings, load_settings
 from pipelines.results import RunResult
 from pipelines.snapshot.pipeline import SnapshotPipeline
@@ -233,12 +233,12 @@ class CommandOutput:
 
 
 def main_with(*arguments: str) -> CommandOutput:
-    """Run the entry point of the command in this process."""
+    """Run the command line in this process."""
     out, err, argv = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["floorline", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
+            run_command_line()
         code: object = 0
     except SystemExit as ended:
         code = ended.code or 0
