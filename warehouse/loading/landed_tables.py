@@ -34,11 +34,15 @@ def create_table(
     rows: Iterable[Sequence[Any]],
 ) -> None:
     """Create a small temporary table, with our own names, from JSON: a frame needs other libraries."""
-    text = to_json([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+    content = [dict(zip(columns, row, strict=True)) for row in rows]
+    if not content:
+        types = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        db.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({types})")
+        return
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE {name} AS"  # noqa: S608 - our own names
         f" SELECT row.* FROM (SELECT unnest(from_json(?, '{json.dumps([columns])}')) AS row)",
-        [text],
+        [to_json(content).decode()],
     )
 
 

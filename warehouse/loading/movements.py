@@ -1,4 +1,4 @@
-"""What a loaded run moved: its biggest moves of prices, and its counts by marketplace."""
+"""What a loaded run moved: its outliers and biggest moves of prices, and its counts by marketplace."""
 
 from __future__ import annotations
 
@@ -19,17 +19,28 @@ FROM (
 ) u JOIN store.item i USING (item_key) JOIN store.provider p USING (provider_key)
 ORDER BY u.factor DESC, i.market_hash_name, i.phase, p.provider
 """
-MARKETPLACES: Final = """
-SELECT p.provider, o.currency, o.rows, coalesce(h.changed, 0), coalesce(h.closed, 0), o.complete
-FROM (
-    SELECT provider_key, currency, sum(rows)::BIGINT AS rows, bool_and(complete) AS complete
-    FROM store.observation JOIN store.scope USING (scope_key)
-    WHERE run_key = getvariable('run_key') GROUP BY ALL
-) o LEFT JOIN (
-    SELECT provider_key, currency, count(lowest_ask) AS changed, count(*) - count(lowest_ask) AS closed
-    FROM open_state WHERE run_key = getvariable('run_key') GROUP BY ALL
-) h USING (provider_key, currency) JOIN store.provider p USING (provider_key) ORDER BY ALL
+# Prices that moved by a factor of ten or more.
+OUTLIERS: Final = """
+SELECT i.market_hash_name, i.phase, p.provider, u.currency, u.was_price, u.price
+FROM updated_quote u JOIN store.item i USING (item_key) JOIN store.provider p USING (provider_key)
+WHERE u.changed AND u.was_price > 0 AND (u.price >= 10 * u.was_price OR 10 * u.price <= u.was_price)
+ORDER BY greatest(u.price / u.was_price, u.was_price / nullif(u.price, 0)) DESC NULLS FIRST LIMIT 20
 """
+OBSERVED: Final = """
+SELECT p.provider, o.currency, sum(o.rows)::BIGINT, bool_and(o.complete)
+FROM (FROM store.observation JOIN store.scope USING (scope_key) WHERE run_key = getvariable('run_key')) o
+JOIN store.provider p USING (provider_key) GROUP BY ALL ORDER BY ALL
+"""
+CHANGED: Final = """
+SELECT p.provider, s.currency, count(s.lowest_ask), count(*) - count(s.lowest_ask)
+FROM open_state s JOIN store.provider p USING (provider_key)
+WHERE s.run_key = getvariable('run_key') GROUP BY ALL
+"""
+
+
+def find_outliers(db: duckdb.DuckDBPyConnection) -> tuple[PriceMove, ...]:
+    """Return up to 20 prices of the run whose rows are staged that moved by a factor of ten or more."""
+    return tuple(PriceMove(*row) for row in db.execute(OUTLIERS).fetchall())
 
 
 def find_biggest_moves(db: duckdb.DuckDBPyConnection) -> tuple[PriceMove, ...]:
@@ -37,6 +48,15 @@ def find_biggest_moves(db: duckdb.DuckDBPyConnection) -> tuple[PriceMove, ...]:
     return tuple(PriceMove(*row) for row in db.execute(MOVES).fetchall())
 
 
-def count_by_marketplace(db: duckdb.DuckDBPyConnection) -> tuple[MarketplaceLoad, ...]:
-    """Return what the run whose changes are stored brought of each marketplace and currency."""
-    return tuple(MarketplaceLoad(*row) for row in db.execute(MARKETPLACES).fetchall())
+def count_by_marketplace(db: duckdb.DuckDBPyConnection, *, changed: bool) -> tuple[MarketplaceLoad, ...]:
+    """Return what the run whose changes are stored brought of each marketplace and currency.
+
+    `changed` is whether it changed anything.
+    """
+    moved = db.execute(CHANGED).fetchall() if changed else []
+    counts = {(provider, currency): (updated, closed) for provider, currency, updated, closed in moved}
+    loads = []
+    for provider, currency, rows, complete in db.execute(OBSERVED).fetchall():
+        updated, closed = counts.get((provider, currency), (0, 0))
+        loads.append(MarketplaceLoad(provider, currency, rows, updated, closed, complete))
+    return tuple(loads)

@@ -19,11 +19,10 @@ from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.series import is_series_landing
-from warehouse.loading.movements import count_by_marketplace, find_biggest_moves
+from warehouse.loading.movements import count_by_marketplace, find_biggest_moves, find_outliers
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
     LoadReport,
-    PriceMove,
     SuspectProvider,
     fetch_count,
     fill_gaps,
@@ -68,6 +67,13 @@ COUNT_LATE = "SELECT count(*) FROM late_quote"
 COUNT_POINTS = "SELECT (SELECT count(*) FROM store.point) + (SELECT count(*) FROM store.stale_filling)"
 COUNT_OPEN_FILLED = "SELECT count(*) FROM store.filled_state WHERE valid_to IS NULL"
 COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
+COUNT_REJECTS = "SELECT count(*) FROM reject"
+COUNT_DIFFERENCES = "SELECT count(*) FROM difference"
+COUNT_MISSING = "SELECT count(*) FROM difference WHERE NOT present"
+COUNT_INCOMPLETE = """SELECT (SELECT count(*) FROM shard_observation WHERE NOT complete)
+    + (SELECT count(*) FROM suspect_provider) + (SELECT count(*) FROM down_provider)"""
+COUNT_CONFIRMATIONS = """SELECT (SELECT count(*) FROM confirmed_quote) + (SELECT count(*) FROM doubted_quote)
+    + (SELECT count(*) FROM reconfirmed_quote) + (SELECT count(*) FROM closure)"""
 # The changes of this run: those of late quotes are computed anew.
 COUNT_CLOSURES = """SELECT (SELECT count(*) FROM closure) + (
     SELECT count(*) FROM recomputed_change WHERE run_key = getvariable('run_key') AND lowest_ask IS NULL)"""
@@ -89,11 +95,22 @@ CLEANING_STEPS: Steps = {
     "list_observed_items": None,
     "find_unread": None,
 }
-COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": None}
+COMPARISON_STEPS: Steps = {"compare_rows": None, "find_missing": COUNT_MISSING}
+CLOSURE_STEPS: Steps = {
+    "find_suspects": "SELECT count(*) FROM missing_count",
+    "find_closures": COUNT_MISSING,
+    "find_confirmations": COUNT_INCOMPLETE,
+    "find_reconfirmed": None,
+}
 INSERT_STEPS: Steps = {
-    "insert_changes": None,
+    "insert_rejects": COUNT_REJECTS,
+    "insert_changes": COUNT_DIFFERENCES,
+    "update_confirmations": COUNT_CONFIRMATIONS,
+    "insert_observations": None,
+    "update_aggregates": "SELECT count(*) FROM aggregate_in_catalog",
+    "insert_acceptances": "SELECT count(*) FROM accepted",
     "insert_late_quotes": COUNT_LATE,
-    "find_changed_asks": None,
+    "find_changed_asks": COUNT_DIFFERENCES,
 }
 
 COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
@@ -105,12 +122,6 @@ SUSPECT_PROVIDERS = """SELECT provider,
     UNION SELECT provider, 'the API says that it is down' FROM reported_down"""
 CONTRACT_CHANGES = """SELECT DISTINCT item_id, was_name, was_phase, market_hash_name, phase
     FROM contract_change ORDER BY ALL LIMIT 20"""
-# Prices that moved by a factor of ten or more.
-OUTLIERS = """SELECT i.market_hash_name, i.phase, p.provider, u.currency, u.was_price, u.price
-    FROM updated_quote u JOIN store.item i USING (item_key) JOIN store.provider p USING (provider_key)
-    WHERE u.changed AND u.was_price > 0 AND (u.price >= 10 * u.was_price OR 10 * u.price <= u.was_price)
-    ORDER BY greatest(u.price / u.was_price, u.was_price / nullif(u.price, 0)) DESC NULLS FIRST
-    LIMIT 20"""
 # The errors that put the content of a landing at fault, and not the disk, the memory or another process.
 NOT_LOADABLE = (
     duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, pl.exceptions.PolarsError,
@@ -174,7 +185,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
         from warehouse.loading.late import recompute_late_quotes  # rare
 
         recompute_late_quotes(db, run.folder.parent, row_parser)
-    run_step(db, "load/find_closures")
+    _run_steps(db, CLOSURE_STEPS)
     if fetch_count(db, COUNT_APPENDED):
         reopen_months(db, run.observed_from)
     return fetched
@@ -232,19 +243,20 @@ def _run_steps(db: duckdb.DuckDBPyConnection, steps: Steps) -> None:
 
 
 def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> LoadReport:
+    changed = fetch_count(db, COUNT_CHANGES)
     return LoadReport(
         run_id=run.header.run_id,
         source=run.header.source,
         basket=run.header.basket,
         state=run.done["state"],
         rows_fetched=fetched,
-        rows_changed=fetch_count(db, COUNT_CHANGES),
-        rows_closed=fetch_count(db, COUNT_CLOSURES),
+        rows_changed=changed,
+        rows_closed=fetch_count(db, COUNT_CLOSURES) if changed else 0,
         rows_late=fetch_count(db, COUNT_LATE_ROWS),
-        rows_rejected=fetch_count(db, "SELECT count(*) FROM reject"),
-        outliers=tuple(PriceMove(*row) for row in db.execute(OUTLIERS).fetchall()),
-        moves=find_biggest_moves(db),
-        marketplaces=count_by_marketplace(db),
+        rows_rejected=fetch_count(db, COUNT_REJECTS),
+        outliers=find_outliers(db) if changed else (),
+        moves=find_biggest_moves(db) if changed else (),
+        marketplaces=count_by_marketplace(db, changed=changed > 0),
         held=tuple(SuspectProvider(*row) for row in db.execute(SUSPECT_PROVIDERS).fetchall()),
         contract_changes=tuple(
             f"{escape(item_id)}: {item_label(was_name, was_phase)} is now {item_label(name, phase)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -100,7 +101,12 @@ class LoadReport:
 
 def run_step(db: duckdb.DuckDBPyConnection, name: str) -> None:
     """Execute one SQL file, by its path below sql/ without the suffix."""
-    db.execute((SQL / f"{name}.sql").read_text())
+    db.execute(_read_step(name))
+
+
+@functools.cache
+def _read_step(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text()
 
 
 def fill_gaps(db: duckdb.DuckDBPyConnection) -> None:

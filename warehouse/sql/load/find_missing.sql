@@ -1,10 +1,7 @@
 -- Find the listed quotes that a complete observation covers and has no row of.
--- In: shard_observation, difference, reject_key, down_provider, observed_item, aggregate_in_catalog, store.unconfirmed.
+-- In: complete_observation, difference, reject_key, observed_item, aggregate_in_catalog, store.unconfirmed.
 -- Out: missing_quote (`unread`: a rejected row may be its row; `settled`: complete observations have lacked it for a
 -- day); missing_count, by book, of the others.
-
-CREATE OR REPLACE TEMP TABLE complete_observation AS
-SELECT * FROM shard_observation WHERE complete AND provider_key NOT IN (FROM down_provider);
 
 CREATE OR REPLACE TEMP TABLE missing_quote AS
 WITH missing AS (

@@ -1,5 +1,5 @@
 -- Find what no observation of this run can say: the quotes of rejected rows, and providers that the API reports down.
--- In: reject, reported_down. Out: reject_key, down_provider.
+-- In: reject, reported_down, shard_observation. Out: reject_key, down_provider; complete_observation, a view of the others.
 
 -- The items and providers that a reject may be about. Null: it may be about any. `providers` are the one that it names, if
 -- its shard requested this one, else all that its shard requested.
@@ -15,3 +15,6 @@ WHERE i.item_key IS NOT NULL OR r.item_id IS NULL OR r.market_hash_name IS NULL;
 CREATE OR REPLACE TEMP TABLE down_provider AS
 SELECT p.provider_key FROM reported_down d
 JOIN store.provider p ON p.source = getvariable('source') AND p.provider = d.provider;
+
+CREATE OR REPLACE TEMP VIEW complete_observation AS
+SELECT * FROM shard_observation WHERE complete AND provider_key NOT IN (FROM down_provider);

@@ -54,7 +54,7 @@ LEFT JOIN recomputed_run v ON v.run_key = o.run_key AND v.book_key = d.book_key
 WHERE coalesce(NOT v.held AND (o.complete OR o.held), o.complete)
 GROUP BY d.quote_key;
 
--- The freshness of a quote that is in doubt: by the complete observations up to its last row; see insert_changes.sql.
+-- The freshness of a quote that is in doubt: by the complete observations up to its last row; see update_confirmations.sql.
 CREATE OR REPLACE TEMP TABLE recomputed_freshness AS
 SELECT q.quote_key, max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
 FROM recomputed_quote q
