@@ -82,18 +82,26 @@ class AsksModel:
             _quote_key(row): row["fresh_until"] or row["observed_at"]
             for row in records(db, "FROM stale_quotes")
         }
-        self.asks = list(self._read(records(db, "FROM quote_history"), stale))
-        live = [row for row in records(db, "FROM quotes") if row["fresh"] and self.is_offer(row)]
-        self.live = live
+        history, quotes = records(db, "FROM quote_history"), records(db, "FROM quotes")
+        # A quote that no observation lists counts for a day after its last point.
+        known = {
+            _quote_key({**row, "delivery": "standard"}): row["time"] + DAY
+            for row in records(db, "FROM price_points WHERE price IS NOT NULL ORDER BY time")
+        }
+        ends = {**known, **dict.fromkeys(map(_quote_key, quotes)), **stale}
+        self.asks = list(self._read(history, ends))
+        self.live = [row for row in quotes if row["fresh"] and self.is_offer(row)]
+        # The views show no day after this one.
+        self.newest_time = max([self.now, *(row["valid_from"] for row in history)])
 
     def is_offer(self, row: Row) -> bool:
         """Return whether an order could be filled by a quote or a bid."""
         one_item = row["phase"] is not None or row["market_hash_name"] not in self.phased
         return one_item and row["price"] is not None and row["price"] > 0 and row["quantity"] != 0
 
-    def _read(self, rows: Iterable[Row], stale: Mapping[tuple[object, ...], datetime]) -> Iterable[Ask]:
+    def _read(self, rows: Iterable[Row], ends: Mapping[tuple[object, ...], datetime | None]) -> Iterable[Ask]:
         for row in rows:
-            end = row["valid_to"] or stale.get(_quote_key(row))
+            end = row["valid_to"] or ends.get(_quote_key(row))
             if self.is_offer(row) and (end is None or row["valid_from"] < end):
                 yield read_ask(row, end)
 
@@ -145,7 +153,7 @@ class AsksModel:
         """Return (open, high, low, close, quantity, changes) of each quote and UTC day."""
         by_day = defaultdict(list)
         for ask in self.asks:
-            for day in _days_between(ask.start, ask.end, self.newest[ask.source]):
+            for day in self._days_between(ask.start, ask.end, self.newest[ask.source]):
                 key = (ask.item, ask.currency, ask.source, ask.provider, ask.delivery, day)
                 by_day[key].append(ask)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
@@ -161,7 +169,7 @@ class AsksModel:
         by_day = defaultdict(list)
         for item, history in self.best_history().items():
             for best in history:
-                for day in _days_between(best.valid_from, best.valid_to, self.now):
+                for day in self._days_between(best.valid_from, best.valid_to, self.now):
                     by_day[*item, day].append(best)
         result: dict[tuple[object, ...], tuple[Any, ...]] = {}
         for key, bests in by_day.items():
@@ -170,11 +178,10 @@ class AsksModel:
             result[key] = (prices[0], max(prices), min(prices), prices[-1], *ends)
         return result
 
-
-def _days_between(start: datetime, end: datetime | None, newest: datetime) -> list[date]:
-    """Return the UTC days of a time range; one that has no end counts up to the newest observation."""
-    last = end - timedelta(microseconds=1) if end else max(newest, start)
-    return [start.date() + number * DAY for number in range((last.date() - start.date()).days + 1)]
+    def _days_between(self, start: datetime, end: datetime | None, newest: datetime) -> list[date]:
+        """Return the UTC days of a time range; one that has no end counts up to the newest observation."""
+        last = min(end - timedelta(microseconds=1) if end else max(newest, start), self.newest_time)
+        return [start.date() + number * DAY for number in range((last.date() - start.date()).days + 1)]
 
 
 def read_ask(row: Row, end: datetime | None) -> Ask:

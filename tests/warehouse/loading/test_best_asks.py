@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,28 @@ def land_run(paths: WarehousePaths, run_id: str, run: Any) -> Path:
     rows = [quote for quote in quotes if quote.provider in providers and (items is None or quote.item == "1")]
     shard: ShardSpec = observe(minute(at), *rows, providers=providers, items=items, complete=complete)
     return land(paths, run_id, shard, source=source, basket=f"b{interval}", interval_seconds=interval)
+
+
+def test_best_ask_that_only_points_know_ends_a_day_after_the_last_point(tmp_path: Path) -> None:
+    """No observation would ever end it; one that comes later still may."""
+    paths = create_warehouse(tmp_path)
+    page = SeriesPage(minute(400), [Point(minute(0), 100), Point(minute(60), 110), Point(minute(120), 110)])
+    points = land_series(paths, "points", page)
+    week = 7 * 24 * 60
+    seen = observe(minute(week), Quote(item="2"), items=by_ids("2"))
+    with open_writer(paths.writer) as db:
+        load_run(db, read_run(points), minute(500))
+        load_run(db, read_run(land(paths, "seen", seen, interval_seconds=600)), minute(week))
+        times = "SELECT price, valid_from, valid_to FROM best_ask_history WHERE item LIKE '% 1 %' ORDER BY 2"
+        first = (Decimal(1), minute(0), minute(60))
+        assert rows_of(db, times) == [first, (Decimal("1.1"), minute(60), minute(120 + 24 * 60))]
+        days = rows_of(db, "SELECT day FROM best_ask_daily_ohlc WHERE item LIKE '% 1 %' ORDER BY ALL")
+        assert [day for (day,) in days] == [minute(0).date(), minute(24 * 60).date()]
+        assert rows_of(db, "SELECT max(day) FROM daily_ohlc WHERE item LIKE '% 1 %'") == [days[-1]]
+        sooner = land(paths, "sooner", observe(minute(200), Quote(cents=90)), interval_seconds=600)
+        load_run(db, read_run(sooner), minute(week))
+        check(db)
+        assert rows_of(db, times)[1] == (Decimal("1.1"), minute(60), minute(200))
 
 
 @pytest.mark.slow

@@ -131,17 +131,26 @@ WITH state AS (
     SELECT h.* EXCLUDE (delivery, valid_to), h.valid_to AS observed_to, true AS observed
     FROM quote_state h SEMI JOIN filling USING (item_key, provider_key, currency, delivery)
 )
-SELECT * EXCLUDE (observed_to), lead(valid_from) OVER (
-    PARTITION BY item_key, provider_key, currency ORDER BY valid_from) AS valid_to
-FROM state
-QUALIFY NOT observed OR valid_to IS DISTINCT FROM observed_to;
+SELECT s.* EXCLUDE (observed_to), lead(s.valid_from) OVER (
+        PARTITION BY s.item_key, s.provider_key, s.currency ORDER BY s.valid_from) AS valid_to,
+    CASE WHEN valid_to IS NULL AND c.item_key IS NULL THEN p.last_time + INTERVAL 1 DAY END AS known_to
+FROM state s
+LEFT JOIN (
+    SELECT item_key, provider_key, currency, max(time) AS last_time FROM exact_point GROUP BY ALL
+) p ON p.item_key = s.item_key AND p.provider_key = s.provider_key AND p.currency = s.currency
+-- The quotes that an observation lists.
+LEFT JOIN (
+    FROM store.current WHERE delivery = 'standard' AND lowest_ask IS NOT NULL AND item_key IN (SELECT item_key FROM refill)
+) c ON c.item_key = s.item_key AND c.provider_key = s.provider_key AND c.currency = s.currency
+QUALIFY NOT s.observed OR valid_to IS DISTINCT FROM s.observed_to;
 
 INSERT INTO store.stale_best_ask
 WITH was AS (
-    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to
+    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to, known_to
     FROM store.filled_state SEMI JOIN refill USING (item_key, provider_key)
 ), filled AS (
-    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to FROM refilled_state
+    SELECT item_key, provider_key, currency, lowest_ask, other_price, quantity, valid_from, valid_to, known_to
+    FROM refilled_state
 )
 SELECT item_key, currency, min(valid_from)
 FROM ((FROM was EXCEPT FROM filled) UNION ALL (FROM filled EXCEPT FROM was))

@@ -14,23 +14,23 @@ SET VARIABLE stale_since = (SELECT min(since) FROM stale_item);
 CREATE OR REPLACE TEMP TABLE ask AS
 WITH standing_ask AS MATERIALIZED (
     FROM (
-        SELECT i.group_key, i.since, s.* EXCLUDE (valid_from, valid_to, observed),
+        SELECT i.group_key, i.since, s.* EXCLUDE (valid_from, valid_to, known_to, observed),
             store.price_by(s.other_price, s.lowest_ask) AS price, greatest(s.valid_from, i.since) AS starts_at,
-            coalesce(s.valid_to, l.lapsed_at, 'infinity'::TIMESTAMPTZ) AS ends_at
+            coalesce(s.valid_to, l.lapsed_at, s.known_to, 'infinity'::TIMESTAMPTZ) AS ends_at
         FROM stale_item i
         JOIN (
             SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from, valid_to,
-                true AS observed
+                NULL::TIMESTAMPTZ AS known_to, true AS observed
             FROM ended_state WHERE valid_to > getvariable('stale_since')
             UNION ALL
             SELECT item_key, provider_key, currency, delivery,
                 CASE WHEN at_change IS NULL THEN lowest_ask ELSE at_change.lowest_ask END,
                 CASE WHEN at_change IS NULL THEN other_price ELSE at_change.other_price END, quantity, valid_from, NULL,
-                true
+                NULL, true
             FROM store.current WHERE item_key IN (SELECT item_key FROM stale_item) AND lowest_ask IS NOT NULL
             UNION ALL
             SELECT item_key, provider_key, currency, 'standard', lowest_ask, other_price, quantity, valid_from,
-                valid_to, false
+                valid_to, known_to, false
             FROM store.filled_state WHERE valid_to > getvariable('stale_since') OR valid_to IS NULL
         ) s ON s.item_key = i.item_key AND s.currency = i.currency
         ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f

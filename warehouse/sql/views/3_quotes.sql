@@ -17,7 +17,7 @@ SELECT i.source, v.provider, i.item_id, i.market_hash_name, i.phase, i.aggregate
 FROM (
     SELECT *, true AS observed FROM store.quote_state
     UNION ALL BY NAME
-    SELECT * EXCLUDE (replaces), 'standard' AS delivery, false AS observed FROM store.filled_state
+    SELECT * EXCLUDE (replaces, known_to), 'standard' AS delivery, false AS observed FROM store.filled_state
 ) h
 JOIN store.item i ON i.item_key = h.item_key
 JOIN store.provider v ON v.provider_key = h.provider_key
@@ -52,7 +52,7 @@ FROM (
     UNION ALL BY NAME
     SELECT * EXCLUDE (file), true AS observed FROM store.sealed_state WHERE file = store.sealed_file(ts::TIMESTAMPTZ)
     UNION ALL BY NAME
-    SELECT * EXCLUDE (replaces), 'standard' AS delivery, false AS observed FROM store.filled_state
+    SELECT * EXCLUDE (replaces, known_to), 'standard' AS delivery, false AS observed FROM store.filled_state
 ) h
 JOIN store.item i ON i.item_key = h.item_key
 JOIN store.provider v ON v.provider_key = h.provider_key

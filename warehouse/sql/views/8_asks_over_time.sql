@@ -22,7 +22,7 @@ FROM (
     FROM store.current c LEFT JOIN store.lapsed_quote l ON l.quote_key = c.quote_key
     UNION ALL
     SELECT f.item_key, f.provider_key, f.currency, 'standard', f.lowest_ask, f.other_price, f.quantity, f.valid_from,
-        coalesce(f.valid_to, l.lapsed_at, 'infinity'), false
+        coalesce(f.valid_to, l.lapsed_at, f.known_to, 'infinity'), false
     FROM store.filled_state f
     LEFT JOIN (FROM store.lapsed_quote WHERE delivery = 'standard') l
         ON l.item_key = f.item_key AND l.provider_key = f.provider_key AND l.currency = f.currency
