@@ -50,8 +50,7 @@ def raise_alerts(
     raised = [alert for alert in alerts.values() if store.raise_alert(alert, now)]
     resolved = {key for result in results for key in _resolved_causes(result)}
     resolved |= {(DARK, load.source, provider) for load in loads for provider in load.brought}
-    for cause, source, subject in resolved - alerts.keys():
-        store.resolve(cause, source, subject, now=now)
+    store.resolve_all(resolved - alerts.keys(), now)
     return raised
 
 

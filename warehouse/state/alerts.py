@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -133,13 +134,17 @@ class AlertStore:
 
     def resolve(self, cause: str, source: str, subject: str, *, now: datetime) -> bool:
         """Close the open alert of this cause, source and subject; return False where there is none."""
+        return self.resolve_all([(cause, source, subject)], now) > 0
+
+    def resolve_all(self, alerts: Iterable[tuple[str, str, str]], now: datetime) -> int:
+        """Close the open alerts of these causes, sources and subjects; return how many there were."""
         with state_transaction(self._path) as db:
-            closed = db.execute(
+            closed = db.executemany(
                 "UPDATE alert SET closed_at = ?"
                 " WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
-                (now.isoformat(), cause, source, subject),
+                [(now.isoformat(), *alert) for alert in alerts],
             )
-            return closed.rowcount > 0
+            return max(closed.rowcount, 0)  # -1 where there are none
 
     def clear(self, alert_id: int, now: datetime) -> bool:
         """Close an alert without notifying anybody; return False where it is not open."""
