@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from common import supervisor_lock
@@ -26,10 +26,12 @@ from common.addresses import WILDCARDS, is_loopback
 from common.errors import ConfigError
 from common.files import translate_os_errors
 from common.warehouse_errors import WarehouseUnusable
-from floorline.monitoring.status import UpStatus
 from floorline.up import logs
 from floorline.up.environment import AUTH, SERVER_AUTH
 from flows.prefect_api import prefect_url
+
+if TYPE_CHECKING:
+    from floorline.monitoring.status import UpStatus
 
 _FILE: Final = "up.json"
 
@@ -58,6 +60,8 @@ class ServerAccess:
     @property
     def status(self) -> UpStatus:
         """What `floorline status` shows of it."""
+        from floorline.monitoring.status import UpStatus
+
         started_at = datetime.fromisoformat(self.started_at) if self.started_at else None
         return UpStatus(self.page, self.pid, started_at, self.pool_paused)
 

@@ -14,7 +14,6 @@ from common.text import format_exact_duration
 from common.warehouse_errors import QueryRejected
 from common.worker_process import Worker, WorkerDied, WorkerTimedOut
 from pipelines.config import WatchSettings
-from pipelines.watches.conditions import find_matches
 from warehouse.paths import WarehousePaths
 from warehouse.queries.watched_rows import WatchedRows
 
@@ -93,6 +92,8 @@ def run_watches(
 
 def find_within_limit(path: Path, watch: WatchSettings) -> WatchedRows:
     """Limit the memory of this process, then return what `find_matches` returns. Run it in a worker only."""
+    from pipelines.watches.conditions import find_matches  # only this process needs what that imports
+
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (soft, MOST_MEMORY) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
