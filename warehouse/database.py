@@ -237,7 +237,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     Raises WarehouseUnusable where a newer Floorline wrote the database.
     """
     version = schema_version(connection)
-    migrations, newest = _migrations(), newest_schema()
+    migrations = _migrations()
+    newest = max(migrations)
     if version > newest:
         raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {newest}", path)
     if version in {0, newest}:  # without rows, threads wait for each other longer than they work
@@ -269,7 +270,7 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def update_history(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the views for the months that are sealed now. Call this function in a transaction."""
     states = find_quote_states(connection)
-    update_views(connection, schema_version(connection), states)
+    update_views(connection, _read_version(connection), states)
     sizes = {file.path: file.bytes for file in states.files}
     if read_sealed_files(connection) != sizes:
         connection.execute("DELETE FROM store.sealed_path")
@@ -315,6 +316,8 @@ def schema_version(connection: duckdb.DuckDBPyConnection) -> int:
     tables = connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'schema_version'"
     ).fetchall()
-    if not tables:
-        return 0
+    return _read_version(connection) if tables else 0
+
+
+def _read_version(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT max(version) FROM store.schema_version").fetchall()[0][0])

@@ -77,6 +77,7 @@ def read_sql(folder: str) -> str:
     return "\n".join(_read_files(folder))
 
 
+@functools.cache
 def _read_files(folder: str) -> list[str]:
     files = sorted(
         (file for file in (SQL / folder).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
