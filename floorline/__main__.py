@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import sys
 
@@ -36,6 +37,8 @@ def main() -> None:
     """Be the process of one command, which ends with the command."""
     # Pydantic would look for plugins of its own in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Python would look for cycles after every 700 new objects, and find next to none.
+    gc.set_threshold(20_000)
     ending = _Ending()
     atexit.register(ending.exit_at_once)
     try:
