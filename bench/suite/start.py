@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from functools import partial
@@ -20,6 +21,8 @@ BASKET = 'items = [5]\nproviders = ["steam"]'
 
 def run_start(options: SuiteOptions) -> Findings:
     """Time a snapshot of one item whose catalog is cached, the help, and the bare import."""
+    # As where Floorline is installed: Python compiles a module once, and not again in each command.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with (
         spawn(Options(items=35_000, quotes=options.rows, limits=False)) as url,
         tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder,
