@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -43,6 +44,23 @@ class RetryPolicy:
     async def run(self, attempt: Callable[[], Awaitable[_T]], clock: Clock) -> _T:
         """Return the result of `attempt`, or raise the failure of the last attempt."""
         failures: list[TransientError] = []
+
+        async def call() -> _T:
+            try:
+                return await attempt()
+            except TransientError as error:
+                failures.append(error)
+                raise
+
+        # Only a failure needs tenacity, which would take as long as all else that a request needs from us.
+        with suppress(TransientError):
+            return await call()
+        return await self._retry(call, failures, clock)
+
+    async def _retry(
+        self, call: Callable[[], Awaitable[_T]], failures: Sequence[TransientError], clock: Clock
+    ) -> _T:
+        """Go on after the first of `failures`, to which `call` adds the others."""
         retrying = tenacity.AsyncRetrying(
             sleep=clock.sleep,
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -50,15 +68,14 @@ class RetryPolicy:
             stop=lambda state: self._stop(state) or self._is_spent(failures),
             reraise=True,
         )
+        first = iter(failures[:1])
 
-        async def call() -> _T:  # tenacity awaits the result of a coroutine function only
-            try:
-                return await attempt()
-            except TransientError as error:
-                failures.append(error)
-                raise
+        async def call_again() -> _T:  # tenacity awaits the result of a coroutine function only
+            for failure in first:  # for tenacity, the first attempt fails now
+                raise failure
+            return await call()
 
-        return await retrying(call)
+        return await retrying(call_again)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         longest = min(self.cap, self.base * 2.0 ** (state.attempt_number - 1))
