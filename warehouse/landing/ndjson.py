@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from common.files import append_durably, to_json, translate_os_errors
+from common.files import append_durably, translate_os_errors
 from warehouse.landing.integrity import (
     DamagedFile,
     compress_frame,
@@ -104,7 +104,7 @@ class NdjsonShardWriter:
         not keep the order of lines. Raises WarehouseFull.
         """
         self._open(written, paged=True, meta=meta)
-        meta_line = to_json({META_FIELD: to_json(meta).decode()})
+        meta_line = msgspec.json.encode({META_FIELD: msgspec.json.encode(meta).decode()})
         if exact:
             text = _row_prefix(self._next_number).join([meta_line, *(bytes(row)[1:] for row in rows)])
         else:  # only a row parser reads this page
