@@ -1,4 +1,4 @@
-"""A worker process for work that would block the event loop. It runs one call after another.
+"""A worker process for work that may take long or die. It runs one call after another.
 
 Both processes exchange pickles through a socket. The worker ends when the socket closes, in the middle of a
 call, too: it does not outlive its parent.
@@ -6,18 +6,16 @@ call, too: it does not outlive its parent.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import os
 import pickle
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -46,54 +44,6 @@ class WorkerDied(Exception):
 
 class WorkerTimedOut(WorkerDied):
     """The worker process gave no answer in time, and was ended."""
-
-
-class WorkerProcess:
-    """Runs functions of `module` in one worker process, in the order of the calls.
-
-    A call may take `limit` seconds; then the process is killed.
-    """
-
-    def __init__(self, module: str, limit: float = CALL_SECONDS) -> None:
-        self._module = module
-        self._limit = limit
-        # Two threads, one for each direction: the next call waits in the socket when the worker has finished
-        # one. A single thread would leave the worker idle between two calls.
-        self._sender = ThreadPoolExecutor(1, "worker-sender")
-        self._receiver = ThreadPoolExecutor(1, "worker-receiver")
-        self._worker: Future[Worker] | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether the worker process was started."""
-        return self._worker is not None
-
-    def start(self) -> Future[Worker]:
-        """Start the worker process on the first call, without waiting for it."""
-        if self._worker is None:
-            self._worker = self._sender.submit(partial(Worker, self._module, limit=self._limit))
-        return self._worker
-
-    async def run(self, work: Callable[..., _T], *args: object) -> _T:
-        """Return what `work(*args)` returns, or raise what it raises; all of these must be picklable.
-
-        Raises WorkerDied.
-        """
-        worker = self.start()
-        request = pickle.dumps((work, args), pickle.HIGHEST_PROTOCOL)
-        self._sender.submit(lambda: worker.result().send(request))
-        response = self._receiver.submit(lambda: worker.result().receive_result())
-        # Shielded, because a response that nobody receives would be taken for that of the next call.
-        result: _T = await asyncio.shield(asyncio.wrap_future(response))
-        return result
-
-    async def close(self) -> None:
-        """Wait until the worker process has finished its calls and ended."""
-        worker = self._worker
-        if worker is not None:
-            self._receiver.submit(lambda: worker.result().stop())  # after the last response
-        await asyncio.to_thread(self._receiver.shutdown)
-        self._sender.shutdown()
 
 
 class Worker:
@@ -141,6 +91,16 @@ class Worker:
         """End the process in the middle of a call."""
         self._process.kill()
 
+    def detach_socket(self) -> socket.socket:
+        """Return the socket of the calls. No method here sends or receives any more."""
+        with self._socket as connection:
+            return socket.socket(fileno=os.dup(connection.fileno()))
+
+    def find_end(self) -> WorkerDied:
+        """Wait until a process whose socket is closed has ended; return how it ended."""
+        code = self._process.wait()
+        return WorkerDied(_describe_end(code), code)
+
     def send(self, request: bytes) -> None:
         """Send a pickled call."""
         with contextlib.suppress(OSError):  # the worker has died: receive_result raises WorkerDied
@@ -175,8 +135,7 @@ class Worker:
                 raise WorkerTimedOut(f"gave no answer in {seconds:g} seconds, and was ended", self._end())
             response = self._socket.recv_bytes()
         except (EOFError, OSError):
-            code = self._process.wait()
-            raise WorkerDied(_describe_end(code), code) from None
+            raise self.find_end() from None
         return pickle.loads(response)  # noqa: S301 - from our own worker
 
 
@@ -189,24 +148,24 @@ def _describe_end(code: int) -> str:
 def main() -> None:
     """Serve the calls of the parent until it closes the socket."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager signals every process of a service
-    socket = Connection(int(sys.argv[2]))
-    Thread(target=_end_with_parent, args=(socket.fileno(),), daemon=True).start()
+    parent = Connection(int(sys.argv[2]))
+    Thread(target=_end_with_parent, args=(parent.fileno(),), daemon=True).start()
     try:
         importlib.import_module(sys.argv[1])  # now: the parent waits for its success
     except Exception as error:  # noqa: BLE001 - the parent reports it
-        socket.send(f"{type(error).__name__}: {error}")
+        parent.send(f"{type(error).__name__}: {error}")
         return
-    socket.send(None)
+    parent.send(None)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            socket.send_bytes(_run(socket.recv_bytes()))
+            parent.send_bytes(_run(parent.recv_bytes()))
     os._exit(0)  # the parent waits, and there is nothing to clean up
 
 
-def _end_with_parent(socket: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """End this process when the parent closes the socket; for a killed parent, the system closes it."""
     hangup = select.poll()
-    hangup.register(socket, 0)  # no event but a hangup or an error
+    hangup.register(parent, 0)  # no event but a hangup or an error
     hangup.poll()
     os._exit(0)
 

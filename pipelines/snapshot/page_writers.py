@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from common.async_worker import WorkerProcess
 from common.concurrency import run_to_completion
 from common.warehouse_errors import WriterProcessDied
-from common.worker_process import WorkerDied, WorkerProcess
+from common.worker_process import WorkerDied
 from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard

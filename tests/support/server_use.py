@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from common.worker_process import WorkerProcess
+from common.async_worker import WorkerProcess
 from floorline.up.process import ManagedProcess
 from pipelines.snapshot.page_writers import ProcessPageWriter
 from sandbox.server import serve, spawn
