@@ -85,6 +85,23 @@ def test_error_that_cannot_be_unpickled_does_not_hang_the_parent() -> None:
     assert run_with_worker(job) == 2
 
 
+def test_answer_to_a_cancelled_call_is_not_that_of_the_next_one() -> None:
+    async def job(worker: WorkerProcess) -> int:
+        cancelled = asyncio.create_task(worker.run(operator.add, 1, 1))
+        await asyncio.sleep(0)  # it is sent
+        cancelled.cancel()
+        return await worker.run(operator.add, 2, 2)
+
+    assert run_with_worker(job) == 4
+
+
+def test_messages_may_be_larger_than_the_buffer_of_the_socket() -> None:
+    async def job(worker: WorkerProcess) -> list[bytes]:
+        return await asyncio.gather(*(worker.run(bytes.lower, b"A" * 10**7) for _ in range(3)))
+
+    assert run_with_worker(job) == [b"a" * 10**7] * 3
+
+
 def test_output_of_the_work_does_not_mix_with_results(capfd: pytest.CaptureFixture[str]) -> None:
     async def job(worker: WorkerProcess) -> int:
         await worker.run(os.system, "echo printed")
