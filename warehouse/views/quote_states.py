@@ -39,8 +39,13 @@ ALL_STATES: Final = f"""
 SELECT {COLUMNS} FROM ({{open}}) UNION ALL SELECT {COLUMNS} FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 """  # noqa: S608 - our own query
 
+# In the place of a file's path, what is in the database has this text, or another one that comes after every
+# path, such as a delivery. store.history needs a column: with a constant, DuckDB would pass no comparison of
+# the join on to the scan.
+NO_FILE: Final = "0"
 ENDED_STATES: Final = f"""
-SELECT {COLUMNS} FROM store.history UNION ALL SELECT {COLUMNS} FROM ({{sealed}}) WHERE valid_to IS NOT NULL
+SELECT {COLUMNS}, delivery AS file FROM store.history
+UNION ALL SELECT {COLUMNS}, file FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 """  # noqa: S608 - our own query
 
 
@@ -120,6 +125,7 @@ class QuoteStates:
             for file in reversed(self.files)
         )
         of_sealed = f"CASE WHEN {is_open} THEN NULL{cases}{self._refused} END"
+        first_file = f"CASE WHEN {is_open} THEN '{NO_FILE}'{cases} ELSE '' END"
         own = f"[{', '.join(sorted(_quote(str(file.path)) for file in self.files))}]"
         return f"""
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
@@ -134,6 +140,7 @@ class QuoteStates:
             CREATE OR REPLACE MACRO store.is_kept(ts) AS {self._is_kept};
             CREATE OR REPLACE MACRO store.kept_day(day) AS {self._kept_day};
             CREATE OR REPLACE MACRO store.sealed_file(ts) AS {of_sealed};
+            CREATE OR REPLACE MACRO store.first_file(ts) AS {first_file};
         """  # noqa: S608 - our own paths, quoted
 
     @property

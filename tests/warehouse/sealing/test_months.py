@@ -129,6 +129,17 @@ def paths(four_months: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return WarehousePaths(shutil.copytree(four_months.root, tmp_path / "warehouse"))
 
 
+def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths) -> None:
+    query = "FROM daily_ohlc WHERE item = 'AK-47 | Finish 1 (Field-Tested)' AND day >= DATE '{}'"
+    with open_writer(paths.writer) as db:
+        # Of a join, the larger side gets what the other one has: the history, as in every real database.
+        db.execute("INSERT INTO store.history SELECT h.* FROM store.history h, range(2000)")
+        assert len(seal_months(db, minute(110 * DAY))) == 3  # June, July and August
+        for day, files in (("2026-08-02", 1), ("2026-07-31", 2), ("2026-06-30", 3)):
+            ((_, plan),) = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query.format(day)}").fetchall()
+            assert re.findall(r'"Total Files Read": "(\d+)"', plan) == [str(files)]
+
+
 def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
     with open_writer(paths.writer) as db:
         assert seal_months(db, minute(31.4 * DAY)) == []  # 2026-07-02 21:36

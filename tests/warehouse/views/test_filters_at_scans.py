@@ -10,6 +10,7 @@ import pytest
 from tests.support.warehouse import Quote, create_warehouse, land, load_into_memory, minute, observe
 
 STATES = ("history", "current")
+ITEM = "market_hash_name = 'AK-47 | Finish 1 (Field-Tested)'"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ def test_filter_on_time_is_part_of_the_scans(db: duckdb.DuckDBPyConnection, quer
     [
         ("FROM daily_ohlc WHERE day = DATE '2026-06-02'", "history"),
         ("FROM daily_ohlc WHERE day >= DATE '2026-06-04'", "history"),
+        (f"FROM daily_ohlc WHERE {ITEM} AND day >= DATE '2026-06-04'", "history"),
         ("FROM best_ask_daily_ohlc WHERE day = DATE '2026-06-02'", "best_ask_history"),
         ("FROM best_ask_daily_ohlc WHERE day >= DATE '2026-06-04'", "best_ask_history"),
         ("FROM best_ask_daily_ohlc_between('2026-06-02', '2026-06-02')", "best_ask_history"),
@@ -87,7 +89,7 @@ def test_days_reach_the_scans_as_a_range_of_times(
 def test_question_about_one_item_reads_the_quotes_of_this_item(
     db: duckdb.DuckDBPyConnection, view: str
 ) -> None:
-    query = f"FROM {view} WHERE market_hash_name = 'AK-47 | Finish 1 (Field-Tested)'"
+    query = f"FROM {view} WHERE {ITEM}"
     ((_, plan),) = db.execute(f"EXPLAIN (FORMAT json) {query}").fetchall()
     filters = [found for name, found in read_scans(json.loads(plan)[0]) if name == "item"]
     assert filters

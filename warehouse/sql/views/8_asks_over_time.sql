@@ -6,30 +6,30 @@ SELECT s.source, max(o.observed_to) AS observed_to
 FROM store.observation o JOIN store.scope s USING (scope_key)
 GROUP BY s.source;
 
--- `ends_at` is never null, so that a comparison with it reaches the storage.
+-- `ends_at` and `file` are never null, so that comparisons with them reach the storage. `file` is that of the sealed month
+-- in which the state ended. Any other state has a text that comes after every path.
 CREATE OR REPLACE VIEW store.ask_state AS
-SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.market_hash_name, i.phase, h.currency, i.source, v.provider,
-    h.delivery, store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity, h.valid_from, h.ends_at
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.market_hash_name, i.phase, h.currency, i.source, h.provider_key,
+    h.delivery, store.price_by(h.other_price, h.lowest_ask) AS price, h.quantity, h.valid_from, h.ends_at, h.file
 FROM (
     SELECT item_key, provider_key, currency, delivery, lowest_ask, other_price, quantity, valid_from,
-        valid_to AS ends_at, true AS observed
+        valid_to AS ends_at, file, true AS observed
     FROM store.ended_state
     UNION ALL
     SELECT c.item_key, c.provider_key, c.currency, c.delivery,
         CASE WHEN c.at_change IS NULL THEN c.lowest_ask ELSE c.at_change.lowest_ask END,
         CASE WHEN c.at_change IS NULL THEN c.other_price ELSE c.at_change.other_price END, c.quantity, c.valid_from,
-        coalesce(l.lapsed_at, 'infinity'), true
+        coalesce(l.lapsed_at, 'infinity'), '0', true
     FROM store.current c LEFT JOIN store.lapsed_quote l ON l.quote_key = c.quote_key
     UNION ALL
     SELECT f.item_key, f.provider_key, f.currency, 'standard', f.lowest_ask, f.other_price, f.quantity, f.valid_from,
-        coalesce(f.valid_to, l.lapsed_at, f.known_to, 'infinity'), false
+        coalesce(f.valid_to, l.lapsed_at, f.known_to, 'infinity'), '0', false
     FROM store.filled_state f
     LEFT JOIN (FROM store.lapsed_quote WHERE delivery = 'standard') l
         ON l.item_key = f.item_key AND l.provider_key = f.provider_key AND l.currency = f.currency
 ) h
 JOIN store.item i ON i.item_key = h.item_key
 JOIN store.item_group g ON g.item_key = h.item_key
-JOIN store.provider v ON v.provider_key = h.provider_key
 ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
     ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
     AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed
@@ -118,11 +118,14 @@ JOIN (
 -- The UTC days from the first ask to the newest observation. A state is joined with the days that it is listed in by their
 -- times: thus a filter on the day reaches the storage, as a range of times.
 CREATE OR REPLACE MACRO store.days_between(first_day, last_day) AS TABLE
-SELECT store.day_of(number) AS day, store.start_of(number) AS starts_at, store.start_of(number + 1) AS ends_at
+SELECT store.day_of(number) AS day, store.start_of(number) AS starts_at, store.start_of(number + 1) AS ends_at,
+    store.first_file(store.start_of(number)) AS file
 FROM (
     SELECT unnest(range(greatest(store.number_of(first_day), first), least(store.number_of(last_day), last) + 1)) AS number
     FROM (
-        SELECT store.day_number(min(valid_from)) AS first FROM store.best_ask_state
+        -- Of each table alone, which its statistics answer.
+        SELECT store.day_number(least((SELECT min(valid_from) FROM store.best_ask_history),
+            (SELECT min(valid_from) FROM store.best_ask_current))) AS first
     ) CROSS JOIN (
         SELECT store.day_number(max(moment)) AS last
         FROM (
@@ -133,19 +136,26 @@ FROM (
     )
 );
 
--- A state that goes on counts up to the newest observation of its source.
+-- A state that goes on counts up to the newest observation of its source. The marketplaces join the states of the days:
+-- joined with the states of one item before, of which DuckDB expects few, they would keep the days from the storage.
 CREATE OR REPLACE MACRO store.ohlc(first_day, last_day) AS TABLE
-SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.delivery, d.day,
+SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, v.provider, a.delivery, a.day,
     min_by(a.price, a.valid_from) AS open, max(a.price) AS high, min(a.price) AS low,
     max_by(a.price, a.valid_from) AS close, arg_max_null(a.quantity, a.valid_from) AS quantity,
-    count(*) FILTER (a.valid_from >= d.starts_at) AS changes
-FROM store.ask_state a
-JOIN store.days_between(store.kept_day(first_day), last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
+    count(*) FILTER (a.valid_from >= a.starts_at) AS changes
+FROM (
+    SELECT a.*, d.day, d.starts_at
+    FROM store.ask_state a
+    JOIN store.days_between(store.kept_day(first_day), last_day) d
+        ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at AND a.file >= d.file
+    WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
+        AND a.ends_at > store.start_of(store.number_of(store.kept_day(first_day)))
+        AND a.file >= store.first_file(store.start_of(store.number_of(store.kept_day(first_day))))
+) a
+JOIN store.provider v ON v.provider_key = a.provider_key
 LEFT JOIN store.newest_of_source n ON n.source = a.source
-WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
-    AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
-    AND a.ends_at > store.start_of(store.number_of(store.kept_day(first_day)))
-GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider, a.delivery, d.day;
+WHERE a.ends_at < 'infinity' OR a.starts_at <= greatest(n.observed_to, a.valid_from)
+GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.source, v.provider, a.delivery, a.day;
 
 -- The best asks that stand on each day, up to the newest observation of any source.
 CREATE OR REPLACE MACRO store.best_ask_ohlc(first_day, last_day) AS TABLE
