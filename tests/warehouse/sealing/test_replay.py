@@ -111,6 +111,11 @@ def test_best_asks_are_the_prices_of_the_one_market(
         assert_frame_equal(found.sort(columns[0], columns[2]), rows)
 
 
+def test_sealed_months_take_few_bytes_a_row(published: duckdb.DuckDBPyConnection) -> None:
+    ((size, rows),) = published.execute("SELECT sum(bytes), sum(rows) FROM store.sealed_month").fetchall()
+    assert size <= 20 * rows
+
+
 def days_of(
     prices: list[tuple[datetime, int]], last: datetime
 ) -> Iterator[tuple[datetime, int, int, int, int]]:
