@@ -3,9 +3,10 @@
 -- The quotes that an order can be filled by. A quote without a phase is left out where items of its name have phases:
 -- it is a quote of no single item. An ask or a bid of nothing, or for nothing, is no offer.
 CREATE OR REPLACE VIEW store.live AS
-SELECT q.*, g.group_key
-FROM store.dated_quote q JOIN store.item_group g ON g.item_key = q.item_key
-WHERE q.fresh AND (q.lowest_ask > 0 OR q.price > 0) AND q.quantity IS DISTINCT FROM 0 AND g.is_one;
+SELECT q.*
+FROM store.dated_quote q
+WHERE q.fresh AND (q.lowest_ask > 0 OR q.price > 0) AND q.quantity IS DISTINCT FROM 0
+    AND q.item_key NOT IN (SELECT item_key FROM store.item_group WHERE NOT is_one);
 
 CREATE OR REPLACE VIEW best_ask AS
 SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, phase, currency, unnest(min_by(

@@ -3,34 +3,29 @@
 -- the storage: a table expression that two steps share would be worked out for all items first.
 
 -- The offers that are far off, by item and name, so that a filter on either one reaches them. The median of the other
--- marketplaces' lowest asks is that of the ordered list without the own element; it is worked out only for items of which
--- some offer may be far off.
+-- marketplaces' lowest asks is that of the ordered list without the own element; the offers are listed only for items of
+-- which some may be far off.
 CREATE OR REPLACE VIEW store.far_off AS
-SELECT store.item_of(market_hash_name, phase) AS item, market_hash_name, currency, o.provider_key, o.delivery, o.price,
-    others, median
+SELECT item, market_hash_name, currency, o.provider_key, o.delivery, o.price, others, median
 FROM (
-    SELECT market_hash_name, phase, currency, others, unnest(offers) AS o, ((prices[lower + (own <= lower)::INTEGER]
+    SELECT item, market_hash_name, currency, others, unnest(offers) AS o, ((prices[lower + (own <= lower)::INTEGER]
         + prices[upper + (own <= upper)::INTEGER]) * 0.5)::DECIMAL(23, 9) AS median
     FROM (
         SELECT *, coalesce(list_position(prices, lowest), 2147483647) AS own,
             len(prices) - (lowest IS NOT NULL)::INTEGER AS others, (others + 1) // 2 AS lower, (others + 2) // 2 AS upper
         FROM (
             SELECT *, list_sort(list(lowest) FILTER (lowest IS NOT NULL)
-                OVER (PARTITION BY market_hash_name, phase, currency)) AS prices
+                OVER (PARTITION BY item, market_hash_name, currency)) AS prices
             FROM (
-                SELECT market_hash_name, phase, currency, min(o.price) FILTER (o.delivery <> 'bid') AS lowest,
-                    list(o) AS offers
-                FROM (
-                    SELECT market_hash_name, phase, currency, unnest(offers) AS o
-                    FROM (
-                        SELECT market_hash_name, phase, currency,
-                            list(struct_pack(provider, provider_key, delivery, price)) AS offers
-                        FROM store.live
-                        GROUP BY market_hash_name, phase, currency
-                        HAVING max(price) >= 3 * min(price) FILTER (delivery <> 'bid')
-                    )
-                )
-                GROUP BY market_hash_name, phase, currency, o.provider
+                SELECT l.item, l.market_hash_name, l.currency, min(l.price) FILTER (l.delivery <> 'bid') AS lowest,
+                    list(struct_pack(l.provider_key, l.delivery, l.price)) AS offers
+                FROM store.live l
+                JOIN (
+                    SELECT item, market_hash_name, currency FROM store.live
+                    GROUP BY item, market_hash_name, currency
+                    HAVING max(price) >= 3 * min(price) FILTER (delivery <> 'bid')
+                ) c ON c.item = l.item AND c.market_hash_name = l.market_hash_name AND c.currency = l.currency
+                GROUP BY l.item, l.market_hash_name, l.currency, l.provider
             )
         )
     )
@@ -46,14 +41,14 @@ JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item AND f.market_ha
     AND f.currency = l.currency
     AND f.provider_key = l.provider_key AND f.delivery = l.delivery AND f.price = l.price;
 
--- Every offer with what a sale to it brings, not yet rounded (rounding takes longer than all the rest), and whether it
--- may be bought and sold at the given marketplaces.
+-- Every offer: whether it may be bought at the given marketplaces, and what a sale to it at the given marketplaces brings,
+-- not yet rounded (rounding takes longer than all the rest); null: nothing may be sold there.
 CREATE OR REPLACE MACRO store.offer_at(buy_at, sell_at) AS TABLE
-SELECT item, market_hash_name, phase, currency, far_off, can_buy, can_sell, price, gain, provider_key, delivery,
-    struct_pack(provider_key, delivery, price, quantity, observed_at, fee, gain, can_buy, can_sell) AS terms
+SELECT item, market_hash_name, phase, currency, far_off, can_buy, price, gain,
+    struct_pack(provider_key, delivery, price, quantity, observed_at, can_buy, gain) AS terms
 FROM (
-    SELECT *, price * (1 - fee) AS gain, NOT far_off AND delivery <> 'bid' AND may_buy AS can_buy,
-        NOT far_off AND may_sell AND gain < 1000000000000 AS can_sell
+    SELECT *, NOT far_off AND delivery <> 'bid' AND may_buy AS can_buy,
+        CASE WHEN NOT far_off AND may_sell AND price * (1 - fee) < 1000000000000 THEN price * (1 - fee) END AS gain
     FROM (
         SELECT l.item, l.market_hash_name, l.phase, l.currency, l.provider_key, l.delivery, l.price, l.quantity,
             l.observed_at, f.median IS NOT NULL AS far_off, p.may_buy, p.may_sell,
@@ -73,47 +68,54 @@ FROM (
 );
 
 -- The pair of the highest profit of each item, bought and sold at given marketplaces (null: at any). That is the lowest
--- ask with the best sale, unless both share a marketplace (see store.way): only then all pairs of the item are tried.
+-- ask with the best sale, unless both share a marketplace (see store.way): only then all pairs of the item are tried. An
+-- offer has few columns here, and the least is found by its price alone: lists of all offers take most of the time.
 CREATE OR REPLACE MACRO store.best_pairs(buy_at, sell_at) AS TABLE
 SELECT p.item, p.market_hash_name, p.phase, p.currency,
-    buyer.source AS bought_source, buyer.provider AS bought_at, b.delivery AS bought_by, b.price AS bought_price,
-    b.quantity AS bought_quantity,
-    seller.source AS sold_source, seller.provider AS sold_at,
-    CASE WHEN s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, s.price AS sold_price,
-    s.quantity AS sold_quantity, s.fee AS sold_fee, p.proceeds,
-    p.proceeds - b.price AS profit, (p.proceeds - b.price)::DOUBLE / nullif(b.price::DOUBLE, 0) AS margin,
-    least(b.observed_at, s.observed_at) AS observed_at, p.outliers
+    p.bought_source, p.bought_at, p.b.delivery AS bought_by, p.b.price AS bought_price, p.b.quantity AS bought_quantity,
+    p.sold_source, p.sold_at,
+    CASE WHEN p.s.delivery = 'bid' THEN 'bid' ELSE 'listing' END AS sold_by, p.s.price AS sold_price,
+    p.s.quantity AS sold_quantity, p.fee AS sold_fee, p.proceeds,
+    p.proceeds - p.b.price AS profit, (p.proceeds - p.b.price)::DOUBLE / nullif(p.b.price::DOUBLE, 0) AS margin,
+    least(p.b.observed_at, p.s.observed_at) AS observed_at, p.outliers
 FROM (
-    SELECT *, store.proceeds_of(s.price, s.fee) AS proceeds
+    SELECT *, store.proceeds_of(s.price, fee) AS proceeds
     FROM (
-        SELECT item, market_hash_name, phase, currency, outliers, unnest(min_by(struct_pack(b, s),
-            row(b.price - s.gain, b.provider_key, b.delivery, s.provider_key, s.delivery)))
+        SELECT best.*, buyer.source AS bought_source, buyer.provider AS bought_at, seller.source AS sold_source,
+            seller.provider AS sold_at, store.fee_of(best.s.delivery, seller.sell_fee, seller.insta_sell_fee) AS fee
         FROM (
-            SELECT * EXCLUDE (sales), unnest(sales) AS s
+            SELECT item, market_hash_name, phase, currency, outliers, unnest(min_by(struct_pack(b, s),
+                row(b.price - s.gain, b.provider_key, b.delivery, s.provider_key, s.delivery)))
             FROM (
-                SELECT item, market_hash_name, phase, currency, outliers,
-                    unnest(CASE WHEN w.bought_key IS NULL THEN offers ELSE [b] END) AS b,
-                    CASE WHEN w.bought_key IS NULL THEN offers ELSE [s] END AS sales
+                SELECT * EXCLUDE (sales), unnest(sales) AS s
                 FROM (
-                    SELECT item, market_hash_name, phase, currency, count(*) FILTER (far_off) AS outliers,
-                        list(terms) AS offers,
-                        min_by(terms, row(price, provider_key, delivery)) FILTER (can_buy) AS b,
-                        min_by(terms, row(-gain, provider_key, delivery)) FILTER (can_sell) AS s
-                    FROM store.offer_at(buy_at, sell_at)
-                    GROUP BY item, market_hash_name, phase, currency
-                ) best
-                LEFT JOIN store.way w ON w.bought_key = best.b.provider_key AND w.sold_key = best.s.provider_key
-                WHERE s.gain > b.price
-            )
-        ) pair
-        JOIN store.way v ON v.bought_key = pair.b.provider_key AND v.sold_key = pair.s.provider_key
-        WHERE b.can_buy AND s.can_sell AND s.gain > b.price
-        GROUP BY item, market_hash_name, phase, currency, outliers
+                    SELECT item, market_hash_name, phase, currency, outliers,
+                        unnest(CASE WHEN w.bought_key IS NULL THEN offers ELSE [b] END) AS b,
+                        CASE WHEN w.bought_key IS NULL THEN offers ELSE [s] END AS sales
+                    FROM (
+                        SELECT item, market_hash_name, phase, currency, outliers, offers,
+                            list_min(list_filter(offers, lambda o: o.can_buy AND o.price = lowest)) AS b,
+                            list_min(list_filter(offers, lambda o: o.gain = highest)) AS s
+                        FROM (
+                            SELECT item, market_hash_name, phase, currency, count(*) FILTER (far_off) AS outliers,
+                                list(terms) AS offers, min(price) FILTER (can_buy) AS lowest, max(gain) AS highest
+                            FROM store.offer_at(buy_at, sell_at)
+                            GROUP BY item, market_hash_name, phase, currency
+                            HAVING highest > lowest
+                        )
+                    ) best
+                    LEFT JOIN store.way w ON w.bought_key = best.b.provider_key AND w.sold_key = best.s.provider_key
+                )
+            ) pair
+            JOIN store.way v ON v.bought_key = pair.b.provider_key AND v.sold_key = pair.s.provider_key
+            WHERE b.can_buy AND s.gain > b.price
+            GROUP BY item, market_hash_name, phase, currency, outliers
+        ) best
+        JOIN store.provider buyer ON buyer.provider_key = best.b.provider_key
+        JOIN store.provider seller ON seller.provider_key = best.s.provider_key
     )
 ) p
-JOIN store.provider buyer ON buyer.provider_key = p.b.provider_key
-JOIN store.provider seller ON seller.provider_key = p.s.provider_key
-WHERE p.proceeds > b.price;
+WHERE p.proceeds > p.b.price;
 
 CREATE OR REPLACE VIEW best_spreads AS FROM store.best_pairs(NULL, NULL);
 
