@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import duckdb
 import polars as pl
 
-from connectors.schemas import QUOTES
+from connectors.schemas import FX, PROVIDERS, QUOTES
 from sandbox.market.providers import KEYS
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.writer import LandingWriter
@@ -61,6 +62,17 @@ def land_market(
         for name, rows in (catalogs or {}).items():
             landing.add_catalog(name, rows)
         landing.finish("done")
+
+
+def make_catalogs() -> dict[str, pl.DataFrame]:
+    """Return the catalogs that the views read: a fee of 5% at every marketplace, and an exchange rate."""
+    columns: dict[str, object] = {name: [None] * len(KEYS) for name in PROVIDERS}
+    fees = {**columns, "provider": KEYS, "sell_fee": [0.05] * len(KEYS)}
+    rates = [("EUR", Decimal("0.8547"), START)]
+    return {
+        "providers": pl.DataFrame(fees, schema=PROVIDERS),
+        "fx": pl.DataFrame(rates, schema=FX, orient="row"),
+    }
 
 
 def load_landing(

@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from decimal import Decimal
 from pathlib import Path
 
-import polars as pl
-
-from bench.market import START, land_market, load_landing, time_query
+from bench.market import START, land_market, load_landing, make_catalogs, time_query
 from bench.support import describe
-from connectors.schemas import FX, PROVIDERS
-from sandbox.market.providers import KEYS
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 
@@ -39,23 +34,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
         paths = WarehousePaths(Path(folder))
         paths.prepare()
-        land_market(paths, "bench", START, catalogs=_catalogs())
+        land_market(paths, "bench", START, catalogs=make_catalogs())
         print(f"{load_landing(paths).rows_fetched} quotes")
         with open_reader(paths.published) as connection:
             for name, sql in QUERIES.items():
                 seconds = [time_query(connection, sql) for _ in range(rounds)]
                 print(f"{name}: {describe(seconds, ' s')}")
-
-
-def _catalogs() -> dict[str, pl.DataFrame]:
-    """Return the rates and fees that the views read."""
-    columns: dict[str, object] = {name: [None] * len(KEYS) for name in PROVIDERS}
-    fees = {**columns, "provider": KEYS, "sell_fee": [0.05] * len(KEYS)}
-    rates = [("EUR", Decimal("0.8547"), START)]
-    return {
-        "providers": pl.DataFrame(fees, schema=PROVIDERS),
-        "fx": pl.DataFrame(rates, schema=FX, orient="row"),
-    }
 
 
 if __name__ == "__main__":

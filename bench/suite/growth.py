@@ -1,4 +1,4 @@
-"""The parts `growth` and `publish`: what a load and a publish cost, by the length of the history."""
+"""The parts `growth` and `publish`: what a load and a publish cost, by the length and size of the history."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ from bench.suite.measurement import (
 )
 from bench.suite.options import SuiteOptions
 from bench.suite.results import Figure, Findings
+from bench.suite.sealed_months import add_sealed_months
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 
 PUBLISHES, READS = 50, 1_000
+MONTHS: Final = (1, 10)  # sealed ones, of a gigabyte each
 QUERY: Final = "SELECT count(*), sum(price) FROM best_ask"
+Warehouses = dict[str, tuple[WarehousePaths, Path]]  # by name: a warehouse, and its configuration
 
 
 def run_growth(options: SuiteOptions) -> Findings:
     """Load the same market, 7.5% of it changed, into warehouses with histories of different lengths."""
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        samples = _load_everywhere(options, Path(folder))
+        samples = _interleave_loads(options, _copy_histories(options, Path(folder)))
     names = list(samples)
     figures = [
         Figure(f"load with {name}, landed to committed", collect(samples, name), "s") for name in names
@@ -48,9 +51,10 @@ def run_growth(options: SuiteOptions) -> Findings:
 
 
 def run_publish(options: SuiteOptions) -> Findings:
-    """Publish after a small change, by the length of the history; then 50 times under a reader."""
+    """Publish after a small change, by the length and size of the history; then 50 times under a reader."""
     with tempfile.TemporaryDirectory(prefix="floorline-bench-") as folder:
-        samples = _load_everywhere(options, Path(folder))
+        histories = _copy_histories(options, Path(folder))
+        samples = _interleave_loads(options, histories | _add_gigabytes(options, Path(folder)))
         reads, errors = _read_while_publishing(options.history[0], Path(folder))
     samples = {name: [{"seconds": one["publish"]} for one in rounds] for name, rounds in samples.items()}
     names = list(samples)
@@ -65,11 +69,24 @@ def run_publish(options: SuiteOptions) -> Findings:
     return Findings(figures, multiples(samples, names[0]))
 
 
-def _load_everywhere(options: SuiteOptions, folder: Path) -> Samples:
-    contenders: dict[str, Callable[[], Figures]] = {}
-    for millions in options.history:
-        paths, config = copy_history(millions, folder)
-        contenders[f"{millions} M rows"] = partial(_load_next, paths, config, count(2))
+def _copy_histories(options: SuiteOptions, folder: Path) -> Warehouses:
+    return {f"{millions} M rows": copy_history(millions, folder) for millions in options.history}
+
+
+def _add_gigabytes(options: SuiteOptions, folder: Path) -> Warehouses:
+    """Copy the shortest history, and add gigabytes of sealed months to each copy."""
+    warehouses: Warehouses = {}
+    for months in MONTHS:
+        paths, config = copy_history(min(options.history), folder / f"sealed-{months}")
+        size = add_sealed_months(paths, months)
+        warehouses[f"{size / 1e9:.1f} GB of sealed months"] = (paths, config)
+    return warehouses
+
+
+def _interleave_loads(options: SuiteOptions, warehouses: Warehouses) -> Samples:
+    contenders: dict[str, Callable[[], Figures]] = {
+        name: partial(_load_next, paths, config, count(2)) for name, (paths, config) in warehouses.items()
+    }
     return interleave(contenders, options.rounds, options.watch.sample)
 
 

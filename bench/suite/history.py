@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from bench.market import Move, land_market, load_landing
+from bench.market import Move, land_market, load_landing, make_catalogs
 from bench.suite.environments import cache_folder
 from bench.suite.measurement import log
 from bench.support import write_config
@@ -32,9 +32,10 @@ def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
     shutil.copytree(_prepare_history(millions), target)
     # The views of the cached database name the sealed files of the cache: a load names those of the copy.
     paths, now = WarehousePaths(target), datetime.now(UTC)
-    for run_id, at, move in (("before", now - timedelta(hours=2), Move()), ("now", now, Move(1, SHARE))):
-        land_market(paths, run_id, at, move=move)
-        load_landing(paths, at)
+    land_market(paths, "before", now - timedelta(hours=2), catalogs=make_catalogs())
+    load_landing(paths, now - timedelta(hours=2))
+    land_market(paths, "now", now, move=Move(1, SHARE))
+    load_landing(paths, now)
     return paths, write_config(target, "http://127.0.0.1:9")
 
 
