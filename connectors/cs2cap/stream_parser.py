@@ -1,13 +1,13 @@
 """Parse a streamed NDJSON body chunk by chunk, into typed pages or raw chunks of complete lines."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from common.errors import UnexpectedResponse
 from common.shards import Item
-from connectors.cs2cap.contract import BookSide
+from connectors.cs2cap.contract import BookSide, Row
 from connectors.cs2cap.parser import parse_ndjson
 from connectors.cs2cap.query import RequestedScope
 from connectors.cs2cap.raw_page import decode_exact_rows
@@ -119,7 +119,8 @@ class RawStreamParser(_StreamParser):
             rows = decode_exact_rows(lines, self._stream.side)
             exact = exact and rows is not None
             count += lines.count(b"\n") if rows is None else len(rows)
-            seen |= {provider for provider, quoted in self._unseen.items() if quoted in lines}
+            if self._unseen:
+                seen |= self._find_unseen(lines, rows)
         for provider in seen:
             del self._unseen[provider]
         info = self._next_page_info(count, end)
@@ -134,3 +135,12 @@ class RawStreamParser(_StreamParser):
             providers=frozenset(seen),
         )
         return raw_chunk, info
+
+    def _find_unseen(self, lines: bytes, rows: Sequence[Row] | None) -> set[str]:
+        """Return which providers, not seen before this chunk, appear in its lines; `rows` if all are exact.
+
+        To search the text for a provider that the stream lacks takes longer than to parse it.
+        """
+        if rows is None:
+            return {provider for provider, quoted in self._unseen.items() if quoted in lines}
+        return self._unseen.keys() & {row.provider for row in rows}
