@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from common.async_worker import WorkerProcess
 from common.concurrency import run_to_completion
 from common.warehouse_errors import WriterProcessDied
 from common.worker_process import WorkerDied
@@ -20,6 +19,7 @@ from connectors.pages import PageBuilder, RawChunk, RawPage, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard
 from pipelines.planning.model import SnapshotPlan
+from pipelines.snapshot.async_worker import WorkerProcess
 from warehouse.landing.model import PageMeta, ShardHeader
 from warehouse.landing.writer import ShardWriter
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import pytest
 
-from common.async_worker import WorkerProcess
 from common.errors import RateLimited
 from common.worker_process import WorkerDied
+from pipelines.snapshot.async_worker import WorkerProcess
 from tests.support.picklable import raise_rate_limited, raise_unpicklable
 from tests.support.waiting import wait_until
 
@@ -201,7 +201,7 @@ def test_worker_ends_when_its_parent_was_killed(seconds: int) -> None:
     work = f"print(os.getpid(), flush=True); time.sleep({seconds})"
     program = f"""if True:
         import asyncio
-        from common.async_worker import WorkerProcess
+        from pipelines.snapshot.async_worker import WorkerProcess
         async def main():
             worker = WorkerProcess("pipelines.snapshot.page_writers")
             await worker.run(exec, "import os, time; {work}")

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from common.async_worker import WorkerProcess
 from floorline.up.process import ManagedProcess
+from pipelines.snapshot.async_worker import WorkerProcess
 from pipelines.snapshot.page_writers import ProcessPageWriter
 from sandbox.server import serve, spawn
 
