@@ -21,9 +21,9 @@ from connectors.pages import PageBuilder, PageSink, RawChunk, TypedPage
 from connectors.pagination import PageInfo
 from connectors.shards import Shard
 
-# Either is about five megabytes of text.
-_GZIP_CHUNK: Final = 512 * 2**10
-_PLAIN_CHUNK: Final = 5 * 2**20
+# Either is about two and a half megabytes of text.
+_GZIP_CHUNK: Final = 256 * 2**10
+_PLAIN_CHUNK: Final = 5 * 2**19
 # Of a stream that does not say how many rows it has: eight times the whole index.
 MAX_ROWS: Final = 5_000_000
 # A stream may have some more rows than it says: the index moves.
