@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -186,11 +186,61 @@ class _Deadline:
         return describe_connect_failure(error) or "no connection could be made"
 
 
-def _build_pool(base_url: str, source: str, concurrency: int) -> httpx.AsyncHTTPTransport:
+class _ConnectionPool(httpx.AsyncBaseTransport):
+    """Connections that each serve one request at a time; the one that was free last serves the next request.
+
+    Each connection is a pool of httpx with that one connection: for each request, the pool asks all of its
+    connections whether the server has closed them, which takes longer than the request where there are many.
+    """
+
+    def __init__(self, connections: Sequence[httpx.AsyncHTTPTransport]) -> None:
+        self._connections = connections
+        self._free = asyncio.LifoQueue[httpx.AsyncHTTPTransport]()
+        for connection in connections:
+            self._free.put_nowait(connection)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request on a connection that is free, or the first one to be; closing the response frees it."""
+        connection = await self._free.get()
+        try:
+            response = await connection.handle_async_request(request)
+        except BaseException:
+            self._free.put_nowait(connection)
+            raise
+        response.stream = _PooledStream(response.stream, partial(self._free.put_nowait, connection))
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            await connection.aclose()
+
+
+class _PooledStream(httpx.AsyncByteStream):
+    """The body of a response; `release` is called once, when the body is closed."""
+
+    def __init__(self, body: httpx.AsyncByteStream, release: Callable[[], None]) -> None:
+        self._body = body
+        self._release = release
+        self._closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._body)
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                await self._body.aclose()
+            finally:
+                self._release()
+
+
+def _build_pool(base_url: str, source: str, concurrency: int) -> _ConnectionPool:
     """Create the connection pool. Raises ConfigError for a proxy or certificates that cannot be used.
 
-    The pool alone, without a client of httpx, follows no redirect and keeps no cookie: no API sets one, and
-    that of a proxy or an attacker would be sent with the key. It also takes less time for each request.
+    Transports alone, without a client of httpx, follow no redirect and keep no cookie: no API sets one, and
+    that of a proxy or an attacker would be sent with the key. They also take less time for each request.
 
     The environment's proxies serve https only, where they see ciphertext. Plain http goes straight to its
     host, which is this machine.
@@ -201,14 +251,14 @@ def _build_pool(base_url: str, source: str, concurrency: int) -> httpx.AsyncHTTP
         raise ConfigError(INVALID_BASE_URL, source) from None
     secure = base_url.startswith("https:")
     proxy = environment_proxy(base_url, source) if secure else None
+    # Plain http needs no certificate authorities, which take long to load.
+    verify = _load_authorities(source) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     try:
-        return httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-            proxy=proxy,
-            trust_env=False,
-            # Plain http needs no certificate authorities, which take long to load.
-            verify=_load_authorities(source) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        )
+        return _ConnectionPool([
+            httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, trust_env=False, verify=verify)
+            for _ in range(concurrency)
+        ])
     except ImportError:
         raise ConfigError(f"{UNUSABLE_PROXY}: SOCKS needs `pip install httpx[socks]`", source) from None
     except (httpx.InvalidURL, ValueError):
