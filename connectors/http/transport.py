@@ -200,7 +200,7 @@ class _ConnectionPool(httpx.AsyncBaseTransport):
             self._free.put_nowait(connection)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request on a connection that is free, or the first one to be; closing the response frees it."""
+        """Send a request on a free connection, or on the first one to be; closing the response frees it."""
         connection = await self._free.get()
         try:
             response = await connection.handle_async_request(request)
@@ -255,14 +255,15 @@ def _build_pool(base_url: str, source: str, concurrency: int) -> _ConnectionPool
     verify = _load_authorities(source) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     try:
-        return _ConnectionPool([
+        connections = [
             httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, trust_env=False, verify=verify)
             for _ in range(concurrency)
-        ])
+        ]
     except ImportError:
         raise ConfigError(f"{UNUSABLE_PROXY}: SOCKS needs `pip install httpx[socks]`", source) from None
     except (httpx.InvalidURL, ValueError):
         raise ConfigError(f"{UNUSABLE_PROXY}: give http://HOST:PORT", source) from None
+    return _ConnectionPool(connections)
 
 
 def _load_authorities(source: str) -> ssl.SSLContext:
