@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from common.errors import (
     ConfigError,
@@ -207,7 +207,8 @@ class _ConnectionPool(httpx.AsyncBaseTransport):
         except BaseException:
             self._free.put_nowait(connection)
             raise
-        response.stream = _PooledStream(response.stream, partial(self._free.put_nowait, connection))
+        body = cast("httpx.AsyncByteStream", response.stream)
+        response.stream = _PooledStream(body, partial(self._free.put_nowait, connection))
         return response
 
     async def aclose(self) -> None:
@@ -217,23 +218,20 @@ class _ConnectionPool(httpx.AsyncBaseTransport):
 
 
 class _PooledStream(httpx.AsyncByteStream):
-    """The body of a response; `release` is called once, when the body is closed."""
+    """The body of a response, which closes it once; `release` is called then."""
 
     def __init__(self, body: httpx.AsyncByteStream, release: Callable[[], None]) -> None:
         self._body = body
         self._release = release
-        self._closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._body)
 
     async def aclose(self) -> None:
-        if not self._closed:
-            self._closed = True
-            try:
-                await self._body.aclose()
-            finally:
-                self._release()
+        try:
+            await self._body.aclose()
+        finally:
+            self._release()
 
 
 def _build_pool(base_url: str, source: str, concurrency: int) -> _ConnectionPool:
