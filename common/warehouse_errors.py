@@ -1,7 +1,7 @@
 """The errors of the storage, grouped by what the user does about each; what was fetched stays in its landing.
 
 WarehouseError
-├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected
+├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected · ItemUnknown
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
     ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import FloorlineError
-from common.text import reveal
+from common.text import escape, reveal
 
 
 @dataclass(eq=False)
@@ -70,6 +70,19 @@ class QueryRejected(WarehouseError):
 
     def __str__(self) -> str:
         return reveal(self.detail + self.advice)
+
+
+@dataclass(eq=False)
+class ItemUnknown(WarehouseError):
+    """The database has no item of this name. `nearest` are items whose names are similar, the best first."""
+
+    nearest: tuple[str, ...] = ()
+
+    guidance = ""
+
+    def __str__(self) -> str:
+        names = ", ".join(f'"{escape(name)}"' for name in self.nearest)
+        return reveal(self.detail) + (f"; the nearest are {names}" if names else "")
 
 
 class WarehouseUnusable(WarehouseError):

@@ -61,7 +61,7 @@ def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterato
         statements = connection.extract_statements(sql)
         if not statements:
             raise QueryRejected("the query is empty: give at least one SQL statement", path)
-        if not allow_files and any(_opens_files(connection, statement) for statement in statements):
+        if not allow_files and any(opens_files(connection, statement) for statement in statements):
             raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
         yield _run(connection, statements)
 
@@ -91,7 +91,7 @@ def _allow_sealed_months(connection: duckdb.DuckDBPyConnection, settings: str) -
     return settings.replace(WITHOUT_FILES, "").replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
 
 
-def _opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+def opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
     """Return whether a statement reads or writes a file by its kind, or explains one that does."""
     if statement.type != duckdb.StatementType.EXPLAIN:
         return statement.type in REFUSED
@@ -99,7 +99,7 @@ def _opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statem
     if explain is None:
         return True
     explained = connection.extract_statements(statement.query[explain.end() :])
-    return any(_opens_files(connection, part) for part in explained)
+    return any(opens_files(connection, part) for part in explained)
 
 
 def _run(
