@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 import polars as pl
 
@@ -41,16 +41,6 @@ WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")  # noqa: RUF001
 PART: Final = re.compile(r"[^\W_]+")
 
 
-class _Entry(NamedTuple):
-    """An item, and a text in which each form of each word of its name stands behind a blank."""
-
-    item: Item
-    text: str
-
-    def has(self, beginning: str) -> bool:
-        return f" {beginning}" in self.text
-
-
 class ItemSearch:
     """A catalog (schema `ITEMS`), to be searched by words.
 
@@ -59,11 +49,9 @@ class ItemSearch:
     """
 
     def __init__(self, catalog: pl.DataFrame) -> None:
-        self._entries = [_Entry(item, _beginnings(item)) for item in _items(catalog)]
-        self._by_first_word: dict[str, list[_Entry]] = {}
-        for entry in self._entries:
-            for form in next(_forms_of_words(entry.item), ()):
-                self._by_first_word.setdefault(form, []).append(entry)
+        # The letters of each name, in which the forms of its words are. To find the few names that have the
+        # letters of a search takes a tenth of the time that the forms of all names take.
+        self._letters = [(item, _letters_of(item)) for item in _items(catalog)]
 
     def find(self, text: str) -> list[Item]:
         """Return the items that have all words of a search; first those of which most words are said.
@@ -76,19 +64,19 @@ class ItemSearch:
         def rank(item: Item) -> tuple[bool, int]:
             return not unasked.isdisjoint(_words_of(item)), _count_unsaid(item, said)
 
-        return sorted((entry.item for entry in _matches(self._entries, text)), key=rank)
+        return sorted(self._matches(text), key=rank)
 
     def correct(self, text: str) -> str | None:
         """Return a search with the nearest words of names in place of those that no name has.
 
         None if no item has these words either.
         """
-        known = {form for entry in self._entries for form in entry.text.split()}
+        known = {form for item, _ in self._letters for form in _beginnings(item).split()}
         words = _split(text)
         near = {
             word: next(iter(difflib.get_close_matches(_join(word), known, n=1)), word)
             for word in words
-            if not any(True for _ in _matches(self._entries, word))
+            if not any(True for _ in self._matches(word))
         }
         corrected = " ".join(near.get(word, word) for word in words)
         return corrected if self.find(corrected) else None
@@ -100,10 +88,15 @@ class ItemSearch:
         another item would be chosen as soon as a catalog gains or loses an entry.
         """
         said = _said(text)
-        near = {entry.item: entry for word in said for entry in self._by_first_word.get(word, ())}
-        found = (entry.item for entry in _matches(near.values(), text))
-        whole = [item for item in found if not _count_unsaid(item, said)]
+        whole = [item for item in self._matches(text) if not _count_unsaid(item, said)]
         return whole[0] if len(whole) == 1 else None
+
+    def _matches(self, text: str) -> Iterator[Item]:
+        """Yield the items that have all words of a search."""
+        asked = [_meanings(word) for word in _split(text)]
+        for item, letters in self._letters if asked else ():
+            if _has_all(asked, letters) and _has_all(asked, _beginnings(item), before=" "):
+                yield item
 
 
 def may_be_search(text: str) -> bool:
@@ -122,19 +115,22 @@ def _items(catalog: pl.DataFrame) -> Iterator[Item]:
         yield Item(item_id, name, phase)
 
 
+def _letters_of(item: Item) -> str:
+    """Return the letters and digits of a name in lower case, without anything between them."""
+    return _join(_normalize(f"{item.market_hash_name} {item.phase or ''}"))
+
+
 def _beginnings(item: Item) -> str:
+    """Return the forms of the words of a name, each behind a blank."""
     words = _words_of(item)
     joined = list(map(_join, words))
     parts = (part for word in words for part in PART.findall(word))
     return " ".join(["", *joined, *parts, *map("".join, pairwise(joined))])
 
 
-def _matches(entries: Iterable[_Entry], text: str) -> Iterator[_Entry]:
-    """Yield the entries that have all words of a search."""
-    asked = [_meanings(word) for word in _split(text)]
-    for entry in entries if asked else ():
-        if all(any(all(map(entry.has, words)) for words in meanings) for meanings in asked):
-            yield entry
+def _has_all(asked: Sequence[Sequence[tuple[str, ...]]], text: str, before: str = "") -> bool:
+    """Return whether a text has, for each word of a search, all words that it can stand for."""
+    return all(any(all(before + word in text for word in words) for words in meanings) for meanings in asked)
 
 
 def _count_unsaid(item: Item, said: set[str]) -> int:
@@ -158,7 +154,11 @@ def _words_of(item: Item) -> list[str]:
 
 def _split(text: str) -> list[str]:
     """Return the words of a text in lower case, with their hyphens."""
-    return WORD.findall(unicodedata.normalize("NFKC", text.replace("™", " ")).casefold())
+    return WORD.findall(_normalize(text))
+
+
+def _normalize(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.replace("™", " ")).casefold()
 
 
 def _join(word: str) -> str:
