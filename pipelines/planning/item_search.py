@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -88,13 +89,25 @@ class ItemSearch:
         another item would be chosen as soon as a catalog gains or loses an entry.
         """
         said = _said(text)
-        whole = [item for item in self._matches(text) if not _count_unsaid(item, said)]
+        near = {pair for word in said for pair in self._by_first_word.get(word, ())}
+        whole = [item for item in self._matches(text, near) if not _count_unsaid(item, said)]
         return whole[0] if len(whole) == 1 else None
 
-    def _matches(self, text: str) -> Iterator[Item]:
-        """Yield the items that have all words of a search."""
+    @functools.cached_property
+    def _by_first_word(self) -> dict[str, list[tuple[Item, str]]]:
+        """The names by the forms of their first word: a configuration may have many items to resolve."""
+        by_form: dict[str, list[tuple[Item, str]]] = {}
+        for pair in self._letters:
+            for form in next(_forms_of_words(pair[0]), ()):
+                by_form.setdefault(form, []).append(pair)
+        return by_form
+
+    def _matches(self, text: str, names: Iterable[tuple[Item, str]] | None = None) -> Iterator[Item]:
+        """Yield the items that have all words of a search; of `names`, or of all."""
         asked = [_meanings(word) for word in _split(text)]
-        for item, letters in self._letters if asked else ():
+        if not asked:
+            return
+        for item, letters in self._letters if names is None else names:
             if _has_all(asked, letters) and _has_all(asked, _beginnings(item), before=" "):
                 yield item
 
