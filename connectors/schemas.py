@@ -1,14 +1,17 @@
 """The schemas of the tables that connectors return, and the keys of quotes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.pages import NO_PHASE, QUOTE_KEY_COLUMNS
 from connectors.series import Series
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MONEY = pl.Decimal(20, 8)
 TIMESTAMP = pl.Datetime("us", "UTC")
@@ -76,13 +79,16 @@ def quote_keys(rows: pl.DataFrame) -> list[str]:
 
 def join_keys(item_id: pa.Array, phase: pa.Array, provider: pa.Array) -> list[str]:
     """Return the keys of these columns; see `quote_keys`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc  # takes long to import, and few rows need none of it
+
     phase = pc.fill_null(phase, pa.scalar(NO_PHASE, phase.type))
     return pc.binary_join_element_wise(item_id, phase, provider, pa.scalar("\t", phase.type)).to_pylist()  # type: ignore[no-any-return]
 
 
 def providers_in(rows: pl.DataFrame) -> frozenset[str]:
     """Return the providers of `rows` (schema `QUOTES`)."""
-    return frozenset(pc.unique(rows["provider"].to_arrow(compat_level=pl.CompatLevel.oldest())).to_pylist())
+    return frozenset(rows["provider"].unique())
 
 
 def keep_latest(rows: pl.DataFrame) -> pl.DataFrame:

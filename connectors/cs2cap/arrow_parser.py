@@ -1,10 +1,9 @@
 """Parse many rows at once as Arrow columns: half the time that one object per row takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Final
 
 import polars as pl
@@ -12,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from connectors.cs2cap.contract import DECIMAL_PATTERN, MAX_MINOR_UNITS, BookSide, Row
-from connectors.pages import QUOTE_KEY_COLUMNS
-from connectors.schemas import QUOTES, join_keys
+from connectors.cs2cap.contract import DECIMAL_PATTERN, MAX_MINOR_UNITS, BookSide
+from connectors.schemas import QUOTES
 
 _TEXT: Final = pa.large_string()
 _EMPTY: Final = pa.scalar("", _TEXT)  # for a bare text, Arrow imports dateutil
@@ -47,21 +45,6 @@ _CALENDAR: Final = [
 _REQUIRED: Final = ("item_id", "market_hash_name", "provider", "lowest_ask", "quantity")
 # Threads of Arrow's would compete with the thread that fetches.
 _READ_OPTIONS: Final = pj.ReadOptions(use_threads=False, block_size=1 << 20)
-
-
-def to_quotes_frame(rows: Sequence[Row], side: BookSide) -> tuple[pl.DataFrame, list[str]] | None:
-    """Return `rows` as a frame of the schema `QUOTES`, and their keys.
-
-    None if an amount or a timestamp cannot be represented exactly.
-    """
-    columns = {
-        name: pa.array(map(attrgetter(name), rows), kind, size=len(rows))
-        for name, kind in WIRE_COLUMNS.items()
-    }
-    typed = cast_columns(columns, side)
-    if typed is None:
-        return None
-    return to_frame(typed), join_keys(*(typed[name] for name in QUOTE_KEY_COLUMNS))
 
 
 def cast_columns(columns: Mapping[str, pa.Array], side: BookSide) -> dict[str, pa.Array] | None:

@@ -1,7 +1,7 @@
 """The rows and listing responses of CS2Cap's asks and bids, as its API contract defines them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from msgspec import Meta, Raw, Struct
 from common import numbers
 from common.text import sanitize
 from connectors.decoding import PageDecoder
+from connectors.pages import NO_PHASE
 from connectors.pagination import PageInfo
 
 # The usual notation of an amount, which is cast for a whole page at once: digits and a point only, within
@@ -69,8 +70,8 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
         self.timestamp = self.timestamp and to_utc(self.timestamp)
         self.last_updated = self.last_updated and to_utc(self.last_updated)
 
-    def read_price(self) -> str | None:
-        """Return the decimal in the one notation that Arrow casts; None where there is none.
+    def read_price(self) -> Decimal | None:
+        """Return the decimal with eight places; None where there is none.
 
         Raises ValueError where it is no number, or none that Decimal(20, 8) holds exactly.
         """
@@ -82,7 +83,7 @@ class StrictRow(_CommonFields, gc=False, kw_only=True):
         if amount is not None and 0 <= amount < _PRICE_LIMIT:
             price = amount.quantize(_PRICE_PLACES).copy_abs()  # no minus sign before a zero
             if price == amount:
-                return f"{price:f}"
+                return price
         # A bid has another name for the field.
         name = self.__struct_encode_fields__[self.__struct_fields__.index("lowest_ask_decimal")]
         raise ValueError(
@@ -146,13 +147,9 @@ BIDS: Final = BookSide("/v1/bids", "bid", row=_BidRow, strict_row=_StrictBidRow)
 BOOK_SIDES: Final = {side.delivery: side for side in (ASKS, BIDS)}
 
 
-def to_castable(row: StrictRow) -> Row:
-    """Return the row with its decimal and its timestamps as strings in the one notation that Arrow casts."""
-    fields = {**msgspec.structs.asdict(row), "lowest_ask_decimal": row.read_price()}
-    for name in ("timestamp", "last_updated"):
-        timestamp = fields[name]
-        fields[name] = timestamp.isoformat() if timestamp is not None else None
-    return Row(**fields)
+def row_keys(rows: Iterable[Row | StrictRow]) -> list[str]:
+    """Return the key of each row, as `connectors.schemas.join_keys` writes it."""
+    return [f"{row.item_id}\t{NO_PHASE if row.phase is None else row.phase}\t{row.provider}" for row in rows]
 
 
 class _Pagination(Struct):

@@ -1,20 +1,23 @@
-"""Parse rows of CS2Cap's asks and bids: a frame of the rows that fit, rejects, and unknown fields."""
+"""Parse rows of CS2Cap's asks and bids: a frame of the rows that fit, rejects, and unknown fields.
+
+Many rows are parsed with Arrow, whose functions take longer to import than few rows take one by one.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
 from msgspec import Raw
 
-from common.errors import UnexpectedResponse
-from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame, to_quotes_frame
-from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, to_castable
+from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, StrictRow, row_keys
 from connectors.cs2cap.query import EVERYTHING, RequestedScope, check_requested
 from connectors.decoding import DECODE_ERRORS, RowDecoder
 from connectors.pages import QUOTE_KEY_COLUMNS, Reject
-from connectors.schemas import join_keys, keep_latest, providers_in, quote_keys
+from connectors.schemas import QUOTES, join_keys, keep_latest, providers_in, quote_keys
 
+FEW_ROWS: Final = 100
 _STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side in BOOK_SIDES.items()}
 
 
@@ -46,20 +49,23 @@ class ParsedRows:
 def reparse_reject(raw: str, delivery: str = ASKS.delivery) -> pl.DataFrame | None:
     """Parse a rejected row again, schema `QUOTES`; None if it still does not fit."""
     try:
-        row = to_castable(_STRICT_ROWS[delivery].decode(raw.encode()))
+        row = _STRICT_ROWS[delivery].decode(raw.encode())
     except DECODE_ERRORS:
         return None
-    typed = to_quotes_frame([row], BOOK_SIDES[delivery])
-    return typed[0] if typed else None
+    return _to_quotes_frame([row], BOOK_SIDES[delivery])
 
 
 def parse_rows(
     raws: Sequence[Raw] | Sequence[bytes], side: BookSide, source: str, scope: RequestedScope = EVERYTHING
 ) -> ParsedRows:
-    """Parse rows, all at once with Arrow if they fit the contract exactly, else one by one.
+    """Parse rows, many at once with Arrow if they fit the contract exactly, else one by one.
 
     A row that is not of `scope` is a reject. Raises UnexpectedResponse as `parse_rows_individually` does.
     """
+    if len(raws) <= FEW_ROWS:
+        return parse_rows_individually(raws, side, source, scope)
+    from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame
+
     columns = parse_ndjson_columns(b"\n".join(raws), side)
     if columns is None or len(columns["item_id"]) != len(raws):
         return parse_rows_individually(raws, side, source, scope)
@@ -72,6 +78,8 @@ def parse_rows(
 
 def parse_ndjson(lines: bytes, side: BookSide, source: str, scope: RequestedScope = EVERYTHING) -> ParsedRows:
     """Parse complete lines, a row each, like `parse_rows`; of rows that fit exactly, `keys` is empty."""
+    from connectors.cs2cap.arrow_parser import parse_ndjson_columns, to_frame
+
     columns = parse_ndjson_columns(lines, side)
     rows = None if columns is None else to_frame(columns)
     if rows is None or not _is_within(rows, scope):
@@ -88,20 +96,31 @@ def parse_rows_individually(
 ) -> ParsedRows:
     """Parse rows one by one: reject those that do not fit or are not of `scope`, and count unknown fields.
 
-    Raises UnexpectedResponse where an amount or timestamp cannot be represented exactly, and where most rows
-    are not of `scope`.
+    Raises UnexpectedResponse where most rows are not of `scope`.
     """
     decoded = _STRICT_ROWS[side.delivery].decode_all(raws, scope.find_mismatch)
     check_requested(decoded.rejects, len(decoded.fitting), route=side.path, source=source)
-    typed = to_quotes_frame([to_castable(row) for row in decoded.fitting], side)
-    if typed is None:
-        raise UnexpectedResponse(f"{side.path}: a price or timestamp cannot be represented exactly", source)
-    rows, keys = typed
+    rows, keys = _to_quotes_frame(decoded.fitting, side), row_keys(decoded.fitting)
     rejects = decoded.rejects
     repeats = len(rejects) - len(set(rejects))
     return _deduplicate(
         ParsedRows(rows, keys, repeats=repeats, rejects=rejects, unknown_fields=decoded.unknown_fields)
     )
+
+
+def _to_quotes_frame(rows: Sequence[StrictRow], side: BookSide) -> pl.DataFrame:
+    """Return `rows` as a frame of the schema `QUOTES`."""
+    columns = {name: [getattr(row, name, None) for row in rows] for name in QUOTES}
+    columns["item_id"] = [str(row.item_id) for row in rows]
+    columns["delivery"] = [side.delivery] * len(rows)
+    columns["price"] = [_price(row) for row in rows]
+    return pl.DataFrame(columns, schema=QUOTES, strict=True)
+
+
+def _price(row: StrictRow) -> Decimal:
+    """Return the decimal; where it is missing, a hundredth of the minor units, whatever the currency."""
+    price = row.read_price()
+    return Decimal(row.lowest_ask).scaleb(-2) if price is None else price
 
 
 def _deduplicate(parsed: ParsedRows) -> ParsedRows:

@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing
+from connectors.cs2cap.contract import BOOK_SIDES, BookSide, Row, decode_listing, row_keys
 from connectors.cs2cap.query import PageQuery, check_listing, is_unrequested
 from connectors.decoding import DECODE_ERRORS, reject_text
 from connectors.http.encoded_body import Decompress
 from connectors.json_text import is_json
-from connectors.pages import NO_PHASE, RawPage, Reject, fingerprint_keys
+from connectors.pages import RawPage, Reject, fingerprint_keys
 from connectors.pagination import PageInfo
 
 _ROWS: Final = {delivery: msgspec.json.Decoder(side.row) for delivery, side in BOOK_SIDES.items()}
@@ -34,7 +34,7 @@ def parse_raw_page(
     raws = _strip_newlines(listing.items) if b"\n" in body else listing.items
     # One call for all rows: a call for each row would take much longer.
     rows = decode_exact_rows(b"\n".join(raws), query.side)
-    keys, providers = _keys_and_providers(rows or ())
+    keys, providers = row_keys(rows or ()), frozenset({row.provider for row in rows or ()})
     others, strays = 0, list[Reject]()
     if rows is None or not query.scope.has_providers(providers):
         rows = None
@@ -90,12 +90,6 @@ def decode_exact_rows(lines: bytes, side: BookSide) -> list[Row] | None:
         return _ROWS[side.delivery].decode_lines(lines)
     except DECODE_ERRORS:
         return None
-
-
-def _keys_and_providers(rows: Sequence[Row]) -> tuple[list[str], frozenset[str]]:
-    """Return the key of each row, as `connectors.schemas.join_keys` writes it, and all providers."""
-    keys = [f"{row.item_id}\t{NO_PHASE if row.phase is None else row.phase}\t{row.provider}" for row in rows]
-    return keys, frozenset({row.provider for row in rows})
 
 
 def _keys_and_providers_leniently(

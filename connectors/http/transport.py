@@ -25,7 +25,9 @@ from connectors.http.first_contact import describe_connect_failure
 from connectors.http.imports import hide_module
 
 # The command line of httpx imports click, rich and pygments: that is half of the time that httpx takes.
-with hide_module("httpx._main"):
+# HTTP/2 takes a third of the time of httpcore; no request here uses it, and others can import it later.
+with hide_module("httpx._main"), hide_module("h2"):
+    import httpcore  # noqa: F401 - httpx imports it for the first transport
     import httpx
 
 Params = Sequence[tuple[str, str]]

@@ -13,14 +13,13 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from common.shards import ITEM_NOT_REQUESTED
 from warehouse.landing.arrow import PAGE_SCHEMA, TEXT
 from warehouse.landing.model import ShardHeader
 from warehouse.landing.ndjson import MAX_PAGES, LandedRawShard
 from warehouse.landing.reader import LandedRun, LandedShard
-from warehouse.loading.landed_tables import create_table, register_batches
+from warehouse.loading.landed_tables import FEW_ROWS, create_table, register_batches
 from warehouse.loading.ndjson import insert_ndjson_names
 
 NAME_COLUMNS = ("item_id", "market_hash_name", "phase", "provider")
@@ -78,6 +77,10 @@ class BookIndex:
 
     def keys_for(self, batch: pa.RecordBatch, currency: str) -> pa.Array:
         """Return the `book_key` of each row; null where the provider is new."""
+        if len(batch) <= FEW_ROWS:
+            return self._keys_of_few(batch, currency)
+        import pyarrow.compute as pc  # takes longer to import than the load of few rows
+
         position = pc.index_in(batch.column("provider"), value_set=self.providers)
         deliveries = batch.column("delivery")
         keys = pa.nulls(len(batch), pa.int32())
@@ -89,6 +92,15 @@ class BookIndex:
             )  # for a bare text, Arrow imports dateutil
             keys = pc.if_else(is_delivery, by_provider.take(position), keys)
         return keys
+
+    def _keys_of_few(self, batch: pa.RecordBatch, currency: str) -> pa.Array:
+        key_of = dict(zip(self.providers.to_pylist(), self.provider_keys.to_pylist(), strict=True))
+        rows = zip(batch.column("provider").to_pylist(), batch.column("delivery").to_pylist(), strict=True)
+        keys = (
+            self.books.get((currency, delivery), {}).get(key_of[name]) if name in key_of else None
+            for name, delivery in rows
+        )
+        return pa.array(keys, pa.int32(), size=len(batch))
 
 
 def stage_metadata(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None:
