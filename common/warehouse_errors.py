@@ -74,7 +74,7 @@ class QueryRejected(WarehouseError):
 
 @dataclass(eq=False)
 class ItemUnknown(WarehouseError):
-    """The database has no item of this name. `nearest` are items whose names are similar, the best first."""
+    """The database has no item of this name, or several. `nearest` are items that may be meant."""
 
     nearest: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ class ItemUnknown(WarehouseError):
 
     def __str__(self) -> str:
         names = ", ".join(f'"{escape(name)}"' for name in self.nearest)
-        return reveal(self.detail) + (f"; the nearest are {names}" if names else "")
+        return reveal(self.detail) + (f"; did you mean {names}?" if names else "")
 
 
 class WarehouseUnusable(WarehouseError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from common.errors import FloorlineError
 from common.shards import Item
@@ -244,6 +244,10 @@ class Market:
         """
         return self._frame(query, parameters)
 
+    def rows(self, query: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """Run a query as `sql` does, with a sequence of parameters or a mapping; return tuples, no frame."""
+        return self._generation.fetch(query, parameters, _fetch_rows)
+
     def arrow(self, query: str, *parameters: object) -> pa.Table:
         """Run a query as `sql` does; return an Arrow table."""
         return self._generation.fetch(query, parameters, lambda cursor: cursor.to_arrow_table())
@@ -295,7 +299,7 @@ class Market:
         name = item if phase is None else f"{item} @ {phase}"
         columns = ("item",) if phase is not None else ("market_hash_name", "item")
         for column in columns:
-            if self._generation.fetch(f"FROM items WHERE {column} = $1 LIMIT 1", [name], _fetch_rows):
+            if self.rows(f"FROM items WHERE {column} = $1 LIMIT 1", [name]):
                 return column, name
         nearest = tuple(map(name_item, self._search(name)[:NEAREST]))
         raise ItemUnknown(f'no item is called "{escape(name)}"', self.path, nearest)
@@ -324,5 +328,5 @@ def name_item(item: Item) -> str:
     return f"{item.market_hash_name} @ {item.phase}" if item.phase else item.market_hash_name
 
 
-def _fetch_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+def _fetch_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return cursor.fetchall()

@@ -21,6 +21,7 @@ from common.errors import (
 )
 from common.warehouse_errors import (
     DatabaseUnreadable,
+    ItemUnknown,
     QueryRejected,
     SealedMonthUnreadable,
     WarehouseUnusable,
@@ -65,7 +66,7 @@ def error_exit_code(error: FloorlineError) -> int:
     # Damaged, which no configuration can change.
     if isinstance(error, DatabaseUnreadable | SealedMonthUnreadable):
         return 6
-    if isinstance(error, WarehouseUnusable | QueryRejected | ConfigError | KeyMissing):
+    if isinstance(error, WarehouseUnusable | QueryRejected | ItemUnknown | ConfigError | KeyMissing):
         return 2
     if not isinstance(error, SourceError):
         return 6

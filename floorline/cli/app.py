@@ -25,6 +25,7 @@ from floorline.cli.commands.maintain import export, maintain_app, rejects_app
 from floorline.cli.commands.monitor import metrics, status
 from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
+from floorline.cli.commands.price import price
 from floorline.cli.commands.query import query
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.schema import schema
@@ -85,6 +86,7 @@ app.command(
     epilog="Example: floorline prefect deployment ls",
     context_settings={"ignore_unknown_options": True},  # the options are Prefect's
 )(prefect)
+app.command(rich_help_panel=READ, epilog="Example: floorline price ak redline ft")(price)
 app.command(rich_help_panel=READ, epilog='Example: floorline query "FROM best_ask LIMIT 5"')(query)
 app.command(rich_help_panel=READ, epilog="Example: floorline export record.duckdb")(export)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline status --json")(status)

@@ -39,6 +39,7 @@ UNSPOKEN: Final = frozenset({"knife", "gloves"})  # nobody says these words of a
 # What is written as the API writes names is a name, and no search: "AK-47 | Redline (Field-Tested)".
 NAME_CHARACTERS: Final = re.compile(r'[|()*@\\★"]')
 WORD: Final = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")  # noqa: RUF001
+WEAR: Final = re.compile(r" \((Factory New|Minimal Wear|Field-Tested|Well-Worn|Battle-Scarred)\)$")
 PART: Final = re.compile(r"[^\W_]+")
 
 
@@ -60,12 +61,14 @@ class ItemSearch:
         StatTrak and souvenir items come after the others, unless they are asked for.
         """
         said = _said(text)
-        unasked = VARIANTS - said
+        return sorted(self._matches(text), key=lambda item: _rank(item, said))
 
-        def rank(item: Item) -> tuple[bool, int]:
-            return not unasked.isdisjoint(_words_of(item)), _count_unsaid(item, said)
-
-        return sorted(self._matches(text), key=rank)
+    def find_best(self, text: str) -> list[Item]:
+        """Return the first items of `find`: those that fit equally well, whatever their wear is."""
+        said = _said(text)
+        ranked = [(_rank(_without_wear(item), said), item) for item in self.find(text)]
+        best = min((rank for rank, _ in ranked), default=None)
+        return [item for rank, item in ranked if rank == best]
 
     def correct(self, text: str) -> str | None:
         """Return a search with the nearest words of names in place of those that no name has.
@@ -144,6 +147,15 @@ def _beginnings(item: Item) -> str:
 def _has_all(asked: Sequence[Sequence[tuple[str, ...]]], text: str, before: str = "") -> bool:
     """Return whether a text has, for each word of a search, all words that it can stand for."""
     return all(any(all(before + word in text for word in words) for words in meanings) for meanings in asked)
+
+
+def _without_wear(item: Item) -> Item:
+    return item._replace(market_hash_name=WEAR.sub("", item.market_hash_name))
+
+
+def _rank(item: Item, said: set[str]) -> tuple[bool, int]:
+    """Return how far an item is from the first place of a search."""
+    return not (VARIANTS - said).isdisjoint(_words_of(item)), _count_unsaid(item, said)
 
 
 def _count_unsaid(item: Item, said: set[str]) -> int:

@@ -116,7 +116,7 @@ def test_unknown_item_names_the_nearest(market: floorline.Market) -> None:
     with pytest.raises(ItemUnknown, match="no item is called") as caught:
         market.history("AK-47 Redline FT")
     assert caught.value.nearest[0] == REDLINE
-    assert f'the nearest are "{REDLINE}"' in str(caught.value)
+    assert f'did you mean "{REDLINE}", ' in str(caught.value)
     with pytest.raises(ItemUnknown):
         market.quotes(KARAMBIT, phase="Emerald")
     with pytest.raises(ItemUnknown, match="no item"):
@@ -186,6 +186,7 @@ def test_sql_reads_no_other_file(market: floorline.Market, tmp_path: Path) -> No
         "SET threads = 1",
         "FROM nowhere",
         "",
+        "SELECT '\udcff'",
     ):
         with pytest.raises(QueryRejected):
             market.sql(query)

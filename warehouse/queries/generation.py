@@ -71,6 +71,9 @@ class Generation:
         Raises QueryRejected for a statement that DuckDB rejects, and for one that reads or writes a file;
         SealedMonthUnreadable where a file of the history is missing.
         """
+        values = parameters.values() if isinstance(parameters, Mapping) else parameters
+        if any(isinstance(text, str) and not _is_utf8(text) for text in (sql, *values)):
+            raise QueryRejected("the query, or a parameter, is not UTF-8 text", self.path)
         cursor = self.cursor()
         with translate_query_errors(self.path), name_sealed_files(cursor):
             statements = cursor.extract_statements(sql)
@@ -95,3 +98,12 @@ def identify_file(path: Path) -> tuple[int, int, int]:
         except FileNotFoundError:
             raise NotPublished(f"there is no database at {path} yet", path) from None
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether a text has no half of a surrogate pair, as Python keeps a byte that it cannot decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

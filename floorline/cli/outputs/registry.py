@@ -9,9 +9,20 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from floorline.cli.json_output import Envelope
-from floorline.cli.outputs import backfill, backup, catalog, operation, plan, runs, setup, status, watches
+from floorline.cli.outputs import (
+    backfill,
+    backup,
+    catalog,
+    operation,
+    plan,
+    runs,
+    setup,
+    status,
+    watches,
+)
 from floorline.doctor.findings import Finding
 from floorline.keys.rotation import Rotation
+from floorline.price import ItemPrice
 from pipelines.config_check import Selection
 from pipelines.replay import Replayed
 from warehouse.loading.run import LoadReport
@@ -33,6 +44,7 @@ RESULTS: Final[Mapping[str, Any]] = {
     "items search": catalog.ItemsOutput,
     "providers": list[catalog.ProviderOutput],
     "doctor": list[Finding],
+    "price": list[ItemPrice],
     "query": Rows | list[Rows],
     "export": operation.FilesOutput,
     "backup": backup.BackupOutput,

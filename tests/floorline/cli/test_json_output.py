@@ -21,7 +21,7 @@ COMMANDS = dict(walk_commands(build_command()))
 # A number whose name says neither what it counts nor a unit is a trap for whoever reads the JSON.
 COUNTS = (
     *("requests", "rows", "pages", "shards", "items", "runs", "quotes", "entries", "repeats", "exit_code"),
-    *("alert_id", "number", "http_status", "read", "fitting", "schema_version", "taken_over"),
+    *("alert_id", "number", "http_status", "quantity", "read", "fitting", "schema_version", "taken_over"),
     *(
         "files",
         "changes",

@@ -28,6 +28,7 @@ READING = {
     "alerts show": ("alerts", "show", "1"),
     "watches list": ("watches", "list"),
     "query": ("query", "SELECT count(*), sum(price) FROM quotes"),
+    "price": ("price", "ak redline ft"),
     "plan": ("plan",),
     "plan offline": ("plan", "--offline"),
     "items search": ("items", "search", "ak"),
