@@ -62,7 +62,7 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 
 
 def test_chart_has_a_bar_for_each_name() -> None:
-    picture = ElementTree.fromstring(draw_chart([(RESULT.bar_title, RESULT.bars)]))  # noqa: S314 - our own text
+    picture = ElementTree.fromstring(draw_chart([(RESULT.bar_title, RESULT.bars)]))
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert {"a snapshot = 1", "a rival & co", "30x", "0.40x"} <= set(texts)
     widths = [float(element.attrib["width"]) for element in picture.iter("{http://www.w3.org/2000/svg}rect")]

@@ -1,0 +1,109 @@
+"""Follow the published file: prepare a new generation aside, show it, close the old one after its readers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+from common.errors import FloorlineError
+from warehouse.queries.generation import identify_file
+
+LOG: Final = logging.getLogger("floorline")
+POLL_SECONDS: Final = 0.5
+
+
+class Closeable(Protocol):
+    """What is prepared of one published file."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+_T = TypeVar("_T", bound=Closeable)
+
+
+class _Shown(Generic[_T]):
+    """A generation that is shown, or was, with the number of those who read it."""
+
+    def __init__(self, value: _T, identity: tuple[int, int, int]) -> None:
+        self.value = value
+        self.identity = identity
+        self.readers = 0
+        self.is_replaced = False
+
+
+class GenerationFollower(Generic[_T]):
+    """Shows the newest published file at `path`, as `prepare` makes it ready for its readers.
+
+    A thread looks for a new file every half second. It calls `prepare` aside: meanwhile everybody reads the
+    generation before. Where `prepare` raises a FloorlineError, that one stays, and the thread tries again
+    when the file changes. Use the follower as a context manager; call `read` in any thread. Raises what
+    `prepare` raises for the first file.
+    """
+
+    def __init__(self, path: Path, prepare: Callable[[Path], _T], poll_seconds: float = POLL_SECONDS) -> None:
+        self._path = path
+        self._prepare = prepare
+        self._poll_seconds = poll_seconds
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._shown = self._open()
+        self._thread = threading.Thread(target=self._follow, name="generations", daemon=True)
+
+    def __enter__(self) -> GenerationFollower[_T]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        with self._lock:
+            self._shown.is_replaced = True
+            unused = self._shown.readers == 0
+        if unused:
+            self._shown.value.close()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[_T]:
+        """Yield the newest generation that is ready; it stays open until the block ends."""
+        with self._lock:
+            shown = self._shown
+            shown.readers += 1
+        try:
+            yield shown.value
+        finally:
+            with self._lock:
+                shown.readers -= 1
+                unused = shown.is_replaced and shown.readers == 0
+            if unused:
+                shown.value.close()
+
+    def _open(self) -> _Shown[_T]:
+        # Before the file is opened: a file that is replaced meanwhile is looked at again.
+        identity = identify_file(self._path)
+        return _Shown(self._prepare(self._path), identity)
+
+    def _follow(self) -> None:
+        failed: tuple[int, int, int] | None = None
+        while not self._stopped.wait(self._poll_seconds):
+            identity = None
+            try:
+                identity = identify_file(self._path)
+                if identity not in {self._shown.identity, failed}:
+                    self._replace(self._open())
+            except FloorlineError as error:  # the generation before stays
+                if identity is not None:
+                    failed = identity
+                    LOG.warning("the dashboard stays with older data: %s", error)
+
+    def _replace(self, new: _Shown[_T]) -> None:
+        with self._lock:
+            old, self._shown = self._shown, new
+            old.is_replaced = True
+            unused = old.readers == 0
+        if unused:
+            old.value.close()

@@ -1,0 +1,140 @@
+"""Follow publishes: readers keep what they read, a new file is shown when ready, old files are closed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from common.warehouse_errors import NotPublished, PublishedUnreadable
+from dashboard.generations import GenerationFollower
+from tests.support.clocks import NOON
+from tests.support.waiting import wait_until
+from tests.support.warehouse import Quote, create_warehouse, land, load, observe
+from warehouse.paths import WarehousePaths
+from warehouse.queries.generation import Generation
+
+COUNT = "SELECT count(*) FROM quote_history"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> WarehousePaths:
+    paths = create_warehouse(tmp_path)
+    publish(paths, 0)
+    return paths
+
+
+def publish(paths: WarehousePaths, number: int) -> None:
+    at = NOON + timedelta(hours=number)
+    land(paths, f"run-{number}", observe(at, Quote("1", 100 + number)), interval_seconds=60)
+    load(paths)
+
+
+def count(generation: Generation) -> int:
+    return int(generation.fetch(COUNT, (), lambda cursor: cursor.fetchall())[0][0])
+
+
+def count_open_files(path: Path) -> int:
+    names = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the folder itself
+            names.append(str(entry.readlink()))
+    return sum(name.startswith(str(path)) for name in names)
+
+
+@pytest.fixture
+def follow(paths: WarehousePaths) -> Callable[[], GenerationFollower[Generation]]:
+    return lambda: GenerationFollower(paths.published, Generation, poll_seconds=0.02)
+
+
+Follow = Callable[[], GenerationFollower[Generation]]
+
+
+def test_reader_keeps_its_generation_until_it_ends(paths: WarehousePaths, follow: Follow) -> None:
+    with follow() as follower:
+        with follower.read() as before:
+            assert count(before) == 1
+            publish(paths, 1)
+            wait_for_count(follower, 2)
+            assert count(before) == 1
+        assert count_open_files(paths.published) == 1  # the newest one
+    assert count_open_files(paths.published) == 0
+
+
+def read_count(follower: GenerationFollower[Generation]) -> int:
+    with follower.read() as generation:
+        return count(generation)
+
+
+def wait_for_count(follower: GenerationFollower[Generation], expected: int) -> None:
+    wait_until(lambda: read_count(follower) == expected)
+
+
+def test_many_publishes_under_readers(paths: WarehousePaths, follow: Follow) -> None:
+    files = [paths.published.read_bytes()]
+    publish(paths, 1)
+    files.append(paths.published.read_bytes())
+    done = threading.Event()
+
+    def read(follower: GenerationFollower[Generation]) -> set[int]:
+        found = set()
+        while not done.is_set():
+            found.add(read_count(follower))
+        return found
+
+    with follow() as follower, ThreadPoolExecutor(4) as readers:
+        found = [readers.submit(read, follower) for _ in range(4)]
+        for number in range(20):
+            replace(paths.published, files[number % 2])
+            wait_for_count(follower, number % 2 + 1)
+        done.set()
+        assert [each.result() for each in found] == [{1, 2}] * 4
+    assert count_open_files(paths.published) == 0
+
+
+def test_damaged_file_leaves_the_older_data(
+    paths: WarehousePaths, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = paths.published.read_bytes()
+    with follow() as follower:
+        replace(paths.published, b"no database" * 1000)
+        wait_until(lambda: "stays with older data" in caplog.text)
+        assert read_count(follower) == 1
+        publish_bytes_and_one_more(paths, whole)
+        wait_for_count(follower, 2)
+    assert caplog.text.count("stays with older data") == 1
+
+
+def replace(path: Path, content: bytes) -> None:
+    partial = path.with_name("partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def publish_bytes_and_one_more(paths: WarehousePaths, content: bytes) -> None:
+    replace(paths.published, content)
+    publish(paths, 1)
+
+
+def test_file_that_is_away_for_a_moment_is_waited_for(paths: WarehousePaths, follow: Follow) -> None:
+    aside = paths.published.with_name("aside")
+    with follow() as follower:
+        paths.published.rename(aside)
+        assert read_count(follower) == 1
+        aside.rename(paths.published)
+        publish(paths, 1)
+        wait_for_count(follower, 2)
+
+
+def test_first_file_must_be_there_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "market.duckdb"
+    with pytest.raises(NotPublished):
+        GenerationFollower(path, Generation)
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(PublishedUnreadable):
+        GenerationFollower(path, Generation)
