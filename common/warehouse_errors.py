@@ -1,7 +1,8 @@
 """The errors of the storage, grouped by what the user does about each; what was fetched stays in its landing.
 
 WarehouseError
-├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected · ItemUnknown
+├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected (· QueryTimedOut)
+├── ItemUnknown
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
     ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
@@ -70,6 +71,10 @@ class QueryRejected(WarehouseError):
 
     def __str__(self) -> str:
         return reveal(self.detail + self.advice)
+
+
+class QueryTimedOut(QueryRejected):
+    """A query ran longer than it may."""
 
 
 @dataclass(eq=False)

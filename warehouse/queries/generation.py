@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
 
 from common.files import translate_os_errors
-from common.warehouse_errors import NotPublished, QueryRejected
+from common.warehouse_errors import NotPublished, QueryRejected, QueryTimedOut
 from warehouse.database import quote_path
 from warehouse.queries.session import LOCKED_MESSAGE, opens_files, translate_query_errors
 from warehouse.views.quote_states import name_sealed_files, read_sealed_files
@@ -64,18 +66,28 @@ class Generation:
         return cursor
 
     def fetch(
-        self, sql: str, parameters: Parameters, convert: Callable[[duckdb.DuckDBPyConnection], _T]
+        self,
+        sql: str,
+        parameters: Parameters,
+        convert: Callable[[duckdb.DuckDBPyConnection], _T],
+        *,
+        seconds: float | None = None,
     ) -> _T:
         """Run the statements of `sql`, the last one with `parameters`; return its result, converted.
 
         Raises QueryRejected for a statement that DuckDB rejects, and for one that reads or writes a file;
-        SealedMonthUnreadable where a file of the history is missing.
+        QueryTimedOut where all of this takes more than so many seconds; SealedMonthUnreadable where a file of
+        the history is missing.
         """
         values = parameters.values() if isinstance(parameters, Mapping) else parameters
         if any(isinstance(text, str) and not _is_utf8(text) for text in (sql, *values)):
             raise QueryRejected("the query, or a parameter, is not UTF-8 text", self.path)
         cursor = self.cursor()
-        with translate_query_errors(self.path), name_sealed_files(cursor):
+        with (
+            _interrupt_after(cursor, seconds, self.path),
+            translate_query_errors(self.path),
+            name_sealed_files(cursor),
+        ):
             statements = cursor.extract_statements(sql)
             if not statements:
                 raise QueryRejected("the query is empty: give at least one SQL statement", self.path)
@@ -98,6 +110,30 @@ def identify_file(path: Path) -> tuple[int, int, int]:
         except FileNotFoundError:
             raise NotPublished(f"there is no database at {path} yet", path) from None
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@contextlib.contextmanager
+def _interrupt_after(cursor: duckdb.DuckDBPyConnection, seconds: float | None, path: Path) -> Iterator[None]:
+    """Interrupt what runs in the block after so many seconds; then raise QueryTimedOut."""
+    if seconds is None:
+        yield
+        return
+    is_late = threading.Event()
+
+    def interrupt() -> None:
+        is_late.set()
+        cursor.interrupt()
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.start()
+    try:
+        yield
+    except QueryRejected:
+        if is_late.is_set():
+            raise QueryTimedOut(f"the query ran for more than {seconds:g} s", path) from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _is_utf8(text: str) -> bool:
