@@ -1,15 +1,17 @@
 -- The best spread of each item. An offer that is far off the asks of the other marketplaces is a mistake or a trap: it
--- is flagged, and no spread is built on it. Each step reads the one before it once, so that a filter on an item reaches
--- the storage: a table expression that two steps share would be worked out for all items first.
+-- is flagged, and no spread is built on it.
 
--- The offers that are far off, by item and name, so that a filter on either one reaches them. The median of the other
--- marketplaces' lowest asks is that of the ordered list without the own element; the offers are listed only for items of
--- which some may be far off.
-CREATE OR REPLACE VIEW store.far_off AS
-SELECT item, market_hash_name, currency, o.provider_key, o.delivery, o.price, others, median
+-- Whether some offer of an item may be far off: no median of asks is below the lowest ask.
+CREATE OR REPLACE MACRO store.may_be_off(highest, lowest_ask) AS highest >= 3 * lowest_ask;
+
+-- The offers of the items in `judged_item`, a table expression of the query that reads this view, with the median of the
+-- lowest asks of the other marketplaces: that of the ordered list without the own element. To list the offers of all items
+-- would take longer than everything else.
+CREATE OR REPLACE VIEW store.judged AS
+SELECT *, coalesce((delivery <> 'bid' AND price * 3 <= median) OR price >= median * 3, false) AS far_off
 FROM (
-    SELECT item, market_hash_name, currency, others, unnest(offers) AS o, ((prices[lower + (own <= lower)::INTEGER]
-        + prices[upper + (own <= upper)::INTEGER]) * 0.5)::DECIMAL(23, 9) AS median
+    SELECT item, market_hash_name, phase, currency, unnest(offers, max_depth := 2), others,
+        ((prices[lower + (own <= lower)::INTEGER] + prices[upper + (own <= upper)::INTEGER]) * 0.5)::DECIMAL(23, 9) AS median
     FROM (
         SELECT *, coalesce(list_position(prices, lowest), 2147483647) AS own,
             len(prices) - (lowest IS NOT NULL)::INTEGER AS others, (others + 1) // 2 AS lower, (others + 2) // 2 AS upper
@@ -17,60 +19,100 @@ FROM (
             SELECT *, list_sort(list(lowest) FILTER (lowest IS NOT NULL)
                 OVER (PARTITION BY item, market_hash_name, currency)) AS prices
             FROM (
-                SELECT l.item, l.market_hash_name, l.currency, min(l.price) FILTER (l.delivery <> 'bid') AS lowest,
-                    list(struct_pack(l.provider_key, l.delivery, l.price)) AS offers
+                SELECT l.item, l.market_hash_name, l.phase, l.currency, min(l.price) FILTER (l.delivery <> 'bid') AS lowest,
+                    list(struct_pack(l.provider_key, l.delivery, l.price, l.quantity, l.observed_at)) AS offers
                 FROM store.live l
-                JOIN (
-                    SELECT item, market_hash_name, currency FROM store.live
-                    GROUP BY item, market_hash_name, currency
-                    HAVING max(price) >= 3 * min(price) FILTER (delivery <> 'bid')
-                ) c ON c.item = l.item AND c.market_hash_name = l.market_hash_name AND c.currency = l.currency
-                GROUP BY l.item, l.market_hash_name, l.currency, l.provider
+                JOIN judged_item j ON j.item = l.item AND j.market_hash_name = l.market_hash_name AND j.currency = l.currency
+                GROUP BY l.item, l.market_hash_name, l.phase, l.currency, l.provider
             )
         )
     )
-)
-WHERE (o.delivery <> 'bid' AND o.price * 3 <= median) OR o.price >= median * 3;
-
-CREATE OR REPLACE VIEW price_outliers AS
-SELECT l.item, l.market_hash_name, l.phase, l.currency, l.source, l.provider, l.delivery, l.price, l.quantity,
-    f.median::DECIMAL(20, 8) AS median_of_others, f.others, l.price::DOUBLE / nullif(f.median::DOUBLE, 0) AS ratio,
-    l.observed_at
-FROM store.live l
-JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item AND f.market_hash_name = l.market_hash_name
-    AND f.currency = l.currency
-    AND f.provider_key = l.provider_key AND f.delivery = l.delivery AND f.price = l.price;
-
--- Every offer: whether it may be bought at the given marketplaces, and what a sale to it at the given marketplaces brings,
--- not yet rounded (rounding takes longer than all the rest); null: nothing may be sold there.
-CREATE OR REPLACE MACRO store.offer_at(buy_at, sell_at) AS TABLE
-SELECT item, market_hash_name, phase, currency, far_off, can_buy, price, gain,
-    struct_pack(provider_key, delivery, price, quantity, observed_at, can_buy, gain) AS terms
-FROM (
-    SELECT *, NOT far_off AND delivery <> 'bid' AND may_buy AS can_buy,
-        CASE WHEN NOT far_off AND may_sell AND price * (1 - fee) < 1000000000000 THEN price * (1 - fee) END AS gain
-    FROM (
-        SELECT l.item, l.market_hash_name, l.phase, l.currency, l.provider_key, l.delivery, l.price, l.quantity,
-            l.observed_at, f.median IS NOT NULL AS far_off, p.may_buy, p.may_sell,
-            CASE WHEN l.delivery = 'bid' THEN p.bid_fee ELSE p.listing_fee END AS fee
-        FROM store.live l
-        JOIN (
-            SELECT provider_key, store.fee_of('bid', sell_fee, insta_sell_fee) AS bid_fee,
-                store.fee_of('', sell_fee, insta_sell_fee) AS listing_fee,
-                buy_at IS NULL OR list_contains(store.names_in(buy_at), provider) AS may_buy,
-                sell_at IS NULL OR list_contains(store.names_in(sell_at), provider) AS may_sell
-            FROM store.provider
-        ) p USING (provider_key)
-        LEFT JOIN (SELECT DISTINCT * FROM store.far_off) f ON f.item = l.item
-            AND f.market_hash_name = l.market_hash_name AND f.currency = l.currency
-            AND f.provider_key = l.provider_key AND f.delivery = l.delivery AND f.price = l.price
-    )
 );
 
--- The pair of the highest profit of each item, bought and sold at given marketplaces (null: at any). That is the lowest
--- ask with the best sale, unless both share a marketplace (see store.way): only then all pairs of the item are tried. An
--- offer has few columns here, and the least is found by its price alone: lists of all offers take most of the time.
+CREATE OR REPLACE VIEW price_outliers AS
+WITH judged_item AS (
+    SELECT item, market_hash_name, currency FROM store.live
+    GROUP BY item, market_hash_name, currency
+    HAVING store.may_be_off(max(price), min(price) FILTER (delivery <> 'bid'))
+)
+SELECT o.item, o.market_hash_name, o.phase, o.currency, p.source, p.provider, o.delivery, o.price, o.quantity,
+    o.median::DECIMAL(20, 8) AS median_of_others, o.others, o.price::DOUBLE / nullif(o.median::DOUBLE, 0) AS ratio,
+    o.observed_at
+FROM store.judged o JOIN store.provider p USING (provider_key)
+WHERE o.far_off;
+
+-- What a sale brings, not yet rounded; null: more than a price can hold.
+CREATE OR REPLACE MACRO store.gain_of(price, fee) AS CASE WHEN price * (1 - fee) < 1000000000000 THEN price * (1 - fee) END;
+
+-- The fees of each marketplace, null where it is none of the given ones to sell at, and whether it is one to buy at.
+CREATE OR REPLACE MACRO store.terms_at(buy_at, sell_at) AS TABLE
+SELECT provider_key, buy_at IS NULL OR list_contains(store.names_in(buy_at), provider) AS may_buy,
+    CASE WHEN may_sell THEN store.fee_of('bid', sell_fee, insta_sell_fee) END AS bid_fee,
+    CASE WHEN may_sell THEN store.fee_of('', sell_fee, insta_sell_fee) END AS listing_fee
+FROM (
+    SELECT *, sell_at IS NULL OR list_contains(store.names_in(sell_at), provider) AS may_sell FROM store.provider
+);
+
+-- The lowest ask and the best sale of each item that has a spread, or may have one without the offers that are far off. An
+-- offer is a structure that compares as a whole, so that equal prices have an order. Where offers may be far off, or where
+-- both share a marketplace (see store.way), another pair may be the best one: `to_judge`.
+CREATE OR REPLACE MACRO store.best_offers(buy_at, sell_at) AS TABLE
+SELECT o.*, o.may_be_off OR w.bought_key IS NULL AS to_judge
+FROM (
+    SELECT item, market_hash_name, phase, currency,
+        store.may_be_off(max(price), min(price) FILTER (delivery <> 'bid')) AS may_be_off,
+        min(struct_pack(price, provider_key, delivery, quantity, observed_at)) FILTER (may_buy AND delivery <> 'bid') AS b,
+        min(struct_pack(loss := -gain, provider_key, delivery, price, quantity, observed_at)) FILTER (gain IS NOT NULL) AS s
+    FROM (
+        SELECT l.item, l.market_hash_name, l.phase, l.currency, l.provider_key, l.delivery, l.price, l.quantity,
+            l.observed_at, t.may_buy,
+            store.gain_of(l.price, CASE WHEN l.delivery = 'bid' THEN t.bid_fee ELSE t.listing_fee END) AS gain
+        FROM store.live l JOIN store.terms_at(buy_at, sell_at) t USING (provider_key)
+    )
+    GROUP BY item, market_hash_name, phase, currency
+) o
+LEFT JOIN store.way w ON w.bought_key = o.b.provider_key AND w.sold_key = o.s.provider_key
+WHERE o.may_be_off OR o.b.price < -o.s.loss;
+
+-- The pair of the highest profit of the items in `judged_item`, as in store.judged. That is the lowest ask with the best
+-- sale of the offers that are not far off, unless both share a marketplace: only then all pairs of the item are tried.
+CREATE OR REPLACE MACRO store.judged_pairs(buy_at, sell_at) AS TABLE
+SELECT item, market_hash_name, phase, currency, outliers, unnest(min_by(struct_pack(b, s),
+    row(b.price - s.gain, b.provider_key, b.delivery, s.provider_key, s.delivery)))
+FROM (
+    SELECT * EXCLUDE (sales), unnest(sales) AS s
+    FROM (
+        SELECT item, market_hash_name, phase, currency, outliers,
+            unnest(CASE WHEN w.bought_key IS NULL THEN offers ELSE [b] END) AS b,
+            CASE WHEN w.bought_key IS NULL THEN offers ELSE [s] END AS sales
+        FROM (
+            SELECT *, list_min(list_filter(offers, lambda o: o.can_buy AND o.price = lowest)) AS b,
+                list_min(list_filter(offers, lambda o: o.gain = highest)) AS s
+            FROM (
+                SELECT item, market_hash_name, phase, currency, count(*) FILTER (far_off) AS outliers,
+                    list(struct_pack(provider_key, delivery, price, quantity, observed_at, can_buy, gain)) AS offers,
+                    min(price) FILTER (can_buy) AS lowest, max(gain) AS highest
+                FROM (
+                    SELECT o.*, NOT o.far_off AND t.may_buy AND o.delivery <> 'bid' AS can_buy,
+                        CASE WHEN NOT o.far_off THEN store.gain_of(o.price,
+                            CASE WHEN o.delivery = 'bid' THEN t.bid_fee ELSE t.listing_fee END) END AS gain
+                    FROM store.judged o JOIN store.terms_at(buy_at, sell_at) t USING (provider_key)
+                )
+                GROUP BY item, market_hash_name, phase, currency
+                HAVING highest > lowest
+            )
+        ) best
+        LEFT JOIN store.way w ON w.bought_key = best.b.provider_key AND w.sold_key = best.s.provider_key
+    )
+) pair
+JOIN store.way v ON v.bought_key = pair.b.provider_key AND v.sold_key = pair.s.provider_key
+WHERE b.can_buy AND s.gain > b.price
+GROUP BY item, market_hash_name, phase, currency, outliers;
+
+-- The best pair of each item, bought and sold at given marketplaces (null: at any). A filter on an item reaches both uses of
+-- the table expression, so that DuckDB passes the filter on to the storage.
 CREATE OR REPLACE MACRO store.best_pairs(buy_at, sell_at) AS TABLE
+WITH best AS (FROM store.best_offers(buy_at, sell_at)), judged_item AS (FROM best WHERE to_judge)
 SELECT p.item, p.market_hash_name, p.phase, p.currency,
     p.bought_source, p.bought_at, p.b.delivery AS bought_by, p.b.price AS bought_price, p.b.quantity AS bought_quantity,
     p.sold_source, p.sold_at,
@@ -81,38 +123,20 @@ SELECT p.item, p.market_hash_name, p.phase, p.currency,
 FROM (
     SELECT *, store.proceeds_of(s.price, fee) AS proceeds
     FROM (
-        SELECT best.*, buyer.source AS bought_source, buyer.provider AS bought_at, seller.source AS sold_source,
-            seller.provider AS sold_at, store.fee_of(best.s.delivery, seller.sell_fee, seller.insta_sell_fee) AS fee
+        SELECT pair.*, buyer.source AS bought_source, buyer.provider AS bought_at, seller.source AS sold_source,
+            seller.provider AS sold_at, store.fee_of(pair.s.delivery, seller.sell_fee, seller.insta_sell_fee) AS fee
         FROM (
-            SELECT item, market_hash_name, phase, currency, outliers, unnest(min_by(struct_pack(b, s),
-                row(b.price - s.gain, b.provider_key, b.delivery, s.provider_key, s.delivery)))
-            FROM (
-                SELECT * EXCLUDE (sales), unnest(sales) AS s
-                FROM (
-                    SELECT item, market_hash_name, phase, currency, outliers,
-                        unnest(CASE WHEN w.bought_key IS NULL THEN offers ELSE [b] END) AS b,
-                        CASE WHEN w.bought_key IS NULL THEN offers ELSE [s] END AS sales
-                    FROM (
-                        SELECT item, market_hash_name, phase, currency, outliers, offers,
-                            list_min(list_filter(offers, lambda o: o.can_buy AND o.price = lowest)) AS b,
-                            list_min(list_filter(offers, lambda o: o.gain = highest)) AS s
-                        FROM (
-                            SELECT item, market_hash_name, phase, currency, count(*) FILTER (far_off) AS outliers,
-                                list(terms) AS offers, min(price) FILTER (can_buy) AS lowest, max(gain) AS highest
-                            FROM store.offer_at(buy_at, sell_at)
-                            GROUP BY item, market_hash_name, phase, currency
-                            HAVING highest > lowest
-                        )
-                    ) best
-                    LEFT JOIN store.way w ON w.bought_key = best.b.provider_key AND w.sold_key = best.s.provider_key
-                )
-            ) pair
-            JOIN store.way v ON v.bought_key = pair.b.provider_key AND v.sold_key = pair.s.provider_key
-            WHERE b.can_buy AND s.gain > b.price
-            GROUP BY item, market_hash_name, phase, currency, outliers
-        ) best
-        JOIN store.provider buyer ON buyer.provider_key = best.b.provider_key
-        JOIN store.provider seller ON seller.provider_key = best.s.provider_key
+            SELECT item, market_hash_name, phase, currency, 0 AS outliers,
+                struct_pack(provider_key := b.provider_key, delivery := b.delivery, price := b.price, quantity := b.quantity,
+                    observed_at := b.observed_at) AS b,
+                struct_pack(provider_key := s.provider_key, delivery := s.delivery, price := s.price, quantity := s.quantity,
+                    observed_at := s.observed_at) AS s
+            FROM best WHERE NOT to_judge
+            UNION ALL BY NAME
+            FROM store.judged_pairs(buy_at, sell_at)
+        ) pair
+        JOIN store.provider buyer ON buyer.provider_key = pair.b.provider_key
+        JOIN store.provider seller ON seller.provider_key = pair.s.provider_key
     )
 ) p
 WHERE p.proceeds > p.b.price;
