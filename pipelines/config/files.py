@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from common.errors import ConfigError
 from common.files import read_user_file
 from common.text import escape
-from pipelines.config.environment import CONFIG, check_variables
+from pipelines.config.environment import CONFIG, check_variables, sets_fields
 from pipelines.config.places import Document
 from pipelines.config.problems import Problem, describe_errors, describe_unknown
 from pipelines.config.references import check_references
@@ -63,10 +62,12 @@ def parse_settings(
     unknown = [describe_unknown((key,), {}, TABLES) for key in document.fields if key not in TABLES]
     tables = {key: document.fields[key] for key in document.fields if key in TABLES}
     check_variables(TABLES, tables)
+    if sets_fields(TABLES):
+        from pipelines.config.environment_source import add_variables  # pydantic-settings is slow to import
+
+        tables = add_variables(Settings, tables, TABLES)
     try:
         settings = Settings(**tables, base=base)
-    except SettingsError:
-        raise ConfigError("the environment: a variable FLOORLINE_... has a value that is not JSON") from None
     except ValidationError as error:
         problems = describe_errors(error.errors(), TABLES)
         raise _as_error([*unknown, *problems], document) from None

@@ -7,12 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, field_validator
 
 from common.errors import ConfigError
 from common.text import escape
-from pipelines.config.environment import DELIMITER, PREFIX, EnvironmentSource, Tables
+from pipelines.config.environment import Tables
 from pipelines.config.fields import Name, in_lower_case
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
@@ -28,16 +27,8 @@ TABLES: Tables = {
 }
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """The complete configuration; its relative paths start at the folder `base`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter=DELIMITER,
-        env_ignore_empty=True,
-        extra="forbid",
-        frozen=True,
-    )
 
     warehouse: WarehouseSettings = WarehouseSettings()
     alerts: AlertSettings = AlertSettings()
@@ -45,18 +36,6 @@ class Settings(BaseSettings):
     baskets: tuple[BasketSettings, ...] = ()
     watches: tuple[WatchSettings, ...] = ()
     base: Path = Path()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Give the environment precedence over the file, whose values are `init_settings`."""
-        return EnvironmentSource(settings_cls, init_settings(), TABLES), init_settings
 
     @field_validator("sources", mode="before")
     @classmethod
