@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
 
@@ -37,8 +39,7 @@ class Account:
     root: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractResult:
+class ExtractResult(Struct, frozen=True):
     """A finished extraction: pages fetched, distinct rows, and rounds in which pages were fetched again."""
 
     pages: int

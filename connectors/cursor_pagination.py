@@ -1,9 +1,10 @@
 """Cursor pagination without I/O: the cursor to request next, and whether a page continues the last one."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from common.errors import PaginationError, RequestRejected
 from common.text import sanitize
@@ -19,8 +20,7 @@ _HEAD: Final = 24
 _TAIL: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class CursorPageInfo:
+class CursorPageInfo(Struct, frozen=True):
     """What cursor pagination needs to know of a page.
 
     `newest` and `oldest` are the times of its rows, None for an empty page; `fingerprint` is a digest of the

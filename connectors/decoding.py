@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -166,8 +165,7 @@ class EntryDecoder(Generic[_R]):
         return _decode_apart(self._decoder, self._entry, members), problems
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedRows(Generic[_R]):
+class DecodedRows(Struct, Generic[_R], frozen=True, eq=False):
     """The rows that fit, the rejects, and how many rows carry each field that the contract does not know."""
 
     fitting: list[_R]

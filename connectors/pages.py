@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from connectors.pagination import PageInfo
 
@@ -20,16 +21,14 @@ QUOTE_KEY_COLUMNS = ("item_id", "phase", "provider")
 NO_PHASE = "\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """A row that does not fit the contract: the reason, and its exact text."""
 
     reason: str
     raw: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TypedPage:
+class TypedPage(Struct, frozen=True, eq=False):
     """A page parsed into columns.
 
     `request` is the number of the request in its shard (0 for a catalog); `offset` and `total` are the API's.
@@ -48,8 +47,7 @@ class TypedPage:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RawChunk:
+class RawChunk(Struct, frozen=True, eq=False):
     """A chunk of a streamed response, kept as NDJSON and parsed during the load.
 
     `parts` hold the `count` lines that the chunk completes, the first of them at `offset`. `wire_names` and
@@ -67,8 +65,7 @@ class RawChunk:
     providers: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RawPage:
+class RawPage(Struct, frozen=True, eq=False):
     """A page kept as the API sent it: its rows as JSON, which are parsed during the load.
 
     `request` to `fingerprint` are those of `TypedPage`. Each of `rows` is the text of a row, without a line

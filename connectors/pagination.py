@@ -7,8 +7,9 @@ does a repeat of a row that goes away, if the total counts the distinct rows onl
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from common.errors import PaginationError
 
@@ -20,8 +21,7 @@ MAX_ROWS: Final = 200_000
 PAGES_SLACK: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class PageInfo:
+class PageInfo(Struct, frozen=True):
     """What offset pagination needs to know of a page.
 
     `keys` are the distinct keys of its rows; `others` counts the distinct rows without a key, which are

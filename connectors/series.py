@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 import polars as pl
+from msgspec import Struct
 
 from connectors.pages import Reject
 
@@ -14,8 +14,7 @@ Series = Literal["points", "candles", "sales"]
 _RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([0-9]{1,5}) days\b")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SeriesPage:
+class SeriesPage(Struct, frozen=True, eq=False):
     """A page of a series, parsed into columns.
 
     `number` counts the pages of a shard from 0, those of earlier extractions included. `cursor` requested the

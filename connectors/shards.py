@@ -1,7 +1,8 @@
 """The shard of a snapshot plan: which items it fetches, by which route, for how many requests. Data only."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from common.shards import Item
 
@@ -14,8 +15,7 @@ BID_DELIVERIES: Final = ("bid",)
 LISTING_DELIVERIES: Final = ("standard", "instant")
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """The scope of one extraction: `items` (None: the whole catalog) at `providers`, in one currency.
 
     `number` counts from 0 within the plan. `providers` is the exact scope, one provider for a catalog;

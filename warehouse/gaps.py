@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import duckdb
+from msgspec import Struct
 
 from common.time_ranges import TimeRange, intersect, subtract
 
@@ -48,8 +49,7 @@ class CoverageGap:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """A row of RUNS."""
 
     run_id: str

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final, Self
@@ -55,8 +54,7 @@ _NAME: Final = msgspec.json.Decoder(str)
 MAX_NAMES: Final = 5  # in an error
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRequest:
+class BatchRequest(Struct, frozen=True):
     """One request for `items`: by id, so that a phase is not lost, or by name where an item has no id."""
 
     source: str
@@ -193,8 +191,7 @@ def parse_batch_page(
     return page, info
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """A batch as far as it can be read: its items, what was not found, and a reject for each odd entry."""
 
     items: Sequence[_Item]

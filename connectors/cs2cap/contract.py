@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final
@@ -119,8 +118,7 @@ class _StrictBidRow(StrictRow, gc=False, kw_only=True, rename=_BID_NAMES):
     lowest_ask_decimal: Raw = Raw(b"null")
 
 
-@dataclass(frozen=True, slots=True)
-class BookSide:
+class BookSide(Struct, frozen=True):
     """Asks or bids: the API's route for them, their `delivery` in `QUOTES`, and the types of their rows.
 
     A bid takes the columns of an ask: `lowest_ask` is the highest bid, `quantity` the number of bids.

@@ -4,12 +4,12 @@ Many rows are parsed with Arrow, whose functions take longer to import than few 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
 import polars as pl
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from connectors.cs2cap.contract import ASKS, BOOK_SIDES, BookSide, StrictRow, row_keys
 from connectors.cs2cap.query import EVERYTHING, RequestedScope, check_requested
@@ -21,8 +21,7 @@ FEW_ROWS: Final = 100
 _STRICT_ROWS: Final = {delivery: RowDecoder(side.strict_row) for delivery, side in BOOK_SIDES.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ParsedRows:
+class ParsedRows(Struct, frozen=True, eq=False):
     """The rows that fit, schema `QUOTES`, each key once, and their `keys`.
 
     `repeats` counts the rows that repeat another one: those that were dropped for their key, and equal
@@ -33,7 +32,7 @@ class ParsedRows:
     keys: Sequence[str]
     repeats: int = 0
     rejects: tuple[Reject, ...] = ()
-    unknown_fields: dict[str, int] = field(default_factory=dict)
+    unknown_fields: dict[str, int] = {}
 
     @property
     def others(self) -> int:

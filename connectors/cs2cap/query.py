@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from common.errors import PaginationError, UnexpectedResponse
 from common.shards import ITEM_NOT_REQUESTED, PROVIDER_NOT_REQUESTED, Item
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@dataclass(frozen=True, slots=True)
-class PageQuery:
+class PageQuery(Struct, frozen=True):
     """A listing that is read page by page: of `item`, or of every item if None.
 
     `number` counts the requests of a shard from 0. `providers` are those to name in the request; none means
@@ -85,8 +85,7 @@ class _NamedRow(_NamedItem, Protocol):
     def provider(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedScope:
+class RequestedScope(Struct, frozen=True):
     """What the rows of a response have to be of: one of `providers` (none: any), and `item` (None: any).
 
     An item is known by its id, or by its name, because a name may aggregate phases with other ids.

@@ -1,9 +1,10 @@
 """Parse a streamed NDJSON body chunk by chunk, into typed pages or raw chunks of complete lines."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from common.errors import UnexpectedResponse
 from common.shards import Item
@@ -25,8 +26,7 @@ _MAX_LINE_BYTES: Final = 2**20
 _MAX_CHUNK_BYTES: Final = 32 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
+class StreamInfo(Struct, frozen=True):
     """One stream of `side`: what was requested, and what the response's headers say.
 
     `total` is -1 where no header gives it; `mask` hides the key in the rows. Only rows of the items in

@@ -4,9 +4,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
+
+from msgspec import Struct
 
 from common.clock import Clock
 from common.concurrency import run_to_completion
@@ -37,8 +38,7 @@ _T = TypeVar("_T")
 BodyReader = Callable[[Decompress, datetime], Awaitable[_T]]
 
 
-@dataclass(frozen=True, slots=True)
-class ApiResponse(Generic[_T]):
+class ApiResponse(Struct, Generic[_T], frozen=True):
     """A successful response: status, headers (lower-case names), body and the server's time.
 
     `server_time` is the `Date` header (UTC, whole seconds), at most MAX_CLOCK_SKEW ahead of the local clock,

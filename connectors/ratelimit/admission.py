@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from common.clock import Clock
 from common.errors import BudgetSpent, ConnectFailed, QuotaExhausted
@@ -24,8 +25,7 @@ class Permit(NamedTuple):
     sent_at: float
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(Struct):
     """Permits of one ticket: `unused` ones may still be taken, `unanswered` ones wait for a response."""
 
     ticket: int

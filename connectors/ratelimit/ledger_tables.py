@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
+
+from msgspec import Struct
 
 from common.numbers import parse_moment
 
@@ -100,8 +101,7 @@ class KeyLimits(NamedTuple):
         return max(min([max_permits, *shares]), 1)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyTable:
+class KeyTable(Struct, frozen=True):
     """The limits of one key. Times of a pause are monotonic seconds."""
 
     db: sqlite3.Connection
@@ -157,8 +157,7 @@ class KeyTable:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTable:
+class RequestTable(Struct, frozen=True):
     """The requests of one key that count in the minute. Times are monotonic seconds.
 
     A row is a queued request, or the admitted requests of one ticket, `metered` of which the month counts.

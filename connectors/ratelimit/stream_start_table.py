@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from common.numbers import from_unix_time
 
 DAY: Final = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStartTable:
+class StreamStartTable(Struct, frozen=True):
     """The stream starts of one key on one route. Times are Unix seconds."""
 
     db: sqlite3.Connection

@@ -5,7 +5,6 @@ phase -> {"standard": price, "instant": price or null}.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
@@ -98,8 +97,7 @@ def decode_row(raw: bytes | Raw) -> tuple[Row, list[str]]:
         return _FieldReader().read_row(raw)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListingRows(DecodedRows[Row]):
+class ListingRows(DecodedRows[Row], frozen=True, eq=False):
     """Decoded rows; a row of which a part cannot be read is both a fitting row and a reject.
 
     `unusable` counts the distinct rows of which not even the item can be read, and those that are not of the

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from common.text import format_exact_duration
 from common.warehouse_errors import WarehouseError
@@ -22,8 +23,7 @@ FROM runs WHERE flow = 'snapshot' AND state = 'done' AND basket = $basket AND so
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class MissedTime:
+class MissedTime(Struct, frozen=True):
     """The time (UTC) between two successful snapshots of a basket, and how many `runs` were due in it."""
 
     basket: str

@@ -5,11 +5,12 @@ Text of an API is untrusted: it stays on one line, and what a chat, a mail or a 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from common.text import format_exact_duration, sanitize
 from common.warehouse_errors import WarehouseError
@@ -28,8 +29,7 @@ DISPLAY_NAME: Final = "SELECT name FROM providers WHERE source = $source AND pro
 FILL_GAPS: Final = "floorline backfill --gaps --dry-run"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class AlertMessage:
+class AlertMessage(Struct, frozen=True):
     """An alert with what people need to know about it.
 
     `baskets` are the names of the baskets that it concerns. `keys` says where the key is, and where its

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
+from msgspec import Struct
 
 from common.errors import ConfigError, SourceError, UnexpectedResponse
 from common.shards import Item
@@ -31,8 +32,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import catalog_row_counts
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PlannedBasket:
+class PlannedBasket(Struct, frozen=True):
     """A basket with its resolved request and its plan.
 
     `error` says why nothing can be requested: no catalog entry that the basket names can be read.

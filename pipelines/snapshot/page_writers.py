@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
+
+from msgspec import Struct
 
 from common.concurrency import run_to_completion
 from common.warehouse_errors import WriterProcessDied
@@ -30,8 +31,7 @@ _T = TypeVar("_T")
 _shard_writers: Final[dict[tuple[Path, int], ShardWriter]] = {}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LandedPage:
+class LandedPage(Struct, frozen=True):
     """What the extraction needs to know of a page, or of a chunk of a stream, that is on disk."""
 
     meta: PageMeta

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from common.errors import ConfigError
 from common.text import format_exact_duration
@@ -23,8 +24,7 @@ MOST_MEMORY: Final = 4_000_000_000
 NO_ROWS: Final = WatchedRows((), (), ())
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WatchResult:
+class WatchResult(Struct, frozen=True):
     """What a watch found; or the `failure` of its query, in one phrase, and no rows."""
 
     watch: WatchSettings

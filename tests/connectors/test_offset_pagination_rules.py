@@ -1,9 +1,9 @@
 """When an offset listing is complete, which pages are fetched again, and which listings raise."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import PaginationError
 from connectors.pagination import MAX_PAGES, OffsetPaginator, PageInfo

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import msgspec
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 
 from common.field_counts import FieldCounts
 from common.shortages import NO_RESOURCE, NO_SPACE
@@ -95,8 +96,7 @@ class LandedShard:
         return dataclasses.replace(self, pages=pages).batches()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LandedRun:
+class LandedRun(Struct, frozen=True):
     """A run on disk: shards of typed pages, and raw shards.
 
     `done` says how the run ended: its state, and further columns of `runs`.

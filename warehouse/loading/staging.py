@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 
 from common.shards import ITEM_NOT_REQUESTED
 from warehouse.landing.arrow import PAGE_SCHEMA, TEXT
@@ -53,8 +53,7 @@ METADATA_TABLES = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BookIndex:
+class BookIndex(Struct, frozen=True):
     """The keys of a source's providers and of their books.
 
     `books` maps (currency, delivery) to the book key of each provider key.

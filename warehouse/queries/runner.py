@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import duckdb
+from msgspec import Struct
 
 from common.text import sanitize
 from common.warehouse_errors import QueryRejected
@@ -45,8 +45,7 @@ GROUP BY delivery, provider
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class QueryResult:
+class QueryResult(Struct, frozen=True):
     """Column names and rows; times are UTC, amounts are Decimals."""
 
     columns: tuple[str, ...]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import duckdb
+from msgspec import Struct
 
 from common.text import format_amount, sanitize
 from common.warehouse_errors import QueryRejected
@@ -25,8 +25,7 @@ SETTINGS: Final = f"SET memory_limit = '1GB'; {LOCK}"
 ONE_SELECT: Final = "the query of a watch is one SELECT"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WatchedRows:
+class WatchedRows(Struct, frozen=True):
     """The first rows of a query, each value as text in SQL's spelling, on one line; `None` is a null.
 
     `kinds` says what each column holds. `has_more`: the query has more rows than these.

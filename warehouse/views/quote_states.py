@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+from msgspec import Struct
 
 from common.warehouse_errors import SealedMonthUnreadable
 
@@ -49,8 +49,7 @@ UNION ALL SELECT {COLUMNS}, file FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 """  # noqa: S608 - our own query
 
 
-@dataclass(frozen=True, slots=True)
-class SealedFile:
+class SealedFile(Struct, frozen=True):
     """The file of a sealed month, and the bytes that it has. `month` is its first moment (UTC)."""
 
     month: datetime
@@ -79,8 +78,7 @@ class SealedFile:
         return f"{self.path}, the history of {self.month:%Y-%m},"
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteStates:
+class QuoteStates(Struct, frozen=True):
     """Where the states of the quotes are: in the database, and in the files of sealed months, in order.
 
     Those that ended before `kept_from` were deleted.

@@ -1,11 +1,11 @@
 """Batches: 100 items a request, a response that covers every item, and names that the API does not know."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from common import errors
 from common.shards import Item
@@ -24,7 +24,7 @@ UNKNOWN_NAME = "AK-47 | Nobody Made This (Field-Tested)"
 
 def shard(*items: Item, **fields: object) -> Shard:
     batch = {"providers": PROVIDERS, "items": items, "route": "batch", **fields}
-    return replace(Shard(0, "cs2cap", "USD", providers=(), items=None), **batch)  # type: ignore[arg-type]
+    return replace(Shard(0, "cs2cap", "USD", providers=(), items=None), **batch)
 
 
 def batch_requests(sandbox: Sandbox, since: int = 0) -> list[LogEntry]:
@@ -127,8 +127,8 @@ def test_landed_pages_are_not_fetched_again(sandbox: Sandbox) -> None:
 )
 def test_pages_of_another_route_are_not_reused(sandbox: Sandbox, routes: tuple[str, str]) -> None:
     batch_shard = shard(*numbered_items(30), providers=("steam",))
-    first, _ = extract_batches(sandbox, replace(batch_shard, route=routes[0]))  # type: ignore[arg-type]
-    collector, _ = extract_batches(sandbox, replace(batch_shard, route=routes[1]), tuple(first.pages[:2]))  # type: ignore[arg-type]
+    first, _ = extract_batches(sandbox, replace(batch_shard, route=routes[0]))
+    collector, _ = extract_batches(sandbox, replace(batch_shard, route=routes[1]), tuple(first.pages[:2]))
     assert rows_in_seconds(collector) == expected_in_seconds(sandbox, batch_shard)
     assert sum(page.rows.height for page in collector.pages) == collector.rows.height
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from common import errors
 from connectors.base import ExtractResult
@@ -32,7 +32,7 @@ def shard(route: Route, **fields: object) -> Shard:
         deliveries=BID_DELIVERIES,
         route=route,
     )
-    return replace(base, **fields)  # type: ignore[arg-type]
+    return replace(base, **fields)
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -1,9 +1,8 @@
 """Listings are extracted page by page, and equal the rows that the sandbox expects."""
 
-from dataclasses import replace
-
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from common import errors
 from common.shards import Item

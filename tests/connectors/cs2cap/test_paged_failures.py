@@ -1,9 +1,9 @@
 """Failures of a paged extraction: transient ones are retried, the others end it with an error."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from common import errors
 from common.clock import SystemClock

@@ -1,8 +1,7 @@
 """A paged extraction resumes from the pages that an interrupted one has landed."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from common.shards import Item
 from connectors.base import ExtractResult

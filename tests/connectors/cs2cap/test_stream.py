@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from common import errors
 from common.clock import SystemClock
