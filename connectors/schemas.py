@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from connectors.pages import NO_PHASE, QUOTE_KEY_COLUMNS
-from connectors.series import Series
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from connectors.series import Series
 
 MONEY = pl.Decimal(20, 8)
 TIMESTAMP = pl.Datetime("us", "UTC")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dotenv import dotenv_values
-
 from common.errors import ConfigError
 
 API_URL: Final = "PREFECT_API_URL"
@@ -53,8 +51,12 @@ def _profiles_path() -> Path:
 
 
 def _read_env_file() -> Mapping[str, str | None]:
+    if not Path(".env").is_file():
+        return {}
+    from dotenv import dotenv_values  # most folders have no such file
+
     try:
-        return dotenv_values(".env", encoding="utf-8") if Path(".env").is_file() else {}
+        return dotenv_values(".env", encoding="utf-8")
     except (OSError, ValueError):
         return {}
 

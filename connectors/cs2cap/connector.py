@@ -1,9 +1,12 @@
 """The CS2Cap connector: the account, reference data, and the extraction of shards."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,17 +17,18 @@ from common.text import sanitize
 from connectors.base import Account, Connector, ExtractResult
 from connectors.cs2cap import reference_data
 from connectors.cs2cap.account import parse_account, parse_new_key
-from connectors.cs2cap.batch import BatchExtraction
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
-from connectors.cs2cap.stream import StreamExtraction
-from connectors.cursor_pagination import CursorPaginator
 from connectors.http.auth import Key
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
-from connectors.series import Series, SeriesPageSink
 from connectors.shards import Shard
 from connectors.tiers import AUTO, TierLimits, limits_for, reported_limits, smallest_tier_for
+
+if TYPE_CHECKING:
+    from connectors.cs2cap.batch import BatchExtraction
+    from connectors.cs2cap.stream import StreamExtraction
+    from connectors.series import Series, SeriesPageSink
 
 
 class CS2Cap(Connector):
@@ -153,7 +157,9 @@ class CS2Cap(Connector):
         which names both cursors, where a cursor repeats, goes back in time or is rejected; RequestRejected
         for any other rejection.
         """
-        from connectors.cs2cap.series.extraction import SeriesExtraction  # for backfills only
+        # For backfills only.
+        from connectors.cs2cap.series.extraction import SeriesExtraction
+        from connectors.cursor_pagination import CursorPaginator
 
         extraction = SeriesExtraction(
             self._client,
@@ -170,9 +176,14 @@ class CS2Cap(Connector):
         self, shard: Shard, sink: PageSink
     ) -> Sequence[PagedExtraction | BatchExtraction | StreamExtraction]:
         """Return the extractions of a shard: one per item on the item route, else one."""
+        # Most runs need one route, and each has modules of its own.
         if shard.route == "stream":
+            from connectors.cs2cap.stream import StreamExtraction
+
             return [StreamExtraction(self._client, shard, sink, deadline=self._stream_deadline)]
         if shard.route == "batch":
+            from connectors.cs2cap.batch import BatchExtraction
+
             return [BatchExtraction(self._client, shard, sink)]
         if shard.route == "listing":
             raise ConfigError("CS2Cap has no route that lists everything at once", self.source)

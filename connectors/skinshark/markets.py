@@ -1,14 +1,18 @@
 """The marketplaces behind SkinShark's listing, and what an answer says about which one it lists."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
 from common.errors import UnexpectedResponse
 from common.shards import PROVIDER_NOT_REQUESTED
 from connectors.schemas import PROVIDERS
-from connectors.skinshark.rows import ListingRows, Row
+
+if TYPE_CHECKING:
+    from connectors.skinshark.rows import ListingRows, Row
 
 # Steam, where SkinShark only sells: no server lists it, so that a server that reads `market` refuses it.
 UNLISTED_NUMBER: Final = "1"

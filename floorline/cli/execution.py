@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -16,11 +16,13 @@ from common.errors import ConfigError
 from floorline.cli.json_output import CommandEnded, ErrorOutput
 from floorline.signals import signal_handler
 from flows.prefect_api import prefect_configured
-from pipelines.backfill.progress import BackfillProgress, NullBackfillProgress
 from pipelines.config import Settings, load_settings
 from pipelines.prefect_settings import import_prefect
 from pipelines.snapshot.progress import NullProgress, Progress
 from warehouse.paths import WarehousePaths
+
+if TYPE_CHECKING:
+    from pipelines.backfill.progress import BackfillProgress
 
 _T = TypeVar("_T")
 
@@ -81,6 +83,8 @@ def snapshot_progress(*, quiet: bool) -> contextlib.AbstractContextManager[Progr
 
 def backfill_progress(*, quiet: bool) -> contextlib.AbstractContextManager[BackfillProgress]:
     """Return a progress bar on stderr if a person watches; else a progress that shows nothing."""
+    from pipelines.backfill.progress import NullBackfillProgress
+
     if quiet or not sys.stderr.isatty():
         return contextlib.nullcontext(NullBackfillProgress())
     from rich.console import Console

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.alerts.causes import Severity, severity_of
-from pipelines.alerts.messages import AlertMessage
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
+
+    from pipelines.alerts.messages import AlertMessage
 
 ENTRY: Final = "notify["  # how the names of Apprise channels begin
 BLOCK: Final = "block:"  # Prefect delivers to these entries by automations

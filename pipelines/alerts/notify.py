@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final
 
 from pipelines.alerts.channels import ENTRY, AppriseChannel, apprise_channels
-from pipelines.alerts.messages import compose_message
 from pipelines.alerts.prefect_channels import PrefectEventChannel, PrefectPageChannel, prefect_channels
 from pipelines.config import Settings
 from warehouse.state.alerts import Alert, AlertStore
@@ -50,6 +49,8 @@ def _deliver_to(channel: Channel, settings: Settings, alerts: AlertStore, now: d
     """Send what one channel has not delivered; return whether its own alert opened or closed."""
     changed = False
     for alert in alerts.claim_undelivered(channel.key, now):
+        from pipelines.alerts.messages import compose_message  # most runs have no alert to deliver
+
         # A channel tells nothing about itself: its failure ends with the next message that arrives.
         own = (alert.cause, alert.subject) == (CHANNEL, channel.name)
         failure = None if own else channel.send(compose_message(alert, settings))

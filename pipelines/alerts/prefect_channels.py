@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pipelines.alerts.causes import severity_of
-from pipelines.alerts.messages import AlertMessage
 from warehouse.state.alerts import PAGE_CHANNEL
+
+if TYPE_CHECKING:
+    from pipelines.alerts.messages import AlertMessage
 
 
 def prefect_channels() -> Iterator[PrefectEventChannel | PrefectPageChannel]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import shutil
@@ -12,6 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from common.files import atomic_write, is_locked, translate_os_errors
 from common.text import sanitize
@@ -23,12 +24,12 @@ from warehouse.landing.tries import FILE, MAX_FAILED, Tries, write_tries
 
 LOADED: Final = "loaded"
 SET_ASIDE: Final = "unreadable"  # holds the reason
+SERIES_FILES: Final = "s[0-9]*"
 # A lock that cannot be opened for one of these reasons is held by nobody.
 _NO_LOCK: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Struct, frozen=True):
     """A landing on disk, of which only run.json was read. Older versions wrote no checksums."""
 
     folder: Path
@@ -204,3 +205,8 @@ def _read_reason(folder: Path) -> str:
         return sanitize(read_file(folder / SET_ASIDE).decode(errors="replace"), 400)
     except (DamagedFile, OSError):
         return "the reason cannot be read"
+
+
+def is_series_landing(folder: Path) -> bool:
+    """Return whether a landing holds series."""
+    return any(folder.glob(SERIES_FILES))

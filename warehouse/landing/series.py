@@ -29,6 +29,7 @@ from warehouse.landing.arrow import (
     read_stream_header,
 )
 from warehouse.landing.integrity import DamagedFile, file_size, read_json, write_json
+from warehouse.landing.inventory import SERIES_FILES
 from warehouse.landing.ndjson import check_number, check_size, shard_number
 from warehouse.landing.reader import refuse_corrupt_files
 
@@ -50,7 +51,6 @@ SCHEMAS = {
         "paint_seed": pa.int64(), "stickers": TEXT, "charms": TEXT, "inspect": TEXT,
     }),
 }  # fmt: skip
-FILES = "s[0-9]*"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,18 +149,13 @@ class _Manifest(msgspec.Struct):
     bytes: int | None = None  # older versions did not write the size
 
 
-def is_series_landing(folder: Path) -> bool:
-    """Return whether a landing holds series."""
-    return any(folder.glob(FILES))
-
-
 def read_series(folder: Path) -> tuple[LandedSeries, ...]:
     """Read the series of a landing; of an interrupted run, a truncated file loses its last page.
 
     Raises CorruptLanding.
     """
     with refuse_corrupt_files(folder):
-        numbers = sorted({shard_number(path) for path in folder.glob(FILES)})
+        numbers = sorted({shard_number(path) for path in folder.glob(SERIES_FILES)})
         shards = [_read_shard(folder, number) for number in numbers]
     return tuple(shard for shard in shards if shard is not None)
 

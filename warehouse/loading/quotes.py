@@ -16,9 +16,9 @@ from common.text import escape
 from warehouse.best_asks import update_best_asks
 from warehouse.database import transaction
 from warehouse.landing.conversion import convert_raw_shards, no_parser
+from warehouse.landing.inventory import is_series_landing
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
-from warehouse.landing.series import is_series_landing
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves, find_outliers
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
@@ -32,7 +32,6 @@ from warehouse.loading.run import (
     set_variables,
 )
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
-from warehouse.sealing.months import reopen_months
 from warehouse.views.quote_states import view_states
 
 # Per book, a bit for each item: faster than to count distinct keys.
@@ -187,6 +186,8 @@ def _prepare(db: duckdb.DuckDBPyConnection, run: LandedRun, row_parser: RowParse
         recompute_late_quotes(db, run.folder.parent, row_parser)
     _run_steps(db, CLOSURE_STEPS)
     if fetch_count(db, COUNT_APPENDED):
+        from warehouse.sealing.months import reopen_months  # rare
+
         reopen_months(db, run.observed_from)
     return fetched
 

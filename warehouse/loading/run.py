@@ -17,9 +17,11 @@ from common.warehouse_errors import SealedMonthUnreadable
 from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.rejects import UNUSABLE, describe_rejects, final_state, usual_reject_share
-from warehouse.loading.timeline import DOUBT_ROWS, DOUBT_SHARE
 from warehouse.views.quote_states import view_states
 
+# Too many quotes of a book that vanish at once are doubted: more than this number and this share of them.
+DOUBT_ROWS: Final = 100
+DOUBT_SHARE: Final = 0.3
 COUNT_REFILLS: Final = "SELECT count(*) FROM refill"
 FIRST_POINT: Final = "SELECT min(time) FROM store.point SEMI JOIN refill USING (item_key, provider_key)"
 POSTPONE_REFILLS: Final = "INSERT INTO store.stale_filling SELECT DISTINCT item_key FROM refill"

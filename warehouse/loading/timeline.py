@@ -12,9 +12,8 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-# Too many quotes of a book that vanish at once are doubted: more than this number and this share of them.
-DOUBT_ROWS: Final = 100
-DOUBT_SHARE: Final = 0.3
+from warehouse.loading.run import DOUBT_ROWS, DOUBT_SHARE
+
 # A quote is gone whatever vanished with it, if complete observations of so many runs lacked it for so long.
 SETTLING_RUNS: Final = 3
 SETTLING_TIME: Final = 24 * 60 * 60 * 10**6

@@ -27,8 +27,6 @@ from typing import Final
 
 import duckdb
 
-from warehouse.views.comments import read_comments
-from warehouse.views.inlining import Inliner
 from warehouse.views.quote_states import QuoteStates
 
 SQL: Final = resources.files("warehouse") / "sql"
@@ -52,6 +50,8 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
         return
+    from warehouse.views.comments import read_comments  # rare
+
     _drop_private(connection)
     statements = _inline(sql)
     connection.execute(";".join(statement for statement in statements if GUARD not in statement))
@@ -68,6 +68,8 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
 @functools.lru_cache(8)  # the sealed months of a database are a part of the text
 def _inline(sql: str) -> Sequence[str]:
     """Return the statements of `Inliner`, which are the same for every database."""
+    from warehouse.views.inlining import Inliner  # rare
+
     with duckdb.connect(config={"threads": 1}) as connection:
         return list(Inliner(connection, GUARD).inline(sql))
 

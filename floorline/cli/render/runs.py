@@ -18,13 +18,13 @@ from floorline.console import (
     print_table,
 )
 from pipelines.alerts.causes import severity_of
-from pipelines.alerts.messages import AlertMessage
 from pipelines.alerts.rows import describe_row, summary_of
 from pipelines.results import RunResult
 from warehouse.loading.run import LoadReport
 from warehouse.state.alerts import Alert
 
 if TYPE_CHECKING:
+    from pipelines.alerts.messages import AlertMessage
     from pipelines.replay import Replayed
     from warehouse.rebuild import RebuildResult
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from sandbox.core import Sandbox
 from tests.support.snapshots import REDLINE, Bench, basket, clean_env, main_with
 
-UNUSED = ("h2", "httpx._main", "pandas", "prefect", "pyarrow.compute", "pyarrow.json", "rich.console", "yaml")
+UNUSED = (
+    *("dotenv", "h2", "httpx._main", "pandas", "prefect", "pyarrow.compute", "pyarrow.json"),
+    *("pydantic_settings", "rich.console", "yaml"),
+    *("connectors.cs2cap.arrow_parser", "connectors.cs2cap.batch", "connectors.cs2cap.stream_parser"),
+    *("connectors.cursor_pagination", "connectors.series", "connectors.skinshark.rows"),
+    *("pipelines.alerts.messages", "pipelines.backfill.progress"),
+    *("warehouse.gaps", "warehouse.landing.series", "warehouse.loading.timeline", "warehouse.sealing.months"),
+    *("warehouse.views.comments", "warehouse.views.inlining"),
+)
 SCRIPT = f"""\
 import json, sys
 from floorline.__main__ import main
