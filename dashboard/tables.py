@@ -23,11 +23,13 @@ from dashboard.formatting import (
 )
 
 # What the values of a column are: this decides how a page shows them, and on which side they stand.
-Kind = Literal["text", "price", "change", "share", "count", "age", "moment", "chart"]
+# A `change` happened over time, and is coloured; an `excess` is how far one value is above another.
+Kind = Literal["text", "price", "change", "excess", "share", "count", "age", "moment", "chart"]
 FORMATS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "text": lambda value: format_name(str(value)) if value is not None else "",
     "price": format_price,
     "change": format_change,
+    "excess": format_change,
     "share": format_share,
     "count": format_count,
     "age": format_age,

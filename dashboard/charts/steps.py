@@ -38,13 +38,13 @@ def step_path(steps: Sequence[Step], x: Scale, y: Scale) -> str:
 
 
 def clip_steps(steps: Iterable[Step], start: datetime, end: datetime) -> list[Step]:
-    """Return the steps of [start, end), with the one that holds at `start`."""
+    """Return the steps of [start, end], with the one that holds at `start`."""
     held: Step | None = None
     inside = []
     for step in steps:
         if step.start <= start:
             held = Step(start, step.value)
-        elif step.start < end:
+        elif step.start <= end:
             inside.append(step)
     return [*([] if held is None else [held]), *inside]
 

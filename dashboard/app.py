@@ -1,0 +1,176 @@
+"""The web application: GET only, every page from the URL alone, nothing that leaves this machine."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.errors import FloorlineError
+from dashboard.generations import GenerationFollower
+from dashboard.pages.item import WINDOWS, ItemRequest, build_item_page
+from dashboard.pages.market import build_market_page
+from dashboard.pages.page import Page
+from dashboard.prepared import PreparedMarket
+from dashboard.rendering import render_page
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self';"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+MEDIA_TYPES: Final[Mapping[str, str]] = {"csv": "text/csv", "json": "application/json"}
+MOST_KEPT: Final = 256  # responses
+Build = Callable[[PreparedMarket, Request, str], "Page | None"]
+
+
+class Dashboard:
+    """The pages of a followed database. `hosts` are the names by which a browser may call the server."""
+
+    def __init__(
+        self, follower: GenerationFollower[PreparedMarket], hosts: Sequence[str], root_path: str = ""
+    ) -> None:
+        self._follower = follower
+        self._root = root_path.rstrip("/")
+        self._kept: OrderedDict[tuple[str, str], Response] = OrderedDict()
+        self._lock = Lock()
+        static = StaticFiles(directory=Path(__file__).parent / "static")
+        self.app = Starlette(
+            routes=[
+                Mount("/static", static),
+                *self._routes("/", "/market", "/", _market_page),
+                *self._routes("/item/{item:path}", "/item/{item:path}", "/items", _item_page),
+            ],
+            middleware=[
+                Middleware(SecurityHeaders),
+                Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+            ],
+        )
+
+    def _routes(self, path: str, data_path: str, active: str, build: Build) -> list[Route]:
+        """Return the routes of a page, and of its tables as CSV and JSON."""
+        respond = partial(self._respond, build, active)
+        return [
+            *(Route(f"{data_path}.{form}", partial(respond, form), methods=["GET"]) for form in MEDIA_TYPES),
+            Route(path, partial(respond, "html"), methods=["GET"]),
+        ]
+
+    def _respond(self, build: Build, active: str, form: str, request: Request) -> Response:
+        """Return the page of an address, as it was rendered for this generation before, if it was."""
+        address = f"{request.url.path}?{request.url.query}"
+        with self._follower.read() as market:
+            tag = f'"{market.tag}"'
+            if request.headers.get("if-none-match") == tag:
+                return Response(status_code=304, headers={"ETag": tag})
+            with self._lock:
+                kept = self._kept.get((tag, address))
+            response = kept or self._build(build, active, form, request=request, market=market)
+        response.headers.update({"ETag": tag, "Cache-Control": "no-cache"})
+        if response.status_code == 200:
+            self._keep((tag, address), response)
+        return response
+
+    def _keep(self, key: tuple[str, str], response: Response) -> None:
+        with self._lock:
+            self._kept[key] = response
+            self._kept.move_to_end(key)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+
+    def _build(
+        self, build: Build, active: str, form: str, *, request: Request, market: PreparedMarket
+    ) -> Response:
+        currency = _choose_currency(market, request)
+        try:
+            page, status = build(market, request, currency), 200
+        except FloorlineError as error:
+            page, status = _message("This page took too long, or failed", str(error)), 503
+        if page is None:
+            page, status = _message("Not found", "There is no item of this name."), 404
+        if form != "html" and status == 200:
+            table = page.find_table(request.query_params.get("table", ""))
+            if table is None:
+                return Response("there is no such table\n", 404, media_type="text/plain")
+            content = table.to_csv() if form == "csv" else table.to_json()
+            return Response(content, media_type=MEDIA_TYPES[form])
+        html = render_page(
+            page,
+            root=self._root,
+            active=active,
+            currency=currency,
+            newest=market.newest,
+            address=partial(self._data_address, request) if status == 200 else None,
+        )
+        return Response(html, status, media_type="text/html")
+
+    def _data_address(self, request: Request, form: str, table: str) -> str:
+        """Return the address of a table of this page as CSV or JSON."""
+        path = request.scope["raw_path"].decode("ascii").partition("?")[0]
+        page = "/market" if path == "/" else path
+        values = [*request.query_params.multi_items(), ("table", table)]
+        return f"{self._root}{page}.{form}?{urlencode(values)}"
+
+
+class SecurityHeaders:
+    """Sends the headers that keep a page from loading and telling anything elsewhere, with each response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *headers]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _choose_currency(market: PreparedMarket, request: Request) -> str:
+    """Return the currency of the address, if the database has it, or the one with the most items."""
+    wanted = request.query_params.get("currency", "")
+    return wanted if wanted in market.currencies else next(iter(market.currencies), "USD")
+
+
+def _message(title: str, message: str) -> Page:
+    return Page("message.html", title, context={"message": message})
+
+
+def _market_page(market: PreparedMarket, _request: Request, currency: str) -> Page:
+    return build_market_page(market, currency)
+
+
+def _item_page(market: PreparedMarket, request: Request, currency: str) -> Page | None:
+    query = request.query_params
+    window = query.get("window", "")
+    return build_item_page(
+        market,
+        ItemRequest(
+            request.path_params["item"],
+            currency,
+            phase=query.get("phase", ""),
+            window=window if window in WINDOWS else "7d",
+            show=tuple(filter(None, query.get("show", "").split(","))),
+        ),
+    )

@@ -1,0 +1,228 @@
+"""The page of an item: what it costs now and where, how its price moved, its wears and phases, its sales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from dashboard.asks_over_time import read_best_asks
+from dashboard.charts.prices import MOST_LINES, PriceChart
+from dashboard.charts.steps import Step
+from dashboard.formatting import format_change, format_name, format_price, trend
+from dashboard.pages.item_chart import complete_chart
+from dashboard.pages.page import Figure, Page, item_address
+from dashboard.prepared import PreparedMarket
+from dashboard.tables import Column, Row, Table
+
+DAY: Final = timedelta(days=1)
+WINDOWS: Final[Mapping[str, timedelta | None]] = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": None}
+FAVOURITES: Final = ("steam", "buff163", "csfloat")  # shown where the address names no marketplace
+MOST_SALES: Final = 50
+SELECT_NAME: Final = """
+SELECT item, market_hash_name, phase, family FROM memory.main.name
+WHERE (item = $item OR market_hash_name = $item) AND NOT aggregate ORDER BY item = $item DESC, phase
+"""
+SELECT_FAMILY: Final = """
+SELECT n.item, n.market_hash_name, n.phase, n.wear, n.stattrak, n.souvenir, b.price
+FROM memory.main.name n LEFT JOIN memory.main.best b ON b.item = n.item AND b.currency = $currency
+WHERE n.family = $family AND NOT n.aggregate
+"""
+SELECT_ASKS: Final = """
+WITH fee AS (SELECT provider, any_value(sell_fee) AS sell_fee FROM providers GROUP BY provider),
+bid AS (SELECT provider, max(price) AS price FROM bids
+    WHERE item = $item AND currency = $currency AND fresh GROUP BY provider)
+SELECT q.provider, q.delivery, q.price, q.quantity, b.price AS bid,
+    (q.price * (1 - f.sell_fee::DECIMAL(9, 6)))::DECIMAL(20, 8) AS after_fee,
+    q.changed_at, q.observed_at, q.fresh, q.url
+FROM quotes q LEFT JOIN bid b USING (provider) LEFT JOIN fee f USING (provider)
+WHERE q.item = $item AND q.currency = $currency
+ORDER BY q.fresh DESC, q.price, q.provider, q.delivery
+"""
+SELECT_SPREAD: Final = """
+SELECT profit, margin, bought_at, sold_at FROM best_spreads WHERE item = $item AND currency = $currency
+"""
+SELECT_SALES: Final = """
+SELECT time, provider, price, float_value FROM sales
+WHERE item = $item AND currency = $currency ORDER BY time DESC LIMIT $limit
+"""
+ASK_COLUMNS: Final = (
+    Column("provider", "Marketplace"),
+    Column("price", "Ask", "price"),
+    Column("over_best", "Over best", "excess", secondary=True),
+    Column("quantity", "Listed", "count"),
+    Column("bid", "Bid", "price", secondary=True),
+    Column("after_fee", "After fee", "price", secondary=True),
+    Column("changed", "Changed", "age", secondary=True),
+    Column("seen", "Seen", "age"),
+)
+SALE_COLUMNS: Final = (
+    Column("time", "Time", "moment"),
+    Column("provider", "Where"),
+    Column("price", "Price", "price"),
+    Column("float_value", "Float", "text", secondary=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several pages to choose from; `detail` is the price behind a name."""
+
+    label: str
+    address: str
+    detail: str = ""
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRequest:
+    """What an address asks for: the item, the window of its chart, and the marketplaces in it."""
+
+    item: str
+    currency: str
+    phase: str = ""
+    window: str = "7d"
+    show: tuple[str, ...] = ()
+
+    def address(self, **changes: str) -> str:
+        """Return the address of the same page with some parameters changed."""
+        values = {"window": self.window, "show": ",".join(self.show), "currency": self.currency} | changes
+        return f"{item_address(self.item)}?{urlencode({k: v for k, v in values.items() if v})}"
+
+
+def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None:
+    """Return the page; None where no item has this name."""
+    name = _find_name(market, request)
+    if name is None:
+        return None
+    item, currency = name["item"], request.currency
+    now = market.newest or datetime.now(UTC)
+    asks = market.records(SELECT_ASKS, {"item": item, "currency": currency})
+    best = next((row["price"] for row in asks if row["fresh"]), None)
+    length = WINDOWS.get(request.window, WINDOWS["7d"])
+    since = now - length if length else datetime(2012, 1, 1, tzinfo=UTC)
+    past = read_best_asks(market, [item], currency, min(since, now - 7 * DAY))[item]
+    sales = market.records(SELECT_SALES, {"item": item, "currency": currency, "limit": MOST_SALES})
+    shown = _choose_marketplaces(request, asks)
+    title = f"{format_name(name['market_hash_name'])}{' ' + name['phase'] if name['phase'] else ''}"
+    start = past[0].start if not length and past else since
+    chart = complete_chart(
+        market, PriceChart(title, start, now, past), item=item, currency=currency, shown=shown, sales=sales
+    )
+    family = market.records(SELECT_FAMILY, {"family": name["family"], "currency": currency})
+    return Page(
+        template="item.html",
+        title=title,
+        figures=_figures(market, item, currency, asks=asks, past=past, now=now, best=best),
+        tables=(_ask_table(asks, best, now), _sale_table(sales)),
+        context={
+            "chart": chart.draw(),
+            "phases": _phases(family, name, currency),
+            "wears": _wears(family, name, currency),
+            "windows": [
+                Choice(window, request.address(window=window), is_current=window == request.window)
+                for window in WINDOWS
+            ],
+        },
+    )
+
+
+def _find_name(market: PreparedMarket, request: ItemRequest) -> dict[str, Any] | None:
+    wanted = f"{request.item} @ {request.phase}" if request.phase else request.item
+    found = market.records(SELECT_NAME, {"item": wanted})
+    return found[0] if found else None
+
+
+def _choose_marketplaces(request: ItemRequest, asks: Sequence[Mapping[str, Any]]) -> list[str]:
+    listed = list(dict.fromkeys(row["provider"] for row in asks))
+    wanted = request.show or tuple(name for name in FAVOURITES if name in listed) or tuple(listed[:3])
+    return [name for name in wanted if name in listed][:MOST_LINES]
+
+
+def _figures(
+    market: PreparedMarket,
+    item: str,
+    currency: str,
+    *,
+    asks: Sequence[Mapping[str, Any]],
+    past: Sequence[Step],
+    now: datetime,
+    best: Decimal | None,
+) -> list[Figure]:
+    fresh = [row for row in asks if row["fresh"]]
+    prices = sorted(row["price"] for row in fresh)
+    bids = [row for row in fresh if row["bid"] is not None]
+    top = max(bids, key=lambda row: row["bid"], default=None)
+    spread = market.records(SELECT_SPREAD, {"item": item, "currency": currency})
+    return [
+        Figure("Best ask", format_price(best), fresh[0]["provider"] if fresh else "not listed now"),
+        _change_figure("24 h", past, now - DAY, best),
+        _change_figure("7 d", past, now - 7 * DAY, best),
+        Figure(f"Median of {len(prices)}", format_price(prices[len(prices) // 2] if prices else None)),
+        Figure("Highest bid", format_price(top["bid"] if top else None), top["provider"] if top else ""),
+        *(
+            Figure(
+                "Best flip after fees",
+                format_price(row["profit"]),
+                f"{row['bought_at']} to {row['sold_at']}, {format_change(row['margin'])}",
+                trend=trend(row["margin"]),
+            )
+            for row in spread
+        ),
+    ]
+
+
+def _change_figure(label: str, past: Sequence[Step], moment: datetime, best: Decimal | None) -> Figure:
+    was = next((step.value for step in reversed(past) if step.start <= moment), None)
+    if was is None or best is None:
+        return Figure(label, format_change(None), "not listed then" if best is not None else "")
+    change = float(best) / was - 1 if was else None
+    return Figure(label, format_change(change), f"was {format_price(was)}", trend=trend(change))
+
+
+def _ask_table(asks: Sequence[Mapping[str, Any]], best: Decimal | None, now: datetime) -> Table:
+    rows = []
+    for row in asks:
+        values = {
+            **row,
+            "over_best": float(row["price"] / best - 1) if best else None,
+            "changed": row["changed_at"] and now - row["changed_at"],
+            "seen": now - row["observed_at"],
+        }
+        if row["delivery"] != "standard":
+            values["provider"] = f"{row['provider']} ({row['delivery']})"
+        url = row["url"] or ""
+        # Only these two: an address from an API may be a script.
+        rows.append(Row(values, {"provider": url} if url.startswith(("https://", "http://")) else {}))
+    return Table("asks", "Marketplaces", ASK_COLUMNS, rows, empty="No marketplace lists this item now.")
+
+
+def _sale_table(sales: Sequence[Mapping[str, Any]]) -> Table:
+    empty = "No sales: `floorline backfill --series sales` fetches them."
+    return Table("sales", "Sales", SALE_COLUMNS, [Row(row) for row in sales], empty=empty)
+
+
+def _phases(family: Sequence[Mapping[str, Any]], name: Mapping[str, Any], currency: str) -> list[Choice]:
+    """Return the phases of the same name."""
+    rows = [row for row in family if row["market_hash_name"] == name["market_hash_name"] and row["phase"]]
+    return [
+        _choice(row["phase"], row, name, currency) for row in sorted(rows, key=lambda row: str(row["phase"]))
+    ]
+
+
+def _wears(family: Sequence[Mapping[str, Any]], name: Mapping[str, Any], currency: str) -> list[Choice]:
+    """Return the wears of the same phase, with StatTrak and Souvenir, the dearest last."""
+    rows = [row for row in family if row["phase"] == name["phase"] and row["wear"]]
+    marks = (("stattrak", "ST "), ("souvenir", "Souvenir "))
+    return [
+        _choice("".join(mark for key, mark in marks if row[key]) + row["wear"], row, name, currency)
+        for row in sorted(rows, key=lambda row: (row["price"] is None, row["price"]))
+    ]
+
+
+def _choice(label: str, row: Mapping[str, Any], name: Mapping[str, Any], currency: str) -> Choice:
+    address = f"{item_address(row['item'])}?{urlencode({'currency': currency})}"
+    return Choice(label, address, format_price(row["price"]), is_current=row["item"] == name["item"])

@@ -1,0 +1,241 @@
+"""The pages: their numbers are those of SQL, hostile names stay text, nothing but GET from known hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from dashboard.app import Dashboard
+from dashboard.formatting import format_count, format_price
+from dashboard.generations import GenerationFollower
+from dashboard.prepared import PreparedMarket
+from floorline.market import Market
+from tests.support.clocks import NOON
+from tests.support.reference.market import REDLINE, publish_example
+from tests.support.warehouse import Quote, create_warehouse, land, load, observe
+from warehouse.paths import WarehousePaths
+
+RUBY = "★ Karambit | Doppler (Factory New) @ Ruby"
+HOSTILE = "<script>alert(1)</script>\" onload='x' \u202e & AK-47 | (Field-Tested)"
+INJECTION = "x' OR 1=1--"
+
+
+class Reader(HTMLParser):
+    """Reads the texts of a page, and everything in it that could run or load something."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.cells: list[list[str]] = []
+        self.scripts: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.attributes: set[str] = set()
+        self._in_cell = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the attributes, and the start of a cell."""
+        values = dict(attrs)
+        self.attributes |= values.keys()
+        self.addresses += [values[name] or "" for name in ("href", "src", "action") if name in values]
+        if tag == "script":
+            self.scripts.append(values)
+        if tag == "tr":
+            self.cells.append([])
+        if tag == "td":
+            self._in_cell = True
+            self.cells[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of a cell."""
+        self._in_cell = self._in_cell and tag != "td"
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.texts.append(data)
+        if self._in_cell:
+            self.cells[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
+    return publish_example(tmp_path_factory.mktemp("dashboard"))
+
+
+@pytest.fixture(scope="module")
+def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
+    with GenerationFollower(paths.published, PreparedMarket) as follower:
+        yield Dashboard(follower, ["market.test"])
+
+
+def fetch(
+    dashboard: Dashboard, path: str, *, method: str = "GET", host: str = "market.test", **headers: str
+) -> httpx.Response:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(dashboard.app)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            return await client.request(
+                method, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+            )
+
+    return asyncio.run(send())
+
+
+def item_path(item: str, suffix: str = "") -> str:
+    return f"/item/{quote(item, safe='')}{suffix}"
+
+
+def rows(paths: WarehousePaths, sql: str) -> list[dict[str, Any]]:
+    with Market(paths.root) as market:
+        return market.sql(sql).to_dicts()
+
+
+def test_market_page_has_the_figures_of_sql(dashboard: Dashboard, paths: WarehousePaths) -> None:
+    page = Reader(fetch(dashboard, "/").text)
+    (best,) = rows(paths, "SELECT count(*) AS n, sum(price) AS total FROM best_ask WHERE currency = 'USD'")
+    assert {format_count(best["n"]), format_price(best["total"])} <= set(page.texts)
+    movers = rows(paths, "FROM movers('24 hours') WHERE currency = 'USD' AND change > 0")
+    up = json.loads(fetch(dashboard, "/market.json?table=up").text)
+    expected = sorted(movers, key=lambda row: (-row["change"], row["item"]))
+    assert [row["item"] for row in up] == [row["item"] for row in expected][:8]
+    assert [Decimal(row["now"]) for row in up] == [row["now"] for row in expected][:8]
+    assert all(row["item"] in "".join(page.texts) for row in up)
+
+
+def test_marketplaces_are_counted_as_in_the_views(dashboard: Dashboard, paths: WarehousePaths) -> None:
+    found = {
+        row["provider"]: row for row in json.loads(fetch(dashboard, "/market.json?table=marketplaces").text)
+    }
+    usd = "currency = 'USD' AND fresh AND NOT aggregate"
+    for row in rows(paths, f"SELECT provider, count(*) AS quotes FROM quotes WHERE {usd} GROUP BY provider"):
+        assert found[row["provider"]]["quotes"] == row["quotes"]
+    best = rows(
+        paths, "SELECT provider, count(*) AS n FROM best_ask WHERE currency = 'USD' GROUP BY provider"
+    )
+    for row in best:
+        assert found[row["provider"]]["cheapest"] >= row["n"]
+
+
+@pytest.mark.parametrize("item", [REDLINE, RUBY])
+def test_each_number_of_an_item_page_is_that_of_sql(
+    dashboard: Dashboard, paths: WarehousePaths, item: str
+) -> None:
+    page = Reader(fetch(dashboard, item_path(item)).text)
+    asks = json.loads(fetch(dashboard, item_path(item, ".json?table=asks")).text)
+    quotes = rows(paths, f"FROM quotes WHERE item = '{item}' AND currency = 'USD' ORDER BY price, provider")
+    assert [row["provider"] for row in asks] == [row["provider"] for row in quotes]
+    assert [Decimal(row["price"]) for row in asks] == [row["price"] for row in quotes]
+    assert [row["quantity"] for row in asks] == [row["quantity"] for row in quotes]
+    bids = {row["provider"]: row["price"] for row in rows(paths, f"FROM bids WHERE item = '{item}'")}
+    fees = {row["provider"]: row["sell_fee"] for row in rows(paths, "FROM providers")}
+    for row in asks:
+        bid = bids.get(row["provider"])
+        assert row["bid"] == (None if bid is None else f"{bid:f}")
+        assert Decimal(row["after_fee"]) == Decimal(row["price"]) * (1 - Decimal(str(fees[row["provider"]])))
+    shown = [cells[:2] for cells in page.cells if cells]
+    for row in quotes:
+        assert [row["provider"], format_price(row["price"])] in shown
+    assert format_price(quotes[0]["price"]) in page.texts
+
+
+def test_phases_and_wears_are_links(dashboard: Dashboard) -> None:
+    by_name = fetch(dashboard, item_path("★ Karambit | Doppler (Factory New)"))
+    by_phase = fetch(dashboard, item_path("★ Karambit | Doppler (Factory New)", "?phase=Sapphire"))
+    assert "★ Karambit | Doppler (Factory New) Ruby" in "".join(Reader(by_name.text).texts)
+    assert "★ Karambit | Doppler (Factory New) Sapphire" in "".join(Reader(by_phase.text).texts)
+    links = Reader(by_name.text).addresses
+    assert any("Sapphire" in link for link in links)
+    wears = Reader(fetch(dashboard, item_path(REDLINE)).text).addresses
+    assert any("Minimal%20Wear" in link for link in wears)
+
+
+def test_csv_has_the_rows_of_json(dashboard: Dashboard) -> None:
+    read = csv.DictReader(io.StringIO(fetch(dashboard, item_path(REDLINE, ".csv?table=asks")).text))
+    asks = json.loads(fetch(dashboard, item_path(REDLINE, ".json?table=asks")).text)
+    assert [row["price"] for row in read] == [row["price"] for row in asks]
+    assert fetch(dashboard, item_path(REDLINE, ".csv?table=nothing")).status_code == 404
+    links = Reader(fetch(dashboard, item_path(REDLINE)).text).addresses
+    for link in (each for each in links if ".csv" in each or ".json" in each):
+        assert fetch(dashboard, link).status_code == 200
+
+
+def test_currency_and_window_are_in_the_address(dashboard: Dashboard) -> None:
+    euros = fetch(dashboard, item_path(REDLINE, ".json?currency=EUR&table=asks"))
+    assert {row["price"] for row in json.loads(euros.text)} == {"12.40000000"}
+    for window in ("1d", "7d", "30d", "all"):
+        page = fetch(dashboard, item_path(REDLINE, f"?window={window}&show=steam,buff163"))
+        assert page.text.count('class="line market-') == 2
+
+
+def test_unchanged_page_is_not_sent_again(dashboard: Dashboard) -> None:
+    first = fetch(dashboard, "/")
+    assert fetch(dashboard, "/").content == first.content
+    assert fetch(dashboard, "/", if_none_match=first.headers["etag"]).status_code == 304
+
+
+def test_every_response_has_the_headers_of_a_closed_page(dashboard: Dashboard) -> None:
+    for path in ("/", item_path(REDLINE), "/static/floorline.css", "/nothing", item_path("nothing")):
+        headers = fetch(dashboard, path).headers
+        assert headers["content-security-policy"].startswith(
+            "default-src 'none'; style-src 'self'; script-src"
+        )
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "set-cookie" not in headers
+
+
+def test_only_get_from_known_hosts(dashboard: Dashboard) -> None:
+    assert fetch(dashboard, "/", host="evil.test").status_code == 400
+    for method in ("POST", "PUT", "DELETE"):
+        assert fetch(dashboard, "/", method=method).status_code == 405
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/item/..%2f..%2fetc%2fpasswd", "/nothing"):
+        assert fetch(dashboard, path).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["phase", "window", "show", "currency", "table"])
+@pytest.mark.parametrize("value", [INJECTION, "<script>", "\x00", "%ff", "9" * 5000, "\u202e"])
+def test_hostile_parameters_are_harmless(dashboard: Dashboard, name: str, value: str) -> None:
+    for path in ("/", item_path(REDLINE), "/market.json"):
+        response = fetch(dashboard, f"{path}?{name}={quote(value)}")
+        assert response.status_code in {200, 404}
+        assert "<script>" not in response.text.replace('<script src="/static', "")
+
+
+@pytest.mark.parametrize("name", [INJECTION, "%ff", "a/b", "\x00", "\u202e", "9" * 3000])
+def test_unknown_names_are_not_found(dashboard: Dashboard, name: str) -> None:
+    response = fetch(dashboard, item_path(name))
+    assert response.status_code == 404
+    assert "\u202e" not in response.text
+
+
+def test_hostile_market_stays_text(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    quotes = [
+        Quote("1", 100, name=HOSTILE, url="javascript:alert(1)", provider="<img src=x>"),
+        Quote("1", 120, name=HOSTILE, url="https://shop.test/?a='b'", provider="steam"),
+    ]
+    land(paths, "run", observe(NOON, *quotes, providers=("<img src=x>", "steam")), interval_seconds=60)
+    load(paths)
+    with GenerationFollower(paths.published, PreparedMarket) as follower:
+        dashboard = Dashboard(follower, ["market.test"])
+        for path in ("/", item_path(HOSTILE)):
+            response = fetch(dashboard, path)
+            assert response.status_code == 200
+            page = Reader(response.text)
+            assert page.scripts == [{"src": "/static/floorline.js", "defer": None}]
+            assert not any(name.startswith("on") or name == "style" for name in page.attributes)
+            assert not any(address.startswith("javascript") for address in page.addresses)
+            assert "\u202e" not in response.text
+        assert "https://shop.test/?a='b'" in page.addresses
+        assert "<img src=x>" in page.texts
