@@ -20,9 +20,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import FloorlineError
+from dashboard import requests
 from dashboard.generations import GenerationFollower
-from dashboard.pages.item import WINDOWS, ItemRequest, build_item_page
-from dashboard.pages.market import build_market_page
 from dashboard.pages.page import Page
 from dashboard.prepared import PreparedMarket
 from dashboard.rendering import render_page
@@ -56,8 +55,11 @@ class Dashboard:
         self.app = Starlette(
             routes=[
                 Mount("/static", static),
-                *self._routes("/", "/market", "/", _market_page),
-                *self._routes("/item/{item:path}", "/item/{item:path}", "/items", _item_page),
+                *self._routes("/", "/market", "/", requests.market_page),
+                *self._routes("/items", "/items", "/items", requests.items_page),
+                *self._routes("/movers", "/movers", "/movers", requests.movers_page),
+                *self._routes("/spreads", "/spreads", "/spreads", requests.spreads_page),
+                *self._routes("/item/{item:path}", "/item/{item:path}", "/items", requests.item_page),
             ],
             middleware=[
                 Middleware(SecurityHeaders),
@@ -98,13 +100,13 @@ class Dashboard:
     def _build(
         self, build: Build, active: str, form: str, *, request: Request, market: PreparedMarket
     ) -> Response:
-        currency = _choose_currency(market, request)
+        currency = requests.choose_currency(market, request)
         try:
             page, status = build(market, request, currency), 200
         except FloorlineError as error:
-            page, status = _message("This page took too long, or failed", str(error)), 503
+            page, status = requests.message_page("This page took too long, or failed", str(error)), 503
         if page is None:
-            page, status = _message("Not found", "There is no item of this name."), 404
+            page, status = requests.message_page("Not found", "There is no item of this name."), 404
         if form != "html" and status == 200:
             table = page.find_table(request.query_params.get("table", ""))
             if table is None:
@@ -145,32 +147,3 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-def _choose_currency(market: PreparedMarket, request: Request) -> str:
-    """Return the currency of the address, if the database has it, or the one with the most items."""
-    wanted = request.query_params.get("currency", "")
-    return wanted if wanted in market.currencies else next(iter(market.currencies), "USD")
-
-
-def _message(title: str, message: str) -> Page:
-    return Page("message.html", title, context={"message": message})
-
-
-def _market_page(market: PreparedMarket, _request: Request, currency: str) -> Page:
-    return build_market_page(market, currency)
-
-
-def _item_page(market: PreparedMarket, request: Request, currency: str) -> Page | None:
-    query = request.query_params
-    window = query.get("window", "")
-    return build_item_page(
-        market,
-        ItemRequest(
-            request.path_params["item"],
-            currency,
-            phase=query.get("phase", ""),
-            window=window if window in WINDOWS else "7d",
-            show=tuple(filter(None, query.get("show", "").split(","))),
-        ),
-    )

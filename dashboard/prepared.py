@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from pipelines.planning.item_search import ItemSearch
 from warehouse.queries.generation import Generation, Parameters
 
 WORKING_TABLES: Final = (resources.files("dashboard") / "working_tables.sql").read_text("utf-8")
 SELECT_CURRENCIES: Final = "SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency"
+SELECT_ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate"
 QUERY_SECONDS: Final = 5.0
 
 
@@ -34,6 +37,11 @@ class PreparedMarket:
         except BaseException:
             self.close()
             raise
+
+    @functools.cached_property
+    def search(self) -> ItemSearch:
+        """The search of items by words."""
+        return ItemSearch(self._generation.fetch(SELECT_ITEMS, (), lambda cursor: cursor.pl()))
 
     @property
     def tag(self) -> str:

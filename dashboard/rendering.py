@@ -13,7 +13,7 @@ from common.text import reveal
 from dashboard.formatting import format_moment, trend
 from dashboard.pages.page import Page
 
-MENU: Final = (("/", "Market"),)
+MENU: Final = (("/", "Market"), ("/items", "Items"), ("/movers", "Movers"), ("/spreads", "Spreads"))
 
 
 def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints

@@ -38,3 +38,9 @@ LEFT JOIN (
 GROUP BY b.currency;
 
 CREATE TABLE memory.main.name AS FROM item_names;
+
+CREATE TABLE memory.main.spread AS FROM best_spreads;
+
+CREATE TABLE memory.main.listed AS
+SELECT item, currency, count(DISTINCT provider) AS markets, sum(quantity)::BIGINT AS listed
+FROM memory.main.ask GROUP BY item, currency;

@@ -160,6 +160,65 @@ def test_phases_and_wears_are_links(dashboard: Dashboard) -> None:
     assert any("Minimal%20Wear" in link for link in wears)
 
 
+def test_search_finds_items_by_words(dashboard: Dashboard) -> None:
+    found = json.loads(fetch(dashboard, "/items.json?q=ak redline ft").text)
+    assert found[0]["item"] == REDLINE
+    assert Decimal(found[0]["price"]) == Decimal("14.35")
+    page = Reader(fetch(dashboard, "/items?q=redlien").text)
+    assert any("No item has all of these words. These items have “redline”." in text for text in page.texts)
+    assert item_path(REDLINE) in page.addresses
+    nothing = fetch(dashboard, "/items?q=zzzzzzzzz").text
+    assert "No item has these words." in nothing
+    dearest = json.loads(fetch(dashboard, "/items.json").text)
+    prices = [Decimal(row["price"]) for row in dearest]
+    assert prices == sorted(prices, reverse=True)
+    assert len(prices) == 7
+
+
+def test_movers_are_those_of_the_macro(dashboard: Dashboard, paths: WarehousePaths) -> None:
+    for window, period in (("24h", "24 hours"), ("1h", "1 hour"), ("7d", "7 days")):
+        found = json.loads(fetch(dashboard, f"/movers.json?window={window}&least=0").text)
+        moved = rows(paths, f"FROM movers('{period}') WHERE currency = 'USD' AND change <> 0")
+        expected = sorted(moved, key=lambda row: (-abs(row["change"]), row["item"]))
+        assert [(row["item"], Decimal(row["now"])) for row in found] == [
+            (row["item"], row["now"]) for row in expected
+        ]
+    down = json.loads(fetch(dashboard, "/movers.json?direction=down&least=100").text)
+    assert down
+    assert all(row["change"] < 0 and Decimal(row["was"]) >= 100 for row in down)
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "condition"),
+    [
+        ("least=0", "best_spreads", "true"),
+        ("least=0&margin=2&sort=profit", "best_spreads", "margin >= 0.02"),
+        ("least=0&buy=buff163", "best_spreads_at('buff163', NULL)", "true"),
+        ("least=0&sell=steam&by=bid", "best_spreads_at(NULL, 'steam')", "sold_by = 'bid'"),
+        ("least=100&most=5000&quantity=2", "best_spreads",
+         "bought_price BETWEEN 100 AND 5000 AND bought_quantity >= 2"),
+        ("least=NaN&most=-1&margin=x&quantity=1e99", "best_spreads", "bought_price >= 1"),
+    ],
+)  # fmt: skip
+def test_spreads_are_those_of_the_views(
+    dashboard: Dashboard, paths: WarehousePaths, query: str, source: str, condition: str
+) -> None:
+    found = json.loads(fetch(dashboard, f"/spreads.json?{query}").text)
+    by = "profit" if "sort=profit" in query else "margin"
+    wanted = rows(paths, f"FROM {source} WHERE currency = 'USD' AND margin >= 0 AND {condition}")
+    expected = sorted(wanted, key=lambda row: (-row[by], row["item"]))
+    assert [(row["item"], Decimal(row["profit"])) for row in found] == [
+        (row["item"], row["profit"]) for row in expected
+    ]
+    assert fetch(dashboard, f"/spreads?{query}").status_code == 200
+
+
+def test_form_shows_what_was_chosen(dashboard: Dashboard) -> None:
+    page = fetch(dashboard, "/spreads?buy=steam&margin=2.5&sort=profit").text
+    for shown in ('<option value="steam" selected>', 'value="2.5"', '<option value="profit" selected>'):
+        assert shown in page
+
+
 def test_csv_has_the_rows_of_json(dashboard: Dashboard) -> None:
     read = csv.DictReader(io.StringIO(fetch(dashboard, item_path(REDLINE, ".csv?table=asks")).text))
     asks = json.loads(fetch(dashboard, item_path(REDLINE, ".json?table=asks")).text)
@@ -203,13 +262,24 @@ def test_only_get_from_known_hosts(dashboard: Dashboard) -> None:
         assert fetch(dashboard, path).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["phase", "window", "show", "currency", "table"])
 @pytest.mark.parametrize("value", [INJECTION, "<script>", "\x00", "%ff", "9" * 5000, "\u202e"])
-def test_hostile_parameters_are_harmless(dashboard: Dashboard, name: str, value: str) -> None:
-    for path in ("/", item_path(REDLINE), "/market.json"):
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/", "currency"),
+        ("/market.json", "table currency"),
+        (item_path(REDLINE), "phase window show currency"),
+        ("/items", "q"),
+        ("/movers", "window direction least markets"),
+        ("/spreads", "buy sell by least most margin profit quantity sort"),
+    ],
+)
+def test_hostile_parameters_are_harmless(dashboard: Dashboard, path: str, names: str, value: str) -> None:
+    for name in names.split():
         response = fetch(dashboard, f"{path}?{name}={quote(value)}")
         assert response.status_code in {200, 404}
         assert "<script>" not in response.text.replace('<script src="/static', "")
+        assert "\u202e" not in response.text
 
 
 @pytest.mark.parametrize("name", [INJECTION, "%ff", "a/b", "\x00", "\u202e", "9" * 3000])
@@ -229,7 +299,7 @@ def test_hostile_market_stays_text(tmp_path: Path) -> None:
     load(paths)
     with GenerationFollower(paths.published, PreparedMarket) as follower:
         dashboard = Dashboard(follower, ["market.test"])
-        for path in ("/", item_path(HOSTILE)):
+        for path in ("/", "/items", f"/items?q={quote(HOSTILE)}", "/movers", "/spreads", item_path(HOSTILE)):
             response = fetch(dashboard, path)
             assert response.status_code == 200
             page = Reader(response.text)
