@@ -17,6 +17,7 @@ from tests.support.warehouse import (
     load,
     minute,
     observe,
+    query_all,
     query_rows,
 )
 from warehouse.paths import WarehousePaths
@@ -65,7 +66,7 @@ def load_next(paths: WarehousePaths) -> Rows:
 
 def rows(paths: WarehousePaths) -> Rows:
     """Return the rows of the compared views."""
-    return [*(query_rows(paths, f"FROM {view} ORDER BY ALL") for view in VIEWS), query_rows(paths, RUNS)]
+    return query_all(paths, [*(f"FROM {view} ORDER BY ALL" for view in VIEWS), RUNS])
 
 
 def check_next_load(paths: WarehousePaths, expected: Rows) -> None:

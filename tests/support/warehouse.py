@@ -217,6 +217,12 @@ def query_rows(paths: WarehousePaths, query: str, *parameters: object) -> list[t
     return list(run_query(paths, query, parameters).rows)
 
 
+def query_all(paths: WarehousePaths, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of each query of the published database, which is opened once."""
+    with open_published(paths) as db:
+        return [db.execute(query).fetchall() for query in queries]
+
+
 def public_views(paths: WarehousePaths) -> list[str]:
     """Return the names of the public views of the published database, sorted."""
     query = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal ORDER BY ALL"
@@ -252,10 +258,11 @@ def open_empty_database() -> duckdb.DuckDBPyConnection:
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     path = folder / "market.duckdb"
     path.write_bytes(empty_database())
-    db = duckdb.connect(path, config={"threads": 1})
+    db = duckdb.connect(path)
     weakref.finalize(db, shutil.rmtree, folder)
     db.execute("SET TimeZone = 'UTC'")
-    migrate(db, path)
+    migrate(db, path)  # which resets the number of threads
+    db.execute("SET threads = 1")
     return db
 
 

@@ -24,6 +24,7 @@ from tests.support.warehouse import (
     minute,
     observe,
     public_views,
+    query_all,
     query_rows,
 )
 from warehouse.paths import WarehousePaths
@@ -59,10 +60,10 @@ def test_rebuild_restores_the_same_rows(paths: WarehousePaths) -> None:
     quotes = "SELECT * EXCLUDE (run_id, last_updated) FROM quotes ORDER BY ALL"
     changes = "SELECT * EXCLUDE (last_updated) FROM quote_history ORDER BY ALL"
     queries = (quotes, changes, "FROM rejects ORDER BY ALL", "FROM alerts")
-    before = [query_rows(paths, query) for query in queries]
+    before = query_all(paths, queries)
     result = rebuild(paths, lambda: minute(600), wait=0)
 
-    assert [query_rows(paths, query) for query in queries] == before
+    assert query_all(paths, queries) == before
     assert result.runs == 5
     assert result.aside == paths.writer.with_name("market.before-20260601T220000Z.duckdb")
     assert duckdb.connect(str(result.aside), read_only=True).execute(
@@ -87,12 +88,12 @@ def test_rebuild_needs_no_readable_database(paths: WarehousePaths) -> None:
 def test_rebuild_takes_over_what_the_landings_do_not_hold(paths: WarehousePaths, pruned: str) -> None:
     queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in public_views(paths) if view != "runs"]
     queries.append("SELECT * EXCLUDE (loaded_at, rows_changed, rows_closed) FROM runs ORDER BY ALL")
-    before = [query_rows(paths, query) for query in queries]
+    before = query_all(paths, queries)
     for run_id in pruned:
         shutil.rmtree(paths.landing / run_id)
     result = rebuild(paths, lambda: minute(600), wait=0)
 
-    assert [query_rows(paths, query) for query in queries] == before
+    assert query_all(paths, queries) == before
     assert result.taken_over >= len(pruned)
     assert load(paths) == []
 
@@ -103,12 +104,12 @@ def test_rebuild_keeps_the_rows_of_a_landing_that_loads_no_more(paths: Warehouse
     views = [view for view in public_views(paths) if view not in {"runs", "alerts"}]
     queries = [f"SELECT * FROM {view} ORDER BY ALL" for view in views]
     queries.append("SELECT * EXCLUDE (loaded_at, rows_changed, rows_closed) FROM runs ORDER BY ALL")
-    before = [query_rows(paths, query) for query in queries]
+    before = query_all(paths, queries)
     for run_id in damaged:
         (paths.landing / run_id / "done.json").write_text('{"state": "done", "requests": "many"}')
     result = rebuild(paths, lambda: minute(600), wait=0)
 
-    assert [query_rows(paths, query) for query in queries] == before
+    assert query_all(paths, queries) == before
     assert result.runs == 5 - len(damaged)
     assert result.taken_over >= len(damaged)
     alerts = query_rows(paths, "SELECT subject FROM alerts WHERE cause = 'landing.unreadable' ORDER BY ALL")
@@ -147,10 +148,11 @@ def test_rebuild_of_two_sources_of_which_one_is_landed_as_a_whole(tmp_path: Path
     land_and_load(paths, "b", observe(minute(5), Quote("1"), Quote("2")), source="other")
     land_and_load(paths, "c", observe(minute(10), Quote("1")), source="other")
     views = ("quotes", "quote_history", "observations")
-    before = [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views]
+    queries = [f"FROM {view} ORDER BY ALL" for view in views]
+    before = query_all(paths, queries)
     shutil.rmtree(paths.landing / "a")
     rebuild(paths, lambda: minute(600), wait=0)
-    assert [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views] == before
+    assert query_all(paths, queries) == before
 
 
 def test_rebuild_takes_over_from_the_published_copy(paths: WarehousePaths) -> None:
@@ -182,12 +184,13 @@ def test_rebuild_counts_on_where_the_pruned_runs_doubted_a_loss(tmp_path: Path) 
         quotes = [Quote(str(item)) for item in range(300 if number == 0 else 170)]
         land_and_load(paths, f"r{number}", observe(minute(at), *quotes))
     views = ("quotes", "quote_history", "observations")
-    before = [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views]
+    queries = [f"FROM {view} ORDER BY ALL" for view in views]
+    before = query_all(paths, queries)
     assert len(before[0]) == 170
     for run_id in ("r0", "r1", "r2"):
         shutil.rmtree(paths.landing / run_id)
     rebuild(paths, lambda: minute(600), wait=0)
-    assert [query_rows(paths, f"FROM {view} ORDER BY ALL") for view in views] == before
+    assert query_all(paths, queries) == before
 
 
 def test_log_of_a_killed_writer_moves_with_its_backup(paths: WarehousePaths) -> None:

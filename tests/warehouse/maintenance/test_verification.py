@@ -34,12 +34,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     return paths
 
 
-@pytest.fixture
-def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
-    """Return a copy of the template whose first two months are sealed."""
-    paths = WarehousePaths(shutil.copytree(template.root, tmp_path / "warehouse"))
+@pytest.fixture(scope="module")
+def sealed(template: WarehousePaths, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the folder of a copy of the template whose first two months are sealed, and a copy of that."""
+    folder = tmp_path_factory.mktemp("sealed")
+    paths = WarehousePaths(shutil.copytree(template.root, folder / "warehouse"))
     seal(paths, minute(65 * DAY))
-    return paths
+    return paths.root, shutil.copytree(paths.root, folder / "whole")
+
+
+@pytest.fixture
+def paths(sealed: tuple[Path, Path]) -> WarehousePaths:
+    """Return a whole warehouse with sealed months, in its one folder: the views name the months' files."""
+    folder, whole = sealed
+    shutil.rmtree(folder)
+    return WarehousePaths(shutil.copytree(whole, folder))
 
 
 def test_nothing_is_wrong_with_a_warehouse_that_is_whole(

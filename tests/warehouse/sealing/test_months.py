@@ -72,7 +72,7 @@ def check_random_months(folder: Path, seed: int) -> None:
         for number, landing in enumerate(order, 1):
             load_landings(db, [landing])
             if chance.random() < 0.3:
-                seal_months(db, minute(chance.randrange(200 * DAY)))
+                seal_months(db, minute(chance.randrange(160 * DAY)))
             if deletes and chance.random() < 0.5:
                 delete_what_is_complete(db, order[number:])
         if chance.random() < 0.7:
@@ -171,7 +171,7 @@ def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePat
 @pytest.mark.slow
 def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths: WarehousePaths) -> None:
     with open_writer(paths.writer) as db:
-        seal_months(db, minute(200 * DAY))
+        seal_months(db, LATER)
         reopen_months(db, minute(40 * DAY))
         files, used = sorted(paths.sealed.iterdir()), sorted(read_sealed_files(db))
     times = [datetime.fromtimestamp(file.stat().st_mtime, tz=UTC) for file in files if file not in used]
