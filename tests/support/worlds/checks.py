@@ -30,8 +30,8 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
     """Load a world one by one, in order or shuffled, and rebuild it; return all differences from the model.
 
     In every third world, the month that is over is sealed after some landings. The views are compared after
-    the first half of the landings, after all, after a rebuild from all of them, and after a rebuild without
-    the oldest ones.
+    the first half of the landings, after all, after a rebuild from all of them where they were shuffled (a
+    rebuild loads them in order), and after a rebuild without the oldest ones.
     """
     order = list(world.landings) if in_order else world.shuffled()
     half, all_of_them = order[: len(order) // 2], ModelViews(world.landings)
@@ -48,7 +48,7 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
         _load_one_by_one(db, paths, order[len(half) :], sealing)
         loaded = fetch_views(db, world.times)
     found += _describe(world, order, loaded, all_of_them)
-    if (rebuilt := _rebuild(world, paths)) != loaded:
+    if not in_order and (rebuilt := _rebuild(world, paths)) != loaded:
         found += [f"rebuilt: {text}" for text in _describe(world, order, rebuilt, all_of_them)]
     # As if the oldest landings were pruned.
     for landing in world.landings[: len(world.landings) // 3]:
