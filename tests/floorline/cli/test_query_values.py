@@ -51,7 +51,7 @@ def is_value(text: str, value: SqlValue) -> bool:
 
 
 @pytest.mark.parametrize("width", [60, 80, 140, 200, None])
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(columns=sql_columns())
 def test_every_shown_value_is_the_value(database: Path, width: int | None, columns: Columns) -> None:
     text = shown(database, select(columns), width)
