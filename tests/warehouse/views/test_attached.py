@@ -1,7 +1,6 @@
 """Every public name of a file works, or fails loudly, when the file is attached beside another one."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +13,22 @@ from tests.support import attached_reader
 from tests.support.attached_reader import connect, read_attached, read_names, refused_macros
 from tests.support.markets import publish_market
 from tests.support.warehouse import Quote, copy_warehouse, land_and_load, minute, observe
+from warehouse.paths import WarehousePaths
 
 NAMES = ("other", "quotes", "a friend's market")
 OLDEST = (1, 3, 2)
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Return two published files with other rows in every view."""
+def markets(tmp_path_factory: pytest.TempPathFactory) -> list[WarehousePaths]:
+    """Return two warehouses with other rows in every view."""
     folder = tmp_path_factory.mktemp("markets")
-    markets = [publish_market(folder / name, cents) for name, cents in (("open", 100), ("other", 1000))]
+    return [publish_market(folder / name, cents) for name, cents in (("open", 100), ("other", 1000))]
+
+
+@pytest.fixture(scope="module")
+def files(markets: list[WarehousePaths]) -> tuple[str, str]:
+    """Return their two published files."""
     return str(markets[0].published), str(markets[1].published)
 
 
@@ -67,22 +72,25 @@ def test_macro_reads_the_first_database_of_the_search_path_or_none(files: tuple[
         assert "database not in use" in said
 
 
-def test_macro_of_an_older_copy_of_the_same_file_needs_its_name(tmp_path: Path) -> None:
-    paths = publish_market(tmp_path / "market")
-    older = tmp_path / "older.duckdb"
-    shutil.copyfile(paths.published, older)
+@pytest.fixture
+def newer(markets: list[WarehousePaths], tmp_path: Path) -> WarehousePaths:
+    """Return a copy of the second market with one more run."""
+    paths = copy_warehouse(markets[1], tmp_path / "market")
     land_and_load(paths, "newer", observe(minute(400), Quote("1", 7)))
-    for said in refused_macros(str(paths.published), str(older)).values():
+    return paths
+
+
+def test_macro_of_an_older_copy_of_the_same_file_needs_its_name(
+    files: tuple[str, str], newer: WarehousePaths
+) -> None:
+    for said in refused_macros(str(newer.published), files[1]).values():
         assert "database not in use" in said
 
 
-def test_file_can_be_attached_beside_a_newer_copy_of_itself(tmp_path: Path) -> None:
-    older = publish_market(tmp_path / "market")
-    newer = copy_warehouse(older, tmp_path / "newer")
-    land_and_load(newer, "newer", observe(minute(400), Quote("1", 7)))
-    with connect(str(older.published)) as db:
-        rows = read_names(db, "market")
-    assert read_attached(str(newer.published), str(older.published), "older")["attached"] == rows
+def test_file_can_be_attached_beside_a_newer_copy_of_itself(
+    files: tuple[str, str], direct: attached_reader.Rows, newer: WarehousePaths
+) -> None:
+    assert read_attached(str(newer.published), files[1], "older")["attached"] == direct
 
 
 def duckdb_versions() -> list[str]:
