@@ -176,9 +176,11 @@ def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             with name_sealed_files(connection):
                 migrate(connection, path)
                 yield connection
+            # `publish` copies the file without its write-ahead log: this last commit is a checkpoint.
+            for name, value in WITHOUT_LOG.items():
+                connection.execute(f"SET {name} = '{value}'")
             rename_guard(connection)
-            # `publish` copies the file without its write-ahead log.
-            connection.execute("CHECKPOINT")
+            connection.execute("CHECKPOINT")  # does nothing but where other transactions prevented that
         finally:
             connection.close()
 
