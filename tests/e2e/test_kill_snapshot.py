@@ -1,6 +1,7 @@
 """Kill a snapshot at twenty times: the database opens, runs are complete or absent, no page repeats."""
 
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ FEW_PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
 # Enough pages for a worker process that lands them.
 MANY_PROVIDERS = KEYS[:25]
 KILLS_DURING_FETCH = 10
+KEPT_LANDINGS = 4
 
 
 def run_and_kill(bench: Bench, is_due: Callable[[], bool]) -> bool:
@@ -119,7 +121,15 @@ def kill_a_snapshot(bench: Bench, box: Sandbox, kill: int, *, pages: int, load_t
     return False
 
 
-# A killed load comes late, and a late load reads all landings: those of fewer items take less time.
+def prune(bench: Bench) -> None:
+    """Delete all landings but the newest ones, as snapshots do after a day.
+
+    A killed load comes late, and a late load reads the pages of the landings that are there.
+    """
+    for folder in list_landings(bench.paths.landing)[:-KEPT_LANDINGS]:
+        shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize(
     ("providers", "items", "kills", "pages"),
     [(FEW_PROVIDERS, 800, 20, 2), (MANY_PROVIDERS, 2000, 10, 20)],
@@ -144,3 +154,4 @@ def test_kill_loses_no_row_and_repeats_no_page(
             assert landed.isdisjoint(requested_pages(box, since))
         check_runs_are_complete(bench)
         assert bench.quotes() == ledger(box, providers)
+        prune(bench)
