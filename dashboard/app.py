@@ -59,6 +59,10 @@ class Dashboard:
                 *self._routes("/items", "/items", "/items", requests.items_page),
                 *self._routes("/movers", "/movers", "/movers", requests.movers_page),
                 *self._routes("/spreads", "/spreads", "/spreads", requests.spreads_page),
+                *self._routes("/collection", "/collection", "/collection", requests.collection_page),
+                *self._routes(
+                    "/collection/runs/{run}", "/collection/runs/{run}", "/collection", requests.run_page
+                ),
                 *self._routes("/item/{item:path}", "/item/{item:path}", "/items", requests.item_page),
             ],
             middleware=[
@@ -106,7 +110,7 @@ class Dashboard:
         except FloorlineError as error:
             page, status = requests.message_page("This page took too long, or failed", str(error)), 503
         if page is None:
-            page, status = requests.message_page("Not found", "There is no item of this name."), 404
+            page, status = requests.message_page("Not found", "There is nothing at this address."), 404
         if form != "html" and status == 200:
             table = page.find_table(request.query_params.get("table", ""))
             if table is None:

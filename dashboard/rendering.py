@@ -13,7 +13,13 @@ from common.text import reveal
 from dashboard.formatting import format_moment, trend
 from dashboard.pages.page import Page
 
-MENU: Final = (("/", "Market"), ("/items", "Items"), ("/movers", "Movers"), ("/spreads", "Spreads"))
+MENU: Final = (
+    ("/", "Market"),
+    ("/items", "Items"),
+    ("/movers", "Movers"),
+    ("/spreads", "Spreads"),
+    ("/collection", "Collection"),
+)
 
 
 def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints

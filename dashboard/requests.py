@@ -9,6 +9,7 @@ from typing import Final
 from starlette.requests import Request
 
 from dashboard.pages import movers
+from dashboard.pages.collection import build_collection_page, build_run_page
 from dashboard.pages.item import WINDOWS, ItemRequest, build_item_page
 from dashboard.pages.items import build_items_page
 from dashboard.pages.market import build_market_page
@@ -82,6 +83,16 @@ def spreads_page(market: PreparedMarket, request: Request, currency: str) -> Pag
         sort=_choice(request, "sort", SORTS, default.sort),
     )
     return build_spreads_page(market, currency, chosen)
+
+
+def collection_page(market: PreparedMarket, _request: Request, _currency: str) -> Page:
+    """Return the page of the collection."""
+    return build_collection_page(market)
+
+
+def run_page(market: PreparedMarket, request: Request, _currency: str) -> Page | None:
+    """Return the page of a run; None where there is no such run."""
+    return build_run_page(market, request.path_params["run"])
 
 
 def _choice(request: Request, name: str, known: Collection[str], default: str) -> str:

@@ -18,6 +18,7 @@ from floorline.cli.commands.backfill import backfill_app
 from floorline.cli.commands.backup import backup, restore
 from floorline.cli.commands.catalog import items_app, providers
 from floorline.cli.commands.config import config_app
+from floorline.cli.commands.dashboard import dashboard
 from floorline.cli.commands.demo import demo
 from floorline.cli.commands.init import init
 from floorline.cli.commands.keys import key_app
@@ -86,6 +87,7 @@ app.command(
     epilog="Example: floorline prefect deployment ls",
     context_settings={"ignore_unknown_options": True},  # the options are Prefect's
 )(prefect)
+app.command(rich_help_panel=READ, epilog="Example: floorline dashboard")(dashboard)
 app.command(rich_help_panel=READ, epilog="Example: floorline price ak redline ft")(price)
 app.command(rich_help_panel=READ, epilog='Example: floorline query "FROM best_ask LIMIT 5"')(query)
 app.command(rich_help_panel=READ, epilog="Example: floorline export record.duckdb")(export)

@@ -213,6 +213,31 @@ def test_spreads_are_those_of_the_views(
     assert fetch(dashboard, f"/spreads?{query}").status_code == 200
 
 
+def test_collection_shows_baskets_alerts_and_runs(dashboard: Dashboard, paths: WarehousePaths) -> None:
+    baskets = json.loads(fetch(dashboard, "/collection.json").text)
+    assert {row["basket"] for row in baskets} == {"all", "euros", "market"}
+    assert all(row["state"] == "done" for row in baskets)
+    alerts = json.loads(fetch(dashboard, "/collection.json?table=alerts").text)
+    assert [row["state"] for row in alerts] == ["open"]
+    runs = json.loads(fetch(dashboard, "/collection.json?table=runs").text)
+    newest = rows(paths, "FROM runs ORDER BY started_at DESC, run_id")
+    assert [row["run_id"] for row in runs] == [row["run_id"] for row in newest]
+    page = Reader(fetch(dashboard, "/collection").text)
+    assert "/collection/runs/20260604-1200" in page.addresses
+    fresh = json.loads(fetch(dashboard, "/collection.json?table=freshness").text)
+    assert {(row["provider"], row["currency"]): row["fresh_share"] for row in fresh}["steam", "USD"] == 1
+
+
+def test_run_shows_what_it_observed(dashboard: Dashboard, paths: WarehousePaths) -> None:
+    run = "/collection/runs/20260604-1200"
+    seen = json.loads(fetch(dashboard, f"{run}.json").text)
+    expected = rows(paths, "FROM observations WHERE run_id = '20260604-1200'")
+    assert sum(row["rows"] for row in seen) == sum(row["rows"] for row in expected)
+    assert len(seen) == len(expected)
+    assert "started 4 Jun 2026 12:00 UTC" in fetch(dashboard, run).text
+    assert fetch(dashboard, "/collection/runs/none").status_code == 404
+
+
 def test_form_shows_what_was_chosen(dashboard: Dashboard) -> None:
     page = fetch(dashboard, "/spreads?buy=steam&margin=2.5&sort=profit").text
     for shown in ('<option value="steam" selected>', 'value="2.5"', '<option value="profit" selected>'):
@@ -299,7 +324,15 @@ def test_hostile_market_stays_text(tmp_path: Path) -> None:
     load(paths)
     with GenerationFollower(paths.published, PreparedMarket) as follower:
         dashboard = Dashboard(follower, ["market.test"])
-        for path in ("/", "/items", f"/items?q={quote(HOSTILE)}", "/movers", "/spreads", item_path(HOSTILE)):
+        for path in (
+            "/",
+            "/items",
+            f"/items?q={quote(HOSTILE)}",
+            "/movers",
+            "/spreads",
+            "/collection",
+            item_path(HOSTILE),
+        ):
             response = fetch(dashboard, path)
             assert response.status_code == 200
             page = Reader(response.text)

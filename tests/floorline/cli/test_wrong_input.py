@@ -86,7 +86,7 @@ def held_port() -> Iterator[int]:
 def values_of(name: str, parameter: Any, chosen: tuple[str, ...]) -> tuple[str, ...]:
     if name == "demo" and parameter.name == "path":
         return tuple(value for value in chosen if value in REFUSED_PATHS)
-    if name == "sandbox" and parameter.name == "port":
+    if name in {"sandbox", "dashboard"} and parameter.name == "port":
         return tuple(value for value in chosen if value not in {"0", "1"})
     if parameter.name == "config" and name != "status":  # one place reads the configuration of all commands
         return tuple(value for value in chosen if value in QUICK)
@@ -107,8 +107,9 @@ def command_line(bench: Bench, name: str, parameter: Any, value: str, port: int)
         before = ["--config", str(bench.folder / "missing.toml")]
     own = {option for each in COMMANDS[name].params for option in each.opts}
     flags = ["--json"] if "--json" in own else []
-    sandbox = {"port": f"--port={port}", "items": "--items=1"} if name == "sandbox" else {}
-    flags += [flag for option, flag in sandbox.items() if option != parameter.name]
+    quick = {"port": f"--port={port}"} if name in {"sandbox", "dashboard"} else {}
+    quick |= {"items": "--items=1"} if name == "sandbox" else {}
+    flags += [flag for option, flag in quick.items() if option != parameter.name]
     return [*before, *name.split(), *flags, *arguments_with(name, parameter, value)]
 
 

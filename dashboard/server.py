@@ -1,0 +1,95 @@
+"""Serve the dashboard of a published database on one address, until the process is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+from typing import Final
+
+import uvicorn
+
+from common.errors import ConfigError
+from common.text import quote
+from dashboard.app import Dashboard
+from dashboard.generations import GenerationFollower
+from dashboard.prepared import PreparedMarket
+
+ROOT_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+
+
+def serve(
+    path: Path,
+    *,
+    host: str,
+    port: int,
+    root_path: str = "",
+    hosts: Sequence[str] = (),
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve the published file at `path` until Ctrl-C or SIGTERM.
+
+    `hosts` are further names by which browsers may call the server, beside those of this machine. `on_ready`
+    gets the address when the pages can be read. Raises ConfigError where the address cannot be used, or is
+    open to the network without such names; and what `Generation` raises.
+    """
+    if not is_loopback(host) and not hosts:
+        raise ConfigError(
+            f"{host} is open to the network, and the pages have no password: name the hosts that may be"
+            " called with --allow-host, or put a reverse proxy with a password before the dashboard"
+        )
+    if not ROOT_PATH.fullmatch(root_path):
+        raise ConfigError(f"{quote(root_path)} is no path before other addresses: write it like /market")
+    listener = _bind(host, port)
+    with listener, GenerationFollower(path, PreparedMarket) as follower:
+        names = ["127.0.0.1", "localhost", "[::1]", *hosts]
+        config = uvicorn.Config(
+            Dashboard(follower, names, root_path).app,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+        on_ready(url)
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that ends well when it is told to: uvicorn itself would raise the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (SIGINT, SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises ConfigError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise ConfigError(
+            f"the dashboard cannot use {host} and port {port}: {reason}; choose another --port"
+        ) from None
+    listener.setblocking(False)
+    return listener
