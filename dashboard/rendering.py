@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,6 +28,12 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints
     return reveal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _format_amount(value: Decimal) -> str:
+    """Return an amount as a person writes it into a field."""
+    whole, _, decimals = f"{value:f}".partition(".")
+    return f"{whole}.{decimals}".rstrip("0").rstrip(".") if decimals else whole
+
+
 def _build_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("dashboard"),
@@ -36,7 +43,7 @@ def _build_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": format_moment, "trend": trend, "svg": Markup}
+    environment.filters |= {"amount": _format_amount, "moment": format_moment, "trend": trend, "svg": Markup}
     return environment
 
 

@@ -60,14 +60,15 @@ class PriceChart:
         x = time_scale(self.start, self.end, left=LEFT, right=RIGHT)
         y = value_scale(known, bottom=BOTTOM, top=TOP)
         drawn = [value_axis(y, left=LEFT, right=RIGHT), time_axis(x, self.start, self.end, bottom=BOTTOM)]
-        drawn += [element("path", d=_band_path(self.band, x, y), class_="band")] if self.band else []
+        band = _band_path(self.band, x, y)
+        drawn += [element("path", d=band, class_="band")] if band else []
         drawn += [
             element("path", d=step_path(steps, x, y), class_=f"line market-{number}")
             for number, (_, steps) in enumerate(lines, 1)
         ]
         drawn += [element("path", d=step_path(best, x, y), class_="line best")]
         drawn += [_draw_sale(sale, x, y) for sale in sales]
-        drawn += self._draw_legend([name for name, _ in lines], has_sales=bool(sales))
+        drawn += _draw_legend([name for name, _ in lines], has_band=bool(band), has_sales=bool(sales))
         return figure(
             "".join(drawn),
             width=WIDTH, height=HEIGHT, title=self.title, description=self._describe(best), kind="prices",
@@ -81,23 +82,24 @@ class PriceChart:
         low, high, last = (format_price(value) for value in (min(values), max(values), values[-1]))
         return f"Best ask from {span}: lowest {low}, highest {high}, last {last}."
 
-    def _draw_legend(self, names: Sequence[str], *, has_sales: bool) -> Iterator[str]:
-        entries = [("line best", "best ask")]
-        entries += [("band", "middle half of the asks")] if self.band else []
-        entries += [(f"line market-{number}", name) for number, name in enumerate(names, 1)]
-        entries += [("sale", "sales")] if has_sales else []
-        left = LEFT
-        for kind, name in entries:
-            yield element("rect", x=left, y=HEIGHT - 18, width=14, height=4, class_=f"key {kind}")
-            yield text(name, left + 20, HEIGHT - 12, class_="legend")
-            left += 44 + 6.5 * len(name)
+
+def _draw_legend(names: Sequence[str], *, has_band: bool, has_sales: bool) -> Iterator[str]:
+    entries = [("line best", "best ask")]
+    entries += [("band", "middle half of the asks")] if has_band else []
+    entries += [(f"line market-{number}", name) for number, name in enumerate(names, 1)]
+    entries += [("sale", "sales")] if has_sales else []
+    left = LEFT
+    for kind, name in entries:
+        yield element("rect", x=left, y=HEIGHT - 18, width=14, height=4, class_=f"key {kind}")
+        yield text(name, left + 20, HEIGHT - 12, class_="legend")
+        left += 44 + 6.5 * len(name)
 
 
 def _band_path(band: Sequence[Quartiles], x: Scale, y: Scale) -> str:
     """Return a rectangle for each time in which the quartiles stay the same."""
     ends = [*(each.start.timestamp() for each in band[1:]), x.high]
     parts = []
-    for each, end in zip(band, ends, strict=True):
+    for each, end in zip(band, ends, strict=False):
         if each.low is None or each.high is None or end <= x.low:
             continue
         left, right = x.clip(each.start.timestamp()), x.clip(end)

@@ -201,7 +201,7 @@ def _ask_table(asks: Sequence[Mapping[str, Any]], best: Decimal | None, now: dat
 
 
 def _sale_table(sales: Sequence[Mapping[str, Any]]) -> Table:
-    empty = "No sales: `floorline backfill --series sales` fetches them."
+    empty = "No sales are stored. The command “floorline backfill --series sales” fetches them."
     return Table("sales", "Sales", SALE_COLUMNS, [Row(row) for row in sales], empty=empty)
 
 

@@ -239,8 +239,14 @@ def test_run_shows_what_it_observed(dashboard: Dashboard, paths: WarehousePaths)
 
 
 def test_form_shows_what_was_chosen(dashboard: Dashboard) -> None:
-    page = fetch(dashboard, "/spreads?buy=steam&margin=2.5&sort=profit").text
-    for shown in ('<option value="steam" selected>', 'value="2.5"', '<option value="profit" selected>'):
+    page = fetch(dashboard, "/spreads?buy=steam&margin=2.5&sort=profit&least=0&most=0.50").text
+    for shown in (
+        'name="least" inputmode="decimal" value="0"',
+        'value="0.5"',
+        '<option value="steam" selected>',
+        'value="2.5"',
+        '<option value="profit" selected>',
+    ):
         assert shown in page
 
 
