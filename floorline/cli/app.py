@@ -28,6 +28,7 @@ from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
 from floorline.cli.commands.price import price
 from floorline.cli.commands.query import query
+from floorline.cli.commands.report import report
 from floorline.cli.commands.sandbox import sandbox
 from floorline.cli.commands.schema import schema
 from floorline.cli.commands.snapshot import snapshot
@@ -90,6 +91,7 @@ app.command(
 app.command(rich_help_panel=READ, epilog="Example: floorline dashboard")(dashboard)
 app.command(rich_help_panel=READ, epilog="Example: floorline price ak redline ft")(price)
 app.command(rich_help_panel=READ, epilog='Example: floorline query "FROM best_ask LIMIT 5"')(query)
+app.command(rich_help_panel=READ, epilog="Example: floorline report market.html")(report)
 app.command(rich_help_panel=READ, epilog="Example: floorline export record.duckdb")(export)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline status --json")(status)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline metrics --output floorline.prom")(metrics)

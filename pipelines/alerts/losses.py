@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
-
-from msgspec import Struct
 
 from common.text import format_exact_duration
 from common.warehouse_errors import WarehouseError
@@ -23,7 +22,8 @@ FROM runs WHERE flow = 'snapshot' AND state = 'done' AND basket = $basket AND so
 """
 
 
-class MissedTime(Struct, frozen=True):
+@dataclasses.dataclass(frozen=True, slots=True)
+class MissedTime:
     """The time (UTC) between two successful snapshots of a basket, and how many `runs` were due in it."""
 
     basket: str

@@ -147,7 +147,9 @@ BLOCKS: dict[str, Place] = {
     "an alert": lambda name: printed(None, lambda: print_alert(AlertMessage(alert(name)), as_json=False)),
     "message of an alert": lambda name: AlertMessage(alert(name)).body,
     "notes of a run": lambda name: "\n".join(result_notes(result(name))),
-    "files": lambda name: printed(None, lambda: print_files([Path(name.replace("\0", ""))], as_json=False)),
+    "files": lambda name: printed(
+        None, lambda: print_files("export", [Path(name.replace("\0", ""))], as_json=False)
+    ),
 }
 
 

@@ -41,7 +41,7 @@ def export(
         files = [to]
     else:
         files = list(export_parquet(paths, to))
-    print_files(files, as_json=as_json)
+    print_files("export", files, as_json=as_json)
 
 
 @rejects_app.command("list", epilog="Example: floorline rejects list --limit 10")

@@ -46,6 +46,7 @@ RESULTS: Final[Mapping[str, Any]] = {
     "doctor": list[Finding],
     "price": list[ItemPrice],
     "query": Rows | list[Rows],
+    "report": operation.FilesOutput,
     "export": operation.FilesOutput,
     "backup": backup.BackupOutput,
     "restore": backup.RestoreOutput,

@@ -127,12 +127,12 @@ def print_alert(message: AlertMessage, *, as_json: bool) -> None:
         print_line(f"{'row':>10}  {format_message(describe_row(row))}")
 
 
-def print_files(files: Sequence[Path], *, as_json: bool) -> None:
-    """Print the paths of written files."""
+def print_files(command: str, files: Sequence[Path], *, as_json: bool) -> None:
+    """Print the paths of the files that a command has written."""
     if as_json:
         from floorline.cli.outputs.operation import FilesOutput
 
-        print_result("export", FilesOutput(tuple(map(str, files))))
+        print_result(command, FilesOutput(tuple(map(str, files))))
     else:
         print_line("\n".join(escape(str(file)) for file in files))
 

@@ -32,7 +32,7 @@ LEAVES = [name for name, command in ALL.items() if not hasattr(command, "command
 def test_names_of_the_commands() -> None:
     assert set(LEAVES) == {
         "snapshot", "plan", "status", "doctor", "query", "export", "backup", "restore", "sandbox", "demo",
-        "dashboard", "price", "up", "ui", "prefect", "deployments", "schema", "gaps", "metrics",
+        "dashboard", "price", "report", "up", "ui", "prefect", "deployments", "schema", "gaps", "metrics",
         "backfill list", "backfill show", "backfill cancel",
         "alerts list", "alerts show", "alerts clear", "alerts accept",
         "alerts test", "alerts check", "alerts apply",
