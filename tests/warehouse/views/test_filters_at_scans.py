@@ -31,6 +31,16 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConn
         yield db
 
 
+@pytest.fixture
+def db_with_points(db: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Return the database as it is where points divide many states."""
+    # In a transaction of its own: DuckDB expects no rows of one that goes on.
+    divided = "SELECT * EXCLUDE (delivery), true AS replaces FROM store.history"
+    db.execute(f"INSERT INTO store.filled_state BY NAME {divided} WHERE valid_to < '2026-06-03'")
+    yield db
+    db.execute("DELETE FROM store.filled_state")
+
+
 def read_scans(node: dict[str, Any], filters: str = "Filters") -> Iterator[tuple[str, str]]:
     """Yield each scan of a query's plan: the name of its table, and its filters."""
     info = node.get("extra_info", {})
@@ -76,6 +86,18 @@ def test_days_reach_the_scans_as_a_range_of_times(
     db: duckdb.DuckDBPyConnection, query: str, table: str
 ) -> None:
     """DuckDB passes the times of the days that a query asks for to the scans while it runs."""
+    check_times_at_scans(db, query, table)
+
+
+def test_days_of_an_item_reach_the_scans_where_points_divide_many_states(
+    db_with_points: duckdb.DuckDBPyConnection,
+) -> None:
+    check_times_at_scans(
+        db_with_points, f"FROM daily_ohlc WHERE {ITEM} AND day >= DATE '2026-06-04'", "history"
+    )
+
+
+def check_times_at_scans(db: duckdb.DuckDBPyConnection, query: str, table: str) -> None:
     ((_, plan),) = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
     filters = [
         found for name, found in read_scans(json.loads(plan), "Dynamic Filters") if name == table and found

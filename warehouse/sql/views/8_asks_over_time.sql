@@ -30,11 +30,13 @@ FROM (
 ) h
 JOIN store.item i ON i.item_key = h.item_key
 JOIN store.item_group g ON g.item_key = h.item_key
-ANTI JOIN (SELECT *, 'standard' AS delivery, true AS observed FROM store.filled_state WHERE replaces) f
-    ON f.item_key = h.item_key AND f.provider_key = h.provider_key AND f.currency = h.currency
-    AND f.delivery = h.delivery AND f.valid_from = h.valid_from AND f.observed = h.observed
 WHERE h.delivery <> 'bid' AND h.lowest_ask IS NOT NULL AND (h.lowest_ask > 0 OR price > 0)
-    AND h.quantity IS DISTINCT FROM 0 AND g.is_one AND h.valid_from < h.ends_at;
+    AND h.quantity IS DISTINCT FROM 0 AND g.is_one AND h.valid_from < h.ends_at
+    -- The states that a point divides. DuckDB may exchange the sides of an ANTI JOIN, which keeps the days of store.ohlc
+    -- from the storage; those of NOT IN stay.
+    AND (h.item_key, h.provider_key, h.currency, h.delivery, h.valid_from, h.observed) NOT IN (
+        SELECT (item_key, provider_key, currency, 'standard', valid_from, true) FROM store.filled_state WHERE replaces
+    );
 
 -- The best ask now of each item of a source, of the quotes that `best_ask` counts, with the number of marketplaces and of
 -- copies. A marketplace that may have several quotes of one item, of several sources, deliveries or items of the same name,
