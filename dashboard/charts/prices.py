@@ -72,6 +72,8 @@ class PriceChart:
         return figure(
             "".join(drawn),
             width=WIDTH, height=HEIGHT, title=self.title, description=self._describe(best), kind="prices",
+            start=x.low * 1000, end=x.high * 1000, low=y.low, high=y.high,
+            left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM,
         )  # fmt: skip
 
     def _describe(self, best: Sequence[Step]) -> str:

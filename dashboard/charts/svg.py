@@ -23,8 +23,13 @@ def text(content: str, x: float, y: float, **attributes: object) -> str:
     return element("text", escape(content), x=x, y=y, **attributes)
 
 
-def figure(content: str, *, width: float, height: float, title: str, description: str, kind: str) -> str:
-    """Return a whole SVG that a screen reader reads as an image: its title, then its description."""
+def figure(
+    content: str, *, width: float, height: float, title: str, description: str, kind: str, **data: float
+) -> str:
+    """Return a whole SVG that a screen reader reads as an image: its title, then its description.
+
+    `data` are values for scripts: `start` is the attribute `data-start`.
+    """
     return element(
         "svg",
         element("title", escape(title)),
@@ -35,6 +40,7 @@ def figure(content: str, *, width: float, height: float, title: str, description
         class_=f"chart {kind}",
         role="img",
         aria_label=f"{title}. {description}",
+        **{f"data_{name}": f"{value:.10g}" for name, value in data.items()},
     )
 
 

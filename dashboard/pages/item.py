@@ -119,6 +119,7 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
         figures=_figures(market, item, currency, asks=asks, past=past, now=now, best=best),
         tables=(_ask_table(asks, best, now), _sale_table(sales)),
         context={
+            "item": item,
             "chart": chart.draw(),
             "phases": _phases(family, name, currency),
             "wears": _wears(family, name, currency),
