@@ -93,7 +93,7 @@ def test_each_exception_of_each_library_is_one_line_with_a_documented_code() -> 
 def test_a_library_whose_exceptions_are_not_mapped_is_noticed() -> None:
     requirements = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
     _, _, block = requirements.partition("dependencies = [")
-    names = re.findall(r'^    "([a-z_.-]+)', block.partition("\n]")[0], re.MULTILINE)
+    names = re.findall(r'^    "([a-z0-9_.-]+)', block.partition("\n]")[0], re.MULTILINE)
     packages = {name.replace("-", "_").partition(".")[0] for name in names}
     without_exceptions = {
         "prometheus_client",

@@ -46,6 +46,7 @@ def report(
     )
     try:
         atomic_write(to, html.encode("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"the report cannot be written to {to}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no path of a file"
+        raise ConfigError(f"the report cannot be written to {to}: {reason}") from None
     print_files("report", [to], as_json=as_json)
