@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -49,6 +50,7 @@ class Dashboard:
     ) -> None:
         self._follower = follower
         self._root = root_path.rstrip("/")
+        self._started = secrets.token_hex(4)  # a newer version may render the same data in another way
         self._kept: OrderedDict[tuple[str, str], Response] = OrderedDict()
         self._lock = Lock()
         static = StaticFiles(directory=Path(__file__).parent / "static")
@@ -83,7 +85,7 @@ class Dashboard:
         """Return the page of an address, as it was rendered for this generation before, if it was."""
         address = f"{request.url.path}?{request.url.query}"
         with self._follower.read() as market:
-            tag = f'"{market.tag}"'
+            tag = f'"{self._started}-{market.tag}"'
             if request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers={"ETag": tag})
             with self._lock:
