@@ -51,7 +51,8 @@ for line in sys.stdin:
         time.sleep(float(share) * lengths[job])
         os.kill(child, signal.SIGKILL)
     killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    lengths.setdefault(job, time.monotonic() - started)
+    if not killed:  # the machine may be faster now than it was at the last measurement
+        lengths[job] = min(time.monotonic() - started, lengths.get(job, 3600))
     print("killed" if killed else "done", flush=True)
 """
 KILLS = 30
@@ -70,7 +71,7 @@ def test_warehouse_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) ->
     ) as killer:  # fmt: skip
         assert killer.stdin is not None
         assert killer.stdout is not None
-        for number in range(KILLS + 3):
+        for number in range(4 * KILLS):
             job = ("seal", "compact", "reopen")[number % 3]
             killer.stdin.write(f"{job} {chance.random()}\n")
             killer.stdin.flush()
@@ -79,7 +80,9 @@ def test_warehouse_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) ->
                 assert see(db) == expected, (number, job)
             with open_writer(paths.writer) as db:
                 assert see(db) == expected, (number, job)
+            if killed == KILLS:
+                break
         killer.stdin.close()
-    assert killed > KILLS // 2
+    assert killed == KILLS
     assert verify(paths).problems == ()
     shutil.rmtree(paths.root)
