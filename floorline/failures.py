@@ -23,7 +23,9 @@ from common.severity import most_severe
 from common.shortages import LACK, is_shortage, name_place
 from pipelines.exit_codes import error_exit_code
 
-OURS: Final = frozenset({"common", "connectors", "flows", "floorline", "pipelines", "sandbox", "warehouse"})
+OURS: Final = frozenset(
+    {"common", "connectors", "dashboard", "flows", "floorline", "pipelines", "sandbox", "warehouse"}
+)
 Describe = Callable[[str], FloorlineError]
 
 

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 from tests.support.wheels import ROOT, build_wheel, install_wheel
 
 pytestmark = pytest.mark.slow
-PACKAGES = ("common", "connectors", "floorline", "flows", "pipelines", "sandbox", "warehouse")
+PACKAGES = ("common", "connectors", "dashboard", "floorline", "flows", "pipelines", "sandbox", "warehouse")
 CONFIG = """\
 [sources.cs2cap]
 base_url = "{url}"

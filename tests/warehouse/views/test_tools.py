@@ -36,18 +36,20 @@ def run_examples(*numbers: int) -> dict[str, Any]:
 @pytest.mark.slow
 def test_examples_of_the_guide_read_the_file(paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(paths.root.parent)
-    names = run_examples(0, 1, 2, 3)
+    own = run_examples(0)
+    assert own["history"].schema["price"] == pl.Decimal(20, 8)
+    names = run_examples(1, 2, 3, 4)
     assert len(names["history"]) > 5
     best: pl.DataFrame = names["best"]
     assert best.schema["price"] == pl.Decimal(20, 8)
     assert names["table"].schema.field("open").type == pa.decimal128(20, 8)
-    by_adbc = run_examples(5)["table"]
+    by_adbc = run_examples(6)["table"]
     assert sorted(by_adbc["item"].to_pylist()) == sorted(best["item"])
     dear = best.filter(pl.col("price") > 100).select("item", "price").rows()
-    assert sorted(map(tuple, run_examples(6)["rows"])) == sorted(dear)
-    assert "best_spreads" in EXAMPLES[4]
+    assert sorted(map(tuple, run_examples(7)["rows"])) == sorted(dear)
+    assert "best_spreads" in EXAMPLES[5]
     if importlib.util.find_spec("pandas"):  # not among the requirements of development
-        assert len(run_examples(0, 4)["frame"]) > 3
+        assert len(run_examples(1, 5)["frame"]) > 3
 
 
 @pytest.mark.slow
@@ -55,7 +57,7 @@ def test_session_of_the_guide_sees_a_newer_file(
     paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(paths.root.parent)
-    market = run_examples(7)["market"]
+    market = run_examples(8)["market"]
     query = "SELECT max(observed_at) FROM quotes"
     first, kept = market.session().execute(query).fetchall(), market.session()
     assert market.session() is kept
