@@ -1,4 +1,4 @@
-"""Look up the price of an item by words: its best ask, how it moved, and the asks of all marketplaces."""
+"""Find the price of an item by words: its best ask, how it moved, and the asks of all marketplaces."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class PastAsk:
     end: datetime | None
 
 
-def look_up_price(market: Market, words: str) -> list[ItemPrice]:
+def find_prices(market: Market, words: str) -> list[ItemPrice]:
     """Return the prices of the item that `words` name: of each of its wears and phases that may be meant.
 
     Raises ItemUnknown where no item has these words, or several items fit equally well.
@@ -101,7 +101,7 @@ def look_up_price(market: Market, words: str) -> list[ItemPrice]:
     return [
         price
         for name in names
-        for price in _look_up(market, [item for item in items if item.market_hash_name == name])
+        for price in _read_prices(market, [item for item in items if item.market_hash_name == name])
     ]
 
 
@@ -140,7 +140,7 @@ def _find_phases(items: Iterable[Item], meant: Iterable[Item], name: str) -> lis
     return [phases[phase] for phase in sorted(said, key=lambda phase: phase or "")]
 
 
-def _look_up(market: Market, items: Sequence[Item]) -> list[ItemPrice]:
+def _read_prices(market: Market, items: Sequence[Item]) -> list[ItemPrice]:
     """Return the prices of the entries of one name."""
     values = {"name": items[0].market_hash_name, "currency": market.currency}
     best = {row[0]: row[1:] for row in market.rows(SELECT_BEST, values)}

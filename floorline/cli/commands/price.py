@@ -32,10 +32,10 @@ def price(
     from floorline.cli.execution import warehouse_paths
     from floorline.cli.render.price import print_price
     from floorline.market import Market
-    from floorline.price import look_up_price
+    from floorline.price import find_prices
 
     with Market(warehouse_paths(config).published, currency.upper()) as market:
-        prices = look_up_price(market, " ".join(words))
+        prices = find_prices(market, " ".join(words))
         known = [row[0] for row in market.rows("SELECT DISTINCT currency FROM observations ORDER BY ALL")]
     if market.currency not in known:
         choice = ", ".join(map(escape, known))

@@ -11,7 +11,7 @@ import pytest
 from common.shards import Item
 from floorline.cli.render.price import draw_bars, format_change
 from floorline.market import Market
-from floorline.price import look_up_price
+from floorline.price import find_prices
 from tests.support.clocks import NOON
 from tests.support.json_outputs import read_failure, read_result
 from tests.support.reference.market import REDLINE, publish_example
@@ -88,7 +88,7 @@ def test_words_name_an_item_with_its_wears_and_phases(
     paths: WarehousePaths, words: str, items: list[str]
 ) -> None:
     with Market(paths.root) as market:
-        assert [found.item for found in look_up_price(market, words)] == items
+        assert [found.item for found in find_prices(market, words)] == items
 
 
 def test_wears_and_phases_are_a_table(paths: WarehousePaths) -> None:
