@@ -43,7 +43,7 @@ WHERE q.item = $item AND q.currency = $currency
 ORDER BY q.fresh DESC, q.price, q.provider, q.delivery
 """
 SELECT_SPREAD: Final = """
-SELECT profit, margin, bought_at, sold_at FROM best_spreads WHERE item = $item AND currency = $currency
+SELECT profit, margin, bought_at, sold_at FROM memory.main.spread WHERE item = $item AND currency = $currency
 """
 SELECT_SALES: Final = """
 SELECT time, provider, price, float_value FROM sales
