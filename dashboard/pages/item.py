@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -101,7 +102,9 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
     item, currency = name["item"], request.currency
     now = market.newest or datetime.now(UTC)
     asks = market.records(SELECT_ASKS, {"item": item, "currency": currency})
-    best = next((row["price"] for row in asks if row["fresh"]), None)
+    # `best_ask` leaves out what is no offer: an ask of 0, or with the quantity 0.
+    offers = [row for row in asks if row["fresh"] and row["price"] > 0 and row["quantity"] != 0]
+    best = offers[0]["price"] if offers else None
     length = WINDOWS.get(request.window, WINDOWS["7d"])
     since = now - length if length else datetime(2012, 1, 1, tzinfo=UTC)
     past = read_best_asks(market, [item], currency, min(since, now - 7 * DAY))[item]
@@ -116,7 +119,7 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
     return Page(
         template="item.html",
         title=title,
-        figures=_figures(market, item, currency, asks=asks, past=past, now=now, best=best),
+        figures=_figures(market, item, currency, offers=offers, past=past, now=now),
         tables=(_ask_table(asks, best, now), _sale_table(sales)),
         context={
             "item": item,
@@ -148,21 +151,20 @@ def _figures(
     item: str,
     currency: str,
     *,
-    asks: Sequence[Mapping[str, Any]],
+    offers: Sequence[Mapping[str, Any]],
     past: Sequence[Step],
     now: datetime,
-    best: Decimal | None,
 ) -> list[Figure]:
-    fresh = [row for row in asks if row["fresh"]]
-    prices = sorted(row["price"] for row in fresh)
-    bids = [row for row in fresh if row["bid"] is not None]
+    prices = [row["price"] for row in offers]
+    best = prices[0] if prices else None
+    bids = [row for row in offers if row["bid"] is not None]
     top = max(bids, key=lambda row: row["bid"], default=None)
     spread = market.records(SELECT_SPREAD, {"item": item, "currency": currency})
     return [
-        Figure("Best ask", format_price(best), fresh[0]["provider"] if fresh else "not listed now"),
+        Figure("Best ask", format_price(best), offers[0]["provider"] if offers else "not listed now"),
         _change_figure("24 h", past, now - DAY, best),
         _change_figure("7 d", past, now - 7 * DAY, best),
-        Figure(f"Median of {len(prices)}", format_price(prices[len(prices) // 2] if prices else None)),
+        Figure(f"Median of {len(prices)}", format_price(median(prices) if prices else None)),
         Figure("Highest bid", format_price(top["bid"] if top else None), top["provider"] if top else ""),
         *(
             Figure(

@@ -149,6 +149,22 @@ def test_each_number_of_an_item_page_is_that_of_sql(
     assert format_price(quotes[0]["price"]) in page.texts
 
 
+def test_figures_count_what_best_ask_counts(tmp_path: Path) -> None:
+    paths = create_warehouse(tmp_path)
+    asks = [("a", 0, 5), ("b", 90, 0), ("c", 100, 1), ("d", 110, 2), ("e", 130, 1), ("f", 150, None)]
+    quotes = [Quote("1", cents, quantity, provider, name=REDLINE) for provider, cents, quantity in asks]
+    land(paths, "run", observe(NOON, *quotes, providers=tuple("abcdef")), interval_seconds=60)
+    load(paths)
+    with Market(paths.root) as market:
+        (best,) = market.best_ask(REDLINE).select("price", "provider").iter_rows()
+    with GenerationFollower(paths.published, PreparedMarket) as follower:
+        page = Reader(fetch(Dashboard(follower, ["market.test"]), item_path(REDLINE)).text)
+    assert best == (Decimal(1), "c")
+    shown = [text for text in page.texts if text.strip()]
+    assert shown[shown.index("Best ask") + 1 : shown.index("Best ask") + 3] == ["1.00", "c"]
+    assert shown[shown.index("Median of 4") + 1] == "1.20"
+
+
 def test_phases_and_wears_are_links(dashboard: Dashboard) -> None:
     by_name = fetch(dashboard, item_path("★ Karambit | Doppler (Factory New)"))
     by_phase = fetch(dashboard, item_path("★ Karambit | Doppler (Factory New)", "?phase=Sapphire"))
