@@ -25,6 +25,11 @@ class Item(NamedTuple):
     phase: str | None
 
     @property
+    def full_name(self) -> str:
+        """The item as the column `item` of the views has it: NAME, or NAME @ PHASE."""
+        return f"{self.market_hash_name} @ {self.phase}" if self.phase else self.market_hash_name
+
+    @property
     def label(self) -> str:
         """The item in messages, as a configuration takes it: NAME, or NAME @ PHASE, in the escape form."""
         return item_label(self.market_hash_name, self.phase)

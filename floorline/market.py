@@ -89,7 +89,7 @@ class Market:
         """
         import polars as pl
 
-        found = [(name_item(item), *item[1:]) for item in self._search(text)[:limit]]
+        found = [(item.full_name, *item[1:]) for item in self._search(text)[:limit]]
         names = pl.DataFrame(
             found, dict.fromkeys(("item", "market_hash_name", "phase"), pl.String), orient="row"
         )
@@ -301,7 +301,7 @@ class Market:
         for column in columns:
             if self.rows(f"FROM items WHERE {column} = $1 LIMIT 1", [name]):
                 return column, name
-        nearest = tuple(map(name_item, self._search(name)[:NEAREST]))
+        nearest = tuple(item.full_name for item in self._search(name)[:NEAREST])
         raise ItemUnknown(f'no item is called "{escape(name)}"', self.path, nearest)
 
     def _search(self, text: str) -> list[Item]:
@@ -309,8 +309,8 @@ class Market:
 
         search = ItemSearch(self.sql("SELECT DISTINCT item_id, market_hash_name, phase FROM items"))
         found = search.find(text) or search.find(search.correct(text) or "")
-        by_name = {name_item(item): item for item in reversed(found)}  # of several sources
-        return [item for item in found if by_name[name_item(item)] is item]
+        by_name = {item.full_name: item for item in reversed(found)}  # of several sources
+        return [item for item in found if by_name[item.full_name] is item]
 
     def _now(self) -> datetime:
         return self.moment or datetime.now(UTC)
@@ -321,11 +321,6 @@ class Market:
 
     def _frame(self, query: str, parameters: Parameters) -> pl.DataFrame:
         return self._generation.fetch(query, parameters, lambda cursor: cursor.pl())
-
-
-def name_item(item: Item) -> str:
-    """Return an item as the column `item` of the views has it: NAME, or NAME @ PHASE."""
-    return f"{item.market_hash_name} @ {item.phase}" if item.phase else item.market_hash_name
 
 
 def _fetch_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from common.shards import Item
 from common.text import quote
 from common.warehouse_errors import ItemUnknown
-from floorline.market import Market, name_item
+from floorline.market import Market
 from pipelines.planning.item_search import WEAR, ItemSearch
 
 DAY: Final = timedelta(days=1)
@@ -112,7 +112,7 @@ def find_items(market: Market, words: str) -> list[Item]:
     """
     catalog = market.sql(SELECT_ITEMS)
     items = [Item(*row) for row in catalog.iter_rows()]
-    meant = [item for item in items if words in {name_item(item), item.market_hash_name}]
+    meant = [item for item in items if words in {item.full_name, item.market_hash_name}]
     if not meant:
         search = ItemSearch(catalog)
         meant = search.find_best(words)
@@ -128,7 +128,7 @@ def find_items(market: Market, words: str) -> list[Item]:
 
 
 def _unknown(market: Market, detail: str, items: Iterable[Item]) -> ItemUnknown:
-    return ItemUnknown(detail, market.path, tuple(dict.fromkeys(map(name_item, items))))
+    return ItemUnknown(detail, market.path, tuple(dict.fromkeys(item.full_name for item in items)))
 
 
 def _find_phases(items: Iterable[Item], meant: Iterable[Item], name: str) -> list[Item]:
@@ -154,9 +154,9 @@ def _read_prices(market: Market, items: Sequence[Item]) -> list[ItemPrice]:
             item,
             market.currency,
             now,
-            best=best.get(name_item(item), (None, None, None)),
-            past=past.get(name_item(item), []),
-            asks=[row for row in asks if row[0] == name_item(item)],
+            best=best.get(item.full_name, (None, None, None)),
+            past=past.get(item.full_name, []),
+            asks=[row for row in asks if row[0] == item.full_name],
         )
         for item in items
     ]
@@ -173,7 +173,7 @@ def _summarize(
 ) -> ItemPrice:
     provider, price, _ = best
     return ItemPrice(
-        item=name_item(item),
+        item=item.full_name,
         market_hash_name=item.market_hash_name,
         phase=item.phase,
         currency=currency,

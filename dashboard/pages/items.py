@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from common.shards import Item
 from dashboard.formatting import format_count
 from dashboard.pages.page import Page, item_address
 from dashboard.prepared import PreparedMarket
@@ -42,7 +41,7 @@ def build_items_page(market: PreparedMarket, currency: str, words: str) -> Page:
         if not found and (corrected := market.search.correct(words)):
             note = f"No item has all of these words. These items have “{corrected}”."
             found = market.search.find(corrected)
-        names = list(dict.fromkeys(map(_name, found)))
+        names = list(dict.fromkeys(item.full_name for item in found))
     else:
         note = "The dearest items. Search by words and abbreviations, as in “ak redline ft”."
         rows = market.rows(SELECT_DEAREST, {"currency": currency, "limit": MOST_ITEMS})
@@ -61,7 +60,3 @@ def _table(market: PreparedMarket, currency: str, names: list[str], note: str) -
     asks = {row["item"]: row for row in market.records(SELECT_ASKS, {"currency": currency, "items": names})}
     rows = [Row({"item": name, **asks.get(name, {})}, {"item": item_address(name)}) for name in names]
     return Table("items", "Items", COLUMNS, rows, empty="No item has these words.", note=note)
-
-
-def _name(item: Item) -> str:
-    return f"{item.market_hash_name} @ {item.phase}" if item.phase else item.market_hash_name
