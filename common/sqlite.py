@@ -155,9 +155,8 @@ def _update_tables(db: sqlite3.Connection, path: Path) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == SCHEMA_VERSION:
         return
-    copies = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'row_copy'").fetchall()
-    query = "SELECT content FROM row_copy WHERE table_name = '' AND key = 'version'"
-    if copies and db.execute(query).fetchall() != [(str(version),)]:
+    version, written = _read_versions(db)
+    if written is not None and written != [str(version)]:
         raise StateDamaged(f"{path} is damaged: its version is not what was written", path)
     if version > SCHEMA_VERSION:
         raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {SCHEMA_VERSION}", path)
@@ -167,6 +166,21 @@ def _update_tables(db: sqlite3.Connection, path: Path) -> None:
         # The tables of an older version can be read without the new ones.
         if _primary_code(error) != sqlite3.SQLITE_READONLY:
             raise
+
+
+def _read_versions(db: sqlite3.Connection) -> tuple[int, list[str] | None]:
+    """Return the version of the file, and the copies of it; None where the file has no table of copies yet.
+
+    Both are read in one transaction: between two, another process may create the tables.
+    """
+    copies = None
+    db.execute("BEGIN")  # after an error the caller closes the connection, which ends the transaction
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'row_copy'").fetchall():
+        query = "SELECT content FROM row_copy WHERE table_name = '' AND key = 'version'"
+        copies = [content for (content,) in db.execute(query)]
+    db.execute("COMMIT")
+    return version, copies
 
 
 @contextlib.contextmanager
