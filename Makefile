@@ -40,12 +40,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(READY)  ## write docs/warehouse.md again, from the comments of views and columns
+docs: $(READY)  ## write the generated parts of the reference again, and build the site of docs/ in build/site/html
 	$(BIN)/python -m tests.support.reference
+	$(BIN)/python -m tests.support.site build/site
 
 lock: $(READY)  ## write the locks again, with hashes and without an index address: all, and that of the image
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

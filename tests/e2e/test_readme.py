@@ -173,7 +173,7 @@ def alert_of_revoked_key(terminals: Terminals, commands: list[str]) -> str:
 
 
 def test_configurations_of_the_readme_are_checked() -> None:
-    """The blocks of TOML are tried by `tests/floorline/test_documents.py`; the README has no other blocks."""
+    """The blocks of TOML are tried by `tests/docs/test_documents.py`; the README has no other blocks."""
     fences = re.findall(r"^```(\w*)$", README, re.MULTILINE)
     assert set(fences) == {"toml", ""}
     assert all(map(tomllib.loads, re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)))
