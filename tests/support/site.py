@@ -16,8 +16,8 @@ PAGES: Final = ("*.md", "docs/**/*.*", "bench/README.md", "bench/*.svg", "LICENS
 def copy_pages(folder: Path) -> Path:
     """Copy the documents into a folder beside the configuration of the site, each to its own place.
 
-    The documents stand in several folders of the repository and link to each other. The site has the same places
-    as the repository, so that a link is right in both. Returns the folder of the pages.
+    The documents stand in several folders of the repository and link to each other. The site has the same
+    places as the repository, so that a link is right in both. Returns the folder of the pages.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / CONFIGURATION, folder)
