@@ -20,7 +20,7 @@ class SourceSettings(Table):
     )
     tier: str = "auto"
     concurrency: int = Field(
-        default=8, ge=1, le=64, description="Requests in flight at the same time", examples=[8]
+        default=8, ge=1, le=64, description="Requests in flight at the same time, 1 to 64", examples=[8]
     )
     deadline: Deadline = Field(
         default=timedelta(seconds=30), description="The longest time for one request", examples=["30s"]
@@ -42,17 +42,23 @@ class Cs2capSettings(SourceSettings):
     )
     key: KeyPlace = Field(
         default="env:CS2C_API_KEY",
-        description="Where the key is: env:VARIABLE, file:PATH or block:NAME; never the key itself",
+        description="Where the key is: env:VARIABLE, file:PATH (mode 0600) or block:NAME (a Prefect"
+        " Secret block);"
+        " never the key itself",
         examples=["env:CS2C_API_KEY"],
     )
     tier: Annotated[Literal["auto", "free", "starter", "pro", "quant"], AnyCase] = Field(
-        default="auto", description="The tier of the account; auto is what the API reports", examples=["pro"]
+        default="auto",
+        description="The tier of the account; auto is the tier that the API reports, or that its limits show",
+        examples=["pro"],
     )
     stream_deadline: Deadline = Field(
         default=timedelta(minutes=10), description="The longest time for one stream", examples=["10m"]
     )
     sales: Interval | None = Field(
-        default=None, description="How often a deployment reads all sales", examples=["1h"]
+        default=None,
+        description="How often a deployment reads all sales; without this key, never",
+        examples=["1h"],
     )
 
 
@@ -71,7 +77,9 @@ class SkinsharkSettings(SourceSettings):
     )
     key: KeyPlace = Field(
         default="env:SKINSHARK_API_KEY",
-        description="Where the key is: env:VARIABLE, file:PATH or block:NAME; never the key itself",
+        description="Where the key is: env:VARIABLE, file:PATH (mode 0600) or block:NAME (a Prefect"
+        " Secret block);"
+        " never the key itself",
         examples=["env:SKINSHARK_API_KEY"],
     )
     key_next: KeyPlace = Field(
@@ -81,11 +89,14 @@ class SkinsharkSettings(SourceSettings):
     )
     tier: Annotated[Literal["auto", "standard", "premium", "enterprise"], AnyCase] = Field(
         default="auto",
-        description="The tier of the account; auto is the smallest one",
+        description="The tier of the account; the API reports none, so auto is the smallest one",
         examples=["standard"],
     )
     market: Annotated[Literal["all", "c5", "ecosteam"], AnyCase] = Field(
-        default="all", description="The marketplaces whose prices are listed", examples=["all"]
+        default="all",
+        description="The marketplaces whose prices are listed; c5 or ecosteam alone where the server"
+        " lists it alone",
+        examples=["all"],
     )
     include_fees: bool = Field(
         default=False, description="Prices with the merchant's own fee", examples=[False]

@@ -33,7 +33,8 @@ class WarehouseSettings(Table):
 
     path: Folder = Field(
         default=Path("data"),
-        description="The folder of the database, the landings and the state",
+        description="The folder of the database, the landings and the state; any name, if the whole path is"
+        " UTF-8 and below 500 bytes",
         examples=["data"],
     )
     keep_landings: Duration = Field(
@@ -49,12 +50,16 @@ class WarehouseSettings(Table):
     )
     keep_history: Retention | None = Field(
         default=None,
-        description="How long the history is kept, by whole months; all of it by default",
+        description="How long the history is kept, by whole months, 31 days or more; without this key,"
+        " all of it."
+        " The best asks over time stay",
         examples=["730d"],
     )
     seal_above: ByteSize = Field(
         default=ByteSize(200_000_000),
-        description="The size of the database from which on the months that are over move into files",
+        description="The size of the database above which the nightly maintenance moves the months that"
+        " are over"
+        " into files",
         examples=["200MB"],
     )
 
@@ -72,19 +77,25 @@ class BasketSettings(Table):
     source: Name = Field(description="The name of the basket's source", examples=["cs2cap"])
     items: Many[Item] = Field(
         min_length=1,
-        description='Names, ids, globs, file:PATH with one of these per line, or "all"',
+        description="Names, ids, words, globs (* matches anything), file:PATH with one of these per line,"
+        " or"
+        ' "all"',
         examples=[["AK-47 | Redline (Field-Tested)"]],
     )
     providers: Many[Provider] = Field(
         default=("all",),
         min_length=1,
-        description="Marketplaces by key or name",
+        description='Marketplaces by key or name, in any case, or "all"',
         examples=[["steam", "buff163"]],
     )
     currencies: Many[Currency] = Field(
         default=("USD",), min_length=1, description="Currency codes", examples=[["USD", "EUR"]]
     )
-    every: Interval = Field(default=timedelta(minutes=10), description="The interval", examples=["10m"])
+    every: Interval = Field(
+        default=timedelta(minutes=10),
+        description="The interval; with `cron`, the longest time between two runs",
+        examples=["10m"],
+    )
     cron: str | None = Field(
         default=None, description="A cron schedule instead of the interval", examples=["0 * * * *"]
     )
@@ -98,10 +109,15 @@ class BasketSettings(Table):
     )
     bids: bool = Field(default=False, description="Also fetch the highest buy orders", examples=[True])
     fx: Annotated[Literal["api", "table"], AnyCase] = Field(
-        default="api", description="Who converts currencies", examples=["table"]
+        default="api",
+        description="Who converts currencies: the API, with a request for each; with table, the reader, who"
+        " has US dollars and one table of exchange rates",
+        examples=["table"],
     )
     route: Annotated[Literal["auto", "item", "catalog", "batch", "stream"], AnyCase] = Field(
-        default="auto", description="The route of the API", examples=["auto"]
+        default="auto",
+        description="The route of the API; auto is the one with the fewest requests",
+        examples=["auto"],
     )
 
     @field_validator("cron")
@@ -125,10 +141,12 @@ class AlertSettings(Table):
 
     notify: Many[Receiver] = Field(
         default=(),
-        description="Who receives alerts: Apprise URLs, env:VARIABLE with such a URL, or block:TYPE/NAME",
+        description="Who receives alerts: Apprise URLs, env:VARIABLE with such a URL, or block:TYPE/NAME"
+        " of Prefect",
         examples=[["env:FLOORLINE_NOTIFY"]],
     )
     keep: Duration = Field(
         default=timedelta(days=180),
-        description="How long closed alerts are listed; the warehouse has them for good",
+        description="How long `floorline alerts list --all` has a closed alert; the view `alerts` keeps"
+        " all of them",
     )

@@ -58,22 +58,27 @@ class WatchSettings(Table):
         default=None, min_length=1, description="The phase of the item", examples=["Ruby"]
     )
     below: Price | None = Field(
-        default=None, description="The price under which the item matches", examples=[12.5]
+        default=None,
+        description="The item matches where its lowest fresh ask is below this price",
+        examples=[12.5],
     )
     above: Price | None = Field(
-        default=None, description="The price over which the item matches", examples=[20]
+        default=None,
+        description="The item matches where its lowest fresh ask is above this price",
+        examples=[20],
     )
     marketplace: Many[Provider] = Field(
         default=("all",),
         min_length=1,
-        description="The marketplaces whose asks count, by key or name",
+        description='The marketplaces whose asks count, by key or name, or "all"',
         examples=["buff163"],
     )
     currency: Currency = Field(default="USD", description="The currency of the price", examples=["EUR"])
     message: str = Field(
         default="",
         max_length=LONGEST_MESSAGE,
-        description="What the alert says, before the rows",
+        description="What the alert says before the rows, at most 300 characters; without this key, what"
+        " matches",
         examples=["Buy it"],
     )
     severity: Annotated[Literal["warning", "failure"], AnyCase] = Field(
@@ -81,7 +86,7 @@ class WatchSettings(Table):
     )
     time_limit: Deadline = Field(
         default=timedelta(seconds=10),
-        description="How long the query may run; then it is ended, with an alert",
+        description="How long the query may run; then it is ended, with the alert watch.broken",
         examples=["10s"],
     )
 

@@ -1,1 +1,1 @@
-"""Write the reference of the views, docs/warehouse.md, from the comments of the database."""
+"""Write the generated parts of docs/: commands, configuration, views and the Python API."""

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from tests.support.reference.market import publish_example
-from tests.support.reference.page import PAGE, describe_macro, write_sections
+from tests.support.reference.pages import WAREHOUSE
+from tests.support.reference.views import describe_macro, write_sections
 from tests.support.warehouse import Quote, land_and_load, minute, observe
 from warehouse.export import export_duckdb
 from warehouse.paths import WarehousePaths
@@ -37,7 +38,7 @@ def all_comments(file: Path) -> list[tuple[str, ...]]:
 
 
 def test_document_shows_the_comments_and_the_answers_of_today(paths: WarehousePaths) -> None:
-    page = PAGE.read_text("utf-8")
+    page = WAREHOUSE.read_text("utf-8")
     assert write_sections(page, paths) == page, "`make docs` writes docs/warehouse.md again"
 
 

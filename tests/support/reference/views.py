@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from tests.support.reference.sections import replace_section
 from warehouse.database import open_reader
 from warehouse.paths import WarehousePaths
 from warehouse.views.comments import EXAMPLE, Comments, read_comments
 from warehouse.views.definitions import read_sql
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "warehouse.md"
-BEGIN: Final = "<!-- `make docs` writes what follows, from warehouse/sql/comments. -->\n\n"
-END: Final = "<!-- End of what `make docs` writes. -->\n"
+BEGIN: Final = "<!-- `make docs` writes what follows, from warehouse/sql/comments. -->\n"
 VIEWS: Final = """
 SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal
 UNION ALL
@@ -32,11 +30,14 @@ TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
 def write_sections(page: str, paths: WarehousePaths) -> str:
     """Return the page with the sections of the views of a database, in the order of `sql/comments`."""
-    head, rest = page.split(BEGIN)
-    tail = rest.split(END)[1]
     with open_reader(paths.published) as db:
-        sections = "\n".join(_sections(db))
-    return f"{head}{BEGIN}{sections}\n{END}{tail}"
+        return replace_section(page, BEGIN, "\n".join(_sections(db)))
+
+
+def read_anchors(page: str) -> dict[str, str]:
+    """Return the anchors of the sections of a page by the names of the views and macros."""
+    headings = re.findall(r"^### `(\w+)(.*)`$", page, re.MULTILINE)
+    return {name: f"{name}{re.sub(r'[(),]', '', rest).replace(' ', '-')}" for name, rest in headings}
 
 
 def _sections(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
