@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -67,6 +68,7 @@ class Dashboard:
                 ),
                 *self._routes("/item/{item:path}", "/item/{item:path}", "/items", requests.item_page),
             ],
+            exception_handlers={HTTPException: self._explain_refusal, Exception: self._explain_failure},
             middleware=[
                 Middleware(SecurityHeaders),
                 Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
@@ -112,13 +114,13 @@ class Dashboard:
         except FloorlineError as error:
             page, status = requests.message_page("This page took too long, or failed", str(error)), 503
         if page is None:
-            page, status = requests.message_page("Not found", "There is nothing at this address."), 404
-        if form != "html" and status == 200:
-            table = page.find_table(request.query_params.get("table", ""))
-            if table is None:
-                return Response("there is no such table\n", 404, media_type="text/plain")
-            content = table.to_csv() if form == "csv" else table.to_json()
-            return Response(content, media_type=MEDIA_TYPES[form])
+            page, status = requests.not_found_page(), 404
+        if form != "html":
+            return (
+                _respond_with_table(page, form, request)
+                if status == 200
+                else _respond_with_text(page, status)
+            )
         html = render_page(
             page,
             root=self._root,
@@ -129,12 +131,48 @@ class Dashboard:
         )
         return Response(html, status, media_type="text/html")
 
+    def _explain_refusal(self, request: Request, refused: Exception) -> Response:
+        """Return the page of an address that does not exist, or of a method that is not GET."""
+        assert isinstance(refused, HTTPException)  # noqa: S101 - the type that this handler is for
+        pages = {
+            404: requests.not_found_page(),
+            405: requests.message_page("Not allowed", "Pages can only be read."),
+        }
+        page = pages.get(refused.status_code) or requests.message_page("Not possible", refused.detail)
+        return self._respond_with_message(request, page, refused.status_code, refused.headers)
+
+    def _explain_failure(self, request: Request, _failure: Exception) -> Response:
+        """Return the page of a mistake in this program, which the server writes to its log."""
+        page = requests.message_page("This page failed", "The log of the dashboard tells why.")
+        return self._respond_with_message(request, page, 500, HEADERS)
+
+    def _respond_with_message(
+        self, request: Request, page: Page, status: int, headers: Mapping[str, str] | None
+    ) -> Response:
+        with self._follower.read() as market:
+            currency = requests.choose_currency(market, request)
+            html = render_page(
+                page, root=self._root, active="", currency=currency, newest=market.newest, address=None
+            )
+        return Response(html, status, headers, media_type="text/html")
+
     def _data_address(self, request: Request, form: str, table: str) -> str:
         """Return the address of a table of this page as CSV or JSON."""
         path = request.scope["raw_path"].decode("ascii").partition("?")[0]
         page = "/market" if path == "/" else path
         values = [*request.query_params.multi_items(), ("table", table)]
         return f"{self._root}{page}.{form}?{urlencode(values)}"
+
+
+def _respond_with_table(page: Page, form: str, request: Request) -> Response:
+    table = page.find_table(request.query_params.get("table", ""))
+    if table is None:
+        return Response("there is no such table\n", 404, media_type="text/plain")
+    return Response(table.to_csv() if form == "csv" else table.to_json(), media_type=MEDIA_TYPES[form])
+
+
+def _respond_with_text(page: Page, status: int) -> Response:
+    return Response(f"{page.title}: {page.context['message']}\n", status, media_type="text/plain")
 
 
 class SecurityHeaders:

@@ -33,6 +33,13 @@ def message_page(title: str, message: str) -> Page:
     return Page("message.html", title, context={"message": message})
 
 
+def not_found_page() -> Page:
+    """Return the page of an address at which there is nothing."""
+    return message_page(
+        "Not found", "There is nothing at this address. Search for an item, or choose a page above."
+    )
+
+
 def market_page(market: PreparedMarket, _request: Request, currency: str) -> Page:
     """Return the page of the market."""
     return build_market_page(market, currency)

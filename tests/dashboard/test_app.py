@@ -80,10 +80,16 @@ def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
 
 
 def fetch(
-    dashboard: Dashboard, path: str, *, method: str = "GET", host: str = "market.test", **headers: str
+    dashboard: Dashboard,
+    path: str,
+    *,
+    method: str = "GET",
+    host: str = "market.test",
+    must_raise: bool = True,
+    **headers: str,
 ) -> httpx.Response:
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(dashboard.app)
+        transport = httpx.ASGITransport(dashboard.app, raise_app_exceptions=must_raise)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             return await client.request(
                 method, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
@@ -307,6 +313,39 @@ def test_only_get_from_known_hosts(dashboard: Dashboard) -> None:
         assert fetch(dashboard, "/", method=method).status_code == 405
     for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/item/..%2f..%2fetc%2fpasswd", "/nothing"):
         assert fetch(dashboard, path).status_code == 404
+
+
+def test_errors_are_pages_of_the_dashboard(dashboard: Dashboard) -> None:
+    for path, method, status, title in (
+        ("/nothing", "GET", 404, "Not found"),
+        (item_path("nothing"), "GET", 404, "Not found"),
+        ("/static/nothing.css", "GET", 404, "Not found"),
+        ("/", "POST", 405, "Not allowed"),
+    ):
+        response = fetch(dashboard, path, method=method)
+        page = Reader(response.text)
+        assert (response.status_code, response.headers["content-type"]) == (
+            status,
+            "text/html; charset=utf-8",
+        )
+        assert title in page.texts
+        assert "/movers" in page.addresses
+        assert response.headers["content-security-policy"]
+    data = fetch(dashboard, item_path("nothing", ".json"))
+    assert (data.status_code, data.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+
+
+def test_mistake_in_a_page_is_a_page_too(paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("dashboard.requests.movers_page", fail)
+    with GenerationFollower(paths.published, PreparedMarket) as follower:
+        dashboard = Dashboard(follower, ["market.test"])
+        response = fetch(dashboard, "/movers", must_raise=False)
+    assert response.status_code == 500
+    assert "The log of the dashboard tells why." in response.text
+    assert response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("value", [INJECTION, "<script>", "\x00", "%ff", "9" * 5000, "\u202e"])

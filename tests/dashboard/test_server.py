@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.clocks import NOON
+from tests.support.dashboards import run_dashboard
 from tests.support.snapshots import main_with
 from tests.support.waiting import wait_until
 from tests.support.warehouse import Quote, create_warehouse, land, load, observe
@@ -37,22 +34,6 @@ def publish(paths: WarehousePaths, number: int) -> None:
     at = NOON + timedelta(hours=number)
     land(paths, f"run-{number}", observe(at, Quote("1", 100 + number, name=NAME)), interval_seconds=60)
     load(paths)
-
-
-@contextmanager
-def run_dashboard(paths: WarehousePaths, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start the command; yield its address and its process."""
-    command = [sys.executable, "-m", "floorline", "dashboard", "--no-open", "--port", "0", *options]
-    command += ["--config", str(paths.root / "floorline.toml")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        match = re.fullmatch(r"dashboard on (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line)
-        try:
-            assert match, line
-            yield match[1], process
-        finally:
-            process.kill()
 
 
 def test_dashboard_follows_a_publish(paths: WarehousePaths) -> None:

@@ -1,0 +1,27 @@
+"""The command `floorline dashboard` of a warehouse, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from warehouse.paths import WarehousePaths
+
+
+@contextmanager
+def run_dashboard(paths: WarehousePaths, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start the command on the floorline.toml beside the data; yield its address and its process."""
+    command = [sys.executable, "-m", "floorline", "dashboard", "--no-open", "--port", "0", *options]
+    command += ["--config", str(paths.root / "floorline.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.fullmatch(r"dashboard on (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line)
+        try:
+            assert match, line
+            yield match[1], process
+        finally:
+            process.kill()
