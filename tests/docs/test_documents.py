@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from floorline.cli.app import build_command
 from pipelines.config import parse_settings
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +20,7 @@ LINK = re.compile(r"\]\(([^)#:]*)(#[^)]*)?\)")
 FILE = re.compile(
     r"`((?:common|connectors|warehouse|pipelines|flows|floorline|sandbox|tests|docs|bench)/[\w/.]*)[`:]"
 )
+COMMAND = re.compile(r"^(?:    |\$ |    \$ )(?:[\w/ .-]+ && )?floorline (\w+(?: .+)?)$", re.MULTILINE)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -52,3 +57,36 @@ def test_configurations_in_documents_are_valid(document: str) -> None:
     assert blocks
     for block in blocks:
         assert parse_settings(tomllib.loads(block), ROOT).baskets
+
+
+def documented_lines() -> list[str]:
+    """Return what follows `floorline` in the blocks of the documents; options.md has no lines to type."""
+    texts = [path.read_text("utf-8") for path in DOCUMENTS if path.name != "options.md"]
+    return sorted({line for text in texts for line in COMMAND.findall(text)})
+
+
+@pytest.mark.parametrize("line", documented_lines())
+def test_command_lines_of_documents_are_understood(line: str) -> None:
+    """Each command exists, and takes the options and values that the document gives it."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.wordchars += ","
+    typed = itertools.takewhile(lambda word: word[0] not in words.punctuation_chars, words)
+    parse_command(list(typed))
+
+
+@pytest.mark.parametrize("line", ["plann", "plan --ofline", "backfill --series sails", "price"])
+def test_wrong_command_line_is_not_understood(line: str) -> None:
+    with pytest.raises(Exception, match=r"such|'sails'|issing"):
+        parse_command(line.split())
+
+
+def parse_command(words: list[str]) -> None:
+    """Parse the words after `floorline` as the command does. Raises a usage error of Typer."""
+    command: Any = build_command()
+    name = "floorline"
+    while words and words[0] in getattr(command, "commands", {}):
+        name, command = f"{name} {words[0]}", command.commands[words[0]]
+        words = words[1:]
+    with command.make_context(name, words) as context:
+        if words and hasattr(command, "commands"):
+            command.resolve_command(context, words)
