@@ -88,7 +88,8 @@ class Dashboard:
         address = f"{request.url.path}?{request.url.query}"
         with self._follower.read() as market:
             tag = f'"{self._started}-{market.tag}"'
-            if request.headers.get("if-none-match") == tag:
+            # The header has one tag or several; a proxy that compressed the page has put W/ before its own.
+            if tag in request.headers.get("if-none-match", ""):
                 return Response(status_code=304, headers={"ETag": tag})
             with self._lock:
                 kept = self._kept.get((tag, address))
