@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench" / "README.md"]
 LINK = re.compile(r"\]\(([^)#:]*)(#[^)]*)?\)")
 FILE = re.compile(
-    r"`((?:common|connectors|warehouse|pipelines|flows|floorline|sandbox|tests|docs|bench)/[\w/.]*)[`:]"
+    r"`((?:common|connectors|warehouse|pipelines|flows|floorline|sandbox|tests|docs|bench|examples)/[\w/.]*)[`:]"
 )
 COMMAND = re.compile(r"^(?:    |\$ |    \$ )(?:[\w/ .-]+ && )?floorline (\w+(?: .+)?)$", re.MULTILINE)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
