@@ -33,7 +33,7 @@ class PreparedMarket:
         try:
             self._generation.fetch(WORKING_TABLES, (), lambda cursor: cursor.fetchall())
             self.currencies = [currency for (currency,) in self.rows(SELECT_CURRENCIES)]
-            ((self.newest,),) = self.rows("SELECT max(observed_to) FROM observations")
+            ((self.newest,),) = self.rows("SELECT max(observed_to) FROM store.last_observation")
         except BaseException:
             self.close()
             raise

@@ -15,12 +15,37 @@ from bench.suite.measurement import log
 from bench.support import write_config
 from pipelines.config import load_settings
 from pipelines.maintenance import seal_months
+from warehouse.database import open_writer
 from warehouse.paths import WarehousePaths
 
 YEAR: Final = timedelta(days=365)
 SHARE: Final = 0.0375  # as many quotes move as those of the last round move back: 7.5% change
 CODE: Final = Path(__file__).parents[2]
 OF_VIEWS: Final = ("views", "comments")
+# A run every five minutes of the year that found everything as it was.
+RUNS_WITHOUT_CHANGE: Final = """
+CREATE TEMP TABLE quiet_run AS
+WITH known AS (
+    SELECT min(started_at) AS start, max(started_at) AS stop, max(run_key) AS last_key FROM store.run
+), moment AS (
+    SELECT unnest(generate_series(start, stop - INTERVAL 1 SECOND, INTERVAL 5 MINUTE)) AS at_time, last_key
+    FROM known
+)
+SELECT (last_key + row_number() OVER (ORDER BY at_time))::INTEGER AS run_key, at_time FROM moment;
+
+CREATE TEMP TABLE last_run AS FROM store.run WHERE run_key = (SELECT max(run_key) FROM store.run);
+
+INSERT INTO store.observation
+SELECT o.* REPLACE (q.run_key AS run_key, q.at_time AS observed_from, q.at_time AS observed_to)
+FROM quiet_run q CROSS JOIN (FROM store.observation SEMI JOIN last_run USING (run_key)) o
+ORDER BY q.run_key;
+
+INSERT INTO store.run
+SELECT r.* REPLACE (q.run_key AS run_key, 'quiet' || q.run_key AS run_id, q.at_time AS started_at,
+    q.at_time AS finished_at, q.at_time AS loaded_at, 0 AS rows_changed, 0 AS rows_closed)
+FROM quiet_run q CROSS JOIN last_run r
+ORDER BY q.run_key;
+"""
 
 
 def copy_history(millions: int, folder: Path) -> tuple[WarehousePaths, Path]:
@@ -65,8 +90,10 @@ def _load_snapshots(folder: Path, rows: int) -> None:
         seal_months(settings, at)
         log(f"history: {changed:,} of {rows:,} rows, {at:%Y-%m-%d}")
         if changed >= rows:
-            return
+            break
         at = min(at + YEAR * (changed / number) / rows, end)
+    with open_writer(paths.writer) as db:
+        db.execute(RUNS_WITHOUT_CHANGE)
 
 
 def _digest() -> str:

@@ -27,6 +27,7 @@ KEYS: Final = {
     "store.candle": ("item", "run"),
     "store.sold": ("item", "provider", "run"),
     "store.observation": ("scope", "provider", "run"),
+    "store.last_observation": ("scope", "provider"),
 }
 COUNT_ORPHANS: Final = "SELECT count(*) FROM {table} ANTI JOIN store.{named} USING ({named}_key)"
 # The states of a quote follow each other without a break: each end is the start of the next one. Sums say
@@ -40,6 +41,21 @@ FROM (
         sum(epoch_us(valid_from)::HUGEINT) AS starts, epoch_us(min(valid_from)) AS first_start,
         coalesce(bool_or(valid_to <= valid_from), false) AS reversed
     FROM quote_state GROUP BY item_key, provider_key, currency, delivery
+)
+"""
+# Where store.last_observation is not what the observations say.
+COUNT_WRONG_LAST: Final = """
+WITH newest AS (
+    SELECT o.scope_key, o.provider_key, max(o.observed_to) AS observed_to,
+        max(o.observed_to) FILTER (o.complete) AS complete_to,
+        max(o.observed_to + to_seconds(3::BIGINT * r.interval_seconds)) FILTER (o.complete) AS fresh_until
+    FROM store.observation o JOIN store.run r USING (run_key)
+    GROUP BY o.scope_key, o.provider_key
+)
+SELECT count(DISTINCT (scope_key, provider_key)) FROM (
+    (FROM newest EXCEPT FROM store.last_observation)
+    UNION ALL
+    (FROM store.last_observation EXCEPT FROM newest)
 )
 """
 # The states of one sealed month, those of them that end in it, and those that began before it.
@@ -98,6 +114,9 @@ def _verify_content(db: duckdb.DuckDBPyConnection, folder: Path) -> Verification
     problems = [*_find_orphans(db), *_find_wrong_counts(db, states)]
     if broken:
         problems.append(f"the states of {broken:,} quotes overlap, or do not follow each other")
+    ((wrong,),) = db.execute(COUNT_WRONG_LAST).fetchall()
+    if wrong:
+        problems.append(f"the last observations of {wrong:,} marketplaces are not those that are stored")
     return Verification(
         count, quotes, len(states.files), tuple(f"{problem}; {ADVICE}" for problem in problems)
     )

@@ -39,9 +39,14 @@ LAST_STARTS: Final = """
 SELECT basket, source, max(started_at) FROM runs WHERE flow = 'snapshot' GROUP BY basket, source
 """
 CATALOG_ROW_COUNTS: Final = """
-SELECT delivery, provider, arg_max(rows, observed_to) AS rows
-FROM observations WHERE source = $source AND complete AND scope = 'catalog'
-GROUP BY delivery, provider
+SELECT s.delivery, p.provider, arg_max(o.rows, o.observed_to) AS rows
+FROM store.last_observation l
+JOIN store.scope s USING (scope_key)
+JOIN store.provider p USING (provider_key)
+JOIN store.observation o ON o.scope_key = l.scope_key AND o.provider_key = l.provider_key
+    AND o.observed_to = l.complete_to AND o.complete
+WHERE s.source = $source AND s.selection = 'catalog'
+GROUP BY s.delivery, p.provider
 """
 
 

@@ -7,13 +7,9 @@
 
 -- The last complete observation of each scope and provider.
 WITH look AS (
-    SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
-        max(o.observed_to + to_seconds(3::BIGINT * r.interval_seconds)) AS fresh_until
-    FROM store.observation o
-    JOIN store.scope s USING (scope_key)
-    JOIN store.run r USING (run_key)
-    WHERE o.complete
-    GROUP BY o.scope_key, o.provider_key, s.currency, s.delivery, s.selection
+    SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, o.complete_to AS observed_to, o.fresh_until
+    FROM store.last_observation o JOIN store.scope s USING (scope_key)
+    WHERE o.complete_to IS NOT NULL
 )
 SELECT store.item_of(c.market_hash_name, c.phase) AS item, c.*, coalesce(c.fresh_until >= newest.observed_to, false) AS fresh
 FROM (
@@ -61,6 +57,6 @@ FROM (
 ) c
 LEFT JOIN (
     SELECT s.source, max(o.observed_to) AS observed_to
-    FROM store.observation o JOIN store.scope s USING (scope_key)
+    FROM store.last_observation o JOIN store.scope s USING (scope_key)
     GROUP BY s.source
 ) newest ON newest.source = c.source

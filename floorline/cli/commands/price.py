@@ -36,7 +36,7 @@ def price(
 
     with Market(warehouse_paths(config).published, currency.upper()) as market:
         prices = find_prices(market, " ".join(words))
-        known = [row[0] for row in market.rows("SELECT DISTINCT currency FROM observations ORDER BY ALL")]
+        known = [row[0] for row in market.rows("SELECT DISTINCT currency FROM store.scope ORDER BY ALL")]
     if market.currency not in known:
         choice = ", ".join(map(escape, known))
         detail = f"nothing is recorded in {escape(market.currency)}: choose one of {choice}"

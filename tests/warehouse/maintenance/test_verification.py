@@ -101,6 +101,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         change_database("UPDATE store.sealed_month SET rows = rows + 1 WHERE month = '2026-07-01'"),
         "has .* rows, of which .* ended: .* are right; restore a backup",
     ),
+    "the last observation is not the newest one": (
+        change_database("UPDATE store.last_observation SET observed_to = observed_to - INTERVAL 1 HOUR"),
+        "the last observations of 1 marketplaces are not those that are stored",
+    ),
     "a quote is lost": (
         change_database("DELETE FROM store.current WHERE item_key = 1"),
         "the states of 1 quotes overlap|states outlast 2026-07",

@@ -4,15 +4,14 @@
 CREATE OR REPLACE TEMP TABLE fresh_look AS
 WITH newest AS (
     SELECT s.source, max(o.observed_to) AS observed_to
-    FROM store.observation o JOIN store.scope s USING (scope_key) GROUP BY s.source
+    FROM store.last_observation o JOIN store.scope s USING (scope_key) GROUP BY s.source
 )
 SELECT DISTINCT s.scope_key, b.book_key, store.covers(s.selection, false) AS whole
-FROM store.observation o
+FROM store.last_observation o
 JOIN store.scope s USING (scope_key)
-JOIN store.run r USING (run_key)
 JOIN newest n ON n.source = s.source
 JOIN store.book b ON b.provider_key = o.provider_key AND b.currency = s.currency AND b.delivery = s.delivery
-WHERE o.complete AND o.observed_to + to_seconds(3::BIGINT * r.interval_seconds) >= n.observed_to;
+WHERE o.fresh_until >= n.observed_to;
 
 CREATE OR REPLACE TEMP TABLE doubtful_ask AS
 FROM store.current

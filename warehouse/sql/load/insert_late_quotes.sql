@@ -136,6 +136,21 @@ JOIN store.scope s ON s.currency = b.currency AND s.delivery = b.delivery
 WHERE o.run_key = v.run_key AND o.provider_key = b.provider_key AND o.scope_key = s.scope_key
     AND (o.complete OR o.held) AND o.held <> v.held;
 
+UPDATE store.last_observation l SET complete_to = n.complete_to, fresh_until = n.fresh_until
+FROM (
+    SELECT o.scope_key, o.provider_key, max(o.observed_to) FILTER (o.complete) AS complete_to,
+        max(o.observed_to + to_seconds(3::BIGINT * r.interval_seconds)) FILTER (o.complete) AS fresh_until
+    FROM store.observation o
+    JOIN (
+        SELECT run_key, interval_seconds FROM store.run
+        UNION ALL
+        SELECT getvariable('run_key'), getvariable('interval_seconds')
+    ) r USING (run_key)
+    WHERE o.provider_key IN (SELECT b.provider_key FROM recomputed_run v JOIN store.book b USING (book_key))
+    GROUP BY o.scope_key, o.provider_key
+) n
+WHERE n.scope_key = l.scope_key AND n.provider_key = l.provider_key;
+
 DELETE FROM store.missing_count m USING recomputed_run v WHERE m.run_key = v.run_key AND m.book_key = v.book_key;
 
 INSERT INTO store.missing_count SELECT run_key, book_key, missing, returned FROM recomputed_run;

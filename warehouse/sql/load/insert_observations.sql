@@ -1,6 +1,6 @@
 -- Write what this run observed.
 -- In: shard_observation, observed_book, observed_item, missing_count, suspect_provider, down_provider.
--- Out: store.observation, store.observed_items, store.missing_count.
+-- Out: store.observation, store.last_observation, store.observed_items, store.missing_count.
 
 INSERT INTO store.observation BY NAME
 SELECT getvariable('run_key') AS run_key, o.scope_key, o.provider_key,
@@ -15,6 +15,15 @@ LEFT JOIN suspect_provider s USING (provider_key, currency, delivery)
 LEFT JOIN down_provider d ON d.provider_key = o.provider_key
 LEFT JOIN observed_book b USING (shard, provider_key, delivery)
 GROUP BY o.scope_key, o.provider_key;
+
+MERGE INTO store.last_observation l USING (
+    SELECT scope_key, provider_key, observed_to, CASE WHEN complete THEN observed_to END AS complete_to,
+        CASE WHEN complete THEN observed_to + to_seconds(3::BIGINT * getvariable('interval_seconds')) END AS fresh_until
+    FROM store.observation WHERE run_key = getvariable('run_key')
+) n USING (scope_key, provider_key)
+WHEN MATCHED THEN UPDATE SET observed_to = greatest(l.observed_to, n.observed_to),
+    complete_to = greatest(l.complete_to, n.complete_to), fresh_until = greatest(l.fresh_until, n.fresh_until)
+WHEN NOT MATCHED THEN INSERT BY NAME;
 
 INSERT INTO store.observed_items
 SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys

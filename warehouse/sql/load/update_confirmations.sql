@@ -9,10 +9,9 @@ FROM confirmed_quote q WHERE q.quote_key = c.quote_key;
 -- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem
 -- to confirm them.
 WITH last_observation AS (
-    SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, max(o.observed_to) AS observed_to,
-        max(o.observed_to + to_seconds(3 * r.interval_seconds)) AS fresh_until
-    FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
-    WHERE o.complete GROUP BY ALL
+    SELECT o.scope_key, o.provider_key, s.currency, s.delivery, s.selection, o.complete_to AS observed_to, o.fresh_until
+    FROM store.last_observation o JOIN store.scope s USING (scope_key)
+    WHERE o.complete_to IS NOT NULL
 ), confirmed AS (
     SELECT d.quote_key, max(o.observed_to) AS observed_to, max(o.fresh_until) AS fresh_until
     FROM doubted_quote d

@@ -69,6 +69,15 @@ DELETE FROM store.reject WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.replay WHERE run_id IN (SELECT run_id FROM forgotten);
 UPDATE store.reject SET replayed_run_id = NULL WHERE replayed_run_id IN (SELECT run_id FROM forgotten);
 DELETE FROM store.run WHERE run_key IN (SELECT run_key FROM forgotten);
+
+DELETE FROM store.last_observation;
+
+INSERT INTO store.last_observation
+SELECT o.scope_key, o.provider_key, max(o.observed_to), max(o.observed_to) FILTER (o.complete),
+    max(o.observed_to + to_seconds(3::BIGINT * r.interval_seconds)) FILTER (o.complete)
+FROM store.observation o JOIN store.run r USING (run_key)
+GROUP BY o.scope_key, o.provider_key;
+
 DELETE FROM store.unconfirmed WHERE quote_key IN (SELECT quote_key FROM uncertain_quote);
 
 INSERT INTO store.stale_filling SELECT DISTINCT item_key FROM store.point;

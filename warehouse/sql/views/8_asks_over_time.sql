@@ -3,7 +3,7 @@
 
 CREATE OR REPLACE VIEW store.newest_of_source AS
 SELECT s.source, max(o.observed_to) AS observed_to
-FROM store.observation o JOIN store.scope s USING (scope_key)
+FROM store.last_observation o JOIN store.scope s USING (scope_key)
 GROUP BY s.source;
 
 -- `ends_at` and `file` are never null, so that comparisons with them reach the storage. `file` is that of the sealed month
@@ -84,7 +84,7 @@ FROM (
 GROUP BY market_hash_name, phase, currency;
 
 -- The end of the newest observation of any source: the past counts back from then.
-CREATE OR REPLACE VIEW store.newest_observation AS SELECT max(observed_to) AS observed_to FROM store.observation;
+CREATE OR REPLACE VIEW store.newest_observation AS SELECT max(observed_to) AS observed_to FROM store.last_observation;
 
 CREATE OR REPLACE MACRO movers(period) AS TABLE
 SELECT b.item, b.market_hash_name, b.phase, b.currency, p.price AS was, b.best.price AS now,

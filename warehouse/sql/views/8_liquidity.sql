@@ -4,7 +4,7 @@ CREATE OR REPLACE VIEW store.answered AS
 SELECT source, max(answered_at) AS answered_at
 FROM (
     SELECT s.source, max(o.observed_to) AS answered_at
-    FROM store.observation o JOIN store.scope s USING (scope_key) GROUP BY s.source
+    FROM store.last_observation o JOIN store.scope s USING (scope_key) GROUP BY s.source
     UNION ALL
     SELECT i.source, max(s.observed_at) AS answered_at FROM store.sold s JOIN store.item i USING (item_key) GROUP BY i.source
     UNION ALL
