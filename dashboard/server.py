@@ -47,6 +47,19 @@ def serve(
     if not ROOT_PATH.fullmatch(root_path):
         raise ConfigError(f"{quote(root_path)} is no path before other addresses: write it like /market")
     listener = _bind(host, port)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+    serve_socket(listener, path, root_path=root_path, hosts=hosts, on_ready=lambda: on_ready(url))
+
+
+def serve_socket(
+    listener: socket.socket,
+    path: Path,
+    *,
+    root_path: str = "",
+    hosts: Sequence[str] = (),
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the published file at `path`, as `serve` does, on a socket that listens; close it at the end."""
     with listener, GenerationFollower(path, PreparedMarket) as follower:
         names = ["127.0.0.1", "localhost", "[::1]", *hosts]
         config = uvicorn.Config(
@@ -55,8 +68,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
-        on_ready(url)
+        on_ready()
         _Server(config).run(sockets=[listener])
 
 

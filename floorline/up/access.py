@@ -42,7 +42,8 @@ class ServerAccess:
 
     The secret is None where the server is not that of `floorline up`. `pid` is the process of `floorline up`,
     `started_at` its start (ISO 8601, UTC), `pool_paused` whether the work pool is paused, so that nothing
-    runs; `host` is what the server listens on, if that is more than loopback.
+    runs; `host` is what the server listens on, if that is more than loopback; `dashboard` is the address of
+    the dashboard, if `floorline up` runs it.
     """
 
     api_url: str
@@ -51,6 +52,7 @@ class ServerAccess:
     started_at: str | None = None
     pool_paused: bool = False
     host: str | None = None
+    dashboard: str | None = None
 
     @property
     def page(self) -> str:

@@ -37,6 +37,8 @@ SERVER: Final = {
 # A run that a worker takes before its time holds the only slot of its deployment: it would be cancelled while
 # the last run still ends. So a worker takes no run in advance, and asks more often instead.
 WORKER: Final = {"PREFECT_WORKER_QUERY_SECONDS": "3", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
+# What a process needs that has no access to anything: the beginnings of names.
+HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "VIRTUAL_ENV")
 DATABASE_SETTINGS: Final = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")
 
 
@@ -63,6 +65,12 @@ def client_env(lock_path: Path) -> dict[str, str]:
     """Return the environment of a worker, without the address and the password of the server's database."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(DATABASE_SETTINGS)}
     return {**WORKER, **own, supervisor_lock.VARIABLE: str(lock_path)}
+
+
+def dashboard_env(lock_path: Path) -> dict[str, str]:
+    """Return the environment of the dashboard, which needs neither keys nor passwords."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(HARMLESS)}
+    return {**own, supervisor_lock.VARIABLE: str(lock_path)}
 
 
 def has_own_database() -> bool:

@@ -67,8 +67,11 @@ class ServerProcess:
             await asyncio.sleep(POLL)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; connections wait for the server. Raises ConfigError."""
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """Return a listening socket; connections wait for the server.
+
+    Raises ConfigError, which names the option with which another port can be chosen.
+    """
     where = f"port {port} on {'loopback' if access.is_loopback_host(host) else host}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
@@ -86,6 +89,6 @@ def listen(host: str, port: int) -> socket.socket:
             raise ConfigError(f"{where} cannot be used: {NO_ADDRESS}") from None
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(
-            f"{where} cannot be used ({reason}): choose another one with --port; 0 is any free one"
+            f"{where} cannot be used ({reason}): choose another one with {option}; 0 is any free one"
         ) from None
     return listener

@@ -1,4 +1,4 @@
-"""Supervisor: start, restart and stop the processes of `floorline up`: a server and its workers."""
+"""Supervisor: start, restart and stop the processes of `floorline up`: a server, its workers, a dashboard."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from common.addresses import mask_secrets, without_user
 from common.errors import ConfigError
 from common.warehouse_errors import WarehouseUnusable
 from floorline.up import access, environment, logs
+from floorline.up.dashboard_process import DashboardProcess
 from floorline.up.lines import LogFormat, open_log, report, warn
 from floorline.up.lost_runs import LostRunWatcher
 from floorline.up.metrics_page import FILE
@@ -29,6 +30,7 @@ from flows.prefect_api import answers_without_credentials, check_prefect_reachab
 from pipelines.config import Settings
 from pipelines.prefect_files import read_api_url
 from pipelines.prefect_settings import check_home, import_prefect
+from warehouse.paths import WarehousePaths
 
 # All times in seconds.
 LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
@@ -42,19 +44,25 @@ BUSY: Final = 300.0  # a basket that runs more often keeps Prefect's database bu
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: where the server listens, the number of workers, and the form of the log."""
+    """How to run: where the server listens, the number of workers, and the form of the log.
+
+    `dashboard` is the port of the dashboard; None: there is none.
+    """
 
     host: str = "127.0.0.1"
     port: int = 4200
     workers: int = 1
     log_format: LogFormat = "text"
+    dashboard: int | None = None
 
     def check(self) -> None:
         """Raise ConfigError for what nobody can run."""
         if not 1 <= self.workers <= MAX_WORKERS:
             raise ConfigError(f"--workers {self.workers}: use 1 to {MAX_WORKERS}")
-        if not 0 <= self.port <= 65_535:
-            raise ConfigError(f"--port {self.port}: use 1 to 65535, or 0 for any free port")
+        ports = {"--port": self.port, "--dashboard-port": self.dashboard or 0}
+        for option, port in ports.items():
+            if not 0 <= port <= 65_535:
+                raise ConfigError(f"{option} {port}: use 1 to 65535, or 0 for any free port")
 
 
 class Supervisor:
@@ -68,6 +76,7 @@ class Supervisor:
         self._lock_path = access.supervisor_lock_path(self._home)
         self._logs = self._home / "logs"
         self._server: ServerProcess | None = None
+        self._dashboard: DashboardProcess | None = None
         self._workers = WorkerGroup(self._logs, self._lock_path)
         self._lock: IO[str] | None = None  # until this process ends
         self._access: access.ServerAccess | None = None
@@ -82,6 +91,13 @@ class Supervisor:
             access.make_private(folder)
         self._hold_lock()
         open_log(self._logs, self._options.log_format, self.on_terminal_lost)
+        if self._options.dashboard is not None:
+            self._dashboard = DashboardProcess(
+                WarehousePaths(self._settings.root).published,
+                self._logs,
+                self._lock_path,
+                port=self._options.dashboard,
+            )
         # Prefect reads its settings when it is imported: this module imports Prefect inside functions only.
         os.environ.update(environment.base_env(os.environ, self._home))
         os.environ[logs.SETTING] = str(logs.write_logging_config(self._home))
@@ -91,6 +107,10 @@ class Supervisor:
         else:
             await self._start_server()
         await self._schedule()
+        if self._dashboard is not None:
+            self._dashboard.start(self._home)
+            address = self._dashboard.address
+            report("dashboard.starting", f"Dashboard: {address}", address=address)
 
     async def supervise(self) -> None:
         """Restart dead workers, and report what happens, until ProcessExited is raised."""
@@ -108,6 +128,8 @@ class Supervisor:
                 if self._server is not None:
                     self._server.check()
                 self._workers.restart_dead(self._home)
+                if self._dashboard is not None:
+                    self._dashboard.restart_dead(self._home)
 
     async def stop(self) -> None:
         """Pause the schedules; then stop the runs, the workers and the server, in this order."""
@@ -115,12 +137,16 @@ class Supervisor:
             return
         for task in self._tasks:
             task.cancel()
+        if self._dashboard is not None:
+            self._dashboard.process.terminate()
         server = self._server.process if self._server is not None else None
         # Only the server knows the processes of the runs.
         if self._workers.processes and (server is None or server.returncode is None):
             await self._stop_runs()
         self._runs_stopped = True
         await self._workers.stop()
+        if self._dashboard is not None:
+            await asyncio.to_thread(self._dashboard.process.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
         if server is None:
             self._remove_files()
             return
@@ -135,8 +161,8 @@ class Supervisor:
         """Stop at once: wait for no run, and kill the processes once the runs are stopped."""
         self._in_haste = True
         if self._runs_stopped:
-            server = [self._server.process] if self._server is not None else []
-            for process in (*self._workers.processes, *server):
+            others = [part.process for part in (self._server, self._dashboard) if part is not None]
+            for process in (*self._workers.processes, *others):
                 process.signal_all(signal.SIGKILL)
 
     def _hold_lock(self) -> None:
@@ -247,6 +273,8 @@ class Supervisor:
         return self._server is not None and not environment.has_own_database()
 
     def _publish_access(self, new: access.ServerAccess) -> None:
+        if self._dashboard is not None:
+            new = dataclasses.replace(new, dashboard=self._dashboard.address)
         self._access = new
         access.write_access(self._home, new)
 

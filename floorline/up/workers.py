@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +10,10 @@ from common import supervisor_lock
 from floorline.up import environment
 from floorline.up.lines import warn
 from floorline.up.process import ManagedProcess, ProcessExited
+from floorline.up.restarts import MAX_RESTARTS, RESTART_WINDOW, RestartCounter
 from flows import WORK_POOL
 
 STOP_TIMEOUT: Final = 10.0  # seconds of a process before SIGTERM, and again before SIGKILL
-MAX_RESTARTS: Final = 3  # of one worker within RESTART_WINDOW
-RESTART_WINDOW: Final = 300.0  # seconds
 
 
 class WorkerGroup:
@@ -24,7 +22,7 @@ class WorkerGroup:
     def __init__(self, logs: Path, lock_path: Path) -> None:
         self._logs = logs
         self._lock_path = lock_path
-        self._deaths: dict[str, list[float]] = {}
+        self._restarts = RestartCounter()
         self.processes: list[ManagedProcess] = []
 
     def start(self, count: int, cwd: Path) -> None:
@@ -55,13 +53,11 @@ class WorkerGroup:
             await asyncio.to_thread(worker.shut_down, STOP_TIMEOUT, STOP_TIMEOUT)
 
     def _restart(self, worker: ManagedProcess, cwd: Path) -> None:
-        now = time.monotonic()
-        deaths = [*(at for at in self._deaths.get(worker.name, ()) if now - at < RESTART_WINDOW), now]
-        self._deaths[worker.name] = deaths
-        if len(deaths) > MAX_RESTARTS:
+        deaths = self._restarts.count_death(worker.name)
+        if deaths > MAX_RESTARTS:
             minutes = RESTART_WINDOW / 60
             raise ProcessExited(
-                f"{worker.describe_exit()}\n{worker.name} died {len(deaths)} times in {minutes:.0f} minutes."
+                f"{worker.describe_exit()}\n{worker.name} died {deaths} times in {minutes:.0f} minutes."
             )
         warn("worker.died", f"{worker.describe_exit()}\nRestarting {worker.name}.", worker=worker.name)
         worker.start(cwd)

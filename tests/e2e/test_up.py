@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
+from floorline.up.access import prefect_home, read_access
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.options import Options
@@ -32,7 +34,7 @@ def market(tier: str, items: int = 300) -> Options:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningUp, Sandbox, Sandbox]]:
-    """Run `floorline up` with two baskets of two sources on short intervals."""
+    """Run `floorline up` with a dashboard and two baskets of two sources on short intervals."""
     with serve(market("quant")) as one, serve(market("free")) as two:
         bench = Bench.at(
             tmp_path_factory.mktemp("up"),
@@ -40,7 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningU
             basket("quick", source="one", providers=["buff163"], every="15s"),
             catalog_of("steam", "buff163", "csfloat", name="full", source="two", every="20s"),
         )
-        with running_up(bench) as started:
+        with running_up(bench, "--dashboard", "--dashboard-port", "0") as started:
             yield started, one, two
 
 
@@ -69,6 +71,33 @@ def test_baskets_run_on_schedule_and_the_database_grows(
     assert last["name"].startswith(f"quick {last['expected_start_time'][:16]}")
     assert {"floorline", "basket:quick", "source:one"} <= set(last["tags"])
     assert "snapshot-quick" in {artifact["key"] for artifact in up.query("artifacts")}
+
+
+def test_dashboard_is_served_without_keys_and_restarted(
+    running: tuple[RunningUp, Sandbox, Sandbox],
+) -> None:
+    up, _, _ = running
+    access = read_access(prefect_home(up.bench.paths.root))
+    assert access is not None
+    address = access.dashboard
+    assert address is not None
+    assert f"Dashboard: {address}" in up.output()
+    assert address in up.bench.command("ui").stdout
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(address, timeout=30).status_code == httpx.codes.OK
+        return False
+
+    wait_until(answers, 120, every=0.2)
+    (dashboard,) = up.children("up.dashboard_server")
+    environment = Path(f"/proc/{dashboard}/environ").read_bytes()
+    assert VALID_KEY.encode() not in environment
+    assert up.secret.encode() not in environment
+    os.kill(dashboard, signal.SIGKILL)
+    wait_until(lambda: "dashboard died, killed by SIGKILL" in up.output(), 60, every=0.2)
+    wait_until(answers, 120, every=0.2)
+    assert up.children("up.dashboard_server") != [dashboard]
 
 
 def test_killed_worker_and_run_recover_within_four_minutes(
@@ -108,7 +137,7 @@ def test_files_are_private_and_contain_no_key(running: tuple[RunningUp, Sandbox,
     home = up.bench.paths.root / "prefect"
     logs = sorted((home / "logs").iterdir())
     assert "2 baskets run every few minutes: PostgreSQL is better" in up.output()
-    assert [log.name for log in logs] == ["server.log", "up.log", "worker-1.log"]
+    assert [log.name for log in logs] == ["dashboard.log", "server.log", "up.log", "worker-1.log"]
     assert {stat.S_IMODE(log.stat().st_mode) for log in logs} == {0o600}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for path in home.rglob("*"):

@@ -38,15 +38,26 @@ def up(
     host: Annotated[str, typer.Option(help="The address on which the server listens.")] = "127.0.0.1",
     workers: Annotated[int, typer.Option(min=1, max=16, metavar="NUMBER", help="The number of workers.")] = 1,
     log_format: Annotated[LogFormat, typer.Option(help="Lines for people, or JSON lines.")] = "text",
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve the dashboard, too.")] = False,
+    dashboard_port: Annotated[
+        int, typer.Option(min=0, max=65_535, metavar="PORT", help="The dashboard's port; 0: any free one.")
+    ] = 8710,
 ) -> None:
     """Run everything on schedule, until Ctrl-C.
 
-    Starts a Prefect server, the deployments and workers; Ctrl-C stops all of them.
+    Starts a Prefect server, the deployments and workers, with --dashboard the dashboard, too; Ctrl-C stops
+    all of them.
     """
     from floorline.up.run import run_until_stopped
     from floorline.up.supervisor import Options
 
-    options = Options(host=host, port=port, workers=workers, log_format=log_format)
+    options = Options(
+        host=host,
+        port=port,
+        workers=workers,
+        log_format=log_format,
+        dashboard=dashboard_port if dashboard else None,
+    )
     raise typer.Exit(run_until_stopped(config, options))
 
 
@@ -65,13 +76,16 @@ def ui(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if access is None:
         raise _not_running()
     if as_json:
-        print_result("ui", PageOutput(access.page, access.secret))
+        print_result("ui", PageOutput(access.page, access.secret, access.dashboard))
         return
     console.print_line(f"Prefect:  {access.page}")
     if access.secret is None:
         console.print_line("Password: that of your own server")
-        return
-    console.print_line(f"Password: {access.secret} (all of it; a new one at each start of `floorline up`)")
+    else:
+        note = "(all of it; a new one at each start of `floorline up`)"
+        console.print_line(f"Password: {access.secret} {note}")
+    if access.dashboard is not None:
+        console.print_line(f"Dashboard: {access.dashboard}")
 
 
 def prefect(

@@ -119,10 +119,14 @@ class AutomationOutput:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PageOutput:
-    """The address of Prefect's page, and the password that it asks for."""
+    """The address of Prefect's page, and the password that it asks for.
+
+    `dashboard` is the address of the dashboard, which asks for none; null where `floorline up` runs none.
+    """
 
     page: str
     password: str | None
+    dashboard: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ def test_ui_prints_the_password_on_request_only(running: Path) -> None:
     shown = main_with("ui", "--config", str(config))
     assert (shown.code, "http://127.0.0.1:4200\n" in shown.out, SECRET in shown.out) == (0, True, True)
     as_json = read_result(main_with("ui", "--json", "--config", str(config)).out)
-    assert as_json == {"page": "http://127.0.0.1:4200", "password": SECRET}
+    assert as_json == {"page": "http://127.0.0.1:4200", "password": SECRET, "dashboard": None}
 
 
 @pytest.mark.parametrize("command", [["ui"], ["prefect", "version"]])

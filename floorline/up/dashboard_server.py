@@ -1,0 +1,31 @@
+"""Serve the dashboard on the socket of `floorline up`.
+
+    python -m floorline.up.dashboard_server DESCRIPTOR FILE
+
+`floorline up` listens before this process starts and after it dies: so nobody else can take its port. Before
+the first snapshot there is no published file: until then, connections wait.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from dashboard.server import serve_socket
+
+POLL: Final = 0.5  # seconds
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    published = Path(sys.argv[2])
+    while not published.exists():
+        time.sleep(POLL)
+    serve_socket(socket.socket(fileno=int(sys.argv[1])), published)
+
+
+if __name__ == "__main__":
+    main()
