@@ -19,26 +19,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.errors import FloorlineError
 from dashboard import requests
+from dashboard.downloads import MEDIA_TYPES, respond_with_file, respond_with_text
 from dashboard.generations import GenerationFollower
 from dashboard.pages.page import Page
 from dashboard.prepared import PreparedMarket
 from dashboard.rendering import render_page
+from dashboard.security import HEADERS, SecurityHeaders
 
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self';"
-        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-MEDIA_TYPES: Final[Mapping[str, str]] = {"csv": "text/csv", "json": "application/json"}
+FORMS: Final = ("html", *MEDIA_TYPES)  # as the ends of addresses
 MOST_KEPT: Final = 256  # responses
 Build = Callable[[PreparedMarket, Request, str], "Page | None"]
 
@@ -76,10 +67,10 @@ class Dashboard:
         )
 
     def _routes(self, path: str, data_path: str, active: str, build: Build) -> list[Route]:
-        """Return the routes of a page, and of its tables as CSV and JSON."""
+        """Return the routes of a page, and of its tables and charts as files."""
         respond = partial(self._respond, build, active)
         return [
-            *(Route(f"{data_path}.{form}", partial(respond, form), methods=["GET"]) for form in MEDIA_TYPES),
+            *(Route(f"{data_path}.{form}", partial(respond, form), methods=["GET"]) for form in FORMS),
             Route(path, partial(respond, "html"), methods=["GET"]),
         ]
 
@@ -117,11 +108,8 @@ class Dashboard:
         if page is None:
             page, status = requests.not_found_page(), 404
         if form != "html":
-            return (
-                _respond_with_table(page, form, request)
-                if status == 200
-                else _respond_with_text(page, status)
-            )
+            is_found = status == 200
+            return respond_with_file(page, form, request) if is_found else _respond_without_file(page, status)
         html = render_page(
             page,
             root=self._root,
@@ -157,38 +145,13 @@ class Dashboard:
             )
         return Response(html, status, headers, media_type="text/html")
 
-    def _data_address(self, request: Request, form: str, table: str) -> str:
-        """Return the address of a table of this page as CSV or JSON."""
-        path = request.scope["raw_path"].decode("ascii").partition("?")[0]
+    def _data_address(self, request: Request, form: str, **named: str) -> str:
+        """Return the address of a table or a chart of this page as a file."""
+        path = request.scope["raw_path"].decode("ascii").partition("?")[0].removesuffix(".html")
         page = "/market" if path == "/" else path
-        values = [*request.query_params.multi_items(), ("table", table)]
+        values = [*request.query_params.multi_items(), *named.items()]
         return f"{self._root}{page}.{form}?{urlencode(values)}"
 
 
-def _respond_with_table(page: Page, form: str, request: Request) -> Response:
-    table = page.find_table(request.query_params.get("table", ""))
-    if table is None:
-        return Response("there is no such table\n", 404, media_type="text/plain")
-    return Response(table.to_csv() if form == "csv" else table.to_json(), media_type=MEDIA_TYPES[form])
-
-
-def _respond_with_text(page: Page, status: int) -> Response:
-    return Response(f"{page.title}: {page.context['message']}\n", status, media_type="text/plain")
-
-
-class SecurityHeaders:
-    """Sends the headers that keep a page from loading and telling anything elsewhere, with each response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message["headers"], *headers]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+def _respond_without_file(page: Page, status: int) -> Response:
+    return respond_with_text(f"{page.title}: {page.context['message']}", status)

@@ -57,11 +57,12 @@ def render_page(
     active: str,
     currency: str,
     newest: datetime | None,
-    address: Callable[[str, str], str] | None,
+    address: Callable[..., str] | None,
 ) -> str:
-    """Return a page as HTML. `root` stands before our addresses; `address` gives that of a table's data.
+    """Return a page as HTML. `root` stands before our addresses.
 
-    `active` is the entry of the menu; `newest` is the time of the newest look (UTC).
+    `address` gives the address of a table or a chart as a file, and is None where there is none; `active` is
+    the entry of the menu; `newest` is the time of the newest look (UTC).
     """
     return ENVIRONMENT.get_template(page.template).render(
         page=page, root=root, active=active, currency=currency, newest=newest, address=address, menu=MENU

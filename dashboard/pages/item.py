@@ -10,19 +10,21 @@ from statistics import median
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from dashboard.asks_over_time import read_best_asks
+from dashboard.asks_over_time import read_asks, read_best_asks, to_steps
 from dashboard.charts.prices import MOST_LINES, PriceChart
-from dashboard.charts.steps import Step
+from dashboard.charts.sparkline import draw_sparkline
+from dashboard.charts.steps import Step, clip_steps
 from dashboard.formatting import format_change, format_name, format_price, trend
-from dashboard.pages.item_chart import complete_chart
+from dashboard.pages.item_chart import build_chart
+from dashboard.pages.item_series import read_candles, read_sales, sale_table
 from dashboard.pages.page import Figure, Page, item_address
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
 
 DAY: Final = timedelta(days=1)
-WINDOWS: Final[Mapping[str, timedelta | None]] = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": None}
+WEEK: Final = 7 * DAY
+WINDOWS: Final[Mapping[str, timedelta | None]] = {"1d": DAY, "7d": WEEK, "30d": 30 * DAY, "all": None}
 FAVOURITES: Final = ("steam", "buff163", "csfloat")  # shown where the address names no marketplace
-MOST_SALES: Final = 50
 SELECT_NAME: Final = """
 SELECT item, market_hash_name, phase, family FROM memory.main.name
 WHERE (item = $item OR market_hash_name = $item) AND NOT aggregate ORDER BY item = $item DESC, phase
@@ -46,10 +48,6 @@ ORDER BY q.fresh DESC, q.price, q.provider, q.delivery
 SELECT_SPREAD: Final = """
 SELECT profit, margin, bought_at, sold_at FROM memory.main.spread WHERE item = $item AND currency = $currency
 """
-SELECT_SALES: Final = """
-SELECT time, provider, price, float_value FROM sales
-WHERE item = $item AND currency = $currency ORDER BY time DESC LIMIT $limit
-"""
 ASK_COLUMNS: Final = (
     Column("provider", "Marketplace"),
     Column("price", "Ask", "price"),
@@ -57,14 +55,9 @@ ASK_COLUMNS: Final = (
     Column("quantity", "Listed", "count"),
     Column("bid", "Bid", "price", secondary=True),
     Column("after_fee", "After fee", "price", secondary=True),
+    Column("chart", "7 d", "chart", secondary=True),
     Column("changed", "Changed", "age", secondary=True),
     Column("seen", "Seen", "age"),
-)
-SALE_COLUMNS: Final = (
-    Column("time", "Time", "moment"),
-    Column("provider", "Where"),
-    Column("price", "Price", "price"),
-    Column("float_value", "Float", "text", secondary=True),
 )
 
 
@@ -107,23 +100,26 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
     best = offers[0]["price"] if offers else None
     length = WINDOWS.get(request.window, WINDOWS["7d"])
     since = now - length if length else datetime(2012, 1, 1, tzinfo=UTC)
-    past = read_best_asks(market, [item], currency, min(since, now - 7 * DAY))[item]
-    sales = market.records(SELECT_SALES, {"item": item, "currency": currency, "limit": MOST_SALES})
+    changes = read_best_asks(market, [item], currency, min(since, now - WEEK))
+    past = to_steps(changes)[item]
+    asks_over_time = read_asks(market, item, currency, min(since, now - WEEK))
+    sales = read_sales(market, item, currency)
     shown = _choose_marketplaces(request, asks)
     title = f"{format_name(name['market_hash_name'])}{' ' + name['phase'] if name['phase'] else ''}"
     start = past[0].start if not length and past else since
-    chart = complete_chart(
-        market, PriceChart(title, start, now, past), item=item, currency=currency, shown=shown, sales=sales
+    chart = build_chart(
+        PriceChart(title, start, now, past), asks_over_time, changes, shown=shown, sales=sales
     )
+    candle_charts, candles = read_candles(market, item, currency, since)
     family = market.records(SELECT_FAMILY, {"family": name["family"], "currency": currency})
     return Page(
         template="item.html",
         title=title,
         figures=_figures(market, item, currency, offers=offers, past=past, now=now),
-        tables=(_ask_table(asks, best, now), _sale_table(sales)),
+        charts=(chart, *candle_charts),
+        tables=(_ask_table(asks, best, now, asks_over_time), sale_table(sales), candles),
         context={
             "item": item,
-            "chart": chart.draw(),
             "phases": _phases(family, name, currency),
             "wears": _wears(family, name, currency),
             "windows": [
@@ -163,7 +159,7 @@ def _figures(
     return [
         Figure("Best ask", format_price(best), offers[0]["provider"] if offers else "not listed now"),
         _change_figure("24 h", past, now - DAY, best),
-        _change_figure("7 d", past, now - 7 * DAY, best),
+        _change_figure("7 d", past, now - WEEK, best),
         Figure(f"Median of {len(prices)}", format_price(median(prices) if prices else None)),
         Figure("Highest bid", format_price(top["bid"] if top else None), top["provider"] if top else ""),
         *(
@@ -186,11 +182,18 @@ def _change_figure(label: str, past: Sequence[Step], moment: datetime, best: Dec
     return Figure(label, format_change(change), f"was {format_price(was)}", trend=trend(change))
 
 
-def _ask_table(asks: Sequence[Mapping[str, Any]], best: Decimal | None, now: datetime) -> Table:
+def _ask_table(
+    asks: Sequence[Mapping[str, Any]],
+    best: Decimal | None,
+    now: datetime,
+    asks_over_time: Mapping[tuple[str, str], Sequence[Step]],
+) -> Table:
     rows = []
     for row in asks:
+        past = clip_steps(asks_over_time.get((row["provider"], row["delivery"]), ()), now - WEEK, now)
         values = {
             **row,
+            "chart": draw_sparkline(past, now - WEEK, now),
             "over_best": float(row["price"] / best - 1) if best else None,
             "changed": row["changed_at"] and now - row["changed_at"],
             "seen": now - row["observed_at"],
@@ -201,11 +204,6 @@ def _ask_table(asks: Sequence[Mapping[str, Any]], best: Decimal | None, now: dat
         # Only these two: an address from an API may be a script.
         rows.append(Row(values, {"provider": url} if url.startswith(("https://", "http://")) else {}))
     return Table("asks", "Marketplaces", ASK_COLUMNS, rows, empty="No marketplace lists this item now.")
-
-
-def _sale_table(sales: Sequence[Mapping[str, Any]]) -> Table:
-    empty = "No sales are stored. The command “floorline backfill --series sales” fetches them."
-    return Table("sales", "Sales", SALE_COLUMNS, [Row(row) for row in sales], empty=empty)
 
 
 def _phases(family: Sequence[Mapping[str, Any]], name: Mapping[str, Any], currency: str) -> list[Choice]:

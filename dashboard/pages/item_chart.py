@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from dashboard.asks_over_time import Change
 from dashboard.charts.prices import Dot, PriceChart, Quartiles
 from dashboard.charts.steps import Step
 from dashboard.formatting import format_moment, format_price
-from dashboard.prepared import PreparedMarket
+from dashboard.pages.page import Chart
+from dashboard.tables import Column, Row, Table
 
 MOMENTS: Final = 160  # of the band: one for each six pixels
 LEAST_ASKS: Final = 4  # fewer have no middle half
-SELECT_PAST: Final = """
-SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
-WHERE item = $item AND currency = $currency AND price IS NOT NULL AND (valid_to > $since OR valid_to IS NULL)
-ORDER BY valid_from
-"""
+CHANGE_COLUMNS: Final = (
+    Column("valid_from", "From", "moment"),
+    Column("valid_to", "To", "moment"),
+    Column("price", "Best ask", "price"),
+)
 
 
-def complete_chart(
-    market: PreparedMarket,
+def build_chart(
     chart: PriceChart,
+    asks: Mapping[tuple[str, str], Sequence[Step]],
+    changes: Iterable[Change],
     *,
-    item: str,
-    currency: str,
     shown: Sequence[str],
     sales: Sequence[Mapping[str, Any]],
-) -> PriceChart:
-    """Return a chart of a best ask with the marketplaces `shown`, the middle half of all, and the sales."""
-    values = {"item": item, "currency": currency, "since": chart.start}
-    rows = market.rows(SELECT_PAST, values)
-    steps: dict[tuple[str, str], list[Step]] = {}
-    for provider, delivery, price, since, until in rows:
-        known = steps.setdefault((provider, delivery), [])
-        if known and known[-1].start == since:
-            known.pop()
-        known.append(Step(since, float(price)))
-        if until is not None:
-            known.append(Step(until, None))
+) -> Chart:
+    """Return the chart of a best ask with the marketplaces `shown`, the middle half of all asks, and sales.
+
+    `asks` are by marketplace and delivery; the data behind the chart are the `changes` of the best ask in it.
+    """
     dots = [
         Dot(
             sale["time"],
@@ -50,9 +44,15 @@ def complete_chart(
         for sale in sales
         if sale["price"] is not None
     ]
-    lines = [(name, steps[name, "standard"]) for name in shown if (name, "standard") in steps]
-    band = find_quartiles(list(steps.values()), chart.start, chart.end)
-    return dataclasses.replace(chart, band=band, lines=lines, sales=dots)
+    lines = [(name, asks[name, "standard"]) for name in shown if (name, "standard") in asks]
+    band = find_quartiles(list(asks.values()), chart.start, chart.end)
+    rows = [
+        Row({"valid_from": start, "valid_to": end, "price": price})
+        for _, price, start, end in changes
+        if end is None or end > chart.start
+    ]
+    drawn = dataclasses.replace(chart, band=band, lines=lines, sales=dots).draw()
+    return Chart("history", "Price history", drawn, Table("best-asks", "", CHANGE_COLUMNS, rows))
 
 
 def find_quartiles(lines: Sequence[Sequence[Step]], start: datetime, end: datetime) -> list[Quartiles]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from dashboard.asks_over_time import read_best_asks
+from dashboard.asks_over_time import read_best_asks, to_steps
 from dashboard.charts.columns import draw_columns
 from dashboard.charts.sparkline import draw_sparkline
 from dashboard.charts.steps import clip_steps
 from dashboard.formatting import format_count, format_price
-from dashboard.pages.page import Figure, Page, item_address
+from dashboard.pages.page import Chart, Figure, Page, item_address
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
 
@@ -31,6 +31,7 @@ MOVER_COLUMNS: Final = (
     Column("change", "Change", "change"),
     Column("chart", "2 d", "chart", secondary=True),
 )
+CHANGE_COLUMNS: Final = (Column("hour", "Hour", "moment"), Column("changes", "Changes", "count"))
 MARKETPLACE_COLUMNS: Final = (
     Column("provider", "Marketplace"),
     Column("quotes", "Quotes", "count"),
@@ -61,7 +62,7 @@ def build_market_page(market: PreparedMarket, currency: str) -> Page:
             _mover_table("down", "Down most in 24 h", down, charts),
             _marketplaces(market, currency),
         ),
-        context={"changes": _draw_changes(market)},
+        charts=(_draw_changes(market),),
     )
 
 
@@ -91,18 +92,26 @@ def _draw_sparklines(market: PreparedMarket, currency: str, items: list[str]) ->
     if market.newest is None:
         return {}
     since = market.newest - DAYS
-    past = read_best_asks(market, items, currency, since)
+    past = to_steps(read_best_asks(market, items, currency, since))
     return {
-        item: draw_sparkline(clip_steps(steps, since, market.newest), since, market.newest)
-        for item, steps in past.items()
+        item: draw_sparkline(clip_steps(past[item], since, market.newest), since, market.newest)
+        for item in items
     }
 
 
-def _draw_changes(market: PreparedMarket) -> str:
+def _draw_changes(market: PreparedMarket) -> Chart:
     counts: list[tuple[Any, int]] = []
     if market.newest is not None:
         counts = market.rows(SELECT_CHANGES, {"since": market.newest - DAYS})
-    return draw_columns(counts, HOUR, title="Changes an hour")
+    return Chart(
+        "changes",
+        "Changes an hour",
+        draw_columns(counts, HOUR, title="Changes an hour"),
+        Table(
+            "activity", "", CHANGE_COLUMNS, [Row({"hour": hour, "changes": count}) for hour, count in counts]
+        ),
+        note="New prices, quantities and listings that went, over two days.",
+    )
 
 
 def _marketplaces(market: PreparedMarket, currency: str) -> Table:

@@ -34,6 +34,11 @@ LOOKS: Final[Mapping[str, Mapping[str, Any]]] = {
     "dark": {"color_scheme": "dark"},
     "phone": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
 }
+# Of the paper, of the line of the best ask, and of the texts at the axes.
+COLOURS: Final = {
+    "light": ["rgb(255, 255, 255)", "rgb(23, 25, 28)", "rgb(92, 98, 106)"],
+    "dark": ["rgb(23, 26, 29)", "rgb(232, 234, 237)", "rgb(163, 169, 177)"],
+}
 FOCUSED: Final = """() => {
     const focused = document.activeElement;
     const style = getComputedStyle(focused), box = focused.getBoundingClientRect();
@@ -160,6 +165,18 @@ def test_theme_and_watched_items_stay_in_the_browser(visitor: Visitor) -> None:
     visitor.page.get_by_role("button", name="Watched").click()
     visitor.open("/items")
     assert not visitor.page.locator("#watched").is_visible()
+
+
+@pytest.mark.parametrize("theme", COLOURS)
+@pytest.mark.parametrize("item", [REDLINE, HOSTILE])
+def test_chart_as_a_file_keeps_its_colours(visitor: Visitor, item: str, theme: str) -> None:
+    assert visitor.open(f"/item/{quote(item, safe='')}.svg?theme={theme}") == 200
+    colours = visitor.page.evaluate(
+        "['.paper', '.best', '.tick'].map((part) => getComputedStyle(document.querySelector(part)))"
+        ".map((style) => style.stroke === 'none' ? style.fill : style.stroke)"
+    )
+    assert colours == COLOURS[theme]
+    assert (visitor.errors, visitor.dialogs, visitor.refused) == ([], [], [])
 
 
 def test_pointer_shows_the_price_of_a_moment(visitor: Visitor) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.charts.candles import Candle, draw_candles
 from dashboard.charts.columns import draw_columns
 from dashboard.charts.prices import Dot, PriceChart, Quartiles
 from dashboard.charts.sparkline import draw_sparkline
@@ -86,3 +87,30 @@ def test_sparkline_ends_in_a_dot_where_a_price_stands(values: list[float | None]
     root = ET.fromstring(svg)
     assert root.get("aria-hidden") == "true"
     assert len(list(root.iter("circle"))) == bool(values and values[-1] is not None)
+
+
+PRICES = st.floats(0.001, 1e7)
+
+
+@given(st.lists(st.tuples(PRICES, PRICES, PRICES, PRICES, st.integers(0, 10**9)), min_size=1, max_size=40))
+def test_candles_are_drawn_inside_of_their_frame(
+    buckets: list[tuple[float, float, float, float, int]],
+) -> None:
+    candles = [
+        Candle(hour(number), prices[0], max(prices), min(prices), prices[-1], volume)
+        for number, (*prices, volume) in enumerate(buckets)
+    ]
+    root = parse(draw_candles(candles, timedelta(hours=1), title=HOSTILE))
+    kinds = [node.get("class") for node in root.iter(f"{SVG}g")]
+    assert kinds == ["fall" if each.close < each.open else "rise" for each in candles]
+    for node in root.iter(f"{SVG}rect"):
+        top, height = float(node.get("y", "-1")), float(node.get("height", "-1"))
+        assert height >= 0
+        assert 11 <= top <= top + height <= 231
+    for node in root.iter(f"{SVG}path"):
+        ends = [float(end) for end in node.get("d", "").split(" ")[1].split("V")]
+        assert all(11 <= end <= 181 for end in ends)
+
+
+def test_no_candles_are_an_empty_chart() -> None:
+    assert parse(draw_candles([], timedelta(hours=1), title="x")).findtext(f"{SVG}desc") == "No candles."
