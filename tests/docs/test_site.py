@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
+from tests.support.browser import Visitor, start_chromium
 from tests.support.site import CONFIGURATION, ROOT, build_site, copy_pages
+from tests.support.waiting import wait_until
 
 # What a browser fetches with a page: scripts, style sheets, pictures, frames.
 FETCHED = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=\"?((?:https?:)?//[^\">\s]*)")
@@ -33,6 +40,51 @@ def test_every_page_is_there_and_fetches_nothing_from_another_server(site: Path)
         assert "<article" in html
         assert FETCHED.findall(html) == [], written
     assert FETCHED.findall('<script async src="https://example.org/a.js">') == ["https://example.org/a.js"]
+
+
+@pytest.mark.slow
+def test_site_works_without_internet(site: Path) -> None:
+    """A browser that reaches this server only shows the pages, and finds words in them."""
+    with serve_folder(site / "html") as url, start_chromium() as browser:
+        visitor = Visitor(browser, url)
+        for path in ("/index.html", "/docs/how-to-analyse.html", "/docs/warehouse.html"):
+            assert visitor.open(path) == 200
+            assert (visitor.refused, visitor.errors) == ([], [])
+        find(visitor.page, "limit_except")
+        assert "/docs/how-to-proxy.html" in visitor.page.url
+        assert (visitor.refused, visitor.errors) == ([], [])
+        visitor.close()
+
+
+def find(page: Page, words: str) -> None:
+    """Type words into the search of the site, and go to the first page that it finds."""
+    start = page.url
+    page.get_by_role("button", name="Search").first.click()
+    page.keyboard.insert_text(words)  # at once: no result is that of a part of them
+
+    def is_elsewhere() -> bool:
+        page.keyboard.press("Enter")  # does nothing before the search has results
+        return page.url != start
+
+    wait_until(is_elsewhere, every=0.2)
+    page.wait_for_load_state()
+
+
+@contextmanager
+def serve_folder(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder on loopback; yield the address."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A handler that prints no line for a request."""
+
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name of the base class
+        """Print nothing."""
 
 
 def test_navigation_has_every_page() -> None:

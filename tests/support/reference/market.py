@@ -59,7 +59,7 @@ def publish_example(folder: Path) -> WarehousePaths:
         bids = observe(at, *_bids(number), providers=("buff163", "steam"), deliveries=("bid",))
         land(paths, f"{at:%Y%m%d-%H}00", asks, bids, basket="market", interval_seconds=EVERY // SECOND)
     _land_series(paths)
-    alert = Alert("quota.low", "cs2cap", "market", "12% of the requests of this month are left")
+    alert = Alert("quota.exhausted", "cs2cap", "", "the requests of this month are used up")
     AlertStore(paths.state).raise_alert(alert, NOON + 11 * EVERY)
     load(paths)
     return paths
