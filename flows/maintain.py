@@ -1,9 +1,9 @@
-"""The flow `maintain`: load pending landings, publish, seal months, verify, check for silence; no request."""
+"""The flow `maintain`: load pending landings, publish, seal months, verify, report; no request."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common.clock import SystemClock
+from common.errors import FloorlineError
 from common.machine_errors import MachineError
 from common.text import pluralize
 from common.warehouse_errors import WarehouseError
+from flows.nightly_report import publish_report, write_nightly_report
 from flows.run_context import flow_run_name
 from flows.schedule_runs import tend_schedule
 from pipelines.alerts.silence import check_silence
@@ -24,6 +26,7 @@ from pipelines.loading import load_in_thread
 from pipelines.maintenance import seal_months, verify_warehouse
 from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
 
 
 @flow(name="maintain", flow_run_name=lambda: flow_run_name("maintain"), persist_result=False)
@@ -31,7 +34,7 @@ async def maintain(config: str | None = None) -> State[Any]:
     """Maintain the warehouse of the configuration at `config`.
 
     Ends as Completed, or as Failed if the warehouse is locked, full or unusable, a landing is not
-    loaded, or the verification finds damage.
+    loaded, the verification finds damage, or the report cannot be written.
     """
     settings = load_settings(Path(config) if config else None)
     clock = SystemClock()
@@ -56,7 +59,19 @@ async def maintain(config: str | None = None) -> State[Any]:
         message += f"; {pluralize(len(seals.sealed), 'month')} sealed"
     failed = [f"{load.run_id} is {load.state}: {load.reason}" for load in loads if not load.is_loaded]
     failed += problems
+    failed += await _report(WarehousePaths(settings.root), clock.now())
     return Failed(message="; ".join([message, *failed])) if failed else Completed(message=message)
+
+
+async def _report(paths: WarehousePaths, now: datetime) -> list[str]:
+    """Write the report of the night where anything is published; return a line where that fails."""
+    if not paths.published.exists():
+        return []
+    try:
+        await publish_report(await asyncio.to_thread(write_nightly_report, paths, now))
+    except FloorlineError as error:
+        return [f"the report of the night is not written: {error}"]
+    return []
 
 
 def _row(load: LoadReport) -> dict[str, Any]:

@@ -54,6 +54,11 @@ class WarehousePaths:
         return self.root / "sealed"
 
     @property
+    def reports(self) -> Path:
+        """The folder of the nightly reports."""
+        return self.root / "reports"
+
+    @property
     def catalog(self) -> Path:
         """The folder of the cached catalogs, one folder per source."""
         return self.root / "catalog"

@@ -44,12 +44,11 @@ class DashboardProcess:
         """Restart the process where it has died, unless it has died too often."""
         if self._has_given_up or self.process.returncode is None:
             return
-        deaths = self._restarts.count_death(self.process.name)
-        if deaths > MAX_RESTARTS:
-            self._has_given_up = True
-            self._listener.close()  # a browser gets an answer at once
-            next_step = "The dashboard stays off; start it with `floorline dashboard`."
-        else:
-            next_step = "Restarting the dashboard."
-            self.process.start(cwd)
+        self._has_given_up = self._restarts.count_death(self.process.name) > MAX_RESTARTS
+        off = "The dashboard stays off; start it with `floorline dashboard`."
+        next_step = off if self._has_given_up else "Restarting the dashboard."
         warn("dashboard.died", f"{self.process.describe_exit()}\n{next_step}")
+        if self._has_given_up:
+            self._listener.close()  # a browser gets an answer at once
+        else:
+            self.process.start(cwd)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from common.errors import FloorlineError
 from dashboard.server import serve_socket
 
 POLL: Final = 0.5  # seconds
@@ -24,7 +25,10 @@ def main() -> None:
     published = Path(sys.argv[2])
     while not published.exists():
         time.sleep(POLL)
-    serve_socket(socket.socket(fileno=int(sys.argv[1])), published)
+    try:
+        serve_socket(socket.socket(fileno=int(sys.argv[1])), published)
+    except FloorlineError as error:
+        sys.exit(f"floorline: {error}")
 
 
 if __name__ == "__main__":

@@ -155,3 +155,15 @@ def test_maintain_seals_the_months_that_are_over(sandbox: Sandbox, tmp_path: Pat
     assert state.message == f"0 pending landings loaded; {months} months sealed"
     assert bench.query("FROM quote_history ORDER BY valid_from") == history != []
     assert asyncio.run(run_maintain(bench)).message == "0 pending landings loaded"
+    (report,) = bench.paths.reports.iterdir()
+    assert report.read_text("utf-8").startswith("<!doctype html>")
+    assert f"({report.as_uri()})" in asyncio.run(artifacts("report"))[-1]["data"]
+
+
+def test_report_that_cannot_be_written_fails_the_maintenance(sandbox: Sandbox, tmp_path: Path) -> None:
+    bench = Bench.at(tmp_path, sandbox, basket())
+    bench.snapshot()
+    bench.paths.reports.write_text("a file in the place of the folder")
+    state = asyncio.run(run_maintain(bench))
+    assert state.is_failed()
+    assert f"the report of the night is not written: {bench.paths.reports} is not" in str(state.message)
