@@ -20,8 +20,9 @@ KEY: Final = "report"
 def write_nightly_report(paths: WarehousePaths, now: datetime) -> Path:
     """Write the report of the published file into the folder of reports, one a day; keep the newest 30.
 
-    Return its absolute path. `now` names the file: 2026-11-01.html (UTC). A second report of a day replaces the first one. Raises what
-    `render_report` raises, and WarehouseError where the file cannot be written.
+    Return the absolute path of the file. `now` names it: 2026-11-01.html (UTC). A second report of a day
+    replaces the first one. Raises what `render_report` raises, and WarehouseError where the file cannot be
+    written.
     """
     html = render_report(paths.published)
     with translate_os_errors(paths.reports):
