@@ -1,6 +1,7 @@
 """Every block of the README does what it says: its commands are run in order, against a sandbox.
 
 What cannot be repeated as it stands is replaced: ports, dates, the answers to questions, a key of one's own.
+`tests/docs/test_fences.py` runs the fenced blocks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import contextlib
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,11 @@ COMMAND: Final = re.compile(r"(?:make|source|export|curl|floorline) ")
 # What is no command: the figure of the design, and what the demo prints.
 SHOWN: Final = ("floorline.toml ──>", "2. After 400 quotes")
 SANDBOX_KEY: Final = "cs2c_live_sandbox_valid_00000001"
-STARTED: Final = {"floorline sandbox": "docs/sandbox.md", "floorline up": "Scheduled: core"}
+STARTED: Final = {
+    "floorline sandbox": "docs/sandbox.md",
+    "floorline up": "Scheduled: core",
+    "floorline dashboard": "dashboard on",
+}
 
 
 def blocks() -> Iterator[list[str]]:
@@ -51,7 +55,7 @@ class Terminals:
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self.folder = folder
         self._stack = stack
-        self._sandbox, self._server = free_port(), free_port()
+        self._sandbox, self._server, self._dashboard = free_port(), free_port(), free_port()
         self._exports: list[str] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         (folder / ".venv").symlink_to(sys.prefix)
@@ -114,6 +118,7 @@ class Terminals:
             r"^floorline sandbox$": f"floorline sandbox --port {self._sandbox}",
             r"^floorline init --sandbox$": f"floorline init --sandbox --base-url {url} --every 30s",
             r"^floorline init$": f"floorline init --force --base-url {url} --items 'ak redline ft'",
+            r"^floorline dashboard$": f"floorline dashboard --no-open --port {self._dashboard}",
             r"^floorline up$": f"floorline up --port {self._server}",
             # On a busy machine, a check may miss its deadline.
             r"^floorline doctor$": "timeout 240 bash -c 'until floorline doctor; do sleep 1; done'",
@@ -170,10 +175,3 @@ def alert_of_revoked_key(terminals: Terminals, commands: list[str]) -> str:
     terminals.end("floorline up")
     terminals.run([commands[0].replace("revoked", "valid")])
     return alerts[-1]
-
-
-def test_configurations_of_the_readme_are_checked() -> None:
-    """The blocks of TOML are tried by `tests/docs/test_documents.py`; the README has no other blocks."""
-    fences = re.findall(r"^```(\w*)$", README, re.MULTILINE)
-    assert set(fences) == {"toml", ""}
-    assert all(map(tomllib.loads, re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)))
