@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +130,17 @@ def test_correct_blocks_pass_and_share_their_names(tmp_path: Path, folder: Path)
     assert run_fences(document)["b"] == 2
 
 
-def test_session_of_the_guide_sees_a_newer_file(paths: WarehousePaths, folder: Path) -> None:
+def test_session_of_the_guide_sees_a_newer_file(
+    paths: WarehousePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = WarehousePaths(shutil.copytree(paths.root, tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
     market = run_fences(GUIDE)["market"]
     query = "SELECT max(observed_at) FROM quotes"
     first, kept = market.session().execute(query).fetchall(), market.session()
     assert market.session() is kept
     with duckdb.connect("data/market.duckdb", read_only=True):
-        land_and_load(paths, "newer", observe(minute(9_000), Quote("1", 7)))
+        land_and_load(copy, "newer", observe(minute(9_000), Quote("1", 7)))
         with duckdb.connect("data/market.duckdb", read_only=True) as again:
             assert again.execute(query).fetchall() == first
         assert market.session().execute(query).fetchall() > first
