@@ -53,7 +53,9 @@ class Dashboard:
                 *self._routes("/items", "/items", "/items", requests.items_page),
                 *self._routes("/movers", "/movers", "/movers", requests.movers_page),
                 *self._routes("/spreads", "/spreads", "/spreads", requests.spreads_page),
-                *self._routes("/collection", "/collection", "/collection", requests.collection_page),
+                *self._routes(
+                    "/collection", "/collection", "/collection", requests.collection_page, live=True
+                ),
                 *self._routes(
                     "/collection/runs/{run}", "/collection/runs/{run}", "/collection", requests.run_page
                 ),
@@ -66,19 +68,25 @@ class Dashboard:
             ],
         )
 
-    def _routes(self, path: str, data_path: str, active: str, build: Build) -> list[Route]:
-        """Return the routes of a page, and of its tables and charts as files."""
-        respond = partial(self._respond, build, active)
+    def _routes(
+        self, path: str, data_path: str, active: str, build: Build, *, live: bool = False
+    ) -> list[Route]:
+        """Return the routes of a page, and of its tables and charts as files.
+
+        A `live` page also shows the collector's state, which changes without a publish.
+        """
+        respond = partial(self._respond, build, active, live=live)
         return [
             *(Route(f"{data_path}.{form}", partial(respond, form), methods=["GET"]) for form in FORMS),
             Route(path, partial(respond, "html"), methods=["GET"]),
         ]
 
-    def _respond(self, build: Build, active: str, form: str, request: Request) -> Response:
+    def _respond(self, build: Build, active: str, form: str, request: Request, *, live: bool) -> Response:
         """Return the page of an address, as it was rendered for this generation before, if it was."""
         address = f"{request.url.path}?{request.url.query}"
         with self._follower.read() as market:
-            tag = f'"{self._started}-{market.tag}"'
+            state = f"-{market.collector.tag}" if live else ""
+            tag = f'"{self._started}-{market.tag}{state}"'
             # The header has one tag or several; a proxy that compressed the page has put W/ before its own.
             if tag in request.headers.get("if-none-match", ""):
                 return Response(status_code=304, headers={"ETag": tag})

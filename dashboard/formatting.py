@@ -35,6 +35,11 @@ def format_tick(value: float) -> str:
     return text.replace("-", MINUS)
 
 
+def format_decimal(value: float | None) -> str:
+    """Return a measured value, such as a wear, with at most six decimals."""
+    return NOTHING if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
 def format_count(value: int | None) -> str:
     """Return a count such as "1,234"."""
     return NOTHING if value is None else f"{value:,}".replace("-", MINUS)

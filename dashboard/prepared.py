@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from dashboard.collector import CollectorState
 from pipelines.planning.item_search import ItemSearch
+from warehouse.gaps import CoverageGap, find_coverage_gaps
 from warehouse.queries.generation import Generation, Parameters
 
 WORKING_TABLES: Final = (resources.files("dashboard") / "working_tables.sql").read_text("utf-8")
 SELECT_CURRENCIES: Final = "SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency"
 SELECT_ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate"
+# The baskets of the last weeks by the currency that they observe, each with its interval then.
+SELECT_BASKETS: Final = """
+SELECT r.basket, r.source, o.currency,
+    to_seconds(arg_max(r.interval_seconds, r.started_at)), min(r.started_at)
+FROM runs r JOIN observations o USING (run_id)
+WHERE r.flow = 'snapshot' AND r.interval_seconds IS NOT NULL AND r.started_at >= $since
+GROUP BY r.basket, r.source, o.currency ORDER BY r.basket, r.source, o.currency
+"""
 QUERY_SECONDS: Final = 5.0
+GAP_DAYS: Final = 35  # as long as the API keeps the history that fills them
+
+
+class ObservedBasket(NamedTuple):
+    """A basket in one currency: its interval, and its first run of the last weeks (UTC)."""
+
+    basket: str
+    source: str
+    currency: str
+    every: timedelta
+    start: datetime
 
 
 class PreparedMarket:
     """The published file at `path` as it is now. Raises as `Generation` does; use it in any thread.
 
     `newest` is the end of the newest observation (UTC), from which ages count back. `currencies` are those
-    that have quotes, the one with the most quotes first.
+    that have quotes, the one with the most quotes first. `collector` is what changes without a publish.
     """
 
     currencies: Sequence[str]
@@ -30,6 +51,7 @@ class PreparedMarket:
 
     def __init__(self, path: Path) -> None:
         self._generation = Generation(path)
+        self.collector = CollectorState(path)
         try:
             self._generation.fetch(WORKING_TABLES, (), lambda cursor: cursor.fetchall())
             self.currencies = [currency for (currency,) in self.rows(SELECT_CURRENCIES)]
@@ -42,6 +64,26 @@ class PreparedMarket:
     def search(self) -> ItemSearch:
         """The search of items by words."""
         return ItemSearch(self._generation.fetch(SELECT_ITEMS, (), lambda cursor: cursor.pl()))
+
+    @functools.cached_property
+    def coverage_gaps(self) -> list[tuple[ObservedBasket, CoverageGap]]:
+        """The gaps of each basket in the last weeks, up to the newest observation."""
+        newest = self.newest
+        if newest is None:
+            return []
+
+        def find(cursor: Any) -> list[tuple[ObservedBasket, CoverageGap]]:  # noqa: ANN401 - a cursor of DuckDB
+            return [
+                (basket, gap)
+                for basket in map(ObservedBasket._make, cursor.fetchall())
+                for gap in find_coverage_gaps(
+                    cursor, basket.basket, basket.source, interval=basket.every, currency=basket.currency,
+                    since=basket.start, until=newest,
+                )
+            ]  # fmt: skip
+
+        since = newest - timedelta(days=GAP_DAYS)
+        return self._generation.fetch(SELECT_BASKETS, {"since": since}, find, seconds=QUERY_SECONDS)
 
     @property
     def tag(self) -> str:

@@ -9,12 +9,13 @@ from typing import Final
 from starlette.requests import Request
 
 from dashboard.pages import movers
-from dashboard.pages.collection import build_collection_page, build_run_page
+from dashboard.pages.collection import build_collection_page
 from dashboard.pages.item import WINDOWS, ItemRequest, build_item_page
 from dashboard.pages.items import build_items_page
 from dashboard.pages.market import build_market_page
 from dashboard.pages.movers import MoverFilter, build_movers_page
 from dashboard.pages.page import Page
+from dashboard.pages.run import build_run_page
 from dashboard.pages.spreads import SORTS, SpreadFilter, build_spreads_page
 from dashboard.prepared import PreparedMarket
 

@@ -16,6 +16,7 @@ from dashboard.formatting import (
     format_age,
     format_change,
     format_count,
+    format_decimal,
     format_moment,
     format_name,
     format_price,
@@ -24,7 +25,7 @@ from dashboard.formatting import (
 
 # What the values of a column are: this decides how a page shows them, and on which side they stand.
 # A `change` happened over time, and is coloured; an `excess` is how far one value is above another.
-Kind = Literal["text", "price", "change", "excess", "share", "count", "age", "moment", "chart"]
+Kind = Literal["text", "price", "change", "excess", "share", "count", "age", "moment", "decimal", "chart"]
 FORMATS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "text": lambda value: format_name(str(value)) if value is not None else "",
     "price": format_price,
@@ -34,6 +35,7 @@ FORMATS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "count": format_count,
     "age": format_age,
     "moment": format_moment,
+    "decimal": format_decimal,
 }
 TEXTS: Final[frozenset[Kind]] = frozenset({"text", "chart"})
 

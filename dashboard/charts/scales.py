@@ -73,10 +73,17 @@ def time_ticks(start: datetime, end: datetime, most: int = 8) -> list[tuple[date
     """Return the round moments (UTC) in [start, end] with their labels, at most about `most` of them."""
     for step, label in TIME_STEPS:
         if (end - start) / step <= most:
-            return [(moment, f"{moment:{label}}") for moment in _multiples(start, end, step)]
+            return [
+                (moment, f"{moment:{_at_midnight(moment, label)}}") for moment in _multiples(start, end, step)
+            ]
     months = (end - start) / (30 * DAY)
     count, label = next((each for each in LONG_STEPS if months / each[0] <= most), LONG_STEPS[-1])
     return [(moment, f"{moment:{label}}") for moment in _months(start, end, count)]
+
+
+def _at_midnight(moment: datetime, label: str) -> str:
+    """Return the format of a tick: a day begins with its date."""
+    return "%-d %b" if (moment.hour, moment.minute) == (0, 0) and label == "%H:%M" else label
 
 
 def _multiples(start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:

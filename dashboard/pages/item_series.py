@@ -37,7 +37,7 @@ SALE_COLUMNS: Final = (
     Column("time", "Time", "moment"),
     Column("provider", "Where"),
     Column("price", "Price", "price"),
-    Column("float_value", "Float", "text", secondary=True),
+    Column("float_value", "Float", "decimal", secondary=True),
 )
 CANDLE_COLUMNS: Final = (
     Column("time", "From", "moment"),

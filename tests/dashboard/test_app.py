@@ -173,21 +173,6 @@ def test_spreads_are_those_of_the_views(
     assert fetch(dashboard, f"/spreads?{query}").status_code == 200
 
 
-def test_collection_shows_baskets_alerts_and_runs(dashboard: Dashboard, paths: WarehousePaths) -> None:
-    baskets = json.loads(fetch(dashboard, "/collection.json").text)
-    assert {row["basket"] for row in baskets} == {"all", "euros", "market"}
-    assert all(row["state"] == "done" for row in baskets)
-    alerts = json.loads(fetch(dashboard, "/collection.json?table=alerts").text)
-    assert [row["state"] for row in alerts] == ["open"]
-    runs = json.loads(fetch(dashboard, "/collection.json?table=runs").text)
-    newest = rows(paths, "FROM runs ORDER BY started_at DESC, run_id")
-    assert [row["run_id"] for row in runs] == [row["run_id"] for row in newest]
-    page = Reader(fetch(dashboard, "/collection").text)
-    assert "/collection/runs/20260604-1200" in page.addresses
-    fresh = json.loads(fetch(dashboard, "/collection.json?table=freshness").text)
-    assert {(row["provider"], row["currency"]): row["fresh_share"] for row in fresh}["steam", "USD"] == 1
-
-
 def test_run_shows_what_it_observed(dashboard: Dashboard, paths: WarehousePaths) -> None:
     run = "/collection/runs/20260604-1200"
     seen = json.loads(fetch(dashboard, f"{run}.json").text)

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from connectors.ratelimit.ledger import MonthReport, RequestLedger
+from pipelines.alerts.rows import join_rows
 from tests.support.clocks import NOON
 from tests.support.reference.market import EVERY, publish_example
 from tests.support.series_landings import Sale, SeriesPage, land_series
@@ -42,7 +44,13 @@ def publish_crowded_market(folder: Path) -> WarehousePaths:
     alert = Alert(
         "basket.failed", "cs2cap", HOSTILE, HOSTILE, guidance=f'<a href="javascript:alert(5)">{HOSTILE}</a>'
     )
-    AlertStore(paths.state).raise_alert(alert, END)
+    store = AlertStore(paths.state)
+    store.raise_alert(alert, END)
+    rows = [{"item": HOSTILE, "price": SCRIPT}]
+    store.raise_alert(Alert("watch.warning", "", HOSTILE, join_rows(HOSTILE, rows)), END)
+    ledger = RequestLedger(paths.state, "f00d", "cs2cap")
+    ledger.sync_month(MonthReport(9_000, 50_000, since=0.0), END)
+    ledger.close()
     load(paths)
     return paths
 
