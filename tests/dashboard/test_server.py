@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 import signal
 import socket
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -41,8 +47,56 @@ def test_dashboard_follows_a_publish(paths: WarehousePaths) -> None:
         assert "1.00" in httpx.get(url, timeout=60).text
         publish(paths, 1)
         wait_until(lambda: "1.01" in httpx.get(url, timeout=60).text)
-        files = [str(entry.readlink()) for entry in Path(f"/proc/{process.pid}/fd").iterdir()]
-        assert not any("market.duckdb (deleted)" in file for file in files)
+        assert count_old_files(process.pid) == 0
+
+
+def count_old_files(pid: int) -> int:
+    """Return how many published files a process has open that another one has replaced."""
+    files = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return sum("market.duckdb (deleted)" in file for file in files)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a new file in the place of a published one, as a publish does."""
+    partial = path.with_name("partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def shows(address: str, best_ask: str) -> bool:
+    """Return whether the page of an item shows this amount as its best ask."""
+    return f"<dd>{best_ask}</dd>" in httpx.get(address, timeout=60).text
+
+
+@pytest.mark.slow
+def test_fifty_publishes_under_four_readers(paths: WarehousePaths) -> None:
+    """Every page is whole, every publish is shown, and no file of an older one stays open."""
+    files = [paths.published.read_bytes()]
+    publish(paths, 1)
+    files.append(paths.published.read_bytes())
+    done = threading.Event()
+    pages = ["", "items?q=redline", f"item/{quote(NAME)}", "movers", "spreads", "collection"]
+
+    def read(url: str, first: int) -> Counter[int]:
+        answers: Counter[int] = Counter()
+        with httpx.Client(base_url=url, timeout=60) as client:
+            for page in itertools.islice(itertools.cycle(pages), first, None):
+                answers[client.get(page).status_code] += 1
+                if done.is_set():
+                    break
+        return answers
+
+    with run_dashboard(paths) as (url, process), ThreadPoolExecutor(4) as readers:
+        found = [readers.submit(read, url, number) for number in range(4)]
+        try:
+            for number in range(50):
+                replace(paths.published, files[number % 2])
+                wait_until(functools.partial(shows, url + pages[2], ("1.00", "1.01")[number % 2]), 60)
+        finally:
+            done.set()
+        answers = [each.result() for each in found]
+        assert {status for each in answers for status in each} == {200}
+        wait_until(lambda: count_old_files(process.pid) == 0, 60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
