@@ -11,15 +11,22 @@ from typing import Final
 from dashboard.charts.steps import Step
 from dashboard.prepared import PreparedMarket
 
+# A list, and no join: a filter reaches the items before their history is read.
 SELECT_BEST: Final = """
 SELECT item, price, valid_from, valid_to FROM best_ask_history
-WHERE item IN (SELECT unnest($items)) AND currency = $currency AND (valid_to > $since OR valid_to IS NULL)
+WHERE list_contains($items, item) AND currency = $currency AND (valid_to > $since OR valid_to IS NULL)
 ORDER BY item, valid_from
 """
+# Two queries, because the storage skips what one comparison leaves out, and reads all for an OR.
 SELECT_ASKS: Final = """
-SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
-WHERE item = $item AND currency = $currency AND price IS NOT NULL AND (valid_to > $since OR valid_to IS NULL)
-ORDER BY valid_from
+WITH state AS (
+    SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
+    WHERE item = $item AND currency = $currency AND price IS NOT NULL AND valid_to > $since
+    UNION ALL
+    SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
+    WHERE item = $item AND currency = $currency AND price IS NOT NULL AND valid_to IS NULL
+)
+FROM state ORDER BY valid_from
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -41,13 +41,22 @@ class GenerationFollower(Generic[_T]):
 
     A thread looks for a new file every half second. It calls `prepare` aside: meanwhile everybody reads the
     generation before. Where `prepare` raises a FloorlineError, that one stays, and the thread tries again
-    when the file changes. Use the follower as a context manager; call `read` in any thread. Raises what
-    `prepare` raises for the first file.
+    when the file changes. What is shown, the first file too, the thread then makes complete, in steps:
+    between two of them, it turns to a newer file. Use the follower as a context manager; call `read` in any
+    thread. Raises what `prepare` raises for the first file.
     """
 
-    def __init__(self, path: Path, prepare: Callable[[Path], _T], poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        prepare: Callable[[Path], _T],
+        complete: Callable[[_T], Iterable[object]] = lambda _: (),
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
         self._path = path
         self._prepare = prepare
+        self._complete = complete
         self._poll_seconds = poll_seconds
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -89,16 +98,27 @@ class GenerationFollower(Generic[_T]):
 
     def _follow(self) -> None:
         failed: tuple[int, int, int] | None = None
+        self._complete_shown()
         while not self._stopped.wait(self._poll_seconds):
             identity = None
             try:
                 identity = identify_file(self._path)
                 if identity not in {self._shown.identity, failed}:
                     self._replace(self._open())
+                    self._complete_shown()
             except FloorlineError as error:  # the generation before stays
                 if identity is not None:
                     failed = identity
                     LOG.warning("the dashboard stays with older data: %s", error)
+
+    def _complete_shown(self) -> None:
+        """Take the steps that complete what is shown, while no newer file is there."""
+        shown = self._shown
+        # Where a step fails, the pages that need it say why.
+        with contextlib.suppress(FloorlineError):
+            for _ in self._complete(shown.value):
+                if self._stopped.is_set() or identify_file(self._path) != shown.identity:
+                    return
 
     def _replace(self, new: _Shown[_T]) -> None:
         with self._lock:

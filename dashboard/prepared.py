@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from dashboard.collector import CollectorState
+from dashboard.working_tables import WorkingTables
 from pipelines.planning.item_search import ItemSearch
 from warehouse.gaps import CoverageGap, find_coverage_gaps
 from warehouse.queries.generation import Generation, Parameters
 
-WORKING_TABLES: Final = (resources.files("dashboard") / "working_tables.sql").read_text("utf-8")
 SELECT_CURRENCIES: Final = "SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency"
-SELECT_ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate"
+SELECT_ITEMS: Final = """
+SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate ORDER BY ALL
+"""
 # The baskets of the last weeks by the currency that they observe, each with its interval then.
 SELECT_BASKETS: Final = """
 SELECT r.basket, r.source, o.currency,
@@ -25,6 +26,7 @@ FROM runs r JOIN observations o USING (run_id)
 WHERE r.flow = 'snapshot' AND r.interval_seconds IS NOT NULL AND r.started_at >= $since
 GROUP BY r.basket, r.source, o.currency ORDER BY r.basket, r.source, o.currency
 """
+FIRST_TABLES: Final = "memory.main.figure, memory.main.mover_24h, memory.main.marketplace"
 QUERY_SECONDS: Final = 5.0
 GAP_DAYS: Final = 35  # as long as the API keeps the history that fills them
 
@@ -42,8 +44,10 @@ class ObservedBasket(NamedTuple):
 class PreparedMarket:
     """The published file at `path` as it is now. Raises as `Generation` does; use it in any thread.
 
-    `newest` is the end of the newest observation (UTC), from which ages count back. `currencies` are those
-    that have quotes, the one with the most quotes first. `collector` is what changes without a publish.
+    What the first page needs is ready; `complete` makes the rest, and a page that needs some of it before
+    waits for it. `newest` is the end of the newest observation (UTC), from which ages count back.
+    `currencies` are those that have quotes, the one with the most quotes first. `collector` is what changes
+    without a publish.
     """
 
     currencies: Sequence[str]
@@ -51,19 +55,27 @@ class PreparedMarket:
 
     def __init__(self, path: Path) -> None:
         self._generation = Generation(path)
+        self._tables = WorkingTables(self._generation)
         self.collector = CollectorState(path)
         try:
-            self._generation.fetch(WORKING_TABLES, (), lambda cursor: cursor.fetchall())
+            self._tables.make_those_of(FIRST_TABLES)
             self.currencies = [currency for (currency,) in self.rows(SELECT_CURRENCIES)]
             ((self.newest,),) = self.rows("SELECT max(observed_to) FROM store.last_observation")
         except BaseException:
             self.close()
             raise
 
+    def complete(self) -> Iterator[object]:
+        """Make what the other pages need, a step at a time. Raises what `Generation.fetch` raises."""
+        yield self.search
+        yield from self._tables.make_all()
+        yield self.coverage_gaps
+
     @functools.cached_property
     def search(self) -> ItemSearch:
         """The search of items by words."""
-        return ItemSearch(self._generation.fetch(SELECT_ITEMS, (), lambda cursor: cursor.pl()))
+        items = self._generation.fetch(SELECT_ITEMS, (), lambda cursor: cursor.fetchall())
+        return _index_items(tuple(items))
 
     @functools.cached_property
     def coverage_gaps(self) -> list[tuple[ObservedBasket, CoverageGap]]:
@@ -92,6 +104,7 @@ class PreparedMarket:
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query. Raises QueryTimedOut after five seconds."""
+        self._tables.make_those_of(sql)
         return self._generation.fetch(
             sql, parameters, lambda cursor: cursor.fetchall(), seconds=QUERY_SECONDS
         )
@@ -103,8 +116,15 @@ class PreparedMarket:
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+        self._tables.make_those_of(sql)
         return self._generation.fetch(sql, parameters, convert, seconds=QUERY_SECONDS)
 
     def close(self) -> None:
         """Close the file."""
         self._generation.close()
+
+
+@functools.lru_cache(1)
+def _index_items(items: tuple[tuple[str | None, str, str | None], ...]) -> ItemSearch:
+    """Return the search of items; that of the generation before, where no item was added."""
+    return ItemSearch(items)

@@ -60,7 +60,7 @@ def serve_socket(
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the published file at `path`, as `serve` does, on a socket that listens; close it at the end."""
-    with listener, GenerationFollower(path, PreparedMarket) as follower:
+    with listener, GenerationFollower(path, PreparedMarket, PreparedMarket.complete) as follower:
         names = ["127.0.0.1", "localhost", "[::1]", *hosts]
         config = uvicorn.Config(
             Dashboard(follower, names, root_path).app,

@@ -1,22 +1,19 @@
--- The tables in memory that the pages read: what a page needs of the whole market, computed once for a generation.
+-- The tables in memory that the pages read: what a page needs of the whole market, computed once for a generation. Each has
+-- the columns that a page shows, and no other one: they stay in memory, and those of two generations during a publish.
 
-CREATE TABLE memory.main.best AS FROM best_ask;
+CREATE TABLE memory.main.best AS SELECT item, currency, provider, price, observed_at FROM best_ask;
 
--- What is listed now, one row for each quote that counts as "now".
-CREATE TABLE memory.main.ask AS
-SELECT item, market_hash_name, phase, currency, provider, delivery, price, quantity, observed_at
-FROM quotes
-WHERE fresh AND NOT aggregate AND price > 0 AND quantity IS DISTINCT FROM 0;
-
-CREATE TABLE memory.main.mover AS FROM movers('24 hours');
+CREATE TABLE memory.main.mover_24h AS
+SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('24 hours');
 
 CREATE TABLE memory.main.marketplace AS
 WITH listed AS (
-    SELECT a.currency, a.provider, count(*) AS quotes, sum(a.quantity)::BIGINT AS listings,
-        count(*) FILTER (a.price = b.price) AS cheapest, median(a.price / b.price) - 1 AS over_best,
-        max(a.observed_at) AS observed_at
-    FROM memory.main.ask a JOIN memory.main.best b USING (item, currency)
-    GROUP BY a.currency, a.provider
+    SELECT q.currency, q.provider, count(*) AS quotes, sum(q.quantity)::BIGINT AS listings,
+        count(*) FILTER (q.price = b.price) AS cheapest, median(q.price / b.price) - 1 AS over_best,
+        max(q.observed_at) AS observed_at
+    FROM quotes q JOIN memory.main.best b USING (item, currency)
+    WHERE q.fresh AND NOT q.aggregate AND q.price > 0 AND q.quantity IS DISTINCT FROM 0
+    GROUP BY q.currency, q.provider
 )
 SELECT l.*, p.sell_fee
 FROM listed l
@@ -33,14 +30,35 @@ JOIN (
 ) a USING (currency)
 LEFT JOIN (
     SELECT currency, count(*) FILTER (change > 0) AS up, count(*) FILTER (change < 0) AS down
-    FROM memory.main.mover GROUP BY currency
+    FROM memory.main.mover_24h GROUP BY currency
 ) m USING (currency)
 GROUP BY b.currency;
 
-CREATE TABLE memory.main.name AS FROM item_names;
+CREATE TABLE memory.main.name AS SELECT * EXCLUDE (search_text) FROM item_names;
 
-CREATE TABLE memory.main.spread AS FROM best_spreads;
+CREATE TABLE memory.main.spread AS
+SELECT item, currency, bought_at, bought_price, bought_quantity, sold_at, sold_by, sold_price, sold_fee, proceeds,
+    profit, margin, outliers, observed_at
+FROM best_spreads;
+
+-- A view of all quotes takes longer to plan than to read: the page of an item plans one of them less.
+CREATE TABLE memory.main.bid AS SELECT item, currency, provider, price, fresh FROM bids WHERE fresh;
 
 CREATE TABLE memory.main.listed AS
 SELECT item, currency, count(DISTINCT provider) AS markets, sum(quantity)::BIGINT AS listed
-FROM memory.main.ask GROUP BY item, currency;
+FROM quotes WHERE fresh AND NOT aggregate AND price > 0 AND quantity IS DISTINCT FROM 0
+GROUP BY item, currency;
+
+CREATE TABLE memory.main.freshness AS
+SELECT provider, currency, sum(listed)::BIGINT AS listed,
+    sum(fresh) / nullif(sum(listed), 0) AS fresh_share, max(observed_at) AS observed_at
+FROM coverage WHERE delivery <> 'bid' GROUP BY provider, currency;
+
+CREATE TABLE memory.main.mover_1h AS
+SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('1 hour');
+
+CREATE TABLE memory.main.mover_7d AS
+SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('7 days');
+
+CREATE TABLE memory.main.mover_30d AS
+SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('30 days');

@@ -307,7 +307,7 @@ class Market:
     def _search(self, text: str) -> list[Item]:
         from pipelines.planning.item_search import ItemSearch
 
-        search = ItemSearch(self.sql("SELECT DISTINCT item_id, market_hash_name, phase FROM items"))
+        search = ItemSearch(self.rows("SELECT DISTINCT item_id, market_hash_name, phase FROM items"))
         found = search.find(text) or search.find(search.correct(text) or "")
         by_name = {item.full_name: item for item in reversed(found)}  # of several sources
         return [item for item in found if by_name[item.full_name] is item]

@@ -13,23 +13,14 @@ from common.text import quote
 from common.warehouse_errors import ItemUnknown
 from floorline.market import Market
 from pipelines.planning.item_search import WEAR, ItemSearch
+from warehouse.queries.item_asks import select_asks
 
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
 SAMPLES: Final = 28  # of the week: one every six hours
 SUGGESTED: Final = 5
 SELECT_ITEMS: Final = "SELECT DISTINCT item_id, market_hash_name, phase FROM items"
-SELECT_ASKS: Final = """
-WITH fee AS (SELECT provider, any_value(sell_fee) AS sell_fee FROM providers GROUP BY provider),
-bid AS (SELECT item, provider, max(price) AS price FROM bids
-    WHERE market_hash_name = $name AND currency = $currency AND fresh GROUP BY ALL)
-SELECT q.item, q.phase, q.provider, q.delivery, q.price, q.quantity, b.price AS highest_bid,
-    (q.price * (1 - f.sell_fee::DECIMAL(9, 6)))::DECIMAL(20, 8) AS after_fee,
-    q.changed_at, q.observed_at, q.fresh, q.url
-FROM quotes q LEFT JOIN bid b USING (item, provider) LEFT JOIN fee f USING (provider)
-WHERE q.market_hash_name = $name AND q.currency = $currency
-ORDER BY q.fresh DESC, q.price, q.provider, q.delivery
-"""
+SELECT_ASKS: Final = select_asks("market_hash_name")
 SELECT_BEST: Final = """
 SELECT item, provider, price, observed_at FROM best_ask
 WHERE market_hash_name = $name AND currency = $currency
@@ -110,11 +101,11 @@ def find_items(market: Market, words: str) -> list[Item]:
 
     Raises ItemUnknown.
     """
-    catalog = market.sql(SELECT_ITEMS)
-    items = [Item(*row) for row in catalog.iter_rows()]
+    rows = market.rows(SELECT_ITEMS)
+    items = [Item(*row) for row in rows]
     meant = [item for item in items if words in {item.full_name, item.market_hash_name}]
     if not meant:
-        search = ItemSearch(catalog)
+        search = ItemSearch(rows)
         meant = search.find_best(words)
         if not meant:
             corrected = search.correct(words)
@@ -182,7 +173,7 @@ def _summarize(
         day_change_share=_change(_price_at(past, now - DAY), price),
         week_change_share=_change(_price_at(past, now - WEEK), price),
         week=tuple(_price_at(past, now - WEEK + number * WEEK / (SAMPLES - 1)) for number in range(SAMPLES)),
-        asks=tuple(_marketplace(row[2:], price) for row in asks),
+        asks=tuple(_marketplace(row[1:], price) for row in asks),
     )
 
 

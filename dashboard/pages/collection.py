@@ -39,9 +39,8 @@ FROM runs GROUP BY flow, basket, source, CASE WHEN flow = 'snapshot' THEN run_id
 ORDER BY max(runs.started_at) DESC, run_id LIMIT $limit
 """
 SELECT_FRESH: Final = """
-SELECT provider, currency, sum(listed)::BIGINT AS listed,
-    sum(fresh) / nullif(sum(listed), 0) AS fresh_share, max(observed_at) AS observed_at
-FROM coverage WHERE delivery <> 'bid' GROUP BY provider, currency ORDER BY provider, currency
+SELECT provider, currency, listed, fresh_share, observed_at FROM memory.main.freshness
+ORDER BY provider, currency
 """
 BASKET_COLUMNS: Final = (
     Column("basket", "Basket"),

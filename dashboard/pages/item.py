@@ -20,6 +20,7 @@ from dashboard.pages.item_series import read_candles, read_sales, sale_table
 from dashboard.pages.page import Figure, Page, item_address
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
+from warehouse.queries.item_asks import select_asks
 
 DAY: Final = timedelta(days=1)
 WEEK: Final = 7 * DAY
@@ -34,17 +35,7 @@ SELECT n.item, n.market_hash_name, n.phase, n.wear, n.stattrak, n.souvenir, b.pr
 FROM memory.main.name n LEFT JOIN memory.main.best b ON b.item = n.item AND b.currency = $currency
 WHERE n.family = $family AND NOT n.aggregate
 """
-SELECT_ASKS: Final = """
-WITH fee AS (SELECT provider, any_value(sell_fee) AS sell_fee FROM providers GROUP BY provider),
-bid AS (SELECT provider, max(price) AS price FROM bids
-    WHERE item = $item AND currency = $currency AND fresh GROUP BY provider)
-SELECT q.provider, q.delivery, q.price, q.quantity, b.price AS bid,
-    (q.price * (1 - f.sell_fee::DECIMAL(9, 6)))::DECIMAL(20, 8) AS after_fee,
-    q.changed_at, q.observed_at, q.fresh, q.url
-FROM quotes q LEFT JOIN bid b USING (provider) LEFT JOIN fee f USING (provider)
-WHERE q.item = $item AND q.currency = $currency
-ORDER BY q.fresh DESC, q.price, q.provider, q.delivery
-"""
+SELECT_ASKS: Final = select_asks("item", bids="memory.main.bid")
 SELECT_SPREAD: Final = """
 SELECT profit, margin, bought_at, sold_at FROM memory.main.spread WHERE item = $item AND currency = $currency
 """
@@ -94,7 +85,7 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
         return None
     item, currency = name["item"], request.currency
     now = market.newest or datetime.now(UTC)
-    asks = market.records(SELECT_ASKS, {"item": item, "currency": currency})
+    asks = market.records(SELECT_ASKS, {"name": item, "currency": currency})
     # `best_ask` leaves out what is no offer: an ask of 0, or with the quantity 0.
     offers = [row for row in asks if row["fresh"] and row["price"] > 0 and row["quantity"] != 0]
     best = offers[0]["price"] if offers else None
@@ -153,15 +144,19 @@ def _figures(
 ) -> list[Figure]:
     prices = [row["price"] for row in offers]
     best = prices[0] if prices else None
-    bids = [row for row in offers if row["bid"] is not None]
-    top = max(bids, key=lambda row: row["bid"], default=None)
+    bids = [row for row in offers if row["highest_bid"] is not None]
+    top = max(bids, key=lambda row: row["highest_bid"], default=None)
     spread = market.records(SELECT_SPREAD, {"item": item, "currency": currency})
     return [
         Figure("Best ask", format_price(best), offers[0]["provider"] if offers else "not listed now"),
         _change_figure("24 h", past, now - DAY, best),
         _change_figure("7 d", past, now - WEEK, best),
         Figure(f"Median of {len(prices)}", format_price(median(prices) if prices else None)),
-        Figure("Highest bid", format_price(top["bid"] if top else None), top["provider"] if top else ""),
+        Figure(
+            "Highest bid",
+            format_price(top["highest_bid"] if top else None),
+            top["provider"] if top else "",
+        ),
         *(
             Figure(
                 "Best flip after fees",
@@ -194,6 +189,7 @@ def _ask_table(
         values = {
             **row,
             "chart": draw_sparkline(past, now - WEEK, now),
+            "bid": row["highest_bid"],
             "over_best": float(row["price"] / best - 1) if best else None,
             "changed": row["changed_at"] and now - row["changed_at"],
             "seen": now - row["observed_at"],

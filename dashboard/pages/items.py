@@ -10,12 +10,15 @@ from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
 
 MOST_ITEMS: Final = 100
+# From the names, which are few: a filter on the best asks would join all of the tables first.
 SELECT_ASKS: Final = """
+WITH wanted AS (SELECT unnest($items) AS item)
 SELECT b.item, b.price, b.provider, l.markets, l.listed, m.change
-FROM memory.main.best b
-JOIN memory.main.listed l USING (item, currency)
-LEFT JOIN memory.main.mover m USING (item, currency)
-WHERE currency = $currency AND b.item IN (SELECT unnest($items))
+FROM wanted w
+JOIN memory.main.best b ON b.item = w.item
+JOIN memory.main.listed l ON l.item = w.item AND l.currency = b.currency
+LEFT JOIN memory.main.mover_24h m ON m.item = w.item AND m.currency = b.currency
+WHERE b.currency = $currency
 """
 SELECT_DEAREST: Final = """
 SELECT item FROM memory.main.best WHERE currency = $currency ORDER BY price DESC, item LIMIT $limit

@@ -18,7 +18,7 @@ MOVERS: Final = 8
 DAYS: Final = timedelta(days=2)  # of sparklines and of the chart of changes
 HOUR: Final = timedelta(hours=1)
 SELECT_MOVERS: Final = """
-SELECT item, was, now, change FROM memory.main.mover
+SELECT item, was, now, change FROM memory.main.mover_24h
 WHERE currency = $currency AND change {operator} 0 ORDER BY change {order}, item LIMIT $limit
 """
 SELECT_CHANGES: Final = """

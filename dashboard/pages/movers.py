@@ -12,11 +12,11 @@ from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
 
 MOST_ROWS: Final = 100
-# The windows of the address, as SQL calls them.
+# The windows of the address, which the working tables have in their names, and what people call them.
 WINDOWS: Final[Mapping[str, str]] = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 DIRECTIONS: Final[Mapping[str, str]] = {"": "abs(change)", "up": "change", "down": "-change"}
 SELECT_MOVERS: Final = """
-SELECT item, was, now, change, now_at, markets, listed FROM {source}
+SELECT item, was, now, change, now_at, markets, listed FROM memory.main.mover_{window}
 WHERE currency = $currency AND greatest(was, now) >= $least AND markets >= $markets AND {by} > 0
 ORDER BY {by} DESC, item LIMIT $limit
 """
@@ -44,11 +44,8 @@ class MoverFilter:
 def build_movers_page(market: PreparedMarket, currency: str, chosen: MoverFilter) -> Page:
     """Return the items whose best ask changed most, the largest change first."""
     values = {"currency": currency, "least": chosen.least, "markets": chosen.markets, "limit": MOST_ROWS}
-    is_prepared = chosen.window == "24h"
-    sql = SELECT_MOVERS.format(
-        source="memory.main.mover" if is_prepared else "movers($window)", by=DIRECTIONS[chosen.direction]
-    )
-    rows = market.records(sql, values if is_prepared else {**values, "window": WINDOWS[chosen.window]})
+    sql = SELECT_MOVERS.format(window=chosen.window, by=DIRECTIONS[chosen.direction])
+    rows = market.records(sql, values)
     table = Table(
         "movers",
         f"Best asks that moved most, {WINDOWS[chosen.window]}",

@@ -35,7 +35,7 @@ class Catalogs:
 
     @cached_property
     def _search(self) -> ItemSearch:
-        return ItemSearch(self.items)
+        return ItemSearch.of_catalog(self.items)
 
     @property
     def marketplaces(self) -> Mapping[str, str]:

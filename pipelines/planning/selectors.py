@@ -122,7 +122,7 @@ class _CatalogIndex:
 
     @cached_property
     def search(self) -> ItemSearch:
-        return ItemSearch(self._catalog)
+        return ItemSearch.of_catalog(self._catalog)
 
     def _match_words(self, text: str) -> list[Item]:
         """Return the item that plain words select, unless its name differs only in what eyes may miss."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -127,6 +127,40 @@ def test_file_that_is_away_for_a_moment_is_waited_for(paths: WarehousePaths, fol
         paths.published.rename(aside)
         assert read_count(follower) == 1
         aside.rename(paths.published)
+        publish(paths, 1)
+        wait_for_count(follower, 2)
+
+
+def test_what_is_shown_is_made_complete_until_a_newer_file_is_there(paths: WarehousePaths) -> None:
+    steps: list[int] = []
+    replaced = threading.Event()
+
+    def complete(generation: Generation) -> Iterator[None]:
+        steps.append(count(generation))
+        yield
+        if count(generation) == 1:
+            replaced.wait()
+            yield
+            steps.append(0)  # never: the newer file is there
+
+    with GenerationFollower(paths.published, Generation, complete, poll_seconds=0.02) as follower:
+        wait_until(lambda: steps == [1])
+        publish(paths, 1)
+        replaced.set()
+        wait_for_count(follower, 2)
+        wait_until(lambda: steps == [1, 2])
+
+
+def test_failure_to_complete_leaves_what_is_shown(paths: WarehousePaths) -> None:
+    tried = threading.Event()
+
+    def complete(_: Generation) -> Iterator[None]:
+        tried.set()
+        raise PublishedUnreadable("a file is gone", paths.published)
+        yield
+
+    with GenerationFollower(paths.published, Generation, complete, poll_seconds=0.02) as follower:
+        tried.wait()
         publish(paths, 1)
         wait_for_count(follower, 2)
 

@@ -20,8 +20,10 @@ _T = TypeVar("_T")
 Parameters = Sequence[object] | Mapping[str, object]
 # The name of the attached database in SQL, in front of a view: `market.quotes`.
 CATALOG: Final = "market"
+# A session reads the footers of the sealed months once, and not again for each query.
 SETTINGS: Final = """
 SET GLOBAL TimeZone = 'UTC';
+SET parquet_metadata_cache = true;
 SET GLOBAL python_enable_replacements = false;
 SET temp_directory = '';
 """

@@ -36,7 +36,7 @@ def print_items(catalogs: Mapping[str, pl.DataFrame], text: str, *, limit: int, 
 
     At most `limit` items of each source. Returns how many were found.
     """
-    searches = {source: ItemSearch(catalog) for source, catalog in catalogs.items()}
+    searches = {source: ItemSearch.of_catalog(catalog) for source, catalog in catalogs.items()}
     found = {source: search.find(text) for source, search in searches.items()}
     rows = [
         {"source": source, **_describe(item, catalogs[source])}

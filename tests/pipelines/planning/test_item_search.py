@@ -43,7 +43,7 @@ UNPHASED: Final = sorted({item.name for item in CATALOG.items if item.phase is N
 
 
 def search(*names: str) -> ItemSearch:
-    return ItemSearch(catalog_of_names(*(names or NAMES)))
+    return ItemSearch.of_catalog(catalog_of_names(*(names or NAMES)))
 
 
 def resolve(text: str) -> str | None:
@@ -102,9 +102,9 @@ def test_found_items_begin_with_those_of_which_most_is_said() -> None:
 def test_phases_and_the_aggregate_of_an_item_without_an_entry_of_its_own() -> None:
     name = "★ Karambit | Doppler (Factory New)"
     catalog = catalog_of_rows(("3", name, "Phase 2"), ("4", name, "Ruby"))
-    assert ItemSearch(catalog).resolve("karambit doppler fn") == Item(None, name, None)
-    assert ItemSearch(catalog).resolve("karambit doppler fn p2") == Item("3", name, "Phase 2")
-    assert ItemSearch(catalog).resolve("ruby karambit doppler fn") == Item("4", name, "Ruby")
+    assert ItemSearch.of_catalog(catalog).resolve("karambit doppler fn") == Item(None, name, None)
+    assert ItemSearch.of_catalog(catalog).resolve("karambit doppler fn p2") == Item("3", name, "Phase 2")
+    assert ItemSearch.of_catalog(catalog).resolve("ruby karambit doppler fn") == Item("4", name, "Ruby")
 
 
 def abbreviated(name: str) -> str:
@@ -124,12 +124,12 @@ def test_every_name_is_found_by_its_abbreviation(name: str) -> None:
 
 @given(st.sampled_from(UNPHASED))
 def test_no_other_item_is_chosen_while_the_catalog_lacks_the_item(name: str) -> None:
-    others = ItemSearch(catalog_of_names(*(other for other in UNPHASED if other != name)))
+    others = ItemSearch.of_catalog(catalog_of_names(*(other for other in UNPHASED if other != name)))
     chosen = others.resolve(abbreviated(name))
     assert chosen is None or abbreviated(chosen.label).split() == abbreviated(name).split()
 
 
-WHOLE: Final = ItemSearch(catalog_of_rows(*((str(i.item_id), i.name, i.phase) for i in CATALOG.items)))
+WHOLE: Final = ItemSearch([(str(item.item_id), item.name, item.phase) for item in CATALOG.items])
 
 
 def selected(*selectors: str) -> list[str]:
