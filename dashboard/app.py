@@ -124,6 +124,7 @@ class Dashboard:
             active=active,
             currency=currency,
             newest=market.newest,
+            currencies=self._currency_addresses(request, market) if status == 200 else (),
             address=partial(self._data_address, request) if status == 200 else None,
         )
         return Response(html, status, media_type="text/html")
@@ -152,6 +153,15 @@ class Dashboard:
                 page, root=self._root, active="", currency=currency, newest=market.newest, address=None
             )
         return Response(html, status, headers, media_type="text/html")
+
+    def _currency_addresses(self, request: Request, market: PreparedMarket) -> list[tuple[str, str]]:
+        """Return the currencies, each with the address of this page in it."""
+        path = request.scope["raw_path"].decode("ascii").partition("?")[0]
+        others = [(name, value) for name, value in request.query_params.multi_items() if name != "currency"]
+        return [
+            (code, f"{self._root}{path}?{urlencode([*others, ('currency', code)])}")
+            for code in market.currencies
+        ]
 
     def _data_address(self, request: Request, form: str, **named: str) -> str:
         """Return the address of a table or a chart of this page as a file."""

@@ -29,6 +29,11 @@ def format_price(value: Decimal | float | None) -> str:
     return text.replace("-", MINUS)
 
 
+def format_rounded(value: Decimal | float | None) -> str:
+    """Return an amount that was computed, such as a profit: in cents, or with four decimals below a cent."""
+    return NOTHING if value is None else format_price(float(value))
+
+
 def format_tick(value: float) -> str:
     """Return a round value of an axis without needless decimals."""
     text = f"{value:,.6f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:,.0f}"

@@ -14,7 +14,9 @@ from pipelines.planning.item_search import ItemSearch
 from warehouse.gaps import CoverageGap, find_coverage_gaps
 from warehouse.queries.generation import Generation, Parameters
 
-SELECT_CURRENCIES: Final = "SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency"
+SELECT_CURRENCIES: Final = """
+SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency <> 'USD', currency
+"""
 SELECT_ITEMS: Final = """
 SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate ORDER BY ALL
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -57,13 +57,22 @@ def render_page(
     active: str,
     currency: str,
     newest: datetime | None,
+    currencies: Sequence[tuple[str, str]] = (),
     address: Callable[..., str] | None,
 ) -> str:
     """Return a page as HTML. `root` stands before our addresses.
 
     `address` gives the address of a table or a chart as a file, and is None where there is none; `active` is
-    the entry of the menu; `newest` is the time of the newest look (UTC).
+    the entry of the menu; `newest` is the time of the newest look (UTC); `currencies` are those that have
+    quotes, each with the address of the same page in it.
     """
     return ENVIRONMENT.get_template(page.template).render(
-        page=page, root=root, active=active, currency=currency, newest=newest, address=address, menu=MENU
+        page=page,
+        root=root,
+        active=active,
+        currency=currency,
+        newest=newest,
+        address=address,
+        menu=MENU,
+        currencies=currencies,
     )

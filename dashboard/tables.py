@@ -20,15 +20,19 @@ from dashboard.formatting import (
     format_moment,
     format_name,
     format_price,
+    format_rounded,
     format_share,
 )
 
 # What the values of a column are: this decides how a page shows them, and on which side they stand.
 # A `change` happened over time, and is coloured; an `excess` is how far one value is above another.
-Kind = Literal["text", "price", "change", "excess", "share", "count", "age", "moment", "decimal", "chart"]
+Kind = Literal[
+    "text", "price", "rounded", "change", "excess", "share", "count", "age", "moment", "decimal", "chart"
+]
 FORMATS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "text": lambda value: format_name(str(value)) if value is not None else "",
     "price": format_price,
+    "rounded": format_rounded,
     "change": format_change,
     "excess": format_change,
     "share": format_share,

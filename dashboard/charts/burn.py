@@ -53,7 +53,7 @@ class BurnChart:
             height = y(self.limit)
             drawn.append(element("line", x1=LEFT, x2=RIGHT, y1=height, y2=height, class_="limit"))
             label = f"{self.limit:,} a month"
-            drawn.append(text(label, RIGHT, height - 5, class_="legend", text_anchor="end"))
+            drawn.append(text(label, LEFT + 4, height - 5, class_="legend"))
         return figure(
             "".join(drawn),
             width=WIDTH,

@@ -15,7 +15,7 @@ MOST_ALERTS: Final = 20
 ALERT_COLUMNS: Final = (
     Column("state", "State"),
     Column("cause", "Cause"),
-    Column("subject", "About"),
+    Column("subject", "About", secondary=True),
     Column("message", "What happened"),
     Column("guidance", "What to do", secondary=True),
     Column("opened_at", "Since", "moment", secondary=True),

@@ -14,7 +14,7 @@ from dashboard.asks_over_time import read_asks, read_best_asks, to_steps
 from dashboard.charts.prices import MOST_LINES, PriceChart
 from dashboard.charts.sparkline import draw_sparkline
 from dashboard.charts.steps import Step, clip_steps
-from dashboard.formatting import format_change, format_name, format_price, trend
+from dashboard.formatting import format_change, format_name, format_price, format_rounded, trend
 from dashboard.pages.item_chart import build_chart
 from dashboard.pages.item_series import read_candles, read_sales, sale_table
 from dashboard.pages.page import Figure, Page, item_address
@@ -45,7 +45,7 @@ ASK_COLUMNS: Final = (
     Column("over_best", "Over best", "excess", secondary=True),
     Column("quantity", "Listed", "count"),
     Column("bid", "Bid", "price", secondary=True),
-    Column("after_fee", "After fee", "price", secondary=True),
+    Column("after_fee", "After fee", "rounded", secondary=True),
     Column("chart", "7 d", "chart", secondary=True),
     Column("changed", "Changed", "age", secondary=True),
     Column("seen", "Seen", "age"),
@@ -160,7 +160,7 @@ def _figures(
         *(
             Figure(
                 "Best flip after fees",
-                format_price(row["profit"]),
+                format_rounded(row["profit"]),
                 f"{row['bought_at']} to {row['sold_at']}, {format_change(row['margin'])}",
                 trend=trend(row["margin"]),
             )

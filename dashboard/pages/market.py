@@ -9,7 +9,7 @@ from dashboard.asks_over_time import read_best_asks, to_steps
 from dashboard.charts.columns import draw_columns
 from dashboard.charts.sparkline import draw_sparkline
 from dashboard.charts.steps import clip_steps
-from dashboard.formatting import format_count, format_price
+from dashboard.formatting import format_count, format_rounded
 from dashboard.pages.page import Chart, Figure, Page, item_address
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
@@ -74,7 +74,7 @@ def _figures(row: dict[str, Any]) -> list[Figure]:
         Figure("Listings", format_count(row["listings"])),
         Figure("Best asks up, 24 h", format_count(row["up"]), trend="up"),
         Figure("Best asks down, 24 h", format_count(row["down"]), trend="down"),
-        Figure("One of each", format_price(row["one_of_each"]), row["currency"]),
+        Figure("One of each", format_rounded(row["one_of_each"]), row["currency"]),
     ]
 
 

@@ -24,7 +24,7 @@ ORDER BY time
 COLUMNS: Final = (
     Column("source", "Source"),
     Column("used", "Used", "count"),
-    Column("limit", "A month", "count"),
+    Column("limit", "A month", "count", secondary=True),
     Column("left", "Left", "count"),
     Column("a_day", "A day", "count", secondary=True),
     Column("reported_at", "Reported", "moment", secondary=True),

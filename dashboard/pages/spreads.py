@@ -30,8 +30,8 @@ COLUMNS: Final = (
     Column("sold_by", "By", secondary=True),
     Column("sold_price", "For", "price", secondary=True),
     Column("sold_fee", "Fee", "share", secondary=True),
-    Column("proceeds", "After fee", "price", secondary=True),
-    Column("profit", "Profit", "price"),
+    Column("proceeds", "After fee", "rounded", secondary=True),
+    Column("profit", "Profit", "rounded"),
     Column("margin", "Margin", "excess"),
     Column("outliers", "Far off", "count", secondary=True),
     Column("seen", "Seen", "age", secondary=True),
@@ -92,5 +92,10 @@ def build_spreads_page(market: PreparedMarket, currency: str, chosen: SpreadFilt
         "SELECT provider FROM memory.main.marketplace WHERE currency = $currency ORDER BY provider",
         {"currency": currency},
     )
-    context = {"chosen": chosen, "providers": [name for (name,) in providers], "sorts": SORTS}
+    context = {
+        "unlimited": SpreadFilter().most,
+        "chosen": chosen,
+        "providers": [name for (name,) in providers],
+        "sorts": SORTS,
+    }
     return Page("spreads.html", "Spreads", (table,), context=context)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from dashboard.app import Dashboard
-from dashboard.formatting import format_count, format_price
+from dashboard.formatting import format_count, format_price, format_rounded
 from dashboard.generations import GenerationFollower
 from dashboard.prepared import PreparedMarket
 from floorline.market import Market
@@ -48,7 +48,7 @@ def rows(paths: WarehousePaths, sql: str) -> list[dict[str, Any]]:
 def test_market_page_has_the_figures_of_sql(dashboard: Dashboard, paths: WarehousePaths) -> None:
     page = Reader(fetch(dashboard, "/").text)
     (best,) = rows(paths, "SELECT count(*) AS n, sum(price) AS total FROM best_ask WHERE currency = 'USD'")
-    assert {format_count(best["n"]), format_price(best["total"])} <= set(page.texts)
+    assert {format_count(best["n"]), format_rounded(best["total"])} <= set(page.texts)
     movers = rows(paths, "FROM movers('24 hours') WHERE currency = 'USD' AND change > 0")
     up = json.loads(fetch(dashboard, "/market.json?table=up").text)
     expected = sorted(movers, key=lambda row: (-row["change"], row["item"]))
@@ -211,6 +211,14 @@ def test_currency_and_window_are_in_the_address(dashboard: Dashboard) -> None:
     for window in ("1d", "7d", "30d", "all"):
         page = fetch(dashboard, item_path(REDLINE, f"?window={window}&show=steam,buff163"))
         assert page.text.count('class="line market-') == 2
+
+
+def test_other_currencies_are_links_to_the_same_page(dashboard: Dashboard) -> None:
+    page = Reader(fetch(dashboard, item_path(REDLINE, "?window=30d")).text)
+    (link,) = (address for address in page.addresses if address.endswith("?window=30d&currency=EUR"))
+    other = Reader(fetch(dashboard, link).text)
+    assert item_path(REDLINE, "?window=30d&currency=USD") in other.addresses
+    assert "12.40" in other.texts
 
 
 def test_unchanged_page_is_not_sent_again(dashboard: Dashboard) -> None:

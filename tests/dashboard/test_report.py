@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.formatting import format_price
+from dashboard.formatting import format_price, format_rounded
 from dashboard.report import render_report
 from floorline.market import Market
 from tests.support.reference.market import REDLINE, publish_example
@@ -47,7 +47,7 @@ def test_report_has_the_numbers_of_the_views(paths: WarehousePaths) -> None:
         for price in market.quotes(REDLINE)["price"]:
             assert f">{format_price(price)}<" in html
         for spread in market.spreads(min_margin=0).to_dicts():
-            assert f">{format_price(spread['profit'])}<" in html
+            assert f">{format_rounded(spread['profit'])}<" in html
 
 
 def test_existing_file_is_replaced_and_a_device_is_not(paths: WarehousePaths, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def publish(paths: WarehousePaths, number: int) -> None:
 
 
 def test_dashboard_follows_a_publish(paths: WarehousePaths) -> None:
-    with run_dashboard(paths) as (url, process):
+    with run_dashboard(paths.root / "floorline.toml") as (url, process):
         assert "1.00" in httpx.get(url, timeout=60).text
         publish(paths, 1)
         wait_until(lambda: "1.01" in httpx.get(url, timeout=60).text)
@@ -86,7 +86,7 @@ def test_fifty_publishes_under_four_readers(paths: WarehousePaths) -> None:
                     break
         return answers
 
-    with run_dashboard(paths) as (url, process), ThreadPoolExecutor(4) as readers:
+    with run_dashboard(paths.root / "floorline.toml") as (url, process), ThreadPoolExecutor(4) as readers:
         found = [readers.submit(read, url, number) for number in range(4)]
         try:
             for number in range(50):
@@ -101,14 +101,14 @@ def test_fifty_publishes_under_four_readers(paths: WarehousePaths) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_dashboard_well(paths: WarehousePaths, number: signal.Signals) -> None:
-    with run_dashboard(paths) as (url, process):
+    with run_dashboard(paths.root / "floorline.toml") as (url, process):
         assert httpx.get(url, timeout=60).status_code == 200
         process.send_signal(number)
         assert process.wait(60) == 0
 
 
 def test_root_path_stands_before_every_link(paths: WarehousePaths) -> None:
-    with run_dashboard(paths, "--root-path", "/market") as (url, _):
+    with run_dashboard(paths.root / "floorline.toml", "--root-path", "/market") as (url, _):
         page = httpx.get(url, timeout=60).text
         assert set(re.findall(r'(?:href|src|action)="([^"#]*)', page)) >= {"/market/", "/market/items"}
         assert not re.search(r'(?:href|src|action)="(?!/market/|#)', page)

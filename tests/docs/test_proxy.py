@@ -116,7 +116,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ssl
     create_secrets(folder)
     port, options = free_port(), re.findall(r"floorline dashboard --no-open (.*)", GUIDE)[0].split()
     with (
-        run_dashboard(paths, *options) as (dashboard, _),
+        run_dashboard(paths.root / "floorline.toml", *options) as (dashboard, _),
         run_nginx(configure(folder, port, dashboard), port),
     ):
         trusted = ssl.create_default_context(cafile=folder / "certificate.pem")

@@ -1,4 +1,4 @@
-"""The command `floorline dashboard` of a warehouse, in a process of its own."""
+"""The command `floorline dashboard` in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from warehouse.paths import WarehousePaths
+from pathlib import Path
 
 
 @contextmanager
-def run_dashboard(paths: WarehousePaths, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start the command on the floorline.toml beside the data; yield its address and its process."""
+def run_dashboard(config: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start the command on a configuration; yield its address and its process."""
     command = [sys.executable, "-m", "floorline", "dashboard", "--no-open", "--port", "0", *options]
-    command += ["--config", str(paths.root / "floorline.toml")]
+    command += ["--config", str(config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -51,8 +51,9 @@ FOCUSED: Final = """() => {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     paths = publish_crowded_market(tmp_path_factory.mktemp("browser"))
-    (paths.root / "floorline.toml").write_text(f'[warehouse]\npath = "{paths.root}"\n')
-    with run_dashboard(paths) as (address, _):
+    config = paths.root / "floorline.toml"
+    config.write_text(f'[warehouse]\npath = "{paths.root}"\n')
+    with run_dashboard(config) as (address, _):
         yield address
 
 
