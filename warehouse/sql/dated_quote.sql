@@ -20,7 +20,7 @@ FROM (
             CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.observed_to END,
             CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.observed_to END
         ) AS observed_at,
-        r.run_id, c.url, i.aggregate, c.quote_key, c.item_key, c.provider_key, c.valid_from,
+        c.run_key, c.url, i.aggregate, c.quote_key, c.item_key, c.provider_key, c.valid_from,
         greatest(c.fresh_until,
             CASE WHEN u.quote_key IS NULL OR in_catalog.observed_to > u.unconfirmed_at THEN in_catalog.fresh_until END,
             CASE WHEN u.quote_key IS NULL OR by_name.observed_to > u.unconfirmed_at THEN by_name.fresh_until END
@@ -28,7 +28,6 @@ FROM (
     FROM {quotes} c
     JOIN store.item i USING (item_key)
     JOIN store.provider p USING (provider_key)
-    JOIN store.run r USING (run_key)
     LEFT JOIN store.unconfirmed u ON u.quote_key = c.quote_key
     -- A provider's catalog, for items and for aggregates.
     LEFT JOIN (

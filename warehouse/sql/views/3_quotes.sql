@@ -1,12 +1,18 @@
 -- Current quotes and their history. Asks and buy orders share their tables: a buy order has the delivery `bid`.
 
+-- Only the views that show a run join it: DuckDB estimates that fewer quotes than runs are left, and would look for the
+-- quotes of each run.
 CREATE OR REPLACE VIEW quotes AS
-SELECT * EXCLUDE (quote_key, item_key, provider_key, valid_from, fresh_until) FROM store.dated_quote WHERE delivery <> 'bid';
+SELECT item, source, provider, item_id, market_hash_name, phase, currency, delivery, lowest_ask, price, quantity,
+    changed_at, last_updated, observed_at, run_id, url, aggregate, fresh
+FROM store.dated_quote JOIN (SELECT run_key, run_id FROM store.run) USING (run_key)
+WHERE delivery <> 'bid';
 
 CREATE OR REPLACE VIEW bids AS
 SELECT item, source, provider, item_id, market_hash_name, phase, currency, lowest_ask AS highest_bid, price,
     quantity AS num_bids, changed_at, last_updated, observed_at, run_id, aggregate, fresh
-FROM store.dated_quote WHERE delivery = 'bid';
+FROM store.dated_quote JOIN (SELECT run_key, run_id FROM store.run) USING (run_key)
+WHERE delivery = 'bid';
 
 -- Every state with its time range; store.filled_state takes the place of the observed states that a point divides. It
 -- includes the item's names, so that a filter on one item reads only the rows of that item. The join that leaves the

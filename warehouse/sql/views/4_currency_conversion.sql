@@ -46,4 +46,4 @@ SELECT item, source, provider, item_id, market_hash_name, phase, upper(wanted) A
     END AS price,
     quantity, changed_at, last_updated, observed_at, run_id, url, aggregate, fresh, rate, rate_at,
     upper(wanted) <> 'USD' AS converted
-FROM rounded;
+FROM rounded JOIN (SELECT run_key, run_id FROM store.run) USING (run_key);

@@ -1,7 +1,10 @@
 -- Views to monitor the collection.
 
 CREATE OR REPLACE VIEW stale_quotes AS
-SELECT * EXCLUDE (quote_key, item_key, provider_key, valid_from, fresh) FROM store.dated_quote WHERE NOT fresh AND delivery <> 'bid';
+SELECT item, source, provider, item_id, market_hash_name, phase, currency, delivery, lowest_ask, price, quantity,
+    changed_at, last_updated, observed_at, run_id, url, aggregate, fresh_until
+FROM store.dated_quote JOIN (SELECT run_key, run_id FROM store.run) USING (run_key)
+WHERE NOT fresh AND delivery <> 'bid';
 
 CREATE OR REPLACE VIEW coverage AS
 SELECT source, provider, currency, delivery, count(*) AS listed, count(*) FILTER (fresh) AS fresh,
