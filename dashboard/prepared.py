@@ -15,7 +15,8 @@ from warehouse.gaps import CoverageGap, find_coverage_gaps
 from warehouse.queries.generation import Generation, Parameters
 
 SELECT_CURRENCIES: Final = """
-SELECT currency FROM quotes GROUP BY currency ORDER BY count(*) DESC, currency <> 'USD', currency
+SELECT currency FROM memory.main.freshness
+GROUP BY currency ORDER BY sum(listed) DESC, currency <> 'USD', currency
 """
 SELECT_ITEMS: Final = """
 SELECT DISTINCT item_id, market_hash_name, phase FROM items WHERE NOT aggregate ORDER BY ALL

@@ -62,3 +62,25 @@ SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('7 
 
 CREATE TABLE memory.main.mover_30d AS
 SELECT item, currency, was, now, change, now_at, markets, listed FROM movers('30 days');
+
+CREATE TABLE memory.main.basket AS
+SELECT basket, source, arg_max(state, started_at) AS state,
+    arg_max_null(incomplete_reason, started_at) AS reason,
+    max(started_at) FILTER (state = 'done') AS last_success,
+    arg_max_null(interval_seconds, started_at) AS interval_seconds,
+    arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
+    arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
+    list_reverse(list(state ORDER BY started_at DESC)[:40]) AS states
+FROM runs WHERE flow = 'snapshot' GROUP BY basket, source;
+
+-- A backfill has many runs: one row stands for all of them.
+CREATE TABLE memory.main.recent_run AS
+SELECT arg_max(run_id, started_at) AS run_id, flow, basket, source,
+    arg_max(state, started_at) AS state, min(started_at) AS started_at, count(*) AS runs,
+    to_microseconds(sum(date_diff('microsecond', started_at, finished_at))::BIGINT) AS took,
+    sum(requests)::BIGINT AS requests,
+    sum(rows_fetched)::BIGINT AS rows_fetched, sum(rows_changed)::BIGINT AS rows_changed,
+    sum(rows_rejected)::BIGINT AS rows_rejected,
+    arg_max_null(incomplete_reason, started_at) AS incomplete_reason, max(runs.started_at) AS newest
+FROM runs GROUP BY flow, basket, source, CASE WHEN flow = 'snapshot' THEN run_id END
+ORDER BY newest DESC, run_id LIMIT 60;

@@ -7,8 +7,7 @@ from typing import Final
 
 from dashboard.tables import Column, Row, Table
 from pipelines.alerts.causes import command_for
-from pipelines.alerts.rows import WITH_ROWS, split_rows
-from pipelines.watches.alerting import BROKEN
+from pipelines.alerts.rows import WATCH_BROKEN, WITH_ROWS, split_rows
 from warehouse.state.alerts import Alert
 
 MOST_ALERTS: Final = 20
@@ -52,12 +51,12 @@ def watch_table(alerts: Sequence[Alert]) -> Table:
     """Return the last alert of each watch, with the state of the watch: "rows", "broken" or "quiet"."""
     last: dict[str, Alert] = {}
     for alert in alerts:
-        if alert.cause in WITH_ROWS or alert.cause == BROKEN:
+        if alert.cause in WITH_ROWS or alert.cause == WATCH_BROKEN:
             last.setdefault(alert.subject, alert)
     rows = []
     for watch, alert in sorted(last.items()):
         message, found = split_rows(alert)
-        state = "quiet" if alert.closed_at else "broken" if alert.cause == BROKEN else "rows"
+        state = "quiet" if alert.closed_at else "broken" if alert.cause == WATCH_BROKEN else "rows"
         values = {"watch": watch, "state": state, "message": message, "rows": len(found)}
         rows.append(Row({**values, "opened_at": alert.opened_at, "closed_at": alert.closed_at}))
     note = "A watch that never found a row is in “floorline watches list” only."

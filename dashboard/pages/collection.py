@@ -14,30 +14,10 @@ from dashboard.pages.quota import read_quota
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
 
-RUNS: Final = 60
-CELLS: Final = 40  # the last runs of a basket
-SELECT_BASKETS: Final = """
-SELECT basket, source, arg_max(state, started_at) AS state,
-    arg_max_null(incomplete_reason, started_at) AS reason,
-    max(started_at) FILTER (state = 'done') AS last_success,
-    arg_max_null(interval_seconds, started_at) AS interval_seconds,
-    arg_max(rows_fetched, started_at) AS rows_fetched, arg_max(rows_changed, started_at) AS rows_changed,
-    arg_max(requests, started_at) AS requests, arg_max_null(quota_remaining, started_at) AS quota_remaining,
-    list_reverse(list(state ORDER BY started_at DESC)[:$cells]) AS states
-FROM runs WHERE flow = 'snapshot' GROUP BY basket, source ORDER BY basket, source
-"""
-# A backfill has many runs: one row stands for all of them.
-SELECT_RUNS: Final = """
-SELECT arg_max(run_id, started_at) AS run_id, flow, basket, source,
-    arg_max(state, started_at) AS state, min(started_at) AS started_at, count(*) AS runs,
-    to_microseconds(sum(date_diff('microsecond', started_at, finished_at))::BIGINT) AS took,
-    sum(requests)::BIGINT AS requests,
-    sum(rows_fetched)::BIGINT AS rows_fetched, sum(rows_changed)::BIGINT AS rows_changed,
-    sum(rows_rejected)::BIGINT AS rows_rejected,
-    arg_max_null(incomplete_reason, started_at) AS incomplete_reason
-FROM runs GROUP BY flow, basket, source, CASE WHEN flow = 'snapshot' THEN run_id END
-ORDER BY max(runs.started_at) DESC, run_id LIMIT $limit
-"""
+RUNS: Final = 60  # of those in the table recent_run
+CELLS: Final = 40  # the last runs of a basket, as many as the table basket has
+SELECT_BASKETS: Final = "FROM memory.main.basket ORDER BY basket, source"
+SELECT_RUNS: Final = "FROM memory.main.recent_run ORDER BY newest DESC, run_id LIMIT $limit"
 SELECT_FRESH: Final = """
 SELECT provider, currency, listed, fresh_share, observed_at FROM memory.main.freshness
 ORDER BY provider, currency
@@ -91,7 +71,7 @@ def build_collection_page(market: PreparedMarket) -> Page:
 
 def _basket_table(market: PreparedMarket) -> Table:
     rows = []
-    for row in market.records(SELECT_BASKETS, {"cells": CELLS}):
+    for row in market.records(SELECT_BASKETS):
         newest, success, every = market.newest, row["last_success"], row["interval_seconds"]
         rows.append(
             Row({

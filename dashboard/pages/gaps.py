@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from common.currencies import EXACT_CURRENCY
 from dashboard.prepared import PreparedMarket
 from dashboard.tables import Column, Row, Table
-from pipelines.backfill.limits import EXACT_CURRENCY
 
 MOST_GAPS: Final = 30
 NOT_FILLABLE: Final = f"no: the history of the API is in {EXACT_CURRENCY}"

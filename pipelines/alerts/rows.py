@@ -11,6 +11,7 @@ from warehouse.state.alerts import Alert
 MAX_ROWS: Final = 10  # in a message
 WATCH_WARNING: Final = "watch.warning"
 WATCH_FAILURE: Final = "watch.failure"
+WATCH_BROKEN: Final = "watch.broken"
 WITH_ROWS: Final = frozenset({WATCH_WARNING, WATCH_FAILURE})
 Row = Mapping[str, str | None]
 

@@ -12,9 +12,10 @@ from itertools import product
 from typing import Final, Literal
 
 from common.clock import Clock
+from common.currencies import EXACT_CURRENCY
 from common.errors import ConfigError
 from common.time_ranges import GRID, TimeRange, floor_to, intersect, union
-from pipelines.backfill.limits import EXACT_CURRENCY, allowed_window, resolve_request
+from pipelines.backfill.limits import allowed_window, resolve_request
 from pipelines.backfill.request import BackfillRequest
 from pipelines.catalogs import CatalogCache
 from pipelines.config import BasketSettings, Cs2capSettings, Settings

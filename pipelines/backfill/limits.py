@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from common.currencies import EXACT_CURRENCY
 from common.errors import ConfigError
 from common.shards import Item
 from common.text import escape, sanitize
@@ -22,8 +23,6 @@ from pipelines.planning.readable_names import ReadableNames
 from pipelines.planning.selectors import ALL, resolve_items, resolve_providers, warn_of_comments
 
 SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
-# The API stores USD cents. It converts its history to any other currency and rounds it to minor units.
-EXACT_CURRENCY: Final = "USD"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

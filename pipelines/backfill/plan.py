@@ -10,11 +10,12 @@ from typing import Final
 
 import polars as pl
 
+from common.currencies import EXACT_CURRENCY
 from common.shards import Item, SeriesShard
 from common.time_ranges import GRID, TimeRange, floor_to
 from connectors.ratelimit.ledger_tables import MonthUsage
 from connectors.tiers import TierLimits
-from pipelines.backfill.limits import EXACT_CURRENCY, ResolvedRequest, allowed_window, requested_window
+from pipelines.backfill.limits import ResolvedRequest, allowed_window, requested_window
 from pipelines.backfill.missing import MissingParts, PriorProgress
 from pipelines.backfill.request import BackfillRequest
 from pipelines.planning.series_planner import SeriesPlan, plan_series

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.ratelimit.ledger import read_hold, read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage, add_months
-from connectors.ratelimit.limiter import RateLimiter
-from pipelines.config import BasketSettings, Settings
-from pipelines.planning.baskets import PlannedBasket
 from warehouse.paths import WarehousePaths
+
+if TYPE_CHECKING:
+    from connectors.ratelimit.limiter import RateLimiter
+    from pipelines.config import BasketSettings, Settings
+    from pipelines.planning.baskets import PlannedBasket
 
 DAY: Final = timedelta(days=1)
 # The first hour of a month says little about its rate.

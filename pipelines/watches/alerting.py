@@ -12,14 +12,13 @@ from filelock import FileLock, Timeout
 from common.clock import Clock
 from common.errors import FloorlineError
 from pipelines.alerts.notify import deliver
-from pipelines.alerts.rows import MAX_ROWS, WITH_ROWS, join_rows
+from pipelines.alerts.rows import MAX_ROWS, WATCH_BROKEN, WITH_ROWS, join_rows
 from pipelines.config import Settings
 from pipelines.watches.runner import WatchesStopped, WatchProcess, WatchResult, run_watches
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
-BROKEN: Final = "watch.broken"
 CORRECT: Final = (
     "Correct the watch in the configuration: `floorline watches check` runs it and shows its rows."
 )
@@ -66,9 +65,9 @@ def _settle(alerts: AlertStore, result: WatchResult, run_id: str | None, now: da
     watch = result.watch
     if result.failure:  # whether rows match is unknown: an alert about them stays as it is
         message = f"the watch {watch.name} failed: {result.failure}"
-        alerts.raise_alert(Alert(BROKEN, "", watch.name, message, guidance=CORRECT, run_id=run_id), now)
+        alerts.raise_alert(Alert(WATCH_BROKEN, "", watch.name, message, guidance=CORRECT, run_id=run_id), now)
         return
-    alerts.resolve(BROKEN, "", watch.name, now=now)
+    alerts.resolve(WATCH_BROKEN, "", watch.name, now=now)
     cause = f"watch.{watch.severity}"
     for other in WITH_ROWS - ({cause} if result.found.rows else set()):
         alerts.resolve(other, "", watch.name, now=now)
@@ -94,5 +93,5 @@ def _resolve_removed(alerts: AlertStore, names: Iterable[str], now: datetime) ->
 
 def _open_alerts(alerts: AlertStore) -> list[Alert]:
     """Return the open alerts of watches."""
-    causes = {*WITH_ROWS, BROKEN}
+    causes = {*WITH_ROWS, WATCH_BROKEN}
     return [alert for alert in alerts.list_alerts(open_only=True) if alert.cause in causes]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import polars as pl
 from duckdb import DuckDBPyRelation
 
 from common.errors import ConfigError
 from common.text import FORMULA, sanitize
 from warehouse.queries.json_expression import INTEGERS, as_text, identifier, json_object
+
+if TYPE_CHECKING:
+    import polars as pl
 
 CSV_BATCH: Final = 50_000  # rows
 NUMBER: Final = r"^[+-]?\d+(?:\.\d+)?$"  # a text such as -5, the beginning of no formula
@@ -64,6 +66,8 @@ class QueryOutput:
 
         A text that a spreadsheet would take for a formula begins with an apostrophe.
         """
+        import polars as pl
+
         heading = pl.DataFrame([self.columns], orient="row")
         names = [_csv_field(pl.col(name), guarded=True) for name in heading.columns]
         yield heading.select(names).write_csv(include_header=False, quote_style="never")
@@ -93,6 +97,8 @@ def _csv_field(text: pl.Expr, *, guarded: bool) -> pl.Expr:
     Quotation marks stand around every separator that a spreadsheet may expect: what follows the separator
     would else be a cell of its own.
     """
+    import polars as pl
+
     if guarded:
         is_formula = text.str.contains(f"^(?:{FORMULA.pattern})") & ~text.str.contains(NUMBER)
         text = pl.when(~is_formula).then(text).otherwise(pl.concat_str(pl.lit("'"), text))

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.clock import SystemClock
+from common.currencies import EXACT_CURRENCY
 from common.errors import ConfigError
 from floorline import console
 from floorline.cli.options import LATEST
 from floorline.cli.render.gaps import gap_notes
 from pipelines.backfill.gaps import fill_requests, find_gaps
-from pipelines.backfill.limits import EXACT_CURRENCY
 from pipelines.backfill.pipeline import RESUMABLE_STATES
 from pipelines.backfill.request import BackfillRequest, parse_request
 from pipelines.backfill.sales import next_request

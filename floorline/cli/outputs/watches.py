@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pipelines.alerts.rows import WITH_ROWS
+from pipelines.alerts.rows import WATCH_BROKEN, WITH_ROWS
 from pipelines.config import WatchSettings
-from pipelines.watches.alerting import BROKEN
 from pipelines.watches.runner import WatchResult
 from warehouse.state.alerts import Alert
 
@@ -37,7 +36,7 @@ class WatchOutput:
     def of(cls, watch: WatchSettings, alerts: Sequence[Alert]) -> WatchOutput:
         """Return a watch as it is printed; `alerts` are the open alerts."""
         own = {alert.cause: alert for alert in alerts if alert.subject == watch.name}
-        broken = own.get(BROKEN)
+        broken = own.get(WATCH_BROKEN)
         alert = broken or next((own[cause] for cause in WITH_ROWS if cause in own), None)
         return cls(
             name=watch.name,
