@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from bench.suite.chart import draw_chart
+from bench.suite.dashboard import run_dashboard
 from bench.suite.growth import run_growth, run_publish
 from bench.suite.machine import describe_machine
 from bench.suite.measurement import log
@@ -34,6 +35,7 @@ PARTS: Mapping[str, tuple[str, str, Callable[[SuiteOptions], Findings]]] = {
     "growth": ("Load with a long history", "load, 7.5% changed; with the shortest history = 1", run_growth),
     "queries": ("Questions", "questions to the longest history; to the shortest = 1", run_queries),
     "publish": ("Publish", "publish after a load; with the shortest history = 1", run_publish),
+    "dashboard": ("Dashboard", "95% of the requests of a page; its goal = 1", run_dashboard),
     "start": ("Start of a command", "start to exit; snapshot of one item = 1", run_start),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -85,12 +85,13 @@ def _add_gigabytes(options: SuiteOptions, folder: Path) -> Warehouses:
 
 def _interleave_loads(options: SuiteOptions, warehouses: Warehouses) -> Samples:
     contenders: dict[str, Callable[[], Figures]] = {
-        name: partial(_load_next, paths, config, count(2)) for name, (paths, config) in warehouses.items()
+        name: partial(load_next, paths, config, count(2)) for name, (paths, config) in warehouses.items()
     }
     return interleave(contenders, options.rounds, options.watch.sample)
 
 
-def _load_next(paths: WarehousePaths, config: Path, numbers: count[int]) -> Figures:
+def load_next(paths: WarehousePaths, config: Path, numbers: Iterator[int]) -> Figures:
+    """Land the market with some of its quotes moved, and load and publish it in a process of its own."""
     number = next(numbers)
     land_market(paths, f"round{number}", datetime.now(UTC), move=Move(number, SHARE))
     return measure_module("bench.suite.floorline", "load", config)
