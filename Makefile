@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Tests start twice as fast where Python and pytest may cache what they compile.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo bench test test-unit test-slow lint docs lock clean
+.PHONY: setup demo bench test test-unit test-slow lint docs pictures lock clean
 
 setup: $(READY)
 
@@ -43,6 +43,9 @@ lint: $(READY)
 docs: $(READY)  ## write the generated parts of the reference again, and build the site of docs/ in build/site/html
 	$(BIN)/python -m tests.support.reference
 	$(BIN)/python -m tests.support.site build/site
+
+pictures: $(READY)  ## make docs/pictures/ again, with chromium: some minutes
+	$(BIN)/python -m tests.support.pictures
 
 lock: $(READY)  ## write the locks again, with hashes and without an index address: all, and that of the image
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml

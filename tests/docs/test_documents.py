@@ -90,3 +90,12 @@ def parse_command(words: list[str]) -> None:
     with command.make_context(name, words) as context:
         if words and hasattr(command, "commands"):
             command.resolve_command(context, words)
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    shown = read("docs/how-to-dashboard.md")
+    assert len(pictures) == 18
+    for picture in pictures:
+        assert picture.stat().st_size <= 60_000
+        assert f"pictures/{picture.name}" in shown
