@@ -20,17 +20,17 @@ SCRIPT: Final = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 HOSTILE: Final = f"{SCRIPT}\" onload='alert(3)' \u202e & {{{{ 7 * 7 }}}} AK-47 | (Field-Tested)"
 HOSTILE_MARKETPLACE: Final = "\"><svg onload=alert(4)>'"
 HOSTILE_RUN: Final = '"><img src=x onerror=alert(8)> ?x=%2e#1'  # the name of a folder: without a slash
-MARKETPLACES: Final = tuple(f"marketplace-{number:02}" for number in range(28))
-ITEMS: Final = 120  # more than a table of a page shows
+MARKETPLACES: Final = tuple(f"marketplace-{number:02}" for number in range(20))
+ITEMS: Final = 101  # more than a table of a page shows
 END: Final = NOON + 12 * EVERY  # the newest look of the reference
 
 
 def publish_crowded_market(folder: Path) -> WarehousePaths:
-    """Publish the market: 120 items move at 29 marketplaces; alerts, runs and sales are hostile."""
+    """Publish the market: 101 items move at 21 marketplaces; alerts, runs and sales are hostile."""
     paths = publish_example(folder)
     providers = (*MARKETPLACES, HOSTILE_MARKETPLACE)
-    for number in range(3):
-        at = END - 2 * (2 - number) * EVERY
+    for number in range(2):
+        at = END - 4 * (1 - number) * EVERY
         asks = observe(at, *_asks(number), providers=providers)
         land(paths, f"{at:%Y%m%d-%H}00-crowd", asks, basket="crowd", interval_seconds=6 * 3600)
     land(paths, HOSTILE_RUN, basket="crowd", state="failed", started_at=END - timedelta(minutes=1),
