@@ -82,7 +82,10 @@ class PreparedMarket:
 
     @functools.cached_property
     def coverage_gaps(self) -> list[tuple[ObservedBasket, CoverageGap]]:
-        """The gaps of each basket in the last weeks, up to the newest observation."""
+        """The gaps of each basket in the last weeks, up to the newest observation.
+
+        Like the working tables, they have no time limit: `complete` finds them before a page needs them.
+        """
         newest = self.newest
         if newest is None:
             return []
@@ -98,7 +101,7 @@ class PreparedMarket:
             ]  # fmt: skip
 
         since = newest - timedelta(days=GAP_DAYS)
-        return self._generation.fetch(SELECT_BASKETS, {"since": since}, find, seconds=QUERY_SECONDS)
+        return self._generation.fetch(SELECT_BASKETS, {"since": since}, find)
 
     @property
     def tag(self) -> str:
