@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,15 +24,12 @@ SELECT_SALES: Final = """
 SELECT time, provider, price, float_value FROM sales
 WHERE item = $item AND currency = $currency ORDER BY time DESC LIMIT $limit
 """
-COUNT_CANDLES: Final = """
-SELECT "interval", count(*) FROM candles
-WHERE item = $item AND currency = $currency AND time >= $since AND open_price IS NOT NULL GROUP BY "interval"
-"""
+# One more of each length than a chart takes: this says which ones are too many.
 SELECT_CANDLES: Final = """
-SELECT time, open_price, high_price, low_price, close_price, volume, quantity FROM candles
-WHERE item = $item AND currency = $currency AND "interval" = $interval AND time >= $since
-    AND open_price IS NOT NULL
-ORDER BY time DESC LIMIT $limit
+SELECT "interval", time, open_price, high_price, low_price, close_price, volume, quantity FROM candles
+WHERE item = $item AND currency = $currency AND time >= $since AND open_price IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY "interval" ORDER BY time DESC) <= $limit + 1
+ORDER BY time DESC
 """
 SALE_COLUMNS: Final = (
     Column("time", "Time", "moment"),
@@ -68,12 +66,13 @@ def read_candles(
 
     They are the shortest ones that fit into a chart, or the longest ones that are stored.
     """
-    values = {"item": item, "currency": currency, "since": since}
-    interval = _choose_interval(dict(market.rows(COUNT_CANDLES, values)))
+    values = {"item": item, "currency": currency, "since": since, "limit": MOST_CANDLES}
+    found = market.records(SELECT_CANDLES, values)
+    interval = _choose_interval(Counter(row["interval"] for row in found))
     if interval is None:
         empty = "No candles are stored here. The command “floorline backfill --series candles” fetches them."
         return [], Table("candles", "Candles", CANDLE_COLUMNS, [], empty=empty)
-    rows = market.records(SELECT_CANDLES, {**values, "interval": interval, "limit": MOST_CANDLES})
+    rows = [row for row in found if row["interval"] == interval][:MOST_CANDLES]
     caption = f"Candles of {interval} over all marketplaces"
     drawn = [_to_candle(row) for row in reversed(rows)]
     chart = Chart(
