@@ -17,6 +17,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from dashboard.server import send_at_once
 from tests.support.clocks import NOON
 from tests.support.dashboards import run_dashboard
 from tests.support.snapshots import main_with
@@ -48,6 +49,13 @@ def test_dashboard_follows_a_publish(paths: WarehousePaths) -> None:
         publish(paths, 1)
         wait_until(lambda: "1.01" in httpx.get(url, timeout=60).text)
         assert count_old_files(process.pid) == 0
+
+
+def test_answer_does_not_wait_for_the_receipt_of_its_headers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        send_at_once(listener)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def count_old_files(pid: int) -> int:
