@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import duckdb
@@ -15,21 +15,29 @@ from common.time_ranges import TimeRange, intersect, subtract
 Cause = Literal["absent", "failed", "incomplete"]
 # An observation more than this many intervals after the last one leaves a gap.
 LATE_AFTER: Final = 1.5
-# One row per run of a basket, with its observations in one currency. A run that observed only other
-# currencies was not asked for this one and is left out. A provider that was not asked for is never observed
-# completely, and does not make the run incomplete. Observation times are the server's; a run without an
-# observation has only its own clock's times.
+LONGEST_RUN: Final = timedelta(days=7)
+# One row per run of a basket from a time on, with its observations in one currency. A run that observed only
+# other currencies was not asked for this one and is left out. A provider that was not asked for is never
+# observed completely, and does not make the run incomplete. Observation times are the server's; a run without
+# an observation has only its own clock's times.
 RUNS: Final = """
+WITH chosen AS (
+    SELECT * FROM store.run
+    WHERE flow = 'snapshot' AND basket = $basket AND source = $source AND started_at >= $since
+), observed AS (
+    SELECT o.run_key, s.currency, o.observed_from, o.observed_to, o.complete, o.reason
+    FROM store.observation o JOIN store.scope s USING (scope_key)
+    -- Years of observations come before the first key.
+    WHERE o.run_key >= (SELECT min(run_key) FROM chosen) AND o.reason IS DISTINCT FROM 'not asked for'
+)
 SELECT r.run_id, r.started_at, coalesce(r.finished_at, r.started_at) AS finished_at,
     min(o.observed_from) FILTER (o.currency = $currency) AS observed_from,
     max(o.observed_to) FILTER (o.currency = $currency) AS observed_to,
     r.state = 'done' AND bool_and(o.complete) AS complete,
     coalesce(r.incomplete_reason, any_value(o.reason), r.state) AS reason
-FROM runs r
-LEFT JOIN observations o ON o.run_id = r.run_id AND o.reason IS DISTINCT FROM 'not asked for'
-WHERE r.flow = 'snapshot' AND r.basket = $basket AND r.source = $source
+FROM chosen r LEFT JOIN observed o USING (run_key)
 GROUP BY r.run_id, r.state, r.started_at, r.finished_at, r.incomplete_reason
-HAVING count(o.run_id) = 0 OR count(*) FILTER (o.currency = $currency) > 0
+HAVING count(o.run_key) = 0 OR count(*) FILTER (o.currency = $currency) > 0
 ORDER BY r.started_at, r.run_id
 """
 
@@ -86,12 +94,24 @@ def find_coverage_gaps(
     A gap is longer than 1.5 intervals. Time before the first observation counts from `since`, time after the
     last one up to `until`. `reader` is the published database.
     """
-    parameters = {"basket": basket, "source": source, "currency": currency}
-    runs = [_Run(*row) for row in reader.execute(RUNS, parameters).fetchall()]
+    runs = _read_runs(reader, {"basket": basket, "source": source, "currency": currency}, since)
     observed = [run.observation_span for run in runs if run.complete and run.observation_span]
     not_complete = [run for run in runs if not run.complete]
     spans = uncovered_spans(observed, LATE_AFTER * interval, (since, until))
     return [_explain_gap(span, not_complete) for span in spans]
+
+
+def _read_runs(reader: duckdb.DuckDBPyConnection, basket: dict[str, str], since: datetime) -> list[_Run]:
+    """Return the runs from `since` on, and of those before at least the last one with a complete observation.
+
+    A gap begins at the end of this observation, however long ago that is.
+    """
+    for start in (since - LONGEST_RUN, datetime.min.replace(tzinfo=UTC)):
+        rows = reader.execute(RUNS, {**basket, "since": start}).fetchall()
+        runs = [_Run(*row) for row in rows]
+        if any(run.complete and run.observed_from and run.observed_from < since for run in runs):
+            break
+    return runs
 
 
 def unfilled_spans(gap: CoverageGap, covered: Iterable[TimeRange]) -> list[TimeRange]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -114,6 +115,19 @@ def test_gap_has_its_cause_and_runs(
     reader: duckdb.DuckDBPyConnection, basket: str, currency: str, expected: list[CoverageGap]
 ) -> None:
     assert find_gaps(reader, basket, currency=currency) == expected
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_gap_begins_at_the_last_observation_however_old(tmp_path: Path, days: int) -> None:
+    """The first observation of the window is late, unless the one before was recent."""
+    paths = create_warehouse(tmp_path)
+    for number, at in (("old", -days * 1440), ("new", 7), ("newer", 17)):
+        land(paths, number, observed(at), basket="late")
+    with load_into_memory(sorted(paths.landing.iterdir())) as db:
+        gaps = find_coverage_gaps(
+            db, "late", "cs2cap", interval=TEN_MINUTES, currency="USD", since=minute(0), until=minute(20)
+        )
+    assert gaps == [gap_at(0, 7)]
 
 
 def test_gaps_depend_on_source_and_interval(reader: duckdb.DuckDBPyConnection) -> None:
