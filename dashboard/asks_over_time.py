@@ -17,16 +17,9 @@ SELECT item, price, valid_from, valid_to FROM best_ask_history
 WHERE list_contains($items, item) AND currency = $currency AND (valid_to > $since OR valid_to IS NULL)
 ORDER BY item, valid_from
 """
-# Two queries, because the storage skips what one comparison leaves out, and reads all for an OR.
 SELECT_ASKS: Final = """
-WITH state AS (
-    SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
-    WHERE item = $item AND currency = $currency AND price IS NOT NULL AND valid_to > $since
-    UNION ALL
-    SELECT provider, delivery, price, valid_from, valid_to FROM quote_history
-    WHERE item = $item AND currency = $currency AND price IS NOT NULL AND valid_to IS NULL
-)
-FROM state ORDER BY valid_from
+SELECT provider, delivery, price, valid_from, valid_to FROM quote_history_since($since)
+WHERE item = $item AND currency = $currency AND price IS NOT NULL ORDER BY valid_from
 """
 
 

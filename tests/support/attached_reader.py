@@ -15,6 +15,7 @@ SELECT view_name FROM duckdb_views() WHERE database_name = ? AND schema_name = '
 """
 # The macros, with arguments that give them rows.
 MACROS = {
+    "quote_history_since": "'2026-06-01 14:00:00Z'",
     "quotes_as_of": "'2026-06-01 14:00:00Z'",
     "quotes_in": "'EUR'",
     "best_spreads_at": "['steam', 'buff163'], NULL",

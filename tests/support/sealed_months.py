@@ -1,7 +1,7 @@
 """Warehouses with random runs over four months, and what analysts see of them."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,15 @@ def see(db: duckdb.DuckDBPyConnection, start: datetime = NOON) -> list[Rows]:
     asof = "SELECT item, provider, price, quantity, valid_from, run_id FROM quotes_as_of(?) ORDER BY ALL"
     now = db.execute("FROM quotes ORDER BY ALL").fetchall()
     return [db.execute(HISTORY).fetchall(), now, *(db.execute(asof, [at]).fetchall() for at in moments)]
+
+
+def check_history_since(db: duckdb.DuckDBPyConnection, moments: Iterable[datetime]) -> None:
+    """Compare quote_history_since with the rows of quote_history that hold at each moment, or began later."""
+    held = "FROM quote_history WHERE valid_to > $since OR valid_to IS NULL ORDER BY ALL"
+    for since in moments:
+        expected = db.execute(held, {"since": since}).fetchall()
+        found = db.execute("FROM quote_history_since($since) ORDER BY ALL", {"since": since}).fetchall()
+        assert found == expected
 
 
 def land_random_runs(paths: WarehousePaths, chance: random.Random) -> list[Path]:

@@ -22,6 +22,7 @@ from tests.support.sealed_months import (
     LATER,
     RUNS,
     Rows,
+    check_history_since,
     create_four_months,
     land_random_runs,
     load_landings,
@@ -86,6 +87,7 @@ def check_random_months(folder: Path, seed: int) -> None:
         start = find_quote_states(db).kept_from or minute(0)
         expected = see_from(plain_db, start)
         assert see_from(db, start) == expected
+        check_history_since(db, [minute(day * DAY) for day in range(-10, 110, 15)])
     assert verify(sealed).problems == ()
     export_duckdb(sealed, folder / "whole.duckdb")
     shutil.rmtree(sealed.sealed, ignore_errors=True)
@@ -130,14 +132,19 @@ def paths(four_months: WarehousePaths, tmp_path: Path) -> WarehousePaths:
 
 
 def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths) -> None:
-    query = "FROM daily_ohlc WHERE item = 'AK-47 | Finish 1 (Field-Tested)' AND day >= DATE '{}'"
+    item = "item = 'AK-47 | Finish 1 (Field-Tested)'"
+    queries = (
+        f"FROM daily_ohlc WHERE {item} AND day >= DATE '{{}}'",
+        f"FROM quote_history_since('{{}}') WHERE {item}",
+    )
     with open_writer(paths.writer) as db:
         # Of a join, the larger side gets what the other one has: the history, as in every real database.
         db.execute("INSERT INTO store.history SELECT h.* FROM store.history h, range(2000)")
         assert len(seal_months(db, minute(110 * DAY))) == 3  # June, July and August
         for day, files in (("2026-08-02", 1), ("2026-07-31", 2), ("2026-06-30", 3)):
-            ((_, plan),) = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query.format(day)}").fetchall()
-            assert re.findall(r'"Total Files Read": "(\d+)"', plan) == [str(files)]
+            for query in queries:
+                ((_, plan),) = db.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query.format(day)}").fetchall()
+                assert re.findall(r'"Total Files Read": "(\d+)"', plan) == [str(files)]
 
 
 def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:

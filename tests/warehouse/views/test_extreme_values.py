@@ -15,7 +15,8 @@ from warehouse.loading.run import fill_gaps
 HIGHEST, SMALLEST = Decimal("999999999999.99999999"), Decimal("0.00000001")
 BIGINT = 2**63 - 1
 MACROS = (
-    "quotes_as_of(now())", "quotes_in('USD')", "quotes_in('EUR')", "best_spreads_at(NULL, 'p1')",
+    "quote_history_since('2020-01-01')", "quotes_as_of(now())", "quotes_in('USD')", "quotes_in('EUR')",
+    "best_spreads_at(NULL, 'p1')",
     "movers('0 seconds')", "price_vs_median(1)", "daily_ohlc_between('2026-01-01', '9999-12-31')",
 )  # fmt: skip
 SETUP = """

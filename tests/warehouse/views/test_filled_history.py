@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.sealed_months import check_history_since
 from tests.support.series_landings import Point, SeriesPage, database_with, land_series
 from tests.support.warehouse import Page, Quote, ShardSpec, by_ids, create_warehouse, land, minute
 
@@ -167,6 +168,7 @@ def check_history(scenario: Scenario, db: duckdb.DuckDBPyConnection, as_of: list
     for time in as_of:
         expected = {item: row_at(history, time) for item, history in filled.items()}
         assert quotes_as_of(db, time) == {item: row for item, row in expected.items() if row is not None}
+    check_history_since(db, map(minute, as_of))
 
     db.execute("DELETE FROM store.point")
     observed = quote_history(db)

@@ -56,6 +56,7 @@ def read_scans(node: dict[str, Any], filters: str = "Filters") -> Iterator[tuple
         "FROM quote_history WHERE valid_from > TIMESTAMPTZ '2026-06-01 13:30:00Z'",
         "FROM quote_history WHERE valid_from > TIMESTAMPTZ '2026-06-01 13:30:00Z' AND provider = 'steam'",
         "FROM quotes_as_of('2026-06-01 13:30:00Z')",
+        "FROM quote_history_since('2026-06-01 13:30:00Z') WHERE valid_from > '2026-06-01 13:00:00Z'",
         "FROM daily_ohlc_between('2026-06-02', '2026-06-02')",
     ],
 )

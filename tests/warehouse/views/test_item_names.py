@@ -21,7 +21,8 @@ from warehouse.paths import WarehousePaths
 KNIFE = "★ Karambit | Doppler (Factory New)"
 RUBY = f"{KNIFE} @ Ruby"
 VIEWS = (
-    "quotes", "quote_history", "quotes_as_of('2026-06-01 12:05:00Z')", "bids", "bid_history", "items",
+    "quotes", "quote_history", "quotes_as_of('2026-06-01 12:05:00Z')",
+    "quote_history_since('2026-06-01 12:00:00Z')", "bids", "bid_history", "items",
     "quotes_in('USD')", "best_ask", "stale_quotes", "price_points", "candles", "sales", "spreads",
     "item_names", "best_spreads", "price_outliers", "movers('1 hour')", "price_vs_median(7)", "daily_ohlc",
     "best_ask_daily_ohlc", "liquidity",

@@ -37,6 +37,13 @@ COMMENT ON COLUMN quote_history.valid_from IS 'the first observation of this sta
 COMMENT ON COLUMN quote_history.valid_to IS 'the next change, which this state excludes; null: this state is current';
 COMMENT ON COLUMN quote_history.origin IS 'the flow of the run: `snapshot`, `replay`, `backfill`';
 
+COMMENT ON MACRO TABLE quote_history_since IS '
+The rows of `quote_history` that hold at a time, or began later. The macro reads no file of a sealed month that ended before this
+time.
+
+Example: SELECT item, provider, price, valid_from, valid_to FROM quote_history_since(''2026-06-02 12:30:00Z'')
+WHERE currency = ''USD'' ORDER BY price DESC, item, provider, valid_from LIMIT 4';
+
 COMMENT ON MACRO TABLE quotes_as_of IS '
 The quotes that were listed at a time: of each quote the newest change at or before that time, unless it closed the
 quote.
