@@ -57,7 +57,7 @@ def outcome(paths: WarehousePaths) -> object:
 
 
 @pytest.mark.slow
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(before=STEPS, lost=STEPS, after=STEPS)
 def test_restored_warehouse_goes_on_as_if_nothing_had_been_lost(
     before: list[Step], lost: list[Step], after: list[Step]

@@ -152,8 +152,8 @@ def test_flipped_bit_is_never_loaded(paths: WarehousePaths, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["typed", "raw pages", "stream"])
-def test_eighty_flipped_bits_are_never_loaded(paths: WarehousePaths, kind: str) -> None:
-    check_loaded_flips(paths, FINISHED[kind], 80)
+def test_forty_flipped_bits_are_never_loaded(paths: WarehousePaths, kind: str) -> None:
+    check_loaded_flips(paths, FINISHED[kind], 40)
 
 
 @pytest.mark.parametrize("kind", ["typed", "raw pages", "stream", "points"])

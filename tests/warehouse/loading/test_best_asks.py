@@ -114,7 +114,7 @@ def test_best_ask_that_only_points_know_ends_a_day_after_the_last_point(tmp_path
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(RUNS, min_size=1, max_size=12), POINTS, st.integers(0, 12))
 def test_best_asks_of_random_loads_equal_the_model(runs: Any, points: Any, place: int) -> None:
     """Load runs in any order of their times, points between them, and rebuild the database."""

@@ -159,18 +159,20 @@ def test_drawn_amounts_are_loaded_exactly(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("known", [False, True], ids=["new names", "known names"])
 @pytest.mark.parametrize(
-    "unusual", UNUSUAL_FIELDS, ids=lambda unusual: ",".join(f"{k}={v!r}"[:40] for k, v in unusual.items())
+    ("number", "unusual"),
+    list(enumerate(UNUSUAL_FIELDS)),
+    ids=[",".join(f"{k}={v!r}"[:40] for k, v in unusual.items()) for unusual in UNUSUAL_FIELDS],
 )
 def test_unusual_row_loads_as_if_it_had_been_converted_first(
-    tmp_path: Path, unusual: dict[str, Any], known: bool
+    tmp_path: Path, number: int, unusual: dict[str, Any]
 ) -> None:
+    """Every second one comes after a landing with the same names."""
     usual = stream_line() + stream_line(item_id=2) + stream_line(item_id=3, provider="buff163")
     text = stream_line() + stream_line(**{"item_id": 2, **unusual}) + stream_line(item_id=3)
 
     direct, converted = land_twice(tmp_path, lambda paths: land(paths, text))
-    earlier = [land(direct, usual, run="earlier", at=-10)] if known else []
+    earlier = [land(direct, usual, run="earlier", at=-10)] if number % 2 else []
     assert load_unpublished(*earlier, direct.landing / "one") == load_unpublished(
         *earlier, converted.landing / "one"
     )

@@ -109,7 +109,7 @@ OBSERVATIONS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(observations=OBSERVATIONS, order=st.randoms(use_true_random=False))
 def test_order_of_loading_does_not_matter(observations: list[Any], order: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -75,7 +75,7 @@ EXTRACTIONS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 2)), max_size
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(extractions=st.lists(EXTRACTIONS, min_size=2, max_size=3), order=st.randoms(use_true_random=False))
 def test_largest_count_is_stored_in_any_order_of_loading(extractions: list[Any], order: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
