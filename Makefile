@@ -31,7 +31,7 @@ test-unit: $(READY)  ## the quick tests that start no server and no process
 	$(BIN)/python -m pytest -n 2 -m "not slow and not server"
 
 test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
-	$(BIN)/python -m pytest -n 3 -m "slow and not prefect"
+	$(BIN)/python -m pytest -n 2 -m "slow and not prefect"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
 
 lint: $(READY)

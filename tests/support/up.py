@@ -61,7 +61,7 @@ class RunningUp:
         database, the server answers 503; then the request is sent again, as Prefect's clients do.
         """
         user, _, password = self.secret.partition(":")
-        with httpx.Client(base_url=self.api, auth=(user, password), timeout=30) as client:
+        with httpx.Client(base_url=self.api, auth=(user, password), timeout=120) as client:
             token = client.get("/csrf-token", params={"client": "tests"}).json()["token"]
             headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
             headers |= {"Origin": origin} if origin else {}

@@ -29,7 +29,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.restoration import restore_writer
 
 pytestmark = pytest.mark.slow
-FLIPS = 100
+FLIPS = 60
 LOADED = 10  # one in so many rounds loads a run, too: where the files are as they were, so is their load
 KILLED = """
 import duckdb, os, sys
