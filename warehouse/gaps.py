@@ -21,24 +21,27 @@ LONGEST_RUN: Final = timedelta(days=7)
 # observed completely, and does not make the run incomplete. Observation times are the server's; a run without
 # an observation has only its own clock's times.
 RUNS: Final = """
-WITH chosen AS (
-    SELECT * FROM store.run
-    WHERE flow = 'snapshot' AND basket = $basket AND source = $source AND started_at >= $since
-), observed AS (
-    SELECT o.run_key, s.currency, o.observed_from, o.observed_to, o.complete, o.reason
+WITH observed AS (
+    SELECT o.run_key, bool_and(o.complete) AS complete, any_value(o.reason) AS reason,
+        count(*) FILTER (s.currency = $currency) AS observations,
+        min(o.observed_from) FILTER (s.currency = $currency) AS observed_from,
+        max(o.observed_to) FILTER (s.currency = $currency) AS observed_to
     FROM store.observation o JOIN store.scope s USING (scope_key)
-    -- Years of observations come before the first key.
-    WHERE o.run_key >= (SELECT min(run_key) FROM chosen) AND o.reason IS DISTINCT FROM 'not asked for'
+    WHERE o.run_key >= $first_key AND o.reason IS DISTINCT FROM 'not asked for'
+    GROUP BY o.run_key
 )
 SELECT r.run_id, r.started_at, coalesce(r.finished_at, r.started_at) AS finished_at,
-    min(o.observed_from) FILTER (o.currency = $currency) AS observed_from,
-    max(o.observed_to) FILTER (o.currency = $currency) AS observed_to,
-    r.state = 'done' AND bool_and(o.complete) AS complete,
-    coalesce(r.incomplete_reason, any_value(o.reason), r.state) AS reason
-FROM chosen r LEFT JOIN observed o USING (run_key)
-GROUP BY r.run_id, r.state, r.started_at, r.finished_at, r.incomplete_reason
-HAVING count(o.run_key) = 0 OR count(*) FILTER (o.currency = $currency) > 0
+    o.observed_from, o.observed_to, r.state = 'done' AND o.complete AS complete,
+    coalesce(r.incomplete_reason, o.reason, r.state) AS reason
+FROM store.run r LEFT JOIN observed o USING (run_key)
+WHERE r.flow = 'snapshot' AND r.basket = $basket AND r.source = $source AND r.started_at >= $since
+    AND coalesce(o.observations > 0, true)
 ORDER BY r.started_at, r.run_id
+"""
+# Of the observations of years, the storage reads those from this key on.
+FIRST_KEY: Final = """
+SELECT coalesce(min(run_key), 0) FROM store.run
+WHERE flow = 'snapshot' AND basket = $basket AND source = $source AND started_at >= $since
 """
 
 
@@ -94,21 +97,25 @@ def find_coverage_gaps(
     A gap is longer than 1.5 intervals. Time before the first observation counts from `since`, time after the
     last one up to `until`. `reader` is the published database.
     """
-    runs = _read_runs(reader, {"basket": basket, "source": source, "currency": currency}, since)
+    runs = _read_runs(reader, basket, source, currency=currency, since=since)
     observed = [run.observation_span for run in runs if run.complete and run.observation_span]
     not_complete = [run for run in runs if not run.complete]
     spans = uncovered_spans(observed, LATE_AFTER * interval, (since, until))
     return [_explain_gap(span, not_complete) for span in spans]
 
 
-def _read_runs(reader: duckdb.DuckDBPyConnection, basket: dict[str, str], since: datetime) -> list[_Run]:
+def _read_runs(
+    reader: duckdb.DuckDBPyConnection, basket: str, source: str, *, currency: str, since: datetime
+) -> list[_Run]:
     """Return the runs from `since` on, and of those before at least the last one with a complete observation.
 
     A gap begins at the end of this observation, however long ago that is.
     """
     for start in (since - LONGEST_RUN, datetime.min.replace(tzinfo=UTC)):
-        rows = reader.execute(RUNS, {**basket, "since": start}).fetchall()
-        runs = [_Run(*row) for row in rows]
+        chosen = {"basket": basket, "source": source, "since": start}
+        ((first_key,),) = reader.execute(FIRST_KEY, chosen).fetchall()
+        parameters = {**chosen, "currency": currency, "first_key": first_key}
+        runs = [_Run(*row) for row in reader.execute(RUNS, parameters).fetchall()]
         if any(run.complete and run.observed_from and run.observed_from < since for run in runs):
             break
     return runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -85,23 +86,28 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
         return None
     item, currency = name["item"], request.currency
     now = market.newest or datetime.now(UTC)
-    asks = market.records(SELECT_ASKS, {"name": item, "currency": currency})
+    length = WINDOWS.get(request.window, WINDOWS["7d"])
+    since = now - length if length else datetime(2012, 1, 1, tzinfo=UTC)
+    oldest = min(since, now - WEEK)
+    # To plan one of these queries takes as long as to run it, on one core: together they use all cores.
+    with ThreadPoolExecutor() as pool:
+        reading_asks = pool.submit(market.records, SELECT_ASKS, {"name": item, "currency": currency})
+        reading_past = pool.submit(read_asks, market, item, currency, oldest)
+        reading_changes = pool.submit(read_best_asks, market, [item], currency, oldest)
+        reading_sales = pool.submit(read_sales, market, item, currency)
+        reading_candles = pool.submit(read_candles, market, item, currency, since)
+    asks, asks_over_time, changes = reading_asks.result(), reading_past.result(), reading_changes.result()
+    sales, (candle_charts, candles) = reading_sales.result(), reading_candles.result()
     # `best_ask` leaves out what is no offer: an ask of 0, or with the quantity 0.
     offers = [row for row in asks if row["fresh"] and row["price"] > 0 and row["quantity"] != 0]
     best = offers[0]["price"] if offers else None
-    length = WINDOWS.get(request.window, WINDOWS["7d"])
-    since = now - length if length else datetime(2012, 1, 1, tzinfo=UTC)
-    changes = read_best_asks(market, [item], currency, min(since, now - WEEK))
     past = to_steps(changes)[item]
-    asks_over_time = read_asks(market, item, currency, min(since, now - WEEK))
-    sales = read_sales(market, item, currency)
     shown = _choose_marketplaces(request, asks)
     title = f"{format_name(name['market_hash_name'])}{' ' + name['phase'] if name['phase'] else ''}"
     start = past[0].start if not length and past else since
     chart = build_chart(
         PriceChart(title, start, now, past), asks_over_time, changes, shown=shown, sales=sales
     )
-    candle_charts, candles = read_candles(market, item, currency, since)
     family = market.records(SELECT_FAMILY, {"family": name["family"], "currency": currency})
     return Page(
         template="item.html",
