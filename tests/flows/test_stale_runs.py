@@ -157,7 +157,8 @@ def test_maintain_seals_the_months_that_are_over(sandbox: Sandbox, tmp_path: Pat
     assert asyncio.run(run_maintain(bench)).message == "0 pending landings loaded"
     (report,) = bench.paths.reports.iterdir()
     assert report.read_text("utf-8").startswith("<!doctype html>")
-    assert f"({report.as_uri()})" in asyncio.run(artifacts("report"))[-1]["data"]
+    links = [artifact["data"] for artifact in asyncio.run(artifacts("report"))]
+    assert f"[{report.name}]({report.as_uri()})" in links
 
 
 def test_report_that_cannot_be_written_fails_the_maintenance(sandbox: Sandbox, tmp_path: Path) -> None:
