@@ -48,3 +48,8 @@ def is_loopback(address: str) -> bool:
         return host in LOOPBACK or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a server that listens on `host` is reached from this machine only."""
+    return is_loopback(f"http://{f'[{host}]' if ':' in host else host}/")

@@ -8,13 +8,13 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Final
 
 import uvicorn
 
+from common.addresses import is_loopback_host
 from common.errors import ConfigError
 from common.text import quote
 from dashboard.app import Dashboard
@@ -39,7 +39,7 @@ def serve(
     gets the address when the pages can be read. Raises ConfigError where the address cannot be used, or is
     open to the network without such names; and what `Generation` raises.
     """
-    if not is_loopback(host) and not hosts:
+    if not is_loopback_host(host) and not hosts:
         raise ConfigError(
             f"{host} is open to the network, and the pages have no password: name the hosts that may be"
             " called with --allow-host, or put a reverse proxy with a password before the dashboard"
@@ -92,14 +92,6 @@ def send_at_once(listener: socket.socket) -> None:
     Without this, the body of an answer waits 40 ms for the receipt of its headers.
     """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -58,6 +58,20 @@ def build_spreads_page(market: PreparedMarket, currency: str, chosen: SpreadFilt
 
     Listings that are far off the other ones do not count: `best_spreads` says which.
     """
+    providers = market.rows(
+        "SELECT provider FROM memory.main.marketplace WHERE currency = $currency ORDER BY provider",
+        {"currency": currency},
+    )
+    context = {
+        "unlimited": SpreadFilter().most,
+        "chosen": chosen,
+        "providers": [name for (name,) in providers],
+        "sorts": SORTS,
+    }
+    return Page("spreads.html", "Spreads", (_spread_table(market, currency, chosen),), context=context)
+
+
+def _spread_table(market: PreparedMarket, currency: str, chosen: SpreadFilter) -> Table:
     values: dict[str, object] = {
         "currency": currency,
         "least": chosen.least,
@@ -74,7 +88,7 @@ def build_spreads_page(market: PreparedMarket, currency: str, chosen: SpreadFilt
         values |= {"buy": chosen.bought_at or None, "sell": chosen.sold_at or None}
     rows = market.records(SELECT_SPREADS.format(source=source, sort=chosen.sort), values)
     newest = market.newest
-    table = Table(
+    return Table(
         "spreads",
         "Best spreads after fees",
         COLUMNS,
@@ -88,14 +102,3 @@ def build_spreads_page(market: PreparedMarket, currency: str, chosen: SpreadFilt
         empty="No pair of marketplaces is profitable, or no marketplace has a known fee.",
         note="“Far off” counts listings that are left out: three times the median of the others, or a third.",
     )
-    providers = market.rows(
-        "SELECT provider FROM memory.main.marketplace WHERE currency = $currency ORDER BY provider",
-        {"currency": currency},
-    )
-    context = {
-        "unlimited": SpreadFilter().most,
-        "chosen": chosen,
-        "providers": [name for (name,) in providers],
-        "sorts": SORTS,
-    }
-    return Page("spreads.html", "Spreads", (table,), context=context)

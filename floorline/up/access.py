@@ -88,11 +88,6 @@ def api_address(host: str, port: int) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{port}/api"
 
 
-def is_loopback_host(host: str) -> bool:
-    """Return whether a server that listens on `host` is reached from this machine only."""
-    return is_loopback(f"http://{f'[{host}]' if ':' in host else host}/")
-
-
 def prefect_home(root: Path) -> Path:
     """Return the folder of Prefect in the warehouse at `root`."""
     # In contrast to Path.resolve, this takes links that go round as they are.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from common import supervisor_lock
+from common.addresses import is_loopback_host
 from common.errors import ConfigError
 from floorline.up import access, environment
 from floorline.up.process import ManagedProcess, ProcessExited
@@ -37,7 +38,7 @@ class ServerProcess:
             access.choose_secret(),
             pid=os.getpid(),
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            host=None if access.is_loopback_host(host) else host,
+            host=None if is_loopback_host(host) else host,
         )
         os.environ.update(self.access.env)
         descriptor = self._listener.fileno()
@@ -72,7 +73,7 @@ def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
 
     Raises ConfigError, which names the option with which another port can be chosen.
     """
-    where = f"port {port} on {'loopback' if access.is_loopback_host(host) else host}"
+    where = f"port {port} on {'loopback' if is_loopback_host(host) else host}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+from common.addresses import is_loopback_host
 from common.errors import ConfigError
-from floorline.up.access import api_address, is_loopback_host
+from floorline.up.access import api_address
 from floorline.up.server_process import listen
 
 pytestmark = pytest.mark.server
