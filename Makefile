@@ -48,7 +48,7 @@ pictures: $(READY)  ## make docs/pictures/ again, with chromium: some minutes
 	$(BIN)/python -m tests.support.pictures
 
 lock: $(READY)  ## write the locks again, with hashes and without an index address: all, and that of the image
-	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --extra shared --output-file requirements.lock pyproject.toml
 	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean:

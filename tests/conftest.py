@@ -18,6 +18,8 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.server import serve
 from tests.support import patient
+from tests.support.object_store import ObjectStore, running_object_store
+from tests.support.postgres import Postgres, running_postgres
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
 from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
@@ -66,6 +68,20 @@ def make_sandbox() -> Iterator[MakeSandbox]:
             return stack.enter_context(serve(quiet(**options)))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a PostgreSQL server; a test creates a database of its own in it."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """Return an S3 server; a test creates a bucket of its own in it."""
+    with running_object_store() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
-import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -16,66 +10,16 @@ import pytest
 
 from sandbox.options import Options
 from sandbox.server import serve
+from tests.support.postgres import PASSWORD, Postgres, needs_postgres
 from tests.support.snapshots import Bench, basket
-from tests.support.up import Record, free_port, running_up
+from tests.support.up import Record, running_up
 from tests.support.waiting import wait_until
-
-PASSWORD = "planted-d41c9e77"
-
-
-def tool(name: str) -> str | None:
-    """Return the path of a PostgreSQL program, which Debian does not put into PATH."""
-    candidates = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(candidates[-1]) if candidates else None)
-
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("up"),
-    pytest.mark.skipif(tool("initdb") is None, reason="PostgreSQL is not installed"),
+    needs_postgres,
 ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Postgres:
-    """A PostgreSQL cluster on loopback. PostgreSQL refuses to run as root: root uses the user `postgres`."""
-
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The address for Prefect."""
-        return f"postgresql+asyncpg://floorline:{PASSWORD}@127.0.0.1:{self.port}/postgres"
-
-    def run(self, name: str, *arguments: str) -> None:
-        """Run a PostgreSQL program to its end."""
-        program = tool(name)
-        assert program is not None
-        root = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        command = [*(root if os.getuid() == 0 else ()), program, *arguments]
-        subprocess.run(command, check=True, cwd=self.folder, timeout=120, stdout=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    """Return a running cluster."""
-    folder = Path(tempfile.mkdtemp(prefix="floorline-postgres-"))
-    cluster = Postgres(folder, free_port())
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    if os.getuid() == 0:
-        for path in (folder, secret):
-            shutil.chown(path, "postgres", "postgres")
-    data = str(folder / "data")
-    options = f"-c port={cluster.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    cluster.run("initdb", "-D", data, "-U", "floorline", "--auth=scram-sha-256", f"--pwfile={secret}")
-    cluster.run("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield cluster
-    finally:
-        cluster.run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
 
 
 def skipped(run: Record) -> bool:
@@ -93,7 +37,7 @@ def test_two_workers_on_postgres_run_every_flow_run_once(postgres: Postgres, tmp
     with serve(Options(items=300, refresh=0, limits=False)) as box:
         names = ("one", "two")
         bench = Bench.at(tmp_path, box, *(basket(name, providers=["buff163"], every="20s") for name in names))
-        setting = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url}
+        setting = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url(scheme="postgresql+asyncpg")}
         with running_up(bench, "--workers", "2", **setting) as up:
             assert len(up.children("worker start")) == 2
 

@@ -1,0 +1,61 @@
+"""An S3 server on loopback, moto, in a process of its own; a test has a bucket of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import httpx
+
+from tests.support.up import free_port
+from tests.support.waiting import wait_until
+
+ACCESS_KEY = "AKIAFLOORLINETESTS00"
+SECRET_KEY = "planted-s3-7c11e0"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """An S3 server: its address, and the variables of the environment that hold its credentials."""
+
+    endpoint: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The credentials and the region, as AWS names them."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def create_bucket(self) -> str:
+        """Create a bucket; return its address."""
+        name = f"floorline-{secrets.token_hex(6)}"
+        httpx.put(f"{self.endpoint}/{name}").raise_for_status()
+        return f"s3://{name}/market"
+
+
+@contextlib.contextmanager
+def running_object_store(port: int | None = None) -> Iterator[ObjectStore]:
+    """Run an S3 server, which keeps its objects in memory."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    store = ObjectStore(f"http://127.0.0.1:{port}")
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{store.endpoint}/moto-api/").is_success
+        return False
+
+    try:
+        wait_until(answers, 60, every=0.1)
+        yield store
+    finally:
+        process.terminate()
+        process.wait(30)
