@@ -59,7 +59,7 @@ async def maintain(config: str | None = None) -> State[Any]:
         message += f"; {pluralize(len(seals.sealed), 'month')} sealed"
     failed = [f"{load.run_id} is {load.state}: {load.reason}" for load in loads if not load.is_loaded]
     failed += problems
-    failed += await _report(WarehousePaths(settings.root), clock.now())
+    failed += await _report(settings.paths, clock.now())
     return Failed(message="; ".join([message, *failed])) if failed else Completed(message=message)
 
 

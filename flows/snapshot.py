@@ -32,7 +32,6 @@ from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
 from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
 from warehouse.loading.run import LoadReport
-from warehouse.paths import WarehousePaths
 from warehouse.state.ticks import MissedTick, record_ticks
 
 caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
@@ -111,7 +110,7 @@ async def snapshot(
     if scheduled is not None and is_stale(scheduled, now, every):
         late = f"it started {format_exact_duration(now - scheduled)} late, more than one interval"
         skipped = [MissedTick(basket.name, scheduled, "skipped", late) for basket in selected]
-        paths = WarehousePaths(settings.root)
+        paths = settings.paths
         paths.prepare()  # it may be the first run of all
         await asyncio.to_thread(record_ticks, paths.state, skipped, now)
         await _tend(settings, selected, every)

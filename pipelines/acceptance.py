@@ -13,7 +13,6 @@ from pipelines.snapshot.extraction import new_run_id
 from pipelines.sources import catalog_folder_of
 from warehouse.landing.model import RunHeader
 from warehouse.landing.writer import LandingWriter
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 
@@ -36,7 +35,7 @@ def accept_missing_entries(settings: Settings, alert: Alert, clock: Clock) -> in
 
     Raises ConfigError where there are none, or where the source is not configured, and WarehouseError.
     """
-    source, paths = settings.sources.get(alert.source), WarehousePaths(settings.root)
+    source, paths = settings.sources.get(alert.source), settings.paths
     folder = None if source is None else paths.catalog / catalog_folder_of(alert.source, source)
     dropped = 0 if folder is None else drop_missing_entries(folder, alert.subject)
     if not dropped:
@@ -51,7 +50,7 @@ def accept_missing_quotes(settings: Settings, alert: Alert, clock: Clock) -> int
     These are the quotes of the provider that their last complete observation lacked. The acceptance is
     landed like a run, of the flow `accept`, so that a rebuild knows it, too. Raises WarehouseError.
     """
-    paths, now = WarehousePaths(settings.root), clock.now()
+    paths, now = settings.paths, clock.now()
     header = RunHeader(new_run_id(now), flow="accept", source=alert.source, basket="", started_at=now)
     with LandingWriter(paths.landing, header) as landing:
         landing.finish("done", finished_at=now, requests=0, accepted=[alert.subject])

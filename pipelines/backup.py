@@ -18,7 +18,6 @@ from pipelines.item_files import list_files
 from warehouse.backup.creation import create_backup
 from warehouse.backup.manifest import CONFIGURATION, Manifest, verify_backup
 from warehouse.backup.restore import RestoreResult, restore_backup
-from warehouse.paths import WarehousePaths
 
 CONFIG_NAME: Final = "floorline.toml"
 BESIDE: Final = ("automations.yaml",)  # files beside the configuration that belong to it, where they exist
@@ -33,7 +32,7 @@ def back_up(config: Path, settings: Settings, target: Path, now: datetime) -> Ma
         name: (settings.base / name).read_bytes() for name in BESIDE if (settings.base / name).is_file()
     }
     return create_backup(
-        WarehousePaths(settings.root),
+        settings.paths,
         target,
         {CONFIG_NAME: text.encode(), **files},
         left_out=[*_key_places(settings), *secrets, *elsewhere, *_variables()],
@@ -56,7 +55,7 @@ def restore(
     settings = load_settings(config)
     check_root(settings.root)
     wait = settings.warehouse.lock_wait.total_seconds()
-    return restore_backup(folder, WarehousePaths(settings.root), replace=replace, now=now, wait=wait)
+    return restore_backup(folder, settings.paths, replace=replace, now=now, wait=wait)
 
 
 def _restore_configuration(folder: Path, manifest: Manifest, config: Path) -> None:

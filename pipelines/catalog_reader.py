@@ -16,7 +16,6 @@ from common.text import escape
 from pipelines.catalogs import CURRENT, CatalogCache
 from pipelines.config import Settings
 from pipelines.planning.estimate import LazySource
-from warehouse.paths import WarehousePaths
 
 
 async def read_catalogs(
@@ -34,7 +33,7 @@ async def read_catalogs(
     Raises ConfigError for a source that does not exist, and where a catalog is not cached and the source has
     no key; raises what the connectors raise.
     """
-    paths, lifetime = WarehousePaths(settings.root), CURRENT if refresh else timedelta.max
+    paths, lifetime = settings.paths, CURRENT if refresh else timedelta.max
     frames = {}
     for name in _select_sources(settings, sources):
         async with aclosing(LazySource(settings, name, clock, offline=False)) as source:

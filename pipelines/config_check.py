@@ -23,7 +23,6 @@ from pipelines.planning.readable_names import ReadableNames, Resolved, Selector
 from pipelines.planning.selectors import ALL, resolve_currencies, resolve_items, resolve_providers
 from pipelines.results import CATALOG_NAMES
 from pipelines.watches.names import check_conditions
-from warehouse.paths import WarehousePaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ async def check_configuration(settings: Settings, clock: Clock) -> list[Selectio
     selections = []
     for basket in settings.select_baskets(()):
         async with aclosing(LazySource(settings, basket.source, clock, offline=True)) as source:
-            paths = WarehousePaths(settings.root)
+            paths = settings.paths
             catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max, must_store=False)
             try:
                 selections.append(await _BasketCheck(basket, catalogs).run(settings.base))

@@ -94,7 +94,7 @@ def load_only(
     configuration says, and at most `lock_wait` seconds. Raises WarehouseError; the next call loads what this
     one could not.
     """
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     alerts = AlertStore(paths.state)
     alerts_raised = False
 

@@ -9,7 +9,6 @@ from pipelines.alerts.notify import deliver
 from pipelines.config import Settings
 from warehouse.maintenance.sealing import SealReport, seal
 from warehouse.maintenance.verification import Verification, verify
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 DAMAGED: Final = "warehouse.damaged"
@@ -22,7 +21,7 @@ def seal_months(settings: Settings, now: datetime, *, every: bool = False) -> Se
     History that is older than `keep_history` is deleted before. Raises what `load_pending` raises.
     """
     return seal(
-        WarehousePaths(settings.root),
+        settings.paths,
         now,
         above=0 if every else settings.warehouse.seal_above,
         keep=settings.warehouse.keep_history,
@@ -35,7 +34,7 @@ def verify_warehouse(settings: Settings, now: datetime) -> Verification:
 
     Raises what `verify` raises.
     """
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     report = verify(paths, settings.warehouse.lock_wait.total_seconds())
     alerts = AlertStore(paths.state)
     if report.problems:

@@ -11,7 +11,7 @@ from warehouse.state.mending import mend_state
 
 def prepare_warehouse(settings: Settings, now: datetime) -> WarehousePaths:
     """Create the folders, and make a damaged `state.db` anew; return the paths. Raises WarehouseError."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     paths.prepare()
     mend_state(paths, now)
     return paths

@@ -46,7 +46,7 @@ class Replayed:
 
 def replay(settings: Settings, clock: Clock) -> list[Replayed]:
     """Parse every reject that was not replayed yet, and load those that fit. Raises WarehouseError."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     unrequested = [ITEM_NOT_REQUESTED, PROVIDER_NOT_REQUESTED]  # other answers than those to our requests
     query = partial(run_query, paths, SELECT_REJECTS, unrequested)
     rejects = read_published(paths, clock, query).records()
@@ -65,7 +65,7 @@ def replay(settings: Settings, clock: Clock) -> list[Replayed]:
 
 def count_series_rejects(settings: Settings, clock: Clock) -> int:
     """Return how many rejects are rows of a series, which `replay` cannot read. Raises WarehouseError."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     query = partial(run_query, paths, COUNT_SERIES_REJECTS)
     ((count,),) = read_published(paths, clock, query).rows
     return int(count)

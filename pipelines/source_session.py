@@ -16,7 +16,6 @@ from pipelines.catalogs import CatalogCache
 from pipelines.config import Settings
 from pipelines.results import CatalogReport
 from pipelines.sources import build_connector, catalog_folder_of, next_key, resolve_key, shared_ledger
-from warehouse.paths import WarehousePaths
 
 
 class SourceSession:
@@ -46,7 +45,7 @@ class SourceSession:
         self.requests_at_open = 0
         self._key_spec = key_spec or self.source.key
         self._base = settings.base
-        self._paths = WarehousePaths(settings.root)
+        self._paths = settings.paths
         self._clock = clock
         self._retry = retry
         self._must_share = must_share

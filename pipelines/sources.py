@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from shutil import disk_usage
-from typing import Final, cast
+from typing import Final
 
 from common.clock import Clock
 from common.errors import KeyMissing
@@ -23,11 +22,10 @@ from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
 from connectors.skinshark.markets import catalog_folder
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings
-from pipelines.prefect_settings import check_temporary_server, import_prefect
+from pipelines.secret_blocks import read_secret_block
 
 # A process that need not share its limits leaves so little space to those that must.
 LEAST_FREE: Final = 1 << 20
-BLOCK_TIMEOUT: Final = 60.0  # seconds; a temporary server of Prefect takes a while to start
 
 
 def build_connector(
@@ -101,7 +99,7 @@ async def resolve_key(name: str, spec: str, base: Path) -> Key:
     """
     kind, _, where = spec.partition(":")
     if kind == "block":
-        return Key(await _from_block(name, where), name)
+        return Key(await read_secret_block(where, name), name)
     if kind == "file":
         spec = f"file:{key_path(where, base)}"
     return read_key(spec, name, os.environ)
@@ -110,22 +108,6 @@ async def resolve_key(name: str, spec: str, base: Path) -> Key:
 def key_path(where: str, base: Path) -> Path:
     """Return the path of the file in "file:WHERE"; a relative path starts at `base`."""
     return base / expand_home(where)
-
-
-async def _from_block(source: str, block: str) -> str:
-    import_prefect("prefect.blocks.system")
-    from prefect.blocks.system import Secret
-
-    check_temporary_server()
-    try:
-        async with asyncio.timeout(BLOCK_TIMEOUT):
-            loaded = cast("Secret[str]", await Secret.aload(block))
-    except ValueError:
-        raise KeyMissing(f"there is no Prefect Secret block called {block}", source) from None
-    except Exception as error:  # noqa: BLE001 - whatever error Prefect's client raises, there is no key
-        message = f"the Prefect Secret block {block} cannot be read: {type(error).__name__}"
-        raise KeyMissing(message, source) from None
-    return str(loaded.get())
 
 
 async def next_key(name: str, source: AnySource, base: Path) -> Key | None:

@@ -10,13 +10,18 @@ from pathlib import Path
 
 from common.files import is_locked, translate_os_errors
 from common.warehouse_errors import RestoreUnfinished, WarehouseFull, WarehouseUnusable
+from warehouse.shared import SharedLocation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WarehousePaths:
-    """The folder of one warehouse. No name of a file or folder in it comes from an API."""
+    """The folder of one warehouse, and what its machines share, if there are several.
+
+    No name of a file or folder in it comes from an API.
+    """
 
     root: Path
+    shared: SharedLocation | None = None
 
     @property
     def published(self) -> Path:

@@ -30,7 +30,6 @@ from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
 from warehouse.database import writer_lock
 from warehouse.loading.pipeline import load_pending
 from warehouse.loading.run import LoadReport
-from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 
 
@@ -71,7 +70,7 @@ def measure_load(config: str) -> Figures:
     committed: list[float] = []
     began = time.perf_counter()
     (report,) = load_pending(
-        WarehousePaths(settings.root),
+        settings.paths,
         now=SystemClock().now,
         keep=settings.warehouse.keep_landings,
         row_parser=parse_raw_rows,
@@ -83,7 +82,7 @@ def measure_load(config: str) -> Figures:
 
 def publish_often(config: str, times: str) -> Figures:
     """Publish the database so many times."""
-    paths = WarehousePaths(load_settings(Path(config)).root)
+    paths = load_settings(Path(config)).paths
     for _ in range(int(times)):
         with writer_lock(paths, 60):
             publish(paths)

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 def warehouse_paths(config: Path | None) -> WarehousePaths:
     """Return the warehouse of a configuration."""
-    return WarehousePaths(load_settings(config).root)
+    return load_settings(config).paths
 
 
 def connected_settings(config: Path | None) -> Settings:

@@ -18,7 +18,6 @@ from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
 from pipelines.config_check import check_configuration
-from warehouse.paths import WarehousePaths
 
 DEADLINE: Final = 2.5  # seconds
 PREFECT_DEADLINE: Final = 8.0  # seconds; the import of Prefect takes two, and longer on a busy machine
@@ -107,7 +106,7 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
                 name,
                 source,
                 settings.base,
-                state=WarehousePaths(settings.root).state,
+                state=settings.paths.state,
                 clock=clock,
             ),
             PREFECT_DEADLINE if source.key.startswith("block:") else DEADLINE,
@@ -117,7 +116,7 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
 
 
 def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
-    paths, limits = WarehousePaths(settings.root), settings.warehouse
+    paths, limits = settings.paths, settings.warehouse
     return [
         _in_thread("database", lambda: check_warehouse.check_database(paths)),
         _in_thread("age", lambda: check_warehouse.check_age(paths, settings, clock.now())),

@@ -19,7 +19,6 @@ from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import on_hold, read_key_hold
 from pipelines.config import AnySource, Cs2capSettings, Settings
 from pipelines.sources import build_connector, resolve_key, shared_ledger
-from warehouse.paths import WarehousePaths
 
 ACCOUNT_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
 BY_HAND: Final = (
@@ -80,7 +79,7 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
     if not isinstance(source, Cs2capSettings):
         raise ConfigError(BY_HAND, name)
     key = await resolve_key(name, source.key, settings.base)
-    state = WarehousePaths(settings.root).state
+    state = settings.paths.state
     _refuse_hold(name, key, state, clock.now())
     async with connect_alone(name, source, key, state=state, clock=clock, retry=ACCOUNT_RETRY) as connector:
         account = await connector.account()

@@ -33,7 +33,7 @@ def build_registry(settings: Settings, report: StatusReport) -> CollectorRegistr
     _add_baskets(registry, settings, report)
     _add_sources(registry, report)
     _add_alerts_and_landings(registry, report)
-    _add_sizes(registry, WarehousePaths(settings.root))
+    _add_sizes(registry, settings.paths)
     return registry
 
 

@@ -14,7 +14,6 @@ from pipelines.planning.quota import MonthUsageReport, active_holds, month_usage
 from warehouse.landing.inventory import Landing, landings_set_aside, pending_landings
 from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.rejects import UNUSABLE
-from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 from warehouse.state.ticks import MissedTick, read_ticks
@@ -114,7 +113,7 @@ class StatusReport:
 
 def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -> StatusReport:
     """Return the status of the warehouse at `now` (UTC). Raises WarehouseError."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     published = paths.published.exists()
     corrupt: list[CorruptLanding] = []
     pending = pending_landings(paths.landing, corrupt.append)

@@ -68,6 +68,11 @@ def _warehouse(answers: Answers) -> str:
     return f"""\
 [warehouse]
 path = {_value(answers.warehouse)}  # the folder of the database; relative to the folder of this file
+
+# Several machines keep one record: they share a PostgreSQL database and a bucket (docs/configuration.md).
+# [shared]
+# database = "env:FLOORLINE_DATABASE_URL"
+# storage = "s3://bucket/prefix"
 """
 
 

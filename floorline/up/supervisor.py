@@ -30,7 +30,6 @@ from flows.prefect_api import answers_without_credentials, check_prefect_reachab
 from pipelines.config import Settings
 from pipelines.prefect_files import read_api_url
 from pipelines.prefect_settings import check_home, import_prefect
-from warehouse.paths import WarehousePaths
 
 # All times in seconds.
 LOCK_TIMEOUT: Final = 3.0  # of the processes of a `floorline up` that was killed
@@ -93,7 +92,7 @@ class Supervisor:
         open_log(self._logs, self._options.log_format, self.on_terminal_lost)
         if self._options.dashboard is not None:
             self._dashboard = DashboardProcess(
-                WarehousePaths(self._settings.root).published,
+                self._settings.paths.published,
                 self._logs,
                 self._lock_path,
                 port=self._options.dashboard,

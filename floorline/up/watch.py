@@ -15,7 +15,6 @@ from flows import WORK_POOL
 from pipelines.alerts.causes import severity_of
 from pipelines.alerts.rows import summary_of
 from pipelines.config import Settings
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, read_alerts
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class AlertWatcher:
     """Reports alerts that open and close; at the first look, those that are open."""
 
     def __init__(self, settings: Settings) -> None:
-        self._path = WarehousePaths(settings.root).state
+        self._path = settings.paths.state
         self._open: dict[int | None, Alert] = {}
 
     async def report_changes(self) -> None:

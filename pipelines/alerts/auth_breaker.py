@@ -24,7 +24,6 @@ from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import CAUSE_BY_STATE, NEXT_KEY, raise_alerts
 from pipelines.config import Settings
 from pipelines.results import RunResult
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore, KeyRejection
 
 # Rejections that can end without a new key: worth one request an hour, which costs no quota.
@@ -49,7 +48,7 @@ class AuthBreaker:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._alerts = AlertStore(WarehousePaths(settings.root).state)
+        self._alerts = AlertStore(settings.paths.state)
         self._clock = clock
 
     def check(self, source: str, key: Key) -> None:

@@ -125,7 +125,7 @@ class AlertMessage(Struct, frozen=True):
 
 def compose_message(alert: Alert, settings: Settings) -> AlertMessage:
     """Return the message of an alert; of one that is over, with what was not observed meanwhile."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     baskets = concerned_baskets(alert, settings, _find_display_name(alert, paths))
     return describe_alert(alert, settings, baskets, find_missed_time(alert, baskets, paths))
 

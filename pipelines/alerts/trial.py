@@ -11,7 +11,6 @@ from common.warehouse_errors import WarehouseError
 from pipelines.alerts.channels import AppriseChannel, apprise_channels
 from pipelines.alerts.notify import report_channel
 from pipelines.config import Settings
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 
 TEST_TITLE: Final = "[floorline] test"
@@ -35,7 +34,7 @@ def try_channels(
     In a warehouse that exists, the outcome is recorded: the alert of a channel that fails opens or ends.
     """
     channels = list(apprise_channels(settings.alerts.notify))
-    path = WarehousePaths(settings.root).state
+    path = settings.paths.state
     alerts = AlertStore(path) if channels and path.exists() else None
     return [_try(channel, alerts, now, proven_for) for channel in channels]
 

@@ -23,7 +23,6 @@ from pipelines.loading import read_published
 from pipelines.planning.estimate import LazySource, limits_of_source
 from warehouse.database import open_published
 from warehouse.gaps import CoverageGap, find_coverage_gaps, unfilled_spans
-from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.ticks import MissedTick, describe_ticks, read_ticks
@@ -121,7 +120,7 @@ async def find_gaps(
             for basket in baskets
             if basket.source == source
             for gap in read_published(
-                WarehousePaths(settings.root),
+                settings.paths,
                 clock,
                 partial(_find_basket_gaps, settings, basket, since=since, now=now),
             )
@@ -168,7 +167,7 @@ def _find_basket_gaps(
     settings: Settings, basket: BasketSettings, *, since: datetime | None, now: datetime
 ) -> list[BasketGap]:
     """Return the gaps of a basket in each currency; none for a basket that never ran, without `since`."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     start = since or run_query(paths, FIRST_RUN, [basket.source, basket.name]).rows[0][0]
     if start is None:
         return []
@@ -203,7 +202,7 @@ async def _classify(
         now = clock.now()
         available, why_lost = await _retention(settings, lazy_source, now)
         catalogs = CatalogCache(
-            WarehousePaths(settings.root).catalog,
+            settings.paths.catalog,
             lazy_source,
             clock,
             lifetime=timedelta.max,
@@ -246,7 +245,7 @@ async def _covered_by_backfills(
     settings: Settings, basket: BasketSettings, *, now: datetime, catalogs: CatalogCache
 ) -> list[TimeRange]:
     """Return the time ranges that backfills cover for every item and provider of a basket."""
-    backfills = BackfillStore(WarehousePaths(settings.root).state)
+    backfills = BackfillStore(settings.paths.state)
     coverage = backfills.load_coverage(basket.source, "points", EXACT_CURRENCY)
     if not coverage.by_scope:
         return []

@@ -183,7 +183,7 @@ class MicroBatchWriter:
             basket=self._backfill_id,
             started_at=now,
         )
-        micro_batch = MicroBatch(header, WarehousePaths(self._settings.root), self._clock.monotonic())
+        micro_batch = MicroBatch(header, self._settings.paths, self._clock.monotonic())
         self._open.append(micro_batch)
         self.runs.append(header.run_id)
         return micro_batch

@@ -41,7 +41,6 @@ from pipelines.loading import load_before_exit, load_in_thread
 from pipelines.planning.estimate import LazySource
 from pipelines.preparation import prepare_warehouse
 from pipelines.results import RunResult
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
@@ -78,7 +77,7 @@ class BackfillPipeline:
         self._progress = progress or NullBackfillProgress()
         self._on_plan = on_plan
         self._micro_batch_seconds = micro_batch_seconds
-        self._paths = WarehousePaths(settings.root)
+        self._paths = settings.paths
 
     async def plan(self) -> BackfillPlan:
         """Return what a run would fetch, and at what cost, without using any of the month's quota.

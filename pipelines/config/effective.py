@@ -26,6 +26,7 @@ def describe_settings(settings: Settings) -> dict[str, Any]:
     """Return all tables with their values in the form of a configuration, without secrets."""
     return {
         "warehouse": _values(settings.warehouse),
+        **({} if settings.shared is None else {"shared": _values(settings.shared)}),
         "sources": {name: _values(source) for name, source in settings.sources.items()},
         "baskets": [_values(basket) for basket in settings.baskets],
         "watches": [_values(watch) for watch in settings.watches],
@@ -40,6 +41,8 @@ def render_settings(settings: Settings) -> str:
     document = tomlkit.document()
     document["warehouse"] = _table(settings.warehouse, "warehouse")
     document["warehouse"]["path"].comment(escape(str(settings.root)))
+    if settings.shared is not None:
+        document["shared"] = _table(settings.shared, "shared")
     _add_sources(document, settings)
     _add_entries(document, "baskets", settings.baskets)
     _add_entries(document, "watches", settings.watches)

@@ -19,7 +19,7 @@ from pipelines.config.environment import CONFIG, check_variables, sets_fields
 from pipelines.config.places import Document
 from pipelines.config.problems import Problem, describe_errors, describe_unknown
 from pipelines.config.references import check_references
-from pipelines.config.secrets import ADVICE, find_key_line
+from pipelines.config.secrets import ADDRESS_ADVICE, ADVICE, find_key_line, find_password_line
 from pipelines.config.settings import TABLES, Settings
 from pipelines.config.toml_errors import describe_toml_error
 
@@ -41,6 +41,8 @@ def load_settings(path: Path | None = None) -> Settings:
     where, text = escape(str(path)), _read_text(path)
     if line := find_key_line(text):
         raise ConfigError(f"{where}: line {line} {ADVICE}")
+    if line := find_password_line(text):
+        raise ConfigError(f"{where}: line {line} {ADDRESS_ADVICE}")
     try:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

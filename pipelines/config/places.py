@@ -78,7 +78,7 @@ class Document:
                 if isinstance(self.fields.get(str(table)), dict)
                 else escape(str(table))
             )
-        if table in {"warehouse", "alerts"}:
+        if table in {"warehouse", "shared", "alerts"}:
             return f"[{table}] {_name_key(rest)}"
         if table in LISTS:
             name = self._entry_name(str(table), rest[0]) or str(int(rest[0]) + 1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Location: TypeAlias = tuple[str | int, ...]
 TABLE_FORMS: Final = {
     "warehouse": "[warehouse]",
+    "shared": "[shared]",
     "alerts": "[alerts]",
     "sources": "[sources.NAME]",
     "baskets": "[[baskets]] or [baskets.NAME]",
@@ -28,6 +29,7 @@ TABLE_FORMS: Final = {
 }
 A_TABLE: Final = {
     "warehouse": "this table",
+    "shared": "this table",
     "alerts": "this table",
     "sources": "this source",
     "baskets": "a basket",

@@ -19,6 +19,12 @@ ADVICE: Final = (
     ' and write key = "env:VARIABLE"'
 )
 
+PASSWORD: Final = re.compile(r"\bpostgres(?:ql)?://(?:[^\s/?#@:]*:[^\s@]+@|\S*[?&]password=)", re.IGNORECASE)
+ADDRESS_ADVICE: Final = (
+    "has the address of a database with a password, which does not belong into a file: remove it, set a"
+    ' variable of the environment to it, and write database = "env:VARIABLE"'
+)
+
 # A long text of letters and digits where a name or a path is expected.
 RANDOM: Final = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9]+_?[A-Za-z0-9]+")
 SHORTEST_RANDOM: Final = 20
@@ -27,6 +33,17 @@ SHORTEST_RANDOM: Final = 20
 def has_form_of_key(text: str) -> bool:
     """Return whether a name is rather a key: of the form of an API's keys, or long and random."""
     return bool(KEY.search(text)) or (len(text) >= SHORTEST_RANDOM and bool(RANDOM.fullmatch(text)))
+
+
+def has_password(text: str) -> bool:
+    """Return whether a text has the address of a PostgreSQL database with a password."""
+    return bool(PASSWORD.search(text))
+
+
+def find_password_line(text: str) -> int | None:
+    """Return the first line, from 1, with the address of a database with a password; None without one."""
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if has_password(line)), None)
 
 
 def find_key_line(text: str) -> int | None:

@@ -13,13 +13,16 @@ from common.errors import ConfigError
 from common.text import escape
 from pipelines.config.environment import Tables
 from pipelines.config.fields import Name, in_lower_case
+from pipelines.config.shared import SharedSettings
 from pipelines.config.sources import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.config.tables import AlertSettings, BasketSettings, WarehouseSettings
 from pipelines.config.watches import WatchSettings
+from warehouse.paths import WarehousePaths
 
 _Named = TypeVar("_Named", BasketSettings, WatchSettings)
 TABLES: Tables = {
     "warehouse": (WarehouseSettings,),
+    "shared": (SharedSettings,),
     "alerts": (AlertSettings,),
     "sources": (Cs2capSettings, SkinsharkSettings),
     "baskets": (BasketSettings,),
@@ -31,6 +34,7 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
     """The complete configuration; its relative paths start at the folder `base`."""
 
     warehouse: WarehouseSettings = WarehouseSettings()
+    shared: SharedSettings | None = None
     alerts: AlertSettings = AlertSettings()
     sources: dict[Name, AnySource] = {}
     baskets: tuple[BasketSettings, ...] = ()
@@ -62,6 +66,11 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
                 " set [warehouse] path to another folder"
             ) from None
         return root
+
+    @property
+    def paths(self) -> WarehousePaths:
+        """The warehouse: its folder, and what several machines share. Raises ConfigError as `root` does."""
+        return WarehousePaths(self.root, None if self.shared is None else self.shared.locate(self.base))
 
     @property
     def sales_every(self) -> dict[str, timedelta]:

@@ -28,7 +28,6 @@ from pipelines.planning.selectors import (
     warn_of_comments,
 )
 from pipelines.planning.snapshot_planner import depends_on_sizes, plan_snapshot
-from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import catalog_row_counts
 
 
@@ -108,7 +107,7 @@ class BasketPlanner:
 
         A source that lists everything at once has one size, which no plan depends on.
         """
-        seen = catalog_row_counts(WarehousePaths(self._settings.root), self._catalogs.source)
+        seen = catalog_row_counts(self._settings.paths, self._catalogs.source)
         return CatalogSizes(seen, 0 if self._limits.listing else (await self._catalogs.items()).height)
 
     @property

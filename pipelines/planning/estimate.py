@@ -23,7 +23,6 @@ from pipelines.planning.quota import usage_report
 from pipelines.planning.schedule import frequency_of
 from pipelines.source_session import SourceSession
 from pipelines.sources import catalog_folder_of
-from warehouse.paths import WarehousePaths
 
 
 async def forecast_sources(
@@ -45,7 +44,7 @@ async def forecast_sources(
 
 
 async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> SourceForecast:
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     limits, used = await limits_of_source(settings, source)
     if used is None and (stored := read_usage(paths.state, source.source)) is not None:
         used = usage_report(source.source, stored, clock.now()).used

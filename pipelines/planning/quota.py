@@ -11,7 +11,6 @@ from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.ratelimit.ledger import read_hold, read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage, add_months
-from warehouse.paths import WarehousePaths
 
 if TYPE_CHECKING:
     from connectors.ratelimit.limiter import RateLimiter
@@ -61,7 +60,7 @@ def active_holds(settings: Settings, now: datetime) -> dict[str, datetime]:
 
     Raises WarehouseError.
     """
-    state = WarehousePaths(settings.root).state
+    state = settings.paths.state
     holds = {source: read_hold(state, source, now) for source in settings.sources}
     return {source: until for source, until in holds.items() if until is not None}
 
@@ -82,7 +81,7 @@ class MonthUsageReport:
 
 def month_usage(settings: Settings, now: datetime) -> list[MonthUsageReport]:
     """Return the month of each source whose usage is known. Raises WarehouseError."""
-    state = WarehousePaths(settings.root).state
+    state = settings.paths.state
     usages = ((source, read_usage(state, source)) for source in settings.sources)
     return [usage_report(source, usage, now) for source, usage in usages if usage is not None]
 

@@ -38,7 +38,6 @@ from pipelines.source_session import SourceSession
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.pipeline import republish
 from warehouse.loading.run import LoadReport
-from warehouse.paths import WarehousePaths
 
 LoadStep = Callable[[], Awaitable[Sequence[LoadReport]]]
 
@@ -84,7 +83,7 @@ class SnapshotPipeline:
         self._force = force
         self._clock = clock or SystemClock()
         self._progress = progress or NullProgress()
-        self._paths = WarehousePaths(settings.root)
+        self._paths = settings.paths
 
     async def run(self, wrap_load: Callable[[LoadStep], LoadStep] = lambda step: step) -> list[RunResult]:
         """Take the snapshot; return one result per basket, in the order of the configuration.

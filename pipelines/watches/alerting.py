@@ -15,7 +15,6 @@ from pipelines.alerts.notify import deliver
 from pipelines.alerts.rows import MAX_ROWS, WATCH_BROKEN, WITH_ROWS, join_rows
 from pipelines.config import Settings
 from pipelines.watches.runner import WatchesStopped, WatchProcess, WatchResult, run_watches
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 LOG = logging.getLogger("floorline")
@@ -33,7 +32,7 @@ def check_watches(
     of the log. Watches that are stopped change no alert. Processes take turns, so that the last one decides
     by the newest database.
     """
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     try:
         alerts = AlertStore(paths.state)
         if not settings.watches and not _open_alerts(alerts):

@@ -17,7 +17,6 @@ from pipelines.config import Settings, WatchSettings
 from pipelines.planning.estimate import LazySource, NotCached
 from pipelines.planning.selectors import resolve_items, resolve_providers
 from pipelines.watches.conditions import item_selector
-from warehouse.paths import WarehousePaths
 from warehouse.queries.watched_rows import check_select
 
 
@@ -26,7 +25,7 @@ async def check_conditions(settings: Settings, clock: Clock) -> None:
 
     Names are looked up where the catalogs of all sources are cached.
     """
-    published = WarehousePaths(settings.root).published
+    published = settings.paths.published
     for watch in settings.watches:
         if watch.query is not None:
             _check_query(watch, published)
@@ -58,7 +57,7 @@ def _check_name(watch: WatchSettings, resolve: Callable[[WatchSettings], object]
 
 async def _read_catalogs(settings: Settings, clock: Clock) -> Sequence[pl.DataFrame]:
     """Return the cached items and the cached marketplaces of all sources. Raises NotCached."""
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     items, providers = [], []
     for name in settings.sources:
         async with aclosing(LazySource(settings, name, clock, offline=True)) as source:

@@ -134,7 +134,7 @@ class Bench:
     @property
     def paths(self) -> WarehousePaths:
         """The paths of the warehouse."""
-        return WarehousePaths(self.settings.root)
+        return self.settings.paths
 
     def prepare(self) -> None:
         """Create the warehouse where there is none; its database is copied, which is faster."""

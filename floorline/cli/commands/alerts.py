@@ -33,11 +33,10 @@ def alerts_list(
     from floorline.cli.render.runs import print_alerts
     from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
-    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    alerts = read_alerts(WarehousePaths(settings.root).state, open_only=not everything)
+    alerts = read_alerts(settings.paths.state, open_only=not everything)
     if as_json:
         print_result("alerts list", [AlertOutput.of(compose_message(alert, settings)) for alert in alerts])
     else:
@@ -51,11 +50,10 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     from floorline.cli.render.runs import print_alert
     from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
-    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    alerts = read_alerts(WarehousePaths(settings.root).state)
+    alerts = read_alerts(settings.paths.state)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
@@ -92,11 +90,10 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     from pipelines.acceptance import accept_loss
     from pipelines.alerts.causes import DARK
     from pipelines.config import load_settings
-    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    alerts = read_alerts(WarehousePaths(settings.root).state, open_only=True)
+    alerts = read_alerts(settings.paths.state, open_only=True)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no open alert {alert}")

@@ -18,13 +18,12 @@ from pipelines.backfill.request import BackfillRequest, parse_request
 from pipelines.backfill.sales import next_request
 from pipelines.backfill.session import resolve_source
 from pipelines.config import Settings
-from warehouse.paths import WarehousePaths
 from warehouse.state.backfills import BackfillStore
 
 
 def find_backfill_store(settings: Settings) -> BackfillStore | None:
     """Return the store of backfills; None if there is no `state.db` yet."""
-    path = WarehousePaths(settings.root).state
+    path = settings.paths.state
     return BackfillStore(path) if path.exists() else None
 
 

@@ -127,11 +127,10 @@ def maintain_retry(
     from pipelines.preparation import prepare_warehouse
     from pipelines.results import loads_exit_code
     from warehouse.landing.inventory import landings_set_aside, release
-    from warehouse.paths import WarehousePaths
 
     settings, clock = load_settings(config), SystemClock()
     prepare_warehouse(settings, clock.now())
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     found = {error.folder.name for error in landings_set_aside(paths.landing)}
     if unknown := sorted(set(runs or ()) - found):
         raise ConfigError(f"no landing of the run {unknown[0]} is set aside; `floorline doctor` lists them")

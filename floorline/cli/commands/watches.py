@@ -27,11 +27,10 @@ def watches_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from floorline.cli.outputs.watches import WatchOutput
     from floorline.cli.render.watches import print_watches
     from pipelines.config import load_settings
-    from warehouse.paths import WarehousePaths
     from warehouse.state.alerts import read_alerts
 
     settings = load_settings(config)
-    alerts = read_alerts(WarehousePaths(settings.root).state, open_only=True)
+    alerts = read_alerts(settings.paths.state, open_only=True)
     print_watches([WatchOutput.of(watch, alerts) for watch in settings.watches], as_json=as_json)
 
 
@@ -44,10 +43,9 @@ def watches_check(names: Names = None, config: ConfigFile = None, as_json: AsJso
     from floorline.cli.render.watches import print_watch_results
     from pipelines.config import load_settings
     from pipelines.watches.runner import run_watches
-    from warehouse.paths import WarehousePaths
 
     settings = load_settings(config)
-    results = run_watches(WarehousePaths(settings.root), settings.select_watches(tuple(names or ())))
+    results = run_watches(settings.paths, settings.select_watches(tuple(names or ())))
     print_watch_results(results, as_json=as_json)
     broken, matched = any(r.failure for r in results), any(r.found.rows for r in results)
     raise typer.Exit(BROKEN if broken else HAS_ROWS if matched else 0)

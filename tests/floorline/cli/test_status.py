@@ -18,7 +18,6 @@ from tests.support.clocks import NOON
 from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
-from warehouse.paths import WarehousePaths
 from warehouse.state.ticks import MissedTick, record_ticks
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -104,7 +103,7 @@ def test_runs_of_the_former_source_of_a_basket_are_ignored(
 
 def test_command_prints_pending_landings_and_alerts(bench: Bench, sandbox: Sandbox) -> None:
     bench.snapshot()
-    paths = WarehousePaths(bench.settings.root)
+    paths = bench.settings.paths
     quiet = main_with("status", "--config", str(bench.config)).out
     assert "market.duckdb, published 20" in quiet
     assert "not loaded" not in quiet

@@ -11,7 +11,6 @@ from floorline.up.lines import TextFormatter
 from floorline.up.watch import AlertWatcher
 from pipelines.config import load_settings
 from tests.support.snapshots import Bench, basket
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -33,7 +32,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_alerts_that_open_and_close_are_lines_with_their_severity(tmp_path: Path, lines: list[str]) -> None:
     settings = load_settings(Bench.create(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket()).config)
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     paths.prepare()
     alerts, watcher = AlertStore(paths.state), AlertWatcher(settings)
     alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "the key was revoked"), NOON)

@@ -18,7 +18,6 @@ from tests.support.http_servers import webhook_receiver
 from tests.support.snapshots import REDLINE, Bench
 from tests.support.waiting import wait_until
 from tests.support.watches import LONG, create_record, watch
-from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 
 pytestmark = [pytest.mark.usefixtures("no_prefect"), pytest.mark.server]
@@ -80,7 +79,7 @@ def watched(folder: Path, *watches: WatchSettings) -> Settings:
 
 
 def open_subjects(settings: Settings) -> list[str]:
-    alerts = AlertStore(WarehousePaths(settings.root).state).list_alerts(open_only=True)
+    alerts = AlertStore(settings.paths.state).list_alerts(open_only=True)
     return [alert.subject for alert in reversed(alerts)]
 
 
@@ -98,7 +97,7 @@ def test_a_run_that_is_cancelled_runs_no_watch(tmp_path: Path) -> None:
 
 def test_a_caller_that_is_cancelled_ends_the_watch_that_runs(tmp_path: Path) -> None:
     settings = watched(tmp_path, ANY, watch("slow", query=LONG, time_limit="1h"))
-    lock = WarehousePaths(settings.root).watch_lock
+    lock = settings.paths.watch_lock
 
     async def cancel() -> None:
         load = asyncio.create_task(load_in_thread(settings, [], VirtualClock()))
@@ -114,7 +113,7 @@ def test_a_caller_that_is_cancelled_ends_the_watch_that_runs(tmp_path: Path) -> 
 def test_watches_of_two_processes_take_turns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = watched(tmp_path, ANY)
     settings = settings.model_copy(update={"warehouse": WarehouseSettings(lock_wait=timedelta())})
-    paths = WarehousePaths(settings.root)
+    paths = settings.paths
     with FileLock(paths.watch_lock):
         load_and_publish(settings, [], VirtualClock())
     assert "another process has been running them for long" in caplog.text

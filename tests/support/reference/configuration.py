@@ -16,6 +16,7 @@ from pipelines.config import (
     AlertSettings,
     BasketSettings,
     Cs2capSettings,
+    SharedSettings,
     SkinsharkSettings,
     WarehouseSettings,
     WatchSettings,
@@ -25,6 +26,7 @@ from tests.support.reference.sections import replace_section, write_cell
 
 MODELS: Final[tuple[type[BaseModel], ...]] = (
     WarehouseSettings,
+    SharedSettings,
     Cs2capSettings,
     SkinsharkSettings,
     BasketSettings,
