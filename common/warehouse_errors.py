@@ -1,10 +1,12 @@
 """The errors of the storage, grouped by what the user does about each; what was fetched stays in its landing.
 
 WarehouseError
+├── ObjectStoreUnavailable
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected (· QueryTimedOut)
 ├── ItemUnknown
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
+    ├── ObjectStoreRefused
     ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
     ├── SealedMonthUnreadable
     └── DatabaseUnreadable (· PublishedUnreadable)
@@ -41,6 +43,12 @@ class WarehouseFull(WarehouseError):
     """The disk is full."""
 
     guidance = "free some space; what was fetched is landed and the next run loads it"
+
+
+class ObjectStoreUnavailable(WarehouseError):
+    """The object store of the landings does not answer, or answers that it cannot serve now."""
+
+    guidance = "what was fetched is landed on this machine; the next run uploads it"
 
 
 class WriterProcessDied(WarehouseError):
@@ -94,6 +102,15 @@ class WarehouseUnusable(WarehouseError):
     """The path is not writable, or the files are not a database that this version can read."""
 
     guidance = "set [warehouse] path to a folder that you may write, or update Floorline"
+
+
+class ObjectStoreRefused(WarehouseUnusable):
+    """The object store does not accept the credentials, or has no such bucket."""
+
+    guidance = (
+        "check [shared] storage and endpoint, and the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY;"
+        " what was fetched is landed on this machine, and the next run uploads it"
+    )
 
 
 class NotPublished(WarehouseUnusable):
