@@ -49,7 +49,7 @@ pictures: $(READY)  ## make docs/pictures/ again, with chromium: some minutes
 
 lock: $(READY)  ## write the locks again, with hashes and without an index address: all, and that of the image
 	$(COMPILE) --extra dev --extra shared --output-file requirements.lock pyproject.toml
-	$(COMPILE) --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
+	$(COMPILE) --extra redis --extra shared --constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
