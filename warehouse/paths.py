@@ -54,6 +54,11 @@ class WarehousePaths:
         return self.root / "landing"
 
     @property
+    def fetched(self) -> Path:
+        """The folder of the landings that the loader of a shared warehouse has downloaded."""
+        return self.root / "fetched"
+
+    @property
     def sealed(self) -> Path:
         """The folder of the sealed months; see warehouse.sealing."""
         return self.root / "sealed"

@@ -21,9 +21,10 @@ from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding
 from warehouse.landing.tries import MAX_FAILED
 from warehouse.loading.alert_copy import copy_alerts, take_over_alerts
+from warehouse.loading.failures import close_alerts, settle_failure
 from warehouse.loading.forgetting import forget_runs
 from warehouse.loading.loader import Loader
-from warehouse.loading.pipeline import LOCK_WAIT, close_alerts, settle_failure
+from warehouse.loading.pipeline import LOCK_WAIT
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import find_complete_database, refuse_lost_runs, remove_stray_log
@@ -76,7 +77,7 @@ def rebuild(
             alerts = AlertStore(paths.state)
             for error in corrupt:
                 settle_failure(error, alerts, now())
-            close_alerts(loaded, alerts, now())
+            close_alerts({folder.name for folder in loaded}, alerts, now())
             copy_alerts(db, alerts)
             take_over_alerts(db, paths)
         if not taken_over:

@@ -35,7 +35,7 @@ from warehouse.landing.inventory import Landing, landings_set_aside, pending_lan
 from warehouse.landing.reader import CorruptLanding, read_run
 from warehouse.landing.series import read_series
 from warehouse.landing.tries import read_tries
-from warehouse.loading.pipeline import RETRY_ADVICE
+from warehouse.loading.failures import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets

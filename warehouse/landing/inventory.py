@@ -1,4 +1,4 @@
-"""The landings in a folder: which are pending, loaded or set aside; prune those that were loaded."""
+"""The landings in a folder: which are pending, loaded, uploaded or set aside; prune those that are done."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from warehouse.landing.reader import CorruptLanding, read_header, refuse_corrupt
 from warehouse.landing.tries import FILE, MAX_FAILED, Tries, write_tries
 
 LOADED: Final = "loaded"
+UPLOADED: Final = "uploaded"  # the queue of a shared warehouse holds the landing
+DONE: Final = (LOADED, UPLOADED)
 SET_ASIDE: Final = "unreadable"  # holds the reason
 SERIES_FILES: Final = "s[0-9]*"
 # A lock that cannot be opened for one of these reasons is held by nobody.
@@ -56,7 +58,7 @@ def list_landings(root: Path) -> list[Path]:
 def pending_landings(
     root: Path, on_corrupt: Callable[[CorruptLanding], object] = lambda _: None
 ) -> list[Landing]:
-    """Return the landings that no database holds, in the order of their runs.
+    """Return the landings that no database and no queue holds, in the order of their runs.
 
     Landings that are still being written, or are set aside, are left out. `on_corrupt` gets those whose
     header cannot be read.
@@ -64,7 +66,7 @@ def pending_landings(
     folders = [
         folder
         for folder in list_landings(root)
-        if not is_loaded(folder) and not is_set_aside(folder) and not is_being_written(folder)
+        if not _is_done(folder) and not is_set_aside(folder) and not is_being_written(folder)
     ]
     return read_landings(folders, on_corrupt)
 
@@ -93,7 +95,7 @@ def landings_set_aside(root: Path) -> list[CorruptLanding]:
     return [
         CorruptLanding(folder, _read_reason(folder))
         for folder in list_landings(root)
-        if is_set_aside(folder) and not is_loaded(folder)
+        if is_set_aside(folder) and not _is_done(folder)
     ]
 
 
@@ -140,14 +142,23 @@ def mark_pending(folder: Path) -> None:
 
 def mark_loaded(folder: Path) -> None:
     """Record that the database holds a landing. Raises WarehouseFull and WarehouseUnusable."""
+    _mark(folder, LOADED)
+
+
+def mark_uploaded(folder: Path) -> None:
+    """Record that the queue holds a landing. Raises WarehouseFull and WarehouseUnusable."""
+    _mark(folder, UPLOADED)
+
+
+def _mark(folder: Path, name: str) -> None:
     with translate_os_errors(folder):
-        atomic_write(folder / LOADED, b"")
-        for name in (SET_ASIDE, FILE):
-            (folder / name).unlink(missing_ok=True)
+        atomic_write(folder / name, b"")
+        for other in (SET_ASIDE, FILE):
+            (folder / other).unlink(missing_ok=True)
 
 
 def prune(root: Path, keep: timedelta, now: float | None = None) -> int:
-    """Delete the landings that were loaded, or created without a header, before `keep`; return how many."""
+    """Delete the landings that were done, or created without a header, before `keep`; return how many."""
     before = (time.time() if now is None else now) - keep.total_seconds()
     expired = [folder for folder in root.iterdir() if folder.is_dir() and _is_expired(folder, before)]
     for folder in expired:
@@ -160,10 +171,11 @@ def _delete(folder: Path) -> None:
     """Delete a landing, in an order of which no rest would be taken for a landing."""
     (folder / "run.json").unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.name != LOADED:
+        if path.name not in DONE:
             _remove(path)
-    if is_loaded(folder):
-        _remove(folder / LOADED)
+    for name in DONE:
+        if _has(folder, name):
+            _remove(folder / name)
     folder.rmdir()
 
 
@@ -175,8 +187,9 @@ def _remove(path: Path) -> None:
 
 
 def _is_expired(folder: Path, before: float) -> bool:
-    if is_loaded(folder):
-        return (folder / LOADED).lstat().st_mtime < before
+    for name in DONE:
+        if _has(folder, name):
+            return (folder / name).lstat().st_mtime < before
     # The rest of a killed prune, or of a run that was killed before it wrote the header.
     return not _has_landed(folder) and folder.stat().st_mtime < before and not is_being_written(folder)
 
@@ -184,7 +197,7 @@ def _is_expired(folder: Path, before: float) -> bool:
 def _has_landed(folder: Path) -> bool:
     """Return whether a folder is a landing: it has a header, or other files that lost it.
 
-    The rest of a killed prune is none: there, `loaded` is the last file.
+    The rest of a killed prune is none: there, the mark `loaded` or `uploaded` is the last file.
     """
     if _has(folder, "run.json"):
         return True
@@ -192,7 +205,12 @@ def _has_landed(folder: Path) -> bool:
         names = {path.name for path in folder.iterdir() if not path.name.endswith(".partial")}
     except OSError:  # it cannot be read, but it is not empty either
         return True
-    return LOADED not in names and bool(names - {"lock"})
+    return names.isdisjoint(DONE) and bool(names - {"lock"})
+
+
+def _is_done(folder: Path) -> bool:
+    """Return whether the database or the queue holds a landing."""
+    return any(_has(folder, name) for name in DONE)
 
 
 def _has(folder: Path, name: str) -> bool:

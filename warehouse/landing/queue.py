@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Self
 from common.files import translate_os_errors
 from common.text import sanitize
 from common.warehouse_errors import ObjectStoreRefused
-from warehouse.landing.inventory import LOADED, SET_ASIDE
+from warehouse.landing.inventory import DONE, SET_ASIDE
 from warehouse.landing.object_store import open_object_store, translate_object_errors
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.tries import FILE as TRIES
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WAITING: Final = "waiting"
 LOADED_FOLDER: Final = "loaded"
 UNREADABLE: Final = "unreadable"
-NOT_UPLOADED: Final = frozenset({"lock", LOADED, SET_ASIDE, TRIES})
+NOT_UPLOADED: Final = frozenset({"lock", *DONE, SET_ASIDE, TRIES})
 NAME: Final = re.compile(r"(?P<observed_from>\d{8}T\d{12}Z)-(?P<run_id>[0-9A-Za-z-]{1,80})\.tar")
 FILE_NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,80}")  # of the files of a landing
 

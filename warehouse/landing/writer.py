@@ -11,6 +11,7 @@ A landing is the folder of one run:
     items.arrow.zst ...    catalogs that the run fetched
     done.json              how the run ended and the names of its files, renamed into place
     loaded                 written once the database holds the run
+    uploaded               written once the queue of a shared warehouse holds the run
 
 Every JSON file ends with a checksum, see warehouse/landing/integrity.py.
 """

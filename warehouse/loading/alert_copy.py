@@ -14,15 +14,22 @@ from warehouse.queries.runner import run_query
 from warehouse.state.alerts import ALERT_COLUMNS, PUBLISHED_ALERTS, AlertStore
 
 COLUMNS: Final = ", ".join(ALERT_COLUMNS)
+SELECT: Final = f"SELECT {COLUMNS} FROM store.alert"  # noqa: S608 - our own column names
 INSERT: Final = f"INSERT INTO store.alert ({COLUMNS}) VALUES ({', '.join('?' for _ in ALERT_COLUMNS)})"  # noqa: S608
 
 
 def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:
     """Bring store.alert up to date with state.db; alerts that state.db has pruned stay in store.alert."""
-    db.begin()
+    rows = [tuple(getattr(alert, name) for name in ALERT_COLUMNS) for alert in alerts.list_alerts()]
     # An alert that is closed changes no more: a load copies what was open, and what is new.
+    closed_at, number = ALERT_COLUMNS.index("closed_at"), ALERT_COLUMNS.index("alert_id")
+    stored = {row[number]: row for row in db.execute(SELECT).fetchall()}
+    current = {row[number]: row for row in rows if row[closed_at] is None}
+    was_open = {alert_id: row for alert_id, row in stored.items() if row[closed_at] is None}
+    if was_open == current and all(row[number] in stored for row in rows):
+        return  # most loads: a lake would write a file for nothing
+    db.begin()
     db.execute("DELETE FROM store.alert WHERE closed_at IS NULL")
-    rows = ([getattr(alert, name) for name in ALERT_COLUMNS] for alert in alerts.list_alerts())
     _insert_missing(db, rows)
     db.commit()
 

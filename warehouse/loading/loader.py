@@ -57,8 +57,9 @@ class Loader:
         and one without checksums. `on_failure` gets those that fail again. Raises WarehouseError for what is
         no landing's fault.
         """
-        if sum(map(_count_bytes, landings)) <= SMALL:
-            self.db.execute("SET threads = 1")  # the threads wait for each other longer than they work
+        # With few rows, the threads wait for each other longer than they work.
+        is_small = sum(map(_count_bytes, landings)) <= SMALL
+        self.db.execute("SET threads = 1" if is_small else "RESET threads")
         runs, alone = self._read(landings, on_failure)
         reports = [report for run in runs for report in self._load_together(run, alone, on_failure)]
         for folder in alone:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,11 +22,11 @@ from warehouse.landing.inventory import (
     mark_pending,
     pending_landings,
     prune,
-    set_aside,
 )
 from warehouse.landing.ndjson import RowParser
-from warehouse.landing.reader import CorruptLanding, read_header
+from warehouse.landing.reader import CorruptLanding
 from warehouse.loading.alert_copy import copy_alerts
+from warehouse.loading.failures import close_alerts, settle_failure
 from warehouse.loading.loader import Loader
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
@@ -37,8 +36,6 @@ from warehouse.state.alerts import CHECK_DISK, RESTORED, Alert, AlertStore
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
 KEEP_ALERTS: Final = timedelta(days=180)  # after they closed, in state.db
-UNREADABLE: Final = "landing.unreadable"
-RETRY_ADVICE = "run `floorline maintain retry` to try it again"
 
 
 def load_pending(
@@ -75,7 +72,7 @@ def load_pending(
                 alerts.raise_alert(restored_alert(restored), now())
             refused = [settle_failure(error, alerts, now()) for error in failures]
             folders = {landing.folder for landing in landings} - {error.folder for error in failures}
-            close_alerts(folders, alerts, now())
+            close_alerts({folder.name for folder in folders}, alerts, now())
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
         publish(paths, base)
@@ -103,27 +100,6 @@ def restored_alert(message: str) -> Alert:
     return Alert(RESTORED, "", "", message, guidance=CHECK_DISK)
 
 
-def settle_failure(error: CorruptLanding, alerts: AlertStore, now: datetime) -> LoadReport:
-    """Report a landing that was not loaded; set it aside with an alert where it is not tried again."""
-    run_id, source, basket = error.folder.name, "", ""
-    with contextlib.suppress(ValueError, OSError):
-        header = read_header(error.folder)
-        source, basket = header.source, header.basket
-    if error.may_heal:
-        return LoadReport(run_id, source, basket, state="waiting", reason=error.reason)
-    set_aside(error)
-    alert = Alert(
-        cause=UNREADABLE,
-        source=source,
-        subject=run_id,
-        message=error.reason,
-        guidance=RETRY_ADVICE,
-        run_id=run_id,
-    )
-    alerts.raise_alert(alert, now)
-    return LoadReport(run_id, source, basket, state="unreadable", reason=error.reason)
-
-
 def forget_lost_loads(db: duckdb.DuckDBPyConnection, landings: Path) -> None:
     """Remove the mark `loaded` from landings that the database does not hold: an older file was restored."""
     loaded = [folder.name for folder in list_landings(landings) if is_loaded(folder)]
@@ -133,11 +109,3 @@ def forget_lost_loads(db: duckdb.DuckDBPyConnection, landings: Path) -> None:
     ).fetchall()
     for (run_id,) in lost:
         mark_pending(landings / run_id)
-
-
-def close_alerts(loaded: Iterable[Path], alerts: AlertStore, now: datetime) -> None:
-    """Close the alerts of landings that were set aside and are loaded now."""
-    run_ids = {folder.name for folder in loaded}
-    for alert in alerts.list_alerts(open_only=True):
-        if alert.cause == UNREADABLE and alert.subject in run_ids:
-            alerts.resolve(UNREADABLE, alert.source, alert.subject, now=now)
