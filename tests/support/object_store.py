@@ -41,12 +41,12 @@ class ObjectStore:
 
 
 @contextlib.contextmanager
-def running_object_store(port: int | None = None) -> Iterator[ObjectStore]:
+def running_object_store(host: str = "127.0.0.1") -> Iterator[ObjectStore]:
     """Run an S3 server, which keeps its objects in memory."""
-    port = port or free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    store = ObjectStore(f"http://127.0.0.1:{port}")
+    store = ObjectStore(f"http://{host}:{port}")
 
     def answers() -> bool:
         with contextlib.suppress(httpx.TransportError):

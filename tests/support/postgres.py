@@ -31,14 +31,18 @@ needs_postgres = pytest.mark.skipif(find_tool("initdb") is None, reason="Postgre
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Postgres:
-    """A PostgreSQL cluster on loopback. PostgreSQL refuses to run as root: root uses the user `postgres`."""
+    """A PostgreSQL cluster, by default on loopback.
+
+    PostgreSQL refuses to run as root: root uses the user `postgres`.
+    """
 
     folder: Path
     port: int
+    host: str = "127.0.0.1"
 
     def url(self, database: str = "postgres", scheme: str = "postgresql") -> str:
         """Return the address of a database, with the password."""
-        return f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"{scheme}://{USER}:{PASSWORD}@{self.host}:{self.port}/{database}"
 
     def create_database(self) -> str:
         """Create a database; return its address."""
@@ -61,7 +65,7 @@ class Postgres:
         """Start the server; wait until it answers."""
         settings = {
             "port": self.port,
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.host,
             "unix_socket_directories": self.folder,
             "fsync": "off",
         }
@@ -75,10 +79,10 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(host: str = "127.0.0.1") -> Iterator[Postgres]:
     """Run a new cluster in a temporary folder, which is deleted at the end."""
     folder = Path(tempfile.mkdtemp(prefix="floorline-postgres-"))
-    cluster = Postgres(folder, free_port())
+    cluster = Postgres(folder, free_port(), host)
     password = folder / "password"
     password.write_text(PASSWORD)
     if os.getuid() == 0:
@@ -89,6 +93,8 @@ def running_postgres() -> Iterator[Postgres]:
         data = str(folder / "data")
         access = ("--auth=scram-sha-256", f"--pwfile={password}")
         cluster.run("initdb", "-D", data, "-U", USER, "--encoding=UTF8", "--no-sync", *access)
+        with (folder / "data" / "pg_hba.conf").open("a") as access_rules:
+            access_rules.write("host all all samenet scram-sha-256\n")
         cluster.start()
         stack.callback(cluster.stop)
         yield cluster
