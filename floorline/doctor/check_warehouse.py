@@ -31,9 +31,10 @@ from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.config import BasketSettings, Settings
 from warehouse.database import open_published, open_reader, writer_lock
 from warehouse.integrity import has_content, verify_database
-from warehouse.landing.inventory import Landing, landings_set_aside, pending_landings
+from warehouse.landing.inventory import Landing, pending_landings
 from warehouse.landing.reader import CorruptLanding, read_run
 from warehouse.landing.series import read_series
+from warehouse.landing.set_aside import find_set_aside
 from warehouse.landing.tries import read_tries
 from warehouse.loading.failures import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
@@ -169,7 +170,7 @@ def check_landings(paths: WarehousePaths) -> list[Finding]:
         seen = f"{count} not loaded yet, since {since:%Y-%m-%d %H:%M:%S} UTC{retried}"
         advice = "run `floorline maintain load`; the next snapshot loads them too"
         findings.append(warn("landings", seen, advice))
-    if unreadable := [*landings_set_aside(paths.landing), *corrupt]:
+    if unreadable := [*find_set_aside(paths), *corrupt]:
         more = f"; and {len(unreadable) - MAX_UNREADABLE} more" if len(unreadable) > MAX_UNREADABLE else ""
         seen = f"set aside: {'; '.join(map(str, unreadable[:MAX_UNREADABLE]))}{more}"
         findings.append(fail("landings", seen, RETRY_ADVICE))

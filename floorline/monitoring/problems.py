@@ -61,5 +61,5 @@ def _list_landings(report: StatusReport) -> Iterator[Problem]:
     for landing in report.pending:
         run = landing.header
         yield Problem("landing", run.run_id, f"the landing of {run.basket}, run {run.run_id}, is not loaded")
-    for error in report.landings_aside:
-        yield Problem("landing", error.folder.name, f"a landing is set aside, {error}")
+    for set_aside in report.landings_aside:
+        yield Problem("landing", set_aside.run_id, f"a landing is set aside, {set_aside}")

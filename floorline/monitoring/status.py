@@ -11,8 +11,10 @@ from common.clock import MAX_CLOCK_SKEW
 from common.numbers import from_unix_time
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.quota import MonthUsageReport, active_holds, month_usage
-from warehouse.landing.inventory import Landing, landings_set_aside, pending_landings
+from warehouse.landing.inventory import Landing, pending_landings
+from warehouse.landing.model import SetAsideLanding
 from warehouse.landing.reader import CorruptLanding
+from warehouse.landing.set_aside import find_set_aside
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
@@ -72,7 +74,7 @@ class StatusReport:
     runs: Sequence[dict[str, Any]]
     alerts: Sequence[Alert]
     pending: Sequence[Landing]
-    landings_aside: Sequence[CorruptLanding]
+    landings_aside: Sequence[SetAsideLanding]
     published_at: datetime | None
     now: datetime
     months: Sequence[MonthUsageReport] = ()
@@ -121,7 +123,10 @@ def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -
         runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
         alerts=read_alerts(paths.state, open_only=True),
         pending=pending,
-        landings_aside=[*landings_set_aside(paths.landing), *corrupt],
+        landings_aside=[
+            *find_set_aside(paths),
+            *(SetAsideLanding(error.folder.name, error.reason) for error in corrupt),
+        ],
         set_aside=set_aside_baskets(paths),
         published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
         now=now,

@@ -11,7 +11,7 @@ from common.field_counts import FieldCounts
 from pipelines.alerts.rules import SEE_REJECTS
 from pipelines.exit_codes import DONE, EXIT_CODES, run_state
 from pipelines.results import RunResult
-from warehouse.landing.inventory import landings_set_aside
+from warehouse.landing.set_aside import find_set_aside
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
@@ -137,9 +137,7 @@ class LoadSummary:
 def summarize_loads(paths: WarehousePaths, runs: Sequence[str]) -> LoadSummary:
     """Return the loads of the landings with these run ids, whichever process loaded them."""
     ((rows, new, rejected),) = run_query(paths, LOADED_ROWS, [list(runs)]).rows
-    set_aside = tuple(
-        str(error) for error in landings_set_aside(paths.landing) if error.folder.name in set(runs)
-    )
+    set_aside = tuple(str(landing) for landing in find_set_aside(paths) if landing.run_id in set(runs))
     return LoadSummary(tuple(runs), rows=rows, rows_new=new, rows_rejected=rejected, set_aside=set_aside)
 
 

@@ -28,6 +28,18 @@ class RunHeader:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetAsideLanding:
+    """A landing that cannot be loaded: its run, the reason, and its header where that can be read."""
+
+    run_id: str
+    reason: str
+    header: RunHeader | None = None
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ShardHeader:
     """What a shard requests.
 

@@ -2,7 +2,7 @@
 
     waiting/<observed_from>-<run_id>.tar        uploaded by the machine that fetched, created only once
     loaded/<day>/<observed_from>-<run_id>.tar   moved here once the warehouse holds the run
-    unreadable/<observed_from>-<run_id>.tar     set aside, with the reason in a text beside it
+    unreadable/<observed_from>-<run_id>.tar     set aside, with the reason in the object <...>.tar.json
 
 An object holds the files of a landing, see `warehouse.landing.writer`, without its lock and its marks. Only
 the process that holds the loader's lease moves or deletes objects.
@@ -22,10 +22,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+import msgspec
+
 from common.files import translate_os_errors
 from common.text import sanitize
 from common.warehouse_errors import ObjectStoreRefused
 from warehouse.landing.inventory import DONE, SET_ASIDE
+from warehouse.landing.model import RunHeader, SetAsideLanding
 from warehouse.landing.object_store import open_object_store, translate_object_errors
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.landing.tries import FILE as TRIES
@@ -53,6 +56,11 @@ class QueuedLanding:
         """The id of the run."""
         match = NAME.fullmatch(self.name)
         return match["run_id"] if match else ""
+
+    @property
+    def observed_from(self) -> datetime:
+        """The moment of the first page (UTC)."""
+        return datetime.strptime(self.name.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
     @classmethod
     def of(cls, run: LandedRun) -> Self:
@@ -113,33 +121,29 @@ class LandingQueue:
         """Move a landing that the warehouse holds out of the queue; it is kept below the day of `now`."""
         self._move(f"{WAITING}/{landing.name}", f"{LOADED_FOLDER}/{now:%Y-%m-%d}/{landing.name}")
 
-    def set_aside(self, landing: QueuedLanding, reason: str) -> None:
-        """Move a landing that cannot be loaded out of the queue, and write the reason beside it."""
+    def set_aside(self, landing: QueuedLanding, reason: str, header: RunHeader | None) -> None:
+        """Move a landing that cannot be loaded out of the queue, with the reason, and its header if known."""
         import obstore
 
+        content = msgspec.json.encode(SetAsideLanding(landing.run_id, reason, header))
         with self._translate_errors():
-            obstore.put(self._store, f"{UNREADABLE}/{landing.name}.txt", reason.encode(errors="replace"))
+            obstore.put(self._store, _reason_of(landing), content)
         self._move(f"{WAITING}/{landing.name}", f"{UNREADABLE}/{landing.name}")
 
-    def list_set_aside(self) -> dict[QueuedLanding, str]:
-        """Return the landings that are set aside, each with the reason."""
-        names = set(self._list(UNREADABLE))
-        landings = sorted(QueuedLanding(name) for name in names if NAME.fullmatch(name))
-        return {
-            landing: self._read_reason(landing) if f"{landing.name}.txt" in names else ""
-            for landing in landings
-        }
+    def list_set_aside(self) -> list[SetAsideLanding]:
+        """Return the landings that are set aside, in the order of their observation."""
+        return [self._read_reason(landing) for landing in self._list_unreadable()]
 
-    def release(self, run_ids: Collection[str]) -> list[str]:
-        """Put landings that are set aside into the queue again, all or those of some runs; return the ids."""
+    def release(self, run_ids: Collection[str]) -> None:
+        """Put landings that are set aside into the queue again: all, or those of some runs."""
         import obstore
 
-        released = [landing for landing in self.list_set_aside() if not run_ids or landing.run_id in run_ids]
-        for landing in released:
+        for landing in self._list_unreadable():
+            if run_ids and landing.run_id not in run_ids:
+                continue
             self._move(f"{UNREADABLE}/{landing.name}", f"{WAITING}/{landing.name}")
-            with self._translate_errors():
-                obstore.delete(self._store, f"{UNREADABLE}/{landing.name}.txt")
-        return [landing.run_id for landing in released]
+            with self._translate_errors(), contextlib.suppress(FileNotFoundError):
+                obstore.delete(self._store, _reason_of(landing))
 
     def prune(self, now: datetime, keep: timedelta) -> int:
         """Delete the landings that were loaded on days before `now` - `keep`; return how many."""
@@ -169,15 +173,24 @@ class LandingQueue:
             obstore.copy(self._store, source, target)
             obstore.delete(self._store, source)
 
-    def _read_reason(self, landing: QueuedLanding) -> str:
+    def _list_unreadable(self) -> list[QueuedLanding]:
+        return sorted(QueuedLanding(name) for name in self._list(UNREADABLE) if NAME.fullmatch(name))
+
+    def _read_reason(self, landing: QueuedLanding) -> SetAsideLanding:
         import obstore
 
-        with self._translate_errors():
-            content = bytes(obstore.get(self._store, f"{UNREADABLE}/{landing.name}.txt").bytes())
-        return sanitize(content.decode(errors="replace"), 400)
+        with self._translate_errors(), contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            content = bytes(obstore.get(self._store, _reason_of(landing)).bytes())
+            found = msgspec.json.decode(content, type=SetAsideLanding)
+            return SetAsideLanding(landing.run_id, sanitize(found.reason, 400), found.header)
+        return SetAsideLanding(landing.run_id, "the reason cannot be read")
 
     def _translate_errors(self) -> AbstractContextManager[None]:
         return translate_object_errors(self._shared.storage)
+
+
+def _reason_of(landing: QueuedLanding) -> str:
+    return f"{UNREADABLE}/{landing.name}.json"
 
 
 def _is_before(name: str, day: date) -> bool:

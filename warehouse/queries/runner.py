@@ -12,7 +12,7 @@ from msgspec import Struct
 from common.text import sanitize
 from common.warehouse_errors import QueryRejected
 from warehouse.database import open_published, translate_duckdb_error
-from warehouse.landing.inventory import landings_set_aside, read_landings
+from warehouse.landing.set_aside import find_set_aside
 from warehouse.paths import WarehousePaths
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -85,12 +85,13 @@ def set_aside_baskets(paths: WarehousePaths) -> set[tuple[str, str]]:
     if paths.published.exists():
         rows = run_query(paths, LAST_STARTS).rows
         started = {(basket, source): last for basket, source, last in rows}
-    folders = [error.folder for error in landings_set_aside(paths.landing)]
-    headers = [landing.header for landing in read_landings(folders, on_corrupt=lambda _: None)]
+    headers = [landing.header for landing in find_set_aside(paths)]
     return {
         (run.basket, run.source)
         for run in headers
-        if run.flow == "snapshot" and run.started_at > started.get((run.basket, run.source), EPOCH)
+        if run is not None
+        and run.flow == "snapshot"
+        and run.started_at > started.get((run.basket, run.source), EPOCH)
     }
 
 

@@ -126,15 +126,15 @@ def maintain_retry(
     from pipelines.loading import load_and_publish
     from pipelines.preparation import prepare_warehouse
     from pipelines.results import loads_exit_code
-    from warehouse.landing.inventory import landings_set_aside, release
+    from warehouse.landing.set_aside import find_set_aside, release_landings
 
     settings, clock = load_settings(config), SystemClock()
     prepare_warehouse(settings, clock.now())
     paths = settings.paths
-    found = {error.folder.name for error in landings_set_aside(paths.landing)}
+    found = {landing.run_id for landing in find_set_aside(paths)}
     if unknown := sorted(set(runs or ()) - found):
         raise ConfigError(f"no landing of the run {unknown[0]} is set aside; `floorline doctor` lists them")
-    release(paths.landing, runs or ())
+    release_landings(paths, runs or ())
     loads = load_and_publish(settings, [], clock) if found else []
     print_loads("maintain retry", loads, as_json=as_json, quiet=quiet)
     raise typer.Exit(loads_exit_code(loads))

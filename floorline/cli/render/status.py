@@ -53,7 +53,7 @@ def _status_output(settings: Settings, report: StatusReport) -> StatusOutput:
         alerts=tuple(dataclasses.replace(alert, message=summary_of(alert)) for alert in report.alerts),
         landings_waiting=tuple(landing.header.run_id for landing in report.pending),
         landings_set_aside=tuple(
-            LandingOutput(error.folder.name, error.reason) for error in report.landings_aside
+            LandingOutput(landing.run_id, landing.reason) for landing in report.landings_aside
         ),
         up=report.up,
         problems=tuple(find_problems(settings, report)),
@@ -73,8 +73,8 @@ def _describe_warehouse(settings: Settings, report: StatusReport) -> Iterator[st
         yield f"{source}: asked to send nothing until {format_cell(until)} UTC, and no run does"
     if report.pending:
         yield _describe_pending(report)
-    for error in report.landings_aside:
-        yield f"a landing is set aside, {error}: `floorline maintain retry` tries it again"
+    for landing in report.landings_aside:
+        yield f"a landing is set aside, {landing}: `floorline maintain retry` tries it again"
 
 
 def _describe_up(up: UpStatus) -> str:

@@ -19,6 +19,7 @@ from tests.support.http_servers import stub_server
 from tests.support.object_store import SECRET_KEY, ObjectStore
 from tests.support.up import free_port
 from tests.support.warehouse import DAY, Page, Quote, ShardSpec, create_warehouse, land, minute
+from warehouse.landing.model import SetAsideLanding
 from warehouse.landing.object_store import open_object_store
 from warehouse.landing.queue import LandingQueue
 from warehouse.landing.reader import CorruptLanding, LandedRun, read_run
@@ -122,15 +123,21 @@ def test_a_loaded_run_is_kept_by_its_day_and_deleted_later(
 
 def test_a_run_that_is_set_aside_can_be_released(shared: SharedLocation, paths: WarehousePaths) -> None:
     queue = LandingQueue(shared)
-    one, two = queue.add(landed(paths, "one", 0)), queue.add(landed(paths, "two", 1))
-    queue.set_aside(one, "a file is damaged\x1b[31m")
-    queue.set_aside(two, "no")
+    runs = [landed(paths, "one", 0), landed(paths, "two", 1)]
+    one, two = map(queue.add, runs)
+    queue.set_aside(one, "a file is damaged\x1b[31m", runs[0].header)
+    queue.set_aside(two, "no", None)
     assert queue.list_waiting() == []
-    assert queue.list_set_aside() == {one: "a file is damaged\\x1b[31m", two: "no"}
-    assert queue.release(["one"]) == ["one"]
+    first, second = queue.list_set_aside()
+    assert first == SetAsideLanding("one", "a file is damaged\\x1b[31m", runs[0].header)
+    assert second == SetAsideLanding("two", "no")
+    obstore.put(open_object_store(shared), f"unreadable/{two.name}.json", b"{")
+    assert queue.list_set_aside()[1].reason == "the reason cannot be read"
+    queue.release(["one"])
     assert queue.list_waiting() == [one]
-    assert queue.release([]) == ["two"]
-    assert queue.list_set_aside() == {}
+    queue.release([])
+    assert queue.list_waiting() == [one, two]
+    assert queue.list_set_aside() == []
 
 
 @pytest.mark.parametrize("name", ["../escape", "/absolute", "folder/0001.json", ".hidden"])
