@@ -3,7 +3,7 @@
 WarehouseError
 ├── ObjectStoreUnavailable
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected (· QueryTimedOut)
-├── ItemUnknown
+├── ItemUnknown · LoaderOvertaken · LakeUnreachable
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
     ├── ObjectStoreRefused
@@ -96,6 +96,20 @@ class ItemUnknown(WarehouseError):
     def __str__(self) -> str:
         names = ", ".join(f'"{escape(name)}"' for name in self.nearest)
         return reveal(self.detail) + (f"; did you mean {names}?" if names else "")
+
+
+class LoaderOvertaken(WarehouseError):
+    """Another loader took over the shared warehouse while this one was loading."""
+
+    guidance = "nothing is lost: the other loader, or the next run, loads what is waiting"
+
+
+class LakeUnreachable(WarehouseError):
+    """The database or the storage of the shared warehouse does not answer, or refuses."""
+
+    guidance = (
+        "check the database and the storage of [shared]; what was fetched is landed and the next run loads it"
+    )
 
 
 class WarehouseUnusable(WarehouseError):

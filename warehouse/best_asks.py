@@ -12,6 +12,7 @@ from typing import Final
 import duckdb
 
 from common.warehouse_errors import SealedMonthUnreadable
+from warehouse.transactions import transaction
 from warehouse.views.definitions import DATED_QUOTES
 from warehouse.views.quote_states import find_quote_states
 
@@ -43,11 +44,11 @@ def update_stale_best_asks(db: duckdb.DuckDBPyConnection) -> None:
     """
     if not db.execute(ANY_STALE).fetchall():
         return
-    db.begin()
-    for _ in _update_batches(db):
-        db.commit()
-        db.begin()
-    db.commit()
+    batches = _update_batches(db)
+    more = True
+    while more:
+        with transaction(db):
+            more = next(batches, None) is not None
 
 
 def _update_batches(db: duckdb.DuckDBPyConnection) -> Iterator[int]:

@@ -8,8 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from importlib import resources
-from importlib.resources.abc import Traversable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -25,24 +24,16 @@ from common.warehouse_errors import (
     DatabaseUnreadable,
     NotPublished,
     PublishedUnreadable,
-    SealedMonthUnreadable,
     WarehouseError,
     WarehouseFull,
     WarehouseLocked,
     WarehouseUnusable,
 )
-from warehouse.best_asks import update_stale_best_asks
-from warehouse.paths import WarehousePaths
-from warehouse.views.definitions import rename_guard, update_views
-from warehouse.views.quote_states import (
-    OPEN_STATES,
-    find_quote_states,
-    name_sealed_files,
-    read_sealed_files,
-    view_states,
-)
+from warehouse.migration import migrate
+from warehouse.paths import Database, WarehousePaths
+from warehouse.views.definitions import rename_guard
+from warehouse.views.quote_states import name_sealed_files
 
-SQL: Final = resources.files("warehouse") / "sql"
 LOCK_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
 # A part of DuckDB's message, our error and its detail.
 ERRORS: Final[Mapping[str, tuple[type[WarehouseError], str]]] = {
@@ -165,9 +156,18 @@ def _read_holder(holder_file: Path) -> str:
         return "another process"
 
 
+def open_writer(database: Database) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Open and migrate the loader's database, a file or a lake, under `writer_lock`."""
+    if isinstance(database, Path):
+        return _open_file(database)
+    from warehouse.lake.writer import open_lake_writer  # only a shared warehouse needs it
+
+    return open_lake_writer(database)
+
+
 @contextlib.contextmanager
-def open_writer(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open and migrate the loader's database under `writer_lock`; checkpoint it on a clean exit."""
+def _open_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open and migrate the loader's file; checkpoint it on a clean exit."""
     with translate_duckdb_errors(path):
         log = WITHOUT_LOG if "?" in os.path.realpath(path) else {}
         connection = duckdb.connect(duckdb_path(path), config={**WRITER_SETTINGS, **log})
@@ -197,17 +197,25 @@ def connect_reader(path: Path) -> duckdb.DuckDBPyConnection:
 
 @contextlib.contextmanager
 def open_published(paths: WarehousePaths) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published copy as `open_reader` does. Raises PublishedUnreadable where it is damaged."""
+    """Open what readers see as `open_reader` does. Raises PublishedUnreadable where a file is damaged."""
     try:
-        with open_reader(paths.published) as db:
+        with open_reader(paths.published_database) as db:
             yield db
     except DatabaseUnreadable as error:
         raise PublishedUnreadable(error.detail, error.path) from error
 
 
+def open_reader(database: Database) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Open a file as `connect_reader` does, or a lake read-only; errors of the block are errors of it."""
+    if isinstance(database, Path):
+        return _read_file(database)
+    from warehouse.lake.connection import attach_lake  # only a shared warehouse needs it
+
+    return attach_lake(database, read_only=True)
+
+
 @contextlib.contextmanager
-def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database file as `connect_reader` does; errors of the block are errors of this file."""
+def _read_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with (
         translate_duckdb_errors(path),
         connect_reader(path) as connection,
@@ -231,95 +239,3 @@ def duckdb_path(path: Path) -> str:
 def quote_path(path: Path) -> str:
     """Return a path as a literal of SQL. Raises as `duckdb_path`."""
     return "'" + duckdb_path(path).replace("'", "''") + "'"
-
-
-def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Apply the missing migrations, each in a transaction, update the views, and create those of the loads.
-
-    Raises WarehouseUnusable where a newer Floorline wrote the database.
-    """
-    version = schema_version(connection)
-    migrations = _migrations()
-    newest = max(migrations)
-    if version > newest:
-        raise WarehouseUnusable(f"{path} has schema {version}, this Floorline knows {newest}", path)
-    if version in {0, newest}:  # without rows, threads wait for each other longer than they work
-        connection.execute("SET threads = 1")
-    for number in range(version + 1, newest + 1):
-        with transaction(connection):
-            connection.execute(migrations[number].read_text())
-            connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
-    with transaction(connection):
-        update_history(connection)
-    connection.execute("RESET threads")
-    fill_stale_gaps(connection)
-    update_stale_best_asks(connection)
-
-
-@contextlib.contextmanager
-def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commit on a clean exit, roll back on any exception."""
-    db.begin()
-    try:
-        yield
-        db.commit()
-    except BaseException:
-        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
-            db.rollback()
-        raise
-
-
-def update_history(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the views for the months that are sealed now. Call this function in a transaction."""
-    states = find_quote_states(connection)
-    update_views(connection, _read_version(connection), states)
-    sizes = {file.path: file.bytes for file in states.files}
-    if read_sealed_files(connection) != sizes:
-        connection.execute("DELETE FROM store.sealed_path")
-        values = [[*map(str, sizes)], [*sizes.values()]]
-        connection.execute(
-            "INSERT INTO store.sealed_path SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])", values
-        )
-    # The loads read states, too; the private views are not stored.
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW open_state AS {OPEN_STATES}")
-
-
-def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill the coverage gaps of the items in store.stale_filling: what a migration or a failed load left.
-
-    Where the file of a sealed month is missing, the gaps wait for it.
-    """
-    if not connection.execute("FROM store.stale_filling LIMIT 1").fetchall():
-        return
-    try:
-        view_states(connection)
-    except SealedMonthUnreadable:
-        return
-    connection.begin()
-    connection.execute("CREATE OR REPLACE TEMP TABLE refill (item_key INTEGER, provider_key INTEGER)")
-    for name in ("load_series/find_refills", "load/fill_gaps"):
-        connection.execute((SQL / f"{name}.sql").read_text())
-    connection.commit()
-
-
-def newest_schema() -> int:
-    """Return the number of the newest migration of this version of Floorline."""
-    return max(_migrations())
-
-
-def _migrations() -> dict[int, Traversable]:
-    """Return the migrations by their numbers."""
-    files = (SQL / "migrations").iterdir()
-    return {int(file.name[:4]): file for file in files if file.name[:4].isdigit()}
-
-
-def schema_version(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of the last applied migration; 0 for a new file."""
-    tables = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'schema_version'"
-    ).fetchall()
-    return _read_version(connection) if tables else 0
-
-
-def _read_version(connection: duckdb.DuckDBPyConnection) -> int:
-    return int(connection.execute("SELECT max(version) FROM store.schema_version").fetchall()[0][0])

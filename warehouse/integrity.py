@@ -16,8 +16,9 @@ from isal import isal_zlib
 
 from common.files import atomic_write, read_file_version, translate_os_errors
 from common.warehouse_errors import DatabaseUnreadable
-from warehouse.database import open_reader, quote_path, schema_version, translate_duckdb_errors
+from warehouse.database import open_reader, quote_path, translate_duckdb_errors
 from warehouse.database_files import log_of
+from warehouse.migration import schema_version
 from warehouse.queries.json_expression import identifier
 
 PART: Final = 1 << 18  # bytes, which fit into the cache of a processor

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from common.files import is_locked, translate_os_errors
 from common.warehouse_errors import RestoreUnfinished, WarehouseFull, WarehouseUnusable
+from warehouse.lake.location import LakeLocation, locate_lake
 from warehouse.shared import SharedLocation
+
+Database = Path | LakeLocation  # a file of DuckDB, or a lake
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,6 +35,19 @@ class WarehousePaths:
     def writer(self) -> Path:
         """The loader's database; only the loader opens it."""
         return self.root / "writer" / "market.duckdb"
+
+    @property
+    def loader_database(self) -> Database:
+        """The database that the loader writes: its own file, or the lake of a shared warehouse."""
+        return self.writer if self.shared is None else self._lake(self.shared)
+
+    @property
+    def published_database(self) -> Database:
+        """The database that readers open: the published copy, or the lake of a shared warehouse."""
+        return self.published if self.shared is None else self._lake(self.shared)
+
+    def _lake(self, shared: SharedLocation) -> LakeLocation:
+        return locate_lake(shared, self.writer.parent)
 
     @property
     def checksum(self) -> Path:

@@ -9,10 +9,13 @@ import duckdb
 
 from bench.market import ITEMS
 from bench.suite.measurement import log
-from warehouse.database import open_writer, quote_path, transaction, update_history, writer_lock
+from warehouse.database import open_writer, quote_path, writer_lock
+from warehouse.migration import update_history
 from warehouse.paths import WarehousePaths
 from warehouse.sealing.files import FORMAT
-from warehouse.views.quote_states import find_sealed_folder, next_month
+from warehouse.transactions import transaction
+from warehouse.views.quote_states import find_sealed_folder
+from warehouse.views.sealed_files import next_month
 
 ROWS: Final = 40_000_000  # of a month: about a gigabyte
 FIRST_STATE: Final = """

@@ -19,13 +19,14 @@ import polars as pl
 
 from common.shards import Item
 from tests.support.clocks import NOON
-from warehouse.database import migrate, open_published, open_writer
+from warehouse.database import open_published, open_writer
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.pipeline import load_pending
 from warehouse.loading.quotes import load_run
 from warehouse.loading.run import LoadReport
+from warehouse.migration import migrate
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 

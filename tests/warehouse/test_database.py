@@ -22,12 +22,13 @@ from tests.support.warehouse import (
     observe,
     query_rows,
 )
-from warehouse.database import open_reader, open_writer, schema_version
+from warehouse.database import open_reader, open_writer
+from warehouse.migration import schema_version
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.queries.runner import previously_listed_providers, run_query
 
-NEWEST = 15
+NEWEST = 16
 # Opens a database read-write, leaves a change in the write-ahead log, prints "ready" and waits to be killed.
 INTRUDER = """
 import duckdb, sys, time

@@ -13,7 +13,8 @@ import duckdb
 import polars as pl
 
 from tests.support.warehouse import minute
-from warehouse.database import SQL, open_writer
+from warehouse.database import open_writer
+from warehouse.migration import SQL
 
 LAST_OF_STARTS = 9
 MIGRATIONS = {int(step.name[:4]): step.read_text() for step in (SQL / "migrations").iterdir()}

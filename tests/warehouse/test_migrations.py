@@ -13,9 +13,10 @@ import pytest
 from tests.support.attached_reader import MACROS
 from tests.support.backups import back_up, restore
 from tests.support.warehouse import Quote, land_and_load, minute, observe, query_rows
-from warehouse.database import SQL, open_reader, open_writer, schema_version
+from warehouse.database import open_reader, open_writer
 from warehouse.export import export_duckdb
 from warehouse.landing.model import ShardHeader
+from warehouse.migration import SQL, schema_version
 from warehouse.paths import WarehousePaths
 
 FIRST = (SQL / "migrations" / "0001_first.sql").read_text()
@@ -38,7 +39,7 @@ INSERT INTO store.reject VALUES ('old/0', 1, 'USD', 'standard', noon(), 'why', '
 # Migrates a database and exits while only the write-ahead log contains the result.
 MIGRATE_AND_EXIT = """
 import duckdb, os, pathlib, sys
-from warehouse.database import migrate
+from warehouse.migration import migrate
 db = duckdb.connect(sys.argv[1])
 migrate(db, pathlib.Path(sys.argv[1]))
 os._exit(9)

@@ -18,10 +18,11 @@ from typing import Final
 from common.files import translate_os_errors
 from common.sqlite import find_damage, read_state_db, translate_sqlite_errors
 from common.warehouse_errors import SealedMonthUnreadable, StateDamaged
-from warehouse.database import open_reader, schema_version
+from warehouse.database import open_reader
 from warehouse.database_files import copy_database, log_of
 from warehouse.integrity import find_checksum
 from warehouse.landing.inventory import is_being_written, list_landings
+from warehouse.migration import schema_version
 from warehouse.paths import WarehousePaths
 from warehouse.sealing.months import find_checksums
 

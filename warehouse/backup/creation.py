@@ -29,9 +29,10 @@ from warehouse.backup.manifest import (
     describe_file,
     write_manifest,
 )
-from warehouse.database import open_reader, schema_version, writer_lock
+from warehouse.database import open_reader, writer_lock
 from warehouse.integrity import has_content
 from warehouse.landing.inventory import is_loaded, is_set_aside, list_landings
+from warehouse.migration import schema_version
 from warehouse.paths import WarehousePaths
 from warehouse.restoration import find_complete_database, loadable_runs, refuse_empty_database
 from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors

@@ -17,8 +17,8 @@ from typing import Final
 
 from common.state_schema import SCHEMA_VERSION
 from common.warehouse_errors import BackupDamaged, WarehouseUnusable
-from warehouse.database import newest_schema
 from warehouse.landing.integrity import DamagedFile, read_json, write_json
+from warehouse.migration import newest_schema
 
 FILE: Final = "manifest.json"
 WAREHOUSE: Final = "warehouse"

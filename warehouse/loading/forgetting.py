@@ -10,14 +10,15 @@ import duckdb
 
 from common.files import to_json
 from warehouse.best_asks import update_stale_best_asks
-from warehouse.database import fill_stale_gaps, transaction
 from warehouse.landing.conversion import no_parser
 from warehouse.landing.model import RunHeader
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.late import recompute_late_quotes
 from warehouse.loading.quotes import begin_load
 from warehouse.loading.run import fetch_count, run_step
+from warehouse.migration import fill_stale_gaps
 from warehouse.sealing.months import reopen_months
+from warehouse.transactions import transaction
 from warehouse.views.quote_states import view_states
 
 # Complete observations that lacked a quote for longer have closed it.

@@ -11,13 +11,14 @@ from typing import Final
 
 import duckdb
 
-from common.warehouse_errors import WarehouseFull, WarehouseLocked
+from common.warehouse_errors import LoaderOvertaken, WarehouseFull, WarehouseLocked
 from common.worker_process import Worker, WorkerDied
 from warehouse.database import open_writer
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun, is_shortage, read_run
 from warehouse.loading.quotes import load_run
 from warehouse.loading.run import LoadReport
+from warehouse.paths import Database
 
 # A single thread needs less memory at once; what exceeds the limit goes to a file beside the database.
 SETTINGS: Final = ("SET threads = 1", "SET memory_limit = '1GB'")
@@ -32,7 +33,7 @@ class NotTried(Exception):
 
 
 def load_by_itself(
-    database: Path, folder: Path, now: datetime, *, row_parser: RowParser
+    database: Database, folder: Path, now: datetime, *, row_parser: RowParser
 ) -> LoadReport | None:
     """Load the landing in a folder as `load_landing` does, in a new process that opens the database.
 
@@ -77,7 +78,7 @@ def _worker() -> Iterator[Worker]:
         worker.stop()
 
 
-def _load(database: Path, folder: Path, now: datetime, row_parser: RowParser) -> LoadReport | None:
+def _load(database: Database, folder: Path, now: datetime, row_parser: RowParser) -> LoadReport | None:
     with open_writer(database) as db:
         for setting in SETTINGS:
             db.execute(setting)
@@ -90,5 +91,5 @@ def _concerns_every_landing(error: Exception) -> bool:
         return "max_temp_directory_size" in str(error)  # the disk is full
     if isinstance(error, OSError):
         return is_shortage(error)
-    kinds = (WarehouseFull, WarehouseLocked, duckdb.IOException, duckdb.FatalException)
+    kinds = (WarehouseFull, WarehouseLocked, LoaderOvertaken, duckdb.IOException, duckdb.FatalException)
     return isinstance(error, kinds)

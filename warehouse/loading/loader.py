@@ -19,19 +19,20 @@ from warehouse.landing.reader import CorruptLanding, LandedRun, read_run
 from warehouse.landing.tries import count_failure, count_try, read_tries
 from warehouse.loading.isolation import NotTried, load_by_itself, load_landing
 from warehouse.loading.run import LoadReport
+from warehouse.paths import Database
 
 SMALL: Final = 1 << 20  # bytes of all landings
 OnFailure = Callable[[CorruptLanding], object]
 
 
 class Loader:
-    """Loads landings into the database file `path`. Use it as a context manager, under `writer_lock`.
+    """Loads landings into a database. Use it as a context manager, under `writer_lock`.
 
     `row_parser` parses raw rows that DuckDB cannot take as they are.
     """
 
-    def __init__(self, path: Path, now: Callable[[], datetime], row_parser: RowParser) -> None:
-        self._path, self._now, self._row_parser = path, now, row_parser
+    def __init__(self, database: Database, now: Callable[[], datetime], row_parser: RowParser) -> None:
+        self._database, self._now, self._row_parser = database, now, row_parser
         self._connection = contextlib.ExitStack()
         self._db: duckdb.DuckDBPyConnection | None = None
 
@@ -47,7 +48,7 @@ class Loader:
     def db(self) -> duckdb.DuckDBPyConnection:
         """The connection to the database, opened when it is needed. Raises WarehouseError."""
         if self._db is None:
-            self._db = self._connection.enter_context(open_writer(self._path))
+            self._db = self._connection.enter_context(open_writer(self._database))
         return self._db
 
     def load(self, landings: Sequence[Landing], on_failure: OnFailure) -> list[LoadReport]:
@@ -103,7 +104,7 @@ class Loader:
         self._disconnect()
         try:
             with count_try(folder):
-                report = load_by_itself(self._path, folder, self._now(), row_parser=self._row_parser)
+                report = load_by_itself(self._database, folder, self._now(), row_parser=self._row_parser)
         except NotTried as error:
             on_failure(CorruptLanding(folder, str(error), may_heal=True))
         except CorruptLanding as error:

@@ -14,7 +14,6 @@ import polars as pl
 from common.shards import item_label
 from common.text import escape
 from warehouse.best_asks import update_best_asks
-from warehouse.database import transaction
 from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.inventory import is_series_landing
 from warehouse.landing.ndjson import RowParser
@@ -26,12 +25,14 @@ from warehouse.loading.run import (
     SuspectProvider,
     fetch_count,
     fill_gaps,
+    holds_run,
     insert_run,
     judge_rejects,
     run_step,
     set_variables,
 )
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
+from warehouse.transactions import transaction, whole_load
 from warehouse.views.quote_states import view_states
 
 # Per book, a bit for each item: faster than to count distinct keys.
@@ -136,23 +137,30 @@ def load_run(
     `row_parser` parses raw rows that DuckDB cannot take as they are. Raises CorruptLanding where the content
     of the landing cannot be loaded.
     """
-    if db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall():
-        return None
     try:
+        try:
+            return _load(db, run, now, row_parser=row_parser, inexact_only=True)
+        except UnexpectedContent:
+            return _load(db, run, now, row_parser=row_parser, inexact_only=False)
+    except NOT_LOADABLE as error:
+        raise CorruptLanding.from_error(run.folder, error) from error
+
+
+def _load(
+    db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, *, row_parser: RowParser, inexact_only: bool
+) -> LoadReport | None:
+    """Load a landing; of raw rows, parse only those that DuckDB would not take exactly, or all of them."""
+    with whole_load(db):
+        if holds_run(db, run):
+            return None
         if is_series_landing(run.folder):
             from warehouse.loading.series import load_series
 
             return load_series(db, run, now)
-        run = convert_raw_shards(run, row_parser, inexact_only=True)
-        try:
-            fetched = _prepare(db, run, row_parser)
-        except UnexpectedContent:
-            run = convert_raw_shards(run, row_parser)
-            fetched = _prepare(db, run, row_parser)
+        run = convert_raw_shards(run, row_parser, inexact_only=inexact_only)
+        fetched = _prepare(db, run, row_parser)
         with transaction(db):
             return _insert(db, run, fetched=fetched, now=now)
-    except NOT_LOADABLE as error:
-        raise CorruptLanding.from_error(run.folder, error) from error
 
 
 def begin_load(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:

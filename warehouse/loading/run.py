@@ -14,9 +14,9 @@ import duckdb
 
 from common.clock import MAX_CLOCK_SKEW
 from common.warehouse_errors import SealedMonthUnreadable
-from warehouse.database import SQL
 from warehouse.landing.reader import LandedRun
 from warehouse.loading.rejects import UNUSABLE, describe_rejects, final_state, usual_reject_share
+from warehouse.migration import SQL
 from warehouse.views.quote_states import view_states
 
 # Too many quotes of a book that vanish at once are doubted: more than this number and this share of them.
@@ -140,6 +140,11 @@ def judge_rejects(db: duckdb.DuckDBPyConnection, run: LandedRun, report: LoadRep
         reject_reasons=reasons,
         usual_reject_share=usual_reject_share(db, run),
     )
+
+
+def holds_run(db: duckdb.DuckDBPyConnection, run: LandedRun) -> bool:
+    """Return whether the database holds a run already."""
+    return bool(db.execute("SELECT 1 FROM store.run WHERE run_id = ?", [run.header.run_id]).fetchall())
 
 
 def fetch_count(db: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from common.clock import MAX_CLOCK_SKEW
 from warehouse.best_asks import update_best_asks
-from warehouse.database import transaction
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
@@ -30,6 +29,7 @@ from warehouse.loading.run import (
     set_variables,
 )
 from warehouse.loading.staging import stage_frame
+from warehouse.transactions import transaction
 
 # The columns that are the same for every row of a page; `part` is the number of the shard in this landing. A
 # row of a time after `latest` lies ahead of the clock of the machine that fetched it.

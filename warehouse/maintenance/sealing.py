@@ -15,7 +15,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import restore_writer
 from warehouse.sealing.files import remove_unused_files
-from warehouse.sealing.months import SealedMonth, seal_months
+from warehouse.sealing.months import seal_months
+from warehouse.sealing.parts import SealedMonth
 from warehouse.sealing.retention import delete_history
 from warehouse.state.alerts import AlertStore
 from warehouse.views.quote_states import read_sealed_files

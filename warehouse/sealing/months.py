@@ -5,6 +5,9 @@ past is read from one file. `valid_to` is null where the state outlasts the mont
 file, in store.history, or in store.current. A landing that changes the past reopens its month and those
 after it.
 
+In a lake, the rows of a month are in store.sealed_row, which DuckLake divides by month: one transaction moves
+them there, and the load that changes the past moves them back.
+
 A file is complete before one transaction takes its states out of store.history and makes the views read the
 file: a process that is killed leaves at most a file that nothing uses. Call the functions under the
 writer's lock.
@@ -14,8 +17,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import astuple
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,18 +26,20 @@ import duckdb
 
 from common.files import translate_os_errors
 from common.warehouse_errors import SealedMonthUnreadable
-from warehouse.database import transaction, update_history
 from warehouse.integrity import find_checksum
+from warehouse.migration import update_history
 from warehouse.sealing.files import write_states
+from warehouse.sealing.parts import SealedMonth, delete_months, insert_month
+from warehouse.transactions import transaction
 from warehouse.views.quote_states import (
     COLUMNS,
     OPEN_STATES,
     QuoteStates,
     find_quote_states,
     find_sealed_folder,
-    next_month,
-    start_of,
+    is_lake,
 )
+from warehouse.views.sealed_files import next_month, start_of
 
 SETTLING: Final = timedelta(days=2)  # landings of a month that is over are rare after so long
 FIRST_MONTH: Final = f"""
@@ -53,21 +58,6 @@ INSERT INTO store.history BY NAME SELECT {COLUMNS} FROM ({{}}) WHERE valid_to IS
 SELECT_CHECKSUMS: Final = "SELECT file, checksum FROM store.sealed_month ORDER BY month"
 
 
-@dataclass(frozen=True, slots=True)
-class SealedMonth:
-    """A sealed month: its first day, and its file with the rows in it, of which some ended.
-
-    `checksum` is what `find_checksum` returned of the file.
-    """
-
-    month: date
-    file: str
-    rows: int
-    ended: int
-    size_bytes: int
-    checksum: str
-
-
 def seal_months(db: duckdb.DuckDBPyConnection, now: datetime) -> list[SealedMonth]:
     """Seal every month that ended SETTLING before `now`; return these months.
 
@@ -77,8 +67,12 @@ def seal_months(db: duckdb.DuckDBPyConnection, now: datetime) -> list[SealedMont
 
 
 def _seal_month(db: duckdb.DuckDBPyConnection, start: datetime, now: datetime) -> SealedMonth:
-    month = _write_month(db, start, find_sealed_folder(db))
+    in_lake = is_lake(db)
+    if not in_lake:
+        month = _write_month(db, start, find_sealed_folder(db))
     with transaction(db):  # one for each month: to delete 40 million rows takes more memory than a load has
+        if in_lake:
+            month = insert_month(db, _set_month(db, start), STATES)
         db.execute("DELETE FROM store.history WHERE valid_to < ?", [next_month(start)])
         db.execute("INSERT INTO store.sealed_month VALUES (?, ?, ?, ?, ?, ?, ?)", [*astuple(month), now])
         update_history(db)
@@ -96,12 +90,18 @@ def _months_to_seal(db: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[da
 
 def _write_month(db: duckdb.DuckDBPyConnection, start: datetime, folder: Path) -> SealedMonth:
     """Write the states of a month into a new file."""
-    db.execute("SET VARIABLE month_start = ?", [start])
-    db.execute("SET VARIABLE month_end = ?", [next_month(start)])
+    _set_month(db, start)
     file = folder / f"{start:%Y-%m}.{secrets.token_hex(4)}.parquet"
     with translate_os_errors(file):
         rows, ended = write_states(db, STATES, file)
         return SealedMonth(start.date(), file.name, rows, ended, file.stat().st_size, find_checksum(file))
+
+
+def _set_month(db: duckdb.DuckDBPyConnection, start: datetime) -> datetime:
+    """Set the variables that STATES reads; return the start of the month."""
+    db.execute("SET VARIABLE month_start = ?", [start])
+    db.execute("SET VARIABLE month_end = ?", [next_month(start)])
+    return start
 
 
 def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path | None = None) -> int:
@@ -111,6 +111,8 @@ def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path |
     these is missing or damaged; then nothing is changed.
     """
     states = find_quote_states(db, folder).since(since)
+    if states.parts:
+        return _reopen_parts(db, states)
     if not states.files:
         return 0
     for path, problem in find_damaged_files(db, folder, since):
@@ -126,6 +128,15 @@ def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path |
             db.execute("DELETE FROM store.sealed_month WHERE month >= ?", [files[0].month.date()])
             update_history(db)
     return len(states.files)
+
+
+def _reopen_parts(db: duckdb.DuckDBPyConnection, states: QuoteStates) -> int:
+    """Move the rows of a lake's sealed months back into store.history; return how many months."""
+    with transaction(db):
+        db.execute(TAKE_BACK.format(states.sealed))
+        delete_months(db, states.parts)
+        update_history(db)
+    return len(states.parts)
 
 
 def find_checksums(db: duckdb.DuckDBPyConnection) -> dict[str, str]:

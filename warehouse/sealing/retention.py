@@ -12,8 +12,11 @@ from typing import Final
 
 import duckdb
 
-from warehouse.database import transaction, update_history
-from warehouse.views.quote_states import find_quote_states, next_month, start_of
+from warehouse.migration import update_history
+from warehouse.sealing.parts import delete_months
+from warehouse.transactions import transaction
+from warehouse.views.quote_states import find_quote_states
+from warehouse.views.sealed_files import next_month, start_of
 
 SELECT_STATES: Final = """
 SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)
@@ -26,7 +29,8 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
 
     The files of sealed months stay until `remove_unused_files` deletes them. Call it under the writer's lock.
     """
-    kept_from = find_quote_states(db).kept_from
+    kept = find_quote_states(db)
+    kept_from = kept.kept_from
     since = start_of((now - keep).date())
     since = max(since, kept_from or since)
     parameters = {"since": since, "month": since.date()}
@@ -37,6 +41,8 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
         # Those that replace a state are needed as long as this state is there.
         db.execute("DELETE FROM store.filled_state WHERE valid_to < ? AND NOT replaces", [since])
         db.execute("DELETE FROM store.sealed_month WHERE month < ?", [since.date()])
+        if parts := [part for part in kept.parts if part.month < since]:
+            delete_months(db, parts)
         db.execute("DELETE FROM store.kept_history")
         db.execute("INSERT INTO store.kept_history VALUES (?)", [since])
         update_history(db)
@@ -45,5 +51,6 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
     end = start_of(first.date()) if first is not None else since
     while end < since:
         end = next_month(end)
-        db.execute("DELETE FROM store.history WHERE valid_to < ?", [end])
+        with transaction(db):
+            db.execute("DELETE FROM store.history WHERE valid_to < ?", [end])
     return int(states)

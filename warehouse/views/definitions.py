@@ -27,7 +27,7 @@ from typing import Final
 
 import duckdb
 
-from warehouse.views.quote_states import QuoteStates
+from warehouse.views.quote_states import QuoteStates, is_lake
 
 SQL: Final = resources.files("warehouse") / "sql"
 DATED_QUOTES: Final = (SQL / "dated_quote.sql").read_text()
@@ -43,26 +43,46 @@ def update_views(connection: duckdb.DuckDBPyConnection, version: int, states: Qu
 
     Call this function in a transaction.
     """
-    macros, *views = _read_files("views")
-    dated = f"CREATE OR REPLACE VIEW store.dated_quote AS {DATED_QUOTES.format(quotes='store.current')};"
-    sql, comments = "\n".join([states.definitions, macros, dated, *views]), read_sql("comments")
-    text = "\n".join([str(version), *(file.read_text() for file in CODE), sql, comments])
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    if connection.execute("SELECT 1 FROM store.views_made WHERE digest = ?", [digest]).fetchall():
+    if has_views(connection, version, states):
         return
     from warehouse.views.comments import read_comments  # rare
 
+    sql, comments = _definitions(states), read_sql("comments")
     _drop_private(connection)
     statements = _inline(sql)
     connection.execute(";".join(statement for statement in statements if GUARD not in statement))
     texts = read_comments(comments)
-    connection.execute(";".join(texts.on_views(connection)))
-    guarded = ";".join([*(statement for statement in statements if GUARD in statement), *texts.on_macros()])
+    on_views, on_macros = texts.on_views(connection), texts.on_macros()
+    if is_lake(connection):  # which keeps no comments of a view's columns, and none of macros
+        on_views, on_macros = (text for text in on_views if text.startswith("COMMENT ON VIEW")), iter(())
+    connection.execute(";".join(on_views))
+    guarded = ";".join([*(statement for statement in statements if GUARD in statement), *on_macros])
     connection.execute(
         "CREATE OR REPLACE TABLE store.views_made (digest VARCHAR, guarded VARCHAR, guard VARCHAR)"
     )
+    digest = _digest(version, states)
     connection.execute("INSERT INTO store.views_made VALUES (?, ?, NULL)", [digest, guarded])
     _rename_guard(connection)
+
+
+def has_views(connection: duckdb.DuckDBPyConnection, version: int, states: QuoteStates) -> bool:
+    """Return whether the database has the views and macros that `update_views` would create."""
+    query = "SELECT 1 FROM store.views_made WHERE digest = ?"
+    return bool(connection.execute(query, [_digest(version, states)]).fetchall())
+
+
+def _digest(version: int, states: QuoteStates) -> str:
+    text = "\n".join(
+        [str(version), *(file.read_text() for file in CODE), _definitions(states), read_sql("comments")]
+    )
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _definitions(states: QuoteStates) -> str:
+    """Return the text of the views and macros, private ones included."""
+    macros, *views = _read_files("views")
+    dated = f"CREATE OR REPLACE VIEW store.dated_quote AS {DATED_QUOTES.format(quotes='store.current')};"
+    return "\n".join([states.definitions, macros, dated, *views])
 
 
 @functools.lru_cache(8)  # the sealed months of a database are a part of the text

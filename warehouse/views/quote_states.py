@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ import duckdb
 from msgspec import Struct
 
 from common.warehouse_errors import SealedMonthUnreadable
+from warehouse.views.sealed_files import SealedFile, SealedPart, month_of, start_of
 
 OPEN_STATES: Final = (resources.files("warehouse") / "sql" / "open_state.sql").read_text()
 TYPES: Final = {
@@ -33,6 +34,11 @@ SELECT_FILES: Final = "SELECT path, bytes FROM store.sealed_path ORDER BY path"
 FOREIGN: Final = (
     "this macro reads the sealed months of its own database: call that of the other one, by its name"
 )
+SELECT_LAKE: Final = """
+SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND type = 'ducklake'
+"""
+# The rows of sealed months that a lake has.
+SEALED_ROWS: Final = f"SELECT {COLUMNS}, month AS file FROM store.sealed_row WHERE month IN ({{keys}})"  # noqa: S608
 NO_STATES: Final = "SELECT *, NULL::VARCHAR AS file FROM store.history WHERE false"
 # Each state once: an ended one in the month of its end.
 ALL_STATES: Final = f"""
@@ -49,35 +55,6 @@ UNION ALL SELECT {COLUMNS}, file FROM ({{sealed}}) WHERE valid_to IS NOT NULL
 """  # noqa: S608 - our own query
 
 
-class SealedFile(Struct, frozen=True):
-    """The file of a sealed month, and the bytes that it has. `month` is its first moment (UTC)."""
-
-    month: datetime
-    path: Path
-    bytes: int
-
-    @property
-    def end(self) -> datetime:
-        """The first moment after the month."""
-        return next_month(self.month)
-
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with the file, at first sight: None where it has its size."""
-        if not self.path.is_file():
-            return f"{self._title} is missing"
-        return None if self.path.stat().st_size == self.bytes else self.damage
-
-    @property
-    def damage(self) -> str:
-        """What to say of a file that is not what was written."""
-        return f"{self._title} is damaged"
-
-    @property
-    def _title(self) -> str:
-        return f"{self.path}, the history of {self.month:%Y-%m},"
-
-
 class QuoteStates(Struct, frozen=True):
     """Where the states of the quotes are: in the database, and in the files of sealed months, in order.
 
@@ -86,11 +63,22 @@ class QuoteStates(Struct, frozen=True):
 
     files: tuple[SealedFile, ...]
     kept_from: datetime | None = None
+    parts: tuple[SealedPart, ...] = ()
+
+    @property
+    def months(self) -> tuple[SealedFile | SealedPart, ...]:
+        """The sealed months, in order."""
+        return self.parts or self.files
+
+    @property
+    def sizes(self) -> dict[Path, int]:
+        """The bytes of each file."""
+        return {file.path: file.bytes for file in self.files}
 
     @property
     def open_from(self) -> datetime | None:
         """The end of the last sealed month; None where no month is sealed."""
-        return self.files[-1].end if self.files else None
+        return self.months[-1].end if self.months else None
 
     @property
     def sealed(self) -> str:
@@ -98,6 +86,8 @@ class QuoteStates(Struct, frozen=True):
 
         It fails where it needs a file that is missing or has another size; the message says so.
         """
+        if self.parts:
+            return SEALED_ROWS.format(keys=", ".join(_quote(part.key) for part in self.parts))
         problems = {file: file.problem for file in self.files}
         whole = [file for file in self.files if problems[file] is None]
         parts = [_select_rows(whole)] if whole else []
@@ -119,12 +109,12 @@ class QuoteStates(Struct, frozen=True):
         """The statements that create the private views and macros which the files of sql/views use."""
         is_open = f"ts >= {_literal(self.open_from)}" if self.open_from else "true"
         cases = "".join(
-            f" WHEN ts >= {_literal(file.month)} THEN {_quote(str(file.path))}"
-            for file in reversed(self.files)
+            f" WHEN ts >= {_literal(month.month)} THEN {_quote(month.key)}" for month in reversed(self.months)
         )
         of_sealed = f"CASE WHEN {is_open} THEN NULL{cases}{self._refused} END"
         first_file = f"CASE WHEN {is_open} THEN '{NO_FILE}'{cases} ELSE '' END"
-        own = f"[{', '.join(sorted(_quote(str(file.path)) for file in self.files))}]"
+        own = f"[{', '.join(sorted(_quote(month.key) for month in self.months))}]"
+        known = "SELECT file AS path FROM store.sealed_month" if self.parts else "FROM store.sealed_path"
         return f"""
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
             CREATE OR REPLACE VIEW store.sealed_state AS {self.sealed};
@@ -133,7 +123,7 @@ class QuoteStates(Struct, frozen=True):
             CREATE OR REPLACE VIEW store.own_files AS
             SELECT CASE WHEN coalesce(list(path ORDER BY path), []) = {own}::VARCHAR[] THEN true
                 ELSE error('{FOREIGN}') END AS passed
-            FROM store.sealed_path;
+            FROM ({known});
             CREATE OR REPLACE MACRO store.is_open(ts) AS {is_open};
             CREATE OR REPLACE MACRO store.is_kept(ts) AS {self._is_kept};
             CREATE OR REPLACE MACRO store.kept_day(day) AS {self._kept_day};
@@ -161,7 +151,8 @@ class QuoteStates(Struct, frozen=True):
     def since(self, moment: datetime | None) -> QuoteStates:
         """Return the states without the sealed months that ended up to `moment`; None keeps all."""
         files = tuple(file for file in self.files if moment is None or file.end > moment)
-        return QuoteStates(files, self.kept_from)
+        parts = tuple(part for part in self.parts if moment is None or part.end > moment)
+        return QuoteStates(files, self.kept_from, parts)
 
     def require_files(self) -> None:
         """Raise SealedMonthUnreadable where a file is missing or has another size."""
@@ -174,9 +165,17 @@ def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
     months = _select(connection, SELECT_MONTHS)
     kept_from = next((since for (since,) in _select(connection, SELECT_KEPT)), None)
+    if folder is None and months and is_lake(connection):
+        parts = tuple(SealedPart(start_of(month), key) for month, key, _ in months)
+        return QuoteStates((), kept_from, parts)
     folder = folder or (find_sealed_folder(connection) if months else Path())
     files = tuple(SealedFile(start_of(month), folder / file, size) for month, file, size in months)
     return QuoteStates(files, kept_from)
+
+
+def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether the database in use is a lake."""
+    return bool(connection.execute(SELECT_LAKE).fetchall())
 
 
 def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
@@ -192,7 +191,7 @@ def name_sealed_files(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except duckdb.Error:
         with contextlib.suppress(duckdb.Error):
             for path, size in read_sealed_files(connection).items():
-                if problem := SealedFile(_month_of(path), path, size).problem:
+                if problem := SealedFile(month_of(path), path, size).problem:
                     raise SealedMonthUnreadable(problem, path) from None
         raise
 
@@ -214,27 +213,12 @@ def find_sealed_folder(connection: duckdb.DuckDBPyConnection) -> Path:
     return Path(path).parent.parent / "sealed"
 
 
-def start_of(month: date) -> datetime:
-    """Return the first moment of a month (UTC)."""
-    return datetime(month.year, month.month, 1, tzinfo=UTC)
-
-
-def next_month(start: datetime) -> datetime:
-    """Return the first moment of the month after the one that starts at `start`."""
-    return (start + timedelta(days=32)).replace(day=1)
-
-
 def _select(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query; none where the version did not have the table that made the database."""
     try:
         return connection.execute(query).fetchall()
     except duckdb.CatalogException:
         return []
-
-
-def _month_of(path: Path) -> datetime:
-    """Return the month of which the name of a file begins."""
-    return datetime.strptime(path.name[:7], "%Y-%m").replace(tzinfo=UTC)
 
 
 def _select_rows(files: Sequence[SealedFile]) -> str:

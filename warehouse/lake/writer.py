@@ -1,0 +1,65 @@
+"""Open a lake for its loader, with the schema of this version of Floorline."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import duckdb
+
+from warehouse.lake.connection import attach_lake
+from warehouse.lake.location import LakeLocation
+from warehouse.migration import (
+    SQL,
+    apply_migration,
+    find_missing_migrations,
+    finish_migration,
+    is_history_current,
+    read_migration,
+    refuse_newer_schema,
+    schema_version,
+    update_history,
+)
+from warehouse.transactions import enter_epoch, transaction
+
+# DuckLake has no such constraint. Every INSERT of ours computes `other_price` from `lowest_ask`.
+CHECK: Final = re.compile(r",\s*CHECK \(lowest_ask IS NOT NULL OR other_price IS NULL\)")
+# DuckDB takes a temporary table of a transaction for empty, and would join its many rows one by one.
+SETTINGS: Final = ("asof_loop_join_threshold = 0", "preserve_insertion_order = false")
+
+
+@contextlib.contextmanager
+def open_lake_writer(lake: LakeLocation) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a lake under the lease of its loader: create it or bring its schema up to date.
+
+    Raises as `attach_lake`, and LoaderOvertaken where another loader took over.
+    """
+    with attach_lake(lake, read_only=False) as db:
+        for setting in SETTINGS:
+            db.execute(f"SET {setting}")
+        _migrate(db, lake)
+        yield db
+
+
+def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
+    version = schema_version(db)
+    refuse_newer_schema(version, lake)
+    if version == 0:
+        with transaction(db):
+            _apply(db, find_missing_migrations(0))
+            db.execute((SQL / "lake.sql").read_text())
+    enter_epoch(db)
+    if version != 0 and (missing := find_missing_migrations(version)):
+        with transaction(db):
+            _apply(db, missing)
+    if not is_history_current(db):
+        with transaction(db):
+            update_history(db)
+    finish_migration(db)
+
+
+def _apply(db: duckdb.DuckDBPyConnection, migrations: Sequence[int]) -> None:
+    for number in migrations:
+        apply_migration(db, number, CHECK.sub("", read_migration(number)))
