@@ -21,8 +21,11 @@ def publish(paths: WarehousePaths, base: str = "") -> None:
     A reader that opened the published file read-write and was killed leaves a `.wal`, with which the next
     file would not open. Delete the `.wal` before the rename and again after it. The copy can be read by whom
     the copy before it could; the first one by its user only. `base` is what `find_published_base` returned
-    before a load. Raises DatabaseIncomplete where runs would be lost.
+    before a load. A lake needs no publish: each commit is one. Raises DatabaseIncomplete where runs would be
+    lost.
     """
+    if paths.shared is not None:
+        return
     refuse_lost_runs(paths, paths.writer, base)
     stray_wal = log_of(paths.published)
     partial = paths.published.with_name(paths.published.name + ".partial")

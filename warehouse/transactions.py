@@ -39,6 +39,11 @@ class Epoch:
         if rows != 1:
             raise LoaderOvertaken(OVERTAKEN)
 
+    def check(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Raise LoaderOvertaken where another loader has raised the epoch."""
+        if db.execute(READ_EPOCH).fetchall() != [(self._number,)]:
+            raise LoaderOvertaken(OVERTAKEN)
+
     def keep(self) -> None:
         """Remember that a transaction was committed: the epoch is this loader's."""
         if not self._taken:
@@ -51,6 +56,11 @@ _epochs: WeakKeyDictionary[duckdb.DuckDBPyConnection, Epoch] = WeakKeyDictionary
 def enter_epoch(db: duckdb.DuckDBPyConnection) -> None:
     """Make the transactions of a lake's loader prove their epoch from now on."""
     _epochs[db] = Epoch(db)
+
+
+def prove_epoch(db: duckdb.DuckDBPyConnection) -> None:
+    """Raise LoaderOvertaken where another loader of the lake took over: before what can be no transaction."""
+    _epochs[db].check(db)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ import duckdb
 
 from warehouse.database import open_writer
 from warehouse.lake.connection import NAME
-from warehouse.lake.location import Catalog, LakeLocation
+from warehouse.lake.location import Catalog, LakeLocation, locate_lake
+from warehouse.shared import SharedLocation
 
 VIEWS = """
 SELECT view_name FROM duckdb_views()
@@ -62,3 +63,8 @@ def count_snapshots(db: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the newest snapshot of a lake."""
     ((number,),) = db.execute("SELECT max(snapshot_id) FROM ducklake_snapshots(?)", [NAME]).fetchall()
     return int(number)
+
+
+def postgres_lake(url: str, storage: str, folder: Path, endpoint: str | None = None) -> LakeLocation:
+    """Return the location of a lake whose catalog is in the PostgreSQL database at `url`."""
+    return locate_lake(SharedLocation(functools.partial(str, url), storage, endpoint), folder)

@@ -24,7 +24,7 @@ MEMORY: Final = "1GB"
 # DuckLake tries a commit again when another one was faster; its own limit is 10.
 RETRIES: Final = 100
 # DuckLake reads in PostgreSQL's messages, in English, whether it may try again.
-SELECT_LANGUAGE: Final = "SELECT * FROM postgres_query(?, 'SHOW lc_messages')"
+SELECT_LANGUAGE: Final = "SELECT * FROM postgres_query(?, 'SELECT current_setting(''lc_messages'')')"
 ENGLISH: Final = ("c", "posix", "en")
 LANGUAGE_ADVICE: Final = (
     "add ?options=-c%20lc_messages%3DC to the address of the database, or set lc_messages of its user to C"
@@ -60,10 +60,14 @@ def _attach(db: duckdb.DuckDBPyConnection, lake: LakeLocation, catalog: Catalog,
         ("memory_limit", MEMORY),
         ("temp_directory", str(lake.spill)),
         ("ducklake_max_retry_count", RETRIES),
+        ("ducklake_retry_backoff", 1),  # its own factor of 1.5 would let the last tries wait for years
     ):
         db.execute(f"SET {setting} = {_quote(str(value))}")
     for secret in create_secrets(lake, catalog):
         db.execute(secret)
+    if lake.is_remote:  # httpfs reads the environment into settings, which any query can show
+        for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+            db.execute(f"SET {setting} = ''")
     options = ["READ_ONLY"] if read_only else [f"DATA_PATH {_quote(lake.files)}"]
     if catalog.is_postgres:
         options.append("META_SECRET 'lake_catalog'")
@@ -102,7 +106,7 @@ def translate_lake_errors(lake: LakeLocation, catalog: Catalog) -> Iterator[None
 def _translate(error: duckdb.Error, lake: LakeLocation, secrets: Collection[str]) -> FloorlineError:
     text = redact(str(error), secrets)
     if "Existing DuckLake at metadata catalog" in text and "does not exist" in text:
-        return NotPublished(f"there is no {lake} yet")
+        return NotPublished(f"nothing was loaded yet into {lake}")
     if "No space left on device" in text or "max_temp_directory_size" in text:
         return WarehouseFull(f"no space left on the disk of {lake.spill}", lake.spill)
     if is_shortage(error):

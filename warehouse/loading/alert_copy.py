@@ -12,6 +12,7 @@ from common.warehouse_errors import WarehouseError
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import ALERT_COLUMNS, PUBLISHED_ALERTS, AlertStore
+from warehouse.transactions import transaction
 
 COLUMNS: Final = ", ".join(ALERT_COLUMNS)
 SELECT: Final = f"SELECT {COLUMNS} FROM store.alert"  # noqa: S608 - our own column names
@@ -28,10 +29,9 @@ def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:
     was_open = {alert_id: row for alert_id, row in stored.items() if row[closed_at] is None}
     if was_open == current and all(row[number] in stored for row in rows):
         return  # most loads: a lake would write a file for nothing
-    db.begin()
-    db.execute("DELETE FROM store.alert WHERE closed_at IS NULL")
-    _insert_missing(db, rows)
-    db.commit()
+    with transaction(db):
+        db.execute("DELETE FROM store.alert WHERE closed_at IS NULL")
+        _insert_missing(db, rows)
 
 
 def take_over_alerts(db: duckdb.DuckDBPyConnection, paths: WarehousePaths) -> None:
@@ -40,9 +40,8 @@ def take_over_alerts(db: duckdb.DuckDBPyConnection, paths: WarehousePaths) -> No
         return
     with contextlib.suppress(WarehouseError):
         rows = run_query(paths, PUBLISHED_ALERTS).rows
-        db.begin()
-        _insert_missing(db, (row for row in rows if row[-1] is not None))  # closed_at: state.db has the open
-        db.commit()
+        with transaction(db):  # closed_at: state.db has the open ones
+            _insert_missing(db, (row for row in rows if row[-1] is not None))
 
 
 def _insert_missing(db: duckdb.DuckDBPyConnection, rows: Iterable[Sequence[Any]]) -> None:

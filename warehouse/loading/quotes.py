@@ -150,8 +150,10 @@ def _load(
     db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, *, row_parser: RowParser, inexact_only: bool
 ) -> LoadReport | None:
     """Load a landing; of raw rows, parse only those that DuckDB would not take exactly, or all of them."""
+    if holds_run(db, run):
+        return None
     with whole_load(db):
-        if holds_run(db, run):
+        if holds_run(db, run):  # in a lake, the loader that was overtaken may have entered it just now
             return None
         if is_series_landing(run.folder):
             from warehouse.loading.series import load_series

@@ -27,13 +27,15 @@ class SealReport:
     """The months that were sealed now: none where the database `is_small`.
 
     `database_bytes` is how much of the database's file was in use before. `deleted` counts the states that
-    were older than the configuration keeps.
+    were older than the configuration keeps. `problems` are the steps of a lake's maintenance that failed:
+    the next one tries them again.
     """
 
     database_bytes: int
     is_small: bool
     sealed: tuple[SealedMonth, ...]
     deleted: int = 0
+    problems: tuple[str, ...] = ()
 
 
 def seal(
@@ -50,6 +52,8 @@ def seal(
     no database names any more are deleted, a day after the last one that did. Raises what `load_pending`
     raises.
     """
+    if paths.shared is not None:
+        return _seal_lake(paths, now, keep=keep, wait=wait)
     with writer_lock(paths, wait):
         restored = restore_writer(paths, now)
         if restored is not None:
@@ -65,6 +69,17 @@ def seal(
             publish(paths)
         remove_unused_files(paths.sealed, _find_named_files(paths), now)
     return SealReport(size, size <= above, tuple(sealed), deleted)
+
+
+def _seal_lake(paths: WarehousePaths, now: datetime, *, keep: timedelta | None, wait: float) -> SealReport:
+    """Seal the months that are over in a lake, whatever its size, and do what `maintain_lake` does."""
+    from warehouse.lake.maintenance import maintain_lake  # only a shared warehouse needs it
+
+    with writer_lock(paths, wait), open_writer(paths.loader_database) as db:
+        deleted = 0 if keep is None else delete_history(db, now, keep)
+        sealed = seal_months(db, now)
+        report = maintain_lake(db, now)
+    return SealReport(0, False, tuple(sealed), deleted, report.problems)
 
 
 def _find_named_files(paths: WarehousePaths) -> set[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,7 +11,7 @@ import duckdb
 from msgspec import Struct
 
 from common.text import sanitize
-from common.warehouse_errors import QueryRejected
+from common.warehouse_errors import NotPublished, QueryRejected
 from warehouse.database import open_published, translate_duckdb_error
 from warehouse.landing.set_aside import find_set_aside
 from warehouse.paths import WarehousePaths
@@ -74,6 +75,8 @@ def run_query(
             cursor = db.execute(sql, parameters)
             rows = tuple(cursor.fetchall())
         except duckdb.Error as error:
+            if paths.shared is not None and isinstance(error, duckdb.OperationalError):
+                raise  # of the lake
             rejected = QueryRejected(f"DuckDB says: {sanitize(str(error), 400)}", paths.published)
             raise translate_duckdb_error(error, paths.published) or rejected from None
         return QueryResult(tuple(column[0] for column in cursor.description or ()), rows)
@@ -82,7 +85,7 @@ def run_query(
 def set_aside_baskets(paths: WarehousePaths) -> set[tuple[str, str]]:
     """Return the baskets, each with its source, whose last snapshot could not be loaded: it was set aside."""
     started: dict[tuple[str, str], datetime] = {}
-    if paths.published.exists():
+    with contextlib.suppress(NotPublished):
         rows = run_query(paths, LAST_STARTS).rows
         started = {(basket, source): last for basket, source, last in rows}
     headers = [landing.header for landing in find_set_aside(paths)]
@@ -105,8 +108,6 @@ def previously_listed_providers(
     excluded: Sequence[str],
 ) -> set[str]:
     """Return the providers that list one of these items (None: any item) now, without the `excluded` ones."""
-    if not paths.published.exists():
-        return set()
     parameters = {
         "source": source,
         "currency": currency,
@@ -115,12 +116,14 @@ def previously_listed_providers(
         "item_ids": list(item_ids or ()),
         "excluded": list(excluded),
     }
-    return {provider for (provider,) in run_query(paths, LISTED_PROVIDERS, parameters).rows}
+    with contextlib.suppress(NotPublished):
+        return {provider for (provider,) in run_query(paths, LISTED_PROVIDERS, parameters).rows}
+    return set()
 
 
 def catalog_row_counts(paths: WarehousePaths, source: str) -> dict[tuple[str, str], int]:
     """Return the rows of each catalog at its last complete observation, by delivery and provider."""
-    if not paths.published.exists():
-        return {}
-    result = run_query(paths, CATALOG_ROW_COUNTS, {"source": source})
-    return {(delivery, provider): rows for delivery, provider, rows in result.rows}
+    with contextlib.suppress(NotPublished):
+        result = run_query(paths, CATALOG_ROW_COUNTS, {"source": source})
+        return {(delivery, provider): rows for delivery, provider, rows in result.rows}
+    return {}

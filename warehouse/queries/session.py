@@ -12,7 +12,9 @@ import duckdb
 
 from common.text import reveal, sanitize
 from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
-from warehouse.database import connect_reader, quote_path, translate_duckdb_error
+from warehouse.database import connect_reader, open_reader, quote_path, translate_duckdb_error
+from warehouse.lake.location import LakeLocation
+from warehouse.paths import Database
 from warehouse.queries.output import QueryOutput
 from warehouse.views.quote_states import name_sealed_files, read_sealed_files
 
@@ -36,6 +38,8 @@ REFUSED: Final = frozenset(
         duckdb.StatementType.PREPARE,
     }
 )
+# A lake brings functions that reach other databases, and `query` runs a text that is put together.
+LAKE_FUNCTIONS: Final = re.compile(r"postgres_|ducklake_|\bquery\W*\(", re.IGNORECASE)
 EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 LOCKED: Final = re.compile(
     r"disabled (by|through) configuration|configuration has been locked|LocalFileSystem disabled"
@@ -49,36 +53,48 @@ MEMORY_ADVICE: Final = ", or let DuckDB use temporary files with `floorline quer
 
 
 @contextlib.contextmanager
-def query_results(path: Path, sql: str, *, allow_files: bool = False) -> Iterator[Iterator[QueryOutput]]:
-    """Run the statements of `sql` on a database file, read-only; yield an iterator over their results.
+def query_results(
+    database: Database, sql: str, *, allow_files: bool = False
+) -> Iterator[Iterator[QueryOutput]]:
+    """Run the statements of `sql` on a database, read-only; yield an iterator over their results.
 
     The iterator runs each statement when its turn comes, and leaves out those without a result, such as
     CREATE TEMP TABLE. Without `allow_files`, SQL can open no other file, no network and no extension, and
-    change no setting. Raises NotPublished where there is no file, QueryRejected for an empty text and for a
-    statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is read.
+    change no setting. Raises NotPublished where there is no database, QueryRejected for an empty text and
+    for a statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is
+    read.
     """
-    with open_session(path, "" if allow_files else LOCK) as connection:
+    path = database if isinstance(database, Path) else None
+    with open_session(database, "" if allow_files else LOCK) as connection:
         statements = connection.extract_statements(sql)
         if not statements:
             raise QueryRejected("the query is empty: give at least one SQL statement", path)
         if not allow_files and any(opens_files(connection, statement) for statement in statements):
             raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
+        if not allow_files and path is None and LAKE_FUNCTIONS.search(sql):
+            raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
         yield _run(connection, statements)
 
 
 @contextlib.contextmanager
-def open_session(path: Path, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database file read-only for the SQL of a user, under these settings.
+def open_session(database: Database, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database read-only for the SQL of a user, under these settings.
 
     Raises as `query_results` does, also for errors of the block.
     """
-    with (
-        translate_query_errors(path),
-        connect_reader(path) as connection,
-        name_sealed_files(connection),
-    ):
+    if isinstance(database, Path):
+        with (
+            translate_query_errors(database),
+            connect_reader(database) as connection,
+            name_sealed_files(connection),
+        ):
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute(_allow_sealed_months(connection, settings))
+            yield connection
+        return
+    with open_reader(database) as connection, translate_query_errors(None):
         connection.execute("SET python_enable_replacements = false")
-        connection.execute(_allow_sealed_months(connection, settings))
+        connection.execute(_allow_lake(database, settings))
         yield connection
 
 
@@ -89,6 +105,16 @@ def _allow_sealed_months(connection: duckdb.DuckDBPyConnection, settings: str) -
         return settings
     allowed = f"SET allowed_paths = [{', '.join(map(quote_path, files))}];"
     return settings.replace(WITHOUT_FILES, "").replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
+
+
+def _allow_lake(lake: LakeLocation, settings: str) -> str:
+    """Return the settings, with the files of a lake allowed: DuckDB reads those of tables like any other."""
+    if not settings:
+        return settings
+    folder = lake.files.replace("'", "''")
+    allowed = f"SET allowed_directories = ['{folder}'];"
+    kept = settings if lake.is_remote else settings.replace(WITHOUT_FILES, "")
+    return kept.replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
 
 
 def opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
@@ -113,14 +139,14 @@ def _run(
 
 
 @contextlib.contextmanager
-def translate_query_errors(path: Path) -> Iterator[None]:
-    """Raise the errors of a user's SQL in the block as `query_results` does."""
+def translate_query_errors(path: Path | None) -> Iterator[None]:
+    """Raise the errors of a user's SQL in the block as `query_results` does; `path` is that of a file."""
     try:
         yield
     except DatabaseUnreadable as error:
         raise PublishedUnreadable(error.detail, path) from None
     except duckdb.Error as error:
-        if isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
+        if path is not None and isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
             raise PublishedUnreadable(f"{path} is damaged", path) from None
         raise _rejected(error, path) from None
     except RuntimeError as error:
@@ -129,7 +155,7 @@ def translate_query_errors(path: Path) -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-def _rejected(error: duckdb.Error, path: Path) -> QueryRejected:
+def _rejected(error: duckdb.Error, path: Path | None) -> QueryRejected:
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryRejected(MEMORY_MESSAGE, path, MEMORY_ADVICE)
     if LOCKED.search(str(error)):
