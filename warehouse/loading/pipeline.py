@@ -57,6 +57,13 @@ def load_pending(
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull,
     WarehouseUnusable and ResourceExhausted; what was not loaded stays pending.
     """
+    if paths.shared is not None:
+        from warehouse.loading.queue_loading import QueueLoader  # only a shared warehouse has a queue
+
+        queue = QueueLoader(paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded)
+        reports = queue.load(wait, queue.upload(keep))
+        AlertStore(paths.state).prune(now(), keep_alerts)
+        return reports
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
         # Where Arrow cannot start its threads, DuckDB waits for them for ever.

@@ -1,0 +1,140 @@
+"""Load the landings of all machines of a shared warehouse, in the order in which they were observed.
+
+Each machine uploads what it landed. Whoever holds the lease of the loader then empties the queue, and looks
+once more after giving the lease back: a landing that was uploaded meanwhile may have no other loader.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from common.process_limits import require_threads
+from warehouse.database import writer_lock
+from warehouse.landing.inventory import Landing, mark_uploaded, pending_landings, prune, read_landings
+from warehouse.landing.model import RunHeader
+from warehouse.landing.ndjson import RowParser
+from warehouse.landing.queue import LandingQueue, QueuedLanding
+from warehouse.landing.reader import CorruptLanding, read_run
+from warehouse.loading.alert_copy import copy_alerts
+from warehouse.loading.failures import close_alerts, report_failure, settle_failure
+from warehouse.loading.loader import Loader
+from warehouse.loading.run import LoadReport
+from warehouse.paths import WarehousePaths
+from warehouse.shared import SharedLocation
+from warehouse.state.alerts import AlertStore
+
+BATCH: Final = 16  # landings on the disk of the loader at a time
+
+
+class QueueLoader:
+    """Uploads what a machine landed, and loads the queue of all machines.
+
+    `now` is this machine's clock (UTC); `row_parser` parses raw rows; `on_loaded` gets the reports of a round
+    before the alerts are copied.
+    """
+
+    def __init__(
+        self,
+        paths: WarehousePaths,
+        shared: SharedLocation,
+        *,
+        now: Callable[[], datetime],
+        row_parser: RowParser,
+        on_loaded: Callable[[Sequence[LoadReport]], None],
+    ) -> None:
+        self._paths, self._shared = paths, shared
+        self._now, self._row_parser, self._on_loaded = now, row_parser, on_loaded
+        self._queue = LandingQueue(shared)
+        self._alerts = AlertStore(paths.state)
+        self._not_loaded: set[str] = set()  # runs that are tried again by a later call
+
+    def upload(self, keep: timedelta) -> list[LoadReport]:
+        """Upload the landings of this machine that nobody writes any more; report the damaged ones.
+
+        Those that were uploaded before `keep` are deleted on this machine. Raises ObjectStoreUnavailable and
+        ObjectStoreRefused; what was not uploaded stays pending.
+        """
+        failures: list[CorruptLanding] = []
+        for landing in pending_landings(self._paths.landing, failures.append):
+            try:
+                run = read_run(landing.folder)
+            except CorruptLanding as error:
+                failures.append(error)
+                continue
+            self._queue.add(run)
+            mark_uploaded(landing.folder)
+        prune(self._paths.landing, keep)
+        return [settle_failure(error, self._alerts, self._now()) for error in failures]
+
+    def load(self, wait: float, refused: Sequence[LoadReport]) -> list[LoadReport]:
+        """Load the queue until it is empty; return the reports, `refused` among them.
+
+        A machine that does not load (`load = false`) leaves the queue to the others.
+        Waits `wait` seconds for the lease of another loader. Raises WarehouseError; what was not loaded stays
+        in the queue.
+        """
+        if not self._shared.load:
+            self._on_loaded(refused)
+            return list(refused)
+        reports: list[LoadReport] = []
+        news = list(refused)
+        is_first = True
+        while is_first or self._list_waiting():
+            with writer_lock(self._paths, wait):
+                # Where Arrow cannot start its threads, DuckDB waits for them for ever.
+                require_threads(pa.cpu_count() + 1)
+                with Loader(self._paths.loader_database, self._now, self._row_parser) as loader:
+                    while waiting := self._list_waiting()[:BATCH]:
+                        news += self._load_batch(loader, waiting)
+                    self._on_loaded(news)
+                    copy_alerts(loader.db, self._alerts)
+            reports, news, is_first = [*reports, *news], [], False
+        return reports
+
+    def _list_waiting(self) -> list[QueuedLanding]:
+        return [queued for queued in self._queue.list_waiting() if queued.run_id not in self._not_loaded]
+
+    def _load_batch(self, loader: Loader, waiting: Sequence[QueuedLanding]) -> list[LoadReport]:
+        failures: list[CorruptLanding] = []
+        landings = self._fetch(waiting, failures.append)
+        loaded = loader.load(landings, failures.append)
+        refused = [report_failure(error, self._alerts, self._now()) for error in failures]
+        reasons = {error.folder.name: error for error in failures}
+        headers = {landing.header.run_id: landing.header for landing in landings}
+        for queued in waiting:
+            self._settle(queued, reasons.get(queued.run_id), headers.get(queued.run_id))
+        close_alerts(set(headers) - set(reasons), self._alerts, self._now())
+        return [*loaded, *refused]
+
+    def _fetch(
+        self, waiting: Sequence[QueuedLanding], on_failure: Callable[[CorruptLanding], None]
+    ) -> list[Landing]:
+        """Download landings; the tries of a loader of this machine that was killed lie beside them."""
+        folders: list[Path] = []
+        for queued in waiting:
+            try:
+                folders.append(self._queue.fetch(queued, self._paths.fetched))
+            except FileNotFoundError:  # a loader that this one overtook had loaded it
+                self._not_loaded.add(queued.run_id)
+            except CorruptLanding as error:
+                on_failure(error)
+        return read_landings(folders, on_failure)
+
+    def _settle(self, queued: QueuedLanding, error: CorruptLanding | None, header: RunHeader | None) -> None:
+        """Move a landing out of the queue: it was loaded now or before, or it cannot be loaded."""
+        if queued.run_id in self._not_loaded:
+            return
+        if error is not None and error.may_heal:
+            self._not_loaded.add(queued.run_id)
+            return
+        if error is None:
+            self._queue.mark_loaded(queued, self._now())
+        else:
+            self._queue.set_aside(queued, error.reason, header)
+        shutil.rmtree(self._paths.fetched / queued.run_id, ignore_errors=True)
