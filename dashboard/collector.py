@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from connectors.ratelimit.ledger import read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage
@@ -12,13 +11,13 @@ from warehouse.state.alerts import Alert, read_alerts
 
 
 class CollectorState:
-    """The `state.db` beside the published file at `published`: it changes without a publish.
+    """The `state.db` of a warehouse: it changes without a publish.
 
     Its methods raise WarehouseLocked and WarehouseUnusable; where there is no such file, nothing is known.
     """
 
-    def __init__(self, published: Path) -> None:
-        self._path = WarehousePaths(published.parent).state
+    def __init__(self, paths: WarehousePaths) -> None:
+        self._path = paths.state
 
     @property
     def tag(self) -> str:

@@ -1,4 +1,4 @@
-"""Follow the published file: prepare a new generation aside, show it, close the old one after its readers."""
+"""Follow the published database: prepare a generation aside, show it, close the old one after its readers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
 from common.errors import FloorlineError
-from warehouse.queries.generation import identify_file
+from warehouse.paths import Database
+from warehouse.published import Identity, identify_database
 
 LOG: Final = logging.getLogger("floorline")
 POLL_SECONDS: Final = 0.5
@@ -29,7 +29,7 @@ _T = TypeVar("_T", bound=Closeable)
 class _Shown(Generic[_T]):
     """A generation that is shown, or was, with the number of those who read it."""
 
-    def __init__(self, value: _T, identity: tuple[int, int, int]) -> None:
+    def __init__(self, value: _T, identity: Identity) -> None:
         self.value = value
         self.identity = identity
         self.readers = 0
@@ -37,7 +37,7 @@ class _Shown(Generic[_T]):
 
 
 class GenerationFollower(Generic[_T]):
-    """Shows the newest published file at `path`, as `prepare` makes it ready for its readers.
+    """Shows the newest state of a published database, as `prepare` makes it ready for its readers.
 
     A thread looks for a new file every half second. It calls `prepare` aside: meanwhile everybody reads the
     generation before. Where `prepare` raises a FloorlineError, that one stays, and the thread tries again
@@ -48,13 +48,13 @@ class GenerationFollower(Generic[_T]):
 
     def __init__(
         self,
-        path: Path,
-        prepare: Callable[[Path], _T],
+        database: Database,
+        prepare: Callable[[], _T],
         complete: Callable[[_T], Iterable[object]] = lambda _: (),
         *,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._path = path
+        self._database = database
         self._prepare = prepare
         self._complete = complete
         self._poll_seconds = poll_seconds
@@ -93,16 +93,16 @@ class GenerationFollower(Generic[_T]):
 
     def _open(self) -> _Shown[_T]:
         # Before the file is opened: a file that is replaced meanwhile is looked at again.
-        identity = identify_file(self._path)
-        return _Shown(self._prepare(self._path), identity)
+        identity = identify_database(self._database)
+        return _Shown(self._prepare(), identity)
 
     def _follow(self) -> None:
-        failed: tuple[int, int, int] | None = None
+        failed: Identity | None = None
         self._complete_shown()
         while not self._stopped.wait(self._poll_seconds):
             identity = None
             try:
-                identity = identify_file(self._path)
+                identity = identify_database(self._database)
                 if identity not in {self._shown.identity, failed}:
                     self._replace(self._open())
                     self._complete_shown()
@@ -117,7 +117,7 @@ class GenerationFollower(Generic[_T]):
         # Where a step fails, the pages that need it say why.
         with contextlib.suppress(FloorlineError):
             for _ in self._complete(shown.value):
-                if self._stopped.is_set() or identify_file(self._path) != shown.identity:
+                if self._stopped.is_set() or identify_database(self._database) != shown.identity:
                     return
 
     def _replace(self, new: _Shown[_T]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from dashboard.collector import CollectorState
 from dashboard.working_tables import WorkingTables
 from pipelines.planning.item_search import ItemSearch
 from warehouse.gaps import CoverageGap, find_coverage_gaps
+from warehouse.paths import WarehousePaths
 from warehouse.queries.generation import Generation, Parameters
 
 SELECT_CURRENCIES: Final = """
@@ -45,7 +45,7 @@ class ObservedBasket(NamedTuple):
 
 
 class PreparedMarket:
-    """The published file at `path` as it is now. Raises as `Generation` does; use it in any thread.
+    """What a warehouse has published, as it is now. Raises as `Generation` does; use it in any thread.
 
     What the first page needs is ready; `complete` makes the rest, and a page that needs some of it before
     waits for it. `newest` is the end of the newest observation (UTC), from which ages count back.
@@ -56,10 +56,10 @@ class PreparedMarket:
     currencies: Sequence[str]
     newest: datetime | None
 
-    def __init__(self, path: Path) -> None:
-        self._generation = Generation(path)
+    def __init__(self, paths: WarehousePaths) -> None:
+        self._generation = Generation(paths.published_database)
         self._tables = WorkingTables(self._generation)
-        self.collector = CollectorState(path)
+        self.collector = CollectorState(paths)
         try:
             self._tables.make_those_of(FIRST_TABLES)
             self.currencies = [currency for (currency,) in self.rows(SELECT_CURRENCIES)]

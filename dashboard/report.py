@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from importlib import resources
-from pathlib import Path
 from typing import Final
 
 from common.text import quote
@@ -18,21 +17,22 @@ from dashboard.pages.spreads import SpreadFilter, build_spreads_page
 from dashboard.prepared import PreparedMarket
 from dashboard.rendering import ENVIRONMENT
 from dashboard.tables import Row, Table
+from warehouse.paths import WarehousePaths
 
 MOST_ROWS: Final = 20  # of a table
 STYLE: Final = (resources.files("dashboard") / "static" / "floorline.css").read_text("utf-8")
 
 
 def render_report(
-    path: Path, *, currency: str | None = None, items: tuple[str, ...] = (), window: str = "24h"
+    paths: WarehousePaths, *, currency: str | None = None, items: tuple[str, ...] = (), window: str = "24h"
 ) -> str:
-    """Return the report of the published file at `path` as HTML.
+    """Return the report of what a warehouse has published as HTML.
 
     `currency` is by default the one with the most quotes, and the movers are those of `window`, a key of
     `movers.WINDOWS`. Each of `items`, NAME or NAME @ PHASE, gets a part of its own. Raises ItemUnknown for
     an item that does not exist, and what `PreparedMarket` raises.
     """
-    market = PreparedMarket(path)
+    market = PreparedMarket(paths)
     try:
         known = market.currencies
         chosen = currency if currency and currency in known else next(iter(known), "USD")
@@ -45,7 +45,7 @@ def render_report(
         for item in items:
             page = build_item_page(market, ItemRequest(item, chosen))
             if page is None:
-                raise ItemUnknown(f"no item is called {quote(item)}", path)
+                raise ItemUnknown(f"no item is called {quote(item)}")
             pages.append(page)
         return ENVIRONMENT.get_template("report.html").render(
             pages=list(map(_shorten, pages)), currency=chosen, newest=market.newest, style=STYLE

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from signal import SIGINT, SIGTERM
 from typing import Final
 
@@ -20,12 +20,13 @@ from common.text import quote
 from dashboard.app import Dashboard
 from dashboard.generations import GenerationFollower
 from dashboard.prepared import PreparedMarket
+from warehouse.paths import WarehousePaths
 
 ROOT_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
 def serve(
-    path: Path,
+    paths: WarehousePaths,
     *,
     host: str,
     port: int,
@@ -33,7 +34,7 @@ def serve(
     hosts: Sequence[str] = (),
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve the published file at `path` until Ctrl-C or SIGTERM.
+    """Serve what a warehouse has published until Ctrl-C or SIGTERM.
 
     `hosts` are further names by which browsers may call the server, beside those of this machine. `on_ready`
     gets the address when the pages can be read. Raises ConfigError where the address cannot be used, or is
@@ -48,20 +49,25 @@ def serve(
         raise ConfigError(f"{quote(root_path)} is no path before other addresses: write it like /market")
     listener = _bind(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
-    serve_socket(listener, path, root_path=root_path, hosts=hosts, on_ready=lambda: on_ready(url))
+    serve_socket(listener, paths, root_path=root_path, hosts=hosts, on_ready=lambda: on_ready(url))
 
 
 def serve_socket(
     listener: socket.socket,
-    path: Path,
+    paths: WarehousePaths,
     *,
     root_path: str = "",
     hosts: Sequence[str] = (),
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve the published file at `path`, as `serve` does, on a socket that listens; close it at the end."""
+    """Serve as `serve` does, on a socket that listens already; close it at the end."""
     send_at_once(listener)
-    with listener, GenerationFollower(path, PreparedMarket, PreparedMarket.complete) as follower:
+    with (
+        listener,
+        GenerationFollower(
+            paths.published_database, partial(PreparedMarket, paths), PreparedMarket.complete
+        ) as follower,
+    ):
         names = ["127.0.0.1", "localhost", "[::1]", *hosts]
         config = uvicorn.Config(
             Dashboard(follower, names, root_path).app,

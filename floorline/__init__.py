@@ -21,6 +21,7 @@ __all__ = ["Market", "open"]
 def open(path: str | Path = "data", *, currency: str = "USD") -> Market:  # noqa: A001 - floorline.open
     """Open the published database of the warehouse in the folder `path`, or a file of `floorline export`.
 
+    `path` may also be a floorline.toml: the warehouse of its configuration, also one that machines share.
     Amounts are those in `currency`. Raises NotPublished, and PublishedUnreadable for a damaged file.
     """
     from floorline.market import Market  # so that `import floorline` stays light

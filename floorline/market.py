@@ -12,8 +12,9 @@ from common.text import escape
 from common.time_ranges import INTERVALS, Interval
 from common.warehouse_errors import ItemUnknown
 from floorline.selection import Filters, Query, When, parse_period, resolve_moment
-from warehouse.paths import WarehousePaths
+from warehouse.paths import Database, WarehousePaths
 from warehouse.queries.generation import Generation, Parameters
+from warehouse.queries.session import path_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,7 +27,9 @@ NEAREST: Final = 3  # names that an error offers in place of an unknown one
 
 
 class Market:
-    """The published database at `path` (the folder of a warehouse, or a .duckdb file) as it was when opened.
+    """The published database at `path` as it was when opened.
+
+    `path` is the folder of a warehouse, a .duckdb file, or a floorline.toml, whose warehouse may be shared.
 
     All amounts are exact decimals in `currency`: what is quoted in another one is left out, nothing is
     converted. All times are in UTC. A publish changes nothing here until `refresh`. Use a market in one
@@ -36,12 +39,11 @@ class Market:
     Raises NotPublished where nothing is published yet, and PublishedUnreadable for a damaged file.
     """
 
-    def __init__(self, path: str | Path = "data", currency: str = "USD") -> None:
-        given = Path(path).expanduser()
-        self.path = WarehousePaths(given).published if given.is_dir() else given
+    def __init__(self, path: str | Path | Database = "data", currency: str = "USD") -> None:
+        self.database = _locate(path) if isinstance(path, str | Path) else path
         self.currency = currency
         self.moment: datetime | None = None
-        self._generation = Generation(self.path)
+        self._generation = Generation(self.database)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +55,7 @@ class Market:
 
     def __repr__(self) -> str:
         moment = "" if self.moment is None else f" as of {self.moment:%Y-%m-%d %H:%M:%SZ}"
-        return f"<Market {self.path} in {self.currency}{moment}>"
+        return f"<Market {self.database} in {self.currency}{moment}>"
 
     def close(self) -> None:
         """Close the database, also for the markets of `as_of`. Frames stay valid."""
@@ -66,7 +68,7 @@ class Market:
         """
         if self._generation.is_current:
             return False
-        self._generation = Generation(self.path)
+        self._generation = Generation(self.database)
         return True
 
     def as_of(self, moment: When) -> Market:
@@ -75,7 +77,7 @@ class Market:
         It has the same methods; `movers` and `spreads` need the market of now, and raise FloorlineError.
         """
         market = object.__new__(Market)
-        market.path, market.currency, market._generation = self.path, self.currency, self._generation
+        market.database, market.currency, market._generation = self.database, self.currency, self._generation
         market.moment = resolve_moment(moment, self._now())
         return market
 
@@ -302,7 +304,7 @@ class Market:
             if self.rows(f"FROM items WHERE {column} = $1 LIMIT 1", [name]):
                 return column, name
         nearest = tuple(item.full_name for item in self._search(name)[:NEAREST])
-        raise ItemUnknown(f'no item is called "{escape(name)}"', self.path, nearest)
+        raise ItemUnknown(f'no item is called "{escape(name)}"', path_of(self.database), nearest)
 
     def _search(self, text: str) -> list[Item]:
         from pipelines.planning.item_search import ItemSearch
@@ -325,3 +327,12 @@ class Market:
 
 def _fetch_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return cursor.fetchall()
+
+
+def _locate(path: str | Path) -> Database:
+    given = Path(path).expanduser()
+    if given.suffix == ".toml":
+        from pipelines.config import load_settings  # most markets are opened by their folder
+
+        return load_settings(given).paths.published_database
+    return WarehousePaths(given).published if given.is_dir() else given

@@ -27,6 +27,7 @@ from pipelines.maintenance import seal_months, verify_warehouse
 from pipelines.preparation import prepare_warehouse
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 
 
 @flow(name="maintain", flow_run_name=lambda: flow_run_name("maintain"), persist_result=False)
@@ -65,7 +66,7 @@ async def maintain(config: str | None = None) -> State[Any]:
 
 async def _report(paths: WarehousePaths, now: datetime) -> list[str]:
     """Write the report of the night where anything is published; return a line where that fails."""
-    if not paths.published.exists():
+    if not is_published(paths):
         return []
     try:
         await publish_report(await asyncio.to_thread(write_nightly_report, paths, now))

@@ -24,7 +24,7 @@ def write_nightly_report(paths: WarehousePaths, now: datetime) -> Path:
     replaces the first one. Raises what `render_report` raises, and WarehouseError where the file cannot be
     written.
     """
-    html = render_report(paths.published)
+    html = render_report(paths)
     with translate_os_errors(paths.reports):
         try:
             paths.reports.mkdir(exist_ok=True)

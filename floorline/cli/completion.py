@@ -34,7 +34,7 @@ def complete_items(ctx: typer.Context, incomplete: str) -> list[str]:
 
     try:
         paths = warehouse_paths(inherit_config(ctx, ctx.params.get("config")))
-        with Market(paths.published) as market:
+        with Market(paths.published_database) as market:
             rows = market.rows(SELECT_NAMES, [incomplete])
     except FloorlineError:  # a shell that completes shows no errors
         return []

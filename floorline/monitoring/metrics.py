@@ -17,6 +17,7 @@ from floorline.monitoring.status import BasketStatus, StatusReport
 from pipelines.config import Settings
 from pipelines.planning.quota import MonthUsageReport
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 
 REJECTS: Final = """
@@ -128,7 +129,7 @@ def _add_alerts_and_landings(registry: CollectorRegistry, report: StatusReport) 
 
 
 def _add_sizes(registry: CollectorRegistry, paths: WarehousePaths) -> None:
-    rows = run_query(paths, REJECTS).rows if paths.published.exists() else ()
+    rows = run_query(paths, REJECTS).rows if is_published(paths) else ()
     rejects = [((basket or "", source), count) for source, basket, count in rows]
     _gauge(registry, "rejects", "Rows that could not be parsed, and were not replayed.", rejects, _BASKET)
     places = {

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from common.clock import MAX_CLOCK_SKEW
-from common.numbers import from_unix_time
 from pipelines.config import BasketSettings, Settings
 from pipelines.planning.quota import MonthUsageReport, active_holds, month_usage
 from warehouse.landing.inventory import Landing, pending_landings
@@ -16,6 +15,7 @@ from warehouse.landing.model import SetAsideLanding
 from warehouse.landing.reader import CorruptLanding
 from warehouse.landing.set_aside import find_set_aside
 from warehouse.loading.rejects import UNUSABLE
+from warehouse.published import published_at
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 from warehouse.state.ticks import MissedTick, read_ticks
@@ -116,11 +116,13 @@ class StatusReport:
 def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -> StatusReport:
     """Return the status of the warehouse at `now` (UTC). Raises WarehouseError."""
     paths = settings.paths
-    published = paths.published.exists()
+    newest = published_at(paths)
     corrupt: list[CorruptLanding] = []
     pending = pending_landings(paths.landing, corrupt.append)
     return StatusReport(
-        runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records() if published else [],
+        runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records()
+        if newest is not None
+        else [],
         alerts=read_alerts(paths.state, open_only=True),
         pending=pending,
         landings_aside=[
@@ -128,7 +130,7 @@ def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -
             *(SetAsideLanding(error.folder.name, error.reason) for error in corrupt),
         ],
         set_aside=set_aside_baskets(paths),
-        published_at=from_unix_time(paths.published.stat().st_mtime) if published else None,
+        published_at=newest,
         now=now,
         months=month_usage(settings, now),
         holds=active_holds(settings, now),

@@ -22,7 +22,7 @@ class DashboardProcess:
     Raises ConfigError where the port cannot be used.
     """
 
-    def __init__(self, published: Path, logs: Path, lock_path: Path, *, port: int) -> None:
+    def __init__(self, root: Path, logs: Path, lock_path: Path, *, port: int) -> None:
         self._listener = listen(HOST, port, option="--dashboard-port")
         self.address = f"http://{HOST}:{self._listener.getsockname()[1]}/"
         self._restarts = RestartCounter()
@@ -30,7 +30,7 @@ class DashboardProcess:
         descriptor = self._listener.fileno()
         self.process = ManagedProcess(
             "dashboard",
-            supervisor_lock.command("floorline.up.dashboard_server", str(descriptor), str(published)),
+            supervisor_lock.command("floorline.up.dashboard_server", str(descriptor), str(root)),
             env=environment.dashboard_env(lock_path),
             logs=logs,
             descriptors=[descriptor],

@@ -1,6 +1,6 @@
 """Serve the dashboard on the socket of `floorline up`.
 
-    python -m floorline.up.dashboard_server DESCRIPTOR FILE
+    python -m floorline.up.dashboard_server DESCRIPTOR FOLDER
 
 `floorline up` listens before this process starts and after it dies: so nobody else can take its port. Before
 the first snapshot there is no published file: until then, connections wait.
@@ -16,17 +16,18 @@ from typing import Final
 
 from common.errors import FloorlineError
 from dashboard.server import serve_socket
+from warehouse.paths import WarehousePaths
 
 POLL: Final = 0.5  # seconds
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    published = Path(sys.argv[2])
-    while not published.exists():
+    paths = WarehousePaths(Path(sys.argv[2]))
+    while not paths.published.exists():
         time.sleep(POLL)
     try:
-        serve_socket(socket.socket(fileno=int(sys.argv[1])), published)
+        serve_socket(socket.socket(fileno=int(sys.argv[1])), paths)
     except FloorlineError as error:
         sys.exit(f"floorline: {error}")
 

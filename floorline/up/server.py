@@ -31,6 +31,7 @@ from flows.automations import apply_automations, install_crash_automation
 from flows.deployments import TAG, build_deployments
 from flows.prefect_api import PrefectUnreachable, check_prefect_reachable
 from pipelines.config import Settings
+from warehouse.published import is_published
 from warehouse.queries.runner import LAST_RUNS, run_query
 
 MISSED_AFTER: Final = timedelta(minutes=1)
@@ -72,7 +73,7 @@ async def start_overdue(settings: Settings, now: datetime) -> list[str]:
     A schedule has fixed times: the first data of a new warehouse would be up to a whole interval away.
     """
     paths = settings.paths
-    runs = run_query(paths, LAST_RUNS, {"latest": now}).records() if paths.published.exists() else []
+    runs = run_query(paths, LAST_RUNS, {"latest": now}).records() if is_published(paths) else []
     success = {(run["basket"], run["source"]): run["last_success"] for run in runs}
     names = []
     async with get_client() as client:

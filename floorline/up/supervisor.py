@@ -92,7 +92,7 @@ class Supervisor:
         open_log(self._logs, self._options.log_format, self.on_terminal_lost)
         if self._options.dashboard is not None:
             self._dashboard = DashboardProcess(
-                self._settings.paths.published,
+                self._settings.root,
                 self._logs,
                 self._lock_path,
                 port=self._options.dashboard,

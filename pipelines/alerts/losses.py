@@ -12,6 +12,7 @@ from common.warehouse_errors import WarehouseError
 from pipelines.config import BasketSettings
 from warehouse.gaps import LATE_AFTER
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert
 
@@ -51,7 +52,7 @@ def find_missed_time(
     alert: Alert, baskets: Iterable[BasketSettings], paths: WarehousePaths
 ) -> list[MissedTime]:
     """Return what the baskets lack because of an alert that is over; nothing if no run can be read."""
-    if alert.closed_at is None or not paths.published.exists():
+    if alert.closed_at is None or not is_published(paths):
         return []
     try:
         found = [_missed(alert, basket, paths) for basket in baskets]

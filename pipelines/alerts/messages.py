@@ -19,6 +19,7 @@ from pipelines.alerts.losses import MissedTime, find_missed_time
 from pipelines.alerts.rows import describe_row, split_rows, summary_of
 from pipelines.config import BasketSettings, Settings
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert
 
@@ -184,7 +185,7 @@ def _iso(time: datetime | None) -> str | None:
 
 def _find_display_name(alert: Alert, paths: WarehousePaths) -> str:
     """Return the display name of the provider that is the subject of an alert; empty where none is known."""
-    if alert.cause != DARK or not paths.published.exists():
+    if alert.cause != DARK or not is_published(paths):
         return ""
     try:
         found = run_query(paths, DISPLAY_NAME, {"source": alert.source, "provider": alert.subject})

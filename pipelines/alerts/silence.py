@@ -9,6 +9,7 @@ from common.clock import MAX_CLOCK_SKEW
 from pipelines.alerts.notify import deliver
 from pipelines.alerts.rules import SILENCE
 from pipelines.config import BasketSettings, Settings
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
 
@@ -25,7 +26,7 @@ WHERE flow = 'snapshot' AND started_at <= $latest GROUP BY basket
 def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
     """Raise, resolve and deliver the alerts of silent baskets; return the baskets that are silent."""
     paths = settings.paths
-    if not paths.state.exists() or not paths.published.exists():
+    if not paths.state.exists() or not is_published(paths):
         return []
     alerts = AlertStore(paths.state)
     last_success: dict[str, datetime] = dict(

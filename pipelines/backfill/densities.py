@@ -14,6 +14,7 @@ from common.warehouse_errors import WarehouseError
 from connectors.series import Series
 from connectors.tiers import TierLimits
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.backfill_rows import ShardDensity
 from warehouse.state.backfills import BackfillStore
@@ -87,7 +88,7 @@ def read_densities(
 ) -> Densities:
     """Return what the warehouse knows; less than there is where the published copy cannot be read."""
     changes: float | None = None
-    if paths.published.exists() and series == "points":
+    if is_published(paths) and series == "points":
         with contextlib.suppress(WarehouseError):
             changes = run_query(paths, CHANGES_A_DAY, [source]).rows[0][0]
     seen = backfills.load_densities(source, series)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -48,22 +47,22 @@ ORDER BY price, item
 """
 
 
-def find_matches(path: Path, watch: WatchSettings) -> WatchedRows:
-    """Return the rows of the database file at `path` that a watch is about.
+def find_matches(paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
+    """Return the rows of a published database that a watch is about.
 
     Raises UnknownNames for an item or a marketplace that the record does not have, and as `find_rows` does.
     """
     if watch.query is not None:
-        return find_rows(path, watch.query)
-    items = _find_items(path, watch)
+        return find_rows(paths.published_database, watch.query)
+    items = _find_items(paths, watch)
     if not items:
         return WatchedRows((), (), ())
     names = {f"name{number}": name for number, name in enumerate({item.market_hash_name for item in items})}
     if len(names) > FEW:
-        return find_rows(path, PRICES, _price_parameters(path, watch, items))
+        return find_rows(paths.published_database, PRICES, _price_parameters(paths, watch, items))
     listed = f"market_hash_name IN ({', '.join(f'${name}' for name in names)})"
     sql = PRICES.replace("/* of few items: */ true", listed)
-    return find_rows(path, sql, {**_price_parameters(path, watch, items), **names})
+    return find_rows(paths.published_database, sql, {**_price_parameters(paths, watch, items), **names})
 
 
 def item_selector(watch: WatchSettings) -> str:
@@ -71,24 +70,26 @@ def item_selector(watch: WatchSettings) -> str:
     return str(watch.item) if watch.phase is None else f"{watch.item} @ {watch.phase}"
 
 
-def _find_items(path: Path, watch: WatchSettings) -> Sequence[Item]:
+def _find_items(paths: WarehousePaths, watch: WatchSettings) -> Sequence[Item]:
     """Return the items of the record that a watch selects; none of an empty record. Raises UnknownNames."""
     selector = item_selector(watch)
     names = [selector, selector.rpartition(" @ ")[0]]
     with contextlib.suppress(UnknownNames):  # most watches have the exact name
-        return resolve_items([selector], _read(path, NAMED, NAMES, {"names": names})) or ()
-    record = _read(path, ITEMS, NAMES)
+        return resolve_items([selector], _read(paths, NAMED, NAMES, {"names": names})) or ()
+    record = _read(paths, ITEMS, NAMES)
     return () if record.is_empty() else resolve_items([selector], record) or ()
 
 
-def _price_parameters(path: Path, watch: WatchSettings, items: Sequence[Item]) -> dict[str, object]:
+def _price_parameters(
+    paths: WarehousePaths, watch: WatchSettings, items: Sequence[Item]
+) -> dict[str, object]:
     """Return the parameters of `PRICES`. Raises UnknownNames for a marketplace that the record lacks."""
     everywhere = watch.marketplace == (ALL,)
     return {
         "items": json.dumps([{"name": item.market_hash_name, "phase": item.phase} for item in items]),
         "providers": None
         if everywhere
-        else list(resolve_providers(watch.marketplace, _read(path, PROVIDERS, MARKETPLACES))),
+        else list(resolve_providers(watch.marketplace, _read(paths, PROVIDERS, MARKETPLACES))),
         "currency": watch.currency.upper(),
         "below": watch.below,
         "above": watch.above,
@@ -96,7 +97,10 @@ def _price_parameters(path: Path, watch: WatchSettings, items: Sequence[Item]) -
 
 
 def _read(
-    path: Path, sql: str, schema: Mapping[str, type[pl.String]], parameters: dict[str, object] | None = None
+    paths: WarehousePaths,
+    sql: str,
+    schema: Mapping[str, type[pl.String]],
+    parameters: dict[str, object] | None = None,
 ) -> pl.DataFrame:
-    rows = run_query(WarehousePaths(path.parent), sql, parameters or ()).rows
+    rows = run_query(paths, sql, parameters or ()).rows
     return pl.DataFrame(rows, dict(schema), orient="row")

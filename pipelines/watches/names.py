@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from pathlib import Path
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from pipelines.config import Settings, WatchSettings
 from pipelines.planning.estimate import LazySource, NotCached
 from pipelines.planning.selectors import resolve_items, resolve_providers
 from pipelines.watches.conditions import item_selector
+from warehouse.paths import Database
 from warehouse.queries.watched_rows import check_select
 
 
@@ -25,7 +25,7 @@ async def check_conditions(settings: Settings, clock: Clock) -> None:
 
     Names are looked up where the catalogs of all sources are cached.
     """
-    published = settings.paths.published
+    published = settings.paths.published_database
     for watch in settings.watches:
         if watch.query is not None:
             _check_query(watch, published)
@@ -41,7 +41,7 @@ async def check_conditions(settings: Settings, clock: Clock) -> None:
         _check_name(watch, lambda w: resolve_providers(w.marketplace, providers))
 
 
-def _check_query(watch: WatchSettings, published: Path) -> None:
+def _check_query(watch: WatchSettings, published: Database) -> None:
     try:
         check_select(published, watch.query or "")
     except QueryRejected as error:

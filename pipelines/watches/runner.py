@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import resource
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -71,7 +70,7 @@ class WatchProcess:
             self._worker = Worker(__name__, quiet=True, limit=START_SECONDS)
             self._raise_if_stopped()
         limit = watch.time_limit.total_seconds()
-        return self._worker.call(find_within_limit, paths.published, watch, limit=limit)
+        return self._worker.call(find_within_limit, paths, watch, limit=limit)
 
     def _raise_if_stopped(self) -> None:
         if self._stopped:
@@ -90,14 +89,14 @@ def run_watches(
         return [_run(own, paths, watch) for watch in watches]
 
 
-def find_within_limit(path: Path, watch: WatchSettings) -> WatchedRows:
+def find_within_limit(paths: WarehousePaths, watch: WatchSettings) -> WatchedRows:
     """Limit the memory of this process, then return what `find_matches` returns. Run it in a worker only."""
     from pipelines.watches.conditions import find_matches  # only this process needs what that imports
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (soft, MOST_MEMORY) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
-    return find_matches(path, watch)
+    return find_matches(paths, watch)
 
 
 def _run(process: WatchProcess, paths: WarehousePaths, watch: WatchSettings) -> WatchResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -36,7 +37,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 @pytest.fixture
 def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
-    with GenerationFollower(paths.published, PreparedMarket) as follower:
+    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
         yield Dashboard(follower, ["market.test"])
 
 
@@ -106,7 +107,7 @@ def test_month_of_a_source_is_drawn_to_its_end(tmp_path: Path) -> None:
         facts = {"quota_remaining": left, "requests": 60, "finished_at": minute(number * 60 + 1)}
         land(paths, f"run-{number}", observe(minute(number * 60), Quote()), facts=facts)
     load(paths)
-    with GenerationFollower(paths.published, PreparedMarket) as follower:
+    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         assert table(dashboard, "quota") == []
         assert "No source has reported its quota." in Reader(fetch(dashboard, "/collection").text).texts

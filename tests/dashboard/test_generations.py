@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,16 @@ def count_open_files(path: Path) -> int:
     return sum(name.startswith(str(path)) for name in names)
 
 
+def follow_file(
+    paths: WarehousePaths, complete: Callable[[Generation], Iterable[object]] = lambda _: ()
+) -> GenerationFollower[Generation]:
+    prepare = partial(Generation, paths.published)
+    return GenerationFollower(paths.published, prepare, complete, poll_seconds=0.02)
+
+
 @pytest.fixture
 def follow(paths: WarehousePaths) -> Callable[[], GenerationFollower[Generation]]:
-    return lambda: GenerationFollower(paths.published, Generation, poll_seconds=0.02)
+    return partial(follow_file, paths)
 
 
 Follow = Callable[[], GenerationFollower[Generation]]
@@ -143,7 +151,7 @@ def test_what_is_shown_is_made_complete_until_a_newer_file_is_there(paths: Wareh
             yield
             steps.append(0)  # never: the newer file is there
 
-    with GenerationFollower(paths.published, Generation, complete, poll_seconds=0.02) as follower:
+    with follow_file(paths, complete) as follower:
         wait_until(lambda: steps == [1])
         publish(paths, 1)
         replaced.set()
@@ -159,7 +167,7 @@ def test_failure_to_complete_leaves_what_is_shown(paths: WarehousePaths) -> None
         raise PublishedUnreadable("a file is gone", paths.published)
         yield
 
-    with GenerationFollower(paths.published, Generation, complete, poll_seconds=0.02) as follower:
+    with follow_file(paths, complete) as follower:
         tried.wait()
         publish(paths, 1)
         wait_for_count(follower, 2)
@@ -168,7 +176,7 @@ def test_failure_to_complete_leaves_what_is_shown(paths: WarehousePaths) -> None
 def test_first_file_must_be_there_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "market.duckdb"
     with pytest.raises(NotPublished):
-        GenerationFollower(path, Generation)
+        GenerationFollower(path, partial(Generation, path))
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(PublishedUnreadable):
-        GenerationFollower(path, Generation)
+        GenerationFollower(path, partial(Generation, path))

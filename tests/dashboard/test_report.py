@@ -42,7 +42,7 @@ def test_report_is_one_file_without_scripts(paths: WarehousePaths, tmp_path: Pat
 
 
 def test_report_has_the_numbers_of_the_views(paths: WarehousePaths) -> None:
-    html = render_report(paths.published, items=(REDLINE,), window="7d")
+    html = render_report(paths, items=(REDLINE,), window="7d")
     with Market(paths.root) as market:
         for price in market.quotes(REDLINE)["price"]:
             assert f">{format_price(price)}<" in html

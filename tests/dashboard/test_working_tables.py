@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from dashboard.prepared import PreparedMarket
 from dashboard.working_tables import DEFINITIONS, NAME, WorkingTables
 from tests.support.reference.market import publish_example
+from warehouse.paths import WarehousePaths
 from warehouse.queries.generation import Generation
 
 SELECT_TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'memory'"
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish_example(tmp_path_factory.mktemp("working_tables")).published
+def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
+    return publish_example(tmp_path_factory.mktemp("working_tables"))
 
 
 @pytest.fixture
-def generation(path: Path) -> Iterator[Generation]:
-    opened = Generation(path)
+def generation(paths: WarehousePaths) -> Iterator[Generation]:
+    opened = Generation(paths.published)
     yield opened
     opened.close()
 
@@ -56,8 +56,10 @@ def test_every_statement_of_the_file_is_a_table() -> None:
 @pytest.mark.parametrize(
     ("window", "period"), [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days")]
 )
-def test_movers_of_each_window_are_those_of_the_macro(path: Path, window: str, period: str) -> None:
-    market = PreparedMarket(path)
+def test_movers_of_each_window_are_those_of_the_macro(
+    paths: WarehousePaths, window: str, period: str
+) -> None:
+    market = PreparedMarket(paths)
     columns = "item, currency, was, now, change, now_at, markets, listed"
     try:
         expected = market.rows(f"SELECT {columns} FROM movers('{period}') ORDER BY ALL")

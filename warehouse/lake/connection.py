@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import duckdb
@@ -49,11 +49,29 @@ def attach_lake(lake: LakeLocation, *, read_only: bool) -> Iterator[duckdb.DuckD
     """
     catalog = lake.read_catalog()
     with translate_lake_errors(lake, catalog), duckdb.connect(config=dict(SETTINGS)) as db:
-        _attach(db, lake, catalog, read_only=read_only)
+        _attach(db, lake, catalog, ["READ_ONLY"] if read_only else [f"DATA_PATH {_quote(lake.files)}"])
+        if catalog.is_postgres and not read_only:
+            _require_english(db, lake)
         yield db
 
 
-def _attach(db: duckdb.DuckDBPyConnection, lake: LakeLocation, catalog: Catalog, *, read_only: bool) -> None:
+def connect_snapshot(lake: LakeLocation, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads the lake as of a snapshot, or as it is; close it.
+
+    Later errors of DuckDB are DuckDB's. Raises as `attach_lake`.
+    """
+    catalog = lake.read_catalog()
+    options = ["READ_ONLY"] if snapshot is None else ["READ_ONLY", f"SNAPSHOT_VERSION {snapshot}"]
+    with translate_lake_errors(lake, catalog), contextlib.ExitStack() as on_error:
+        db = on_error.enter_context(duckdb.connect(config=dict(SETTINGS)))
+        _attach(db, lake, catalog, options)
+        on_error.pop_all()
+        return db
+
+
+def _attach(
+    db: duckdb.DuckDBPyConnection, lake: LakeLocation, catalog: Catalog, options: Sequence[str]
+) -> None:
     load_extensions(db, _list_extensions(lake, catalog))
     for setting, value in (
         ("TimeZone", "UTC"),
@@ -68,13 +86,10 @@ def _attach(db: duckdb.DuckDBPyConnection, lake: LakeLocation, catalog: Catalog,
     if lake.is_remote:  # httpfs reads the environment into settings, which any query can show
         for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
             db.execute(f"SET {setting} = ''")
-    options = ["READ_ONLY"] if read_only else [f"DATA_PATH {_quote(lake.files)}"]
     if catalog.is_postgres:
-        options.append("META_SECRET 'lake_catalog'")
+        options = [*options, "META_SECRET 'lake_catalog'"]
     db.execute(f"ATTACH {_quote('ducklake:' + catalog.address)} AS {NAME} ({', '.join(options)})")
     db.execute(f"USE {NAME}")
-    if catalog.is_postgres and not read_only:
-        _require_english(db, lake)
 
 
 def _list_extensions(lake: LakeLocation, catalog: Catalog) -> Iterator[str]:

@@ -10,6 +10,7 @@ import duckdb
 
 from common.warehouse_errors import WarehouseError
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import ALERT_COLUMNS, PUBLISHED_ALERTS, AlertStore
 from warehouse.transactions import transaction
@@ -36,7 +37,7 @@ def copy_alerts(db: duckdb.DuckDBPyConnection, alerts: AlertStore) -> None:
 
 def take_over_alerts(db: duckdb.DuckDBPyConnection, paths: WarehousePaths) -> None:
     """Copy from the published copy, if there is one that can be read, the alerts that store.alert lacks."""
-    if not paths.published.exists():
+    if not is_published(paths):
         return
     with contextlib.suppress(WarehouseError):
         rows = run_query(paths, PUBLISHED_ALERTS).rows

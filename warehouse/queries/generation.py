@@ -1,4 +1,4 @@
-"""A generation: one published file, attached to a session in memory. A later publish does not change it."""
+"""A generation: one published database, in a session of its own. A later publish does not change it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 
 import duckdb
 
-from common.files import translate_os_errors
 from common.warehouse_errors import NotPublished, QueryRejected, QueryTimedOut
 from warehouse.database import quote_path
-from warehouse.queries.session import LOCKED_MESSAGE, opens_files, translate_query_errors
-from warehouse.views.quote_states import name_sealed_files, read_sealed_files
+from warehouse.paths import Database
+from warehouse.published import Identity, identify_database
+from warehouse.queries.session import allow_own_files, path_of, refuse_outside, translate_query_errors
+from warehouse.views.quote_states import name_sealed_files
 
 _T = TypeVar("_T")
 Parameters = Sequence[object] | Mapping[str, object]
@@ -31,33 +32,31 @@ LOCK: Final = "SET enable_external_access = false; SET lock_configuration = true
 
 
 class Generation:
-    """The file at `path` as it is now. Its session reads this file and its sealed months, and nothing else.
+    """A published database as it is now: a file with its sealed months, or a snapshot of a lake.
 
-    A process that has a file open gets the same old file from `duckdb.connect(path)`, also where another one
-    has taken its place; a session in memory that attaches the path gets the new one. Raises NotPublished
-    where there is no file, and PublishedUnreadable where it is damaged.
+    Its session reads nothing else. A process that has a file open gets the same old file from
+    `duckdb.connect(path)`, also where another one has taken its place; a session in memory that attaches the
+    path gets the new one. Raises NotPublished where there is no database, and PublishedUnreadable where it is
+    damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.identity = identify_file(path)
-        with translate_query_errors(path):
-            self._database = duckdb.connect()
+    def __init__(self, database: Database) -> None:
+        self.source = database
+        self.identity = identify_database(database)
+        with translate_query_errors(database):
+            self._database = _attach(database, self.identity)
             try:
-                self._database.execute(f"ATTACH {quote_path(path)} AS {CATALOG} (READ_ONLY); USE {CATALOG}")
                 self._database.execute(SETTINGS)
-                if files := read_sealed_files(self._database):
-                    self._database.execute(f"SET allowed_paths = [{', '.join(map(quote_path, files))}]")
-                self._database.execute(LOCK)
+                self._database.execute(allow_own_files(self._database, database) + LOCK)
             except BaseException:
                 self._database.close()
                 raise
 
     @property
     def is_current(self) -> bool:
-        """Whether the path still names this file; the answer is yes while it names none."""
+        """Whether nothing newer is published; the answer is yes while nothing at all is."""
         try:
-            return identify_file(self.path) == self.identity
+            return identify_database(self.source) == self.identity
         except NotPublished:
             return True
 
@@ -83,39 +82,45 @@ class Generation:
         """
         values = parameters.values() if isinstance(parameters, Mapping) else parameters
         if any(isinstance(text, str) and not _is_utf8(text) for text in (sql, *values)):
-            raise QueryRejected("the query, or a parameter, is not UTF-8 text", self.path)
+            raise QueryRejected("the query, or a parameter, is not UTF-8 text", path_of(self.source))
         cursor = self.cursor()
         with (
-            _interrupt_after(cursor, seconds, self.path),
-            translate_query_errors(self.path),
+            _interrupt_after(cursor, seconds, path_of(self.source)),
+            translate_query_errors(self.source),
             name_sealed_files(cursor),
         ):
             statements = cursor.extract_statements(sql)
             if not statements:
-                raise QueryRejected("the query is empty: give at least one SQL statement", self.path)
-            if any(opens_files(cursor, statement) for statement in statements):
-                raise QueryRejected(LOCKED_MESSAGE, self.path)
+                raise QueryRejected("the query is empty: give at least one SQL statement")
+            refuse_outside(cursor, statements, self.source)
             for statement in statements[:-1]:
                 cursor.execute(statement)
             return convert(cursor.execute(statements[-1], parameters))
 
     def close(self) -> None:
-        """Close the session and its cursors: the file is not open any more."""
+        """Close the session and its cursors: the database is not open any more."""
         self._database.close()
 
 
-def identify_file(path: Path) -> tuple[int, int, int]:
-    """Return what differs between two files that a publish puts in one place. Raises NotPublished."""
-    with translate_os_errors(path):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            raise NotPublished(f"there is no database at {path} yet", path) from None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+def _attach(database: Database, identity: Identity) -> duckdb.DuckDBPyConnection:
+    """Return a session with the database attached as CATALOG and in use."""
+    if not isinstance(database, Path):
+        from warehouse.lake.connection import connect_snapshot  # only a shared warehouse needs it
+
+        return connect_snapshot(database, *identity)
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"ATTACH {quote_path(database)} AS {CATALOG} (READ_ONLY); USE {CATALOG}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextlib.contextmanager
-def _interrupt_after(cursor: duckdb.DuckDBPyConnection, seconds: float | None, path: Path) -> Iterator[None]:
+def _interrupt_after(
+    cursor: duckdb.DuckDBPyConnection, seconds: float | None, path: Path | None
+) -> Iterator[None]:
     """Interrupt what runs in the block after so many seconds; then raise QueryTimedOut."""
     if seconds is None:
         yield

@@ -1,4 +1,4 @@
-"""Run the user's own SQL on a database file, in a session that reaches nothing else."""
+"""Run the user's own SQL on a published database, in a session that reaches nothing else."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from typing import Final
 
 import duckdb
 
+from common.sql_text import quote_text
 from common.text import reveal, sanitize
-from common.warehouse_errors import DatabaseUnreadable, PublishedUnreadable, QueryRejected
-from warehouse.database import connect_reader, open_reader, quote_path, translate_duckdb_error
-from warehouse.lake.location import LakeLocation
+from common.warehouse_errors import (
+    DatabaseUnreadable,
+    LakeUnreachable,
+    PublishedUnreadable,
+    QueryRejected,
+)
+from warehouse.database import connect_reader, quote_path, translate_duckdb_error
 from warehouse.paths import Database
 from warehouse.queries.output import QueryOutput
 from warehouse.views.quote_states import name_sealed_files, read_sealed_files
@@ -38,8 +43,9 @@ REFUSED: Final = frozenset(
         duckdb.StatementType.PREPARE,
     }
 )
-# A lake brings functions that reach other databases, and `query` runs a text that is put together.
-LAKE_FUNCTIONS: Final = re.compile(r"postgres_|ducklake_|\bquery\W*\(", re.IGNORECASE)
+# What reaches the database with a lake's catalog, or runs SQL that no look at the text can judge.
+BEHIND_LAKE: Final = re.compile(r"postgres_|ducklake_|\bquery(_table)?\W*\(", re.IGNORECASE)
+UNREACHABLE: Final = (duckdb.IOException, duckdb.HTTPException, duckdb.ConnectionException)
 EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 LOCKED: Final = re.compile(
     r"disabled (by|through) configuration|configuration has been locked|LocalFileSystem disabled"
@@ -64,57 +70,68 @@ def query_results(
     for a statement that DuckDB or the lock rejects, KeyboardInterrupt on Ctrl-C; both also while a result is
     read.
     """
-    path = database if isinstance(database, Path) else None
     with open_session(database, "" if allow_files else LOCK) as connection:
         statements = connection.extract_statements(sql)
         if not statements:
-            raise QueryRejected("the query is empty: give at least one SQL statement", path)
-        if not allow_files and any(opens_files(connection, statement) for statement in statements):
-            raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
-        if not allow_files and path is None and LAKE_FUNCTIONS.search(sql):
-            raise QueryRejected(LOCKED_MESSAGE, path, LOCKED_ADVICE)
+            raise QueryRejected("the query is empty: give at least one SQL statement", path_of(database))
+        if not allow_files:
+            refuse_outside(connection, statements, database, advice=LOCKED_ADVICE)
         yield _run(connection, statements)
 
 
 @contextlib.contextmanager
 def open_session(database: Database, settings: str = LOCK) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database read-only for the SQL of a user, under these settings.
+    """Open a published database read-only for the SQL of a user, under these settings.
 
     Raises as `query_results` does, also for errors of the block.
     """
-    if isinstance(database, Path):
-        with (
-            translate_query_errors(database),
-            connect_reader(database) as connection,
-            name_sealed_files(connection),
-        ):
-            connection.execute("SET python_enable_replacements = false")
-            connection.execute(_allow_sealed_months(connection, settings))
-            yield connection
-        return
-    with open_reader(database) as connection, translate_query_errors(None):
+    with (
+        translate_query_errors(database),
+        _connect(database) as connection,
+        name_sealed_files(connection),
+    ):
         connection.execute("SET python_enable_replacements = false")
-        connection.execute(_allow_lake(database, settings))
+        if allowed := allow_own_files(connection, database):
+            is_remote = not isinstance(database, Path) and database.is_remote
+            kept = settings if is_remote else settings.replace(WITHOUT_FILES, "")
+            settings = kept.replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
+        connection.execute(settings)
         yield connection
 
 
-def _allow_sealed_months(connection: duckdb.DuckDBPyConnection, settings: str) -> str:
-    """Return the settings, with the files of the sealed months allowed where there are any."""
+def _connect(database: Database) -> duckdb.DuckDBPyConnection:
+    if isinstance(database, Path):
+        return connect_reader(database)
+    from warehouse.lake.connection import connect_snapshot  # only a shared warehouse needs it
+
+    return connect_snapshot(database)
+
+
+def allow_own_files(connection: duckdb.DuckDBPyConnection, database: Database) -> str:
+    """Return the setting that lets views read the files beside a database; an empty text for a whole one."""
+    if not isinstance(database, Path):
+        return f"SET allowed_directories = [{quote_text(database.files)}];"
     files = read_sealed_files(connection)
-    if not files:
-        return settings
-    allowed = f"SET allowed_paths = [{', '.join(map(quote_path, files))}];"
-    return settings.replace(WITHOUT_FILES, "").replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
+    return f"SET allowed_paths = [{', '.join(map(quote_path, files))}];" if files else ""
 
 
-def _allow_lake(lake: LakeLocation, settings: str) -> str:
-    """Return the settings, with the files of a lake allowed: DuckDB reads those of tables like any other."""
-    if not settings:
-        return settings
-    folder = lake.files.replace("'", "''")
-    allowed = f"SET allowed_directories = ['{folder}'];"
-    kept = settings if lake.is_remote else settings.replace(WITHOUT_FILES, "")
-    return kept.replace(WITHOUT_ACCESS, allowed + WITHOUT_ACCESS)
+def refuse_outside(
+    connection: duckdb.DuckDBPyConnection,
+    statements: Sequence[duckdb.Statement],
+    database: Database,
+    *,
+    advice: str = "",
+) -> None:
+    """Raise QueryRejected for a statement that reaches files, or the PostgreSQL database behind a lake."""
+    is_lake = not isinstance(database, Path)
+    for statement in statements:
+        if opens_files(connection, statement) or (is_lake and BEHIND_LAKE.search(statement.query)):
+            raise QueryRejected(LOCKED_MESSAGE, path_of(database), advice)
+
+
+def path_of(database: Database) -> Path | None:
+    """Return the file of a database, for errors; a lake has none."""
+    return database if isinstance(database, Path) else None
 
 
 def opens_files(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
@@ -139,13 +156,16 @@ def _run(
 
 
 @contextlib.contextmanager
-def translate_query_errors(path: Path | None) -> Iterator[None]:
-    """Raise the errors of a user's SQL in the block as `query_results` does; `path` is that of a file."""
+def translate_query_errors(database: Database) -> Iterator[None]:
+    """Raise the errors of a user's SQL in the block as `query_results` does."""
+    path = path_of(database)
     try:
         yield
     except DatabaseUnreadable as error:
         raise PublishedUnreadable(error.detail, path) from None
     except duckdb.Error as error:
+        if path is None and isinstance(error, UNREACHABLE):
+            raise LakeUnreachable(f"{database} does not answer") from None
         if path is not None and isinstance(translate_duckdb_error(error, path), DatabaseUnreadable):
             raise PublishedUnreadable(f"{path} is damaged", path) from None
         raise _rejected(error, path) from None

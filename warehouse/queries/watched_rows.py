@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 import duckdb
 from msgspec import Struct
 
 from common.text import format_amount, sanitize
-from common.warehouse_errors import QueryRejected
+from common.warehouse_errors import NotPublished, QueryRejected
+from warehouse.paths import Database
 from warehouse.queries.json_expression import as_text, identifier
 from warehouse.queries.output import Kind, kind_of
-from warehouse.queries.session import LOCK, open_session, translate_query_errors
+from warehouse.queries.session import LOCK, open_session, path_of, translate_query_errors
 
 MAX_ROWS: Final = 1_000
 MAX_COLUMNS: Final = 30
@@ -49,13 +50,13 @@ class WatchedRows(Struct, frozen=True):
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows[:limit]]
 
 
-def find_rows(path: Path, sql: str, parameters: Mapping[str, object] | None = None) -> WatchedRows:
-    """Run one SELECT on a database file as `query_results` does; return the first rows and columns.
+def find_rows(database: Database, sql: str, parameters: Mapping[str, object] | None = None) -> WatchedRows:
+    """Run one SELECT on a database as `query_results` does; return the first rows and columns.
 
     Raises NotPublished, PublishedUnreadable, and QueryRejected also for SQL that is no single SELECT.
     """
-    with open_session(path, SETTINGS) as db:
-        relation = db.sql(_only_select(db, sql, path), params=parameters).project("*")
+    with open_session(database, SETTINGS) as db:
+        relation = db.sql(_only_select(db, sql, database), params=parameters).project("*")
         columns = list(zip(relation.columns, relation.types, strict=True))[:MAX_COLUMNS]
         texts = (f"left({as_text(identifier(name), kind)}, {MAX_TEXT})" for name, kind in columns)
         aliased = (f"{text} AS {identifier(name)}" for text, (name, _) in zip(texts, columns, strict=True))
@@ -69,20 +70,20 @@ def find_rows(path: Path, sql: str, parameters: Mapping[str, object] | None = No
         )
 
 
-def check_select(path: Path, sql: str) -> None:
+def check_select(database: Database, sql: str) -> None:
     """Raise QueryRejected for SQL that is no single SELECT, or that names what the database does not have.
 
-    Nothing is run. Without a file at `path`, the names are not looked up. Raises PublishedUnreadable.
+    Nothing is run. Where nothing is published, the names are not looked up. Raises PublishedUnreadable.
     """
-    if path.exists():
-        with open_session(path, SETTINGS) as db:
-            db.sql(_only_select(db, sql, path))
+    with contextlib.suppress(NotPublished), open_session(database, SETTINGS) as db:
+        db.sql(_only_select(db, sql, database))
         return
-    with translate_query_errors(path), duckdb.connect() as db:
-        _only_select(db, sql, path)
+    with translate_query_errors(database), duckdb.connect() as db:
+        _only_select(db, sql, database)
 
 
-def _only_select(db: duckdb.DuckDBPyConnection, sql: str, path: Path) -> duckdb.Statement:
+def _only_select(db: duckdb.DuckDBPyConnection, sql: str, database: Database) -> duckdb.Statement:
+    path = path_of(database)
     statements = db.extract_statements(sql)
     if len(statements) != 1:
         raise QueryRejected(f"{ONE_SELECT}, and this SQL has {len(statements):,} statements", path)

@@ -44,7 +44,7 @@ def dashboard(
             typer.launch(url)
 
     serve(
-        warehouse_paths(config).published,
+        warehouse_paths(config),
         host=host,
         port=port,
         root_path=root_path,

@@ -57,7 +57,9 @@ def rejects_list(
     from floorline.cli.render.query import print_results
     from warehouse.queries.session import query_results
 
-    with query_results(warehouse_paths(config).published, PENDING_REJECTS.format(limit=limit)) as results:
+    with query_results(
+        warehouse_paths(config).published_database, PENDING_REJECTS.format(limit=limit)
+    ) as results:
         form: Form = "json" if as_json else "table"
         print_results(results, command="rejects list", form=form, others="--json shows the others")
 

@@ -34,7 +34,7 @@ def price(
     from floorline.market import Market
     from floorline.price import find_prices
 
-    with Market(warehouse_paths(config).published, currency.upper()) as market:
+    with Market(warehouse_paths(config).published_database, currency.upper()) as market:
         prices = find_prices(market, " ".join(words))
         known = [row[0] for row in market.rows("SELECT DISTINCT currency FROM store.scope ORDER BY ALL")]
     if market.currency not in known:

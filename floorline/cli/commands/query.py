@@ -42,7 +42,7 @@ def query(
     text = _read_sql(sql, file)
     chosen = [name.strip() for name in columns.split(",") if name.strip()]
     form: Form = "json" if as_json else "csv" if as_csv else "table"
-    with query_results(warehouse_paths(config).published, text, allow_files=allow_files) as results:
+    with query_results(warehouse_paths(config).published_database, text, allow_files=allow_files) as results:
         print_results(results, form=form, columns=chosen)
 
 

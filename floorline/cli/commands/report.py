@@ -42,7 +42,7 @@ def report(
     from floorline.cli.render.runs import print_files
 
     html = render_report(
-        warehouse_paths(config).published, currency=currency.upper(), items=tuple(items or ()), window=since
+        warehouse_paths(config), currency=currency.upper(), items=tuple(items or ()), window=since
     )
     try:
         atomic_write(to, html.encode("utf-8"))

@@ -96,7 +96,7 @@ def test_json_has_the_rows(record: Path) -> None:
 def test_list_shows_what_the_last_load_found(record: Path) -> None:
     paths, (cheap, none, wrong) = WarehousePaths(record.parent / "data"), load_settings(record).watches
     results = [
-        WatchResult(cheap, find_matches(paths.published, cheap)),
+        WatchResult(cheap, find_matches(paths, cheap)),
         WatchResult(none),
         WatchResult(wrong, failure="no such view"),
     ]

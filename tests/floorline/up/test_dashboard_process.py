@@ -18,9 +18,9 @@ pytestmark = pytest.mark.server
 def test_dashboard_that_dies_again_and_again_stays_off(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    published, lock = tmp_path / "market.duckdb", tmp_path / "lock"
-    published.write_bytes(b"no database")
-    dashboard = DashboardProcess(published, tmp_path, lock, port=0)
+    lock = tmp_path / "lock"
+    (tmp_path / "market.duckdb").write_bytes(b"no database")
+    dashboard = DashboardProcess(tmp_path, tmp_path, lock, port=0)
     port = int(dashboard.address.split(":")[-1].strip("/"))
     with hold(lock, 0):
         dashboard.start(tmp_path)
@@ -40,4 +40,4 @@ def test_port_in_use_names_the_option(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match="choose another one with --dashboard-port"):
-            DashboardProcess(tmp_path / "market.duckdb", tmp_path, tmp_path, port=port)
+            DashboardProcess(tmp_path, tmp_path, tmp_path, port=port)

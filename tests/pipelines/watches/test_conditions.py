@@ -12,6 +12,7 @@ from pipelines.watches.conditions import find_matches
 from tests.support.snapshots import REDLINE
 from tests.support.warehouse import Quote, create_warehouse, land, load
 from tests.support.watches import KARAMBIT, create_record, watch
+from warehouse.paths import WarehousePaths
 
 RUBY, SAPPHIRE = f"{KARAMBIT} @ Ruby", f"{KARAMBIT} @ Sapphire"
 CHEAPEST = (REDLINE, "11.20", "buff163")
@@ -48,15 +49,15 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_record(tmp_path_factory.mktemp("record") / "data").published
+def record(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
+    return create_record(tmp_path_factory.mktemp("record") / "data")
 
 
 @pytest.mark.parametrize(("fields", "expected"), CASES.values(), ids=CASES)
 def test_rows_that_match(
-    database: Path, fields: dict[str, Any], expected: list[tuple[str, str, str]]
+    record: WarehousePaths, fields: dict[str, Any], expected: list[tuple[str, str, str]]
 ) -> None:
-    records = find_matches(database, watch(**fields)).records()
+    records = find_matches(record, watch(**fields)).records()
     assert [(row["item"], row["price"], row["provider"]) for row in records] == expected
 
 
@@ -70,10 +71,10 @@ def test_rows_that_match(
     ],
 )
 def test_name_that_the_record_does_not_have_is_reported(
-    database: Path, fields: dict[str, Any], reason: str
+    record: WarehousePaths, fields: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        find_matches(database, watch(below=5, **fields))
+        find_matches(record, watch(below=5, **fields))
     assert reason in caught.value.detail
 
 
@@ -82,11 +83,11 @@ def test_nothing_matches_in_an_empty_record(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path / "data")
     land(paths, "r1", state="auth_failed")
     load(paths)
-    assert find_matches(paths.published, watch(item=REDLINE, below=5, marketplace="steam")).rows == ()
+    assert find_matches(paths, watch(item=REDLINE, below=5, marketplace="steam")).rows == ()
 
 
 def test_names_of_items_are_values_and_no_sql(tmp_path: Path) -> None:
     name = "x'; DROP VIEW quotes; --"
     paths = create_record(tmp_path / "data", Quote("1", 100, name=name))
-    (row,) = find_matches(paths.published, watch(item=name, below=5)).records()
+    (row,) = find_matches(paths, watch(item=name, below=5)).records()
     assert row["item"] == name

@@ -31,7 +31,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 
 def test_examples_are_valid_and_find_what_they_say(paths: WarehousePaths) -> None:
-    found = {watch.name: find_matches(paths.published, watch).records() for watch in WATCHES}
+    found = {watch.name: find_matches(paths, watch).records() for watch in WATCHES}
     assert set(found) == {"cheap-redline", "no-old-quotes", "wide-spreads"}
     (price,) = found["cheap-redline"]
     assert (price["item"], price["price"], price["provider"]) == (REDLINE, "11.20", "buff163")
@@ -47,12 +47,12 @@ def test_examples_match_nothing_where_all_is_well(tmp_path: Path) -> None:
     quotes = [Quote("1", 1400, provider=provider, name=REDLINE) for provider in ("steam", "buff163")]
     paths = create_record(tmp_path / "data", *quotes)
     watches = [watch for watch in WATCHES if watch.name != "no-old-quotes"]  # these quotes are of June
-    assert [find_matches(paths.published, watch).rows for watch in watches] == [(), ()]
+    assert [find_matches(paths, watch).rows for watch in watches] == [(), ()]
 
 
 def test_document_shows_the_message(paths: WarehousePaths, tmp_path: Path) -> None:
     (watch,) = (watch for watch in WATCHES if watch.name == "cheap-redline")
     alerts = AlertStore(tmp_path / "state.db")
-    settle_watches(alerts, [WatchResult(watch, find_matches(paths.published, watch))], "r1", minute(0))
+    settle_watches(alerts, [WatchResult(watch, find_matches(paths, watch))], "r1", minute(0))
     message = describe_alert(alerts.list_alerts()[0], parse_settings({}, tmp_path), [])
     assert textwrap.indent(f"{message.title}\n{message.body}", "    ") in DOCUMENT

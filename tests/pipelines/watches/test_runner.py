@@ -38,10 +38,10 @@ def test_a_watch_that_fails_or_runs_too_long_stops_no_other(tmp_path: Path) -> N
 
 def test_the_process_of_the_watches_has_a_memory_limit(tmp_path: Path) -> None:
     """A list of DuckDB's takes memory that DuckDB's own limit does not count."""
-    path = create_record(tmp_path / "data").published
+    paths = create_record(tmp_path / "data")
     worker = Worker(runner.__name__, quiet=True)
     try:
-        worker.call(runner.find_within_limit, path, watch(query="SELECT 1"))
+        worker.call(runner.find_within_limit, paths, watch(query="SELECT 1"))
         soft, _ = worker.call(resource.getrlimit, resource.RLIMIT_DATA)
     finally:
         worker.stop()
