@@ -17,6 +17,7 @@ from common.errors import FloorlineError
 from common.files import require_file
 from common.machine_errors import DiskFailed, ResourceExhausted, find_refusal, no_space
 from common.shortages import LACK, lacks_descriptors
+from common.state_database import LOCK_TIMEOUT
 from common.state_schema import SCHEMA_VERSION, copied_tables, create_statements
 from common.text import sanitize
 from common.warehouse_errors import StateDamaged, WarehouseLocked, WarehouseUnusable
@@ -26,7 +27,6 @@ FAILED_WRITES: Final = frozenset(
     | {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_LOCK}
 )
 LONGEST_PATH: Final = 500  # bytes; SQLite adds -journal
-LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process that writes
 # SQLite's codes where it cannot create or extend a file, or use the one that processes share.
 NOT_WRITABLE: Final = frozenset(
     {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}

@@ -4,6 +4,7 @@ WarehouseError
 ├── ObjectStoreUnavailable
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected (· QueryTimedOut)
 ├── ItemUnknown · LoaderOvertaken · LakeUnreachable
+├── SharedDatabaseUnreachable · SharedDatabaseRefused
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
     ├── ObjectStoreRefused
@@ -55,6 +56,23 @@ class WriterProcessDied(WarehouseError):
     """The worker process that lands pages was killed from outside, or could not start."""
 
     guidance = "free some memory and run again, which also loads the landed pages"
+
+
+class SharedDatabaseUnreachable(WarehouseError):
+    """The PostgreSQL database that machines share does not answer, or has ended the connection."""
+
+    guidance = (
+        "check the server, the network and [shared] database; what was fetched is landed and the next run"
+        " loads it"
+    )
+
+
+class SharedDatabaseRefused(WarehouseError):
+    """The PostgreSQL database that machines share refuses what Floorline needs."""
+
+    guidance = (
+        "correct [shared] database, or give its user the right to create the schema floorline and to use it"
+    )
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.ledger import read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage
 from warehouse.paths import WarehousePaths
@@ -33,9 +34,9 @@ class CollectorState:
 
     def alerts(self) -> list[Alert]:
         """Return the alerts, the open ones first, then the newest."""
-        return sorted(read_alerts(self._path), key=lambda alert: alert.closed_at is not None)
+        return sorted(read_alerts(SqliteState(self._path)), key=lambda alert: alert.closed_at is not None)
 
     def months(self, sources: Sequence[str]) -> dict[str, MonthUsage]:
         """Return the last known month of each of these sources that reports one."""
-        usages = {source: read_usage(self._path, source) for source in sources}
+        usages = {source: read_usage(SqliteState(self._path), source) for source in sources}
         return {source: usage for source, usage in usages.items() if usage is not None}

@@ -71,8 +71,8 @@ PACKAGES: Final[Mapping[Describe, str]] = {
     " aiosqlite asyncpg fastapi docket redis cloudpickle jinja2 griffe packaging readchar",
     _configuration: "pydantic pydantic_core pydantic_settings pydantic_extra_types tomllib tomlkit toml yaml"
     " croniter zoneinfo dotenv",
-    _database: "duckdb _duckdb sqlite3 polars pyo3_runtime pyarrow filelock isal zlib gzip zstd"
-    " compression backports msgspec json",
+    _database: "duckdb _duckdb sqlite3 psycopg psycopg_binary polars pyo3_runtime pyarrow filelock isal zlib"
+    " gzip zstd compression backports msgspec json",
     _certificates: "ssl",
     _terminal: "rich typer click curses questionary prompt_toolkit",
     _messages: "apprise requests urllib3 requests_oauthlib oauthlib",

@@ -29,6 +29,7 @@ from prefect.runtime import deployment
 from common.text import sanitize
 from flows.run_context import run_name
 from pipelines.config import Settings
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, record_ticks
 
 LOOK_BACK: Final = timedelta(hours=1)  # and six intervals: what the last runs did not see
@@ -53,7 +54,7 @@ async def tend_schedule(
             await _name(client, runs, names)
         cancelled = [run for run in runs if run.state_type == StateType.CANCELLED]
         missed = [_missed_tick(basket, run) for run in cancelled for basket in baskets]
-        await asyncio.to_thread(record_ticks, settings.paths.state, missed, now)
+        await asyncio.to_thread(record_ticks, open_state(settings.paths), missed, now)
     except Exception as error:  # noqa: BLE001 - of Prefect's client, and of state.db
         get_run_logger().warning("the other runs of the schedule are not named: %s", type(error).__name__)
 

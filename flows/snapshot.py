@@ -32,6 +32,7 @@ from pipelines.snapshot.page_writers import LandedPage
 from pipelines.snapshot.pipeline import LoadStep, SnapshotPipeline
 from pipelines.snapshot.progress import NullProgress, PageCounter, Progress
 from warehouse.loading.run import LoadReport
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, record_ticks
 
 caller = CallerContext[Progress, RunResult]("snapshot", NullProgress())
@@ -112,7 +113,7 @@ async def snapshot(
         skipped = [MissedTick(basket.name, scheduled, "skipped", late) for basket in selected]
         paths = settings.paths
         paths.prepare()  # it may be the first run of all
-        await asyncio.to_thread(record_ticks, paths.state, skipped, now)
+        await asyncio.to_thread(record_ticks, open_state(paths), skipped, now)
         await _tend(settings, selected, every)
         return Completed(name="Skipped", message=late)
     progress, collected = caller.get()

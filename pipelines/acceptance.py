@@ -14,6 +14,7 @@ from pipelines.sources import catalog_folder_of
 from warehouse.landing.model import RunHeader
 from warehouse.landing.writer import LandingWriter
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 
 def accept_loss(settings: Settings, alert: Alert, clock: Clock) -> int:
@@ -40,7 +41,7 @@ def accept_missing_entries(settings: Settings, alert: Alert, clock: Clock) -> in
     dropped = 0 if folder is None else drop_missing_entries(folder, alert.subject)
     if not dropped:
         raise ConfigError(f"alert {alert.alert_id} is about no missing entries: there is nothing to accept")
-    AlertStore(paths.state).resolve(DOUBTED, alert.source, alert.subject, now=clock.now())
+    AlertStore(open_state(paths)).resolve(DOUBTED, alert.source, alert.subject, now=clock.now())
     return dropped
 
 
@@ -55,5 +56,5 @@ def accept_missing_quotes(settings: Settings, alert: Alert, clock: Clock) -> int
     with LandingWriter(paths.landing, header) as landing:
         landing.finish("done", finished_at=now, requests=0, accepted=[alert.subject])
     loads = load_and_publish(settings, [], clock)
-    AlertStore(paths.state).resolve(DARK, alert.source, alert.subject, now=clock.now())
+    AlertStore(open_state(paths)).resolve(DARK, alert.source, alert.subject, now=clock.now())
     return sum(load.rows_closed for load in loads if load.run_id == header.run_id)

@@ -31,6 +31,7 @@ from warehouse.loading.pipeline import load_pending, republish
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 SHUTDOWN_GRACE: Final = 5.0
 _T = TypeVar("_T")
@@ -95,7 +96,7 @@ def load_only(
     one could not.
     """
     paths = settings.paths
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     alerts_raised = False
 
     def on_loaded(loads: Sequence[LoadReport]) -> None:

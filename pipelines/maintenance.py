@@ -10,6 +10,7 @@ from pipelines.config import Settings
 from warehouse.maintenance.sealing import SealReport, seal
 from warehouse.maintenance.verification import Verification, verify
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 DAMAGED: Final = "warehouse.damaged"
 GUIDANCE: Final = "`floorline maintain verify` shows every problem, and what to do."
@@ -36,7 +37,7 @@ def verify_warehouse(settings: Settings, now: datetime) -> Verification:
     """
     paths = settings.paths
     report = verify(paths, settings.warehouse.lock_wait.total_seconds())
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     if report.problems:
         alerts.raise_alert(Alert(DAMAGED, "", "", report.problems[0], guidance=GUIDANCE), now)
     else:

@@ -21,7 +21,7 @@ from pipelines.sources import build_connector, catalog_folder_of, next_key, reso
 class SourceSession:
     """A session with one source: `open` it for a run, or `connect` for its account and its catalogs only.
 
-    Unless it `must_share` the limits of its key, it works where `state.db` cannot be written, too.
+    Unless it `must_share` the limits of its key, it works where the state database cannot be written, too.
 
     `key_spec` says where the key is, if not where the source's `key` points. `key` is the key of the last
     attempt. `blocked_by_breaker` is true if the breaker rejected that key, so that no request was sent.
@@ -157,7 +157,7 @@ class SourceSession:
 
     def _build_connector(self, key: Key) -> None:
         self.key = key
-        ledger = shared_ledger(self._paths.state, key, self.name, required=self._must_share)
+        ledger = shared_ledger(self._paths, key, self.name, required=self._must_share)
         # A source that answered before has its catalogs here: what fails now may pass.
         known = (self._paths.catalog / catalog_folder_of(self.name, self.source)).is_dir()
         retry = self._retry or RetryPolicy(first_failures={} if known else UNKNOWN_SOURCE)

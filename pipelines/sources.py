@@ -23,6 +23,8 @@ from connectors.ratelimit.limiter import RateLimiter
 from connectors.skinshark.markets import catalog_folder
 from pipelines.config import AnySource, Cs2capSettings, SkinsharkSettings
 from pipelines.secret_blocks import read_secret_block
+from warehouse.paths import WarehousePaths
+from warehouse.state.database import open_state
 
 # A process that need not share its limits leaves so little space to those that must.
 LEAST_FREE: Final = 1 << 20
@@ -79,17 +81,23 @@ def catalog_folder_of(name: str, source: AnySource) -> str:
     return catalog_folder(name, source.market) if isinstance(source, SkinsharkSettings) else name
 
 
-def shared_ledger(state: Path, key: Key, source: str, *, required: bool = True) -> RequestLedger | None:
-    """Return the ledger of a key in `state` (the path of state.db), which all processes share.
+def shared_ledger(
+    paths: WarehousePaths, key: Key, source: str, *, required: bool = True
+) -> RequestLedger | None:
+    """Return the ledger of a key in a warehouse, which all processes share.
 
-    None where there is no warehouse, and unless it is `required` where the file cannot be written. Raises
+    None where there is no warehouse, and unless it is `required` where it cannot be written. Raises
     WarehouseError.
     """
-    if not state.parent.is_dir() or (not required and disk_usage(state.parent).free < LEAST_FREE):
+    if paths.shared is None and not _has_room(paths.root, required=required):
         return None
     with contextlib.nullcontext() if required else contextlib.suppress(WarehouseError):
-        return RequestLedger(state, key.fingerprint, source)
+        return RequestLedger(open_state(paths), key.fingerprint, source)
     return None
+
+
+def _has_room(root: Path, *, required: bool) -> bool:
+    return root.is_dir() and (required or disk_usage(root).free >= LEAST_FREE)
 
 
 async def resolve_key(name: str, spec: str, base: Path) -> Key:

@@ -13,17 +13,22 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from common.sqlite_state import SqliteState
+from common.state_database import StateDatabase
 from connectors.ratelimit.limiter import RateLimiter
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.server import serve
 from tests.support import patient
 from tests.support.object_store import ObjectStore, running_object_store
-from tests.support.postgres import Postgres, running_postgres
+from tests.support.postgres import Postgres, needs_postgres, running_postgres
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
 from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
+from tests.support.states import MakeState, share, virtual_postgres
+from warehouse.paths import WarehousePaths
+from warehouse.state.database import open_state
 
 # Floorline waits for the disk after what it writes: the temporary folders of tests are in memory, where
 # there is room for them. A value of one's own counts.
@@ -96,12 +101,42 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench.at(tmp_path, sandbox, basket())
 
 
-@pytest.fixture(params=["memory", "state.db"])
+on_postgres = pytest.param("postgres", marks=[needs_postgres, pytest.mark.server])
+
+
+@pytest.fixture(params=["sqlite", on_postgres])
+def state_paths(request: pytest.FixtureRequest, tmp_path: Path) -> WarehousePaths:
+    """Return the paths of a warehouse whose state is in a file, or in a database of its own in PostgreSQL."""
+    if request.param == "sqlite":
+        return share(tmp_path, None)
+    return share(tmp_path, request.getfixturevalue("postgres").create_database())
+
+
+@pytest.fixture
+def state(state_paths: WarehousePaths) -> StateDatabase:
+    """Return a state database, SQLite's or PostgreSQL's."""
+    return open_state(state_paths)
+
+
+@pytest.fixture
+def make_state(state_paths: WarehousePaths) -> MakeState:
+    """Return a factory of views of one state database, whose own clock, if it has one, is a virtual one."""
+    shared = state_paths.shared
+    if shared is None:
+        return lambda _clock: open_state(state_paths)
+    return lambda clock: virtual_postgres(shared.read_database_url(), clock)
+
+
+@pytest.fixture(params=["memory", "sqlite", on_postgres])
 def make_rate_limiter(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRateLimiter:
-    """Return a factory of rate limiters with a ledger in memory, or in a `state.db`."""
+    """Return a factory of rate limiters with a ledger in memory, in a `state.db` or in PostgreSQL."""
     if request.param == "memory":
         return RateLimiter
-    return lambda per_minute, clock: shared_rate_limiter(tmp_path / "state.db", per_minute, clock)
+    if request.param == "sqlite":
+        state = SqliteState(tmp_path / "state.db")
+        return lambda per_minute, clock: shared_rate_limiter(state, per_minute, clock)
+    url = request.getfixturevalue("postgres").create_database()
+    return lambda per_minute, clock: shared_rate_limiter(virtual_postgres(url, clock), per_minute, clock)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from common.errors import FloorlineError
 from common.files import require_file, translate_os_errors
@@ -29,6 +28,7 @@ from common.warehouse_errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
+from warehouse.lease import WRITER, LeaseHeld, hold_lease
 from warehouse.migration import migrate
 from warehouse.paths import Database, WarehousePaths
 from warehouse.views.definitions import rename_guard
@@ -111,26 +111,14 @@ def translate_duckdb_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
-    """Hold the lock of the one writer. Raises WarehouseLocked where it is not free within `wait` seconds."""
-    holder_file = paths.lock.with_name("lock.holder")
-    lock = FileLock(paths.lock)
+    """Hold the lease of the one writer. Raises WarehouseLocked where it is not free within `wait` seconds."""
     try:
-        with translate_os_errors(paths.lock):
-            lock.acquire(timeout=wait)
-    except Timeout:
-        holder = _read_holder(holder_file)
-        detail = f"{paths.writer} has been written by {holder} for more than {wait:g} s"
-        raise WarehouseLocked(detail, paths.writer, holder=holder) from None
-    try:
-        # The file only helps to name the holder; a full disk is reported by the load itself.
-        with contextlib.suppress(OSError):
-            holder_file.write_text(str(os.getpid()))
-        _wait_for_killed_writer(paths.writer, wait)
-        yield
-    finally:
-        # While the lock is still held: afterwards the file may be the next holder's.
-        holder_file.unlink(missing_ok=True)
-        lock.release()
+        with hold_lease(paths, WRITER, wait):
+            _wait_for_killed_writer(paths.writer, wait)
+            yield
+    except LeaseHeld as held:
+        detail = f"{paths.writer} has been written by {held.holder} for more than {wait:g} s"
+        raise WarehouseLocked(detail, paths.writer, holder=held.holder) from None
 
 
 def _wait_for_killed_writer(path: Path, wait: float) -> None:
@@ -147,13 +135,6 @@ def _wait_for_killed_writer(path: Path, wait: float) -> None:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file frees this lock
                 break
             time.sleep(0.05)
-
-
-def _read_holder(holder_file: Path) -> str:
-    try:
-        return f"PID {int(holder_file.read_text())}"
-    except (OSError, ValueError):
-        return "another process"
 
 
 def open_writer(database: Database) -> AbstractContextManager[duckdb.DuckDBPyConnection]:

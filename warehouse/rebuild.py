@@ -30,6 +30,7 @@ from warehouse.publish import publish
 from warehouse.restoration import find_complete_database, refuse_lost_runs, remove_stray_log
 from warehouse.state.alerts import AlertStore
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.database import open_state
 from warehouse.state.recovery import discard_lost_shards
 
 
@@ -74,7 +75,7 @@ def rebuild(
         loaded, taken_over = _fill(paths, rebuilt, now, row_parser, on_corrupt=corrupt.append)
         refuse_lost_runs(paths, rebuilt)  # before anything is replaced
         with open_writer(rebuilt) as db:
-            alerts = AlertStore(paths.state)
+            alerts = AlertStore(open_state(paths))
             for error in corrupt:
                 settle_failure(error, alerts, now())
             close_alerts({folder.name for folder in loaded}, alerts, now())
@@ -82,7 +83,7 @@ def rebuild(
             take_over_alerts(db, paths)
         if not taken_over:
             # Before the swap: a kill in between costs repeated requests, but no rows.
-            discard_lost_shards(BackfillStore(paths.state, now), loaded)
+            discard_lost_shards(BackfillStore(paths, now), loaded)
         backup = keep_backup(paths.writer, now())
         rebuilt.replace(paths.writer)
         publish(paths)

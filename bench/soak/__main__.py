@@ -50,6 +50,7 @@ from sandbox.options import Options
 from sandbox.server import serve
 from tests.support.snapshots import FLOORLINE, clean_env
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 DISK_MB: Final = 1024
 ROLE: Final = "SOAK_ROLE"
@@ -220,7 +221,7 @@ class Soak:
         """Make the key valid again and clear its alert, as a person does; no other alert needs a person."""
         accept_keys(self._box)
         with suppress(Exception):  # the disk may be full; the next time works
-            alerts = AlertStore(self._bench.paths.state)
+            alerts = AlertStore(open_state(self._bench.paths))
             for alert in alerts.list_alerts(open_only=True):
                 alerts.clear(alert.alert_id or 0, SystemClock().now())
 

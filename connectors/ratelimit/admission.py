@@ -169,4 +169,5 @@ class AdmissionQueue:
     def _settle_if_done(self, batch: _Batch) -> None:
         """Let a finished batch count for a minute from its last response."""
         if not batch.unused and not batch.unanswered:
-            self._ledger.settle(batch.ticket, batch.last_response_at + WINDOW)
+            free_at = batch.last_response_at + WINDOW
+            self._ledger.settle(batch.ticket, free_at, now=self._clock.monotonic())

@@ -1,16 +1,16 @@
-"""The request ledger: what was sent with a key, in `state.db`, which all processes of the machine share."""
+"""The request ledger: what was sent with a key, in the state database, which all processes share."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from common.errors import OnHold
-from common.sqlite import LOCK_TIMEOUT, open_state_db, read_state_db, translate_sqlite_errors
-from common.warehouse_errors import WarehouseLocked
+from common.sqlite_state import memory_state
+from common.state_database import LOCK_TIMEOUT, StateDatabase
+from common.warehouse_errors import SharedDatabaseUnreachable, WarehouseLocked
 from connectors.ratelimit.ledger_tables import (
     POLL_INTERVAL,
     KeyTable,
@@ -20,11 +20,30 @@ from connectors.ratelimit.ledger_tables import (
 )
 from connectors.ratelimit.stream_start_table import DAY, StreamStartTable
 
-# SQLite's name for a database of this process only.
-IN_MEMORY: Final = Path(":memory:")
 # For statements that run for every request, or that may be left out: another process's lock must not
 # block this process's event loop for long.
 SHORT_LOCK_TIMEOUT: Final = 0.1
+BUSY: Final = (WarehouseLocked, SharedDatabaseUnreachable)  # what may be over in a moment
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+class Moment(NamedTuple):
+    """A time in seconds of the ledger's clock, and in UTC; `shift` is the lead of that clock before ours.
+
+    The clock is the monotonic one of the machine, or that of the database which several machines share: then
+    the clocks of the machines may differ by any amount.
+    """
+
+    now: float
+    at: datetime
+    shift: float
+
+    @staticmethod
+    def of(seconds: float | None, now: float, at: datetime) -> Moment:
+        """Return the moment at which the database's clock has `seconds`, and our own `now` and `at`."""
+        if seconds is None:
+            return Moment(now, at, 0.0)
+        return Moment(seconds, datetime.fromtimestamp(seconds, UTC), seconds - now)
 
 
 class Admission(NamedTuple):
@@ -52,14 +71,14 @@ class MonthReport(NamedTuple):
     resets_at: datetime | None = None
 
 
-def read_usage(state: Path, source: str) -> MonthUsage | None:
+def read_usage(state: StateDatabase, source: str) -> MonthUsage | None:
     """Return the last known month of a source's key; None where the source never reported one.
 
-    `state` is the path of `state.db`. Raises WarehouseLocked and WarehouseUnusable.
+    Raises WarehouseError.
     """
     if not state.exists():
         return None
-    with read_state_db(state, "budget") as db:
+    with state.read("budget") as db:
         row = db.execute(
             "SELECT used, per_month, resets_at, told_at FROM budget WHERE source = ? AND told_at IS NOT NULL"
             " ORDER BY told_at DESC LIMIT 1",
@@ -68,28 +87,29 @@ def read_usage(state: Path, source: str) -> MonthUsage | None:
         return None if row is None else MonthUsage.parse(*row)
 
 
-def read_hold(state: Path, source: str, at: datetime) -> datetime | None:
+def read_hold(state: StateDatabase, source: str, at: datetime) -> datetime | None:
     """Return until when (UTC) a source asked to send nothing, if that is later than `at`.
 
-    `state` is the path of `state.db`. Raises WarehouseLocked and WarehouseUnusable.
+    Both are times of this machine. Raises WarehouseError.
     """
-    if not state.exists():
-        return None
-    with read_state_db(state, "hold") as db:
-        rows = db.execute("SELECT until FROM hold WHERE source = ?", (source,)).fetchall()
-    return max(filter(None, (active_hold(until, at) for (until,) in rows)), default=None)
+    return _read_hold(state, "SELECT until FROM hold WHERE source = ?", source, at=at)
 
 
-def read_key_hold(state: Path, key_print: str, at: datetime) -> datetime | None:
+def read_key_hold(state: StateDatabase, key_print: str, at: datetime) -> datetime | None:
     """Return until when (UTC) a source asked to send nothing with a key, as `read_hold` does.
 
     `key_print` is the fingerprint of the key.
     """
+    return _read_hold(state, "SELECT until FROM hold WHERE key_print = ?", key_print, at=at)
+
+
+def _read_hold(state: StateDatabase, query: str, name: str, *, at: datetime) -> datetime | None:
     if not state.exists():
         return None
-    with read_state_db(state, "hold") as db:
-        row = db.execute("SELECT until FROM hold WHERE key_print = ?", (key_print,)).fetchone()
-    return None if row is None else active_hold(row[0], at)
+    with state.read("hold") as db:
+        rows, now = db.execute(query, (name,)).fetchall(), state.now(db, at)
+    until = max(filter(None, (active_hold(until, now) for (until,) in rows)), default=None)
+    return until and at + (until - now)
 
 
 def on_hold(source: str, until: datetime, at: datetime) -> OnHold:
@@ -101,22 +121,21 @@ def on_hold(source: str, until: datetime, at: datetime) -> OnHold:
 class RequestLedger:
     """The counts of one key, named by its fingerprint; every method is one transaction.
 
-    `now` is in monotonic seconds, which all processes of a machine share and which start anew with the
-    machine. `at` is UTC. Writes do not wait for the disk: after a power cut the newest counts may be lost,
-    and the source reports them again. Raises WarehouseLocked, WarehouseFull and WarehouseUnusable.
+    `now` and other times in seconds are monotonic ones, which all processes of a machine share and which
+    start anew with the machine; `at` is UTC. A database of several machines has a clock of its own, of which
+    the ledger takes all times that it stores. Writes do not wait for the disk: after a power cut the newest
+    counts may be lost, and the source reports them again. Without a `state`, the counts are in the memory of
+    this process. Raises WarehouseError.
     """
 
-    def __init__(self, path: Path = IN_MEMORY, key_print: str = "", source: str = "") -> None:
-        self._path = path
+    def __init__(self, state: StateDatabase | None = None, key_print: str = "", source: str = "") -> None:
         self._key = key_print
         self._source = source
         self._locked_since: float | None = None
-        self._lock_timeout = LOCK_TIMEOUT
         self._reboot_checked = False
-        self._db = open_state_db(path)
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._limits = KeyTable(self._db, key_print)
-        self._requests = RequestTable(self._db, key_print)
+        self._session = (state or memory_state()).open_session()
+        self._limits = KeyTable(self._session.db, key_print)
+        self._requests = RequestTable(self._session.db, key_print)
         with self._transaction():
             self._limits.upsert(source)
 
@@ -139,11 +158,10 @@ class RequestLedger:
         and for every request before it. Raises OnHold during a hold.
         """
         try:
-            with self._transaction(SHORT_LOCK_TIMEOUT):
-                admission = self._admit(
-                    ticket, cost, max_permits, metered=metered, lease=lease, now=now, at=at
-                )
-        except WarehouseLocked:
+            with self._session.transaction(SHORT_LOCK_TIMEOUT, self._key) as seconds:
+                moment = Moment.of(seconds, now, at)
+                admission = self._admit(ticket, cost, max_permits, metered=metered, lease=lease, on=moment)
+        except BUSY:
             self._locked_since = now if self._locked_since is None else self._locked_since
             if now - self._locked_since >= LOCK_TIMEOUT:
                 raise
@@ -159,9 +177,9 @@ class RequestLedger:
         *,
         metered: bool,
         lease: float,
-        now: float,
-        at: datetime,
+        on: Moment,
     ) -> Admission:
+        now, at, _ = on
         self._remove_expired(now, lease)
         limits = self._limits.load(at)
         if limits.held_until is not None:
@@ -191,60 +209,60 @@ class RequestLedger:
             self._reboot_checked = True
         self._requests.delete_expired(now)
 
-    def settle(self, ticket: int, free_at: float) -> None:
-        """Let the requests of a ticket count until `free_at`; with a locked file they count for the lease."""
-        with contextlib.suppress(WarehouseLocked), self._statement(SHORT_LOCK_TIMEOUT):
-            self._requests.settle(ticket, free_at)
+    def settle(self, ticket: int, free_at: float, *, now: float) -> None:
+        """Let the requests of a ticket count until `free_at`; where others lock it, they do for the lease."""
+        with contextlib.suppress(*BUSY), self._session.statement(SHORT_LOCK_TIMEOUT) as seconds:
+            self._requests.settle(ticket, free_at + (0.0 if seconds is None else seconds - now))
 
     def release(self, ticket: int, cost: int) -> None:
         """Remove requests that were not sent, admitted or queued; `cost` is what they cost in total."""
-        with contextlib.suppress(WarehouseLocked), self._transaction(SHORT_LOCK_TIMEOUT):
+        with contextlib.suppress(*BUSY), self._session.transaction(SHORT_LOCK_TIMEOUT, self._key):
             self._limits.add_requests(-self._requests.remove(ticket, cost))
 
     def set_rate(self, per_minute: int) -> None:
         """Set the limit of a minute."""
-        with self._statement():
+        with self._transaction():
             self._limits.set_rate(per_minute)
 
     def pause(self, now: float, until: float) -> None:
         """Admit no request before `until`."""
-        with self._statement():
-            self._limits.pause(now, until)
+        with self._transaction(now) as moment:
+            self._limits.pause(moment.now, until + moment.shift)
 
-    def hold(self, until: datetime) -> None:
+    def hold(self, until: datetime, *, at: datetime) -> None:
         """Admit no request before `until` (UTC), in no process and in no later run."""
-        with self._statement():
-            self._limits.hold(self._source, until)
+        with self._transaction(at=at) as moment:
+            self._limits.hold(self._source, until + (moment.at - at))
 
-    def sync_month(self, report: MonthReport, at: datetime) -> None:
+    def sync_month(self, report: MonthReport, *, now: float, at: datetime) -> None:
         """Correct the month by the source's report.
 
         The source has counted what was answered before the report's `since`, and its `own` ticket; it may or
         may not have counted other requests. The ledger's count stays where it can be right; otherwise the
         highest count that can be right replaces it.
         """
-        with self._transaction():
-            month = self._limits.load(at).month
+        with self._transaction(now, at) as moment:
+            month = self._limits.load(moment.at).month
             count, reported = month.used, report.used
             if reported is not None:
-                highest = reported + self._requests.count_unsettled(report.since, report.own)
+                highest = reported + self._requests.count_unsettled(report.since + moment.shift, report.own)
                 if not reported <= count <= highest:
                     count = min(highest, max(reported, report.limit))
             resets_at = report.resets_at or month.resets_at
-            self._limits.set_month(MonthUsage(count, report.limit, resets_at, reported_at=at))
+            self._limits.set_month(MonthUsage(count, report.limit, resets_at, reported_at=moment.at))
 
     def month(self, at: datetime) -> MonthUsage:
         """Return the requests of the month."""
-        with self._transaction():
-            return self._limits.load(at).month
+        with self._transaction(at=at) as moment:
+            return self._limits.load(moment.at).month
 
     def start_stream(self, route: str, at: datetime) -> tuple[bool, datetime | None]:
         """Count a stream start, unless the starts of 24 hours are used up.
 
         Returns whether the start was counted, and if not, when the next one is possible.
         """
-        with self._transaction():
-            starts, now = self._stream_starts(route), at.timestamp()
+        with self._transaction(at=at) as moment:
+            starts, now = self._stream_starts(route), moment.at.timestamp()
             limit = starts.limit()
             if limit is not None and starts.count(now) >= limit:
                 return False, starts.next_free_at()
@@ -260,8 +278,8 @@ class RequestLedger:
         self, route: str, used: int | None, limit: int, *, resets_at: datetime | None, at: datetime
     ) -> None:
         """Correct the starts by the source's report; `resets_at` is when the oldest one is a day old."""
-        with self._transaction():
-            starts, now = self._stream_starts(route), at.timestamp()
+        with self._transaction(at=at) as moment:
+            starts, now = self._stream_starts(route), moment.at.timestamp()
             starts.set_limit(limit)
             if used is not None:
                 unknown = used - starts.count(now)
@@ -270,29 +288,18 @@ class RequestLedger:
 
     def streams(self, route: str, at: datetime) -> tuple[int, int | None]:
         """Return the stream starts of the last 24 hours, and their limit if known."""
-        with self._transaction():
+        with self._transaction(at=at) as moment:
             starts = self._stream_starts(route)
-            return starts.count(at.timestamp()), starts.limit()
+            return starts.count(moment.at.timestamp()), starts.limit()
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the database."""
+        self._session.close()
 
     def _stream_starts(self, route: str) -> StreamStartTable:
-        return StreamStartTable(self._db, self._key, route)
+        return StreamStartTable(self._session.db, self._key, route)
 
     @contextlib.contextmanager
-    def _transaction(self, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
-        with self._statement(lock_timeout), self._db:
-            # SQLite does not wait for a lock that a transaction needs only after its first read.
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-
-    @contextlib.contextmanager
-    def _statement(self, lock_timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
-        """Set the time to wait for the file's lock. A single statement is a transaction of its own."""
-        with translate_sqlite_errors(self._path):
-            if lock_timeout != self._lock_timeout:
-                self._db.execute(f"PRAGMA busy_timeout = {1000 * lock_timeout:.0f}")
-                self._lock_timeout = lock_timeout
-            yield
+    def _transaction(self, now: float = 0.0, at: datetime = EPOCH) -> Iterator[Moment]:
+        with self._session.transaction(LOCK_TIMEOUT, self._key) as seconds:
+            yield Moment.of(seconds, now, at)

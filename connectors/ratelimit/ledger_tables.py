@@ -5,7 +5,6 @@ Every method runs inside of a transaction of the ledger, or is a single statemen
 
 from __future__ import annotations
 
-import sqlite3
 from calendar import monthrange
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from msgspec import Struct
 
 from common.numbers import parse_moment
+from common.state_database import StateConnection
 
 WINDOW: Final = 60.0
 # A queued request asks again at least this often (seconds), and leaves the queue after twice that time.
@@ -104,14 +104,14 @@ class KeyLimits(NamedTuple):
 class KeyTable(Struct, frozen=True):
     """The limits of one key. Times of a pause are monotonic seconds."""
 
-    db: sqlite3.Connection
+    db: StateConnection
     key: str
 
     def upsert(self, source: str) -> None:
         """Insert the row of the key, or update its source."""
         self.db.execute(
             "INSERT INTO budget (key_print, source) VALUES (?, ?)"
-            " ON CONFLICT DO UPDATE SET source = excluded.source",
+            " ON CONFLICT (key_print) DO UPDATE SET source = excluded.source",
             (self.key, source),
         )
 
@@ -135,18 +135,24 @@ class KeyTable(Struct, frozen=True):
     def pause(self, now: float, until: float) -> None:
         """Extend the pause to `until`; a pause that began after `now` is from before a reboot, and ends."""
         self.db.execute(
-            "UPDATE budget SET held_at = :now,"
-            " held_until = max(:until, iif(held_at <= :now, held_until, 0.0)) WHERE key_print = :key",
+            "UPDATE budget SET held_at = :now, held_until ="
+            " CASE WHEN held_at <= :now AND held_until > :until THEN held_until ELSE :until END"
+            " WHERE key_print = :key",
             {"now": now, "until": until, "key": self.key},
         )
 
     def hold(self, source: str, until: datetime) -> None:
         """Send nothing until `until` (UTC), also after a reboot; the last hold of a key counts."""
-        self.db.execute("INSERT OR REPLACE INTO hold VALUES (?, ?, ?)", (self.key, source, until.isoformat()))
+        self.db.execute("DELETE FROM hold WHERE key_print = ?", (self.key,))
+        self.db.execute("INSERT INTO hold VALUES (?, ?, ?)", (self.key, source, until.isoformat()))
 
     def add_requests(self, requests: int) -> None:
         """Add requests to the month, or take them off where `requests` is negative."""
-        self.db.execute("UPDATE budget SET used = max(used + ?, 0) WHERE key_print = ?", (requests, self.key))
+        self.db.execute(
+            "UPDATE budget SET used = CASE WHEN used + :more > 0 THEN used + :more ELSE 0 END"
+            " WHERE key_print = :key",
+            {"more": requests, "key": self.key},
+        )
 
     def set_month(self, month: MonthUsage) -> None:
         """Replace the month."""
@@ -157,13 +163,24 @@ class KeyTable(Struct, frozen=True):
         )
 
 
+INSERT_SLOT: Final = """
+INSERT INTO slot (key_print, cost, metered, sent, free_at) VALUES (?, ?, ?, ?, ?) RETURNING ticket
+"""
+# A ticket whose row expired meanwhile keeps its place.
+UPSERT_SLOT: Final = """
+INSERT INTO slot (ticket, key_print, cost, metered, sent, free_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (ticket) DO UPDATE SET cost = excluded.cost, metered = excluded.metered, sent = excluded.sent,
+    free_at = excluded.free_at
+"""
+
+
 class RequestTable(Struct, frozen=True):
     """The requests of one key that count in the minute. Times are monotonic seconds.
 
     A row is a queued request, or the admitted requests of one ticket, `metered` of which the month counts.
     """
 
-    db: sqlite3.Connection
+    db: StateConnection
     key: str
 
     def delete_expired(self, now: float) -> None:
@@ -187,8 +204,8 @@ class RequestTable(Struct, frozen=True):
         A sent request is before every queued one.
         """
         before, total = self.db.execute(
-            "SELECT total(cost) FILTER (WHERE sent OR ticket < :ticket OR :ticket = 0), total(cost) FROM slot"
-            " WHERE key_print = :key AND (sent OR ticket <> :ticket)",
+            "SELECT coalesce(sum(cost) FILTER (WHERE sent = 1 OR ticket < :ticket OR :ticket = 0), 0),"
+            " coalesce(sum(cost), 0) FROM slot WHERE key_print = :key AND (sent = 1 OR ticket <> :ticket)",
             {"key": self.key, "ticket": ticket},
         ).fetchone()
         return int(before), int(total)
@@ -200,7 +217,7 @@ class RequestTable(Struct, frozen=True):
         """
         if shortfall <= 0:
             return 0.0
-        sent = "SELECT cost, free_at FROM slot WHERE key_print = ? AND sent ORDER BY free_at"
+        sent = "SELECT cost, free_at FROM slot WHERE key_print = ? AND sent = 1 ORDER BY free_at"
         for cost, free_at in self.db.execute(sent, (self.key,)):
             shortfall -= cost
             if shortfall <= 0:
@@ -209,12 +226,12 @@ class RequestTable(Struct, frozen=True):
 
     def upsert(self, ticket: int, cost: int, metered: int, *, sent: bool, free_at: float) -> int:
         """Insert or update the row of a ticket (0: a new one) until `free_at`; return the ticket."""
-        row = self.db.execute(
-            "INSERT INTO slot VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET cost = excluded.cost,"
-            " metered = excluded.metered, sent = excluded.sent, free_at = excluded.free_at RETURNING ticket",
-            (ticket or None, self.key, cost, metered, sent, free_at),
-        ).fetchone()
-        return int(row[0])
+        values = (self.key, cost, int(metered), int(sent), free_at)
+        if ticket:
+            self.db.execute(UPSERT_SLOT, (ticket, *values))
+            return ticket
+        (ticket,) = self.db.execute(INSERT_SLOT, values).fetchone()
+        return ticket
 
     def settle(self, ticket: int, free_at: float) -> None:
         """Let the requests of a ticket count until `free_at`."""
@@ -243,8 +260,8 @@ class RequestTable(Struct, frozen=True):
         The requests of a ticket share the time of the last response, so this is an upper bound.
         """
         row = self.db.execute(
-            "SELECT total(max(metered - (ticket = ?), 0)) FROM slot"
-            " WHERE key_print = ? AND sent AND free_at > ?",
+            "SELECT coalesce(sum(CASE WHEN ticket = ? AND metered > 0 THEN metered - 1 ELSE metered END), 0)"
+            " FROM slot WHERE key_print = ? AND sent = 1 AND free_at > ?",
             (own, self.key, since + WINDOW),
         ).fetchone()
         return int(row[0])

@@ -84,8 +84,9 @@ class RateLimiter:
             now = self._clock.monotonic()
             self._ledger.pause(now, now + seconds)
             return None
-        self.held_until = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_HOLD)
-        self._ledger.hold(self.held_until)
+        at = self._clock.now()
+        self.held_until = at + min(timedelta(seconds=seconds), LONGEST_HOLD)
+        self._ledger.hold(self.held_until, at=at)
         return self.held_until
 
     def acquire(self, cost: int = 1, *, metered: bool = True) -> AbstractAsyncContextManager[Permit]:
@@ -202,6 +203,6 @@ class RateLimiter:
     def _apply_report(self, report: MonthReport) -> None:
         if report.used is None or report.limit - report.used < PLENTY:
             self._queue.release_unused()  # other processes may need these permits
-        self._ledger.sync_month(report, self._clock.now())
+        self._ledger.sync_month(report, now=self._clock.monotonic(), at=self._clock.now())
         self._report, self._limit = None, report.limit
         self._next_load = self._next_store = self._clock.monotonic() + SYNC_INTERVAL

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
 from common.numbers import from_unix_time
+from common.state_database import StateConnection
 
 DAY: Final = 86_400.0
 
@@ -16,7 +16,7 @@ DAY: Final = 86_400.0
 class StreamStartTable(Struct, frozen=True):
     """The stream starts of one key on one route. Times are Unix seconds."""
 
-    db: sqlite3.Connection
+    db: StateConnection
     key: str
     route: str
 
@@ -62,6 +62,6 @@ class StreamStartTable(Struct, frozen=True):
 
     def set_limit(self, starts: int) -> None:
         """Set how many starts are allowed in 24 hours."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO stream_limit VALUES (?, ?, ?)", (self.key, self.route, starts)
-        )
+        scope = (self.key, self.route)
+        self.db.execute("DELETE FROM stream_limit WHERE key_print = ? AND route = ?", scope)
+        self.db.execute("INSERT INTO stream_limit VALUES (?, ?, ?)", (*scope, starts))

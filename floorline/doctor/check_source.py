@@ -25,6 +25,7 @@ from common.errors import (
     RouteForbidden,
     SourceError,
 )
+from common.state_database import StateDatabase
 from common.text import format_duration
 from common.warehouse_errors import WarehouseError
 from connectors.base import Account, Connector
@@ -65,11 +66,11 @@ class ClockSkewProbe:
 
 
 async def check_source(
-    name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock
+    name: str, settings: AnySource, base: Path, *, state: StateDatabase, clock: Clock
 ) -> list[Finding]:
     """Check a source with its key, and with its next key if there is one: one request per key, no retries.
 
-    `base` is the folder of a relative key file, `state` the path of `state.db`.
+    `base` is the folder of a relative key file, `state` the state database.
     """
     first = KeyCheck(name, settings, base, state=state, clock=clock)
     findings, next_key = await asyncio.gather(
@@ -83,7 +84,7 @@ async def check_source(
 
 
 async def _check_next_key(
-    name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock
+    name: str, settings: AnySource, base: Path, *, state: StateDatabase, clock: Clock
 ) -> Finding | None:
     """Check the key that takes over when the first key is revoked; None if there is no such key."""
     if not isinstance(settings, SkinsharkSettings):
@@ -112,7 +113,9 @@ class KeyCheck:
     While the source asks to send nothing with the key, which is kept in `state`, no request is sent.
     """
 
-    def __init__(self, name: str, settings: AnySource, base: Path, *, state: Path, clock: Clock) -> None:
+    def __init__(
+        self, name: str, settings: AnySource, base: Path, *, state: StateDatabase, clock: Clock
+    ) -> None:
         self._state = state
         self._name = name
         self._settings = settings

@@ -41,6 +41,7 @@ from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
+from warehouse.state.database import open_state
 
 LOCK_TIMEOUT: Final = 0.5  # seconds; most loads take less
 LATE_INTERVALS: Final = 3
@@ -250,7 +251,7 @@ def check_alerts(paths: WarehousePaths) -> list[Finding]:
         damage = find_damage(paths.state) if has_content(paths.state) else None
         if damage is not None:
             return [fail("state", f"{paths.state} is damaged: {damage}", StateDamaged.guidance)]
-        alerts = read_alerts(paths.state, open_only=True)
+        alerts = read_alerts(open_state(paths), open_only=True)
     except FloorlineError as error:
         return [from_error("state", error)]
     return [_from_alert(alert) for alert in alerts] or [ok("alerts", "no alert is open")]

@@ -18,6 +18,7 @@ from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
 from pipelines.config_check import check_configuration
+from warehouse.state.database import open_state
 
 DEADLINE: Final = 2.5  # seconds
 PREFECT_DEADLINE: Final = 8.0  # seconds; the import of Prefect takes two, and longer on a busy machine
@@ -106,7 +107,7 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
                 name,
                 source,
                 settings.base,
-                state=settings.paths.state,
+                state=open_state(settings.paths),
                 clock=clock,
             ),
             PREFECT_DEADLINE if source.key.startswith("block:") else DEADLINE,

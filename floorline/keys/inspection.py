@@ -19,6 +19,8 @@ from connectors.http.retry import RetryPolicy
 from connectors.ratelimit.ledger import on_hold, read_key_hold
 from pipelines.config import AnySource, Cs2capSettings, Settings
 from pipelines.sources import build_connector, resolve_key, shared_ledger
+from warehouse.paths import WarehousePaths
+from warehouse.state.database import open_state
 
 ACCOUNT_RETRY: Final = RetryPolicy(attempts=3, max_wait=20.0)
 BY_HAND: Final = (
@@ -31,7 +33,7 @@ BY_HAND: Final = (
 class CurrentKey:
     """A source's accepted root key, which can be reissued.
 
-    `backups` is the folder of backup files, `state` the path of `state.db`; `shared` names other sources that
+    `backups` is the folder of backup files, `paths` the warehouse; `shared` names other sources that
     read the same key.
     """
 
@@ -39,7 +41,7 @@ class CurrentKey:
     settings: Cs2capSettings
     base: Path
     backups: Path
-    state: Path
+    paths: WarehousePaths
     key: Key
     account: Account
     shared: tuple[str, ...]
@@ -79,9 +81,9 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
     if not isinstance(source, Cs2capSettings):
         raise ConfigError(BY_HAND, name)
     key = await resolve_key(name, source.key, settings.base)
-    state = settings.paths.state
-    _refuse_hold(name, key, state, clock.now())
-    async with connect_alone(name, source, key, state=state, clock=clock, retry=ACCOUNT_RETRY) as connector:
+    paths = settings.paths
+    _refuse_hold(name, key, paths, clock.now())
+    async with connect_alone(name, source, key, paths=paths, clock=clock, retry=ACCOUNT_RETRY) as connector:
         account = await connector.account()
     if not account.root:
         raise ConfigError(
@@ -98,7 +100,7 @@ async def inspect_key(settings: Settings, name: str, clock: Clock) -> CurrentKey
         settings=source,
         base=settings.base,
         backups=settings.root / "keys",
-        state=state,
+        paths=paths,
         key=key,
         account=account,
         shared=tuple(shared),
@@ -112,22 +114,28 @@ async def _fingerprint(name: str, source: AnySource, base: Path) -> str:
         return ""
 
 
-def _refuse_hold(name: str, key: Key, state: Path, at: datetime) -> None:
-    """Raise OnHold while the source asks to send nothing with the key, as far as `state.db` can be read."""
+def _refuse_hold(name: str, key: Key, paths: WarehousePaths, at: datetime) -> None:
+    """Raise OnHold while the source asks to send nothing with the key, as far as the state can be read."""
     held_until = None
     with contextlib.suppress(WarehouseError):
-        held_until = read_key_hold(state, key.fingerprint, at)
+        held_until = read_key_hold(open_state(paths), key.fingerprint, at)
     if held_until is not None:
         raise on_hold(name, held_until, at)
 
 
 @asynccontextmanager
 async def connect_alone(
-    name: str, source: AnySource, key: Key, *, state: Path, clock: Clock, retry: RetryPolicy | None = None
+    name: str,
+    source: AnySource,
+    key: Key,
+    *,
+    paths: WarehousePaths,
+    clock: Clock,
+    retry: RetryPolicy | None = None,
 ) -> AsyncIterator[Connector]:
-    """Connect without the request ledger in `state.db` (`state`): a full disk there must not lose a new key.
+    """Connect without the request ledger of the warehouse: a full disk there must not lose a new key.
 
-    A hold that a response asks for is kept in that file afterwards, if the file can be written.
+    A hold that a response asks for is kept there afterwards, if that can be written.
     """
     async with aclosing(build_connector(name, source, key, clock=clock, retry=retry)) as connector:
         try:
@@ -135,12 +143,12 @@ async def connect_alone(
         finally:
             held_until = connector.rate_limiter.held_until
             if held_until is not None:
-                _keep_hold(name, key, state, held_until)
+                _keep_hold(name, key, paths, until=held_until, at=clock.now())
 
 
-def _keep_hold(name: str, key: Key, state: Path, until: datetime) -> None:
+def _keep_hold(name: str, key: Key, paths: WarehousePaths, *, until: datetime, at: datetime) -> None:
     with contextlib.suppress(WarehouseError):
-        ledger = shared_ledger(state, key, name, required=False)
+        ledger = shared_ledger(paths, key, name, required=False)
         if ledger is not None:
             with contextlib.closing(ledger):
-                ledger.hold(until)
+                ledger.hold(until, at=at)

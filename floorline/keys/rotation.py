@@ -126,7 +126,7 @@ async def _check_writable(store: KeyStore, old: CurrentKey) -> None:
 
 
 async def _reissue(old: CurrentKey, clock: Clock) -> Key:
-    async with connect_alone(old.source, old.settings, old.key, state=old.state, clock=clock) as connector:
+    async with connect_alone(old.source, old.settings, old.key, paths=old.paths, clock=clock) as connector:
         if not isinstance(connector, CS2Cap):
             raise ConfigError(BY_HAND, old.source)
         try:
@@ -188,7 +188,7 @@ async def _store(key: Key, old: CurrentKey, *, store: KeyStore | None, backup: B
 async def _verify(old: CurrentKey, key: Key, clock: Clock) -> str | None:
     """Return why the source does not accept the new key; None if the source accepts the key."""
     connection = connect_alone(
-        old.source, old.settings, key, state=old.state, clock=clock, retry=ACCOUNT_RETRY
+        old.source, old.settings, key, paths=old.paths, clock=clock, retry=ACCOUNT_RETRY
     )
     try:
         async with connection as connector:

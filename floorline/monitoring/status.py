@@ -18,6 +18,7 @@ from warehouse.loading.rejects import UNUSABLE
 from warehouse.published import published_at
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, read_ticks
 
 LATE_AFTER: Final = 3  # intervals
@@ -123,7 +124,7 @@ def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -
         runs=run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records()
         if newest is not None
         else [],
-        alerts=read_alerts(paths.state, open_only=True),
+        alerts=read_alerts(open_state(paths), open_only=True),
         pending=pending,
         landings_aside=[
             *find_set_aside(paths),
@@ -135,5 +136,5 @@ def read_status(settings: Settings, now: datetime, up: UpStatus | None = None) -
         months=month_usage(settings, now),
         holds=active_holds(settings, now),
         up=up,
-        missed=read_ticks(paths.state),
+        missed=read_ticks(open_state(paths)),
     )

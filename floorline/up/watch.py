@@ -16,6 +16,7 @@ from pipelines.alerts.causes import severity_of
 from pipelines.alerts.rows import summary_of
 from pipelines.config import Settings
 from warehouse.state.alerts import Alert, read_alerts
+from warehouse.state.database import open_state
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -82,14 +83,14 @@ class AlertWatcher:
     """Reports alerts that open and close; at the first look, those that are open."""
 
     def __init__(self, settings: Settings) -> None:
-        self._path = settings.paths.state
+        self._state = open_state(settings.paths)
         self._open: dict[int | None, Alert] = {}
 
     async def report_changes(self) -> None:
         """Report what has changed. Raises WarehouseError."""
         now = {
             alert.alert_id: alert
-            for alert in await asyncio.to_thread(read_alerts, self._path, open_only=True)
+            for alert in await asyncio.to_thread(read_alerts, self._state, open_only=True)
         }
         for number in now.keys() - self._open.keys():
             alert = now[number]

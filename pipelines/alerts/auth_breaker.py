@@ -25,6 +25,7 @@ from pipelines.alerts.rules import CAUSE_BY_STATE, NEXT_KEY, raise_alerts
 from pipelines.config import Settings
 from pipelines.results import RunResult
 from warehouse.state.alerts import Alert, AlertStore, KeyRejection
+from warehouse.state.database import open_state
 
 # Rejections that can end without a new key: worth one request an hour, which costs no quota.
 RECOVERABLE: Final = (AccountDisabled, AddressDenied)
@@ -48,7 +49,7 @@ class AuthBreaker:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._alerts = AlertStore(settings.paths.state)
+        self._alerts = AlertStore(open_state(settings.paths))
         self._clock = clock
 
     def check(self, source: str, key: Key) -> None:

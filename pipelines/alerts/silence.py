@@ -12,6 +12,7 @@ from pipelines.config import BasketSettings, Settings
 from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 MISSED_INTERVALS: Final = 3
 GUIDANCE: Final = "Check that the scheduler and its worker run: `floorline doctor`."
@@ -26,9 +27,9 @@ WHERE flow = 'snapshot' AND started_at <= $latest GROUP BY basket
 def check_silence(settings: Settings, now: datetime) -> list[BasketSettings]:
     """Raise, resolve and deliver the alerts of silent baskets; return the baskets that are silent."""
     paths = settings.paths
-    if not paths.state.exists() or not is_published(paths):
+    if not open_state(paths).exists() or not is_published(paths):
         return []
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     last_success: dict[str, datetime] = dict(
         run_query(paths, LAST_SUCCESS, {"latest": now + MAX_CLOCK_SKEW}).rows
     )

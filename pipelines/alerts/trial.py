@@ -12,6 +12,7 @@ from pipelines.alerts.channels import AppriseChannel, apprise_channels
 from pipelines.alerts.notify import report_channel
 from pipelines.config import Settings
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 TEST_TITLE: Final = "[floorline] test"
 TEST_BODY: Final = "This is a test message: Floorline will send alerts like this one. Nothing is wrong."
@@ -34,8 +35,8 @@ def try_channels(
     In a warehouse that exists, the outcome is recorded: the alert of a channel that fails opens or ends.
     """
     channels = list(apprise_channels(settings.alerts.notify))
-    path = settings.paths.state
-    alerts = AlertStore(path) if channels and path.exists() else None
+    state = open_state(settings.paths)
+    alerts = AlertStore(state) if channels and state.exists() else None
     return [_try(channel, alerts, now, proven_for) for channel in channels]
 
 

@@ -25,6 +25,7 @@ from warehouse.database import open_published
 from warehouse.gaps import CoverageGap, find_coverage_gaps, unfilled_spans
 from warehouse.queries.runner import run_query
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, describe_ticks, read_ticks
 
 # The API must still keep the start of a gap when the backfill that fills the gap ends.
@@ -172,7 +173,7 @@ def _find_basket_gaps(
     if start is None:
         return []
     currencies = ("USD",) if basket.fx == "table" else tuple(code.upper() for code in basket.currencies)
-    ticks = [tick for tick in read_ticks(paths.state) if tick.basket == basket.name]
+    ticks = [tick for tick in read_ticks(open_state(paths)) if tick.basket == basket.name]
     with open_published(paths) as reader:
         return [
             BasketGap(basket, currency, gap, tuple(t for t in ticks if gap.start <= t.due_at < gap.end))
@@ -245,7 +246,7 @@ async def _covered_by_backfills(
     settings: Settings, basket: BasketSettings, *, now: datetime, catalogs: CatalogCache
 ) -> list[TimeRange]:
     """Return the time ranges that backfills cover for every item and provider of a basket."""
-    backfills = BackfillStore(settings.paths.state)
+    backfills = BackfillStore(settings.paths)
     coverage = backfills.load_coverage(basket.source, "points", EXACT_CURRENCY)
     if not coverage.by_scope:
         return []

@@ -44,6 +44,7 @@ from pipelines.results import RunResult
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.backfill_rows import BackfillRecord
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.database import open_state
 from warehouse.state.recovery import recover_progress
 
 MICRO_BATCH_SECONDS: Final = 90.0
@@ -112,7 +113,7 @@ class BackfillPipeline:
         prepare_warehouse(self._settings, self._clock.now())
         self._session = BackfillSession(self._settings, self._source, self._clock)
         self._breaker = AuthBreaker(self._settings, self._clock)
-        self._backfills = BackfillStore(self._paths.state, self._clock.now)
+        self._backfills = BackfillStore(self._paths, self._clock.now)
 
     def _find_resumable(self) -> BackfillRecord | None:
         record = self._backfills.find_latest(self._request.digest)
@@ -284,4 +285,4 @@ class BackfillPipeline:
                 message=sanitize(text, 1000),
                 guidance=UNKNOWN_PROVIDERS_HINT,
             )
-            AlertStore(self._paths.state).raise_alert(alert, self._clock.now())
+            AlertStore(open_state(self._paths)).raise_alert(alert, self._clock.now())

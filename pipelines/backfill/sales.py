@@ -32,7 +32,7 @@ def next_request(settings: Settings, source: str, now: datetime) -> BackfillRequ
     The first read starts 48 hours before `now` (UTC). Raises WarehouseError.
     """
     paths = prepare_warehouse(settings, now)
-    since = (watermark(BackfillStore(paths.state), source) or now) - SALES_LAG
+    since = (watermark(BackfillStore(paths), source) or now) - SALES_LAG
     return BackfillRequest(series="sales", source=source, start=since)
 
 

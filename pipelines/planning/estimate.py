@@ -23,6 +23,7 @@ from pipelines.planning.quota import usage_report
 from pipelines.planning.schedule import frequency_of
 from pipelines.source_session import SourceSession
 from pipelines.sources import catalog_folder_of
+from warehouse.state.database import open_state
 
 
 async def forecast_sources(
@@ -46,7 +47,7 @@ async def forecast_sources(
 async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> SourceForecast:
     paths = settings.paths
     limits, used = await limits_of_source(settings, source)
-    if used is None and (stored := read_usage(paths.state, source.source)) is not None:
+    if used is None and (stored := read_usage(open_state(paths), source.source)) is not None:
         used = usage_report(source.source, stored, clock.now()).used
     catalogs = CatalogCache(paths.catalog, source, clock, lifetime=timedelta.max, must_store=False)
     planner = BasketPlanner(settings, catalogs, limits, clock.now())

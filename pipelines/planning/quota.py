@@ -11,6 +11,7 @@ from common.errors import QuotaExhausted
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.ratelimit.ledger import read_hold, read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage, add_months
+from warehouse.state.database import open_state
 
 if TYPE_CHECKING:
     from connectors.ratelimit.limiter import RateLimiter
@@ -60,7 +61,7 @@ def active_holds(settings: Settings, now: datetime) -> dict[str, datetime]:
 
     Raises WarehouseError.
     """
-    state = settings.paths.state
+    state = open_state(settings.paths)
     holds = {source: read_hold(state, source, now) for source in settings.sources}
     return {source: until for source, until in holds.items() if until is not None}
 
@@ -81,7 +82,7 @@ class MonthUsageReport:
 
 def month_usage(settings: Settings, now: datetime) -> list[MonthUsageReport]:
     """Return the month of each source whose usage is known. Raises WarehouseError."""
-    state = settings.paths.state
+    state = open_state(settings.paths)
     usages = ((source, read_usage(state, source)) for source in settings.sources)
     return [usage_report(source, usage, now) for source, usage in usages if usage is not None]
 

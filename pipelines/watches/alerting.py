@@ -16,6 +16,7 @@ from pipelines.alerts.rows import MAX_ROWS, WATCH_BROKEN, WITH_ROWS, join_rows
 from pipelines.config import Settings
 from pipelines.watches.runner import WatchesStopped, WatchProcess, WatchResult, run_watches
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 LOG = logging.getLogger("floorline")
 CORRECT: Final = (
@@ -34,7 +35,7 @@ def check_watches(
     """
     paths = settings.paths
     try:
-        alerts = AlertStore(paths.state)
+        alerts = AlertStore(open_state(paths))
         if not settings.watches and not _open_alerts(alerts):
             return
         with FileLock(paths.watch_lock, timeout=settings.warehouse.lock_wait.total_seconds()):

@@ -25,6 +25,7 @@ from tests.support.reference.market import EVERY, publish_example
 from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 SVG = "{http://www.w3.org/2000/svg}"
 END = NOON + 12 * EVERY
@@ -82,7 +83,7 @@ def test_gaps_are_the_times_without_a_run(dashboard: Dashboard) -> None:
 
 def test_alerts_and_watches_are_live(dashboard: Dashboard, paths: WarehousePaths) -> None:
     first = fetch(dashboard, "/collection")
-    store = AlertStore(paths.state)
+    store = AlertStore(open_state(paths))
     found = join_rows("2 rows", [{"item": "AK-47", "price": "4"}, {"item": "AWP", "price": None}])
     store.raise_alert(Alert("watch.warning", "", "cheap", found), END)
     store.raise_alert(Alert("watch.broken", "", "wrong", "no such column"), END)
@@ -112,8 +113,9 @@ def test_month_of_a_source_is_drawn_to_its_end(tmp_path: Path) -> None:
         assert table(dashboard, "quota") == []
         assert "No source has reported its quota." in Reader(fetch(dashboard, "/collection").text).texts
         reset = datetime(2026, 6, 11, tzinfo=UTC)
-        ledger = RequestLedger(paths.state, "f00d", "cs2cap")
-        ledger.sync_month(MonthReport(300, 1_000, since=0.0, resets_at=reset), NOON + timedelta(hours=3))
+        ledger = RequestLedger(open_state(paths), "f00d", "cs2cap")
+        report = MonthReport(300, 1_000, since=0.0, resets_at=reset)
+        ledger.sync_month(report, now=0.0, at=NOON + timedelta(hours=3))
         ledger.close()
         (month,) = table(dashboard, "quota")
         assert (month["used"], month["limit"], month["left"]) == (300, 1_000, 700)

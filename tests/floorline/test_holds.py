@@ -13,6 +13,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from tests.support.doctor import findings_by_name
 from tests.support.snapshots import Bench, main_with
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 
@@ -22,8 +23,8 @@ def until(bench: Bench, sandbox: Sandbox) -> str:
     """Hold the key for an hour; return the end of the hold as messages show it."""
     bench.snapshot()
     end = datetime.now(UTC) + timedelta(hours=1)
-    ledger = RequestLedger(bench.paths.state, Key(VALID_KEY).fingerprint, "cs2cap")
-    ledger.hold(end)
+    ledger = RequestLedger(open_state(bench.paths), Key(VALID_KEY).fingerprint, "cs2cap")
+    ledger.hold(end, at=datetime.now(UTC))
     ledger.close()
     sandbox.requests.clear()
     return f"{end:%Y-%m-%d %H:%M} UTC"

@@ -224,7 +224,7 @@ def test_sales_resume_where_the_last_read_was_final(bench: Bench, box: Sandbox) 
 
 
 def list_backfills(bench: Bench) -> list[BackfillRecord]:
-    return BackfillStore(bench.paths.state).list_all()
+    return BackfillStore(bench.paths).list_all()
 
 
 @needs_prefect

@@ -15,11 +15,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.states import Cancelled
 
+from common.state_database import StateDatabase
 from flows.run_context import run_name
 from flows.schedule_runs import tend_schedule
 from pipelines.config import parse_settings
 from tests.support.prefect_server import WITH_PREFECT, temporary_prefect
 from tests.support.warehouse import create_warehouse
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, read_ticks, record_ticks
 
 pytestmark = WITH_PREFECT
@@ -70,14 +72,14 @@ def test_runs_that_never_began_carry_their_name_and_are_recorded(
     times = [run.expected_start_time for run in runs]
     assert len(runs) >= 6
     assert [run.name for run in runs] == [run_name(["core"], time) for time in times if time is not None]
-    (tick,) = read_ticks(paths.state)
+    (tick,) = read_ticks(open_state(paths))
     assert (tick.basket, tick.outcome, tick.reason) == ("core", "cancelled", BUSY)
     assert times[0] is not None
     assert tick.due_at == times[0].replace(microsecond=0)
 
 
-def test_ticks_are_recorded_once_and_forgotten_after_forty_days(tmp_path: Path) -> None:
-    state, now = tmp_path / "state.db", datetime(2026, 6, 1, tzinfo=UTC)
+def test_ticks_are_recorded_once_and_forgotten_after_forty_days(state: StateDatabase) -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
     tick = MissedTick("core", now, "skipped", "late")
     record_ticks(state, [tick], now)
     record_ticks(state, [tick], now)

@@ -32,6 +32,7 @@ from tests.support.flow_runs import FinishedRun, run_flow
 from tests.support.prefect_server import WITH_PREFECT, dump_sqlite, temporary_prefect
 from tests.support.snapshots import Bench, basket, catalog_of, ledger, price_requests
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 pytestmark = WITH_PREFECT
 KEY = "cs2c_live_planted_5d1f7a90c3e24b68"
@@ -245,9 +246,9 @@ def test_page_of_an_alert_closes_with_the_alert(
         (alert,) = bench.alerts()
         assert alert.alert_id is not None
         if by_hand:
-            AlertStore(bench.paths.state).clear(alert.alert_id, datetime.now(UTC))
+            AlertStore(open_state(bench.paths)).clear(alert.alert_id, datetime.now(UTC))
         else:
-            AlertStore(bench.paths.state).delete_rejection("cs2cap")
+            AlertStore(open_state(bench.paths)).delete_rejection("cs2cap")
         run_flow(bench)
     page = read_page("alert-auth-failed-cs2cap")
     assert "# auth.failed is over\n" in page

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import OnHold
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
 from pipelines.alerts.silence import check_silence
@@ -137,7 +138,7 @@ def test_jump_in_a_backfill(tmp_path: Path, relay: Relay, clock: JumpingClock, j
 def test_rate_limiter_waits_by_the_monotonic_time(
     tmp_path: Path, clock: JumpingClock, jump: timedelta, shared: bool
 ) -> None:
-    ledger = RequestLedger(tmp_path / "state.db", "print", "cs2cap") if shared else None
+    ledger = RequestLedger(SqliteState(tmp_path / "state.db"), "print", "cs2cap") if shared else None
     limiter = RateLimiter(10, clock, ledger)
 
     async def send(count: int) -> None:
@@ -159,7 +160,7 @@ def test_rate_limiter_waits_by_the_monotonic_time(
 
 @pytest.mark.parametrize("jump", JUMPS)
 def test_hold_ends_a_day_later_at_the_latest(tmp_path: Path, clock: JumpingClock, jump: timedelta) -> None:
-    limiter = RateLimiter(10, clock, RequestLedger(tmp_path / "state.db", "print", "cs2cap"))
+    limiter = RateLimiter(10, clock, RequestLedger(SqliteState(tmp_path / "state.db"), "print", "cs2cap"))
     clock.jump = jump
     until = limiter.pause(7_200)
     assert until == clock.now() + timedelta(hours=2)

@@ -7,6 +7,7 @@ from pipelines.config.tables import WarehouseSettings
 from pipelines.maintenance import DAMAGED, seal_months, verify_warehouse
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 LATER = minute(90 * 24 * 60)
 
@@ -18,7 +19,7 @@ def test_alert_about_damage_is_open_while_there_is_damage(tmp_path: Path) -> Non
         land_and_load(paths, f"r{number}", observe(minute(number), Quote(cents=100 + number)))
     assert seal_months(settings, LATER).is_small
     assert len(seal_months(settings, LATER, every=True).sealed) == 2
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     file = min(paths.sealed.iterdir())
     file.rename(tmp_path / "away")
     (problem,) = verify_warehouse(settings, LATER).problems

@@ -83,4 +83,4 @@ def history_requests(box: Sandbox, since: int = 0) -> list[LogEntry]:
 
 def list_shards(bench: Bench, result: BackfillResult) -> list[BackfillShard]:
     """Return the shards of a backfill with their checkpoints."""
-    return BackfillStore(bench.paths.state).list_shards(result.backfill_id)
+    return BackfillStore(bench.paths).list_shards(result.backfill_id)

@@ -15,6 +15,7 @@ from tests.support.series_landings import Sale, SeriesPage, land_series
 from tests.support.warehouse import Quote, item_name, land, load, observe
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 SCRIPT: Final = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 HOSTILE: Final = f"{SCRIPT}\" onload='alert(3)' \u202e & {{{{ 7 * 7 }}}} AK-47 | (Field-Tested)"
@@ -44,12 +45,12 @@ def publish_crowded_market(folder: Path) -> WarehousePaths:
     alert = Alert(
         "basket.failed", "cs2cap", HOSTILE, HOSTILE, guidance=f'<a href="javascript:alert(5)">{HOSTILE}</a>'
     )
-    store = AlertStore(paths.state)
+    store = AlertStore(open_state(paths))
     store.raise_alert(alert, END)
     rows = [{"item": HOSTILE, "price": SCRIPT}]
     store.raise_alert(Alert("watch.warning", "", HOSTILE, join_rows(HOSTILE, rows)), END)
-    ledger = RequestLedger(paths.state, "f00d", "cs2cap")
-    ledger.sync_month(MonthReport(9_000, 50_000, since=0.0), END)
+    ledger = RequestLedger(open_state(paths), "f00d", "cs2cap")
+    ledger.sync_month(MonthReport(9_000, 50_000, since=0.0), now=0.0, at=END)
     ledger.close()
     load(paths)
     return paths

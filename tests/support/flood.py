@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from pathlib import Path
+from datetime import datetime, timedelta
 
 from common.clock import SystemClock
 from common.errors import QuotaExhausted
@@ -12,14 +12,34 @@ from connectors.http.auth import Key
 from pipelines.config import Cs2capSettings
 from pipelines.sources import build_connector, shared_ledger
 from sandbox.cs2cap.keys import VALID_KEY
+from tests.support.states import paths_of_process
+from warehouse.paths import WarehousePaths
 
 
-async def flood(url: str, state: Path, seconds: float) -> int:
-    """Send requests for `seconds` or until the month is used up; return the number of responses."""
+class SkewedClock(SystemClock):
+    """The clock of a machine that runs so many seconds ahead, and was started so much earlier."""
+
+    def __init__(self, ahead: float) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        """Return the machine's time, UTC."""
+        return super().now() + timedelta(seconds=self._ahead)
+
+    def monotonic(self) -> float:
+        """Return the seconds since the machine was started."""
+        return super().monotonic() + self._ahead
+
+
+async def flood(url: str, paths: WarehousePaths, seconds: float, ahead: float = 0.0) -> int:
+    """Send requests for `seconds` or until the month is used up; return the number of responses.
+
+    The clock of this process is so many seconds `ahead`.
+    """
     settings = Cs2capSettings(base_url=url)
     key = Key(VALID_KEY)
-    ledger = shared_ledger(state, key, "cs2cap")
-    connector = build_connector("cs2cap", settings, key, SystemClock(), ledger=ledger)
+    ledger = shared_ledger(paths, key, "cs2cap")
+    connector = build_connector("cs2cap", settings, key, SkewedClock(ahead), ledger=ledger)
     ends_at = time.monotonic() + seconds
     try:
         await connector.account()
@@ -42,4 +62,5 @@ async def _send_requests(connector: Connector, ends_at: float) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(flood(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))))  # noqa: T201
+    folder, address, duration, lead = paths_of_process(), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
+    print(asyncio.run(flood(address, folder, duration, lead)))  # noqa: T201

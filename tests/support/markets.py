@@ -24,6 +24,7 @@ from tests.support.warehouse import (
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 KNIFE = "★ Karambit | Doppler (Factory New)"
 
@@ -46,7 +47,9 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
         paths, f"candles-{cents}", SeriesPage(minute(310), [Candle(minute(0), cents, cents)]), kind=Candle
     )
     land_series(paths, f"sales-{cents}", SeriesPage(minute(310), [Sale(minute(0), cents, 0.07)]), kind=Sale)
-    AlertStore(paths.state).raise_alert(Alert("quota.exhausted", "cs2cap", "", f"used up: {cents}"), NOON)
+    AlertStore(open_state(paths)).raise_alert(
+        Alert("quota.exhausted", "cs2cap", "", f"used up: {cents}"), NOON
+    )
     load(paths)
     return paths
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
+from common.state_database import StateDatabase
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.ledger_tables import WINDOW
 from connectors.ratelimit.limiter import RateLimiter
@@ -15,7 +15,7 @@ MakeRateLimiter = Callable[[int | None, VirtualClock], RateLimiter]
 
 
 def shared_rate_limiter(
-    state: Path, per_minute: int | None, clock: VirtualClock, deadline: float = 30.0
+    state: StateDatabase, per_minute: int | None, clock: VirtualClock, deadline: float = 30.0
 ) -> RateLimiter:
     """Return a rate limiter over `state`, like that of one of several processes with the same key."""
     ledger = RequestLedger(state, "f00d", "cs2cap")

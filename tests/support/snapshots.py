@@ -29,6 +29,7 @@ from tests.support.warehouse import create_warehouse
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 FLOORLINE = str(Path(sys.executable).with_name("floorline"))
 REDLINE, ASIIMOV = "AK-47 | Redline (Field-Tested)", "AWP | Asiimov (Field-Tested)"
@@ -169,7 +170,7 @@ class Bench:
 
     def alerts(self) -> list[Alert]:
         """Return the open alerts."""
-        return AlertStore(self.paths.state).list_alerts(open_only=True)
+        return AlertStore(open_state(self.paths)).list_alerts(open_only=True)
 
     def command(
         self, *arguments: str, config: bool = True, check: int | None = 0, **env: str

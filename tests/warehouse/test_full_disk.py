@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.files import UnbufferedFile
+from common.sqlite_state import SqliteState
 from common.warehouse_errors import WarehouseFull
 from tests.support.cases import slow_but_first
 from tests.support.warehouse import (
@@ -128,7 +129,7 @@ def test_run_cannot_start_on_a_full_disk(small_disk: Path) -> None:
 
 
 def test_alert_on_a_full_disk_raises_warehouse_full(small_disk: Path) -> None:
-    alerts = AlertStore(small_disk / "state.db")
+    alerts = AlertStore(SqliteState(small_disk / "state.db"))
     fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull):  # noqa: PT012 - the file has some free pages
         for number in range(1000):

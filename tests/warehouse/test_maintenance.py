@@ -31,6 +31,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import LAST_RUNS, run_query
 from warehouse.rebuild import rebuild, rebuildable_landings
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     )
     land_and_load(paths, "d", observe(minute(30), Quote("1", 120), items=by_ids("1")), basket="core")
     land_and_load(paths, "c", observe(minute(20), Quote("1", 130)), state="incomplete")
-    AlertStore(paths.state).raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), minute(1))
+    AlertStore(open_state(paths)).raise_alert(Alert("quota.exhausted", "cs2cap", "", "used up"), minute(1))
     land(paths, "e", ShardSpec([Page(minute(40), [Quote("4")])]), state=None)
     load(paths)
     return paths

@@ -33,6 +33,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.restoration import find_published_base, restore_writer
 from warehouse.state.alerts import CHECK_DISK, RESTORED, Alert, AlertStore
+from warehouse.state.database import open_state
 
 LOCK_WAIT = 60.0  # seconds to wait for another loader
 KEEP_ALERTS: Final = timedelta(days=180)  # after they closed, in state.db
@@ -62,7 +63,7 @@ def load_pending(
 
         queue = QueueLoader(paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded)
         reports = queue.load(wait, queue.upload(keep))
-        AlertStore(paths.state).prune(now(), keep_alerts)
+        AlertStore(open_state(paths)).prune(now(), keep_alerts)
         return reports
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
@@ -74,7 +75,7 @@ def load_pending(
             forget_lost_loads(loader.db, paths.landing)
             landings = pending_landings(paths.landing, failures.append)
             loaded = loader.load(landings, failures.append)
-            alerts = AlertStore(paths.state)
+            alerts = AlertStore(open_state(paths))
             if restored is not None:
                 alerts.raise_alert(restored_alert(restored), now())
             refused = [settle_failure(error, alerts, now()) for error in failures]
@@ -105,7 +106,7 @@ def republish(paths: WarehousePaths, now: datetime, wait: float = LOCK_WAIT) -> 
             return  # another process was faster
         publish(paths)
         message = restored or f"{paths.published} was damaged: it was made anew from {paths.writer}"
-        AlertStore(paths.state).raise_alert(restored_alert(message), now)
+        AlertStore(open_state(paths)).raise_alert(restored_alert(message), now)
 
 
 def restored_alert(message: str) -> Alert:

@@ -28,6 +28,7 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.shared import SharedLocation
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 BATCH: Final = 16  # landings on the disk of the loader at a time
 
@@ -51,7 +52,7 @@ class QueueLoader:
         self._paths, self._shared = paths, shared
         self._now, self._row_parser, self._on_loaded = now, row_parser, on_loaded
         self._queue = LandingQueue(shared)
-        self._alerts = AlertStore(paths.state)
+        self._alerts = AlertStore(open_state(paths))
         self._not_loaded: set[str] = set()  # runs that are tried again by a later call
 
     def upload(self, keep: timedelta) -> list[LoadReport]:

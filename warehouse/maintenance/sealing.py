@@ -19,6 +19,7 @@ from warehouse.sealing.months import seal_months
 from warehouse.sealing.parts import SealedMonth
 from warehouse.sealing.retention import delete_history
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 from warehouse.views.quote_states import read_sealed_files
 
 
@@ -57,7 +58,7 @@ def seal(
     with writer_lock(paths, wait):
         restored = restore_writer(paths, now)
         if restored is not None:
-            AlertStore(paths.state).raise_alert(restored_alert(restored), now)
+            AlertStore(open_state(paths)).raise_alert(restored_alert(restored), now)
         with open_writer(paths.writer) as db:
             deleted = 0 if keep is None else delete_history(db, now, keep)
             size = count_used_bytes(db)

@@ -1,19 +1,17 @@
-"""Alerts in `state.db`, with their deliveries and the rejection of each rejected key.
+"""Alerts in the state database, with their deliveries and the rejection of each rejected key.
 
-They are in SQLite because several processes write them between loads, and DuckDB admits only one process.
+They are not in the warehouse because several processes write them between loads, and DuckDB admits only one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
-from common.sqlite import open_state_db, read_state_db, state_transaction
+from common.state_database import StateDatabase, StateRow
 
 # A process that has claimed a delivery and not reported it within this time counts as dead.
 CLAIM_TIMEOUT: Final = timedelta(minutes=1)
@@ -21,24 +19,24 @@ CLAIM_TIMEOUT: Final = timedelta(minutes=1)
 CLAIM_UNDELIVERED: Final = """
 INSERT INTO telling (alert_id, channel, claimed_at)
 SELECT alert_id, :channel, :now
-FROM alert LEFT JOIN (SELECT * FROM telling WHERE channel = :channel) USING (alert_id)
+FROM alert LEFT JOIN (SELECT * FROM telling WHERE channel = :channel) AS told USING (alert_id)
 WHERE CASE WHEN closed_at IS NULL THEN opening_told IS NULL
            ELSE opening_told IS NOT NULL AND closing_told IS NULL END
     AND (claimed_at IS NULL OR claimed_at <= :expired OR claimed_at > :latest)
-ON CONFLICT DO UPDATE SET claimed_at = excluded.claimed_at
+ON CONFLICT (alert_id, channel) DO UPDATE SET claimed_at = excluded.claimed_at
 RETURNING alert_id
 """
 REPEAT_ALERT: Final = """
-UPDATE alert SET repeats = repeats + (run_id IS NULL OR run_id IS NOT :run_id),
+UPDATE alert SET repeats = repeats + CASE WHEN run_id = :run_id THEN 0 ELSE 1 END,
     message = :message, code = :code, guidance = :guidance, run_id = coalesce(:run_id, run_id), last_at = :now
 WHERE cause = :cause AND source = :source AND subject = :subject AND closed_at IS NULL
 """
 LAST_DELIVERY: Final = """
 SELECT max(at) FROM (
-    SELECT max(coalesce(opening_told, ''), coalesce(closing_told, '')) AS at FROM telling
-    WHERE channel = :channel
+    SELECT opening_told AS at FROM telling WHERE channel = :channel
+    UNION ALL SELECT closing_told FROM telling WHERE channel = :channel
     UNION ALL SELECT delivered_at FROM channel_trial WHERE channel = :channel
-)
+) AS delivery
 """
 PRUNE_ALERTS: Final = "DELETE FROM alert WHERE closed_at < ? AND alert_id < (SELECT max(alert_id) FROM alert)"
 OPEN_ALERT: Final = """
@@ -98,11 +96,11 @@ ALERT_COLUMNS: Final = tuple(field.name for field in dataclasses.fields(Alert))
 PUBLISHED_ALERTS: Final = f"SELECT {', '.join(ALERT_COLUMNS)} FROM store.alert ORDER BY alert_id"  # noqa: S608
 
 
-def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
-    """Return the alerts of the `state.db` at `path`, newest first; an empty list if there is no file yet."""
-    if not path.exists():
+def read_alerts(state: StateDatabase, *, open_only: bool = False) -> list[Alert]:
+    """Return the alerts in a state database, newest first; an empty list if there is none yet."""
+    if not state.exists():
         return []
-    with read_state_db(path, "alert") as db:
+    with state.read("alert") as db:
         rows = db.execute(
             "SELECT * FROM alert WHERE closed_at IS NULL OR NOT ? ORDER BY alert_id DESC", (open_only,)
         )
@@ -110,15 +108,14 @@ def read_alerts(path: Path, *, open_only: bool = False) -> list[Alert]:
 
 
 class AlertStore:
-    """The alerts and rejections in the `state.db` at `path`. Safe for several processes.
+    """The alerts and rejections in a state database. Safe for several processes.
 
-    Each method is a transaction of its own. Raises WarehouseFull, WarehouseLocked (after half a minute) and
-    WarehouseUnusable.
+    Each method is a transaction of its own. Raises WarehouseLocked (after half a minute) and WarehouseError.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        open_state_db(path).close()
+    def __init__(self, state: StateDatabase) -> None:
+        self._state = state
+        state.create()
 
     def raise_alert(self, alert: Alert, now: datetime) -> bool:
         """Open an alert, or count a repeat of the open one; return True where it was opened.
@@ -126,7 +123,7 @@ class AlertStore:
         A second report of the same run updates the open alert and counts as no repeat.
         """
         values = {**dataclasses.asdict(alert), "now": now.isoformat()}
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             opened = db.execute(REPEAT_ALERT, values).rowcount == 0
             if opened:
                 db.execute(OPEN_ALERT, values)
@@ -138,7 +135,7 @@ class AlertStore:
 
     def resolve_all(self, alerts: Iterable[tuple[str, str, str]], now: datetime) -> int:
         """Close the open alerts of these causes, sources and subjects; return how many there were."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             closed = db.executemany(
                 "UPDATE alert SET closed_at = ?"
                 " WHERE cause = ? AND source = ? AND subject = ? AND closed_at IS NULL",
@@ -148,7 +145,7 @@ class AlertStore:
 
     def clear(self, alert_id: int, now: datetime) -> bool:
         """Close an alert without notifying anybody; return False where it is not open."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             closed = db.execute(
                 "UPDATE alert SET closed_at = ? WHERE alert_id = ? AND closed_at IS NULL",
                 (now.isoformat(), alert_id),
@@ -165,14 +162,14 @@ class AlertStore:
 
         No other process gets them for a minute. Call `mark_delivered` for each alert that was delivered.
         """
-        expired, latest = now - CLAIM_TIMEOUT, now + MAX_CLOCK_SKEW
-        values = {
-            "channel": channel,
-            "now": now.isoformat(),
-            "expired": expired.isoformat(),
-            "latest": latest.isoformat(),
-        }
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
+            now = self._state.now(db, now)  # by the clocks of two machines, a claim might be over, or to come
+            values = {
+                "channel": channel,
+                "now": now.isoformat(),
+                "expired": (now - CLAIM_TIMEOUT).isoformat(),
+                "latest": (now + MAX_CLOCK_SKEW).isoformat(),
+            }
             claimed = {alert_id for (alert_id,) in db.execute(CLAIM_UNDELIVERED, values).fetchall()}
         if not claimed:
             return []
@@ -181,7 +178,7 @@ class AlertStore:
     def mark_delivered(self, alert: Alert, channel: str, now: datetime) -> None:
         """Record that a channel delivered an alert: its opening, or its closing where `alert` is closed."""
         column = "opening_told" if alert.closed_at is None else "closing_told"
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             db.execute(
                 f"UPDATE telling SET {column} = ?, claimed_at = NULL WHERE alert_id = ? AND channel = ?",  # noqa: S608
                 (now.isoformat(), alert.alert_id, channel),
@@ -189,21 +186,22 @@ class AlertStore:
 
     def last_delivery(self, channel: str) -> datetime | None:
         """Return when a message reached a channel last (UTC), test messages included, or None."""
-        with read_state_db(self._path, "telling", "channel_trial") as db:
+        with self._state.read("telling", "channel_trial") as db:
             (at,) = db.execute(LAST_DELIVERY, {"channel": channel}).fetchone()
         return datetime.fromisoformat(at) if at else None
 
     def record_trial(self, channel: str, now: datetime) -> None:
         """Record that a test message reached a channel."""
-        with state_transaction(self._path) as db:
-            db.execute("INSERT OR REPLACE INTO channel_trial VALUES (?, ?)", (channel, now.isoformat()))
+        with self._state.transaction() as db:
+            db.execute("DELETE FROM channel_trial WHERE channel = ?", (channel,))
+            db.execute("INSERT INTO channel_trial VALUES (?, ?)", (channel, now.isoformat()))
 
     def prune(self, now: datetime, keep: timedelta) -> int:
         """Delete the alerts that closed more than `keep` ago, with their deliveries; return how many.
 
         The newest alert stays: a number is never given to a second alert.
         """
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             pruned = db.execute(PRUNE_ALERTS, ((now - keep).isoformat(),)).rowcount
             if pruned:
                 db.execute("DELETE FROM telling WHERE alert_id NOT IN (SELECT alert_id FROM alert)")
@@ -212,16 +210,17 @@ class AlertStore:
     def record_rejection(self, rejection: KeyRejection) -> None:
         """Store the rejection of a source's key in place of an earlier one."""
         values = {**dataclasses.asdict(rejection), "asked_at": rejection.asked_at.isoformat()}
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
+            db.execute("DELETE FROM rejection WHERE source = ?", (rejection.source,))
             db.execute(
-                "INSERT OR REPLACE INTO rejection"
+                "INSERT INTO rejection"
                 " VALUES (:source, :key_print, :kind, :code, :status, :detail, :asked_at)",
                 values,
             )
 
     def get_rejection(self, source: str) -> KeyRejection | None:
         """Return the rejection of the source's key while its alert is open."""
-        with read_state_db(self._path, "alert", "rejection") as db:
+        with self._state.read("alert", "rejection") as db:
             row = db.execute(
                 "SELECT rejection.* FROM rejection JOIN alert USING (source)"
                 " WHERE source = ? AND cause = 'auth.failed' AND closed_at IS NULL",
@@ -231,13 +230,13 @@ class AlertStore:
 
     def delete_rejection(self, source: str) -> None:
         """Delete the rejection of the source's key."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             db.execute("DELETE FROM rejection WHERE source = ?", (source,))
 
     def claim_probe(self, rejection: KeyRejection, now: datetime) -> bool:
         """Claim the next request with a rejected key; return False where another process was first."""
         # Two processes may have read the same rejection: only the first one still finds its `asked_at`.
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             claimed = db.execute(
                 "UPDATE rejection SET asked_at = ? WHERE source = ? AND asked_at = ?",
                 (now.isoformat(), rejection.source, rejection.asked_at.isoformat()),
@@ -246,10 +245,10 @@ class AlertStore:
 
     def list_alerts(self, *, open_only: bool = False) -> list[Alert]:
         """Return the alerts, newest first."""
-        return read_alerts(self._path, open_only=open_only)
+        return read_alerts(self._state, open_only=open_only)
 
 
-def _alert_from_row(row: sqlite3.Row) -> Alert:
+def _alert_from_row(row: StateRow) -> Alert:
     times = {
         name: datetime.fromisoformat(row[name]) if row[name] else None
         for name in ("opened_at", "last_at", "closed_at")

@@ -1,32 +1,34 @@
-"""The rows of backfills and their shards in `state.db`, as dataclasses."""
+"""The rows of backfills and their shards in the state database, as dataclasses."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from common.shards import Item, SeriesShard
+from common.state_database import StateRow
 from common.time_ranges import TimeRange
 from warehouse.state.coverage import Scope, unread_end
 
 SELECT_BACKFILLS: Final = """
-SELECT backfill.*, count(number) AS shards, count(number) FILTER (WHERE s.state = 'done') AS done,
+SELECT backfill_id, digest, series, source, request, at_least, at_most, backfill.state, backfill.reason,
+    holder, created_at, updated_at,
+    count(number) AS shards, count(number) FILTER (WHERE s.state = 'done') AS done,
     count(number) FILTER (WHERE s.state = 'broken') AS broken,
-    coalesce(sum(rows), 0) AS rows, coalesce(sum(requests), 0) AS requests
+    CAST(coalesce(sum(rows), 0) AS BIGINT) AS rows, CAST(coalesce(sum(requests), 0) AS BIGINT) AS requests
 FROM backfill LEFT JOIN backfill_shard s USING (backfill_id)
-WHERE (:backfill IS NULL OR backfill_id = :backfill) AND (:digest IS NULL OR digest = :digest)
-GROUP BY backfill_id ORDER BY created_at DESC, backfill.rowid DESC
+WHERE backfill_id = coalesce(:backfill, backfill_id) AND digest = coalesce(:digest, digest)
+GROUP BY backfill.backfill_id ORDER BY created_at DESC, backfill.rowid DESC
 """
 SELECT_SHARDS: Final = "SELECT * FROM backfill_shard WHERE backfill_id = ? ORDER BY number"
 # Coverage is looked up by item id: a shard that knows only the item's name is left out.
 SELECT_COVERED_SHARDS: Final = """
 SELECT s.* FROM backfill_shard s JOIN backfill USING (backfill_id)
-WHERE series = ? AND source = ? AND currency = ? AND interval IS ? AND settled_to IS NOT NULL
-    AND (item_id IS NOT NULL OR market_hash_name IS NULL)
+WHERE series = ? AND source = ? AND currency = ? AND coalesce(interval, '') = coalesce(?, '')
+    AND settled_to IS NOT NULL AND (item_id IS NOT NULL OR market_hash_name IS NULL)
 """
 SELECT_DENSITIES: Final = """
 SELECT item_id, provider, sum(rows) / sum(days) AS rows_a_day, sum(requests) / sum(days) AS requests_a_day
@@ -35,7 +37,7 @@ FROM (
     FROM backfill_shard JOIN backfill USING (backfill_id)
     WHERE series = ? AND source = ? AND backfill_shard.state = 'done'
         AND (item_id IS NOT NULL OR market_hash_name IS NULL)
-) GROUP BY item_id, provider HAVING sum(days) > 0
+) AS shard GROUP BY item_id, provider HAVING sum(days) > 0
 """
 INSERT_SHARD: Final = """
 INSERT INTO backfill_shard (
@@ -138,13 +140,13 @@ def parse_timestamp(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def backfill_from_row(row: sqlite3.Row) -> BackfillRecord:
+def backfill_from_row(row: StateRow) -> BackfillRecord:
     """Return the backfill in a row of SELECT_BACKFILLS."""
     times = {name: datetime.fromisoformat(row[name]) for name in ("created_at", "updated_at")}
     return BackfillRecord(**{**row, **times, "request": json.loads(row["request"])})
 
 
-def shard_from_row(row: sqlite3.Row) -> BackfillShard:
+def shard_from_row(row: StateRow) -> BackfillShard:
     """Return the shard in a row of `backfill_shard`."""
     item = Item(row["item_id"], row["market_hash_name"], row["phase"])
     planned = SeriesShard(
@@ -181,5 +183,5 @@ def shard_to_row(backfill_id: str, number: int, shard: SeriesShard) -> dict[str,
         "start_at": format_timestamp(shard.start),
         "end_at": format_timestamp(shard.end),
         "walk_end": format_timestamp(shard.end),
-        "lookback": shard.lookback,
+        "lookback": int(shard.lookback),
     }

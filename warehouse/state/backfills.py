@@ -1,4 +1,4 @@
-"""The backfills in `state.db`: what each one requests, its shards and their checkpoints.
+"""The backfills in the state database: what each one requests, its shards and their checkpoints.
 
 A checkpoint is written after the page has landed. It may lag behind the landings by a page (see
 `warehouse.state.recovery`), but is never ahead of them.
@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from filelock import FileLock, Timeout
-
-from common.files import is_locked, translate_os_errors
 from common.shards import SeriesShard
-from common.sqlite import read_state_db, state_transaction
+from common.state_database import StateConnection
 from common.warehouse_errors import BackfillBusy, BackfillNotFound
+from warehouse.lease import LeaseHeld, describe_holder, hold_lease, lease_holder
+from warehouse.paths import WarehousePaths
 from warehouse.state.backfill_rows import (
     INSERT_SHARD,
     SELECT_BACKFILLS,
@@ -38,6 +34,7 @@ from warehouse.state.backfill_rows import (
     shard_to_row,
 )
 from warehouse.state.coverage import Coverage, Scope, stable_until
+from warehouse.state.database import open_state
 
 if TYPE_CHECKING:
     from warehouse.landing.series import SeriesPageMeta
@@ -50,25 +47,27 @@ RETRY_BROKEN_SHARD: Final = """
 UPDATE backfill_shard SET state = 'waiting', cursor = NULL, reason = NULL, walk_end = ?
 WHERE backfill_id = ? AND number = ? AND state = 'broken'
 """
-# A page that is recorded already changes nothing. min() of two values is null where one of them is.
+# A page that is recorded already changes nothing.
 RECORD_PAGE: Final = """
-UPDATE backfill_shard SET page = :page + 1, cursor = :next, state = iif(:next IS NULL, :end, 'running'),
+UPDATE backfill_shard SET page = :page + 1, cursor = :next,
+    state = CASE WHEN CAST(:next AS TEXT) IS NULL THEN :end ELSE 'running' END,
     rows = rows + :rows, requests = requests + 1, reason = NULL,
-    oldest = min(coalesce(oldest, :oldest), coalesce(:oldest, oldest)),
+    oldest = CASE WHEN oldest IS NULL OR :oldest < oldest THEN :oldest ELSE oldest END,
     settled_to = coalesce(settled_to, :settled_to)
 WHERE backfill_id = :id AND number = :number AND page <= :page AND state <> 'done'
 """
 
 
 class BackfillStore:
-    """The backfills in the `state.db` at `path`. Safe for several processes.
+    """The backfills in the state database of a warehouse. Safe for several processes.
 
-    Each method is a transaction of its own, durable on return. Raises WarehouseFull, WarehouseLocked (after
-    half a minute) and WarehouseUnusable.
+    Each method is a transaction of its own, durable on return. Raises WarehouseLocked (after half a minute)
+    and WarehouseError.
     """
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = UTC_NOW) -> None:
-        self._path = path
+    def __init__(self, paths: WarehousePaths, now: Callable[[], datetime] = UTC_NOW) -> None:
+        self._paths = paths
+        self._state = open_state(paths)
         self._now = now
 
     def begin_or_find(
@@ -89,10 +88,11 @@ class BackfillStore:
         at = self._now()
         backfill_id, now = f"{at:%Y%m%d}-{secrets.token_hex(3)}", format_timestamp(at)
         request_json = json.dumps(request, sort_keys=True)
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             # The unique index one_open_backfill decides which of several processes begins the backfill.
             inserted = db.execute(
-                "INSERT OR IGNORE INTO backfill VALUES (?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, ?, ?)",
+                "INSERT INTO backfill VALUES (?, ?, ?, ?, ?, ?, ?, 'running', NULL, NULL, ?, ?)"
+                " ON CONFLICT DO NOTHING",
                 (backfill_id, digest, series, source, request_json, *cost, now, now),
             )
             if inserted.rowcount:
@@ -102,7 +102,7 @@ class BackfillStore:
 
     def add_shards(self, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
         """Append shards to a backfill."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             _insert_shards(db, backfill_id, shards)
 
     def get(self, backfill_id: str) -> BackfillRecord:
@@ -110,7 +110,7 @@ class BackfillStore:
         with self._read("backfill") as db:
             records = _select_backfills(db, backfill_id=backfill_id)
         if not records:
-            raise BackfillNotFound(f"there is no backfill {backfill_id!r}", self._path)
+            raise BackfillNotFound(f"there is no backfill {backfill_id!r}", self._paths.state)
         return records[0]
 
     def find_latest(self, digest: str | None = None) -> BackfillRecord | None:
@@ -135,15 +135,18 @@ class BackfillStore:
         Raises BackfillBusy, which names the holder, and BackfillNotFound.
         """
         self.get(backfill_id)
-        with self._file_lock(backfill_id, PROBE_TIMEOUT):
-            self._update(backfill_id, holder=f"PID {os.getpid()}")
-            yield
+        try:
+            with hold_lease(self._paths, backfill_id, PROBE_TIMEOUT):
+                self._update(backfill_id, holder=describe_holder(self._paths))
+                yield
+        except LeaseHeld as held:
+            detail = f"backfill {backfill_id} is run by {held.holder}"
+            raise BackfillBusy(detail, self._paths.root, held.holder) from None
 
     def lock_holder(self, backfill_id: str) -> str | None:
         """Return the process that runs a backfill now; None where no process does, whatever its state."""
-        record = self.get(backfill_id)
-        locked = is_locked(self._lock_file(backfill_id))
-        return (record.holder or "another process") if locked else None
+        self.get(backfill_id)
+        return lease_holder(self._paths, backfill_id)
 
     def resume(self, backfill_id: str) -> BackfillRecord:
         """Set a backfill to `running` under its `lock`, unless it is done or cancelled.
@@ -157,7 +160,7 @@ class BackfillStore:
                 for shard in self.list_shards(backfill_id)
                 if shard.state == "broken"
             ]
-            with state_transaction(self._path) as db:
+            with self._state.transaction() as db:
                 db.executemany(RETRY_BROKEN_SHARD, retries)
         return self.get(backfill_id)
 
@@ -169,7 +172,7 @@ class BackfillStore:
         A shard without one `usable` row, although rows came, is broken instead: nobody knows what they were.
         Returns False where the backfill was cancelled. Recording a page again changes nothing.
         """
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             series, interval = db.execute(
                 "SELECT series, interval FROM backfill JOIN backfill_shard USING (backfill_id)"
                 " WHERE backfill_id = ? AND number = ?",
@@ -197,7 +200,7 @@ class BackfillStore:
 
     def finish_shard(self, backfill_id: str, number: int, state: str, *, reason: str | None = None) -> None:
         """Set a shard to `done` or `broken`, with the reason, unless it is done."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             db.execute(
                 "UPDATE backfill_shard SET state = ?, reason = ?"
                 " WHERE backfill_id = ? AND number = ? AND state <> 'done'",
@@ -217,7 +220,7 @@ class BackfillStore:
 
     def discard_shards(self, backfill_id: str, numbers: Iterable[int]) -> None:
         """Remove shards from the coverage, and cancel the backfill if it is unfinished."""
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             db.executemany(
                 "UPDATE backfill_shard SET settled_to = NULL WHERE backfill_id = ? AND number = ?",
                 [(backfill_id, number) for number in numbers],
@@ -241,14 +244,14 @@ class BackfillStore:
             (shard.scope, span) for shard in shards if (span := shard.covered_span(series)) is not None
         )
 
-    def _read(self, *tables: str) -> contextlib.AbstractContextManager[sqlite3.Connection]:
-        return read_state_db(self._path, *tables) if self._path.exists() else state_transaction(self._path)
+    def _read(self, *tables: str) -> contextlib.AbstractContextManager[StateConnection]:
+        return self._state.read(*tables) if self._state.exists() else self._state.transaction()
 
     def _update(self, backfill_id: str, **values: object) -> BackfillRecord:
         """Update columns of a backfill, unless it is done or cancelled. Raises BackfillNotFound."""
         changes = {**values, "updated_at": format_timestamp(self._now())}
         columns = ", ".join(f"{name} = ?" for name in changes)
-        with state_transaction(self._path) as db:
+        with self._state.transaction() as db:
             db.execute(
                 f"UPDATE backfill SET {columns} WHERE backfill_id = ?"  # noqa: S608 - names from this module
                 " AND state NOT IN ('done', 'cancelled')",
@@ -256,33 +259,15 @@ class BackfillStore:
             )
         return self.get(backfill_id)
 
-    def _lock_file(self, backfill_id: str) -> Path:
-        return self._path.with_name("backfills") / f"{backfill_id}.lock"
-
-    @contextlib.contextmanager
-    def _file_lock(self, backfill_id: str, timeout: float) -> Iterator[None]:
-        file = self._lock_file(backfill_id)
-        with translate_os_errors(file.parent):
-            file.parent.mkdir(exist_ok=True)
-            try:
-                lock = FileLock(file).acquire(timeout=timeout)
-            except Timeout:
-                holder = self.get(backfill_id).holder or "another process"
-                raise BackfillBusy(
-                    f"backfill {backfill_id} is run by {holder}", file.parent, holder
-                ) from None
-        with lock:
-            yield
-
 
 def _select_backfills(
-    db: sqlite3.Connection, *, backfill_id: str | None = None, digest: str | None = None
+    db: StateConnection, *, backfill_id: str | None = None, digest: str | None = None
 ) -> list[BackfillRecord]:
     rows = db.execute(SELECT_BACKFILLS, {"backfill": backfill_id, "digest": digest})
     return [backfill_from_row(row) for row in rows]
 
 
-def _insert_shards(db: sqlite3.Connection, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
+def _insert_shards(db: StateConnection, backfill_id: str, shards: Iterable[SeriesShard]) -> None:
     count = "SELECT count(*) FROM backfill_shard WHERE backfill_id = ?"
     (first,) = db.execute(count, (backfill_id,)).fetchone()
     rows = [shard_to_row(backfill_id, number, shard) for number, shard in enumerate(shards, first)]

@@ -13,7 +13,8 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from common.files import require_file, translate_os_errors
-from common.sqlite import LOCK_TIMEOUT, find_damage, open_state_db, translate_sqlite_errors
+from common.sqlite import find_damage, open_state_db, translate_sqlite_errors
+from common.state_database import LOCK_TIMEOUT
 from common.state_schema import CopiedTable, copied_tables
 from common.warehouse_errors import WarehouseError, WarehouseLocked
 from warehouse.integrity import has_content
@@ -27,6 +28,7 @@ from warehouse.state.alerts import (
     Alert,
     AlertStore,
 )
+from warehouse.state.database import open_state
 
 LOGS: Final = ("-wal", "-shm")
 BACKFILL_TABLES: Final = frozenset({"backfill", "backfill_shard"})
@@ -36,9 +38,9 @@ def mend_state(paths: WarehousePaths, now: datetime) -> None:
     """Make `state.db` anew where it is damaged or lost, with an alert; the damaged file is kept beside it.
 
     A backfill of which a row is damaged is forgotten: asked for again, it begins anew. Counts of requests are
-    those that the sources report next. Raises WarehouseError.
+    those that the sources report next. A state in PostgreSQL is its server's to mend. Raises WarehouseError.
     """
-    if _find_problem(paths) is None:
+    if paths.shared is not None or _find_problem(paths) is None:
         return
     lock = FileLock(paths.root / "state.lock")
     with translate_os_errors(paths.state), contextlib.ExitStack() as stack:
@@ -50,7 +52,7 @@ def mend_state(paths: WarehousePaths, now: datetime) -> None:
         if problem is not None:  # no other process was faster
             message = _make_anew(paths, now, problem)
             alert = Alert(RESTORED, "", "state.db", message, guidance=CHECK_DISK)
-            AlertStore(paths.state).raise_alert(alert, now)
+            AlertStore(open_state(paths)).raise_alert(alert, now)
 
 
 def _find_problem(paths: WarehousePaths) -> str | None:

@@ -1,15 +1,13 @@
-"""Scheduled snapshots that took nothing, in `state.db`: skipped because they were late, or cancelled."""
+"""Scheduled snapshots that took nothing, in the state database: they were late, or cancelled."""
 
 from __future__ import annotations
 
 import dataclasses
-import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final, Literal
 
-from common.sqlite import open_state_db, read_state_db, state_transaction
+from common.state_database import StateDatabase, StateRow
 from common.text import pluralize
 
 # Longer than any price API keeps its history: a gap that is older cannot be filled.
@@ -27,22 +25,22 @@ class MissedTick:
     reason: str
 
 
-def record_ticks(path: Path, ticks: Iterable[MissedTick], now: datetime) -> None:
-    """Record ticks in the `state.db` at `path`, each once, and forget those of more than 40 days ago."""
+def record_ticks(state: StateDatabase, ticks: Iterable[MissedTick], now: datetime) -> None:
+    """Record ticks, each once, and forget those of more than 40 days ago."""
     rows = [(tick.basket, _stored(tick.due_at), tick.outcome, tick.reason) for tick in ticks]
     if not rows:
         return
-    open_state_db(path).close()
-    with state_transaction(path) as db:
-        db.executemany("INSERT OR IGNORE INTO missed_tick VALUES (?, ?, ?, ?)", rows)
+    state.create()
+    with state.transaction() as db:
+        db.executemany("INSERT INTO missed_tick VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
         db.execute("DELETE FROM missed_tick WHERE due_at < ?", (_stored(now - KEEP_TICKS),))
 
 
-def read_ticks(path: Path) -> list[MissedTick]:
-    """Return the recorded ticks in the order of time; none if there is no file yet."""
-    if not path.exists():
+def read_ticks(state: StateDatabase) -> list[MissedTick]:
+    """Return the recorded ticks in the order of time; none if there is no database yet."""
+    if not state.exists():
         return []
-    with read_state_db(path, "missed_tick") as db:
+    with state.read("missed_tick") as db:
         return [_tick(row) for row in db.execute("SELECT * FROM missed_tick ORDER BY due_at, basket")]
 
 
@@ -50,7 +48,7 @@ def _stored(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _tick(row: sqlite3.Row) -> MissedTick:
+def _tick(row: StateRow) -> MissedTick:
     return MissedTick(**{**row, "due_at": datetime.fromisoformat(row["due_at"])})
 
 

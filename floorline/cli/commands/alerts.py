@@ -34,9 +34,10 @@ def alerts_list(
     from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
     from warehouse.state.alerts import read_alerts
+    from warehouse.state.database import open_state
 
     settings = load_settings(config)
-    alerts = read_alerts(settings.paths.state, open_only=not everything)
+    alerts = read_alerts(open_state(settings.paths), open_only=not everything)
     if as_json:
         print_result("alerts list", [AlertOutput.of(compose_message(alert, settings)) for alert in alerts])
     else:
@@ -51,9 +52,10 @@ def alerts_show(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson =
     from pipelines.alerts.messages import compose_message
     from pipelines.config import load_settings
     from warehouse.state.alerts import read_alerts
+    from warehouse.state.database import open_state
 
     settings = load_settings(config)
-    alerts = read_alerts(settings.paths.state)
+    alerts = read_alerts(open_state(settings.paths))
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no alert {alert}")
@@ -67,12 +69,13 @@ def alerts_clear(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson 
     from common.errors import ConfigError
     from floorline.cli.execution import warehouse_paths
     from warehouse.state.alerts import AlertStore, read_alerts
+    from warehouse.state.database import open_state
 
-    path = warehouse_paths(config).state
-    if not path.exists() or not AlertStore(path).clear(alert, SystemClock().now()):
+    state = open_state(warehouse_paths(config))
+    if not state.exists() or not AlertStore(state).clear(alert, SystemClock().now()):
         raise ConfigError(f"there is no open alert {alert}")
     if as_json:
-        print_result("alerts clear", next(a for a in read_alerts(path) if a.alert_id == alert))
+        print_result("alerts clear", next(a for a in read_alerts(state) if a.alert_id == alert))
     else:
         console.print_line(f"alert {alert} is closed")
 
@@ -91,9 +94,10 @@ def alerts_accept(alert: AlertNumber, config: ConfigFile = None, as_json: AsJson
     from pipelines.alerts.causes import DARK
     from pipelines.config import load_settings
     from warehouse.state.alerts import read_alerts
+    from warehouse.state.database import open_state
 
     settings = load_settings(config)
-    alerts = read_alerts(settings.paths.state, open_only=True)
+    alerts = read_alerts(open_state(settings.paths), open_only=True)
     record = next((record for record in alerts if record.alert_id == alert), None)
     if record is None:
         raise ConfigError(f"there is no open alert {alert}")

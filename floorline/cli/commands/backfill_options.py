@@ -19,12 +19,12 @@ from pipelines.backfill.sales import next_request
 from pipelines.backfill.session import resolve_source
 from pipelines.config import Settings
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.database import open_state
 
 
 def find_backfill_store(settings: Settings) -> BackfillStore | None:
-    """Return the store of backfills; None if there is no `state.db` yet."""
-    path = settings.paths.state
-    return BackfillStore(path) if path.exists() else None
+    """Return the store of backfills; None if there is none yet."""
+    return BackfillStore(settings.paths) if open_state(settings.paths).exists() else None
 
 
 def build_requests(

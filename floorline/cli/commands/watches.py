@@ -28,9 +28,10 @@ def watches_list(config: ConfigFile = None, as_json: AsJson = False) -> None:
     from floorline.cli.render.watches import print_watches
     from pipelines.config import load_settings
     from warehouse.state.alerts import read_alerts
+    from warehouse.state.database import open_state
 
     settings = load_settings(config)
-    alerts = read_alerts(settings.paths.state, open_only=True)
+    alerts = read_alerts(open_state(settings.paths), open_only=True)
     print_watches([WatchOutput.of(watch, alerts) for watch in settings.watches], as_json=as_json)
 
 

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.errors import BudgetSpent, ConnectFailed, QuotaExhausted
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.admission import BATCH_TTL, MAX_BATCH
 from connectors.ratelimit.ledger import Admission, RequestLedger
 from connectors.ratelimit.ledger_tables import BATCH_DIVISOR
@@ -24,6 +25,7 @@ from tests.support.rate_limits import (
     send_request,
     shared_rate_limiter,
 )
+from tests.support.states import MakeState
 
 PER_MINUTE = 256
 MONTH = 100_000
@@ -92,7 +94,7 @@ def test_sequential_requests_get_one_permit_each(make_rate_limiter: MakeRateLimi
 
 @pytest.mark.parametrize("per_minute", [40, 120])
 def test_small_rate_limits_grant_single_permits(tmp_path: Path, per_minute: int) -> None:
-    ledger = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
+    ledger = RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap")
     ledger.set_rate(per_minute)
     assert (
         ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=MAX_BATCH).permits == 1
@@ -128,7 +130,9 @@ def test_two_processes_fill_every_minute_and_exceed_none(seed: int, slowest: flo
         await asyncio.gather(*(worker(rate_limiter) for rate_limiter in rate_limiters for _ in range(6)))
 
     with TemporaryDirectory() as folder:
-        rate_limiters = [shared_rate_limiter(Path(folder) / "state.db", PER_MINUTE, clock) for _ in range(2)]
+        rate_limiters = [
+            shared_rate_limiter(SqliteState(Path(folder) / "state.db"), PER_MINUTE, clock) for _ in range(2)
+        ]
         asyncio.run(main(rate_limiters))
         assert rate_limiters[0].month_usage().used == len(arrived)
         for rate_limiter in rate_limiters:
@@ -180,7 +184,9 @@ def test_month_and_budget_are_never_exceeded_and_the_count_is_exact(
 ) -> None:
     clock = VirtualClock()
     with TemporaryDirectory() as folder:
-        rate_limiters = [shared_rate_limiter(Path(folder) / "state.db", None, clock) for _ in budgets]
+        rate_limiters = [
+            shared_rate_limiter(SqliteState(Path(folder) / "state.db"), None, clock) for _ in budgets
+        ]
         rate_limiters[0].sync_month(MONTH - left, MONTH, since=rate_limiters[0].sync_point())
         for rate_limiter, budget in zip(rate_limiters, budgets, strict=True):
             if budget is not None:
@@ -235,9 +241,9 @@ def test_cancelled_waiting_requests_do_not_count_in_the_month(make_rate_limiter:
     assert rate_limiter.month_usage().used == 5
 
 
-def test_close_returns_unused_permits(tmp_path: Path) -> None:
+def test_close_returns_unused_permits(make_state: MakeState) -> None:
     clock = VirtualClock()
-    rate_limiter, other = (shared_rate_limiter(tmp_path / "state.db", None, clock) for _ in range(2))
+    rate_limiter, other = (shared_rate_limiter(make_state(clock), None, clock) for _ in range(2))
 
     async def main() -> None:
         permits = [rate_limiter.acquire() for _ in range(2)]
@@ -290,22 +296,21 @@ def test_unused_permits_expire(make_rate_limiter: MakeRateLimiter) -> None:
 class LedgerOfKilledProcess(RequestLedger):
     """A ledger whose process dies before it settles or releases any request."""
 
-    def settle(self, ticket: int, free_at: float) -> None:
+    def settle(self, ticket: int, free_at: float, *, now: float) -> None:
         """Do nothing."""
 
     def release(self, ticket: int, cost: int) -> None:
         """Do nothing."""
 
 
-def test_permits_of_a_killed_process_expire(tmp_path: Path) -> None:
+def test_permits_of_a_killed_process_expire(make_state: MakeState) -> None:
     """The last response must have arrived after 1 s + 30 s, and counts for a minute more."""
-    clock = VirtualClock()
-    ledger = LedgerOfKilledProcess(tmp_path / "state.db", "f00d", "cs2cap")
-    before = VirtualClock()
+    before, clock = VirtualClock(), VirtualClock()
+    ledger = LedgerOfKilledProcess(make_state(before), "f00d", "cs2cap")
     run_workers(
         RateLimiter(PER_MINUTE, before, ledger, deadline=30), before, workers=4, requests=1, pause=1.0
     )
-    rate_limiter = shared_rate_limiter(tmp_path / "state.db", PER_MINUTE, clock)
+    rate_limiter = shared_rate_limiter(make_state(clock), PER_MINUTE, clock)
     times = arrival_times(rate_limiter, clock, [(0.0, 0.0)] * 2 * PER_MINUTE)
     in_use = rate_limiter.month_usage().used - 2 * PER_MINUTE
     assert in_use > 2
@@ -315,7 +320,7 @@ def test_permits_of_a_killed_process_expire(tmp_path: Path) -> None:
 def test_batch_counts_until_a_minute_after_its_last_response(tmp_path: Path) -> None:
     clock = VirtualClock()
     per_minute = 3 * BATCH_DIVISOR
-    rate_limiter = shared_rate_limiter(tmp_path / "state.db", per_minute, clock)
+    rate_limiter = shared_rate_limiter(SqliteState(tmp_path / "state.db"), per_minute, clock)
     # The third request shares a batch with the second.
     travel_times = [(0.0, 20.0)] * 2 + [(0.0, 0.0)] * (2 * per_minute - 2)
     times = arrival_times(rate_limiter, clock, travel_times)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
+from common.sqlite_state import SqliteState
 from common.warehouse_errors import WarehouseLocked, WarehouseUnusable
 from connectors.ratelimit.ledger import RequestLedger
 from connectors.ratelimit.limiter import RateLimiter
@@ -24,7 +25,9 @@ def locked(state: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_request_waits_for_the_lock_while_other_tasks_run(tmp_path: Path) -> None:
-    rate_limiter = RateLimiter(5, SystemClock(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
+    rate_limiter = RateLimiter(
+        5, SystemClock(), RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap")
+    )
     events: list[str] = []
 
     async def request() -> None:
@@ -48,7 +51,7 @@ def test_request_waits_for_the_lock_while_other_tasks_run(tmp_path: Path) -> Non
 
 def test_waiting_for_half_a_minute_raises(tmp_path: Path) -> None:
     clock = VirtualClock()
-    ledger = RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
+    ledger = RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap")
     with locked(tmp_path / "state.db"):
         assert ledger.acquire(0, 1, metered=True, lease=90, now=7.0, at=clock.now()) == (0, 0.1, 0)
         assert ledger.acquire(0, 1, metered=True, lease=90, now=36.9, at=clock.now()) == (0, 0.1, 0)
@@ -59,7 +62,7 @@ def test_waiting_for_half_a_minute_raises(tmp_path: Path) -> None:
 
 def test_response_that_cannot_be_stored_counts_for_its_lease(tmp_path: Path) -> None:
     clock = VirtualClock()
-    rate_limiter = RateLimiter(1, clock, RequestLedger(tmp_path / "state.db", "f00d", "cs2cap"))
+    rate_limiter = RateLimiter(1, clock, RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap"))
 
     async def main() -> list[float]:
         with contextlib.ExitStack() as stack:
@@ -74,4 +77,4 @@ def test_response_that_cannot_be_stored_counts_for_its_lease(tmp_path: Path) -> 
 def test_path_that_cannot_be_written_raises(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(WarehouseUnusable):
-        RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")
+        RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap")

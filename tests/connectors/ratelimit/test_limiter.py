@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConnectFailed, OnHold
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.ledger_tables import LONGEST_HOLD
 from connectors.ratelimit.limiter import MAX_PAUSE, RateLimiter
 from tests.support.clocks import VirtualClock
@@ -35,7 +36,9 @@ def test_arrivals_never_exceed_the_rate_limit(
         if in_memory:
             rate_limiter = RateLimiter(per_minute, clock, deadline=140)
         else:
-            rate_limiter = shared_rate_limiter(Path(folder) / "state.db", per_minute, clock, deadline=140)
+            rate_limiter = shared_rate_limiter(
+                SqliteState(Path(folder) / "state.db"), per_minute, clock, deadline=140
+            )
         times = arrival_times(rate_limiter, clock, travel_times)
         rate_limiter.close()
     assert len(times) == len(travel_times)

@@ -17,6 +17,7 @@ from common.errors import (
     StreamsExhausted,
     Unavailable,
 )
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.admission import Permit
 from connectors.ratelimit.ledger import read_usage
 from connectors.ratelimit.ledger_tables import MonthUsage
@@ -143,18 +144,18 @@ def test_own_count_stays_where_it_can_be_right(used: int, own: int, in_flight: i
 
 def test_month_survives_a_restart_and_is_known_without_the_key(tmp_path: Path) -> None:
     clock = VirtualClock()
-    rate_limiter = shared_rate_limiter(tmp_path / "state.db", None, clock)
-    assert read_usage(tmp_path / "state.db", "cs2cap") is None
+    rate_limiter = shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock)
+    assert read_usage(SqliteState(tmp_path / "state.db"), "cs2cap") is None
     report(rate_limiter, 990)
     send_requests(rate_limiter, 2)
     rate_limiter.close()
-    again = shared_rate_limiter(tmp_path / "state.db", None, clock)
+    again = shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock)
     assert again.month_usage().left == 8
-    known = read_usage(tmp_path / "state.db", "cs2cap")
+    known = read_usage(SqliteState(tmp_path / "state.db"), "cs2cap")
     assert known is not None
     assert (known.used, known.limit, known.reported_at) == (992, 1000, NOON)
-    assert read_usage(tmp_path / "state.db", "other") is None
-    assert read_usage(tmp_path / "nowhere.db", "cs2cap") is None
+    assert read_usage(SqliteState(tmp_path / "state.db"), "other") is None
+    assert read_usage(SqliteState(tmp_path / "nowhere.db"), "cs2cap") is None
 
 
 def test_stream_starts_are_counted_for_a_day(make_rate_limiter: MakeRateLimiter) -> None:
@@ -177,11 +178,14 @@ def test_stream_starts_are_counted_for_a_day(make_rate_limiter: MakeRateLimiter)
 
 def test_stream_starts_survive_a_restart(tmp_path: Path) -> None:
     clock = VirtualClock()
-    first = shared_rate_limiter(tmp_path / "state.db", None, clock)
+    first = shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock)
     first.set_stream_limit(STREAM, 50)
     first.claim_stream_start(STREAM)
     first.close()
-    assert shared_rate_limiter(tmp_path / "state.db", None, clock).stream_usage(STREAM) == (1, 50)
+    assert shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock).stream_usage(STREAM) == (
+        1,
+        50,
+    )
 
 
 @pytest.mark.parametrize(("remaining", "used"), [(46, 4), (49, 1), (50, 0)])
@@ -282,7 +286,7 @@ def test_clock_set_back_keeps_a_start_for_a_day_at_most(make_rate_limiter: MakeR
 
 def test_processes_share_the_month(tmp_path: Path) -> None:
     clock = VirtualClock()
-    one, other = (shared_rate_limiter(tmp_path / "state.db", None, clock) for _ in range(2))
+    one, other = (shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock) for _ in range(2))
     report(one, 997)
     assert len(arrival_times(one, clock, [(0.0, 0.0)] * 2)) == 2
     assert len(arrival_times(other, clock, [(0.0, 0.0)])) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.sqlite_state import SqliteState
 from connectors.ratelimit.ledger import MonthReport, RequestLedger, read_usage
 from connectors.ratelimit.limiter import QuotaHeaders
 from tests.support.clocks import NOON, VirtualClock
@@ -16,7 +17,7 @@ MONTH = 100_000
 
 def test_close_stores_the_last_report(tmp_path: Path) -> None:
     clock = VirtualClock()
-    rate_limiter = shared_rate_limiter(tmp_path / "state.db", None, clock)
+    rate_limiter = shared_rate_limiter(SqliteState(tmp_path / "state.db"), None, clock)
     rate_limiter.sync_month(10, MONTH, since=rate_limiter.sync_point())
 
     async def main() -> None:
@@ -27,7 +28,7 @@ def test_close_stores_the_last_report(tmp_path: Path) -> None:
 
     asyncio.run(main())
     rate_limiter.close()
-    month = read_usage(tmp_path / "state.db", "cs2cap")
+    month = read_usage(SqliteState(tmp_path / "state.db"), "cs2cap")
     assert month is not None
     assert month.used == 60
 
@@ -64,8 +65,8 @@ def test_old_report_is_not_stored(make_rate_limiter: MakeRateLimiter) -> None:
 
 @pytest.mark.parametrize("own", [True, False])
 def test_all_requests_of_a_batch_may_be_missing_in_a_report(tmp_path: Path, own: bool) -> None:
-    for ledger in (RequestLedger(), RequestLedger(tmp_path / "state.db", "f00d", "cs2cap")):
+    for ledger in (RequestLedger(), RequestLedger(SqliteState(tmp_path / "state.db"), "f00d", "cs2cap")):
         ticket, _, permits = ledger.acquire(0, 1, metered=True, lease=90.0, now=0.0, at=NOON, max_permits=5)
-        ledger.sync_month(MonthReport(100, MONTH, since=0.0, own=ticket if own else 0), NOON)
+        ledger.sync_month(MonthReport(100, MONTH, since=0.0, own=ticket if own else 0), now=0.0, at=NOON)
         assert ledger.month(NOON).used == 100 + permits - own == 105 - own
         ledger.close()

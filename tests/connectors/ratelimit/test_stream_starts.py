@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from common.errors import StreamsExhausted
+from common.sqlite_state import SqliteState
 from connectors.cs2cap.client import Cs2capClient
 from connectors.cs2cap.connector import CS2Cap
 from connectors.http.auth import Key
@@ -30,7 +31,7 @@ def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(limits=True, tier="pro", items=20)
 
 
-def run_client(sandbox: Sandbox, state: Path, work: Callable[[Client, CS2Cap], Awaitable[_T]]) -> _T:
+def run_client(sandbox: Sandbox, state: SqliteState, work: Callable[[Client, CS2Cap], Awaitable[_T]]) -> _T:
     """Run `work` with a client like that of a separate process."""
 
     async def main() -> _T:
@@ -58,7 +59,7 @@ def test_tier_sets_the_limit(sandbox: Sandbox, tmp_path: Path) -> None:
         await source.account()
         return client.rate_limiter.stream_usage(STREAM)
 
-    assert run_client(sandbox, tmp_path / "state.db", work) == (0, 50)
+    assert run_client(sandbox, SqliteState(tmp_path / "state.db"), work) == (0, 50)
 
 
 def test_stream_headers_report_the_starts_of_others(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_stream_headers_report_the_starts_of_others(sandbox: Sandbox, tmp_path: 
         await read_stream(client)
         return [*usages, client.rate_limiter.stream_usage(STREAM)]
 
-    assert run_client(sandbox, tmp_path / "state.db", work) == [(1, 50), (47, 50)]
+    assert run_client(sandbox, SqliteState(tmp_path / "state.db"), work) == [(1, 50), (47, 50)]
 
 
 def test_after_the_last_start_no_process_sends_another(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -86,8 +87,8 @@ def test_after_the_last_start_no_process_sends_another(sandbox: Sandbox, tmp_pat
         assert refused.value.resets_at == NOON + timedelta(days=1)
         await source.fx()  # other routes still work
 
-    run_client(sandbox, tmp_path / "state.db", use_last_start)
-    run_client(sandbox, tmp_path / "state.db", try_another)
+    run_client(sandbox, SqliteState(tmp_path / "state.db"), use_last_start)
+    run_client(sandbox, SqliteState(tmp_path / "state.db"), try_another)
     assert [entry.path for entry in sandbox.requests.of_path("/v1/prices")] == ["/v1/prices"]
 
 
@@ -101,5 +102,5 @@ def test_start_that_the_source_refused_is_not_sent_again(sandbox: Sandbox, tmp_p
                 await read_stream(client)
         await source.fx()
 
-    run_client(sandbox, tmp_path / "state.db", work)
+    run_client(sandbox, SqliteState(tmp_path / "state.db"), work)
     assert [entry.status for entry in sandbox.requests.of_path("/v1/prices")] == [429]

@@ -15,6 +15,7 @@ from tests.support.json_outputs import read_result
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe, query_rows
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore, read_alerts
+from warehouse.state.database import open_state
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
     paths = create_warehouse(tmp_path / "data")
     land_and_load(paths, "a", observe(minute(0), *(Quote(str(number)) for number in range(300))))
     report = land_and_load(paths, "b", observe(minute(10), *(Quote(str(number)) for number in range(170))))
-    raise_alerts(AlertStore(paths.state), [], [report], now=minute(10))
+    raise_alerts(AlertStore(open_state(paths)), [], [report], now=minute(10))
     return paths
 
 
@@ -38,7 +39,7 @@ def accept(paths: WarehousePaths, alert: int, *options: str) -> str:
 
 
 def test_accepted_loss_closes_the_quotes_and_the_alert(paths: WarehousePaths) -> None:
-    (alert,) = read_alerts(paths.state, open_only=True)
+    (alert,) = read_alerts(open_state(paths), open_only=True)
     assert (alert.cause, alert.subject) == (DARK, "steam")
     text = accept(paths, alert.alert_id or 0)
 
@@ -47,7 +48,7 @@ def test_accepted_loss_closes_the_quotes_and_the_alert(paths: WarehousePaths) ->
     assert query_rows(
         paths, "SELECT flow, state, rows_closed FROM runs ORDER BY started_at DESC LIMIT 1"
     ) == [("accept", "done", 130)]
-    assert read_alerts(paths.state, open_only=True) == []
+    assert read_alerts(open_state(paths), open_only=True) == []
 
 
 def test_accepted_loss_as_json(paths: WarehousePaths) -> None:
@@ -62,7 +63,7 @@ def test_accepted_loss_as_json(paths: WarehousePaths) -> None:
 
 
 def test_only_an_open_alert_of_a_dark_provider_can_be_accepted(paths: WarehousePaths) -> None:
-    AlertStore(paths.state).raise_alert(Alert("silence", "cs2cap", "core", "no run"), minute(20))
+    AlertStore(open_state(paths)).raise_alert(Alert("silence", "cs2cap", "core", "no run"), minute(20))
     with pytest.raises(ConfigError, match=r"alert 2 is no open alert provider\.dark"):
         accept(paths, 2)
     with pytest.raises(ConfigError, match="there is no open alert 9"):

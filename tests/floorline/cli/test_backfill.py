@@ -138,7 +138,7 @@ def test_invalid_combinations_of_options(
 def test_backfill_of_an_older_version_in_another_currency_is_not_resumed(bench: Bench, box: Sandbox) -> None:
     bench.paths.prepare()
     request = {"items": ["1"], "currency": "BTC", "start": f"{FROM}:00+00:00"}
-    record = begin_backfill(BackfillStore(bench.paths.state), request=request)
+    record = begin_backfill(BackfillStore(bench.paths), request=request)
     cancel = f"`floorline backfill cancel {record.backfill_id}`"
     assert cancel in run_command(bench, "--resume", code=2).err
     assert len(box.requests.since(0)) == 0

@@ -166,7 +166,7 @@ def test_basket_without_a_gap(bench: Bench) -> None:
 def record_backfill(bench: Bench, box: Sandbox, item_id: str, *, start: datetime, end: datetime) -> None:
     """Record a finished backfill of one item."""
     shard = SeriesShard("USD", start, end, item=Item(item_id, "an item", None), provider="csfloat")
-    finished_backfill(BackfillStore(bench.paths.state), shard, observed_at=box.clock.now() + TEN)
+    finished_backfill(BackfillStore(bench.paths), shard, observed_at=box.clock.now() + TEN)
 
 
 def read_catalog(bench: Bench) -> pl.DataFrame:

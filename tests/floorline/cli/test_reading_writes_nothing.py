@@ -19,6 +19,7 @@ from tests.support.warehouse import minute
 from tests.support.warehouse_failures import fill_disk
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 READING = {
@@ -50,7 +51,7 @@ def bench(small_disk: Path, sandbox: Sandbox) -> Bench:
     """Return a project on a small disk, with a snapshot and an alert."""
     bench = Bench.at(small_disk, sandbox, basket(), source={"tier": "pro"})
     bench.snapshot()
-    AlertStore(bench.paths.state).raise_alert(Alert("silence", "cs2cap", "core", "no run"), minute(0))
+    AlertStore(open_state(bench.paths)).raise_alert(Alert("silence", "cs2cap", "core", "no run"), minute(0))
     return bench
 
 

@@ -18,6 +18,7 @@ from tests.support.clocks import NOON
 from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, record_ticks
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
@@ -127,7 +128,7 @@ def test_scheduled_runs_that_took_nothing_are_shown(tmp_path: Path, sandbox: San
         MissedTick("core", now + timedelta(minutes=10), "cancelled", "another run is active"),
         MissedTick("core", now + timedelta(minutes=20), "cancelled", "another run is active"),
     ]
-    record_ticks(bench.paths.state, ticks, now)
+    record_ticks(open_state(bench.paths), ticks, now)
     text = main_with("status", "--config", str(bench.config)).out
     line = "core: since the last success, 2 scheduled runs took nothing, cancelled: another run is active\n"
     assert line in text

@@ -16,6 +16,7 @@ from tests.support.warehouse import minute
 from tests.support.watches import create_record
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore, read_alerts
+from warehouse.state.database import open_state
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("no_prefect")]
 WATCHES = f"""\
@@ -72,7 +73,7 @@ def test_check_shows_rows_and_failures_and_raises_no_alert(record: Path) -> None
     assert lines[6].startswith(
         "wrong: failed: DuckDB says: Catalog Error: Table with name quoted does not exist"
     )
-    assert read_alerts(WarehousePaths(record.parent / "data").state) == []
+    assert read_alerts(open_state(WarehousePaths(record.parent / "data"))) == []
 
 
 def test_exit_code_says_what_was_found(record: Path) -> None:
@@ -100,7 +101,7 @@ def test_list_shows_what_the_last_load_found(record: Path) -> None:
         WatchResult(none),
         WatchResult(wrong, failure="no such view"),
     ]
-    settle_watches(AlertStore(paths.state), results, "r1", minute(0))
+    settle_watches(AlertStore(open_state(paths)), results, "r1", minute(0))
     listed = read_result(watches(record, "list", "--json").out)
     assert [entry["state"] for entry in listed] == ["rows", "quiet", "broken"]
     assert listed[0]["opened_at"] == "2026-06-01T12:00:00+00:00"

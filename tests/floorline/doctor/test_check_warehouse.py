@@ -31,6 +31,7 @@ from tests.support.warehouse_failures import HOLD_DATABASE, HOLD_LOCK, fill_disk
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 WAIT = timedelta(seconds=60)
 
@@ -234,7 +235,7 @@ def test_required_space_depends_on_the_size_of_the_database(paths: WarehousePath
 
 
 def test_open_alerts(paths: WarehousePaths) -> None:
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", message="steam vanished"), NOON)
     alerts.raise_alert(
         Alert("auth.failed", "cs2cap", "", message="revoked", guidance="Issue a new key"), NOON

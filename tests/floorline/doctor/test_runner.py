@@ -19,6 +19,7 @@ from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, main_with
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 
@@ -119,7 +120,7 @@ def test_hanging_checks_end_at_their_deadlines(tmp_path: Path) -> None:
 
 def _check_with_locked_state(bench: Bench) -> dict[str, Finding]:
     bench.paths.prepare()
-    AlertStore(bench.paths.state)
+    AlertStore(open_state(bench.paths))
     other = sqlite3.connect(bench.paths.state, isolation_level=None)
     other.execute("PRAGMA journal_mode = DELETE")
     other.execute("BEGIN EXCLUSIVE")

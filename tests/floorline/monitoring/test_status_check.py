@@ -18,6 +18,7 @@ from tests.support.json_outputs import read_result
 from tests.support.snapshots import Bench, CommandOutput, basket, main_with
 from tests.support.warehouse import Quote, land, minute, observe
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 ALERT = Alert(SILENCE, "cs2cap", "core", message="core: no successful run", guidance="Look.")
 
@@ -42,7 +43,7 @@ def check(bench: Bench, *arguments: str) -> CommandOutput:
 
 
 def open_alert(bench: Bench) -> None:
-    AlertStore(bench.paths.state).raise_alert(ALERT, datetime.now(UTC))
+    AlertStore(open_state(bench.paths)).raise_alert(ALERT, datetime.now(UTC))
 
 
 def test_healthy_warehouse_exits_with_0_and_one_line(bench: Bench) -> None:

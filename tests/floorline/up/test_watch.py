@@ -12,6 +12,7 @@ from floorline.up.watch import AlertWatcher
 from pipelines.config import load_settings
 from tests.support.snapshots import Bench, basket
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -34,7 +35,7 @@ def test_alerts_that_open_and_close_are_lines_with_their_severity(tmp_path: Path
     settings = load_settings(Bench.create(tmp_path, {"cs2cap": "http://127.0.0.1:9"}, basket()).config)
     paths = settings.paths
     paths.prepare()
-    alerts, watcher = AlertStore(paths.state), AlertWatcher(settings)
+    alerts, watcher = AlertStore(open_state(paths)), AlertWatcher(settings)
     alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "the key was revoked"), NOON)
     alerts.raise_alert(Alert("provider.dark", "cs2cap", "steam", "all quotes vanished"), NOON)
     asyncio.run(watcher.report_changes())

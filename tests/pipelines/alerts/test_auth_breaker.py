@@ -14,6 +14,7 @@ from tests.support.clocks import VirtualClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket, ledger
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 NEXT_KEY = "cs2c_live_sandbox_next_000000009"
 
@@ -150,7 +151,7 @@ def test_accepted_probe_resets_the_breaker_even_if_the_run_fails(
 def test_one_process_gets_the_hourly_probe(bench: Bench, sandbox: Sandbox, clock: VirtualClock) -> None:
     sandbox.key(VALID_KEY, "disabled")
     bench.snapshot("core", clock=clock)
-    alerts = AlertStore(bench.paths.state)
+    alerts = AlertStore(open_state(bench.paths))
     rejection = alerts.get_rejection("cs2cap")
     assert rejection is not None
     clock.time = 3600

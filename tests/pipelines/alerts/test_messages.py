@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import KeyRevoked, SourceError
+from common.sqlite_state import SqliteState
 from pipelines.alerts.causes import TRAITS, command_for
 from pipelines.alerts.losses import find_missed_time
 from pipelines.alerts.messages import AlertMessage, concerned_baskets, describe_alert
@@ -51,7 +52,7 @@ def alert(cause: str, source: str = "cs2cap", subject: str = "", message: str = 
 def rejected_and_over(tmp_path_factory: pytest.TempPathFactory) -> tuple[AlertMessage, AlertMessage]:
     """Return the messages of a rejected key, and of its end two hours and ten minutes later."""
     folder = tmp_path_factory.mktemp("alerts")
-    paths, alerts = create_warehouse(folder), AlertStore(folder / "state.db")
+    paths, alerts = create_warehouse(folder), AlertStore(SqliteState(folder / "state.db"))
     land(paths, "r1", observe(minute(-10), Quote()), basket="core")
     raise_alerts(alerts, [result("20260601T120000Z-1f", "auth_failed", ERROR)], [], now=NOON)
     load(paths)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from common.sqlite_state import SqliteState
 from pipelines.alerts.messages import AlertMessage
 from pipelines.alerts.notify import CHANNEL, deliver
 from pipelines.alerts.trial import try_channels
@@ -39,7 +40,7 @@ def bench(tmp_path: Path, sandbox: Sandbox, webhook: WebhookReceiver) -> Bench:
 
 @pytest.fixture
 def alerts(tmp_path: Path) -> AlertStore:
-    return AlertStore(tmp_path / "state.db")
+    return AlertStore(SqliteState(tmp_path / "state.db"))
 
 
 def settings(folder: Path, *notify: str) -> Settings:
@@ -129,7 +130,7 @@ def test_two_concurrent_deliveries_send_one_message(
     alerts: AlertStore, webhook: WebhookReceiver, tmp_path: Path
 ) -> None:
     alerts.raise_alert(DARK, NOON)
-    other = AlertStore(tmp_path / "state.db")
+    other = AlertStore(SqliteState(tmp_path / "state.db"))
     assert len(alerts.claim_undelivered("x", NOON)) == 1
     assert other.claim_undelivered("x", NOON) == []
     assert len(other.claim_undelivered("x", NOON + timedelta(minutes=2))) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import KeyRevoked, PlanForbids, QuotaExhausted, SourceError
+from common.sqlite_state import SqliteState
 from pipelines.alerts.rules import raise_alerts
 from pipelines.exit_codes import run_state
 from pipelines.results import RunResult
@@ -20,7 +21,7 @@ AlertKey = tuple[str, str, str]
 
 @pytest.fixture
 def alerts(tmp_path: Path) -> AlertStore:
-    return AlertStore(tmp_path / "state.db")
+    return AlertStore(SqliteState(tmp_path / "state.db"))
 
 
 def run_result(

@@ -17,6 +17,7 @@ from tests.support.backfills import history_requests
 from tests.support.clocks import NOON, SandboxClock
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, basket
+from warehouse.state.database import open_state
 from warehouse.state.ticks import MissedTick, record_ticks
 
 ITEMS = tuple(range(1, 31))
@@ -68,7 +69,7 @@ def test_scheduled_runs_that_took_nothing_are_told_from_no_runs(outage: tuple[Be
     bench, box = outage
     busy = "the limit of this deployment is reached"
     ticks = [MissedTick("core", NOON + timedelta(minutes=20), "cancelled", busy)]
-    record_ticks(bench.paths.state, ticks, NOON)
+    record_ticks(open_state(bench.paths), ticks, NOON)
     first, second = gaps_of(bench, box)[:2]
     assert (first.cause, first.reasons) == (
         "cancelled",

@@ -148,7 +148,7 @@ def test_landings_wait_while_another_loader_holds_the_lock(tmp_path: Path, make_
     with FileLock(bench.paths.lock), pytest.raises(WarehouseLocked):
         run_backfill(bench, box, points_request(*ITEMS), micro_batch_seconds=0)
     assert len(history_requests(box)) >= len(ITEMS)
-    (record,) = BackfillStore(bench.paths.state).list_all()
+    (record,) = BackfillStore(bench.paths).list_all()
     assert (record.state, record.done) == ("done", len(ITEMS))
     again = run_backfill(bench, box, points_request(*ITEMS))
     assert again.requests == 0

@@ -27,7 +27,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def backfills(settings: Settings) -> BackfillStore:
     settings.root.mkdir()
-    return BackfillStore(settings.root / "state.db")
+    return BackfillStore(settings.paths)
 
 
 def record_read(

@@ -99,7 +99,7 @@ def test_checkpoint_that_lags_is_recovered_with_the_same_end(
         bench, request = bench_at(tmp_path, box, base_url=relay.url), points_request(1)
         relay.edits[HISTORY] = spoil(slice(1, None) if usable else slice(None))
         run_backfill(bench, box, request)
-    store = BackfillStore(bench.paths.state)
+    store = BackfillStore(bench.paths)
     record = store.find_latest()
     assert record is not None
     with state_transaction(bench.paths.state) as db:

@@ -14,6 +14,7 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import Bench, basket
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 YEAR, DAY = timedelta(days=365), timedelta(days=1)
@@ -22,7 +23,7 @@ TEN_YEARS = 10 * YEAR
 
 def open_alerts(bench: Bench) -> list[tuple[str, str, str]]:
     """Return the cause, the source and the first words of each open alert."""
-    alerts = AlertStore(bench.paths.state).list_alerts(open_only=True)
+    alerts = AlertStore(open_state(bench.paths)).list_alerts(open_only=True)
     return sorted((alert.cause, alert.source, alert.message.split(" this")[0]) for alert in alerts)
 
 

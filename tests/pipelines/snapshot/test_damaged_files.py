@@ -25,6 +25,7 @@ from tests.support.snapshots import (
 )
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.usefixtures("no_prefect")
 TEXT = b"not what was written" * 1000
@@ -113,7 +114,7 @@ def test_snapshot_mends_what_is_damaged(
     assert len(runs | set(bench.query("SELECT run_id FROM runs"))) == len(runs) + 1
     assert runs <= set(bench.query("SELECT run_id FROM runs"))
     assert len(price_requests(sandbox, before)) == REQUESTS
-    restored = [alert for alert in read_alerts(bench.paths.state) if alert.cause == "database.restored"]
+    restored = [alert for alert in read_alerts(open_state(bench.paths)) if alert.cause == "database.restored"]
     assert [alert.subject for alert in restored] == ([] if subject is None else [subject])
     for command in ("status", "alerts list", "query FROM_quotes"):
         arguments = [word.replace("_", " ") for word in command.split()]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.sqlite_state import SqliteState
 from pipelines.alerts.messages import describe_alert
 from pipelines.config import Settings, WatchSettings
 from pipelines.watches.alerting import settle_watches
@@ -22,7 +23,7 @@ FAILURE = watch("cheap", query="FROM quotes", severity="failure")
 
 @pytest.fixture
 def alerts(tmp_path: Path) -> AlertStore:
-    return AlertStore(tmp_path / "state.db")
+    return AlertStore(SqliteState(tmp_path / "state.db"))
 
 
 def rows(number: int, of: WatchSettings = WATCH, *, has_more: bool = False) -> WatchResult:

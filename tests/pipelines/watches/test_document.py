@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from common.sqlite_state import SqliteState
 from pipelines.alerts.messages import describe_alert
 from pipelines.config import parse_settings
 from pipelines.watches.alerting import settle_watches
@@ -52,7 +53,7 @@ def test_examples_match_nothing_where_all_is_well(tmp_path: Path) -> None:
 
 def test_document_shows_the_message(paths: WarehousePaths, tmp_path: Path) -> None:
     (watch,) = (watch for watch in WATCHES if watch.name == "cheap-redline")
-    alerts = AlertStore(tmp_path / "state.db")
+    alerts = AlertStore(SqliteState(tmp_path / "state.db"))
     settle_watches(alerts, [WatchResult(watch, find_matches(paths, watch))], "r1", minute(0))
     message = describe_alert(alerts.list_alerts()[0], parse_settings({}, tmp_path), [])
     assert textwrap.indent(f"{message.title}\n{message.body}", "    ") in DOCUMENT

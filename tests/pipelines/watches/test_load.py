@@ -19,6 +19,7 @@ from tests.support.snapshots import REDLINE, Bench
 from tests.support.waiting import wait_until
 from tests.support.watches import LONG, create_record, watch
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 pytestmark = [pytest.mark.usefixtures("no_prefect"), pytest.mark.server]
 PRICE = "SELECT price FROM best_ask WHERE item = ? AND currency = 'USD'"
@@ -79,7 +80,7 @@ def watched(folder: Path, *watches: WatchSettings) -> Settings:
 
 
 def open_subjects(settings: Settings) -> list[str]:
-    alerts = AlertStore(settings.paths.state).list_alerts(open_only=True)
+    alerts = AlertStore(open_state(settings.paths)).list_alerts(open_only=True)
     return [alert.subject for alert in reversed(alerts)]
 
 

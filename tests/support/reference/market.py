@@ -17,6 +17,7 @@ from tests.support.warehouse import Quote, create_warehouse, land, load, observe
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 EVERY: Final = timedelta(hours=6)
 # Runs at noon of 1 June and every six hours, but for those of a gap.
@@ -60,7 +61,7 @@ def publish_example(folder: Path) -> WarehousePaths:
         land(paths, f"{at:%Y%m%d-%H}00", asks, bids, basket="market", interval_seconds=EVERY // SECOND)
     _land_series(paths)
     alert = Alert("quota.exhausted", "cs2cap", "", "the requests of this month are used up")
-    AlertStore(paths.state).raise_alert(alert, NOON + 11 * EVERY)
+    AlertStore(open_state(paths)).raise_alert(alert, NOON + 11 * EVERY)
     load(paths)
     return paths
 

@@ -19,6 +19,7 @@ from tests.support.warehouse import (
 )
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +29,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     for number in range(2):
         quotes = [Quote(str(item), 100 + number * item) for item in range(number, 30)]
         land_and_load(paths, f"r{number}", observe(minute(number), *quotes, rejects=[("odd", "{}")]))
-    AlertStore(paths.state).raise_alert(ALERT, NOON)
+    AlertStore(open_state(paths)).raise_alert(ALERT, NOON)
     land(paths, "waiting", observe(minute(5), Quote("3", 777)))
     catalog = paths.catalog / "cs2cap" / "items.arrow"
     catalog.parent.mkdir()

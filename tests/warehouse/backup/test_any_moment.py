@@ -15,6 +15,7 @@ from tests.support.backups import ALERT, back_up, dump_views, lose_disk, restore
 from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 Step = Callable[[WarehousePaths, int], object]
 
@@ -29,11 +30,11 @@ def load_all(paths: WarehousePaths, _number: int) -> None:
 
 
 def open_alert(paths: WarehousePaths, number: int) -> None:
-    AlertStore(paths.state).raise_alert(ALERT, minute(number))
+    AlertStore(open_state(paths)).raise_alert(ALERT, minute(number))
 
 
 def close_alert(paths: WarehousePaths, number: int) -> None:
-    AlertStore(paths.state).resolve(ALERT.cause, ALERT.source, ALERT.subject, now=minute(number))
+    AlertStore(open_state(paths)).resolve(ALERT.cause, ALERT.source, ALERT.subject, now=minute(number))
 
 
 LANDINGS = st.builds(
@@ -53,7 +54,7 @@ def do(paths: WarehousePaths, steps: list[Step], first: int) -> None:
 def outcome(paths: WarehousePaths) -> object:
     """Load everything; return what analysts see, and the alerts."""
     load(paths)
-    return dump_views(paths), AlertStore(paths.state).list_alerts()
+    return dump_views(paths), AlertStore(open_state(paths)).list_alerts()
 
 
 @pytest.mark.slow

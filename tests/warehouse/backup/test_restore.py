@@ -31,6 +31,7 @@ from warehouse.database import writer_lock
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
+from warehouse.state.database import open_state
 
 
 def test_restore_onto_an_empty_folder_equals_the_backup(paths: WarehousePaths, tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_landing_that_waited_is_loaded_once_after_the_restore(
 def test_open_alert_stays_open_and_is_closed_later(folder: Path, tmp_path: Path) -> None:
     paths = WarehousePaths(tmp_path / "new")
     restore(folder, paths)
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     assert [alert.cause for alert in alerts.list_alerts(open_only=True)] == [ALERT.cause]
     assert not alerts.raise_alert(ALERT, minute(1)), "the alert is open already"
     assert alerts.resolve(ALERT.cause, ALERT.source, ALERT.subject, now=minute(2))

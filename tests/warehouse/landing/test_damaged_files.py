@@ -34,6 +34,7 @@ from warehouse.loading.pipeline import load_pending
 from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
+from warehouse.state.database import open_state
 
 KINDS = {**FINISHED, **INTERRUPTED}
 # Kinds of damage that look as if the writer of a file had been killed: the complete pages count.
@@ -124,7 +125,7 @@ def test_damaged_landings_are_set_aside_one_by_one(paths: WarehousePaths) -> Non
 
     assert states == {"first": "done", "last": "done"} | dict.fromkeys(damaged, "unreadable")
     assert query_rows(paths, "SELECT run_id FROM runs ORDER BY ALL") == [("first",), ("last",)]
-    alerts = {alert.subject: alert.message for alert in read_alerts(paths.state, open_only=True)}
+    alerts = {alert.subject: alert.message for alert in read_alerts(open_state(paths), open_only=True)}
     assert {error.folder.name: error.reason for error in landings_set_aside(paths.landing)} == alerts
     assert alerts.keys() == set(damaged)
     assert all(message.isprintable() for message in alerts.values())

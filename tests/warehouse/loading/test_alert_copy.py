@@ -11,6 +11,7 @@ from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 ALERTS = "SELECT subject, closed_at IS NULL FROM alerts ORDER BY alert_id"
 
@@ -27,7 +28,7 @@ def load_on_day(paths: WarehousePaths, day: int) -> None:
 def paths(tmp_path: Path) -> WarehousePaths:
     """Return a warehouse with an alert that is over, one that is open, and a load of each of their states."""
     paths = create_warehouse(tmp_path)
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     alerts.raise_alert(dark("steam"), minute(0))
     alerts.raise_alert(dark("buff163"), minute(1))
     land(paths, "a", observe(minute(0), Quote()))
@@ -44,7 +45,7 @@ def test_load_copies_new_alerts_and_the_end_of_open_ones(paths: WarehousePaths) 
 @pytest.mark.slow
 def test_pruned_alerts_stay_in_the_warehouse_and_in_a_rebuilt_one(paths: WarehousePaths) -> None:
     load_on_day(paths, 182)
-    assert [alert.subject for alert in AlertStore(paths.state).list_alerts()] == ["buff163"]
+    assert [alert.subject for alert in AlertStore(open_state(paths)).list_alerts()] == ["buff163"]
     for _ in range(2):
         load_on_day(paths, 183)
         assert query_rows(paths, ALERTS) == [("steam", False), ("buff163", True)]

@@ -45,6 +45,7 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 from warehouse.state.alerts import read_alerts
+from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.server  # a landing that failed is loaded in a process of its own
 
@@ -135,7 +136,7 @@ def test_landing_that_fails_is_set_aside_after_three_tries(
     states = [load(paths, parser)["odd"].state for _ in range(MAX_FAILED)]
     assert states == ["waiting", "waiting", "unreadable"]
     assert loaded_runs(paths) == ["a", "c"]
-    (alert,) = read_alerts(paths.state, open_only=True)
+    (alert,) = read_alerts(open_state(paths), open_only=True)
     assert (alert.cause, alert.subject) == ("landing.unreadable", "odd")
     assert reason in alert.message
     assert "(3 tries)" in alert.message
@@ -147,7 +148,7 @@ def test_landing_that_fails_is_set_aside_after_three_tries(
     assert release(paths.landing, ["odd"]) == ["odd"]
     assert load(paths)["odd"].state == "done"
     assert loaded_runs(paths) == ["a", "c", "odd"]
-    assert read_alerts(paths.state, open_only=True) == []
+    assert read_alerts(open_state(paths), open_only=True) == []
 
 
 @pytest.mark.slow

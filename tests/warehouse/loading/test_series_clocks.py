@@ -76,7 +76,7 @@ def test_stored_observation_from_next_year_does_not_win_for_ever(tmp_path: Path,
 
 
 def test_read_by_a_clock_that_is_ahead_does_not_cover_the_future(tmp_path: Path) -> None:
-    backfills = BackfillStore(create_warehouse(tmp_path).state)
+    backfills = BackfillStore(create_warehouse(tmp_path))
     shard = series_shard(end=NOON + YEAR)
     record = begin_backfill(backfills, shard)
     page = page_meta(0, last=True, observed_at=NOON + YEAR, landed_at=NOON)

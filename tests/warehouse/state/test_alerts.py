@@ -1,31 +1,38 @@
-"""Alerts in `state.db`: one open alert per cause, source and subject, raised by any process."""
+"""Alerts in the state database: one open alert per cause, source and subject, raised by any process."""
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from common.sqlite_state import SqliteState
+from common.state_database import StateDatabase
 from common.warehouse_errors import WarehouseUnusable
+from tests.support.postgres import Postgres, needs_postgres
+from tests.support.states import process_environment, share
 from tests.support.warehouse import create_warehouse, land, load, minute, observe, query_rows
+from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
+from warehouse.state.database import open_state
 
 REVOKED = Alert(
     "auth.failed", "cs2cap", "", "the key was revoked", code="AUTH_API_KEY_REVOKED", guidance="a new key"
 )
 RAISE_ALERTS = """
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
+from tests.support.states import paths_of_process
 from warehouse.state.alerts import Alert, AlertStore
-alerts = AlertStore(Path(sys.argv[1]))
+from warehouse.state.database import open_state
+alerts = AlertStore(open_state(paths_of_process()))
 alert = Alert("auth.failed", "cs2cap", "", "revoked")
 print(sum(alerts.raise_alert(alert, datetime.now(UTC)) for _ in range(50)))
 """
 
 
-def test_repeat_is_counted_and_updates_the_message(tmp_path: Path) -> None:
-    alerts = AlertStore(tmp_path / "state.db")
+def test_repeat_is_counted_and_updates_the_message(state: StateDatabase) -> None:
+    alerts = AlertStore(state)
     assert alerts.raise_alert(REVOKED, minute(0))
     assert not alerts.raise_alert(Alert("auth.failed", "cs2cap", "", "still revoked", run_id="b"), minute(10))
 
@@ -34,8 +41,8 @@ def test_repeat_is_counted_and_updates_the_message(tmp_path: Path) -> None:
     assert (alert.opened_at, alert.last_at, alert.closed_at) == (minute(0), minute(10), None)
 
 
-def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path) -> None:
-    alerts = AlertStore(tmp_path / "state.db")
+def test_alerts_of_other_causes_sources_and_subjects_are_separate(state: StateDatabase) -> None:
+    alerts = AlertStore(state)
     others = [
         Alert("quota.exhausted", "cs2cap", "", "m"), Alert("auth.failed", "other", "", "m"),
         Alert("auth.failed", "cs2cap", "core", "m"),
@@ -47,8 +54,8 @@ def test_alerts_of_other_causes_sources_and_subjects_are_separate(tmp_path: Path
     ]
 
 
-def test_resolved_alert_can_open_again(tmp_path: Path) -> None:
-    alerts = AlertStore(tmp_path / "state.db")
+def test_resolved_alert_can_open_again(state: StateDatabase) -> None:
+    alerts = AlertStore(state)
     alerts.raise_alert(REVOKED, minute(0))
     assert alerts.resolve("auth.failed", "cs2cap", "", now=minute(5))
     assert not alerts.resolve("auth.failed", "cs2cap", "", now=minute(6))
@@ -59,8 +66,8 @@ def test_resolved_alert_can_open_again(tmp_path: Path) -> None:
     ]
 
 
-def test_alert_is_cleared_by_its_number(tmp_path: Path) -> None:
-    alerts = AlertStore(tmp_path / "state.db")
+def test_alert_is_cleared_by_its_number(state: StateDatabase) -> None:
+    alerts = AlertStore(state)
     alerts.raise_alert(REVOKED, minute(0))
     number = alerts.list_alerts()[0].alert_id
     assert number is not None
@@ -70,11 +77,11 @@ def test_alert_is_cleared_by_its_number(tmp_path: Path) -> None:
     assert alerts.list_alerts(open_only=True) == []
 
 
-def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
+def test_several_processes_raise_one_alert(state_paths: WarehousePaths) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RAISE_ALERTS, str(path)],
+            [sys.executable, "-c", RAISE_ALERTS, str(state_paths.root)],
+            env=process_environment(state_paths),
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[3],
@@ -84,12 +91,12 @@ def test_several_processes_raise_one_alert(tmp_path: Path) -> None:
     opened = [int(process.communicate(timeout=240)[0]) for process in processes]
 
     assert sorted(opened) == [0, 0, 1]
-    assert [alert.repeats for alert in AlertStore(path).list_alerts()] == [149]
+    assert [alert.repeats for alert in AlertStore(open_state(state_paths)).list_alerts()] == [149]
 
 
 def test_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     alerts.raise_alert(REVOKED, minute(0))
     land(paths, "a", observe(minute(0)))
     load(paths)
@@ -102,4 +109,15 @@ def test_view_alerts_shows_the_alerts_of_state_db(tmp_path: Path) -> None:
 
 def test_missing_folder_is_unusable(tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnusable, match="cannot write to"):
-        AlertStore(tmp_path / "missing" / "state.db")
+        AlertStore(SqliteState(tmp_path / "missing" / "state.db"))
+
+
+@needs_postgres
+@pytest.mark.server
+def test_machines_with_clocks_that_differ_tell_an_alert_once(tmp_path: Path, postgres: Postgres) -> None:
+    url, now = postgres.create_database(), datetime.now(UTC)
+    one, ahead, behind = (AlertStore(open_state(share(tmp_path, url))) for _ in range(3))
+    one.raise_alert(REVOKED, now)
+    assert [alert.message for alert in one.claim_undelivered("mail", now)] == ["the key was revoked"]
+    assert ahead.claim_undelivered("mail", now + timedelta(minutes=6)) == []
+    assert behind.claim_undelivered("mail", now - timedelta(minutes=6)) == []

@@ -1,8 +1,9 @@
-"""Backfills in `state.db`: one unfinished backfill per request, shards that only advance, one runner."""
+"""Backfills in a database: one unfinished backfill per request, shards that only advance, one runner."""
 
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,32 +27,34 @@ from tests.support.backfill_state import (
     spans,
 )
 from tests.support.clocks import NOON
+from tests.support.states import process_environment
+from tests.support.waiting import wait_until
 from tests.support.warehouse_failures import fill_disk
+from warehouse.paths import WarehousePaths
 from warehouse.state.backfills import BackfillStore
 
 LOCK_BACKFILL = """
 import sys
-from pathlib import Path
+from tests.support.states import paths_of_process
 from warehouse.state.backfills import BackfillStore
-with BackfillStore(Path(sys.argv[1])).lock(sys.argv[2]):
+with BackfillStore(paths_of_process()).lock(sys.argv[2]):
     print("ready", flush=True)
     sys.stdin.read()
 """
 BEGIN_BACKFILL = """
 import sys
-from pathlib import Path
+from tests.support.states import paths_of_process
 from warehouse.state.backfills import BackfillStore
-backfills = BackfillStore(Path(sys.argv[1]))
+backfills = BackfillStore(paths_of_process())
 sys.stdin.readline()
 print(backfills.begin_or_find("d", series="points", source="cs2cap", request={}, cost=(1, None)).backfill_id)
 """
 RECORD_PAGES = """
 import sys
-from pathlib import Path
-from common.shards import Item
 from tests.support.backfill_state import page_meta
+from tests.support.states import paths_of_process
 from warehouse.state.backfills import BackfillStore
-backfills = BackfillStore(Path(sys.argv[1]))
+backfills = BackfillStore(paths_of_process())
 number = backfills.list_shards(sys.argv[2])[0].page
 while True:
     print(number, flush=True)
@@ -61,11 +64,12 @@ while True:
 
 
 @contextmanager
-def process(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+def process(script: str, paths: WarehousePaths, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Run a script in another process, connected by pipes."""
-    command = [sys.executable, "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-c", script, str(paths.root), *map(str, arguments)]
     pipe, root = subprocess.PIPE, Path(__file__).parents[3]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as child:
+    environment = process_environment(paths)
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root, env=environment) as child:
         yield child
 
 
@@ -88,13 +92,8 @@ def covered_spans(
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-def backfills(state: Path) -> BackfillStore:
-    return BackfillStore(state, lambda: NOON)
+def backfills(state_paths: WarehousePaths) -> BackfillStore:
+    return BackfillStore(state_paths, lambda: NOON)
 
 
 def test_new_backfill_stores_its_request_and_its_shards(backfills: BackfillStore) -> None:
@@ -212,26 +211,31 @@ def test_unknown_backfill_is_reported(backfills: BackfillStore, tmp_path: Path) 
     assert not (tmp_path / "backfills").exists()
 
 
-def test_one_process_runs_a_backfill_and_others_learn_its_pid(backfills: BackfillStore, state: Path) -> None:
+def test_one_process_runs_a_backfill_and_others_learn_its_pid(
+    backfills: BackfillStore, state_paths: WarehousePaths
+) -> None:
     id_, other = begin_backfill(backfills).backfill_id, begin_backfill(backfills, digest="other").backfill_id
-    with process(LOCK_BACKFILL, state, id_) as holder:
+    with process(LOCK_BACKFILL, state_paths, id_) as holder:
         assert read_line(holder) == "ready"
-        assert backfills.lock_holder(id_) == f"PID {holder.pid}"
-        message = rf"{id_} is run by PID {holder.pid}; wait"
+        place = "" if state_paths.shared is None else f" on {socket.gethostname()}"
+        assert backfills.lock_holder(id_) == f"PID {holder.pid}{place}"
+        message = rf"{id_} is run by PID {holder.pid}{place}; wait"
         with pytest.raises(BackfillBusy, match=message) as caught, backfills.lock(id_):
             pass
-        assert caught.value.holder == f"PID {holder.pid}"
+        assert caught.value.holder == f"PID {holder.pid}{place}"
         with backfills.lock(other):
-            assert backfills.lock_holder(other) == f"PID {os.getpid()}"
+            assert backfills.lock_holder(other) == f"PID {os.getpid()}{place}"
         holder.kill()
         holder.wait()
-    assert backfills.lock_holder(id_) is None
+    wait_until(lambda: backfills.lock_holder(id_) is None)
     with backfills.lock(id_):
-        assert backfills.get(id_).holder == f"PID {os.getpid()}"
+        assert backfills.get(id_).holder == f"PID {os.getpid()}{place}"
 
 
-def test_processes_with_an_equal_request_share_one_backfill(backfills: BackfillStore, state: Path) -> None:
-    with process(BEGIN_BACKFILL, state) as one, process(BEGIN_BACKFILL, state) as two:
+def test_processes_with_an_equal_request_share_one_backfill(
+    backfills: BackfillStore, state_paths: WarehousePaths
+) -> None:
+    with process(BEGIN_BACKFILL, state_paths) as one, process(BEGIN_BACKFILL, state_paths) as two:
         for child in (one, two):
             assert child.stdin is not None
             child.stdin.write("go\n")
@@ -241,10 +245,12 @@ def test_processes_with_an_equal_request_share_one_backfill(backfills: BackfillS
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
-def test_recorded_pages_survive_a_kill(backfills: BackfillStore, state: Path, kills: int) -> None:
+def test_recorded_pages_survive_a_kill(
+    backfills: BackfillStore, state_paths: WarehousePaths, kills: int
+) -> None:
     id_ = begin_backfill(backfills).backfill_id
     for kill in range(kills):
-        with process(RECORD_PAGES, state, id_) as writer:
+        with process(RECORD_PAGES, state_paths, id_) as writer:
             first = int(read_line(writer))
             time.sleep(0.011 * (kill + 1))
             os.kill(writer.pid, signal.SIGKILL)
@@ -257,7 +263,7 @@ def test_recorded_pages_survive_a_kill(backfills: BackfillStore, state: Path, ki
 
 
 def test_full_disk_is_reported_and_loses_no_page(small_disk: Path) -> None:
-    backfills = BackfillStore(small_disk / "state.db")
+    backfills = BackfillStore(WarehousePaths(small_disk))
     id_ = begin_backfill(backfills, *(series_shard(str(item)) for item in range(100))).backfill_id
     ballast = fill_disk(small_disk, 0)
     with pytest.raises(WarehouseFull, match="free some space"):

@@ -23,6 +23,7 @@ from tests.support.warehouse import Quote, create_warehouse, land_and_load, minu
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore, KeyRejection, read_alerts
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.database import open_state
 from warehouse.state.mending import mend_state
 
 DAY = timedelta(days=1)
@@ -44,17 +45,17 @@ def shards(items: int) -> list[SeriesShard]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse with alerts, a rejected key, two backfills, a budget; its alerts are published."""
     paths = create_warehouse(tmp_path_factory.mktemp("template"))
-    alerts = AlertStore(paths.state)
+    alerts = AlertStore(open_state(paths))
     for number in range(40):
         alerts.raise_alert(Alert("silence", "cs2cap", f"basket {number}", "x" * 80), minute(number))
     alerts.resolve("silence", "cs2cap", "basket 3", now=minute(50))
     alerts.record_rejection(KeyRejection("cs2cap", "f00d", "KeyRevoked", "REVOKED", 401, "revoked", NOON))
-    backfills = BackfillStore(paths.state)
+    backfills = BackfillStore(paths)
     for number in range(2):
         backfills.begin_or_find(
             str(number), series="points", source="cs2cap", request={"a": 1}, cost=(1, 2), shards=shards(50)
         )
-    ledger = RequestLedger(paths.state, "f00d", "cs2cap")
+    ledger = RequestLedger(open_state(paths), "f00d", "cs2cap")
     ledger.set_rate(100)
     ledger.close()
     land_and_load(paths, "a", observe(minute(0), Quote()))
@@ -69,18 +70,18 @@ def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
 
 def state_of(paths: WarehousePaths) -> tuple[object, ...]:
     """Return what the readers of the state return, but for the alerts about the state itself."""
-    backfills = BackfillStore(paths.state)
+    backfills = BackfillStore(paths)
     records = backfills.list_all()
     return (
-        [alert for alert in read_alerts(paths.state) if alert.cause != "database.restored"],
-        AlertStore(paths.state).get_rejection("cs2cap"),
+        [alert for alert in read_alerts(open_state(paths)) if alert.cause != "database.restored"],
+        AlertStore(open_state(paths)).get_rejection("cs2cap"),
         records,
         [backfills.list_shards(record.backfill_id) for record in records],
     )
 
 
 def restored(paths: WarehousePaths) -> list[str]:
-    return [alert.message for alert in read_alerts(paths.state) if alert.cause == "database.restored"]
+    return [alert.message for alert in read_alerts(open_state(paths)) if alert.cause == "database.restored"]
 
 
 def test_whole_state_is_left_alone(paths: WarehousePaths) -> None:
@@ -119,7 +120,7 @@ def test_damaged_state_is_made_anew(
     assert "\n" not in message
     mend_state(paths, minute(200))
     assert restored(paths) == [message]
-    RequestLedger(paths.state, "f00d", "cs2cap").close()
+    RequestLedger(open_state(paths), "f00d", "cs2cap").close()
 
 
 def test_row_that_differs_from_its_copy_is_never_read_or_updated(paths: WarehousePaths) -> None:
@@ -135,7 +136,7 @@ def test_row_that_differs_from_its_copy_is_never_read_or_updated(paths: Warehous
     )
     assert find_damage(paths.state) == "1 rows of backfill_shard are not what was written"
     with pytest.raises(StateDamaged, match=r"not what was written.*floorline maintain load"):
-        BackfillStore(paths.state).finish_shard(damaged, 3, "done")
+        BackfillStore(paths).finish_shard(damaged, 3, "done")
     mend_state(paths, minute(100))
 
     after = state_of(paths)
@@ -156,7 +157,7 @@ def test_flipped_bits_are_never_read(template: WarehousePaths, tmp_path: Path, f
         flip_random_bit(paths.state, seed)
         read: tuple[object, ...] | None = None
         with contextlib.suppress(StateDamaged):
-            read_usage(paths.state, "cs2cap")
+            read_usage(open_state(paths), "cs2cap")
             read = state_of(paths)
         assert read in (None, expected), seed
         found = find_damage(paths.state)
@@ -192,7 +193,7 @@ def test_no_other_user_can_read_the_state_and_the_folders(tmp_path: Path) -> Non
     paths = WarehousePaths(tmp_path / "data")
     paths.prepare()
     land_and_load(paths, "a", observe(minute(0), Quote()))
-    BackfillStore(paths.state).list_all()
+    BackfillStore(paths).list_all()
     everything = [paths.root, *paths.root.rglob("*")]
     assert len(everything) > 10
     assert {path.name: oct(path.stat().st_mode & 0o077) for path in everything} == dict.fromkeys(

@@ -26,7 +26,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
 
 @pytest.fixture
 def backfills(paths: WarehousePaths) -> BackfillStore:
-    return BackfillStore(paths.state, lambda: NOON)
+    return BackfillStore(paths, lambda: NOON)
 
 
 def begin_with_items(backfills: BackfillStore, items: int = 2) -> str:
@@ -141,7 +141,7 @@ def test_any_number_of_kills_changes_no_checkpoint(
 
     def extract(folder: Path, *, killed: bool) -> list[BackfillShard]:
         paths = create_warehouse(folder)
-        backfills = BackfillStore(paths.state, lambda: NOON)
+        backfills = BackfillStore(paths, lambda: NOON)
         id_, first = begin_with_items(backfills, 1), 0
         for number, (count, cut_short) in enumerate(micro_batches):
             backfills.resume(id_)
