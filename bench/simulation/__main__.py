@@ -1,7 +1,7 @@
 """Simulate many machines that record many sources: what a day is, what saturates first, what fits.
 
     python -m bench.simulation [--sources 100] [--quotes 1e6] [--every 300] [--machines 5] [--cores 2]
-        [--lakes 2] [--sources-per-run 1] [--tasks-per-run 1] [--api-servers 2] [--by-page] [--spread]
+        [--lakes 2] [--sources-per-run 1] [--tasks-per-run 0] [--api-servers 2] [--by-page] [--spread]
         [--load-on-workers] [--round-trip 0.001] [--hours 3] [--cost NAME=NUMBER ...] [--ceiling]
 
 `--ceiling` searches the largest number of sources for which the lag does not grow, with the machines and the
@@ -57,7 +57,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, default=2, help="of each machine")
     parser.add_argument("--lakes", type=int, default=2, help="each with a loader on a machine of its own")
     parser.add_argument("--sources-per-run", type=int, default=1)
-    parser.add_argument("--tasks-per-run", type=int, default=1)
+    parser.add_argument("--tasks-per-run", type=int, default=0)
     parser.add_argument("--api-servers", type=int, default=2)
     parser.add_argument("--by-page", action="store_true", help="walk the pages instead of a stream")
     parser.add_argument("--load-on-workers", action="store_true", help="no machine of its own for a loader")

@@ -18,24 +18,21 @@ class Costs:
     """Seconds, bytes and counts of one thing each."""
 
     # A flow run: `python -m bench.flow_runs`
-    start_cpu: float = (
-        5.5  # CPU seconds of a worker machine for each flow run: the process, its imports, its end
-    )
-    api_cpu: float = 0.5  # CPU seconds of Prefect's server for each flow run
-    api_cpu_task: float = 0.05  # and for each task of the run
+    start_cpu: float = 4.8  # CPU seconds of a worker machine for each: the process, its imports, its end
+    api_cpu: float = 1.4  # CPU seconds of Prefect's server for each
     worker_poll: float = 3.0  # seconds between two questions of a worker: PREFECT_WORKER_QUERY_SECONDS
-    # Prefect's database: `python -m bench.prefect_database`
-    prefect_bytes: float = 75e3  # each flow run
-    prefect_bytes_task: float = 22e3  # each task: (870 - 75) KB of 40 tasks, less their share of the log
+    # Prefect's database: bench/README.md, by `python -m bench.prefect_database` and `floorline up`
+    prefect_bytes: float = 210e3  # each flow run, with the events of its deployment and its worker
+    prefect_bytes_task: float = 20e3  # each task of a run: Floorline's snapshots have none any more
 
     # Fetching and landing: `python -m bench.loader`
-    fetch_cpu_per_million: float = 5.4  # CPU seconds of a worker machine for a million quotes, landed
-    download_bytes: float = 36.5  # compressed, each quote
-    landing_bytes: float = 44.0  # each quote
+    fetch_cpu_per_million: float = 3.3  # CPU seconds of a worker machine for a million quotes, landed
+    download_bytes: float = 34.2  # compressed, each quote
+    landing_bytes: float = 29.8  # each quote
     upload_cpu_per_gb: float = 6.1  # CPU seconds: 0.14 s for 5 landings of 4.6 MB. Study
     quotes_per_page: float = 1000  # the largest page: docs/requests.md
     requests_per_ticket: float = 16  # the largest ticket of a budget
-    ticket_seconds: float = 0.00043  # of PostgreSQL, each ticket: 2,300 a second, one key of many. Study
+    ticket_seconds: float = 0.00046  # of PostgreSQL: 2,156 a second, 100 keys and 64 clients. Study
 
     # Loading into a lake: study. Into a file: `python -m bench.loader`
     load_seconds: float = 1.2  # any load, in a loader's machine of 2 cores

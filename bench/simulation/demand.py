@@ -38,7 +38,7 @@ class Demand:
         millions = scenario.quotes / 1e6
         return cls(
             start=costs.start_cpu,
-            api=costs.api_cpu + costs.api_cpu_task * scenario.tasks_per_run,
+            api=costs.api_cpu,
             link=scenario.quotes * costs.download_bytes * 8 / scenario.link,
             fetch=costs.fetch_cpu_per_million * millions,
             tickets=count_tickets(scenario, costs) * costs.ticket_seconds,

@@ -25,7 +25,7 @@ class Scenario:
     cores: int = 2
     lakes: int = 1
     sources_per_run: int = 1
-    tasks_per_run: int = 1
+    tasks_per_run: int = 0
     api_servers: int = 2
     by_page: bool = False
     load_on_workers: bool = False

@@ -32,7 +32,7 @@ SCENARIOS = st.builds(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(SCENARIOS)
 def test_every_run_is_committed_once(scenario: Scenario) -> None:
     commits = simulate(scenario, Costs(), 2).commits
@@ -44,7 +44,7 @@ def test_every_run_is_committed_once(scenario: Scenario) -> None:
     assert all(one.lag > 0 for one in commits)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(SCENARIOS.filter(lambda one: max(compute_utilisation(one, Costs()).values()) < 0.8 and not one.spread))
 def test_utilisation_is_that_of_arithmetic_where_nothing_is_overloaded(scenario: Scenario) -> None:
     outcome = simulate(scenario, Costs(), 2)
@@ -64,7 +64,7 @@ def test_lag_of_a_lone_run_is_the_sum_of_its_steps() -> None:
     costs = read_costs(["maintain_seconds=0", "ticket_seconds=0"])
     scenario = Scenario(sources=1, quotes=1_000_000, machines=1, round_trip=0.001)
     lags = {round(one.lag, 6) for one in simulate(scenario, costs, 1).commits}
-    api, start, fetch = costs.api_cpu + costs.api_cpu_task, costs.start_cpu, costs.fetch_cpu_per_million
+    api, start, fetch = costs.api_cpu, costs.start_cpu, costs.fetch_cpu_per_million
     link, upload = costs.download_bytes * 8 / 1000, costs.landing_bytes / 1000 * costs.upload_cpu_per_gb
     load = costs.load_seconds + costs.load_seconds_per_million + costs.catalog_statements * 0.001
     assert lags == {round(costs.worker_poll / 2 + api + start + fetch + link + upload + load, 6)}
@@ -82,10 +82,10 @@ def test_ceiling_rises_with_machines_to_that_of_the_loader() -> None:
         ["start_cpu=180", "load_seconds=90", "load_seconds_per_million=0", "maintain_seconds=0"]
     )
     scenario = Scenario(every=900, quotes=0, cores=1, lakes=1)
-    machines = [dataclasses.replace(scenario, machines=count) for count in (1, 2, 3, 9)]
-    assert [find_ceiling(one, costs) for one in machines] == [5, 10, 10, 10]
+    machines = [dataclasses.replace(scenario, machines=count) for count in (1, 2, 9)]
+    assert [find_ceiling(one, costs) for one in machines] == [5, 10, 10]
     assert find_ceiling(dataclasses.replace(machines[-1], lakes=2), costs) == 20
-    together = [find_ceiling(dataclasses.replace(one, load_on_workers=True), costs) for one in machines]
+    together = [find_ceiling(dataclasses.replace(one, load_on_workers=True), costs) for one in machines[:2]]
     assert together == sorted(together)
     assert together[0] == 3  # 180 and 90 seconds of the only core for each
 
@@ -119,12 +119,14 @@ def test_search_finds_the_largest_that_fits_from_any_guess(largest: int, guess: 
 
 def test_day_of_a_hundred_large_sources() -> None:
     """The table on paper, by other arithmetic: 288 intervals a day."""
-    day = dict(describe_day(Scenario(machines=5, lakes=2), Costs()))
+    costs = read_costs(["landing_bytes=44", "download_bytes=36.5", "prefect_bytes=0"])
+    day = dict(describe_day(Scenario(tasks_per_run=40), costs))
     assert day["quotes seen"] == "28.8e9 (333k a second)"
     assert day["quotes changed"] == "2.16e9"
     assert day["history"] == "35 GB, 12.6 TB a year"
     assert day["landings, download"] == "1.27 TB, 1.05 TB"
-    by_page = dict(describe_day(Scenario(by_page=True), Costs()))
+    assert day["Prefect's database"] == "23.0 GB"
+    by_page = dict(describe_day(Scenario(by_page=True), costs))
     assert by_page["requests to the price APIs"] == "28,800,000"
     assert by_page["transactions of the budgets"] == "21.0 a second"
 
