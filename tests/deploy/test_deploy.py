@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 PROGRAM = "/opt/floorline/bin/floorline"
 MOST_EXPOSED = 20  # tenths of 10
+COMPOSE_FILES = ("compose.yaml", "compose.shared.yaml")
 PIN = re.compile(r"^([a-z0-9._-]+==[^ ;]+)", re.MULTILINE)
 
 
@@ -33,6 +35,12 @@ def program(name: str) -> str:
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def read_compose_file(name: str) -> dict[str, Any]:
+    """Return a compose file with what its anchors repeat, without the anchors' own keys."""
+    content: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text("utf-8"))
+    return {key: value for key, value in content.items() if not key.startswith("x-")}
 
 
 def write_units(folder: Path, *, replace: tuple[str, str] = ("", "")) -> list[Path]:
@@ -52,24 +60,70 @@ def test_dockerfile_has_no_finding_of_hadolint(tmp_path: Path) -> None:
     assert "DL3002" in run(hadolint, worse).stdout, "the parser must find a container of root"
 
 
-def test_compose_file_is_as_specified() -> None:
+@pytest.mark.parametrize("file", COMPOSE_FILES)
+def test_compose_file_is_as_specified(file: str) -> None:
     compose_spec = pytest.importorskip("compose_spec")
-    text = (DEPLOY / "compose.yaml").read_text("utf-8")
+    text = yaml.safe_dump(read_compose_file(file))  # the parser knows no `<<`
     compose_spec.PyCompose.from_yaml(text).validate()
     with pytest.raises(ValueError, match="restrat"):
         compose_spec.PyCompose.from_yaml(text.replace("restart:", "restrat:"))
 
 
-def test_compose_file_publishes_nothing_and_holds_no_secret() -> None:
-    content = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+@pytest.mark.parametrize("file", COMPOSE_FILES)
+def test_compose_file_publishes_on_loopback_only_and_holds_no_secret(file: str) -> None:
+    content = read_compose_file(file)
+    secrets: dict[str, str] = {}
     for service in content["services"].values():
-        assert "ports" not in service
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         assert not service.get("privileged")
-        secrets = [value for name, value in service["environment"].items() if re.search("KEY|PASSWORD", name)]
-        assert secrets
-        assert all(value.startswith("${") for value in secrets)
-    volumes = {volume.partition(":")[0] for one in content["services"].values() for volume in one["volumes"]}
-    assert volumes - {"./floorline.toml"} == set(content["volumes"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        environment = service.get("environment", {})
+        secrets |= {
+            name: value for name, value in environment.items() if re.search("KEY|PASSWORD|AUTH", name)
+        }
+        addresses = [re.sub(r"\$\{[^}]*\}", "", value) for value in environment.values()]
+        assert not [address for address in addresses if re.search("//[^/@]*:[^/@]+@", address)]
+    assert len(secrets) >= 3
+    assert {re.sub(r"^floorline:", "", value)[:2] for value in secrets.values()} == {"${"}
+    mounted = [volume for one in content["services"].values() for volume in one.get("volumes", [])]
+    assert {volume.partition(":")[0] for volume in mounted} - {"./floorline.toml"} == set(content["volumes"])
+
+
+def test_single_machine_publishes_nothing() -> None:
+    services = read_compose_file("compose.yaml")["services"]
+    assert not [name for name, service in services.items() if "ports" in service]
+
+
+def test_prefect_servers_of_the_compose_file_have_the_settings_of_the_guide() -> None:
+    guide = (ROOT / "docs" / "how-to-prefect-servers.md").read_text("utf-8")
+    (block,) = re.findall(r"^```ini\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    described = dict(line.split("=", 1) for line in block.splitlines())
+    services = read_compose_file("compose.shared.yaml")["services"]
+    servers = {name: services[name] for name in ("migrate", "api-1", "api-2", "services")}
+    for server in servers.values():
+        own = {name: str(value) for name, value in server["environment"].items()}
+        places = {name for name in described if re.search("URL|AUTH", name)}
+        assert places - {"PREFECT_SERVER_DATABASE_CONNECTION_URL"} <= own.keys()
+        assert {name: own[name] for name in described if name not in places} == {
+            name: value for name, value in described.items() if name not in places
+        }
+    commands = {name: " ".join(server["command"]) for name, server in servers.items()}
+    assert commands["api-1"] == commands["api-2"]
+    for command in commands.values():
+        assert f"prefect {command.partition(' --host')[0]}" in guide
+
+
+def test_everything_of_the_compose_file_waits_for_what_it_needs() -> None:
+    services = read_compose_file("compose.shared.yaml")["services"]
+    waits = {name: {*service.get("depends_on", {})} for name, service in services.items()}
+    assert waits["migrate"] == {"postgres"}
+    assert waits["api-1"] == {"migrate", "redis"}
+    for later in ("api-2", "services", "worker-1", "worker-2"):
+        assert "api-1" in waits[later], "the first API server starts alone"
+    for service in services.values():
+        for needed, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "test" in services[needed]["healthcheck"]
 
 
 def test_image_is_built_from_what_the_wheel_is_built_from() -> None:
