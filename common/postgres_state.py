@@ -21,6 +21,7 @@ ONE_BY_ONE: Final = f"SELECT pg_advisory_xact_lock({STATE_LOCK})"
 NO_LOCK: Final = "SELECT 1"
 # FOR UPDATE in a subquery below an aggregate: there is one row, and the clock is read after the lock.
 KEY_LOCK: Final = "SELECT count(*) FROM (SELECT 1 FROM budget WHERE key_print = {key} FOR UPDATE) AS key_row"
+ROWS_WRITTEN: Final = "SELECT count(*), max(CAST(CAST(xmin AS TEXT) AS BIGINT)) FROM {table}"
 RETRY_EVERY: Final = 0.2
 
 
@@ -65,6 +66,12 @@ class PostgresState:
         """Return the server's time."""
         (seconds,) = db.execute(f"SELECT {self.clock}").fetchone()
         return datetime.fromtimestamp(seconds, UTC)
+
+    def tag(self, *tables: str) -> str:
+        """Return a text that differs between two states: the rows, and the transaction that wrote last."""
+        with self.read(*tables) as db:
+            parts = (db.execute(ROWS_WRITTEN.format(table=table)).fetchone() for table in tables)
+            return "-".join(f"{count}-{newest}" for count, newest in parts)
 
     def open_session(self) -> PostgresSession:
         """Return a connection of its own, whose commits do not wait for the server's disk."""

@@ -46,6 +46,15 @@ class SqliteState:
         """Return the time of this machine."""
         return own
 
+    def tag(self, *tables: str) -> str:  # noqa: ARG002 - the file shows that something has changed
+        """Return a text that differs between two states of the file and its log."""
+        parts = []
+        for path in (self._path, self._path.with_name(f"{self._path.name}-wal")):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                parts.append(f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}")
+        return "-".join(parts)
+
     def open_session(self) -> SqliteSession:
         """Return a connection that stays open."""
         return SqliteSession(self._path)

@@ -96,5 +96,8 @@ class StateDatabase(Protocol):
     def now(self, db: StateConnection, own: datetime) -> datetime:
         """Return the time (UTC) that all processes share; `own` is that of this machine."""
 
+    def tag(self, *tables: str) -> str:
+        """Return a text that differs between two states of these tables."""
+
     def open_session(self) -> StateSession:
         """Return a connection for many short transactions."""
