@@ -1,0 +1,61 @@
+"""A warehouse moves from a file into a lake and back, and answers everything as before."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from common.warehouse_errors import WarehouseNotEmpty
+from tests.support.lakes import create_lake, read_views
+from tests.support.sealed_months import LATER, land_random_runs
+from tests.support.warehouse import create_warehouse, load
+from warehouse.database import open_reader, open_writer
+from warehouse.export import export_duckdb, export_lake
+from warehouse.paths import WarehousePaths
+from warehouse.publish import publish
+from warehouse.sealing.months import seal_months
+from warehouse.transfer.comparison import find_differences
+from warehouse.transfer.lake import copy_into_lake
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> WarehousePaths:
+    """Return a warehouse with some months, of which those that are over are sealed."""
+    paths = create_warehouse(tmp_path / "machine")
+    land_random_runs(paths, random.Random(3))
+    load(paths)
+    with open_writer(paths.writer) as db:
+        assert seal_months(db, LATER)
+    publish(paths)
+    return paths
+
+
+def test_a_file_moves_into_a_lake_and_back(paths: WarehousePaths, tmp_path: Path) -> None:
+    exported, lake = tmp_path / "exported.duckdb", create_lake(tmp_path / "lake")
+    export_duckdb(paths, exported)
+    assert copy_into_lake(exported, lake) > 0
+    assert find_differences(paths.published, lake) == []
+    with open_reader(paths.published) as file, open_reader(lake) as shared:
+        assert read_views(shared) == read_views(file)
+    with open_writer(lake) as db:
+        assert seal_months(db, LATER)
+    assert find_differences(paths.published, lake) == []
+    with pytest.raises(WarehouseNotEmpty):
+        copy_into_lake(exported, lake)
+
+    back = tmp_path / "back.duckdb"
+    export_lake(lake, back)
+    assert find_differences(back, paths.published) == []
+    with open_writer(back) as db:  # a loader's database like any other
+        assert seal_months(db, LATER)
+
+
+def test_a_difference_is_found(paths: WarehousePaths, tmp_path: Path) -> None:
+    exported, lake = tmp_path / "exported.duckdb", create_lake(tmp_path / "lake")
+    export_duckdb(paths, exported)
+    copy_into_lake(exported, lake)
+    with open_writer(lake) as db:  # the same row twice
+        db.execute("INSERT INTO store.run FROM store.run LIMIT 1")
+    assert "runs" in find_differences(exported, lake)
