@@ -69,6 +69,7 @@ class BackfillStore:
         self._paths = paths
         self._state = open_state(paths)
         self._now = now
+        self._holders: dict[str, str | None] = {}  # of the backfills under a lock of this store
 
     def begin_or_find(
         self,
@@ -132,16 +133,19 @@ class BackfillStore:
     def lock(self, backfill_id: str) -> Iterator[None]:
         """Hold the lock of a running backfill; the system releases it when the process ends in any way.
 
-        Raises BackfillBusy, which names the holder, and BackfillNotFound.
+        A lock of a connection is lost with it. Where another process has taken the lock then, `record_pages`
+        and `finish` raise BackfillBusy. Raises BackfillBusy, which names the holder, and BackfillNotFound.
         """
         self.get(backfill_id)
         try:
             with hold_lease(self._paths, backfill_id, PROBE_TIMEOUT):
-                self._update(backfill_id, holder=describe_holder(self._paths))
+                locked = self._update(backfill_id, holder=describe_holder(self._paths))
+                self._holders[backfill_id] = locked.holder
                 yield
         except LeaseHeld as held:
-            detail = f"backfill {backfill_id} is run by {held.holder}"
-            raise BackfillBusy(detail, self._paths.root, held.holder) from None
+            raise self._busy(backfill_id, held.holder) from None
+        finally:
+            self._holders.pop(backfill_id, None)
 
     def lock_holder(self, backfill_id: str) -> str | None:
         """Return the process that runs a backfill now; None where no process does, whatever its state."""
@@ -170,9 +174,11 @@ class BackfillStore:
         """Record durable pages of a shard, in order; a page without a next cursor completes the shard.
 
         A shard without one `usable` row, although rows came, is broken instead: nobody knows what they were.
-        Returns False where the backfill was cancelled. Recording a page again changes nothing.
+        Returns False where the backfill was cancelled. Recording a page again changes nothing. Raises
+        BackfillBusy where another process has taken over.
         """
         with self._state.transaction() as db:
+            self._check_holder(db, backfill_id)
             series, interval = db.execute(
                 "SELECT series, interval FROM backfill JOIN backfill_shard USING (backfill_id)"
                 " WHERE backfill_id = ? AND number = ?",
@@ -208,7 +214,12 @@ class BackfillStore:
             )
 
     def finish(self, backfill_id: str, state: str, reason: str | None = None) -> BackfillRecord:
-        """Set a backfill to `done`, `stopped` or `incomplete`, unless it is cancelled."""
+        """Set a backfill to `done`, `stopped` or `incomplete`, unless it is cancelled.
+
+        Raises BackfillBusy where another process has taken over.
+        """
+        with self._state.transaction() as db:
+            self._check_holder(db, backfill_id)
         return self._update(backfill_id, state=state, reason=reason)
 
     def cancel(self, backfill_id: str) -> BackfillRecord:
@@ -246,6 +257,18 @@ class BackfillStore:
 
     def _read(self, *tables: str) -> contextlib.AbstractContextManager[StateConnection]:
         return self._state.read(*tables) if self._state.exists() else self._state.transaction()
+
+    def _check_holder(self, db: StateConnection, backfill_id: str) -> None:
+        """Raise BackfillBusy where this store held the lock of a backfill, and another process has it now."""
+        mine = self._holders.get(backfill_id)
+        if mine is None:
+            return
+        holder = db.execute("SELECT holder FROM backfill WHERE backfill_id = ?", (backfill_id,)).fetchone()[0]
+        if holder != mine:
+            raise self._busy(backfill_id, holder)
+
+    def _busy(self, backfill_id: str, holder: str) -> BackfillBusy:
+        return BackfillBusy(f"backfill {backfill_id} is run by {holder}", self._paths.root, holder)
 
     def _update(self, backfill_id: str, **values: object) -> BackfillRecord:
         """Update columns of a backfill, unless it is done or cancelled. Raises BackfillNotFound."""

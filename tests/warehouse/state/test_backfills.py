@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from common.shards import Item
@@ -27,7 +28,8 @@ from tests.support.backfill_state import (
     spans,
 )
 from tests.support.clocks import NOON
-from tests.support.states import process_environment
+from tests.support.postgres import Postgres, needs_postgres
+from tests.support.states import process_environment, share
 from tests.support.waiting import wait_until
 from tests.support.warehouse_failures import fill_disk
 from warehouse.paths import WarehousePaths
@@ -230,6 +232,30 @@ def test_one_process_runs_a_backfill_and_others_learn_its_pid(
     wait_until(lambda: backfills.lock_holder(id_) is None)
     with backfills.lock(id_):
         assert backfills.get(id_).holder == f"PID {os.getpid()}{place}"
+
+
+@needs_postgres
+@pytest.mark.server
+def test_process_whose_lock_was_lost_records_no_page_after_another_took_over(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    url = postgres.create_database()
+    backfills, other = BackfillStore(share(tmp_path, url)), BackfillStore(share(tmp_path, url))
+    id_ = begin_backfill(backfills).backfill_id
+    with backfills.lock(id_):
+        assert backfills.record_pages(id_, 0, page_meta(0))
+        with psycopg.connect(url, autocommit=True) as db:  # as a restart of the server does
+            db.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        wait_until(lambda: other.lock_holder(id_) is None)
+        assert backfills.record_pages(id_, 0, page_meta(1))  # nobody else runs it
+        with process(LOCK_BACKFILL, share(tmp_path, url), id_) as holder:
+            assert read_line(holder) == "ready"
+            with pytest.raises(BackfillBusy, match=f"{id_} is run by PID {holder.pid} on"):
+                backfills.record_pages(id_, 0, page_meta(2))
+            with pytest.raises(BackfillBusy):
+                backfills.finish(id_, "stopped")
+            holder.kill()
+    assert (backfills.get(id_).state, backfills.list_shards(id_)[0].page) == ("running", 2)
 
 
 def test_processes_with_an_equal_request_share_one_backfill(
