@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 from common.clock import Clock
 from common.errors import ConfigError
 from floorline.doctor import check_channels, check_prefect, check_source, check_versions, check_warehouse
+from floorline.doctor.check_shared import check_shared_database
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
@@ -126,6 +127,7 @@ def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
         _in_thread("landings", lambda: check_warehouse.check_landings(paths)),
         _in_thread("disk", lambda: check_warehouse.check_disk(paths, int(limits.least_free))),
         _in_thread("folders", lambda: check_warehouse.check_folders(paths)),
+        _in_thread("shared database", lambda: check_shared_database(paths, clock.now())),
         _in_thread("alerts", lambda: check_warehouse.check_alerts(paths)),
     ]
 
