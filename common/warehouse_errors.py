@@ -1,13 +1,13 @@
 """The errors of the storage, grouped by what the user does about each; what was fetched stays in its landing.
 
 WarehouseError
-├── ObjectStoreUnavailable
+├── ObjectStoreUnavailable · WarehouseMoved · TransferFailed
 ├── WarehouseLocked · WarehouseFull · WriterProcessDied · BackfillBusy · QueryRejected (· QueryTimedOut)
 ├── ItemUnknown · LoaderOvertaken · LakeUnreachable
 ├── SharedDatabaseUnreachable · SharedDatabaseRefused
 ├── DatabaseIncomplete · StateDamaged · BackupDamaged · RestoreUnfinished
 └── WarehouseUnusable
-    ├── ObjectStoreRefused
+    ├── ObjectStoreRefused · SharedNotEmpty
     ├── NotPublished · TargetExists · TargetUnwritable · WarehouseNotEmpty · BackfillNotFound
     ├── SealedMonthUnreadable
     └── DatabaseUnreadable (· PublishedUnreadable)
@@ -130,6 +130,12 @@ class LakeUnreachable(WarehouseError):
     )
 
 
+class WarehouseMoved(WarehouseError):
+    """The warehouse is a shared one now; the files here are what it was before."""
+
+    guidance = "add the table [shared] to the configuration: `floorline config schema` describes it"
+
+
 class WarehouseUnusable(WarehouseError):
     """The path is not writable, or the files are not a database that this version can read."""
 
@@ -209,6 +215,21 @@ class TargetUnwritable(WarehouseUnusable):
     """The file or folder to write cannot be where it was asked for."""
 
     guidance = "choose a folder that you may write"
+
+
+class SharedNotEmpty(WarehouseUnusable):
+    """The shared warehouse has something of its own, which a transfer would replace."""
+
+    guidance = (
+        "name another database and storage in [shared]; a machine that joins a shared warehouse needs no"
+        " `floorline migrate`"
+    )
+
+
+class TransferFailed(WarehouseError):
+    """The copy of a warehouse does not answer as the original does; the original is unchanged."""
+
+    guidance = "run `floorline maintain verify`, then `floorline migrate` again with an empty storage"
 
 
 class WarehouseNotEmpty(WarehouseUnusable):

@@ -335,4 +335,4 @@ def _locate(path: str | Path) -> Database:
         from pipelines.config import load_settings  # most markets are opened by their folder
 
         return load_settings(given).paths.published_database
-    return WarehousePaths(given).published if given.is_dir() else given
+    return WarehousePaths(given).published_database if given.is_dir() else given

@@ -117,7 +117,7 @@ def writer_lock(paths: WarehousePaths, wait: float) -> Iterator[None]:
             _wait_for_killed_writer(paths.writer, wait)
             yield
     except LeaseHeld as held:
-        detail = f"{paths.writer} has been written by {held.holder} for more than {wait:g} s"
+        detail = f"{paths.loader_database} has been written by {held.holder} for more than {wait:g} s"
         raise WarehouseLocked(detail, paths.writer, holder=held.holder) from None
 
 

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from common.files import is_locked, translate_os_errors
-from common.warehouse_errors import RestoreUnfinished, WarehouseFull, WarehouseUnusable
+from common.text import sanitize
+from common.warehouse_errors import RestoreUnfinished, WarehouseFull, WarehouseMoved, WarehouseUnusable
 from warehouse.lake.location import LakeLocation, locate_lake
 from warehouse.shared import SharedLocation
 
@@ -39,15 +40,36 @@ class WarehousePaths:
     @property
     def loader_database(self) -> Database:
         """The database that the loader writes: its own file, or the lake of a shared warehouse."""
-        return self.writer if self.shared is None else self._lake(self.shared)
+        if self.shared is not None:
+            return self._lake(self.shared)
+        self.refuse_moved()
+        return self.writer
 
     @property
     def published_database(self) -> Database:
-        """The database that readers open: the published copy, or the lake of a shared warehouse."""
-        return self.published if self.shared is None else self._lake(self.shared)
+        """The database that readers open: the published copy, or the lake of a shared warehouse.
+
+        Raises WarehouseMoved where there is the copy of before a warehouse was shared.
+        """
+        if self.shared is not None:
+            return self._lake(self.shared)
+        self.refuse_moved()
+        return self.published
 
     def _lake(self, shared: SharedLocation) -> LakeLocation:
         return locate_lake(shared, self.writer.parent)
+
+    @property
+    def moved(self) -> Path:
+        """The file that says to which storage `floorline migrate` moved this warehouse."""
+        return self.root / "moved"
+
+    def refuse_moved(self) -> None:
+        """Raise WarehouseMoved where this warehouse is a shared one, and `shared` does not say so."""
+        if self.shared is None and self.moved.exists():
+            with translate_os_errors(self.moved):
+                storage = sanitize(self.moved.read_text("utf-8", errors="replace").strip(), 300)
+            raise WarehouseMoved(f"{self.root} was moved to {storage}", self.root)
 
     @property
     def checksum(self) -> Path:
@@ -112,10 +134,11 @@ class WarehousePaths:
     def prepare(self) -> None:
         """Create the folders; from now on, no other user can read what this process creates.
 
-        Raises WarehouseUnusable or WarehouseFull where that fails, and RestoreUnfinished.
+        Raises WarehouseUnusable or WarehouseFull where that fails, RestoreUnfinished, and WarehouseMoved.
         """
         if self.restore_plan.exists() or (self.restoring.exists() and is_locked(self.lock)):
             raise RestoreUnfinished(f"a restore into {self.root} is not finished", self.restoring)
+        self.refuse_moved()
         self.create_folders()
 
     def create_folders(self) -> None:

@@ -23,6 +23,7 @@ from floorline.cli.commands.demo import demo
 from floorline.cli.commands.init import init
 from floorline.cli.commands.keys import key_app
 from floorline.cli.commands.maintain import export, maintain_app, rejects_app
+from floorline.cli.commands.migrate import migrate
 from floorline.cli.commands.monitor import metrics, status
 from floorline.cli.commands.operate import deployments, doctor, prefect, ui, up
 from floorline.cli.commands.planning import gaps, plan
@@ -97,6 +98,7 @@ app.command(rich_help_panel=OPERATE, epilog="Example: floorline status --json")(
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline metrics --output floorline.prom")(metrics)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline backup /mnt/backup/today")(backup)
 app.command(rich_help_panel=OPERATE, epilog="Example: floorline restore /mnt/backup/today --check")(restore)
+app.command(rich_help_panel=OPERATE, epilog="Example: floorline migrate --yes")(migrate)
 app.add_typer(alerts_app, name="alerts", rich_help_panel=OPERATE)
 app.add_typer(watches_app, name="watches", rich_help_panel=READ)
 app.add_typer(key_app, name="key", rich_help_panel=OPERATE)

@@ -25,6 +25,7 @@ from floorline.keys.rotation import Rotation
 from floorline.price import ItemPrice
 from pipelines.config_check import Selection
 from pipelines.replay import Replayed
+from pipelines.transfer import Transfer
 from warehouse.loading.run import LoadReport
 from warehouse.maintenance.sealing import SealReport
 from warehouse.maintenance.sizes import TableSize
@@ -50,6 +51,7 @@ RESULTS: Final[Mapping[str, Any]] = {
     "export": operation.FilesOutput,
     "backup": backup.BackupOutput,
     "restore": backup.RestoreOutput,
+    "migrate": Transfer,
     "ui": operation.PageOutput,
     "deployments": operation.DeploymentsOutput,
     "backfill": backfill.BackfillOutput,
