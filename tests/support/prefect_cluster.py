@@ -60,10 +60,12 @@ class PrefectCluster:
         return {"PREFECT_API_URL": self.api, "PREFECT_API_AUTH_STRING": AUTH}
 
     def post(self, path: str, **content: object) -> httpx.Response:
-        """Send a request by the proxy."""
+        """Send a request by the proxy, with the password and a token against forgery."""
         user, _, password = AUTH.partition(":")
-        response = httpx.post(f"{self.api}{path}", json=content, auth=(user, password), timeout=60)
-        return response.raise_for_status()
+        with httpx.Client(base_url=self.api, auth=(user, password), timeout=60) as client:
+            token = client.get("/csrf-token", params={"client": "tests"}).raise_for_status().json()["token"]
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}
+            return client.post(path, json=content, headers=headers).raise_for_status()
 
     def runs(self, *states: str) -> list[Record]:
         """Return the flow runs in these states."""
@@ -80,11 +82,13 @@ def running_prefect_cluster(postgres: Postgres, folder: Path) -> Iterator[Prefec
         start.program("redis", "redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "")
         start.run_prefect("server", "database", "upgrade", "--yes")
         servers = []
-        for port in apis:  # the first one alone
+        for number, port in enumerate(apis, 1):
             options = ("--no-services", "--host", "127.0.0.1", "--port", str(port))
-            servers.append(start.prefect(f"api-{port}", "server", "start", *options))
-            _wait_for(f"http://127.0.0.1:{port}/api/health")
+            servers.append(start.prefect(f"api-{number}", "server", "start", *options))
+            if number == 1:  # the first one alone
+                _wait_for(f"http://127.0.0.1:{port}/api/health")
         start.prefect("services", "server", "services", "start")
+        _wait_for(f"http://127.0.0.1:{apis[-1]}/api/health")
         start.program("nginx", str(NGINX), "-c", str(_configure_proxy(folder, proxy, apis)))
         api = f"http://127.0.0.1:{proxy}/api"
         _wait_for(f"{api}/health")
