@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from common.postgres import Connection, PostgresConnection, Row, connect, translate_postgres_errors
+from common.postgres import PostgresConnection, Row, connect, translate_postgres_errors
 from common.state_database import LOCK_TIMEOUT, StateConnection
 
 # All transactions but those of the rate limiter run one after the other, as SQLite runs them.
@@ -74,8 +74,8 @@ class PostgresState:
             return "-".join(f"{count}-{newest}" for count, newest in parts)
 
     def open_session(self) -> PostgresSession:
-        """Return a connection of its own, whose commits do not wait for the server's disk."""
-        return PostgresSession(self._read_url, lambda: self.clock, durable=False)
+        """Return a connection of its own."""
+        return PostgresSession(self._read_url, lambda: self.clock)
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[PostgresSession]:
@@ -83,7 +83,7 @@ class PostgresState:
         try:
             session = self._idle.pop()
         except IndexError:
-            session = PostgresSession(self._read_url, lambda: self.clock, durable=True)
+            session = PostgresSession(self._read_url, lambda: self.clock)
         try:
             yield session
         finally:
@@ -98,29 +98,36 @@ def _close_all(sessions: list[PostgresSession]) -> None:
 class PostgresSession:
     """One connection, for one transaction after the other."""
 
-    def __init__(self, read_url: Callable[[], str], clock: Callable[[], str], *, durable: bool) -> None:
+    def __init__(self, read_url: Callable[[], str], clock: Callable[[], str]) -> None:
         self._read_url = read_url
         self._clock = clock
-        self._durable = durable
         with translate_postgres_errors(read_url):
-            self.db = PostgresConnection(self._connect())
+            self.db = PostgresConnection(connect(read_url))
         self._close = weakref.finalize(self, _close, self.db)
 
-    def transaction(self, patience: float, key: str) -> contextlib.AbstractContextManager[float]:
+    def transaction(
+        self, patience: float, key: str, *, durable: bool = False
+    ) -> contextlib.AbstractContextManager[float]:
         """Run a transaction that holds the lock of the key's row."""
-        return self.run(patience, sql.SQL(KEY_LOCK).format(key=key).as_string())
+        return self.run(patience, sql.SQL(KEY_LOCK).format(key=key).as_string(), durable=durable)
 
     def statement(self, patience: float) -> contextlib.AbstractContextManager[float]:
         """Run a transaction of one statement."""
-        return self.run(patience, NO_LOCK)
+        return self.run(patience, NO_LOCK, durable=False)
 
     @contextlib.contextmanager
-    def run(self, patience: float, lock: str, mode: str = "READ COMMITTED") -> Iterator[float]:
-        """Run a transaction that begins with the SELECT `lock`; yield the time after it."""
+    def run(
+        self, patience: float, lock: str, mode: str = "READ COMMITTED", *, durable: bool = True
+    ) -> Iterator[float]:
+        """Run a transaction that begins with the SELECT `lock`; yield the time after it.
+
+        The commit of one that is not `durable` does not wait for the server's disk.
+        """
         with translate_postgres_errors(self._read_url):
             begin = f"BEGIN ISOLATION LEVEL {mode}; SET LOCAL lock_timeout = '{1000 * patience:.0f}ms'"
             select = f"SELECT {self._clock()} FROM ({lock}) AS locked"  # noqa: S608 - words of this module
-            seconds = self._begin(patience, f"{begin}; {select}")
+            commit = "SET LOCAL synchronous_commit = off; " * (not durable)
+            seconds = self._begin(patience, f"{begin}; {commit}{select}")
             try:
                 yield seconds
                 self._execute("COMMIT")
@@ -132,12 +139,6 @@ class PostgresSession:
         """End the connection."""
         self._close()
 
-    def _connect(self) -> Connection:
-        connection = connect(self._read_url)
-        if not self._durable:
-            connection.execute(b"SET synchronous_commit = off")
-        return connection
-
     def _begin(self, patience: float, beginning: str) -> float:
         """Begin a transaction, where need be on a new connection: nothing is lost with the old one."""
         if not self._close.alive:
@@ -146,7 +147,7 @@ class PostgresSession:
         while True:
             try:
                 if self.db.connection.closed:
-                    self.db.connection = self._connect()
+                    self.db.connection = connect(self._read_url)
                 return self._start(beginning)
             except psycopg.OperationalError:
                 if not self.db.connection.closed:  # the server waited for a lock

@@ -70,7 +70,13 @@ class SqliteSession:
         self.db.execute("PRAGMA synchronous = NORMAL")
 
     @contextlib.contextmanager
-    def transaction(self, patience: float, key: str) -> Iterator[None]:  # noqa: ARG002 - one lock for all keys
+    def transaction(
+        self,
+        patience: float,
+        key: str,  # noqa: ARG002 - one lock for all keys
+        *,
+        durable: bool = False,  # noqa: ARG002 - processes and counts begin anew together, after a power cut
+    ) -> Iterator[None]:
         """Run a transaction that holds the file's lock from its beginning."""
         with self.statement(patience), self.db:
             # SQLite does not wait for a lock that a transaction needs only after its first read.

@@ -54,22 +54,29 @@ class StateConnection(Protocol):
 class StateSession(Protocol):
     """A connection that stays open, for transactions that are many and short: those of the rate limiter.
 
-    Their commits do not wait for the disk. A transaction yields the time of the database's clock in Unix
-    seconds, or None where all processes share the clock of one machine.
+    A transaction yields the time of the database's clock in Unix seconds, or None where all processes share
+    the clock of one machine.
     """
 
     @property
     def db(self) -> StateConnection:
         """What runs the statements."""
 
-    def transaction(self, patience: float, key: str) -> AbstractContextManager[float | None]:
+    def transaction(
+        self, patience: float, key: str, *, durable: bool = False
+    ) -> AbstractContextManager[float | None]:
         """Run a transaction that no other one of the same key (of `budget`) meets.
 
-        Raises WarehouseLocked where others hold the lock for `patience` seconds.
+        One that is not `durable` may be lost when the server of the database crashes; on one machine, all may
+        be lost when the machine does. Raises WarehouseLocked where others hold the lock for `patience`
+        seconds.
         """
 
     def statement(self, patience: float) -> AbstractContextManager[float | None]:
-        """Run a single statement, which meets no other one on the same row. Raises as `transaction`."""
+        """Run a single statement, which meets no other one on the same row, and is not durable.
+
+        Raises as `transaction`.
+        """
 
     def close(self) -> None:
         """End the connection."""

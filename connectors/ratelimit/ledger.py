@@ -123,9 +123,9 @@ class RequestLedger:
 
     `now` and other times in seconds are monotonic ones, which all processes of a machine share and which
     start anew with the machine; `at` is UTC. A database of several machines has a clock of its own, of which
-    the ledger takes all times that it stores. Writes do not wait for the disk: after a power cut the newest
-    counts may be lost, and the source reports them again. Without a `state`, the counts are in the memory of
-    this process. Raises WarehouseError.
+    the ledger takes all times that it stores. The counts of requests do not wait for the disk: after a power
+    cut the newest may be lost, and the source reports them again. Without a `state`, the counts are in the
+    memory of this process. Raises WarehouseError.
     """
 
     def __init__(self, state: StateDatabase | None = None, key_print: str = "", source: str = "") -> None:
@@ -301,5 +301,5 @@ class RequestLedger:
 
     @contextlib.contextmanager
     def _transaction(self, now: float = 0.0, at: datetime = EPOCH) -> Iterator[Moment]:
-        with self._session.transaction(LOCK_TIMEOUT, self._key) as seconds:
+        with self._session.transaction(LOCK_TIMEOUT, self._key, durable=True) as seconds:
             yield Moment.of(seconds, now, at)

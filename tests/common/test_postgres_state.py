@@ -152,6 +152,7 @@ def test_restarted_server_ends_what_ran_and_takes_what_follows() -> None:
     with running_postgres() as server:
         state = PostgresState(Address(server.create_database()))
         ledger = RequestLedger(state, "f00d", "cs2cap")
+        ledger.set_rate(1)
         with pytest.raises(SharedDatabaseUnreachable) as caught, state.transaction() as db:  # noqa: PT012
             db.execute(RIVAL, ("2026-06-01",))
             server.stop()
@@ -161,6 +162,7 @@ def test_restarted_server_ends_what_ran_and_takes_what_follows() -> None:
         assert ledger.acquire(0, 1, now=0.0, **admit).wait > 0  # type: ignore[operator, arg-type]
         server.start()
         assert ledger.acquire(0, 1, now=1.0, **admit).wait == 0  # type: ignore[arg-type]
+        assert ledger.acquire(0, 1, now=1.0, **admit).wait > 0  # type: ignore[operator, arg-type]
         with state.transaction() as db:
             assert db.execute("SELECT * FROM missed_tick").fetchall() == []
         ledger.close()
