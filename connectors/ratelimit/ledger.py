@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from common.errors import OnHold
@@ -18,32 +18,13 @@ from connectors.ratelimit.ledger_tables import (
     RequestTable,
     active_hold,
 )
+from connectors.ratelimit.moments import EPOCH, Moment
 from connectors.ratelimit.stream_start_table import DAY, StreamStartTable
 
 # For statements that run for every request, or that may be left out: another process's lock must not
 # block this process's event loop for long.
 SHORT_LOCK_TIMEOUT: Final = 0.1
 BUSY: Final = (WarehouseLocked, SharedDatabaseUnreachable)  # what may be over in a moment
-EPOCH: Final = datetime.fromtimestamp(0, UTC)
-
-
-class Moment(NamedTuple):
-    """A time in seconds of the ledger's clock, and in UTC; `shift` is the lead of that clock before ours.
-
-    The clock is the monotonic one of the machine, or that of the database which several machines share: then
-    the clocks of the machines may differ by any amount.
-    """
-
-    now: float
-    at: datetime
-    shift: float
-
-    @staticmethod
-    def of(seconds: float | None, now: float, at: datetime) -> Moment:
-        """Return the moment at which the database's clock has `seconds`, and our own `now` and `at`."""
-        if seconds is None:
-            return Moment(now, at, 0.0)
-        return Moment(seconds, datetime.fromtimestamp(seconds, UTC), seconds - now)
 
 
 class Admission(NamedTuple):
