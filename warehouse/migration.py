@@ -34,6 +34,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     with transaction(connection):
         update_history(connection)
     connection.execute("RESET threads")
+    view_open_states(connection)
     finish_migration(connection)
 
 
@@ -59,10 +60,13 @@ def apply_migration(connection: duckdb.DuckDBPyConnection, number: int, sql: str
     connection.execute("INSERT INTO store.schema_version VALUES (?, now())", [number])
 
 
-def finish_migration(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what the loads read, and work out what a migration or a failed load has left."""
-    # The loads read states, too; the private views are not stored.
+def view_open_states(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the view of the open states, which the loads read, too: the private views are not stored."""
     connection.execute(f"CREATE OR REPLACE TEMP VIEW open_state AS {OPEN_STATES}")
+
+
+def finish_migration(connection: duckdb.DuckDBPyConnection) -> None:
+    """Work out what a migration or a failed load has left to do."""
     fill_stale_gaps(connection)
     update_stale_best_asks(connection)
 

@@ -75,6 +75,7 @@ def _attach(
     load_extensions(db, _list_extensions(lake, catalog))
     for setting, value in (
         ("TimeZone", "UTC"),
+        ("python_enable_replacements", False),
         ("memory_limit", MEMORY),
         ("temp_directory", str(lake.spill)),
         ("ducklake_max_retry_count", RETRIES),

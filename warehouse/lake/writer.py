@@ -18,9 +18,10 @@ from warehouse.migration import (
     finish_migration,
     is_history_current,
     read_migration,
+    read_version,
     refuse_newer_schema,
-    schema_version,
     update_history,
+    view_open_states,
 )
 from warehouse.transactions import enter_epoch, transaction
 
@@ -28,6 +29,10 @@ from warehouse.transactions import enter_epoch, transaction
 CHECK: Final = re.compile(r",\s*CHECK \(lowest_ask IS NOT NULL OR other_price IS NULL\)")
 # DuckDB takes a temporary table of a transaction for empty, and would join its many rows one by one.
 SETTINGS: Final = ("asof_loop_join_threshold = 0", "preserve_insertion_order = false")
+# What a load that failed has left to do; see `finish_migration`.
+STALE: Final = """
+SELECT 1 WHERE EXISTS (FROM store.stale_filling) OR EXISTS (FROM store.stale_best_ask)
+"""
 
 
 @contextlib.contextmanager
@@ -44,20 +49,37 @@ def open_lake_writer(lake: LakeLocation) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
-    version = schema_version(db)
+    version = _find_version(db)
     refuse_newer_schema(version, lake)
     if version == 0:
         with transaction(db):
             _apply(db, find_missing_migrations(0))
             db.execute((SQL / "lake.sql").read_text())
-    enter_epoch(db)
-    if version != 0 and (missing := find_missing_migrations(version)):
+    with transaction(db):  # one of DuckDB: between two, DuckLake would read the catalog's schema again
+        enter_epoch(db)
+        missing = find_missing_migrations(version) if version != 0 else []
+        is_current = not missing and is_history_current(db)
+        is_stale = bool(db.execute(STALE).fetchall())
+    if missing:
         with transaction(db):
             _apply(db, missing)
-    if not is_history_current(db):
+    if not is_current:
         with transaction(db):
             update_history(db)
-    finish_migration(db)
+    view_open_states(db)
+    if missing or is_stale:
+        finish_migration(db)
+
+
+def _find_version(db: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the last applied migration; 0 for a lake that is new.
+
+    `schema_version` lists the tables, which costs two statements of PostgreSQL for each of them.
+    """
+    try:
+        return read_version(db)
+    except duckdb.CatalogException:
+        return 0
 
 
 def _apply(db: duckdb.DuckDBPyConnection, migrations: Sequence[int]) -> None:
