@@ -10,8 +10,8 @@ that raised the epoch last is the one that can commit.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -24,13 +24,27 @@ PROVE_EPOCH: Final = "UPDATE store.loader SET epoch = ?, written_at = now() WHER
 OVERTAKEN: Final = "another loader took over: this one has entered nothing more"
 
 
-class Epoch:
-    """The epoch of one loader of a lake, and whether a transaction of its connection is open."""
+class WorkingTables(Protocol):
+    """A connection with copies of small tables, which `write` brings back into the lake."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+    def write(self) -> None:
+        """Write what differs."""
+
+
+Work = Callable[[duckdb.DuckDBPyConnection], WorkingTables]
+
+
+class Epoch:
+    """The epoch of one loader of a lake, and whether a transaction of its connection is open.
+
+    `work` begins the work on the copies of small tables for one load.
+    """
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, work: Work) -> None:
         ((self._number,),) = db.execute(READ_EPOCH).fetchall()
         self._taken = False
         self.is_open = False
+        self.work = work
 
     def prove(self, db: duckdb.DuckDBPyConnection) -> None:
         """Write the row of the epoch in the open transaction. Raises LoaderOvertaken where another has it."""
@@ -50,12 +64,12 @@ class Epoch:
             self._number, self._taken = self._number + 1, True
 
 
-_epochs: WeakKeyDictionary[duckdb.DuckDBPyConnection, Epoch] = WeakKeyDictionary()
+_epochs: WeakKeyDictionary[object, Epoch] = WeakKeyDictionary()  # by connection
 
 
-def enter_epoch(db: duckdb.DuckDBPyConnection) -> None:
+def enter_epoch(db: duckdb.DuckDBPyConnection, work: Work) -> None:
     """Make the transactions of a lake's loader prove their epoch from now on."""
-    _epochs[db] = Epoch(db)
+    _epochs[db] = Epoch(db, work)
 
 
 def prove_epoch(db: duckdb.DuckDBPyConnection) -> None:
@@ -80,13 +94,23 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
             yield
 
 
-def whole_load(db: duckdb.DuckDBPyConnection) -> contextlib.AbstractContextManager[None]:
-    """Return a transaction around a whole load in a lake, where each commit is a snapshot.
+@contextlib.contextmanager
+def whole_load(db: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield the connection for a load. In a lake, where a commit is a snapshot, all of it is one transaction.
 
-    In a file, the load has a transaction for its facts only: what it works out before goes into temporary
-    tables, which DuckDB reads with one thread in the transaction that made them.
+    There, the load works on copies of the small tables. In a file, the load has a transaction for its facts
+    only: what it works out before goes into temporary tables, which DuckDB reads with one thread in the
+    transaction that made them.
     """
-    return transaction(db) if db in _epochs else contextlib.nullcontext()
+    epoch = _epochs.get(db)
+    if epoch is None:
+        yield db
+        return
+    with transaction(db):
+        working = epoch.work(db)
+        _epochs[working] = epoch
+        yield cast("duckdb.DuckDBPyConnection", working)
+        working.write()
 
 
 @contextlib.contextmanager

@@ -76,6 +76,7 @@ def _attach(
     for setting, value in (
         ("TimeZone", "UTC"),
         ("python_enable_replacements", False),
+        ("disabled_optimizers", "statistics_propagation"),
         ("memory_limit", MEMORY),
         ("temp_directory", str(lake.spill)),
         ("ducklake_max_retry_count", RETRIES),

@@ -11,6 +11,7 @@ import duckdb
 
 from warehouse.lake.connection import attach_lake
 from warehouse.lake.location import LakeLocation
+from warehouse.lake.working_tables import WorkingConnection
 from warehouse.migration import (
     SQL,
     apply_migration,
@@ -56,7 +57,7 @@ def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
             _apply(db, find_missing_migrations(0))
             db.execute((SQL / "lake.sql").read_text())
     with transaction(db):  # one of DuckDB: between two, DuckLake would read the catalog's schema again
-        enter_epoch(db)
+        enter_epoch(db, WorkingConnection)
         missing = find_missing_migrations(version) if version != 0 else []
         is_current = not missing and is_history_current(db)
         is_stale = bool(db.execute(STALE).fetchall())

@@ -111,11 +111,12 @@ def preserve_join_order(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     DuckDB cannot estimate the rows of a compressed file or a stream of batches. It takes the names for the
     larger side and puts every row into a hash table, which doubles the time.
     """
-    db.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    ((disabled,),) = db.execute("SELECT current_setting('disabled_optimizers')").fetchall()
+    db.execute(f"SET disabled_optimizers = '{','.join(filter(None, (disabled, 'build_side_probe_side')))}'")
     try:
         yield
     finally:
-        db.execute("RESET disabled_optimizers")
+        db.execute(f"SET disabled_optimizers = '{disabled}'")
 
 
 def _keep_failures(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:

@@ -152,17 +152,17 @@ def _load(
     """Load a landing; of raw rows, parse only those that DuckDB would not take exactly, or all of them."""
     if holds_run(db, run):
         return None
-    with whole_load(db):
-        if holds_run(db, run):  # in a lake, the loader that was overtaken may have entered it just now
+    with whole_load(db) as work:
+        if holds_run(work, run):  # in a lake, the loader that was overtaken may have entered it just now
             return None
         if is_series_landing(run.folder):
             from warehouse.loading.series import load_series
 
-            return load_series(db, run, now)
+            return load_series(work, run, now)
         run = convert_raw_shards(run, row_parser, inexact_only=inexact_only)
-        fetched = _prepare(db, run, row_parser)
-        with transaction(db):
-            return _insert(db, run, fetched=fetched, now=now)
+        fetched = _prepare(work, run, row_parser)
+        with transaction(work):
+            return _insert(work, run, fetched=fetched, now=now)
 
 
 def begin_load(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:

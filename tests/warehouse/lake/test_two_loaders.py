@@ -13,6 +13,7 @@ from tests.support.lakes import postgres_lake
 from tests.support.postgres import Postgres, needs_postgres
 from tests.support.warehouse import Quote, create_warehouse, land, minute, observe
 from warehouse.database import open_reader, open_writer
+from warehouse.lake.working_tables import WorkingConnection
 from warehouse.landing.reader import read_run
 from warehouse.loading.quotes import load_run
 from warehouse.paths import WarehousePaths
@@ -45,7 +46,7 @@ def load(db: duckdb.DuckDBPyConnection, folder: Path) -> bool:
 def race(loaders: Sequence[duckdb.DuckDBPyConnection], folder: Path) -> list[bool]:
     """Let loaders, all of them past the lease, load one landing at once; return who was overtaken."""
     for db in loaders:
-        enter_epoch(db)  # as if they opened the lake now
+        enter_epoch(db, WorkingConnection)  # as if they opened the lake now
     start = Barrier(len(loaders))
 
     def load_at_once(db: duckdb.DuckDBPyConnection) -> bool:

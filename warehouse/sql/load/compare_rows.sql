@@ -25,7 +25,8 @@ FROM (
     FULL JOIN (
         SELECT quote_key, lowest_ask, other_price, quantity, changed_at, valid_from, url IS NULL AS lacks_url
         FROM store.current
-        WHERE quote_key & 1048575 IN (
+        -- The files of a lake are sorted by marketplace: this reads those of the run's own ones.
+        WHERE provider_key IN (SELECT provider_key FROM shard_observation) AND quote_key & 1048575 IN (
             SELECT book_key FROM store.book SEMI JOIN shard_observation USING (provider_key, currency, delivery)
         ) AND quote_key NOT IN (FROM late_quote)
     ) c ON c.quote_key = r.quote_key
