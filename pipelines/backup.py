@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import tomlkit
 
+from common.errors import ConfigError
 from common.files import atomic_write, read_user_file, translate_os_errors
 from common.text import escape
 from pipelines.config import Settings, load_settings
@@ -25,7 +26,15 @@ SAFE: Final = ("env:", "block:")  # recipients of alerts that name a place and h
 
 
 def back_up(config: Path, settings: Settings, target: Path, now: datetime) -> Manifest:
-    """Write a backup of the warehouse and its configuration into a new folder. Raises as `create_backup`."""
+    """Write a backup of the warehouse and its configuration into a new folder.
+
+    Raises as `create_backup`, and ConfigError for a shared warehouse.
+    """
+    if settings.shared is not None:
+        raise ConfigError(
+            "a shared warehouse is backed up where it is: its PostgreSQL database, and then its bucket;"
+            " `floorline export` writes all of it to one file"
+        )
     text, secrets = _without_secrets(read_user_file(config))
     files, elsewhere = _read_item_files(settings)
     files |= {

@@ -10,14 +10,18 @@ from typing import Final
 
 from common.clock import MAX_CLOCK_SKEW
 from common.errors import FloorlineError
-from common.text import format_duration
+from common.text import format_duration, pluralize
+from common.warehouse_errors import NotPublished
 from floorline.doctor.findings import Finding, from_error, ok, warn
+from warehouse.database import open_published
+from warehouse.lake.maintenance import DUE_FILES
 from warehouse.paths import WarehousePaths
 from warehouse.state.database import open_state
 
 NAME: Final = "shared database"
 TRIES: Final = 5
 FAR: Final = 0.005  # seconds; a load sends some hundred statements, one after the other
+LONG_WAIT: Final = timedelta(minutes=15)  # a loader takes what waits within minutes
 CLOSE: Final = timedelta(seconds=1)
 
 
@@ -35,6 +39,46 @@ def check_shared_database(paths: WarehousePaths, now: datetime) -> Sequence[Find
     if seconds > FAR:
         return [warn(NAME, seen, "let a machine near the server load: write load = false in [shared] here")]
     return [ok(NAME, seen)]
+
+
+def check_object_store(paths: WarehousePaths, now: datetime) -> Sequence[Finding]:
+    """Return whether the storage of a shared warehouse answers, and how long landings wait in its queue."""
+    if paths.shared is None:
+        return []
+    from warehouse.landing.queue import LandingQueue  # only a shared warehouse has a queue
+
+    try:
+        waiting = LandingQueue(paths.shared).list_waiting()
+    except FloorlineError as error:
+        return [from_error("storage", error)]
+    if not waiting:
+        return [ok("storage", f"{paths.shared.storage} answers, and no landing waits")]
+    age = now - waiting[0].observed_from
+    count = pluralize(len(waiting), "landing")
+    seen = f"{count} in {paths.shared.storage}, the oldest {format_duration(age)} old"
+    if age > LONG_WAIT:
+        return [warn("storage", seen, "run `floorline maintain load` where [shared] has load = true")]
+    return [ok("storage", seen)]
+
+
+def check_lake(paths: WarehousePaths) -> Sequence[Finding]:
+    """Return whether the lake of a shared warehouse has more files than the maintenance leaves."""
+    if paths.shared is None:
+        return []
+    from warehouse.lake.maintenance import count_files  # only a shared warehouse needs it
+
+    try:
+        with open_published(paths) as db:
+            files = count_files(db)
+    except NotPublished:
+        return []
+    except FloorlineError as error:
+        return [from_error("lake", error)]
+    table, most = max(files.items(), key=lambda entry: entry[1], default=("", 0))
+    seen = f"{pluralize(sum(files.values()), 'file')} of tables, {most:,} of {table}"
+    if most > 2 * DUE_FILES:
+        return [warn("lake", seen, "run `floorline maintain seal`, which merges files")]
+    return [ok("lake", seen)]
 
 
 def _measure(paths: WarehousePaths, now: datetime) -> tuple[timedelta, float]:

@@ -36,9 +36,11 @@ from warehouse.landing.reader import CorruptLanding, read_run
 from warehouse.landing.series import read_series
 from warehouse.landing.set_aside import find_set_aside
 from warehouse.landing.tries import read_tries
+from warehouse.lease import WRITER, lease_holder
 from warehouse.loading.failures import RETRY_ADVICE
 from warehouse.loading.rejects import UNUSABLE
 from warehouse.paths import WarehousePaths
+from warehouse.published import is_published, published_at
 from warehouse.queries.runner import LAST_RUNS, run_query, set_aside_baskets
 from warehouse.state.alerts import Alert, read_alerts
 from warehouse.state.database import open_state
@@ -53,26 +55,32 @@ MAX_UNREADABLE: Final = 5  # landings in one finding
 
 
 def check_database(paths: WarehousePaths) -> list[Finding]:
-    """Check that the published copy is whole, and that every current quote can be read."""
-    if not paths.published.exists():
-        return [warn("database", f"no database at {paths.published} yet", "run `floorline snapshot`")]
+    """Check that what is published is whole, and that every current quote can be read."""
     try:
-        verify_database(paths.published, paths.checksum)
+        if not is_published(paths):
+            seen = f"no database at {paths.published_database} yet"
+            return [warn("database", seen, "run `floorline snapshot`")]
+        if paths.shared is None:
+            verify_database(paths.published, paths.checksum)
         with open_published(paths) as db:
             ((count,),) = db.execute("SELECT count(*) FROM store.current").fetchall()
     except DatabaseUnreadable as error:
         return [fail("database", error.detail, PublishedUnreadable.guidance)]
     except FloorlineError as error:
         return [from_error("database", error)]
-    return [ok("database", f"{paths.published}: {count:,} quotes, all readable")]
+    return [ok("database", f"{paths.published_database}: {count:,} quotes, all readable")]
 
 
 def check_age(paths: WarehousePaths, settings: Settings, now: datetime) -> list[Finding]:
     """Check the age of the published copy against the shortest interval of a basket."""
-    if not paths.published.exists() or not settings.baskets:
+    try:
+        published = published_at(paths)
+    except FloorlineError:  # `check_database` reports it
+        return []
+    if published is None or not settings.baskets:
         return []
     every = min(basket.every for basket in settings.baskets)
-    age = now - (from_unix_time(paths.published.stat().st_mtime) or now)
+    age = now - published
     seen = f"published {format_duration(age)} ago; the shortest interval is {format_duration(every)}"
     if age > LATE_INTERVALS * every:
         return [warn("age", seen, "see `floorline status`, and check that the scheduler still runs")]
@@ -81,9 +89,9 @@ def check_age(paths: WarehousePaths, settings: Settings, now: datetime) -> list[
 
 def check_baskets(paths: WarehousePaths, settings: Settings, now: datetime) -> list[Finding]:
     """Check that the last run of each basket was of use, and that its last success is not too old."""
-    if not paths.published.exists() or not settings.baskets:
-        return []
     try:
+        if not is_published(paths) or not settings.baskets:
+            return []
         rows = run_query(paths, LAST_RUNS, {"latest": now + MAX_CLOCK_SKEW}).records()
         set_aside = set_aside_baskets(paths)
     except FloorlineError:  # `check_database` reports it
@@ -118,6 +126,9 @@ def check_loader(paths: WarehousePaths, now: datetime, lock_wait: timedelta) -> 
 
     The check holds the writer lock, so that a load that starts meanwhile waits and does not fail.
     """
+    if paths.shared is not None:
+        holder = lease_holder(paths, WRITER)
+        return [ok("loader", f"{holder} is loading" if holder else "nobody is loading")]
     if not paths.writer.exists():
         return [ok("loader", "there is no loader database yet; the first snapshot creates the database")]
     try:

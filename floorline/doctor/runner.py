@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeVar
 from common.clock import Clock
 from common.errors import ConfigError
 from floorline.doctor import check_channels, check_prefect, check_source, check_versions, check_warehouse
-from floorline.doctor.check_shared import check_shared_database
+from floorline.doctor.check_shared import check_lake, check_object_store, check_shared_database
 from floorline.doctor.findings import Finding, fail, from_error, ok
 from floorline.up.access import connect_prefect
 from pipelines.config import Settings, load_settings
@@ -22,6 +22,7 @@ from pipelines.config_check import check_configuration
 from warehouse.state.database import open_state
 
 DEADLINE: Final = 2.5  # seconds
+SHARED_DEADLINE: Final = 20.0  # to attach a lake takes a second on an idle machine
 PREFECT_DEADLINE: Final = 8.0  # seconds; the import of Prefect takes two, and longer on a busy machine
 CHANNEL_DEADLINE: Final = 10.0  # seconds; the import of Apprise takes one, and a service may be slow
 _P = ParamSpec("_P")
@@ -118,23 +119,27 @@ def _source_checks(settings: Settings, clock: Clock) -> list[Check]:
 
 
 def _warehouse_checks(settings: Settings, clock: Clock) -> list[Check]:
-    paths, limits = settings.paths, settings.warehouse
-    return [
-        _in_thread("database", lambda: check_warehouse.check_database(paths)),
-        _in_thread("age", lambda: check_warehouse.check_age(paths, settings, clock.now())),
-        _in_thread("baskets", lambda: check_warehouse.check_baskets(paths, settings, clock.now())),
-        _in_thread("loader", lambda: check_warehouse.check_loader(paths, clock.now(), limits.lock_wait)),
-        _in_thread("landings", lambda: check_warehouse.check_landings(paths)),
-        _in_thread("disk", lambda: check_warehouse.check_disk(paths, int(limits.least_free))),
-        _in_thread("folders", lambda: check_warehouse.check_folders(paths)),
-        _in_thread("shared database", lambda: check_shared_database(paths, clock.now())),
-        _in_thread("alerts", lambda: check_warehouse.check_alerts(paths)),
-    ]
+    paths, limits, now = settings.paths, settings.warehouse, clock.now
+    functions: dict[str, Callable[[], Sequence[Finding]]] = {
+        "database": lambda: check_warehouse.check_database(paths),
+        "age": lambda: check_warehouse.check_age(paths, settings, now()),
+        "baskets": lambda: check_warehouse.check_baskets(paths, settings, now()),
+        "loader": lambda: check_warehouse.check_loader(paths, now(), limits.lock_wait),
+        "landings": lambda: check_warehouse.check_landings(paths),
+        "disk": lambda: check_warehouse.check_disk(paths, int(limits.least_free)),
+        "folders": lambda: check_warehouse.check_folders(paths),
+        "shared database": lambda: check_shared_database(paths, now()),
+        "storage": lambda: check_object_store(paths, now()),
+        "lake": lambda: check_lake(paths),
+        "alerts": lambda: check_warehouse.check_alerts(paths),
+    }
+    deadline = DEADLINE if paths.shared is None else SHARED_DEADLINE
+    return [_in_thread(name, run, deadline) for name, run in functions.items()]
 
 
-def _in_thread(name: str, run: Callable[[], Sequence[Finding]]) -> Check:
+def _in_thread(name: str, run: Callable[[], Sequence[Finding]], deadline: float = DEADLINE) -> Check:
     """Return a check whose function may block."""
-    return Check(name, lambda: asyncio.to_thread(run))
+    return Check(name, lambda: asyncio.to_thread(run), deadline)
 
 
 class DaemonThreadExecutor(ThreadPoolExecutor):

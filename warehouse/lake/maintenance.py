@@ -55,7 +55,7 @@ class LakeMaintenance:
 
 def is_due(db: duckdb.DuckDBPyConnection) -> bool:
     """Return whether a table has so many files that the next loads and questions would be slow."""
-    return max(_count_files(db).values(), default=0) > DUE_FILES
+    return max(count_files(db).values(), default=0) > DUE_FILES
 
 
 def merge_due_files(db: duckdb.DuckDBPyConnection) -> None:
@@ -69,21 +69,21 @@ def merge_files(db: duckdb.DuckDBPyConnection) -> LakeMaintenance:
 
     Call the functions under the lease of the loader. Raises LoaderOvertaken.
     """
-    before = sum(_count_files(db).values())
+    before = sum(count_files(db).values())
     problems = tuple(_merge_tables(db, MERGE, {"size": SMALL}))
-    return LakeMaintenance(before, sum(_count_files(db).values()), problems=problems)
+    return LakeMaintenance(before, sum(count_files(db).values()), problems=problems)
 
 
 def maintain_lake(db: duckdb.DuckDBPyConnection, now: datetime) -> LakeMaintenance:
     """Merge all files, and delete the snapshots and files that nothing needs any more; every night."""
-    before = sum(_count_files(db).values())
+    before = sum(count_files(db).values())
     _flush(db)
     problems = list(_merge_tables(db, MERGE_ALL, {}))
     expired = _run(db, EXPIRE, problems, before=now - KEEP_SNAPSHOTS)
     deleted = _run(db, CLEAN_UP, problems, before=now - KEEP_FILES)
     return LakeMaintenance(
         files_before=before,
-        files_after=sum(_count_files(db).values()),
+        files_after=sum(count_files(db).values()),
         snapshots_expired=len(expired),
         files_deleted=len(deleted),
         orphans_deleted=_delete_orphans(db, now - KEEP_ORPHANS, problems),
@@ -93,7 +93,7 @@ def maintain_lake(db: duckdb.DuckDBPyConnection, now: datetime) -> LakeMaintenan
 
 def _flush(db: duckdb.DuckDBPyConnection) -> None:
     """Write into files what small loads have put into the catalog."""
-    for table in sorted(_count_files(db)):
+    for table in sorted(count_files(db)):
         if table not in NOT_FLUSHED:
             prove_epoch(db)
             db.execute(FLUSH, {"lake": NAME, "table": table}).fetchall()
@@ -101,7 +101,7 @@ def _flush(db: duckdb.DuckDBPyConnection) -> None:
 
 def _merge_tables(db: duckdb.DuckDBPyConnection, merge: str, options: Mapping[str, Any]) -> Iterator[str]:
     """Rewrite and merge each table of several files; yield what failed."""
-    for table in sorted(table for table, files in _count_files(db).items() if files > 1):
+    for table in sorted(table for table, files in count_files(db).items() if files > 1):
         values = {"lake": NAME, "table": table}
         prove_epoch(db)
         try:
@@ -119,7 +119,7 @@ def _delete_orphans(db: duckdb.DuckDBPyConnection, before: datetime, problems: l
         return 0
     live = {
         file
-        for table in _count_files(db)
+        for table in count_files(db)
         for (file,) in db.execute(LIVE_FILES, {"lake": NAME, "table": table}).fetchall()
     }
     if wrong := orphans & live:  # an older DuckLake once took live files for orphans
@@ -139,6 +139,6 @@ def _run(
         return []
 
 
-def _count_files(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def count_files(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Return the number of files of each table, with those of deleted rows."""
     return dict(db.execute(TABLES, {"lake": NAME}).fetchall())

@@ -71,7 +71,7 @@ def load_pending(
         require_threads(pa.cpu_count() + 1)
         base = find_published_base(paths)
         restored = None if base else restore_writer(paths, now())
-        with Loader(paths.loader_database, now, row_parser) as loader:
+        with Loader(paths.writer, now, row_parser) as loader:
             forget_lost_loads(loader.db, paths.landing)
             landings = pending_landings(paths.landing, failures.append)
             loaded = loader.load(landings, failures.append)
@@ -83,10 +83,6 @@ def load_pending(
             close_alerts({folder.name for folder in folders}, alerts, now())
             on_loaded([*loaded, *refused])
             copy_alerts(loader.db, alerts)
-            if paths.shared is not None:
-                from warehouse.lake.maintenance import merge_due_files  # only a shared warehouse needs it
-
-                merge_due_files(loader.db)
         publish(paths, base)
         alerts.prune(now(), keep_alerts)  # only now: the published copy has them
         # After the publish: the load after a kill in between skips the loaded runs, but publishes them.

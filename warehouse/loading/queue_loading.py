@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from common.process_limits import require_threads
 from warehouse.database import writer_lock
+from warehouse.lake.maintenance import merge_due_files
 from warehouse.landing.inventory import Landing, mark_uploaded, pending_landings, prune, read_landings
 from warehouse.landing.model import RunHeader
 from warehouse.landing.ndjson import RowParser
@@ -95,6 +96,7 @@ class QueueLoader:
                         news += self._load_batch(loader, waiting)
                     self._on_loaded(news)
                     copy_alerts(loader.db, self._alerts)
+                    merge_due_files(loader.db)
             reports, news, is_first = [*reports, *news], [], False
         return reports
 

@@ -26,6 +26,10 @@ COUNT_MONTHS: Final = """
 SELECT strftime(valid_to AT TIME ZONE 'UTC', '%Y-%m'), count(*) FROM store.history GROUP BY ALL ORDER BY ALL
 """
 SELECT_SEALED: Final = "SELECT strftime(month, '%Y-%m'), rows, bytes FROM store.sealed_month ORDER BY month"
+# Rows of small loads are in the catalog, until the maintenance writes them into a file.
+SELECT_LAKE_SIZES: Final = """
+SELECT table_name, file_size_bytes + delete_file_size_bytes FROM ducklake_table_info(?) ORDER BY table_name
+"""
 HISTORY: Final = "history"
 
 
@@ -51,7 +55,8 @@ def measure_sizes(paths: WarehousePaths) -> list[TableSize]:
     The months of the history come in their order. Raises NotPublished, and PublishedUnreadable.
     """
     with open_published(paths) as db:
-        tables = {size.table: size for size in _measure_tables(db)}
+        measured = _measure_tables(db) if paths.shared is None else _measure_lake(db)
+        tables = {size.table: size for size in measured}
         months = [*_measure_sealed_months(db), *_measure_open_months(db, tables.pop(HISTORY, None))]
     return [*months, *sorted(tables.values(), key=lambda size: -size.size_bytes)]
 
@@ -65,6 +70,16 @@ def _measure_tables(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
         if rows:
             yield _describe(table, None, rows=rows, size=len(blocks - counted) * block_size)
         counted |= blocks
+
+
+def _measure_lake(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
+    """Yield the size of each table of a lake: of the files that its newest snapshot has."""
+    from warehouse.lake.connection import NAME  # only a shared warehouse needs it
+
+    for table, size in db.execute(SELECT_LAKE_SIZES, [NAME]).fetchall():
+        ((rows,),) = db.execute(COUNT_ROWS.format(table)).fetchall()
+        if rows:
+            yield _describe(table, None, rows=rows, size=size)
 
 
 def _measure_sealed_months(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:

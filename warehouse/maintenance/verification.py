@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,13 @@ KEYS: Final = {
     "store.observation": ("scope", "provider", "run"),
     "store.last_observation": ("scope", "provider"),
 }
+UNIQUE: Final = {
+    "store.run": "run_id",
+    "store.current": "quote_key",
+    "store.item": "item_key",
+    "store.provider": "provider_key",
+}
+COUNT_DOUBLES: Final = "SELECT count(*) - count(DISTINCT {key}) FROM {table}"
 COUNT_ORPHANS: Final = "SELECT count(*) FROM {table} ANTI JOIN store.{named} USING ({named}_key)"
 # The states of a quote follow each other without a break: each end is the start of the next one. Sums say
 # whether that holds, without an order. The last state has no end.
@@ -83,10 +90,13 @@ class Verification:
 def verify(paths: WarehousePaths, wait: float = LOCK_WAIT) -> Verification:
     """Verify the loader's database, the published copy and the files of the sealed months.
 
-    Raises NotPublished where there is no database, WarehouseLocked after `wait` seconds, and WarehouseError
-    for a database that another version wrote.
+    Of a lake, its rows. Raises NotPublished where there is no database, WarehouseLocked after `wait` seconds,
+    and WarehouseError for a database that another version wrote.
     """
     with writer_lock(paths, wait):
+        if paths.shared is not None:
+            with open_published(paths) as db:
+                return _verify_content(db, paths.sealed, _find_doubles(db))
         damaged = [*_find_damaged_databases(paths)]
         if damaged:
             return Verification(0, 0, 0, tuple(damaged))
@@ -107,19 +117,27 @@ def _find_damaged_databases(paths: WarehousePaths) -> Iterator[str]:
             yield str(kind(error.detail, database))
 
 
-def _verify_content(db: duckdb.DuckDBPyConnection, folder: Path) -> Verification:
+def _verify_content(db: duckdb.DuckDBPyConnection, folder: Path, found: Iterable[str] = ()) -> Verification:
     states = find_quote_states(db, folder)
     db.execute(f"CREATE TEMP VIEW quote_state AS {states.everything}")
     ((count, quotes, broken),) = db.execute(COUNT_BROKEN).fetchall()
-    problems = [*_find_orphans(db), *_find_wrong_counts(db, states)]
+    problems = [*found, *_find_orphans(db), *_find_wrong_counts(db, states)]
     if broken:
         problems.append(f"the states of {broken:,} quotes overlap, or do not follow each other")
     ((wrong,),) = db.execute(COUNT_WRONG_LAST).fetchall()
     if wrong:
         problems.append(f"the last observations of {wrong:,} marketplaces are not those that are stored")
     return Verification(
-        count, quotes, len(states.files), tuple(f"{problem}; {ADVICE}" for problem in problems)
+        count, quotes, len(states.months), tuple(f"{problem}; {ADVICE}" for problem in problems)
     )
+
+
+def _find_doubles(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Yield a line for each table of a lake with a key twice: a lake has no constraint that refuses this."""
+    for table, key in UNIQUE.items():
+        ((doubled,),) = db.execute(COUNT_DOUBLES.format(table=table, key=key)).fetchall()
+        if doubled:
+            yield f"{doubled:,} rows of {table.removeprefix('store.')} are there more than once"
 
 
 def _find_orphans(db: duckdb.DuckDBPyConnection) -> Iterator[str]:

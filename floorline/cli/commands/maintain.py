@@ -217,8 +217,10 @@ def maintain_rebuild(
     from pipelines.preparation import prepare_warehouse
     from warehouse.rebuild import rebuild, rebuildable_landings
 
-    clock = SystemClock()
-    paths = prepare_warehouse(load_settings(config), clock.now())
+    clock, settings = SystemClock(), load_settings(config)
+    if settings.shared is not None:
+        raise ConfigError("a shared warehouse is not rebuilt: restore its PostgreSQL database and its bucket")
+    paths = prepare_warehouse(settings, clock.now())
     runs = rebuildable_landings(paths)
     if not runs:
         raise ConfigError(f"there is no landing under {paths.landing} to rebuild the database from")

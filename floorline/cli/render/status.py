@@ -83,7 +83,7 @@ def _describe_up(up: UpStatus) -> str:
 
 
 def _describe_database(settings: Settings, report: StatusReport) -> str:
-    path = settings.root / "market.duckdb"
+    path = settings.root / "market.duckdb" if settings.shared is None else settings.paths.published_database
     if report.published_at is None:
         return f"database: {path}, not published yet"
     age = format_duration(report.now - report.published_at)
