@@ -57,6 +57,11 @@ class Market:
         moment = "" if self.moment is None else f" as of {self.moment:%Y-%m-%d %H:%M:%SZ}"
         return f"<Market {self.database} in {self.currency}{moment}>"
 
+    @property
+    def path(self) -> Path | None:
+        """The published file; None for a lake, which has no file of its own."""
+        return path_of(self.database)
+
     def close(self) -> None:
         """Close the database, also for the markets of `as_of`. Frames stay valid."""
         self._generation.close()
@@ -304,7 +309,7 @@ class Market:
             if self.rows(f"FROM items WHERE {column} = $1 LIMIT 1", [name]):
                 return column, name
         nearest = tuple(item.full_name for item in self._search(name)[:NEAREST])
-        raise ItemUnknown(f'no item is called "{escape(name)}"', path_of(self.database), nearest)
+        raise ItemUnknown(f'no item is called "{escape(name)}"', self.path, nearest)
 
     def _search(self, text: str) -> list[Item]:
         from pipelines.planning.item_search import ItemSearch

@@ -14,7 +14,6 @@ from common.warehouse_errors import ItemUnknown
 from floorline.market import Market
 from pipelines.planning.item_search import WEAR, ItemSearch
 from warehouse.queries.item_asks import select_asks
-from warehouse.queries.session import path_of
 
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
@@ -120,9 +119,7 @@ def find_items(market: Market, words: str) -> list[Item]:
 
 
 def _unknown(market: Market, detail: str, items: Iterable[Item]) -> ItemUnknown:
-    return ItemUnknown(
-        detail, path_of(market.database), tuple(dict.fromkeys(item.full_name for item in items))
-    )
+    return ItemUnknown(detail, market.path, tuple(dict.fromkeys(item.full_name for item in items)))
 
 
 def _find_phases(items: Iterable[Item], meant: Iterable[Item], name: str) -> list[Item]:
