@@ -27,6 +27,6 @@ WHEN NOT MATCHED THEN INSERT BY NAME;
 
 INSERT INTO store.observed_items
 SELECT getvariable('run_key'), scope_key, book_key, observed_at, item_keys
-FROM observed_item ORDER BY book_key, observed_at;
+FROM observed_item ORDER BY book_key, observed_at, item_keys[1];
 
 INSERT INTO store.missing_count SELECT getvariable('run_key'), book_key, missing, returned FROM missing_count;

@@ -1,4 +1,5 @@
--- List the items that each page returned. In: staged_row, page, shard, store.book, store.scope.
+-- List the items that each page returned, in lists of at most 512 keys: DuckDB reads 2,048 lists at once, and those of a
+-- whole marketplace would take more memory than a load has. In: staged_row, page, shard, store.book, store.scope.
 -- Out: observed_item; aggregate_in_catalog, the aggregates of store.catalog_aggregate and those that this run returned.
 
 CREATE OR REPLACE TEMP TABLE observed_item AS
@@ -8,7 +9,7 @@ FROM (
     FROM (
         SELECT page, (quote_key & 1048575)::INTEGER AS book_key, (quote_key >> 20)::INTEGER AS item_key FROM staged_row
     )
-    GROUP BY ALL
+    GROUP BY page, book_key, item_key // 512
 ) r
 JOIN page p USING (page)
 JOIN store.book b USING (book_key)
