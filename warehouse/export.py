@@ -23,6 +23,7 @@ from warehouse.database_files import log_of
 from warehouse.lake.location import LakeLocation
 from warehouse.paths import WarehousePaths
 from warehouse.sealing.months import reopen_months
+from warehouse.sealing.observed_items import take_back_items
 from warehouse.targets import exclusive_target, partial_of, temporary_target, translate_target_errors
 from warehouse.transactions import transaction
 from warehouse.transfer.tables import copy_tables
@@ -102,7 +103,8 @@ def export_lake(lake: LakeLocation, target: Path) -> None:
 
 
 def _take_sealed_months(exported: Path, paths: WarehousePaths) -> None:
-    """Move the history of the sealed months from their files into the database."""
+    """Move all that the files of the sealed months have into the database."""
     with duckdb.connect(duckdb_path(exported), config=dict(WITHOUT_LOG)) as db:
         db.execute("SET TimeZone = 'UTC'")
         reopen_months(db, datetime.min.replace(tzinfo=UTC), paths.sealed)
+        take_back_items(db, None, paths.sealed)

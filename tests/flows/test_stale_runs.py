@@ -151,7 +151,8 @@ def test_maintain_seals_the_months_that_are_over(sandbox: Sandbox, tmp_path: Pat
     history = bench.query("FROM quote_history ORDER BY valid_from")
     state = asyncio.run(run_maintain(bench))
     assert state.is_completed()
-    months = len(list(bench.paths.sealed.iterdir()))  # from the month of the prices to the last one
+    # From the month of the prices to the last one.
+    months = len(list(bench.paths.sealed.glob("*.????????.parquet")))
     assert state.message == f"0 pending landings loaded; {months} months sealed"
     assert bench.query("FROM quote_history ORDER BY valid_from") == history != []
     assert asyncio.run(run_maintain(bench)).message == "0 pending landings loaded"

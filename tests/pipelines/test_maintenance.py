@@ -5,6 +5,7 @@ from pathlib import Path
 from pipelines.config import Settings
 from pipelines.config.tables import WarehouseSettings
 from pipelines.maintenance import DAMAGED, seal_months, verify_warehouse
+from tests.support.sealed_months import first_sealed_states
 from tests.support.warehouse import Quote, create_warehouse, land_and_load, minute, observe
 from warehouse.state.alerts import AlertStore
 from warehouse.state.database import open_state
@@ -20,7 +21,7 @@ def test_alert_about_damage_is_open_while_there_is_damage(tmp_path: Path) -> Non
     assert seal_months(settings, LATER).is_small
     assert len(seal_months(settings, LATER, every=True).sealed) == 2
     alerts = AlertStore(open_state(paths))
-    file = min(paths.sealed.iterdir())
+    file = first_sealed_states(paths)
     file.rename(tmp_path / "away")
     (problem,) = verify_warehouse(settings, LATER).problems
     assert [(alert.cause, alert.message) for alert in alerts.list_alerts(open_only=True)] == [

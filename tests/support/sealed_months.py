@@ -70,6 +70,11 @@ def load_landings(db: duckdb.DuckDBPyConnection, landings: Sequence[Path]) -> No
         load_run(db, read_run(landing), LATER)
 
 
+def first_sealed_states(paths: WarehousePaths) -> Path:
+    """Return the file with the history of the first sealed month."""
+    return min(file for file in paths.sealed.iterdir() if ".items." not in file.name)
+
+
 def create_four_months(root: Path) -> WarehousePaths:
     """Return a warehouse of random runs over four months, nothing sealed."""
     paths = create_warehouse(root)

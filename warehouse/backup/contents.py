@@ -54,7 +54,7 @@ def copy_loaders_database(paths: WarehousePaths, base: Path, target: Path) -> No
 
 
 def copy_sealed_months(paths: WarehousePaths, database: Path, target: Path) -> None:
-    """Copy the files of the sealed months of a database. Raises SealedMonthUnreadable for a damaged one."""
+    """Copy all files of the sealed months of a database. Raises SealedMonthUnreadable for a damaged one."""
     with open_reader(database) as db:
         files = () if schema_version(db) < FIRST_WITH_MONTHS else find_checksums(db).items()
     for name, checksum in files:

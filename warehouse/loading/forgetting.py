@@ -18,11 +18,13 @@ from warehouse.loading.quotes import begin_load
 from warehouse.loading.run import fetch_count, run_step
 from warehouse.migration import fill_stale_gaps
 from warehouse.sealing.months import reopen_months
+from warehouse.sealing.observed_items import take_back_items
 from warehouse.transactions import transaction
 from warehouse.views.quote_states import view_states
 
 # Complete observations that lacked a quote for longer have closed it.
 LOOKBACK = timedelta(days=7)
+OBSERVED_FROM = "SELECT min(observed_from) FROM store.observation SEMI JOIN forgotten USING (run_key)"
 FORGOTTEN_FROM = "SELECT min(valid_from) FROM quote_state WHERE run_key IN (SELECT run_key FROM forgotten)"
 COUNT_KEPT = "SELECT count(*) FROM store.run WHERE run_key NOT IN (SELECT run_key FROM forgotten)"
 INSERT_UNCERTAIN = """
@@ -55,6 +57,9 @@ def forget_runs(db: duckdb.DuckDBPyConnection, landed: Collection[str]) -> int:
     ((forgotten_from,),) = db.execute(FORGOTTEN_FROM).fetchall()
     if forgotten_from is not None:
         reopen_months(db, forgotten_from)
+    ((observed_from,),) = db.execute(OBSERVED_FROM).fetchall()
+    if observed_from is not None:
+        take_back_items(db, observed_from)
     with transaction(db):
         run_step(db, "rebuild/forget_runs")
     for source, restart_at in db.execute(SELECT_SOURCES).fetchall():

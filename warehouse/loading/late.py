@@ -17,6 +17,7 @@ from warehouse.loading.staging import stage_frame
 from warehouse.loading.timeline import SECOND, Timeline
 from warehouse.loading.verdicts import Verdicts
 from warehouse.sealing.months import reopen_months
+from warehouse.sealing.observed_items import view_items
 
 CHANGE_SCHEMA: Final[dict[str, Any]] = {
     "quote_key": pl.Int64, "valid_from": pl.Int64, "run_key": pl.Int32,
@@ -44,6 +45,7 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
     if fetch_count(db, "SELECT count(*) FROM late_key"):
         ((late_from,),) = db.execute("SELECT getvariable('late_from')").fetchall()
         reopen_months(db, late_from)
+    _view_items(db)
     run_step(db, "load/collect_late_events")
     run_key = fetch_count(db, "SELECT getvariable('run_key')")
     quotes, verdicts = read_late_quotes(db), Verdicts.read(db)
@@ -65,6 +67,13 @@ def recompute_late_quotes(db: duckdb.DuckDBPyConnection, landings: Path, row_par
         rows.append((key, *position, *_find_confirmation(quote, timeline, verdicts.held[quote.book_key])))
     stage_frame(db, "recomputed_change", pl.DataFrame(changes, schema=CHANGE_SCHEMA, orient="row"))
     stage_frame(db, "recomputed_quote", pl.DataFrame(rows, schema=QUOTE_SCHEMA, orient="row"))
+    run_step(db, "load/find_recomputed_doubts")
+    _view_items(db)
+
+
+def _view_items(db: duckdb.DuckDBPyConnection) -> None:
+    ((items_from,),) = db.execute("SELECT getvariable('items_from')").fetchall()
+    view_items(db, items_from)
 
 
 def _find_confirmation(quote: LateQuote, timeline: Timeline, held_runs: set[int]) -> Row:

@@ -19,6 +19,7 @@ from warehouse.landing.inventory import is_series_landing
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
 from warehouse.loading.movements import count_by_marketplace, find_biggest_moves, find_outliers
+from warehouse.loading.names import assign_keys
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
     LoadReport,
@@ -32,6 +33,7 @@ from warehouse.loading.run import (
     set_variables,
 )
 from warehouse.loading.staging import stage_catalog, stage_metadata, stage_names, stream_rows
+from warehouse.sealing.observed_items import view_items
 from warehouse.transactions import transaction, whole_load
 from warehouse.views.quote_states import view_states
 
@@ -178,6 +180,7 @@ def begin_load(db: duckdb.DuckDBPyConnection, run: LandedRun) -> int:
     _run_steps(db, CLEANING_STEPS)
     if fetch_count(db, COUNT_REASONS_FOR_LATE):
         view_states(db, run.observed_from)
+        view_items(db, run.observed_from)
         run_step(db, "load/find_late_rows")
     fetched = fetch_count(db, COUNT_STAGED) + fetch_count(db, COUNT_LATE_ROWS)
     _run_steps(db, COMPARISON_STEPS)
@@ -234,8 +237,9 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
             return
     stage_names(db, run)
     collect = ["collect_names", *(f"collect_catalog_{name}" for name in catalogs)]
-    update = [f"update_catalog_{name}" for name in catalogs]
-    _run_steps(db, dict.fromkeys([*collect, "assign_keys", "group_items", *update]))
+    _run_steps(db, dict.fromkeys(collect))
+    assign_keys(db)
+    _run_steps(db, dict.fromkeys(f"update_catalog_{name}" for name in catalogs))
     _stage_rows(db, run)
 
 

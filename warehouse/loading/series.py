@@ -19,6 +19,7 @@ from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
 from warehouse.loading.landed_tables import register_batches
+from warehouse.loading.names import assign_keys
 from warehouse.loading.run import (
     LoadReport,
     fetch_count,
@@ -86,8 +87,7 @@ def _prepare(db: duckdb.DuckDBPyConnection, kind: str, shards: Sequence[LandedSe
     stage_frame(db, "part", pl.DataFrame(parts, schema=PART_SCHEMA, orient="row"))
     run_step(db, "load/create_load_tables")
     run_step(db, "load_series/collect_names")
-    run_step(db, "load/assign_keys")
-    run_step(db, "load/group_items")
+    assign_keys(db)
     run_step(db, f"load_series/find_{kind}")
 
 

@@ -20,7 +20,7 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
 }  # fmt: skip
 SELECT_COUNTS: Final = """
 WITH returned AS (
-    SELECT book_key, run_key, sum(len(item_keys)) AS rows FROM store.observed_items
+    SELECT book_key, run_key, sum(len(item_keys)) AS rows FROM known_items
     SEMI JOIN late_check USING (book_key, run_key) GROUP BY ALL
     UNION ALL
     SELECT book_key, getvariable('run_key'), sum(len(item_keys)) FROM observed_item GROUP BY ALL

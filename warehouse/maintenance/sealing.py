@@ -16,6 +16,7 @@ from warehouse.publish import publish
 from warehouse.restoration import restore_writer
 from warehouse.sealing.files import remove_unused_files
 from warehouse.sealing.months import seal_months
+from warehouse.sealing.observed_items import find_item_files
 from warehouse.sealing.parts import SealedMonth
 from warehouse.sealing.retention import delete_history
 from warehouse.state.alerts import AlertStore
@@ -88,5 +89,5 @@ def _find_named_files(paths: WarehousePaths) -> set[Path]:
     files: set[Path] = set()
     for database in (paths.writer, paths.published):
         with contextlib.suppress(WarehouseError), open_reader(database) as db:
-            files |= set(read_sealed_files(db))
+            files |= set(read_sealed_files(db)) | {file.path for file in find_item_files(db, paths.sealed)}
     return files

@@ -25,7 +25,13 @@ COUNT_ROWS: Final = 'SELECT count(*) FROM store."{}"'
 COUNT_MONTHS: Final = """
 SELECT strftime(valid_to AT TIME ZONE 'UTC', '%Y-%m'), count(*) FROM store.history GROUP BY ALL ORDER BY ALL
 """
-SELECT_SEALED: Final = "SELECT strftime(month, '%Y-%m'), rows, bytes FROM store.sealed_month ORDER BY month"
+SELECT_SEALED: Final = """
+SELECT 'history', strftime(month, '%Y-%m') AS month, rows, bytes FROM store.sealed_month
+UNION ALL
+SELECT 'observed_items', strftime(month, '%Y-%m') AS month, sum(rows)::BIGINT, sum(bytes)::BIGINT
+FROM store.sealed_items GROUP BY ALL
+ORDER BY ALL
+"""
 # Rows of small loads are in the catalog, until the maintenance writes them into a file.
 SELECT_LAKE_SIZES: Final = """
 SELECT table_name, file_size_bytes + delete_file_size_bytes FROM ducklake_table_info(?) ORDER BY table_name
@@ -38,7 +44,7 @@ class TableSize:
     """The rows of a table, or those of the history that ended in a month (such as 2026-05, UTC).
 
     `size_bytes` is what they take on the disk: of a month that is not sealed, its share of the table. A
-    sealed month also has the rows that go on after it.
+    sealed month also has the rows that go on after it. Observed items in files are by month, too.
     """
 
     table: str
@@ -52,12 +58,14 @@ class TableSize:
 def measure_sizes(paths: WarehousePaths) -> list[TableSize]:
     """Return the size of every table of the published database that has rows, the largest first.
 
-    The months of the history come in their order. Raises NotPublished, and PublishedUnreadable.
+    The months come first, in their order. Raises NotPublished, and PublishedUnreadable.
     """
     with open_published(paths) as db:
         measured = _measure_tables(db) if paths.shared is None else _measure_lake(db)
-        tables = {size.table: size for size in measured}
-        months = [*_measure_sealed_months(db), *_measure_open_months(db, tables.pop(HISTORY, None))]
+        tables, sealed = {size.table: size for size in measured}, [*_measure_sealed_months(db)]
+        months = [size for size in sealed if size.table == HISTORY]
+        months += _measure_open_months(db, tables.pop(HISTORY, None))
+        months += [size for size in sealed if size.table != HISTORY]
     return [*months, *sorted(tables.values(), key=lambda size: -size.size_bytes)]
 
 
@@ -84,8 +92,8 @@ def _measure_lake(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
 
 def _measure_sealed_months(db: duckdb.DuckDBPyConnection) -> Iterator[TableSize]:
     if find_quote_states(db).files:
-        for month, rows, size in db.execute(SELECT_SEALED).fetchall():
-            yield _describe(HISTORY, month, rows=rows, size=size, sealed=True)
+        for table, month, rows, size in db.execute(SELECT_SEALED).fetchall():
+            yield _describe(table, month, rows=rows, size=size, sealed=True)
 
 
 def _measure_open_months(db: duckdb.DuckDBPyConnection, history: TableSize | None) -> Iterator[TableSize]:

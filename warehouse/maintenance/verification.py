@@ -16,6 +16,7 @@ from warehouse.integrity import verify_database
 from warehouse.loading.pipeline import LOCK_WAIT
 from warehouse.paths import WarehousePaths
 from warehouse.sealing.months import find_damaged_files
+from warehouse.sealing.observed_items import view_items
 from warehouse.views.quote_states import OPEN_STATES, QuoteStates, find_quote_states
 
 # What the keys of each table's rows name.
@@ -27,6 +28,7 @@ KEYS: Final = {
     "store.candle": ("item", "run"),
     "store.sold": ("item", "provider", "run"),
     "store.observation": ("scope", "provider", "run"),
+    "known_items": ("scope", "book", "run"),
     "store.last_observation": ("scope", "provider"),
 }
 UNIQUE: Final = {
@@ -36,6 +38,7 @@ UNIQUE: Final = {
     "store.provider": "provider_key",
 }
 COUNT_DOUBLES: Final = "SELECT count(*) - count(DISTINCT {key}) FROM {table}"
+NAMES: Final = {"quote_state": "history", "known_items": "observed_items"}
 COUNT_ORPHANS: Final = "SELECT count(*) FROM {table} ANTI JOIN store.{named} USING ({named}_key)"
 # The states of a quote follow each other without a break: each end is the start of the next one. Sums say
 # whether that holds, without an order. The last state has no end.
@@ -120,6 +123,7 @@ def _find_damaged_databases(paths: WarehousePaths) -> Iterator[str]:
 def _verify_content(db: duckdb.DuckDBPyConnection, folder: Path, found: Iterable[str] = ()) -> Verification:
     states = find_quote_states(db, folder)
     db.execute(f"CREATE TEMP VIEW quote_state AS {states.everything}")
+    view_items(db, folder=folder)
     ((count, quotes, broken),) = db.execute(COUNT_BROKEN).fetchall()
     problems = [*found, *_find_orphans(db), *_find_wrong_counts(db, states)]
     if broken:
@@ -146,7 +150,7 @@ def _find_orphans(db: duckdb.DuckDBPyConnection) -> Iterator[str]:
         for named in keys:
             ((orphans,),) = db.execute(COUNT_ORPHANS.format(table=table, named=named)).fetchall()
             if orphans:
-                name = table.removeprefix("store.").replace("quote_state", "history")
+                name = NAMES.get(table, table.removeprefix("store."))
                 yield f"{orphans:,} rows of {name} name no {named} that exists"
 
 

@@ -1,12 +1,12 @@
-"""The files of the sealed months: Parquet, sorted by item, whose times, prices and keys DuckDB packs small.
+"""The files of the sealed months: Parquet, whose times, prices and keys DuckDB packs small.
 
-A row of a quiet market takes about 18 bytes, with the two ends of its time range in microseconds.
+A state of a quiet market takes about 18 bytes, with the two ends of its time range in microseconds.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,25 +16,30 @@ import duckdb
 from common.files import fsync_directory
 from common.warehouse_errors import SealedMonthUnreadable
 from warehouse.database import quote_path
-from warehouse.views.quote_states import COLUMNS
+from warehouse.integrity import find_checksum
+from warehouse.views.sealed_files import SealedFile
 
 DELETE_AFTER: Final = timedelta(days=1)  # readers of an older published copy may still use a file
 FORMAT: Final = "FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, ROW_GROUP_SIZE 122880"
+# Of states: a question about an item reads a small part of the file.
 ORDER: Final = "item_key, provider_key, currency, delivery, valid_from"
-FINGERPRINT: Final = "SELECT count(*), count(valid_to), bit_xor(hash(s)) FROM ({}) s"
+FINGERPRINT: Final = "SELECT count(*), bit_xor(hash(s)) FROM ({}) s"
 
 
-def write_states(db: duckdb.DuckDBPyConnection, states: str, file: Path) -> tuple[int, int]:
-    """Write the rows of the query `states` into a new file, and compare what the file has with the query.
+def write_rows(
+    db: duckdb.DuckDBPyConnection, query: str, file: Path, *, order: str | None = None, options: str = FORMAT
+) -> int:
+    """Write the rows of a query into a new file, sorted, and compare what the file has with the query.
 
-    Returns the number of the rows, and of those that ended. Raises SealedMonthUnreadable where the file does
-    not have what was written.
+    Returns the number of the rows. Raises SealedMonthUnreadable where the file does not have what was
+    written.
     """
     partial = file.with_name(file.name + ".partial")
     file.parent.mkdir(mode=0o700, exist_ok=True)
     try:
-        db.execute(f"COPY ({states} ORDER BY {ORDER}) TO {quote_path(partial)} ({FORMAT})")
-        counts = _verify(db, states, partial)
+        ordered = f"{query} ORDER BY {order}" if order else query
+        db.execute(f"COPY ({ordered}) TO {quote_path(partial)} ({options})")
+        rows = _verify(db, query, partial)
         partial.chmod(0o400)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -42,16 +47,31 @@ def write_states(db: duckdb.DuckDBPyConnection, states: str, file: Path) -> tupl
         fsync_directory(file.parent)
     finally:
         partial.unlink(missing_ok=True)
-    return counts
+    return rows
 
 
-def _verify(db: duckdb.DuckDBPyConnection, states: str, file: Path) -> tuple[int, int]:
-    (expected,) = db.execute(FINGERPRINT.format(states)).fetchall()
-    source = f"SELECT {COLUMNS} FROM read_parquet({quote_path(file)}, hive_partitioning = false)"  # noqa: S608
+def _verify(db: duckdb.DuckDBPyConnection, query: str, file: Path) -> int:
+    (expected,) = db.execute(FINGERPRINT.format(query)).fetchall()
+    source = f"FROM read_parquet({quote_path(file)}, hive_partitioning = false)"
     (written,) = db.execute(FINGERPRINT.format(source)).fetchall()
     if written != expected:
         raise SealedMonthUnreadable(f"{file} does not hold what was written to it", file)
-    return int(written[0]), int(written[1])
+    return int(written[0])
+
+
+def find_damaged(files: Iterable[SealedFile], checksums: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield each file that is not what was written, and what is wrong with the file."""
+    for file in files:
+        if problem := file.problem:
+            yield file.path, problem
+        elif find_checksum(file.path) != checksums[file.path.name]:
+            yield file.path, file.damage
+
+
+def refuse_damaged(files: Iterable[SealedFile], checksums: Mapping[str, str]) -> None:
+    """Raise SealedMonthUnreadable where a file is missing or damaged."""
+    for path, problem in find_damaged(files, checksums):
+        raise SealedMonthUnreadable(problem, path)
 
 
 def remove_unused_files(folder: Path, used: Collection[Path], now: datetime) -> None:

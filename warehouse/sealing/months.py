@@ -5,12 +5,15 @@ past is read from one file. `valid_to` is null where the state outlasts the mont
 file, in store.history, or in store.current. A landing that changes the past reopens its month and those
 after it.
 
-In a lake, the rows of a month are in store.sealed_row, which DuckLake divides by month: one transaction moves
-them there, and the load that changes the past moves them back.
+What the runs returned up to the end of the month, store.observed_items, moves into another file; see
+warehouse.sealing.observed_items.
 
-A file is complete before one transaction takes its states out of store.history and makes the views read the
-file: a process that is killed leaves at most a file that nothing uses. Call the functions under the
-writer's lock.
+In a lake, the rows of a month are in store.sealed_row, which DuckLake divides by month: one transaction moves
+them there, and the load that changes the past moves them back. What the runs returned stays where it is: no
+publish copies it.
+
+The files are complete before one transaction takes their rows out of the database and names the files there:
+a process that is killed leaves at most files that nothing uses. Call the functions under the writer's lock.
 """
 
 from __future__ import annotations
@@ -25,10 +28,11 @@ from typing import Final
 import duckdb
 
 from common.files import translate_os_errors
-from common.warehouse_errors import SealedMonthUnreadable
+from warehouse.database import quote_path
 from warehouse.integrity import find_checksum
 from warehouse.migration import update_history
-from warehouse.sealing.files import write_states
+from warehouse.sealing.files import ORDER, find_damaged, refuse_damaged, write_rows
+from warehouse.sealing.observed_items import find_item_checksums, find_item_files, seal_items, write_items
 from warehouse.sealing.parts import SealedMonth, delete_months, insert_month
 from warehouse.transactions import transaction
 from warehouse.views.quote_states import (
@@ -52,6 +56,7 @@ SELECT * REPLACE (CASE WHEN valid_to < getvariable('month_end') THEN valid_to EN
 FROM ({OPEN_STATES})
 WHERE valid_from < getvariable('month_end') AND (valid_to IS NULL OR valid_to >= getvariable('month_start'))
 """  # noqa: S608 - our own query
+COUNT_ENDED: Final = "SELECT count(valid_to) FROM read_parquet({}, hive_partitioning = false)"
 TAKE_BACK: Final = f"""
 INSERT INTO store.history BY NAME SELECT {COLUMNS} FROM ({{}}) WHERE valid_to IS NOT NULL ORDER BY valid_to
 """  # noqa: S608 - our own query
@@ -68,13 +73,17 @@ def seal_months(db: duckdb.DuckDBPyConnection, now: datetime) -> list[SealedMont
 
 def _seal_month(db: duckdb.DuckDBPyConnection, start: datetime, now: datetime) -> SealedMonth:
     in_lake = is_lake(db)
+    items = None
     if not in_lake:
-        month = _write_month(db, start, find_sealed_folder(db))
+        folder = find_sealed_folder(db)
+        month, items = _write_month(db, start, folder), write_items(db, start, folder)
     with transaction(db):  # one for each month: to delete 40 million rows takes more memory than a load has
         if in_lake:
             month = insert_month(db, _set_month(db, start), STATES)
         db.execute("DELETE FROM store.history WHERE valid_to < ?", [next_month(start)])
         db.execute("INSERT INTO store.sealed_month VALUES (?, ?, ?, ?, ?, ?, ?)", [*astuple(month), now])
+        if items:
+            seal_items(db, items, now)
         update_history(db)
     return month
 
@@ -93,7 +102,8 @@ def _write_month(db: duckdb.DuckDBPyConnection, start: datetime, folder: Path) -
     _set_month(db, start)
     file = folder / f"{start:%Y-%m}.{secrets.token_hex(4)}.parquet"
     with translate_os_errors(file):
-        rows, ended = write_states(db, STATES, file)
+        rows = write_rows(db, STATES, file, order=ORDER)
+        ((ended,),) = db.execute(COUNT_ENDED.format(quote_path(file))).fetchall()
         return SealedMonth(start.date(), file.name, rows, ended, file.stat().st_size, find_checksum(file))
 
 
@@ -115,8 +125,7 @@ def reopen_months(db: duckdb.DuckDBPyConnection, since: datetime, folder: Path |
         return _reopen_parts(db, states)
     if not states.files:
         return 0
-    for path, problem in find_damaged_files(db, folder, since):
-        raise SealedMonthUnreadable(problem, path)
+    refuse_damaged(states.files, _find_state_checksums(db))
     if folder is None:
         for file in states.files:
             file.path.touch()  # its time says since when nothing uses it
@@ -140,20 +149,17 @@ def _reopen_parts(db: duckdb.DuckDBPyConnection, states: QuoteStates) -> int:
 
 
 def find_checksums(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the checksum of each sealed month's file, by the name of the file, the oldest month first."""
+    """Return the checksum of each file of the sealed months, by the name of the file."""
+    return _find_state_checksums(db) | find_item_checksums(db)
+
+
+def _find_state_checksums(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(db.execute(SELECT_CHECKSUMS).fetchall())
 
 
 def find_damaged_files(
-    db: duckdb.DuckDBPyConnection, folder: Path | None = None, since: datetime | None = None
+    db: duckdb.DuckDBPyConnection, folder: Path | None = None
 ) -> Iterator[tuple[Path, str]]:
-    """Yield the file of each sealed month that is not what was written, and what is wrong with the file.
-
-    Of the months that end after `since`, where that is given.
-    """
-    checksums = find_checksums(db)
-    for file in find_quote_states(db, folder).since(since).files:
-        if problem := file.problem:
-            yield file.path, problem
-        elif find_checksum(file.path) != checksums[file.path.name]:
-            yield file.path, file.damage
+    """Yield each file of the sealed months that is not what was written, and what is wrong with the file."""
+    files = (*find_quote_states(db, folder).files, *find_item_files(db, folder))
+    yield from find_damaged(files, find_checksums(db))

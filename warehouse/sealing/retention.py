@@ -22,6 +22,9 @@ SELECT_STATES: Final = """
 SELECT (SELECT count(*) FROM store.history WHERE valid_to < $since)
     + (SELECT coalesce(sum(ended), 0)::BIGINT FROM store.sealed_month WHERE month < $month)
 """
+# What runs returned is kept for a month more: a landing that comes late may need what came before it.
+DELETE_SEALED_ITEMS: Final = "DELETE FROM store.sealed_items WHERE month < $month::DATE - INTERVAL 1 MONTH"
+DELETE_ITEMS: Final = "DELETE FROM store.observed_items WHERE observed_at < $since - INTERVAL 1 MONTH"
 
 
 def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta) -> int:
@@ -43,6 +46,8 @@ def delete_history(db: duckdb.DuckDBPyConnection, now: datetime, keep: timedelta
         db.execute("DELETE FROM store.sealed_month WHERE month < ?", [since.date()])
         if parts := [part for part in kept.parts if part.month < since]:
             delete_months(db, parts)
+        db.execute(DELETE_SEALED_ITEMS, {"month": since.date()})
+        db.execute(DELETE_ITEMS, {"since": since})
         db.execute("DELETE FROM store.kept_history")
         db.execute("INSERT INTO store.kept_history VALUES (?)", [since])
         update_history(db)

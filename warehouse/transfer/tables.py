@@ -14,7 +14,7 @@ from warehouse.views.quote_states import COLUMNS, find_quote_states
 
 # What each warehouse has of its own: its version and views, where its history is, and who loads it.
 OWN: Final = frozenset(
-    {"schema_version", "views_made", "loader", "sealed_month", "sealed_path", "sealed_row"}
+    {"schema_version", "views_made", "loader", "sealed_month", "sealed_path", "sealed_row", "sealed_items"}
 )
 # Where a filter skips the parts of a table that have other rows.
 ORDERS: Final = {"current": "item_key, provider_key", "history": "valid_to"}

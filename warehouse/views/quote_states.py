@@ -163,8 +163,8 @@ class QuoteStates(Struct, frozen=True):
 
 def find_quote_states(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> QuoteStates:
     """Return where the states of a database are; `folder` has the files of one that is no loader's."""
-    months = _select(connection, SELECT_MONTHS)
-    kept_from = next((since for (since,) in _select(connection, SELECT_KEPT)), None)
+    months = fetch_if_known(connection, SELECT_MONTHS)
+    kept_from = next((since for (since,) in fetch_if_known(connection, SELECT_KEPT)), None)
     if folder is None and months and is_lake(connection):
         parts = tuple(SealedPart(start_of(month), key) for month, key, _ in months)
         return QuoteStates((), kept_from, parts)
@@ -180,7 +180,7 @@ def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def read_sealed_files(connection: duckdb.DuckDBPyConnection) -> dict[Path, int]:
     """Return the files that the views of a database read, those of its sealed months, with their bytes."""
-    return {Path(file): size for file, size in _select(connection, SELECT_FILES)}
+    return {Path(file): size for file, size in fetch_if_known(connection, SELECT_FILES)}
 
 
 @contextlib.contextmanager
@@ -213,7 +213,7 @@ def find_sealed_folder(connection: duckdb.DuckDBPyConnection) -> Path:
     return Path(path).parent.parent / "sealed"
 
 
-def _select(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+def fetch_if_known(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query; none where the version did not have the table that made the database."""
     try:
         return connection.execute(query).fetchall()

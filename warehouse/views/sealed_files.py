@@ -9,11 +9,12 @@ from msgspec import Struct
 
 
 class SealedFile(Struct, frozen=True):
-    """The file of a sealed month, and the bytes that it has. `month` is its first moment (UTC)."""
+    """A file of a sealed month, and the bytes that it has. `month` is its first moment (UTC)."""
 
     month: datetime
     path: Path
     bytes: int
+    content: str = "history"
 
     @property
     def key(self) -> str:
@@ -39,7 +40,7 @@ class SealedFile(Struct, frozen=True):
 
     @property
     def _title(self) -> str:
-        return f"{self.path}, the history of {self.month:%Y-%m},"
+        return f"{self.path}, the {self.content} of {self.month:%Y-%m},"
 
 
 class SealedPart(Struct, frozen=True):

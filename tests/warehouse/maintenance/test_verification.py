@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from tests.support.database_damage import flip_every_block, flip_random_bit
+from tests.support.sealed_months import first_sealed_states
 from tests.support.series_landings import Point, SeriesPage, land_series
 from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe
 from warehouse.database import open_writer
@@ -60,7 +61,7 @@ def test_nothing_is_wrong_with_a_warehouse_that_is_whole(
 
 
 def flip_sealed_month(paths: WarehousePaths) -> None:
-    file = min(paths.sealed.iterdir())
+    file = first_sealed_states(paths)
     file.chmod(0o600)
     flip_random_bit(file, 1)
 
@@ -83,8 +84,16 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a bit of a sealed month is flipped": (
         flip_sealed_month, r"2026-06\.\w+\.parquet, the history of 2026-06, is damaged; put the file of"
     ),
+    "a file of observed items is missing": (
+        lambda paths: min(paths.sealed.glob("*.items.parquet")).unlink(),
+        r"2026-06\.\w+\.items\.parquet, the observed items of 2026-06, is missing; put the file",
+    ),
+    "what a run returned names no run": (
+        change_database("UPDATE store.observed_items SET run_key = 99"),
+        "rows of observed_items name no run that exists",
+    ),
     "a sealed month is missing": (
-        lambda paths: min(paths.sealed.iterdir()).unlink(), "the history of 2026-06, is missing; put the file"
+        lambda paths: first_sealed_states(paths).unlink(), "the history of 2026-06, is missing; put the file"
     ),
     "a state is lost": (
         change_database("DELETE FROM store.history WHERE rowid = (SELECT min(rowid) FROM store.history)"),
@@ -134,5 +143,7 @@ def test_sizes_have_every_table_and_month(template: WarehousePaths, paths: Wareh
     months = [(s.month, s.sealed) for s in measure_sizes(paths) if s.table == "history"]
     assert open_months == [("2026-06", False, 3), ("2026-07", False, 9), ("2026-08", False, 3)]
     assert months == [("2026-06", True), ("2026-07", True), ("2026-08", False)]
+    items = [(s.month, s.sealed) for s in measure_sizes(paths) if s.table == "observed_items"]
+    assert items == [("2026-06", True), ("2026-07", True), (None, False)]
     rows = {size.table: size.rows for size in measure_sizes(paths)}
     assert (rows["run"], rows["current"]) == (runs, 3)

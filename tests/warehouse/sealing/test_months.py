@@ -24,11 +24,20 @@ from tests.support.sealed_months import (
     Rows,
     check_history_since,
     create_four_months,
+    first_sealed_states,
     land_random_runs,
     load_landings,
     see,
 )
-from tests.support.warehouse import Quote, create_warehouse, land, load, minute, observe
+from tests.support.warehouse import (
+    Quote,
+    create_warehouse,
+    land,
+    land_and_load,
+    load,
+    minute,
+    observe,
+)
 from warehouse.database import open_reader, open_writer, quote_path
 from warehouse.export import export_duckdb
 from warehouse.landing.reader import read_run
@@ -40,6 +49,7 @@ from warehouse.queries.session import query_results
 from warehouse.rebuild import rebuild
 from warehouse.sealing.files import DELETE_AFTER, remove_unused_files
 from warehouse.sealing.months import find_damaged_files, reopen_months, seal_months
+from warehouse.sealing.observed_items import find_item_files
 from warehouse.sealing.retention import delete_history
 from warehouse.views.quote_states import find_quote_states, read_sealed_files
 
@@ -119,6 +129,19 @@ def test_deleted_history_is_refused_and_best_asks_stay(paths: WarehousePaths) ->
         run_query(paths, "FROM quotes_as_of('2026-07-31 23:59:59Z')")
 
 
+def test_landing_of_deleted_months_changes_nothing_that_came_later(tmp_path: Path) -> None:
+    """Nothing is known any more of the run that returned the quote after this landing."""
+    paths = create_warehouse(tmp_path)
+    for number, day in enumerate((20, 25, 100)):
+        land_and_load(paths, f"r{number}", observe(minute(day * DAY), Quote(cents=100 + number)))
+    land_and_load(paths, "listing", observe(minute(30 * DAY), Quote("2", 500), complete=False))
+    quotes = run_query(paths, "FROM quotes ORDER BY ALL")
+    assert seal(paths, minute(140 * DAY), keep=timedelta(days=31)).deleted > 0
+    late = observe(minute(22 * DAY), Quote(cents=555), Quote("2", 555))
+    assert land_and_load(paths, "late", late).rows_changed == 0
+    assert run_query(paths, "FROM quotes ORDER BY ALL") == quotes
+
+
 @pytest.fixture(scope="module")
 def four_months(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
     """Return a warehouse of random runs over four months, nothing sealed."""
@@ -161,7 +184,7 @@ def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePat
     with open_writer(paths.writer) as db:
         seal_months(db, LATER)
         before = db.execute("FROM store.sealed_month").fetchall()
-        first = min(paths.sealed.iterdir())
+        first = first_sealed_states(paths)
         first.chmod(0o600)
         flip_random_bit(first, 1)
         assert list(find_damaged_files(db)) == [(first, f"{first}, the history of 2026-06, is damaged")]
@@ -180,7 +203,8 @@ def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths:
     with open_writer(paths.writer) as db:
         seal_months(db, LATER)
         reopen_months(db, minute(40 * DAY))
-        files, used = sorted(paths.sealed.iterdir()), sorted(read_sealed_files(db))
+        items = [file.path for file in find_item_files(db)]
+        files, used = sorted(paths.sealed.iterdir()), sorted([*read_sealed_files(db), *items])
     times = [datetime.fromtimestamp(file.stat().st_mtime, tz=UTC) for file in files if file not in used]
     remove_unused_files(paths.sealed, used, min(times) + DELETE_AFTER - timedelta(seconds=1))
     assert sorted(paths.sealed.iterdir()) == files
@@ -216,7 +240,7 @@ def test_sealed_months_survive_a_backup_and_rebuilds(paths: WarehousePaths, tmp_
 def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> None:
     seal(paths, LATER)
     assert run_query(paths, "SELECT count(*) > 0 FROM quote_history") == [(True,)]
-    file = min(paths.sealed.iterdir())
+    file = first_sealed_states(paths)
     for statement in (
         f"COPY quotes TO '{file}'",
         f"EXPLAIN ANALYZE COPY quotes TO '{file}'",
@@ -233,7 +257,7 @@ def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> N
 def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePaths, problem: str) -> None:
     """Before a load, where the views name a file that was there, and after it."""
     seal(paths, LATER)
-    first, quotes = min(paths.sealed.iterdir()), run_query(paths, "FROM quotes ORDER BY ALL")
+    first, quotes = first_sealed_states(paths), run_query(paths, "FROM quotes ORDER BY ALL")
     july = "FROM quotes_as_of('2026-07-20') ORDER BY ALL"
     july_quotes = run_query(paths, july)
     first.chmod(0o600)

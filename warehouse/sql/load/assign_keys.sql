@@ -1,5 +1,6 @@
--- Give a key to every new item and provider. In: named_item, named_provider. Out: store.item, store.provider, name_key
--- (the names of this run), contract_change (the ids whose phase or base name differs from what the store knows).
+-- Give a key to every new item and provider. In: named_item, named_provider, known_items from the first named_at on.
+-- Out: store.item, store.provider, name_key (the names of this run), contract_change (the ids whose phase or base name
+-- differs from what the store knows), found_aggregate (the items without a phase whose name has phases now).
 
 -- The name that the source uses now takes precedence over a requested one.
 CREATE OR REPLACE TEMP TABLE distinct_item AS
@@ -34,7 +35,7 @@ FROM distinct_item d
 WHERE d.is_current AND i.source = getvariable('source') AND i.item_id = d.item_id
     AND i.phase IS NOT DISTINCT FROM d.phase AND i.base_name = d.base_name AND i.market_hash_name <> d.market_hash_name
     AND coalesce(greatest(i.named_at, i.catalog_at) <= d.named_at, true)
-    AND NOT EXISTS (FROM store.observed_items n
+    AND NOT EXISTS (FROM known_items n
         WHERE n.observed_at > d.named_at AND list_contains(n.item_keys, i.item_key));
 
 CREATE OR REPLACE TEMP TABLE found_aggregate AS
@@ -42,21 +43,6 @@ SELECT item_key FROM store.item
 WHERE NOT aggregate AND phase IS NULL AND (source, market_hash_name) IN (
     SELECT (source, market_hash_name) FROM store.item WHERE phase IS NOT NULL
 );
-
-UPDATE store.item SET aggregate = true WHERE item_key IN (FROM found_aggregate);
-
-INSERT INTO store.stale_filling FROM found_aggregate;
-
--- Catalogs may have returned it while no phase was known: they cover it like those that will.
-INSERT INTO store.catalog_aggregate
-SELECT n.scope_key, n.item_key::BIGINT << 20 | n.book_key AS quote_key, min(o.observed_to) AS since
-FROM (SELECT run_key, scope_key, book_key, unnest(item_keys) AS item_key FROM store.observed_items) n
-SEMI JOIN found_aggregate USING (item_key)
-JOIN store.scope s ON s.scope_key = n.scope_key AND s.selection = 'catalog'
-JOIN store.book b ON b.book_key = n.book_key
-JOIN store.observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key AND o.provider_key = b.provider_key
-WHERE o.complete
-GROUP BY ALL;
 
 INSERT INTO store.provider (provider_key, source, provider)
 SELECT (SELECT coalesce(max(provider_key), 0) FROM store.provider) + row_number() OVER (),

@@ -1,24 +1,10 @@
 -- Collect all that was observed of the late quotes from the time on from which their history is computed anew.
--- In: late_key, known_observation, repeated_quote, late_row, shard, shard_observation, complete_observation,
--- observed_item, aggregate_in_catalog, reject_key, renamed_item, accepted, store, where no month is sealed that ended after
--- late_from; the variables late_from, and landed_runs, the runs with a landing.
+-- In: late_key, known_observation, late_check, repeated_quote, late_row, shard, shard_observation, observed_item,
+-- aggregate_in_catalog, reject_key, renamed_item, accepted, store, where no month is sealed that ended after late_from;
+-- known_items from items_from on; the variables of find_late_from.sql.
 -- Out: late_base (their last change before that time), and by kind of event late_change (what the store has),
--- late_current, late_sighting, late_check with late_coverage, late_unread, late_replacement, late_acceptance. Times in
+-- late_current, late_sighting, late_coverage, late_unread, late_replacement, late_acceptance. Times in
 -- microseconds since 1970.
-
-CREATE OR REPLACE TEMP TABLE late_check AS
-SELECT run_key, run_id, scope_key, selection, book_key, observed_from, observed_to, held FROM known_observation
-WHERE checks AND listed AND observed_to >= getvariable('late_from')
-UNION ALL
-SELECT getvariable('run_key'), getvariable('run_id'), o.scope_key, o.selection, b.book_key,
-    o.observed_from, o.observed_to, false
-FROM complete_observation o JOIN store.book b USING (provider_key, currency, delivery)
-WHERE b.book_key IN (SELECT book_key FROM late_key);
-
--- Rows before that time matter to the runs that had started already.
-SET VARIABLE rows_from = least(getvariable('late_from'), (SELECT min(observed_from) FROM late_check), (
-    SELECT min(observed_from) FROM known_observation SEMI JOIN late_check USING (run_key)
-));
 
 -- The scopes that cover a late quote; of an aggregate in a catalog, from `since` on.
 CREATE OR REPLACE TEMP TABLE late_coverage AS
@@ -58,7 +44,7 @@ FROM store.current SEMI JOIN late_key USING (quote_key);
 
 CREATE OR REPLACE TEMP TABLE row_of_item AS
 SELECT n.run_key, r.run_id, n.scope_key, n.book_key, n.observed_at, unnest(n.item_keys) AS item_key
-FROM store.observed_items n JOIN store.run r USING (run_key)
+FROM known_items n JOIN store.run r USING (run_key)
 WHERE n.observed_at >= getvariable('rows_from')
     AND (n.book_key IN (SELECT book_key FROM late_key) OR EXISTS (FROM renamed_item))
 UNION ALL
@@ -77,7 +63,7 @@ WITH converted AS (
 SELECT unnest(max_by(struct_pack(n.run_key, n.run_id, n.scope_key, n.book_key, n.observed_at, n.item_key), n.observed_at))
 FROM (
     SELECT n.run_key, r.run_id, n.scope_key, n.book_key, n.observed_at, unnest(n.item_keys) AS item_key
-    FROM store.observed_items n
+    FROM known_items n
     JOIN store.run r ON r.run_key = n.run_key AND list_contains(getvariable('landed_runs'), r.run_id)
     WHERE n.observed_at < getvariable('rows_from') AND n.book_key IN (SELECT book_key FROM converted)
         AND epoch_us(n.observed_at) > (SELECT min(valid_from) FROM converted)

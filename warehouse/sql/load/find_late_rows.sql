@@ -1,7 +1,8 @@
 -- Separate the quotes that this run cannot simply add to: another run observed them later, or their observations depend
 -- on each other. warehouse/loading/late.py computes their history anew.
--- In: staged_quote, shard_observation, observed_item, aggregate_in_catalog, store. Out: late_quote (their keys);
--- late_row (their rows), which are deleted from staged_row; repeated_quote (those of late_quote that change nothing).
+-- In: staged_quote, shard_observation, observed_item, aggregate_in_catalog, known_items from the start of the run on, store.
+-- Out: late_quote (their keys); late_row (their rows), which are deleted from staged_row; repeated_quote (those of
+-- late_quote that change nothing).
 
 CREATE OR REPLACE TEMP TABLE later_observation AS
 SELECT o.scope_key, o.run_key, s.selection, b.book_key, coalesce(o.held, false) AS held, o.complete OR held AS complete
@@ -12,6 +13,20 @@ JOIN store.book b USING (provider_key, currency, delivery)
 WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
     OR (o.observed_to = getvariable('observed_from')
         AND (r.started_at, r.run_id) > (getvariable('started_at'), getvariable('run_id'))));
+
+-- With `keep_history`, what runs returned is known from a month before the kept history on. What this run observed before
+-- changes nothing where a later run observed the book: that run may have returned the same quotes.
+CREATE OR REPLACE TEMP TABLE outdated_book AS
+SELECT book_key, provider_key, currency, delivery, k.since - INTERVAL 1 MONTH AS known_from
+FROM store.book, store.kept_history k WHERE book_key IN (SELECT book_key FROM later_observation);
+
+DELETE FROM staged_row r USING outdated_book b, page p
+WHERE b.book_key = r.quote_key & 1048575 AND p.page = r.page AND p.observed_at < b.known_from;
+
+UPDATE shard_observation o SET complete = false, reason = 'older than the history that is kept'
+FROM outdated_book b
+WHERE b.provider_key = o.provider_key AND b.currency = o.currency AND b.delivery = o.delivery
+    AND o.observed_from < b.known_from;
 
 -- The quotes of this run: with a row, or covered by a complete observation.
 CREATE OR REPLACE TEMP TABLE run_quote AS
@@ -27,13 +42,13 @@ WHERE o.complete AND (store.covers(o.selection, i.aggregate)
 
 CREATE OR REPLACE TEMP TABLE later_row AS
 SELECT DISTINCT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
-FROM store.observed_items n
+FROM known_items n
 SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
 WHERE n.observed_at > getvariable('observed_to');
 
 CREATE OR REPLACE TEMP TABLE later_quote AS
 SELECT unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
-FROM store.observed_items n
+FROM known_items n
 SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
 WHERE n.observed_at >= getvariable('observed_from')
 UNION
@@ -101,7 +116,7 @@ CREATE OR REPLACE TEMP TABLE later_answer AS
 SELECT c.quote_key
 FROM (
     SELECT n.run_key, unnest(n.item_keys)::BIGINT << 20 | n.book_key AS quote_key
-    FROM store.observed_items n
+    FROM known_items n
     SEMI JOIN later_observation l ON l.run_key = n.run_key AND l.book_key = n.book_key
     JOIN store.run r ON r.run_key = n.run_key AND r.flow <> 'replay'
     WHERE n.observed_at > getvariable('observed_to')

@@ -1,7 +1,7 @@
 -- Write the history that was computed anew.
 -- In: recomputed_quote (the late quotes), recomputed_change (their changes from `late_from` on), recomputed_run (the
--- verdicts on other runs that these change). Out: store.history, store.current, store.unconfirmed, store.observation,
--- store.missing_count, store.run, store.stale_best_ask.
+-- verdicts on other runs that these change), recomputed_doubt, known_items from items_from on. Out: store.history,
+-- store.current, store.unconfirmed, store.observation, store.missing_count, store.run, store.stale_best_ask.
 
 CREATE OR REPLACE TEMP TABLE recomputed_key AS
 FROM late_key SEMI JOIN recomputed_quote USING (quote_key);
@@ -38,16 +38,12 @@ SELECT * EXCLUDE (quote_key) FROM recomputed_state WHERE valid_to IS NOT NULL;
 -- The end of the complete observation that returned the last row of a quote in doubt, where this row came before all
 -- that was computed anew.
 CREATE OR REPLACE TEMP TABLE recomputed_confirmation AS
-WITH doubted AS (
-    SELECT q.quote_key, k.item_key, k.book_key, k.provider_key, c.seen_at
-    FROM recomputed_quote q JOIN recomputed_key k USING (quote_key) JOIN store.current c USING (quote_key)
-    WHERE q.unconfirmed_at IS NOT NULL AND q.seen_at IS NULL
-), last_row AS (
+WITH last_row AS (
     SELECT run_key, scope_key, book_key, observed_at AS seen_at, unnest(item_keys) AS item_key
-    FROM store.observed_items n SEMI JOIN doubted d ON d.book_key = n.book_key AND d.seen_at = n.observed_at
+    FROM known_items n SEMI JOIN recomputed_doubt d ON d.book_key = n.book_key AND d.seen_at = n.observed_at
 )
 SELECT d.quote_key, max(o.observed_to) AS observed_to
-FROM doubted d
+FROM recomputed_doubt d
 JOIN last_row n USING (book_key, item_key, seen_at)
 JOIN store.observation o ON o.run_key = n.run_key AND o.scope_key = n.scope_key AND o.provider_key = d.provider_key
 LEFT JOIN recomputed_run v ON v.run_key = o.run_key AND v.book_key = d.book_key
@@ -163,7 +159,7 @@ FROM (
         max(observed_at + to_seconds(3 * interval_seconds)) AS fresh_until
     FROM (
         SELECT n.book_key, n.observed_at, r.interval_seconds, unnest(n.item_keys) AS item_key
-        FROM store.observed_items n
+        FROM known_items n
         SEMI JOIN (FROM recomputed_run WHERE held) v USING (run_key, book_key)
         JOIN store.run r USING (run_key)
     )

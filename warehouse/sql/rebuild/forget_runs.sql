@@ -1,5 +1,6 @@
 -- Remove what the forgotten runs wrote, and put the quotes back to their last change before. In: forgotten, kept_run,
--- and in store.history all states that ended after the first one of a forgotten run.
+-- and in store.history all states that ended after the first one of a forgotten run, and all that these runs returned in
+-- store.observed_items.
 -- Out: store (in store.stale_filling, all items with points); uncertain_quote, the quotes of which the misses must be
 -- counted again.
 
