@@ -91,14 +91,18 @@ def _check_path(config: str) -> None:
 
 
 def _deployments(settings: Settings, config: Path | None) -> Iterator[dict[str, Any]]:
-    for basket in settings.baskets:
+    for name, baskets in settings.deployments.items():
+        names, first = [basket.name for basket in baskets], baskets[0]
         yield _deployment(
-            basket.name,
-            f"Market snapshots of the basket {basket.name}.",
+            name,
+            f"Market snapshots of the basket{'s' if len(names) > 1 else ''} {', '.join(names)}.",
             "flows.snapshot.snapshot",
-            parameters={"baskets": [basket.name], "config": config},
-            tags=[f"basket:{basket.name}", f"source:{basket.source}"],
-            schedules=[_schedule(basket.every, basket.cron, basket.timezone)],
+            parameters={"baskets": names, "config": config},
+            tags=[
+                *(f"basket:{name}" for name in names),
+                *(f"source:{source}" for source in dict.fromkeys(basket.source for basket in baskets)),
+            ],
+            schedules=[_schedule(first.every, first.cron, first.timezone)],
         )
     yield _deployment(
         "on-demand",

@@ -88,11 +88,11 @@ async def _check_access(url: str) -> Finding:
 
 
 async def _check_deployments(client: PrefectClient, settings: Settings, clock: Clock) -> list[Finding]:
-    """Check the deployments `snapshot/BASKET`: their schedules, their workers and their late runs."""
+    """Check the deployments of the baskets: their schedules, their workers and their late runs."""
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
     from prefect.exceptions import PrefectHTTPStatusError
 
-    names = [basket.name for basket in settings.baskets]
+    names = list(settings.deployments)
     by_name = DeploymentFilter(name=DeploymentFilterName(any_=names))
     try:
         deployments = await client.read_deployments(flow_filter=_snapshot_flow(), deployment_filter=by_name)

@@ -68,34 +68,37 @@ async def deploy(settings: Settings, config: Path, folder: Path, command: str | 
 
 
 async def start_overdue(settings: Settings, now: datetime) -> list[str]:
-    """Start a run of each basket that has had no successful run for its interval; return their names.
+    """Start a run of each deployment with a basket that has had no successful run for its interval.
 
-    A schedule has fixed times: the first data of a new warehouse would be up to a whole interval away.
+    Returns the names of the deployments. A schedule has fixed times: the first data of a new warehouse would
+    be up to a whole interval away.
     """
     paths = settings.paths
     runs = run_query(paths, LAST_RUNS, {"latest": now}).records() if is_published(paths) else []
     success = {(run["basket"], run["source"]): run["last_success"] for run in runs}
     names = []
     async with get_client() as client:
-        for basket in settings.baskets:
-            last = success.get((basket.name, basket.source))
-            deployment = await client.read_deployment_by_name(f"snapshot/{basket.name}")
-            if (last is None or now - last > basket.every) and not deployment.paused:
+        for name, baskets in settings.deployments.items():
+            last = [success.get((basket.name, basket.source)) for basket in baskets]
+            deployment = await client.read_deployment_by_name(f"snapshot/{name}")
+            is_overdue = any(moment is None or now - moment > baskets[0].every for moment in last)
+            if is_overdue and not deployment.paused:
                 await client.create_flow_run_from_deployment(deployment.id)
-                names.append(basket.name)
+                names.append(name)
     return names
 
 
-async def remove_stale(config: Path, baskets: Collection[str], sales: Collection[str]) -> None:
+async def remove_stale(config: Path, snapshots: Collection[str], sales: Collection[str]) -> None:
     """Delete deployments that the configuration no longer has, and scheduled runs that were missed.
 
-    `baskets` are the names of the configuration's baskets, `sales` the sources whose sales run on schedule.
+    `snapshots` are the deployments of the configuration's baskets, `sales` the sources whose sales run on
+    schedule.
     """
     async with get_client() as client:
         ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
         for deployment in await client.read_deployments(deployment_filter=ours):
             parameters = deployment.parameters
-            configured = set(parameters.get("baskets") or []) <= set(baskets)
+            configured = "baskets" not in parameters or deployment.name in snapshots
             configured = configured and parameters.get("source") in {None, *sales}
             if parameters.get("config") == str(config) and not configured:
                 await client.delete_deployment(deployment.id)

@@ -226,14 +226,13 @@ class Supervisor:
         report("deploying", "the Prefect server answers; deploying the baskets")
         await self._crash_orphaned_runs("`floorline up` ended without a shutdown")
         await prepare_pool()
-        baskets = {basket.name for basket in self._settings.baskets}
-        await remove_stale(self._config, baskets, self._settings.sales_every)
+        await remove_stale(self._config, self._settings.deployments, self._settings.sales_every)
         self._workers.start(self._options.workers, self._home)  # a worker is ready some seconds later
         # Workers of other machines may have their Python elsewhere.
         command = shlex.join(supervisor_lock.command("prefect.engine")) if self._owns_server else None
         await deploy(self._settings, self._config, self._home, command)
         started = await start_overdue(self._settings, datetime.now(UTC))
-        names = ", ".join(sorted(baskets))
+        names = ", ".join(sorted(basket.name for basket in self._settings.baskets))
         report("scheduled", f"Scheduled: {names}. Logs: {self._logs}. Ctrl-C stops everything.")
         if started:
             report("overdue", f"a first run begins now, because none is recent: {', '.join(started)}")

@@ -13,7 +13,8 @@ from pipelines.config.tables import BasketSettings
 def check_references(settings: Settings) -> Iterator[Problem]:
     """Yield what is wrong between the tables: baskets and watches of the same name, and what they name.
 
-    A basket names its source, whose currencies it takes. A watch of an item takes a currency of a basket.
+    A basket names its source, whose currencies it takes; the baskets of one deployment have one schedule. A
+    watch of an item takes a currency of a basket.
     """
     yield from _check_baskets(settings)
     yield from _check_watches(settings)
@@ -29,6 +30,14 @@ def _check_baskets(settings: Settings) -> Iterator[Problem]:
         elif _lacks_currency(basket, settings.sources[basket.source]):
             phrase = 'must be ["USD"]: SkinShark has prices in US dollars only'
             yield Problem(("baskets", place, "currencies"), phrase)
+        first = settings.deployments[basket.deployment_name][0]
+        if _schedule(basket) != _schedule(first):
+            phrase = f"is that of {first.name}, which has another schedule: give both the same every and cron"
+            yield Problem(("baskets", place, "deployment"), phrase)
+
+
+def _schedule(basket: BasketSettings) -> tuple[object, ...]:
+    return basket.every, basket.cron, basket.timezone
 
 
 def _check_watches(settings: Settings) -> Iterator[Problem]:

@@ -78,6 +78,14 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
         intervals = {name: getattr(source, "sales", None) for name, source in self.sources.items()}
         return {name: interval for name, interval in intervals.items() if interval is not None}
 
+    @property
+    def deployments(self) -> dict[str, tuple[BasketSettings, ...]]:
+        """The baskets that each deployment observes, by its name."""
+        groups: dict[str, tuple[BasketSettings, ...]] = {}
+        for basket in self.baskets:
+            groups[basket.deployment_name] = (*groups.get(basket.deployment_name, ()), basket)
+        return groups
+
     def select_baskets(self, names: tuple[str, ...]) -> tuple[BasketSettings, ...]:
         """Return the baskets with these names, or all baskets for no name.
 

@@ -70,7 +70,8 @@ class BasketSettings(Table):
     The schedule is `cron` in `timezone`, or else the interval `every`; with `cron`, `every` is the longest
     time between two runs. `fresh` is the age up to which a run reuses the pages of an interrupted run. `bids`
     adds the highest buy orders. `fx` says who converts currencies: the API with a request per currency, or
-    the reader with one table of rates. `route` "auto" is the route with the fewest requests.
+    the reader with one table of rates. `route` "auto" is the route with the fewest requests. Baskets with the
+    same `deployment` share their flow runs.
     """
 
     name: Name = Field(description="The name of the basket", examples=["core"])
@@ -119,6 +120,18 @@ class BasketSettings(Table):
         description="The route of the API; auto is the one with the fewest requests",
         examples=["auto"],
     )
+
+    deployment: Name | None = Field(
+        default=None,
+        description="The deployment that observes the basket; baskets with the same one share its flow runs,"
+        " and need the same schedule. Without this key, it has the name of the basket",
+        examples=["all-sources"],
+    )
+
+    @property
+    def deployment_name(self) -> str:
+        """The name of the deployment that observes the basket."""
+        return self.deployment or self.name
 
     @field_validator("cron")
     @classmethod

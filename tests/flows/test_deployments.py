@@ -50,6 +50,29 @@ def test_each_basket_has_a_deployment() -> None:
     assert by_name["nightly"]["schedules"] == [NIGHTLY]
 
 
+def test_baskets_of_one_deployment_share_its_runs() -> None:
+    fields = {
+        "sources": {"cs2cap": {"key": "env:CS2C_API_KEY"}, "skinshark": {"key": "env:SKINSHARK_API_KEY"}},
+        "baskets": [
+            basket("core", deployment="both"),
+            basket("alone"),
+            basket("shark", source="skinshark", deployment="both"),
+        ],
+    }
+    by_name = deployments(render_prefect_yaml(parse_settings(fields, Path("/srv/market")), None))
+    assert list(by_name) == ["both", "alone", "on-demand", "nightly"]
+    assert by_name["both"]["parameters"]["baskets"] == ["core", "shark"]
+    assert by_name["both"]["tags"] == [
+        "floorline", "basket:core", "basket:shark", "source:cs2cap", "source:skinshark"
+    ]  # fmt: skip
+    assert by_name["both"]["schedules"] == by_name["alone"]["schedules"]
+
+
+def test_baskets_of_one_deployment_need_one_schedule() -> None:
+    with pytest.raises(ConfigError, match="deployment is that of core, which has another schedule"):
+        settings(basket("core"), basket("minutely", every="60s", deployment="core"))
+
+
 def test_second_backfill_waits_for_the_first() -> None:
     deployment = deployments(render_prefect_yaml(settings(basket()), Path("/etc/f.toml")))["on-demand"]
     assert deployment["entrypoint"] == "flows.backfill.backfill"
