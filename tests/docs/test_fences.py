@@ -20,8 +20,8 @@ from warehouse.paths import WarehousePaths
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)$", re.MULTILINE)
-# nginx itself reads its blocks: see `test_proxy.py`.
-LANGUAGES = {"python", "nginx", *EVALUATORS}
+# nginx and Prefect read these blocks: see `test_proxy.py`, and `test_prefect_cluster.py` in tests/e2e.
+LANGUAGES = {"python", "nginx", "ini", *EVALUATORS}
 DOCUMENTS = [
     path
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench" / "README.md")
