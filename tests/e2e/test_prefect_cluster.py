@@ -15,7 +15,7 @@ from tests.support.up import running_up
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up"), *needs_prefect_cluster]
-RUNS = 20
+RUNS = 8
 AT_ONCE = 4  # more of them would only share the cores
 
 

@@ -12,6 +12,7 @@ from tests.support.sealed_months import LATER, land_random_runs
 from tests.support.warehouse import create_warehouse, load
 from warehouse.database import open_reader, open_writer
 from warehouse.export import export_duckdb, export_lake
+from warehouse.maintenance.verification import verify_content
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.sealing.months import seal_months
@@ -42,6 +43,9 @@ def test_a_file_moves_into_a_lake_and_back(paths: WarehousePaths, tmp_path: Path
         assert seal_months(db, LATER)
     assert find_differences(paths.published, lake) == []
     assert copy_into_lake(exported, lake) is None
+    with open_reader(lake) as db:
+        verification = verify_content(db, None)
+    assert (verification.problems, verification.sealed_months > 0) == ((), True)
 
     back = tmp_path / "back.duckdb"
     export_lake(lake, back)

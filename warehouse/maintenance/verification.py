@@ -99,7 +99,7 @@ def verify(paths: WarehousePaths, wait: float = LOCK_WAIT) -> Verification:
     with writer_lock(paths, wait):
         if paths.shared is not None:
             with open_published(paths) as db:
-                return _verify_content(db, paths.sealed, _find_doubles(db))
+                return verify_content(db, None, _find_doubles(db))
         damaged = [*_find_damaged_databases(paths)]
         if damaged:
             return Verification(0, 0, 0, tuple(damaged))
@@ -108,7 +108,7 @@ def verify(paths: WarehousePaths, wait: float = LOCK_WAIT) -> Verification:
             if damaged:
                 advice = SealedMonthUnreadable.guidance
                 return Verification(0, 0, 0, tuple(f"{problem}; {advice}" for problem in damaged))
-            return _verify_content(db, paths.sealed)
+            return verify_content(db, paths.sealed)
 
 
 def _find_damaged_databases(paths: WarehousePaths) -> Iterator[str]:
@@ -120,7 +120,13 @@ def _find_damaged_databases(paths: WarehousePaths) -> Iterator[str]:
             yield str(kind(error.detail, database))
 
 
-def _verify_content(db: duckdb.DuckDBPyConnection, folder: Path, found: Iterable[str] = ()) -> Verification:
+def verify_content(
+    db: duckdb.DuckDBPyConnection, folder: Path | None, found: Iterable[str] = ()
+) -> Verification:
+    """Verify the rows of an open database; `folder` has the files of its sealed months, a lake none.
+
+    `found` are the problems that are known already.
+    """
     states = find_quote_states(db, folder)
     db.execute(f"CREATE TEMP VIEW quote_state AS {states.everything}")
     view_items(db, folder=folder)
