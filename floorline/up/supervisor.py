@@ -91,6 +91,11 @@ class Supervisor:
         self._hold_lock()
         open_log(self._logs, self._options.log_format, self.on_terminal_lost)
         if self._options.dashboard is not None:
+            if self._settings.shared is not None:  # its process has no keys, and a lake needs some
+                raise ConfigError(
+                    "`floorline up --dashboard` shows the warehouse of one machine: with [shared], run"
+                    " `floorline dashboard` beside it"
+                )
             self._dashboard = DashboardProcess(
                 self._settings.root,
                 self._logs,

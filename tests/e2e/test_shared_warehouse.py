@@ -68,6 +68,13 @@ def test_a_machine_loads_what_another_one_fetched(shared: Shared, box: Sandbox, 
     # Each command of a reader works on either machine.
     for command in (["status"], ["query", "FROM best_ask LIMIT 1"], ["price", "ak redline ft"]):
         assert two.command(*command).stdout
+    refusals = {
+        ("up", "--dashboard"): "run `floorline dashboard` beside it",
+        ("backup", str(tmp_path / "backup")): "its PostgreSQL database, and then its bucket",
+        ("maintain", "rebuild"): "restore its PostgreSQL database and its bucket",
+    }
+    for words, advice in refusals.items():
+        assert advice in one.command(*words, check=2).stderr
     exported = tmp_path / "exported.duckdb"
     two.command("export", str(exported))
     assert find_differences(exported, one.paths.published_database) == []

@@ -12,6 +12,7 @@ import duckdb
 from common.errors import FloorlineError
 from common.machine_errors import ResourceExhausted, UnexpectedFailure
 from common.shortages import LACK, is_shortage, name_place
+from common.sql_text import quote_text
 from common.text import sanitize
 from common.warehouse_errors import LakeUnreachable, NotPublished, WarehouseFull, WarehouseUnusable
 from warehouse.lake.extensions import DUCKLAKE, HTTPFS, POSTGRES, SETTINGS, load_extensions
@@ -49,7 +50,7 @@ def attach_lake(lake: LakeLocation, *, read_only: bool) -> Iterator[duckdb.DuckD
     """
     catalog = lake.read_catalog()
     with translate_lake_errors(lake, catalog), duckdb.connect(config=dict(SETTINGS)) as db:
-        _attach(db, lake, catalog, ["READ_ONLY"] if read_only else [f"DATA_PATH {_quote(lake.files)}"])
+        _attach(db, lake, catalog, ["READ_ONLY"] if read_only else [f"DATA_PATH {quote_text(lake.files)}"])
         if catalog.is_postgres and not read_only:
             _require_english(db, lake)
         yield db
@@ -82,7 +83,7 @@ def _attach(
         ("ducklake_max_retry_count", RETRIES),
         ("ducklake_retry_backoff", 1),  # its own factor of 1.5 would let the last tries wait for years
     ):
-        db.execute(f"SET {setting} = {_quote(str(value))}")
+        db.execute(f"SET {setting} = {quote_text(str(value))}")
     for secret in create_secrets(lake, catalog):
         db.execute(secret)
     if lake.is_remote:  # httpfs reads the environment into settings, which any query can show
@@ -90,7 +91,7 @@ def _attach(
             db.execute(f"SET {setting} = ''")
     if catalog.is_postgres:
         options = [*options, "META_SECRET 'lake_catalog'"]
-    db.execute(f"ATTACH {_quote('ducklake:' + catalog.address)} AS {NAME} ({', '.join(options)})")
+    db.execute(f"ATTACH {quote_text('ducklake:' + catalog.address)} AS {NAME} ({', '.join(options)})")
     db.execute(f"USE {NAME}")
 
 
@@ -144,7 +145,3 @@ def redact(text: str, secrets: Collection[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

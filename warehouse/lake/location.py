@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from common.sql_text import quote_text
 from common.warehouse_errors import WarehouseUnusable
 from warehouse.shared import SharedLocation
 
@@ -78,7 +79,7 @@ def _find_files(storage: str) -> str:
 def create_secrets(lake: LakeLocation, catalog: Catalog) -> Iterator[str]:
     """Yield the statements that give DuckDB the credentials of a lake. Raises WarehouseUnusable."""
     if catalog.is_postgres:
-        password = f", PASSWORD {_quote(catalog.password)}" if catalog.password is not None else ""
+        password = f", PASSWORD {quote_text(catalog.password)}" if catalog.password is not None else ""
         yield f"CREATE SECRET lake_catalog (TYPE postgres{password})"
     if lake.is_remote:
         yield f"CREATE SECRET lake_files ({', '.join(_s3_parameters(lake))})"
@@ -89,18 +90,14 @@ def _s3_parameters(lake: LakeLocation) -> Iterator[str]:
     if not key or not secret:
         raise WarehouseUnusable(f"{lake} needs credentials: set {' and '.join(KEYS)} in the environment")
     yield "TYPE s3"
-    yield f"KEY_ID {_quote(key)}"
-    yield f"SECRET {_quote(secret)}"
+    yield f"KEY_ID {quote_text(key)}"
+    yield f"SECRET {quote_text(secret)}"
     if token := os.environ.get("AWS_SESSION_TOKEN"):
-        yield f"SESSION_TOKEN {_quote(token)}"
+        yield f"SESSION_TOKEN {quote_text(token)}"
     if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
-        yield f"REGION {_quote(region)}"
+        yield f"REGION {quote_text(region)}"
     if lake.endpoint:
         address = urlsplit(lake.endpoint)
-        yield f"ENDPOINT {_quote(address.netloc + address.path.rstrip('/'))}"
+        yield f"ENDPOINT {quote_text(address.netloc + address.path.rstrip('/'))}"
         yield "URL_STYLE 'path'"
         yield f"USE_SSL {'true' if address.scheme == 'https' else 'false'}"
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

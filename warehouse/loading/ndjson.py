@@ -9,6 +9,7 @@ from typing import Final
 
 import duckdb
 
+from common.sql_text import quote_text
 from warehouse.database import duckdb_path
 from warehouse.landing.ndjson import PAGE_FIELD, LandedRawShard
 from warehouse.loading.landed_tables import preserve_join_order
@@ -120,7 +121,7 @@ def _ndjson_table(shards: Sequence[LandedRawShard]) -> str:
         page, _ = shards[0].pages[0]
         names.append(f"{page} AS page")
         condition = "true"
-    columns = ", ".join(f"{_quote_text(name)}: {_quote_text(kind)}" for name, kind in types.items())
+    columns = ", ".join(f"{quote_text(name)}: {quote_text(kind)}" for name, kind in types.items())
     rows = (
         f"read_json($paths, format = 'newline_delimited', columns = {{{columns}}}, compression = 'zstd',"
         # Else a folder `quantity=7` on the way would be the quantity of every row.
@@ -142,7 +143,3 @@ def _pattern(path: Path) -> str:
 
 def _quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _quote_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

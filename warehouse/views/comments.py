@@ -13,6 +13,8 @@ from typing import Final
 
 import duckdb
 
+from common.sql_text import quote_text
+
 STATEMENT: Final = re.compile(
     r"^COMMENT ON (?P<kind>VIEW|MACRO TABLE|COLUMN) (?P<owner>\w+)(\.(?P<column>\w+))?"
     r" IS '(?P<text>([^']|'')*)';",
@@ -43,9 +45,9 @@ class Comments:
     def on_views(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         """Yield the statements for the views of a database and their columns."""
         for view, text in self.views.items():
-            yield f"COMMENT ON VIEW {view} IS {_quote(text)}"
+            yield f"COMMENT ON VIEW {view} IS {quote_text(text)}"
         for view, column in connection.execute(COLUMNS).fetchall():
-            yield f'COMMENT ON COLUMN {view}."{column}" IS {_quote(self.of_column(view, column))}'
+            yield f'COMMENT ON COLUMN {view}."{column}" IS {quote_text(self.of_column(view, column))}'
 
     def on_macros(self) -> Iterator[str]:
         """Yield the statements for the table macros: creating a macro again drops its comment."""
@@ -53,7 +55,7 @@ class Comments:
             own = [f"`{name}`: {said}" for (owner, name), said in self.columns.items() if owner == macro]
             description, example = text.split(EXAMPLE)
             whole = "\n\n".join([description, *(["\n".join(own)] if own else [])]) + EXAMPLE + example
-            yield f"COMMENT ON MACRO TABLE {macro} IS {_quote(whole)}"
+            yield f"COMMENT ON MACRO TABLE {macro} IS {quote_text(whole)}"
 
 
 def read_comments(sql: str) -> Comments:
@@ -71,7 +73,3 @@ def read_comments(sql: str) -> Comments:
         else:
             comments.macros[owner] = text
     return comments
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

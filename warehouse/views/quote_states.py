@@ -17,6 +17,7 @@ from typing import Any, Final
 import duckdb
 from msgspec import Struct
 
+from common.sql_text import quote_text
 from common.warehouse_errors import SealedMonthUnreadable
 from warehouse.views.sealed_files import SealedFile, SealedPart, month_of, start_of
 
@@ -87,7 +88,7 @@ class QuoteStates(Struct, frozen=True):
         It fails where it needs a file that is missing or has another size; the message says so.
         """
         if self.parts:
-            return SEALED_ROWS.format(keys=", ".join(_quote(part.key) for part in self.parts))
+            return SEALED_ROWS.format(keys=", ".join(quote_text(part.key) for part in self.parts))
         problems = {file: file.problem for file in self.files}
         whole = [file for file in self.files if problems[file] is None]
         parts = [_select_rows(whole)] if whole else []
@@ -109,11 +110,12 @@ class QuoteStates(Struct, frozen=True):
         """The statements that create the private views and macros which the files of sql/views use."""
         is_open = f"ts >= {_literal(self.open_from)}" if self.open_from else "true"
         cases = "".join(
-            f" WHEN ts >= {_literal(month.month)} THEN {_quote(month.key)}" for month in reversed(self.months)
+            f" WHEN ts >= {_literal(month.month)} THEN {quote_text(month.key)}"
+            for month in reversed(self.months)
         )
         of_sealed = f"CASE WHEN {is_open} THEN NULL{cases}{self._refused} END"
         first_file = f"CASE WHEN {is_open} THEN '{NO_FILE}'{cases} ELSE '' END"
-        own = f"[{', '.join(sorted(_quote(month.key) for month in self.months))}]"
+        own = f"[{', '.join(sorted(quote_text(month.key) for month in self.months))}]"
         known = "SELECT file AS path FROM store.sealed_month" if self.parts else "FROM store.sealed_path"
         return f"""
             CREATE OR REPLACE VIEW store.open_state AS {OPEN_STATES};
@@ -136,7 +138,7 @@ class QuoteStates(Struct, frozen=True):
         """The branch of a CASE that fails for a moment `ts` of which states were deleted, if any were."""
         if self.kept_from is None:
             return ""
-        message = _quote(f"the history before {self.kept_from:%Y-%m-%d} was deleted (keep_history)")
+        message = quote_text(f"the history before {self.kept_from:%Y-%m-%d} was deleted (keep_history)")
         return f" WHEN ts < {_literal(self.kept_from)} THEN error({message})"
 
     @property
@@ -222,7 +224,7 @@ def fetch_if_known(connection: duckdb.DuckDBPyConnection, query: str) -> list[tu
 
 
 def _select_rows(files: Sequence[SealedFile]) -> str:
-    paths = ", ".join(_quote(glob.escape(str(file.path))) for file in files)
+    paths = ", ".join(quote_text(glob.escape(str(file.path))) for file in files)
     options = "filename = true, hive_partitioning = false"  # a folder on the way may be called `a=b`
     return f"SELECT {COLUMNS}, filename AS file FROM read_parquet([{paths}], {options})"  # noqa: S608 - quoted
 
@@ -232,14 +234,10 @@ def _fail(file: SealedFile, problem: str) -> str:
 
     Each column fails: DuckDB leaves out rows of which a filter leaves none.
     """
-    error = f"error({_quote(problem)})"
+    error = f"error({quote_text(problem)})"
     columns = ", ".join(f"{error}::{kind} AS {name}" for name, kind in TYPES.items())
-    return f"SELECT {columns}, {_quote(str(file.path))} AS file WHERE {error} IS NULL"
+    return f"SELECT {columns}, {quote_text(str(file.path))} AS file WHERE {error} IS NULL"
 
 
 def _literal(moment: datetime) -> str:
     return f"TIMESTAMPTZ '{moment:%Y-%m-%d}T00:00:00Z'"
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

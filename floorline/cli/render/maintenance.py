@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def print_seal(report: SealReport, *, above: int, as_json: bool, quiet: bool) -> None:
-    """Print the sealed months on stdout; where there are none, why. `above` is in bytes."""
+    """Print the sealed months on stdout; where there are none, why. `above` is in bytes.
+
+    A line on stderr for each step of a lake's maintenance that failed.
+    """
+    for problem in report.problems:
+        print_error(f"{problem}; the next maintenance tries it again")
     if as_json:
         print_result("maintain seal", report)
     if as_json or quiet:
