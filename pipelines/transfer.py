@@ -22,14 +22,14 @@ from warehouse.state.database import open_state
 class Transfer:
     """What was moved to the storage: rows of the state and of the database; landings are uploaded later.
 
-    `database_rows` is 0 where an earlier call had copied them. `views` is how many public views were
+    `database_rows` is 0 where an earlier call had copied them. `views` are the public views that were
     compared, by the number of their rows and a hash of them.
     """
 
     storage: str
     state_rows: int
     database_rows: int
-    views: int
+    views: tuple[str, ...]
 
 
 def move_warehouse(settings: Settings) -> Transfer:
@@ -52,7 +52,7 @@ def move_warehouse(settings: Settings) -> Transfer:
     with writer_lock(local, wait), writer_lock(shared, wait):
         _refuse_running(local)
         state_rows = _copy_state(local, shared)
-        rows, views = _copy_database(local, lake) if is_published(local) else (0, 0)
+        rows, views = _copy_database(local, lake) if is_published(local) else (0, ())
         atomic_write(local.moved, f"{shared.shared.storage}\n".encode())
     return Transfer(shared.shared.storage, state_rows, rows, views)
 
@@ -73,8 +73,8 @@ def _copy_state(local: WarehousePaths, shared: WarehousePaths) -> int:
     return copy_state(source, target)
 
 
-def _copy_database(local: WarehousePaths, lake: LakeLocation) -> tuple[int, int]:
-    """Copy the published database into the lake; return how many rows, and how many views are equal."""
+def _copy_database(local: WarehousePaths, lake: LakeLocation) -> tuple[int, tuple[str, ...]]:
+    """Copy the published database into the lake; return how many rows, and which views are equal."""
     from warehouse.transfer.comparison import fingerprint_views
     from warehouse.transfer.lake import copy_into_lake
 
@@ -86,7 +86,7 @@ def _copy_database(local: WarehousePaths, lake: LakeLocation) -> tuple[int, int]
     copies = fingerprint_views(lake)
     different = next((view for view in originals if copies.get(view) != originals[view]), None)
     if different is None:
-        return rows or 0, len(originals)
+        return rows or 0, tuple(originals)
     if rows is None:
         raise SharedNotEmpty(f"{lake} has runs of another warehouse")
     raise TransferFailed(f"the copy in {lake} answers {different} differently")

@@ -14,6 +14,8 @@ def print_transfer(transfer: Transfer, *, as_json: bool) -> None:
         print_result("migrate", transfer)
         return
     print_line(f"The warehouse is in {escape(transfer.storage)} now:")
-    print_line(f"  {pluralize(transfer.database_rows, 'row')}, {pluralize(transfer.views, 'view')} compared")
+    print_line(
+        f"  {pluralize(transfer.database_rows, 'row')}, {pluralize(len(transfer.views), 'view')} compared"
+    )
     print_line(f"  {pluralize(transfer.state_rows, 'row')} of alerts, backfills and rate limits")
     print_line("The next snapshot uploads what waits here. Other machines need the same table [shared].")

@@ -76,7 +76,7 @@ def test_show_prints_toml_and_json_of_the_same(bench: Bench) -> None:
     shown = tomllib.loads(config("show", bench).out)
     assert shown["baskets"][0]["every"] == "10m"
     as_json = read_result(config("show", bench, "--json").out)
-    assert as_json["baskets"][0] == {**shown["baskets"][0], "cron": None}
+    assert as_json["baskets"][0] == {**shown["baskets"][0], "cron": None, "deployment": None}
 
 
 def test_schema_needs_no_configuration() -> None:
