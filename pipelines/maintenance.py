@@ -19,8 +19,13 @@ GUIDANCE: Final = "`floorline maintain verify` shows every problem, and what to 
 def seal_months(settings: Settings, now: datetime, *, every: bool = False) -> SealReport:
     """Seal the months that are over, where the database is larger than `seal_above`; or `every` such month.
 
-    History that is older than `keep_history` is deleted before. Raises what `load_pending` raises.
+    History that is older than `keep_history` is deleted before, and in the queue of a shared warehouse what
+    was loaded before `keep_landings`. Raises what `load_pending` raises.
     """
+    if settings.paths.shared is not None:
+        from warehouse.landing.queue import LandingQueue  # only a shared warehouse has a queue
+
+        LandingQueue(settings.paths.shared).prune(now, settings.warehouse.keep_landings)
     return seal(
         settings.paths,
         now,

@@ -1,4 +1,4 @@
-"""Two API servers of Prefect, Redis and two workers: 20 runs, each once, and one API server is killed."""
+"""Two API servers of Prefect, Redis and two workers: each run once, and one API server is killed."""
 
 from __future__ import annotations
 

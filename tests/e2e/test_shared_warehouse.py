@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import obstore
 import pytest
 
 from sandbox.core import Sandbox
@@ -18,6 +19,7 @@ from tests.support.sandboxes import quiet
 from tests.support.shared import Shared
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env
 from tests.support.waiting import wait_until
+from warehouse.landing.object_store import open_object_store
 from warehouse.landing.queue import LandingQueue
 from warehouse.transfer.comparison import find_differences, fingerprint_views
 
@@ -75,6 +77,12 @@ def test_a_machine_loads_what_another_one_fetched(shared: Shared, box: Sandbox, 
     }
     for words, advice in refusals.items():
         assert advice in one.command(*words, check=2).stderr
+    store = open_object_store(one.paths.shared or pytest.fail("not shared"))
+    kept = [meta["path"] for part in obstore.list(store, "loaded") for meta in part]
+    assert len(kept) == 2
+    obstore.put(store, kept[0].replace(kept[0].split("/")[1], "2020-01-01"), b"")  # of a run long ago
+    one.command("maintain", "seal")
+    assert [meta["path"] for part in obstore.list(store, "loaded") for meta in part] == kept
     exported = tmp_path / "exported.duckdb"
     two.command("export", str(exported))
     assert find_differences(exported, one.paths.published_database) == []

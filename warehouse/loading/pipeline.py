@@ -62,9 +62,7 @@ def load_pending(
         from warehouse.loading.queue_loading import QueueLoader  # only a shared warehouse has a queue
 
         queue = QueueLoader(paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded)
-        reports = queue.load(wait, queue.upload(keep))
-        AlertStore(open_state(paths)).prune(now(), keep_alerts)
-        return reports
+        return queue.run(wait, keep=keep, keep_alerts=keep_alerts)
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
         # Where Arrow cannot start its threads, DuckDB waits for them for ever.

@@ -56,6 +56,15 @@ class QueueLoader:
         self._alerts = AlertStore(open_state(paths))
         self._not_loaded: set[str] = set()  # runs that are tried again by a later call
 
+    def run(self, wait: float, *, keep: timedelta, keep_alerts: timedelta) -> list[LoadReport]:
+        """Upload, load, and prune what is older than `keep` and `keep_alerts`; return the reports.
+
+        Raises as `upload` and `load`.
+        """
+        reports = self.load(wait, self.upload(keep))
+        self._alerts.prune(self._now(), keep_alerts)
+        return reports
+
     def upload(self, keep: timedelta) -> list[LoadReport]:
         """Upload the landings of this machine that nobody writes any more; report the damaged ones.
 

@@ -41,7 +41,7 @@ FROM runs r LEFT JOIN quote_history h USING (run_id) GROUP BY ALL
 """
 
 
-def look(lake: LakeLocation) -> int:
+def count_whole_runs(lake: LakeLocation) -> int:
     """Return the number of the runs that a reader sees, each of which must have all of its rows."""
     with open_reader(lake) as db:
         rows = db.execute(RUNS).fetchall()
@@ -70,9 +70,9 @@ def test_killed_loads(tmp_path: Path, postgres: Postgres) -> None:
             assert process.stdout.readline() == "ready\n"
             for _ in range(kill + 1):  # those that are loaded already, and one more
                 assert process.stdout.readline() == "loaded\n"
-            looks += look(lake) >= kill + 1  # while the last landing is loaded
+            looks += count_whole_runs(lake) >= kill + 1  # while the last landing is loaded
             os.kill(process.pid, signal.SIGKILL)
-        assert look(lake) in {kill + 1, kill + 2}
+        assert count_whole_runs(lake) in {kill + 1, kill + 2}
     assert looks == KILLS
     with open_writer(lake) as db, open_writer(paths.writer) as file:
         for folder in folders:
