@@ -24,8 +24,6 @@ def publish(paths: WarehousePaths, base: str = "") -> None:
     before a load. A lake needs no publish: each commit is one. Raises DatabaseIncomplete where runs would be
     lost.
     """
-    if paths.shared is not None:
-        return
     refuse_lost_runs(paths, paths.writer, base)
     stray_wal = log_of(paths.published)
     partial = paths.published.with_name(paths.published.name + ".partial")

@@ -32,12 +32,7 @@ from warehouse.paths import WarehousePaths
 
 
 def find_published_base(paths: WarehousePaths) -> str:
-    """Return the version of the published file, if the loader's database has its content; else "".
-
-    A lake has no such file.
-    """
-    if paths.shared is not None:
-        return ""
+    """Return the version of the published file, if the loader's database has its content; else ""."""
     unchanged = has_version(paths.published, paths.checksum) and has_checksum(paths.writer, paths.checksum)
     return read_file_version(paths.published) if unchanged else ""
 
@@ -45,11 +40,9 @@ def find_published_base(paths: WarehousePaths) -> str:
 def restore_writer(paths: WarehousePaths, now: datetime) -> str | None:
     """Bring the loader's database back from the published copy where it is missing, damaged or short.
 
-    Call it under `writer_lock`. Returns what was done, None where nothing was, and for a lake, of which there
-    is no copy. Raises DatabaseUnreadable and DatabaseIncomplete where there is no database to go on with.
+    Call it under `writer_lock`. Returns what was done, None where nothing was. Raises DatabaseUnreadable and
+    DatabaseIncomplete where there is no database to go on with.
     """
-    if paths.shared is not None:
-        return None
     remove_stray_log(paths)
     problem = "was damaged" if has_content(paths.writer) else "was missing"
     if is_whole(paths.writer, paths.checksum):
