@@ -81,19 +81,24 @@ def load_and_publish(
 
     They run in this process, or in a new one.
     """
-    loads = load_only(settings, results, clock)
+    loads = load_only(settings, results, clock, patient=True)
     check_watches(settings, loads[-1].run_id if loads else None, clock, process)
     return loads
 
 
 def load_only(
-    settings: Settings, results: Sequence[RunResult], clock: Clock, lock_wait: float = math.inf
+    settings: Settings,
+    results: Sequence[RunResult],
+    clock: Clock,
+    *,
+    lock_wait: float = math.inf,
+    patient: bool = False,
 ) -> Sequence[LoadReport]:
     """Load every pending landing and publish; raise and resolve alerts between the two; run no watch.
 
     The alerts are raised and delivered even if nothing can be loaded. Waits for another loader as long as the
-    configuration says, and at most `lock_wait` seconds. Raises WarehouseError; the next call loads what this
-    one could not.
+    configuration says, and at most `lock_wait` seconds; where it is `patient`, as `load_pending` says. Raises
+    WarehouseError; the next call loads what this one could not.
     """
     paths = settings.paths
     alerts = AlertStore(open_state(paths))
@@ -111,6 +116,7 @@ def load_only(
             keep=settings.warehouse.keep_landings,
             keep_alerts=settings.alerts.keep,
             wait=min(settings.warehouse.lock_wait.total_seconds(), lock_wait),
+            patient=patient,
             row_parser=parse_raw_rows,
             on_loaded=on_loaded,
         )

@@ -45,7 +45,8 @@ class WarehouseSettings(Table):
     )
     lock_wait: Duration = Field(
         default=timedelta(seconds=60),
-        description="How long a loader waits for the lock of another loader",
+        description="How long a loader waits for another one; with [shared], for one that loads nothing"
+        " meanwhile",
         examples=["60s"],
     )
     keep_history: Retention | None = Field(

@@ -39,13 +39,14 @@ LOCK_WAIT = 60.0  # seconds to wait for another loader
 KEEP_ALERTS: Final = timedelta(days=180)  # after they closed, in state.db
 
 
-def load_pending(
+def load_pending(  # noqa: PLR0913 - each parameter is a decision of the caller
     paths: WarehousePaths,
     *,
     now: Callable[[], datetime],
     keep: timedelta,
     keep_alerts: timedelta = KEEP_ALERTS,
     wait: float = LOCK_WAIT,
+    patient: bool = False,
     row_parser: RowParser = no_parser,
     on_loaded: Callable[[Sequence[LoadReport]], None] = lambda _: None,
 ) -> list[LoadReport]:
@@ -53,8 +54,9 @@ def load_pending(
 
     A landing that cannot be loaded stops no other: it is set aside with an alert, at once where its files are
     damaged, otherwise after some tries. Its report follows those of the loads. `on_loaded` gets the reports
-    before the alerts are copied, so that the alerts that it raises are published too. A database that is
-    missing, damaged or short is brought back from the published copy, with an alert. Raises
+    before the alerts are copied, so that the alerts that it raises are published too. A `patient` loader of a
+    shared warehouse waits for longer than `wait` seconds while another one empties the queue. A database that
+    is missing, damaged or short is brought back from the published copy, with an alert. Raises
     DatabaseUnreadable and DatabaseIncomplete where that is not possible, WarehouseLocked, WarehouseFull,
     WarehouseUnusable and ResourceExhausted; what was not loaded stays pending.
     """
@@ -62,7 +64,7 @@ def load_pending(
         from warehouse.loading.queue_loading import QueueLoader  # only a shared warehouse has a queue
 
         queue = QueueLoader(paths, paths.shared, now=now, row_parser=row_parser, on_loaded=on_loaded)
-        return queue.run(wait, keep=keep, keep_alerts=keep_alerts)
+        return queue.run(wait, patient=patient, keep=keep, keep_alerts=keep_alerts)
     failures: list[CorruptLanding] = []
     with writer_lock(paths, wait):
         # Where Arrow cannot start its threads, DuckDB waits for them for ever.

@@ -6,6 +6,7 @@ once more after giving the lease back: a landing that was uploaded meanwhile may
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Final
 import pyarrow as pa
 
 from common.process_limits import require_threads
+from common.warehouse_errors import WarehouseLocked
 from warehouse.database import writer_lock
 from warehouse.lake.maintenance import merge_due_files
 from warehouse.landing.inventory import Landing, mark_uploaded, pending_landings, prune, read_landings
@@ -31,7 +33,8 @@ from warehouse.shared import SharedLocation
 from warehouse.state.alerts import AlertStore
 from warehouse.state.database import open_state
 
-BATCH: Final = 16  # landings on the disk of the loader at a time
+# Landings on the disk of the loader at a time. They leave the queue together, where others see the progress.
+BATCH: Final = 4
 
 
 class QueueLoader:
@@ -56,12 +59,12 @@ class QueueLoader:
         self._alerts = AlertStore(open_state(paths))
         self._not_loaded: set[str] = set()  # runs that are tried again by a later call
 
-    def run(self, wait: float, *, keep: timedelta, keep_alerts: timedelta) -> list[LoadReport]:
+    def run(self, wait: float, *, patient: bool, keep: timedelta, keep_alerts: timedelta) -> list[LoadReport]:
         """Upload, load, and prune what is older than `keep` and `keep_alerts`; return the reports.
 
         Raises as `upload` and `load`.
         """
-        reports = self.load(wait, self.upload(keep))
+        reports = self.load(wait, self.upload(keep), patient=patient)
         self._alerts.prune(self._now(), keep_alerts)
         return reports
 
@@ -83,12 +86,13 @@ class QueueLoader:
         prune(self._paths.landing, keep)
         return [settle_failure(error, self._alerts, self._now()) for error in failures]
 
-    def load(self, wait: float, refused: Sequence[LoadReport]) -> list[LoadReport]:
+    def load(self, wait: float, refused: Sequence[LoadReport], *, patient: bool) -> list[LoadReport]:
         """Load the queue until it is empty; return the reports, `refused` among them.
 
         A machine that does not load (`load = false`) leaves the queue to the others.
-        Waits `wait` seconds for the lease of another loader. Raises WarehouseError; what was not loaded stays
-        in the queue.
+        Waits `wait` seconds for the lease of another loader, and if it is `patient`, as long as that loader
+        loads something every `wait` seconds: it loads the landings of this machine, too. Raises
+        WarehouseError; what was not loaded stays in the queue.
         """
         if not self._shared.load:
             self._on_loaded(refused)
@@ -97,7 +101,10 @@ class QueueLoader:
         news = list(refused)
         is_first = True
         while is_first or self._list_waiting():
-            with writer_lock(self._paths, wait):
+            with contextlib.ExitStack() as lease:
+                if not self._take_lease(lease, wait, patient=patient):
+                    self._on_loaded(news)
+                    return [*reports, *news]
                 # Where Arrow cannot start its threads, DuckDB waits for them for ever.
                 require_threads(pa.cpu_count() + 1)
                 with Loader(self._paths.loader_database, self._now, self._row_parser) as loader:
@@ -108,6 +115,25 @@ class QueueLoader:
                     merge_due_files(loader.db)
             reports, news, is_first = [*reports, *news], [], False
         return reports
+
+    def _take_lease(self, lease: contextlib.ExitStack, wait: float, *, patient: bool) -> bool:
+        """Hold the lease until `lease` ends; return False where others have loaded all that waited.
+
+        Raises WarehouseLocked.
+        """
+        waiting = set(self._list_waiting())
+        while True:
+            try:
+                lease.enter_context(writer_lock(self._paths, wait))
+            except WarehouseLocked:
+                left = waiting.intersection(self._list_waiting())
+                if not left:
+                    return False
+                if not patient or left == waiting:
+                    raise
+                waiting = left
+            else:
+                return True
 
     def _list_waiting(self) -> list[QueuedLanding]:
         return [queued for queued in self._queue.list_waiting() if queued.run_id not in self._not_loaded]
