@@ -12,9 +12,11 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
+    DeploymentFilterId,
     DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterEndTime,
+    FlowRunFilterExpectedStartTime,
     FlowRunFilterNextScheduledStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -35,6 +37,7 @@ from warehouse.published import is_published
 from warehouse.queries.runner import LAST_RUNS, run_query
 
 MISSED_AFTER: Final = timedelta(minutes=1)
+UNFINISHED: Final = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
 async def is_reachable(seconds: float) -> bool:
@@ -71,7 +74,7 @@ async def start_overdue(settings: Settings, now: datetime) -> list[str]:
     """Start a run of each deployment with a basket that has had no successful run for its interval.
 
     Returns the names of the deployments. A schedule has fixed times: the first data of a new warehouse would
-    be up to a whole interval away.
+    be up to a whole interval away. Where a run is due or under way, another machine may have started it.
     """
     paths = settings.paths
     runs = run_query(paths, LAST_RUNS, {"latest": now}).records() if is_published(paths) else []
@@ -82,10 +85,20 @@ async def start_overdue(settings: Settings, now: datetime) -> list[str]:
             last = [success.get((basket.name, basket.source)) for basket in baskets]
             deployment = await client.read_deployment_by_name(f"snapshot/{name}")
             is_overdue = any(moment is None or now - moment > baskets[0].every for moment in last)
-            if is_overdue and not deployment.paused:
+            if is_overdue and not deployment.paused and not await _has_run(client, deployment.id, now):
                 await client.create_flow_run_from_deployment(deployment.id)
                 names.append(name)
     return names
+
+
+async def _has_run(client: PrefectClient, deployment: UUID, now: datetime) -> bool:
+    """Return whether a deployment has a run that is due or under way."""
+    active = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED, *UNFINISHED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=DateTime.instance(now)),
+    )
+    only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    return bool(await client.read_flow_runs(flow_run_filter=active, deployment_filter=only, limit=1))
 
 
 async def remove_stale(config: Path, snapshots: Collection[str], sales: Collection[str]) -> None:
@@ -160,7 +173,7 @@ async def crash_orphaned_runs(message: str) -> None:
 
 async def read_unfinished_runs(client: PrefectClient) -> list[FlowRun]:
     """Return the runs that have begun, or are about to, and have not ended."""
-    unfinished = _in_states(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    unfinished = _in_states(*UNFINISHED)
     return await client.read_flow_runs(flow_run_filter=unfinished)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,11 @@ from floorline.up.restarts import MAX_RESTARTS, RESTART_WINDOW, RestartCounter
 from flows import WORK_POOL
 
 STOP_TIMEOUT: Final = 10.0  # seconds of a process before SIGTERM, and again before SIGKILL
+
+
+def worker_name(number: int) -> str:
+    """Return the name of a worker in the work pool, which no worker of another machine has."""
+    return f"{WORK_POOL}-{socket.gethostname()}-worker-{number}"
 
 
 class WorkerGroup:
@@ -29,7 +35,7 @@ class WorkerGroup:
         """Start `count` workers."""
         for number in range(1, count + 1):
             name = f"worker-{number}"
-            options = ["--pool", WORK_POOL, "--type", "process", "--name", f"{WORK_POOL}-{name}"]
+            options = ["--pool", WORK_POOL, "--type", "process", "--name", worker_name(number)]
             worker = ManagedProcess(
                 name,
                 supervisor_lock.command("prefect", "worker", "start", *options),

@@ -1,4 +1,4 @@
-"""A stale flow run is skipped, a long one publishes its progress, and `maintain` sends no request."""
+"""Stale runs are skipped, overdue ones started once, long ones tell progress; `maintain` requests nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from prefect.states import Scheduled
 from prefect.types import DateTime
 
 from connectors.shards import Shard
+from floorline.up.server import deploy, prepare_pool, start_overdue
 from flows.artifacts import publish_progress
 from flows.maintain import maintain
 from flows.snapshot import ProgressTracker, snapshot
@@ -85,6 +86,17 @@ def test_unscheduled_run_is_never_skipped(sandbox: Sandbox, tmp_path: Path) -> N
     state, _ = asyncio.run(run_scheduled(bench, timedelta(hours=3), scheduled=False))
     assert state.name == "Completed"
     assert len(sandbox.requests.since(0)) > 0
+
+
+def test_two_machines_that_start_begin_one_first_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    settings = Bench.at(tmp_path, sandbox, basket(every="12h")).settings
+
+    async def start_twice() -> list[list[str]]:
+        await prepare_pool()
+        await deploy(settings, tmp_path / "floorline.toml", tmp_path, None)
+        return [await start_overdue(settings, datetime.now(UTC)) for _ in range(2)]
+
+    assert asyncio.run(start_twice()) == [["core"], []]
 
 
 def test_long_run_publishes_its_progress(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
