@@ -11,9 +11,12 @@ import duckdb
 from common.warehouse_errors import LakeUnreachable
 from warehouse.lake.location import Catalog, LakeLocation
 
-SELECT_NEWEST: Final = (
-    "SELECT snapshot_id, snapshot_time FROM ducklake_snapshot ORDER BY snapshot_id DESC LIMIT 1"
-)
+# A lake that its first loader still creates has no views, for some seconds.
+SELECT_NEWEST: Final = """
+SELECT snapshot_id, snapshot_time FROM ducklake_snapshot
+WHERE EXISTS (SELECT 1 FROM ducklake_view WHERE view_name = 'quotes')
+ORDER BY snapshot_id DESC LIMIT 1
+"""
 CONNECT_TIMEOUT: Final = 5  # seconds
 
 
@@ -25,7 +28,7 @@ class Snapshot(NamedTuple):
 
 
 def find_newest_snapshot(lake: LakeLocation) -> Snapshot | None:
-    """Return the newest snapshot of a lake; None where there is no lake yet. Raises LakeUnreachable.
+    """Return the newest snapshot of a lake; None where none has views yet. Raises LakeUnreachable.
 
     This asks the catalog alone: to attach the lake takes half a second.
     """
