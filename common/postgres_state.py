@@ -19,6 +19,7 @@ from common.state_database import LOCK_TIMEOUT, StateConnection
 STATE_LOCK: Final = 0x466C_6F6F_7202
 ONE_BY_ONE: Final = f"SELECT pg_advisory_xact_lock({STATE_LOCK})"
 NO_LOCK: Final = "SELECT 1"
+SERVER_CLOCK: Final = "extract(epoch FROM clock_timestamp())::float8"
 # FOR UPDATE in a subquery below an aggregate: there is one row, and the clock is read after the lock.
 KEY_LOCK: Final = "SELECT count(*) FROM (SELECT 1 FROM budget WHERE key_print = {key} FOR UPDATE) AS key_row"
 ROWS_WRITTEN: Final = "SELECT count(*), max(CAST(CAST(xmin AS TEXT) AS BIGINT)) FROM {table}"
@@ -28,7 +29,8 @@ RETRY_EVERY: Final = 0.2
 class PostgresState:
     """The state database at the address that `read_url` returns. Safe for threads.
 
-    A lost connection is replaced at the next transaction, also while the server starts again.
+    A lost connection is replaced at the next transaction, also while the server starts again. The connections
+    end with this object.
     """
 
     def __init__(self, read_url: Callable[[], str]) -> None:
@@ -39,7 +41,7 @@ class PostgresState:
     @property
     def clock(self) -> str:
         """The SQL of the one clock of all machines, in Unix seconds."""
-        return "extract(epoch FROM clock_timestamp())::float8"
+        return SERVER_CLOCK
 
     def exists(self) -> bool:
         """Return True: the first connection creates the tables."""
@@ -82,8 +84,8 @@ class PostgresState:
         """Lend a connection that nobody else uses meanwhile."""
         try:
             session = self._idle.pop()
-        except IndexError:
-            session = PostgresSession(self._read_url, lambda: self.clock)
+        except IndexError:  # a session that refers to this object would keep it alive, and so its connection
+            session = PostgresSession(self._read_url)
         try:
             yield session
         finally:
@@ -98,7 +100,7 @@ def _close_all(sessions: list[PostgresSession]) -> None:
 class PostgresSession:
     """One connection, for one transaction after the other."""
 
-    def __init__(self, read_url: Callable[[], str], clock: Callable[[], str]) -> None:
+    def __init__(self, read_url: Callable[[], str], clock: Callable[[], str] = lambda: SERVER_CLOCK) -> None:
         self._read_url = read_url
         self._clock = clock
         with translate_postgres_errors(read_url):

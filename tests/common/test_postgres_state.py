@@ -19,6 +19,7 @@ from tests.support.clocks import NOON
 from tests.support.postgres import PASSWORD, USER, Postgres, needs_postgres, running_postgres
 from tests.support.postgres_relay import pooler_before
 from tests.support.states import Address
+from tests.support.waiting import wait_until
 
 pytestmark = [needs_postgres, pytest.mark.server]
 RIVAL = "INSERT INTO missed_tick VALUES ('core', ?, 'skipped', 'late')"
@@ -131,6 +132,18 @@ def test_failed_transaction_changes_nothing(url: str) -> None:
         raise RuntimeError
     with state.read("missed_tick") as db:
         assert db.execute("SELECT * FROM missed_tick").fetchall() == []
+
+
+def test_connections_end_with_the_state(url: str) -> None:
+    """A process opens the state anew for each of its tasks: the server would run out of connections."""
+    state = PostgresState(Address(url))
+    with state.read("alert"), state.transaction():
+        pass
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    with psycopg.connect(url, autocommit=True) as db:
+        assert db.execute(query).fetchall() == [(3,)]
+        del state
+        wait_until(lambda: db.execute(query).fetchall() == [(1,)])
 
 
 def test_locked_key_is_busy_and_another_key_is_free(url: str) -> None:
