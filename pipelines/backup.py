@@ -56,12 +56,18 @@ def restore(
     """Restore a backup into the warehouse of the configuration.
 
     Where there is no configuration, it is restored first, with the files beside it. `check_root` gets the
-    folder of the warehouse, and may refuse it. Raises as `restore_backup`, and ConfigError.
+    folder of the warehouse, and may refuse it. Raises as `restore_backup`, and ConfigError, also for a shared
+    warehouse.
     """
     manifest = verify_backup(folder)
     if not config.exists():
         _restore_configuration(folder, manifest, config)
     settings = load_settings(config)
+    if settings.shared is not None:
+        raise ConfigError(
+            "a shared warehouse is restored where it is: its PostgreSQL database and its bucket; to bring the"
+            " backup of one machine back, remove [shared] and restore it into an empty folder"
+        )
     check_root(settings.root)
     wait = settings.warehouse.lock_wait.total_seconds()
     return restore_backup(folder, settings.paths, replace=replace, now=now, wait=wait)

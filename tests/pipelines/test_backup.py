@@ -152,6 +152,18 @@ def test_restore_is_refused_while_up_runs(bench: Bench, tmp_path: Path) -> None:
     assert Path(replaced["aside"], "market.duckdb").exists()
 
 
+def test_shared_warehouse_is_not_restored(bench: Bench, tmp_path: Path) -> None:
+    bench.snapshot()
+    backup, alone = str(tmp_path / "backup"), bench.config.read_text("utf-8")
+    assert run(bench, "backup", backup).code == 0
+    shared = f'[shared]\ndatabase = "env:NO_DATABASE"\nstorage = "file://{tmp_path}/shared"\n'
+    bench.config.write_text(shared + alone, "utf-8")
+    refused = run(bench, "restore", backup, "--replace")
+    assert (refused.code, refused.out) == (2, "")
+    assert "its PostgreSQL database and its bucket" in refused.err
+    assert run(bench, "restore", backup, "--check").code == 0
+
+
 def test_commands_say_what_is_wrong(tmp_path: Path) -> None:
     config = tmp_path / "floorline.toml"
     config.write_text(CONFIGURATION)
