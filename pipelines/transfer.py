@@ -75,7 +75,7 @@ def _copy_state(local: WarehousePaths, shared: WarehousePaths) -> int:
 
 def _copy_database(local: WarehousePaths, lake: LakeLocation) -> tuple[int, tuple[str, ...]]:
     """Copy the published database into the lake; return how many rows, and which views are equal."""
-    from warehouse.transfer.comparison import fingerprint_views
+    from warehouse.transfer.comparison import find_differences, fingerprint_views
     from warehouse.transfer.lake import copy_into_lake
 
     exported = local.writer.with_name("moving.duckdb")
@@ -83,10 +83,9 @@ def _copy_database(local: WarehousePaths, lake: LakeLocation) -> tuple[int, tupl
         export_duckdb(local, exported)
         originals = fingerprint_views(exported)
         rows = copy_into_lake(exported, lake)
-    copies = fingerprint_views(lake)
-    different = next((view for view in originals if copies.get(view) != originals[view]), None)
-    if different is None:
+    different = find_differences(originals, fingerprint_views(lake))
+    if not different:
         return rows or 0, tuple(originals)
     if rows is None:
         raise SharedNotEmpty(f"{lake} has runs of another warehouse")
-    raise TransferFailed(f"the copy in {lake} answers {different} differently")
+    raise TransferFailed(f"the copy in {lake} answers {different[0]} differently")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import duckdb
@@ -26,10 +26,9 @@ def fingerprint_views(database: Database) -> dict[str, Fingerprint]:
         return {view: _fingerprint(db, view) for (view,) in db.execute(SELECT_VIEWS).fetchall()}
 
 
-def find_differences(one: Database, other: Database) -> Sequence[str]:
+def find_differences(one: Mapping[str, Fingerprint], other: Mapping[str, Fingerprint]) -> Sequence[str]:
     """Return the public views that two databases answer differently, or that one of them lacks."""
-    first, second = fingerprint_views(one), fingerprint_views(other)
-    return [view for view in sorted(first.keys() | second.keys()) if first.get(view) != second.get(view)]
+    return [view for view in sorted(one.keys() | other.keys()) if one.get(view) != other.get(view)]
 
 
 def _fingerprint(db: duckdb.DuckDBPyConnection, view: str) -> Fingerprint:
