@@ -23,7 +23,7 @@ from warehouse.landing.inventory import Landing, mark_uploaded, pending_landings
 from warehouse.landing.model import RunHeader
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.queue import LandingQueue, QueuedLanding
-from warehouse.landing.reader import CorruptLanding, read_run
+from warehouse.landing.reader import CRASHED, CorruptLanding, read_run
 from warehouse.loading.alert_copy import copy_alerts
 from warehouse.loading.failures import close_alerts, report_failure, settle_failure
 from warehouse.loading.loader import Loader
@@ -31,7 +31,9 @@ from warehouse.loading.run import LoadReport
 from warehouse.paths import WarehousePaths
 from warehouse.shared import SharedLocation
 from warehouse.state.alerts import AlertStore
+from warehouse.state.backfills import BackfillStore
 from warehouse.state.database import open_state
+from warehouse.state.recovery import recover_landing
 
 # Landings on the disk of the loader at a time. They leave the queue together, where others see the progress.
 BATCH: Final = 4
@@ -57,6 +59,7 @@ class QueueLoader:
         self._now, self._row_parser, self._on_loaded = now, row_parser, on_loaded
         self._queue = LandingQueue(shared)
         self._alerts = AlertStore(open_state(paths))
+        self._backfills = BackfillStore(paths, now)
         self._not_loaded: set[str] = set()  # runs that are tried again by a later call
 
     def run(self, wait: float, *, patient: bool, keep: timedelta, keep_alerts: timedelta) -> list[LoadReport]:
@@ -71,8 +74,9 @@ class QueueLoader:
     def upload(self, keep: timedelta) -> list[LoadReport]:
         """Upload the landings of this machine that nobody writes any more; report the damaged ones.
 
-        Those that were uploaded before `keep` are deleted on this machine. Raises ObjectStoreUnavailable and
-        ObjectStoreRefused; what was not uploaded stays pending.
+        The last pages of a backfill that was killed here count from then on, whichever machine resumes it.
+        Landings that were uploaded before `keep` are deleted on this machine. Raises ObjectStoreUnavailable
+        and ObjectStoreRefused; what was not uploaded stays pending.
         """
         failures: list[CorruptLanding] = []
         for landing in pending_landings(self._paths.landing, failures.append):
@@ -82,6 +86,8 @@ class QueueLoader:
                 failures.append(error)
                 continue
             self._queue.add(run)
+            if run.done["state"] == CRASHED["state"]:
+                recover_landing(self._backfills, landing.folder, landing.header)
             mark_uploaded(landing.folder)
         prune(self._paths.landing, keep)
         return [settle_failure(error, self._alerts, self._now()) for error in failures]

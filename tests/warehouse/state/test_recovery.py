@@ -1,7 +1,9 @@
 """Landed pages are recovered after a kill: before `state.db` was written, before a load, inside of a file."""
 
+import dataclasses
 import shutil
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +13,14 @@ from hypothesis import strategies as st
 
 from tests.support.backfill_state import before, begin_backfill, land_pages, page_meta, series_shard, spans
 from tests.support.clocks import NOON
+from tests.support.postgres import Postgres, needs_postgres
+from tests.support.states import Address
 from tests.support.warehouse import create_warehouse
+from warehouse.landing.conversion import no_parser
+from warehouse.loading.queue_loading import QueueLoader
 from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
+from warehouse.shared import SharedLocation
 from warehouse.state.backfill_rows import BackfillShard
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import recover_progress
@@ -49,6 +56,37 @@ def test_landed_page_missing_in_state_db_is_recorded(paths: WarehousePaths, back
     ]
     assert (recovered.rows, recovered.requests) == (30, 3)
     assert recover_progress(paths, backfills, id_) == recovered
+
+
+@needs_postgres
+@pytest.mark.server
+def test_other_machines_know_the_pages_of_an_uploaded_landing(postgres: Postgres, tmp_path: Path) -> None:
+    shared = SharedLocation(Address(postgres.create_database()), (tmp_path / "shared").as_uri())
+    here, elsewhere = (WarehousePaths(tmp_path / name, shared) for name in ("here", "elsewhere"))
+    for machine in (here, elsewhere):
+        machine.prepare()
+    backfills = BackfillStore(elsewhere, lambda: NOON)
+    id_ = begin_with_items(backfills, 3)
+    land_pages(here, "a", id_, {0: [page_meta(0), page_meta(1)], 1: [page_meta(0, last=True)]}, complete={1})
+    land_pages(here, "b", "of-another-warehouse", {0: [page_meta(0)]})
+    BackfillStore(here, lambda: NOON).record_pages(id_, 0, page_meta(0))
+    loader = QueueLoader(here, shared, now=lambda: NOON, row_parser=no_parser, on_loaded=lambda _: None)
+    assert loader.upload(timedelta(days=1)) == []
+    assert checkpoints(backfills, id_) == [
+        ("running", 2, "c2", 20, before(20)),
+        ("done", 1, None, 10, before(10)),
+        ("waiting", 0, None, 0, None),
+    ]
+
+
+def test_page_of_rejects_after_another_machine(paths: WarehousePaths, backfills: BackfillStore) -> None:
+    """A shard of which rows came is not broken by a last page without one."""
+    id_ = begin_with_items(backfills, 1)
+    backfills.record_pages(id_, 0, page_meta(0))
+    last = dataclasses.replace(page_meta(1, last=True), rows=0, rejects=(("unknown provider", "{}"),))
+    land_pages(paths, "a", id_, {0: [last]})
+    recover_progress(paths, backfills, id_)
+    assert [shard.state for shard in backfills.list_shards(id_)] == ["done"]
 
 
 def test_truncated_file_loses_only_its_last_page(paths: WarehousePaths, backfills: BackfillStore) -> None:
