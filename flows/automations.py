@@ -31,6 +31,7 @@ from pipelines.config import Settings
 FILE: Final = "automations.yaml"
 SHIPPED: Final = resources.files("flows") / FILE
 NAME_PREFIX: Final = "floorline: "  # an automation with this prefix that is not in the file is removed
+PAGE: Final = 200  # automations, the most that a response has
 MIN_SILENCE: Final = 10  # seconds, the shortest that Prefect can wait for a missing event
 CRASH_AUTOMATION: Final = "floorline marks lost runs"
 LOST_AFTER: Final = timedelta(seconds=3 * HEARTBEAT)
@@ -58,14 +59,20 @@ async def apply_automations(settings: Settings, file: Path | None = None) -> lis
         ]
         automations = [_build_automation(spec, blocks) for spec in _expand(specs, settings)]
         names = {automation.name for automation in automations}
-        installed = [
-            one for one in await client.read_automations(limit=200) if one.name.startswith(NAME_PREFIX)
-        ]
+        installed = [one for one in await _read_all(client) if one.name.startswith(NAME_PREFIX)]
         applied = [await _install(client, automation, installed) for automation in automations]
         for obsolete in [one for one in installed if one.name not in names]:
             await client.delete_automation(obsolete.id)
             applied.append(AppliedAutomation(obsolete.name, "removed"))
         return applied
+
+
+async def _read_all(client: PrefectClient) -> list[Automation]:
+    """Return all automations of the server."""
+    found: list[Automation] = []
+    while page := await client.read_automations(limit=PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def _read_specs(file: Path | Traversable) -> list[dict[str, Any]]:

@@ -127,6 +127,13 @@ def test_automations_follow_the_configuration(bench: Bench) -> None:
     assert installed_names() == [ALERT_AUTOMATION, other]
 
 
+def test_more_automations_than_a_response_has(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.automations.PAGE", 1)
+    apply(bench)
+    assert {automation.done for automation in apply(bench)} == {"unchanged"}
+    assert installed_names() == [ALERT_AUTOMATION, SILENCE_AUTOMATION]
+
+
 def test_own_automations_need_no_file_beside_the_configuration(bench: Bench) -> None:
     apply(bench)
     (bench.folder / "automations.yaml").unlink()
