@@ -31,12 +31,14 @@ class SkewedClock(SystemClock):
         return super().monotonic() + self._ahead
 
 
-async def flood(url: str, paths: WarehousePaths, seconds: float, ahead: float = 0.0) -> int:
+async def flood(
+    url: str, paths: WarehousePaths, seconds: float, *, ahead: float = 0.0, concurrency: int = 8
+) -> int:
     """Send requests for `seconds` or until the month is used up; return the number of responses.
 
-    The clock of this process is so many seconds `ahead`.
+    The clock of this process is so many seconds `ahead`; `concurrency` requests are under way at once.
     """
-    settings = Cs2capSettings(base_url=url)
+    settings = Cs2capSettings(base_url=url, concurrency=concurrency)
     key = Key(VALID_KEY)
     ledger = shared_ledger(paths, key, "cs2cap")
     connector = build_connector("cs2cap", settings, key, SkewedClock(ahead), ledger=ledger)
@@ -62,5 +64,6 @@ async def _send_requests(connector: Connector, ends_at: float) -> int:
 
 
 if __name__ == "__main__":
-    folder, address, duration, lead = paths_of_process(), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-    print(asyncio.run(flood(address, folder, duration, lead)))  # noqa: T201
+    _, _, address, duration, lead, *most = sys.argv
+    options = {"concurrency": int(most[0])} if most else {}
+    print(asyncio.run(flood(address, paths_of_process(), float(duration), ahead=float(lead), **options)))  # noqa: T201
