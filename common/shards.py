@@ -42,7 +42,7 @@ def item_label(name: str, phase: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeriesShard:
-    """One shard of a series (points, candles or sales): the rows of `item` in [start, end), UTC.
+    """One shard of a series (points, candles, sales or daily): the rows of `item` in [start, end), UTC.
 
     Candles belong to the window that they begin in, and have an `interval`. `item` None stands for every
     item, `provider` None for all providers. With `lookback` the request names a number of days before now

@@ -145,7 +145,22 @@ SALES = pl.Schema(
         "inspect": pl.String(),
     }
 )
-SCHEMAS: Final[Mapping[Series, pl.Schema]] = {"points": POINTS, "candles": CANDLES, "sales": SALES}
+# `amount` is in minor units; `time` is the midnight that begins the day.
+DAILY = pl.Schema(
+    {
+        **_ITEM_COLUMNS,
+        "provider": pl.String(),
+        "time": TIMESTAMP,
+        "amount": pl.Int64(),
+        "quantity": pl.Int64(),
+    }
+)
+SCHEMAS: Final[Mapping[Series, pl.Schema]] = {
+    "points": POINTS,
+    "candles": CANDLES,
+    "sales": SALES,
+    "daily": DAILY,
+}
 
 
 def provider_keys_by_name(providers: pl.DataFrame) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The pages of a series (points, candles or sales), and the sink that lands them. Data only."""
+"""The pages of a series (points, candles, sales or daily points), and the sink that lands them. Data only."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from connectors.pages import Reject
 
-Series = Literal["points", "candles", "sales"]
+Series = Literal["points", "candles", "sales", "daily"]
 _RETENTION: Final = re.compile(r"\b(?:start|end) must be within (?:the )?last ([0-9]{1,5}) days\b")
 
 

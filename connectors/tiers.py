@@ -25,7 +25,8 @@ class TierLimits:
     `streams_a_day` are the starts that each stream route allows in 24 hours. `listing` says that the API
     lists everything at once and has no other route. `history_days` is how long the API keeps points, by its
     documentation; `sales_rows` are the most sales of a page. `candle_windows` allows candles by start and
-    end. `assumed` says that the API reports no tier and that none is configured: the smallest is assumed.
+    end. `daily` allows daily points, of any time. `assumed` says that the API reports no tier and that none
+    is configured: the smallest is assumed.
     """
 
     tier: str
@@ -41,6 +42,7 @@ class TierLimits:
     sales: bool = False
     sales_rows: int = 100
     candle_windows: bool = False
+    daily: bool = False
     assumed: bool = False
 
     def candle_days(self, interval: Interval) -> int | None:
@@ -74,7 +76,15 @@ _TIERS: Final[Mapping[str, tuple[TierLimits, ...]]] = {
         TierLimits(tier="free", per_minute=20, per_month=1_000, page_rows=100),
         TierLimits(tier="starter", per_minute=40, per_month=50_000, page_rows=1_000, batch=True, bids=True),
         _PRO,
-        replace(_PRO, tier="quant", per_minute=300, per_month=1_000_000, streams_a_day=300, sales_rows=1_000),
+        replace(
+            _PRO,
+            tier="quant",
+            per_minute=300,
+            per_month=1_000_000,
+            streams_a_day=300,
+            sales_rows=1_000,
+            daily=True,
+        ),
     ),
     "skinshark": (
         _STANDARD,

@@ -37,7 +37,7 @@ def to_steps(changes: Iterable[Change]) -> dict[str, list[Step]]:
     """Return best asks as the charts take them, by item."""
     steps: defaultdict[str, list[Step]] = defaultdict(list)
     for item, price, start, end in changes:
-        _append(steps[item], price, start, end)
+        append_step(steps[item], price, start, end)
     return steps
 
 
@@ -49,11 +49,12 @@ def read_asks(
     for provider, delivery, price, start, end in market.rows(
         SELECT_ASKS, {"item": item, "currency": currency, "since": since}
     ):
-        _append(steps[provider, delivery], price, start, end)
+        append_step(steps[provider, delivery], price, start, end)
     return steps
 
 
-def _append(known: list[Step], price: Decimal, start: datetime, end: datetime | None) -> None:
+def append_step(known: list[Step], price: Decimal, start: datetime, end: datetime | None) -> None:
+    """Add a step of this price from `start` to `end` to those that are `known`, in the order of time."""
     if known and known[-1].start == start:  # it replaces the end of the one before
         known.pop()
     known.append(Step(start, float(price)))

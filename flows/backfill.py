@@ -90,7 +90,7 @@ async def backfill(  # noqa: PLR0913, PLR0917 - one parameter per field of the f
         items: Names, ids, globs, or "all" alone for every item.
         providers: Keys of marketplaces, or "all" alone.
         end: The end, exclusive (UTC); now if empty.
-        series: Price history (points), candles of all marketplaces, or sales.
+        series: Price history (points), candles of all marketplaces, sales, or daily prices of years (daily).
         interval: Candles only: 5m, 1h or 1d.
         source: The name of a source; the only CS2Cap source if empty.
         windows: Only these parts of the time, each as START/END in ISO 8601; all of it if empty.

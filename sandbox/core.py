@@ -181,6 +181,21 @@ class Sandbox:
             rate = self.market.rates[currency]
             return ground_truth.expected_points(self.series, items, time_range, rate=rate)
 
+    def daily(
+        self, item_ids: Sequence[int], *, start: datetime, end: datetime | None = None, currency: str = "USD"
+    ) -> pl.DataFrame:
+        """Return the daily points of the days that begin from `start` to before `end` (default: now).
+
+        Columns as in `sandbox.cs2cap.series.ground_truth.DAILY`, providers by their keys. Raises KeyError
+        for an unknown currency or id.
+        """
+        with self.lock:
+            now = self.sync()
+            time_range = ground_truth.TimeRange(micros(start), now + 1 if end is None else micros(end))
+            items = [self.market.board.catalog.by_id[item_id] for item_id in item_ids]
+            rate = self.market.rates[currency]
+            return ground_truth.expected_daily(self.series, items, time_range, now=now, rate=rate)
+
     def sales(
         self, at: datetime | None = None, *, currency: str = "USD", item_ids: Sequence[int] | None = None
     ) -> pl.DataFrame:

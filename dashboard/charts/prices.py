@@ -1,4 +1,4 @@
-"""The chart of an item: its best ask, the middle half of all asks, chosen marketplaces, and sales."""
+"""The chart of an item: its best ask, daily points, the middle half of all asks, marketplaces, sales."""
 
 from __future__ import annotations
 
@@ -38,12 +38,16 @@ class Dot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PriceChart:
-    """What the chart shows of [start, end], UTC. `lines` are marketplaces by their names, at most four."""
+    """What the chart shows of [start, end], UTC. `lines` are marketplaces by their names, at most four.
+
+    `daily` are the closing prices of days for which nothing finer is known.
+    """
 
     title: str
     start: datetime
     end: datetime
     best: Sequence[Step]
+    daily: Sequence[Step] = ()
     band: Sequence[Quartiles] = ()
     lines: Sequence[tuple[str, Sequence[Step]]] = ()
     sales: Sequence[Dot] = ()
@@ -53,7 +57,8 @@ class PriceChart:
         best = clip_steps(self.best, self.start, self.end)
         lines = [(name, clip_steps(steps, self.start, self.end)) for name, steps in self.lines[:MOST_LINES]]
         sales = [sale for sale in self.sales if self.start <= sale.time <= self.end]
-        values = [step.value for steps in (best, *(steps for _, steps in lines)) for step in steps]
+        daily = clip_steps(self.daily, self.start, self.end)
+        values = [step.value for steps in (best, daily, *(steps for _, steps in lines)) for step in steps]
         known = [value for value in values if value is not None]
         known += [bound for each in self.band for bound in (each.low, each.high) if bound is not None]
         known += [sale.value for sale in sales]
@@ -66,9 +71,12 @@ class PriceChart:
             element("path", d=step_path(steps, x, y), class_=f"line market-{number}")
             for number, (_, steps) in enumerate(lines, 1)
         ]
+        drawn += [element("path", d=step_path(daily, x, y), class_="line daily")] if daily else []
         drawn += [element("path", d=step_path(best, x, y), class_="line best")]
         drawn += [_draw_sale(sale, x, y) for sale in sales]
-        drawn += _draw_legend([name for name, _ in lines], has_band=bool(band), has_sales=bool(sales))
+        drawn += _draw_legend(
+            [name for name, _ in lines], has_daily=bool(daily), has_band=bool(band), has_sales=bool(sales)
+        )
         return figure(
             "".join(drawn),
             width=WIDTH, height=HEIGHT, title=self.title, description=self._describe(best), kind="prices",
@@ -85,8 +93,9 @@ class PriceChart:
         return f"Best ask from {span}: lowest {low}, highest {high}, last {last}."
 
 
-def _draw_legend(names: Sequence[str], *, has_band: bool, has_sales: bool) -> Iterator[str]:
+def _draw_legend(names: Sequence[str], *, has_daily: bool, has_band: bool, has_sales: bool) -> Iterator[str]:
     entries = [("line best", "best ask")]
+    entries += [("line daily", "daily points")] if has_daily else []
     entries += [("band", "middle half of the asks")] if has_band else []
     entries += [(f"line market-{number}", name) for number, name in enumerate(names, 1)]
     entries += [("sale", "sales")] if has_sales else []

@@ -15,6 +15,7 @@ from dashboard.asks_over_time import read_asks, read_best_asks, to_steps
 from dashboard.charts.prices import MOST_LINES, PriceChart
 from dashboard.charts.sparkline import draw_sparkline
 from dashboard.charts.steps import Step, clip_steps
+from dashboard.daily_points import keep_unknown_days, read_daily, to_daily_steps
 from dashboard.formatting import format_change, format_name, format_price, format_rounded, trend
 from dashboard.pages.item_chart import build_chart
 from dashboard.pages.item_series import read_candles, read_sales, sale_table
@@ -94,6 +95,7 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
         reading_asks = pool.submit(market.records, SELECT_ASKS, {"name": item, "currency": currency})
         reading_past = pool.submit(read_asks, market, item, currency, oldest)
         reading_changes = pool.submit(read_best_asks, market, [item], currency, oldest)
+        reading_days = pool.submit(read_daily, market, item, currency, since)
         reading_sales = pool.submit(read_sales, market, item, currency)
         reading_candles = pool.submit(read_candles, market, item, currency, since)
     asks, asks_over_time, changes = reading_asks.result(), reading_past.result(), reading_changes.result()
@@ -104,9 +106,16 @@ def build_item_page(market: PreparedMarket, request: ItemRequest) -> Page | None
     past = to_steps(changes)[item]
     shown = _choose_marketplaces(request, asks)
     title = f"{format_name(name['market_hash_name'])}{' ' + name['phase'] if name['phase'] else ''}"
-    start = past[0].start if not length and past else since
+    days = keep_unknown_days(reading_days.result(), past)
+    starts = [*(step.start for step in past[:1]), *(midnight for midnight, _ in days[:1])]
+    start = min(starts) if not length and starts else since
     chart = build_chart(
-        PriceChart(title, start, now, past), asks_over_time, changes, shown=shown, sales=sales
+        PriceChart(title, start, now, past, daily=to_daily_steps(days)),
+        asks_over_time,
+        changes,
+        shown=shown,
+        days=days,
+        sales=sales,
     )
     family = market.records(SELECT_FAMILY, {"family": name["family"], "currency": currency})
     return Page(

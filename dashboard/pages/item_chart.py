@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from dashboard.asks_over_time import Change
 from dashboard.charts.prices import Dot, PriceChart, Quartiles
 from dashboard.charts.steps import Step
+from dashboard.daily_points import DAY
 from dashboard.formatting import format_moment, format_price
 from dashboard.pages.page import Chart
 from dashboard.tables import Column, Row, Table
@@ -20,6 +22,7 @@ CHANGE_COLUMNS: Final = (
     Column("valid_from", "From", "moment"),
     Column("valid_to", "To", "moment"),
     Column("price", "Best ask", "price"),
+    Column("origin", "Origin", secondary=True),
 )
 
 
@@ -29,11 +32,13 @@ def build_chart(
     changes: Iterable[Change],
     *,
     shown: Sequence[str],
+    days: Iterable[tuple[datetime, Decimal]],
     sales: Sequence[Mapping[str, Any]],
 ) -> Chart:
     """Return the chart of a best ask with the marketplaces `shown`, the middle half of all asks, and sales.
 
-    `asks` are by marketplace and delivery; the data behind the chart are the `changes` of the best ask in it.
+    `asks` are by marketplace and delivery. The data behind the chart are the `changes` of the best ask in it,
+    and the `days` that only daily points know.
     """
     dots = [
         Dot(
@@ -47,7 +52,11 @@ def build_chart(
     lines = [(name, asks[name, "standard"]) for name in shown if (name, "standard") in asks]
     band = find_quartiles(list(asks.values()), chart.start, chart.end)
     rows = [
-        Row({"valid_from": start, "valid_to": end, "price": price})
+        Row({"valid_from": midnight, "valid_to": midnight + DAY, "price": price, "origin": "daily points"})
+        for midnight, price in days
+    ]
+    rows += [
+        Row({"valid_from": start, "valid_to": end, "price": price, "origin": "quotes"})
         for _, price, start, end in changes
         if end is None or end > chart.start
     ]

@@ -18,7 +18,7 @@ from warehouse.published import is_published
 from warehouse.queries.runner import run_query
 from warehouse.state.backfill_rows import ShardDensity
 from warehouse.state.backfills import BackfillStore
-from warehouse.state.coverage import Scope
+from warehouse.state.coverage import ANSWERED_AT_ONCE, Scope
 
 DAY: Final = timedelta(days=1)
 Kind = tuple[bool, bool]  # of a scope: whether it is every item, whether it is all providers
@@ -48,7 +48,7 @@ class Densities:
 
     def expected_requests(self, series: Series, shard: SeriesShard, limits: TierLimits) -> float | None:
         """Return how many requests a shard is expected to take, at least 1; None where nothing is known."""
-        if series == "candles":
+        if series in ANSWERED_AT_ONCE:
             return 1
         days = (shard.end - shard.start) / DAY
         if series == "sales":

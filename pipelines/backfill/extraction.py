@@ -25,6 +25,7 @@ from pipelines.results import FATAL_SOURCE_ERRORS
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.state.backfill_rows import BackfillRecord, BackfillShard
 from warehouse.state.backfills import BackfillStore
+from warehouse.state.coverage import ANSWERED_AT_ONCE
 
 UNKNOWN_PROVIDER: Final = "unknown provider"
 # The API must still keep the start of a shard when the extraction reaches it.
@@ -208,8 +209,8 @@ class ShardExtractor:
         )
 
     def _fraction_read(self, shard: BackfillShard, oldest: datetime | None) -> float:
-        """Return how much of a shard's time range is read, newest first; candles come in one page."""
-        if oldest is None or self._series == "candles":
+        """Return how much of a shard's time range is read, newest first; without pages it comes at once."""
+        if oldest is None or self._series in ANSWERED_AT_ONCE:
             return 0.0
         start, end = shard.ask.start, shard.ask.end
         return min(max((end - oldest) / (end - start), 0.0), 1.0)

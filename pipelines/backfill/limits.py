@@ -13,7 +13,7 @@ from common.currencies import EXACT_CURRENCY
 from common.errors import ConfigError
 from common.shards import Item
 from common.text import escape, sanitize
-from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, ceil_to
+from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, ceil_to, floor_to
 from connectors.series import Series
 from connectors.tiers import TierLimits
 from pipelines.backfill.request import BackfillRequest
@@ -22,7 +22,12 @@ from pipelines.item_files import comments_of, expand_files
 from pipelines.planning.readable_names import ReadableNames
 from pipelines.planning.selectors import ALL, resolve_items, resolve_providers, warn_of_comments
 
-SERIES_NAMES: Final = {"points": "price history", "candles": "candles", "sales": "sales"}
+SERIES_NAMES: Final = {
+    "points": "price history",
+    "candles": "candles",
+    "sales": "sales",
+    "daily": "daily points",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def allowed_window(
         raise ConfigError(f"an interval ({interval}) is for candles only: leave it out for {name}")
     elif series == "points":
         days = limits.history_days if limits.history else None
-    elif limits.sales:
+    elif limits.sales if series == "sales" else limits.daily:
         return AllowedWindow(limits.tier, name, None, now)
     if days is None:
         raise ConfigError(f"the {limits.tier} tier has no {name}; {_describe_tier(limits)}")
@@ -93,13 +98,14 @@ def allowed_window(
 
 
 def requested_window(request: BackfillRequest, limits: TierLimits, now: datetime) -> TimeRange:
-    """Return the half-open window of a request (UTC); an open end is `now`.
+    """Return the half-open window of a request (UTC); an open end is `now`, or of daily points midnight.
 
     Raises ConfigError, which names the allowed window, if the window is empty, in the future or starts
     before what the API keeps; and as `allowed_window`.
     """
     allowed = allowed_window(request.series, request.interval, limits, now=now)
-    start, end = request.start, request.end or now
+    day = floor_to(now, INTERVALS["1d"])
+    start, end = request.start, request.end or (day if request.series == "daily" else now)
     for name, time in (("start (--from)", start), ("end (--to)", end)):
         if time > now:
             raise ConfigError(f"the {name}, {format_minute(time)}, is in the future; {allowed}")
@@ -151,7 +157,7 @@ def _choose_providers(
 ) -> tuple[tuple[str, ...], bool]:
     """Return the keys of the providers, and whether they are all providers of this series."""
     every = list(request.providers) == [ALL]
-    if request.series == "points" or (every and request.series == "candles"):
+    if request.series in {"points", "daily"} or (every and request.series == "candles"):
         return keys, every
     if request.series == "candles":
         raise ConfigError("a candle covers all providers together: leave the providers out")
@@ -186,4 +192,6 @@ def _describe_tier(limits: TierLimits) -> str:
         parts.append(f"price history, {limits.history_days} days back")
     if limits.sales:
         parts.append("sales")
+    if limits.daily:
+        parts.append("daily points of any time")
     return f"it has {'; '.join(parts)}" if parts else "it has no history"

@@ -50,7 +50,10 @@ class BackfillRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    series: Series = Field(default="points", description="Price history, candles of all markets, or sales.")
+    series: Series = Field(
+        default="points",
+        description="Price history, candles of all markets, sales, or daily prices of years.",
+    )
     source: str | None = Field(
         default=None, description="The name of a source; the only CS2Cap source if empty."
     )

@@ -1,4 +1,4 @@
-"""Plan the shards of a price history, candles or sales, and their requests. Pure."""
+"""Plan the shards of a price history, candles, sales or daily points, and their requests. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +74,8 @@ def plan_series(request: SeriesRequest, limits: TierLimits) -> SeriesPlan:
             return _plan_candles(request, limits)
         case "sales":
             return _plan_sales(request)
+        case "daily":
+            return _plan_daily(request)
 
 
 def _check(request: SeriesRequest, limits: TierLimits) -> None:
@@ -84,6 +86,7 @@ def _check(request: SeriesRequest, limits: TierLimits) -> None:
         "points": None if limits.history else "price history",
         "candles": None if limits.candle_days(interval) else f"candles of {interval}",
         "sales": None if limits.sales else "sales",
+        "daily": None if limits.daily else "daily points",
     }[request.series]
     if missing:
         raise PlanForbids(f"the {limits.tier} tier does not include {missing}", request.source)
@@ -139,6 +142,15 @@ def _plan_sales(request: SeriesRequest) -> SeriesPlan:
         "the number of pages is unknown: each shard is read from now back to the start",
     )
     return SeriesPlan(shards, at_least=len(shards), at_most=None, notes=notes)
+
+
+def _plan_daily(request: SeriesRequest) -> SeriesPlan:
+    """Plan one request per item for the whole window: the API has no pages of daily points."""
+    windows = _split_at((request.start, request.end), ())
+    one = len(request.providers) == 1
+    shards = _shards(request, windows, request.providers if one else (None,))
+    notes = (_describe_shards(request, windows, len(shards), few=one),)
+    return SeriesPlan(shards, at_least=len(shards), at_most=len(shards), notes=notes)
 
 
 def _shards(

@@ -44,6 +44,7 @@ class Cs2cap:
             "/v1/prices/history": {"GET": series.history.respond},
             "/v1/prices/candles": {"GET": series.candles.respond},
             "/v1/sales": {"GET": series.sales.respond},
+            "/v1/market/history/chart": {"GET": series.daily.respond},
         }
 
     def respond(self, request: ApiRequest) -> ApiResponse:

@@ -25,7 +25,8 @@ class Tier(NamedTuple):
     """A plan: requests per minute and month, rows per page of `/v1/prices`, and rows with `url` or not.
 
     `bulk`: access to bids and batches; `streams`: starts in 24 hours, for each of the two streams;
-    `history`: access to raw history and all candles; `sales`: rows per page of sales, 0 without access.
+    `history`: access to raw history and all candles; `sales`: rows per page of sales, 0 without access;
+    `daily`: access to daily points.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Tier(NamedTuple):
     streams: int = 0
     history: bool = False
     sales: int = 0
+    daily: bool = False
 
 
 TIERS = {
@@ -46,7 +48,16 @@ TIERS = {
         Tier("starter", 40, 50_000, page=1_000, bulk=True),
         Tier("pro", 100, 500_000, page=1_000, url=True, bulk=True, streams=50, history=True, sales=100),
         Tier(
-            "quant", 300, 1_000_000, page=1_000, url=True, bulk=True, streams=300, history=True, sales=1_000
+            "quant",
+            300,
+            1_000_000,
+            page=1_000,
+            url=True,
+            bulk=True,
+            streams=300,
+            history=True,
+            sales=1_000,
+            daily=True,
         ),
     )
 }

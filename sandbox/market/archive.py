@@ -7,7 +7,7 @@ from sandbox.market.board import Quote
 from sandbox.market.catalog import Item
 from sandbox.market.grid import floor
 from sandbox.market.market import Index, Market
-from sandbox.market.past import RAW, REACH, PriceHistory
+from sandbox.market.past import RAW, PriceHistory
 from sandbox.market.price_track import DELISTED, PriceTrack, merge_tracks
 
 MAX_CACHED = 64  # items; the tracks of one take about 150 kB
@@ -20,7 +20,7 @@ class MarketHistory:
     def __init__(self, market: Market, past: PriceHistory) -> None:
         self.market = market
         self.past = past
-        self._cache: OrderedDict[int, tuple[int, bool, Tracks]] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[int, int, Tracks]] = OrderedDict()
 
     @property
     def raw_since(self) -> int:
@@ -38,12 +38,12 @@ class MarketHistory:
         rates = self.market.epochs[0].rates
         return Index(_PastQuotes(self.past, at), frozenset(), rates, collected=floor(at))
 
-    def tracks(self, item: Item, *, old: bool = False) -> Tracks:
-        """Return the tracks of one item, since `raw_since`, or of the whole past where `old`."""
-        epochs = len(self.market.epochs)
+    def tracks(self, item: Item, *, since: int | None = None) -> Tracks:
+        """Return the tracks of one item, at least from `since` (microseconds) or from `raw_since` on."""
+        epochs, since = len(self.market.epochs), min(since or self.raw_since, self.raw_since)
         cached = self._cache.pop(item.item_id, None)
-        if cached is None or cached[0] != epochs or cached[1] < old:
-            cached = epochs, old, self._build_tracks(item, self.past.start - REACH if old else self.raw_since)
+        if cached is None or cached[0] != epochs or cached[1] > since:
+            cached = epochs, since, self._build_tracks(item, since)
         if len(self._cache) >= MAX_CACHED:
             self._cache.popitem(last=False)
         self._cache[item.item_id] = cached

@@ -9,7 +9,7 @@ from sandbox.market.board import Quote, seeded_random
 from sandbox.market.grid import SLOT, ceil, floor
 
 RAW = 41 * DAY  # for so long before the start quotes change as often as configured; before that, daily
-REACH = 400 * DAY  # no past before that
+REACH = 3_660 * DAY  # no past before that
 _CHUNK = 128  # changes that are generated at once
 _NOISE = tuple(1 + (byte - 127.5) / 127.5 * 0.05 for byte in range(256))  # a price's factor, by one byte
 _PULL = 0.06  # share of the way back to the first price that a price goes with each change

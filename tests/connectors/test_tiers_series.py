@@ -37,6 +37,7 @@ def test_history_and_sales_by_tier(tier: str, history: bool, rows: int | None) -
     limits = limits_for(tier)
     assert (limits.history, limits.sales, limits.history_days) == (history, history, 35)
     assert rows is None or limits.sales_rows == rows
+    assert limits.daily == (tier == "quant")
 
 
 @pytest.mark.parametrize(

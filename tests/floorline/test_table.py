@@ -16,7 +16,7 @@ from floorline.console import print_table
 from floorline.keys.status import KeyStatus
 from floorline.table import Column, cut_text, fit_columns, table_lines
 from pipelines.alerts.messages import AlertMessage
-from pipelines.backfill.gaps import Gap, GapPart
+from pipelines.backfill.gap_parts import Gap, GapPart
 from tests.support.clocks import NOON
 from tests.support.terminals import cells_of, printed, read_table
 from warehouse.state.alerts import Alert

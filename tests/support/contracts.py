@@ -42,6 +42,7 @@ APIS: Final = {
                 "/v1/bids",
                 "/v1/bids/batch",
                 "/v1/sales",
+                "/v1/market/history/chart",
                 "/v1/fx",
                 "/v1/items",
                 "/v1/providers",
@@ -96,7 +97,7 @@ CONTRADICTIONS: Final = (
     ),
     Contradiction(
         "cs2cap",
-        r"GET /v1/(prices/history|prices/candles|sales) RejectedPositiveData 400",
+        r"GET /v1/(prices/history|prices/candles|sales|market/history/chart) RejectedPositiveData 400",
         "that an item is required, and which times and windows are right, stands in the description only",
     ),
     Contradiction(

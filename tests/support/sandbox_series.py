@@ -17,6 +17,7 @@ from tests.support.clocks import NOON
 
 Row = dict[str, Any]
 HISTORY, CANDLES, SALES = "/v1/prices/history", "/v1/prices/candles", "/v1/sales"
+DAILY = "/v1/market/history/chart"
 AUTHORIZATION = {"authorization": f"Bearer {VALID_KEY}"}
 KEY_OF = {provider.name: provider.key for provider in PROVIDERS}
 DOPPLER = "★ Karambit | Doppler (Factory New)"

@@ -1,4 +1,4 @@
-"""Small landings of series for tests of the warehouse: points, candles and sales of a few items."""
+"""Small landings of series for tests of the warehouse: a few points, candles, sales and daily points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from connectors.schemas import CANDLES, POINTS, SALES
+from connectors.schemas import CANDLES, DAILY, POINTS, SALES
 from tests.support.clocks import NOON
 from tests.support.warehouse import DAY, item_name, load_into_memory, minute, run_header
 from warehouse.landing.reader import read_run
@@ -92,9 +92,30 @@ class Sale:
         }  # fmt: skip
 
 
-Row = Point | Candle | Sale
+@dataclasses.dataclass(frozen=True, slots=True)
+class DailyPoint:
+    """The price of a UTC day, which begins `at` this time."""
+
+    at: datetime
+    cents: int = 100
+    quantity: int | None = 1
+    item: str = "1"
+    provider: str = "steam"
+    name: str | None = None
+    phase: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the row by the column names of a frame."""
+        return {
+            "item_id": self.item, "market_hash_name": self.name or item_name(self.item), "phase": self.phase,
+            "provider": self.provider, "time": self.at, "amount": self.cents, "quantity": self.quantity,
+        }  # fmt: skip
+
+
+Row = Point | Candle | Sale | DailyPoint
 SERIES: dict[type[Row], tuple[str, pl.Schema]] = {
     Point: ("points", POINTS), Candle: ("candles", CANDLES), Sale: ("sales", SALES),
+    DailyPoint: ("daily", DAILY),
 }  # fmt: skip
 
 

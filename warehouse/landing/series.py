@@ -1,4 +1,4 @@
-"""Series on disk: the pages of a shard of points, candles or sales, their writer and reader.
+"""Series on disk: the pages of a shard of points, candles, sales or daily points, their writer and reader.
 
 The files are part of an ordinary landing: `s0001.arrow.zst` as in warehouse/landing/arrow.py, and at the end
 `s0001.json`.
@@ -50,6 +50,9 @@ SCHEMAS = {
         **NAME_FIELDS, "provider": TEXT, "time": TIMESTAMP, "price": pa.int64(), "float_value": pa.float64(),
         "paint_seed": pa.int64(), "stickers": TEXT, "charms": TEXT, "inspect": TEXT,
     }),
+    "daily": pa.schema({
+        **NAME_FIELDS, "provider": TEXT, "time": TIMESTAMP, "amount": pa.int64(), "quantity": pa.int64(),
+    }),
 }  # fmt: skip
 
 
@@ -57,9 +60,9 @@ SCHEMAS = {
 class SeriesHeader:
     """What a shard of a series requests.
 
-    `series` is points, candles or sales. `number` counts within the landing; `shard` is the shard's number in
-    the backfill `backfill_id`. `item` is None for the sales of all items, `provider` None for all providers.
-    The range [start, end) is UTC. `interval` is that of candles (5m, 1h, 1d).
+    `series` is points, candles, sales or daily. `number` counts within the landing; `shard` is the shard's
+    number in the backfill `backfill_id`. `item` is None for the sales of all items, `provider` None for all
+    providers. The range [start, end) is UTC. `interval` is that of candles (5m, 1h, 1d).
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Load one landing of points, candles or sales in one transaction; the steps are in sql/load_series.
+"""Load one landing of series in one transaction; the steps are in sql/load_series.
 
 Loading a landing twice changes nothing, and any order of landings gives the same tables.
 """
@@ -47,7 +47,12 @@ REJECT_SCHEMA: dict[str, Any] = {
     "observed_at": pl.Datetime("us", "UTC"), "reason": pl.String, "raw": pl.String,
 }  # fmt: skip
 # The temporary table of each series with the rows to insert.
-STAGED_TABLES = {"points": "newer_point", "candles": "newer_candle", "sales": "new_sale"}
+STAGED_TABLES = {
+    "points": "newer_point",
+    "candles": "newer_candle",
+    "sales": "new_sale",
+    "daily": "newer_daily_point",
+}
 
 
 def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) -> LoadReport:

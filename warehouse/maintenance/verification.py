@@ -26,6 +26,7 @@ KEYS: Final = {
     "store.filled_state": ("item", "provider", "run"),
     "store.point": ("item", "provider", "run"),
     "store.candle": ("item", "run"),
+    "store.daily_point": ("item", "provider", "run"),
     "store.sold": ("item", "provider", "run"),
     "store.observation": ("scope", "provider", "run"),
     "known_items": ("scope", "book", "run"),

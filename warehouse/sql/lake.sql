@@ -17,5 +17,6 @@ ALTER TABLE store.history SET SORTED BY (item_key, provider_key, valid_from);
 ALTER TABLE store.best_ask_history SET SORTED BY (item_key, currency, valid_from);
 ALTER TABLE store.current SET SORTED BY (provider_key, item_key);
 ALTER TABLE store.point SET SORTED BY (item_key, provider_key, currency, time);
+ALTER TABLE store.daily_point SET SORTED BY (item_key, provider_key, currency, day);
 
 CALL market.set_option('parquet_compression', 'zstd');

@@ -11,7 +11,7 @@ from typing import Any, Final
 from common.shards import Item, SeriesShard
 from common.state_database import StateRow
 from common.time_ranges import TimeRange
-from warehouse.state.coverage import Scope, unread_end
+from warehouse.state.coverage import ANSWERED_AT_ONCE, Scope, unread_end
 
 SELECT_BACKFILLS: Final = """
 SELECT backfill_id, digest, series, source, request, at_least, at_most, backfill.state, backfill.reason,
@@ -91,8 +91,8 @@ class BackfillShard:
 
     def unread_end(self, series: str) -> datetime:
         """Return the end of the unread rest (exclusive, UTC)."""
-        # Candles come in the order of time, and not backwards: a broken shard is read again from its start.
-        return self.ask.end if series == "candles" else unread_end(self.ask.end, self.oldest)
+        # A series without pages does not come backwards in time: a broken shard is read again from its start.
+        return self.ask.end if series in ANSWERED_AT_ONCE else unread_end(self.ask.end, self.oldest)
 
     def covered_span(self, series: str) -> TimeRange | None:
         """Return the time range that is complete once all landed pages are loaded, or None."""

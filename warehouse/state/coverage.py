@@ -11,6 +11,8 @@ from common.time_ranges import GRID, INTERVALS, Interval, TimeRange, floor_to, u
 
 # The API lists a sale up to a day late. Every read of sales overlaps the last one by twice that time.
 SALES_LAG: Final = timedelta(hours=48)
+# The series that the API answers with one response a window, without pages.
+ANSWERED_AT_ONCE: Final = frozenset({"candles", "daily"})
 # (item_id, provider); None stands for all items or all providers.
 Scope = tuple[str | None, str | None]
 
@@ -18,10 +20,12 @@ Scope = tuple[str | None, str | None]
 def stable_until(series: str, interval: Interval | None, observed_at: datetime) -> datetime:
     """Return the time (exclusive, UTC) before which rows that were read at `observed_at` change no more.
 
-    `series` is points, candles or sales; `interval` is that of candles.
+    `series` is points, candles, sales or daily; `interval` is that of candles.
     """
     if series == "sales":
         return observed_at - SALES_LAG
+    if series == "daily":
+        return floor_to(observed_at, INTERVALS["1d"])
     return floor_to(observed_at, GRID if interval is None else INTERVALS[interval])
 
 

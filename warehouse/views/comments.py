@@ -39,8 +39,15 @@ class Comments:
     shared: dict[str, str] = field(default_factory=dict)
 
     def of_column(self, owner: str, column: str) -> str:
-        """Return the comment of a column: its own, else the first one of a column of its name, else ''."""
-        return self.columns.get((owner, column)) or self.shared.get(column, "")
+        """Return the comment of a column: its own, else the first one of a column of its name, else ''.
+
+        A macro has the columns of the view that its name begins with, as in `daily_ohlc_between`.
+        """
+        own = self.columns.get((owner, column))
+        if own is None and owner in self.macros:
+            views = [view for view in self.views if owner.startswith(f"{view}_")]
+            own = self.columns.get((max(views, key=len, default=owner), column))
+        return own or self.shared.get(column, "")
 
     def on_views(self, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         """Yield the statements for the views of a database and their columns."""

@@ -13,6 +13,7 @@ from common.time_ranges import ceil_to, floor_to
 from connectors.cs2cap.contract import Count, MinorUnits
 from connectors.cs2cap.query import RequestedScope, check_currency, item_params
 from connectors.cs2cap.series.parser import (
+    MAX_TIMESTAMP,
     ItemFields,
     SeriesQuery,
     SeriesResponse,
@@ -28,8 +29,6 @@ PATH: Final = "/v1/prices/candles"
 _DAY: Final = timedelta(days=1)
 # The API's clock may reach midnight this much before ours.
 _CLOCK_SKEW: Final = timedelta(minutes=5)
-# The last day of year 9999: a larger number is in another unit than seconds.
-_MAX_TIMESTAMP: Final = 253_402_214_400
 _SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c"}
 
 
@@ -41,7 +40,7 @@ class _Providers(Struct, gc=False, rename=_SHORT_NAMES):
 
 
 class _Candle(Struct, kw_only=True, rename={**_SHORT_NAMES, "time": "t", "volume": "v", "quantity": "q"}):
-    time: Annotated[int, Meta(ge=0, le=_MAX_TIMESTAMP)]
+    time: Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP)]
     open: MinorUnits
     high: MinorUnits
     low: MinorUnits

@@ -10,7 +10,7 @@ import polars as pl
 from common.errors import RequestRejected, SourceError
 from common.shards import SeriesShard
 from connectors.base import ExtractResult
-from connectors.cs2cap.series import candles, history, sales
+from connectors.cs2cap.series import candles, daily, history, sales
 from connectors.cs2cap.series.parser import SeriesQuery, SeriesResponse
 from connectors.cursor_pagination import CursorPageInfo, CursorPaginator
 from connectors.http.client import Client
@@ -35,9 +35,10 @@ class _SeriesRoute:
 
 _ROUTES: Final[Mapping[Series, _SeriesRoute]] = {
     "points": _SeriesRoute(history.PATH, history.build_params, history.parse, page_size=1_000),
-    # the API answers a window of candles at once, and rejects a limit
+    # The API answers a window of candles or of daily points at once; of candles, it rejects a limit.
     "candles": _SeriesRoute(candles.PATH, candles.build_params, candles.parse, paged=False),
     "sales": _SeriesRoute(sales.PATH, sales.build_params, sales.parse),
+    "daily": _SeriesRoute(daily.PATH, daily.build_params, daily.parse, paged=False),
 }
 
 

@@ -17,6 +17,9 @@ from connectors.cursor_pagination import MAX_CURSOR_LENGTH
 from connectors.decoding import PageDecoder, RowDecoder
 from connectors.pages import Reject
 
+# Unix seconds of the last day of year 9999: a larger number is in another unit than seconds.
+MAX_TIMESTAMP: Final = 253_402_214_400
+
 
 class ItemFields(Struct, gc=False, kw_only=True):
     """The fields that name an item."""
@@ -63,19 +66,20 @@ class SeriesQuery:
         """Return why a row of this time (UTC) cannot be stored, or None: the past has no time ahead of us."""
         return f"its time, {time:%Y-%m-%d %H:%M} UTC, lies ahead" if self.is_ahead(time) else None
 
+    def find_provider_mismatch(self, provider: str) -> str | None:
+        """Return why rows of what the API calls `provider` cannot be stored, or None."""
+        if provider not in self.providers:
+            return f"unknown provider {sanitize(escape(provider), 60)}"
+        scope = RequestedScope(frozenset(filter(None, [self.shard.provider])))
+        return scope.find_provider_mismatch(self.providers[provider])
+
     def find_mismatch(self, row: SeriesRow) -> str | None:
         """Return why a row cannot be stored, or None."""
-        if row.provider not in self.providers:
-            return f"unknown provider {sanitize(escape(row.provider), 60)}"
+        if reason := self.find_provider_mismatch(row.provider):
+            return reason
         if row.currency != self.shard.currency:
             return f"requested prices in {self.shard.currency}, received {sanitize(row.currency, 20)}"
-        provider, item = self.shard.provider, self.shard.item
-        scope = RequestedScope(frozenset(filter(None, [provider])), item)
-        return (
-            scope.find_provider_mismatch(self.providers[row.provider])
-            or scope.find_item_mismatch(row)
-            or self.find_time_ahead(row.time)
-        )
+        return RequestedScope(item=self.shard.item).find_item_mismatch(row) or self.find_time_ahead(row.time)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

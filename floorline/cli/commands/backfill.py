@@ -52,8 +52,8 @@ Currency = Annotated[
 ]
 SourceName = Annotated[str | None, typer.Option(help="The name of the source, if there is more than one.")]
 Series = Annotated[
-    Literal["points", "candles", "sales"],
-    typer.Option(help="Price history, candles of all markets, or sales."),
+    Literal["points", "candles", "sales", "daily"],
+    typer.Option(help="Price history, candles of all markets, sales, or daily prices of years."),
 ]
 Interval = Annotated[Literal["5m", "1h", "1d"] | None, typer.Option(help="The length of a candle.")]
 Budget = Annotated[

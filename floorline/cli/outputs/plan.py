@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from connectors.shards import BID_DELIVERIES
-from pipelines.backfill.gaps import Gap
+from pipelines.backfill.gap_parts import Gap
 from pipelines.planning.forecast import Forecast, SourceForecast
 from pipelines.planning.model import SnapshotPlan
 

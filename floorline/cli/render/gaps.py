@@ -9,14 +9,14 @@ from common.text import format_duration, sanitize
 from floorline.cli.json_output import print_result
 from floorline.cli.outputs.plan import GapsOutput
 from floorline.console import format_cell, print_line, print_table
-from pipelines.backfill.gaps import Gap
+from pipelines.backfill.gap_parts import Gap
 
 COLUMNS: Final = ("basket", "currency", "from", "to", "length", "what", "cause", "runs")
 
 
 def print_gaps(gaps: Sequence[Gap], fill_command: str, *, as_json: bool) -> None:
     """Print the parts of the gaps, and `fill_command` if a part can be filled. Times are UTC."""
-    fillable = any(gap.parts("fillable") for gap in gaps)
+    fillable = any(gap.parts("fillable") or gap.parts("fillable by day") for gap in gaps)
     if as_json:
         print_result("gaps", GapsOutput(tuple(gaps), fill_command if fillable else None))
         return

@@ -78,8 +78,11 @@ class CandleRoute:
 
     def _builder(self, item: Item, interval: Interval, window: Window, *, now: int) -> CandleBuilder:
         """Return a builder of whole buckets; the current bucket has no points after `now`."""
-        tracks, step = self._archive.tracks(item, old=interval.step == DAY), interval.step
-        return CandleBuilder(tracks, ceil(window.start, step), min(ceil(window.end, step), now + 1))
+        step = interval.step
+        start = ceil(window.start, step)
+        # The builder needs the asks of the slot before, too.
+        tracks = self._archive.tracks(item, since=start - SLOT)
+        return CandleBuilder(tracks, start, min(ceil(window.end, step), now + 1))
 
     def _candle_json(self, candle: Candle, currency: str, *, old: bool) -> Json:
         rate = self._market.rates[currency]

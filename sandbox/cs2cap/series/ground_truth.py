@@ -1,4 +1,4 @@
-"""All points and all sales as frames."""
+"""All points, sales and daily points as frames."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from sandbox.clock import DAY
 from sandbox.cs2cap.series.routes import SeriesRoutes
 from sandbox.market.catalog import Item
 from sandbox.market.frames import ITEM_COLUMNS, TIME, build_frame
@@ -13,6 +14,7 @@ from sandbox.market.money import convert
 from sandbox.market.providers import KEYS
 
 POINTS: Final = {**ITEM_COLUMNS, "time": TIME, "price": pl.Int64(), "quantity": pl.Int64()}
+DAILY: Final = {**ITEM_COLUMNS, "day": pl.Date(), "price": pl.Int64(), "quantity": pl.Int64()}
 SALES: Final = {
     **ITEM_COLUMNS,
     "time": TIME,
@@ -46,6 +48,25 @@ def expected_points(
         for point in series.history.points(item, *time_range)
     )
     return build_frame(rows, POINTS)
+
+
+def expected_daily(
+    series: SeriesRoutes, items: Iterable[Item], time_range: TimeRange, *, now: int, rate: Decimal
+) -> pl.DataFrame:
+    """Return the daily points of items at `now` (microseconds), columns as in `DAILY`, oldest first.
+
+    By item and provider; prices in hundredths of the currency of `rate`; days of UTC.
+    """
+    rows = (
+        (
+            *(KEYS[provider], item.item_id, item.name, item.phase),
+            *(point.time // DAY, convert(point.price, rate).minor, point.quantity),
+        )
+        for item in items
+        for provider, points in series.daily.points(item, *time_range, now=now)
+        for point in points
+    )
+    return build_frame(rows, {**DAILY, "day": pl.Int32()}).cast({"day": pl.Date()})
 
 
 def expected_sales(

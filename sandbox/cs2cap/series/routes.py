@@ -1,6 +1,7 @@
-"""The three series of one market: raw history, candles and sales."""
+"""The series of one market: raw history, candles, sales and daily points."""
 
 from sandbox.cs2cap.series.candle_route import CandleRoute
+from sandbox.cs2cap.series.daily_route import DailyRoute
 from sandbox.cs2cap.series.history import HistoryRoute
 from sandbox.cs2cap.series.sales import SalesFeed
 from sandbox.cs2cap.series.sales_route import SalesRoute
@@ -14,5 +15,6 @@ class SeriesRoutes:
         self.archive = archive
         self.history = HistoryRoute(archive, dense=dense)
         self.candles = CandleRoute(archive, dense=dense)
+        self.daily = DailyRoute(archive)
         self.sales_feed = SalesFeed(archive, seed)
         self.sales = SalesRoute(archive, self.sales_feed)

@@ -54,6 +54,15 @@ def test_price_chart_is_drawn_inside_of_its_frame(
         assert -1 <= float(node.get("y", "-9")) <= 330
 
 
+def test_daily_points_have_a_line_of_their_own() -> None:
+    daily = [Step(hour(-48), 9.0), Step(hour(-24), None), Step(hour(24), 7.5), Step(hour(48), None)]
+    root = parse(PriceChart("An item", START, END, [Step(hour(60), 10.0)], daily=daily).draw())
+    legends = [node.text for node in root.iter(f"{SVG}text") if node.get("class") == "legend"]
+    assert legends == ["best ask", "daily points"]
+    (line,) = [node for node in root.iter(f"{SVG}path") if node.get("class") == "line daily"]
+    assert line.get("d", "").count("M") == 1  # what ended before the chart is not drawn
+
+
 def test_price_chart_says_what_it_shows() -> None:
     best = [Step(hour(-5), 9.0), Step(hour(30), 12.5), Step(hour(60), 10.0)]
     root = parse(PriceChart("An item", START, END, best).draw())

@@ -12,12 +12,11 @@ import pytest
 
 from common.errors import ConfigError
 from common.shards import Item, SeriesShard
-from common.time_ranges import floor_to
+from common.time_ranges import ceil_to, floor_to
+from pipelines.backfill.gap_parts import BasketGap, FilledTime, Gap, GapPart, Retention, classify_gap
 from pipelines.backfill.gaps import (
     RETENTION_MARGIN,
     WHY_INEXACT,
-    Gap,
-    GapPart,
     fill_requests,
     find_gaps,
 )
@@ -32,6 +31,7 @@ from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.skinshark import configure_both_sources, skinshark_basket
 from tests.support.snapshots import ASIIMOV, REDLINE, Bench, basket, main_with
+from warehouse.gaps import CoverageGap
 from warehouse.state.backfills import BackfillStore
 
 TEN, TWO_HOURS, DAYS_40 = timedelta(minutes=10), timedelta(hours=2), timedelta(days=40)
@@ -98,6 +98,26 @@ def test_gap_between_snapshots_is_fillable(
     assert (request.series, request.source, request.currency) == ("points", "cs2cap", "USD")
     assert ((request.start, request.end), request.providers) == (gap_span, ("steam",))
     assert REDLINE in request.items
+
+
+def test_time_before_the_points_is_filled_by_daily_points(
+    bench: Bench, box: Sandbox, gap_span: tuple[datetime, datetime]
+) -> None:
+    begin = gap_span[0] - DAYS_40
+    (before, *_) = gaps(with_tier(bench, "quant"), box, "core", since=begin)
+    by_day, fillable = before.pieces
+    assert (by_day.start, by_day.what, by_day.why) == (begin, "fillable by day", "")
+    assert (fillable.what, fillable.end) == ("fillable", before.end)
+    points, daily = fill_requests(bench.settings, [before])
+    assert (points.series, points.start, points.end) == ("points", fillable.start, before.end)
+    day = timedelta(days=1)
+    assert (daily.series, daily.start, daily.end) == ("daily", floor_to(begin, day), ceil_to(by_day.end, day))
+    filled = FilledTime(daily=[(floor_to(begin, day), floor_to(begin, day) + day)])
+    retention = Retention((by_day.end, box.clock.now()), "older than 35 days", daily=True)
+    gap = CoverageGap(begin, before.end, "absent")
+    parts = classify_gap(BasketGap(bench.settings.baskets[0], "USD", gap), filled, retention).pieces
+    assert [part.what for part in parts] == ["filled by day", "fillable by day", "fillable"]
+    assert parts[0].end == parts[1].start == floor_to(begin, day) + day
 
 
 def test_gaps_are_per_currency_and_only_of_late_baskets(bench: Bench, box: Sandbox) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backfill.gaps import Gap, fill_requests, find_gaps
+from pipelines.backfill.gap_parts import Gap
+from pipelines.backfill.gaps import fill_requests, find_gaps
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.plan import BackfillPlan
 from sandbox.core import Sandbox

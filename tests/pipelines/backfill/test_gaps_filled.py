@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from common.time_ranges import floor_to
-from pipelines.backfill.gaps import Gap, GapPart, fill_requests, find_gaps
+from pipelines.backfill.gap_parts import Gap, GapPart
+from pipelines.backfill.gaps import fill_requests, find_gaps
 from pipelines.backfill.pipeline import BackfillPipeline
 from pipelines.backfill.results import BackfillResult
 from sandbox.core import Sandbox

@@ -74,6 +74,16 @@ def test_earliest_start_is_on_the_grid() -> None:
     assert allowed_window("points", None, PRO, now=NOON).since == NOON - 35 * DAY
 
 
+def test_daily_points_are_of_any_time_and_of_the_largest_tier_only() -> None:
+    years = request(series="daily", start=NOON - 3_650 * DAY)
+    midnight = NOON.replace(hour=0)  # the closing price of today is not known yet
+    assert requested_window(years, limits_for("quant"), NOON) == (NOON - 3_650 * DAY, midnight)
+    with pytest.raises(ConfigError, match="the pro tier has no daily points; it has candles of 5m"):
+        requested_window(years, PRO, NOON)
+    with pytest.raises(ConfigError, match=r"an interval \(1d\) is for candles only"):
+        requested_window(request(series="daily", interval="1d"), limits_for("quant"), NOON)
+
+
 @pytest.mark.parametrize("interval", ["5m", "1h"])
 def test_interval_beyond_the_tier_names_the_allowed_one(interval: Interval) -> None:
     with pytest.raises(ConfigError, match=f"no candles of {interval}; it has candles of 1d, 30 days back"):

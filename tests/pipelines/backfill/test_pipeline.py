@@ -127,6 +127,36 @@ def test_candles_and_sales_are_backfilled_like_points(tmp_path: Path, make_sandb
     assert bench.query("SELECT count(*) FROM sales") == [(market_sales.height,)]
 
 
+def test_years_of_daily_points_equal_the_market_and_are_asked_for_once(
+    tmp_path: Path, make_sandbox: MakeSandbox
+) -> None:
+    box = make_sandbox(tier="quant", items=20)
+    bench = bench_at(tmp_path, box, tier="quant")
+    start = NOON - 1_500 * DAY
+    request = points_request(*ITEMS, start=start, series="daily")
+    result = run_backfill(bench, box, request)
+    assert (result.state, result.requests) == ("done", len(ITEMS) + 2)
+    query = "SELECT provider, item_id::INTEGER, day, amount, quantity FROM daily_points ORDER BY ALL"
+    columns = ("provider", "item_id", "day", "price", "quantity")
+    midnight = NOON.replace(hour=0)  # a day that is not over has no closing price
+    expected = box.daily(ITEMS, start=start, end=midnight)
+    assert bench.query(query) == sorted(expected.select(columns).rows())
+    assert run_backfill(bench, box, request).requests == 0
+    box.advance(86_400)
+    box.move(40, item_ids=list(ITEMS))
+    plan = plan_backfill(bench, box, request)
+    assert (plan.at_least, plan.at_most, plan.expected) == (len(ITEMS), len(ITEMS), len(ITEMS))
+    since = len(box.requests.since(0))
+    assert run_backfill(bench, box, request).requests == len(ITEMS)
+    asked = [dict(parse_qsl(entry.query)) for entry in box.requests.since(since)]
+    # Today, which was not over, and the day after.
+    assert {one["start"] for one in asked if "lookback" not in one and "start" in one} == {
+        "2026-06-01T00:00:00Z"
+    }
+    later = box.daily(ITEMS, start=start, end=NOON + DAY)
+    assert bench.query(query) == sorted(later.select(columns).rows())
+
+
 @pytest.mark.slow
 def test_plan_estimates_the_cost_without_using_quota(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
     box = make_sandbox()

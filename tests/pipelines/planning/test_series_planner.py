@@ -55,6 +55,17 @@ def count_pages(shard: SeriesShard, providers: int, page: int, *, inclusive: boo
     return max(-(-rows // page), 1) if not empty_page else rows // page + 1
 
 
+@given(windows, provider_lists)
+def test_daily_points_take_one_request_an_item(
+    window: tuple[datetime, datetime], providers: tuple[str, ...]
+) -> None:
+    request = request_for("daily", window, providers)
+    plan = plan_series(request, limits_for("quant"))
+    assert_covers(plan, request)
+    assert plan.at_least == plan.at_most == len(plan.shards) == len(ITEMS) * (window[0] < window[1])
+    assert {shard.provider for shard in plan.shards} <= {providers[0] if len(providers) == 1 else None}
+
+
 @given(windows, provider_lists, rates, st.booleans(), st.booleans())
 def test_points_have_tight_bounds_and_short_shards(
     window: tuple[datetime, datetime],

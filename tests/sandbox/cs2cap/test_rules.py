@@ -34,6 +34,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
         "/v1/prices/history",
         "/v1/prices/candles",
         "/v1/sales",
+        "/v1/market/history/chart",
     ],
 )
 def test_invalid_key_is_refused(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import cs2cap
+import polars as pl
 import pytest
 from cs2cap.models.price_snapshot import PriceSnapshot
 from cs2cap.models.sale_record_detail import SaleRecordDetail
@@ -76,3 +77,19 @@ def test_expired_cursor_is_a_bad_request(sandbox: Sandbox, client: cs2cap.ApiCli
     sandbox.fault("cursor_expired")
     with pytest.raises(cs2cap.exceptions.BadRequestException):
         prices.get_price_history(item_id=ITEM, limit=5, cursor=cursor)
+
+
+def test_daily_points(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    sandbox.key(VALID_KEY, tier="quant")
+    start = NOON - timedelta(days=40)
+    chart = cs2cap.MarketIntelligenceApi(client).get_deep_price_history_chart(
+        item_id=ITEM, start=start, end=NOON
+    )
+    rows = [
+        (each.provider, point.t, point.price, point.qty)
+        for each in chart.series or []
+        for point in each.data or []
+    ]
+    expected = sandbox.daily([ITEM], start=start, end=NOON).with_columns(t=pl.col("day").dt.epoch("s"))
+    assert rows == expected["provider", "t", "price", "quantity"].rows()
+    assert len(rows) > 100

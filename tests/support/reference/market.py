@@ -12,8 +12,8 @@ import polars as pl
 
 from connectors.schemas import FX, ITEMS, PROVIDERS
 from tests.support.clocks import NOON
-from tests.support.series_landings import Candle, Point, Sale, SeriesPage, land_series
-from tests.support.warehouse import Quote, create_warehouse, land, load, observe, run_header
+from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
+from tests.support.warehouse import DAY, Quote, create_warehouse, land, load, observe, run_header
 from warehouse.landing.writer import LandingWriter
 from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
@@ -116,7 +116,7 @@ def _land_catalogs(paths: WarehousePaths) -> None:
 
 
 def _land_series(paths: WarehousePaths) -> None:
-    """Land points in the gap, candles of an hour, and sales, as backfills fetch them."""
+    """Land points in the gap, candles of an hour, sales, and the days before, as backfills fetch them."""
     end = NOON + 12 * EVERY
     in_gap = [NOON + 5 * EVERY, NOON + 6 * EVERY]
     points = [Point(at, 1_390 + 10 * n, 4, provider="buff163", name=REDLINE) for n, at in enumerate(in_gap)]
@@ -125,6 +125,13 @@ def _land_series(paths: WarehousePaths) -> None:
     candles = [Candle(at, 1_400 + n, 12 - n, name=REDLINE) for n, at in enumerate(hours)]
     land_series(paths, "20260604-candles", SeriesPage(end, candles), kind=Candle)
     land_series(paths, "20260604-sales", SeriesPage(end, list(_sales(end))), kind=Sale)
+    days = [NOON.replace(hour=0) - number * DAY for number in (3, 2, 1)]
+    daily = [
+        DailyPoint(day, 1_350 + 12 * n + 20 * place, 5 + n, provider=provider, name=REDLINE)
+        for n, day in enumerate(days)
+        for place, provider in enumerate(("buff163", "steam"))
+    ]
+    land_series(paths, "20260604-daily", SeriesPage(end, daily), kind=DailyPoint)
 
 
 def _sales(end: datetime) -> Iterator[Sale]:

@@ -35,6 +35,18 @@ COMMENT ON COLUMN candles.low_provider IS 'the marketplace of the `low` ask';
 COMMENT ON COLUMN candles.close_provider IS 'the marketplace of the `close` ask';
 COMMENT ON COLUMN candles.run_id IS 'the last run that fetched the row';
 
+COMMENT ON VIEW daily_points IS '
+The closing prices that the API keeps for years, fetched by `floorline backfill --series daily`: one a marketplace and UTC
+day. The point of a day that was not over is replaced by a later fetch.
+`daily_ohlc`, `best_ask_daily_ohlc` and `price_vs_median` use the points of days for which nothing finer is known.
+
+Example: SELECT item, provider, day, price, quantity FROM daily_points ORDER BY day DESC, item, provider LIMIT 3';
+COMMENT ON COLUMN daily_points.day IS 'the UTC day';
+COMMENT ON COLUMN daily_points.amount IS 'the closing price of the day in minor units';
+COMMENT ON COLUMN daily_points.price IS 'the same amount, exact; null where `currency` is not USD';
+COMMENT ON COLUMN daily_points.quantity IS 'a number of listings or of sales, as the marketplace tells; null where it tells none';
+COMMENT ON COLUMN daily_points.run_id IS 'the last run that fetched the row';
+
 COMMENT ON VIEW sales IS '
 Sales as reported by the marketplaces, up to a day late. A sale has no id. Sales that are equal in every column are
 numbered by `occurrence`; their number is the largest that one extraction fetched.

@@ -26,6 +26,24 @@ FROM store.candle c
 JOIN store.item i USING (item_key)
 JOIN store.run r USING (run_key);
 
+CREATE OR REPLACE VIEW daily_points AS
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id,
+    i.market_hash_name, i.phase, d.currency, d.day,
+    d.amount, store.exact_price(d.currency, d.amount) AS price, d.quantity, r.run_id
+FROM store.daily_point d
+JOIN store.item i USING (item_key)
+JOIN store.provider v USING (provider_key)
+JOIN store.run r USING (run_key);
+
+-- The daily points that stand for an ask of their day where nothing finer is known: those that `best_ask` would count.
+CREATE OR REPLACE VIEW store.daily_ask AS
+SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.market_hash_name, i.phase, d.currency, i.source, d.provider_key,
+    g.group_key, d.day, store.exact_price(d.currency, d.amount) AS price
+FROM store.daily_point d
+JOIN store.item i ON i.item_key = d.item_key
+JOIN store.item_group g ON g.item_key = d.item_key
+WHERE g.is_one AND d.amount > 0 AND price IS NOT NULL;
+
 CREATE OR REPLACE VIEW sales AS
 SELECT store.item_of(i.market_hash_name, i.phase) AS item, i.source, v.provider, i.item_id,
     i.market_hash_name, i.phase, s.currency, s.time,

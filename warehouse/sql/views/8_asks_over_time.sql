@@ -26,8 +26,7 @@ FROM (
         coalesce(f.valid_to, l.lapsed_at, f.known_to, 'infinity'), '0', false
     FROM store.filled_state f
     LEFT JOIN (FROM store.lapsed_quote WHERE delivery = 'standard') l
-        ON l.item_key = f.item_key AND l.provider_key = f.provider_key AND l.currency = f.currency
-) h
+        ON l.item_key = f.item_key AND l.provider_key = f.provider_key AND l.currency = f.currency) h
 JOIN store.item i ON i.item_key = h.item_key
 JOIN store.item_group g ON g.item_key = h.item_key
 WHERE h.delivery <> 'bid' AND h.lowest_ask IS NOT NULL AND (h.lowest_ask > 0 OR price > 0)
@@ -100,19 +99,32 @@ JOIN (
     -- So that a filter on either one reaches both sides.
     AND p.item = b.item AND p.market_hash_name = b.market_hash_name;
 
--- The best ask is taken once for each day, at the time of day of the newest observation.
+-- The best ask is taken once for each day, at the time of day of the newest observation. A day on which none is known counts
+-- with the lowest of its daily points.
+CREATE OR REPLACE MACRO store.moments_of_days(days) AS TABLE
+SELECT moment, store.day_of(store.day_number(moment)) AS day
+FROM (SELECT observed_to - to_days(unnest(range(1, days::INTEGER + 1))::INTEGER) AS moment FROM store.newest_observation);
+
 CREATE OR REPLACE MACRO price_vs_median(days) AS TABLE
 SELECT b.item, b.market_hash_name, b.phase, b.currency, b.best.price AS now, b.best.provider AS now_at, o.median,
-    (b.best.price - o.median)::DOUBLE / nullif(o.median::DOUBLE, 0) AS change, o.days_listed
+    (b.best.price - o.median)::DOUBLE / nullif(o.median::DOUBLE, 0) AS change, o.days_listed, o.days_of_points
 FROM store.best_now b
 JOIN (
-    SELECT a.group_key, a.item, a.market_hash_name, a.currency, median(a.price)::DECIMAL(20, 8) AS median,
-        count(*) AS days_listed
-    FROM store.best_ask_of_item a
-    JOIN (
-        SELECT observed_to - to_days(unnest(range(1, days::INTEGER + 1))::INTEGER) AS moment FROM store.newest_observation
-    ) n ON a.valid_from <= n.moment AND a.ends_at > n.moment
-    GROUP BY a.group_key, a.item, a.market_hash_name, a.currency
+    SELECT group_key, item, market_hash_name, currency, median(price)::DECIMAL(20, 8) AS median, count(*) AS days_listed,
+        count(*) FILTER (is_point) AS days_of_points
+    FROM (
+        SELECT a.group_key, a.item, a.market_hash_name, a.currency, a.price, false AS is_point
+        FROM store.best_ask_of_item a
+        JOIN store.moments_of_days(days) n ON a.valid_from <= n.moment AND a.ends_at > n.moment
+        UNION ALL
+        SELECT d.group_key, d.item, d.market_hash_name, d.currency, min(d.price), true
+        FROM store.daily_ask d
+        JOIN store.moments_of_days(days) n ON n.day = d.day
+        ANTI JOIN store.best_ask_of_item a
+            ON a.group_key = d.group_key AND a.currency = d.currency AND a.valid_from <= n.moment AND a.ends_at > n.moment
+        GROUP BY d.group_key, d.item, d.market_hash_name, d.currency, d.day
+    )
+    GROUP BY group_key, item, market_hash_name, currency
 ) o ON o.group_key = b.group_key AND o.currency = b.currency
     -- So that a filter on either one reaches both sides.
     AND o.item = b.item AND o.market_hash_name = b.market_hash_name;
@@ -138,21 +150,31 @@ FROM (
     )
 );
 
--- A state that goes on counts up to the newest observation of its source. The marketplaces join the states of the days:
+-- A state that goes on counts up to the newest observation of its source. The daily points have no times: they count for a
+-- quote and a day without a state, which the same aggregates tell, so that no join does. The marketplaces join the states of the days:
 -- joined with the states of one item before, of which DuckDB expects few, they would keep the days from the storage.
 CREATE OR REPLACE MACRO store.ohlc(first_day, last_day) AS TABLE
 SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, v.provider, a.delivery, a.day,
-    min_by(a.price, a.valid_from) AS open, max(a.price) AS high, min(a.price) AS low,
-    max_by(a.price, a.valid_from) AS close, arg_max_null(a.quantity, a.valid_from) AS quantity,
-    count(*) FILTER (a.valid_from >= a.starts_at) AS changes
+    coalesce(min_by(a.price, a.valid_from), any_value(a.point)) AS open,
+    coalesce(max(a.price), any_value(a.point)) AS high, coalesce(min(a.price), any_value(a.point)) AS low,
+    coalesce(max_by(a.price, a.valid_from), any_value(a.point)) AS close,
+    arg_max_null(a.quantity, a.valid_from) AS quantity,
+    CASE WHEN count(a.valid_from) > 0 THEN count(*) FILTER (a.valid_from >= a.starts_at) END AS changes,
+    CASE WHEN count(a.valid_from) > 0 THEN 'quotes' ELSE 'daily points' END AS origin
 FROM (
-    SELECT a.*, d.day, d.starts_at
+    SELECT a.item, a.market_hash_name, a.phase, a.currency, a.source, a.provider_key, a.delivery, a.price,
+        NULL::DECIMAL(20, 8) AS point, a.quantity, a.valid_from, a.ends_at, d.day, d.starts_at
     FROM store.ask_state a
     JOIN store.days_between(store.kept_day(first_day), last_day) d
         ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at AND a.file >= d.file
     WHERE a.valid_from < store.start_of(store.number_of(last_day) + 1)
         AND a.ends_at > store.start_of(store.number_of(store.kept_day(first_day)))
         AND a.file >= store.first_file(store.start_of(store.number_of(store.kept_day(first_day))))
+    UNION ALL
+    SELECT d.item, d.market_hash_name, d.phase, d.currency, d.source, d.provider_key, 'standard', NULL, d.price, NULL,
+        NULL, '-infinity', d.day, NULL
+    FROM store.daily_ask d
+    WHERE d.day BETWEEN first_day::DATE AND last_day::DATE
 ) a
 JOIN store.provider v ON v.provider_key = a.provider_key
 LEFT JOIN store.newest_of_source n ON n.source = a.source
@@ -161,17 +183,27 @@ GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.source, v.provider, 
 
 -- The best asks that stand on each day, up to the newest observation of any source.
 CREATE OR REPLACE MACRO store.best_ask_ohlc(first_day, last_day) AS TABLE
-SELECT a.item, a.market_hash_name, a.phase, a.currency, d.day,
-    min_by(a.price, a.valid_from) AS open, max(a.price) AS high, min(a.price) AS low,
-    max_by(a.price, a.valid_from) AS close, min_by(a.provider, a.valid_from) AS open_at,
-    max_by(a.provider, a.valid_from) AS close_at
-FROM store.best_ask_of_item a
-JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
-CROSS JOIN store.newest_observation n
-WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
-    AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
-    AND a.ends_at > store.start_of(store.number_of(first_day))
-GROUP BY a.item, a.market_hash_name, a.phase, a.currency, d.day;
+SELECT a.item, a.market_hash_name, a.phase, a.currency, a.day,
+    coalesce(min_by(a.price, a.valid_from), min(a.point)) AS open, coalesce(max(a.price), min(a.point)) AS high,
+    coalesce(min(a.price), min(a.point)) AS low, coalesce(max_by(a.price, a.valid_from), min(a.point)) AS close,
+    coalesce(min_by(a.provider, a.valid_from), min_by(a.provider, a.point)) AS open_at,
+    coalesce(max_by(a.provider, a.valid_from), min_by(a.provider, a.point)) AS close_at,
+    CASE WHEN count(a.valid_from) > 0 THEN 'quotes' ELSE 'daily points' END AS origin
+FROM (
+    SELECT a.item, a.market_hash_name, a.phase, a.currency, d.day, a.price, NULL::DECIMAL(20, 8) AS point, a.provider,
+        a.valid_from
+    FROM store.best_ask_of_item a
+    JOIN store.days_between(first_day, last_day) d ON a.valid_from < d.ends_at AND a.ends_at > d.starts_at
+    CROSS JOIN store.newest_observation n
+    WHERE (a.ends_at < 'infinity' OR d.starts_at <= greatest(n.observed_to, a.valid_from))
+        AND a.valid_from < store.start_of(store.number_of(last_day) + 1)
+        AND a.ends_at > store.start_of(store.number_of(first_day))
+    UNION ALL
+    SELECT d.item, d.market_hash_name, d.phase, d.currency, d.day, NULL, d.price, v.provider, NULL
+    FROM store.daily_ask d JOIN store.provider v USING (provider_key)
+    WHERE d.day BETWEEN first_day::DATE AND last_day::DATE
+) a
+GROUP BY a.item, a.market_hash_name, a.phase, a.currency, a.day;
 
 CREATE OR REPLACE VIEW daily_ohlc AS FROM store.ohlc('1970-01-01', '9999-12-31');
 
