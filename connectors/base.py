@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from common.errors import PlanForbids
 from connectors.http.client import Client
 from connectors.pages import PageSink, TypedPage
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from connectors.ratelimit.limiter import RateLimiter
-    from connectors.shards import Shard
+from connectors.ratelimit.limiter import RateLimiter
+from connectors.shards import Shard
 
 # What an odd entry of a catalog says that is not in the catalog at all.
 LEFT_OUT: Final = "left out: "
@@ -110,6 +111,10 @@ class Connector(ABC):
     @abstractmethod
     async def fx(self) -> pl.DataFrame:
         """Return the exchange rates of the source, schema `FX`."""
+
+    async def market_stats(self) -> pl.DataFrame:
+        """Return the figures of all items over all marketplaces, schema `MARKET_STATS`."""
+        raise PlanForbids("this API has no market figures", self.source)
 
     @abstractmethod
     async def extract(

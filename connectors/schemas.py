@@ -65,6 +65,25 @@ PROVIDERS = pl.Schema(
 # Rates range from a hundred thousand to a billionth of a dollar; beyond 18 decimal places they are rounded.
 FX = pl.Schema({"currency": pl.String(), "rate": pl.Decimal(38, 18), "moment": TIMESTAMP})
 
+# Figures of each item over all marketplaces; `observed_at` is when the API computed them.
+MARKET_STATS = pl.Schema(
+    {
+        "item_id": pl.String(),
+        "market_hash_name": pl.String(),
+        "phase": pl.String(),
+        "observed_at": TIMESTAMP,
+        "provider_count": pl.Int64(),
+        "sales_1d": pl.Int64(),
+        "sales_7d": pl.Int64(),
+        "sales_30d": pl.Int64(),
+        "steam_sales_7d": pl.Int64(),
+        "steam_sales_30d": pl.Int64(),
+        "supply": pl.Int64(),
+        "liquidity": pl.Int64(),
+        "rank": pl.Int64(),
+    }
+)
+
 
 def quote_keys(rows: pl.DataFrame) -> list[str]:
     """Return the keys of `rows` (schema `QUOTES`), each made of item id, phase and provider.

@@ -25,7 +25,8 @@ class TierLimits:
     `streams_a_day` are the starts that each stream route allows in 24 hours. `listing` says that the API
     lists everything at once and has no other route. `history_days` is how long the API keeps points, by its
     documentation; `sales_rows` are the most sales of a page. `candle_windows` allows candles by start and
-    end. `daily` allows daily points, of any time. `assumed` says that the API reports no tier and that none
+    end. `daily` allows daily points, of any time, and
+    `market_stats` the figures of all items. `assumed` says that the API reports no tier and that none
     is configured: the smallest is assumed.
     """
 
@@ -43,6 +44,7 @@ class TierLimits:
     sales_rows: int = 100
     candle_windows: bool = False
     daily: bool = False
+    market_stats: bool = False
     assumed: bool = False
 
     def candle_days(self, interval: Interval) -> int | None:
@@ -68,6 +70,7 @@ _PRO: Final = TierLimits(
     history=True,
     sales=True,
     candle_windows=True,
+    market_stats=True,
 )
 _STANDARD: Final = TierLimits(tier="standard", per_minute=60, per_month=None, page_rows=500, listing=True)
 # By the kind of the API, smallest tier first.

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from common.clock import Clock
-from common.errors import ConfigError, SourceError, UnexpectedResponse
+from common.errors import ConfigError, PlanForbids, SourceError, UnexpectedResponse
 from common.files import (
     DamagedFile,
     read_checked,
@@ -109,6 +109,30 @@ class CatalogCache:
     async def fx(self, lifetime: timedelta | None = None) -> pl.DataFrame:
         """Return the exchange rates, schema `FX`."""
         return await self._read("fx", self._connector.fx, lifetime)
+
+    async def refresh_market_stats(
+        self, fetch: Callable[[], Awaitable[pl.DataFrame]], every: timedelta
+    ) -> None:
+        """Fetch the market figures into `fetched`, unless this was done within `every`, or just failed.
+
+        They are no catalog that a plan needs: without them a run goes on, and `reports` say why. Raises
+        SourceErrors about the key and its quota.
+        """
+        name, done = "market_stats", self._folder / "market_stats.fetched"
+        age = self._age_of(done)
+        if (age is not None and age < every) or self._has_just_failed(name):
+            return
+        try:
+            await self._fetch(name, fetch)
+        except SourceError as error:
+            if isinstance(error, FATAL_SOURCE_ERRORS) and not isinstance(error, PlanForbids):
+                raise
+            self.reports[name] = CatalogReport(name, error=str(error))
+            done = self._failure_path(name)
+        else:
+            self.reports[name] = CatalogReport(name, odd=tuple(self._connector.odd_entries.get(name, ())))
+        with self._tolerate_full_disk():
+            self._touch(done)
 
     def age(self, name: str) -> timedelta | None:
         """Return the age of a cached catalog; None if it is not cached, or its time is in the future."""

@@ -27,6 +27,7 @@ CATALOG_NAMES: Final[Mapping[str, str]] = {
     "items": "the catalog of items",
     "providers": "the list of providers",
     "fx": "the table of exchange rates",
+    "market_stats": "the table of market figures",
     "account": "the account",
     "quota": "the set of quota headers",
 }
@@ -34,7 +35,7 @@ CATALOG_NAMES: Final[Mapping[str, str]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CatalogReport:
-    """What was wrong with a catalog that a run requested: `items`, `providers`, `fx`, `account` or `quota`.
+    """What was wrong with a catalog that a run requested, by its name in CATALOG_NAMES.
 
     `error` says why it could not be read, so that the last good one served. `missing` names entries of the
     last one that it lacked: they still count. `odd` says what of its entries could not be read.

@@ -26,6 +26,7 @@ class SourceSession:
     `key_spec` says where the key is, if not where the source's `key` points. `key` is the key of the last
     attempt. `blocked_by_breaker` is true if the breaker rejected that key, so that no request was sent.
     `requests_at_open` counts the requests that authentication took: they cost no quota.
+    `market_stats_every` is the interval at which a snapshot reads the market figures, None for never.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class SourceSession:
     ) -> None:
         self.name = name
         self.source = settings.sources[name]
+        self.market_stats_every = settings.market_stats_every.get(name)
         self.key: Key | None = None
         self.blocked_by_breaker = False
         self.requests_at_open = 0

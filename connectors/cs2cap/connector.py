@@ -15,7 +15,7 @@ from common.errors import ConfigError
 from common.shards import Item, SeriesShard
 from common.text import sanitize
 from connectors.base import Account, Connector, ExtractResult
-from connectors.cs2cap import reference_data
+from connectors.cs2cap import market_stats, reference_data
 from connectors.cs2cap.account import parse_account, parse_new_key
 from connectors.cs2cap.contract import BOOK_SIDES
 from connectors.cs2cap.paged import PagedExtraction
@@ -122,6 +122,16 @@ class CS2Cap(Connector):
             is_ahead=self._client.source_clock.is_ahead,
             on_odd=self._collect_odd("fx"),
         )
+
+    async def market_stats(self) -> pl.DataFrame:
+        """Return the figures of all items over all marketplaces, schema `MARKET_STATS`."""
+        response = await self._client.get(market_stats.PATH)
+        parse = partial(
+            market_stats.parse_market_stats,
+            is_ahead=self._client.source_clock.is_ahead,
+            on_odd=self._collect_odd("market_stats"),
+        )
+        return await asyncio.to_thread(parse, response.body, response.server_time, self.source)
 
     def _collect_odd(self, name: str) -> Callable[[str], None]:
         """Return what collects the odd entries of a response that has just arrived."""

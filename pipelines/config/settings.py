@@ -79,6 +79,12 @@ class Settings(BaseModel, extra="forbid", frozen=True, validate_default=True):
         return {name: interval for name, interval in intervals.items() if interval is not None}
 
     @property
+    def market_stats_every(self) -> dict[str, timedelta]:
+        """The interval of the market figures, by source; only of sources that have one."""
+        intervals = {name: getattr(source, "market_stats", None) for name, source in self.sources.items()}
+        return {name: interval for name, interval in intervals.items() if interval is not None}
+
+    @property
     def deployments(self) -> dict[str, tuple[BasketSettings, ...]]:
         """The baskets that each deployment observes, by its name."""
         groups: dict[str, tuple[BasketSettings, ...]] = {}

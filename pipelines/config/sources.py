@@ -31,7 +31,7 @@ class Cs2capSettings(SourceSettings):
     """An account at CS2Cap. With `tier` "auto", the tier is the one that the API reports for the key.
 
     Streams take longer than other responses and have their own `stream_deadline`. `sales` is the interval at
-    which all sales are read; without it, no schedule reads them.
+    which all sales are read, and `market_stats` that of the market figures; without it, nothing reads them.
     """
 
     kind: Literal["cs2cap"] = Field(default="cs2cap", description="Which API")
@@ -59,6 +59,12 @@ class Cs2capSettings(SourceSettings):
         default=None,
         description="How often a deployment reads all sales; without this key, never",
         examples=["1h"],
+    )
+    market_stats: Interval | None = Field(
+        default=None,
+        description="How often a snapshot reads the market figures of all items (pro and quant);"
+        " without this key, never",
+        examples=["1d"],
     )
 
 

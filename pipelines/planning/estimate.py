@@ -56,7 +56,14 @@ async def _forecast(settings: Settings, source: LazySource, clock: Clock) -> Sou
         for basket in settings.baskets
         if basket.source == source.source
     ]
-    return forecast(source.source, inputs, limits, sizes=await planner.catalog_sizes(), used=used)
+    return forecast(
+        source.source,
+        inputs,
+        limits,
+        sizes=await planner.catalog_sizes(),
+        used=used,
+        market_stats=settings.market_stats_every.get(source.source),
+    )
 
 
 async def _forecast_input(planner: BasketPlanner, basket: BasketSettings, clock: Clock) -> ForecastInput:

@@ -79,12 +79,14 @@ def forecast(
     *,
     sizes: CatalogSizes,
     used: int | None,
+    market_stats: timedelta | None = None,
 ) -> SourceForecast:
     """Forecast the baskets of one source in order, each with the requests that the baskets before it leave.
 
-    A basket that does not fit counts as if it were changed as its verdict suggests.
+    A basket that does not fit counts as if it were changed as its verdict suggests. `market_stats` is the
+    interval at which the market figures are read; None if they are not.
     """
-    catalogs = _catalog_requests(inputs, limits)
+    catalogs = _catalog_requests(inputs, limits, market_stats)
     left = None if limits.per_month is None else limits.per_month - catalogs
     forecasts = []
     for basket in inputs:
@@ -212,12 +214,20 @@ def _monthly(plan: SnapshotPlan, frequency: RunFrequency) -> int:
     return math.ceil(plan.requests * frequency.a_month)
 
 
-def _catalog_requests(inputs: Sequence[ForecastInput], limits: TierLimits) -> int:
-    """Return the requests a month that refresh the catalogs, which are cached for a day."""
+def _catalog_requests(
+    inputs: Sequence[ForecastInput], limits: TierLimits, market_stats: timedelta | None
+) -> int:
+    """Return the requests a month that refresh the catalogs, which are cached for a day, and the figures.
+
+    A run that is due fetches them: they are never fetched more often than baskets run.
+    """
     requests = [basket.planned.request for basket in inputs if basket.planned is not None]
     needs_rates = any(request.fx == "api" and request.currencies != ("USD",) for request in requests)
-    days = min(30, math.ceil(sum(basket.frequency.a_month for basket in inputs)))
-    return days * (1 if limits.listing else 2 + needs_rates)
+    runs = math.ceil(sum(basket.frequency.a_month for basket in inputs))
+    figures = 0
+    if market_stats is not None and limits.market_stats:
+        figures = min(math.ceil(MONTH / market_stats), runs)
+    return min(30, runs) * (1 if limits.listing else 2 + needs_rates) + figures
 
 
 def _share(requests: int, limits: TierLimits) -> float | None:

@@ -110,6 +110,9 @@ class BasketExtractor:
         """Fetch every shard; return the error that stopped the source, if any."""
         try:
             await self._refresh_rates()
+            if (every := self._session.market_stats_every) is not None:
+                fetch = self._session.connector.market_stats
+                await self._session.catalogs.refresh_market_stats(fetch, every)
             await gather_fail_fast(*(self._fetch_bounded(landing, shard) for shard in self._plan.shards))
         except FATAL_SOURCE_ERRORS as error:
             return error
@@ -253,7 +256,7 @@ class BasketExtractor:
     ) -> RunResult:
         connector, fetched = self._session.connector, self._session.catalogs.fetched
         # Taken out: of the baskets of a source, only the first one lands the catalogs.
-        for name in ("items", "providers", "fx"):
+        for name in ("items", "providers", "fx", "market_stats"):
             if name in fetched:
                 landing.add_catalog(name, fetched.pop(name))
         result = RunResult(

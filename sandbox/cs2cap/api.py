@@ -10,6 +10,7 @@ from sandbox.cs2cap import params, reference_data
 from sandbox.cs2cap.batch import build_batch
 from sandbox.cs2cap.item_filters import find_items
 from sandbox.cs2cap.keys import ApiKey, KeyRegistry, require_feature
+from sandbox.cs2cap.market_stats import MarketStatsRoute
 from sandbox.cs2cap.pages import PageCache, PageRequest, filters_json, pagination_json
 from sandbox.cs2cap.series.routes import SeriesRoutes
 from sandbox.cs2cap.streams import StreamRoute
@@ -31,6 +32,7 @@ class Cs2cap:
         self.market, self.clock, self.keys = market, clock, keys
         self.pages = PageCache(market)
         self.streams = StreamRoute(market, keys)
+        self.market_stats = MarketStatsRoute(market, series.sales_feed)
         self._catalog: bytes | None = None
         self._account = AccountRoutes(keys)
         self._routes: Mapping[str, Mapping[str, Handler]] = {
@@ -45,6 +47,7 @@ class Cs2cap:
             "/v1/prices/candles": {"GET": series.candles.respond},
             "/v1/sales": {"GET": series.sales.respond},
             "/v1/market/history/chart": {"GET": series.daily.respond},
+            "/v1/market/items": {"GET": self.market_stats.respond},
         }
 
     def respond(self, request: ApiRequest) -> ApiResponse:

@@ -43,6 +43,7 @@ APIS: Final = {
                 "/v1/bids/batch",
                 "/v1/sales",
                 "/v1/market/history/chart",
+                "/v1/market/items",
                 "/v1/fx",
                 "/v1/items",
                 "/v1/providers",

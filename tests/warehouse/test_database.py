@@ -28,7 +28,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 from warehouse.queries.runner import previously_listed_providers, run_query
 
-NEWEST = 18
+NEWEST = 19
 # Opens a database read-write, leaves a change in the write-ahead log, prints "ready" and waits to be killed.
 INTRUDER = """
 import duckdb, sys, time

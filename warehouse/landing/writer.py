@@ -112,7 +112,7 @@ class LandingWriter:
         return ShardWriter(self.folder, header)
 
     def add_catalog(self, name: str, rows: pl.DataFrame) -> None:
-        """Write a catalog (`items`, `providers` or `fx`) that the run fetched. Raises WarehouseFull."""
+        """Write a fetched catalog: `items`, `providers`, `fx` or `market_stats`. Raises WarehouseFull."""
         content = BytesIO()
         rows.write_ipc(content)
         with translate_os_errors(self.folder):

@@ -209,6 +209,8 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
     _run_steps(db, INSERT_STEPS)
     if stage_catalog(db, run, "fx"):
         run_step(db, "load/insert_fx_rates")
+    if stage_catalog(db, run, "market_stats"):
+        run_step(db, "load/insert_market_stats")
     report = judge_rejects(db, run, _report(db, run, fetched))
     insert_run(db, run, report, now=now)
     # After the run itself is stored: the coverage depends on its interval.
@@ -229,7 +231,7 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
 
     Raw rows are read before their names: that proves their content.
     """
-    catalogs = [name for name in ("items", "providers") if stage_catalog(db, run, name)]
+    catalogs = [name for name in ("items", "providers", "market_stats") if stage_catalog(db, run, name)]
     may_be_known = not catalogs and fetch_count(db, COUNT_KNOWN_ITEMS) > 0
     if run.raw_shards or may_be_known:
         _stage_rows(db, run)
@@ -239,7 +241,7 @@ def _stage_rows_with_keys(db: duckdb.DuckDBPyConnection, run: LandedRun) -> None
     collect = ["collect_names", *(f"collect_catalog_{name}" for name in catalogs)]
     _run_steps(db, dict.fromkeys(collect))
     assign_keys(db)
-    _run_steps(db, dict.fromkeys(f"update_catalog_{name}" for name in catalogs))
+    _run_steps(db, dict.fromkeys(f"update_catalog_{name}" for name in catalogs if name != "market_stats"))
     _stage_rows(db, run)
 
 

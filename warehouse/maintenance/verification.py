@@ -27,6 +27,7 @@ KEYS: Final = {
     "store.point": ("item", "provider", "run"),
     "store.candle": ("item", "run"),
     "store.daily_point": ("item", "provider", "run"),
+    "store.market_stat": ("item", "run"),
     "store.sold": ("item", "provider", "run"),
     "store.observation": ("scope", "provider", "run"),
     "known_items": ("scope", "book", "run"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.numbers import MAX_COUNT
 from connectors.ratelimit.ledger_tables import MonthUsage
-from connectors.tiers import TierLimits
+from connectors.tiers import TierLimits, limits_for
 from pipelines.config import BasketSettings
 from pipelines.config.fields import SHORTEST_INTERVAL
 from pipelines.planning.baskets import PlannedBasket
@@ -55,6 +56,27 @@ def test_forecast_of_any_interval_is_finite(
     assert math.isfinite(basket.runs_a_day)
     assert basket.share is None or math.isfinite(basket.share)
     assert basket.fits or basket.verdict
+
+
+@pytest.mark.parametrize(
+    ("tier", "every", "market_stats", "more"),
+    [
+        ("pro", timedelta(hours=1), timedelta(days=1), 30),
+        ("pro", timedelta(hours=1), timedelta(hours=2), 360),
+        ("pro", timedelta(days=2), timedelta(days=1), 15),  # no more than there are runs
+        ("starter", timedelta(hours=1), timedelta(days=1), 0),
+        ("pro", timedelta(hours=1), None, 0),
+    ],
+)
+def test_market_figures_count_with_the_catalogs(
+    tier: str, every: timedelta, market_stats: timedelta | None, more: int
+) -> None:
+    limits, sizes = limits_for(tier), CatalogSizes({("standard", "steam"): 9}, 9)
+    request = SnapshotRequest("cs2cap", None, ("steam",), runs_a_day=1)
+    planned = PlannedBasket(CORE, plan_snapshot(request, limits, sizes, stream_starts={}), request)
+    inputs = [ForecastInput("core", frequency_of_interval(every), planned)]
+    source = forecast("cs2cap", inputs, limits, sizes=sizes, used=None, market_stats=market_stats)
+    assert source.catalogs_a_month == 2 * min(30, timedelta(days=30) // every) + more
 
 
 @given(LENGTHS, MOMENTS)

@@ -105,6 +105,7 @@ def test_currencies_are_known_to_the_api() -> None:
             "/v1/market/history/chart",
             {"market_hash_name": DOPPLER, "providers": ["steam"], "currency": "BTC"},
         ),
+        ("/v1/market/items", {}),
         ("/v1/sales", {}),
         ("/v1/sales", {"phase": "Ruby", "min_float": 0.01, "providers": ["youpin", "c5"], "limit": 5}),
     ],

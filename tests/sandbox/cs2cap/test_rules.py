@@ -35,6 +35,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox
         "/v1/prices/candles",
         "/v1/sales",
         "/v1/market/history/chart",
+        "/v1/market/items",
     ],
 )
 def test_invalid_key_is_refused(

@@ -93,3 +93,14 @@ def test_daily_points(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
     expected = sandbox.daily([ITEM], start=start, end=NOON).with_columns(t=pl.col("day").dt.epoch("s"))
     assert rows == expected["provider", "t", "price", "quantity"].rows()
     assert len(rows) > 100
+
+
+def test_market_figures(sandbox: Sandbox, client: cs2cap.ApiClient) -> None:
+    answer = cs2cap.MarketIntelligenceApi(client).get_market_analytics_snapshot()
+    rows = [
+        (each.item_id, each.phase, each.summary.sales_30d, each.summary.supply) for each in answer.data.items
+    ]
+    stats = sandbox.api.market_stats.stats(sandbox.sync())
+    assert rows == [(row.item.item_id, row.item.phase, row.sales[2], row.supply) for row in stats]
+    counted = sandbox.sales().group_by("item_id").len().rows()
+    assert {row.item.item_id: row.sales[2] for row in stats if row.sales[2]} == dict(counted)

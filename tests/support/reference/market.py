@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from connectors.schemas import FX, ITEMS, PROVIDERS
+from connectors.schemas import FX, ITEMS, MARKET_STATS, PROVIDERS
 from tests.support.clocks import NOON
 from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
 from tests.support.warehouse import DAY, Quote, create_warehouse, land, load, observe, run_header
@@ -95,7 +95,7 @@ def _quote(listed: Listed, provider: str, cents: int, quantity: int) -> Quote:
 
 
 def _land_catalogs(paths: WarehousePaths) -> None:
-    """Land a run that fetched the items, the fees of the marketplaces and a table of exchange rates."""
+    """Land a run that fetched items, the fees of marketplaces, exchange rates and figures of the market."""
     items = [
         {"item_id": listed.item, "market_hash_name": listed.name, "phase": listed.phase,
          "item_type": "Sticker" if "Sticker" in listed.name else "Weapon", "rarity_name": "Classified",
@@ -112,7 +112,20 @@ def _land_catalogs(paths: WarehousePaths) -> None:
         landing.add_catalog("items", pl.DataFrame(items, schema=ITEMS, orient="row"))
         landing.add_catalog("providers", pl.DataFrame(providers, schema=PROVIDERS, orient="row"))
         landing.add_catalog("fx", pl.DataFrame(rates, schema=FX, orient="row"))
+        landing.add_catalog("market_stats", pl.DataFrame(list(_figures()), schema=MARKET_STATS, orient="row"))
         landing.finish("done")
+
+
+def _figures() -> Iterator[dict[str, object]]:
+    """Yield the figures that the API has of each item."""
+    for rank, listed in enumerate(MARKET, 1):
+        yield {
+            "item_id": listed.item, "market_hash_name": listed.name, "phase": listed.phase,
+            "observed_at": NOON - EVERY, "provider_count": len(FEES),
+            "sales_1d": 90 // rank, "sales_7d": 600 // rank, "sales_30d": 2_500 // rank,
+            "steam_sales_7d": None, "steam_sales_30d": None,
+            "supply": 40_000 // rank, "liquidity": 80 - 5 * rank, "rank": rank,
+        }  # fmt: skip
 
 
 def _land_series(paths: WarehousePaths) -> None:

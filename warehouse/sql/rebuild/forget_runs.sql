@@ -66,6 +66,7 @@ DELETE FROM store.observation WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.observed_items WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.missing_count WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.acceptance WHERE run_key IN (SELECT run_key FROM forgotten);
+DELETE FROM store.market_stat WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.reject WHERE run_key IN (SELECT run_key FROM forgotten);
 DELETE FROM store.replay WHERE run_id IN (SELECT run_id FROM forgotten);
 UPDATE store.reject SET replayed_run_id = NULL WHERE replayed_run_id IN (SELECT run_id FROM forgotten);
