@@ -66,7 +66,7 @@ def test_runs_of_a_backfill_are_one_row(dashboard: Dashboard, paths: WarehousePa
         ]
     assert {row["run_id"] for row in runs if row["basket"] != "b1"} == set(snapshots)
     (backfill,) = (row for row in runs if row["basket"] == "b1")
-    assert (backfill["runs"], backfill["rows_fetched"]) == (3, fetched)
+    assert (backfill["runs"], backfill["rows_fetched"]) == (4, fetched)
     links = Reader(fetch(dashboard, "/collection").text).addresses
     assert f"/collection/runs/{backfill['run_id']}" in links
 

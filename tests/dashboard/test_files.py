@@ -99,8 +99,14 @@ def test_files_below_a_chart_are_its_data(dashboard: Dashboard, paths: Warehouse
         expected = market.sql(
             f"FROM best_ask_history WHERE item = '{REDLINE}' AND currency = 'USD' ORDER BY valid_from"
         ).to_dicts()
-    assert [Decimal(row["price"]) for row in found] == [row["price"] for row in expected]
-    assert [row["valid_from"] for row in found] == [row["valid_from"].isoformat() for row in expected]
+        days = market.sql(f"SELECT day, min(price) FROM daily_points WHERE item = '{REDLINE}' GROUP BY day")
+    daily, quotes = found[: days.height], found[days.height :]
+    assert {(row["valid_from"][:10], Decimal(row["price"])) for row in daily} == {
+        (str(day), price) for day, price in days.rows()
+    }
+    assert [row["origin"] for row in found] == ["daily points"] * 3 + ["quotes"] * len(expected)
+    assert [Decimal(row["price"]) for row in quotes] == [row["price"] for row in expected]
+    assert [row["valid_from"] for row in quotes] == [row["valid_from"].isoformat() for row in expected]
     candles = json.loads(fetch(dashboard, item_path(REDLINE, ".json?table=candles&window=all")).text)
     assert [row["close_price"] for row in candles] == ["14.00000000", "14.01000000", "14.02000000"]
 

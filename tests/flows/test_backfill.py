@@ -48,7 +48,7 @@ def test_form_has_plain_described_fields_and_asks_for_what_costs() -> None:
     fields = schema["properties"]
     assert set(BackfillRequest.model_fields) - {"currency"} == set(fields) - {"dry_run", "config"}
     assert all(field["description"] for field in fields.values())
-    assert fields["series"]["enum"] == ["points", "candles", "sales"]
+    assert fields["series"]["enum"] == ["points", "candles", "sales", "daily"]
     assert fields["start"]["format"] == "date-time"
     assert fields["items"] == {**fields["items"], "type": "array", "items": {"type": "string"}}
     assert (fields["dry_run"]["default"], fields["budget"]["default"]) == (True, 1_000)

@@ -8,13 +8,15 @@ from typing import Any
 
 import polars as pl
 
-from connectors.schemas import FX, PROVIDERS
+from connectors.schemas import FX, MARKET_STATS, PROVIDERS
 from tests.support.clocks import NOON
-from tests.support.series_landings import Candle, Point, Sale, SeriesPage, land_series
+from tests.support.series_landings import Candle, DailyPoint, Point, Sale, SeriesPage, land_series
 from tests.support.warehouse import (
+    DAY,
     Quote,
     ShardSpec,
     create_warehouse,
+    item_name,
     land,
     load,
     minute,
@@ -47,6 +49,8 @@ def publish_market(folder: Path, cents: int = 100) -> WarehousePaths:
         paths, f"candles-{cents}", SeriesPage(minute(310), [Candle(minute(0), cents, cents)]), kind=Candle
     )
     land_series(paths, f"sales-{cents}", SeriesPage(minute(310), [Sale(minute(0), cents, 0.07)]), kind=Sale)
+    days = [DailyPoint(minute(0).replace(hour=0) - number * DAY, cents + number) for number in (0, 1)]
+    land_series(paths, f"daily-{cents}", SeriesPage(minute(310), days), kind=DailyPoint)
     AlertStore(open_state(paths)).raise_alert(
         Alert("quota.exhausted", "cs2cap", "", f"used up: {cents}"), NOON
     )
@@ -77,4 +81,8 @@ def _land_catalogs(paths: WarehousePaths, cents: int) -> None:
         landing.add_catalog("providers", pl.DataFrame(fees, schema=PROVIDERS))
         rates = [("EUR", Decimal("0.854712345678") * cents, minute(-2))]
         landing.add_catalog("fx", pl.DataFrame(rates, schema=FX, orient="row"))
+        figures = {
+            "item_id": "1", "market_hash_name": item_name("1"), "observed_at": minute(-2), "supply": cents,
+        }  # fmt: skip
+        landing.add_catalog("market_stats", pl.DataFrame([figures], schema=MARKET_STATS))
         landing.finish("done")

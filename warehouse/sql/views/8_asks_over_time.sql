@@ -120,8 +120,11 @@ JOIN (
         SELECT d.group_key, d.item, d.market_hash_name, d.currency, min(d.price), true
         FROM store.daily_ask d
         JOIN store.moments_of_days(days) n ON n.day = d.day
-        ANTI JOIN store.best_ask_of_item a
-            ON a.group_key = d.group_key AND a.currency = d.currency AND a.valid_from <= n.moment AND a.ends_at > n.moment
+        -- No ANTI JOIN: through that, a filter on the item does not reach the other side.
+        LEFT JOIN store.best_ask_of_item a
+            ON a.group_key = d.group_key AND a.item = d.item AND a.market_hash_name = d.market_hash_name
+            AND a.currency = d.currency AND a.valid_from <= n.moment AND a.ends_at > n.moment
+        WHERE a.group_key IS NULL
         GROUP BY d.group_key, d.item, d.market_hash_name, d.currency, d.day
     )
     GROUP BY group_key, item, market_hash_name, currency
