@@ -38,12 +38,12 @@ def statuses(box: Sandbox) -> Counter[int | None]:
 
 
 @pytest.mark.slow
-def test_two_processes_get_no_429_in_three_minutes(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
+def test_two_processes_get_no_429_in_two_minutes(make_sandbox: MakeSandbox, tmp_path: Path) -> None:
     box = make_sandbox(tier="starter", limits=True, windows="both", frozen=None)
-    responses = run_two_processes(box, WarehousePaths(tmp_path), 180)
+    responses = run_two_processes(box, WarehousePaths(tmp_path), 130)
     assert statuses(box).keys() <= {200, None}  # None: cancelled at the end
-    assert sum(responses) >= 0.95 * 3 * 40 - 2  # minus the requests for the account
-    assert min(responses) >= 30  # the second process may find the first minute used up
+    assert sum(responses) >= 0.95 * 2 * 40 - 2  # minus the requests for the account
+    assert min(responses) >= 20  # the second process may find the first minute used up
 
 
 @needs_postgres
