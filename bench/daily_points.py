@@ -69,8 +69,8 @@ def _fetch_and_compare(settings: Settings, box: Sandbox, start: datetime) -> boo
     began = time.perf_counter()
     first = _backfill(settings, box, start)
     print(
-        f"{first.state}: {first.rows:,} points of {len(items)} items from {start:%Y-%m-%d}: {first.requests} requests,"
-        f" {time.perf_counter() - began:.0f} s"
+        f"{first.state}: {first.rows:,} points of {len(items)} items from {start:%Y-%m-%d},"
+        f" {first.requests} requests, {time.perf_counter() - began:.0f} s"
     )
     print(f"the published file has {settings.paths.published.stat().st_size / 2**20:.0f} MB")
     compared, equal = _compare(settings.paths, box, items, start)
