@@ -2,8 +2,9 @@
 
     python -m bench.lake [--loads 4] [--share 0.0375]
 
-Each landing is loaded into both, in turn, in one process: the first one is everything, the others change a
-share of the quotes. PostgreSQL is Debian's, on loopback; the object store is moto: its time counts, too.
+Each landing is loaded into both, in turn, in one process: the first one is everything, the others change
+7.5% of the quotes, those that moved and those that move back. PostgreSQL is Debian's, on loopback; the object
+store is moto: its time counts, too. The command exits with 1 where a claim at its end does not hold.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import psycopg
 
+from bench.checks import Checks
 from bench.market import START, Move, land_market, make_catalogs
 from tests.support.lakes import count_snapshots, postgres_lake
 from tests.support.object_store import running_object_store
@@ -34,7 +37,35 @@ from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 
 ITEM = "SELECT item FROM quotes GROUP BY item ORDER BY count(*) DESC, item LIMIT 1"
+MOST_TIME, MOST_STATEMENTS, MOST_SECONDS = 2.0, 400, 0.25
 QUOTES = "SELECT provider, price, quantity, fresh FROM quotes WHERE item = ?"
+
+
+class Load(NamedTuple):
+    """A load into the lake: its times as multiples of those of the file, its statements and snapshots."""
+
+    time: float
+    cpu: float
+    statements: int
+    snapshots: int
+
+
+def check(loads: list[Load], question: float) -> None:
+    """Print what must hold of the loads after the first one and of the question, and whether it does."""
+    checks, later = Checks(), loads[1:]
+    time, cpu = (statistics.median(values) for values in ([x.time for x in later], [x.cpu for x in later]))
+    checks.check(time <= MOST_TIME, f"a lake load takes {time:.2f}x the file's time; at most {MOST_TIME:g}x")
+    print(f"        and {cpu:.2f}x its CPU time")
+    most = max(load.statements for load in later)
+    checks.check(
+        most <= MOST_STATEMENTS, f"{most} statements of PostgreSQL a load; at most {MOST_STATEMENTS}"
+    )
+    checks.check(all(load.snapshots == 1 for load in loads), "one snapshot a load")
+    checks.check(
+        question <= MOST_SECONDS,
+        f"{question * 1000:.0f} ms for the quotes of one item; at most {MOST_SECONDS * 1000:.0f} ms",
+    )
+    checks.exit()
 
 
 def measure(step: Callable[[], object]) -> tuple[float, float]:
@@ -71,12 +102,18 @@ def load_lake(lake: LakeLocation, folder: Path) -> None:
         load_run(db, read_run(folder), START)
 
 
-def compare(loads: int, share: float, *, folder: Path, lake: LakeLocation, log: Path) -> None:
-    """Load the same landings into a file and the lake, and ask both; print what each took."""
+def compare(
+    loads: int, share: float, *, folder: Path, lake: LakeLocation, log: Path
+) -> tuple[list[Load], float]:
+    """Load the same landings into a file and the lake, and ask both; print what each took.
+
+    Return the loads, and the seconds of a question to the lake.
+    """
     paths = WarehousePaths(folder / "file")
     paths.prepare()
     with open_writer(lake):
         pass
+    compared: list[Load] = []
     for number in range(loads):
         catalogs = make_catalogs() if number == 0 else None
         moment = START + timedelta(minutes=5 * number)
@@ -90,6 +127,7 @@ def compare(loads: int, share: float, *, folder: Path, lake: LakeLocation, log: 
         statements = count_statements(log) - statements
         with open_reader(lake) as db:
             snapshots = count_snapshots(db) - snapshots
+        compared.append(Load(in_lake[0] / in_file[0], in_lake[1] / in_file[1], statements, snapshots))
         print(
             f"load {number}: file {in_file[0]:.2f} s, cpu {in_file[1]:.2f}; lake {in_lake[0]:.2f} s,"
             f" cpu {in_lake[1]:.2f}; {statements} statements, {snapshots} snapshot(s)",
@@ -99,10 +137,11 @@ def compare(loads: int, share: float, *, folder: Path, lake: LakeLocation, log: 
         ((item,),) = file.execute(ITEM).fetchall()
         of_lake, of_file = median_of_questions(shared, item), median_of_questions(file, item)
     print(f"quotes of one item: file {of_file * 1000:.0f} ms, lake {of_lake * 1000:.0f} ms")
+    return compared, of_lake
 
 
 def main() -> None:
-    """Print a line for each load, and one for the questions."""
+    """Print a line for each load, one for the questions, and the claims."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--loads", type=int, default=4)
     parser.add_argument("--share", type=float, default=0.0375)
@@ -119,7 +158,8 @@ def main() -> None:
             db.execute("SELECT pg_reload_conf()")
         lake = postgres_lake(url, store.create_bucket(), Path(name), store.endpoint)
         log = postgres.folder / "log"
-        compare(options.loads, options.share, folder=Path(name), lake=lake, log=log)
+        compared, question = compare(options.loads, options.share, folder=Path(name), lake=lake, log=log)
+    check(compared, question)
 
 
 if __name__ == "__main__":

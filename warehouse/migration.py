@@ -12,7 +12,7 @@ import duckdb
 from common.warehouse_errors import SealedMonthUnreadable, WarehouseUnusable
 from warehouse.best_asks import update_stale_best_asks
 from warehouse.transactions import transaction
-from warehouse.views.definitions import has_views, update_views
+from warehouse.views.definitions import update_views
 from warehouse.views.quote_states import OPEN_STATES, find_quote_states, read_sealed_files, view_states
 
 SQL: Final = resources.files("warehouse") / "sql"
@@ -82,15 +82,6 @@ def update_history(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
             "INSERT INTO store.sealed_path SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[])", values
         )
-
-
-def is_history_current(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether `update_history` would change nothing."""
-    states = find_quote_states(connection)
-    return (
-        has_views(connection, read_version(connection), states)
-        and read_sealed_files(connection) == states.sizes
-    )
 
 
 def fill_stale_gaps(connection: duckdb.DuckDBPyConnection) -> None:

@@ -30,6 +30,8 @@ ENGLISH: Final = ("c", "posix", "en")
 LANGUAGE_ADVICE: Final = (
     "add ?options=-c%20lc_messages%3DC to the address of the database, or set lc_messages of its user to C"
 )
+# DuckLake asks PostgreSQL for what this optimizer wants to know.
+DISABLED_OPTIMIZER: Final = "statistics_propagation"
 # What DuckDB cannot do with a query: this says nothing of the lake.
 NO_FAULT: Final = (
     duckdb.ParserException,
@@ -70,6 +72,18 @@ def connect_snapshot(lake: LakeLocation, snapshot: int | None = None) -> duckdb.
         return db
 
 
+@contextlib.contextmanager
+def plain_reads(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Do not ask the catalog for the statistics of the tables in the block, whose queries join none.
+
+    The order of joins needs them. Of a table that never had rows, DuckLake would ask again for every column.
+    An error in the block is one of the catalog: the connection is closed.
+    """
+    db.execute(f"SET disabled_optimizers = '{DISABLED_OPTIMIZER},join_order'")
+    yield
+    db.execute(f"SET disabled_optimizers = '{DISABLED_OPTIMIZER}'")
+
+
 def _attach(
     db: duckdb.DuckDBPyConnection, lake: LakeLocation, catalog: Catalog, options: Sequence[str]
 ) -> None:
@@ -77,7 +91,7 @@ def _attach(
     for setting, value in (
         ("TimeZone", "UTC"),
         ("python_enable_replacements", False),
-        ("disabled_optimizers", "statistics_propagation"),
+        ("disabled_optimizers", DISABLED_OPTIMIZER),
         ("memory_limit", MEMORY),
         ("temp_directory", str(lake.spill)),
         ("ducklake_max_retry_count", RETRIES),

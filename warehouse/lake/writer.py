@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-from warehouse.lake.connection import attach_lake
+from warehouse.lake.connection import attach_lake, plain_reads
 from warehouse.lake.location import LakeLocation
 from warehouse.lake.working_tables import WorkingConnection
 from warehouse.migration import (
@@ -17,7 +17,7 @@ from warehouse.migration import (
     apply_migration,
     find_missing_migrations,
     finish_migration,
-    is_history_current,
+    newest_schema,
     read_migration,
     read_version,
     refuse_newer_schema,
@@ -25,15 +25,15 @@ from warehouse.migration import (
     view_open_states,
 )
 from warehouse.transactions import enter_epoch, transaction
+from warehouse.views.definitions import has_views
+from warehouse.views.quote_states import find_quote_states
 
 # DuckLake has no such constraint. Every INSERT of ours computes `other_price` from `lowest_ask`.
 CHECK: Final = re.compile(r",\s*CHECK \(lowest_ask IS NOT NULL OR other_price IS NULL\)")
 # DuckDB takes a temporary table of a transaction for empty, and would join its many rows one by one.
 SETTINGS: Final = ("asof_loop_join_threshold = 0", "preserve_insertion_order = false")
 # What a load that failed has left to do; see `finish_migration`.
-STALE: Final = """
-SELECT 1 WHERE EXISTS (FROM store.stale_filling) OR EXISTS (FROM store.stale_best_ask)
-"""
+STALE: Final = ("SELECT 1 FROM store.stale_filling LIMIT 1", "SELECT 1 FROM store.stale_best_ask LIMIT 1")
 
 
 @contextlib.contextmanager
@@ -50,24 +50,24 @@ def open_lake_writer(lake: LakeLocation) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
-    version = _find_version(db)
-    refuse_newer_schema(version, lake)
-    if version == 0:
-        with transaction(db):
+    # One transaction of DuckDB: between two, DuckLake would read the catalog's schema again.
+    with transaction(db), plain_reads(db):
+        version = _find_version(db)
+        refuse_newer_schema(version, lake)
+        if version == 0:
             _apply(db, find_missing_migrations(0))
             db.execute((SQL / "lake.sql").read_text())
-    with transaction(db):  # one of DuckDB: between two, DuckLake would read the catalog's schema again
+        missing = find_missing_migrations(version or newest_schema())
         enter_epoch(db, WorkingConnection)
-        missing = find_missing_migrations(version) if version != 0 else []
-        is_current = not missing and is_history_current(db)
-        is_stale = bool(db.execute(STALE).fetchall())
+        is_current = not missing and has_views(db, newest_schema(), find_quote_states(db))
+        is_stale = any(db.execute(query).fetchall() for query in STALE)
+        view_open_states(db)
     if missing:
         with transaction(db):
             _apply(db, missing)
     if not is_current:
         with transaction(db):
             update_history(db)
-    view_open_states(db)
     if missing or is_stale:
         finish_migration(db)
 

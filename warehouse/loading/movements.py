@@ -27,14 +27,26 @@ WHERE u.changed AND u.was_price > 0 AND (u.price >= 10 * u.was_price OR 10 * u.p
 ORDER BY greatest(u.price / u.was_price, u.was_price / nullif(u.price, 0)) DESC NULLS FIRST LIMIT 20
 """
 OBSERVED: Final = """
-SELECT p.provider, o.currency, sum(o.rows)::BIGINT, bool_and(o.complete)
-FROM (FROM store.observation JOIN store.scope USING (scope_key) WHERE run_key = getvariable('run_key')) o
-JOIN store.provider p USING (provider_key) GROUP BY ALL ORDER BY ALL
+SELECT p.provider, s.currency, sum(o.rows)::BIGINT, bool_and(o.complete)
+FROM run_observation o JOIN store.scope s USING (scope_key) JOIN store.provider p USING (provider_key)
+GROUP BY ALL ORDER BY ALL
 """
+COMPLETE: Final = """
+SELECT DISTINCT p.provider FROM run_observation o JOIN store.provider p USING (provider_key)
+WHERE o.complete ORDER BY ALL
+"""
+# The changes of this run, as COUNT_CHANGES of warehouse.loading.quotes counts them.
 CHANGED: Final = """
-SELECT p.provider, s.currency, count(s.lowest_ask), count(*) - count(s.lowest_ask)
-FROM open_state s JOIN store.provider p USING (provider_key)
-WHERE s.run_key = getvariable('run_key') GROUP BY ALL
+SELECT p.provider, c.currency, count(c.lowest_ask), count(*) - count(c.lowest_ask)
+FROM (
+    SELECT provider_key, currency, lowest_ask FROM updated_quote WHERE changed
+    UNION ALL SELECT provider_key, currency, NULL FROM closure
+    UNION ALL
+    SELECT b.provider_key, b.currency, r.lowest_ask
+    FROM recomputed_change r JOIN store.book b ON b.book_key = r.quote_key & 1048575
+    WHERE r.run_key = getvariable('run_key')
+) c
+JOIN store.provider p USING (provider_key) GROUP BY ALL
 """
 
 
@@ -46,6 +58,11 @@ def find_outliers(db: duckdb.DuckDBPyConnection) -> tuple[PriceMove, ...]:
 def find_biggest_moves(db: duckdb.DuckDBPyConnection) -> tuple[PriceMove, ...]:
     """Return the ten biggest moves of the run whose rows are staged, the biggest first."""
     return tuple(PriceMove(*row) for row in db.execute(MOVES).fetchall())
+
+
+def find_complete_providers(db: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return the providers of which the run has a complete observation that counts."""
+    return tuple(provider for (provider,) in db.execute(COMPLETE).fetchall())
 
 
 def count_by_marketplace(db: duckdb.DuckDBPyConnection, *, changed: bool) -> tuple[MarketplaceLoad, ...]:

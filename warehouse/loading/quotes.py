@@ -13,12 +13,17 @@ import polars as pl
 
 from common.shards import item_label
 from common.text import escape
-from warehouse.best_asks import update_best_asks
+from warehouse.best_asks import update_best_asks, view_filled_states
 from warehouse.landing.conversion import convert_raw_shards, no_parser
 from warehouse.landing.inventory import is_series_landing
 from warehouse.landing.ndjson import RowParser
 from warehouse.landing.reader import CorruptLanding, LandedRun
-from warehouse.loading.movements import count_by_marketplace, find_biggest_moves, find_outliers
+from warehouse.loading.movements import (
+    count_by_marketplace,
+    find_biggest_moves,
+    find_complete_providers,
+    find_outliers,
+)
 from warehouse.loading.names import assign_keys
 from warehouse.loading.ndjson import UnexpectedContent, insert_ndjson_rows
 from warehouse.loading.run import (
@@ -49,13 +54,11 @@ COUNT_UNKNOWN_NAMES = """SELECT
     + (SELECT count(*) FROM (SELECT provider FROM shard_provider UNION FROM accepted) m
        ANTI JOIN store.provider p ON p.source = getvariable('source') AND p.provider = m.provider)"""
 # What find_late_rows looks for: observations of other runs and acceptances after the start of this one, items
-# of one id with several names, and the runs that always change the past.
+# of one id with several names, and the runs that always change the past. Of observations at the very same
+# time, that step knows which is later.
 COUNT_REASONS_FOR_LATE = """SELECT (
-    SELECT count(*)
-    FROM store.observation o JOIN store.scope s USING (scope_key) JOIN store.run r USING (run_key)
-    WHERE s.source = getvariable('source') AND (o.observed_to > getvariable('observed_from')
-        OR (o.observed_to = getvariable('observed_from')
-            AND (r.started_at, r.run_id) > (getvariable('started_at'), getvariable('run_id'))))
+    SELECT count(*) FROM store.observation o JOIN store.scope s USING (scope_key)
+    WHERE s.source = getvariable('source') AND o.observed_to >= getvariable('observed_from')
 ) + (
     SELECT count(*) FROM (SELECT item_id FROM store.item WHERE source = getvariable('source')
         GROUP BY item_id HAVING count(DISTINCT base_name) > 1)
@@ -67,7 +70,7 @@ COUNT_KNOWN_ITEMS = "SELECT count(*) FROM store.item WHERE source = getvariable(
 COUNT_STAGED = "SELECT count(*) FROM staged_row"
 COUNT_LATE = "SELECT count(*) FROM late_quote"
 COUNT_POINTS = "SELECT (SELECT count(*) FROM store.point) + (SELECT count(*) FROM store.stale_filling)"
-COUNT_OPEN_FILLED = "SELECT count(*) FROM store.filled_state WHERE valid_to IS NULL"
+COUNT_OPEN_FILLED = "SELECT count(*) FROM filled_state WHERE valid_to IS NULL"
 COUNT_LATE_ROWS = "SELECT count(*) FROM late_row"
 COUNT_REJECTS = "SELECT count(*) FROM reject"
 COUNT_DIFFERENCES = "SELECT count(*) FROM difference"
@@ -115,9 +118,6 @@ INSERT_STEPS: Steps = {
     "find_changed_asks": COUNT_DIFFERENCES,
 }
 
-COMPLETE_PROVIDERS = """SELECT DISTINCT p.provider
-    FROM store.observation o JOIN store.provider p USING (provider_key)
-    WHERE o.run_key = getvariable('run_key') AND o.complete ORDER BY ALL"""
 SUSPECT_PROVIDERS = """SELECT provider,
         format('{} of {} quotes vanished at once', sum(vanished)::BIGINT, sum(listed)::BIGINT)
     FROM suspect_provider JOIN store.provider USING (provider_key) GROUP BY provider
@@ -129,6 +129,10 @@ NOT_LOADABLE = (
     duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, pl.exceptions.PolarsError,
     ValueError, LookupError, TypeError,
 )  # fmt: skip
+
+
+class _RunHeld(Exception):
+    """The database holds the run already: the transaction that found that in a lake is no snapshot."""
 
 
 def load_run(
@@ -144,19 +148,19 @@ def load_run(
             return _load(db, run, now, row_parser=row_parser, inexact_only=True)
         except UnexpectedContent:
             return _load(db, run, now, row_parser=row_parser, inexact_only=False)
+    except _RunHeld:
+        return None
     except NOT_LOADABLE as error:
         raise CorruptLanding.from_error(run.folder, error) from error
 
 
 def _load(
     db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime, *, row_parser: RowParser, inexact_only: bool
-) -> LoadReport | None:
+) -> LoadReport:
     """Load a landing; of raw rows, parse only those that DuckDB would not take exactly, or all of them."""
-    if holds_run(db, run):
-        return None
     with whole_load(db) as work:
-        if holds_run(work, run):  # in a lake, the loader that was overtaken may have entered it just now
-            return None
+        if holds_run(work, run):
+            raise _RunHeld
         if is_series_landing(run.folder):
             from warehouse.loading.series import load_series
 
@@ -217,6 +221,7 @@ def _insert(db: duckdb.DuckDBPyConnection, run: LandedRun, *, fetched: int, now:
     if fetch_count(db, COUNT_POINTS):
         run_step(db, "load/find_refills")
         fill_gaps(db)
+    view_filled_states(db)
     _run_steps(db, {"end_filled_states": COUNT_OPEN_FILLED})
     update_best_asks(db)
     if replayed := run.done.get("replayed"):
@@ -279,6 +284,6 @@ def _report(db: duckdb.DuckDBPyConnection, run: LandedRun, fetched: int) -> Load
             f"{escape(item_id)}: {item_label(was_name, was_phase)} is now {item_label(name, phase)}"
             for item_id, was_name, was_phase, name, phase in db.execute(CONTRACT_CHANGES).fetchall()
         ),
-        brought=tuple(provider for (provider,) in db.execute(COMPLETE_PROVIDERS).fetchall()),
+        brought=find_complete_providers(db),
         unknown_fields=run.unknown_fields,
     )

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from common.clock import MAX_CLOCK_SKEW
-from warehouse.best_asks import update_best_asks
+from warehouse.best_asks import update_best_asks, view_filled_states
 from warehouse.landing.arrow import TEXT, TIMESTAMP
 from warehouse.landing.reader import LandedRun
 from warehouse.landing.series import SCHEMAS, LandedSeries, read_series
@@ -75,6 +75,7 @@ def load_series(db: duckdb.DuckDBPyConnection, run: LandedRun, now: datetime) ->
         fill_gaps(db)
         report = judge_rejects(db, run, _report(db, run, shards))
         insert_run(db, run, report, now=now)
+        view_filled_states(db)
         update_best_asks(db)
     return report
 

@@ -1,5 +1,5 @@
 -- Find the quotes of which this run may change how points fill coverage gaps.
--- In: late_quote, recomputed_run, store. Out: refill. Empties store.stale_filling.
+-- In: run_observation, late_quote, recomputed_run, store. Out: refill. Empties store.stale_filling.
 
 CREATE OR REPLACE TEMP TABLE refill AS
 WITH last_look AS (
@@ -10,8 +10,7 @@ WITH last_look AS (
 ), changed AS (
     -- A complete observation ends the gap since the last one of its scope; any may change a state in a gap.
     SELECT n.provider_key, CASE WHEN n.complete THEN coalesce(l.observed_from, '-infinity'::TIMESTAMPTZ) ELSE n.observed_from END AS since
-    FROM store.observation n LEFT JOIN last_look l USING (scope_key, provider_key)
-    WHERE n.run_key = getvariable('run_key')
+    FROM run_observation n LEFT JOIN last_look l USING (scope_key, provider_key)
     UNION ALL
     SELECT b.provider_key, '-infinity'::TIMESTAMPTZ FROM recomputed_run JOIN store.book b USING (book_key)
 )
