@@ -48,12 +48,13 @@ def land_market(
     *,
     catalogs: dict[str, pl.DataFrame] | None = None,
     move: Move = Move(),
+    items: int = ITEMS,
 ) -> None:
     """Land a snapshot of every marketplace's catalog, observed at a time."""
     header = RunHeader(run_id, "snapshot", "cs2cap", basket="all", started_at=at, interval_seconds=600)
     with LandingWriter(paths.landing, header) as landing:
         for number, provider in enumerate(KEYS):
-            rows = _generate_quotes(provider, at, move)
+            rows = _generate_quotes(provider, at, move, items=items)
             shard = ShardHeader(number, "USD", ("standard",), providers=(provider,), items=None)
             writer = landing.open_shard(shard)
             meta = PageMeta(0, 0, len(rows), observed_at=at, landed_at=at, fingerprint="")
@@ -90,12 +91,12 @@ def time_query(connection: duckdb.DuckDBPyConnection, sql: str) -> float:
     return time.perf_counter() - began
 
 
-def _generate_quotes(provider: str, at: datetime, move: Move) -> pl.DataFrame:
+def _generate_quotes(provider: str, at: datetime, move: Move, *, items: int) -> pl.DataFrame:
     with duckdb.connect() as connection:
         parameters = {
             "provider": provider,
             "start": at,
-            "items": ITEMS,
+            "items": items,
             "number": move.number,
             "share": move.share,
         }

@@ -76,7 +76,7 @@ def check_lake(paths: WarehousePaths) -> Sequence[Finding]:
         return [from_error("lake", error)]
     table, most = max(files.items(), key=lambda entry: entry[1], default=("", 0))
     seen = f"{pluralize(sum(files.values()), 'file')} of tables, {most:,} of {table}"
-    if most > 2 * DUE_FILES:
+    if most > 12 * DUE_FILES:
         return [warn("lake", seen, "run `floorline maintain seal`, which merges files")]
     return [ok("lake", seen)]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import httpx
 
@@ -41,11 +43,12 @@ class ObjectStore:
 
 
 @contextlib.contextmanager
-def running_object_store(host: str = "127.0.0.1") -> Iterator[ObjectStore]:
-    """Run an S3 server, which keeps its objects in memory."""
+def running_object_store(host: str = "127.0.0.1", *, log: Path | None = None) -> Iterator[ObjectStore]:
+    """Run an S3 server, which keeps its objects in memory. It writes a line for each request into the log."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (log or Path(os.devnull)).open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     store = ObjectStore(f"http://{host}:{port}")
 
     def answers() -> bool:

@@ -8,7 +8,7 @@ a reader may still use a file, and a loader of another machine writes files befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,12 +22,18 @@ from warehouse.transactions import prove_epoch
 KEEP_SNAPSHOTS: Final = timedelta(days=1)  # a reader of an older one ends with an error
 KEEP_FILES: Final = timedelta(days=1)  # after the last snapshot that has them
 KEEP_ORPHANS: Final = timedelta(days=7)  # files of no snapshot, of killed loads; far longer than any load
-DUE_FILES: Final = 24  # of one table, with those of deleted rows
+SMALL: Final = 8 << 20  # bytes: between nights, larger files are not merged
+# Of one table, with those of deleted rows, beyond one for each SMALL of its bytes. A load that changes rows
+# reads and writes the deleted rows of each file: two loads leave more files than these.
+DUE_FILES: Final = 4
 DELETED_SHARE: Final = 0.2  # of a file's rows, from which on the file is written anew
-SMALL: Final = 64 << 20  # bytes: between nights, larger files are not merged
 # The row of the epoch stays in the catalog, where each load replaces it.
 NOT_FLUSHED: Final = ("loader",)
 TABLES: Final = "SELECT table_name, file_count + delete_file_count FROM ducklake_table_info($lake)"
+DUE_TABLES: Final = """
+SELECT table_name FROM ducklake_table_info($lake)
+WHERE file_count + delete_file_count - file_size_bytes // $small > $due ORDER BY ALL
+"""
 FLUSH: Final = "CALL ducklake_flush_inlined_data($lake, schema_name => 'store', table_name => $table)"
 REWRITE: Final = """
 CALL ducklake_rewrite_data_files($lake, $table, schema => 'store', delete_threshold => $share)
@@ -53,32 +59,26 @@ class LakeMaintenance:
     problems: tuple[str, ...] = ()
 
 
-def is_due(db: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether a table has so many files that the next loads and questions would be slow."""
-    return max(count_files(db).values(), default=0) > DUE_FILES
-
-
 def merge_due_files(db: duckdb.DuckDBPyConnection) -> None:
-    """Merge the files of a lake where `is_due`; what fails is tried again after the next load."""
-    if is_due(db):
-        merge_files(db)
-
-
-def merge_files(db: duckdb.DuckDBPyConnection) -> LakeMaintenance:
-    """Apply deleted rows and merge small files; between loads, where `is_due`.
+    """Apply deleted rows and merge small files of `find_due_tables`; what fails is tried after the next load.
 
     Call the functions under the lease of the loader. Raises LoaderOvertaken.
     """
-    before = sum(count_files(db).values())
-    problems = tuple(_merge_tables(db, MERGE, {"size": SMALL}))
-    return LakeMaintenance(before, sum(count_files(db).values()), problems=problems)
+    list(_merge_tables(db, find_due_tables(db), MERGE, {"size": SMALL}))
+
+
+def find_due_tables(db: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the tables with so many small files that the next loads and questions would be slow."""
+    values = {"lake": NAME, "small": SMALL, "due": DUE_FILES}
+    return [table for (table,) in db.execute(DUE_TABLES, values).fetchall()]
 
 
 def maintain_lake(db: duckdb.DuckDBPyConnection, now: datetime) -> LakeMaintenance:
     """Merge all files, and delete the snapshots and files that nothing needs any more; every night."""
     before = sum(count_files(db).values())
     _flush(db)
-    problems = list(_merge_tables(db, MERGE_ALL, {}))
+    several = sorted(table for table, files in count_files(db).items() if files > 1)
+    problems = list(_merge_tables(db, several, MERGE_ALL, {}))
     expired = _run(db, EXPIRE, problems, before=now - KEEP_SNAPSHOTS)
     deleted = _run(db, CLEAN_UP, problems, before=now - KEEP_FILES)
     return LakeMaintenance(
@@ -99,9 +99,11 @@ def _flush(db: duckdb.DuckDBPyConnection) -> None:
             db.execute(FLUSH, {"lake": NAME, "table": table}).fetchall()
 
 
-def _merge_tables(db: duckdb.DuckDBPyConnection, merge: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """Rewrite and merge each table of several files; yield what failed."""
-    for table in sorted(table for table, files in count_files(db).items() if files > 1):
+def _merge_tables(
+    db: duckdb.DuckDBPyConnection, tables: Iterable[str], merge: str, options: Mapping[str, int]
+) -> Iterator[str]:
+    """Rewrite and merge each table; yield what failed."""
+    for table in tables:
         values = {"lake": NAME, "table": table}
         prove_epoch(db)
         try:
