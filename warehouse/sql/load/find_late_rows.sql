@@ -77,6 +77,7 @@ UNION
 SELECT quote_key FROM run_quote WHERE quote_key >> 20 IN (SELECT item_key FROM renamed_item)
 UNION
 SELECT quote_key FROM store.current SEMI JOIN renamed_item USING (item_key)
+WHERE provider_key IN (SELECT provider_key FROM store.provider WHERE source = getvariable('source'))
 UNION
 SELECT quote_key FROM staged_row WHERE getvariable('flow') = 'replay'
 UNION
@@ -104,7 +105,12 @@ LEFT JOIN store.missing_count m USING (book_key, run_key)
 WHERE late + coalesce(m.missing, 0) > getvariable('doubt_rows');
 
 INSERT INTO late_quote
-SELECT quote_key FROM (SELECT quote_key FROM store.current UNION SELECT quote_key FROM staged_row)
+SELECT quote_key
+FROM (
+    SELECT quote_key FROM store.current  -- the files of a lake are sorted by marketplace
+    WHERE provider_key IN (SELECT provider_key FROM store.book SEMI JOIN late_book USING (book_key))
+    UNION SELECT quote_key FROM staged_row
+)
 WHERE quote_key & 1048575 IN (FROM late_book) AND quote_key NOT IN (FROM late_quote);
 
 CREATE OR REPLACE TEMP TABLE late_row AS FROM staged_quote SEMI JOIN late_quote USING (quote_key);
@@ -135,7 +141,7 @@ FROM (
         AND quote_key NOT IN (SELECT quote_key FROM store.unconfirmed)
         AND (quote_key & 1048575) NOT IN (SELECT book_key FROM later_observation WHERE held)
 ) l
-JOIN store.current c ON c.quote_key = l.quote_key
+JOIN store.current c ON c.quote_key = l.quote_key AND c.provider_key = l.provider_key
 ASOF JOIN quote_state h ON h.item_key = l.item_key AND h.provider_key = l.provider_key
     AND h.currency = l.currency AND h.delivery = l.delivery AND h.valid_from <= l.observed_at
 WHERE h.lowest_ask IS NOT NULL AND h.valid_from < l.observed_at AND (c.url IS NOT NULL OR l.url IS NULL)

@@ -1,10 +1,12 @@
 -- Write what this run confirms, or leaves in doubt; before its observations are stored.
--- In: confirmed_quote, doubted_quote, reconfirmed_quote, closure. Out: store.current, store.unconfirmed.
+-- In: confirmed_quote, doubted_quote, reconfirmed_quote, closure, all of them of the marketplaces in shard_observation:
+-- the files of a lake are sorted by marketplace. Out: store.current, store.unconfirmed.
 
 UPDATE store.current c SET
     seen_at = greatest(q.observed_at, c.seen_at),
     fresh_until = greatest(q.observed_at + to_seconds(3 * getvariable('interval_seconds')), c.fresh_until)
-FROM confirmed_quote q WHERE q.quote_key = c.quote_key;
+FROM confirmed_quote q
+WHERE q.quote_key = c.quote_key AND c.provider_key IN (SELECT provider_key FROM shard_observation);
 
 -- Store what confirmed the doubted quotes so far, like the view store.listed: the observations of this run would seem
 -- to confirm them.
@@ -26,7 +28,8 @@ WITH last_observation AS (
 )
 UPDATE store.current c SET
     seen_at = greatest(n.observed_to, c.seen_at), fresh_until = greatest(n.fresh_until, c.fresh_until)
-FROM confirmed n WHERE n.quote_key = c.quote_key;
+FROM confirmed n
+WHERE n.quote_key = c.quote_key AND c.provider_key IN (SELECT provider_key FROM shard_observation);
 
 CREATE OR REPLACE TEMP TABLE doubt AS
 SELECT d.quote_key, d.last_to AS unconfirmed_at,
