@@ -28,15 +28,23 @@ from common.warehouse_errors import (
 
 # A connection whose other end is gone is noticed after 20 seconds, here and by the server: an idle one by the
 # first, and one with data under way, which the system would send again for a quarter of an hour, by the last.
-KEEPALIVES: Final[Mapping[str, Any]] = {"idle": 5, "interval": 5, "count": 3}
-USER_TIMEOUT: Final = 20_000  # milliseconds
+_KEEPALIVES: Final[Mapping[str, Any]] = {"idle": 5, "interval": 5, "count": 3}
+_USER_TIMEOUT: Final = {"tcp_user_timeout": 20_000}  # milliseconds
 CONNECT_TIMEOUT: Final = 5
+CLIENT_PARAMETERS: Final[Mapping[str, Any]] = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    **{f"keepalives_{name}": value for name, value in _KEEPALIVES.items()},
+    **_USER_TIMEOUT,
+}
+SERVER_SETTINGS: Final[Mapping[str, Any]] = {
+    **{f"tcp_keepalives_{name}": value for name, value in _KEEPALIVES.items()},
+    **_USER_TIMEOUT,
+}
 # A process that hangs inside of a transaction must not hold its locks for ever.
 SETTINGS: Final = f"""
 SET search_path = {NAME};
 SET idle_in_transaction_session_timeout = '30s';
-{"".join(f"SET tcp_keepalives_{name} = {value};" for name, value in KEEPALIVES.items())}
-SET tcp_user_timeout = {USER_TIMEOUT};
+{"".join(f"SET {name} = {value};" for name, value in SERVER_SETTINGS.items())}
 SELECT pg_backend_pid()
 """
 CREATION_LOCK: Final = 0x466C_6F6F_7201
@@ -121,9 +129,7 @@ def connect(read_url: Callable[[], str]) -> Connection:
         autocommit=True,
         row_factory=_make_rows,
         application_name="floorline",
-        connect_timeout=CONNECT_TIMEOUT,
-        tcp_user_timeout=USER_TIMEOUT,
-        **{f"keepalives_{name}": value for name, value in KEEPALIVES.items()},
+        **CLIENT_PARAMETERS,
     )
     with contextlib.ExitStack() as on_error:
         on_error.callback(connection.close)

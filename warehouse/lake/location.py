@@ -62,12 +62,16 @@ def locate_lake(shared: SharedLocation, spill: Path) -> LakeLocation:
 
 def read_catalog(read_database_url: Callable[[], str]) -> Catalog:
     """Return the catalog in a PostgreSQL database; its address has no password, because errors show it."""
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # only a shared warehouse needs it
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # only a shared warehouse needs them
+
+    from common.postgres import CLIENT_PARAMETERS, SERVER_SETTINGS
 
     values = {name: str(value) for name, value in conninfo_to_dict(read_database_url()).items()}
     password = values.pop("password", None)
-    address = make_conninfo("application_name=floorline", **values)
-    return Catalog(f"postgres:{address}", password)
+    # A machine that is cut off in a commit locks the catalog until the server notices that it is gone.
+    settings = [f"-c {name}={value}" for name, value in SERVER_SETTINGS.items()]
+    options = {"application_name": "floorline", "options": " ".join([*settings, values.pop("options", "")])}
+    return Catalog(f"postgres:{make_conninfo(**{**CLIENT_PARAMETERS, **values, **options})}", password)
 
 
 def _find_files(storage: str) -> str:
