@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 
 ACCESS_KEY = "AKIAFLOORLINETESTS00"
 SECRET_KEY = "planted-s3-7c11e0"
+ROOT = Path(__file__).parents[2]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,17 +39,21 @@ class ObjectStore:
     def create_bucket(self) -> str:
         """Create a bucket; return its address."""
         name = f"floorline-{secrets.token_hex(6)}"
-        httpx.put(f"{self.endpoint}/{name}").raise_for_status()
+        httpx.put(f"{self.endpoint}/{name}", timeout=60).raise_for_status()
         return f"s3://{name}/market"
+
+    def begin_outage(self, seconds: float) -> None:
+        """Let the server answer 503 to every request for so many seconds."""
+        httpx.post(f"{self.endpoint}/outage/{seconds}").raise_for_status()
 
 
 @contextlib.contextmanager
 def running_object_store(host: str = "127.0.0.1", *, log: Path | None = None) -> Iterator[ObjectStore]:
     """Run an S3 server, which keeps its objects in memory. It writes a line for each request into the log."""
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
+    command = [sys.executable, "-m", "tests.support.object_store_server", host, str(port)]
     with (log or Path(os.devnull)).open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
     store = ObjectStore(f"http://{host}:{port}")
 
     def answers() -> bool:

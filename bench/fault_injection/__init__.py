@@ -1,0 +1,1 @@
+"""Break a shared warehouse, with real PostgreSQL and an S3 server, and check what must hold nevertheless."""
