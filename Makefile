@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Tests start twice as fast where Python and pytest may cache what they compile.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo bench test test-unit test-slow lint docs pictures lock clean
+.PHONY: setup demo bench test test-unit test-slow test-lake lint docs pictures lock clean
 
 setup: $(READY)
 
@@ -33,6 +33,9 @@ test-unit: $(READY)  ## the quick tests that start no server and no process
 test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
 	$(BIN)/python -m pytest -n 2 -m "slow and not prefect"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
+
+test-lake: $(READY)  ## the quick tests of the warehouse, each warehouse a lake: about an hour
+	$(BIN)/python -m pytest -n 2 --warehouse lake -m "not slow" tests/warehouse
 
 lint: $(READY)
 	$(BIN)/ruff check .

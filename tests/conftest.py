@@ -20,6 +20,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.server import serve
 from tests.support import patient
+from tests.support.lake_warehouses import LakeWarehouses
 from tests.support.object_store import ObjectStore, running_object_store
 from tests.support.postgres import Postgres, needs_postgres, running_postgres
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
@@ -27,6 +28,7 @@ from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
 from tests.support.states import MakeState, share, virtual_postgres
+from tests.support.warehouse import LAKES
 from warehouse.paths import WarehousePaths
 from warehouse.state.database import open_state
 
@@ -47,11 +49,21 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a server or a process with `server`."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that makes the warehouses of tests lakes."""
+    parser.addoption(
+        "--warehouse", choices=["file", "lake"], default="file", help="what warehouses of tests are"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that start a server or a process; skip those about files where a warehouse is a lake."""
     for item in items:
         if isinstance(item, pytest.Function) and starts_server(item):
             item.add_marker(pytest.mark.server)
+        mark = item.get_closest_marker("file_warehouse")
+        if mark and config.getoption("--warehouse") == "lake":
+            item.add_marker(pytest.mark.skip(f"not of a lake: {mark.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +92,13 @@ def postgres() -> Iterator[Postgres]:
     """Return a PostgreSQL server; a test creates a database of its own in it."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warehouses(request: pytest.FixtureRequest) -> None:
+    """Make the warehouses of all tests lakes, with `--warehouse lake`."""
+    if request.config.getoption("--warehouse") == "lake":
+        LAKES.append(LakeWarehouses(request.getfixturevalue("postgres")))
 
 
 @pytest.fixture(scope="session")

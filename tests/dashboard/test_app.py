@@ -37,7 +37,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 @pytest.fixture(scope="module")
 def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         yield Dashboard(follower, ["market.test"])
 
 
@@ -102,7 +102,7 @@ def test_figures_count_what_best_ask_counts(tmp_path: Path) -> None:
     load(paths)
     with Market(paths.root) as market:
         (best,) = market.best_ask(REDLINE).select("price", "provider").iter_rows()
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         page = Reader(fetch(Dashboard(follower, ["market.test"]), item_path(REDLINE)).text)
     assert best == (Decimal(1), "c")
     shown = [text for text in page.texts if text.strip()]
@@ -276,7 +276,7 @@ def test_mistake_in_a_page_is_a_page_too(paths: WarehousePaths, monkeypatch: pyt
         raise ZeroDivisionError
 
     monkeypatch.setattr("dashboard.requests.movers_page", fail)
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         response = fetch(dashboard, "/movers", must_raise=False)
     assert response.status_code == 500
@@ -319,7 +319,7 @@ def test_hostile_market_stays_text(tmp_path: Path) -> None:
     ]
     land(paths, "run", observe(NOON, *quotes, providers=("<img src=x>", "steam")), interval_seconds=60)
     load(paths)
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         for path in (
             "/",

@@ -38,7 +38,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 @pytest.fixture
 def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         yield Dashboard(follower, ["market.test"])
 
 
@@ -108,7 +108,7 @@ def test_month_of_a_source_is_drawn_to_its_end(tmp_path: Path) -> None:
         facts = {"quota_remaining": left, "requests": 60, "finished_at": minute(number * 60 + 1)}
         land(paths, f"run-{number}", observe(minute(number * 60), Quote()), facts=facts)
     load(paths)
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         assert table(dashboard, "quota") == []
         assert "No source has reported its quota." in Reader(fetch(dashboard, "/collection").text).texts

@@ -38,7 +38,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 @pytest.fixture(scope="module")
 def dashboard(paths: WarehousePaths) -> Iterator[Dashboard]:
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         yield Dashboard(follower, ["market.test"])
 
 
@@ -116,7 +116,7 @@ def test_every_name_has_a_page_and_files(tmp_path: Path) -> None:
     quotes = [Quote(str(number), 100 + number, name=name) for number, name in enumerate(ODD_NAMES)]
     land(paths, "run", observe(NOON, *quotes), interval_seconds=60)
     load(paths)
-    with GenerationFollower(paths.published, partial(PreparedMarket, paths)) as follower:
+    with GenerationFollower(paths.published_database, partial(PreparedMarket, paths)) as follower:
         dashboard = Dashboard(follower, ["market.test"])
         for number, name in enumerate(ODD_NAMES):
             page = fetch(dashboard, item_address(name))

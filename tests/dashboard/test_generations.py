@@ -20,6 +20,8 @@ from tests.support.warehouse import Quote, create_warehouse, land, load, observe
 from warehouse.paths import WarehousePaths
 from warehouse.queries.generation import Generation
 
+pytestmark = pytest.mark.file_warehouse("replaces the published file")
+
 COUNT = "SELECT count(*) FROM quote_history"
 
 

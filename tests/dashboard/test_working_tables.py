@@ -23,7 +23,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 
 @pytest.fixture
 def generation(paths: WarehousePaths) -> Iterator[Generation]:
-    opened = Generation(paths.published)
+    opened = Generation(paths.published_database)
     yield opened
     opened.close()
 

@@ -26,7 +26,10 @@ from tests.support.json_outputs import read_result
 from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import Bench, CommandOutput, basket, catalog_of, ledger, main_with
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [
+    pytest.mark.file_warehouse("a backup is of one machine's folder"),
+    pytest.mark.usefixtures("no_prefect"),
+]
 PROVIDERS = ("steam", "buff163")
 
 

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.support.up import free_port
 
 PASSWORD = "planted-d41c9e77"
 USER = "floorline"
+END_CONNECTIONS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
 
 def find_tool(name: str) -> str | None:
@@ -44,14 +47,27 @@ class Postgres:
         """Return the address of a database, with the password."""
         return f"{scheme}://{USER}:{PASSWORD}@{self.host}:{self.port}/{database}"
 
-    def create_database(self) -> str:
-        """Create a database; return its address."""
+    def create_database(self, template: str | None = None) -> str:
+        """Create a database, empty or as a copy of the one at `template`; return its address."""
         import psycopg
 
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as db:
-            db.execute(f"CREATE DATABASE {name}".encode())
+            if template is None:
+                db.execute(f"CREATE DATABASE {name}".encode())
+            else:
+                source = urlsplit(template).path[1:]
+                db.execute(END_CONNECTIONS, [source])  # PostgreSQL copies no database that somebody uses
+                db.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
         return self.url(name)
+
+    def drop_database(self, address: str) -> None:
+        """Drop a database, and end the connections to it."""
+        import psycopg
+
+        name = urlsplit(address).path[1:]
+        with psycopg.connect(self.url(), autocommit=True) as db:
+            db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def run(self, name: str, *arguments: str) -> None:
         """Run a PostgreSQL program to its end."""

@@ -78,6 +78,6 @@ def first_sealed_states(paths: WarehousePaths) -> Path:
 def create_four_months(root: Path) -> WarehousePaths:
     """Return a warehouse of random runs over four months, nothing sealed."""
     paths = create_warehouse(root)
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         load_landings(db, land_random_runs(paths, random.Random(7)))
     return paths

@@ -8,7 +8,6 @@ import dataclasses
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,8 @@ from pipelines.snapshot.progress import Progress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.request_log import LogEntry
-from tests.support.warehouse import create_warehouse
+from tests.support.lake_warehouses import shared_table
+from tests.support.warehouse import LAKES, copy_folder, create_warehouse
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
@@ -101,8 +101,11 @@ class Bench:
     ) -> Bench:
         """Write the configuration, and a file with the sandbox's valid key for each source."""
         folder.mkdir(exist_ok=True)
+        for lakes in LAKES:
+            lakes.reserve(folder)
         tables: dict[str, Mapping[str, object]] = {
-            "warehouse": {"path": "data", "least_free": "1MB", **(warehouse or {})}
+            **({"shared": shared_table(folder)} if LAKES else {}),
+            "warehouse": {"path": "data", "least_free": "1MB", **(warehouse or {})},
         }
         for name, url in urls.items():
             key = folder / f"{name}.key"
@@ -116,7 +119,7 @@ class Bench:
 
     def copy(self, folder: Path) -> Bench:
         """Copy the project with its warehouse, which is faster than another snapshot."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        copy_folder(self.folder, folder)
         config = folder / self.config.name
         config.write_text(config.read_text("utf-8").replace(str(self.folder), str(folder)), "utf-8")
         return Bench(folder, config)
@@ -139,8 +142,14 @@ class Bench:
 
     def prepare(self) -> None:
         """Create the warehouse where there is none; its database is copied, which is faster."""
-        if not self.paths.root.exists():
+        if self.paths.root.exists():
+            return
+        for lakes in LAKES:
+            lakes.fill(self.folder)
+        if self.paths.shared is None:
             create_warehouse(self.paths.root)
+        else:
+            self.paths.prepare()
 
     def snapshot(
         self, *names: str, clock: Clock | None = None, progress: Progress | None = None

@@ -19,6 +19,7 @@ import polars as pl
 
 from common.shards import Item
 from tests.support.clocks import NOON
+from tests.support.lake_warehouses import LakeWarehouses, connect_lake, find_warehouse
 from warehouse.database import open_published, open_writer
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
@@ -162,18 +163,32 @@ def empty_database() -> bytes:
         return path.read_bytes()
 
 
+LAKES: list[LakeWarehouses] = []  # with one, warehouses are lakes; tests/conftest.py sets it
+
+
 def create_warehouse(folder: Path) -> WarehousePaths:
     """Create a warehouse with an empty database, which is copied: creating one takes as long as a load."""
-    paths = WarehousePaths(folder)
+    for lakes in LAKES:
+        lakes.fill(folder)
+    paths = find_warehouse(folder)
     paths.prepare()
-    paths.writer.write_bytes(empty_database())
+    if paths.shared is None:
+        paths.writer.write_bytes(empty_database())
     return paths
 
 
 def copy_warehouse(template: WarehousePaths, folder: Path) -> WarehousePaths:
     """Copy a warehouse, which is faster than loading its landings again."""
-    shutil.copytree(template.root, folder, dirs_exist_ok=True)
-    return WarehousePaths(folder)
+    copy_folder(template.root, folder)
+    return find_warehouse(folder)
+
+
+def copy_folder(source: Path, folder: Path) -> None:
+    """Copy the folder of a warehouse, or of a configuration with one."""
+    if LAKES:
+        LAKES[0].copy(source, folder)
+    else:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def run_header(run_id: str, started_at: datetime, **fields: Any) -> RunHeader:
@@ -257,6 +272,10 @@ def dump_facts(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
 def open_empty_database() -> duckdb.DuckDBPyConnection:
     """Return a connection to a new database without rows; its file vanishes with the connection."""
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    if LAKES:
+        lake = connect_lake(create_warehouse(folder))
+        weakref.finalize(lake, shutil.rmtree, folder)
+        return lake
     path = folder / "market.duckdb"
     path.write_bytes(empty_database())
     db = duckdb.connect(path)

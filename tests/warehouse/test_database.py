@@ -64,7 +64,7 @@ def test_new_file_is_migrated_once(tmp_path: Path) -> None:
 
 def test_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         db.execute("INSERT INTO store.schema_version VALUES (99, now())")
     landing = land(paths, "a", observe(minute(0), Quote()))
     with pytest.raises(WarehouseUnusable, match=r"has schema 99, this Floorline knows \d.*update Floorline"):
@@ -115,7 +115,7 @@ def test_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == {
         "market.duckdb", "writer", "landing", "catalog", "state.db",
     }  # fmt: skip
-    with open_reader(paths.published) as db, pytest.raises(duckdb.Error, match="read-only"):
+    with open_reader(paths.published_database) as db, pytest.raises(duckdb.Error, match="read-only"):
         db.execute("CREATE TABLE a (b INTEGER)")
 
 
@@ -134,7 +134,7 @@ def test_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_pa
 def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "r0", observe(minute(0), Quote(cents=100)))
-    with open_reader(paths.published) as early:
+    with open_reader(paths.published_database) as early:
         for number in range(1, 4):
             land_and_load(paths, f"r{number}", observe(minute(number), Quote(cents=100 + number)))
             # Within a process DuckDB shares one database per path, so the second reader is another process.

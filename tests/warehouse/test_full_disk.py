@@ -31,6 +31,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.rebuild import rebuild
 from warehouse.state.alerts import Alert, AlertStore
 
+pytestmark = pytest.mark.file_warehouse("the disk of the database's file is full")
+
 MANY = [Quote(str(number), number, url=f"https://example.com/{number * 7919}") for number in range(20_000)]
 
 

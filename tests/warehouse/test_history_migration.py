@@ -11,10 +11,13 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pytest
 
 from tests.support.warehouse import minute
 from warehouse.database import open_writer
 from warehouse.migration import SQL
+
+pytestmark = pytest.mark.file_warehouse("files of older versions, which no lake has")
 
 LAST_OF_STARTS = 9
 MIGRATIONS = {int(step.name[:4]): step.read_text() for step in (SQL / "migrations").iterdir()}

@@ -14,6 +14,8 @@ from warehouse.database import open_reader
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("looks at the published file; lake/test_kills.py is for a lake")
+
 LOAD = """
 import sys
 from datetime import UTC, datetime, timedelta

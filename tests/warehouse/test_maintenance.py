@@ -33,6 +33,8 @@ from warehouse.rebuild import rebuild, rebuildable_landings
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.database import open_state
 
+pytestmark = pytest.mark.file_warehouse("a rebuild makes the database's file anew")
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:

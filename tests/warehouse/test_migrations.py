@@ -19,6 +19,8 @@ from warehouse.landing.model import ShardHeader
 from warehouse.migration import SQL, schema_version
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("files of older versions, which no lake has")
+
 FIRST = (SQL / "migrations" / "0001_first.sql").read_text()
 NEWEST = max(int(step.name[:4]) for step in (SQL / "migrations").iterdir() if step.name.endswith(".sql"))
 OLD_ROWS = """

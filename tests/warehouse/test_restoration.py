@@ -41,6 +41,8 @@ from warehouse.publish import publish
 from warehouse.rebuild import rebuild
 from warehouse.restoration import find_published_base
 
+pytestmark = pytest.mark.file_warehouse("the two files of one warehouse restore each other")
+
 Damage = Callable[[WarehousePaths], object]
 
 

@@ -23,6 +23,8 @@ from tests.support.warehouse import Quote, create_warehouse, land_and_load, minu
 from warehouse.database import open_reader, translate_duckdb_errors
 from warehouse.landing.reader import CorruptLanding, refuse_corrupt_files
 
+pytestmark = pytest.mark.file_warehouse("damages the database's file")
+
 # No more address space than the process has: DuckDB cannot connect. At its exit Python needs some again.
 RESTORE = """
 import resource, sys

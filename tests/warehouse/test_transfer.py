@@ -19,6 +19,8 @@ from warehouse.sealing.months import seal_months
 from warehouse.transfer.comparison import find_differences, fingerprint_views
 from warehouse.transfer.lake import copy_into_lake
 
+pytestmark = pytest.mark.file_warehouse("moves a file into a lake")
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:

@@ -23,6 +23,8 @@ from warehouse.database import writer_lock
 from warehouse.loading.pipeline import load_pending
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("the lock of a file; test_lease.py is for both")
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:

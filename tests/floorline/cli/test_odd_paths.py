@@ -31,6 +31,8 @@ from warehouse.database import open_writer
 from warehouse.export import export_duckdb
 from warehouse.landing.reader import LandedRun
 
+pytestmark = pytest.mark.file_warehouse("paths of the database's file")
+
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PATTERN = "a?b*c[d]{e,f}**"
 TEXT = '  100% %s %25 %(x)s %Y; it\'s "q"  $HOME ${x} :a#b=c,d&e '

@@ -21,7 +21,7 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import Alert, AlertStore
 from warehouse.state.database import open_state
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [pytest.mark.file_warehouse("files of one machine"), pytest.mark.usefixtures("no_prefect")]
 READING = {
     "status": ("status",),
     "status as JSON": ("status", "--json"),

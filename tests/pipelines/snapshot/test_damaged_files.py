@@ -27,7 +27,10 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import read_alerts
 from warehouse.state.database import open_state
 
-pytestmark = pytest.mark.usefixtures("no_prefect")
+pytestmark = [
+    pytest.mark.file_warehouse("damages files of one machine"),
+    pytest.mark.usefixtures("no_prefect"),
+]
 TEXT = b"not what was written" * 1000
 REQUESTS = 2  # for prices, of a snapshot: one an item
 Damage = Callable[[WarehousePaths], object]

@@ -18,6 +18,8 @@ from tests.support.sandboxes import MakeSandbox
 from tests.support.snapshots import FLOORLINE, Bench, basket, catalog_of, clean_env, ledger, main_with
 from warehouse.landing.inventory import pending_landings
 
+pytestmark = pytest.mark.file_warehouse("the lock of a file")
+
 LOCK = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('locked', flush=True); input()"
 
 

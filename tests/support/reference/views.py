@@ -30,7 +30,7 @@ TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}
 
 def write_sections(page: str, paths: WarehousePaths) -> str:
     """Return the page with the sections of the views of a database, in the order of `sql/comments`."""
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         return replace_section(page, BEGIN, "\n".join(_sections(db)))
 
 

@@ -39,7 +39,7 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
     paths = create_warehouse(folder)
     for landing in world.landings:
         write_landing(paths.landing, landing)
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         db.execute("SET threads = 1")  # faster for landings of a few rows
         found = []
         if half:
@@ -62,7 +62,7 @@ def check_world(world: GeneratedWorld, folder: Path, *, in_order: bool) -> list[
 
 def _rebuild(world: GeneratedWorld, paths: WarehousePaths) -> Views:
     rebuild(paths, lambda: LATER, wait=0, row_parser=parse_raw_rows)
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         return fetch_views(db, world.times)
 
 

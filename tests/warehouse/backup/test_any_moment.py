@@ -17,6 +17,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 from warehouse.state.database import open_state
 
+pytestmark = pytest.mark.file_warehouse("a backup is of one machine's folder")
+
 Step = Callable[[WarehousePaths, int], object]
 
 

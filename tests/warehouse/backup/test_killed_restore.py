@@ -16,6 +16,8 @@ from warehouse.backup import restore as module
 from warehouse.landing.inventory import list_landings
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("a backup is of one machine's folder")
+
 # On both sides of each end of a phase, of a restore over a warehouse and of one into an empty folder.
 CASES = {f"step {step}": (step, True) for step in (0, 3, 7, 8, 15, 25, 26, 32, 38, 39)}
 CASES |= {f"step {step}, empty folder": (step, False) for step in (0, 8, 9, 20, 21, 22)}

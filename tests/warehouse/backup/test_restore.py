@@ -33,6 +33,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.state.alerts import AlertStore
 from warehouse.state.database import open_state
 
+pytestmark = pytest.mark.file_warehouse("a backup is of one machine's folder")
+
 
 def test_restore_onto_an_empty_folder_equals_the_backup(paths: WarehousePaths, tmp_path: Path) -> None:
     manifest = back_up(paths, tmp_path / "backup")

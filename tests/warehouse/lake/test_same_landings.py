@@ -17,6 +17,8 @@ from warehouse.landing.reader import read_run
 from warehouse.loading.quotes import load_run
 from warehouse.sealing.months import seal_months
 
+pytestmark = pytest.mark.file_warehouse("compares a file with a lake")
+
 
 def test_landings_of_a_few_rows(tmp_path: Path) -> None:
     """In a lake, a landing is one snapshot; the one that it holds already is none."""

@@ -98,7 +98,7 @@ def test_best_ask_that_only_points_know_ends_a_day_after_the_last_point(tmp_path
     points = land_series(paths, "points", page)
     week = 7 * 24 * 60
     seen = observe(minute(week), Quote(item="2"), items=by_ids("2"))
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         load_run(db, read_run(points), minute(500))
         load_run(db, read_run(land(paths, "seen", seen, interval_seconds=600)), minute(week))
         times = "SELECT price, valid_from, valid_to FROM best_ask_history WHERE item LIKE '% 1 %' ORDER BY 2"
@@ -124,13 +124,13 @@ def test_best_asks_of_random_loads_equal_the_model(runs: Any, points: Any, place
         if points:
             page = SeriesPage(minute(5000), sorted(points, key=lambda point: point.at))
             folders.insert(place, land_series(paths, "points", page))
-        with open_writer(paths.writer) as db:
+        with open_writer(paths.loader_database) as db:
             db.execute("SET threads = 1")
             for landed in folders:
                 load_run(db, read_run(landed), minute(6000))
                 if rows_of(db, "FROM observations LIMIT 1"):
                     check(db)
         rebuild(paths, lambda: minute(6000), wait=0)
-        with open_reader(paths.published) as reader:
+        with open_reader(paths.published_database) as reader:
             if rows_of(reader, "FROM observations LIMIT 1"):
                 check(reader)

@@ -23,7 +23,7 @@ def test_quotes_and_history_are_sorted_by_item(tmp_path: Path) -> None:
 
     load("one", 0, 100)
     load("two", 10, 200)
-    with open_reader(paths.writer) as db:
+    with open_reader(paths.loader_database) as db:
         for table in ("current", "history"):
             rows = db.execute(f"SELECT item_key, provider_key FROM store.{table} ORDER BY rowid").fetchall()
             assert len(rows) == 600

@@ -134,7 +134,7 @@ def test_table_from_2036_counts_from_its_run(paths: WarehousePaths) -> None:
 
 
 def test_stored_table_from_2036_is_not_used_for_ever(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:  # as an older version stored it
+    with open_writer(paths.loader_database) as db:  # as an older version stored it
         db.execute("UPDATE store.fx_rate SET rate_at = ?", [IN_2036])
     land_rates(paths, "b", 10, {"EUR": "0.9"}, Quote("1", 1234))
     assert query_rows(paths, "SELECT price, rate_at FROM quotes_in('EUR')") == [(Decimal("11.11"), minute(9))]

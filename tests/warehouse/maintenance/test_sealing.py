@@ -30,15 +30,15 @@ def test_only_a_large_database_is_sealed(paths: WarehousePaths) -> None:
     large = seal(paths, LATER, above=small.database_bytes // 2)
     assert [month.month.month for month in large.sealed] == [6, 7]
     assert query_rows(paths, HISTORY) == history
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         assert db.execute("FROM store.history").fetchall() == []
 
 
 def test_file_without_its_unused_blocks_has_the_same_content(paths: WarehousePaths) -> None:
     history, quotes = query_rows(paths, HISTORY), query_rows(paths, "FROM quotes")
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         db.execute("CREATE TABLE store.filler AS SELECT random() AS number FROM range(4_000_000)")
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         db.execute("DROP TABLE store.filler")
         db.execute("CREATE TABLE store.last AS SELECT 1 AS number")  # else the end of the file is cut off
     size = paths.writer.stat().st_size

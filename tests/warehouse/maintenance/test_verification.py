@@ -68,7 +68,7 @@ def flip_sealed_month(paths: WarehousePaths) -> None:
 
 def change_database(sql: str) -> Damage:
     def change(paths: WarehousePaths) -> None:
-        with open_writer(paths.writer) as db:
+        with open_writer(paths.loader_database) as db:
             db.execute(sql)
         publish(paths)
 

@@ -28,7 +28,7 @@ def paths(tmp_path: Path) -> WarehousePaths:
 
 @pytest.fixture
 def generation(paths: WarehousePaths) -> Iterator[Generation]:
-    generation = Generation(paths.published)
+    generation = Generation(paths.published_database)
     yield generation
     generation.close()
 
@@ -43,7 +43,7 @@ def test_newer_file_is_another_generation(paths: WarehousePaths, generation: Gen
     load(paths)
     assert not generation.is_current
     assert rows(generation, "SELECT max(lowest_ask) FROM quotes") == [(100,)]
-    newer = Generation(paths.published)
+    newer = Generation(paths.published_database)
     assert rows(newer, "SELECT max(lowest_ask) FROM quotes") == [(101,)]
     newer.close()
 

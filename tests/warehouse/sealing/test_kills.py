@@ -13,6 +13,8 @@ from warehouse.database import open_reader, open_writer
 from warehouse.maintenance.verification import verify
 from warehouse.publish import publish
 
+pytestmark = pytest.mark.file_warehouse("kills the compaction of the database's file")
+
 # For each line of its input, a job and a share of the time that the job takes, starts the job in a process of
 # its own and kills this process then. A process that has imported all starts the jobs.
 KILLER = """

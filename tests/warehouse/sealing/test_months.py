@@ -31,6 +31,7 @@ from tests.support.sealed_months import (
 )
 from tests.support.warehouse import (
     Quote,
+    copy_warehouse,
     create_warehouse,
     land,
     land_and_load,
@@ -76,10 +77,10 @@ def check_random_months(folder: Path, seed: int) -> None:
     plain, sealed = create_warehouse(folder / "plain"), create_warehouse(folder / "sealed [a]?b=1")
     landings = land_random_runs(plain, chance)
     shutil.copytree(plain.landing, sealed.landing, dirs_exist_ok=True)
-    with open_writer(plain.writer) as db:
+    with open_writer(plain.loader_database) as db:
         load_landings(db, landings)
     order, deletes = chance.sample(landings, len(landings)), chance.random() < 0.5
-    with open_writer(sealed.writer) as db:
+    with open_writer(sealed.loader_database) as db:
         for number, landing in enumerate(order, 1):
             load_landings(db, [landing])
             if chance.random() < 0.3:
@@ -93,7 +94,7 @@ def check_random_months(folder: Path, seed: int) -> None:
             shutil.rmtree(sealed.landing / landing.name)
         rebuild(sealed, lambda: LATER, wait=0)
     publish(sealed)
-    with open_reader(sealed.published) as db, open_reader(plain.writer) as plain_db:
+    with open_reader(sealed.published_database) as db, open_reader(plain.loader_database) as plain_db:
         start = find_quote_states(db).kept_from or minute(0)
         expected = see_from(plain_db, start)
         assert see_from(db, start) == expected
@@ -116,12 +117,12 @@ def test_random_months_equal_an_unsealed_twin(seed: int) -> None:
 
 def test_deleted_history_is_refused_and_best_asks_stay(paths: WarehousePaths) -> None:
     best = "FROM best_ask_history ORDER BY ALL"
-    with open_reader(paths.writer) as db:
+    with open_reader(paths.loader_database) as db:
         before = see_from(db, datetime(2026, 8, 1, tzinfo=UTC))
     report = seal(paths, minute(95 * DAY), keep=timedelta(days=31))  # 2026-09-04, so from August on
     assert report.deleted > 0
     assert seal(paths, minute(95 * DAY), keep=timedelta(days=31)).deleted == 0
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         assert see_from(db, datetime(2026, 8, 1, tzinfo=UTC)) == before
         assert db.execute("SELECT min(day) FROM daily_ohlc").fetchall() == [(date(2026, 8, 1),)]
         assert db.execute(best).fetchall() == before[-1]
@@ -151,7 +152,7 @@ def four_months(tmp_path_factory: pytest.TempPathFactory) -> WarehousePaths:
 @pytest.fixture
 def paths(four_months: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     """Return a copy of `four_months`."""
-    return WarehousePaths(shutil.copytree(four_months.root, tmp_path / "warehouse"))
+    return copy_warehouse(four_months, tmp_path / "warehouse")
 
 
 def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths) -> None:
@@ -160,7 +161,7 @@ def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths
         f"FROM daily_ohlc WHERE {item} AND day >= DATE '{{}}'",
         f"FROM quote_history_since('{{}}') WHERE {item}",
     )
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         # Of a join, the larger side gets what the other one has: the history, as in every real database.
         db.execute("INSERT INTO store.history SELECT h.* FROM store.history h, range(2000)")
         assert len(seal_months(db, minute(110 * DAY))) == 3  # June, July and August
@@ -171,7 +172,7 @@ def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths
 
 
 def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         assert seal_months(db, minute(31.4 * DAY)) == []  # 2026-07-02 21:36
         (june,) = seal_months(db, minute(31.5 * DAY))
         assert (june.month.isoformat(), june.rows > june.ended) == ("2026-06-01", True)
@@ -181,7 +182,7 @@ def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
 
 @pytest.mark.slow
 def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         seal_months(db, LATER)
         before = db.execute("FROM store.sealed_month").fetchall()
         first = first_sealed_states(paths)
@@ -200,7 +201,7 @@ def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePat
 
 @pytest.mark.slow
 def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         seal_months(db, LATER)
         reopen_months(db, minute(40 * DAY))
         items = [file.path for file in find_item_files(db)]
@@ -215,7 +216,7 @@ def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths:
 
 @pytest.mark.slow
 def test_sealed_months_survive_a_backup_and_rebuilds(paths: WarehousePaths, tmp_path: Path) -> None:
-    with open_reader(paths.writer) as db:
+    with open_reader(paths.loader_database) as db:
         expected = see(db)
     changes = back_up(paths, tmp_path / "before").counts.changes
     report = seal(paths, LATER)
@@ -281,7 +282,7 @@ def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePat
         quotes = run_query(paths, "FROM quotes ORDER BY ALL")
         assert run_query(paths, july) == july_quotes
     late = land(paths, "late", observe(minute(1), Quote("1", 555)))
-    with open_writer(paths.writer) as db, pytest.raises(SealedMonthUnreadable, match=message):
+    with open_writer(paths.loader_database) as db, pytest.raises(SealedMonthUnreadable, match=message):
         load_landings(db, [late])
 
 
@@ -291,12 +292,12 @@ def test_macro_reads_the_sealed_months_of_its_own_database_only(
 ) -> None:
     seal(paths, LATER)
     other = create_warehouse(tmp_path / "other")
-    with open_writer(other.writer) as db:
+    with open_writer(other.loader_database) as db:
         load_landings(db, land_random_runs(other, random.Random(8)))
         asof = "FROM quotes_as_of('2026-06-20 12:00:00Z') ORDER BY ALL"
         expected = db.execute(asof).fetchall()
     seal(other, LATER)
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         db.execute(f"ATTACH {quote_path(other.published)} AS other (READ_ONLY)")
         named = "quotes_as_of('2026-06-20 12:00:00Z', 'other') ORDER BY ALL"
         assert db.execute(f"FROM other.{named}").fetchall() == expected
@@ -306,7 +307,7 @@ def test_macro_reads_the_sealed_months_of_its_own_database_only(
 
 def run_query(paths: WarehousePaths, sql: str) -> Rows:
     """Run one statement as `floorline query` does."""
-    with query_results(paths.published, sql) as results:
+    with query_results(paths.published_database, sql) as results:
         (output,) = results
         return output.relation.fetchall()
 
@@ -317,7 +318,7 @@ def test_landing_of_a_sealed_month_that_is_the_newest_one_reopens_the_month(tmp_
         land(paths, f"r{day}", observe(minute(day * DAY), Quote(cents=100 + day))) for day in (20, 25)
     )
     asof = "SELECT lowest_ask FROM quotes_as_of(?)"
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         load_landings(db, [first])
         seal_months(db, minute(40 * DAY))
         load_landings(db, [second])

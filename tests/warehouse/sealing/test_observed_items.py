@@ -29,13 +29,13 @@ def paths(tmp_path: Path) -> WarehousePaths:
         land(paths, "july", observe(minute(40 * DAY), Quote(cents=101), complete=False)),
         land(paths, "october", observe(minute(130 * DAY), Quote(cents=102), complete=False)),
     ]
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         load_landings(db, landings)
     return paths
 
 
 def test_rows_move_into_a_file_of_each_month_and_come_back(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         rows = db.execute(ROWS.format("store.observed_items")).fetchall()
         assert sorted(len(row[-1]) for row in rows) == [1, 1, 77, 511, 512]
         assert len(seal_months(db, minute(125 * DAY))) == 4  # up to September, of which no run has a row
@@ -44,7 +44,7 @@ def test_rows_move_into_a_file_of_each_month_and_come_back(paths: WarehousePaths
     export_duckdb(paths, paths.root / "exported.duckdb")
     with open_reader(paths.root / "exported.duckdb") as db:
         assert db.execute(ROWS.format("store.observed_items")).fetchall() == rows
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         left = db.execute(ROWS.format("store.observed_items")).fetchall()
         assert left == [row for row in rows if row[0] == 3]
         view_items(db)
@@ -57,7 +57,7 @@ def test_rows_move_into_a_file_of_each_month_and_come_back(paths: WarehousePaths
 
 
 def test_only_files_are_needed_that_may_have_a_row(paths: WarehousePaths) -> None:
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         seal_months(db, minute(125 * DAY))
         (july,) = (file.path for file in find_item_files(db, since=JULY))
         july.unlink()
@@ -70,7 +70,7 @@ def test_only_files_are_needed_that_may_have_a_row(paths: WarehousePaths) -> Non
 
 def test_lists_of_an_older_version_are_cut(paths: WarehousePaths) -> None:
     items = list(range(1, 1301))
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         db.execute("INSERT INTO store.observed_items VALUES (2, 1, 1, ?, ?)", [minute(1), items])
         seal_months(db, LATER)
         view_items(db)

@@ -69,7 +69,7 @@ def published(
     }
     order = list(crawls)
     order.insert(AFTER, order.pop(LATE))
-    with open_writer(paths.writer) as db:
+    with open_writer(paths.loader_database) as db:
         for at in order:
             load_run(db, read_run(crawls[at]), at)
             seal_months(db, at)
@@ -77,7 +77,7 @@ def published(
         assert db.execute("SELECT count(*) FROM store.sealed_month").fetchall() == [(6,)]
     publish(paths)
     assert verify(paths).problems == ()
-    with open_reader(paths.published) as db:
+    with open_reader(paths.published_database) as db:
         yield db
 
 

@@ -26,6 +26,8 @@ from warehouse.state.backfills import BackfillStore
 from warehouse.state.database import open_state
 from warehouse.state.mending import mend_state
 
+pytestmark = pytest.mark.file_warehouse("mends the file state.db")
+
 DAY = timedelta(days=1)
 
 

@@ -25,6 +25,8 @@ from warehouse.state.backfill_rows import BackfillShard
 from warehouse.state.backfills import BackfillStore
 from warehouse.state.recovery import recover_progress
 
+pytestmark = pytest.mark.file_warehouse("the file state.db is lost or damaged")
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> WarehousePaths:

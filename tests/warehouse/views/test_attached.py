@@ -15,6 +15,8 @@ from tests.support.markets import publish_market
 from tests.support.warehouse import Quote, copy_warehouse, land_and_load, minute, observe
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("attaches published files")
+
 NAMES = ("other", "quotes", "a friend's market")
 OLDEST = (1, 3, 2)
 

@@ -14,6 +14,8 @@ from warehouse.paths import WarehousePaths
 from warehouse.views.comments import EXAMPLE, read_comments
 from warehouse.views.definitions import read_sql
 
+pytestmark = pytest.mark.file_warehouse("the comments in a file; a lake has them in PostgreSQL")
+
 NAMES = """
 SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'market' AND schema_name = 'main'
 UNION ALL SELECT function_name, comment FROM duckdb_functions()
