@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import duckdb
 
-from warehouse.lake.connection import attach_lake, plain_reads
+from warehouse.lake.connection import NAME, attach_lake, plain_reads
 from warehouse.lake.location import LakeLocation
 from warehouse.lake.working_tables import WorkingConnection
 from warehouse.migration import (
@@ -34,6 +34,15 @@ CHECK: Final = re.compile(r",\s*CHECK \(lowest_ask IS NOT NULL OR other_price IS
 SETTINGS: Final = ("asof_loop_join_threshold = 0", "preserve_insertion_order = false")
 # What a load that failed has left to do; see `finish_migration`.
 STALE: Final = ("SELECT 1 FROM store.stale_filling LIMIT 1", "SELECT 1 FROM store.stale_best_ask LIMIT 1")
+# DuckLake keeps the rows of small loads in the catalog, and cannot read a STRUCT with a TIMESTAMPTZ back from
+# PostgreSQL: such a query ends the process. The rows of these tables are always in files.
+TABLES_IN_FILES: Final = ("current", "sold_seam")
+SELECT_TABLES_IN_FILES: Final = """
+SELECT scope_entry FROM ducklake_options(?) WHERE option_name = 'data_inlining_row_limit' AND value = '0'
+"""
+SET_IN_FILES: Final = """
+CALL ducklake_set_option($lake, 'data_inlining_row_limit', 0, schema => 'store', table_name => $table)
+"""
 
 
 @contextlib.contextmanager
@@ -62,6 +71,8 @@ def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
         is_current = not missing and has_views(db, newest_schema(), find_quote_states(db))
         is_stale = any(db.execute(query).fetchall() for query in STALE)
         view_open_states(db)
+        in_files = {name for (name,) in db.execute(SELECT_TABLES_IN_FILES, [NAME]).fetchall()}
+    _keep_in_files(db, in_files)
     if missing:
         with transaction(db):
             _apply(db, missing)
@@ -70,6 +81,16 @@ def _migrate(db: duckdb.DuckDBPyConnection, lake: LakeLocation) -> None:
             update_history(db)
     if missing or is_stale:
         finish_migration(db)
+
+
+def _keep_in_files(db: duckdb.DuckDBPyConnection, in_files: Collection[str]) -> None:
+    """Keep the rows of TABLES_IN_FILES out of the catalog; `in_files` are those for which that is set.
+
+    Not in the transaction that creates the tables: DuckLake sets options of tables that are committed.
+    """
+    for table in TABLES_IN_FILES:
+        if f"store.{table}" not in in_files:
+            db.execute(SET_IN_FILES, {"lake": NAME, "table": table})
 
 
 def _find_version(db: duckdb.DuckDBPyConnection) -> int:
