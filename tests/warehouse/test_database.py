@@ -30,6 +30,7 @@ from warehouse.queries.runner import previously_listed_providers, run_query
 
 NEWEST = 19
 # Opens a database read-write, leaves a change in the write-ahead log, prints "ready" and waits to be killed.
+of_files = pytest.mark.file_warehouse("is about the database's file, or its published copy")
 INTRUDER = """
 import duckdb, sys, time
 db = duckdb.connect(sys.argv[1])
@@ -72,6 +73,7 @@ def test_schema_of_a_newer_floorline_is_refused_and_loads_nothing(tmp_path: Path
     assert not (landing / "loaded").exists()
 
 
+@of_files
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     paths.writer.write_text("not a database" * 1000)
@@ -107,6 +109,7 @@ def test_too_little_free_space_is_refused(tmp_path: Path) -> None:
         paths.ensure_free_space(1 << 60)
 
 
+@of_files
 def test_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))
@@ -119,6 +122,7 @@ def test_published_database_is_a_complete_read_only_copy(tmp_path: Path) -> None
         db.execute("CREATE TABLE a (b INTEGER)")
 
 
+@of_files
 def test_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     partial = tmp_path / "market.duckdb.partial"
@@ -131,6 +135,7 @@ def test_partial_copy_of_a_killed_publish_is_replaced_and_not_overwritten(tmp_pa
     assert not partial.exists()
 
 
+@of_files
 def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "r0", observe(minute(0), Quote(cents=100)))
@@ -147,6 +152,7 @@ def test_open_reader_keeps_its_data_while_new_copies_are_published(tmp_path: Pat
         assert early.execute("SELECT lowest_ask FROM quotes").fetchall() == [(100,)]
 
 
+@of_files
 def test_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(cents=100)))
@@ -166,6 +172,7 @@ def test_log_of_a_killed_reader_that_wrote_is_deleted_by_the_next_publish(tmp_pa
     assert query_rows(paths, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'intruder'") == [(0,)]
 
 
+@of_files
 def test_publish_that_fails_leaves_the_old_copy(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote()))

@@ -42,6 +42,7 @@ def test_load_copies_new_alerts_and_the_end_of_open_ones(paths: WarehousePaths) 
     assert query_rows(paths, ALERTS) == [("steam", False), ("buff163", True)]
 
 
+@pytest.mark.file_warehouse("a rebuild makes the database's file anew")
 @pytest.mark.slow
 def test_pruned_alerts_stay_in_the_warehouse_and_in_a_rebuilt_one(paths: WarehousePaths) -> None:
     load_on_day(paths, 182)

@@ -113,6 +113,7 @@ def test_best_ask_that_only_points_know_ends_a_day_after_the_last_point(tmp_path
         assert rows_of(db, times)[1] == (Decimal("1.1"), minute(60), minute(200))
 
 
+@pytest.mark.file_warehouse("ends with a rebuild, which makes the database's file anew")
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(st.lists(RUNS, min_size=1, max_size=12), POINTS, st.integers(0, 12))

@@ -38,6 +38,7 @@ from warehouse.database import WRITER_SETTINGS
 from warehouse.integrity import count_missing_runs, is_whole
 from warehouse.landing.inventory import landings_set_aside, pending_landings, release
 from warehouse.landing.ndjson import RowParser
+from warehouse.landing.set_aside import find_set_aside, release_landings
 from warehouse.landing.tries import MAX_FAILED, MAX_UNFINISHED, Tries, read_tries, write_tries
 from warehouse.landing.writer import LandingWriter
 from warehouse.loading.pipeline import load_pending
@@ -48,6 +49,11 @@ from warehouse.state.alerts import read_alerts
 from warehouse.state.database import open_state
 
 pytestmark = pytest.mark.server  # a landing that failed is loaded in a process of its own
+
+of_one_machine = pytest.mark.file_warehouse("a released landing of a queue is tried as often as a new one")
+of_a_lock = pytest.mark.file_warehouse("looks at DuckDB's lock of the file; lake/test_kills.py is for a lake")
+of_a_rebuild = pytest.mark.file_warehouse("a rebuild makes the database's file anew")
+of_memory = pytest.mark.file_warehouse("has the memory of a file's writer")
 
 LOAD = """
 import sys
@@ -110,6 +116,13 @@ def paths(tmp_path: Path) -> WarehousePaths:
     return paths
 
 
+def folder_of_loader(paths: WarehousePaths) -> Path:
+    """Return the folder where a loader has the odd landing and its tries; a shared one has downloaded it."""
+    folder = (paths.landing if paths.shared is None else paths.fetched) / "odd"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def loaded_runs(paths: WarehousePaths) -> list[str]:
     return [run for (run,) in query_rows(paths, "SELECT run_id FROM runs ORDER BY run_id")]
 
@@ -132,7 +145,7 @@ def test_landing_that_fails_is_set_aside_after_three_tries(
     paths: WarehousePaths, parser: RowParser, reason: str
 ) -> None:
     if (parser, reason) in DEATHS.values():
-        write_tries(paths.landing / "odd", Tries(unfinished=1))  # as after a load that it killed
+        write_tries(folder_of_loader(paths), Tries(unfinished=1))  # as after a load that it killed
     states = [load(paths, parser)["odd"].state for _ in range(MAX_FAILED)]
     assert states == ["waiting", "waiting", "unreadable"]
     assert loaded_runs(paths) == ["a", "c"]
@@ -140,17 +153,26 @@ def test_landing_that_fails_is_set_aside_after_three_tries(
     assert (alert.cause, alert.subject) == ("landing.unreadable", "odd")
     assert reason in alert.message
     assert "(3 tries)" in alert.message
-    assert [str(error) for error in landings_set_aside(paths.landing)] == [f"odd: {alert.message}"]
+    assert [(aside.run_id, aside.reason) for aside in find_set_aside(paths)] == [("odd", alert.message)]
     assert load(paths, parser) == {}
 
-    assert release(paths.landing, []) == ["odd"]
-    assert load(paths, parser)["odd"].state == "unreadable"
-    assert release(paths.landing, ["odd"]) == ["odd"]
+    release_landings(paths, ["odd"])
     assert load(paths)["odd"].state == "done"
     assert loaded_runs(paths) == ["a", "c", "odd"]
     assert read_alerts(open_state(paths), open_only=True) == []
 
 
+@of_one_machine
+@pytest.mark.slow
+def test_released_landing_is_tried_once_more(paths: WarehousePaths) -> None:
+    write_tries(paths.landing / "odd", Tries(failed=MAX_FAILED - 1))
+    assert load(paths, row_parsers.fail)["odd"].state == "unreadable"
+    for run_ids in ([], ["odd"]):
+        assert release(paths.landing, run_ids) == ["odd"]
+        assert load(paths, row_parsers.fail)["odd"].state == "unreadable"
+
+
+@of_a_lock
 @pytest.mark.slow
 def test_landing_that_kills_its_loader_is_tried_by_itself_by_the_next_one(paths: WarehousePaths) -> None:
     assert kill_a_load(paths, "segfault") < 0
@@ -160,6 +182,7 @@ def test_landing_that_kills_its_loader_is_tried_by_itself_by_the_next_one(paths:
     assert read_tries(paths.landing / "odd") == Tries(failed=1)
 
 
+@of_a_lock
 @pytest.mark.slow
 def test_loads_that_somebody_kills_set_nothing_aside(paths: WarehousePaths) -> None:
     assert [kill_a_load(paths, "wait_to_be_killed") for _ in range(2)] == [-9, -9]
@@ -184,17 +207,17 @@ def test_failure_of_the_machine_is_no_failure_of_the_landing(
     paths: WarehousePaths, parser: RowParser, error: type[Exception], by_itself: bool
 ) -> None:
     tries = Tries(failed=int(by_itself))
-    write_tries(paths.landing / "odd", tries)
+    write_tries(folder_of_loader(paths), tries)
     for _ in range(MAX_FAILED):
         with pytest.raises(error):
             load(paths, parser)
-    assert read_tries(paths.landing / "odd") == tries
+    assert read_tries(folder_of_loader(paths)) == tries
     assert load(paths)["odd"].state == "done"
 
 
 @pytest.mark.slow
 def test_process_that_somebody_interrupts_is_no_failure(paths: WarehousePaths) -> None:
-    write_tries(paths.landing / "odd", Tries(unfinished=1))
+    write_tries(folder_of_loader(paths), Tries(unfinished=1))
     states = {load(paths, row_parsers.be_interrupted)["odd"].state for _ in range(MAX_FAILED)}
     assert states == {"waiting"}
     assert load(paths)["odd"].state == "done"
@@ -203,7 +226,7 @@ def test_process_that_somebody_interrupts_is_no_failure(paths: WarehousePaths) -
 def test_process_that_cannot_be_started_is_no_failure(
     paths: WarehousePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_tries(paths.landing / "odd", Tries(unfinished=1))
+    write_tries(folder_of_loader(paths), Tries(unfinished=1))
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", str(tmp_path / "none"))
         assert "could not be started" in (load(paths)["odd"].reason or "")
@@ -212,7 +235,7 @@ def test_process_that_cannot_be_started_is_no_failure(
 
 
 def test_landing_whose_every_loader_was_killed_is_set_aside(paths: WarehousePaths) -> None:
-    write_tries(paths.landing / "odd", Tries(unfinished=MAX_UNFINISHED))
+    write_tries(folder_of_loader(paths), Tries(unfinished=MAX_UNFINISHED))
     assert load(paths)["odd"].state == "unreadable"
     assert loaded_runs(paths) == ["a", "c"]
 
@@ -220,16 +243,17 @@ def test_landing_whose_every_loader_was_killed_is_set_aside(paths: WarehousePath
 @pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b'{"failed": "x"}'])
 def test_damaged_count_of_tries_counts_as_one_try(paths: WarehousePaths, content: bytes) -> None:
-    (paths.landing / "odd" / "tries.json").write_bytes(content)
+    (folder_of_loader(paths) / "tries.json").write_bytes(content)
     assert load(paths)["odd"].state == "done"
 
 
 def test_folder_that_cannot_be_written_is_reported_and_the_others_load(paths: WarehousePaths) -> None:
-    (paths.landing / "odd" / "tries.json").mkdir()
+    (folder_of_loader(paths) / "tries.json").mkdir()
     assert load(paths)["odd"].state == "unreadable"
     assert loaded_runs(paths) == ["a", "c"]
 
 
+@of_a_lock
 @pytest.mark.slow
 def test_landing_without_checksums_is_loaded_by_itself(paths: WarehousePaths) -> None:
     """A flipped bit in the Arrow stream of an older version could crash its reader."""
@@ -243,6 +267,7 @@ def test_landing_without_checksums_is_loaded_by_itself(paths: WarehousePaths) ->
     assert load(paths)["odd"].state == "done"
 
 
+@of_a_rebuild
 @pytest.mark.slow
 def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths) -> None:
     write_tries(paths.landing / "odd", Tries(unfinished=1))
@@ -251,6 +276,7 @@ def test_rebuild_survives_a_landing_that_kills_its_loader(paths: WarehousePaths)
     assert loaded_runs(paths) == ["a", "c"]
 
 
+@of_a_rebuild
 @pytest.mark.slow
 def test_rebuild_tries_a_landing_as_often_as_loads_do(paths: WarehousePaths) -> None:
     """New: a landing was set aside after its first failure."""
@@ -259,6 +285,7 @@ def test_rebuild_tries_a_landing_as_often_as_loads_do(paths: WarehousePaths) -> 
     assert loaded_runs(paths) == ["a", "c", "odd"]
 
 
+@of_a_rebuild
 @pytest.mark.slow
 def test_rebuild_sets_aside_what_fails_as_often_as_loads_try_it(paths: WarehousePaths) -> None:
     """A guard, but for the number of tries."""
@@ -268,6 +295,7 @@ def test_rebuild_sets_aside_what_fails_as_often_as_loads_try_it(paths: Warehouse
     assert (rebuilt.runs, loaded_runs(paths)) == (2, ["a", "c"])
 
 
+@of_a_rebuild
 @pytest.mark.slow
 def test_rebuild_whose_process_cannot_be_started_sets_nothing_aside(
     paths: WarehousePaths, monkeypatch: pytest.MonkeyPatch
@@ -280,6 +308,7 @@ def test_rebuild_whose_process_cannot_be_started_sets_nothing_aside(
     assert load(paths)["odd"].state == "done"
 
 
+@of_a_rebuild
 @pytest.mark.slow
 def test_rebuild_that_would_lose_runs_changes_nothing(paths: WarehousePaths) -> None:
     """New: it replaced the loader's database first, and then refused to publish.
@@ -315,6 +344,7 @@ def damage_another_table(paths: WarehousePaths) -> None:
     pytest.fail("no byte is of another table")
 
 
+@of_memory
 @pytest.mark.slow
 def test_landing_that_needs_more_memory_loads_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

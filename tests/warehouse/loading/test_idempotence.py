@@ -55,6 +55,7 @@ def test_loading_a_landing_twice_changes_nothing(
         assert [db.execute(f"FROM store.{table}").fetchall() for table in tables] == before
 
 
+@pytest.mark.file_warehouse("a landing of one machine is marked; landing/test_queue.py is for a queue")
 def test_load_killed_before_marking_the_landing_is_repeated_without_a_change(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     folder = land(paths, "a", observe(minute(0), Quote("1"), Quote("2")))
@@ -67,6 +68,7 @@ def test_load_killed_before_marking_the_landing_is_repeated_without_a_change(tmp
     assert (folder / "loaded").exists()
 
 
+@pytest.mark.file_warehouse("a lake needs no publish")
 def test_load_killed_before_publishing_is_published_by_the_next(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote("1")))

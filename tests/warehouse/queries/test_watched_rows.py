@@ -9,15 +9,16 @@ import pytest
 from common.warehouse_errors import NotPublished, QueryRejected
 from tests.support.cases import slow_but
 from tests.support.watches import create_record
+from warehouse.paths import Database
 from warehouse.queries.watched_rows import MAX_COLUMNS, MAX_ROWS, check_select, find_rows
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_record(tmp_path_factory.mktemp("record") / "data").published
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    return create_record(tmp_path_factory.mktemp("record") / "data").published_database
 
 
-def test_rows_are_text_in_the_order_of_the_query(database: Path) -> None:
+def test_rows_are_text_in_the_order_of_the_query(database: Database) -> None:
     found = find_rows(database, "SELECT price, provider, quantity FROM quotes ORDER BY price DESC LIMIT 2")
     assert found.records() == [
         {"price": "950.00", "provider": "steam", "quantity": "1"},
@@ -38,11 +39,11 @@ def test_rows_are_text_in_the_order_of_the_query(database: Path) -> None:
         ("[1, 2]", "[1, 2]"),
     ],
 )
-def test_value_is_exact_and_on_one_line(database: Path, sql: str, value: str | None) -> None:
+def test_value_is_exact_and_on_one_line(database: Database, sql: str, value: str | None) -> None:
     assert find_rows(database, f"SELECT {sql} AS v").rows == ((value,),)
 
 
-def test_result_is_bounded(database: Path) -> None:
+def test_result_is_bounded(database: Database) -> None:
     columns = ", ".join(f"i AS c{number}" for number in range(MAX_COLUMNS + 5))
     found = find_rows(database, f"SELECT {columns} FROM range({MAX_ROWS + 1}) t(i)")
     assert (len(found.rows), len(found.columns), found.count) == (1000, 30, "more than 1,000 rows")
@@ -68,14 +69,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("sql", "reason"), slow_but(REFUSED.keys() - {"too much memory"}, REFUSED))
-def test_what_is_no_single_select_is_refused(database: Path, sql: str, reason: str) -> None:
+def test_what_is_no_single_select_is_refused(database: Database, sql: str, reason: str) -> None:
     with pytest.raises(QueryRejected) as caught:
         find_rows(database, sql)
     assert reason in caught.value.detail
     assert "floorline query" not in caught.value.detail  # advice for another command
 
 
-def test_check_looks_names_up_and_runs_nothing(database: Path, tmp_path: Path) -> None:
+def test_check_looks_names_up_and_runs_nothing(database: Database, tmp_path: Path) -> None:
     check_select(database, "SELECT error('it was run') FROM quotes")
     with pytest.raises(QueryRejected, match="quoted does not exist"):
         check_select(database, "FROM quoted")
