@@ -15,7 +15,7 @@ import polars as pl
 
 from connectors.schemas import CANDLES, DAILY, POINTS, SALES
 from tests.support.clocks import NOON
-from tests.support.warehouse import DAY, item_name, load_into_memory, minute, run_header
+from tests.support.warehouse import DAY, LAKES, item_name, load_into_memory, minute, run_header
 from warehouse.landing.reader import read_run
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
@@ -195,7 +195,12 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 
 def database_with(folders: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
-    """Empty the database that the tests share, load these landings in this order, and return it."""
+    """Empty the database that the tests share, load these landings in this order, and return it.
+
+    A lake is not emptied, but a new one: deleting the rows of all tables takes longer.
+    """
+    if LAKES:
+        return load_into_memory(folders)
     db = _database()
     tables = db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'").fetchall()
     for (table,) in tables:

@@ -12,6 +12,8 @@ from tests.support.worlds.checks import check_world
 from tests.support.worlds.generator import generate_world
 from tests.support.worlds.kinds import KINDS
 
+pytestmark = pytest.mark.file_warehouse("rebuilds; lake/test_same_landings.py has a world in a lake")
+
 SEEDS = range(3)
 
 

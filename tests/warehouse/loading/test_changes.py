@@ -109,6 +109,7 @@ def test_changed_at_is_the_timestamp_of_the_source_or_else_the_observation(tmp_p
         assert rows == [("1", NOON), ("2", minute(5))]
 
 
+@pytest.mark.lake
 def test_two_runs_in_the_same_second_both_enter_the_history(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     land_and_load(paths, "a", observe(minute(0), Quote(cents=100)), started_at=minute(-2))

@@ -39,6 +39,7 @@ def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(template, tmp_path)
 
 
+@pytest.mark.lake
 def test_quote_vanishes_and_returns_unchanged(paths: WarehousePaths) -> None:
     closed = land_and_load(paths, "b", observe(minute(10), Quote("2"), Quote("3")))
     assert (closed.rows_closed, closed.rows_changed, listed_items(paths)) == (1, 1, {"2", "3"})

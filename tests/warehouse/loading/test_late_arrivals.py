@@ -73,6 +73,7 @@ def test_order_of_loading_does_not_matter(
             assert prices == [(Decimal(c) / 100,) for c in cents]
 
 
+@pytest.mark.lake
 def test_late_landing_does_not_replace_current_quotes(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     early = land(paths, "early", observe(minute(0), Quote(cents=100)))
@@ -154,6 +155,7 @@ def test_late_landing_behind_an_incomplete_one_does_not_put_quotes_back(tmp_path
     assert changes == [(minute(0), 100), (minute(10), 110), (minute(20), 100)]
 
 
+@pytest.mark.lake
 def test_late_absence_leaves_its_trace(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     folders = [

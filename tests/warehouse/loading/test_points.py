@@ -165,6 +165,7 @@ def test_changed_base_name_gets_a_new_key_and_a_renamed_finish_does_not(
     ]  # fmt: skip
 
 
+@pytest.mark.lake
 def test_failed_load_leaves_no_rows(paths: WarehousePaths) -> None:
     db = load_into_memory([])
     db.execute("DROP VIEW rejects")

@@ -41,6 +41,7 @@ def paths(template: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(template, tmp_path)
 
 
+@pytest.mark.lake
 def test_reject_is_stored_with_its_text_and_reason(paths: WarehousePaths) -> None:
     text = '{"item_id": 1, "lowest_ask": "abc", "name": "★ \\u2605 \\" \\n"}'
     shard = observe(minute(10), Quote("2"), Quote("3"), rejects=[("no integer", text)])

@@ -97,6 +97,7 @@ def test_largest_count_is_stored_in_any_order_of_loading(extractions: list[Any],
     assert counted == sorted((minute(at), cents, count) for (at, cents), count in largest.items())
 
 
+@pytest.mark.lake
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[::5], ids=str)
 def test_equal_sales_on_both_sides_of_a_cursor_are_added_up(
     paths: WarehousePaths, order: tuple[int, ...]

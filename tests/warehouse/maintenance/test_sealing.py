@@ -10,6 +10,8 @@ from warehouse.maintenance.compaction import compact, is_worth_compacting
 from warehouse.maintenance.sealing import seal
 from warehouse.paths import WarehousePaths
 
+pytestmark = pytest.mark.file_warehouse("a lake is sealed whatever its size, and has no file to compact")
+
 LATER = minute(90 * 24 * 60)
 HISTORY = "FROM quote_history ORDER BY ALL"
 

@@ -19,6 +19,8 @@ from warehouse.maintenance.verification import verify
 from warehouse.paths import WarehousePaths
 from warehouse.publish import publish
 
+pytestmark = pytest.mark.file_warehouse("damages the files of one machine")
+
 DAY = 24 * 60  # minutes
 Damage = Callable[[WarehousePaths], object]
 

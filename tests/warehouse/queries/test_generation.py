@@ -37,6 +37,7 @@ def rows(generation: Generation, sql: str, *values: object, seconds: float | Non
     return generation.fetch(sql, values, lambda cursor: cursor.fetchall(), seconds=seconds)
 
 
+@pytest.mark.lake
 def test_newer_file_is_another_generation(paths: WarehousePaths, generation: Generation) -> None:
     assert generation.is_current
     land(paths, "run-1", observe(NOON + timedelta(hours=1), Quote("1", 101)), interval_seconds=60)

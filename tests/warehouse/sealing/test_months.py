@@ -54,6 +54,8 @@ from warehouse.sealing.observed_items import find_item_files
 from warehouse.sealing.retention import delete_history
 from warehouse.views.quote_states import find_quote_states, read_sealed_files
 
+of_files = pytest.mark.file_warehouse("is about the files of sealed months, of which a lake has rows")
+
 
 def see_from(db: duckdb.DuckDBPyConnection, start: datetime) -> list[Rows]:
     """Return what `see` does of the time from `start` on, and the days and best asks, these of all time."""
@@ -106,6 +108,7 @@ def check_random_months(folder: Path, seed: int) -> None:
         assert see_from(db, start) == expected
 
 
+@of_files
 @pytest.mark.slow
 @settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 10**6))
@@ -155,6 +158,7 @@ def paths(four_months: WarehousePaths, tmp_path: Path) -> WarehousePaths:
     return copy_warehouse(four_months, tmp_path / "warehouse")
 
 
+@of_files
 def test_days_of_an_item_open_the_files_of_these_days_only(paths: WarehousePaths) -> None:
     item = "item = 'AK-47 | Finish 1 (Field-Tested)'"
     queries = (
@@ -180,6 +184,7 @@ def test_month_is_sealed_two_days_after_its_end(paths: WarehousePaths) -> None:
         assert first_end >= minute(29.5 * DAY)  # 2026-07-01
 
 
+@of_files
 @pytest.mark.slow
 def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePaths) -> None:
     with open_writer(paths.loader_database) as db:
@@ -199,6 +204,7 @@ def test_file_that_is_damaged_or_missing_is_never_taken_back(paths: WarehousePat
         first.with_suffix(".gone").rename(first)
 
 
+@of_files
 @pytest.mark.slow
 def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths: WarehousePaths) -> None:
     with open_writer(paths.loader_database) as db:
@@ -214,6 +220,7 @@ def test_files_that_nothing_uses_are_deleted_when_no_reader_can_need_them(paths:
     assert len(used) < len(files)
 
 
+@of_files
 @pytest.mark.slow
 def test_sealed_months_survive_a_backup_and_rebuilds(paths: WarehousePaths, tmp_path: Path) -> None:
     with open_reader(paths.loader_database) as db:
@@ -237,6 +244,7 @@ def test_sealed_months_survive_a_backup_and_rebuilds(paths: WarehousePaths, tmp_
         seal(restored, LATER)
 
 
+@of_files
 @pytest.mark.slow
 def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> None:
     seal(paths, LATER)
@@ -253,6 +261,7 @@ def test_query_reads_sealed_months_and_no_other_file(paths: WarehousePaths) -> N
             run_query(paths, statement)
 
 
+@of_files
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", ["missing", "damaged"])
 def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePaths, problem: str) -> None:
@@ -286,6 +295,7 @@ def test_only_what_needs_a_file_that_is_missing_or_cut_fails(paths: WarehousePat
         load_landings(db, [late])
 
 
+@of_files
 @pytest.mark.slow
 def test_macro_reads_the_sealed_months_of_its_own_database_only(
     paths: WarehousePaths, tmp_path: Path
@@ -312,6 +322,7 @@ def run_query(paths: WarehousePaths, sql: str) -> Rows:
         return output.relation.fetchall()
 
 
+@pytest.mark.lake
 def test_landing_of_a_sealed_month_that_is_the_newest_one_reopens_the_month(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     first, second = (

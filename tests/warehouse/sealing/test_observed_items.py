@@ -15,6 +15,8 @@ from warehouse.publish import publish
 from warehouse.sealing.months import seal_months
 from warehouse.sealing.observed_items import find_item_files, take_back_items, view_items
 
+pytestmark = pytest.mark.file_warehouse("the files of sealed months, of which a lake has rows")
+
 ROWS = "SELECT * FROM {} ORDER BY ALL"
 JULY, SEPTEMBER = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
 

@@ -81,7 +81,11 @@ def published(
         yield db
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not REAL.exists(), reason="the real prices are missing")]
+pytestmark = [
+    pytest.mark.file_warehouse("publishes a file, and counts its bytes"),
+    pytest.mark.slow,
+    pytest.mark.skipif(not REAL.exists(), reason="the real prices are missing"),
+]
 
 
 def test_state_of_every_crawl_is_that_of_its_moment(
