@@ -33,8 +33,9 @@ test-unit: $(READY)  ## the quick tests that start no server and no process
 test-slow: $(READY)  ## tests that take minutes: real prices, kills, a whole catalog
 	$(BIN)/python -m pytest -n 2 -m "slow and not prefect"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and prefect"
+	$(BIN)/python -m pytest --warehouse lake -m lake tests/warehouse
 
-test-lake: $(READY)  ## the quick tests of the warehouse, each warehouse a lake: about an hour
+test-lake: $(READY)  ## the quick tests of the warehouse, each on a lake: several times as long
 	$(BIN)/python -m pytest -n 2 --warehouse lake -m "not slow" tests/warehouse
 
 lint: $(READY)
