@@ -20,7 +20,7 @@ from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.server import serve
 from tests.support import patient
-from tests.support.lake_warehouses import LakeWarehouses
+from tests.support.lake_warehouses import LakeWarehouses, use_lakes
 from tests.support.object_store import ObjectStore, running_object_store
 from tests.support.postgres import Postgres, needs_postgres, running_postgres
 from tests.support.rate_limits import MakeRateLimiter, shared_rate_limiter
@@ -28,7 +28,6 @@ from tests.support.sandboxes import HttpGet, MakeSandbox, quiet
 from tests.support.server_use import no_server, starts_server
 from tests.support.snapshots import Bench, basket
 from tests.support.states import MakeState, share, virtual_postgres
-from tests.support.warehouse import LAKES
 from warehouse.paths import WarehousePaths
 from warehouse.state.database import open_state
 
@@ -98,7 +97,7 @@ def postgres() -> Iterator[Postgres]:
 def warehouses(request: pytest.FixtureRequest) -> None:
     """Make the warehouses of all tests lakes, with `--warehouse lake`."""
     if request.config.getoption("--warehouse") == "lake":
-        LAKES.append(LakeWarehouses(request.getfixturevalue("postgres")))
+        use_lakes(LakeWarehouses(request.getfixturevalue("postgres")))
 
 
 @pytest.fixture(scope="session")

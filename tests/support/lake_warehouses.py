@@ -86,6 +86,19 @@ class LakeWarehouses:
                 del self._folders[address]
 
 
+IN_USE: Final[list[LakeWarehouses]] = []
+
+
+def use_lakes(lakes: LakeWarehouses) -> None:
+    """Make the warehouses of all tests lakes."""
+    IN_USE.append(lakes)
+
+
+def lakes_in_use() -> LakeWarehouses | None:
+    """Return what creates the warehouses of tests; None where these are files."""
+    return IN_USE[-1] if IN_USE else None
+
+
 def find_warehouse(folder: Path) -> WarehousePaths:
     """Return the warehouse in a folder: a shared one, where the folder has the address of a database."""
     file = folder / ADDRESS

@@ -15,7 +15,8 @@ import polars as pl
 
 from connectors.schemas import CANDLES, DAILY, POINTS, SALES
 from tests.support.clocks import NOON
-from tests.support.warehouse import DAY, LAKES, item_name, load_into_memory, minute, run_header
+from tests.support.lake_warehouses import lakes_in_use
+from tests.support.warehouse import DAY, item_name, load_into_memory, minute, run_header
 from warehouse.landing.reader import read_run
 from warehouse.landing.series import SeriesHeader, SeriesPageMeta, SeriesWriter
 from warehouse.landing.writer import LandingWriter
@@ -199,7 +200,7 @@ def database_with(folders: Iterable[Path] = ()) -> duckdb.DuckDBPyConnection:
 
     A lake is not emptied, but a new one: deleting the rows of all tables takes longer.
     """
-    if LAKES:
+    if lakes_in_use():
         return load_into_memory(folders)
     db = _database()
     tables = db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'").fetchall()

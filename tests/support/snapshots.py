@@ -24,8 +24,8 @@ from pipelines.snapshot.progress import Progress
 from sandbox.core import Sandbox
 from sandbox.cs2cap.keys import VALID_KEY
 from sandbox.request_log import LogEntry
-from tests.support.lake_warehouses import shared_table
-from tests.support.warehouse import LAKES, copy_folder, create_warehouse
+from tests.support.lake_warehouses import lakes_in_use, shared_table
+from tests.support.warehouse import copy_folder, create_warehouse
 from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
 from warehouse.state.alerts import Alert, AlertStore
@@ -101,10 +101,11 @@ class Bench:
     ) -> Bench:
         """Write the configuration, and a file with the sandbox's valid key for each source."""
         folder.mkdir(exist_ok=True)
-        for lakes in LAKES:
+        lakes = lakes_in_use()
+        if lakes:
             lakes.reserve(folder)
         tables: dict[str, Mapping[str, object]] = {
-            **({"shared": shared_table(folder)} if LAKES else {}),
+            **({"shared": shared_table(folder)} if lakes else {}),
             "warehouse": {"path": "data", "least_free": "1MB", **(warehouse or {})},
         }
         for name, url in urls.items():
@@ -144,7 +145,7 @@ class Bench:
         """Create the warehouse where there is none; its database is copied, which is faster."""
         if self.paths.root.exists():
             return
-        for lakes in LAKES:
+        if lakes := lakes_in_use():
             lakes.fill(self.folder)
         if self.paths.shared is None:
             create_warehouse(self.paths.root)

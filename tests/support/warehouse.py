@@ -19,7 +19,7 @@ import polars as pl
 
 from common.shards import Item
 from tests.support.clocks import NOON
-from tests.support.lake_warehouses import LakeWarehouses, connect_lake, find_warehouse
+from tests.support.lake_warehouses import connect_lake, find_warehouse, lakes_in_use
 from warehouse.database import open_published, open_writer
 from warehouse.landing.model import PageMeta, RunHeader, ShardHeader
 from warehouse.landing.reader import read_run
@@ -163,12 +163,9 @@ def empty_database() -> bytes:
         return path.read_bytes()
 
 
-LAKES: list[LakeWarehouses] = []  # with one, warehouses are lakes; tests/conftest.py sets it
-
-
 def create_warehouse(folder: Path) -> WarehousePaths:
     """Create a warehouse with an empty database, which is copied: creating one takes as long as a load."""
-    for lakes in LAKES:
+    if lakes := lakes_in_use():
         lakes.fill(folder)
     paths = find_warehouse(folder)
     paths.prepare()
@@ -185,8 +182,8 @@ def copy_warehouse(template: WarehousePaths, folder: Path) -> WarehousePaths:
 
 def copy_folder(source: Path, folder: Path) -> None:
     """Copy the folder of a warehouse, or of a configuration with one."""
-    if LAKES:
-        LAKES[0].copy(source, folder)
+    if lakes := lakes_in_use():
+        lakes.copy(source, folder)
     else:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 
@@ -272,7 +269,7 @@ def dump_facts(paths: WarehousePaths) -> dict[str, list[tuple[Any, ...]]]:
 def open_empty_database() -> duckdb.DuckDBPyConnection:
     """Return a connection to a new database without rows; its file vanishes with the connection."""
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
-    if LAKES:
+    if lakes_in_use():
         lake = connect_lake(create_warehouse(folder))
         weakref.finalize(lake, shutil.rmtree, folder)
         return lake

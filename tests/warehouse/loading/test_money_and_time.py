@@ -60,10 +60,10 @@ QUERY_SCRIPT = """
 import json, sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from warehouse.paths import WarehousePaths
 from warehouse.queries.runner import run_query
+from tests.support.lake_warehouses import find_warehouse
 from tests.support.warehouse import Quote, land, load, minute, observe
-paths = WarehousePaths(Path(sys.argv[1]))
+paths = find_warehouse(Path(sys.argv[1]))
 land(paths, "c", observe(minute(20), Quote("1", 120), Quote("2", 100)))
 load(paths)
 result = {
