@@ -83,12 +83,9 @@ class Loader:
     def _load_together(
         self, run: LandedRun, alone: list[Path], on_failure: OnFailure
     ) -> Iterator[LoadReport]:
-        db = self.db
         try:
-            with count_try(run.folder):
-                report = load_landing(db, run, self._now(), row_parser=self._row_parser)
+            report = self._try(run)
         except CorruptLanding as error:
-            self._disconnect(error)  # an error of DuckDB may have left the connection unusable
             if error.may_heal:
                 alone.append(run.folder)
             else:
@@ -96,6 +93,19 @@ class Loader:
         else:
             if report is not None:
                 yield report
+
+    def _try(self, run: LandedRun) -> LoadReport | None:
+        """Load a run. Where that fails, an error of DuckDB may have left the connection unusable: close it.
+
+        That is a part of the try: DuckDB ends the process where an extension fails so badly.
+        """
+        db = self.db
+        with count_try(run.folder):
+            try:
+                return load_landing(db, run, self._now(), row_parser=self._row_parser)
+            except CorruptLanding as error:
+                self._disconnect(error)
+                raise
 
     def _load_alone(self, folder: Path, on_failure: OnFailure) -> Iterator[LoadReport]:
         if read_tries(folder).are_exhausted:

@@ -73,7 +73,6 @@ def test_order_of_loading_does_not_matter(
             assert prices == [(Decimal(c) / 100,) for c in cents]
 
 
-@pytest.mark.lake
 def test_late_landing_does_not_replace_current_quotes(tmp_path: Path) -> None:
     paths = create_warehouse(tmp_path)
     early = land(paths, "early", observe(minute(0), Quote(cents=100)))
