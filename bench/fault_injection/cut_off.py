@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 import time
 
-from bench.fault_injection.checks import Reader, compare_with_file
+from bench.checks import Checks
 from bench.fault_injection.cluster import Command, running_cluster
-from bench.fault_injection.findings import Findings
 from bench.fault_injection.loader_kills import PROVIDERS, land_runs, measure_load
+from bench.fault_injection.observation import Reader, compare_with_file
 from tests.support.lakes import count_snapshots
 from tests.support.namespaces import Machine, network_of
 from tests.support.snapshots import Bench, catalog_of
@@ -20,24 +20,24 @@ from warehouse.database import open_reader
 ROUNDS, LONGEST = 5, 60.0  # seconds until another machine loads
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Cut a loader off several times, and compare the lake with a file at the end."""
     with network_of(1) as network, running_cluster(network.host) as cluster:
         lander = cluster.machine("lander", catalog_of(*PROVIDERS), load=False)
         away, other = (cluster.machine(name, catalog_of(*PROVIDERS)) for name in ("away", "other"))
         seconds = measure_load(cluster, lander, other)
-        findings.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
+        checks.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
         reader, cut = Reader(other.paths.published_database), 0
         while cut < ROUNDS:
             land_runs(cluster, lander)
             delay = chance.uniform(0, seconds)
-            cut += _cut_off(findings, network.machines[0], away, other, delay=delay)
+            cut += _cut_off(checks, network.machines[0], away, other, delay=delay)
             reader.look()
-        compare_with_file(findings, [lander], cluster.folder / "file")
-        reader.report(findings)
+        compare_with_file(checks, [lander], cluster.folder / "file")
+        reader.report(checks)
 
 
-def _cut_off(findings: Findings, machine: Machine, away: Bench, other: Bench, *, delay: float) -> bool:
+def _cut_off(checks: Checks, machine: Machine, away: Bench, other: Bench, *, delay: float) -> bool:
     """Cut a load off after `delay` seconds of it; return whether it was still running."""
     load = Command.start(away, "maintain", "load", prefix=machine.prefix)
     load.wait_for_lease(away.paths)
@@ -46,7 +46,7 @@ def _cut_off(findings: Findings, machine: Machine, away: Bench, other: Bench, *,
     began = time.monotonic()
     try:
         if not load.is_running:
-            findings.tell(f"the load had ended {delay:.2f} s after its begin")
+            checks.tell(f"the load had ended {delay:.2f} s after its begin")
             return False
         takeover = Command.start(other, "maintain", "load")
         takeover.wait_for_lease(other.paths)
@@ -56,15 +56,14 @@ def _cut_off(findings: Findings, machine: Machine, away: Bench, other: Bench, *,
     finally:
         machine.reconnect()
     back = load.wait()
-    findings.tell(f"cut off {delay:.2f} s after the begin; back again, it says: {load.last_line()[:110]}")
-    findings.expect(
+    checks.tell(f"cut off {delay:.2f} s after the begin; back again, it says: {load.last_line()[:110]}")
+    checks.check(
+        code == 0 and begun <= LONGEST,
         f"another machine began to load {begun:.1f} s after the cut, and had loaded after {loaded:.1f} s",
-        holds=code == 0 and begun <= LONGEST,
     )
     committed = _count_snapshots(other) - before
-    findings.expect(
-        f"the first one commits {committed} snapshots and ends with {back}",
-        holds=committed == 0 and back in {0, 6},
+    checks.check(
+        committed == 0 and back in {0, 6}, f"the first one commits {committed} snapshots and ends with {back}"
     )
     return True
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import random
 import time
 
-from bench.fault_injection.checks import Reader, compare_with_file
+from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, run_command, running_cluster
-from bench.fault_injection.findings import Findings
+from bench.fault_injection.observation import Reader, compare_with_file
 from tests.support.snapshots import Bench, catalog_of
 
 KILLS = 20
 PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Land two runs, kill their loader, and so on; then load the rest, and compare with a file."""
     with running_cluster(items=100) as cluster:
         lander = cluster.machine("lander", catalog_of(*PROVIDERS), load=False)
         loader = cluster.machine("loader", catalog_of(*PROVIDERS))
         seconds = measure_load(cluster, lander, loader)
-        findings.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
+        checks.tell(f"a load of two runs holds the lease for {seconds:.1f} s")
         reader, kills = Reader(loader.paths.published_database), 0
         with reader.beside():
             while kills < KILLS:
@@ -28,14 +28,14 @@ def run(findings: Findings, chance: random.Random) -> None:
                 delay = chance.uniform(0, seconds)
                 if was_killed := _kill_load(loader, delay):
                     kills += 1
-                findings.tell(
+                checks.tell(
                     f"load {'killed' if was_killed else 'ended before'} {delay:.2f} s after its begin"
                 )
             code = run_command(loader, "maintain", "load")
         reader.look()
-        compare_with_file(findings, [lander], cluster.folder / "file")
-        findings.expect(f"the last load ends with {code}", holds=code == 0)
-        reader.report(findings)
+        compare_with_file(checks, [lander], cluster.folder / "file")
+        checks.check(code == 0, f"the last load ends with {code}")
+        reader.report(checks)
 
 
 def land_runs(cluster: Cluster, lander: Bench) -> None:

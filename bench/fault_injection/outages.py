@@ -9,21 +9,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.fault_injection.checks import Reader, compare_with_file
+from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, run_command, running_cluster
-from bench.fault_injection.findings import Findings
+from bench.fault_injection.observation import Reader, compare_with_file
 from tests.support.snapshots import Bench, catalog_of
 
 PROVIDERS = ("steam", "buff163")
 RESTARTS, OUTAGE = 3, 60.0
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Break one server after the other, repair all, load the rest, and compare with a file."""
     with running_cluster() as cluster:
         machines = [cluster.machine(name, catalog_of(*PROVIDERS)) for name in ("one", "two")]
         codes = Counter[int]()
-        with _snapshots(findings, cluster, machines, codes):
+        with _snapshots(checks, cluster, machines, codes):
             _wait_for(codes, 2)
             for _ in range(RESTARTS):
                 time.sleep(chance.uniform(0, 5))
@@ -31,30 +31,30 @@ def run(findings: Findings, chance: random.Random) -> None:
                 cluster.postgres.stop()
                 time.sleep(down)
                 cluster.postgres.start()
-                findings.tell(f"PostgreSQL was restarted, after {down:.1f} s")
+                checks.tell(f"PostgreSQL was restarted, after {down:.1f} s")
                 _wait_for(codes, codes.total() + 2)
             after_restarts = Counter(codes)
             cluster.store.begin_outage(OUTAGE)
-            findings.tell(f"the object store answers 503 for {OUTAGE:.0f} s")
+            checks.tell(f"the object store answers 503 for {OUTAGE:.0f} s")
             time.sleep(OUTAGE)
-            findings.tell("the object store answers again")
+            checks.tell("the object store answers again")
             _wait_for(codes, codes.total() + 4)
-        findings.tell(
+        checks.tell(
             f"exit codes until the outage of the store: {dict(after_restarts)}; of all: {dict(codes)}"
         )
-        findings.expect("no exit code but 0 and 6", holds=codes.keys() <= {0, 6})
-        findings.expect("both outages were noticed", holds=0 < after_restarts[6] < codes[6])
+        checks.check(codes.keys() <= {0, 6}, "no exit code but 0 and 6")
+        checks.check(0 < after_restarts[6] < codes[6], "both outages were noticed")
         last = [run_command(machine, "maintain", "load") for machine in machines]
-        findings.expect(f"the last loads end with 0 {last}", holds=last == [0, 0])
-        compare_with_file(findings, machines, cluster.folder / "file")
+        checks.check(last == [0, 0], f"the last loads end with 0 {last}")
+        compare_with_file(checks, machines, cluster.folder / "file")
         reader = Reader(machines[0].paths.published_database)
         reader.look()
-        reader.report(findings)
+        reader.report(checks)
 
 
 @contextlib.contextmanager
 def _snapshots(
-    findings: Findings, cluster: Cluster, machines: list[Bench], codes: Counter[int]
+    checks: Checks, cluster: Cluster, machines: list[Bench], codes: Counter[int]
 ) -> Iterator[None]:
     """Take snapshots on each machine, one after the other, until the block ends; count the exit codes."""
     ends = threading.Event()
@@ -66,7 +66,7 @@ def _snapshots(
             code = snapshot.wait()
             codes[code] += 1
             if code:
-                findings.tell(f"{machine.folder.name}: exit {code}: {snapshot.last_line()[:110]}")
+                checks.tell(f"{machine.folder.name}: exit {code}: {snapshot.last_line()[:110]}")
 
     threads = [threading.Thread(target=take, args=(machine,)) for machine in machines]
     for thread in threads:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from bench.fault_injection.checks import Reader
+from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, run_command, running_cluster
-from bench.fault_injection.findings import Findings
+from bench.fault_injection.observation import Reader
 from sandbox.core import Sandbox
 from tests.support.snapshots import Bench
 from warehouse.landing.inventory import list_landings
@@ -23,7 +23,7 @@ Page = tuple[str, str]  # the item and the cursor; each round has items of its o
 POINTS = "SELECT item_id, phase, provider, time, lowest_ask, price, quantity FROM price_points ORDER BY ALL"
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Kill and resume several backfills; compare their points with those of one machine alone."""
     with running_cluster(items=2000, frozen=None) as cluster:
         one, two = (cluster.shared.add_to(_create(cluster, name)) for name in ("one", "two"))
@@ -33,14 +33,13 @@ def run(findings: Findings, chance: random.Random) -> None:
             since = len(cluster.box.requests)
             assert run_command(alone, *command) == 0
             expected = set(_list_asked_pages(cluster.box, since))
-            _kill_and_resume(findings, cluster.box, (one, two), command, expected, chance=chance)
-        findings.expect(
-            "the points equal those of one machine alone",
-            holds=two.query(POINTS) == alone.query(POINTS) != [],
+            _kill_and_resume(checks, cluster.box, (one, two), command, expected, chance=chance)
+        checks.check(
+            two.query(POINTS) == alone.query(POINTS) != [], "the points equal those of one machine alone"
         )
         reader = Reader(two.paths.published_database)
         reader.look()
-        reader.report(findings)
+        reader.report(checks)
 
 
 def _create(cluster: Cluster, name: str) -> Bench:
@@ -56,7 +55,7 @@ def _write_command(box: Sandbox, number: int) -> list[str]:
 
 
 def _kill_and_resume(
-    findings: Findings,
+    checks: Checks,
     box: Sandbox,
     machines: tuple[Bench, Bench],
     command: list[str],
@@ -78,17 +77,15 @@ def _kill_and_resume(
     box.faults.clear()
     asked = set(_list_asked_pages(box, since))
     landed = _list_landed_pages(set(list_landings(one.paths.landing)) - before)
-    findings.tell(f"killed: {len(asked)} of {len(expected)} pages asked for, {len(landed)} of them landed")
-    findings.expect(f"refused meanwhile: {rival.last_line()[:90]}", holds=refused and was_running)
+    checks.tell(f"killed: {len(asked)} of {len(expected)} pages asked for, {len(landed)} of them landed")
+    checks.check(refused and was_running, f"refused meanwhile: {rival.last_line()[:90]}")
     uploaded = run_command(one, "maintain", "load")
     since = len(box.requests)
     resumed = run_command(two, *command)
     codes, again = (uploaded, resumed), set(_list_asked_pages(box, since))
-    findings.expect(f"the upload and the resumed backfill end with {codes}", holds=codes == (0, 0))
-    findings.expect(
-        f"{len(again & landed)} of {len(landed)} landed pages were asked twice", holds=not again & landed
-    )
-    findings.expect("no page is missing", holds=asked | again == expected)
+    checks.check(codes == (0, 0), f"the upload and the resumed backfill end with {codes}")
+    checks.check(not again & landed, f"{len(again & landed)} of {len(landed)} landed pages were asked twice")
+    checks.check(asked | again == expected, "no page is missing")
 
 
 def _list_asked_pages(box: Sandbox, since: int) -> list[Page]:

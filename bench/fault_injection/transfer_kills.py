@@ -16,8 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, running_cluster
-from bench.fault_injection.findings import Findings
 from bench.market import START, Move, land_market, load_landing, make_catalogs
 from tests.support.shared import Shared
 from tests.support.snapshots import Bench, basket
@@ -31,10 +31,10 @@ TIMES = 3.0
 MIGRATE = ("migrate", "--yes")
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Time the copies, move the warehouse undisturbed, and move it again, with kills."""
     with running_cluster() as cluster:
-        machine = _create(findings, cluster)
+        machine = _create(checks, cluster)
         alone, file = machine.config.read_text("utf-8"), machine.paths.published
         originals = fingerprint_views(file)
         in_file = _measure(partial(_copy_into_file, file, cluster.folder / "copy.duckdb"))
@@ -44,28 +44,28 @@ def run(findings: Findings, chance: random.Random) -> None:
         with open_writer(lake):
             pass  # its tables and views, which take as long for a lake without rows
         in_lake = _measure(partial(copy_into_lake, file, lake))
-        findings.expect(
+        checks.check(
+            in_lake <= TIMES * in_file,
             f"copying takes {in_lake:.1f} CPU seconds into the lake, {in_file:.1f} into another file",
-            holds=in_lake <= TIMES * in_file,
         )
         _share_anew(cluster, machine, alone)
         began = time.monotonic()
         code = Command.start(machine, *MIGRATE).wait()
         seconds = time.monotonic() - began
-        findings.expect(f"the command ends with {code} after {seconds:.1f} s", holds=code == 0)
-        _expect_same(findings, machine, originals)
+        checks.check(code == 0, f"the command ends with {code} after {seconds:.1f} s")
+        _expect_same(checks, machine, originals)
         _share_anew(cluster, machine, alone)
-        _kill_transfers(findings, machine, seconds=seconds, chance=chance)
-        _expect_same(findings, machine, originals)
-        findings.expect("the folder is marked as moved", holds=machine.paths.moved.exists())
+        _kill_transfers(checks, machine, seconds=seconds, chance=chance)
+        _expect_same(checks, machine, originals)
+        checks.check(machine.paths.moved.exists(), "the folder is marked as moved")
 
 
-def _expect_same(findings: Findings, machine: Bench, originals: Mapping[str, Fingerprint]) -> None:
+def _expect_same(checks: Checks, machine: Bench, originals: Mapping[str, Fingerprint]) -> None:
     different = find_differences(originals, fingerprint_views(machine.paths.published_database))
-    findings.expect(f"{len(originals)} views equal those of the file {different}", holds=not different)
+    checks.check(not different, f"{len(originals)} views equal those of the file {different}")
 
 
-def _create(findings: Findings, cluster: Cluster) -> Bench:
+def _create(checks: Checks, cluster: Cluster) -> Bench:
     """Return a machine with a warehouse of its own, whose history is long enough."""
     machine = Bench.at(cluster.folder / "machine", cluster.box, basket())
     machine.prepare()
@@ -77,7 +77,7 @@ def _create(findings: Findings, cluster: Cluster) -> Bench:
         )
         load_landing(machine.paths, at)
     rows = machine.changes()
-    findings.tell(f"{rows:,} rows of history in {machine.paths.published.stat().st_size / 1e6:.0f} MB")
+    checks.tell(f"{rows:,} rows of history in {machine.paths.published.stat().st_size / 1e6:.0f} MB")
     return machine
 
 
@@ -104,7 +104,7 @@ def _share_anew(cluster: Cluster, machine: Bench, alone: str) -> None:
     shared.add_to(machine)
 
 
-def _kill_transfers(findings: Findings, machine: Bench, *, seconds: float, chance: random.Random) -> None:
+def _kill_transfers(checks: Checks, machine: Bench, *, seconds: float, chance: random.Random) -> None:
     """Kill the command at random moments until it was killed often enough; then let it end."""
     for _ in range(KILLS):
         delay = chance.uniform(0, 0.9 * seconds)  # a repeated command may have less to do
@@ -112,8 +112,8 @@ def _kill_transfers(findings: Findings, machine: Bench, *, seconds: float, chanc
         time.sleep(delay)
         was_killed = transfer.kill()
         code = transfer.process.returncode
-        findings.tell(f"{'killed' if was_killed else f'ended with {code}'} within {delay:.1f} s")
+        checks.tell(f"{'killed' if was_killed else f'ended with {code}'} within {delay:.1f} s")
     if not machine.paths.moved.exists():
         last = Command.start(machine, *MIGRATE)
         code = last.wait()
-        findings.expect(f"the repeated command ends with {code} {last.last_line()[:110]}", holds=code == 0)
+        checks.check(code == 0, f"the repeated command ends with {code} {last.last_line()[:110]}")

@@ -6,9 +6,9 @@ import random
 import time
 from urllib.parse import parse_qs
 
-from bench.fault_injection.checks import Reader
+from bench.checks import Checks
 from bench.fault_injection.cluster import Cluster, Command, run_command, running_cluster
-from bench.fault_injection.findings import Findings
+from bench.fault_injection.observation import Reader
 from tests.support.snapshots import Bench, catalog_of, ledger, price_requests
 from warehouse.landing.inventory import list_landings
 from warehouse.landing.reader import read_run
@@ -19,26 +19,26 @@ PROVIDERS = ("steam", "buff163", "csfloat", "skinport")
 Page = tuple[str, int]  # the marketplace and the offset
 
 
-def run(findings: Findings, chance: random.Random) -> None:
+def run(checks: Checks, chance: random.Random) -> None:
     """Kill one snapshot after another, each of which goes on where the one before was killed."""
     with running_cluster(items=800, tier="free") as cluster:
         worker = cluster.machine("worker", catalog_of(*PROVIDERS, fresh="1d"))
         assert run_command(worker, "snapshot", "--quiet") == 0
         pages = len(price_requests(cluster.box))
-        findings.tell(f"a snapshot asks for {pages} pages")
+        checks.tell(f"a snapshot asks for {pages} pages")
         cluster.box.fault("latency", seconds=0.05, times=None)
         reader, kills = Reader(worker.paths.published_database), 0
         with reader.beside():
             while kills < KILLS:
-                kills += _kill_snapshot(findings, cluster, worker, chance.randint(1, pages))
+                kills += _kill_snapshot(checks, cluster, worker, chance.randint(1, pages))
             code = run_command(worker, "snapshot", "--quiet")
-        findings.expect(f"the last snapshot ends with {code}", holds=code == 0)
-        _compare_with_market(findings, cluster, worker)
+        checks.check(code == 0, f"the last snapshot ends with {code}")
+        _compare_with_market(checks, cluster, worker)
         reader.look()
-        reader.report(findings)
+        reader.report(checks)
 
 
-def _kill_snapshot(findings: Findings, cluster: Cluster, worker: Bench, requests: int) -> bool:
+def _kill_snapshot(checks: Checks, cluster: Cluster, worker: Bench, requests: int) -> bool:
     """Kill a snapshot once it has sent so many requests; return False where it ended first.
 
     It may ask for no page that the last one had landed before it was killed.
@@ -53,18 +53,18 @@ def _kill_snapshot(findings: Findings, cluster: Cluster, worker: Bench, requests
     asked = _list_asked_pages(cluster, since)
     repeated = sorted(landed & asked)
     fate = "killed" if was_killed else f"ended with {snapshot.process.returncode}"
-    findings.expect(
+    checks.check(
+        not repeated and snapshot.process.returncode in {0, -9},
         f"{fate}: {len(landed)} pages had landed, {len(asked)} were asked for, {len(repeated)} of them again",
-        holds=not repeated and snapshot.process.returncode in {0, -9},
     )
     if not was_killed:
-        _compare_with_market(findings, cluster, worker)
+        _compare_with_market(checks, cluster, worker)
     return was_killed
 
 
-def _compare_with_market(findings: Findings, cluster: Cluster, worker: Bench) -> None:
+def _compare_with_market(checks: Checks, cluster: Cluster, worker: Bench) -> None:
     is_equal = worker.quotes() == ledger(cluster.box, PROVIDERS)
-    findings.expect("the quotes equal the market", holds=is_equal)
+    checks.check(is_equal, "the quotes equal the market")
 
 
 def _list_asked_pages(cluster: Cluster, since: int) -> set[Page]:

@@ -1,4 +1,4 @@
-"""What a reader of the lake may never see, and whether the lake equals a file of the same landings."""
+"""A reader beside the loaders, and the comparison of the lake with a file of the same landings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from bench.fault_injection.findings import Findings
+from bench.checks import Checks
 from common.errors import FloorlineError
 from common.warehouse_errors import NotPublished
 from pipelines.loading import parse_raw_rows
@@ -66,29 +66,27 @@ class Reader:
             self._ends.set()
             thread.join()
 
-    def report(self, findings: Findings) -> None:
+    def report(self, checks: Checks) -> None:
         """Say what it saw."""
         seen = f"{self.looks} looks of a reader saw {len(self.half_runs)} half runs"
-        findings.expect(f"{seen} {sorted(self.half_runs)[:1]}", holds=not self.half_runs)
-        findings.expect(f"the reader had no error {self.errors[:1]}", holds=not self.errors)
+        checks.check(not self.half_runs, f"{seen} {sorted(self.half_runs)[:1]}")
+        checks.check(not self.errors, f"the reader had no error {self.errors[:1]}")
 
     def _look_again(self) -> None:
         while not self._ends.wait(PAUSE):
             self.look()
 
 
-def compare_with_file(findings: Findings, machines: Sequence[Bench], folder: Path) -> None:
+def compare_with_file(checks: Checks, machines: Sequence[Bench], folder: Path) -> None:
     """Say whether the lake has each landed run once, and equals a file in `folder` of the same landings."""
     lake = machines[0].paths.published_database
     landings = [landing for machine in machines for landing in list_landings(machine.paths.landing)]
     with open_reader(lake) as db:
         runs = [run for (run,) in db.execute("SELECT run_id FROM runs").fetchall()]
     landed = sorted(landing.name for landing in landings)
-    findings.expect(f"the lake has each of {len(landed)} landed runs once", holds=sorted(runs) == landed)
+    checks.check(sorted(runs) == landed, f"the lake has each of {len(landed)} landed runs once")
     different = find_other_views(lake, _load_into_file(folder, landings).published)
-    findings.expect(
-        f"every view equals that of a file with the same landings {different}", holds=not different
-    )
+    checks.check(not different, f"every view equals that of a file with the same landings {different}")
 
 
 def _load_into_file(folder: Path, landings: Sequence[Path]) -> WarehousePaths:
