@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -32,6 +33,8 @@ LANGUAGE_ADVICE: Final = (
 )
 # DuckLake asks PostgreSQL for what this optimizer wants to know.
 DISABLED_OPTIMIZER: Final = "statistics_propagation"
+# What libpq says of a connection; before it, DuckDB repeats the whole address.
+REFUSED: Final = re.compile(r"connection to server at .+ failed: (?:FATAL: +)?(?P<reason>.+)")
 # What DuckDB cannot do with a query: this says nothing of the lake.
 NO_FAULT: Final = (
     duckdb.ParserException,
@@ -145,6 +148,8 @@ def _translate(error: duckdb.Error, lake: LakeLocation, secrets: Collection[str]
         return ResourceExhausted(f"{LACK} for {lake}")
     if isinstance(error, NO_FAULT):
         return UnexpectedFailure(name_place(error))
+    if (refused := REFUSED.search(text)) is not None:
+        return LakeUnreachable(f"the database of {lake} cannot be used: {sanitize(refused['reason'])}")
     return LakeUnreachable(f"{lake}: {sanitize(text, 400)}")
 
 
